@@ -1,0 +1,3 @@
+//! The `cargo torvyn` command.
+
+fn main() {}

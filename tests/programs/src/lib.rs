@@ -1,0 +1,1 @@
+//! The programs are the examples of this package; it has no library of its own.

@@ -1,0 +1,142 @@
+//! Elements, and the batch they are lent in.
+
+use std::marker::PhantomData;
+
+use crate::bindings::lifecycle::types::{Columns, Failure};
+use crate::lent::Lent;
+use crate::world::CanRead;
+
+/// What the host sent with a call.
+pub(crate) struct Frame<'a> {
+    pub(crate) lent: Lent<'a>,
+    pub(crate) count: u32,
+    pub(crate) columns: Columns,
+    pub(crate) metadata: &'a [u64],
+}
+
+impl Frame<'_> {
+    /// The value of `index` in column `nth` of those sent; column 0 is the sizes.
+    #[inline(always)]
+    fn value(&self, nth: u32, index: u32) -> u64 {
+        self.metadata[(nth * self.count + index) as usize]
+    }
+}
+
+/// The elements of one call, lent to the stage until the call returns.
+pub struct Batch<'a, W> {
+    pub(crate) frame: &'a Frame<'a>,
+    world: PhantomData<W>,
+}
+
+impl<W> Clone for Batch<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Batch<'_, W> {}
+
+impl<'a, W> Batch<'a, W> {
+    pub(crate) fn new(frame: &'a Frame<'a>) -> Self {
+        Batch { frame, world: PhantomData }
+    }
+
+    /// How many elements there are; never 0.
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    #[inline(always)]
+    pub fn len(self) -> u32 {
+        self.frame.count
+    }
+
+    /// The sizes of the payloads in bytes, one for each element.
+    pub fn sizes(self) -> &'a [u64] {
+        &self.frame.metadata[..self.frame.count as usize]
+    }
+
+    /// The elements, in order.
+    #[inline(always)]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Element<'a, W>> {
+        (0..self.frame.count).map(move |index| Element { frame: self.frame, index, world: PhantomData })
+    }
+}
+
+impl<W: CanRead> Batch<'_, W> {
+    /// The payloads of all elements, end to end: one copy of each, in one crossing.
+    ///
+    /// # Errors
+    ///
+    /// What the host refuses with; for a batch of the current call, a limit.
+    #[inline(always)]
+    pub fn read_all(self) -> Result<Vec<u8>, Failure> {
+        self.frame.lent.read_all()
+    }
+}
+
+/// One element: its metadata, and by its index the payload that the host holds.
+///
+/// It is two scalars, passed by value through functions that are always inlined: so the index that reaches the host
+/// can be followed through the machine code of the component, and the number of reads of an element be proven.
+pub struct Element<'a, W> {
+    frame: &'a Frame<'a>,
+    index: u32,
+    world: PhantomData<W>,
+}
+
+impl<W> Clone for Element<'_, W> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Element<'_, W> {}
+
+impl<W> Element<'_, W> {
+    /// Its place in the batch, from 0.
+    #[inline(always)]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Bytes in the payload.
+    #[inline(always)]
+    pub fn size(self) -> u64 {
+        self.frame.value(0, self.index)
+    }
+
+    /// The element's number at its source, from 0; `None` unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    #[inline(always)]
+    pub fn sequence(self) -> Option<u64> {
+        self.frame.columns.contains(Columns::SEQUENCE).then(|| self.frame.value(1, self.index))
+    }
+
+    /// When the element entered the flow, in nanoseconds since the Unix epoch; `None` unless
+    /// [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    #[inline(always)]
+    pub fn timestamp(self) -> Option<u64> {
+        let nth = 1 + u32::from(self.frame.columns.contains(Columns::SEQUENCE));
+        self.frame.columns.contains(Columns::TIMESTAMP).then(|| self.frame.value(nth, self.index))
+    }
+}
+
+impl<W: CanRead> Element<'_, W> {
+    /// The whole payload: one copy, in a crossing of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the host refuses with; a declared copy budget, for one.
+    #[inline(always)]
+    pub fn read(self) -> Result<Vec<u8>, Failure> {
+        self.read_range(0, self.size())
+    }
+
+    /// `len` bytes of the payload from `offset`: one copy of those, in a crossing of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::OutOfBounds`] where the payload does not have them.
+    #[inline(always)]
+    pub fn read_range(self, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
+        self.frame.lent.read(self.index, offset, len)
+    }
+}

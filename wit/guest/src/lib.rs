@@ -1,0 +1,58 @@
+//! Write a stage of a `torvyn:streaming` pipeline.
+//!
+//! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. A processor also
+//! names its world, and the world is what it can do with payloads: [`Router`] passes elements on by handle and cannot
+//! see a byte of them, [`Inspector`] can read, [`Transform`] can read and write. [`export!`] makes a component of it.
+//!
+//! ```
+//! use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
+//!
+//! struct Upper;
+//!
+//! impl Stage for Upper {
+//!     fn new(_: &Config) -> Result<Self, Failure> {
+//!         Ok(Upper)
+//!     }
+//! }
+//!
+//! impl Processor<Transform> for Upper {
+//!     fn process(&mut self, element: Element<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+//!         out.write(&element.read()?.to_ascii_uppercase());
+//!         Ok(())
+//!     }
+//! }
+//!
+//! torvyn_guest::export!(Upper: Processor<Transform>);
+//!
+//! // Stages run natively too, with the payloads in a slice:
+//! let emitted = torvyn_guest::testing::process(&mut Upper, &[b"one", b"two"])?;
+//! assert_eq!(emitted[0].payload, b"ONE");
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! A read costs one crossing of the component boundary and one copy, each time; so does what was written, once a
+//! batch. A stage that needs the payload of every element takes it as an argument ([`PayloadProcessor`],
+//! [`PayloadSink`]): then one crossing reads the whole batch. A stage that wants the batch itself takes that
+//! ([`BatchProcessor`], [`BatchSource`], [`BatchSink`]).
+
+pub use batch::{Batch, Element};
+pub use bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
+pub use config::Config;
+pub use output::{Output, Writer};
+pub use stage::{
+    BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
+};
+pub use world::{CanRead, CanWrite, DataSink, Inspector, ProcessorWorld, Router, Transform};
+
+mod batch;
+#[doc(hidden)]
+pub mod bindings;
+mod config;
+#[doc(hidden)]
+pub mod export;
+mod lent;
+mod output;
+mod stage;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod world;

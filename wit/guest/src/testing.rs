@@ -1,0 +1,164 @@
+//! Runs a stage natively, in its crate's own tests.
+//!
+//! The stage runs as it is, without the sandbox: payloads come from a slice instead of the host. What it costs to run
+//! and what it copies shows only in a component.
+
+use crate::batch::{Batch, Frame};
+use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
+use crate::export;
+use crate::lent::Lent;
+use crate::output::{BY_HANDLE, Output, Writer};
+use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
+use crate::world::{CanRead, DataSink, ProcessorWorld};
+
+/// An element that came out of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// The outputs it goes to, in ascending order.
+    pub outputs: Vec<u32>,
+    /// Whether it was passed on by handle; otherwise it was written.
+    pub by_handle: bool,
+}
+
+/// Lends one batch of these payloads to a processor, and returns what came out, in order. The elements are numbered
+/// from 0, and their timestamps are 0.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[u8]]) -> Result<Vec<Emitted>, Failure> {
+    processed::<W, S>(payloads, |batch, out| export::process_each(stage, batch, out))
+}
+
+/// As [`process`], for a processor that takes payloads.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<Vec<Emitted>, Failure> {
+    processed::<W, S>(payloads, |batch, out| export::process_with_payloads(stage, batch, out))
+}
+
+/// As [`process`], for a processor that takes the batch.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<Vec<Emitted>, Failure> {
+    processed::<W, S>(payloads, |batch, out| stage.process(batch, out))
+}
+
+/// Calls what writes elements without a batch, the `pull` of a source or the `flush` of a processor, and returns what
+/// it said and what it wrote.
+///
+/// ```
+/// use torvyn_guest::{Config, Failure, Next, Source, Stage, Writer, testing};
+///
+/// struct Once;
+///
+/// impl Stage for Once {
+///     fn new(_: &Config) -> Result<Self, Failure> {
+///         Ok(Once)
+///     }
+/// }
+///
+/// impl Source for Once {
+///     fn pull(&mut self, out: &mut Writer) -> Result<Next, Failure> {
+///         out.write(b"hello");
+///         Ok(Next::End)
+///     }
+/// }
+///
+/// let (next, written) = testing::written(|out| Once.pull(out))?;
+/// assert_eq!(next, Next::End);
+/// assert_eq!(written[0].payload, b"hello");
+/// # Ok::<(), Failure>(())
+/// ```
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn written<T>(write: impl FnOnce(&mut Writer) -> Result<T, Failure>) -> Result<(T, Vec<Emitted>), Failure> {
+    let mut writer = Writer::default();
+    let said = write(&mut writer)?;
+    Ok((said, emitted(&writer, &[])))
+}
+
+/// Lends one batch of these payloads to a sink, and returns what it said.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+    lend::<DataSink, S, _>(payloads, |batch| export::push_each(stage, batch))
+}
+
+/// As [`push`], for a sink that takes payloads.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+    lend::<DataSink, S, _>(payloads, |batch| export::push_with_payloads(stage, batch))
+}
+
+/// As [`push`], for a sink that takes the batch.
+///
+/// # Errors
+///
+/// The failure of the stage.
+pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+    lend::<DataSink, S, _>(payloads, |batch| stage.push(batch))
+}
+
+fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(Batch<'_, W>) -> T) -> T {
+    let count = payloads.len() as u64;
+    let mut metadata: Vec<u64> = payloads.iter().map(|payload| payload.len() as u64).collect();
+    if S::COLUMNS.contains(Columns::SEQUENCE) {
+        metadata.extend(0..count);
+    }
+    if S::COLUMNS.contains(Columns::TIMESTAMP) {
+        metadata.extend((0..count).map(|_| 0));
+    }
+    call(Batch::new(&Frame { lent: Lent(payloads), count: count as u32, columns: S::COLUMNS, metadata: &metadata }))
+}
+
+fn processed<W, S: Stage>(
+    payloads: &[&[u8]],
+    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
+) -> Result<Vec<Emitted>, Failure> {
+    let mut writer = Writer::default();
+    lend::<W, S, _>(payloads, |batch| {
+        let mut out = Output::new(batch.len(), &mut writer);
+        call(batch, &mut out)?;
+        out.list();
+        Ok(())
+    })?;
+    Ok(emitted(&writer, payloads))
+}
+
+fn emitted(writer: &Writer, payloads: &[&[u8]]) -> Vec<Emitted> {
+    let mut rest = writer.bytes.as_slice();
+    let entries = writer.sizes.iter().zip(&writer.lineage).zip(&writer.outputs);
+    let element = |((&size, &lineage), &outputs): ((&u64, &u32), &u32)| {
+        let by_handle = size == BY_HANDLE;
+        let payload = if by_handle {
+            payloads[lineage as usize]
+        } else {
+            let written;
+            (written, rest) = rest.split_at(size as usize);
+            written
+        };
+        let outputs = (0..u32::BITS).filter(|port| outputs & (1 << port) != 0).collect();
+        Emitted { payload: payload.to_vec(), outputs, by_handle }
+    };
+    entries.map(element).collect()
+}
