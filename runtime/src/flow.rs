@@ -91,14 +91,14 @@ pub struct Flow {
 }
 
 /// What is where in a flow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
     /// Elements that came from the sources.
     pub entered: u64,
     /// Elements that the sinks took.
     pub left: u64,
-    /// Elements that wait on edges.
-    pub waiting: u64,
+    /// Elements that wait on each edge of the graph.
+    pub waiting: Vec<u64>,
     /// Elements that a node made and has not got rid of.
     pub held: u64,
 }
@@ -189,7 +189,7 @@ impl Flow {
 
     /// What is where.
     pub fn census(&self) -> Census {
-        let mut census = Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).sum(), ..Census::default() };
+        let mut census = Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(), ..Census::default() };
         for node in &self.nodes {
             census.entered += node.entered();
             census.left += node.left();

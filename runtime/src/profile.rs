@@ -200,13 +200,12 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
                 found: format!("one for {NAMESPACE}{interface}@{version}"),
             });
         }
-        if let Some((_, kind)) = roles.iter().find(|(role, _)| *role == interface) {
-            if found.replace(*kind).is_some() {
-                return Err(LoadError::World {
-                    expected: "one role".to_string(),
-                    found: format!("exports {}", list(&exports)),
-                });
-            }
+        let role = roles.iter().find(|(role, _)| *role == interface);
+        if role.is_some_and(|(_, kind)| found.replace(*kind).is_some()) {
+            return Err(LoadError::World {
+                expected: "one role".to_string(),
+                found: format!("exports {}", list(&exports)),
+            });
         }
     }
     let missing = |what: &str| LoadError::World {
