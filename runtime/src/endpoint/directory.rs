@@ -1,11 +1,11 @@
 //! The input that takes a file as an element.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use super::reader::{Framing, Reader};
+use super::reader::Framing;
 use super::{Input, Pull, Pulled, open_file};
 
 /// The regular files in a directory, by name, each one element. What is in its subdirectories is left out.
@@ -35,16 +35,11 @@ impl Directory {
 
 impl Input for Directory {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
-        for path in self.files.by_ref() {
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            let mut file: Reader<File> = open_file(&path, Framing::Whole).map_err(named)?;
-            let more = pull.has_room();
-            debug_assert!(more, "an input is asked for one element at least");
-            while file.pull(pull).map_err(named)? != Pulled::End {}
-            if !pull.has_room() {
-                return Ok(Pulled::More);
-            }
-        }
-        Ok(Pulled::End)
+        let Some(path) = self.files.next() else { return Ok(Pulled::End) };
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let mut file = open_file(&path, Framing::Whole).map_err(named)?;
+        let pulled = file.pull(pull).map_err(named)?;
+        debug_assert_eq!(pulled, Pulled::End, "a file is one element");
+        Ok(Pulled::More)
     }
 }

@@ -119,8 +119,8 @@ impl<R> Reader<R> {
             let message = format!("it was truncated while it was read: {} bytes of {}", self.read, self.promised);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
-        let rest = std::mem::take(&mut self.rest);
-        match self.framing.cut(&rest, self.seen) {
+        let (rest, seen) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.seen));
+        match self.framing.cut(&rest, seen) {
             Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && !rest.is_empty() => {
                 let message = format!("it ends within an element: {} bytes of {needed} at the end", rest.len());
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));

@@ -1,0 +1,194 @@
+//! The endpoints of the host, on real files.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+
+use torvyn_runtime::endpoint::{Directory, FileOutput, Framing, Generate, OutputFraming, open_file};
+use torvyn_runtime::{Account, Error};
+use torvyn_tests::{Collected, input, output, programs, run, stage};
+
+fn read(path: &Path, framing: Framing) -> Result<(Vec<Vec<u8>>, Account), Error> {
+    let collected = Collected::default();
+    let account = run(vec![input(open_file(path, framing).unwrap()), output("out", collected.clone())])?;
+    Ok((collected.payloads(), account))
+}
+
+fn read_bytes(bytes: &[u8], framing: Framing) -> Result<(Vec<Vec<u8>>, Account), Error> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    read(file.path(), framing)
+}
+
+/// Deterministic bytes without a pattern that a framing could follow.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+#[test]
+fn lines_are_what_lines_are() {
+    for text in ["", "\n", "one", "one\n", "one\n\ntwo", "a\r\nb\r\n", "\n\n\n"] {
+        let (lines, _) = read_bytes(text.as_bytes(), Framing::Lines).unwrap();
+        let expected: Vec<_> = text.split_terminator('\n').map(|line| line.as_bytes().to_vec()).collect();
+        assert_eq!(lines, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn lines_across_blocks_are_whole_and_their_copies_counted() {
+    let bytes: Vec<u8> = noise(3_000_000).into_iter().map(|byte| if byte < 3 { b'\n' } else { byte.max(b' ') }).collect();
+    let (lines, account) = read_bytes(&bytes, Framing::Lines).unwrap();
+    let expected: Vec<_> = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n').collect();
+    assert_eq!(lines, expected);
+    // Only the beginning of a line at the end of a block is copied, and there are 23 blocks.
+    let joined = account.copies.host_serialize;
+    assert!(joined.ops <= 24 && joined.bytes < 24 * 2_000, "{joined:?}");
+    assert_eq!(account.copies.payload_bytes(), 0);
+}
+
+#[test]
+fn a_line_of_many_blocks_is_one_element() {
+    let mut text = vec![b'x'; 10 << 20];
+    text.extend_from_slice(b"\nshort\n");
+    let (lines, account) = read_bytes(&text, Framing::Lines).unwrap();
+    assert_eq!(lines, [vec![b'x'; 10 << 20], b"short".to_vec()]);
+    assert!(account.copies.host_serialize.bytes < 32 << 20, "copied while it grew: {:?}", account.copies);
+}
+
+#[test]
+fn an_element_beyond_the_limit_is_an_error() {
+    let path = tempfile::NamedTempFile::new().unwrap();
+    path.as_file().set_len((64 << 20) + 1).unwrap();
+    for framing in [Framing::Lines, Framing::Whole, Framing::Chunks((64 << 20) + 1)] {
+        let Err(Error::Input { source, .. }) = read(path.path(), framing) else { panic!("{framing:?}") };
+        assert!(source.to_string().contains("longer than 67108864 bytes, at byte 0"), "{source}");
+    }
+}
+
+#[test]
+fn chunks_end_with_what_is_left() {
+    let bytes = noise(1_000_001);
+    for size in [1000, 4096, 300_000, 2_000_000] {
+        let (chunks, _) = read_bytes(&bytes, Framing::Chunks(size)).unwrap();
+        assert_eq!(chunks, bytes.chunks(size).collect::<Vec<_>>(), "{size}");
+    }
+}
+
+#[test]
+fn whole_is_one_element_even_of_nothing() {
+    for len in [0, 1, 128 << 10, (128 << 10) + 1, 5_000_000] {
+        let bytes = noise(len);
+        let (elements, account) = read_bytes(&bytes, Framing::Whole).unwrap();
+        assert_eq!(elements, [bytes], "{len}");
+        assert_eq!(account.copies.host_serialize.bytes, 0, "a file of known size is read in one piece");
+    }
+}
+
+#[test]
+fn what_is_length_prefixed_comes_back_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, again) = (folder.path().join("a"), folder.path().join("b"));
+    let payloads: Vec<Vec<u8>> = [0, 1, 5, 300_000, 0, 77].map(noise).to_vec();
+    let bytes: Vec<u8> =
+        payloads.iter().flat_map(|payload| [&(payload.len() as u32).to_be_bytes()[..], payload].concat()).collect();
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(read(&path, Framing::LengthPrefixed).unwrap().0, payloads);
+    let to = FileOutput::create(&again, OutputFraming::LengthPrefixed).unwrap();
+    run(vec![input(open_file(&path, Framing::LengthPrefixed).unwrap()), output("out", to)]).unwrap();
+    assert_eq!(fs::read(&again).unwrap(), bytes);
+    for cut in [1, 3, bytes.len() - 1] {
+        let Err(Error::Input { source, .. }) = read_bytes(&bytes[..cut], Framing::LengthPrefixed) else {
+            panic!("cut at {cut}");
+        };
+        assert!(source.to_string().starts_with("it ends within an element"), "{source}");
+    }
+}
+
+#[test]
+fn a_directory_gives_its_files_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("b", "second"), ("a", "first"), ("c", "")] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    fs::create_dir(folder.path().join("aa")).unwrap();
+    let collected = Collected::default();
+    run(vec![input(Directory::open(folder.path()).unwrap()), output("out", collected.clone())]).unwrap();
+    assert_eq!(collected.payloads(), [b"first".to_vec(), b"second".to_vec(), b"".to_vec()]);
+}
+
+#[test]
+fn an_input_truncated_while_it_is_read_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "0123456789\n".repeat(100_000)).unwrap();
+    let reader = open_file(file.path(), Framing::Lines).unwrap();
+    fs::OpenOptions::new().write(true).open(file.path()).unwrap().set_len(500_000).unwrap();
+    let Err(Error::Input { source, elements, .. }) = run(vec![input(reader), output("out", Collected::default())])
+    else {
+        panic!("it is shorter than it was");
+    };
+    assert_eq!(source.to_string(), "it was truncated while it was read: 500000 bytes of 1100000");
+    assert!(elements > 0);
+}
+
+#[test]
+fn an_output_shows_only_when_the_flow_has_succeeded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    fs::write(&path, "before").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let text = folder.path().join("in");
+    fs::write(&text, "fine\n".repeat(1000) + "poison\n").unwrap();
+    let flow = |how| {
+        run(vec![
+            input(open_file(&text, Framing::Lines).unwrap()),
+            stage("faulty", programs::FAULTY, &[("how", how), ("at", "process")]),
+            output("out", FileOutput::create(&path, OutputFraming::Lines).unwrap()),
+        ])
+    };
+    flow("trap").unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
+    flow("print").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(&text).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn a_full_or_closed_output_says_how_far_it_came() {
+    let to = FileOutput::create(Path::new("/dev/full"), OutputFraming::Lines).unwrap();
+    let Err(Error::Output { output: name, bytes, source }) = run(vec![input(Generate::new(10, 64)), output("full", to)])
+    else {
+        panic!("it is full");
+    };
+    assert_eq!((name.as_str(), bytes, source.kind()), ("full", 0, std::io::ErrorKind::StorageFull));
+
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let closer = thread::spawn(move || {
+        reader.read_exact(&mut [0; 65]).unwrap();
+        drop(reader);
+    });
+    let to = torvyn_runtime::endpoint::Writer::new(writer, OutputFraming::Lines);
+    let Err(Error::Output { bytes, source, .. }) = run(vec![input(Generate::new(100_000, 64)), output("pipe", to)])
+    else {
+        panic!("nobody reads it");
+    };
+    closer.join().unwrap();
+    assert_eq!(source.kind(), std::io::ErrorKind::BrokenPipe);
+    assert!(bytes >= 65 && bytes < 65 * 100_000, "{bytes}");
+}
+
+#[test]
+fn generated_elements_are_counted_and_alike() {
+    let collected = Collected::default();
+    run(vec![input(Generate::new(1000, 28)), output("out", collected.clone())]).unwrap();
+    assert_eq!(collected.payloads(), vec![b"abcdefghijklmnopqrstuvwxyzab".to_vec(); 1000]);
+}
