@@ -211,8 +211,12 @@ pub fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("there are no {what}");
     }
-    let all = format!("the {what} are {}", quoted(known));
+    let all = match known {
+        [only] => format!("there is only `{only}`"),
+        _ => format!("the {what} are {}", quoted(known)),
+    };
     match nearest(name, known) {
+        Some(meant) if known.len() == 1 => format!("did you mean `{meant}`?"),
         Some(meant) => format!("did you mean `{meant}`? {all}"),
         None => all,
     }
@@ -292,6 +296,8 @@ warning[odd-pair]: `first` and `second` are odd
             suggestion("uper", "stages", &["lower", "upper"]),
             "did you mean `upper`? the stages are `lower`, `upper`"
         );
+        assert_eq!(suggestion("uper", "stages", &["upper"]), "did you mean `upper`?");
+        assert_eq!(suggestion("x", "stages", &["upper"]), "there is only `upper`");
         assert_eq!(suggestion("x", "stages", &[]), "there are no stages");
     }
 }
