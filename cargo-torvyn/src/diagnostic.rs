@@ -1,0 +1,303 @@
+//! What is wrong in a person's files: the one diagnostic type, the texts it points into, and how it looks on a terminal.
+//!
+//! A diagnostic is a value that is collected, never an error that is returned in passing; who prints it, and what
+//! follows for the exit code, is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+/// How bad it is; the worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The work goes on.
+    Warning,
+    /// The work stops before anything runs.
+    Error,
+}
+
+/// One thing that is wrong in a person's files, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable name of the kind of problem, in kebab-case.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One lower-case phrase, names in backticks.
+    pub message: String,
+    /// The places; the first is the primary one. None where the problem is in no file.
+    pub labels: Vec<Label>,
+    /// What to type instead.
+    pub help: Option<String>,
+}
+
+/// A place in a file, and what to say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The file, under the name it has in [`Sources`]; a file that is not there is named without its text.
+    pub file: PathBuf,
+    /// Bytes of the file's text.
+    pub span: Range<usize>,
+    /// Said beside the place; may be empty.
+    pub text: String,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
+    }
+
+    /// A warning without a place yet.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    }
+
+    /// Adds a place; the first one added is the primary one.
+    #[must_use]
+    pub fn label(mut self, file: &Path, span: Range<usize>, text: impl Into<String>) -> Self {
+        self.labels.push(Label { file: file.to_path_buf(), span, text: text.into() });
+        self
+    }
+
+    /// Says what to type instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The text for people, in the form rustc made familiar, without a line end at its end.
+    pub fn render(&self, sources: &Sources, colours: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
+        for (file, labels) in self.labels_by_file() {
+            let name = file.display().to_string();
+            group = match sources.text(file) {
+                Some(text) => group.element(Snippet::source(text).path(name).annotations(labels)),
+                None => group.element(Origin::path(name)),
+            };
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(&**help));
+        }
+        let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group])
+    }
+
+    /// The annotations of each file, the primary label's file first.
+    fn labels_by_file(&self) -> Vec<(&Path, Vec<annotate_snippets::Annotation<'_>>)> {
+        let mut files: Vec<(&Path, Vec<_>)> = Vec::new();
+        for (index, label) in self.labels.iter().enumerate() {
+            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let text = Some(&*label.text).filter(|text| !text.is_empty());
+            let annotation = kind.span(label.span.clone()).label(text);
+            match files.iter_mut().find(|(file, _)| *file == label.file) {
+                Some((_, annotations)) => annotations.push(annotation),
+                None => files.push((&label.file, vec![annotation])),
+            }
+        }
+        files
+    }
+}
+
+/// The texts of the files that diagnostics point into.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    texts: BTreeMap<PathBuf, String>,
+}
+
+impl Sources {
+    /// Keeps the text of a file, in place of an earlier one.
+    pub fn add(&mut self, file: impl Into<PathBuf>, text: impl Into<String>) {
+        self.texts.insert(file.into(), text.into());
+    }
+
+    /// The text of a file, where it was added.
+    pub fn text(&self, file: &Path) -> Option<&str> {
+        self.texts.get(file).map(String::as_str)
+    }
+}
+
+/// Diagnostics in the order they were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one, to which more can be said.
+    pub fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.found.push_mut(diagnostic)
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The greatest severity found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.found.iter().map(|diagnostic| diagnostic.severity).max()
+    }
+
+    /// All of them, first found first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.found.iter()
+    }
+
+    /// Puts them in the order of their primary labels within a file, those without one first.
+    pub fn sort_by_place(&mut self) {
+        let place =
+            |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.file.clone(), label.span.start));
+        self.found.sort_by_cached_key(place);
+    }
+
+    /// The texts for people, an empty line between two, a line end at the end.
+    pub fn render(&self, sources: &Sources, colours: bool) -> String {
+        let texts: Vec<_> = self.iter().map(|diagnostic| diagnostic.render(sources, colours) + "\n").collect();
+        texts.join("\n")
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics { found: vec![diagnostic] }
+    }
+}
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
+        self.found.extend(diagnostics);
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.found.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The known name a person most likely meant: the one fewest letters away, with at most a third of the letters wrong, or
+/// one of two.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
+    let letters = name.chars().count();
+    let allowed = (letters.max(3) / 3).min(letters.saturating_sub(1));
+    let near = known.iter().map(|&other| (distance(other), other)).filter(|&(far, _)| far <= allowed);
+    near.min().map(|(_, other)| other)
+}
+
+/// The help for a name that is not known: what was meant, if it can be told, and all that is known. `what` is the
+/// plural of the thing named.
+pub fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return format!("there are no {what}");
+    }
+    let all = match known {
+        [only] => format!("there is only `{only}`"),
+        _ => format!("the {what} are {}", quoted(known)),
+    };
+    match nearest(name, known) {
+        Some(meant) if known.len() == 1 => format!("did you mean `{meant}`?"),
+        Some(meant) => format!("did you mean `{meant}`? {all}"),
+        None => all,
+    }
+}
+
+/// Names in backticks with commas between them.
+pub fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str, word: &str) -> String {
+        let mut sources = Sources::default();
+        sources.add("a.toml", text);
+        let start = text.find(word).unwrap();
+        let diagnostic = Diagnostic::error("some-code", "a message");
+        let shown = diagnostic.label(Path::new("a.toml"), start..start + word.len(), "here").render(&sources, false);
+        let line = shown.lines().find(|line| line.contains("-->")).unwrap();
+        line.split_once("a.toml:").unwrap().1.to_string()
+    }
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        assert_eq!(place("word = 1", "word"), "1:1");
+        assert_eq!(place("a = 1\nb = [\"äöü€😀\", word]\n", "word"), "2:15");
+        assert_eq!(place("a = 1\r\n\r\nb = word\r\n", "word"), "3:5");
+        assert_eq!(place("a = 'ä'\r\nb = word", "word"), "2:5");
+    }
+
+    #[test]
+    fn two_files_two_labels_and_a_help() {
+        let mut sources = Sources::default();
+        sources.add("a.toml", "first = 1\nsecond = 2\n");
+        let diagnostic = Diagnostic::warning("odd-pair", "`first` and `second` are odd")
+            .label(Path::new("a.toml"), 0..5, "this one")
+            .label(Path::new("a.toml"), 10..16, "and this")
+            .label(Path::new("b.toml"), 3..4, "not loaded")
+            .help("leave one out");
+        let expected = "\
+warning[odd-pair]: `first` and `second` are odd
+ --> a.toml:1:1
+  |
+1 | first = 1
+  | ^^^^^ this one
+2 | second = 2
+  | ------ and this
+ ::: b.toml
+  = help: leave one out";
+        assert_eq!(diagnostic.render(&sources, false), expected);
+        assert!(diagnostic.render(&sources, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn the_worst_of_several() {
+        let mut all = Diagnostics::default();
+        assert_eq!((all.is_empty(), all.worst()), (true, None));
+        all.push(Diagnostic::warning("a", "mild"));
+        assert_eq!(all.worst(), Some(Severity::Warning));
+        all.push(Diagnostic::error("b", "bad"));
+        all.push(Diagnostic::warning("c", "mild"));
+        assert_eq!(all.worst(), Some(Severity::Error));
+        assert_eq!(all.render(&Sources::default(), false), "warning[a]: mild\n\nerror[b]: bad\n\nwarning[c]: mild\n");
+    }
+
+    #[test]
+    fn the_nearest_name() {
+        assert_eq!(nearest("uper", &["lower", "upper"]), Some("upper"));
+        assert_eq!(nearest("Pipelines", &["default", "pipeline"]), Some("pipeline"));
+        assert_eq!(nearest("kb", &["kB", "MB"]), Some("kB"));
+        assert_eq!((nearest("x", &["y"]), nearest("", &["B"])), (None, None));
+        assert_eq!(nearest("splitter", &["upper", "router"]), None);
+        assert_eq!(
+            suggestion("uper", "stages", &["lower", "upper"]),
+            "did you mean `upper`? the stages are `lower`, `upper`"
+        );
+        assert_eq!(suggestion("uper", "stages", &["upper"]), "did you mean `upper`?");
+        assert_eq!(suggestion("x", "stages", &["upper"]), "there is only `upper`");
+        assert_eq!(suggestion("x", "stages", &[]), "there are no stages");
+    }
+}

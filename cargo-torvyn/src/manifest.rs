@@ -1,0 +1,166 @@
+//! `Torvyn.toml`: the pipelines a person wrote, read with their places.
+//!
+//! The way from text to graph: [`Manifest::load`] → the text as TOML → each table through `table`, which reports what is
+//! wrong and goes on → `feed` follows each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
+//! components. Nothing here builds or runs anything.
+
+pub mod code;
+mod config;
+mod feed;
+mod input;
+mod name;
+mod output;
+mod pipeline;
+mod quantity;
+mod stage;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted, suggestion};
+pub use feed::{Feed, Origin};
+pub use input::{Framing, Input};
+pub use output::{NamedOutput, Output, OutputFraming};
+pub use pipeline::Pipeline;
+pub use stage::{ComponentRef, Limits, Stage};
+use table::{Field, Report, Table};
+pub use wiring::{WiredNode, Wiring};
+
+/// The pipelines of a `Torvyn.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The file.
+    pub path: PathBuf,
+    /// At least one, in the order of the file.
+    pub pipelines: Vec<Pipeline>,
+    /// The index of the pipeline that is meant where none is named.
+    pub default: Option<usize>,
+}
+
+impl Manifest {
+    /// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it.
+    pub fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
+        let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let start = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let span = start..start + char::REPLACEMENT_CHARACTER.len_utf8();
+            sources.add(path, text);
+            Diagnostic::error(code::NOT_UTF8, format!("`{}` is not UTF-8", path.display())).label(
+                path,
+                span,
+                "not UTF-8",
+            )
+        })?;
+        let manifest = Manifest::parse(&text, path);
+        sources.add(path, text);
+        manifest
+    }
+
+    /// Reads the text of the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
+        let mut report = Report { file: path, found: Diagnostics::default() };
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            report.found.push(Diagnostic::error(code::SYNTAX, error.message()).label(path, span, ""));
+        }
+        // What is left of broken TOML says little about what was meant.
+        let manifest = if report.found.is_empty() { Manifest::read(document.get_ref(), &mut report) } else { None };
+        report.found.sort_by_place();
+        manifest.filter(|_| report.found.is_empty()).ok_or(report.found)
+    }
+
+    fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
+        let table = Table::new("the manifest", 0..0, document, &["default", "pipeline"], report);
+        let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report))?;
+        let pipelines: Vec<_> = fields.iter().filter_map(|field| Pipeline::read(field, report)).collect();
+
+        let names: Vec<_> = fields.iter().map(|field| field.key).collect();
+        let default = match table.get("default") {
+            Some(field) => {
+                let name = field.text(report)?;
+                let default = names.iter().position(|known| *known == name);
+                if default.is_none() {
+                    report.found.push(unknown_pipeline(name, &names).label(report.file, field.span, ""));
+                }
+                default
+            }
+            None if names.len() == 1 => Some(0),
+            None => names.iter().position(|name| *name == "main"),
+        };
+        Some(Manifest { path: report.file.to_path_buf(), pipelines, default })
+    }
+
+    /// The pipeline of a name, or the default one.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of that name, or no default.
+    pub fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostic> {
+        let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
+        let Some(name) = name else {
+            let no_default = || {
+                let help =
+                    format!("name one of {}, or write one into {} as `default`", quoted(&names), self.path.display());
+                Diagnostic::error(code::NO_DEFAULT_PIPELINE, "there are several pipelines and none is the default")
+                    .help(help)
+            };
+            return self.default.map(|index| &self.pipelines[index]).ok_or_else(no_default);
+        };
+        let found = self.pipelines.iter().find(|pipeline| pipeline.name == name);
+        found.ok_or_else(|| unknown_pipeline(name, &names))
+    }
+}
+
+/// The pipelines in the order of the file, none where something else is wrong.
+fn read_pipelines<'a>(field: &Field<'a>, report: &mut Report) -> Vec<Field<'a>> {
+    let Some(entries) = field.value.as_table() else {
+        field.wrong_type("a table", report);
+        return Vec::new();
+    };
+    let fields = Field::all(entries);
+    if fields.is_empty() {
+        field.wrong(code::EMPTY, "there is no pipeline", "", report);
+    }
+    if let Some(unnamed) = fields.iter().find(|field| pipeline::KEYS.contains(&field.key) && !field.value.is_table()) {
+        report.found.push(
+            Diagnostic::error(code::WRONG_TYPE, "a pipeline needs a name")
+                .label(report.file, unnamed.key_span.clone(), "in a pipeline without a name")
+                .help("write the header as [pipeline.main]"),
+        );
+        return Vec::new();
+    }
+    fields
+}
+
+fn unknown_pipeline(name: &str, known: &[&str]) -> Diagnostic {
+    Diagnostic::error(code::UNKNOWN_PIPELINE, format!("there is no pipeline `{name}`")).help(suggestion(
+        name,
+        "pipelines",
+        known,
+    ))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let diagnostic = pipeline::unreadable(path, error);
+    match diagnostic.code {
+        code::NOT_FOUND => diagnostic.help("`cargo torvyn new NAME --template pipeline` makes one"),
+        _ => diagnostic,
+    }
+}

@@ -1,0 +1,86 @@
+//! The codes of everything the manifest can be told off for: stable names, listed once.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $code;)*
+        /// Every code, once.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+codes! {
+    /// The file is not there.
+    NOT_FOUND = "not-found";
+    /// A directory, where a file is needed.
+    IS_A_DIRECTORY = "is-a-directory";
+    /// A file, where a directory is needed.
+    NOT_A_DIRECTORY = "not-a-directory";
+    /// The system does not let us read the file.
+    UNREADABLE = "unreadable";
+    /// The manifest is not UTF-8.
+    NOT_UTF8 = "not-utf8";
+    /// The manifest is not TOML.
+    SYNTAX = "syntax";
+    /// A key that means nothing here.
+    UNKNOWN_KEY = "unknown-key";
+    /// A key that is needed, or one of several, is not there.
+    MISSING_KEY = "missing-key";
+    /// Keys that exclude one another.
+    CONFLICTING_KEYS = "conflicting-keys";
+    /// A value of another type.
+    WRONG_TYPE = "wrong-type";
+    /// A value that is none of the few that are allowed.
+    UNKNOWN_VALUE = "unknown-value";
+    /// A list or text with nothing in it.
+    EMPTY = "empty";
+    /// A number that is negative or too great.
+    BAD_NUMBER = "bad-number";
+    /// A size that is not bytes or a number with a unit.
+    BAD_SIZE = "bad-size";
+    /// A duration that is not a number with a unit.
+    BAD_DURATION = "bad-duration";
+    /// A limit or capacity of nothing.
+    ZERO = "zero";
+    /// Two values of `config` come out under one key.
+    DUPLICATE_CONFIG = "duplicate-config";
+    /// A name with letters names do not have.
+    BAD_NAME = "bad-name";
+    /// A name that means something else.
+    RESERVED_NAME = "reserved-name";
+    /// Two stages or outputs of a pipeline with one name.
+    DUPLICATE_NAME = "duplicate-name";
+    /// Two outputs of a stage with one name.
+    DUPLICATE_OUTPUT = "duplicate-output";
+    /// More outputs than a stage can have.
+    TOO_MANY_OUTPUTS = "too-many-outputs";
+    /// A pipeline that is not there.
+    UNKNOWN_PIPELINE = "unknown-pipeline";
+    /// Several pipelines, and none is the default.
+    NO_DEFAULT_PIPELINE = "no-default-pipeline";
+    /// A package that is not in the workspace.
+    UNKNOWN_PACKAGE = "unknown-package";
+    /// A stage that is not in the pipeline.
+    UNKNOWN_STAGE = "unknown-stage";
+    /// An output that the stage does not have.
+    UNKNOWN_OUTPUT = "unknown-output";
+    /// One `from` names one output twice.
+    DUPLICATE_FROM = "duplicate-from";
+    /// A stage or output that nothing feeds.
+    NO_INPUT = "no-input";
+    /// An output of a stage that goes nowhere.
+    UNCONNECTED_OUTPUT = "unconnected-output";
+    /// Stages that send to one another in a circle.
+    CYCLE = "cycle";
+    /// A source component is told to take elements.
+    FROM_ON_SOURCE = "from-on-source";
+    /// Elements are taken from a sink component.
+    FROM_SINK = "from-sink";
+    /// A sink component is told to have outputs.
+    OUTPUTS_ON_SINK = "outputs-on-sink";
+    /// An input that nothing takes from.
+    UNUSED_INPUT = "unused-input";
+    /// A file or standard output is written twice, or read and written.
+    SAME_FILE = "same-file";
+    /// One output was to be replaced where there are several.
+    SEVERAL_OUTPUTS = "several-outputs";
+}

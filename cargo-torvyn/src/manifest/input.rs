@@ -1,0 +1,129 @@
+//! Where the elements of a pipeline come from when no source component makes them.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::table::{Field, Report, Table};
+
+/// The input of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// How it is cut into elements.
+        framing: Framing,
+    },
+    /// The files of a folder, an element each.
+    Dir {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Standard input.
+    Stdin {
+        /// How it is cut into elements.
+        framing: Framing,
+    },
+    /// Elements made up by the host.
+    Generate {
+        /// How many.
+        count: u64,
+        /// Payload bytes of each.
+        size: usize,
+    },
+}
+
+/// How bytes are cut into elements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// A line an element, without its end.
+    #[default]
+    Lines,
+    /// So many bytes an element; the last has what is left.
+    Chunks(usize),
+    /// A length before each element.
+    LengthPrefixed,
+    /// Everything in one element.
+    Whole,
+}
+
+impl Input {
+    /// The input of a path given on the command line, `-` being standard input: cut into elements as the one it
+    /// replaces was.
+    pub fn from_argument(argument: &Path, replaced: Option<&Input>) -> Self {
+        let framing = match replaced {
+            Some(Input::File { framing, .. } | Input::Stdin { framing }) => *framing,
+            Some(Input::Dir { .. } | Input::Generate { .. }) | None => Framing::default(),
+        };
+        Input::at(argument, Path::new(""), framing)
+    }
+
+    fn at(path: &Path, folder: &Path, framing: Framing) -> Self {
+        if path == Path::new("-") { Input::Stdin { framing } } else { Input::File { path: folder.join(path), framing } }
+    }
+
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
+        match field.value {
+            DeValue::String(_) => {
+                field.text(report).map(|path| Input::at(Path::new(path), report.folder(), Framing::default()))
+            }
+            DeValue::Table(_) => {
+                let table = field.table("an input", &["file", "dir", "stdin", "generate", "as", "size"], report)?;
+                Input::read_table(&table, report)
+            }
+            _ => {
+                field.wrong_type("a path or a table", report);
+                None
+            }
+        }
+    }
+
+    fn read_table(table: &Table, report: &mut Report) -> Option<Self> {
+        let field = table.need_one(&["file", "dir", "stdin", "generate"], report)?;
+        match field.key {
+            "file" | "stdin" => {
+                let framing = Framing::read(table, report);
+                if field.key == "stdin" {
+                    field.only_true(report)?;
+                    return Some(Input::Stdin { framing: framing? });
+                }
+                let path = report.folder().join(field.text(report)?);
+                Some(Input::File { path, framing: framing? })
+            }
+            "dir" => {
+                ["as", "size"].iter().for_each(|key| table.exclude(key, &field, report));
+                let path = report.folder().join(field.text(report)?);
+                Some(Input::Dir { path })
+            }
+            _ => {
+                ["as", "size"].iter().for_each(|key| table.exclude(key, &field, report));
+                let generate = field.table("`generate`", &["count", "size"], report)?;
+                let count = generate.need("count", report).and_then(|field| field.count(report));
+                let size = generate.need("size", report).and_then(|field| field.size(report));
+                Some(Input::Generate { count: count?, size: size? })
+            }
+        }
+    }
+}
+
+impl Framing {
+    fn read(table: &Table, report: &mut Report) -> Option<Self> {
+        let Some(field) = table.get("as") else {
+            // A size without `as` can only mean chunks, which are then to be asked for by name.
+            return match table.get("size") {
+                Some(_) => table.need("as", report).and(None),
+                None => Some(Framing::default()),
+            };
+        };
+        let framing = match field.choice(&["lines", "chunks", "length-prefixed", "whole"], report)? {
+            "chunks" => return table.need("size", report)?.some_size(report).map(Framing::Chunks),
+            "lines" => Framing::Lines,
+            "length-prefixed" => Framing::LengthPrefixed,
+            _ => Framing::Whole,
+        };
+        table.exclude("size", &field, report);
+        Some(framing)
+    }
+}

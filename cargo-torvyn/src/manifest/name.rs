@@ -1,0 +1,43 @@
+//! What names of pipelines, stages and outputs look like, and that they are told apart.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::code;
+use super::table::Report;
+use crate::diagnostic::Diagnostic;
+
+/// The name that `from` gives to the input of the pipeline.
+pub(super) const INPUT: &str = "input";
+/// The name of an output of the pipeline that has none of its own.
+pub(super) const OUTPUT: &str = "output";
+/// The name of the one output of a stage whose outputs are not named.
+pub(super) const OUT: &str = "out";
+
+/// Reports a name that could not be told from other parts of the manifest, or that is in `reserved`.
+pub(super) fn check<'r>(
+    name: &str,
+    span: &Range<usize>,
+    reserved: &[&str],
+    report: &'r mut Report,
+) -> Option<&'r mut Diagnostic> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let diagnostic = if reserved.contains(&name) {
+        let message = format!("the name `{name}` is taken by the {name} of the pipeline");
+        Diagnostic::error(code::RESERVED_NAME, message).help("give it another `name`")
+    } else if name.is_empty() || !name.chars().all(plain) {
+        let message = format!("`{name}` cannot be a name");
+        Diagnostic::error(code::BAD_NAME, message).help("names are made of letters, digits, `-` and `_`")
+    } else {
+        return None;
+    };
+    Some(report.found.push(diagnostic.label(report.file, span.clone(), "")))
+}
+
+/// Two stages or outputs of a pipeline with one name.
+pub(super) fn duplicate(file: &Path, name: &str, first: &Range<usize>, second: &Range<usize>) -> Diagnostic {
+    Diagnostic::error(code::DUPLICATE_NAME, format!("the name `{name}` is used twice"))
+        .label(file, second.clone(), "")
+        .label(file, first.clone(), "first used here")
+        .help("give one of them another `name`")
+}

@@ -1,0 +1,194 @@
+//! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::feed::{self, Origin};
+use super::input::Input;
+use super::output::{self, NamedOutput, Output};
+use super::stage::{self, ComponentRef, Stage};
+use super::table::{Field, Report};
+use super::{code, name};
+use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+
+/// The keys of a pipeline.
+pub(super) const KEYS: &[&str] = &["input", "stages", "output"];
+
+/// A pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Unique in the manifest.
+    pub name: String,
+    /// Where elements come from; none where the manifest does not say.
+    pub input: Option<Input>,
+    /// At least one, in the order of the file.
+    pub stages: Vec<Stage>,
+    /// Where elements go; none where the manifest does not say.
+    pub outputs: Vec<NamedOutput>,
+    /// The manifest it is in.
+    pub(super) file: PathBuf,
+    /// Its name in the manifest.
+    pub(super) span: Range<usize>,
+    /// Where the manifest gives the input; an input that was put in its place has none.
+    pub(super) input_span: Option<Range<usize>>,
+}
+
+impl Pipeline {
+    /// Reads `[pipeline.NAME]`; none where something is wrong that leaves it without a shape.
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
+        name::check(field.key, &field.key_span, &[], report);
+        let table = field.table("a pipeline", KEYS, report)?;
+        let input_field = table.get("input");
+        let input = input_field.as_ref().and_then(|field| Input::read(field, report));
+        let outputs = table.get("output").map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
+        let items = table.need("stages", report).and_then(|field| read_items(&field, report))?;
+        let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
+        // Indices and names of stages mean nothing while one of them could not be read.
+        let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
+
+        let (mut stages, stage_froms): (Vec<_>, Vec<_>) = written.into_iter().map(|w| (w.stage, w.from)).unzip();
+        let (mut outputs, output_froms): (Vec<_>, Vec<_>) = outputs.into_iter().map(|w| (w.output, w.from)).unzip();
+        let feeds: Vec<_> = (0..stages.len())
+            .map(|index| feed::follow(stage_froms[index].as_ref(), Origin::before(index), &stages, report))
+            .collect();
+        stages.iter_mut().zip(feeds).for_each(|(stage, from)| stage.from = from);
+        for (output, from) in outputs.iter_mut().zip(&output_froms) {
+            output.from = feed::follow(from.as_ref(), Origin::before(stages.len()), &stages, report);
+        }
+
+        let pipeline = Pipeline {
+            name: field.key.to_string(),
+            input,
+            stages,
+            outputs,
+            file: report.file.to_path_buf(),
+            span: field.key_span.clone(),
+            input_span: input_field.map(|field| field.span),
+        };
+        report.found.extend(pipeline.duplicate_names());
+        Some(pipeline)
+    }
+
+    fn duplicate_names(&self) -> Vec<Diagnostic> {
+        let stages = self.stages.iter().map(|stage| (&stage.name, &stage.places.name));
+        let outputs = self.outputs.iter().filter_map(|output| Some((&output.name, output.span.as_ref()?)));
+        let names: Vec<_> = stages.chain(outputs).collect();
+        let again = |(index, (name, second)): (usize, &(&String, &Range<usize>))| {
+            let (_, first) = names[..index].iter().find(|(other, _)| other == name)?;
+            Some(name::duplicate(&self.file, name, first, second))
+        };
+        names.iter().enumerate().filter_map(again).collect()
+    }
+
+    /// The packages of the workspace that the stages name and that are not in `known`.
+    pub fn check_packages(&self, known: &[&str]) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for stage in &self.stages {
+            if let ComponentRef::Package(package) = &stage.component
+                && !known.contains(&package.as_str())
+            {
+                let message = format!("there is no package `{package}` in the workspace");
+                found.push(
+                    Diagnostic::error(code::UNKNOWN_PACKAGE, message)
+                        .label(&self.file, stage.places.component.clone(), "")
+                        .help(format!(
+                            "{}; a path to a component has a `/` or ends in `.wasm`",
+                            suggestion(package, "packages", known)
+                        )),
+                );
+            }
+        }
+        found
+    }
+
+    /// The component files and the input that are not there, or are something else.
+    pub fn check_paths(&self) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for stage in &self.stages {
+            if let ComponentRef::Path(path) = &stage.component {
+                found.extend(self.check_path(path, false, Some(&stage.places.component)));
+            }
+        }
+        match &self.input {
+            Some(Input::File { path, .. }) => found.extend(self.check_path(path, false, self.input_span.as_ref())),
+            Some(Input::Dir { path }) => found.extend(self.check_path(path, true, self.input_span.as_ref())),
+            Some(Input::Stdin { .. } | Input::Generate { .. }) | None => {}
+        }
+        found
+    }
+
+    fn check_path(&self, path: &Path, wants_folder: bool, place: Option<&Range<usize>>) -> Option<Diagnostic> {
+        let diagnostic = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() == wants_folder => return None,
+            Ok(_) if wants_folder => {
+                Diagnostic::error(code::NOT_A_DIRECTORY, format!("`{}` is not a directory", path.display()))
+            }
+            Ok(_) => is_a_directory(path),
+            Err(error) => unreadable(path, &error),
+        };
+        Some(match place {
+            Some(place) => diagnostic.label(&self.file, place.clone(), ""),
+            None => diagnostic,
+        })
+    }
+
+    /// Puts an input in the place of the one of the manifest.
+    #[must_use]
+    pub fn with_input(mut self, input: Input) -> Self {
+        self.input = Some(input);
+        self.input_span = None;
+        self
+    }
+
+    /// Puts an output in the place of the one of the manifest, which keeps its name and what it takes.
+    ///
+    /// # Errors
+    ///
+    /// Where the pipeline has several outputs.
+    pub fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
+        match &mut self.outputs[..] {
+            [] => {
+                let from = feed::understood(Origin::before(self.stages.len()));
+                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, span: None });
+            }
+            [only] => only.output = output,
+            several => {
+                let names: Vec<_> = several.iter().map(|output| output.name.as_str()).collect();
+                let message = format!("`{}` has several outputs: {}", self.name, quoted(&names));
+                let diagnostic = Diagnostic::error(code::SEVERAL_OUTPUTS, message);
+                return Err(diagnostic
+                    .label(&self.file, self.span.clone(), "")
+                    .help("an output can be replaced where there is only one; say in the manifest where each goes"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The items of `stages`, at least one.
+fn read_items<'a>(field: &Field<'a>, report: &mut Report) -> Option<Vec<Field<'a>>> {
+    let items = field.items(report)?;
+    if items.is_empty() {
+        let help = "name a component: stages = [\"router\"]".to_string();
+        field.wrong(code::EMPTY, "`stages` is empty", "", report).help = Some(help);
+        return None;
+    }
+    Some(items)
+}
+
+/// A directory where a file is needed; without a place.
+pub(super) fn is_a_directory(path: &Path) -> Diagnostic {
+    Diagnostic::error(code::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))
+}
+
+/// A path that the system does not let us read; without a place.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let name = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::error(code::NOT_FOUND, format!("`{name}` is not there")),
+        io::ErrorKind::IsADirectory => is_a_directory(path),
+        _ => Diagnostic::error(code::UNREADABLE, format!("`{name}` cannot be read: {error}")),
+    }
+}

@@ -1,0 +1,216 @@
+//! A stage of a pipeline: which component it is, how it is set up, and what it may use.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeValue;
+use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS};
+
+use super::feed::Feed;
+use super::table::{Field, Report, Table};
+use super::{code, config, name};
+use crate::diagnostic::Diagnostic;
+
+/// A stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Unique in the pipeline.
+    pub name: String,
+    /// What runs in it.
+    pub component: ComponentRef,
+    /// What it takes, merged; of no meaning for a source component.
+    pub from: Vec<Feed>,
+    /// The names of its outputs; of no meaning for a sink component.
+    pub outputs: Vec<String>,
+    /// What the component is told at the start, in the order of the file.
+    pub config: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: Limits,
+    /// How much waits on each edge into it.
+    pub capacity: Capacity,
+    pub(super) places: Places,
+}
+
+/// A component, as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ComponentRef {
+    /// A package of the workspace.
+    Package(String),
+    /// A component file.
+    Path(PathBuf),
+}
+
+/// What a stage may use; the runtime's own limit where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory.
+    pub memory: Option<usize>,
+    /// Time for one element.
+    pub time: Option<Duration>,
+    /// Component handles alive at once.
+    pub handles: Option<usize>,
+    /// Bytes of the component file.
+    pub component_size: Option<u64>,
+}
+
+/// Where the manifest says what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Places {
+    /// The name, or what it is taken from.
+    pub(super) name: Range<usize>,
+    /// The component, or the name it is taken from.
+    pub(super) component: Range<usize>,
+    /// The value of `from`, where it is written.
+    pub(super) from: Option<Range<usize>>,
+    /// The outputs, where they are written.
+    pub(super) outputs: Vec<Range<usize>>,
+}
+
+/// A stage as it is written: its `from` is followed once all stages are known.
+pub(super) struct Written<'a> {
+    pub(super) stage: Stage,
+    pub(super) from: Option<Field<'a>>,
+}
+
+impl<'a> Written<'a> {
+    /// Reads an item of `stages`; none where the stage has no name to go on with.
+    pub(super) fn read(field: &Field<'a>, report: &mut Report) -> Option<Self> {
+        match field.value {
+            DeValue::String(_) => Some(Written { stage: Stage::named(None, Some(field), report)?, from: None }),
+            DeValue::Table(_) => {
+                let known = ["name", "component", "from", "outputs", "config", "limits", "capacity"];
+                let table = field.table("a stage", &known, report)?;
+                Written::read_table(&table, report)
+            }
+            _ => {
+                field.wrong_type("a component or a table", report);
+                None
+            }
+        }
+    }
+
+    fn read_table(table: &Table<'a>, report: &mut Report) -> Option<Self> {
+        let (name, component) = (table.get("name"), table.get("component"));
+        if name.is_none() && component.is_none() {
+            table.missing(&["component", "name"], report);
+        }
+        let named = Stage::named(name.as_ref(), component.as_ref(), report);
+        let outputs = table.get("outputs").map(|field| read_outputs(&field, report)).unwrap_or_default();
+        let config = table.get("config").map(|field| config::read(&field, report)).unwrap_or_default();
+        let limits = table.get("limits").and_then(|field| Limits::read(&field, report)).unwrap_or_default();
+        let capacity = table.get("capacity").and_then(|field| read_capacity(&field, report)).unwrap_or_default();
+        let from = table.get("from");
+
+        let mut stage = Stage { config, limits, capacity, ..named? };
+        stage.places.from = from.as_ref().map(|field| field.span.clone());
+        if !outputs.is_empty() {
+            (stage.outputs, stage.places.outputs) = outputs.into_iter().unzip();
+        }
+        Some(Written { stage, from })
+    }
+}
+
+impl Stage {
+    /// A stage of its name and its component, either of which gives the other, and of nothing else.
+    fn named(name_field: Option<&Field>, component: Option<&Field>, report: &mut Report) -> Option<Self> {
+        let component_field = component.or(name_field)?;
+        let component = ComponentRef::new(component_field.text(report)?, report.folder());
+        let (name, name_span) = match name_field {
+            Some(field) => (field.text(report)?.to_string(), field.span.clone()),
+            None => (component.stem(), component_field.span.clone()),
+        };
+        let refused = name::check(&name, &name_span, &[name::INPUT, name::OUTPUT], report);
+        if let (Some(diagnostic), None) = (refused, name_field) {
+            diagnostic.help = Some("give the stage a `name` of letters, digits, `-` and `_`".to_string());
+        }
+        Some(Stage {
+            name,
+            component,
+            from: Vec::new(),
+            outputs: vec![name::OUT.to_string()],
+            config: Vec::new(),
+            limits: Limits::default(),
+            capacity: Capacity::default(),
+            places: Places {
+                name: name_span,
+                component: component_field.span.clone(),
+                from: None,
+                outputs: Vec::new(),
+            },
+        })
+    }
+
+    /// The place of an output of the stage, or of the stage where its outputs are not written.
+    pub(super) fn output_place(&self, output: usize) -> Range<usize> {
+        self.places.outputs.get(output).unwrap_or(&self.places.name).clone()
+    }
+}
+
+impl ComponentRef {
+    /// A path where it looks like one, for package names have none of these letters.
+    fn new(text: &str, folder: &Path) -> Self {
+        let is_path = text.contains(['/', '\\']) || text.ends_with(".wasm");
+        if is_path { ComponentRef::Path(folder.join(text)) } else { ComponentRef::Package(text.to_string()) }
+    }
+
+    /// The name of a stage that has no other.
+    fn stem(&self) -> String {
+        match self {
+            ComponentRef::Package(name) => name.clone(),
+            ComponentRef::Path(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl Limits {
+    fn read(field: &Field, report: &mut Report) -> Option<Self> {
+        let table = field.table("`limits`", &["memory", "time", "handles", "component-size"], report)?;
+        Some(Limits {
+            memory: table.get("memory").and_then(|field| field.some_size(report)),
+            time: table.get("time").and_then(|field| field.duration(report)),
+            handles: table.get("handles").and_then(|field| field.some(report)),
+            component_size: table.get("component-size").and_then(|field| field.some_size(report)),
+        })
+    }
+}
+
+/// The names of `outputs` and where they are.
+fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>)> {
+    let Some(items) = field.items(report) else {
+        return Vec::new();
+    };
+    if items.is_empty() {
+        let help = "leave it out for one output, or for a sink component".to_string();
+        field.wrong(code::EMPTY, "`outputs` is empty", "", report).help = Some(help);
+    }
+    if let Some(item) = items.get(MAX_OUTPUTS) {
+        let message = format!("a stage has at most {MAX_OUTPUTS} outputs, here are {}", items.len());
+        item.wrong(code::TOO_MANY_OUTPUTS, message, "the first too many", report);
+    }
+    let mut outputs: Vec<(String, Range<usize>)> = Vec::new();
+    for item in items {
+        let Some(name) = item.text(report) else {
+            continue;
+        };
+        name::check(name, &item.span, &[], report);
+        if let Some((_, first)) = outputs.iter().find(|(other, _)| other == name) {
+            report.found.push(
+                Diagnostic::error(code::DUPLICATE_OUTPUT, format!("two outputs are called `{name}`"))
+                    .label(report.file, item.span.clone(), "")
+                    .label(report.file, first.clone(), "the first"),
+            );
+        }
+        outputs.push((name.to_string(), item.span));
+    }
+    outputs
+}
+
+fn read_capacity(field: &Field, report: &mut Report) -> Option<Capacity> {
+    let table = field.table("`capacity`", &["elements", "bytes"], report)?;
+    let default = Capacity::default();
+    Some(Capacity {
+        elements: table.get("elements").map_or(Some(default.elements), |field| field.some(report))?,
+        bytes: table.get("bytes").map_or(Some(default.bytes), |field| field.some_size(report))?,
+    })
+}

@@ -1,0 +1,319 @@
+//! Typed access to the keys of a TOML table, where everything that is wrong becomes a diagnostic at its place and the
+//! reading goes on.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{code, quantity};
+use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+
+/// The file that is read, and what was found wrong in it so far.
+pub(super) struct Report<'a> {
+    /// Its path, for the labels.
+    pub(super) file: &'a Path,
+    /// The findings.
+    pub(super) found: Diagnostics,
+}
+
+impl<'a> Report<'a> {
+    /// The folder that paths in the file are relative to.
+    pub(super) fn folder(&self) -> &'a Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+}
+
+/// A table whose keys are all known.
+#[derive(Clone)]
+pub(super) struct Table<'a> {
+    what: &'static str,
+    /// Its header or its braces.
+    pub(super) span: Range<usize>,
+    entries: &'a DeTable<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// `what` names the table in messages, as in "a stage"; a key that is not in `known` is reported.
+    pub(super) fn new(
+        what: &'static str,
+        span: Range<usize>,
+        entries: &'a DeTable<'a>,
+        known: &[&str],
+        report: &mut Report,
+    ) -> Self {
+        let table = Table { what, span, entries };
+        for field in table.fields() {
+            if !known.contains(&field.key) {
+                let message = format!("unknown key `{}` in {what}", field.key);
+                let help = suggestion(field.key, "keys", known);
+                report.found.push(
+                    Diagnostic::error(code::UNKNOWN_KEY, message).label(report.file, field.key_span, "").help(help),
+                );
+            }
+        }
+        table
+    }
+
+    /// The entries in the order of the file.
+    pub(super) fn fields(&self) -> Vec<Field<'a>> {
+        Field::all(self.entries)
+    }
+
+    /// The entry of a key, where it is there.
+    pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
+        self.entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
+    }
+
+    /// The entry of a key that has to be there.
+    pub(super) fn need(&self, key: &str, report: &mut Report) -> Option<Field<'a>> {
+        let field = self.get(key);
+        if field.is_none() {
+            self.missing(&[key], report);
+        }
+        field
+    }
+
+    /// Reports that a key is not there, or none of several.
+    pub(super) fn missing(&self, keys: &[&str], report: &mut Report) {
+        let key = if keys.len() == 1 { "the key" } else { "one of the keys" };
+        let message = format!("{} needs {key} {}", self.what, quoted(keys));
+        report.found.push(Diagnostic::error(code::MISSING_KEY, message).label(report.file, self.span.clone(), ""));
+    }
+
+    /// The one entry of several that exclude one another, one of which has to be there.
+    pub(super) fn need_one(&self, keys: &[&str], report: &mut Report) -> Option<Field<'a>> {
+        let mut present: Vec<_> = self.fields().into_iter().filter(|field| keys.contains(&field.key)).collect();
+        if present.is_empty() {
+            self.missing(keys, report);
+        }
+        if present.len() > 1 {
+            self.conflict(&present[1], &present[0], report);
+        }
+        (present.len() == 1).then(|| present.remove(0))
+    }
+
+    /// Reports `key` where it is there, for `other` excludes it.
+    pub(super) fn exclude(&self, key: &str, other: &Field, report: &mut Report) {
+        if let Some(field) = self.get(key) {
+            self.conflict(&field, other, report);
+        }
+    }
+
+    fn conflict(&self, second: &Field, first: &Field, report: &mut Report) {
+        let message = format!("{} cannot have both `{}` and `{}`", self.what, first.key, second.key);
+        report.found.push(
+            Diagnostic::error(code::CONFLICTING_KEYS, message)
+                .label(report.file, second.key_span.clone(), "or this")
+                .label(report.file, first.key_span.clone(), "either this"),
+        );
+    }
+}
+
+/// A key and its value, or an item of an array under the key of the array.
+#[derive(Clone)]
+pub(super) struct Field<'a> {
+    /// The key.
+    pub(super) key: &'a str,
+    /// Whether it is an item of an array under the key.
+    is_item: bool,
+    /// Where the key is.
+    pub(super) key_span: Range<usize>,
+    /// Where the value is.
+    pub(super) span: Range<usize>,
+    /// The value.
+    pub(super) value: &'a DeValue<'a>,
+}
+
+impl<'a> Field<'a> {
+    fn new(key: &'a Spanned<toml::de::DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Field { key: key.get_ref(), is_item: false, key_span: key.span(), span: value.span(), value: value.get_ref() }
+    }
+
+    /// The entries of a table in the order of the file; the parser sorts them by name.
+    pub(super) fn all(entries: &'a DeTable<'a>) -> Vec<Self> {
+        let mut fields: Vec<_> = entries.iter().map(|(key, value)| Field::new(key, value)).collect();
+        fields.sort_by_key(|field| field.key_span.start);
+        fields
+    }
+
+    /// What messages call the value.
+    fn name(&self) -> String {
+        if self.is_item { format!("an item of `{}`", self.key) } else { format!("`{}`", self.key) }
+    }
+
+    /// Reports the value; `label` is said beside it.
+    pub(super) fn wrong<'r>(
+        &self,
+        code: &'static str,
+        message: impl Into<String>,
+        label: &str,
+        report: &'r mut Report,
+    ) -> &'r mut Diagnostic {
+        let diagnostic = Diagnostic::error(code, message).label(report.file, self.span.clone(), label);
+        report.found.push(diagnostic)
+    }
+
+    /// Reports that the value is not of a type that is `expected`, as in "a string or a table".
+    pub(super) fn wrong_type(&self, expected: &str, report: &mut Report) {
+        let message = format!("{} has the wrong type", self.name());
+        let label = format!("expected {expected}, found {}", type_name(self.value));
+        self.wrong(code::WRONG_TYPE, message, &label, report);
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(&self, report: &mut Report) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) if text.is_empty() => {
+                self.wrong(code::EMPTY, format!("{} is empty", self.name()), "", report);
+                None
+            }
+            DeValue::String(text) => Some(text),
+            _ => {
+                self.wrong_type("a string", report);
+                None
+            }
+        }
+    }
+
+    /// One of a few texts.
+    pub(super) fn choice(&self, known: &[&'static str], report: &mut Report) -> Option<&'static str> {
+        let text = self.text(report)?;
+        let chosen = known.iter().copied().find(|known| *known == text);
+        if chosen.is_none() {
+            let message = format!("`{}` cannot be `{text}`", self.key);
+            self.wrong(code::UNKNOWN_VALUE, message, "", report).help = Some(suggestion(text, "values", known));
+        }
+        chosen
+    }
+
+    /// `true`: the value of a key that is either there or not.
+    pub(super) fn only_true(&self, report: &mut Report) -> Option<()> {
+        match self.value {
+            DeValue::Boolean(true) => Some(()),
+            DeValue::Boolean(false) => {
+                let message = format!("`{}` can only be `true`", self.key);
+                self.wrong(code::UNKNOWN_VALUE, message, "", report).help = Some("leave the key out".to_string());
+                None
+            }
+            _ => {
+                self.wrong_type("`true`", report);
+                None
+            }
+        }
+    }
+
+    /// A whole number, 0 or greater.
+    pub(super) fn count<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
+        let DeValue::Integer(integer) = self.value else {
+            self.wrong_type("a whole number", report);
+            return None;
+        };
+        let number =
+            u64::from_str_radix(integer.as_str(), integer.radix()).ok().and_then(|number| number.try_into().ok());
+        if number.is_none() {
+            let message = format!("`{}` is not a number that can be counted to", self.key);
+            self.wrong(code::BAD_NUMBER, message, "negative or too great", report);
+        }
+        number
+    }
+
+    /// A whole number, 1 or greater.
+    pub(super) fn some<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
+        let number = self.count(report)?;
+        self.not_zero(number, report)
+    }
+
+    /// Bytes, 0 or more: a number, or a text with a unit.
+    pub(super) fn size<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
+        let text = match self.value {
+            DeValue::Integer(_) => return self.count(report),
+            DeValue::String(text) => text,
+            _ => {
+                self.wrong_type("bytes or a size such as \"64KiB\"", report);
+                return None;
+            }
+        };
+        let too_great = |_| "the number is too great".to_string();
+        match quantity::size(text).and_then(|size| size.try_into().map_err(too_great)) {
+            Ok(size) => Some(size),
+            Err(help) => {
+                self.wrong(code::BAD_SIZE, format!("`{text}` is not a size"), "", report).help = Some(help);
+                None
+            }
+        }
+    }
+
+    /// Bytes, 1 or more.
+    pub(super) fn some_size<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
+        let size = self.size(report)?;
+        self.not_zero(size, report)
+    }
+
+    /// A duration of more than nothing.
+    pub(super) fn duration(&self, report: &mut Report) -> Option<Duration> {
+        let DeValue::String(text) = self.value else {
+            self.wrong_type("a duration such as \"500ms\"", report);
+            return None;
+        };
+        match quantity::duration(text) {
+            Ok(duration) => self.not_zero(duration, report),
+            Err(help) => {
+                self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = Some(help);
+                None
+            }
+        }
+    }
+
+    fn not_zero<N: Default + PartialEq>(&self, number: N, report: &mut Report) -> Option<N> {
+        if number == N::default() {
+            self.wrong(code::ZERO, format!("`{}` is 0", self.key), "has to be more than 0", report);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A table; see [`Table::new`].
+    pub(super) fn table(&self, what: &'static str, known: &[&str], report: &mut Report) -> Option<Table<'a>> {
+        match self.value {
+            DeValue::Table(entries) => Some(Table::new(what, self.span.clone(), entries, known, report)),
+            _ => {
+                self.wrong_type("a table", report);
+                None
+            }
+        }
+    }
+
+    /// The items of an array, each under the key of the array.
+    pub(super) fn items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+        match self.value {
+            DeValue::Array(items) => {
+                let item = |item: &'a Spanned<DeValue<'a>>| Field {
+                    is_item: true,
+                    span: item.span(),
+                    value: item.get_ref(),
+                    ..self.clone()
+                };
+                Some(items.iter().map(item).collect())
+            }
+            _ => {
+                self.wrong_type("an array", report);
+                None
+            }
+        }
+    }
+}
+
+fn type_name(value: &DeValue) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,465 @@
+//! What a manifest means, and what is said about one that means nothing: texts and the codes and places they give.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::slice;
+use std::time::Duration;
+
+use torvyn_runtime::graph::{Capacity, Role};
+
+use super::*;
+
+/// Roles by letter: a source, a processor, a sink (`k`).
+fn roles(letters: &str) -> Vec<Role> {
+    let role = |letter| match letter {
+        's' => Role::Source,
+        'p' => Role::Processor,
+        'k' => Role::Sink,
+        _ => panic!("no role {letter}"),
+    };
+    letters.chars().map(role).collect()
+}
+
+fn parse(text: &str) -> Result<Manifest, Diagnostics> {
+    Manifest::parse(text, Path::new("Torvyn.toml"))
+}
+
+fn pipeline(text: &str) -> Pipeline {
+    parse(text).unwrap_or_else(|found| panic!("{}", shown(text, &found))).select(None).unwrap().clone()
+}
+
+fn shown(text: &str, found: &Diagnostics) -> String {
+    let mut sources = Sources::default();
+    sources.add("Torvyn.toml", text);
+    found.render(&sources, false)
+}
+
+/// What is wrong with a text, or with the default pipeline in it when its stages have these roles.
+fn wrong(text: &str, letters: &str) -> Diagnostics {
+    match parse(text) {
+        Err(found) => found,
+        Ok(_) if letters.is_empty() => Diagnostics::default(),
+        Ok(manifest) => manifest.select(None).unwrap().wire(&roles(letters)).err().unwrap_or_default(),
+    }
+}
+
+/// A text, the roles of its stages where it is wrong only with them, and the codes with what their primary labels cover.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CASES: &[Case] = &[
+    // TOML
+    ("[pipeline.main\n", "", &[(code::SYNTAX, "")]),
+    ("\u{feff}[pipeline.a]\nstages = 1", "", &[(code::WRONG_TYPE, "1")]),
+    ("", "", &[(code::MISSING_KEY, "")]),
+    ("[pipeline.a]\nstages = [\"x\"]\nstages = [\"y\"]\n", "", &[(code::SYNTAX, "stages")]),
+    // Keys
+    ("[pipelines.main]\n", "", &[(code::MISSING_KEY, ""), (code::UNKNOWN_KEY, "pipelines")]),
+    ("[pipeline.a]\nstage = [\"x\"]\n", "", &[(code::MISSING_KEY, "[pipeline.a]"), (code::UNKNOWN_KEY, "stage")]),
+    ("pipeline = {}", "", &[(code::EMPTY, "{}")]),
+    ("pipeline = 1", "", &[(code::WRONG_TYPE, "1")]),
+    ("[pipeline]\nstages = [\"x\"]", "", &[(code::WRONG_TYPE, "stages")]),
+    (
+        "pipeline.a.stages = [{ config = {}, limit = {} }]",
+        "",
+        &[(code::MISSING_KEY, "{ config = {}, limit = {} }"), (code::UNKNOWN_KEY, "limit")],
+    ),
+    ("pipeline.a = { stages = [\"x\"], input = { as = \"lines\" } }", "", &[(code::MISSING_KEY, "{ as = \"lines\" }")]),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { file = \"f\", stdin = true } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "stdin")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { dir = \"d\", as = \"whole\" } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "as")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { file = \"f\", as = \"lines\", size = 3 } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "size")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { file = \"f\", size = 3 } }",
+        "",
+        &[(code::MISSING_KEY, "{ file = \"f\", size = 3 }")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { file = \"f\", as = \"chunks\" } }",
+        "",
+        &[(code::MISSING_KEY, "{ file = \"f\", as = \"chunks\" }")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { generate = { count = 3 } } }",
+        "",
+        &[(code::MISSING_KEY, "{ count = 3 }")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { discard = true, as = \"raw\" } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "as")],
+    ),
+    ("pipeline.a = { stages = [\"x\"], output = { as = \"raw\" } }", "", &[(code::MISSING_KEY, "{ as = \"raw\" }")]),
+    // Values
+    ("pipeline.a = { stages = \"x\" }", "", &[(code::WRONG_TYPE, "\"x\"")]),
+    ("pipeline.a = { stages = [1, \"x\", 2.5] }", "", &[(code::WRONG_TYPE, "1"), (code::WRONG_TYPE, "2.5")]),
+    ("pipeline.a = { stages = [{ name = 1 }] }", "", &[(code::WRONG_TYPE, "1")]),
+    ("pipeline.a = { stages = [\"x\"], input = 2024-01-01 }", "", &[(code::WRONG_TYPE, "2024-01-01")]),
+    ("pipeline.a = { stages = [\"x\"], output = [false] }", "", &[(code::WRONG_TYPE, "false")]),
+    ("pipeline.a = { stages = [\"x\"], output = { stdout = false } }", "", &[(code::UNKNOWN_VALUE, "false")]),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { stdout = true, as = \"row\" } }",
+        "",
+        &[(code::UNKNOWN_VALUE, "\"row\"")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", from = 1, config = 2 }] }",
+        "",
+        &[(code::WRONG_TYPE, "1"), (code::WRONG_TYPE, "2")],
+    ),
+    ("pipeline.a = { stages = [] }", "", &[(code::EMPTY, "[]")]),
+    ("pipeline.a = { stages = [\"\"] }", "", &[(code::EMPTY, "\"\"")]),
+    ("pipeline.a = { stages = [{ name = \"x\", outputs = [] }] }", "", &[(code::EMPTY, "[]")]),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { generate = { count = -1, size = 0x1_0 } } }",
+        "",
+        &[(code::BAD_NUMBER, "-1")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", config = { a = { n = 99999999999999999999 } } }] }",
+        "",
+        &[(code::BAD_NUMBER, "99999999999999999999")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", config = { \"a.b\" = 1, a = { b = 2 } } }] }",
+        "",
+        &[(code::DUPLICATE_CONFIG, "2")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", limits = { memory = \"64KB\", time = 3, handles = 0, component-size = \"1.5MiB\" } }] }",
+        "",
+        &[(code::BAD_SIZE, "\"64KB\""), (code::WRONG_TYPE, "3"), (code::ZERO, "0"), (code::BAD_SIZE, "\"1.5MiB\"")],
+    ),
+    ("pipeline.a = { stages = [{ name = \"x\", limits = { time = \"1h\" } }] }", "", &[(code::BAD_DURATION, "\"1h\"")]),
+    ("pipeline.a = { stages = [{ name = \"x\", limits = { time = \"0s\" } }] }", "", &[(code::ZERO, "\"0s\"")]),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", capacity = { elements = 0, bytes = \"1KiB\" } }] }",
+        "",
+        &[(code::ZERO, "0")],
+    ),
+    ("pipeline.a = { stages = [{ name = \"x\", capacity = { bytes = \"0 B\" } }] }", "", &[(code::ZERO, "\"0 B\"")]),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { stdin = true, as = \"chunks\", size = 0 } }",
+        "",
+        &[(code::ZERO, "0")],
+    ),
+    // Names
+    ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(code::BAD_NAME, "\"a b\"")]),
+    ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(code::BAD_NAME, "\"./x.y.wasm\"")]),
+    ("pipeline.a = { stages = [{ name = \"x\", outputs = [\"a.b\"] }] }", "", &[(code::BAD_NAME, "\"a.b\"")]),
+    ("pipeline.a = { stages = [\"input\"] }", "", &[(code::RESERVED_NAME, "\"input\"")]),
+    (
+        "pipeline.a = { stages = [{ component = \"x\", name = \"output\" }] }",
+        "",
+        &[(code::RESERVED_NAME, "\"output\"")],
+    ),
+    ("pipeline.a = { stages = [\"x\", \"y\", \"x\"] }", "", &[(code::DUPLICATE_NAME, "\"x\"")]),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { name = \"x\", stdout = true } }",
+        "",
+        &[(code::DUPLICATE_NAME, "\"x\"")],
+    ),
+    ("pipeline.a = { stages = [{ name = \"x\", outputs = [\"b\", 'b'] }] }", "", &[(code::DUPLICATE_OUTPUT, "'b'")]),
+    ("default = \"mian\"\npipeline.main.stages = [\"x\"]", "", &[(code::UNKNOWN_PIPELINE, "\"mian\"")]),
+    // What is taken
+    ("pipeline.a = { stages = [\"x\", { name = \"y\", from = \"z\" }] }", "", &[(code::UNKNOWN_STAGE, "\"z\"")]),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { stdout = true, from = [\"x\", \"xx\"] } }",
+        "",
+        &[(code::UNKNOWN_STAGE, "\"xx\"")],
+    ),
+    ("pipeline.a = { stages = [{ name = \"x\", from = \"input.a\" }] }", "", &[(code::UNKNOWN_OUTPUT, "\"input.a\"")]),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = \"x.err\" }] }",
+        "",
+        &[(code::UNKNOWN_OUTPUT, "\"x.err\"")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = [\"x\", 'x.out'] }] }",
+        "",
+        &[(code::DUPLICATE_FROM, "'x.out'")],
+    ),
+    // What the graph refuses
+    ("pipeline.a = { stages = [{ name = \"x\", from = [] }] }", "p", &[(code::NO_INPUT, "[]")]),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { stdout = true, from = [] } }",
+        "k",
+        &[(code::NO_INPUT, "{ stdout = true, from = [] }")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = \"input\" }] }",
+        "pp",
+        &[(code::UNCONNECTED_OUTPUT, "\"x\"")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", outputs = [\"a\", \"b\"] }] }",
+        "p",
+        &[(code::UNCONNECTED_OUTPUT, "\"b\"")],
+    ),
+    ("pipeline.a = { stages = [\"x\", \"y\"] }", "ps", &[(code::UNCONNECTED_OUTPUT, "\"x\"")]),
+    ("pipeline.a = { stages = [{ name = \"x\", from = \"y\" }, \"y\"] }", "pp", &[(code::CYCLE, "\"y\"")]),
+    ("pipeline.a = { stages = [{ name = \"x\", from = ['input', 'x'] }] }", "p", &[(code::CYCLE, "'x'")]),
+    ("pipeline.a = { stages = [\"x\", { name = \"y\", from = 'x' }] }", "ss", &[(code::FROM_ON_SOURCE, "'x'")]),
+    ("pipeline.a = { stages = [\"x\", \"y\"] }", "kp", &[(code::FROM_SINK, "\"y\"")]),
+    ("pipeline.a = { stages = [\"x\", { name = \"y\", from = 'x' }] }", "kp", &[(code::FROM_SINK, "'x'")]),
+    ("pipeline.a = { stages = [\"x\"], output = 'o' }", "k", &[(code::FROM_SINK, "'o'")]),
+    // What would be ignored, or destroy something
+    ("pipeline.a = { stages = [\"x\", { name = \"y\", outputs = ['a'] }] }", "pk", &[(code::OUTPUTS_ON_SINK, "'a'")]),
+    ("pipeline.a = { stages = [\"x\"], input = 'i' }", "s", &[(code::UNUSED_INPUT, "'i'")]),
+    ("pipeline.a = { stages = [\"x\"], input = 'f', output = \"f\" }", "p", &[(code::SAME_FILE, "\"f\"")]),
+    ("pipeline.a = { stages = [\"x\"], output = ['-', \"-\"] }", "p", &[(code::SAME_FILE, "\"-\"")]),
+];
+
+/// The codes that the table above gives, each case checked.
+fn codes_of_cases() -> BTreeSet<&'static str> {
+    let mut codes = BTreeSet::new();
+    for (text, letters, expected) in CASES {
+        let found = wrong(text, letters);
+        let covered: Vec<_> =
+            found.iter().map(|diagnostic| (diagnostic.code, &text[diagnostic.labels[0].span.clone()])).collect();
+        assert_eq!(covered, *expected, "\n{text}\n{}", shown(text, &found));
+        codes.extend(found.iter().map(|diagnostic| diagnostic.code));
+    }
+    codes
+}
+
+/// The codes of a manifest and of files it names that cannot be read.
+fn codes_of_files() -> Vec<&'static str> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Torvyn.toml");
+    let mut sources = Sources::default();
+    let mut load = |path: &Path| Manifest::load(path, &mut sources).map_err(|found| found.into_iter().next().unwrap());
+    let absent = load(&path).unwrap_err();
+    let directory = load(folder.path()).unwrap_err();
+    fs::write(&path, b"[pipeline.main]\n# gr\xfc\xdf\n").unwrap();
+    let latin = load(&path).unwrap_err();
+    assert_eq!(latin.labels[0].span, 20..23);
+    let name_too_long = load(&folder.path().join("x".repeat(5000))).unwrap_err();
+
+    fs::write(&path, "pipeline.a = { stages = ['./absent.wasm', './there.wasm'], input.dir = 'there.wasm' }").unwrap();
+    fs::write(folder.path().join("there.wasm"), "").unwrap();
+    let paths: Vec<_> = load(&path).unwrap().select(None).unwrap().check_paths().into_iter().collect();
+    assert_eq!(paths.iter().map(|d| d.labels[0].span.clone()).collect::<Vec<_>>(), [25..40, 59..64]);
+    let codes: Vec<_> = [absent, directory, latin, name_too_long].into_iter().chain(paths).map(|d| d.code).collect();
+    let (not_found, unreadable) = (code::NOT_FOUND, code::UNREADABLE);
+    assert_eq!(codes, [not_found, code::IS_A_DIRECTORY, code::NOT_UTF8, unreadable, not_found, code::NOT_A_DIRECTORY]);
+    codes
+}
+
+/// The codes of what is asked of a manifest that is well in itself.
+fn codes_of_questions() -> Vec<&'static str> {
+    let manifest =
+        parse("[pipeline.b]\nstages = ['uper', './x.wasm']\n[pipeline.a]\nstages = ['x']\noutput = ['o', 'p']")
+            .unwrap();
+    assert_eq!(manifest.select(Some("a")).unwrap().name, "a");
+    let several = manifest.select(None).unwrap_err();
+    assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or write one into Torvyn.toml as `default`"));
+    let unknown = manifest.select(Some("c")).unwrap_err();
+    assert_eq!(unknown.help.as_deref(), Some("the pipelines are `b`, `a`"));
+
+    let packages: Vec<_> = manifest.pipelines[0].check_packages(&["upper", "x"]).into_iter().collect();
+    assert_eq!((packages.len(), packages[0].labels[0].span.clone()), (1, 23..29));
+    assert!(packages[0].help.as_ref().unwrap().starts_with("did you mean `upper`? the packages are `upper`, `x`"));
+
+    let outputs = manifest.pipelines[1].clone().with_output(Output::Discard).unwrap_err();
+    assert_eq!(outputs.message, "`a` has several outputs: `output`, `output-2`");
+    let too_many: Vec<_> = (0..33).map(|index| format!("'o{index}'")).collect();
+    let text = format!("pipeline.a = {{ stages = [{{ name = 'x', outputs = [{}] }}] }}", too_many.join(","));
+    let too_many = wrong(&text, "").into_iter().next().unwrap();
+    assert_eq!(&text[too_many.labels[0].span.clone()], "'o32'");
+    [several, unknown, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
+}
+
+#[test]
+fn every_code_is_unique_and_comes_up() {
+    let all: BTreeSet<_> = code::ALL.iter().copied().collect();
+    assert_eq!(all.len(), code::ALL.len());
+    assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
+    let mut produced = codes_of_cases();
+    produced.extend(codes_of_files());
+    produced.extend(codes_of_questions());
+    assert_eq!(produced, all);
+}
+
+#[test]
+fn the_short_form() {
+    let main =
+        pipeline("[pipeline.main]\ninput = \"a.log\"\nstages = [\"router\", \"bin/upper.wasm\"]\noutput = \"-\"\n");
+    assert_eq!(main.input, Some(Input::File { path: "a.log".into(), framing: Framing::Lines }));
+    assert_eq!(main.stages[0].component, ComponentRef::Package("router".to_string()));
+    assert_eq!(main.stages[1].component, ComponentRef::Path("bin/upper.wasm".into()));
+    assert_eq!(main.stages[1].name, "upper");
+    assert_eq!(main.outputs[0].output, Output::Stdout { framing: OutputFraming::Lines });
+    assert_eq!(main.outputs[0].name, "output");
+}
+
+#[test]
+fn the_long_form() {
+    let text = r#"
+        [pipeline.split]
+        input = { file = "in/access.log", as = "chunks", size = "64KiB" }
+        [[pipeline.split.stages]]
+        name = "split"
+        component = "splitter"
+        outputs = ["errors", "rest"]
+        config = { needle = "ERROR", n = 0x10, list = ["a", { b = 1.50 }], nested = { x = true, at = 2024-05-01T10:00:00Z }, a = "last" }
+        limits = { memory = "64MiB", time = "1s", handles = 1024, component-size = 1_000 }
+        capacity = { elements = 8 }
+        [[pipeline.split.stages]]
+        name = "join"
+        from = ["split.rest", "input"]
+        [[pipeline.split.output]]
+        from = "split.errors"
+        file = "errors.log"
+        as = "length-prefixed"
+        name = "errors"
+        [[pipeline.split.output]]
+        discard = true
+    "#;
+    let manifest = Manifest::parse(text, Path::new("/project/Torvyn.toml")).unwrap();
+    let split = manifest.select(None).unwrap();
+    assert_eq!(
+        split.input,
+        Some(Input::File { path: "/project/in/access.log".into(), framing: Framing::Chunks(65_536) })
+    );
+    let stage = &split.stages[0];
+    let config: Vec<_> = stage.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let expected = [
+        ("needle", "ERROR"),
+        ("n", "16"),
+        ("list.0", "a"),
+        ("list.1.b", "1.50"),
+        ("nested.x", "true"),
+        ("nested.at", "2024-05-01T10:00:00Z"),
+        ("a", "last"),
+    ];
+    assert_eq!(config, expected);
+    let limits = Limits {
+        memory: Some(64 << 20),
+        time: Some(Duration::from_secs(1)),
+        handles: Some(1024),
+        component_size: Some(1000),
+    };
+    assert_eq!(stage.limits, limits);
+    assert_eq!(stage.capacity, Capacity { elements: 8, ..Capacity::default() });
+    assert_eq!(
+        split.stages[1].from.iter().map(|feed| feed.origin).collect::<Vec<_>>(),
+        [Origin::Stage { stage: 0, output: 1 }, Origin::Input]
+    );
+    let [errors, rest] = &split.outputs[..] else { panic!() };
+    let path = PathBuf::from("/project/errors.log");
+    assert_eq!(errors.output, Output::File { path, framing: OutputFraming::LengthPrefixed });
+    assert_eq!((errors.name.as_str(), rest.name.as_str(), &rest.output), ("errors", "output-2", &Output::Discard));
+    assert_eq!(rest.from[0].origin, Origin::Stage { stage: 1, output: 0 });
+
+    let Wiring { graph, nodes } = split.wire(&roles("pp")).unwrap();
+    let edges: Vec<_> = graph.edges().iter().map(|edge| (edge.from, edge.output, edge.to)).collect();
+    assert_eq!(edges, [(0, 0, 1), (1, 1, 2), (0, 0, 2), (1, 0, 3), (2, 0, 4)]);
+    assert_eq!(graph.edges()[0].capacity.elements, 8);
+    assert_eq!(
+        graph.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>(),
+        ["input", "split", "join", "errors", "output-2"]
+    );
+    assert_eq!(nodes[1..3], [WiredNode::Stage(0), WiredNode::Stage(1)]);
+}
+
+#[test]
+fn the_ends_that_are_understood() {
+    let text = "pipeline.a.stages = ['x', 'y']";
+    let ends = |letters: &str| pipeline(text).wire(&roles(letters)).unwrap().nodes;
+    let stdin = WiredNode::Input(Input::Stdin { framing: Framing::Lines });
+    let stdout = WiredNode::Output(Output::Stdout { framing: OutputFraming::Lines });
+    let stages = [WiredNode::Stage(0), WiredNode::Stage(1)];
+    assert_eq!(ends("pp"), [slice::from_ref(&stdin), &stages, slice::from_ref(&stdout)].concat());
+    assert_eq!(ends("sp"), [&stages[..], &[stdout]].concat());
+    assert_eq!(ends("pk"), [&[stdin], &stages[..]].concat());
+    assert_eq!(ends("sk"), stages);
+}
+
+#[test]
+fn ends_from_the_command_line() {
+    let framing = Framing::Whole;
+    let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'a', as = 'whole' } }");
+    let input = Input::from_argument(Path::new("-"), main.input.as_ref());
+    let main = main.with_input(input.clone()).with_output(Output::from_argument(Path::new("b"), None)).unwrap();
+    let output = Output::File { path: "b".into(), framing: OutputFraming::Lines };
+    assert_eq!(input, Input::Stdin { framing });
+    let wiring = main.wire(&roles("p")).unwrap();
+    assert_eq!(wiring.nodes, [WiredNode::Input(input), WiredNode::Stage(0), WiredNode::Output(output)]);
+
+    let same = main.with_input(Input::File { path: "b".into(), framing });
+    assert_eq!(same.wire(&roles("p")).unwrap_err().iter().next().unwrap().code, code::SAME_FILE);
+    assert_eq!(same.wire(&roles("s")).unwrap_err().iter().next().unwrap().code, code::UNUSED_INPUT);
+}
+
+#[test]
+fn the_default_pipeline() {
+    let name = |text: &str| parse(text).unwrap().select(None).unwrap().name.clone();
+    assert_eq!(name("pipeline.only.stages = ['x']"), "only");
+    assert_eq!(name("pipeline.a.stages = ['x']\npipeline.main.stages = ['x']"), "main");
+    assert_eq!(name("default = 'a'\npipeline.a.stages = ['x']\npipeline.main.stages = ['x']"), "a");
+}
+
+#[test]
+fn an_unknown_stage_in_full() {
+    let text = "# für alle\r\n[pipeline.main]\r\nstages = [\r\n  \"router\",\r\n  { name = \"große\", from = \"ruter\" },\r\n]\r\n";
+    let expected = "\
+error[unknown-stage]: there is no stage `ruter`
+ --> Torvyn.toml:5:28
+  |
+5 |   { name = \"große\", from = \"ruter\" },
+  |                            ^^^^^^^
+  |
+  = help: did you mean `router`? the stages are `input`, `router`, `große`
+";
+    assert_eq!(shown(text, &wrong(text, "")), expected);
+}
+
+#[test]
+fn a_cycle_in_full() {
+    let text = "[pipeline.main]\nstages = [\n  { name = \"a\", from = [\"input\", \"c\"] },\n  \"b\",\n  \"c\",\n]\n";
+    let expected = "\
+error[cycle]: stages send to one another in a circle: `b` → `c` → `a` → `b`
+ --> Torvyn.toml:5:3
+  |
+3 |   { name = \"a\", from = [\"input\", \"c\"] },
+  |                                  --- `a` takes from `c`
+4 |   \"b\",
+  |   --- `b` takes from `a`
+5 |   \"c\",
+  |   ^^^ `c` takes from `b`
+";
+    assert_eq!(shown(text, &wrong(text, "ppp")), expected);
+}
+
+#[test]
+fn several_at_once_in_full() {
+    let text = "[pipeline.main]\nstages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]\n";
+    let expected = "\
+error[wrong-type]: `memory` has the wrong type
+ --> Torvyn.toml:2:50
+  |
+2 | stages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]
+  |                                                  ^^^^ expected bytes or a size such as \"64KiB\", found a boolean
+
+error[unknown-key]: unknown key `tme` in `limits`
+ --> Torvyn.toml:2:56
+  |
+2 | stages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]
+  |                                                        ^^^
+  |
+  = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`
+";
+    assert_eq!(shown(text, &wrong(text, "")), expected);
+}
