@@ -1,0 +1,45 @@
+//! Builds the guest programs that a contender is made of, once a run, with the release profile of their workspace.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Builds every example of the workspace at `manifest`, a path from the root of the repository, to a component; gives
+/// where each one lies, by name.
+pub(crate) fn build_guests(manifest: &str) -> BTreeMap<String, PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(manifest);
+    let name = manifest.parent().and_then(Path::file_name).expect("a manifest lies in a folder");
+    // A folder of its own: in the outer one, the nested cargo would wait for the lock of the outer cargo.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--examples", "--target", "wasm32-wasip2", "--message-format", "json"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(target)
+        // Flags for the host's processor do not suit the guests.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo starts");
+    assert!(
+        built.status.success(),
+        "the guests of {} do not build; `rustup target add wasm32-wasip2` adds their target",
+        manifest.display()
+    );
+    let components: BTreeMap<_, _> = built
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?.to_owned();
+            let component = message["filenames"].as_array()?.iter().filter_map(|file| file.as_str());
+            let component =
+                component.map(PathBuf::from).find(|file| file.extension().is_some_and(|it| it == "wasm"))?;
+            Some((name, component))
+        })
+        .collect();
+    assert!(!components.is_empty(), "{} has no guests", manifest.display());
+    components
+}

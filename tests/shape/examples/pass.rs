@@ -1,0 +1,16 @@
+//! Passes elements on as a filter can: it says yes.
+
+use baseline::streaming::types::{ProcessError, StreamElement};
+use exports::baseline::streaming::filter;
+
+wit_bindgen::generate!({ path: "wit", world: "content-filter" });
+
+struct Component;
+
+impl filter::Guest for Component {
+    fn evaluate(_: StreamElement<'_>) -> Result<bool, ProcessError> {
+        Ok(true)
+    }
+}
+
+export!(Component);
