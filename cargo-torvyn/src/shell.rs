@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
+use anyhow::Context as _;
 use clap_cargo::style;
 
 use crate::exit::Stop;
@@ -104,7 +105,7 @@ impl Shell {
     pub(crate) fn result(&mut self, line: impl Display) -> anyhow::Result<()> {
         match writeln!(self.out, "{line}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
-            written => Ok(written?),
+            written => written.context("could not write to stdout"),
         }
     }
 }
@@ -146,8 +147,6 @@ impl Error for StdoutClosed {}
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
     use crate::exit::Exit;
 

@@ -13,17 +13,23 @@ use crate::shell::{Shell, Verbosity};
 
 /// What components are built for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
+/// What to type where the target is missing.
+pub(crate) const ADD_TARGET: &str = "type `rustup target add wasm32-wasip2`";
+/// And where rustup is too.
+pub(crate) const ADD_TARGET_WITHOUT_RUSTUP: &str = "type `rustup target add wasm32-wasip2` after installing rustup from \
+                                                    https://rustup.rs, or install the standard library for \
+                                                    wasm32-wasip2 as you installed Rust";
 /// Where someone without a toolchain begins.
 pub(crate) const RUSTUP: &str = "https://rustup.rs";
 
 /// The cargo that runs this program, or else the one on the path.
 pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+    env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| "cargo".into())
 }
 
 /// The compiler that cargo would run, but for what cargo's own configuration says.
 pub(crate) fn rustc() -> OsString {
-    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+    env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
 }
 
 /// What a program prints on stdout; `None` where there is no such program.
@@ -78,7 +84,7 @@ pub(crate) fn install_target(offline: bool, shell: &mut Shell) -> anyhow::Result
     }
     if offline {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed"));
-        return Err(stop.help(format!("type `rustup target add {TARGET}` while there is a network")).into());
+        return Err(stop.help(format!("{ADD_TARGET} while there is a network")).into());
     }
     shell.status("Installing", format_args!("target {TARGET}"))?;
     let mut rustup = Command::new("rustup");
@@ -90,17 +96,13 @@ pub(crate) fn install_target(offline: bool, shell: &mut Shell) -> anyhow::Result
         Ok(status) => status.success() && has_target()?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));
-            let help = format!(
-                "type `rustup target add {TARGET}` after installing rustup from {RUSTUP}, or install the standard \
-                 library for {TARGET} as you installed Rust"
-            );
-            return Err(stop.help(help).into());
+            return Err(stop.help(ADD_TARGET_WITHOUT_RUSTUP).into());
         }
         Err(error) => return Err(error).context("could not run `rustup`"),
     };
     if !installed {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} could not be installed"));
-        return Err(stop.help(format!("type `rustup target add {TARGET}` and see what it says")).into());
+        return Err(stop.help(format!("{ADD_TARGET} and see what it says")).into());
     }
     Ok(())
 }

@@ -153,7 +153,7 @@ fn what_cannot_be_done_is_said() {
         (&["new"], 2, "error: the name of the project is missing"),
         (&["new", "logs", "-t", "ruoter"], 2, "error: unknown template `ruoter`"),
         (&["new", "a b", "-t", "router"], 2, "error: invalid project name `a b`: ` ` cannot be in it"),
-        (&["new", "", "-t", "router"], 2, "error: the name of the project is empty"),
+        (&["new", "", "-t", "router"], 2, "error: a value is required for '[NAME]' but none was supplied"),
         (&["new", "..", "-t", "router"], 2, "error: `..` does not say how the project is called"),
         (&["new", "x", "--name", "fn", "-t", "router"], 2, "error: invalid project name `fn`: it is a keyword of Rust"),
         (&["new", "mine", "-t", "router"], 101, "error: destination `mine` already exists"),

@@ -1,5 +1,6 @@
 //! `cargo torvyn doctor`: what is on this machine, what is missing, and the command that mends it.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use crate::cli::DoctorArgs;
@@ -10,68 +11,70 @@ use crate::toolchain::{self, RUSTUP, TARGET};
 /// Something that may be on this machine.
 struct Finding {
     what: &'static str,
-    /// What was found, or that it was not.
-    found: String,
-    /// What to type, where something needed is missing.
+    /// What was found; otherwise why not.
+    found: Result<String, String>,
+    /// What to type where it is missing; `None` where it can be done without.
     mend: Option<String>,
 }
 
-impl Finding {
-    fn of(what: &'static str, found: impl Into<String>) -> Self {
-        Finding { what, found: found.into(), mend: None }
-    }
-
-    fn mend(self, command: impl Into<String>) -> Self {
-        Finding { mend: Some(command.into()), ..self }
-    }
-}
-
 pub(crate) fn exec(_: DoctorArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let rustup = version("rustup", &mut Command::new("rustup"));
-    let has_rustup = rustup.mend.is_none();
+    let rustup = version("rustup", "rustup");
+    let install = Some(format!("install Rust: {RUSTUP}"));
+    let add_target = target_mend(rustup.is_ok(), toolchain::target_dir().is_ok());
     let findings = [
-        Finding::of("cargo-torvyn", env!("CARGO_PKG_VERSION")),
-        version("cargo", &mut Command::new(toolchain::cargo())),
-        version("rustc", &mut Command::new(toolchain::rustc())),
-        target(has_rustup),
-        // Without it only the toolchain that is there can be used; that is no fault.
-        Finding { mend: None, ..rustup },
-        Finding { mend: None, ..version("git", &mut Command::new("git")) },
+        Finding { what: "cargo-torvyn", found: Ok(env!("CARGO_PKG_VERSION").to_owned()), mend: None },
+        Finding { what: "cargo", found: version("cargo", toolchain::cargo()), mend: install.clone() },
+        Finding { what: "rustc", found: version("rustc", toolchain::rustc()), mend: install },
+        Finding { what: TARGET, found: target(), mend: Some(add_target) },
+        Finding { what: "rustup", found: rustup, mend: None },
+        Finding { what: "git", found: version("git", "git"), mend: None },
     ];
+    let mut mends: Vec<&str> = Vec::new();
     for Finding { what, found, mend } in &findings {
-        let verdict = if mend.is_some() { "MISSING" } else { "ok" };
-        shell.result(format_args!("{what:13}  {verdict:7}  {found}"))?;
+        let (verdict, text) = match (found, mend) {
+            (Ok(text), _) => ("ok", text),
+            (Err(text), None) => ("none", text),
+            (Err(text), Some(mend)) => {
+                mends.push(mend);
+                ("missing", text)
+            }
+        };
+        shell.result(format_args!("{what:13}  {verdict:7}  {text}"))?;
     }
-    let missing: Vec<_> = findings.iter().filter_map(|finding| finding.mend.as_deref()).collect();
-    for mend in &missing {
+    mends.dedup();
+    for mend in &mends {
         shell.result(format_args!("help: {mend}"))?;
     }
-    Ok(if missing.is_empty() { Exit::Ok } else { Exit::SetupMissing })
+    Ok(if mends.is_empty() { Exit::Ok } else { Exit::SetupMissing })
 }
 
-fn version(what: &'static str, program: &mut Command) -> Finding {
-    match toolchain::printed(program.arg("--version")) {
+fn version(name: &str, program: impl AsRef<OsStr>) -> Result<String, String> {
+    match toolchain::printed(Command::new(program).arg("--version")) {
         Ok(Some(version)) => {
             let version = version.lines().next().unwrap_or_default();
-            Finding::of(what, version.trim_start_matches(what).trim_start())
+            Ok(version.trim_start_matches(name).trim_start_matches(" version").trim_start().to_owned())
         }
-        Ok(None) => Finding::of(what, "not installed").mend(format!("install Rust: {RUSTUP}")),
-        Err(error) => Finding::of(what, format!("{error:#}")).mend(format!("install Rust: {RUSTUP}")),
+        Ok(None) => Err("not installed".to_owned()),
+        Err(error) => Err(one_line(&error)),
     }
 }
 
-fn target(has_rustup: bool) -> Finding {
+fn target() -> Result<String, String> {
     match (toolchain::has_target(), toolchain::target_dir()) {
-        (Ok(true), Ok(dir)) => Finding::of(TARGET, dir.display().to_string()),
-        (Ok(false), _) if has_rustup => {
-            Finding::of(TARGET, "not installed").mend(format!("type `rustup target add {TARGET}`"))
-        }
-        (Ok(false), _) => Finding::of(TARGET, "not installed").mend(format!(
-            "type `rustup target add {TARGET}` after installing rustup from {RUSTUP}, or install the standard library \
-             for {TARGET} as you installed Rust"
-        )),
-        (Err(error), _) | (_, Err(error)) => {
-            Finding::of(TARGET, format!("{error:#}")).mend(format!("install Rust: {RUSTUP}"))
-        }
+        (Ok(true), Ok(dir)) => Ok(dir.display().to_string()),
+        (Ok(_), Ok(_)) => Err("not installed".to_owned()),
+        (Err(error), _) | (_, Err(error)) => Err(one_line(&error)),
     }
+}
+
+fn target_mend(has_rustup: bool, has_rustc: bool) -> String {
+    match (has_rustup, has_rustc) {
+        (_, false) => format!("install Rust: {RUSTUP}"),
+        (true, true) => toolchain::ADD_TARGET.to_owned(),
+        (false, true) => toolchain::ADD_TARGET_WITHOUT_RUSTUP.to_owned(),
+    }
+}
+
+fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
 }

@@ -3,7 +3,7 @@
 
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{fs, io};
+use std::{env, fs, io};
 
 use anyhow::{Context as _, bail};
 
@@ -23,6 +23,7 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
     let name = project_name(args.name, &destination)?;
     name::check(&name)?;
+    refuse_current_folder(&destination)?;
     scaffold::refuse_to_overwrite(&destination)?;
     let template = match &args.template {
         Some(template) => Template::find(template)?,
@@ -110,13 +111,25 @@ fn project_name(name: Option<String>, destination: &Path) -> Result<String, Stop
     }
     let shown = destination.display();
     let folder = match destination.file_name() {
-        _ if destination.as_os_str().is_empty() => Err(Stop::new(Exit::Usage, "the name of the project is empty")),
         None => Err(Stop::new(Exit::Usage, format!("`{shown}` does not say how the project is called"))),
         Some(folder) => {
             folder.to_str().ok_or_else(|| Stop::new(Exit::Usage, format!("the name of `{shown}` is not UTF-8")))
         }
     };
     folder.map(str::to_owned).map_err(|stop| stop.help("type `cargo torvyn new NAME`, or add `--name NAME`"))
+}
+
+/// The project takes the place of an empty folder; the terminal that stands in one would be left in the old one.
+fn refuse_current_folder(destination: &Path) -> anyhow::Result<()> {
+    let is_current = matches!(
+        (destination.canonicalize(), env::current_dir().and_then(|here| here.canonicalize())),
+        (Ok(destination), Ok(here)) if destination == here
+    );
+    if is_current {
+        let stop = Stop::new(Exit::Failed, format!("destination `{}` is the current folder", destination.display()));
+        return Err(stop.help("name a folder that is not there yet").into());
+    }
+    Ok(())
 }
 
 /// Without `--vcs` as cargo does it: unless inside a repository, and only where there is git.
@@ -168,7 +181,7 @@ fn say_what_next(
             ))?;
         }
     }
-    let folder = std::env::current_dir().ok().and_then(|here| destination.strip_prefix(here).ok().map(Path::to_owned));
+    let folder = env::current_dir().ok().and_then(|here| destination.strip_prefix(here).ok().map(Path::to_owned));
     let folder = folder.as_deref().unwrap_or(destination).display();
     let run = if template.about.kind == "source" { "cargo torvyn run" } else { "cargo torvyn run --input FILE" };
     shell.note(format_args!("to run it, type `cd {folder}` and `{run}`"))
@@ -186,7 +199,7 @@ mod tests {
         assert_eq!(named(None, "/tmp/logs").unwrap(), "logs");
         assert_eq!(named(None, "./logs/.").unwrap(), "logs");
         assert_eq!(named(Some("other"), "..").unwrap(), "other");
-        for nameless in ["", "..", ".", "/", "logs/.."] {
+        for nameless in ["..", ".", "/", "logs/.."] {
             assert!(named(None, nameless).unwrap_err().help.is_some(), "{nameless}");
         }
     }

@@ -1,5 +1,5 @@
-//! A processor that reads: forwards the elements that contain the configured `needle`. They go on by handle; its world
-//! does not let it alter a payload.
+//! A processor that reads: forwards the elements that contain the configured `needle`. They go on
+//! by handle; its world does not let it alter a payload.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 
@@ -11,8 +11,12 @@ pub struct Find {
 impl Stage for Find {
     fn new(config: &Config) -> Result<Self, Failure> {
         match config.require("needle")? {
-            "" => Err(Failure::InvalidInput("config `needle` is empty".to_string())),
-            needle => Ok(Find { needle: needle.as_bytes().to_vec() }),
+            "" => Err(Failure::InvalidInput(
+                "config `needle` is empty".to_string(),
+            )),
+            needle => Ok(Find {
+                needle: needle.as_bytes().to_vec(),
+            }),
         }
     }
 }
@@ -24,7 +28,10 @@ impl PayloadProcessor<Inspector> for Find {
         payload: &[u8],
         out: &mut Output<'_, Inspector>,
     ) -> Result<(), Failure> {
-        if payload.windows(self.needle.len()).any(|part| part == self.needle) {
+        if payload
+            .windows(self.needle.len())
+            .any(|part| part == self.needle)
+        {
             out.forward();
         }
         Ok(())
@@ -45,7 +52,10 @@ mod tests {
         let payloads: [&[u8]; 4] = [b"ERROR: disk full", b"all is well", b"", b"an ERROR"];
         let emitted = testing::process_with_payloads(&mut stage, &payloads).unwrap();
 
-        let found: Vec<_> = emitted.iter().map(|element| element.payload.as_slice()).collect();
+        let found: Vec<_> = emitted
+            .iter()
+            .map(|element| element.payload.as_slice())
+            .collect();
         assert_eq!(found, [payloads[0], payloads[3]]);
         assert!(emitted.iter().all(|element| element.by_handle));
     }

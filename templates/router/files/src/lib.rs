@@ -1,5 +1,5 @@
-//! A processor that decides by size alone: drops empty elements and forwards the rest. Its world lets it neither see
-//! nor alter a payload.
+//! A processor that decides by size alone: drops empty elements and forwards the rest. Its world
+//! lets it neither see nor alter a payload.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage};
 
@@ -13,7 +13,11 @@ impl Stage for DropEmpty {
 }
 
 impl Processor<Router> for DropEmpty {
-    fn process(&mut self, element: Element<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
+    fn process(
+        &mut self,
+        element: Element<'_, Router>,
+        out: &mut Output<'_, Router>,
+    ) -> Result<(), Failure> {
         if element.size() > 0 {
             out.forward();
         }
@@ -33,7 +37,10 @@ mod tests {
     fn drops_empty_elements_and_forwards_the_rest() {
         let emitted = testing::process(&mut DropEmpty, &[b"one", b"", b"two"]).unwrap();
 
-        let payloads: Vec<_> = emitted.iter().map(|element| element.payload.as_slice()).collect();
+        let payloads: Vec<_> = emitted
+            .iter()
+            .map(|element| element.payload.as_slice())
+            .collect();
         assert_eq!(payloads, [b"one", b"two"]);
         assert!(emitted.iter().all(|element| element.by_handle));
     }

@@ -1,4 +1,5 @@
-//! A sink: counts elements and their bytes, and prints the totals at the end. It goes by size alone and so reads nothing.
+//! A sink: counts elements and their bytes, and prints the totals at the end. It goes by size alone
+//! and so reads nothing.
 
 use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, Sink, Stage};
 
@@ -42,7 +43,13 @@ mod tests {
         let signal = testing::push(&mut stage, &[b"one", b"", b"three"]).unwrap();
 
         assert_eq!(signal, BackpressureSignal::Ready);
-        assert_eq!(stage, Totals { elements: 3, bytes: 8 });
+        assert_eq!(
+            stage,
+            Totals {
+                elements: 3,
+                bytes: 8
+            }
+        );
         stage.complete().unwrap();
     }
 }

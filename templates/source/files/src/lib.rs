@@ -41,7 +41,11 @@ mod tests {
         let mut numbers = Vec::new();
         loop {
             let (next, written) = testing::written(|out| stage.pull(out)).unwrap();
-            numbers.extend(written.into_iter().map(|element| String::from_utf8(element.payload).unwrap()));
+            numbers.extend(
+                written
+                    .into_iter()
+                    .map(|element| String::from_utf8(element.payload).unwrap()),
+            );
             if next == Next::End {
                 return numbers;
             }

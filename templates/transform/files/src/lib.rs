@@ -39,7 +39,10 @@ mod tests {
         let payloads = [b"one, Two".as_slice(), b"", "straße".as_bytes()];
         let emitted = testing::process_with_payloads(&mut Upper, &payloads).unwrap();
 
-        let written: Vec<_> = emitted.iter().map(|element| element.payload.as_slice()).collect();
+        let written: Vec<_> = emitted
+            .iter()
+            .map(|element| element.payload.as_slice())
+            .collect();
         assert_eq!(written, [b"ONE, TWO".as_slice(), b"", "STRAßE".as_bytes()]);
         assert!(emitted.iter().all(|element| !element.by_handle));
     }
