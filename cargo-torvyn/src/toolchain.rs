@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, Verbosity};
@@ -47,8 +47,10 @@ pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
         }
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(anyhow::anyhow!("{}", said.trim().trim_start_matches("error: ").to_owned()))
-                .with_context(|| format!("`{program}` failed"))
+            match said.trim() {
+                "" => bail!("`{program}` failed: {}", output.status),
+                said => bail!("{}", said.trim_start_matches("error: ")),
+            }
         }
     }
 }
@@ -86,20 +88,17 @@ pub(crate) fn install_target(offline: bool, shell: &mut Shell) -> anyhow::Result
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed"));
         return Err(stop.help(format!("{ADD_TARGET} while there is a network")).into());
     }
+    if printed(Command::new("rustup").arg("--version"))?.is_none() {
+        let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));
+        return Err(stop.help(ADD_TARGET_WITHOUT_RUSTUP).into());
+    }
     shell.status("Installing", format_args!("target {TARGET}"))?;
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
     if shell.verbosity() == Verbosity::Quiet {
         rustup.stderr(Stdio::null());
     }
-    let installed = match rustup.status() {
-        Ok(status) => status.success() && has_target()?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));
-            return Err(stop.help(ADD_TARGET_WITHOUT_RUSTUP).into());
-        }
-        Err(error) => return Err(error).context("could not run `rustup`"),
-    };
+    let installed = rustup.status().context("could not run `rustup`")?.success() && has_target()?;
     if !installed {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} could not be installed"));
         return Err(stop.help(format!("{ADD_TARGET} and see what it says")).into());

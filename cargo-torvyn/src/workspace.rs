@@ -38,20 +38,17 @@ impl Workspace {
     ///
     /// Where there is no project, or its Cargo.toml is not one.
     pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
+        let manifest = match &args.manifest_path {
+            Some(manifest) => manifest.clone(),
+            None => nearest_manifest(&env::current_dir()?)?,
+        };
         let mut command = MetadataCommand::new();
-        command.cargo_path(toolchain::cargo()).no_deps();
-        if let Some(manifest) = &args.manifest_path {
-            command.manifest_path(manifest);
-        }
+        command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
         let printed = toolchain::printed(&mut command.cargo_command()).context("could not load the project")?;
         let printed = printed.ok_or_else(|| {
             Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;
         let metadata = MetadataCommand::parse(printed).context("could not read what `cargo metadata` says")?;
-        let manifest = match &args.manifest_path {
-            Some(manifest) => manifest.clone(),
-            None => nearest_manifest(&env::current_dir()?).unwrap_or_default(),
-        };
         Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
     }
 
@@ -136,6 +133,9 @@ fn stage(package: &Package) -> Option<Stage> {
     })
 }
 
-fn nearest_manifest(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file())
+fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
+    from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
+        let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
+        Stop::new(Exit::Failed, message).help("`cargo torvyn new NAME --template pipeline` begins a project")
+    })
 }

@@ -102,9 +102,22 @@ fn pipeline() {
     let stages = ["source.wasm", "router.wasm", "inspector.wasm", "transform.wasm", "sink.wasm"];
     owes(&project, &stages);
 
+    // As cargo: all of it, or the member one stands in, or what is named.
+    assert_eq!(built(&project, &["build"]), ["inspector", "router", "sink", "source", "transform"]);
+    assert_eq!(built(&project.join("router"), &["build"]), ["router"]);
+    assert_eq!(built(&project, &["build", "-p", "sink", "-p", "router"]), ["router", "sink"]);
+    assert_eq!(built(&project, &["build", "--exclude", "source", "--locked"]).len(), 4);
+
     run(&mut torvyn(&project, &["new", "stages/late", "-t", "router", "--name", "late-stage"]));
     assert!(!project.join("stages/late/wit").exists());
     owes(&project, &[stages.as_slice(), &["late_stage.wasm"]].concat());
+}
+
+/// The packages that `build` says it built.
+fn built(dir: &Path, args: &[&str]) -> Vec<String> {
+    let said = String::from_utf8(run(&mut torvyn(dir, args)).stderr).unwrap();
+    let package = |line: &str| Some(line.trim_start().strip_prefix("Component `")?.split('`').next()?.to_owned());
+    said.lines().filter_map(package).collect()
 }
 
 /// Every template is in a test above.
@@ -148,6 +161,8 @@ fn what_cannot_be_done_is_said() {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir(temp.path().join("mine")).unwrap();
     fs::write(temp.path().join("mine/notes"), "mine").unwrap();
+    let here = temp.path().canonicalize().unwrap();
+    let nowhere = format!("error: could not find `Cargo.toml` in `{}` or any folder above it", here.display());
     for (args, exit, line) in [
         (&["new", "logs"][..], 2, "error: the template is missing"),
         (&["new"], 2, "error: the name of the project is missing"),
@@ -158,7 +173,7 @@ fn what_cannot_be_done_is_said() {
         (&["new", "x", "--name", "fn", "-t", "router"], 2, "error: invalid project name `fn`: it is a keyword of Rust"),
         (&["new", "mine", "-t", "router"], 101, "error: destination `mine` already exists"),
         (&["new", "mine/notes/x", "-t", "router"], 101, "error: could not look at `mine/notes/x`"),
-        (&["build"], 101, "error: could not load the project"),
+        (&["build"], 101, &nowhere),
         (&["nwe"], 2, "error: unrecognized subcommand 'nwe'"),
     ] {
         let output = torvyn(temp.path(), args).output().unwrap();
