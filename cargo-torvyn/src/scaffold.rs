@@ -1,4 +1,4 @@
-//! Makes projects from templates. Rendering is pure; [`write`] then puts the files in place, all or none.
+//! Makes projects from templates. Rendering is pure; [`write()`] then puts the files in place, all or none.
 //!
 //! A template is a folder of `templates/`: `template.toml`, the `files/` of its crate, and what a `project/` that stands
 //! alone needs besides. What all have in common is in `templates/shared`. Knows nothing of cargo or the terminal.

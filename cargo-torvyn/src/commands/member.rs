@@ -78,13 +78,13 @@ impl Surrounding {
     /// A path that cannot be written in a manifest.
     pub(crate) fn with_member(&self, project: &Path) -> anyhow::Result<Manifest> {
         let member = self.path_to(project).context("the path of the project cannot be written in a manifest")?;
-        let text = if self.covers(project) { None } else { Some(self.inserted(&member)?) };
+        let text = if self.covered(project).is_some() { None } else { Some(self.inserted(&member)?) };
         Ok(Manifest { path: self.root.join("Cargo.toml"), member, text })
     }
 
-    /// Whether `project`, a folder below it, is among the members already.
-    pub(crate) fn covers(&self, project: &Path) -> bool {
-        self.path_to(project).is_some_and(|member| self.listed().iter().any(|listed| covers(listed.get_ref(), &member)))
+    /// The path to `project` if that is among the members already.
+    pub(crate) fn covered(&self, project: &Path) -> Option<String> {
+        self.path_to(project).filter(|member| self.listed().iter().any(|listed| covers(listed.get_ref(), member)))
     }
 
     fn listed(&self) -> &[Spanned<String>] {

@@ -175,9 +175,9 @@ fn say_what_next(
     if let Some(around) = surrounding {
         let root = around.root.display();
         shell.note(format_args!("`{name}` is a workspace of its own, inside that of `{root}`"))?;
-        if around.covers(destination) {
+        if let Some(path) = around.covered(destination) {
             shell.warn(format_args!(
-                "cargo refuses one inside another: add `{name}` to `exclude` in `{root}/Cargo.toml`"
+                "cargo refuses one inside another: add `{path}` to `exclude` in `{root}/Cargo.toml`"
             ))?;
         }
     }
