@@ -3,12 +3,12 @@
 //!
 //! The life of a command:
 //!
-//! 1. [`cli`] parses the arguments; what is wrong with them ends here, as usage.
-//! 2. A command of [`commands`], one file each, reads what it needs: [`workspace`] finds the stages among the packages,
-//!    [`scaffold`] renders templates.
-//! 3. [`cargo`] has the components built, with what [`toolchain`] finds or installs.
-//! 4. The [`shell`] says what happened: status and problems on stderr for a person, results on stdout for a pipe.
-//! 5. [`exit`] makes the exit code of it, and is the only place that knows the numbers.
+//! 1. `cli` parses the arguments; what is wrong with them ends here, as usage.
+//! 2. A command of `commands`, one file each, reads what it needs: `workspace` finds the stages among the packages,
+//!    `scaffold` renders templates, `member` knows the workspace that a new project lands in.
+//! 3. `cargo` has the components built, with what `toolchain` finds or installs.
+//! 4. The `shell` says what happened: status and problems on stderr for a person, results on stdout for a pipe.
+//! 5. `exit` makes the exit code of it, and is the only place that knows the numbers.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 
@@ -22,6 +22,7 @@ mod cargo;
 mod cli;
 mod commands;
 mod exit;
+mod member;
 mod scaffold;
 mod shell;
 mod toolchain;

@@ -6,7 +6,6 @@ use crate::shell::Shell;
 
 mod build;
 mod doctor;
-mod member;
 mod new;
 
 /// Does what was typed.

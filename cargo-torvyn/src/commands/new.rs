@@ -8,8 +8,8 @@ use std::{env, fs, io};
 use anyhow::{Context as _, bail};
 
 use crate::cli::{NewArgs, Vcs};
-use crate::commands::member::{self, Surrounding};
 use crate::exit::{Exit, Stop};
+use crate::member::{self, Surrounding};
 use crate::scaffold::{self, Place, Template, name};
 use crate::shell::Shell;
 
