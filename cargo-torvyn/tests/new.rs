@@ -110,6 +110,8 @@ fn pipeline() {
 
     run(&mut torvyn(&project, &["new", "stages/late", "-t", "router", "--name", "late-stage"]));
     assert!(!project.join("stages/late/wit").exists());
+    run(&mut torvyn(&project, &["new", "../beside", "-t", "router"]));
+    assert!(temp.path().join("beside/wit").exists());
     owes(&project, &[stages.as_slice(), &["late_stage.wasm"]].concat());
 }
 

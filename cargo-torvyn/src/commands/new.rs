@@ -1,7 +1,7 @@
 //! `cargo torvyn new`: makes a project from a template, and makes it at home where it stands: a member of the workspace
 //! around it, a git repository.
 
-use std::path::{self, Path, PathBuf};
+use std::path::{self, Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
@@ -30,7 +30,7 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         None => ask_template(shell)?,
     };
 
-    let destination = path::absolute(&destination)?;
+    let destination = resolved(&destination)?;
     let surrounding = member::surrounding(&destination)?;
     let joins = surrounding.as_ref().filter(|around| around.has_guest && template.is_stage());
     let place = if joins.is_some() { Place::Member } else { Place::Alone };
@@ -132,6 +132,20 @@ fn refuse_current_folder(destination: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The path from the root, without links and `..` on the way: the folders it names are those around the project.
+fn resolved(destination: &Path) -> io::Result<PathBuf> {
+    let absolute = path::absolute(destination)?;
+    let existing = absolute.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(&absolute);
+    let mut resolved = existing.canonicalize()?;
+    for part in absolute.strip_prefix(existing).into_iter().flat_map(Path::components) {
+        match part {
+            Component::ParentDir => drop(resolved.pop()),
+            part => resolved.push(part),
+        }
+    }
+    Ok(resolved)
+}
+
 /// Without `--vcs` as cargo does it: unless inside a repository, and only where there is git.
 fn wants_git(vcs: Option<Vcs>, destination: &Path) -> anyhow::Result<bool> {
     let there = destination.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
@@ -202,5 +216,18 @@ mod tests {
         for nameless in ["..", ".", "/", "logs/.."] {
             assert!(named(None, nameless).unwrap_err().help.is_some(), "{nameless}");
         }
+    }
+
+    #[test]
+    fn what_is_around_a_project_is_found_through_links_and_back() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        fs::create_dir(root.join("a")).unwrap();
+        for (path, expected) in
+            [("a/x", "a/x"), ("a/../x", "x"), ("a/new/x", "a/new/x"), ("new/x", "new/x"), ("new/../x", "x")]
+        {
+            assert_eq!(resolved(&root.join(path)).unwrap(), root.join(expected), "{path}");
+        }
+        assert_eq!(resolved(Path::new("x")).unwrap(), env::current_dir().unwrap().canonicalize().unwrap().join("x"));
     }
 }
