@@ -1,0 +1,82 @@
+//! The account of a flow: what went through each of its parts, and what was copied there.
+
+use serde::Serialize;
+
+use crate::ledger::Copies;
+use crate::payload::PoolUse;
+use crate::profile::{Kind, Verdict};
+
+/// Elements in and out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Elements {
+    /// Elements that came from the sources.
+    #[serde(rename = "in")]
+    pub entered: u64,
+    /// Elements that the sinks took.
+    #[serde(rename = "out")]
+    pub left: u64,
+    /// Elements that a stage took and nothing came of, over all stages.
+    pub dropped: u64,
+}
+
+/// The account of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageAccount {
+    /// The stage.
+    pub name: String,
+    /// Its role.
+    pub kind: Kind,
+    /// What its binary can do with payloads.
+    pub verdict: Verdict,
+    /// Elements it was lent.
+    pub elements_in: u64,
+    /// Elements it sent, counted once an output.
+    pub elements_out: u64,
+    /// Elements it was lent and nothing came of. For a sink, 0.
+    pub elements_dropped: u64,
+    /// Time in its calls, in nanoseconds, sending what they returned included.
+    pub busy_ns: u64,
+    /// What was copied at its boundary.
+    pub copies: Copies,
+    /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
+    pub amplification: Option<f64>,
+}
+
+/// The account of an endpoint of the host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EndpointAccount {
+    /// The endpoint.
+    pub name: String,
+    /// `input` or `output`.
+    pub kind: &'static str,
+    /// Elements that went through it.
+    pub elements: u64,
+    /// Their payload bytes.
+    pub payload_bytes: u64,
+    /// Time spent in it, in nanoseconds.
+    pub busy_ns: u64,
+    /// What the host copied there. No component boundary is crossed at an endpoint.
+    pub copies: Copies,
+}
+
+/// The account of a flow that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Account {
+    /// What went in and out.
+    pub elements: Elements,
+    /// Every stage, in the order of the graph.
+    pub stages: Vec<StageAccount>,
+    /// Every endpoint, in the order of the graph.
+    pub endpoints: Vec<EndpointAccount>,
+    /// All copies: the sum over stages and endpoints.
+    pub copies: Copies,
+    /// Payload bytes copied at all component boundaries ÷ payload bytes that entered at the sources; `None` where none
+    /// did.
+    pub amplification: Option<f64>,
+    /// How payload memory was used.
+    pub pool: PoolUse,
+    /// From before the first stage was started until everything was down, in nanoseconds.
+    pub wall_ns: u64,
+    /// Whether it was ended before its sources were.
+    pub cancelled: bool,
+}

@@ -1,0 +1,161 @@
+//! Edges, and the side of a node that sends to them.
+
+use std::collections::VecDeque;
+
+use crate::element::Element;
+use crate::graph::Capacity;
+
+/// A bounded queue between two nodes.
+pub(crate) struct Edge {
+    queue: VecDeque<Element>,
+    bytes: usize,
+    capacity: Capacity,
+    /// Nothing will be sent any more.
+    closed: bool,
+}
+
+/// What can be sent to all edges of an outlet, whichever of them it goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) elements: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Edge {
+    pub(crate) fn new(capacity: Capacity) -> Self {
+        Edge { queue: VecDeque::with_capacity(capacity.elements), bytes: 0, capacity, closed: false }
+    }
+
+    fn has_room(&self, size: usize) -> bool {
+        self.queue.is_empty() || (self.queue.len() < self.capacity.elements && self.bytes + size <= self.capacity.bytes)
+    }
+
+    fn room(&self) -> Room {
+        let elements = self.capacity.elements - self.queue.len();
+        let bytes = self.capacity.bytes.saturating_sub(self.bytes);
+        if bytes == 0 && !self.queue.is_empty() { Room { elements: 0, bytes } } else { Room { elements, bytes } }
+    }
+
+    fn push(&mut self, element: Element) {
+        self.bytes += element.payload.len();
+        self.queue.push_back(element);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Nothing waits and nothing will come.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.closed && self.queue.is_empty()
+    }
+
+    /// Moves what waits into `batch`: at most `max_elements`, and after the first none that makes it more than
+    /// `max_bytes`. Returns the payload bytes moved.
+    pub(crate) fn take(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) -> usize {
+        let mut bytes = 0;
+        while batch.len() < max_elements {
+            let Some(size) = self.queue.front().map(|element| element.payload.len()) else { break };
+            if bytes + size > max_bytes && !batch.is_empty() {
+                break;
+            }
+            bytes += size;
+            batch.extend(self.queue.pop_front());
+        }
+        self.bytes -= bytes;
+        bytes
+    }
+}
+
+/// The outputs of a node: for each the edges that begin there.
+pub(crate) struct Outlet {
+    outputs: Vec<Vec<usize>>,
+    /// What the node made and the edges had no room for, with the outputs it goes to. The node is not called until it
+    /// is gone.
+    held: VecDeque<(Element, u32)>,
+    /// Elements sent, counted once an output.
+    pub(crate) sent: u64,
+}
+
+impl Outlet {
+    pub(crate) fn new(outputs: Vec<Vec<usize>>) -> Self {
+        Outlet { outputs, held: VecDeque::new(), sent: 0 }
+    }
+
+    /// How many outputs there are.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// What the fullest edge has room for.
+    pub(crate) fn room(&self, edges: &[Edge]) -> Room {
+        let rooms = self.outputs.iter().flatten().map(|&edge| edges[edge].room());
+        rooms.fold(Room { elements: usize::MAX, bytes: usize::MAX }, |a, b| Room {
+            elements: a.elements.min(b.elements),
+            bytes: a.bytes.min(b.bytes),
+        })
+    }
+
+    /// Sends `element` to the outputs in `mask`, in bits, or holds it until there is room. No bit of the mask may be
+    /// above the last output.
+    #[inline]
+    pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
+        self.sent += u64::from(mask.count_ones());
+        if !self.held.is_empty() {
+            self.held.push_back((element, mask));
+        } else if let Err(element) = self.try_send(edges, element, mask) {
+            self.held.push_back((element, mask));
+        }
+    }
+
+    /// All of it or nothing: an element is shared by the edges it goes to, by reference.
+    #[inline]
+    fn try_send(&self, edges: &mut [Edge], element: Element, mask: u32) -> Result<(), Element> {
+        let size = element.payload.len();
+        if mask.is_power_of_two()
+            && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
+        {
+            if !edges[edge].has_room(size) {
+                return Err(element);
+            }
+            edges[edge].push(element);
+            return Ok(());
+        }
+        let targets = || {
+            let named = self.outputs.iter().enumerate().filter(|(output, _)| mask & (1 << output) != 0);
+            named.flat_map(|(_, edges)| edges.iter().copied())
+        };
+        if !targets().all(|edge| edges[edge].has_room(size)) {
+            return Err(element);
+        }
+        for edge in targets() {
+            edges[edge].push(element.clone());
+        }
+        Ok(())
+    }
+
+    /// Sends what is held, as far as there is room. Tells whether anything moved.
+    pub(crate) fn send_held(&mut self, edges: &mut [Edge]) -> bool {
+        let before = self.held.len();
+        while let Some((element, mask)) = self.held.pop_front() {
+            if let Err(element) = self.try_send(edges, element, mask) {
+                self.held.push_front((element, mask));
+                break;
+            }
+        }
+        self.held.len() < before
+    }
+
+    /// Ends what the edges carry.
+    pub(crate) fn close(&self, edges: &mut [Edge]) {
+        self.outputs.iter().flatten().for_each(|&edge| edges[edge].closed = true);
+    }
+}

@@ -1,0 +1,97 @@
+//! Where elements enter and leave a flow without a component: code of the host.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::element::Element;
+use crate::ledger::Count;
+use crate::payload::Pool;
+
+pub use directory::Directory;
+pub use discard::Discard;
+pub use file::{FileOutput, open_file};
+pub use generate::Generate;
+pub use reader::{Framing, Reader, Ready};
+pub use stdio::{Stdin, open_stdin, open_stdout};
+pub use writer::{OutputFraming, Writer};
+
+mod directory;
+mod discard;
+mod file;
+mod generate;
+mod reader;
+mod stdio;
+mod writer;
+
+/// An element of the host may have this many payload bytes; a longer one is an error of the input.
+pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
+
+/// What an input is asked for.
+pub struct Pull<'a> {
+    /// Payload memory.
+    pub pool: &'a Pool,
+    /// At most this many elements; at least 1.
+    pub max_elements: usize,
+    /// No element after these many payload bytes; the last one may go beyond.
+    pub max_bytes: usize,
+    /// Where the payloads go; empty at the beginning.
+    pub payloads: &'a mut Vec<Bytes>,
+    /// Where copies within the host are recorded.
+    pub host_serialize: &'a mut Count,
+}
+
+impl Pull<'_> {
+    /// Hands over the payload of one element. Tells whether there is room for another.
+    pub fn give(&mut self, payload: Bytes) -> bool {
+        self.max_bytes = self.max_bytes.saturating_sub(payload.len());
+        self.payloads.push(payload);
+        self.has_room()
+    }
+
+    /// Whether there is room for another element.
+    pub fn has_room(&self) -> bool {
+        self.payloads.len() < self.max_elements && self.max_bytes > 0
+    }
+}
+
+/// What an input says after it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulled {
+    /// Ask again.
+    More,
+    /// There is nothing just now. Ask again a little later.
+    Idle,
+    /// There will be nothing more.
+    End,
+}
+
+/// Brings elements into a flow.
+pub trait Input {
+    /// Hands over elements, as far as they are there.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from going on; the flow fails with it.
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+}
+
+/// Takes elements out of a flow.
+pub trait Output {
+    /// Takes these elements.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from taking all of them; the flow fails with it.
+    fn push(&mut self, elements: &[Element]) -> io::Result<()>;
+
+    /// Called once, last, when the whole flow has succeeded. Until then nothing has to show outside.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from finishing; the flow fails with it.
+    fn complete(&mut self) -> io::Result<()>;
+
+    /// Bytes written so far, framing included.
+    fn written(&self) -> u64;
+}

@@ -1,0 +1,24 @@
+//! The output that drops everything.
+
+use std::io;
+
+use super::Output;
+use crate::element::Element;
+
+/// Takes elements and drops them.
+#[derive(Debug, Default)]
+pub struct Discard;
+
+impl Output for Discard {
+    fn push(&mut self, _: &[Element]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,216 @@
+//! Inputs that cut a stream of bytes into elements.
+//!
+//! Bytes are read straight into a block, and elements are slices of it. What is left at its end, a part of an element,
+//! is copied to the beginning of the next block: that copy is the only one, and it is recorded.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+
+use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
+use crate::payload::Block;
+
+/// Bytes that are asked for at once.
+const READ_BYTES: usize = 128 << 10;
+/// Bytes before each element that is preceded by its length: a 32-bit number, most significant byte first.
+pub(crate) const LENGTH_BYTES: usize = 4;
+
+/// How bytes are cut into elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Each line, without the `\n` that ends it; the last line may lack it. A `\r` before it belongs to the line.
+    Lines,
+    /// Every so many bytes; the last element may be shorter.
+    Chunks(usize),
+    /// A length in bytes, as a 32-bit number, most significant byte first, and then as many bytes.
+    LengthPrefixed,
+    /// Everything is one element.
+    Whole,
+}
+
+/// What the bytes at hand hold.
+enum Cut {
+    /// An element at this place, and the end of what was used up.
+    Element { start: usize, end: usize, next: usize },
+    /// No whole element, which takes at least this many bytes.
+    Partial { needed: usize },
+}
+
+impl Framing {
+    /// Looks for an element at the beginning of `bytes`. Where the first `seen` of them held none, they are not
+    /// searched again.
+    fn cut(self, bytes: &[u8], seen: usize) -> Cut {
+        match self {
+            Framing::Lines => match memchr::memchr(b'\n', &bytes[seen..]) {
+                Some(end) => Cut::Element { start: 0, end: seen + end, next: seen + end + 1 },
+                None => Cut::Partial { needed: bytes.len() + 1 },
+            },
+            Framing::Chunks(size) if bytes.len() >= size => Cut::Element { start: 0, end: size, next: size },
+            Framing::Chunks(size) => Cut::Partial { needed: size },
+            Framing::LengthPrefixed => match bytes.first_chunk::<LENGTH_BYTES>() {
+                Some(length) => {
+                    let end = LENGTH_BYTES + u32::from_be_bytes(*length) as usize;
+                    if bytes.len() >= end {
+                        Cut::Element { start: LENGTH_BYTES, end, next: end }
+                    } else {
+                        Cut::Partial { needed: end }
+                    }
+                }
+                None => Cut::Partial { needed: LENGTH_BYTES },
+            },
+            Framing::Whole => Cut::Partial { needed: bytes.len() + 1 },
+        }
+    }
+}
+
+/// Elements from a stream of bytes.
+#[derive(Debug)]
+pub struct Reader<R> {
+    from: R,
+    framing: Framing,
+    /// Read and not yet handed over.
+    rest: Bytes,
+    /// How much of `rest` is known to hold no whole element.
+    seen: usize,
+    /// Bytes read so far.
+    read: u64,
+    /// Bytes that there should be at least, if that is known.
+    promised: u64,
+    ended: bool,
+}
+
+/// Something to read that can say that it has nothing just now.
+pub trait Ready: Read {
+    /// Whether a read would return at once.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be told; reading fails with it.
+    fn ready(&mut self) -> io::Result<bool>;
+}
+
+impl<R> Reader<R> {
+    /// Cuts what is read `from` into elements. Fewer bytes than `promised` are an error.
+    pub fn new(from: R, framing: Framing, promised: u64) -> Self {
+        Reader { from, framing, rest: Bytes::new(), seen: 0, read: 0, promised, ended: false }
+    }
+
+    /// Hands over the elements at hand. Tells whether there was room for all.
+    fn give(&mut self, pull: &mut Pull<'_>) -> bool {
+        while pull.has_room() {
+            match self.framing.cut(&self.rest, self.seen) {
+                Cut::Element { start, end, next } => {
+                    pull.give(self.rest.slice(start..end));
+                    let _ = self.rest.split_to(next);
+                    self.seen = 0;
+                }
+                Cut::Partial { .. } => {
+                    self.seen = self.rest.len();
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Hands over what is left when there is nothing more to read.
+    fn give_last(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
+        if self.read < self.promised {
+            let message = format!("it was truncated while it was read: {} bytes of {}", self.read, self.promised);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        let rest = std::mem::take(&mut self.rest);
+        match self.framing.cut(&rest, self.seen) {
+            Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && !rest.is_empty() => {
+                let message = format!("it ends within an element: {} bytes of {needed} at the end", rest.len());
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+            }
+            _ if !rest.is_empty() || self.framing == Framing::Whole => _ = pull.give(rest),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A block that begins with what is left, and has room for what is missing of it.
+    fn next_block(&mut self, pull: &mut Pull<'_>) -> io::Result<Block> {
+        let Cut::Partial { needed } = self.framing.cut(&self.rest, self.seen) else {
+            unreachable!("whole elements were handed over");
+        };
+        if needed > MAX_ELEMENT_BYTES {
+            let message = format!("an element is longer than {MAX_ELEMENT_BYTES} bytes, at byte {}", self.position());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        // Where the end is not known yet, at least as much again is asked for: a long element is copied a few times
+        // over, and not once for every read.
+        let wanted = match self.framing {
+            Framing::Lines => 2 * self.rest.len(),
+            Framing::Whole => (2 * self.rest.len()).max(usize::try_from(self.promised).unwrap_or(usize::MAX)),
+            Framing::Chunks(_) | Framing::LengthPrefixed => needed,
+        };
+        let wanted = wanted.min(MAX_ELEMENT_BYTES) + 1;
+        let mut block = pull.pool.take(wanted.max(READ_BYTES));
+        if !self.rest.is_empty() {
+            block.append(&self.rest);
+            pull.host_serialize.record(1, self.rest.len() as u64);
+            self.rest = Bytes::new();
+        }
+        Ok(block)
+    }
+
+    /// Where in the stream the next element begins.
+    fn position(&self) -> u64 {
+        self.read - self.rest.len() as u64
+    }
+}
+
+impl<R: Ready> Input for Reader<R> {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        loop {
+            if !self.give(pull) {
+                return Ok(Pulled::More);
+            }
+            if self.ended {
+                return Ok(Pulled::End);
+            }
+            if !pull.payloads.is_empty() {
+                return Ok(Pulled::More);
+            }
+            if !self.from.ready()? {
+                return Ok(Pulled::Idle);
+            }
+            self.read_more(pull)?;
+            if self.ended {
+                self.give_last(pull)?;
+            }
+        }
+    }
+}
+
+impl<R: Ready> Reader<R> {
+    /// Reads into a new block until it holds a whole element, is full, or there is nothing just now.
+    fn read_more(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
+        let mut block = self.next_block(pull)?;
+        loop {
+            let read = retry(|| self.from.read(block.spare()))?;
+            block.fill(read);
+            self.read += read as u64;
+            self.ended = read == 0;
+            let partial = matches!(self.framing.cut(block.filled(), self.seen), Cut::Partial { .. });
+            if !partial || self.ended || block.spare().is_empty() || !self.from.ready()? {
+                break;
+            }
+            self.seen = block.filled().len();
+        }
+        self.rest = block.freeze();
+        Ok(())
+    }
+}
+
+fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Standard input and output of the process.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::reader::{Framing, Reader, Ready};
+use super::writer::{OutputFraming, Writer};
+
+/// How long an input that has nothing is waited for before the flow looks around.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Standard input, unbuffered: it is read into payload memory.
+#[derive(Debug)]
+pub struct Stdin(File);
+
+/// Standard input as an input.
+///
+/// # Errors
+///
+/// Where it is closed or a directory.
+pub fn open_stdin(framing: Framing) -> io::Result<Reader<Stdin>> {
+    let file = File::from(duplicate(io::stdin().as_fd())?);
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(Reader::new(Stdin(file), framing, 0))
+}
+
+/// Standard output as an output, unbuffered: what is pushed is written.
+///
+/// # Errors
+///
+/// Where it is closed.
+pub fn open_stdout(framing: OutputFraming) -> io::Result<Writer<File>> {
+    Ok(Writer::new(File::from(duplicate(io::stdout().as_fd())?), framing))
+}
+
+fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
+    fd.as_fd().try_clone_to_owned()
+}
+
+impl Read for Stdin {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Ready for Stdin {
+    fn ready(&mut self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
+        match poll(&mut fds, Some(&patience)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Why the runtime could not go on, by phase.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::profile::{CONTRACT, Kind};
+
+/// An error of a library underneath.
+pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a component could not be loaded, a flow not be started, or not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file is not a component that can run here.
+    #[error("cannot load {}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        reason: LoadError,
+    },
+    /// The engine refused a component that looked right.
+    #[error("cannot load {}", path.display())]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        source: BoxedError,
+    },
+    /// A stage could not be set up.
+    #[error("stage `{stage}` cannot start")]
+    Start {
+        /// The stage.
+        stage: String,
+        /// What happened.
+        #[source]
+        fault: Fault,
+    },
+    /// A stage failed.
+    #[error("stage `{stage}` failed in `{call}`{}", place(elements))]
+    Stage {
+        /// The stage.
+        stage: String,
+        /// The export that was called.
+        call: &'static str,
+        /// The sequence numbers of the first and last element of its batch, if it had one.
+        elements: Option<(u64, u64)>,
+        /// What happened.
+        #[source]
+        fault: Fault,
+    },
+    /// Elements could not be had from an input of the host.
+    #[error("input `{input}` failed after {elements} elements")]
+    Input {
+        /// The input, as its user names it.
+        input: String,
+        /// Elements that came from it before.
+        elements: u64,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// Elements could not be delivered to an output of the host.
+    #[error("output `{output}` failed after {bytes} bytes")]
+    Output {
+        /// The output, as its user names it.
+        output: String,
+        /// Bytes written to it before.
+        bytes: u64,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// The engine could not be set up.
+    #[error("cannot set up the engine")]
+    Engine(#[source] BoxedError),
+    /// The runtime broke one of its own rules.
+    #[error("a fault of torvyn itself: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub(crate) fn load(path: &Path, reason: LoadError) -> Error {
+        Error::Load { path: path.to_path_buf(), reason }
+    }
+}
+
+fn place(range: &Option<(u64, u64)>) -> String {
+    match range {
+        None => String::new(),
+        Some((first, last)) if first == last => format!(" at element {first}"),
+        Some((first, last)) => format!(" at elements {first} to {last}"),
+    }
+}
+
+/// Why a file is not a component that can run here.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is larger than a component may be.
+    #[error("it is larger than the {limit} bytes a component may have")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is something else.
+    #[error("expected a WebAssembly component, found {0}")]
+    NotAComponent(String),
+    /// It begins like a component, and is none.
+    #[error("it is not a valid component: {0}")]
+    Malformed(String),
+    /// It is a component for something else.
+    #[error("expected {expected}, found {found}")]
+    World {
+        /// What this runtime runs.
+        expected: String,
+        /// What the component is.
+        found: String,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn world(kind: Kind, found: &str) -> LoadError {
+        LoadError::World { expected: format!("a {kind} of {CONTRACT}"), found: found.to_string() }
+    }
+}
+
+/// How a stage failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It trapped.
+    #[error("{trap}{}", frames(backtrace))]
+    Trap {
+        /// What the engine calls it.
+        trap: String,
+        /// The functions it was in, innermost first, with file and line where the component tells.
+        backtrace: Vec<String>,
+    },
+    /// It ran longer than it may.
+    #[error("it ran longer than the {limit:?} a call may take")]
+    Deadline {
+        /// The limit.
+        limit: Duration,
+    },
+    /// It wanted more memory than it may have, and trapped.
+    #[error("it needed more than the {limit} bytes of memory it may have, and trapped: {trap}")]
+    Memory {
+        /// The limit in bytes.
+        limit: u64,
+        /// What the engine calls the trap.
+        trap: String,
+    },
+    /// It returned a failure of its own.
+    #[error("it returned {0}")]
+    Failure(String),
+    /// Its exports do not have the types of the contract, or the engine refused to instantiate it.
+    #[error("it does not fit the contract: {0}")]
+    Link(String),
+    /// It did what the contract forbids.
+    #[error("it broke the contract: {0}")]
+    Contract(String),
+}
+
+fn frames(backtrace: &[String]) -> String {
+    backtrace.iter().take(8).map(|frame| format!("\n  in {frame}")).collect()
+}

@@ -1,0 +1,232 @@
+//! A running pipeline, and the one driver that moves its elements.
+//!
+//! The driver runs on one thread, batch by batch, and always prefers the node nearest to the end: what is on its way is
+//! finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::account::Account;
+use crate::component::Component;
+use crate::edge::Edge;
+use crate::endpoint::{Input, Output};
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::limits::Limits;
+use crate::log::LogSink;
+use crate::node::{Context, Node};
+use crate::payload::Pool;
+
+/// What a node of the graph is.
+pub enum Body {
+    /// A component.
+    Stage(Stage),
+    /// An input of the host.
+    Input(Box<dyn Input>),
+    /// An output of the host.
+    Output(Box<dyn Output>),
+}
+
+/// A component with its settings.
+pub struct Stage {
+    /// The component.
+    pub component: Component,
+    /// Its settings, by name.
+    pub config: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What a flow shares with its caller while it runs.
+#[derive(Clone)]
+pub struct Control {
+    /// Takes what stages print.
+    pub log: LogSink,
+    /// Set to end the flow early: sources are asked no more, and what is on its way is finished.
+    pub cancel: Arc<AtomicBool>,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+}
+
+/// How far a flow is; written once a batch.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Elements that came from the sources.
+    pub elements: AtomicU64,
+    /// Their payload bytes.
+    pub bytes: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn add(&self, elements: u64, bytes: u64) {
+        self.elements.fetch_add(elements, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A node was called, or elements moved on.
+    Moved,
+    /// Nothing can be done for this long.
+    Wait(Duration),
+    /// Everything has ended.
+    Ended,
+}
+
+/// A running pipeline.
+pub struct Flow {
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    /// Nodes from the ends to the sources.
+    order: Vec<usize>,
+    control: Control,
+    pool: Pool,
+    began: Instant,
+    /// When the last step ended, which is when the next begins: one reading of the clock a batch.
+    last: Instant,
+}
+
+/// What is where in a flow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Elements that came from the sources.
+    pub entered: u64,
+    /// Elements that the sinks took.
+    pub left: u64,
+    /// Elements that wait on each edge of the graph.
+    pub waiting: Vec<u64>,
+    /// Elements that a node made and has not got rid of.
+    pub held: u64,
+}
+
+impl Flow {
+    /// Starts a pipeline: `bodies` are the nodes of the graph, in its order. Every stage is instantiated and its `init`
+    /// is called, sinks first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] or [`Error::Stage`] for the first stage that cannot start; those that did are torn down.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not as many bodies as nodes.
+    pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
+        assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
+        let began = Instant::now();
+        let pool = Pool::default();
+        let mut nodes = Vec::new();
+        for (index, body) in bodies.into_iter().enumerate() {
+            match Node::start(graph, index, body, &pool, &control) {
+                Ok(node) => nodes.push(node),
+                Err(error) => {
+                    nodes.iter_mut().for_each(Node::abandon);
+                    return Err(error);
+                }
+            }
+        }
+        let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
+        let order = graph.order().iter().rev().copied().collect();
+        Ok(Flow { nodes, edges, order, control, pool, began, last: Instant::now() })
+    }
+
+    /// Runs until everything has ended, and settles the account.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a stage or an endpoint. Everything is torn down then, and outputs that could wait with
+    /// what they were given show nothing of it.
+    pub fn run(mut self) -> Result<Account, Error> {
+        loop {
+            match self.step() {
+                Ok(Step::Moved) => {}
+                Ok(Step::Wait(time)) => self.wait(time),
+                Ok(Step::Ended) => return self.settle(),
+                Err(error) => {
+                    self.nodes.iter_mut().for_each(Node::abandon);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// The failure of that node.
+    pub fn step(&mut self) -> Result<Step, Error> {
+        let cancelled = self.control.cancel.load(Ordering::Relaxed);
+        let mut context =
+            Context { edges: &mut self.edges, pool: &self.pool, progress: &self.control.progress, cancelled };
+        for &index in &self.order {
+            let node = &mut self.nodes[index];
+            if node.step(&mut context)? {
+                let now = Instant::now();
+                node.called_for(now - self.last);
+                self.last = now;
+                return Ok(Step::Moved);
+            }
+        }
+        if self.nodes.iter().all(Node::has_ended) {
+            return Ok(Step::Ended);
+        }
+        let now = Instant::now();
+        let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
+        resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
+            let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
+            Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))
+        })
+    }
+
+    fn wait(&mut self, time: Duration) {
+        thread::sleep(time);
+        self.last = Instant::now();
+    }
+
+    /// What is where.
+    pub fn census(&self) -> Census {
+        let mut census = Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(), ..Census::default() };
+        for node in &self.nodes {
+            census.entered += node.entered();
+            census.left += node.left();
+            census.held += node.held() as u64;
+        }
+        census
+    }
+
+    /// Tears down, lets the outputs show what they have, and settles the account.
+    fn settle(mut self) -> Result<Account, Error> {
+        for index in 0..self.nodes.len() {
+            if let Err(error) = self.nodes[index].teardown() {
+                self.nodes.iter_mut().for_each(Node::abandon);
+                return Err(error);
+            }
+        }
+        self.nodes.iter_mut().try_for_each(Node::complete)?;
+        let mut account = Account {
+            elements: Default::default(),
+            stages: Vec::new(),
+            endpoints: Vec::new(),
+            copies: Default::default(),
+            amplification: None,
+            pool: self.pool.usage(),
+            wall_ns: 0,
+            cancelled: self.control.cancel.load(Ordering::Relaxed),
+        };
+        let entered_bytes = self.nodes.iter().map(Node::entered_bytes).sum();
+        self.nodes.into_iter().for_each(|node| node.account(&mut account));
+        drop(self.edges);
+        account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
+        account.pool = self.pool.usage();
+        account.wall_ns = self.began.elapsed().as_nanos() as u64;
+        if account.pool.live_at_end > 0 {
+            let live = account.pool.live_at_end;
+            return Err(Error::Internal(format!("{live} payload blocks are held after everything has ended")));
+        }
+        Ok(account)
+    }
+}

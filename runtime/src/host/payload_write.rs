@@ -1,0 +1,73 @@
+//! Interface `payload-write`: payload bytes from the stage to the host.
+
+use wasmtime::component::{LinkerInstance, Resource, WasmList};
+use wasmtime::{AsContext, StoreContextMut};
+
+use super::{Failure, Host, MAX_OUTPUTS_A_CALL, Made, Output};
+
+/// In `sizes`: the element is passed on by handle.
+pub(crate) const BY_HANDLE: u64 = u64::MAX;
+
+pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+    interface.func_wrap("emit-all", emit_all)
+}
+
+type Columns = (WasmList<u8>, WasmList<u64>, WasmList<u32>, WasmList<u32>);
+
+fn emit_all(
+    mut store: StoreContextMut<'_, Host>,
+    (bytes, sizes, lineage, outputs): Columns,
+) -> wasmtime::Result<(Result<Resource<Output>, Failure>,)> {
+    let host = store.data();
+    if host.made.len() == MAX_OUTPUTS_A_CALL {
+        let limit = format!("a stage makes at most {MAX_OUTPUTS_A_CALL} outputs in one call");
+        return Ok((Err(Failure::LimitExceeded(limit)),));
+    }
+    let bytes = bytes.as_le_slice(store.as_context());
+    let made_bytes = host.made_bytes + bytes.len() as u64;
+    if made_bytes > host.output_bytes {
+        let limit = format!("a stage makes at most {} payload bytes in one call", host.output_bytes);
+        return Ok((Err(Failure::LimitExceeded(limit)),));
+    }
+    let sizes = sizes.as_le_slice(store.as_context());
+    let lineage = lineage.as_le_slice(store.as_context());
+    let outputs = outputs.as_le_slice(store.as_context());
+    let written = match written(bytes.len(), sizes, lineage, outputs) {
+        Ok(written) => written,
+        Err(contradiction) => return Ok((Err(Failure::InvalidInput(contradiction)),)),
+    };
+    let mut block = host.pool.take(bytes.len());
+    block.append(bytes);
+    let metadata = size_of_val(sizes) + size_of_val(lineage) + size_of_val(outputs);
+    let made =
+        Made { bytes: block.freeze(), sizes: sizes.to_vec(), lineage: lineage.to_vec(), outputs: outputs.to_vec() };
+    let host = store.data_mut();
+    host.copies.payload_write.record(written, made.bytes.len() as u64);
+    host.copies.metadata_marshal.record(1, metadata as u64);
+    host.made_bytes = made_bytes;
+    let rep = host.first_output.wrapping_add(host.made.len() as u32);
+    host.made.push(Some(made));
+    Ok((Ok(Resource::new_own(rep)),))
+}
+
+/// How many elements bring new bytes, if the columns do not contradict each other.
+fn written(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> Result<u64, String> {
+    for (column, len) in [("lineage", lineage.len()), ("outputs", outputs.len())] {
+        if len != 0 && len != sizes.len() {
+            return Err(format!("`{column}` has {len} entries, `sizes` has {}", sizes.len()));
+        }
+    }
+    let mut total = 0u64;
+    let mut written = 0;
+    for &size in sizes.iter().filter(|size| **size != BY_HANDLE) {
+        total = total.saturating_add(size);
+        written += 1;
+    }
+    if total != bytes as u64 {
+        return Err(format!("`sizes` add up to {total} bytes, `bytes` has {bytes}"));
+    }
+    if written < sizes.len() as u64 && lineage.is_empty() {
+        return Err("elements are passed on by handle without `lineage` to say which".to_string());
+    }
+    Ok(written)
+}

@@ -1,0 +1,315 @@
+//! One running stage: its store, and the typed calls into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use crate::component::Component;
+use crate::element::Element;
+use crate::engine::TICK;
+use crate::error::{Error, Fault};
+use crate::host::bindings::{processor, sink, source};
+use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Made, Outcome, Output};
+use crate::ledger::Copies;
+use crate::limits::Limits;
+use crate::log::{LogSink, StageLog};
+use crate::payload::Pool;
+use crate::profile::Kind;
+
+/// How a stage is started.
+pub(crate) struct Start<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) component: &'a Component,
+    pub(crate) config: &'a [(String, String)],
+    pub(crate) limits: &'a Limits,
+    pub(crate) pool: &'a Pool,
+    pub(crate) log: &'a LogSink,
+}
+
+/// One running stage.
+pub(crate) struct Instance {
+    name: Arc<str>,
+    store: Store<Host>,
+    exports: Exports,
+    columns: Columns,
+    /// Reused from call to call.
+    metadata: Vec<u64>,
+    limits: Limits,
+    log: StageLog,
+    /// It trapped: nothing in its store can be called again.
+    trapped: bool,
+}
+
+enum Exports {
+    Source(source::SourceStage),
+    Processor(processor::ProcessorStage),
+    Sink(sink::SinkStage),
+}
+
+/// What a processor made of its batch, which stays in [`Instance::batch`].
+pub(crate) enum Processed {
+    Routes(Vec<u32>),
+    Made(Made),
+}
+
+impl Instance {
+    /// Instantiates the component and calls its `init`.
+    pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
+        let log = StageLog::new(start.name, start.log.clone());
+        let host = Host::new(start.limits, start.pool.clone(), &log);
+        let engine = start.component.pre.engine();
+        let mut store = Store::new(engine, host);
+        store.limiter(|host| &mut host.memory);
+        store.set_max_component_handles(start.limits.handles as usize);
+        store.set_epoch_deadline(ticks(start.limits.time));
+        let exports = instantiate(&mut store, start.component);
+        let exports = exports.map_err(|error| Error::Start {
+            stage: start.name.to_string(),
+            fault: match fault(&error, &store, start.limits) {
+                Fault::Trap { trap, backtrace } if backtrace.is_empty() => Fault::Link(trap),
+                fault => fault,
+            },
+        })?;
+        let mut instance = Instance {
+            name: start.name.into(),
+            store,
+            exports,
+            columns: Columns::empty(),
+            metadata: Vec::new(),
+            limits: start.limits.clone(),
+            log,
+            trapped: false,
+        };
+        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+        instance.columns = instance.init(&config)?;
+        Ok(instance)
+    }
+
+    fn init(&mut self, config: &[(String, String)]) -> Result<Columns, Error> {
+        self.call("init", |exports, store| match exports {
+            Exports::Source(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+            Exports::Processor(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+            Exports::Sink(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+        })
+    }
+
+    /// The elements of the next call, and after it those of the last.
+    pub(crate) fn batch(&mut self) -> &mut Vec<Element> {
+        &mut self.store.data_mut().batch
+    }
+
+    /// What was copied at this stage's boundary so far.
+    pub(crate) fn copies(&self) -> Copies {
+        self.store.data().copies
+    }
+
+    /// Asks a source for elements; `None` once it has ended.
+    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
+        let output = self.call_returning("pull", |exports, store| match exports {
+            Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
+            _ => unreachable!("only sources are pulled from"),
+        })?;
+        output.map(|output| self.take_output("pull", &output)).transpose()
+    }
+
+    /// Lends the batch to a processor.
+    pub(crate) fn process(&mut self) -> Result<Processed, Error> {
+        let (batch, count, metadata) = self.lend();
+        let outcome = self.call_returning("process", |exports, store| match exports {
+            Exports::Processor(stage) => {
+                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata)
+            }
+            _ => unreachable!("only processors process"),
+        });
+        self.metadata = metadata;
+        match outcome? {
+            Outcome::Output(output) => self.take_output("process", &output).map(Processed::Made),
+            Outcome::Routes(routes) if routes.len() == count as usize => {
+                self.end_call();
+                self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
+                Ok(Processed::Routes(routes))
+            }
+            Outcome::Routes(routes) => {
+                let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
+                Err(self.failed("process", Fault::Contract(broken)))
+            }
+        }
+    }
+
+    /// Tells a processor that its input has ended.
+    pub(crate) fn flush(&mut self) -> Result<Option<Made>, Error> {
+        let output = self.call_returning("flush", |exports, store| match exports {
+            Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
+            _ => unreachable!("only processors are flushed"),
+        })?;
+        output.map(|output| self.take_output("flush", &output)).transpose()
+    }
+
+    /// Lends the batch to a sink.
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Error> {
+        let (batch, count, metadata) = self.lend();
+        let signal = self.call("push", |exports, store| match exports {
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata),
+            _ => unreachable!("only sinks are pushed to"),
+        });
+        self.metadata = metadata;
+        signal
+    }
+
+    /// Tells a sink that its input has ended.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        self.call("complete", |exports, store| match exports {
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_complete(store),
+            _ => unreachable!("only sinks are completed"),
+        })
+    }
+
+    /// Ends the stage, in whatever state it is. A stage that trapped is not called again.
+    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
+        self.batch().clear();
+        let result = if self.trapped {
+            Ok(())
+        } else {
+            self.call("teardown", |exports, store| {
+                match exports {
+                    Exports::Source(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                    Exports::Processor(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                    Exports::Sink(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                }
+                .map(Ok)
+            })
+        };
+        self.log.finish();
+        result
+    }
+
+    /// The columns of the batch. The metadata is handed out, so that it can be lent while the store is borrowed.
+    fn lend(&mut self) -> (Resource<Batch>, u32, Vec<u64>) {
+        let mut metadata = std::mem::take(&mut self.metadata);
+        let host = self.store.data_mut();
+        metadata.clear();
+        metadata.extend(host.batch.iter().map(|element| element.payload.len() as u64));
+        if self.columns.contains(Columns::SEQUENCE) {
+            metadata.extend(host.batch.iter().map(|element| element.sequence));
+        }
+        if self.columns.contains(Columns::TIMESTAMP) {
+            metadata.extend(host.batch.iter().map(|element| element.timestamp));
+        }
+        host.copies.metadata_marshal.record(1, size_of_val(&metadata[..]) as u64);
+        (host.lend(), host.batch.len() as u32, metadata)
+    }
+
+    /// A call after which no output is left.
+    fn call<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        let result = self.call_returning(name, call);
+        self.end_call();
+        result
+    }
+
+    /// A call that may return an output, which is then to be taken.
+    fn call_returning<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        self.store.set_epoch_deadline(ticks(self.limits.time));
+        match call(&self.exports, &mut self.store) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => {
+                self.end_call();
+                Err(self.failed(name, Fault::Failure(text(&failure))))
+            }
+            Err(error) => {
+                self.trapped = true;
+                self.end_call();
+                let fault = fault(&error, &self.store, &self.limits);
+                Err(self.failed(name, fault))
+            }
+        }
+    }
+
+    /// Takes the output that a call returned and ends the call.
+    fn take_output(&mut self, call: &'static str, output: &Resource<Output>) -> Result<Made, Error> {
+        let made = self.store.data_mut().take_output(output);
+        self.end_call();
+        made.ok_or_else(|| {
+            self.failed(call, Fault::Contract("it returned an output that another call made".to_string()))
+        })
+    }
+
+    fn end_call(&mut self) {
+        self.store.data_mut().end_call();
+    }
+
+    /// The failure of this stage; the elements are those of the current batch.
+    pub(crate) fn failed(&mut self, call: &'static str, fault: Fault) -> Error {
+        let lent = matches!(call, "process" | "push");
+        let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
+        let elements = batch.clone().min().zip(batch.max());
+        Error::Stage { stage: self.name.to_string(), call, elements, fault }
+    }
+}
+
+fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
+    let pre = component.pre.clone();
+    Ok(match component.profile().kind {
+        Kind::Source => Exports::Source(source::SourceStagePre::new(pre)?.instantiate(store)?),
+        Kind::Processor => Exports::Processor(processor::ProcessorStagePre::new(pre)?.instantiate(store)?),
+        Kind::Sink => Exports::Sink(sink::SinkStagePre::new(pre)?.instantiate(store)?),
+    })
+}
+
+/// The epoch advances once a tick, and the first tick may come at once.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX >> 1) + 1
+}
+
+fn text(failure: &Failure) -> String {
+    match failure {
+        Failure::InvalidInput(text) => format!("invalid-input: {text}"),
+        Failure::Unavailable(text) => format!("unavailable: {text}"),
+        Failure::Internal(text) => format!("internal: {text}"),
+        Failure::DeadlineExceeded => "deadline-exceeded".to_string(),
+        Failure::Fatal(text) => format!("fatal: {text}"),
+        Failure::OutOfBounds => "out-of-bounds".to_string(),
+        Failure::BudgetExceeded => "budget-exceeded".to_string(),
+        Failure::LimitExceeded(text) => format!("limit-exceeded: {text}"),
+    }
+}
+
+/// What an error of the engine says about the stage.
+fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Fault {
+    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        return Fault::Deadline { limit: limits.time };
+    }
+    let trap = error.root_cause().to_string();
+    if store.data().memory.refused {
+        return Fault::Memory { limit: limits.memory, trap };
+    }
+    Fault::Trap { trap, backtrace: backtrace(error) }
+}
+
+/// Functions with file and line, as far as the component tells; inlined ones included.
+fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let mut frames = Vec::new();
+    for frame in backtrace.frames() {
+        if frame.symbols().is_empty() {
+            frames.extend(frame.func_name().map(str::to_string));
+        }
+        for symbol in frame.symbols() {
+            let name = symbol.name().unwrap_or("an unnamed function");
+            frames.push(match (symbol.file(), symbol.line()) {
+                (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+                _ => name.to_string(),
+            });
+        }
+    }
+    frames
+}

@@ -1,0 +1,485 @@
+//! A node of a running flow: what is called, what it may do next, and what went through it.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::account::{Account, EndpointAccount, StageAccount};
+use crate::edge::{Edge, Outlet, Room};
+use crate::element::Element;
+use crate::endpoint::{Input, Output, Pull, Pulled};
+use crate::error::{Error, Fault};
+use crate::flow::{Body, Control, Progress};
+use crate::graph::Graph;
+use crate::host::{BY_HANDLE, BackpressureSignal, Made};
+use crate::instance::{Instance, Processed, Start};
+use crate::ledger::{Copies, amplification};
+use crate::payload::Pool;
+use crate::profile::{Kind, Verdict};
+
+/// Elements of a call. Beyond it a call costs an element next to nothing already.
+const MAX_BATCH: usize = 64;
+/// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
+const MAX_BATCH_BYTES: usize = 128 << 10;
+/// A call takes at most this part of its time limit, as far as the last one tells.
+const CALL_SHARE: u32 = 8;
+/// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+/// In the `lineage` of an output: the element comes from none of the batch.
+const NO_LINEAGE: u32 = u32::MAX;
+
+/// What a step works with besides the node.
+pub(crate) struct Context<'a> {
+    pub(crate) edges: &'a mut [Edge],
+    pub(crate) pool: &'a Pool,
+    pub(crate) progress: &'a Progress,
+    pub(crate) cancelled: bool,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// It will not be called again; what it made may still be held.
+    Last,
+    Ended,
+}
+
+enum Called {
+    Input { input: Box<dyn Input>, payloads: Vec<Bytes>, copies: Copies },
+    Output { output: Box<dyn Output>, batch: Vec<Element> },
+    Stage { instance: Instance, kind: Kind, verdict: Verdict, time_limit: Duration },
+}
+
+/// A node of a running flow.
+pub(crate) struct Node {
+    name: String,
+    called: Called,
+    phase: Phase,
+    /// Edges that end here, taken from in turn.
+    inlets: Vec<usize>,
+    turn: usize,
+    outlet: Outlet,
+    /// Not to be called before.
+    resume: Option<Instant>,
+    /// How long it was left alone the last time in a row.
+    pause_length: Duration,
+    /// How many elements the next call is lent at most.
+    batch_limit: usize,
+    /// For a source the number of its next element, otherwise that of the last it was lent.
+    sequence: u64,
+    timestamp: u64,
+    taken: u64,
+    taken_bytes: u64,
+    made: u64,
+    made_bytes: u64,
+    dropped: u64,
+    busy: Duration,
+}
+
+impl Node {
+    pub(crate) fn start(
+        graph: &Graph,
+        index: usize,
+        body: Body,
+        pool: &Pool,
+        control: &Control,
+    ) -> Result<Node, Error> {
+        let node = &graph.nodes()[index];
+        let called = match body {
+            Body::Input(input) => Called::Input { input, payloads: Vec::new(), copies: Copies::default() },
+            Body::Output(output) => Called::Output { output, batch: Vec::new() },
+            Body::Stage(stage) => {
+                let start = Start {
+                    name: &node.name,
+                    component: &stage.component,
+                    config: &stage.config,
+                    limits: &stage.limits,
+                    pool,
+                    log: &control.log,
+                };
+                let profile = stage.component.profile();
+                Called::Stage {
+                    instance: Instance::start(start)?,
+                    kind: profile.kind,
+                    verdict: profile.verdict,
+                    time_limit: stage.limits.time,
+                }
+            }
+        };
+        let edges = || graph.edges().iter().enumerate();
+        let outputs = (0..node.outputs).map(|output| {
+            let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
+            from_here.map(|(edge, _)| edge).collect()
+        });
+        Ok(Node {
+            name: node.name.clone(),
+            called,
+            phase: Phase::Running,
+            inlets: edges().filter(|(_, edge)| edge.to == index).map(|(edge, _)| edge).collect(),
+            turn: 0,
+            outlet: Outlet::new(outputs.collect()),
+            resume: None,
+            pause_length: Duration::ZERO,
+            batch_limit: 1,
+            sequence: 0,
+            timestamp: 0,
+            taken: 0,
+            taken_bytes: 0,
+            made: 0,
+            made_bytes: 0,
+            dropped: 0,
+            busy: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Does the next thing there is to do. Tells whether there was one.
+    pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        if self.phase == Phase::Ended {
+            return Ok(false);
+        }
+        if self.outlet.held() > 0 {
+            return Ok(self.outlet.send_held(context.edges));
+        }
+        if self.phase == Phase::Last {
+            self.outlet.close(context.edges);
+            self.phase = Phase::Ended;
+            return Ok(true);
+        }
+        if let Some(resume) = self.resume {
+            if !context.cancelled && Instant::now() < resume {
+                return Ok(false);
+            }
+            self.resume = None;
+        }
+        let room = self.outlet.room(context.edges);
+        if room.elements == 0 {
+            return Ok(false);
+        }
+        match &self.called {
+            Called::Input { .. } | Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
+                self.phase = Phase::Last;
+                Ok(true)
+            }
+            Called::Input { .. } => self.draw(room, context),
+            Called::Stage { kind: Kind::Source, .. } => self.pull(room, context),
+            Called::Output { .. } | Called::Stage { .. } => self.take(room, context),
+        }
+    }
+
+    /// Asks an input for elements.
+    fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let Called::Input { input, payloads, copies } = &mut self.called else { unreachable!("only inputs are drawn") };
+        let mut pull = Pull {
+            pool: context.pool,
+            max_elements: MAX_BATCH.min(room.elements),
+            max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
+            payloads,
+            host_serialize: &mut copies.host_serialize,
+        };
+        let pulled = input.pull(&mut pull);
+        let timestamp = now();
+        let moved = !payloads.is_empty();
+        let mut bytes = 0;
+        for payload in payloads.drain(..) {
+            bytes += payload.len() as u64;
+            let element = Element { payload, sequence: self.sequence, timestamp };
+            self.sequence += 1;
+            self.outlet.send(context.edges, element, 1);
+        }
+        context.progress.add(self.sequence - self.made, bytes);
+        self.made = self.sequence;
+        self.made_bytes += bytes;
+        let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
+        match pulled {
+            Pulled::More => self.pause_length = Duration::ZERO,
+            Pulled::Idle => self.pause(),
+            Pulled::End => self.phase = Phase::Last,
+        }
+        Ok(moved || pulled == Pulled::End)
+    }
+
+    /// Asks a source component for elements.
+    fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        let max_elements = self.batch_limit.min(room.elements) as u32;
+        let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
+        let Some(made) = instance.pull(max_elements, max_bytes)? else {
+            self.phase = Phase::Last;
+            return Ok(true);
+        };
+        if made.sizes.len() > max_elements as usize {
+            let broken = format!("it made {} elements where {max_elements} were asked for", made.sizes.len());
+            return Err(instance.failed("pull", Fault::Contract(broken)));
+        }
+        self.timestamp = now();
+        let moved = !made.sizes.is_empty();
+        context.progress.add(made.sizes.len() as u64, made.bytes.len() as u64);
+        self.send_made("pull", made, context.edges)?;
+        if moved {
+            self.pause_length = Duration::ZERO;
+        } else {
+            self.pause();
+        }
+        Ok(moved)
+    }
+
+    /// Takes a batch from an edge, for a processor, a sink or an output.
+    fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let inlets = self.inlets.len();
+        let next = (0..inlets).map(|step| (self.turn + step) % inlets);
+        let Some(turn) = next.into_iter().find(|&turn| !context.edges[self.inlets[turn]].is_empty()) else {
+            let finished = self.inlets.iter().all(|&edge| context.edges[edge].is_finished());
+            return if finished { self.finish(context).map(|()| true) } else { Ok(false) };
+        };
+        self.turn = (turn + 1) % inlets;
+        let edge = &mut context.edges[self.inlets[turn]];
+        let max = self.batch_limit.min(room.elements);
+        match &mut self.called {
+            Called::Output { output, batch } => {
+                let bytes = edge.take(batch, MAX_BATCH, MAX_BATCH_BYTES);
+                let pushed = output.push(batch);
+                self.taken += batch.len() as u64;
+                self.taken_bytes += bytes as u64;
+                batch.clear();
+                pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
+            }
+            Called::Stage { instance, kind: Kind::Sink, .. } => {
+                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                self.taken += instance.batch().len() as u64;
+                self.taken_bytes += bytes as u64;
+                let signal = instance.push()?;
+                instance.batch().clear();
+                match signal {
+                    BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
+                    BackpressureSignal::Pause => self.pause(),
+                }
+            }
+            Called::Stage { instance, .. } => {
+                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                self.taken += instance.batch().len() as u64;
+                self.taken_bytes += bytes as u64;
+                if let Some(last) = instance.batch().last() {
+                    (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
+                }
+                match instance.process()? {
+                    Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
+                    Processed::Made(made) => self.send_made("process", made, context.edges)?,
+                }
+            }
+            Called::Input { .. } => unreachable!("nothing goes to an input"),
+        }
+        Ok(true)
+    }
+
+    /// Everything that comes in was taken.
+    fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        self.phase = Phase::Last;
+        let Called::Stage { instance, kind, .. } = &mut self.called else { return Ok(()) };
+        if *kind == Kind::Sink {
+            return instance.complete();
+        }
+        match instance.flush()? {
+            Some(made) => self.send_made("flush", made, context.edges),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends the batch on as a processor routed it.
+    fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
+        if let Some(broken) = beyond(routes, self.outlet.outputs()) {
+            return Err(instance.failed("process", broken));
+        }
+        for (element, &outputs) in instance.batch().drain(..).zip(routes) {
+            if outputs == 0 {
+                self.dropped += 1;
+            } else {
+                self.made += 1;
+                self.outlet.send(edges, element, outputs);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what a stage made, and what it passed on in between.
+    fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
+        if let Some(broken) = beyond(&made.outputs, self.outlet.outputs()) {
+            return Err(instance.failed(call, broken));
+        }
+        let batch = instance.batch();
+        if let Some(index) = made.lineage.iter().find(|&&index| index != NO_LINEAGE && index as usize >= batch.len()) {
+            let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
+            return Err(instance.failed(call, Fault::Contract(broken)));
+        }
+        let mut named = 0u64;
+        let mut at = 0;
+        for (entry, &size) in made.sizes.iter().enumerate() {
+            let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
+            let origin = lineage.map(|index| &batch[index as usize]);
+            named |= lineage.map_or(0, |index| 1 << index);
+            let payload = match origin {
+                Some(origin) if size == BY_HANDLE => origin.payload.clone(),
+                None if size == BY_HANDLE => {
+                    let broken = "an element without lineage is passed on by handle".to_string();
+                    return Err(instance.failed(call, Fault::Contract(broken)));
+                }
+                _ => {
+                    let from = at;
+                    at += size as usize;
+                    made.bytes.slice(from..at)
+                }
+            };
+            let (sequence, timestamp) =
+                origin.map_or((self.sequence, self.timestamp), |origin| (origin.sequence, origin.timestamp));
+            if *kind == Kind::Source {
+                self.sequence += 1;
+            }
+            self.made += 1;
+            self.made_bytes += payload.len() as u64;
+            let outputs = made.outputs.get(entry).copied().unwrap_or(1);
+            self.outlet.send(edges, Element { payload, sequence, timestamp }, outputs);
+        }
+        self.dropped += batch.len() as u64 - u64::from(named.count_ones());
+        batch.clear();
+        Ok(())
+    }
+
+    /// Leaves the node alone for a while, longer each time in a row.
+    fn pause(&mut self) {
+        self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.resume = Some(Instant::now() + self.pause_length);
+    }
+
+    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less.
+    pub(crate) fn called_for(&mut self, time: Duration) {
+        self.busy += time;
+        if let Called::Stage { time_limit, .. } = &self.called {
+            let long = time > *time_limit / CALL_SHARE;
+            self.batch_limit = if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(MAX_BATCH) };
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// When to call again a node that is left alone.
+    pub(crate) fn resumes_at(&self) -> Option<Instant> {
+        self.resume.filter(|_| self.phase == Phase::Running)
+    }
+
+    /// Elements that came into the flow here.
+    pub(crate) fn entered(&self) -> u64 {
+        if self.inlets.is_empty() { self.made } else { 0 }
+    }
+
+    /// Their payload bytes.
+    pub(crate) fn entered_bytes(&self) -> u64 {
+        if self.inlets.is_empty() { self.made_bytes } else { 0 }
+    }
+
+    /// Elements that left the flow here.
+    pub(crate) fn left(&self) -> u64 {
+        if self.outlet.outputs() == 0 { self.taken } else { 0 }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.outlet.held()
+    }
+
+    /// Ends the stage, when the flow has come to its end.
+    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
+        match &mut self.called {
+            Called::Stage { instance, .. } => instance.teardown(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
+    pub(crate) fn abandon(&mut self) {
+        _ = self.teardown();
+    }
+
+    /// Lets an output show what it has.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        match &mut self.called {
+            Called::Output { output, .. } => {
+                let completed = output.complete();
+                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds its part to the account.
+    pub(crate) fn account(self, account: &mut Account) {
+        account.elements.entered += self.entered();
+        account.elements.left += self.left();
+        account.elements.dropped += self.dropped;
+        let busy_ns = self.busy.as_nanos() as u64;
+        let copies = match self.called {
+            Called::Stage { instance, kind, verdict, .. } => {
+                let copies = instance.copies();
+                account.stages.push(StageAccount {
+                    name: self.name,
+                    kind,
+                    verdict,
+                    elements_in: self.taken,
+                    elements_out: self.outlet.sent,
+                    elements_dropped: self.dropped,
+                    busy_ns,
+                    copies,
+                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
+                });
+                copies
+            }
+            Called::Input { copies, .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "input",
+                    elements: self.made,
+                    payload_bytes: self.made_bytes,
+                    busy_ns,
+                    copies,
+                });
+                copies
+            }
+            Called::Output { .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "output",
+                    elements: self.taken,
+                    payload_bytes: self.taken_bytes,
+                    busy_ns,
+                    copies: Copies::default(),
+                });
+                Copies::default()
+            }
+        };
+        account.copies += copies;
+    }
+}
+
+/// What is wrong with an element that goes to an output its stage does not have.
+fn beyond(masks: &[u32], outputs: usize) -> Option<Fault> {
+    let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
+    let mask = masks.iter().find(|mask| *mask & !known != 0)?;
+    let output = (mask & !known).trailing_zeros();
+    Some(Fault::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
+}
+
+fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
+    Error::Output { output: name.to_string(), bytes: output.written(), source }
+}
+
+/// Nanoseconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+}

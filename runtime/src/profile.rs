@@ -1,0 +1,269 @@
+//! What a component is, told from its binary: its kind, its world and what it can do with payloads. Nothing is compiled
+//! or run for it.
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+use wit_component::DecodedWasm;
+use wit_parser::{Resolve, World as WitWorld, WorldItem, WorldKey};
+
+use crate::error::{Error, LoadError};
+
+/// The contract that this runtime runs.
+pub const CONTRACT: &str = "torvyn:streaming@0.2.0";
+const NAMESPACE: &str = "torvyn:streaming/";
+const VERSION: &str = "0.2.0";
+
+/// The role of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It exports `source`.
+    Source,
+    /// It exports `processor`.
+    Processor,
+    /// It exports `sink`.
+    Sink,
+}
+
+/// The narrowest world of the contract that a component fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// A processor that neither reads nor writes payloads.
+    Router,
+    /// A processor that reads payloads.
+    Inspector,
+    /// A processor that writes payloads.
+    Transform,
+    /// A source.
+    DataSource,
+    /// A sink.
+    DataSink,
+}
+
+/// What a component can do with payloads, by the functions its binary imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It can neither read nor write: no payload byte crosses its boundary.
+    HandlePass,
+    /// It can read.
+    ReadOnly,
+    /// It can write.
+    Rewrite,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Source => "source",
+            Kind::Processor => "processor",
+            Kind::Sink => "sink",
+        })
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            World::Router => "router",
+            World::Inspector => "inspector",
+            World::Transform => "transform",
+            World::DataSource => "data-source",
+            World::DataSink => "data-sink",
+        })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::HandlePass => "handle-pass",
+            Verdict::ReadOnly => "read-only",
+            Verdict::Rewrite => "rewrite",
+        })
+    }
+}
+
+/// What a component is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Profile {
+    /// Its role.
+    pub kind: Kind,
+    /// The narrowest world it fits.
+    pub world: World,
+    /// What it can do with payloads.
+    pub verdict: Verdict,
+    /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
+    pub other_imports: Vec<String>,
+    /// Bytes of the binary, debug information included.
+    pub size: u64,
+}
+
+impl Profile {
+    /// Reads the component at `path` and tells what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where there is no file, no component in it, or none of a world that this runtime runs.
+    pub fn of(path: &Path, max_size: u64) -> Result<Profile, Error> {
+        let bytes = read(path, max_size)?;
+        Self::parse(&bytes).map_err(|reason| Error::load(path, reason))
+    }
+
+    /// Tells what the component in `bytes` is.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none that this runtime runs.
+    pub fn parse(bytes: &[u8]) -> Result<Profile, LoadError> {
+        check_preamble(bytes)?;
+        let decoded = wit_component::decode(bytes).map_err(|error| LoadError::Malformed(format!("{error:#}")))?;
+        let DecodedWasm::Component(resolve, world) = decoded else {
+            return Err(LoadError::NotAComponent("a WIT package in binary form".to_string()));
+        };
+        let world = &resolve.worlds[world];
+        let kind = kind(&resolve, world)?;
+        let imports = Imports::of(&resolve, world)?;
+        let (world, verdict) = match (kind, imports.reads, imports.writes) {
+            (Kind::Processor, _, true) => (World::Transform, Verdict::Rewrite),
+            (Kind::Processor, true, false) => (World::Inspector, Verdict::ReadOnly),
+            (Kind::Processor, false, false) => (World::Router, Verdict::HandlePass),
+            (Kind::Source, true, _) => {
+                return Err(LoadError::world(kind, "a source that imports `payload-read`"));
+            }
+            (Kind::Source, false, writes) => {
+                (World::DataSource, if writes { Verdict::Rewrite } else { Verdict::HandlePass })
+            }
+            (Kind::Sink, _, true) => return Err(LoadError::world(kind, "a sink that imports `payload-write`")),
+            (Kind::Sink, reads, false) => {
+                (World::DataSink, if reads { Verdict::ReadOnly } else { Verdict::HandlePass })
+            }
+        };
+        Ok(Profile { kind, world, verdict, other_imports: imports.others, size: bytes.len() as u64 })
+    }
+}
+
+/// Reads the file at `path`, of at most `max_size` bytes.
+pub(crate) fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Error> {
+    let io = |error| Error::load(path, LoadError::Io(error));
+    let file = std::fs::File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let mut bytes = Vec::new();
+    file.take(max_size.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > max_size {
+        return Err(Error::load(path, LoadError::TooLarge { limit: max_size }));
+    }
+    Ok(bytes)
+}
+
+/// A component begins with `\0asm`, version 13 and layer 1; a core module with version 1 and layer 0.
+fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
+    let found = match bytes {
+        [] => "an empty file",
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core WebAssembly module",
+        [0, b'a', b's', b'm', ..] => "WebAssembly of another version",
+        [0x7f, b'E', b'L', b'F', ..] => "a native executable (ELF)",
+        _ if bytes.trim_ascii_start().starts_with(b"(") => "WebAssembly text",
+        _ => "something that is not WebAssembly",
+    };
+    Err(LoadError::NotAComponent(found.to_string()))
+}
+
+fn name(resolve: &Resolve, key: &WorldKey) -> String {
+    match key {
+        WorldKey::Name(name) => name.clone(),
+        WorldKey::Interface(id) => resolve.id_of(*id).unwrap_or_else(|| "an interface without a name".to_string()),
+    }
+}
+
+/// `torvyn:streaming/sink@0.2.0` as ("sink", "0.2.0").
+fn of_contract(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(NAMESPACE)?.split_once('@')
+}
+
+fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
+    let exports: Vec<String> = world.exports.keys().map(|key| name(resolve, key)).collect();
+    let roles = [("source", Kind::Source), ("processor", Kind::Processor), ("sink", Kind::Sink)];
+    let mut found = None;
+    for export in &exports {
+        let Some((interface, version)) = of_contract(export) else { continue };
+        if version != VERSION {
+            return Err(LoadError::World {
+                expected: format!("a component for {CONTRACT}"),
+                found: format!("one for {NAMESPACE}{interface}@{version}"),
+            });
+        }
+        let role = roles.iter().find(|(role, _)| *role == interface);
+        if role.is_some_and(|(_, kind)| found.replace(*kind).is_some()) {
+            return Err(LoadError::World {
+                expected: "one role".to_string(),
+                found: format!("exports {}", list(&exports)),
+            });
+        }
+    }
+    let missing = |what: &str| LoadError::World {
+        expected: format!("a component that exports {what} of {CONTRACT}"),
+        found: if exports.is_empty() { "no exports".to_string() } else { format!("exports {}", list(&exports)) },
+    };
+    let kind = found.ok_or_else(|| missing("`source`, `processor` or `sink`"))?;
+    let lifecycle = format!("{NAMESPACE}lifecycle@{VERSION}");
+    if exports.contains(&lifecycle) { Ok(kind) } else { Err(missing("`lifecycle`")) }
+}
+
+#[derive(Default)]
+struct Imports {
+    reads: bool,
+    writes: bool,
+    others: Vec<String>,
+}
+
+impl Imports {
+    /// Interfaces without a function that is used do not count: their types alone copy nothing.
+    fn of(resolve: &Resolve, world: &WitWorld) -> Result<Imports, LoadError> {
+        let mut imports = Imports::default();
+        for (key, item) in &world.imports {
+            let name = name(resolve, key);
+            let functions = match item {
+                WorldItem::Interface { id, .. } => resolve.interfaces[*id].functions.len(),
+                WorldItem::Function(_) => 1,
+                WorldItem::Type { .. } => 0,
+            };
+            match of_contract(&name) {
+                Some((_, version)) if version != VERSION => {
+                    return Err(LoadError::World {
+                        expected: format!("imports of {CONTRACT}"),
+                        found: format!("import {name}"),
+                    });
+                }
+                Some(("payload-read", _)) => imports.reads |= functions > 0,
+                Some(("payload-write", _)) => imports.writes |= functions > 0,
+                Some(("types", _)) => {}
+                Some(_) => {
+                    return Err(LoadError::World {
+                        expected: format!("the interfaces of {CONTRACT}"),
+                        found: format!("import {name}"),
+                    });
+                }
+                None if name.starts_with("wasi:") => imports.others.push(name),
+                None => {
+                    return Err(LoadError::World {
+                        expected: format!("imports of {CONTRACT} and of wasi 0.2"),
+                        found: format!("import {name}"),
+                    });
+                }
+            }
+        }
+        Ok(imports)
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,69 @@
+//! Builds the guest programs once, and lists them for the tests.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let programs = here.join("programs");
+    for watched in [&programs.join("examples"), &programs.join("Cargo.toml"), &here.join("../wit")] {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    add_target();
+    build(&programs, &out.join("target"));
+    fs::write(out.join("programs.rs"), list(&programs, &out.join("target"))).expect("OUT_DIR can be written");
+}
+
+/// A toolchain may be there without the target.
+fn add_target() {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().expect("rustc runs");
+    let sysroot = String::from_utf8(sysroot.stdout).expect("the sysroot is UTF-8");
+    if !Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+        let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+        assert!(added.is_ok_and(|status| status.success()), "type `rustup target add {TARGET}`");
+    }
+}
+
+/// With the environment of a shell: what this cargo set for its own build is not for that one.
+fn build(programs: &Path, target: &Path) {
+    let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = text.starts_with("CARGO") && text != "CARGO_HOME" && !text.starts_with("CARGO_NET");
+        if ours || text.starts_with("RUSTC") || text.starts_with("RUSTFLAGS") {
+            cargo.env_remove(&name);
+        }
+    }
+    let status = cargo
+        .args(["build", "--locked", "--release", "--examples", "--target", TARGET, "--target-dir"])
+        .arg(target)
+        .current_dir(programs)
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "the guest programs do not build");
+}
+
+/// A constant for the path of each program, and a macro that names them all.
+fn list(programs: &Path, target: &Path) -> String {
+    let examples = fs::read_dir(programs.join("examples")).expect("the programs are there");
+    let mut names: Vec<String> =
+        examples.filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_string)).collect();
+    names.sort();
+    let mut list = String::new();
+    for name in &names {
+        let path = target.join(TARGET).join("release/examples").join(format!("{name}.wasm"));
+        let constant = name.to_uppercase();
+        writeln!(list, "/// `programs/examples/{name}.rs`, built.\npub const {constant}: &str = {path:?};")
+            .expect("a string can be written to");
+    }
+    let names = names.join(" ");
+    writeln!(list, "/// Calls `$each!` with the names of all programs.\n#[macro_export]\nmacro_rules! for_each_program {{ ($each:ident) => {{ $crate::$each! {{ {names} }} }}; }}")
+        .expect("a string can be written to");
+    list
+}

@@ -1,0 +1,178 @@
+//! What the tests share: the guest programs, endpoints in memory, and one way to run a pipeline.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use bytes::Bytes;
+use torvyn_runtime::element::Element;
+use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
+use torvyn_runtime::flow::Progress;
+use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::profile::Kind;
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+
+/// The guest programs, built.
+pub mod programs {
+    include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+}
+
+/// Asserts that the test file has a test of the name of each program: a program without a test does not compile.
+#[macro_export]
+macro_rules! assert_tested {
+    ($($name:ident)*) => { $(#[expect(unused_imports, reason = "only that it exists matters")] use self::$name as _;)* };
+}
+
+/// The engine of this test process.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new().expect("the engine starts"))
+}
+
+/// Elements from memory.
+pub struct Elements(std::vec::IntoIter<Bytes>);
+
+impl Elements {
+    /// These payloads, in order.
+    pub fn new<T: Into<Bytes>>(payloads: impl IntoIterator<Item = T>) -> Self {
+        Elements(payloads.into_iter().map(Into::into).collect::<Vec<_>>().into_iter())
+    }
+}
+
+impl Input for Elements {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        for payload in self.0.by_ref() {
+            if !pull.give(payload) {
+                return Ok(Pulled::More);
+            }
+        }
+        Ok(Pulled::End)
+    }
+}
+
+/// Keeps the elements it gets, for the test to look at.
+#[derive(Clone, Default)]
+pub struct Collected(Rc<RefCell<Vec<Element>>>);
+
+impl Collected {
+    /// The payloads, in order.
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
+        self.0.borrow().iter().map(|element| element.payload.to_vec()).collect()
+    }
+
+    /// The sequence numbers, in order.
+    pub fn sequences(&self) -> Vec<u64> {
+        self.0.borrow().iter().map(|element| element.sequence).collect()
+    }
+
+    /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
+    fn keep(&self, elements: &[Element]) {
+        let copy = |element: &Element| Element { payload: Bytes::copy_from_slice(&element.payload), ..element.clone() };
+        self.0.borrow_mut().extend(elements.iter().map(copy));
+    }
+}
+
+impl Output for Collected {
+    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+        self.keep(elements);
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.0.borrow().iter().map(|element| element.payload.len() as u64).sum()
+    }
+}
+
+/// A node to be: its body, and how it is connected.
+pub struct Part {
+    name: String,
+    role: Role,
+    outputs: usize,
+    body: Body,
+}
+
+/// An input of the host.
+pub fn input(input: impl Input + 'static) -> Part {
+    Part { name: "input".to_string(), role: Role::Source, outputs: 1, body: Body::Input(Box::new(input)) }
+}
+
+/// An output of the host.
+pub fn output(name: &str, output: impl Output + 'static) -> Part {
+    Part { name: name.to_string(), role: Role::Sink, outputs: 0, body: Body::Output(Box::new(output)) }
+}
+
+/// A stage of the component at `path`, with one output unless it is a sink.
+pub fn stage(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)]) -> Part {
+    stage_with(name, path, config, Limits::default())
+}
+
+/// A stage with limits of its own.
+pub fn stage_with(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)], limits: Limits) -> Part {
+    let component = Component::load(engine(), path.as_ref(), &limits).expect("the component loads");
+    let role = match component.profile().kind {
+        Kind::Source => Role::Source,
+        Kind::Processor => Role::Processor,
+        Kind::Sink => Role::Sink,
+    };
+    let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let body = Body::Stage(Stage { component, config, limits });
+    Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body }
+}
+
+impl Part {
+    /// With this many outputs.
+    pub fn outputs(self, outputs: usize) -> Part {
+        Part { outputs, ..self }
+    }
+}
+
+/// What stages printed, as `stage: line`.
+pub type Printed = Arc<Mutex<Vec<String>>>;
+
+/// A control that nobody holds on to but for what is printed.
+pub fn control() -> (Control, Printed) {
+    let printed = Printed::default();
+    let lines = printed.clone();
+    let log = Arc::new(move |line: torvyn_runtime::log::LogLine<'_>| {
+        let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
+        lines.lock().expect("no test panics while it prints").push(text);
+    });
+    let control = Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+    (control, printed)
+}
+
+/// Starts a flow; an edge is (from, output, to, capacity), by index.
+pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
+    let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
+    let (nodes, bodies) = parts
+        .into_iter()
+        .map(|part| (Node { name: part.name, role: part.role, outputs: part.outputs }, part.body))
+        .unzip();
+    let graph = Graph::new(nodes, edges).expect("the graph is in order");
+    let (control, printed) = control();
+    Ok((Flow::start(&graph, bodies, control)?, printed))
+}
+
+/// Runs parts in a row, each into the next. The account balances, or this panics.
+pub fn run(parts: Vec<Part>) -> Result<Account, Error> {
+    let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
+    let account = start(parts, &edges)?.0.run()?;
+    assert_settled(&account);
+    Ok(account)
+}
+
+/// What holds after every flow: nothing is live, and the parts add up to the whole.
+pub fn assert_settled(account: &Account) {
+    assert_eq!(account.pool.live_at_end, 0, "nothing is live");
+    let stages = account.stages.iter().map(|stage| stage.copies);
+    let endpoints = account.endpoints.iter().map(|endpoint| endpoint.copies);
+    let sum = stages.chain(endpoints).fold(Default::default(), |sum, copies| sum + copies);
+    assert_eq!(account.copies, sum, "the boundaries add up to the flow");
+}

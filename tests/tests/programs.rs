@@ -1,0 +1,257 @@
+//! Every guest program, through a real flow.
+
+use std::time::Duration;
+
+use torvyn_runtime::flow::Step;
+use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::ledger::Count;
+use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::{Error, Fault, Limits, account};
+use torvyn_tests::{
+    Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
+};
+
+for_each_program!(assert_tested);
+
+fn lines(text: &str) -> Elements {
+    Elements::new(text.lines().map(|line| line.as_bytes().to_vec()))
+}
+
+#[test]
+fn drop_empty() {
+    let collected = Collected::default();
+    let account = run(vec![
+        input(lines("one\n\ntwo\n\n\nthree")),
+        stage("drop", programs::DROP_EMPTY, &[]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.payloads(), [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+    assert_eq!(collected.sequences(), [0, 2, 5]);
+    let stage = &account.stages[0];
+    assert_eq!((stage.elements_in, stage.elements_out, stage.elements_dropped), (6, 3, 3));
+    assert_eq!(stage.verdict, Verdict::HandlePass);
+    assert_eq!(account.copies.payload_bytes(), 0);
+    assert_eq!(account.amplification, Some(0.0));
+}
+
+#[test]
+fn upper() {
+    let collected = Collected::default();
+    let account =
+        run(vec![input(lines("one\n\nzwölf")), stage("upper", programs::UPPER, &[]), output("out", collected.clone())])
+            .unwrap();
+    assert_eq!(collected.payloads(), [b"ONE".to_vec(), b"".to_vec(), "ZWöLF".as_bytes().to_vec()]);
+    let copies = account.stages[0].copies;
+    assert_eq!((copies.payload_read.ops, copies.payload_read.bytes), (3, 9));
+    assert_eq!((copies.payload_write.ops, copies.payload_write.bytes), (3, 9));
+    assert_eq!(account.amplification, Some(2.0));
+}
+
+#[test]
+fn inspect() {
+    let collected = Collected::default();
+    let account = run(vec![
+        input(lines("an error\nfine\nerror\nerr or")),
+        stage("find", programs::INSPECT, &[("needle", "error")]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.payloads(), [b"an error".to_vec(), b"error".to_vec()]);
+    let stage = &account.stages[0];
+    assert_eq!(stage.verdict, Verdict::ReadOnly);
+    assert_eq!((stage.copies.payload_read.ops, stage.copies.payload_read.bytes), (4, 23));
+    assert_eq!(stage.copies.payload_write, Count::default());
+    assert_eq!(stage.amplification, Some(1.0));
+}
+
+#[test]
+fn upper_on_demand() {
+    let collected = Collected::default();
+    let account = run(vec![
+        input(lines("one\nlonger\ntwo\nlonger still\nsix")),
+        stage("upper", programs::UPPER_ON_DEMAND, &[("longest", "3")]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    let expected: [&[u8]; 5] = [b"ONE", b"longer", b"TWO", b"longer still", b"SIX"];
+    assert_eq!(collected.payloads(), expected);
+    assert_eq!(collected.sequences(), [0, 1, 2, 3, 4]);
+    let copies = account.stages[0].copies;
+    assert_eq!((copies.payload_read.ops, copies.payload_read.bytes), (3, 9));
+    assert_eq!((copies.payload_write.ops, copies.payload_write.bytes), (3, 9));
+}
+
+#[test]
+fn split() {
+    let (first, second) = (Collected::default(), Collected::default());
+    let parts = vec![
+        input(lines("a1\nb1\nc1\nd1\na2\nc2")),
+        stage("split", programs::SPLIT, &[]).outputs(2),
+        output("first", first.clone()),
+        output("second", second.clone()),
+    ];
+    let capacity = Capacity::default();
+    let edges = [(0, 0, 1, capacity), (1, 0, 2, capacity), (1, 1, 3, capacity)];
+    let account = start(parts, &edges).unwrap().0.run().unwrap();
+    assert_settled(&account);
+    assert_eq!(first.payloads(), [b"a1", b"c1", b"a2", b"c2"].map(|payload| payload.to_vec()));
+    assert_eq!(second.payloads(), [b"b1", b"c1", b"c2"].map(|payload| payload.to_vec()));
+    let stage = &account.stages[0];
+    assert_eq!((stage.elements_in, stage.elements_out, stage.elements_dropped), (6, 7, 1));
+    assert_eq!((stage.copies.payload_read.ops, stage.copies.payload_read.bytes), (6, 6));
+}
+
+#[test]
+fn repeat() {
+    let collected = Collected::default();
+    let account = run(vec![
+        input(lines("a\nb")),
+        stage("repeat", programs::REPEAT, &[("times", "3")]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.payloads(), [b"a", b"a", b"a", b"b", b"b", b"b", b"2"].map(|payload| payload.to_vec()));
+    assert_eq!(collected.sequences(), [0, 0, 0, 1, 1, 1, 1]);
+    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0 });
+}
+
+#[test]
+fn every_other() {
+    let collected = Collected::default();
+    let numbers: Vec<_> = (0..1000).map(|number: u32| number.to_string().into_bytes()).collect();
+    let account = run(vec![
+        input(Elements::new(numbers)),
+        stage("every-other", programs::EVERY_OTHER, &[]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.sequences(), (0..1000).step_by(2).collect::<Vec<_>>());
+    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500 });
+}
+
+#[test]
+fn numbers() {
+    let collected = Collected::default();
+    let account = run(vec![
+        stage("numbers", programs::NUMBERS, &[("count", "250"), ("idle", "100")]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    let expected: Vec<_> = (1..=250).map(|number: u32| number.to_string().into_bytes()).collect();
+    assert_eq!(collected.payloads(), expected);
+    assert_eq!(collected.sequences(), (0..250).collect::<Vec<_>>());
+    let stage = &account.stages[0];
+    let bytes = expected.concat().len() as u64;
+    assert_eq!((stage.copies.payload_write.ops, stage.copies.payload_write.bytes), (250, bytes));
+    assert_eq!((stage.amplification, account.amplification), (None, Some(1.0)));
+}
+
+#[test]
+fn blocks() {
+    let collected = Collected::default();
+    run(vec![
+        stage("blocks", programs::BLOCKS, &[("count", "300"), ("size", "1000")]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.payloads(), (0..300).map(|number| vec![number as u8; 1000]).collect::<Vec<_>>());
+}
+
+#[test]
+fn digest() {
+    let parts = vec![
+        stage("blocks", programs::BLOCKS, &[("count", "257"), ("size", "5")]),
+        stage("drop", programs::DROP_EMPTY, &[]),
+        stage("digest", programs::DIGEST, &[]),
+    ];
+    let capacity = Capacity::default();
+    let (flow, printed) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
+    let account = flow.run().unwrap();
+    assert_settled(&account);
+    assert_eq!(*printed.lock().unwrap(), ["digest: elements=257 bytes=1285 xor=0"]);
+    assert_eq!(account.amplification, Some(2.0));
+    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0 });
+}
+
+/// What was made is somewhere: taken, on an edge up to its capacity, or in hand.
+#[test]
+fn stall() {
+    let capacity = Capacity { elements: 5, bytes: 1 << 20 };
+    let parts = vec![
+        input(Elements::new((0..100).map(|number: u8| vec![number]))),
+        stage("drop", programs::REPEAT, &[("times", "3")]),
+        stage("stall", programs::STALL, &[("batches", "1")]),
+    ];
+    let (mut flow, _) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
+    let mut stalled = None;
+    loop {
+        match flow.step().unwrap() {
+            Step::Moved => {
+                let census = flow.census();
+                // What `repeat` took and has not made three of yet is nothing: it makes all of a batch at once.
+                // Once the input has ended, it makes one more.
+                let made = census.left + census.waiting[1] + census.held;
+                assert!(made % 3 == 0 || made == 301, "{census:?}");
+                assert_eq!(census.entered, made / 3 + census.waiting[0], "{census:?}");
+                assert!(census.waiting[0] <= 5 && census.waiting[1] <= 5, "{census:?}");
+            }
+            Step::Wait(_) if stalled.is_none() => stalled = Some(flow.census()),
+            Step::Wait(time) => std::thread::sleep(time),
+            Step::Ended => break,
+        }
+    }
+    let stalled = stalled.expect("the sink stalls");
+    assert_eq!((stalled.waiting[0], stalled.waiting[1]), (5, 5), "both edges are full: {stalled:?}");
+    assert_eq!(flow.census().left, 301);
+}
+
+#[test]
+fn faulty() {
+    let poisoned = |how: &str, at: &str| {
+        run(vec![
+            input(lines("fine\nfine\npoison\nfine")),
+            stage_with("faulty", programs::FAULTY, &[("how", how), ("at", at)], quick()),
+            output("out", Collected::default()),
+        ])
+    };
+    for at in ["init", "process", "flush", "teardown"] {
+        for (how, expected) in [
+            ("trap", "`unreachable` instruction executed"),
+            ("loop", "ran longer than the 200ms a call may take"),
+            ("grow", "needed more than the 8388608 bytes of memory"),
+            ("fail", "invalid-input: told to fail in"),
+        ] {
+            let expected =
+                if (how, at) == ("fail", "teardown") { "`unreachable` instruction executed" } else { expected };
+            let Err(Error::Stage { stage, call, elements, fault }) = poisoned(how, at) else {
+                panic!("`{how}` in `{at}` is a failure of the stage");
+            };
+            assert_eq!((stage.as_str(), call), ("faulty", at));
+            assert_eq!(elements.is_some(), at == "process", "{elements:?}");
+            assert!(elements.is_none_or(|(first, last)| (first..=last).contains(&2)), "{elements:?}");
+            assert!(fault.to_string().contains(expected), "`{how}` in `{at}`: {fault}");
+            if how == "trap" {
+                let Fault::Trap { backtrace, .. } = fault else { panic!("a trap") };
+                assert!(backtrace.iter().any(|frame| frame.contains("faulty.rs:")), "{backtrace:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn faulty_prints_to_its_log() {
+    let parts = vec![
+        input(lines("poison")),
+        stage("faulty", programs::FAULTY, &[("how", "print"), ("at", "process")]),
+        output("out", Collected::default()),
+    ];
+    let capacity = Capacity::default();
+    let (flow, printed) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
+    assert_settled(&flow.run().unwrap());
+    assert_eq!(*printed.lock().unwrap(), ["faulty: printed in process", "faulty: half a line"]);
+}
+
+fn quick() -> Limits {
+    Limits { memory: 8 << 20, time: Duration::from_millis(200), ..Limits::default() }
+}
