@@ -140,7 +140,8 @@ fn build_says_what_it_built() {
     let said = run(&mut torvyn(&project, &["build"]));
     assert!(said.stdout.is_empty());
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.lines().any(|line| line.starts_with("   Component `my-filter`: ")), "{said}");
+    let line = "   Component `my-filter`: processor, world router, handle-pass, ";
+    assert!(said.lines().any(|said| said.starts_with(line)), "{said}");
 
     let printed = run(&mut torvyn(&project, &["build", "--message-format", "json"])).stdout;
     let messages: Vec<serde_json::Value> =
@@ -151,6 +152,8 @@ fn build_says_what_it_built() {
     let path = built["path"].as_str().unwrap();
     assert_eq!(built["size"].as_u64().unwrap(), fs::metadata(path).unwrap().len());
     assert_eq!(built["fresh"], true);
+    assert_eq!((&built["kind"], &built["world"]), (&"processor".into(), &"router".into()));
+    assert_eq!(built["verdict"], "handle-pass");
 }
 
 fn parsed(line: &[u8]) -> serde_json::Value {

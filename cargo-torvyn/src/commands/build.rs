@@ -1,9 +1,10 @@
 //! `cargo torvyn build`: has the components of a project built and says what they are.
 
-use std::fs;
+use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Serialize;
+use torvyn_runtime::Limits;
+use torvyn_runtime::profile::Profile;
 
 use crate::cargo::{self, Artifact};
 use crate::cli::{BuildArgs, MessageFormat};
@@ -16,9 +17,10 @@ use crate::workspace::Workspace;
 #[serde(tag = "reason", rename = "component-built")]
 struct Built<'a> {
     package: &'a str,
-    path: &'a std::path::Path,
-    size: u64,
+    path: &'a Path,
     fresh: bool,
+    #[serde(flatten)]
+    profile: Profile,
 }
 
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -40,8 +42,10 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         if json {
             shell.result(serde_json::to_string(&built)?)?;
         } else {
-            let (package, size, path) = (built.package, kib(built.size), built.path.display());
-            shell.status("Component", format_args!("`{package}`: {size} ({path})"))?;
+            let Built { package, path, profile: Profile { kind, world, verdict, size, .. }, .. } = built;
+            let (size, path) = (kib(size), path.display());
+            shell
+                .status("Component", format_args!("`{package}`: {kind}, world {world}, {verdict}, {size} ({path})"))?;
         }
     }
     Ok(Exit::Ok)
@@ -49,8 +53,8 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 fn built(artifact: &Artifact) -> anyhow::Result<Built<'_>> {
     let Artifact { package, path, fresh } = artifact;
-    let file = fs::metadata(path).with_context(|| format!("could not look at `{}`", path.display()))?;
-    Ok(Built { package, path, size: file.len(), fresh: *fresh })
+    let profile = Profile::of(path, Limits::default().component_size)?;
+    Ok(Built { package, path, fresh: *fresh, profile })
 }
 
 fn kib(bytes: u64) -> String {

@@ -13,6 +13,8 @@ const KEYWORDS: &[&str] = &[
 const SYSROOT: &[&str] = &["alloc", "core", "proc-macro", "proc_macro", "std", "test"];
 /// Crates that every project here depends on: two packages of one name do not build.
 const DEPENDENCIES: &[&str] = &["torvyn-guest", "torvyn_guest", "wit-bindgen", "wit_bindgen"];
+/// What stages of a pipeline cannot be called, because its two ends are.
+const ENDS: &[&str] = &["input", "output"];
 /// Names that Windows keeps for devices, whatever their case.
 const DEVICES: &[&str] = &[
     "aux", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "con", "lpt1", "lpt2", "lpt3",
@@ -49,6 +51,8 @@ fn problem(name: &str) -> Option<String> {
         Some("a crate of that name comes with Rust".to_owned())
     } else if known(DEPENDENCIES) {
         Some("every project depends on a crate of that name".to_owned())
+    } else if known(ENDS) {
+        Some("a pipeline has its ends by that name, and so no stage".to_owned())
     } else if known_device(name) {
         Some("Windows cannot have a file of that name".to_owned())
     } else {
@@ -91,6 +95,7 @@ mod tests {
             ("test", "comes with Rust"),
             ("std", "comes with Rust"),
             ("torvyn-guest", "depends on"),
+            ("input", "a pipeline has its ends"),
             ("NUL", "Windows"),
             ("com1", "Windows"),
         ] {
