@@ -1,6 +1,60 @@
-//! The `cargo torvyn` plugin: it knows people, their files and their terminal; `torvyn-runtime` knows the flows.
+//! `cargo torvyn`, which knows people: their arguments, their files, their terminal. What it knows of components and
+//! flows it asks of `torvyn-runtime`.
+//!
+//! The life of a command:
+//!
+//! 1. `cli` parses the arguments; what is wrong with them ends here, as usage.
+//! 2. A command of `commands`, one file each, reads what it needs: `workspace` finds the stages among the packages,
+//!    `scaffold` renders templates, `member` knows the workspace that a new project lands in.
+//! 3. `cargo` has the components built, with what `toolchain` finds or installs.
+//! 4. The `shell` says what happened: status and problems on stderr for a person, results on stdout for a pipe.
+//! 5. `exit` makes the exit code of it, and is the only place that knows the numbers.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 
-pub mod diagnostic;
-pub mod manifest;
+use std::env;
+use std::process::ExitCode;
+
+use crate::exit::Exit;
+use crate::shell::{Shell, StdoutClosed};
+
+mod cargo;
+mod cli;
+mod commands;
+mod diagnostic;
+mod exit;
+mod manifest;
+mod member;
+mod scaffold;
+mod shell;
+mod toolchain;
+mod workspace;
+
+/// Runs the program with the arguments and the terminal of this process.
+pub fn main() -> ExitCode {
+    let exit = match cli::parse(env::args_os()) {
+        Ok(cli) => run(cli),
+        Err(parsed) => said(&parsed),
+    };
+    exit.into()
+}
+
+fn run(cli: cli::Cli) -> Exit {
+    let mut shell = Shell::new(cli.output.color(), cli.output.verbosity());
+    match commands::exec(cli.command, &mut shell) {
+        Ok(exit) => exit,
+        // Whoever closed the pipe has read what they wanted.
+        Err(error) if error.is::<StdoutClosed>() => Exit::Ok,
+        Err(error) => {
+            // Where stderr is gone too, the exit code is all that can still be said.
+            shell.error(&error).ok();
+            Exit::of(&error)
+        }
+    }
+}
+
+/// Help, the version, or what is wrong with the arguments; clap prints each where it belongs.
+fn said(parsed: &clap::Error) -> Exit {
+    parsed.print().ok();
+    if parsed.use_stderr() { Exit::Usage } else { Exit::Ok }
+}

@@ -1,3 +1,5 @@
-//! The `cargo torvyn` command.
+//! The program `cargo-torvyn`, which cargo runs as `cargo torvyn`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cargo_torvyn::main()
+}

@@ -1,0 +1,274 @@
+//! The arguments: what can be typed, and the help on it. What is done with them is in `commands`.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::shell::Verbosity;
+
+/// Pipelines of sandboxed streaming components, with every copied byte counted
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-torvyn",
+    version,
+    styles = clap_cargo::style::CLAP_STYLING,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  cargo torvyn new logs --template pipeline   begin a project with a stage of each kind
+  cargo torvyn build                          build its components
+  cargo torvyn doctor                         see what is missing on this machine"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    New(NewArgs),
+    Build(BuildArgs),
+    Doctor(DoctorArgs),
+}
+
+/// How to say it; the same for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output options")]
+pub(crate) struct OutputArgs {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more, and have cargo say more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// When to colour [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<When>,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl OutputArgs {
+    /// `--color`, or else what cargo users set once in `CARGO_TERM_COLOR`.
+    pub(crate) fn color(&self) -> ColorChoice {
+        let configured = || env::var("CARGO_TERM_COLOR").ok().and_then(|when| When::from_str(&when, false).ok());
+        match self.color.or_else(configured) {
+            Some(When::Always) => ColorChoice::Always,
+            Some(When::Never) => ColorChoice::Never,
+            Some(When::Auto) | None => ColorChoice::Auto,
+        }
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
+}
+
+/// Begin a project from a template
+///
+/// What it makes builds and tests with plain cargo. Made inside a project of the template `pipeline`, a stage becomes
+/// a member of that project.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn new --list                       show the templates
+  cargo torvyn new logs --template pipeline     a workspace with a stage of each kind
+  cargo torvyn new filter --template router     a stage of its own
+  cargo torvyn new stages/f1 --name first-filter -t inspector")]
+pub(crate) struct NewArgs {
+    /// The folder to make; its name is the name of the project
+    #[arg(value_name = "NAME")]
+    pub(crate) path: Option<PathBuf>,
+    /// The template to begin from
+    #[arg(short, long)]
+    pub(crate) template: Option<String>,
+    /// The name of the project, where it differs from the name of the folder
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Version control to begin with [default: git, unless inside a repository or without git]
+    #[arg(long)]
+    pub(crate) vcs: Option<Vcs>,
+    /// Show the templates and do nothing else
+    #[arg(long, conflicts_with_all = ["path", "template", "name", "vcs"])]
+    pub(crate) list: bool,
+}
+
+/// Version control of a new project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Vcs {
+    /// A git repository
+    Git,
+    /// None
+    None,
+}
+
+/// Build the components of a project, in the release profile
+///
+/// Has cargo build the packages that are stages: those that make a `cdylib` and have `[package.metadata.torvyn]`. Adds
+/// the target wasm32-wasip2 to the toolchain where it is missing. The profile is release unless another is named,
+/// because components are analysed and run as they are released.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn build                          all stages of the project
+  cargo torvyn build -p router --locked       one of them, with Cargo.lock as it is
+  cargo torvyn build --dev                    quicker to build, slower to run
+  cargo torvyn build --message-format json    for programs")]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// For whom to write: `human` says what was built on stderr, `json` prints cargo's messages and a line for each
+    /// component on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+}
+
+/// For whom a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// For people, on stderr
+    Human,
+    /// For programs, on stdout: an object a line, each with a `reason`
+    Json,
+}
+
+/// Options of cargo that commands which build hand on to it.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Options of cargo")]
+pub(crate) struct CargoArgs {
+    /// The Cargo.toml of the project
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Build in the release profile; this is the default
+    #[arg(short, long, conflicts_with_all = ["dev", "profile"])]
+    pub(crate) release: bool,
+    /// Build in the dev profile
+    #[arg(long, conflicts_with = "profile")]
+    pub(crate) dev: bool,
+    /// Build in this profile
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) features: clap_cargo::Features,
+    /// Require that Cargo.lock is up to date
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Run without accessing the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// As --locked and --offline
+    #[arg(long)]
+    pub(crate) frozen: bool,
+    /// The folder for everything that is built
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// How many jobs to run at a time
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) jobs: Option<String>,
+}
+
+/// See what is missing on this machine, and the command that mends it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn doctor
+  cargo torvyn doctor && cargo torvyn build")]
+pub(crate) struct DoctorArgs {}
+
+/// Parses the arguments of this process, the name of the program first.
+///
+/// # Errors
+///
+/// What to print and end with: help and version are among it.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut args: Vec<_> = args.into_iter().collect();
+    let by_cargo = args.get(1).map(OsString::as_os_str) == Some(OsStr::new("torvyn"));
+    if by_cargo {
+        args.remove(1);
+    }
+    let mut command = Cli::command().bin_name(if by_cargo { "cargo torvyn" } else { "cargo-torvyn" });
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn every_argument_is_declared_once() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn cargo_puts_its_own_word_before_the_arguments() {
+        for line in ["cargo-torvyn new logs -t router", "cargo-torvyn torvyn new logs -t router"] {
+            match parsed(line).unwrap().command {
+                Command::New(args) => assert_eq!(args.path, Some(PathBuf::from("logs"))),
+                other => panic!("{other:?}"),
+            }
+        }
+        // Only the first word is cargo's.
+        match parsed("cargo-torvyn torvyn new torvyn").unwrap().command {
+            Command::New(args) => assert_eq!(args.path, Some(PathBuf::from("torvyn"))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn usage_shows_what_was_typed() {
+        let usage = |line| parsed(line).unwrap_err().to_string();
+        assert!(usage("cargo-torvyn torvyn new --nope").contains("Usage: cargo torvyn new"));
+        assert!(usage("/opt/bin/cargo-torvyn new --nope").contains("Usage: cargo-torvyn new"));
+    }
+
+    #[test]
+    fn a_command_is_required_and_help_is_not_an_error() {
+        assert_eq!(
+            parsed("cargo-torvyn torvyn").unwrap_err().kind(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        assert_eq!(parsed("cargo-torvyn --help").unwrap_err().kind(), ErrorKind::DisplayHelp);
+        assert_eq!(parsed("cargo-torvyn torvyn -V").unwrap_err().kind(), ErrorKind::DisplayVersion);
+        assert_eq!(parsed("cargo-torvyn nwe").unwrap_err().kind(), ErrorKind::InvalidSubcommand);
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.starts_with("Examples:\n"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn output_options_stand_before_or_after_the_command() {
+        for line in ["cargo-torvyn -q doctor", "cargo-torvyn doctor -q"] {
+            assert_eq!(parsed(line).unwrap().output.verbosity(), Verbosity::Quiet);
+        }
+    }
+}

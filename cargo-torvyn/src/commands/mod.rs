@@ -1,0 +1,22 @@
+//! The commands, a file each.
+
+use crate::cli::Command;
+use crate::exit::Exit;
+use crate::shell::Shell;
+
+mod build;
+mod doctor;
+mod new;
+
+/// Does what was typed.
+///
+/// # Errors
+///
+/// Why it could not be done; a [`Stop`](crate::exit::Stop) among the causes decides how the program ends.
+pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
+    match command {
+        Command::New(args) => new::exec(args, shell),
+        Command::Build(args) => build::exec(args, shell),
+        Command::Doctor(args) => doctor::exec(args, shell),
+    }
+}

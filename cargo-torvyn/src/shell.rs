@@ -1,0 +1,173 @@
+//! The terminal. Everything the program says goes through here: for people to stderr, in cargo's manner, and for
+//! pipes to stdout.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
+use anyhow::Context as _;
+use clap_cargo::style;
+
+use crate::exit::Stop;
+
+/// How much to say on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Status, notes and warnings too.
+    Normal,
+    /// Also the commands that are run.
+    Verbose,
+}
+
+/// Stdout and stderr of this process.
+pub(crate) struct Shell {
+    out: AutoStream<Stdout>,
+    err: AutoStream<Stderr>,
+    color: ColorChoice,
+    verbosity: Verbosity,
+}
+
+impl Shell {
+    /// Colours where `color` says so; `Auto` asks the terminal and the environment.
+    pub(crate) fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
+        Shell { out: AutoStream::new(io::stdout(), color), err: AutoStream::new(io::stderr(), color), color, verbosity }
+    }
+
+    /// The choice that a program run from here should be told.
+    pub(crate) fn color(&self) -> ColorChoice {
+        self.color
+    }
+
+    /// How much to say.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Whether a person can be asked: stdin and stderr are both terminals.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks on stderr and returns the line that was typed, without surrounding white space; `None` at the end of input.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        write!(self.err, "{question} ")?;
+        self.err.flush()?;
+        let mut line = String::new();
+        let typed = io::stdin().read_line(&mut line)?;
+        Ok((typed > 0).then(|| line.trim().to_owned()))
+    }
+
+    /// Says what is being done or was done: a verb, right-aligned and green, and its object.
+    pub(crate) fn status(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Normal, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))
+    }
+
+    /// As [`Shell::status`], when asked to say more.
+    pub(crate) fn verbose(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Verbose, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))
+    }
+
+    /// Says what is good to know.
+    pub(crate) fn note(&mut self, text: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Normal, &labelled(style::NOTE, "note", text))
+    }
+
+    /// Says what may be wrong.
+    pub(crate) fn warn(&mut self, text: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Normal, &labelled(style::WARN, "warning", text))
+    }
+
+    /// Says what went wrong, what caused it, and what to type.
+    pub(crate) fn error(&mut self, error: &anyhow::Error) -> io::Result<()> {
+        let stop = error.downcast_ref::<Stop>();
+        if stop.is_some_and(Stop::is_silent) {
+            return Ok(());
+        }
+        self.say(Verbosity::Quiet, &rendered(error, stop.and_then(|stop| stop.help.as_deref())))
+    }
+
+    fn say(&mut self, from: Verbosity, text: &str) -> io::Result<()> {
+        if self.verbosity < from {
+            return Ok(());
+        }
+        self.err.write_all(text.as_bytes())
+    }
+
+    /// Writes a line of the result to stdout.
+    ///
+    /// # Errors
+    ///
+    /// [`StdoutClosed`] where nobody reads any more.
+    pub(crate) fn result(&mut self, line: impl Display) -> anyhow::Result<()> {
+        match writeln!(self.out, "{line}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
+            written => written.context("could not write to stdout"),
+        }
+    }
+}
+
+fn labelled(style: Style, label: &str, text: impl Display) -> String {
+    format!("{style}{label}{style:#}{bold}:{bold:#} {text}\n", bold = style::NOP.bold())
+}
+
+/// An error as cargo writes it.
+fn rendered(error: &anyhow::Error, help: Option<&str>) -> String {
+    let mut text = labelled(style::ERROR, "error", error);
+    let mut causes = error.chain().skip(1).peekable();
+    let separator = if causes.peek().is_some() { "\n" } else { "" };
+    for cause in causes {
+        text.push_str("\nCaused by:\n");
+        for line in cause.to_string().lines() {
+            // Writing to a string cannot fail.
+            writeln!(text, "  {line}").ok();
+        }
+    }
+    if let Some(help) = help {
+        text.push_str(separator);
+        text.push_str(&labelled(style::TRANSIENT, "help", help));
+    }
+    text
+}
+
+/// Whoever read stdout has closed it.
+#[derive(Debug)]
+pub(crate) struct StdoutClosed;
+
+impl Display for StdoutClosed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("stdout is closed")
+    }
+}
+
+impl Error for StdoutClosed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    fn plain(error: &anyhow::Error) -> String {
+        let help = error.downcast_ref::<Stop>().and_then(|stop| stop.help.as_deref());
+        anstream::adapter::strip_str(&rendered(error, help)).to_string()
+    }
+
+    #[test]
+    fn an_error_names_its_causes_and_what_to_type() {
+        let stop = Stop::new(Exit::SetupMissing, "no rustup\non this machine").help("type `install`");
+        let error = Err::<(), _>(stop).context("could not build").unwrap_err();
+        assert_eq!(
+            plain(&error),
+            "error: could not build\n\nCaused by:\n  no rustup\n  on this machine\n\nhelp: type `install`\n"
+        );
+    }
+
+    #[test]
+    fn an_error_without_causes_has_its_help_beneath_it() {
+        let error = Stop::new(Exit::Usage, "no name").help("type one").into();
+        assert_eq!(plain(&error), "error: no name\nhelp: type one\n");
+    }
+}

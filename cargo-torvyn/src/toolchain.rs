@@ -1,0 +1,107 @@
+//! The Rust toolchain: what is installed of it, and the target that components are built for.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::exit::{Exit, Stop};
+use crate::shell::{Shell, Verbosity};
+
+/// What components are built for.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
+/// What to type where the target is missing.
+pub(crate) const ADD_TARGET: &str = "type `rustup target add wasm32-wasip2`";
+/// And where rustup is too.
+pub(crate) const ADD_TARGET_WITHOUT_RUSTUP: &str = "type `rustup target add wasm32-wasip2` after installing rustup from \
+                                                    https://rustup.rs, or install the standard library for \
+                                                    wasm32-wasip2 as you installed Rust";
+/// Where someone without a toolchain begins.
+pub(crate) const RUSTUP: &str = "https://rustup.rs";
+
+/// The cargo that runs this program, or else the one on the path.
+pub(crate) fn cargo() -> OsString {
+    env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| "cargo".into())
+}
+
+/// The compiler that cargo would run, but for what cargo's own configuration says.
+pub(crate) fn rustc() -> OsString {
+    env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
+}
+
+/// What a program prints on stdout; `None` where there is no such program.
+///
+/// # Errors
+///
+/// A program that cannot be run, or that fails: what it said on stderr.
+pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    match command.stdin(Stdio::null()).output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("could not run `{program}`")),
+        Ok(output) if output.status.success() => {
+            Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()))
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            match said.trim() {
+                "" => bail!("`{program}` failed: {}", output.status),
+                said => bail!("{}", said.trim_start_matches("error: ")),
+            }
+        }
+    }
+}
+
+/// Where the target is or would be installed.
+///
+/// # Errors
+///
+/// Where there is no compiler to ask.
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+    let sysroot = printed(Command::new(rustc()).args(["--print", "sysroot"]))?
+        .ok_or_else(|| Stop::new(Exit::SetupMissing, "there is no `rustc`").help(format!("install Rust: {RUSTUP}")))?;
+    Ok(PathBuf::from(sysroot).join("lib/rustlib").join(TARGET))
+}
+
+/// Whether the standard library for the target is there.
+///
+/// # Errors
+///
+/// As [`target_dir`].
+pub(crate) fn has_target() -> anyhow::Result<bool> {
+    Ok(target_dir()?.join("lib").is_dir())
+}
+
+/// Installs the target where it is missing, with rustup and unless `offline`.
+///
+/// # Errors
+///
+/// A [`Stop`] that says what to type where it cannot be installed from here.
+pub(crate) fn install_target(offline: bool, shell: &mut Shell) -> anyhow::Result<()> {
+    if has_target()? {
+        return Ok(());
+    }
+    if offline {
+        let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed"));
+        return Err(stop.help(format!("{ADD_TARGET} while there is a network")).into());
+    }
+    if printed(Command::new("rustup").arg("--version"))?.is_none() {
+        let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));
+        return Err(stop.help(ADD_TARGET_WITHOUT_RUSTUP).into());
+    }
+    shell.status("Installing", format_args!("target {TARGET}"))?;
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
+    if shell.verbosity() == Verbosity::Quiet {
+        rustup.stderr(Stdio::null());
+    }
+    let installed = rustup.status().context("could not run `rustup`")?.success() && has_target()?;
+    if !installed {
+        let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} could not be installed"));
+        return Err(stop.help(format!("{ADD_TARGET} and see what it says")).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The project that a command works on: its workspace, and the packages of it that are stages.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
+
+use crate::cli::CargoArgs;
+use crate::exit::{Exit, Stop};
+use crate::toolchain;
+
+/// A workspace, as cargo sees it; a package that is in none is one of its own.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    metadata: Metadata,
+    /// The manifest that the command is about: `--manifest-path`, or the nearest one.
+    manifest: PathBuf,
+}
+
+/// A package that makes a component: a `cdylib` with `[package.metadata.torvyn]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stage {
+    /// The name of the package.
+    pub(crate) package: String,
+    /// Its id, which cargo takes wherever it takes a package and which is never ambiguous.
+    pub(crate) id: String,
+    /// Its Cargo.toml.
+    pub(crate) manifest: PathBuf,
+    /// The world that it declares, `[package.metadata.torvyn] world`.
+    pub(crate) world: Option<String>,
+}
+
+impl Workspace {
+    /// Asks cargo. Resolves no dependencies and needs no network.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no project, or its Cargo.toml is not one.
+    pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
+        let manifest = match &args.manifest_path {
+            Some(manifest) => manifest.clone(),
+            None => nearest_manifest(&env::current_dir()?)?,
+        };
+        let mut command = MetadataCommand::new();
+        command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
+        let printed = toolchain::printed(&mut command.cargo_command()).context("could not load the project")?;
+        let printed = printed.ok_or_else(|| {
+            Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
+        })?;
+        let metadata = MetadataCommand::parse(printed).context("could not read what `cargo metadata` says")?;
+        Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
+    }
+
+    /// The folder of the workspace.
+    pub(crate) fn root(&self) -> &Path {
+        self.metadata.workspace_root.as_std_path()
+    }
+
+    /// All stages, by package name.
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        self.metadata.workspace_packages().into_iter().filter_map(stage).collect()
+    }
+
+    /// The stages that the flags select: those named, or else what cargo would build here.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where a package is unknown or not a stage, or where nothing is left.
+    pub(crate) fn select(&self, flags: &clap_cargo::Workspace) -> anyhow::Result<Vec<Stage>> {
+        for name in flags.package.iter().chain(&flags.exclude) {
+            self.find(name)?;
+        }
+        let all = flags.workspace || flags.all || !flags.exclude.is_empty();
+        let selected = if !flags.package.is_empty() {
+            flags.package.iter().map(|name| self.named_stage(name)).collect::<Result<_, _>>()?
+        } else if all {
+            self.stages()
+        } else {
+            self.here().into_iter().filter_map(stage).collect::<Vec<_>>()
+        };
+        let mut selected: Vec<_> =
+            selected.into_iter().filter(|stage| !flags.exclude.contains(&stage.package)).collect();
+        selected.sort_by(|a, b| a.package.cmp(&b.package));
+        selected.dedup();
+        if selected.is_empty() { Err(self.no_stage().into()) } else { Ok(selected) }
+    }
+
+    /// What cargo would build without flags: the member one stands in, or the default members.
+    fn here(&self) -> Vec<&Package> {
+        let members = self.metadata.workspace_packages();
+        let is_here = |package: &&Package| {
+            package.manifest_path != self.metadata.workspace_root.join("Cargo.toml")
+                && package.manifest_path.as_std_path() == self.manifest
+        };
+        match members.into_iter().find(is_here) {
+            Some(member) => vec![member],
+            None => self.metadata.workspace_default_packages(),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Package, Stop> {
+        let members = self.metadata.workspace_packages();
+        members.iter().find(|package| package.name == name).copied().ok_or_else(|| {
+            let names: Vec<_> = members.iter().map(|package| format!("`{}`", package.name)).collect();
+            Stop::new(Exit::Failed, format!("no package `{}` in `{}`", name.escape_debug(), self.root().display()))
+                .help(format!("the packages are {}", names.join(", ")))
+        })
+    }
+
+    fn named_stage(&self, name: &str) -> Result<Stage, Stop> {
+        stage(self.find(name)?)
+            .ok_or_else(|| Stop::new(Exit::Failed, format!("package `{name}` is not a stage")).help(WHAT_A_STAGE_IS))
+    }
+
+    fn no_stage(&self) -> Stop {
+        Stop::new(Exit::NothingSelected, format!("no stage is selected in `{}`", self.root().display()))
+            .help(WHAT_A_STAGE_IS)
+    }
+}
+
+const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[package.metadata.torvyn]` in its \
+                               Cargo.toml; `cargo torvyn new NAME --template router` makes one";
+
+fn stage(package: &Package) -> Option<Stage> {
+    let declared = package.metadata.get("torvyn")?;
+    package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib))?;
+    Some(Stage {
+        package: package.name.to_string(),
+        id: package.id.repr.clone(),
+        manifest: package.manifest_path.clone().into(),
+        world: declared.get("world").and_then(|world| world.as_str()).map(str::to_owned),
+    })
+}
+
+fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
+    from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
+        let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
+        Stop::new(Exit::Failed, message).help("`cargo torvyn new NAME --template pipeline` begins a project")
+    })
+}

@@ -1,0 +1,68 @@
+//! A processor that reads: forwards the elements that contain the configured `needle`. They go on
+//! by handle; its world does not let it alter a payload.
+
+use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
+
+/// Forwards what contains the needle.
+pub struct Find {
+    needle: Vec<u8>,
+}
+
+impl Stage for Find {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        match config.require("needle")? {
+            "" => Err(Failure::InvalidInput(
+                "config `needle` is empty".to_string(),
+            )),
+            needle => Ok(Find {
+                needle: needle.as_bytes().to_vec(),
+            }),
+        }
+    }
+}
+
+impl PayloadProcessor<Inspector> for Find {
+    fn process(
+        &mut self,
+        _: Element<'_, Inspector>,
+        payload: &[u8],
+        out: &mut Output<'_, Inspector>,
+    ) -> Result<(), Failure> {
+        if payload
+            .windows(self.needle.len())
+            .any(|part| part == self.needle)
+        {
+            out.forward();
+        }
+        Ok(())
+    }
+}
+
+torvyn_guest::export!(Find: PayloadProcessor<Inspector>);
+
+#[cfg(test)]
+mod tests {
+    use torvyn_guest::testing;
+
+    use super::*;
+
+    #[test]
+    fn forwards_what_contains_the_needle() {
+        let mut stage = Find::new(&Config::from([("needle", "ERROR")])).unwrap();
+        let payloads: [&[u8]; 4] = [b"ERROR: disk full", b"all is well", b"", b"an ERROR"];
+        let emitted = testing::process_with_payloads(&mut stage, &payloads).unwrap();
+
+        let found: Vec<_> = emitted
+            .iter()
+            .map(|element| element.payload.as_slice())
+            .collect();
+        assert_eq!(found, [payloads[0], payloads[3]]);
+        assert!(emitted.iter().all(|element| element.by_handle));
+    }
+
+    #[test]
+    fn refuses_to_begin_without_a_needle() {
+        assert!(Find::new(&Config::default()).is_err());
+        assert!(Find::new(&Config::from([("needle", "")])).is_err());
+    }
+}
