@@ -20,6 +20,8 @@ use crate::shell::Verbosity;
 Examples:
   cargo torvyn new logs --template pipeline   begin a project with a stage of each kind
   cargo torvyn build                          build its components
+  cargo torvyn run --input app.log            run its pipeline, and see what was copied
+  cargo torvyn demo                           see all of that, in a temporary folder
   cargo torvyn doctor                         see what is missing on this machine"
 )]
 pub(crate) struct Cli {
@@ -34,6 +36,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     New(NewArgs),
     Build(BuildArgs),
+    Run(RunArgs),
+    Demo(DemoArgs),
     Doctor(DoctorArgs),
 }
 
@@ -139,6 +143,51 @@ pub(crate) struct BuildArgs {
     /// component on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) message_format: MessageFormat,
+}
+
+/// Run a pipeline, and show what was copied
+///
+/// Builds what is stale, in the release profile unless another is named, and runs a pipeline of Torvyn.toml to the end
+/// of its input. Elements go to the output of the pipeline, the account of them to stderr.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn run                                    the default pipeline of Torvyn.toml
+  cargo torvyn run --input app.log --output out.log   with another input and output
+  tail -f app.log | cargo torvyn run find --input -   another pipeline, on what comes in
+  cargo torvyn run --message-format json | tail -1    the account, for programs
+
+Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 101 it could not be built, started or
+finished, 130 and 143 it was interrupted and what was read before is in the output.")]
+pub(crate) struct RunArgs {
+    /// The pipeline [default: the only one, or `default` in Torvyn.toml, or `main`]
+    pub(crate) pipeline: Option<String>,
+    /// Read this file instead of the input of the pipeline; `-` is stdin
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: Option<PathBuf>,
+    /// Write this file instead of the output of the pipeline; `-` is stdout
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// For whom to write the account: `human` a table on stderr, `json` an object on the last line of stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+}
+
+/// See it work: scaffold, build, test and run a pipeline on real input
+///
+/// Makes a project from the template `pipeline`, builds its components, runs their tests, and then its pipeline on what
+/// cargo itself said while it built them. Ends with the account of what was copied.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn demo                  in a temporary folder
+  cargo torvyn demo --keep ./demo    and keep the project")]
+pub(crate) struct DemoArgs {
+    /// Make the project in this folder and keep it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
 }
 
 /// For whom a result is written.

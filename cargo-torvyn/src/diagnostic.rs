@@ -9,73 +9,53 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// How bad it is; the worst is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The work goes on.
-    Warning,
-    /// The work stops before anything runs.
-    Error,
-}
-
 /// One thing that is wrong in a person's files, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// Stable name of the kind of problem, in kebab-case.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
+    pub(crate) code: &'static str,
     /// One lower-case phrase, names in backticks.
-    pub message: String,
+    pub(crate) message: String,
     /// The places; the first is the primary one. None where the problem is in no file.
-    pub labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     /// What to type instead.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 /// A place in a file, and what to say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// The file, under the name it has in [`Sources`]; a file that is not there is named without its text.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Bytes of the file's text.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Said beside the place; may be empty.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Diagnostic {
     /// An error without a place yet.
-    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Diagnostic { code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
-    }
-
-    /// A warning without a place yet.
-    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { code, message: message.into(), labels: Vec::new(), help: None }
     }
 
     /// Adds a place; the first one added is the primary one.
     #[must_use]
-    pub fn label(mut self, file: &Path, span: Range<usize>, text: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, file: &Path, span: Range<usize>, text: impl Into<String>) -> Self {
         self.labels.push(Label { file: file.to_path_buf(), span, text: text.into() });
         self
     }
 
     /// Says what to type instead.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// The text for people, in the form rustc made familiar, without a line end at its end.
-    pub fn render(&self, sources: &Sources, colours: bool) -> String {
-        let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
+    pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
+        let mut group = Group::with_title(Level::ERROR.primary_title(&*self.message).id(self.code));
         for (file, labels) in self.labels_by_file() {
             let name = file.display().to_string();
             group = match sources.text(file) {
@@ -108,58 +88,53 @@ impl Diagnostic {
 
 /// The texts of the files that diagnostics point into.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     texts: BTreeMap<PathBuf, String>,
 }
 
 impl Sources {
     /// Keeps the text of a file, in place of an earlier one.
-    pub fn add(&mut self, file: impl Into<PathBuf>, text: impl Into<String>) {
+    pub(crate) fn add(&mut self, file: impl Into<PathBuf>, text: impl Into<String>) {
         self.texts.insert(file.into(), text.into());
     }
 
     /// The text of a file, where it was added.
-    pub fn text(&self, file: &Path) -> Option<&str> {
+    pub(crate) fn text(&self, file: &Path) -> Option<&str> {
         self.texts.get(file).map(String::as_str)
     }
 }
 
 /// Diagnostics in the order they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Diagnostics {
+pub(crate) struct Diagnostics {
     found: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
     /// Adds one, to which more can be said.
-    pub fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         self.found.push_mut(diagnostic)
     }
 
     /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// The greatest severity found.
-    pub fn worst(&self) -> Option<Severity> {
-        self.found.iter().map(|diagnostic| diagnostic.severity).max()
-    }
-
     /// All of them, first found first.
-    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.found.iter()
     }
 
     /// Puts them in the order of their primary labels within a file, those without one first.
-    pub fn sort_by_place(&mut self) {
+    pub(crate) fn sort_by_place(&mut self) {
         let place =
             |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.file.clone(), label.span.start));
         self.found.sort_by_cached_key(place);
     }
 
     /// The texts for people, an empty line between two, a line end at the end.
-    pub fn render(&self, sources: &Sources, colours: bool) -> String {
+    pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
         let texts: Vec<_> = self.iter().map(|diagnostic| diagnostic.render(sources, colours) + "\n").collect();
         texts.join("\n")
     }
@@ -197,7 +172,7 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
 /// The known name a person most likely meant: the one fewest letters away, with at most a third of the letters wrong, or
 /// one of two.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
     let letters = name.chars().count();
     let allowed = (letters.max(3) / 3).min(letters.saturating_sub(1));
@@ -207,7 +182,7 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// The help for a name that is not known: what was meant, if it can be told, and all that is known. `what` is the
 /// plural of the thing named.
-pub fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("there are no {what}");
     }
@@ -223,7 +198,7 @@ pub fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
 }
 
 /// Names in backticks with commas between them.
-pub fn quoted(names: &[&str]) -> String {
+pub(crate) fn quoted(names: &[&str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
@@ -254,13 +229,13 @@ mod tests {
     fn two_files_two_labels_and_a_help() {
         let mut sources = Sources::default();
         sources.add("a.toml", "first = 1\nsecond = 2\n");
-        let diagnostic = Diagnostic::warning("odd-pair", "`first` and `second` are odd")
+        let diagnostic = Diagnostic::error("odd-pair", "`first` and `second` are odd")
             .label(Path::new("a.toml"), 0..5, "this one")
             .label(Path::new("a.toml"), 10..16, "and this")
             .label(Path::new("b.toml"), 3..4, "not loaded")
             .help("leave one out");
         let expected = "\
-warning[odd-pair]: `first` and `second` are odd
+error[odd-pair]: `first` and `second` are odd
  --> a.toml:1:1
   |
 1 | first = 1
@@ -274,15 +249,12 @@ warning[odd-pair]: `first` and `second` are odd
     }
 
     #[test]
-    fn the_worst_of_several() {
+    fn several_are_told_apart() {
         let mut all = Diagnostics::default();
-        assert_eq!((all.is_empty(), all.worst()), (true, None));
-        all.push(Diagnostic::warning("a", "mild"));
-        assert_eq!(all.worst(), Some(Severity::Warning));
-        all.push(Diagnostic::error("b", "bad"));
-        all.push(Diagnostic::warning("c", "mild"));
-        assert_eq!(all.worst(), Some(Severity::Error));
-        assert_eq!(all.render(&Sources::default(), false), "warning[a]: mild\n\nerror[b]: bad\n\nwarning[c]: mild\n");
+        assert!(all.is_empty());
+        all.push(Diagnostic::error("a", "bad"));
+        all.push(Diagnostic::error("b", "worse"));
+        assert_eq!(all.render(&Sources::default(), false), "error[a]: bad\n\nerror[b]: worse\n");
     }
 
     #[test]

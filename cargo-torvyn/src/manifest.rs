@@ -4,7 +4,7 @@
 //! wrong and goes on → `feed` follows each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
 //! components. Nothing here builds or runs anything.
 
-pub mod code;
+pub(crate) mod code;
 mod config;
 mod feed;
 mod input;
@@ -25,23 +25,22 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted, suggestion};
-pub use feed::{Feed, Origin};
-pub use input::{Framing, Input};
-pub use output::{NamedOutput, Output, OutputFraming};
-pub use pipeline::Pipeline;
-pub use stage::{ComponentRef, Limits, Stage};
+pub(crate) use input::Input;
+pub(crate) use output::Output;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use stage::{ComponentRef, Stage};
 use table::{Field, Report, Table};
-pub use wiring::{WiredNode, Wiring};
+pub(crate) use wiring::{WiredNode, Wiring};
 
 /// The pipelines of a `Torvyn.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// At least one, in the order of the file.
-    pub pipelines: Vec<Pipeline>,
+    pub(crate) pipelines: Vec<Pipeline>,
     /// The index of the pipeline that is meant where none is named.
-    pub default: Option<usize>,
+    pub(crate) default: Option<usize>,
 }
 
 impl Manifest {
@@ -50,7 +49,7 @@ impl Manifest {
     /// # Errors
     ///
     /// Everything that is wrong in it.
-    pub fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
+    pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
         let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let start = error.utf8_error().valid_up_to();
@@ -73,7 +72,7 @@ impl Manifest {
     /// # Errors
     ///
     /// Everything that is wrong in it.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
         let mut report = Report { file: path, found: Diagnostics::default() };
         let (document, errors) = DeTable::parse_recoverable(text);
         for error in errors {
@@ -112,7 +111,7 @@ impl Manifest {
     /// # Errors
     ///
     /// Where there is none of that name, or no default.
-    pub fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostic> {
+    pub(crate) fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostic> {
         let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
         let Some(name) = name else {
             let no_default = || {

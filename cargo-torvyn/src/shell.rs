@@ -9,8 +9,12 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use anyhow::Context as _;
 use clap_cargo::style;
+use torvyn_runtime::Account;
+use torvyn_runtime::account::Elements;
 
+use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::Stop;
+use crate::report;
 
 /// How much to say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +92,22 @@ impl Shell {
             return Ok(());
         }
         self.say(Verbosity::Quiet, &rendered(error, stop.and_then(|stop| stop.help.as_deref())))
+    }
+
+    /// Says what is wrong with people's files.
+    pub(crate) fn diagnostics(&mut self, found: &Diagnostics, sources: &Sources) -> io::Result<()> {
+        let text = found.render(sources, true);
+        self.say(Verbosity::Quiet, &text)
+    }
+
+    /// Shows the account of a flow.
+    pub(crate) fn report(&mut self, pipeline: &str, account: &Account) -> io::Result<()> {
+        let Elements { entered, left, dropped } = account.elements;
+        let [entered, left, dropped] = [entered, left, dropped].map(report::grouped);
+        let time = report::time(account.wall_ns);
+        let summary = format_args!("`{pipeline}` in {time}: {entered} elements in, {left} out, {dropped} dropped");
+        self.status("Finished", summary)?;
+        self.say(Verbosity::Normal, &format!("\n{}", report::text(account)))
     }
 
     fn say(&mut self, from: Verbosity, text: &str) -> io::Result<()> {

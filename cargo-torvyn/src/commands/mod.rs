@@ -5,8 +5,10 @@ use crate::exit::Exit;
 use crate::shell::Shell;
 
 mod build;
+mod demo;
 mod doctor;
 mod new;
+mod run;
 
 /// Does what was typed.
 ///
@@ -17,6 +19,8 @@ pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> 
     match command {
         Command::New(args) => new::exec(args, shell),
         Command::Build(args) => build::exec(args, shell),
+        Command::Run(args) => run::exec(args, shell),
+        Command::Demo(args) => demo::exec(args, shell),
         Command::Doctor(args) => doctor::exec(args, shell),
     }
 }

@@ -2,9 +2,10 @@
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
-        $($(#[$doc])* pub const $name: &str = $code;)*
+        $($(#[$doc])* pub(crate) const $name: &str = $code;)*
         /// Every code, once.
-        pub const ALL: &[&str] = &[$($name),*];
+        #[cfg(test)]
+        pub(crate) const ALL: &[&str] = &[$($name),*];
     };
 }
 

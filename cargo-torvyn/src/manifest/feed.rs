@@ -11,16 +11,16 @@ use crate::diagnostic::suggestion;
 
 /// One thing that elements are taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feed {
+pub(crate) struct Feed {
     /// What it is.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Where the manifest says so; none where it is understood.
     pub(super) span: Option<Range<usize>>,
 }
 
 /// What elements are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The input of the pipeline.
     Input,
     /// An output of a stage, by the indices of both.

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
+use torvyn_runtime::endpoint::Framing;
 
 use super::table::{Field, Report, Table};
 
 /// The input of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// A file.
     File {
         /// Where it is.
@@ -35,24 +36,10 @@ pub enum Input {
     },
 }
 
-/// How bytes are cut into elements.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// A line an element, without its end.
-    #[default]
-    Lines,
-    /// So many bytes an element; the last has what is left.
-    Chunks(usize),
-    /// A length before each element.
-    LengthPrefixed,
-    /// Everything in one element.
-    Whole,
-}
-
 impl Input {
     /// The input of a path given on the command line, `-` being standard input: cut into elements as the one it
     /// replaces was.
-    pub fn from_argument(argument: &Path, replaced: Option<&Input>) -> Self {
+    pub(crate) fn from_argument(argument: &Path, replaced: Option<&Input>) -> Self {
         let framing = match replaced {
             Some(Input::File { framing, .. } | Input::Stdin { framing }) => *framing,
             Some(Input::Dir { .. } | Input::Generate { .. }) | None => Framing::default(),
@@ -84,7 +71,7 @@ impl Input {
         let field = table.need_one(&["file", "dir", "stdin", "generate"], report)?;
         match field.key {
             "file" | "stdin" => {
-                let framing = Framing::read(table, report);
+                let framing = read_framing(table, report);
                 if field.key == "stdin" {
                     field.only_true(report)?;
                     return Some(Input::Stdin { framing: framing? });
@@ -108,22 +95,20 @@ impl Input {
     }
 }
 
-impl Framing {
-    fn read(table: &Table, report: &mut Report) -> Option<Self> {
-        let Some(field) = table.get("as") else {
-            // A size without `as` can only mean chunks, which are then to be asked for by name.
-            return match table.get("size") {
-                Some(_) => table.need("as", report).and(None),
-                None => Some(Framing::default()),
-            };
+fn read_framing(table: &Table, report: &mut Report) -> Option<Framing> {
+    let Some(field) = table.get("as") else {
+        // A size without `as` can only mean chunks, which are then to be asked for by name.
+        return match table.get("size") {
+            Some(_) => table.need("as", report).and(None),
+            None => Some(Framing::default()),
         };
-        let framing = match field.choice(&["lines", "chunks", "length-prefixed", "whole"], report)? {
-            "chunks" => return table.need("size", report)?.some_size(report).map(Framing::Chunks),
-            "lines" => Framing::Lines,
-            "length-prefixed" => Framing::LengthPrefixed,
-            _ => Framing::Whole,
-        };
-        table.exclude("size", &field, report);
-        Some(framing)
-    }
+    };
+    let framing = match field.choice(&["lines", "chunks", "length-prefixed", "whole"], report)? {
+        "chunks" => return table.need("size", report)?.some_size(report).map(Framing::Chunks),
+        "lines" => Framing::Lines,
+        "length-prefixed" => Framing::LengthPrefixed,
+        _ => Framing::Whole,
+    };
+    table.exclude("size", &field, report);
+    Some(framing)
 }

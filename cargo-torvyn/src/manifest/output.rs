@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
+use torvyn_runtime::endpoint::OutputFraming;
 
 use super::feed::Feed;
 use super::name;
@@ -11,7 +12,7 @@ use super::table::{Field, Report, Table};
 
 /// An end of a pipeline in the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub(crate) enum Output {
     /// A file, written anew.
     File {
         /// Where it is.
@@ -28,34 +29,22 @@ pub enum Output {
     Discard,
 }
 
-/// How elements become bytes one after another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OutputFraming {
-    /// A line end after each element.
-    #[default]
-    Lines,
-    /// A length before each element.
-    LengthPrefixed,
-    /// Nothing between them.
-    Raw,
-}
-
 /// An output of a pipeline under its name in the graph, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedOutput {
+pub(crate) struct NamedOutput {
     /// Unique in the pipeline.
-    pub name: String,
+    pub(crate) name: String,
     /// Where elements go.
-    pub output: Output,
+    pub(crate) output: Output,
     /// What it takes, merged.
-    pub from: Vec<Feed>,
+    pub(crate) from: Vec<Feed>,
     /// Where the manifest says so; an output that was added has no place.
     pub(super) span: Option<Range<usize>>,
 }
 
 impl Output {
     /// The output of a path given on the command line, `-` being standard output: written as the one it replaces was.
-    pub fn from_argument(argument: &Path, replaced: Option<&Output>) -> Self {
+    pub(crate) fn from_argument(argument: &Path, replaced: Option<&Output>) -> Self {
         let framing = match replaced {
             Some(Output::File { framing, .. } | Output::Stdout { framing }) => *framing,
             Some(Output::Discard) | None => OutputFraming::default(),
@@ -78,7 +67,7 @@ impl Output {
             return field.only_true(report).map(|()| Output::Discard);
         }
         let framing = match table.get("as") {
-            Some(field) => OutputFraming::read(&field, report),
+            Some(field) => read_framing(&field, report),
             None => Some(OutputFraming::default()),
         };
         if field.key == "stdout" {
@@ -90,14 +79,12 @@ impl Output {
     }
 }
 
-impl OutputFraming {
-    fn read(field: &Field, report: &mut Report) -> Option<Self> {
-        Some(match field.choice(&["lines", "length-prefixed", "raw"], report)? {
-            "lines" => OutputFraming::Lines,
-            "length-prefixed" => OutputFraming::LengthPrefixed,
-            _ => OutputFraming::Raw,
-        })
-    }
+fn read_framing(field: &Field, report: &mut Report) -> Option<OutputFraming> {
+    Some(match field.choice(&["lines", "length-prefixed", "raw"], report)? {
+        "lines" => OutputFraming::Lines,
+        "length-prefixed" => OutputFraming::LengthPrefixed,
+        _ => OutputFraming::Raw,
+    })
 }
 
 /// An output as it is written: its `from` is followed once all stages are known.

@@ -18,15 +18,15 @@ pub(super) const KEYS: &[&str] = &["input", "stages", "output"];
 
 /// A pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     /// Unique in the manifest.
-    pub name: String,
+    pub(crate) name: String,
     /// Where elements come from; none where the manifest does not say.
-    pub input: Option<Input>,
+    pub(crate) input: Option<Input>,
     /// At least one, in the order of the file.
-    pub stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
     /// Where elements go; none where the manifest does not say.
-    pub outputs: Vec<NamedOutput>,
+    pub(crate) outputs: Vec<NamedOutput>,
     /// The manifest it is in.
     pub(super) file: PathBuf,
     /// Its name in the manifest.
@@ -83,7 +83,7 @@ impl Pipeline {
     }
 
     /// The packages of the workspace that the stages name and that are not in `known`.
-    pub fn check_packages(&self, known: &[&str]) -> Diagnostics {
+    pub(crate) fn check_packages(&self, known: &[&str]) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Package(package) = &stage.component
@@ -104,7 +104,7 @@ impl Pipeline {
     }
 
     /// The component files and the input that are not there, or are something else.
-    pub fn check_paths(&self) -> Diagnostics {
+    pub(crate) fn check_paths(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Path(path) = &stage.component {
@@ -136,7 +136,7 @@ impl Pipeline {
 
     /// Puts an input in the place of the one of the manifest.
     #[must_use]
-    pub fn with_input(mut self, input: Input) -> Self {
+    pub(crate) fn with_input(mut self, input: Input) -> Self {
         self.input = Some(input);
         self.input_span = None;
         self
@@ -147,7 +147,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// Where the pipeline has several outputs.
-    pub fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
+    pub(crate) fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
         match &mut self.outputs[..] {
             [] => {
                 let from = feed::understood(Origin::before(self.stages.len()));

@@ -14,27 +14,27 @@ use crate::diagnostic::Diagnostic;
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// Unique in the pipeline.
-    pub name: String,
+    pub(crate) name: String,
     /// What runs in it.
-    pub component: ComponentRef,
+    pub(crate) component: ComponentRef,
     /// What it takes, merged; of no meaning for a source component.
-    pub from: Vec<Feed>,
+    pub(crate) from: Vec<Feed>,
     /// The names of its outputs; of no meaning for a sink component.
-    pub outputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
     /// What the component is told at the start, in the order of the file.
-    pub config: Vec<(String, String)>,
+    pub(crate) config: Vec<(String, String)>,
     /// What it may use.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// How much waits on each edge into it.
-    pub capacity: Capacity,
+    pub(crate) capacity: Capacity,
     pub(super) places: Places,
 }
 
 /// A component, as the manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ComponentRef {
+pub(crate) enum ComponentRef {
     /// A package of the workspace.
     Package(String),
     /// A component file.
@@ -43,15 +43,15 @@ pub enum ComponentRef {
 
 /// What a stage may use; the runtime's own limit where there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes of linear memory.
-    pub memory: Option<usize>,
+    pub(crate) memory: Option<usize>,
     /// Time for one element.
-    pub time: Option<Duration>,
+    pub(crate) time: Option<Duration>,
     /// Component handles alive at once.
-    pub handles: Option<usize>,
+    pub(crate) handles: Option<usize>,
     /// Bytes of the component file.
-    pub component_size: Option<u64>,
+    pub(crate) component_size: Option<u64>,
 }
 
 /// Where the manifest says what.

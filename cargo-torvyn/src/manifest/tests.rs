@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Duration;
 
+use torvyn_runtime::endpoint::{Framing, OutputFraming};
 use torvyn_runtime::graph::{Capacity, Role};
 
+use super::feed::Origin;
+use super::stage::Limits;
 use super::*;
 
 /// Roles by letter: a source, a processor, a sink (`k`).

@@ -4,11 +4,12 @@
 use std::ops::Range;
 use std::path::Path;
 
+use torvyn_runtime::endpoint::OutputFraming;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, GraphError, Node, Role};
 
 use super::feed::{self, Feed, Origin};
 use super::input::Input;
-use super::output::{NamedOutput, Output, OutputFraming};
+use super::output::{NamedOutput, Output};
 use super::pipeline::Pipeline;
 use super::stage::Stage;
 use super::{code, name};
@@ -16,16 +17,16 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// A graph that can run, and what its nodes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wiring {
+pub(crate) struct Wiring {
     /// The graph.
-    pub graph: Graph,
+    pub(crate) graph: Graph,
     /// What each node of the graph is, in the order of the graph.
-    pub nodes: Vec<WiredNode>,
+    pub(crate) nodes: Vec<WiredNode>,
 }
 
 /// What a node of the graph is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WiredNode {
+pub(crate) enum WiredNode {
     /// The input of the host.
     Input(Input),
     /// The stage of this index in the pipeline.
@@ -46,7 +47,7 @@ impl Pipeline {
     /// # Panics
     ///
     /// Where there is not one role for each stage.
-    pub fn wire(&self, roles: &[Role]) -> Result<Wiring, Diagnostics> {
+    pub(crate) fn wire(&self, roles: &[Role]) -> Result<Wiring, Diagnostics> {
         assert_eq!(roles.len(), self.stages.len(), "one role for each stage");
         let draft = Draft::new(self, roles);
         let graph = Graph::new(draft.graph_nodes(), draft.edges.clone()).map_err(|error| draft.explain(&error))?;

@@ -16,9 +16,10 @@ const READ_BYTES: usize = 128 << 10;
 pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// How bytes are cut into elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Framing {
     /// Each line, without the `\n` that ends it; the last line may lack it. A `\r` before it belongs to the line.
+    #[default]
     Lines,
     /// Every so many bytes; the last element may be shorter.
     Chunks(usize),

@@ -12,9 +12,10 @@ use crate::element::Element;
 const ELEMENTS_A_WRITE: usize = 64;
 
 /// How elements are told apart in the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OutputFraming {
     /// Each is followed by `\n`.
+    #[default]
     Lines,
     /// Each follows its length in bytes, as a 32-bit number, most significant byte first.
     LengthPrefixed,

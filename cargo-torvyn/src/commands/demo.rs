@@ -1,0 +1,85 @@
+//! `cargo torvyn demo`: the whole way of a project, from nothing to the account of its copies, on real input.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::cargo;
+use crate::cli::{CargoArgs, DemoArgs, MessageFormat};
+use crate::exit::{Exit, Stop};
+use crate::launch::{self, Request};
+use crate::scaffold::{self, Place, Template};
+use crate::shell::Shell;
+use crate::toolchain;
+use crate::workspace::Workspace;
+
+const PROJECT: &str = "torvyn-demo";
+const TEMPLATE: &str = "pipeline";
+/// What cargo says while it builds the components, a JSON object a line: the input of the pipeline.
+const MESSAGES: &str = "cargo-messages.ndjson";
+const OUTPUT: &str = "upper.ndjson";
+
+pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    match &args.keep {
+        Some(folder) => show(folder, shell),
+        None => {
+            let folder = tempfile::Builder::new().prefix(PROJECT).tempdir().context("no temporary folder")?;
+            show(&folder.path().join(PROJECT), shell)
+        }
+    }
+}
+
+fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
+    scaffold::refuse_to_overwrite(folder)?;
+    scaffold::write(folder, &Template::find(TEMPLATE)?.render(PROJECT, Place::Alone)?, |_| Ok(()))?;
+    shell.status("Created", format_args!("project `{}` from template `{TEMPLATE}`", folder.display()))?;
+
+    let cargo_args = CargoArgs { manifest_path: Some(folder.join("Cargo.toml")), ..CargoArgs::default() };
+    let messages = folder.join(MESSAGES);
+    build(&cargo_args, &messages, shell)?;
+    test(&cargo_args, shell)?;
+
+    let output = folder.join(OUTPUT);
+    let request = Request { cargo: &cargo_args, pipeline: None, input: Some(&messages), output: Some(&output) };
+    let finished = launch::run(&request, shell)?;
+    shell.report(&finished.pipeline, &finished.account)?;
+    shell.status("Compared", verdict(&messages, &output)?)?;
+    shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` begins a project like this one"))?;
+    Ok(finished.interrupted.unwrap_or(Exit::Ok))
+}
+
+/// Builds the components, and keeps what cargo says about it.
+fn build(args: &CargoArgs, messages: &Path, shell: &mut Shell) -> anyhow::Result<()> {
+    let workspace = Workspace::load(args)?;
+    let write = || format!("could not write `{}`", messages.display());
+    let mut file = BufWriter::new(File::create(messages).with_context(write)?);
+    let keep = |_: &mut Shell, line: &str| writeln!(file, "{line}").with_context(write);
+    cargo::build(args, &workspace.stages(), MessageFormat::Human, shell, keep)?;
+    file.flush().with_context(write)
+}
+
+/// Runs the unit tests of the project natively, in the profile of the components so that little is built twice.
+fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
+    shell.status("Testing", "the stages, natively")?;
+    let mut cargo = Command::new(toolchain::cargo());
+    cargo.args(["test", "--workspace", "--release", "--quiet"]).stdin(Stdio::null()).stdout(Stdio::null());
+    if let Some(manifest) = &args.manifest_path {
+        cargo.arg("--manifest-path").arg(manifest);
+    }
+    let status = cargo.status().context("could not run `cargo`")?;
+    if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project fail").into()) }
+}
+
+/// Whether the output is what the pipeline makes of the input: no empty line, and all in upper case.
+fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("could not read `{}`", path.display()));
+    let (input, output) = (read(input)?, read(output)?);
+    let lines = input.split_inclusive(|byte| *byte == b'\n').filter(|line| **line != b"\n"[..]);
+    if lines.collect::<Vec<_>>().concat().to_ascii_uppercase() != output {
+        return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
+    }
+    Ok(format!("{} bytes of output are the input in upper case, byte for byte", output.len()))
+}

@@ -1,0 +1,56 @@
+//! `cargo torvyn run`: runs a pipeline and shows its account.
+
+use crate::cli::{MessageFormat, RunArgs};
+use crate::exit::Exit;
+use crate::launch::{self, Request};
+use crate::report::Summary;
+use crate::shell::Shell;
+
+pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let request = Request {
+        cargo: &args.cargo,
+        pipeline: args.pipeline.as_deref(),
+        input: args.input.as_deref(),
+        output: args.output.as_deref(),
+    };
+    let finished = launch::run(&request, shell)?;
+    match args.message_format {
+        MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
+        MessageFormat::Json => {
+            let summary = Summary { pipeline: &finished.pipeline, account: &finished.account };
+            shell.result(serde_json::to_string(&summary)?)?;
+        }
+    }
+    if finished.interrupted.is_some() {
+        shell.warn("interrupted: the source was not read to its end, everything read before is in the output")?;
+    }
+    Ok(finished.interrupted.unwrap_or(Exit::Ok))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use torvyn_runtime::Account;
+
+    use super::*;
+    use crate::report;
+
+    #[test]
+    fn the_summary_names_its_reason_first() {
+        let account = Account {
+            elements: Default::default(),
+            stages: Vec::new(),
+            endpoints: Vec::new(),
+            copies: Default::default(),
+            amplification: None,
+            pool: torvyn_runtime::payload::Pool::default().usage(),
+            wall_ns: 1,
+            cancelled: false,
+        };
+        let line = serde_json::to_string(&Summary { pipeline: "main", account: &account }).unwrap();
+        assert!(line.starts_with(r#"{"reason":"run-summary","pipeline":"main","elements":{"in":0"#), "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["copies"]["payload_read"]["ops"], 0);
+        assert!(report::text(&account).contains("flow amplification"));
+    }
+}

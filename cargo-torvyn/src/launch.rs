@@ -1,0 +1,271 @@
+//! From a pipeline in a manifest to the account of its flow: what `run` and `demo` have in common.
+
+use std::collections::HashMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
+use torvyn_runtime::graph::Role;
+use torvyn_runtime::profile::Kind;
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
+
+use crate::cargo;
+use crate::cli::{CargoArgs, MessageFormat};
+use crate::diagnostic::{Diagnostics, Sources};
+use crate::exit::{Exit, Stop};
+use crate::interrupt::Interrupt;
+use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, WiredNode, Wiring};
+use crate::progress::Bar;
+use crate::shell::Shell;
+use crate::workspace::Workspace;
+
+/// The file that pipelines are written in.
+const MANIFEST: &str = "Torvyn.toml";
+
+/// What to run, and with what in place of what the manifest says.
+pub(crate) struct Request<'a> {
+    pub(crate) cargo: &'a CargoArgs,
+    pub(crate) pipeline: Option<&'a str>,
+    pub(crate) input: Option<&'a Path>,
+    pub(crate) output: Option<&'a Path>,
+}
+
+/// What came of it.
+pub(crate) struct Finished {
+    pub(crate) pipeline: String,
+    pub(crate) account: Account,
+    /// How it was interrupted, if it was.
+    pub(crate) interrupted: Option<Exit>,
+}
+
+/// Builds what is stale, and runs the pipeline to its end.
+///
+/// # Errors
+///
+/// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
+pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
+    let mut sources = Sources::default();
+    let pipeline = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let paths = components(&pipeline, request.cargo, &mut sources, shell)?;
+
+    let engine = Engine::new()?;
+    let limits: Vec<_> = pipeline.stages.iter().map(limits).collect();
+    let loaded = load(&engine, &pipeline, &paths, &limits)?;
+    let roles: Vec<_> = loaded.iter().map(|component| role(component.profile().kind)).collect();
+    let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
+
+    let interrupt = Interrupt::watch()?;
+    let bodies = bodies(&wiring, &pipeline, loaded, limits)?;
+    let bar = Bar::new(shell, input_bytes(&wiring));
+    let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress() };
+    shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
+    let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
+    bar.finish();
+    let account = flow.map_err(|error| named(error, &wiring, &pipeline))?;
+    Ok(Finished { pipeline: pipeline.name.clone(), account, interrupted: interrupt.exit() })
+}
+
+/// The pipeline as the manifest and the arguments say.
+fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<Pipeline, Diagnostics> {
+    let manifest = Manifest::load(&manifest_path(request.cargo), sources)?;
+    let mut pipeline = manifest.select(request.pipeline)?.clone();
+    if let Some(path) = request.input {
+        let input = Input::from_argument(path, pipeline.input.as_ref());
+        pipeline = pipeline.with_input(input);
+    }
+    if let Some(path) = request.output {
+        let replaced = pipeline.outputs.first().map(|output| &output.output);
+        let output = Output::from_argument(path, replaced);
+        pipeline = pipeline.with_output(output)?;
+    }
+    let found = pipeline.check_paths();
+    if found.is_empty() { Ok(pipeline) } else { Err(found) }
+}
+
+/// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.
+fn manifest_path(args: &CargoArgs) -> PathBuf {
+    if let Some(cargo_toml) = &args.manifest_path {
+        return cargo_toml.with_file_name(MANIFEST);
+    }
+    let here = env::current_dir().unwrap_or_default();
+    let nearest = here.ancestors().map(|folder| folder.join(MANIFEST)).find(|path| path.is_file());
+    match nearest {
+        Some(path) => path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path),
+        None => PathBuf::from(MANIFEST),
+    }
+}
+
+/// Tells what is wrong with the manifest, and stops.
+fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
+    shell.diagnostics(found, sources)?;
+    Err(Stop::silent(Exit::Failed).into())
+}
+
+/// The component of each stage, built where it is a package.
+fn components(
+    pipeline: &Pipeline,
+    args: &CargoArgs,
+    sources: &mut Sources,
+    shell: &mut Shell,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let is_package = |stage: &crate::manifest::Stage| matches!(stage.component, ComponentRef::Package(_));
+    let mut built = HashMap::new();
+    if pipeline.stages.iter().any(is_package) {
+        let workspace = Workspace::load(args)?;
+        let known = workspace.stages();
+        let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
+        let found = pipeline.check_packages(&names);
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        let wanted: Vec<_> = known
+            .into_iter()
+            .filter(|package| {
+                let of_package = ComponentRef::Package(package.package.clone());
+                pipeline.stages.iter().any(|stage| stage.component == of_package)
+            })
+            .collect();
+        let artifacts = cargo::build(args, &wanted, MessageFormat::Human, shell, |_, _| Ok(()))?;
+        built.extend(artifacts.into_iter().map(|artifact| (artifact.package, artifact.path)));
+    }
+    let path = |stage: &crate::manifest::Stage| match &stage.component {
+        ComponentRef::Path(path) => Ok(path.clone()),
+        ComponentRef::Package(package) => {
+            built.get(package).cloned().with_context(|| format!("package `{package}` was not built"))
+        }
+    };
+    pipeline.stages.iter().map(path).collect()
+}
+
+fn limits(stage: &crate::manifest::Stage) -> Limits {
+    let mut limits = Limits::default();
+    let given = &stage.limits;
+    if let Some(memory) = given.memory {
+        limits.memory = memory as u64;
+    }
+    if let Some(time) = given.time {
+        limits.time = time;
+    }
+    if let Some(handles) = given.handles {
+        limits.handles = u32::try_from(handles).unwrap_or(u32::MAX);
+    }
+    if let Some(size) = given.component_size {
+        limits.component_size = size;
+    }
+    limits
+}
+
+/// Compiles each component once, however many stages run it.
+fn load(engine: &Engine, pipeline: &Pipeline, paths: &[PathBuf], limits: &[Limits]) -> anyhow::Result<Vec<Component>> {
+    let mut loaded: HashMap<&Path, Component> = HashMap::new();
+    let mut components = Vec::new();
+    for ((stage, path), limits) in pipeline.stages.iter().zip(paths).zip(limits) {
+        if !loaded.contains_key(path.as_path()) {
+            let component = Component::load(engine, path, limits)
+                .with_context(|| format!("stage `{}` of pipeline `{}`", stage.name, pipeline.name))?;
+            loaded.insert(path, component);
+        }
+        components.extend(loaded.get(path.as_path()).cloned());
+    }
+    Ok(components)
+}
+
+fn role(kind: Kind) -> Role {
+    match kind {
+        Kind::Source => Role::Source,
+        Kind::Processor => Role::Processor,
+        Kind::Sink => Role::Sink,
+    }
+}
+
+/// Opens the endpoints, and gives every stage its component and settings.
+fn bodies(
+    wiring: &Wiring,
+    pipeline: &Pipeline,
+    components: Vec<Component>,
+    limits: Vec<Limits>,
+) -> anyhow::Result<Vec<Body>> {
+    let mut stages: Vec<_> = components.into_iter().zip(limits).map(Some).collect();
+    let body = |node: &WiredNode| {
+        Ok(match node {
+            WiredNode::Input(input) => {
+                Body::Input(open_input(input).with_context(|| format!("cannot read {}", input_name(input)))?)
+            }
+            WiredNode::Output(output) => {
+                Body::Output(open_output(output).with_context(|| format!("cannot write {}", output_name(output)))?)
+            }
+            WiredNode::Stage(index) => {
+                let (component, limits) = stages[*index].take().context("a stage stands in the graph once")?;
+                Body::Stage(Stage { component, config: pipeline.stages[*index].config.clone(), limits })
+            }
+        })
+    };
+    wiring.nodes.iter().map(body).collect()
+}
+
+fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Input>> {
+    Ok(match input {
+        Input::File { path, framing } => Box::new(open_file(path, *framing)?),
+        Input::Dir { path } => Box::new(Directory::open(path)?),
+        Input::Stdin { framing } => Box::new(open_stdin(*framing)?),
+        Input::Generate { count, size } => Box::new(Generate::new(*count, *size)),
+    })
+}
+
+fn open_output(output: &Output) -> std::io::Result<Box<dyn endpoint::Output>> {
+    Ok(match output {
+        Output::File { path, framing } => Box::new(FileOutput::create(path, *framing)?),
+        Output::Stdout { framing } => Box::new(open_stdout(*framing)?),
+        Output::Discard => Box::new(Discard),
+    })
+}
+
+fn input_name(input: &Input) -> String {
+    match input {
+        Input::File { path, .. } | Input::Dir { path } => format!("`{}`", path.display()),
+        Input::Stdin { .. } => "standard input".to_string(),
+        Input::Generate { .. } => "generated elements".to_string(),
+    }
+}
+
+fn output_name(output: &Output) -> String {
+    match output {
+        Output::File { path, .. } => format!("`{}`", path.display()),
+        Output::Stdout { .. } => "standard output".to_string(),
+        Output::Discard => "nowhere".to_string(),
+    }
+}
+
+/// How many bytes the inputs have, where that can be known.
+fn input_bytes(wiring: &Wiring) -> Option<u64> {
+    let bytes = |node: &WiredNode| match node {
+        WiredNode::Input(Input::File { path, .. }) => {
+            std::fs::metadata(path).ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
+        }
+        WiredNode::Input(Input::Generate { count, size }) => count.checked_mul(*size as u64),
+        WiredNode::Input(_) => None,
+        WiredNode::Stage(_) | WiredNode::Output(_) => Some(0),
+    };
+    wiring.nodes.iter().map(bytes).sum::<Option<u64>>().filter(|bytes| *bytes > 0)
+}
+
+/// A failure of an endpoint, with the file or stream that it is.
+fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pipeline) -> anyhow::Error {
+    let endpoint = match &error {
+        torvyn_runtime::Error::Input { input: name, .. } | torvyn_runtime::Error::Output { output: name, .. } => {
+            let node = wiring.graph.nodes().iter().position(|node| node.name == *name);
+            node.and_then(|node| match &wiring.nodes[node] {
+                WiredNode::Input(input) => Some(input_name(input)),
+                WiredNode::Output(output) => Some(output_name(output)),
+                WiredNode::Stage(_) => None,
+            })
+        }
+        _ => None,
+    };
+    let error = anyhow::Error::from(error);
+    match endpoint {
+        Some(endpoint) => error.context(format!("pipeline `{}` failed at {endpoint}", pipeline.name)),
+        None => error.context(format!("pipeline `{}` failed", pipeline.name)),
+    }
+}

@@ -1,0 +1,155 @@
+//! The account of a flow, for people and for programs.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use torvyn_runtime::Account;
+use torvyn_runtime::ledger::{Copies, Count};
+
+/// Its numbers' units, for people: 1,024 bytes are 1 KiB.
+const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/// The last line of `run --message-format json`.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "run-summary")]
+pub(crate) struct Summary<'a> {
+    pub(crate) pipeline: &'a str,
+    #[serde(flatten)]
+    pub(crate) account: &'a Account,
+}
+
+/// The account in columns, and below them the figures of the whole.
+pub(crate) fn text(account: &Account) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header([
+        "stage", "kind", "verdict", "in", "out", "dropped", "time", "read", "written", "metadata", "joined", "copied",
+    ]);
+    let endpoints = |kind: &'static str| account.endpoints.iter().filter(move |point| point.kind == kind);
+    for point in endpoints("input") {
+        table.add_row(endpoint_row(
+            &point.name,
+            point.kind,
+            "",
+            &grouped(point.elements),
+            point.busy_ns,
+            &point.copies,
+        ));
+    }
+    for stage in &account.stages {
+        table.add_row([
+            stage.name.clone(),
+            stage.kind.to_string(),
+            stage.verdict.to_string(),
+            grouped(stage.elements_in),
+            grouped(stage.elements_out),
+            grouped(stage.elements_dropped),
+            time(stage.busy_ns),
+            copies(stage.copies.payload_read),
+            copies(stage.copies.payload_write),
+            copies(stage.copies.metadata_marshal),
+            copies(stage.copies.host_serialize),
+            stage.amplification.map_or_else(|| "–".to_string(), |times| format!("{times:.2}×")),
+        ]);
+    }
+    for point in endpoints("output") {
+        table.add_row(endpoint_row(
+            &point.name,
+            point.kind,
+            &grouped(point.elements),
+            "",
+            point.busy_ns,
+            &point.copies,
+        ));
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n\n{}", whole(account))
+}
+
+fn endpoint_row(name: &str, kind: &str, taken: &str, sent: &str, busy_ns: u64, copied: &Copies) -> Vec<String> {
+    let joined = copies(copied.host_serialize);
+    let row = [name, kind, "", taken, sent, "", &time(busy_ns), "", "", "", &joined, ""];
+    row.map(str::to_string).to_vec()
+}
+
+fn whole(account: &Account) -> String {
+    let copied = account.copies.payload_bytes();
+    let amplification = match account.amplification {
+        Some(times) => format!(
+            "{times:.2}× = {} payload bytes copied at component boundaries ÷ {} that entered",
+            grouped(copied),
+            grouped(entered_bytes(account))
+        ),
+        None => "none: no payload byte entered".to_string(),
+    };
+    let pool = &account.pool;
+    let reuse = match pool.reuse_rate {
+        Some(rate) => format!(
+            "{:.1} % = blocks that had been used before ÷ {} handed out; {} live at the end",
+            100.0 * rate,
+            grouped(pool.allocated),
+            pool.live_at_end
+        ),
+        None => "none: no block was handed out".to_string(),
+    };
+    format!("flow amplification  {amplification}\npool reuse          {reuse}\n")
+}
+
+/// What the amplification was divided by.
+fn entered_bytes(account: &Account) -> u64 {
+    let inputs = account.endpoints.iter().filter(|point| point.kind == "input").map(|point| point.payload_bytes);
+    let sources = account.stages.iter().filter(|stage| stage.kind == torvyn_runtime::profile::Kind::Source);
+    inputs.sum::<u64>() + sources.map(|source| source.copies.payload_write.bytes).sum::<u64>()
+}
+
+/// How often, and how much in all.
+fn copies(count: Count) -> String {
+    if count.ops == 0 { "0".to_string() } else { format!("{} × {}", grouped(count.ops), bytes(count.bytes)) }
+}
+
+/// Bytes in the largest unit that leaves a whole number before the point.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mut scaled = bytes as f64;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
+}
+
+/// Nanoseconds in a unit that fits.
+pub(crate) fn time(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{:.2} s", ns as f64 / 1e9),
+    }
+}
+
+/// A number with a comma at every thousand.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1023, 1536, 1 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1.0 GiB"]);
+        assert_eq!([999, 1500, 2_340_000, 61_000_000_000].map(time), ["999 ns", "1.5 µs", "2.3 ms", "61.00 s"]);
+    }
+}
