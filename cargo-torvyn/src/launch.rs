@@ -51,7 +51,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
 
     let engine = Engine::new()?;
     let limits: Vec<_> = pipeline.stages.iter().map(limits).collect();
-    let loaded = load(&engine, &pipeline, &paths, &limits)?;
+    let loaded = load(&engine, &pipeline, &paths, &limits).or_else(|found| told(&found, &sources, shell))?;
     let roles: Vec<_> = loaded.iter().map(|component| role(component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
 
@@ -157,13 +157,20 @@ fn limits(stage: &crate::manifest::Stage) -> Limits {
 }
 
 /// Compiles each component once, however many stages run it.
-fn load(engine: &Engine, pipeline: &Pipeline, paths: &[PathBuf], limits: &[Limits]) -> anyhow::Result<Vec<Component>> {
+fn load(
+    engine: &Engine,
+    pipeline: &Pipeline,
+    paths: &[PathBuf],
+    limits: &[Limits],
+) -> Result<Vec<Component>, Diagnostics> {
     let mut loaded: HashMap<&Path, Component> = HashMap::new();
     let mut components = Vec::new();
-    for ((stage, path), limits) in pipeline.stages.iter().zip(paths).zip(limits) {
+    for (stage, (path, limits)) in paths.iter().zip(limits).enumerate() {
         if !loaded.contains_key(path.as_path()) {
-            let component = Component::load(engine, path, limits)
-                .with_context(|| format!("stage `{}` of pipeline `{}`", stage.name, pipeline.name))?;
+            let component = Component::load(engine, path, limits).map_err(|error| {
+                let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
+                pipeline.bad_component(stage, &causes)
+            })?;
             loaded.insert(path, component);
         }
         components.extend(loaded.get(path.as_path()).cloned());

@@ -18,6 +18,9 @@ use crate::log::{LogSink, StageLog};
 use crate::payload::Pool;
 use crate::profile::Kind;
 
+/// Where the line tables of the standard library say that its files are.
+const STANDARD_LIBRARY: &str = "/rustc/";
+
 /// How a stage is started.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
@@ -295,21 +298,31 @@ fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Fault
     Fault::Trap { trap, backtrace: backtrace(error) }
 }
 
-/// Functions with file and line, as far as the component tells; inlined ones included.
+/// Functions with file and line, as far as the component tells; inlined ones included. Those of the standard library,
+/// which say how a panic ends, are left out where there are others.
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let mut frames = Vec::new();
+    let (mut own, mut all) = (Vec::new(), Vec::new());
     for frame in backtrace.frames() {
         if frame.symbols().is_empty() {
-            frames.extend(frame.func_name().map(str::to_string));
+            all.extend(frame.func_name().map(demangled));
         }
         for symbol in frame.symbols() {
-            let name = symbol.name().unwrap_or("an unnamed function");
-            frames.push(match (symbol.file(), symbol.line()) {
-                (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-                _ => name.to_string(),
-            });
+            let name = symbol.name().map_or_else(|| "an unnamed function".to_string(), demangled);
+            let Some((file, line)) = symbol.file().zip(symbol.line()) else {
+                all.push(name);
+                continue;
+            };
+            let text = format!("{name} ({file}:{line})");
+            if !file.starts_with(STANDARD_LIBRARY) {
+                own.push(text.clone());
+            }
+            all.push(text);
         }
     }
-    frames
+    if own.is_empty() { all } else { own }
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
 }

@@ -18,6 +18,8 @@ codes! {
     NOT_A_DIRECTORY = "not-a-directory";
     /// The system does not let us read the file.
     UNREADABLE = "unreadable";
+    /// The file is not a component that can run as a stage.
+    BAD_COMPONENT = "bad-component";
     /// The manifest is not UTF-8.
     NOT_UTF8 = "not-utf8";
     /// The manifest is not TOML.

@@ -119,6 +119,15 @@ impl Pipeline {
         found
     }
 
+    /// What is wrong with the component of a stage, in a few words each from the outermost cause to the innermost.
+    pub(crate) fn bad_component(&self, stage: usize, causes: &[String]) -> Diagnostic {
+        Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(
+            &self.file,
+            self.stages[stage].places.component.clone(),
+            "",
+        )
+    }
+
     fn check_path(&self, path: &Path, wants_folder: bool, place: Option<&Range<usize>>) -> Option<Diagnostic> {
         let diagnostic = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() == wants_folder => return None,

@@ -275,13 +275,16 @@ fn codes_of_questions() -> Vec<&'static str> {
     assert_eq!((packages.len(), packages[0].labels[0].span.clone()), (1, 23..29));
     assert!(packages[0].help.as_ref().unwrap().starts_with("did you mean `upper`? the packages are `upper`, `x`"));
 
+    let bad = manifest.pipelines[0].bad_component(0, &["cannot load x.wasm".to_string(), "it is empty".to_string()]);
+    assert_eq!((bad.message.as_str(), bad.labels[0].span.clone()), ("cannot load x.wasm: it is empty", 23..29));
+
     let outputs = manifest.pipelines[1].clone().with_output(Output::Discard).unwrap_err();
     assert_eq!(outputs.message, "`a` has several outputs: `output`, `output-2`");
     let too_many: Vec<_> = (0..33).map(|index| format!("'o{index}'")).collect();
     let text = format!("pipeline.a = {{ stages = [{{ name = 'x', outputs = [{}] }}] }}", too_many.join(","));
     let too_many = wrong(&text, "").into_iter().next().unwrap();
     assert_eq!(&text[too_many.labels[0].span.clone()], "'o32'");
-    [several, unknown, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
+    [several, unknown, bad, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
 }
 
 #[test]
