@@ -9,6 +9,9 @@ use wasmtime::{Config, EngineWeak, WasmBacktraceDetails};
 use crate::error::Error;
 use crate::host::Host;
 
+/// The version of Wasmtime that this runtime is built on.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
 /// How often the clock that stops stages ticks: what a deadline is rounded up to.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -55,5 +58,16 @@ fn tick(engine: &EngineWeak) {
         engine.increment_epoch();
         drop(engine);
         thread::sleep(TICK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_named_is_the_version_built_on() {
+        let pinned = format!("\nwasmtime = {{ version = \"={WASMTIME_VERSION}\"");
+        assert!(include_str!("../../Cargo.toml").contains(&pinned));
     }
 }

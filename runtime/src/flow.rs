@@ -187,9 +187,15 @@ impl Flow {
         self.last = Instant::now();
     }
 
+    /// What the flow shares with its caller.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// What is where.
     pub fn census(&self) -> Census {
-        let mut census = Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(), ..Census::default() };
+        let mut census =
+            Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(), ..Census::default() };
         for node in &self.nodes {
             census.entered += node.entered();
             census.left += node.left();

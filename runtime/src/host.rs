@@ -27,6 +27,8 @@ pub enum Output {}
 
 /// Outputs that a stage can make in one call.
 const MAX_OUTPUTS_A_CALL: usize = 1024;
+/// Elements that a stage can make in one call, over all outputs. Each costs the host memory even without a payload.
+const MAX_ELEMENTS_A_CALL: usize = 1 << 20;
 
 /// What the store of a stage holds.
 pub(crate) struct Host {
@@ -39,6 +41,8 @@ pub(crate) struct Host {
     first_output: u32,
     /// Payload bytes made in this call.
     made_bytes: u64,
+    /// Elements made in this call.
+    made_elements: usize,
     output_bytes: u64,
     pub(crate) copies: Copies,
     pool: Pool,
@@ -65,6 +69,7 @@ impl Host {
             made: Vec::new(),
             first_output: 0,
             made_bytes: 0,
+            made_elements: 0,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
             pool,
@@ -85,6 +90,7 @@ impl Host {
         self.first_output = self.first_output.wrapping_add(self.made.len() as u32);
         self.made.clear();
         self.made_bytes = 0;
+        self.made_elements = 0;
     }
 
     /// The elements that this handle of a batch stands for.

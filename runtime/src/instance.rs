@@ -222,6 +222,7 @@ impl Instance {
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
         self.store.set_epoch_deadline(ticks(self.limits.time));
+        self.store.data_mut().memory.refused = false;
         match call(&self.exports, &mut self.store) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => {

@@ -45,7 +45,8 @@ fn lines_are_what_lines_are() {
 
 #[test]
 fn lines_across_blocks_are_whole_and_their_copies_counted() {
-    let bytes: Vec<u8> = noise(3_000_000).into_iter().map(|byte| if byte < 3 { b'\n' } else { byte.max(b' ') }).collect();
+    let bytes: Vec<u8> =
+        noise(3_000_000).into_iter().map(|byte| if byte < 3 { b'\n' } else { byte.max(b' ') }).collect();
     let (lines, account) = read_bytes(&bytes, Framing::Lines).unwrap();
     let expected: Vec<_> = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n').collect();
     assert_eq!(lines, expected);
@@ -165,7 +166,8 @@ fn an_output_shows_only_when_the_flow_has_succeeded() {
 #[test]
 fn a_full_or_closed_output_says_how_far_it_came() {
     let to = FileOutput::create(Path::new("/dev/full"), OutputFraming::Lines).unwrap();
-    let Err(Error::Output { output: name, bytes, source }) = run(vec![input(Generate::new(10, 64)), output("full", to)])
+    let Err(Error::Output { output: name, bytes, source }) =
+        run(vec![input(Generate::new(10, 64)), output("full", to)])
     else {
         panic!("it is full");
     };

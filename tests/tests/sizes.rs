@@ -35,11 +35,8 @@ fn a_transform_copies_every_byte_twice() {
         for program in [programs::UPPER, programs::UPPER_ON_DEMAND] {
             let count = count(size).min(200);
             let collected = Collected::default();
-            let parts = vec![
-                input(Generate::new(count, size)),
-                stage("upper", program, &[]),
-                output("out", collected.clone()),
-            ];
+            let parts =
+                vec![input(Generate::new(count, size)), stage("upper", program, &[]), output("out", collected.clone())];
             let account = run(parts).unwrap();
             let bytes = count * size as u64;
             let copies = account.copies;
@@ -53,11 +50,7 @@ fn a_transform_copies_every_byte_twice() {
 
 #[test]
 fn an_element_that_does_not_fit_into_the_stage_is_its_failure() {
-    let parts = vec![
-        input(Generate::new(1, 64 << 20)),
-        stage("upper", programs::UPPER, &[]),
-        output("out", Discard),
-    ];
+    let parts = vec![input(Generate::new(1, 64 << 20)), stage("upper", programs::UPPER, &[]), output("out", Discard)];
     let Err(Error::Stage { stage, fault, .. }) = run(parts) else { panic!("64 MiB of memory hold less than that") };
     assert_eq!(stage, "upper");
     assert!(fault.to_string().contains("more than the 67108864 bytes of memory"), "{fault}");

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
+use torvyn_runtime::engine::WASMTIME_VERSION;
+
 use crate::cli::DoctorArgs;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -23,6 +25,7 @@ pub(crate) fn exec(_: DoctorArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let add_target = target_mend(rustup.is_ok(), toolchain::target_dir().is_ok());
     let findings = [
         Finding { what: "cargo-torvyn", found: Ok(env!("CARGO_PKG_VERSION").to_owned()), mend: None },
+        Finding { what: "wasmtime", found: Ok(format!("{WASMTIME_VERSION} (bundled)")), mend: None },
         Finding { what: "cargo", found: version("cargo", toolchain::cargo()), mend: install.clone() },
         Finding { what: "rustc", found: version("rustc", toolchain::rustc()), mend: install },
         Finding { what: TARGET, found: target(), mend: Some(add_target) },

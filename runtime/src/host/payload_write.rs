@@ -3,7 +3,7 @@
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::{Failure, Host, MAX_OUTPUTS_A_CALL, Made, Output};
+use super::{Failure, Host, MAX_ELEMENTS_A_CALL, MAX_OUTPUTS_A_CALL, Made, Output};
 
 /// In `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
@@ -30,6 +30,11 @@ fn emit_all(
         return Ok((Err(Failure::LimitExceeded(limit)),));
     }
     let sizes = sizes.as_le_slice(store.as_context());
+    let made_elements = host.made_elements + sizes.len();
+    if made_elements > MAX_ELEMENTS_A_CALL {
+        let limit = format!("a stage makes at most {MAX_ELEMENTS_A_CALL} elements in one call");
+        return Ok((Err(Failure::LimitExceeded(limit)),));
+    }
     let lineage = lineage.as_le_slice(store.as_context());
     let outputs = outputs.as_le_slice(store.as_context());
     let written = match written(bytes.len(), sizes, lineage, outputs) {
@@ -45,6 +50,7 @@ fn emit_all(
     host.copies.payload_write.record(written, made.bytes.len() as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
     host.made_bytes = made_bytes;
+    host.made_elements = made_elements;
     let rep = host.first_output.wrapping_add(host.made.len() as u32);
     host.made.push(Some(made));
     Ok((Ok(Resource::new_own(rep)),))

@@ -23,6 +23,35 @@ pub trait Stage: Sized + 'static {
 }
 
 /// Takes one element at a time; reads its payload, if at all, when it wants to.
+///
+/// In world [`Router`](crate::Router) it cannot, and so proves that no payload byte crosses its boundary:
+///
+/// ```
+/// use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage, testing};
+///
+/// /// Small elements to output 0, large ones to output 1.
+/// struct BySize {
+///     limit: u64,
+/// }
+///
+/// impl Stage for BySize {
+///     fn new(config: &Config) -> Result<Self, Failure> {
+///         Ok(BySize { limit: config.parse("limit")?.unwrap_or(4) })
+///     }
+/// }
+///
+/// impl Processor<Router> for BySize {
+///     fn process(&mut self, element: Element<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
+///         out.forward_to(u32::from(element.size() > self.limit));
+///         Ok(())
+///     }
+/// }
+///
+/// let emitted = testing::process(&mut BySize { limit: 4 }, &[b"tiny", b"larger"])?;
+/// assert_eq!((emitted[0].outputs[0], emitted[1].outputs[0]), (0, 1));
+/// assert!(emitted.iter().all(|element| element.by_handle));
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait Processor<W: ProcessorWorld>: Stage {
     /// Forwards the element, writes others from it, or does neither and so drops it.
     ///
@@ -45,6 +74,37 @@ pub trait Processor<W: ProcessorWorld>: Stage {
 }
 
 /// Takes one element at a time, with its payload: every payload is read once, a batch in one crossing.
+///
+/// ```
+/// use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage, testing};
+///
+/// /// Forwards what is JSON, as far as its first byte tells.
+/// struct Objects;
+///
+/// impl Stage for Objects {
+///     fn new(_: &Config) -> Result<Self, Failure> {
+///         Ok(Objects)
+///     }
+/// }
+///
+/// impl PayloadProcessor<Inspector> for Objects {
+///     fn process(
+///         &mut self,
+///         _: Element<'_, Inspector>,
+///         payload: &[u8],
+///         out: &mut Output<'_, Inspector>,
+///     ) -> Result<(), Failure> {
+///         if payload.starts_with(b"{") {
+///             out.forward();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let emitted = testing::process_with_payloads(&mut Objects, &[b"{}", b"[]"])?;
+/// assert_eq!(emitted.len(), 1);
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
     /// As [`Processor::process`], with the payload.
     ///
@@ -67,6 +127,32 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
 }
 
 /// Takes a batch at a time.
+///
+/// ```
+/// use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Output, Router, Stage, testing};
+///
+/// /// Forwards the largest element of each batch.
+/// struct Largest;
+///
+/// impl Stage for Largest {
+///     fn new(_: &Config) -> Result<Self, Failure> {
+///         Ok(Largest)
+///     }
+/// }
+///
+/// impl BatchProcessor<Router> for Largest {
+///     fn process(&mut self, batch: Batch<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
+///         if let Some(largest) = batch.iter().max_by_key(|element| element.size()) {
+///             out.at(largest).forward();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let emitted = testing::process_batch(&mut Largest, &[b"a", b"abc", b"ab"])?;
+/// assert_eq!(emitted[0].payload, b"abc");
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     /// As [`Processor::process`], for every element of the batch; [`Output::at`] says which one is meant.
     ///
@@ -120,6 +206,31 @@ pub trait BatchSource: Stage {
 }
 
 /// Takes one element at a time out of the flow; reads its payload, if at all, when it wants to.
+///
+/// ```
+/// use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, Sink, Stage, testing};
+///
+/// /// Counts bytes without seeing one.
+/// struct Total(u64);
+///
+/// impl Stage for Total {
+///     fn new(_: &Config) -> Result<Self, Failure> {
+///         Ok(Total(0))
+///     }
+/// }
+///
+/// impl Sink for Total {
+///     fn push(&mut self, element: Element<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+///         self.0 += element.size();
+///         Ok(BackpressureSignal::Ready)
+///     }
+/// }
+///
+/// let mut total = Total(0);
+/// assert_eq!(testing::push(&mut total, &[b"one", b"three"])?, BackpressureSignal::Ready);
+/// assert_eq!(total.0, 8);
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait Sink: Stage {
     /// Takes the element. Where one element of a batch asks for a pause, the batch does.
     ///
