@@ -1,4 +1,21 @@
 //! Runs pipelines of sandboxed streaming components, and counts every payload byte they copy.
+//!
+//! The life of one element, from [`flow`]:
+//!
+//! 1. [`Flow::step`](flow::Flow::step) looks for the node nearest to the end whose input has something and whose output
+//!    edges have room. No room, no call: that is all of backpressure (`edge`).
+//! 2. `node` moves what waits, up to a batch, from the edge into the store of the stage, where the host keeps it: the
+//!    payload is a slice of a block of the [`payload`] pool.
+//! 3. `instance` makes one typed call with a handle of the batch and the columns of metadata, as integers. Payload bytes
+//!    cross only inside the two imports in `host`, `payload-read` and `payload-write`, and each leaves its line in the
+//!    [`ledger`].
+//! 4. What the stage returns names elements by their index in the batch. `node` checks it, and sends the elements on:
+//!    forwarded ones are the same buffer, written ones are slices of the block that the stage's bytes went into.
+//! 5. At the end of the way the last slice of a block is dropped, and its memory returns to the pool.
+//!
+//! Beside that way: [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
+//! elements enter and leave, [`account`] what came of it all. This crate does not print, exit, or read the environment
+//! or a manifest; Wasmtime is named only here.
 
 pub use account::Account;
 pub use component::Component;

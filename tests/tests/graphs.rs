@@ -70,11 +70,8 @@ fn an_edge_is_bounded_by_bytes_too() {
 #[test]
 fn an_element_larger_than_the_edge_passes_alone() {
     let capacity = Capacity { elements: 4, bytes: 1000 };
-    let parts = vec![
-        input(Generate::new(20, 5000)),
-        stage("forward", programs::DROP_EMPTY, &[]),
-        output("out", Discard),
-    ];
+    let parts =
+        vec![input(Generate::new(20, 5000)), stage("forward", programs::DROP_EMPTY, &[]), output("out", Discard)];
     let account = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap().0.run().unwrap();
     assert_settled(&account);
     assert_eq!(account.elements.left, 20);
@@ -104,5 +101,8 @@ fn a_cancelled_flow_finishes_what_it_began() {
 #[test]
 fn a_flow_of_endpoints_alone_copies_nothing() {
     let account = run(vec![input(Generate::new(10_000, 100)), output("out", Discard)]).unwrap();
-    assert_eq!((account.elements.left, account.copies.payload_bytes(), account.copies.host_serialize.bytes), (10_000, 0, 0));
+    assert_eq!(
+        (account.elements.left, account.copies.payload_bytes(), account.copies.host_serialize.bytes),
+        (10_000, 0, 0)
+    );
 }
