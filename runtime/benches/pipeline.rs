@@ -12,6 +12,9 @@
 //! | native, tokio channels | the same three, each a task, `mpsc` channels of 64, two workers |
 //! | 0.1.0 shape | components, one call an element and stage. A processor cannot give away what it was lent, so pass is `clone-into-mutable` and `freeze`: the host shares the bytes, none enters the component, which is faster than to read and write them. Upper is `read-all`, `allocate`, `append`, `freeze` |
 //! | 0.1.0 shape, filter | pass by a filter of the extension `torvyn:filtering@0.1.0`, the one stage there that needs no new buffer |
+//! | torvyn, components | three components on this runtime, written with `torvyn-guest` one element at a time: a `Source`, for pass a `Processor<Router>`, for upper a `PayloadProcessor<Transform>`, and a `PayloadSink` |
+//! | torvyn, host ends | the same stage between an `Input` and an `Output` of the host. The input stamps payloads into blocks of the pool and hands out slices; the output copies as the other sinks do |
+//! | torvyn, all columns | pass between host ends by a router that asks for all metadata and looks at it |
 //!
 //! All contenders of a case take turns in one process, round by round, each round starting with another one. A ratio
 //! is the median of the ratios within a round, so that a machine that slows down for a while slows both sides:
@@ -30,6 +33,7 @@ use self::payload::{Tally, Task};
 mod contenders {
     pub(crate) mod guests;
     pub(crate) mod native;
+    pub(crate) mod ours;
     pub(crate) mod shape;
 }
 #[path = "../../tests/shape/src/lib.rs"]
@@ -37,6 +41,7 @@ mod contenders {
 mod payload;
 
 use self::contenders::native::{self, Channels, Direct};
+use self::contenders::ours::Ours;
 use self::contenders::shape::{self, Shape};
 
 /// What every contender has to do.
@@ -73,21 +78,27 @@ trait Contender {
 }
 
 /// The contenders of a case.
-fn contenders(case: Case, shape: &Shape) -> wasmtime::Result<Vec<Box<dyn Contender>>> {
-    let mut contenders: Vec<Box<dyn Contender>> =
-        vec![Box::new(Direct::new(case)), Box::new(Channels::new(case)), Box::new(shape.with_processor(case)?)];
+fn contenders(case: Case, shape: &Shape, ours: &Ours) -> wasmtime::Result<Vec<Box<dyn Contender>>> {
+    let mut contenders: Vec<Box<dyn Contender>> = vec![
+        Box::new(Direct::new(case)),
+        Box::new(Channels::new(case)),
+        Box::new(shape.with_processor(case)?),
+        Box::new(ours.with_components(case)),
+        Box::new(ours.with_host_ends(case)),
+    ];
     if case.task == Task::Pass {
         contenders.push(Box::new(shape.with_filter(case)?));
+        contenders.push(Box::new(ours.with_all_columns(case)));
     }
     Ok(contenders)
 }
 
 fn main() -> wasmtime::Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let shape = Shape::build()?;
+    let (shape, ours) = (Shape::build()?, Ours::build()?);
     let mut out = io::stdout().lock();
     for case in Case::ALL {
-        let mut lanes: Vec<Lane> = contenders(case, &shape)?
+        let mut lanes: Vec<Lane> = contenders(case, &shape, &ours)?
             .into_iter()
             .filter(|contender| format!("{}, {}", case.name(), contender.name()).contains(&options.filter))
             .map(|contender| Lane::warmed_up(case, contender, &options))

@@ -54,9 +54,16 @@ impl Edge {
         self.closed && self.queue.is_empty()
     }
 
-    /// Moves what waits into `batch`: at most `max_elements`, and after the first none that makes it more than
-    /// `max_bytes`. Returns the payload bytes moved.
+    /// Moves what waits into `batch`, which is empty: at most `max_elements`, and after the first none that makes it
+    /// more than `max_bytes`. Returns the payload bytes moved.
     pub(crate) fn take(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) -> usize {
+        debug_assert!(batch.is_empty(), "what was there is not taken again");
+        if self.queue.len() <= max_elements && self.bytes <= max_bytes {
+            // Queue and batch exchange their memory; no element moves.
+            let queue = std::mem::replace(&mut self.queue, std::mem::take(batch).into());
+            *batch = queue.into();
+            return std::mem::take(&mut self.bytes);
+        }
         let mut bytes = 0;
         while batch.len() < max_elements {
             let Some(size) = self.queue.front().map(|element| element.payload.len()) else { break };
@@ -109,47 +116,51 @@ impl Outlet {
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
         self.sent += u64::from(mask.count_ones());
-        if !self.held.is_empty() {
-            self.held.push_back((element, mask));
-        } else if let Err(element) = self.try_send(edges, element, mask) {
+        // Nearly every element goes to one edge that has room; it is moved there once.
+        if mask.is_power_of_two()
+            && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
+            && self.held.is_empty()
+            && edges[edge].has_room(element.payload.len())
+        {
+            edges[edge].push(element);
+        } else {
+            self.send_or_hold(edges, element, mask);
+        }
+    }
+
+    #[inline(never)]
+    fn send_or_hold(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
+        if self.held.is_empty() && self.has_room(edges, &element, mask) {
+            self.push(edges, &element, mask);
+        } else {
             self.held.push_back((element, mask));
         }
     }
 
-    /// All of it or nothing: an element is shared by the edges it goes to, by reference.
-    #[inline]
-    fn try_send(&self, edges: &mut [Edge], element: Element, mask: u32) -> Result<(), Element> {
-        let size = element.payload.len();
-        if mask.is_power_of_two()
-            && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
-        {
-            if !edges[edge].has_room(size) {
-                return Err(element);
-            }
-            edges[edge].push(element);
-            return Ok(());
-        }
-        let targets = || {
-            let named = self.outputs.iter().enumerate().filter(|(output, _)| mask & (1 << output) != 0);
-            named.flat_map(|(_, edges)| edges.iter().copied())
-        };
-        if !targets().all(|edge| edges[edge].has_room(size)) {
-            return Err(element);
-        }
-        for edge in targets() {
-            edges[edge].push(element.clone());
-        }
-        Ok(())
+    /// The edges that begin at the outputs in `mask`.
+    fn targets(&self, mask: u32) -> impl Iterator<Item = usize> {
+        let named = self.outputs.iter().enumerate().filter(move |(output, _)| mask & (1 << output) != 0);
+        named.flat_map(|(_, edges)| edges.iter().copied())
+    }
+
+    /// Whether all of its edges have room: an element goes to all of them, or waits for all.
+    fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
+        self.targets(mask).all(|edge| edges[edge].has_room(element.payload.len()))
+    }
+
+    /// Its edges share the element, by reference.
+    fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
+        self.targets(mask).for_each(|edge| edges[edge].push(element.clone()));
     }
 
     /// Sends what is held, as far as there is room. Tells whether anything moved.
     pub(crate) fn send_held(&mut self, edges: &mut [Edge]) -> bool {
         let before = self.held.len();
-        while let Some((element, mask)) = self.held.pop_front() {
-            if let Err(element) = self.try_send(edges, element, mask) {
-                self.held.push_front((element, mask));
-                break;
-            }
+        while let Some((element, mask)) = self.held.front()
+            && self.has_room(edges, element, *mask)
+        {
+            self.push(edges, element, *mask);
+            self.held.pop_front();
         }
         self.held.len() < before
     }

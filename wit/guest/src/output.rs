@@ -11,6 +11,8 @@ use crate::world::CanWrite;
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
 /// In the `lineage` of an output: the element comes from none of the batch.
 const NO_LINEAGE: u32 = u32::MAX;
+/// In the `outputs` of an output: the element goes to output 0 alone.
+pub(crate) const OUTPUT_0: u32 = 1;
 /// Capacity that is kept from one call to the next, in bytes; an element may have needed much more once.
 const KEPT_CAPACITY: usize = 1 << 20;
 
@@ -19,7 +21,9 @@ const KEPT_CAPACITY: usize = 1 << 20;
 pub struct Writer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sizes: Vec<u64>,
+    /// Empty, or as long as `sizes`.
     pub(crate) lineage: Vec<u32>,
+    /// Empty, or as long as `sizes`.
     pub(crate) outputs: Vec<u32>,
 }
 
@@ -42,7 +46,7 @@ impl Writer {
     /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.fill(len, fill);
-        self.entry(len as u64, NO_LINEAGE, 1);
+        self.entry(len as u64, NO_LINEAGE, OUTPUT_0);
     }
 
     /// How many elements were written in this call.
@@ -61,10 +65,11 @@ impl Writer {
         fill(&mut self.bytes[start..]);
     }
 
+    #[inline]
     pub(crate) fn entry(&mut self, size: u64, lineage: u32, outputs: u32) {
+        enter(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
+        enter(&mut self.outputs, self.sizes.len(), outputs, OUTPUT_0);
         self.sizes.push(size);
-        self.lineage.push(lineage);
-        self.outputs.push(outputs);
     }
 
     /// Hands all of it to the host, in one crossing.
@@ -87,6 +92,16 @@ impl Writer {
     }
 }
 
+/// Adds the entry at `len` to a column, which stays empty while all entries are what an empty one stands for.
+#[inline]
+fn enter(column: &mut Vec<u32>, len: usize, entry: u32, default: u32) {
+    if !column.is_empty() || entry != default {
+        column.resize(len, default);
+        column.push(entry);
+    }
+}
+
+#[inline]
 fn bit(port: u32) -> u32 {
     1u32.checked_shl(port).expect("outputs are numbered from 0 to 31")
 }
@@ -139,6 +154,7 @@ impl<'a, W> Output<'a, W> {
 
     fn list_forward(&mut self, port: u32) {
         let writer = &mut *self.writer;
+        writer.outputs.resize(writer.sizes.len(), OUTPUT_0);
         match (writer.sizes.last(), writer.lineage.last(), writer.outputs.last_mut()) {
             (Some(&BY_HANDLE), Some(&from), Some(outputs)) if from == self.current => *outputs |= bit(port),
             _ => writer.entry(BY_HANDLE, self.current, bit(port)),
@@ -181,7 +197,7 @@ impl<W: CanWrite> Output<'_, W> {
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.list();
         self.writer.fill(len, fill);
-        self.writer.entry(len as u64, self.current, 1);
+        self.writer.entry(len as u64, self.current, OUTPUT_0);
     }
 
     pub(crate) fn into_outcome(self) -> Result<types::Outcome, Failure> {

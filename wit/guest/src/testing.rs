@@ -7,7 +7,7 @@ use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
 use crate::lent::Lent;
-use crate::output::{BY_HANDLE, Output, Writer};
+use crate::output::{BY_HANDLE, OUTPUT_0, Output, Writer};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanRead, DataSink, ProcessorWorld};
 
@@ -147,18 +147,18 @@ fn processed<W, S: Stage>(
 
 fn emitted(writer: &Writer, payloads: &[&[u8]]) -> Vec<Emitted> {
     let mut rest = writer.bytes.as_slice();
-    let entries = writer.sizes.iter().zip(&writer.lineage).zip(&writer.outputs);
-    let element = |((&size, &lineage), &outputs): ((&u64, &u32), &u32)| {
+    let element = |(entry, &size): (usize, &u64)| {
         let by_handle = size == BY_HANDLE;
         let payload = if by_handle {
-            payloads[lineage as usize]
+            payloads[writer.lineage[entry] as usize]
         } else {
             let written;
             (written, rest) = rest.split_at(size as usize);
             written
         };
+        let outputs = writer.outputs.get(entry).copied().unwrap_or(OUTPUT_0);
         let outputs = (0..u32::BITS).filter(|port| outputs & (1 << port) != 0).collect();
         Emitted { payload: payload.to_vec(), outputs, by_handle }
     };
-    entries.map(element).collect()
+    writer.sizes.iter().enumerate().map(element).collect()
 }

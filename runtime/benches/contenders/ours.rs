@@ -1,0 +1,188 @@
+//! The same pipeline on this runtime: all three stages components, or the component between endpoints of the host.
+//!
+//! Components are compiled before; a run starts the flow anew, with the limits and edges that a pipeline has when it
+//! says nothing else. That is some hundred microseconds a run, which shows where a run is asked to be short.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use torvyn_runtime::element::Element;
+use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
+use torvyn_runtime::flow::Progress;
+use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::log::LogLine;
+use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+
+use super::guests::build_guests;
+use crate::payload::{self, Tally, Task};
+use crate::{Case, Contender};
+
+/// The compiled guests.
+pub(crate) struct Ours(BTreeMap<String, Component>);
+
+impl Ours {
+    pub(crate) fn build() -> Result<Self, Error> {
+        let engine = Engine::new()?;
+        let guests = build_guests("tests/stages/Cargo.toml").into_iter();
+        let load = guests.map(|(name, path)| Ok((name, Component::load(&engine, &path, &Limits::default())?)));
+        load.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A component source, a component stage and a component sink.
+    pub(crate) fn with_components(&self, case: Case) -> Pipeline {
+        let [source, sink] = ["source", "sink"].map(|name| self.0[name].clone());
+        self.pipeline("torvyn, components", case, guest(case.task), Ends::Components { source, sink })
+    }
+
+    /// The component stage between an input and an output of the host.
+    pub(crate) fn with_host_ends(&self, case: Case) -> Pipeline {
+        self.pipeline("torvyn, host ends", case, guest(case.task), Ends::Host)
+    }
+
+    /// Elements passed on, between an input and an output of the host, by a stage that wants all of their metadata.
+    pub(crate) fn with_all_columns(&self, case: Case) -> Pipeline {
+        self.pipeline("torvyn, all columns", case, "pass_in_order", Ends::Host)
+    }
+
+    fn pipeline(&self, name: &'static str, case: Case, guest: &str, ends: Ends) -> Pipeline {
+        let node = |name: &str, role, outputs| Node { name: name.into(), role, outputs };
+        let nodes =
+            vec![node("source", Role::Source, 1), node("stage", Role::Processor, 1), node("sink", Role::Sink, 0)];
+        let edges = (0..2).map(|from| Edge { from, output: 0, to: from + 1, capacity: Capacity::default() });
+        let graph = Graph::new(nodes, edges.collect()).expect("three nodes in a row are in order");
+        Pipeline { name, case, graph, ends, stage: self.0[guest].clone() }
+    }
+}
+
+fn guest(task: Task) -> &'static str {
+    match task {
+        Task::Pass => "pass",
+        Task::Upper => "upper",
+    }
+}
+
+/// What stands before and after the stage.
+enum Ends {
+    Components { source: Component, sink: Component },
+    Host,
+}
+
+/// A flow to start.
+pub(crate) struct Pipeline {
+    name: &'static str,
+    case: Case,
+    graph: Graph,
+    ends: Ends,
+    stage: Component,
+}
+
+impl Contender for Pipeline {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&mut self, elements: u64) -> Tally {
+        let Case { task, len } = self.case;
+        let stage = stage(&self.stage, []);
+        match &self.ends {
+            Ends::Components { source, sink } => {
+                let settings = [("len", len.to_string()), ("elements", elements.to_string())];
+                let bodies =
+                    vec![self::stage(source, settings), stage, self::stage(sink, [("task", guest(task).into())])];
+                parse(&self.flow(bodies))
+            }
+            Ends::Host => {
+                let seen = Rc::default();
+                let source = Stamping { payload: payload::blank(len), next: 0, end: elements };
+                let sink = Sum { task, memory: Vec::new(), tally: Tally::default(), seen: Rc::clone(&seen) };
+                self.flow(vec![Body::Input(Box::new(source)), stage, Body::Output(Box::new(sink))]);
+                seen.get()
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// Runs the flow, and gives what its stages printed.
+    fn flow(&self, bodies: Vec<Body>) -> String {
+        let printed = Arc::new(Mutex::new(String::new()));
+        let to = Arc::clone(&printed);
+        let log = Arc::new(move |line: LogLine<'_>| {
+            to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
+        });
+        let control =
+            Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+        let flow = Flow::start(&self.graph, bodies, control);
+        flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
+        printed.lock().expect("nothing panics that prints").clone()
+    }
+}
+
+fn stage<const N: usize>(component: &Component, config: [(&str, String); N]) -> Body {
+    let config = config.map(|(name, value)| (name.to_owned(), value)).into();
+    Body::Stage(Stage { component: component.clone(), config, limits: Limits::default() })
+}
+
+/// What the sink component printed.
+fn parse(printed: &str) -> Tally {
+    let mut numbers = printed.split(' ').map(|number| number.parse().expect("the sink prints numbers"));
+    let mut next = || numbers.next().expect("the sink prints three numbers");
+    Tally { elements: next(), bytes: next(), sum: next() }
+}
+
+/// Stamps payloads into blocks of the pool, as many a block as there is room for.
+struct Stamping {
+    payload: Vec<u8>,
+    next: u64,
+    end: u64,
+}
+
+impl Input for Stamping {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let len = self.payload.len();
+        let elements = pull.max_elements.min((self.end - self.next) as usize).min(pull.max_bytes.div_ceil(len));
+        let mut block = pull.pool.take(elements * len);
+        for _ in 0..elements {
+            payload::stamp(&mut self.payload, self.next);
+            self.next += 1;
+            block.append(&self.payload);
+        }
+        let block = block.freeze();
+        for index in 0..elements {
+            pull.give(block.slice(index * len..(index + 1) * len));
+        }
+        Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
+    }
+}
+
+/// Copies every payload into its own memory, as the other sinks do, and adds it up.
+struct Sum {
+    task: Task,
+    memory: Vec<u8>,
+    tally: Tally,
+    seen: Rc<Cell<Tally>>,
+}
+
+impl Output for Sum {
+    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+        for element in elements {
+            self.memory.clear();
+            self.memory.extend_from_slice(&element.payload);
+            self.tally.add(self.task, &self.memory);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        self.seen.set(self.tally);
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,28 @@
+//! ASCII upper case, from payloads that it is given.
+
+use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
+
+struct Upper;
+
+impl Stage for Upper {
+    fn new(_: &Config) -> Result<Self, Failure> {
+        Ok(Upper)
+    }
+}
+
+impl PayloadProcessor<Transform> for Upper {
+    fn process(
+        &mut self,
+        _: Element<'_, Transform>,
+        payload: &[u8],
+        out: &mut Output<'_, Transform>,
+    ) -> Result<(), Failure> {
+        out.write_with(payload.len(), |to| {
+            to.copy_from_slice(payload);
+            to.make_ascii_uppercase();
+        });
+        Ok(())
+    }
+}
+
+torvyn_guest::export!(Upper: PayloadProcessor<Transform>);
