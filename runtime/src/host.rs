@@ -1,5 +1,7 @@
 //! The host's side of the contract: what a stage's store holds, and the functions that the stage imports.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
@@ -15,6 +17,7 @@ pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 pub(crate) mod bindings;
 mod payload_read;
 mod payload_write;
+mod poll;
 
 pub(crate) use payload_write::BY_HANDLE;
 
@@ -47,6 +50,8 @@ pub(crate) struct Host {
     pub(crate) copies: Copies,
     pool: Pool,
     pub(crate) memory: MemoryLimit,
+    /// The time limit of a call.
+    time: Duration,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -74,6 +79,7 @@ impl Host {
             copies: Copies::default(),
             pool,
             memory: MemoryLimit::new(limits.memory),
+            time: limits.time,
             wasi,
             table: ResourceTable::new(),
         }
@@ -112,7 +118,7 @@ impl WasiView for Host {
     }
 }
 
-/// Defines every interface of the contract that stages import.
+/// Defines every interface of the contract that stages import, and waiting; the rest of WASI is defined before.
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     use wasmtime::component::ResourceType;
     let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
@@ -122,5 +128,6 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         Ok(())
     })?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
-    payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)
+    payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;
+    poll::link(linker)
 }
