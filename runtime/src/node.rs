@@ -323,7 +323,10 @@ impl Node {
         for (entry, &size) in made.sizes.iter().enumerate() {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
             let origin = lineage.map(|index| &batch[index as usize]);
-            named |= lineage.map_or(0, |index| 1 << index);
+            let outputs = made.outputs.get(entry).copied().unwrap_or(1);
+            if outputs != 0 {
+                named |= lineage.map_or(0, |index| 1 << index);
+            }
             let payload = match origin {
                 Some(origin) if size == BY_HANDLE => origin.payload.clone(),
                 None if size == BY_HANDLE => {
@@ -340,10 +343,10 @@ impl Node {
                 origin.map_or((self.sequence, self.timestamp), |origin| (origin.sequence, origin.timestamp));
             if *kind == Kind::Source {
                 self.sequence += 1;
+                self.dropped += u64::from(outputs == 0);
             }
             self.made += 1;
             self.made_bytes += payload.len() as u64;
-            let outputs = made.outputs.get(entry).copied().unwrap_or(1);
             self.outlet.send(edges, Element { payload, sequence, timestamp }, outputs);
         }
         self.dropped += batch.len() as u64 - u64::from(named.count_ones());
