@@ -21,6 +21,9 @@ use crate::profile::Kind;
 /// Where the line tables of the standard library say that its files are.
 const STANDARD_LIBRARY: &str = "/rustc/";
 
+/// Bytes that are told of the text of a failure. A stage can fill its memory with one.
+const LONGEST_TEXT: usize = 4 << 10;
+
 /// How a stage is started.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
@@ -41,8 +44,8 @@ pub(crate) struct Instance {
     metadata: Vec<u64>,
     limits: Limits,
     log: StageLog,
-    /// It trapped: nothing in its store can be called again.
-    trapped: bool,
+    /// It trapped or was torn down: nothing in its store is called again.
+    over: bool,
 }
 
 enum Exports {
@@ -71,7 +74,7 @@ impl Instance {
         let exports = exports.map_err(|error| Error::Start {
             stage: start.name.to_string(),
             fault: match fault(&error, &store, start.limits) {
-                Fault::Trap { trap, backtrace } if backtrace.is_empty() => Fault::Link(trap),
+                Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
                 fault => fault,
             },
         })?;
@@ -83,7 +86,7 @@ impl Instance {
             metadata: Vec::new(),
             limits: start.limits.clone(),
             log,
-            trapped: false,
+            over: false,
         };
         let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
         instance.columns = instance.init(&config)?;
@@ -169,10 +172,10 @@ impl Instance {
         })
     }
 
-    /// Ends the stage, in whatever state it is. A stage that trapped is not called again.
+    /// Ends the stage, in whatever state it is. A stage that trapped, or has been ended, is not called again.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
         self.batch().clear();
-        let result = if self.trapped {
+        let result = if std::mem::replace(&mut self.over, true) {
             Ok(())
         } else {
             self.call("teardown", |exports, store| {
@@ -230,7 +233,7 @@ impl Instance {
                 Err(self.failed(name, Fault::Failure(text(&failure))))
             }
             Err(error) => {
-                self.trapped = true;
+                self.over = true;
                 self.end_call();
                 let fault = fault(&error, &self.store, &self.limits);
                 Err(self.failed(name, fault))
@@ -275,16 +278,19 @@ fn ticks(time: Duration) -> u64 {
 }
 
 fn text(failure: &Failure) -> String {
-    match failure {
-        Failure::InvalidInput(text) => format!("invalid-input: {text}"),
-        Failure::Unavailable(text) => format!("unavailable: {text}"),
-        Failure::Internal(text) => format!("internal: {text}"),
-        Failure::DeadlineExceeded => "deadline-exceeded".to_string(),
-        Failure::Fatal(text) => format!("fatal: {text}"),
-        Failure::OutOfBounds => "out-of-bounds".to_string(),
-        Failure::BudgetExceeded => "budget-exceeded".to_string(),
-        Failure::LimitExceeded(text) => format!("limit-exceeded: {text}"),
-    }
+    let (name, text) = match failure {
+        Failure::InvalidInput(text) => ("invalid-input", text),
+        Failure::Unavailable(text) => ("unavailable", text),
+        Failure::Internal(text) => ("internal", text),
+        Failure::DeadlineExceeded => return "deadline-exceeded".to_string(),
+        Failure::Fatal(text) => ("fatal", text),
+        Failure::OutOfBounds => return "out-of-bounds".to_string(),
+        Failure::BudgetExceeded => return "budget-exceeded".to_string(),
+        Failure::LimitExceeded(text) => ("limit-exceeded", text),
+    };
+    let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    let rest = if kept.len() < text.len() { " …" } else { "" };
+    format!("{name}: {kept}{rest}")
 }
 
 /// What an error of the engine says about the stage.
