@@ -1,0 +1,358 @@
+//! Stages written by hand, in WebAssembly text: they can do what no compiler of a language would.
+//!
+//! A [`Guest`] is a stage that behaves. A test replaces parts of it by others, which are the instructions of a core
+//! function each.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use torvyn_runtime::graph::Role;
+
+/// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
+/// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the
+/// host's failure on as its own.
+pub(crate) const HOST_RESULT: &str = "(i32.const 64)";
+
+/// A stage: the parts of its component.
+#[derive(Clone, Copy)]
+pub(crate) struct Guest<'a> {
+    pub(crate) role: Role,
+    /// Whether it imports what its role may of the payloads.
+    pub(crate) payloads: bool,
+    /// The size of its memory, in pages.
+    pub(crate) memory: &'a str,
+    /// `cabi_realloc`, of `$old $old_size $align $size`.
+    pub(crate) realloc: &'a str,
+    /// Fields of its core module.
+    pub(crate) fields: &'a str,
+    /// Fields of that and of the core module that allocates.
+    pub(crate) both: &'a str,
+    /// The core start function.
+    pub(crate) start: &'a str,
+    /// `init`, of `$config $entries`.
+    pub(crate) init: &'a str,
+    /// What is called for elements: `pull` of `$max_elements $max_bytes`, `process` or `push` of
+    /// `$batch $count $metadata $values`.
+    pub(crate) work: &'a str,
+    /// What follows it, with the place of the result in `$result`.
+    pub(crate) post_return: &'a str,
+    /// `flush` or `complete`; a source has neither.
+    pub(crate) last: &'a str,
+    /// `teardown`.
+    pub(crate) teardown: &'a str,
+    /// Further definitions of the component, before its core module is instantiated.
+    pub(crate) definitions: &'a str,
+    /// Further arguments of the instance `host` that its core module imports from.
+    pub(crate) imports: &'a str,
+}
+
+const QUIET: Guest<'static> = Guest {
+    role: Role::Processor,
+    payloads: true,
+    memory: "2",
+    realloc: BUMP,
+    fields: "",
+    both: "",
+    start: "",
+    init: "(call $ok)",
+    work: "",
+    post_return: "",
+    last: "(call $ok)",
+    teardown: "",
+    definitions: "",
+    imports: "",
+};
+
+/// A processor that sends every element to output 0. It imports all that a transform does.
+pub(crate) const PROCESSOR: Guest<'static> =
+    Guest { work: "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))", ..QUIET };
+
+/// The same with no imports but the types.
+pub(crate) const ROUTER: Guest<'static> = Guest { payloads: false, ..PROCESSOR };
+
+/// A processor that adds one to every byte.
+pub(crate) const TRANSFORM: Guest<'static> = Guest {
+    work: "(local $at i32) (local $end i32) (local $entry i32)
+        (call $read_all (local.get $batch) (i32.const 64))
+        (call $drop_batch (local.get $batch))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (local.set $at (i32.load (i32.const 68)))
+        (local.set $end (i32.add (local.get $at) (i32.load (i32.const 72))))
+        (block $ended (loop $next
+          (br_if $ended (i32.eq (local.get $at) (local.get $end)))
+          (i32.store8 (local.get $at) (i32.add (i32.load8_u (local.get $at)) (i32.const 1)))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $next)))
+        (loop $next
+          (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $entry) (i32.const 4))) (local.get $entry))
+          (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.get $entry) (local.get $count))))
+        (if (i32.eqz (call $emit (i32.load (i32.const 68)) (i32.load (i32.const 72))
+            (local.get $metadata) (local.get $count) (i32.const 1024) (local.get $count) (i32.const 0) (i32.const 0)))
+          (then unreachable))
+        (call $output (i32.load (i32.const 68)))",
+    ..QUIET
+};
+
+/// A source that has ended.
+pub(crate) const SOURCE: Guest<'static> = Guest { role: Role::Source, work: "(call $ok)", ..QUIET };
+
+/// A sink that takes everything.
+pub(crate) const SINK: Guest<'static> =
+    Guest { role: Role::Sink, work: "(call $drop_batch (local.get $batch)) (call $ok)", ..QUIET };
+
+/// Allocates and never frees.
+pub(crate) const BUMP: &str = "(local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get $size)))
+    (block $fits
+      (br_if $fits (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
+      (br_if $fits (i32.ge_s (memory.grow (i32.add (i32.div_u (local.get $size) (i32.const 65536)) (i32.const 1))) (i32.const 0)))
+      unreachable)
+    (local.get $at)";
+
+/// What the guests call. Below 4 KiB memory is theirs to use.
+const HELPERS: &str = r#"
+    ;; ok of nothing: no columns, no output, `ready`.
+    (func $ok (result i32)
+      (memory.fill (i32.const 16) (i32.const 0) (i32.const 16))
+      (i32.const 16))
+    ;; ok of the routes there.
+    (func $routes (param $at i32) (param $len i32) (result i32)
+      (drop (call $ok))
+      (i32.store (i32.const 24) (local.get $at))
+      (i32.store (i32.const 28) (local.get $len))
+      (i32.const 16))
+    ;; ok of one route for all elements.
+    (func $all_to (param $count i32) (param $mask i32) (result i32)
+      (local $entry i32)
+      (loop $next
+        (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $entry) (i32.const 4))) (local.get $mask))
+        (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $entry) (local.get $count))))
+      (call $routes (i32.const 1024) (local.get $count)))
+    ;; ok of an output, as an outcome and as an option.
+    (func $output (param $output i32) (result i32)
+      (drop (call $ok))
+      (i32.store (i32.const 20) (i32.const 1))
+      (i32.store (i32.const 24) (local.get $output))
+      (i32.const 16))
+    ;; The failure of this number, without a text.
+    (func $fail (param $failure i32) (result i32)
+      (drop (call $ok))
+      (i32.store (i32.const 16) (i32.const 1))
+      (i32.store (i32.const 20) (local.get $failure))
+      (i32.const 16))
+    ;; Whether the host did what it was asked.
+    (func $done (result i32) (i32.eqz (i32.load8_u (i32.const 64))))
+    ;; Traps unless the host refused with the failure of this number.
+    (func $expect_failure (param $failure i32)
+      (if (call $done) (then unreachable))
+      (if (i32.ne (i32.load8_u (i32.const 68)) (local.get $failure)) (then unreachable)))
+"#;
+
+const READS: &str = r#"
+    (func $read_to (param $batch i32) (param $index i32) (param $offset i64) (param $len i64)
+      (call $read (local.get $batch) (local.get $index) (local.get $offset) (local.get $len) (i32.const 64)))
+"#;
+
+const WRITES: &str = r#"
+    ;; Makes one output; whether the host did.
+    (func $emit (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+      (call $emit_all (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+        (local.get 6) (local.get 7) (i32.const 64))
+      (call $done))
+    ;; Makes an output without elements, and returns its handle.
+    (func $empty (result i32)
+      (if (i32.eqz (call $emit (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (then unreachable))
+      (i32.load (i32.const 68)))
+"#;
+
+impl Guest<'_> {
+    /// The component, as text.
+    pub(crate) fn text(&self) -> String {
+        let Guest { memory, realloc, fields, both, init, work, post_return, teardown, definitions, imports, .. } = self;
+        let reads = self.payloads && self.role != Role::Source;
+        let writes = self.payloads && self.role != Role::Sink;
+        let when = |yes: bool, text: &'static str| if yes { text } else { "" };
+        let (interface, export, parameters, core_parameters, result) = match self.role {
+            Role::Source => (
+                "source",
+                "pull",
+                r#"(param "max-elements" u32) (param "max-bytes" u64)"#,
+                "(param $max_elements i32) (param $max_bytes i64)",
+                "(option (own $output))",
+            ),
+            Role::Processor => ("processor", "process", LENT, CORE_LENT, "$outcome"),
+            Role::Sink => ("sink", "push", LENT, CORE_LENT, "$signal"),
+        };
+        let (last, last_result) = match self.role {
+            Role::Source => (None, ""),
+            Role::Processor => (Some("flush"), "(option (own $output))"),
+            Role::Sink => (Some("complete"), ""),
+        };
+        let core_last =
+            last.map_or(String::new(), |name| format!(r#"(func (export "{name}") (result i32) {})"#, self.last));
+        let lifted_last = last.map_or(String::new(), |name| {
+            format!(
+                r#"(func $last (result (result {last_result} (error $failure)))
+                     (canon lift (core func $main "{name}") (memory $memory)))"#
+            )
+        });
+        let exported_last = last.map_or(String::new(), |name| format!(r#"(export "{name}" (func $last))"#));
+        let start =
+            if self.start.is_empty() { String::new() } else { format!("(func $start {}) (start $start)", self.start) };
+        let read = when(
+            reads,
+            r#"(import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
+            (import "host" "read-all" (func $read_all (param i32 i32)))"#,
+        );
+        let write =
+            when(writes, r#"(import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#);
+        format!(
+            r#"(component
+  {TYPES}
+  {payload_read}
+  {payload_write}
+  (core module $store
+    (memory (export "memory") {memory})
+    (global $top (mut i32) (i32.const 4096))
+    (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+      (local $at i32) {realloc})
+    {both})
+  (core instance $store (instantiate $store))
+  (alias core export $store "memory" (core memory $memory))
+  (alias core export $store "cabi_realloc" (core func $realloc))
+  {lowered_read}
+  {lowered_write}
+  (core func $drop-batch (canon resource.drop $batch))
+  (core func $drop-output (canon resource.drop $output))
+  {definitions}
+  (core module $main
+    (import "store" "memory" (memory 0))
+    {read}
+    {write}
+    (import "host" "drop-batch" (func $drop_batch (param i32)))
+    (import "host" "drop-output" (func $drop_output (param i32)))
+    {fields}
+    {both}
+    {HELPERS}
+    {read_helpers}
+    {write_helpers}
+    {start}
+    (func (export "init") (param $config i32) (param $entries i32) (result i32) {init})
+    (func (export "{export}") {core_parameters} (result i32) {work})
+    (func (export "post-return") (param $result i32) {post_return})
+    {core_last}
+    (func (export "teardown") {teardown}))
+  (core instance $main (instantiate $main
+    (with "store" (instance $store))
+    (with "host" (instance
+      {read_arguments}
+      {write_arguments}
+      (export "drop-batch" (func $drop-batch))
+      (export "drop-output" (func $drop-output))
+      {imports}))))
+  (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
+    (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
+  (func $teardown (canon lift (core func $main "teardown")))
+  (func $work {parameters} (result (result {result} (error $failure)))
+    (canon lift (core func $main "{export}") (memory $memory) (realloc $realloc)
+      (post-return (func $main "post-return"))))
+  {lifted_last}
+  (instance $lifecycle (export "init" (func $init)) (export "teardown" (func $teardown)))
+  (instance $role (export "{export}" (func $work)) {exported_last})
+  (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
+  (export "torvyn:streaming/{interface}@0.2.0" (instance $role)))"#,
+            payload_read = when(reads, PAYLOAD_READ),
+            payload_write = when(writes, PAYLOAD_WRITE),
+            lowered_read = when(reads, LOWERED_READ),
+            lowered_write = when(writes, LOWERED_WRITE),
+            read_helpers = when(reads, READS),
+            write_helpers = when(writes, WRITES),
+            read_arguments = when(reads, r#"(export "read" (func $read)) (export "read-all" (func $read-all))"#),
+            write_arguments = when(writes, r#"(export "emit-all" (func $emit-all))"#),
+        )
+    }
+
+    /// The component, in a file of its own.
+    pub(crate) fn file(&self) -> ComponentFile {
+        ComponentFile::of_text(&self.text())
+    }
+}
+
+/// A component in a file that is there as long as this is.
+pub(crate) struct ComponentFile {
+    pub(crate) path: PathBuf,
+    _folder: TempDir,
+}
+
+impl ComponentFile {
+    pub(crate) fn new(bytes: &[u8]) -> ComponentFile {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("component.wasm");
+        std::fs::write(&path, bytes).expect("a temporary file");
+        ComponentFile { path, _folder: folder }
+    }
+
+    pub(crate) fn of_text(text: &str) -> ComponentFile {
+        match wat::parse_str(text) {
+            Ok(bytes) => ComponentFile::new(&bytes),
+            Err(error) => panic!("{error}\n{text}"),
+        }
+    }
+}
+
+const LENT: &str = r#"(param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))"#;
+const CORE_LENT: &str = "(param $batch i32) (param $count i32) (param $metadata i32) (param $values i32)";
+
+const TYPES: &str = r#"
+  (import "torvyn:streaming/types@0.2.0" (instance $types
+    (export "batch" (type (sub resource)))
+    (export "output" (type $output (sub resource)))
+    (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
+      (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
+      (case "limit-exceeded" string)))
+    (export "failure" (type (eq $failure-is)))
+    (type $routes-is (list u32))
+    (export "routes" (type $routes (eq $routes-is)))
+    (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
+    (export "outcome" (type (eq $outcome-is)))
+    (type $signal-is (enum "ready" "pause"))
+    (export "backpressure-signal" (type (eq $signal-is)))
+    (type $columns-is (flags "sequence" "timestamp"))
+    (export "columns" (type (eq $columns-is)))))
+  (alias export $types "batch" (type $batch))
+  (alias export $types "output" (type $output))
+  (alias export $types "failure" (type $failure))
+  (alias export $types "outcome" (type $outcome))
+  (alias export $types "backpressure-signal" (type $signal))
+  (alias export $types "columns" (type $columns))
+"#;
+
+const PAYLOAD_READ: &str = r#"
+  (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
+    (export "batch" (type $lent (eq $batch)))
+    (export "failure" (type $why (eq $failure)))
+    (export "read" (func (param "of" (borrow $lent)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $why)))))
+    (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
+"#;
+
+const PAYLOAD_WRITE: &str = r#"
+  (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "emit-all" (func (param "bytes" (list u8)) (param "sizes" (list u64)) (param "lineage" (list u32))
+      (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
+"#;
+
+const LOWERED_READ: &str = r#"
+  (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
+  (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
+"#;
+
+const LOWERED_WRITE: &str = r#"
+  (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+"#;

@@ -1,0 +1,347 @@
+//! Files that are no components, or none that this runtime runs: each is refused for what it is, and none is worse
+//! than refused.
+
+use std::path::Path;
+
+use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
+use torvyn_runtime::{Component, Error, Fault, Limits, LoadError};
+use torvyn_tests::{Collected, Elements, engine, input, output, programs, run, stage, start};
+
+#[path = "hostile/guest.rs"]
+#[expect(dead_code, reason = "only some guests are loaded here")]
+mod guest;
+
+use guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE};
+
+fn load(path: &Path) -> Result<Component, Error> {
+    Component::load(engine(), path, &Limits::default())
+}
+
+/// The error and what it is due to, as it is told.
+fn told(error: &Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
+/// Asserts that the file is refused, by name and with this text.
+#[track_caller]
+fn assert_refused(path: &Path, text: &str) {
+    let Err(error) = load(path) else { panic!("expected `{text}`") };
+    let told = told(&error);
+    assert!(
+        matches!(&error, Error::Load { path: named, .. } | Error::Compile { path: named, .. } if named == path),
+        "{told}"
+    );
+    assert!(told.starts_with("cannot load ") && told.contains(text), "expected `{text}`: {told}");
+}
+
+#[track_caller]
+fn assert_bytes_refused(bytes: &[u8], text: &str) {
+    assert_refused(&ComponentFile::new(bytes).path, text);
+}
+
+#[track_caller]
+fn assert_text_refused(component: &str, text: &str) {
+    assert_refused(&ComponentFile::of_text(component).path, text);
+}
+
+fn bytes_of(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text is in order")
+}
+
+#[test]
+fn no_components() {
+    let expected = |found: &str| format!("expected a WebAssembly component, found {found}");
+    assert_bytes_refused(b"", &expected("an empty file"));
+    assert_bytes_refused(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", &expected("a native executable (ELF)"));
+    assert_bytes_refused(&bytes_of("(module)"), &expected("a core WebAssembly module"));
+    assert_bytes_refused(b"\n\t(component)", &expected("WebAssembly text"));
+    assert_bytes_refused(ROUTER.text().as_bytes(), &expected("WebAssembly text"));
+    assert_bytes_refused(b"\0asm", &expected("WebAssembly of another version"));
+    assert_bytes_refused(b"\0asm\x0c\0\x01\0", &expected("WebAssembly of another version"));
+    assert_bytes_refused(b"\0as", &expected("something that is not WebAssembly"));
+    assert_bytes_refused(b"#!/bin/sh\n", &expected("something that is not WebAssembly"));
+    assert_bytes_refused(&[0xff; 100], &expected("something that is not WebAssembly"));
+    // `package torvyn:streaming@0.2.0; interface types {}`, encoded.
+    let package = r#"(component
+        (type (component (type (instance)) (export "torvyn:streaming/types@0.2.0" (instance (type 0)))))
+        (export "types" (type 0)))"#;
+    assert_text_refused(package, &expected("a WIT package in binary form"));
+}
+
+#[test]
+fn no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = load(&folder.path().join("missing.wasm")).err().map(|error| told(&error)).unwrap();
+    assert!(refused.contains("missing.wasm: No such file or directory"), "{refused}");
+    assert_refused(folder.path(), "is a directory");
+    let file = ROUTER.file();
+    let size = std::fs::metadata(&file.path).unwrap().len();
+    for (limit, fits) in [(0, false), (size - 1, false), (size, true), (u64::MAX, true)] {
+        let limits = Limits { component_size: limit, ..Limits::default() };
+        match Component::load(engine(), &file.path, &limits) {
+            Ok(_) => assert!(fits),
+            Err(error) => {
+                assert!(!fits && matches!(error, Error::Load { reason: LoadError::TooLarge { .. }, .. }));
+                let text = format!("it is larger than the {limit} bytes a component may have");
+                assert!(told(&error).contains(&text), "{error:?}");
+            }
+        }
+        assert_eq!(Profile::of(&file.path, limit).is_ok(), fits);
+    }
+}
+
+#[test]
+fn cut_short() {
+    let bytes = bytes_of(&PROCESSOR.text());
+    let whole = Profile::parse(&bytes).unwrap();
+    let mut unnoticed = 0;
+    for len in 0..bytes.len() {
+        match Profile::parse(&bytes[..len]) {
+            // Without the names that it ends with, it is the same component.
+            Ok(profile) => {
+                unnoticed += 1;
+                assert_eq!(Profile { size: whole.size, ..profile }, whole);
+            }
+            Err(LoadError::NotAComponent(_)) => assert!(len < 8),
+            Err(LoadError::Malformed(_) | LoadError::World { .. }) => assert!(len >= 8),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(unnoticed <= 1, "{unnoticed}");
+    assert_bytes_refused(&bytes[..bytes.len() / 2], "it is not a valid component: ");
+}
+
+/// Deterministic, and good enough to pick places by.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    // Half of the changes hit the end, where a component has what is not code and names.
+    let place = |random: &mut Random, len: usize| {
+        let window = if random.below(2) == 0 { len } else { len.min(8 << 10) };
+        len - 1 - random.below(window)
+    };
+    for _ in 0..1 + random.below(4) {
+        let at = place(random, bytes.len());
+        match number % 6 {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.below(256) as u8,
+            2 => bytes.truncate(at.max(9)),
+            3 => drop(bytes.drain(at..(at + 1 + random.below(64)).min(bytes.len()))),
+            4 => bytes.insert(at, [0, 0x7f, 0x80, 0xff][random.below(4)]),
+            _ => {
+                let from = place(random, bytes.len());
+                let len = random.below(64).min(bytes.len() - from).min(bytes.len() - at);
+                bytes.copy_within(from..from + len, at);
+            }
+        }
+    }
+    bytes
+}
+
+/// Loads what is left of a component after changes; what can still be started, runs into nothing worse than an error.
+fn load_mutated(bytes: &[u8]) {
+    let file = ComponentFile::new(bytes);
+    match load(&file.path) {
+        Err(Error::Load { .. } | Error::Compile { .. }) => {}
+        Err(error) => panic!("{error:?}"),
+        Ok(component) if component.profile().kind == Kind::Processor => {
+            let parts = vec![
+                input(Elements::new(["one", "two"])),
+                stage("mutated", &file.path, &[]),
+                output("out", Collected::default()),
+            ];
+            match run(parts) {
+                Ok(_) | Err(Error::Start { .. } | Error::Stage { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        Ok(_) => {}
+    }
+}
+
+#[test]
+fn mutations_of_a_program() {
+    let original = std::fs::read(programs::SPLIT).unwrap();
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut refused = 0;
+    for number in 0..2000 {
+        let bytes = mutated(&original, number, &mut random);
+        refused += usize::from(Profile::parse(&bytes).is_err());
+        if number % 100 == 0 {
+            load_mutated(&bytes);
+        }
+    }
+    assert!(refused > 500, "{refused} of 2000 mutations are refused");
+}
+
+/// A small component, in which most changes hit something that matters.
+#[test]
+fn mutations_of_a_small_component() {
+    let original = bytes_of(&guest::TRANSFORM.text());
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for number in 0..1000 {
+        load_mutated(&mutated(&original, number, &mut random));
+    }
+}
+
+/// A component that exports empty instances of these names.
+fn exporting(names: &[&str]) -> String {
+    let exports: String = names.iter().map(|name| format!("(export \"{name}\" (instance $empty))")).collect();
+    format!("(component (component $nothing) (instance $empty (instantiate $nothing)) {exports})")
+}
+
+/// The guest with a further import, of an instance with a function.
+fn importing(guest: Guest<'_>, name: &str) -> String {
+    let definitions = format!(
+        "(import \"{name}\" (instance $more (export \"more\" (func)))) (core func $more (canon lower (func $more \"more\")))"
+    );
+    Guest { definitions: &definitions, ..guest }.text()
+}
+
+#[test]
+fn another_world_or_version() {
+    const LIFECYCLE: &str = "torvyn:streaming/lifecycle@0.2.0";
+    const PROCESSOR_EXPORT: &str = "torvyn:streaming/processor@0.2.0";
+    const SINK_EXPORT: &str = "torvyn:streaming/sink@0.2.0";
+    let role = "expected a component that exports `source`, `processor` or `sink` of torvyn:streaming@0.2.0, found";
+    for (exports, text) in [
+        (&["torvyn:streaming/lifecycle@0.1.0", "torvyn:streaming/processor@0.1.0"][..], "0.1.0"),
+        (
+            &["torvyn:streaming/processor@0.1.0"],
+            "expected a component for torvyn:streaming@0.2.0, found one for torvyn:streaming/processor@0.1.0",
+        ),
+        (&["wasi:cli/run@0.2.6"], &format!("{role} exports `wasi:cli/run@0.2.6`")),
+        (&[], &format!("{role} no exports")),
+        (&[LIFECYCLE], &format!("{role} exports `{LIFECYCLE}`")),
+        (
+            &[LIFECYCLE, PROCESSOR_EXPORT, SINK_EXPORT],
+            &format!("expected one role, found exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"),
+        ),
+        (
+            &[PROCESSOR_EXPORT],
+            &format!(
+                "expected a component that exports `lifecycle` of torvyn:streaming@0.2.0, found exports `{PROCESSOR_EXPORT}`"
+            ),
+        ),
+        (&["torvyn:streaming/processor"], &format!("{role} exports `torvyn:streaming/processor`")),
+    ] {
+        assert_text_refused(&exporting(exports), text);
+    }
+    for (guest, import, text) in [
+        (
+            PROCESSOR,
+            "torvyn:streaming/payload-lease@0.2.0",
+            "expected the interfaces of torvyn:streaming@0.2.0, found import torvyn:streaming/payload-lease@0.2.0",
+        ),
+        (
+            ROUTER,
+            "torvyn:streaming/payload-read@0.3.0",
+            "expected imports of torvyn:streaming@0.2.0, found import torvyn:streaming/payload-read@0.3.0",
+        ),
+        (
+            PROCESSOR,
+            "foo:bar/baz",
+            "expected imports of torvyn:streaming@0.2.0 and of wasi 0.2, found import foo:bar/baz",
+        ),
+        (
+            SOURCE,
+            "torvyn:streaming/payload-read@0.2.0",
+            "expected a source of torvyn:streaming@0.2.0, found a source that imports `payload-read`",
+        ),
+        (
+            SINK,
+            "torvyn:streaming/payload-write@0.2.0",
+            "expected a sink of torvyn:streaming@0.2.0, found a sink that imports `payload-write`",
+        ),
+        (ROUTER, "wasi:http/outgoing-handler@0.2.6", "wasi:http/outgoing-handler@0.2.6"),
+        (ROUTER, "wasi:cli/environment@0.2.6", "wasi:cli/environment@0.2.6"),
+        (ROUTER, "torvyn:streaming/payload-read@0.2.0", "torvyn:streaming/payload-read@0.2.0"),
+    ] {
+        assert_text_refused(&importing(guest, import), text);
+    }
+}
+
+/// The names are those of the contract, and the functions are not.
+#[test]
+fn exports_of_other_types() {
+    let told_of = |text: &str| {
+        let file = ComponentFile::of_text(text);
+        let parts = || {
+            vec![input(Elements::new(["one"])), stage("other", &file.path, &[]), output("out", Collected::default())]
+        };
+        let capacity = Capacity::default();
+        match start(parts(), &[(0, 0, 1, capacity), (1, 0, 2, capacity)]) {
+            Err(Error::Start { stage, fault: Fault::Link(text) }) if stage == "other" => text,
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("it starts"),
+        }
+    };
+    let processor = ROUTER.text();
+    let (teardown, flush) = (r#"(export "teardown" (func $teardown))"#, r#"(export "flush" (func $last))"#);
+    let empty = exporting(&["torvyn:streaming/lifecycle@0.2.0", "torvyn:streaming/processor@0.2.0"]);
+    assert!(told_of(&empty).contains("does not have export `init`"), "{}", told_of(&empty));
+    for (text, expected) in [
+        (processor.replace(teardown, ""), "does not have export `teardown`"),
+        (processor.replace(flush, ""), "does not have export `flush`"),
+        (processor.replace(flush, r#"(export "flush" (func $teardown))"#), "expected 1-tuple, found 0-tuple"),
+        (processor.replace(flush, r#"(export "flush" (func $init))"#), "type mismatch with parameters"),
+    ] {
+        let told = told_of(&text);
+        assert!(told.contains(expected), "expected `{expected}`: {told}");
+    }
+}
+
+#[test]
+fn what_is_nested_or_long() {
+    for depth in [10, 90, 200, 2000] {
+        let mut nested = b"\0asm\x0d\0\x01\0".to_vec();
+        for _ in 0..depth {
+            let len = nested.len();
+            let size = (0..5).map(|byte| (len >> (7 * byte)) as u8 & 0x7f | if byte < 4 { 0x80 } else { 0 });
+            nested = b"\0asm\x0d\0\x01\0\x04".iter().copied().chain(size).chain(nested).collect();
+        }
+        assert!(matches!(load(&ComponentFile::new(&nested).path), Err(Error::Load { .. })), "{depth} in each other");
+    }
+    // A section that says it is longer than all memory.
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    bytes.extend([1, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    assert_bytes_refused(&bytes, "it is not a valid component: ");
+    // A list that says it has as many types as there are numbers.
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    bytes.extend([7, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    assert_bytes_refused(&bytes, "it is not a valid component: ");
+}
+
+#[test]
+fn profiles() {
+    for (guest, kind, world, verdict) in [
+        (PROCESSOR, Kind::Processor, World::Transform, Verdict::Rewrite),
+        (ROUTER, Kind::Processor, World::Router, Verdict::HandlePass),
+        (SOURCE, Kind::Source, World::DataSource, Verdict::Rewrite),
+        (SINK, Kind::Sink, World::DataSink, Verdict::ReadOnly),
+        (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, Verdict::HandlePass),
+        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, Verdict::HandlePass),
+    ] {
+        let component = load(&guest.file().path).unwrap();
+        let profile = component.profile();
+        assert_eq!((profile.kind, profile.world, profile.verdict), (kind, world, verdict));
+        assert!(profile.other_imports.is_empty());
+    }
+}
