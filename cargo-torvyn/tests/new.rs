@@ -65,7 +65,37 @@ fn stands_alone(template: &str) {
     let temp = tempfile::tempdir().unwrap();
     let name = format!("my-{template}");
     run(&mut torvyn(temp.path(), &["new", &name, "--template", template]));
-    owes(&temp.path().join(&name), &[&format!("my_{template}.wasm")]);
+    let project = temp.path().join(&name);
+    owes(&project, &[&format!("my_{template}.wasm")]);
+    runs(template, &project);
+}
+
+/// Its pipeline gives what the template says, and copies what it must.
+fn runs(template: &str, project: &Path) {
+    let input = project.join("input.txt");
+    fs::write(&input, "an ERROR\n\nfine\n").unwrap();
+    let mut command = torvyn(project, &["run", "--message-format", "json"]);
+    let (expected, read, written) = match template {
+        "source" => ("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", 0, 11),
+        "router" => ("an ERROR\nfine\n", 0, 0),
+        "inspector" => ("an ERROR\n", 12, 0),
+        "transform" => ("AN ERROR\n\nFINE\n", 12, 12),
+        "sink" => ("", 0, 0),
+        other => panic!("what does `{other}` do?"),
+    };
+    if template != "source" {
+        command.arg("--input").arg(&input);
+    }
+    let stdout = String::from_utf8(run(&mut command).stdout).unwrap();
+    let (output, summary) = stdout
+        .trim_end()
+        .rsplit_once('\n')
+        .map_or(("", stdout.trim_end()), |(output, summary)| (&stdout[..output.len() + 1], summary));
+    assert_eq!(output, expected);
+    let summary = parsed(summary.as_bytes());
+    let bytes = |reason: &str| summary["copies"][reason]["bytes"].as_u64().unwrap();
+    assert_eq!((bytes("payload_read"), bytes("payload_write")), (read, written), "{summary}");
+    assert_eq!(summary["pool"]["live_at_end"], 0);
 }
 
 #[test]
