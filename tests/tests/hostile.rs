@@ -184,18 +184,31 @@ fn a_trap_in_a_start_function_without_a_name() {
     assert!(matches!(&error, Error::Start { fault: Fault::Trap { .. }, .. }), "{error:?}");
 }
 
+/// Asserts that the guest is stopped at the time limit of a call. The machine has other things to do: one try of a few
+/// has to be on time, and none may be early.
+#[track_caller]
+fn assert_stopped(guest: Guest<'_>, place: &str, what: &str) {
+    let times = (0..5).map(|_| {
+        let began = Instant::now();
+        let error = run_with(guest, 3, limits()).expect_err("a failure");
+        let time = began.elapsed();
+        assert_says(&error, place, "it ran longer than the 200ms a call may take");
+        assert!(time >= LIMIT, "{what}: stopped after {time:?}");
+        time
+    });
+    let mut late = Vec::new();
+    for time in times {
+        if time < LIMIT + Duration::from_millis(100) {
+            return;
+        }
+        late.push(time);
+    }
+    panic!("{what}: stopped after {late:?}");
+}
+
 #[test]
 fn loops() {
-    let forever = |harm: &str| {
-        everywhere(harm, |guest, at, place| {
-            let began = Instant::now();
-            let error = run_with(guest, 3, limits()).unwrap_err();
-            let time = began.elapsed();
-            assert_says(&error, place, "it ran longer than the 200ms a call may take");
-            assert!(time >= LIMIT && time < 2 * LIMIT, "`{harm}` in {at} is stopped after {time:?}");
-        });
-    };
-    forever("(loop $forever (br $forever))");
+    everywhere("(loop $forever (br $forever))", |guest, at, place| assert_stopped(guest, place, at));
     for work in [
         "(loop $forever (call $emit_nothing) (br $forever)) unreachable",
         "(loop $forever (call $read_to (local.get $batch) (i32.const 0) (i64.const 0) (i64.const 0)) (br $forever)) unreachable",
@@ -209,11 +222,7 @@ fn loops() {
               (if (call $emit (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
                   (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
                 (then (call $drop_output (i32.load (i32.const 68))))))";
-        let began = Instant::now();
-        let guest = Guest { work, fields, realloc: "(i32.const 4096)", ..PROCESSOR };
-        assert_fails(guest, "process", "it ran longer than the 200ms");
-        let time = began.elapsed();
-        assert!(time < 3 * LIMIT, "`{work}` is stopped after {time:?}");
+        assert_stopped(Guest { work, fields, realloc: "(i32.const 4096)", ..PROCESSOR }, "process", work);
     }
 }
 
@@ -762,9 +771,7 @@ fn sleep() {
     let fields = r#"(import "host" "block" (func $block (param i32)))
         (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
     let work = "(call $block (call $subscribe (i64.const 3600000000000))) (call $ok)";
-    let began = Instant::now();
-    assert_fails(Guest { work, definitions, imports, fields, ..SOURCE }, "pull", "it ran longer than the 200ms");
-    assert!(began.elapsed() < 3 * LIMIT, "stopped after {:?}", began.elapsed());
+    assert_stopped(Guest { work, definitions, imports, fields, ..SOURCE }, "pull", "waiting for a clock");
 }
 
 #[test]
