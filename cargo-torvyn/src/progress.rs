@@ -1,6 +1,5 @@
 //! What is shown while a flow runs: how far it is, on a terminal, and what its stages print.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::log::{LogLine, LogSink};
 
-use crate::shell::{Shell, Verbosity};
+use crate::shell::{Shell, Verbosity, printable};
 
 /// A flow that takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -56,7 +55,7 @@ impl Bar {
             if quiet {
                 return;
             }
-            let text = printable(line.text);
+            let text = printable(&String::from_utf8_lossy(line.text), false);
             bar.suspend(|| {
                 let mut stderr = AutoStream::new(io::stderr(), color);
                 let dim = style::TRANSIENT;
@@ -98,29 +97,5 @@ fn move_on(bar: &ProgressBar, progress: &Progress, done: &AtomicBool, bounded: b
         bar.set_position(progress.bytes.load(Ordering::Relaxed));
         bar.tick();
         thread::park_timeout(REFRESH);
-    }
-}
-
-/// What a stage printed is not the terminal's to obey.
-fn printable(text: &[u8]) -> String {
-    let mut printable = String::new();
-    for letter in String::from_utf8_lossy(text).chars() {
-        if letter.is_control() && letter != '\t' {
-            // Writing to a string cannot fail.
-            write!(printable, "{}", letter.escape_default()).ok();
-        } else {
-            printable.push(letter);
-        }
-    }
-    printable
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stage_cannot_steer_the_terminal() {
-        assert_eq!(printable(b"\x1b[2Jgone\tzw\xc3\xb6lf\r\xff"), "\\u{1b}[2Jgone\tzwölf\\r\u{fffd}");
     }
 }

@@ -130,18 +130,32 @@ impl Shell {
     }
 }
 
+/// A text that may come from a component, with what would steer a terminal made visible. Line ends are kept where the
+/// text may have several lines.
+pub(crate) fn printable(text: &str, lines: bool) -> String {
+    let mut printable = String::new();
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\t' && !(lines && letter == '\n') {
+            printable.extend(letter.escape_default());
+        } else {
+            printable.push(letter);
+        }
+    }
+    printable
+}
+
 fn labelled(style: Style, label: &str, text: impl Display) -> String {
     format!("{style}{label}{style:#}{bold}:{bold:#} {text}\n", bold = style::NOP.bold())
 }
 
 /// An error as cargo writes it.
 fn rendered(error: &anyhow::Error, help: Option<&str>) -> String {
-    let mut text = labelled(style::ERROR, "error", error);
+    let mut text = labelled(style::ERROR, "error", printable(&error.to_string(), true));
     let mut causes = error.chain().skip(1).peekable();
     let separator = if causes.peek().is_some() { "\n" } else { "" };
     for cause in causes {
         text.push_str("\nCaused by:\n");
-        for line in cause.to_string().lines() {
+        for line in printable(&cause.to_string(), true).lines() {
             // Writing to a string cannot fail.
             writeln!(text, "  {line}").ok();
         }
@@ -173,6 +187,13 @@ mod tests {
     fn plain(error: &anyhow::Error) -> String {
         let help = error.downcast_ref::<Stop>().and_then(|stop| stop.help.as_deref());
         anstream::adapter::strip_str(&rendered(error, help)).to_string()
+    }
+
+    #[test]
+    fn a_component_cannot_steer_the_terminal() {
+        assert_eq!(printable("\x1b[2Jgone\tzwölf\r\nnext", false), "\\u{1b}[2Jgone\tzwölf\\r\\nnext");
+        let error = anyhow::anyhow!("first\nsecond\x07").context("\x1b]0;title");
+        assert_eq!(plain(&error), "error: \\u{1b}]0;title\n\nCaused by:\n  first\n  second\\u{7}\n");
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! A component, compiled and checked against the contract.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::host::Host;
+use crate::host::bindings::processor::ProcessorStagePre;
+use crate::host::bindings::sink::SinkStagePre;
+use crate::host::bindings::source::SourceStagePre;
 use crate::limits::Limits;
-use crate::profile::{self, Profile};
+use crate::profile::{self, Kind, Profile};
 
-/// A component that can be started as a stage, any number of times.
+/// A component that can be started as a stage, any number of times. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
     path: PathBuf,
     profile: Profile,
-    pub(crate) pre: wasmtime::component::InstancePre<Host>,
+    pub(crate) exports: Arc<ExportsPre>,
+}
+
+/// The component linked, with its exports found.
+pub(crate) enum ExportsPre {
+    Source(SourceStagePre<Host>),
+    Processor(ProcessorStagePre<Host>),
+    Sink(SinkStagePre<Host>),
 }
 
 impl Component {
@@ -29,7 +40,20 @@ impl Component {
         let refused = |error: wasmtime::Error| Error::Compile { path: path.to_path_buf(), source: error.into() };
         let component = wasmtime::component::Component::from_binary(&engine.engine, &bytes).map_err(refused)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
-        Ok(Component { path: path.to_path_buf(), profile, pre })
+        let exports = match profile.kind {
+            Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
+            Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
+            Kind::Sink => SinkStagePre::new(pre).map(ExportsPre::Sink),
+        };
+        Ok(Component { path: path.to_path_buf(), profile, exports: Arc::new(exports.map_err(refused)?) })
+    }
+
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match &*self.exports {
+            ExportsPre::Source(pre) => pre.engine(),
+            ExportsPre::Processor(pre) => pre.engine(),
+            ExportsPre::Sink(pre) => pre.engine(),
+        }
     }
 
     /// Where it was loaded from.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use crate::component::Component;
+use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
@@ -16,7 +16,6 @@ use crate::ledger::Copies;
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
 use crate::payload::Pool;
-use crate::profile::Kind;
 
 /// Where the line tables of the standard library say that its files are.
 const STANDARD_LIBRARY: &str = "/rustc/";
@@ -65,8 +64,7 @@ impl Instance {
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
         let log = StageLog::new(start.name, start.log.clone());
         let host = Host::new(start.limits, start.pool.clone(), &log);
-        let engine = start.component.pre.engine();
-        let mut store = Store::new(engine, host);
+        let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);
         store.set_epoch_deadline(ticks(start.limits.time));
@@ -264,11 +262,10 @@ impl Instance {
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
-    let pre = component.pre.clone();
-    Ok(match component.profile().kind {
-        Kind::Source => Exports::Source(source::SourceStagePre::new(pre)?.instantiate(store)?),
-        Kind::Processor => Exports::Processor(processor::ProcessorStagePre::new(pre)?.instantiate(store)?),
-        Kind::Sink => Exports::Sink(sink::SinkStagePre::new(pre)?.instantiate(store)?),
+    Ok(match &*component.exports {
+        ExportsPre::Source(pre) => Exports::Source(pre.instantiate(store)?),
+        ExportsPre::Processor(pre) => Exports::Processor(pre.instantiate(store)?),
+        ExportsPre::Sink(pre) => Exports::Sink(pre.instantiate(store)?),
     })
 }
 

@@ -181,7 +181,7 @@ fn stall() {
     let parts = vec![
         input(Elements::new((0..100).map(|number: u8| vec![number]))),
         stage("drop", programs::REPEAT, &[("times", "3")]),
-        stage("stall", programs::STALL, &[("batches", "1")]),
+        stage("stall", programs::STALL, &[("batches", "8")]),
     ];
     let (mut flow, _) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
     let mut stalled = None;
