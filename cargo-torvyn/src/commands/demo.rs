@@ -11,6 +11,7 @@ use crate::cargo;
 use crate::cli::{CargoArgs, DemoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::launch::{self, Request};
+use crate::report;
 use crate::scaffold::{self, Place, Template};
 use crate::shell::Shell;
 use crate::toolchain;
@@ -81,5 +82,6 @@ fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
     if lines.collect::<Vec<_>>().concat().to_ascii_uppercase() != output {
         return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
     }
-    Ok(format!("{} bytes of output are the input in upper case, byte for byte", output.len()))
+    let bytes = report::grouped(output.len() as u64);
+    Ok(format!("{bytes} bytes of output are the input in upper case, byte for byte"))
 }

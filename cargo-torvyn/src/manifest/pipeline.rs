@@ -162,7 +162,7 @@ impl Pipeline {
                 let from = feed::understood(Origin::before(self.stages.len()));
                 self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, span: None });
             }
-            [only] => only.output = output,
+            [only] => (only.output, only.span) = (output, None),
             several => {
                 let names: Vec<_> = several.iter().map(|output| output.name.as_str()).collect();
                 let message = format!("`{}` has several outputs: {}", self.name, quoted(&names));

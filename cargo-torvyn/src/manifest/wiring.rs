@@ -267,7 +267,7 @@ impl<'a> Draft<'a> {
     /// are for the system to tell apart when it opens them.
     fn same_files(&self) -> Vec<Diagnostic> {
         let input = match &self.input {
-            Some(Input::File { path, .. }) => Some((Some(path), self.place(0), "read here")),
+            Some(Input::File { path, .. }) => Some((Some(path), self.pipeline.input_span.as_ref(), "read here")),
             _ => None,
         };
         let mut seen: Vec<_> = input.into_iter().collect();
@@ -278,15 +278,17 @@ impl<'a> Draft<'a> {
                 Output::Stdout { .. } => (None, "standard output".to_string()),
                 Output::Discard => continue,
             };
-            let place = span.clone().unwrap_or_else(|| self.pipeline.span.clone());
-            match seen.iter().find(|(other, _, _)| *other == path) {
-                Some((_, first, use_)) => found.push(
-                    Diagnostic::error(code::SAME_FILE, format!("{name} is used for two ends of the pipeline"))
-                        .label(self.file(), place, "written here")
-                        .label(self.file(), first.clone(), *use_),
-                ),
-                None => seen.push((path, place, "written here")),
-            }
+            let end = (path, span.as_ref(), "written here");
+            let Some(other) = seen.iter().find(|(other, ..)| *other == path) else {
+                seen.push(end);
+                continue;
+            };
+            let message = format!("{name} is used for two ends of the pipeline");
+            // An end that an argument put in place of the manifest's has no place in it.
+            let places = [end, *other].into_iter().filter_map(|(_, place, text)| Some((place?.clone(), text)));
+            found.push(places.fold(Diagnostic::error(code::SAME_FILE, message), |diagnostic, (place, text)| {
+                diagnostic.label(self.file(), place, text)
+            }));
         }
         found
     }

@@ -62,7 +62,9 @@ impl FileOutput {
                 Ok(FileOutput { writer: Writer::new(file, framing), pending: None })
             }
             existing => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                // Asked first, so that an error is about the folder and not about the name of a file beside the output.
+                fs::metadata(folder)?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let mut builder = tempfile::Builder::new();
                 let prefix = format!(".{name}.");
@@ -73,7 +75,7 @@ impl FileOutput {
                 if existing.is_some() {
                     File::options().write(true).open(&path)?;
                 }
-                let pending = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+                let pending = builder.tempfile_in(folder)?;
                 let writer = Writer::new(pending.as_file().try_clone()?, framing);
                 Ok(FileOutput { writer, pending: Some((pending, path)) })
             }
