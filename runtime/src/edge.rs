@@ -115,15 +115,16 @@ impl Outlet {
     /// above the last output.
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        self.sent += u64::from(mask.count_ones());
         // Nearly every element goes to one edge that has room; it is moved there once.
         if mask.is_power_of_two()
             && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
             && self.held.is_empty()
             && edges[edge].has_room(element.payload.len())
         {
+            self.sent += 1;
             edges[edge].push(element);
         } else {
+            self.sent += u64::from(mask.count_ones());
             self.send_or_hold(edges, element, mask);
         }
     }
