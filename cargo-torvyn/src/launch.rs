@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
-use torvyn_runtime::profile::Kind;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
 
 use crate::cargo;
@@ -52,7 +51,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let engine = Engine::new()?;
     let limits: Vec<_> = pipeline.stages.iter().map(limits).collect();
     let loaded = load(&engine, &pipeline, &paths, &limits).or_else(|found| told(&found, &sources, shell))?;
-    let roles: Vec<_> = loaded.iter().map(|component| role(component.profile().kind)).collect();
+    let roles: Vec<_> = loaded.iter().map(|component| Role::from(component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
 
     let interrupt = Interrupt::watch()?;
@@ -176,14 +175,6 @@ fn load(
         components.extend(loaded.get(path.as_path()).cloned());
     }
     Ok(components)
-}
-
-fn role(kind: Kind) -> Role {
-    match kind {
-        Kind::Source => Role::Source,
-        Kind::Processor => Role::Processor,
-        Kind::Sink => Role::Sink,
-    }
 }
 
 /// Opens the endpoints, and gives every stage its component and settings.

@@ -1,6 +1,8 @@
 //! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Names and places in files are
 //! the caller's; problems are told by index.
 
+use crate::profile::Kind;
+
 /// Elements that wait on an edge before there is no more room, unless the pipeline says otherwise.
 pub const DEFAULT_EDGE_ELEMENTS: usize = 256;
 /// Payload bytes that wait on an edge before there is no more room, unless the pipeline says otherwise.
@@ -17,6 +19,16 @@ pub enum Role {
     Processor,
     /// Elements end in it: a sink component or an output of the host.
     Sink,
+}
+
+impl From<Kind> for Role {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Source => Role::Source,
+            Kind::Processor => Role::Processor,
+            Kind::Sink => Role::Sink,
+        }
+    }
 }
 
 /// A node: a stage or an endpoint.

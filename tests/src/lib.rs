@@ -12,7 +12,6 @@ use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::profile::Kind;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 /// The guest programs, built.
@@ -116,11 +115,7 @@ pub fn stage(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)]) -> Par
 /// A stage with limits of its own.
 pub fn stage_with(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)], limits: Limits) -> Part {
     let component = Component::load(engine(), path.as_ref(), &limits).expect("the component loads");
-    let role = match component.profile().kind {
-        Kind::Source => Role::Source,
-        Kind::Processor => Role::Processor,
-        Kind::Sink => Role::Sink,
-    };
+    let role = Role::from(component.profile().kind);
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let body = Body::Stage(Stage { component, config, limits });
     Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body }
