@@ -25,6 +25,7 @@ pub use flow::{Body, Control, Flow, Stage};
 pub use limits::Limits;
 
 pub mod account;
+pub mod analysis;
 pub mod component;
 mod edge;
 pub mod element;

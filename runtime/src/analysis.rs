@@ -1,0 +1,133 @@
+//! What a stage can do with payloads, proven before it runs.
+//!
+//! A claim is as strong as its [`Proof`]. `contract` proves from WIT, without a build; `component` from a built
+//! component: first from what it imports, then from what its code can reach, then from how often one element can be
+//! read in a call. What cannot be proven can be enforced: the host counts it against a declared [`Budget`].
+//!
+//! The units, which every bound, budget and count of the ledger shares:
+//!
+//! - *reads*: how often the payload of one element that is lent to a stage, or a part of it, is read in the call it is
+//!   lent for. Nothing is lent outside `process` and `push`, so nothing can be read there.
+//! - *writes*: how many payloads a processor writes for one element that is lent to it; those written in `flush` count
+//!   against the elements lent before. A source writes once each element it makes.
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use budget::Budget;
+
+mod budget;
+
+/// How a claim is proven, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// The world of the stage has no such import.
+    Contract,
+    /// The built component has no such import.
+    Component,
+    /// The component has the import, and no call that handles elements can reach it.
+    CallGraph,
+    /// The code of the component cannot do it more often, in a call that returns.
+    Bounded,
+    /// The host counts, and refuses what is beyond the declared budget.
+    Enforced,
+}
+
+/// How often something is done at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// At most this often; `None` where no bound is known.
+    pub max: Option<u32>,
+    /// Not less often either, in a call that returns and that the host refused nothing.
+    pub exact: bool,
+    /// How that is proven; `None` where nothing is.
+    pub proof: Option<Proof>,
+}
+
+/// A function of the contract that copies payload bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copying {
+    /// `payload-read.read`
+    Read,
+    /// `payload-read.read-all`
+    ReadAll,
+    /// `payload-write.emit-all`
+    EmitAll,
+}
+
+/// A place in a component that calls a function that copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Site {
+    /// What is called.
+    pub callee: Copying,
+    /// The export of the contract that the call can be reached from: `process`, `flush`, `init` and so on. Where there
+    /// are several, the one that handles elements first.
+    pub export: &'static str,
+    /// The functions that the call is in, innermost first, inlined ones included. Never empty.
+    pub frames: Vec<Frame>,
+}
+
+/// A function on the way to a call, as far as the component tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// Its name, demangled.
+    pub function: Option<String>,
+    /// The source file, as the compiler was given it.
+    pub file: Option<String>,
+    /// The line in it, from 1.
+    pub line: Option<u32>,
+    /// The column in it, from 1.
+    pub column: Option<u32>,
+}
+
+impl Bound {
+    /// It is never done.
+    pub fn never(proof: Proof) -> Bound {
+        Bound { max: Some(0), exact: true, proof: Some(proof) }
+    }
+
+    /// It is done at most so often.
+    pub fn at_most(max: u32, proof: Proof) -> Bound {
+        Bound { max: Some(max), exact: max == 0, proof: Some(proof) }
+    }
+
+    /// It is done just so often.
+    pub fn exactly(times: u32, proof: Proof) -> Bound {
+        Bound { max: Some(times), exact: true, proof: Some(proof) }
+    }
+
+    /// Nothing is known.
+    pub fn unknown() -> Bound {
+        Bound { max: None, exact: false, proof: None }
+    }
+
+    /// Whether it is proven that it is never done. What the host enforces is not proven.
+    pub fn is_never(self) -> bool {
+        self.max == Some(0) && self.proof != Some(Proof::Enforced)
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Proof::Contract => "contract",
+            Proof::Component => "component",
+            Proof::CallGraph => "call-graph",
+            Proof::Bounded => "bounded",
+            Proof::Enforced => "enforced",
+        })
+    }
+}
+
+impl fmt::Display for Copying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Copying::Read => "payload-read.read",
+            Copying::ReadAll => "payload-read.read-all",
+            Copying::EmitAll => "payload-write.emit-all",
+        })
+    }
+}
