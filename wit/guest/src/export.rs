@@ -184,9 +184,11 @@ impl<S: Stage> Cell<S> {
         S: BatchProcessor<W>,
     {
         self.running(|running| {
-            running.writer.clear();
-            W::flush(&mut running.stage, &mut running.writer)?;
-            W::emit(&mut running.writer)
+            // The compiler sees that a new one stays empty where a stage has nothing to flush; with the call that
+            // would empty it goes the import.
+            let mut writer = Writer::default();
+            W::flush(&mut running.stage, &mut writer)?;
+            W::emit(&mut writer)
         })
     }
 
