@@ -133,10 +133,14 @@ Examples:
   cargo torvyn build                          all stages of the project
   cargo torvyn build -p router --locked       one of them, with Cargo.lock as it is
   cargo torvyn build --dev                    quicker to build, slower to run
+  cargo torvyn build --artifact-dir dist      and put what is to be shipped there
   cargo torvyn build --message-format json    for programs")]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) workspace: clap_cargo::Workspace,
+    /// Also put the components into this folder, without names and line tables
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifact_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     /// For whom to write: `human` says what was built on stderr, `json` prints cargo's messages and a line for each

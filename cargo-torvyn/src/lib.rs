@@ -32,6 +32,7 @@ mod report;
 mod scaffold;
 mod shell;
 mod toolchain;
+mod whole;
 mod workspace;
 
 /// Runs the program with the arguments and the terminal of this process.

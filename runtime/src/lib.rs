@@ -42,3 +42,4 @@ pub mod log;
 mod node;
 pub mod payload;
 pub mod profile;
+pub mod strip;

@@ -1,15 +1,20 @@
 //! `cargo torvyn build`: has the components of a project built and says what they are.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
 use torvyn_runtime::profile::Profile;
+use torvyn_runtime::strip::strip;
 
 use crate::cargo::{self, Artifact};
 use crate::cli::{BuildArgs, MessageFormat};
 use crate::exit::Exit;
+use crate::report::bytes;
 use crate::shell::Shell;
+use crate::whole;
 use crate::workspace::Workspace;
 
 /// A line of `--message-format json` for a component.
@@ -21,6 +26,15 @@ struct Built<'a> {
     fresh: bool,
     #[serde(flatten)]
     profile: Profile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipped: Option<Shipped>,
+}
+
+/// The copy without names and line tables.
+#[derive(Debug, Serialize)]
+struct Shipped {
+    path: PathBuf,
+    size: u64,
 }
 
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -38,25 +52,38 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
             },
         )?;
     for artifact in &artifacts {
-        let built = built(artifact)?;
+        let built = built(artifact, args.artifact_dir.as_deref())?;
         if json {
             shell.result(serde_json::to_string(&built)?)?;
         } else {
-            let Built { package, path, profile: Profile { kind, world, verdict, size, .. }, .. } = built;
-            let (size, path) = (kib(size), path.display());
+            let Built { package, path, profile: Profile { kind, world, verdict, size, .. }, .. } = &built;
+            let (size, path) = (bytes(*size), path.display());
             shell
                 .status("Component", format_args!("`{package}`: {kind}, world {world}, {verdict}, {size} ({path})"))?;
+            if let Some(Shipped { path, size }) = &built.shipped {
+                shell.status("Shipped", format_args!("`{package}`: {} ({})", bytes(*size), path.display()))?;
+            }
         }
     }
     Ok(Exit::Ok)
 }
 
-fn built(artifact: &Artifact) -> anyhow::Result<Built<'_>> {
+fn built<'a>(artifact: &'a Artifact, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh } = artifact;
     let profile = Profile::of(path, Limits::default().component_size)?;
-    Ok(Built { package, path, fresh: *fresh, profile })
+    let shipped = ship.map(|folder| shipped(path, folder)).transpose()?;
+    Ok(Built { package, path, fresh: *fresh, profile, shipped })
 }
 
-fn kib(bytes: u64) -> String {
-    format!("{:.1} KiB", bytes as f64 / 1024.0)
+/// Puts the component into the folder, stripped; whole or not at all.
+fn shipped(component: &Path, folder: &Path) -> anyhow::Result<Shipped> {
+    let bytes = fs::read(component).with_context(|| format!("cannot read `{}`", component.display()))?;
+    let stripped = strip(&bytes).with_context(|| format!("cannot strip `{}`", component.display()))?;
+    let path = folder.join(component.file_name().context("a component has a name")?);
+    let write = || {
+        fs::create_dir_all(folder)?;
+        whole::write(&path, &stripped)
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(Shipped { path, size: stripped.len() as u64 })
 }
