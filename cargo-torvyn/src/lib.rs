@@ -20,17 +20,21 @@ use crate::shell::{Shell, StdoutClosed};
 
 mod cargo;
 mod cli;
+mod code;
 mod commands;
 mod diagnostic;
+mod document;
 mod exit;
 mod interrupt;
 mod launch;
 mod manifest;
 mod member;
 mod progress;
+mod quantity;
 mod report;
 mod scaffold;
 mod shell;
+mod table;
 mod toolchain;
 mod workspace;
 

@@ -1,17 +1,17 @@
 //! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
 
 use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::feed::{self, Origin};
 use super::input::Input;
+use super::name;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
-use super::table::{Field, Report};
-use super::{code, name};
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::table::{Field, Report};
+use crate::{code, document};
 
 /// The keys of a pipeline.
 pub(super) const KEYS: &[&str] = &["input", "stages", "output"];
@@ -131,11 +131,9 @@ impl Pipeline {
     fn check_path(&self, path: &Path, wants_folder: bool, place: Option<&Range<usize>>) -> Option<Diagnostic> {
         let diagnostic = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() == wants_folder => return None,
-            Ok(_) if wants_folder => {
-                Diagnostic::error(code::NOT_A_DIRECTORY, format!("`{}` is not a directory", path.display()))
-            }
-            Ok(_) => is_a_directory(path),
-            Err(error) => unreadable(path, &error),
+            Ok(_) if wants_folder => document::not_a_directory(path),
+            Ok(_) => document::is_a_directory(path),
+            Err(error) => document::unreadable(path, &error),
         };
         Some(match place {
             Some(place) => diagnostic.label(&self.file, place.clone(), ""),
@@ -185,19 +183,4 @@ fn read_items<'a>(field: &Field<'a>, report: &mut Report) -> Option<Vec<Field<'a
         return None;
     }
     Some(items)
-}
-
-/// A directory where a file is needed; without a place.
-pub(super) fn is_a_directory(path: &Path) -> Diagnostic {
-    Diagnostic::error(code::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))
-}
-
-/// A path that the system does not let us read; without a place.
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    let name = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => Diagnostic::error(code::NOT_FOUND, format!("`{name}` is not there")),
-        io::ErrorKind::IsADirectory => is_a_directory(path),
-        _ => Diagnostic::error(code::UNREADABLE, format!("`{name}` cannot be read: {error}")),
-    }
 }

@@ -8,9 +8,10 @@ use toml::de::DeValue;
 use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS};
 
 use super::feed::Feed;
-use super::table::{Field, Report, Table};
-use super::{code, config, name};
+use super::{config, name};
+use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::table::{Field, Report, Table};
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]

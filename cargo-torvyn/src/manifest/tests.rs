@@ -287,15 +287,12 @@ fn codes_of_questions() -> Vec<&'static str> {
     [several, unknown, bad, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
 }
 
-#[test]
-fn every_code_is_unique_and_comes_up() {
-    let all: BTreeSet<_> = code::ALL.iter().copied().collect();
-    assert_eq!(all.len(), code::ALL.len());
-    assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
-    let mut produced = codes_of_cases();
-    produced.extend(codes_of_files());
-    produced.extend(codes_of_questions());
-    assert_eq!(produced, all);
+/// The codes that come up with manifests.
+pub(crate) fn codes() -> BTreeSet<&'static str> {
+    let mut codes = codes_of_cases();
+    codes.extend(codes_of_files());
+    codes.extend(codes_of_questions());
+    codes
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The codes of everything the manifest can be told off for: stable names, listed once.
+//! The codes of everything that files of TOML can be told off for: stable names, listed once.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -86,4 +86,20 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_comes_up() {
+        let all: BTreeSet<_> = ALL.iter().copied().collect();
+        assert_eq!(all.len(), ALL.len());
+        assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
+        let produced = crate::manifest::tests::codes();
+        assert_eq!(produced, all);
+    }
 }
