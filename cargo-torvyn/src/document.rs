@@ -1,5 +1,5 @@
 //! A TOML file that a person wrote: its text, kept for the places of diagnostics, and what the text is as TOML. What its
-//! keys mean is told by `manifest`, which reads them through `table`.
+//! keys mean is told by `manifest` and `settings`, which read them through `table`.
 
 use std::fs;
 use std::io;

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{code, quantity};
+use crate::declared::{Declared, Declarer};
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
 
 /// The file that is read, and what was found wrong in it so far.
@@ -64,7 +65,7 @@ impl<'a> Table<'a> {
 
     /// The entry of a key, where it is there.
     pub(crate) fn get(&self, key: &str) -> Option<Field<'a>> {
-        self.entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
+        Field::of(self.entries, key)
     }
 
     /// The entry of a key that has to be there.
@@ -130,6 +131,11 @@ pub(crate) struct Field<'a> {
 impl<'a> Field<'a> {
     fn new(key: &'a Spanned<toml::de::DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Self {
         Field { key: key.get_ref(), is_item: false, key_span: key.span(), span: value.span(), value: value.get_ref() }
+    }
+
+    /// The entry of a key, where it is there.
+    pub(crate) fn of(entries: &'a DeTable<'a>, key: &str) -> Option<Self> {
+        entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
     }
 
     /// The entries of a table in the order of the file; the parser sorts them by name.
@@ -273,6 +279,23 @@ impl<'a> Field<'a> {
             return None;
         }
         Some(number)
+    }
+
+    /// The entries of a table whose keys are for the caller to judge, in the order of the file.
+    pub(crate) fn entries(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+        match self.value {
+            DeValue::Table(entries) => Some(Field::all(entries)),
+            _ => {
+                self.wrong_type("a table", report);
+                None
+            }
+        }
+    }
+
+    /// The value as it was understood, with its place.
+    pub(crate) fn declared<T>(&self, value: T, by: Declarer, report: &Report) -> Declared<T> {
+        let file = report.file.to_path_buf();
+        Declared { value, by, file, span: self.span.clone(), entry: self.key_span.start..self.span.end }
     }
 
     /// A table; see [`Table::new`].
