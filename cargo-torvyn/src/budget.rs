@@ -1,4 +1,4 @@
-//! The copy budget that a person declares for a stage, with its places.
+//! The copy budgets that a person declares for a stage and for a pipeline, with their places.
 
 use torvyn_runtime::analysis;
 
@@ -40,6 +40,12 @@ impl Budget {
         }
     }
 
+    /// Reads the table `budget` of a stage in a pipeline.
+    pub(crate) fn of_pipeline_stage(field: &Field, report: &mut Report) -> Option<Budget> {
+        let table = field.table("the `budget` of a stage", Budget::KEYS, report)?;
+        Some(Budget::read(&table, Declarer::Pipeline, report))
+    }
+
     /// With what another budget says where this one says nothing.
     pub(crate) fn or(self, other: &Budget) -> Budget {
         Budget {
@@ -61,5 +67,30 @@ impl Budget {
             declared.as_ref().map(|declared| declared.value)
         }
         analysis::Budget { reads: value(&self.reads), writes: value(&self.writes), read_bytes: value(&self.read_bytes) }
+    }
+}
+
+/// What a pipeline may copy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PipelineBudget {
+    /// How often the payload of an element may be copied on the way on which that happens most.
+    pub(crate) copies: Option<Declared<u32>>,
+    /// Payload bytes that may be copied at all boundaries, for each that enters.
+    pub(crate) amplification: Option<Declared<f64>>,
+}
+
+impl PipelineBudget {
+    /// Reads the table `budget` of a pipeline.
+    pub(crate) fn read(field: &Field, report: &mut Report) -> PipelineBudget {
+        let Some(table) = field.table("the `budget` of a pipeline", &["copies", "amplification"], report) else {
+            return PipelineBudget::default();
+        };
+        let by = Declarer::Pipeline;
+        PipelineBudget {
+            copies: table.get("copies").and_then(|field| Some(field.declared(field.count(report)?, by, report))),
+            amplification: table
+                .get("amplification")
+                .and_then(|field| Some(field.declared(field.ratio(report)?, by, report))),
+        }
     }
 }

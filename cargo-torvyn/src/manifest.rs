@@ -29,7 +29,7 @@ pub(crate) use stage::{ComponentRef, Stage};
 pub(crate) use wiring::{WiredNode, Wiring};
 
 /// The pipelines of a `Torvyn.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
     /// The file.
     pub(crate) path: PathBuf,

@@ -232,6 +232,24 @@ impl<'a> Field<'a> {
         self.not_zero(number, report)
     }
 
+    /// A number, 0 or greater, that need not be whole.
+    pub(crate) fn ratio(&self, report: &mut Report) -> Option<f64> {
+        let number = match self.value {
+            DeValue::Integer(_) => return self.count::<u32>(report).map(f64::from),
+            DeValue::Float(float) => float.as_str().parse::<f64>(),
+            _ => {
+                self.wrong_type("a number", report);
+                return None;
+            }
+        };
+        let number = number.ok().filter(|number| number.is_finite() && number.is_sign_positive());
+        if number.is_none() {
+            let message = format!("`{}` is not a number to measure by", self.key);
+            self.wrong(code::BAD_NUMBER, message, "negative or too great", report);
+        }
+        number
+    }
+
     /// Bytes, 0 or more: a number, or a text with a unit.
     pub(crate) fn size<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
         let text = match self.value {

@@ -74,18 +74,18 @@ impl Levels {
 
     /// The level, and who set it where somebody did.
     fn decided(&self, lint: Lint) -> (Level, Option<String>) {
-        let typed = |level: Level, what: &str| format!("`--{level} {what}` is set on the command line");
-        if let Some(level) = self.args.last(Some(lint)) {
-            return (level, Some(typed(level, lint.code())));
-        }
-        let (level, reason) = match self.declared.get(&lint) {
-            Some(Declared { value: level, file, .. }) => {
-                (*level, Some(format!("`{lint}` is set to `{level}` in {}", file.display(), lint = lint.code())))
-            }
-            None => (lint.default_level(), None),
+        let typed = |level: Level, what: &str| Some(format!("`--{level} {what}` is set on the command line"));
+        let declared = |declared: &Declared<Level>| {
+            let (level, file) = (declared.value, declared.file.display());
+            (level, Some(format!("`{}` is set to `{level}` in {file}", lint.code())))
+        };
+        let (level, reason) = match (self.args.last(Some(lint)), self.declared.get(&lint)) {
+            (Some(level), _) => (level, typed(level, lint.code())),
+            (None, Some(setting)) => declared(setting),
+            (None, None) => (lint.default_level(), None),
         };
         match self.args.last(None) {
-            Some(all) if level == Level::Warn && all != Level::Warn => (all, Some(typed(all, WARNINGS))),
+            Some(all) if level == Level::Warn && all != Level::Warn => (all, typed(all, WARNINGS)),
             _ => (level, reason),
         }
     }
@@ -189,8 +189,8 @@ mod tests {
         let denied = levels("check -D warnings -A whole-read -W missing-budget");
         assert_eq!(denied.level(Lint::WideWorld), Level::Deny);
         assert_eq!(denied.level(Lint::WholeRead), Level::Allow);
-        // As with rustc, what is named is not among those that are meant in passing.
-        assert_eq!(denied.level(Lint::MissingBudget), Level::Warn);
+        // As with rustc: also for what was made a warning beside it.
+        assert_eq!(denied.level(Lint::MissingBudget), Level::Deny);
         assert_eq!(denied.level(Lint::UnprovenBudget), Level::Allow);
         assert_eq!(levels("check -A warnings").level(Lint::OverBudgetContract), Level::Deny);
     }

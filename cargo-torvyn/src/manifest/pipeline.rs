@@ -9,15 +9,16 @@ use super::input::Input;
 use super::name;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
+use crate::budget::PipelineBudget;
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
 use crate::table::{Field, Report};
 use crate::{code, document};
 
 /// The keys of a pipeline.
-pub(super) const KEYS: &[&str] = &["input", "stages", "output"];
+pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
 
 /// A pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pipeline {
     /// Unique in the manifest.
     pub(crate) name: String,
@@ -27,10 +28,12 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
     /// Where elements go; none where the manifest does not say.
     pub(crate) outputs: Vec<NamedOutput>,
+    /// What it may copy.
+    pub(crate) budget: PipelineBudget,
     /// The manifest it is in.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Its name in the manifest.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Where the manifest gives the input; an input that was put in its place has none.
     pub(super) input_span: Option<Range<usize>>,
 }
@@ -43,6 +46,7 @@ impl Pipeline {
         let input_field = table.get("input");
         let input = input_field.as_ref().and_then(|field| Input::read(field, report));
         let outputs = table.get("output").map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
+        let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
         let items = table.need("stages", report).and_then(|field| read_items(&field, report))?;
         let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
         // Indices and names of stages mean nothing while one of them could not be read.
@@ -63,6 +67,7 @@ impl Pipeline {
             input,
             stages,
             outputs,
+            budget,
             file: report.file.to_path_buf(),
             span: field.key_span.clone(),
             input_span: input_field.map(|field| field.span),
