@@ -14,12 +14,25 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 pub(crate) struct Diagnostic {
     /// Stable name of the kind of problem, in kebab-case.
     pub(crate) code: &'static str,
+    /// Whether the command can succeed in spite of it.
+    pub(crate) severity: Severity,
     /// One lower-case phrase, names in backticks.
     pub(crate) message: String,
     /// The places; the first is the primary one. None where the problem is in no file.
     pub(crate) labels: Vec<Label>,
+    /// What is good to know about it, a phrase each: how it came about, what was looked at.
+    pub(crate) notes: Vec<String>,
     /// What to type instead.
     pub(crate) help: Option<String>,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// The command can succeed in spite of it.
+    Warning,
+    /// The command fails.
+    Error,
 }
 
 /// A place in a file, and what to say about it.
@@ -36,13 +49,30 @@ pub(crate) struct Label {
 impl Diagnostic {
     /// An error without a place yet.
     pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Diagnostic { code, message: message.into(), labels: Vec::new(), help: None }
+        Diagnostic::new(Severity::Error, code, message)
+    }
+
+    /// A warning without a place yet.
+    pub(crate) fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic::new(Severity::Warning, code, message)
+    }
+
+    /// A problem without a place yet.
+    pub(crate) fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { code, severity, message: message.into(), labels: Vec::new(), notes: Vec::new(), help: None }
     }
 
     /// Adds a place; the first one added is the primary one.
     #[must_use]
     pub(crate) fn label(mut self, file: &Path, span: Range<usize>, text: impl Into<String>) -> Self {
         self.labels.push(Label { file: file.to_path_buf(), span, text: text.into() });
+        self
+    }
+
+    /// Adds what is good to know.
+    #[must_use]
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 
@@ -55,13 +85,20 @@ impl Diagnostic {
 
     /// The text for people, in the form rustc made familiar, without a line end at its end.
     pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
-        let mut group = Group::with_title(Level::ERROR.primary_title(&*self.message).id(self.code));
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
         for (file, labels) in self.labels_by_file() {
             let name = file.display().to_string();
             group = match sources.text(file) {
                 Some(text) => group.element(Snippet::source(text).path(name).annotations(labels)),
                 None => group.element(Origin::path(name)),
             };
+        }
+        for note in &self.notes {
+            group = group.element(Level::NOTE.message(&**note));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(&**help));
@@ -119,6 +156,16 @@ impl Diagnostics {
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// How many of them are errors.
+    pub(crate) fn errors(&self) -> usize {
+        self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
+    /// How many of them are warnings.
+    pub(crate) fn warnings(&self) -> usize {
+        self.found.len() - self.errors()
     }
 
     /// All of them, first found first.
@@ -254,7 +301,32 @@ error[odd-pair]: `first` and `second` are odd
         assert!(all.is_empty());
         all.push(Diagnostic::error("a", "bad"));
         all.push(Diagnostic::error("b", "worse"));
-        assert_eq!(all.render(&Sources::default(), false), "error[a]: bad\n\nerror[b]: worse\n");
+        all.push(Diagnostic::warning("c", "odd"));
+        assert_eq!(all.render(&Sources::default(), false), "error[a]: bad\n\nerror[b]: worse\n\nwarning[c]: odd\n");
+        assert_eq!((all.errors(), all.warnings()), (2, 1));
+    }
+
+    #[test]
+    fn a_warning_with_notes() {
+        let mut sources = Sources::default();
+        sources.add("lib.rs", "element.read()?;\n");
+        let diagnostic = Diagnostic::warning("odd-call", "`read` is called")
+            .label(Path::new("lib.rs"), 8..12, "called here")
+            .note("inlined into `process`\nand that into `export`")
+            .note("found in the built component")
+            .help("call `size`");
+        let expected = "\
+warning[odd-call]: `read` is called
+ --> lib.rs:1:9
+  |
+1 | element.read()?;
+  |         ^^^^ called here
+  |
+  = note: inlined into `process`
+          and that into `export`
+  = note: found in the built component
+  = help: call `size`";
+        assert_eq!(diagnostic.render(&sources, false), expected);
     }
 
     #[test]

@@ -4,36 +4,32 @@
 //! wrong and goes on → `feed` follows each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
 //! components. Nothing here builds or runs anything.
 
-pub(crate) mod code;
 mod config;
 mod feed;
 mod input;
 mod name;
 mod output;
 mod pipeline;
-mod quantity;
 mod stage;
-mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wiring;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted, suggestion};
+use crate::table::{Field, Report, Table};
+use crate::{code, document};
 pub(crate) use input::Input;
 pub(crate) use output::Output;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use stage::{ComponentRef, Stage};
-use table::{Field, Report, Table};
 pub(crate) use wiring::{WiredNode, Wiring};
 
 /// The pipelines of a `Torvyn.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
     /// The file.
     pub(crate) path: PathBuf,
@@ -50,21 +46,8 @@ impl Manifest {
     ///
     /// Everything that is wrong in it.
     pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
-        let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let start = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let span = start..start + char::REPLACEMENT_CHARACTER.len_utf8();
-            sources.add(path, text);
-            Diagnostic::error(code::NOT_UTF8, format!("`{}` is not UTF-8", path.display())).label(
-                path,
-                span,
-                "not UTF-8",
-            )
-        })?;
-        let manifest = Manifest::parse(&text, path);
-        sources.add(path, text);
-        manifest
+        let text = document::read(path, sources).map_err(with_help)?;
+        Manifest::parse(&text, path)
     }
 
     /// Reads the text of the file `path`.
@@ -74,13 +57,8 @@ impl Manifest {
     /// Everything that is wrong in it.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
         let mut report = Report { file: path, found: Diagnostics::default() };
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let span = error.span().unwrap_or_default();
-            report.found.push(Diagnostic::error(code::SYNTAX, error.message()).label(path, span, ""));
-        }
-        // What is left of broken TOML says little about what was meant.
-        let manifest = if report.found.is_empty() { Manifest::read(document.get_ref(), &mut report) } else { None };
+        let document = document::parse(text, &mut report);
+        let manifest = document.and_then(|document| Manifest::read(&document, &mut report));
         report.found.sort_by_place();
         manifest.filter(|_| report.found.is_empty()).ok_or(report.found)
     }
@@ -156,8 +134,8 @@ fn unknown_pipeline(name: &str, known: &[&str]) -> Diagnostic {
     ))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    let diagnostic = pipeline::unreadable(path, error);
+/// Says how to come by a manifest where there is none.
+fn with_help(diagnostic: Diagnostic) -> Diagnostic {
     match diagnostic.code {
         code::NOT_FOUND => diagnostic.help("`cargo torvyn new NAME --template pipeline` makes one"),
         _ => diagnostic,

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use super::code;
-use super::table::{Field, Report};
+use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::table::{Field, Report};
 
 /// The pairs of a `config` table in the order of the file: `nested.x` for a key of a table in it, `list.0` for an item of
 /// an array, everything that is no text as it is written in decimal or RFC 3339.

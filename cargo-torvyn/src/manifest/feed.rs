@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
+use super::name;
 use super::stage::Stage;
-use super::table::{Field, Report};
-use super::{code, name};
+use crate::code;
 use crate::diagnostic::suggestion;
+use crate::table::{Field, Report};
 
 /// One thing that elements are taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::table::{Field, Report, Table};
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::Framing;
-
-use super::table::{Field, Report, Table};
 
 /// The input of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::code;
-use super::table::Report;
+use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::table::Report;
 
 /// The name that `from` gives to the input of the pipeline.
 pub(super) const INPUT: &str = "input";

@@ -8,7 +8,7 @@ use torvyn_runtime::endpoint::OutputFraming;
 
 use super::feed::Feed;
 use super::name;
-use super::table::{Field, Report, Table};
+use crate::table::{Field, Report, Table};
 
 /// An end of a pipeline in the host.
 #[derive(Debug, Clone, PartialEq, Eq)]

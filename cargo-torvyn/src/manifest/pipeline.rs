@@ -1,23 +1,24 @@
 //! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
 
 use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::feed::{self, Origin};
 use super::input::Input;
+use super::name;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
-use super::table::{Field, Report};
-use super::{code, name};
+use crate::budget::PipelineBudget;
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::table::{Field, Report};
+use crate::{code, document};
 
 /// The keys of a pipeline.
-pub(super) const KEYS: &[&str] = &["input", "stages", "output"];
+pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
 
 /// A pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pipeline {
     /// Unique in the manifest.
     pub(crate) name: String,
@@ -27,10 +28,12 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
     /// Where elements go; none where the manifest does not say.
     pub(crate) outputs: Vec<NamedOutput>,
+    /// What it may copy.
+    pub(crate) budget: PipelineBudget,
     /// The manifest it is in.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Its name in the manifest.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Where the manifest gives the input; an input that was put in its place has none.
     pub(super) input_span: Option<Range<usize>>,
 }
@@ -43,6 +46,7 @@ impl Pipeline {
         let input_field = table.get("input");
         let input = input_field.as_ref().and_then(|field| Input::read(field, report));
         let outputs = table.get("output").map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
+        let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
         let items = table.need("stages", report).and_then(|field| read_items(&field, report))?;
         let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
         // Indices and names of stages mean nothing while one of them could not be read.
@@ -63,6 +67,7 @@ impl Pipeline {
             input,
             stages,
             outputs,
+            budget,
             file: report.file.to_path_buf(),
             span: field.key_span.clone(),
             input_span: input_field.map(|field| field.span),
@@ -131,11 +136,9 @@ impl Pipeline {
     fn check_path(&self, path: &Path, wants_folder: bool, place: Option<&Range<usize>>) -> Option<Diagnostic> {
         let diagnostic = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() == wants_folder => return None,
-            Ok(_) if wants_folder => {
-                Diagnostic::error(code::NOT_A_DIRECTORY, format!("`{}` is not a directory", path.display()))
-            }
-            Ok(_) => is_a_directory(path),
-            Err(error) => unreadable(path, &error),
+            Ok(_) if wants_folder => document::not_a_directory(path),
+            Ok(_) => document::is_a_directory(path),
+            Err(error) => document::unreadable(path, &error),
         };
         Some(match place {
             Some(place) => diagnostic.label(&self.file, place.clone(), ""),
@@ -185,19 +188,4 @@ fn read_items<'a>(field: &Field<'a>, report: &mut Report) -> Option<Vec<Field<'a
         return None;
     }
     Some(items)
-}
-
-/// A directory where a file is needed; without a place.
-pub(super) fn is_a_directory(path: &Path) -> Diagnostic {
-    Diagnostic::error(code::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))
-}
-
-/// A path that the system does not let us read; without a place.
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    let name = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => Diagnostic::error(code::NOT_FOUND, format!("`{name}` is not there")),
-        io::ErrorKind::IsADirectory => is_a_directory(path),
-        _ => Diagnostic::error(code::UNREADABLE, format!("`{name}` cannot be read: {error}")),
-    }
 }

@@ -8,9 +8,11 @@ use toml::de::DeValue;
 use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS};
 
 use super::feed::Feed;
-use super::table::{Field, Report, Table};
-use super::{code, config, name};
+use super::{config, name};
+use crate::budget::Budget;
+use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::table::{Field, Report, Table};
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(crate) struct Stage {
     pub(crate) limits: Limits,
     /// How much waits on each edge into it.
     pub(crate) capacity: Capacity,
+    /// What it may copy here; where it says nothing, the package of the component does.
+    pub(crate) budget: Budget,
     pub(super) places: Places,
 }
 
@@ -79,7 +83,7 @@ impl<'a> Written<'a> {
         match field.value {
             DeValue::String(_) => Some(Written { stage: Stage::named(None, Some(field), report)?, from: None }),
             DeValue::Table(_) => {
-                let known = ["name", "component", "from", "outputs", "config", "limits", "capacity"];
+                let known = ["name", "component", "from", "outputs", "config", "limits", "capacity", "budget"];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
             }
@@ -100,9 +104,11 @@ impl<'a> Written<'a> {
         let config = table.get("config").map(|field| config::read(&field, report)).unwrap_or_default();
         let limits = table.get("limits").and_then(|field| Limits::read(&field, report)).unwrap_or_default();
         let capacity = table.get("capacity").and_then(|field| read_capacity(&field, report)).unwrap_or_default();
+        let budget =
+            table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
         let from = table.get("from");
 
-        let mut stage = Stage { config, limits, capacity, ..named? };
+        let mut stage = Stage { config, limits, capacity, budget, ..named? };
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
             (stage.outputs, stage.places.outputs) = outputs.into_iter().unzip();
@@ -132,6 +138,7 @@ impl Stage {
             config: Vec::new(),
             limits: Limits::default(),
             capacity: Capacity::default(),
+            budget: Budget::default(),
             places: Places {
                 name: name_span,
                 component: component_field.span.clone(),
@@ -139,6 +146,11 @@ impl Stage {
                 outputs: Vec::new(),
             },
         })
+    }
+
+    /// Where the manifest names its component.
+    pub(crate) fn place(&self) -> Range<usize> {
+        self.places.component.clone()
     }
 
     /// The place of an output of the stage, or of the stage where its outputs are not written.

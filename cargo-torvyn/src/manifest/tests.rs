@@ -157,6 +157,27 @@ const CASES: &[Case] = &[
         "",
         &[(code::ZERO, "0")],
     ),
+    // Budgets
+    ("pipeline.a = { stages = ['x'], budget = { copy = 1 } }", "", &[(code::UNKNOWN_KEY, "copy")]),
+    (
+        "pipeline.a = { stages = ['x'], budget = { copies = 0.5, amplification = '1x' } }",
+        "",
+        &[(code::WRONG_TYPE, "0.5"), (code::WRONG_TYPE, "'1x'")],
+    ),
+    (
+        "pipeline.a = { stages = ['x'], budget = { copies = -1, amplification = -0.5 } }",
+        "",
+        &[(code::BAD_NUMBER, "-1"), (code::BAD_NUMBER, "-0.5")],
+    ),
+    ("pipeline.a = { stages = ['x'], budget.amplification = inf }", "", &[(code::BAD_NUMBER, "inf")]),
+    ("pipeline.a = { stages = ['x'], budget.amplification = nan }", "", &[(code::BAD_NUMBER, "nan")]),
+    ("pipeline.a = { stages = ['x'], budget.amplification = -1 }", "", &[(code::BAD_NUMBER, "-1")]),
+    ("pipeline.a = { stages = ['x'], budget = 2 }", "", &[(code::WRONG_TYPE, "2")]),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", budget = { reads = -2, workspace = true } }] }",
+        "",
+        &[(code::BAD_NUMBER, "-2"), (code::UNKNOWN_KEY, "workspace")],
+    ),
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(code::BAD_NAME, "\"a b\"")]),
     ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(code::BAD_NAME, "\"./x.y.wasm\"")]),
@@ -287,15 +308,12 @@ fn codes_of_questions() -> Vec<&'static str> {
     [several, unknown, bad, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
 }
 
-#[test]
-fn every_code_is_unique_and_comes_up() {
-    let all: BTreeSet<_> = code::ALL.iter().copied().collect();
-    assert_eq!(all.len(), code::ALL.len());
-    assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
-    let mut produced = codes_of_cases();
-    produced.extend(codes_of_files());
-    produced.extend(codes_of_questions());
-    assert_eq!(produced, all);
+/// The codes that come up with manifests.
+pub(crate) fn codes() -> BTreeSet<&'static str> {
+    let mut codes = codes_of_cases();
+    codes.extend(codes_of_files());
+    codes.extend(codes_of_questions());
+    codes
 }
 
 #[test]
@@ -378,6 +396,23 @@ fn the_long_form() {
         ["input", "split", "join", "errors", "output-2"]
     );
     assert_eq!(nodes[1..3], [WiredNode::Stage(0), WiredNode::Stage(1)]);
+}
+
+#[test]
+fn budgets() {
+    let text = "[pipeline.a]\nstages = [{ component = './x.wasm', budget = { reads = 1, read-bytes = '1KiB' } }, 'y']\n\
+                [pipeline.a.budget]\ncopies = 2\namplification = 1.50\n";
+    let a = pipeline(text);
+    let (copies, amplification) = (a.budget.copies.unwrap(), a.budget.amplification.unwrap());
+    assert_eq!((copies.value, &text[copies.entry], &text[copies.span]), (2, "copies = 2", "2"));
+    assert_eq!((amplification.value, &text[amplification.entry]), (1.5, "amplification = 1.50"));
+    let [x, y] = &a.stages[..] else { panic!() };
+    let limits = x.budget.limits();
+    assert_eq!((limits.reads, limits.writes, limits.read_bytes), (Some(1), None, Some(1024)));
+    assert_eq!(&text[x.place()], "'./x.wasm'");
+    assert!(y.budget.is_empty());
+    let whole = pipeline("pipeline.a = { stages = ['x'], budget.amplification = 2 }");
+    assert_eq!(whole.budget.amplification.unwrap().value, 2.0);
 }
 
 #[test]

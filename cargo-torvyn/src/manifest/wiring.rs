@@ -9,10 +9,11 @@ use torvyn_runtime::graph::{Capacity, Edge, Graph, GraphError, Node, Role};
 
 use super::feed::{self, Feed, Origin};
 use super::input::Input;
+use super::name;
 use super::output::{NamedOutput, Output};
 use super::pipeline::Pipeline;
 use super::stage::Stage;
-use super::{code, name};
+use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// A graph that can run, and what its nodes are.

@@ -21,7 +21,7 @@ const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000)];
 /// # Errors
 ///
 /// What is wrong with it, as the help of a diagnostic.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     quantity(text, SIZES)
 }
 
@@ -30,7 +30,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 /// # Errors
 ///
 /// What is wrong with it, as the help of a diagnostic.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     quantity(text, DURATIONS).map(Duration::from_millis)
 }
 

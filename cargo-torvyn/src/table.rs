@@ -9,35 +9,36 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{code, quantity};
+use crate::declared::{Declared, Declarer};
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
 
 /// The file that is read, and what was found wrong in it so far.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// Its path, for the labels.
-    pub(super) file: &'a Path,
+    pub(crate) file: &'a Path,
     /// The findings.
-    pub(super) found: Diagnostics,
+    pub(crate) found: Diagnostics,
 }
 
 impl<'a> Report<'a> {
     /// The folder that paths in the file are relative to.
-    pub(super) fn folder(&self) -> &'a Path {
+    pub(crate) fn folder(&self) -> &'a Path {
         self.file.parent().unwrap_or(Path::new(""))
     }
 }
 
 /// A table whose keys are all known.
 #[derive(Clone)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     what: &'static str,
     /// Its header or its braces.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     entries: &'a DeTable<'a>,
 }
 
 impl<'a> Table<'a> {
     /// `what` names the table in messages, as in "a stage"; a key that is not in `known` is reported.
-    pub(super) fn new(
+    pub(crate) fn new(
         what: &'static str,
         span: Range<usize>,
         entries: &'a DeTable<'a>,
@@ -58,17 +59,17 @@ impl<'a> Table<'a> {
     }
 
     /// The entries in the order of the file.
-    pub(super) fn fields(&self) -> Vec<Field<'a>> {
+    pub(crate) fn fields(&self) -> Vec<Field<'a>> {
         Field::all(self.entries)
     }
 
     /// The entry of a key, where it is there.
-    pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
-        self.entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
+    pub(crate) fn get(&self, key: &str) -> Option<Field<'a>> {
+        Field::of(self.entries, key)
     }
 
     /// The entry of a key that has to be there.
-    pub(super) fn need(&self, key: &str, report: &mut Report) -> Option<Field<'a>> {
+    pub(crate) fn need(&self, key: &str, report: &mut Report) -> Option<Field<'a>> {
         let field = self.get(key);
         if field.is_none() {
             self.missing(&[key], report);
@@ -77,14 +78,14 @@ impl<'a> Table<'a> {
     }
 
     /// Reports that a key is not there, or none of several.
-    pub(super) fn missing(&self, keys: &[&str], report: &mut Report) {
+    pub(crate) fn missing(&self, keys: &[&str], report: &mut Report) {
         let key = if keys.len() == 1 { "the key" } else { "one of the keys" };
         let message = format!("{} needs {key} {}", self.what, quoted(keys));
         report.found.push(Diagnostic::error(code::MISSING_KEY, message).label(report.file, self.span.clone(), ""));
     }
 
     /// The one entry of several that exclude one another, one of which has to be there.
-    pub(super) fn need_one(&self, keys: &[&str], report: &mut Report) -> Option<Field<'a>> {
+    pub(crate) fn need_one(&self, keys: &[&str], report: &mut Report) -> Option<Field<'a>> {
         let mut present: Vec<_> = self.fields().into_iter().filter(|field| keys.contains(&field.key)).collect();
         if present.is_empty() {
             self.missing(keys, report);
@@ -96,7 +97,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reports `key` where it is there, for `other` excludes it.
-    pub(super) fn exclude(&self, key: &str, other: &Field, report: &mut Report) {
+    pub(crate) fn exclude(&self, key: &str, other: &Field, report: &mut Report) {
         if let Some(field) = self.get(key) {
             self.conflict(&field, other, report);
         }
@@ -114,17 +115,17 @@ impl<'a> Table<'a> {
 
 /// A key and its value, or an item of an array under the key of the array.
 #[derive(Clone)]
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// The key.
-    pub(super) key: &'a str,
+    pub(crate) key: &'a str,
     /// Whether it is an item of an array under the key.
     is_item: bool,
     /// Where the key is.
-    pub(super) key_span: Range<usize>,
+    pub(crate) key_span: Range<usize>,
     /// Where the value is.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// The value.
-    pub(super) value: &'a DeValue<'a>,
+    pub(crate) value: &'a DeValue<'a>,
 }
 
 impl<'a> Field<'a> {
@@ -132,8 +133,13 @@ impl<'a> Field<'a> {
         Field { key: key.get_ref(), is_item: false, key_span: key.span(), span: value.span(), value: value.get_ref() }
     }
 
+    /// The entry of a key, where it is there.
+    pub(crate) fn of(entries: &'a DeTable<'a>, key: &str) -> Option<Self> {
+        entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
+    }
+
     /// The entries of a table in the order of the file; the parser sorts them by name.
-    pub(super) fn all(entries: &'a DeTable<'a>) -> Vec<Self> {
+    pub(crate) fn all(entries: &'a DeTable<'a>) -> Vec<Self> {
         let mut fields: Vec<_> = entries.iter().map(|(key, value)| Field::new(key, value)).collect();
         fields.sort_by_key(|field| field.key_span.start);
         fields
@@ -145,7 +151,7 @@ impl<'a> Field<'a> {
     }
 
     /// Reports the value; `label` is said beside it.
-    pub(super) fn wrong<'r>(
+    pub(crate) fn wrong<'r>(
         &self,
         code: &'static str,
         message: impl Into<String>,
@@ -157,14 +163,14 @@ impl<'a> Field<'a> {
     }
 
     /// Reports that the value is not of a type that is `expected`, as in "a string or a table".
-    pub(super) fn wrong_type(&self, expected: &str, report: &mut Report) {
+    pub(crate) fn wrong_type(&self, expected: &str, report: &mut Report) {
         let message = format!("{} has the wrong type", self.name());
         let label = format!("expected {expected}, found {}", type_name(self.value));
         self.wrong(code::WRONG_TYPE, message, &label, report);
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&self, report: &mut Report) -> Option<&'a str> {
+    pub(crate) fn text(&self, report: &mut Report) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) if text.is_empty() => {
                 self.wrong(code::EMPTY, format!("{} is empty", self.name()), "", report);
@@ -179,7 +185,7 @@ impl<'a> Field<'a> {
     }
 
     /// One of a few texts.
-    pub(super) fn choice(&self, known: &[&'static str], report: &mut Report) -> Option<&'static str> {
+    pub(crate) fn choice(&self, known: &[&'static str], report: &mut Report) -> Option<&'static str> {
         let text = self.text(report)?;
         let chosen = known.iter().copied().find(|known| *known == text);
         if chosen.is_none() {
@@ -190,7 +196,7 @@ impl<'a> Field<'a> {
     }
 
     /// `true`: the value of a key that is either there or not.
-    pub(super) fn only_true(&self, report: &mut Report) -> Option<()> {
+    pub(crate) fn only_true(&self, report: &mut Report) -> Option<()> {
         match self.value {
             DeValue::Boolean(true) => Some(()),
             DeValue::Boolean(false) => {
@@ -206,7 +212,7 @@ impl<'a> Field<'a> {
     }
 
     /// A whole number, 0 or greater.
-    pub(super) fn count<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
+    pub(crate) fn count<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
         let DeValue::Integer(integer) = self.value else {
             self.wrong_type("a whole number", report);
             return None;
@@ -221,13 +227,31 @@ impl<'a> Field<'a> {
     }
 
     /// A whole number, 1 or greater.
-    pub(super) fn some<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
+    pub(crate) fn some<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
         let number = self.count(report)?;
         self.not_zero(number, report)
     }
 
+    /// A number, 0 or greater, that need not be whole.
+    pub(crate) fn ratio(&self, report: &mut Report) -> Option<f64> {
+        let number = match self.value {
+            DeValue::Integer(_) => return self.count::<u32>(report).map(f64::from),
+            DeValue::Float(float) => float.as_str().parse::<f64>(),
+            _ => {
+                self.wrong_type("a number", report);
+                return None;
+            }
+        };
+        let number = number.ok().filter(|number| number.is_finite() && number.is_sign_positive());
+        if number.is_none() {
+            let message = format!("`{}` is not a number to measure by", self.key);
+            self.wrong(code::BAD_NUMBER, message, "negative or too great", report);
+        }
+        number
+    }
+
     /// Bytes, 0 or more: a number, or a text with a unit.
-    pub(super) fn size<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
+    pub(crate) fn size<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
         let text = match self.value {
             DeValue::Integer(_) => return self.count(report),
             DeValue::String(text) => text,
@@ -247,13 +271,13 @@ impl<'a> Field<'a> {
     }
 
     /// Bytes, 1 or more.
-    pub(super) fn some_size<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
+    pub(crate) fn some_size<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
         let size = self.size(report)?;
         self.not_zero(size, report)
     }
 
     /// A duration of more than nothing.
-    pub(super) fn duration(&self, report: &mut Report) -> Option<Duration> {
+    pub(crate) fn duration(&self, report: &mut Report) -> Option<Duration> {
         let DeValue::String(text) = self.value else {
             self.wrong_type("a duration such as \"500ms\"", report);
             return None;
@@ -275,8 +299,25 @@ impl<'a> Field<'a> {
         Some(number)
     }
 
+    /// The entries of a table whose keys are for the caller to judge, in the order of the file.
+    pub(crate) fn entries(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+        match self.value {
+            DeValue::Table(entries) => Some(Field::all(entries)),
+            _ => {
+                self.wrong_type("a table", report);
+                None
+            }
+        }
+    }
+
+    /// The value as it was understood, with its place.
+    pub(crate) fn declared<T>(&self, value: T, by: Declarer, report: &Report) -> Declared<T> {
+        let file = report.file.to_path_buf();
+        Declared { value, by, file, span: self.span.clone(), entry: self.key_span.start..self.span.end }
+    }
+
     /// A table; see [`Table::new`].
-    pub(super) fn table(&self, what: &'static str, known: &[&str], report: &mut Report) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, what: &'static str, known: &[&str], report: &mut Report) -> Option<Table<'a>> {
         match self.value {
             DeValue::Table(entries) => Some(Table::new(what, self.span.clone(), entries, known, report)),
             _ => {
@@ -287,7 +328,7 @@ impl<'a> Field<'a> {
     }
 
     /// The items of an array, each under the key of the array.
-    pub(super) fn items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+    pub(crate) fn items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
         match self.value {
             DeValue::Array(items) => {
                 let item = |item: &'a Spanned<DeValue<'a>>| Field {

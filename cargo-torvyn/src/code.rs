@@ -1,4 +1,5 @@
-//! The codes of everything the manifest can be told off for: stable names, listed once.
+//! The codes of everything `Torvyn.toml` and the tables of Torvyn in a `Cargo.toml` can be told off for: stable names,
+//! listed once. Those of what `check` finds are in `lint`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -34,6 +35,10 @@ codes! {
     WRONG_TYPE = "wrong-type";
     /// A value that is none of the few that are allowed.
     UNKNOWN_VALUE = "unknown-value";
+    /// A lint that is not known.
+    UNKNOWN_LINT = "unknown-lint";
+    /// A table is to be taken over from a workspace that does not have it.
+    NOT_IN_WORKSPACE = "not-in-workspace";
     /// A list or text with nothing in it.
     EMPTY = "empty";
     /// A number that is negative or too great.
@@ -86,4 +91,21 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_comes_up() {
+        let all: BTreeSet<_> = ALL.iter().copied().collect();
+        assert_eq!(all.len(), ALL.len());
+        assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
+        let mut produced = crate::manifest::tests::codes();
+        produced.extend(crate::settings::tests::codes());
+        assert_eq!(produced, all);
+    }
 }

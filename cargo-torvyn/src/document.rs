@@ -1,0 +1,61 @@
+//! A TOML file that a person wrote: its text, kept for the places of diagnostics, and what the text is as TOML. What its
+//! keys mean is told by `manifest` and `settings`, which read them through `table`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::code;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::table::Report;
+
+/// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics.
+///
+/// # Errors
+///
+/// Where it cannot be read, or is not UTF-8.
+pub(crate) fn read(path: &Path, sources: &mut Sources) -> Result<String, Diagnostic> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let start = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let span = start..start + char::REPLACEMENT_CHARACTER.len_utf8();
+        sources.add(path, text);
+        Diagnostic::error(code::NOT_UTF8, format!("`{}` is not UTF-8", path.display())).label(path, span, "not UTF-8")
+    })?;
+    sources.add(path, text.clone());
+    Ok(text)
+}
+
+/// The table that the text of a document is; none where it is not TOML, for what is left of broken TOML says little about
+/// what was meant.
+pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or_default();
+        report.found.push(Diagnostic::error(code::SYNTAX, error.message()).label(report.file, span, ""));
+    }
+    errors.is_empty().then(|| document.into_inner())
+}
+
+/// A directory where a file is needed; without a place.
+pub(crate) fn is_a_directory(path: &Path) -> Diagnostic {
+    Diagnostic::error(code::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))
+}
+
+/// A file where a directory is needed; without a place.
+pub(crate) fn not_a_directory(path: &Path) -> Diagnostic {
+    Diagnostic::error(code::NOT_A_DIRECTORY, format!("`{}` is not a directory", path.display()))
+}
+
+/// A path that the system does not let us read; without a place.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let name = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::error(code::NOT_FOUND, format!("`{name}` is not there")),
+        io::ErrorKind::IsADirectory => is_a_directory(path),
+        _ => Diagnostic::error(code::UNREADABLE, format!("`{name}` cannot be read: {error}")),
+    }
+}
