@@ -22,6 +22,7 @@ Examples:
   cargo torvyn build                          build its components
   cargo torvyn run --input app.log            run its pipeline, and see what was copied
   cargo torvyn demo                           see all of that, in a temporary folder
+  cargo torvyn explain wide-world             read about what was found
   cargo torvyn doctor                         see what is missing on this machine"
 )]
 pub(crate) struct Cli {
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Build(BuildArgs),
     Run(RunArgs),
     Demo(DemoArgs),
+    Explain(ExplainArgs),
     Doctor(DoctorArgs),
 }
 
@@ -236,6 +238,19 @@ pub(crate) struct CargoArgs {
     /// How many jobs to run at a time
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) jobs: Option<String>,
+}
+
+/// Read about a code that stands in an error or a warning
+///
+/// Prints the page of the guide for it: what it means, an example, and what to do.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn explain              list all codes
+  cargo torvyn explain wide-world   the page of one")]
+pub(crate) struct ExplainArgs {
+    /// The code, as it stands in brackets
+    pub(crate) code: Option<String>,
 }
 
 /// See what is missing on this machine, and the command that mends it

@@ -5,7 +5,6 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
         $($(#[$doc])* pub(crate) const $name: &str = $code;)*
         /// Every code, once.
-        #[cfg(test)]
         pub(crate) const ALL: &[&str] = &[$($name),*];
     };
 }

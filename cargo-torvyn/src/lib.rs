@@ -27,6 +27,7 @@ mod declared;
 mod diagnostic;
 mod document;
 mod exit;
+mod explanation;
 mod interrupt;
 mod launch;
 mod lint;

@@ -91,7 +91,7 @@ lints! {
     WideWorld = "wide-world", Warn,
         "the world of the stage imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "every payload is read whole, and elements are only passed on or dropped";
+        "every payload is read whole, and nothing that is read can decide where an element goes";
     WriteUnchanged = "write-unchanged", Warn,
         "payloads are written as they were read, where passing them on by handle would do";
     WholeRead = "whole-read", Warn,

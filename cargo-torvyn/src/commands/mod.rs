@@ -7,6 +7,7 @@ use crate::shell::Shell;
 mod build;
 mod demo;
 mod doctor;
+mod explain;
 mod new;
 mod run;
 
@@ -21,6 +22,7 @@ pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> 
         Command::Build(args) => build::exec(args, shell),
         Command::Run(args) => run::exec(args, shell),
         Command::Demo(args) => demo::exec(args, shell),
+        Command::Explain(args) => explain::exec(args, shell),
         Command::Doctor(args) => doctor::exec(args, shell),
     }
 }

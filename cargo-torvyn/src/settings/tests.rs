@@ -157,3 +157,11 @@ error[unknown-lint]: unknown lint `whole-reads`
   = help: did you mean `whole-read`? the lints are `over-budget-contract`";
     assert!(shown.starts_with(expected), "{shown}");
 }
+
+/// What is wrong with the tables of Torvyn in a `Cargo.toml` that is both of a workspace and of a package.
+pub(crate) fn wrong(text: &str) -> Diagnostics {
+    let workspace = "[workspace.metadata.torvyn]\nbudget = {}\nlints = {}";
+    let mut found = read(workspace, text).1;
+    found.extend(read(text, "").1);
+    found
+}

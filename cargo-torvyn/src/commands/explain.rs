@@ -1,0 +1,32 @@
+//! `cargo torvyn explain`: what the guide says about a code.
+
+use crate::cli::ExplainArgs;
+use crate::diagnostic::nearest;
+use crate::exit::{Exit, Stop};
+use crate::explanation;
+use crate::shell::Shell;
+
+pub(crate) fn exec(args: ExplainArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    match &args.code {
+        Some(code) => shell.result(page(code)?.trim_end())?,
+        None => list(shell)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn page(code: &str) -> Result<&'static str, Stop> {
+    // As it stands in a message, `error[wide-world]`, and as it may be typed.
+    let code = code.trim_start_matches("error").trim_start_matches("warning").trim_matches(['[', ']']);
+    explanation::of(code).ok_or_else(|| {
+        let all: Vec<_> = explanation::all().into_iter().map(|(code, ..)| code).collect();
+        let meant = nearest(code, &all).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        Stop::new(Exit::Usage, format!("there is no code `{}`", code.escape_debug()))
+            .help(format!("{meant}`cargo torvyn explain` lists all"))
+    })
+}
+
+fn list(shell: &mut Shell) -> anyhow::Result<()> {
+    let all = explanation::all();
+    let width = all.iter().map(|(code, ..)| code.len()).max().unwrap_or_default();
+    all.iter().try_for_each(|(code, level, about)| shell.result(format_args!("{code:width$}  {level:5}  {about}")))
+}
