@@ -15,8 +15,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use budget::Budget;
+pub use bounds::Bounds;
+pub use budget::{Budget, Limited, Overrun};
 
+mod bounds;
 mod budget;
 
 /// How a claim is proven, strongest first.

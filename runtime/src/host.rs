@@ -15,10 +15,12 @@ use crate::payload::Pool;
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
 pub(crate) mod bindings;
+mod meter;
 mod payload_read;
 mod payload_write;
 mod poll;
 
+pub(crate) use meter::Meter;
 pub(crate) use payload_write::BY_HANDLE;
 
 /// The resource `batch`. A store lends one at a time; its rep is the number of the call that lent it.
@@ -46,8 +48,13 @@ pub(crate) struct Host {
     made_bytes: u64,
     /// Elements made in this call.
     made_elements: usize,
+    /// Payloads written in this call.
+    written: u64,
+    /// Whether this call may make elements.
+    pub(crate) may_make: bool,
     output_bytes: u64,
     pub(crate) copies: Copies,
+    pub(crate) meter: Meter,
     pool: Pool,
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
@@ -62,11 +69,13 @@ pub(crate) struct Made {
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
+    /// How many of them bring new bytes.
+    pub(crate) written: u64,
 }
 
 impl Host {
     /// Grants nothing but the stage's log.
-    pub(crate) fn new(limits: &Limits, pool: Pool, log: &StageLog) -> Host {
+    pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, log: &StageLog) -> Host {
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
         Host {
             batch: Vec::new(),
@@ -75,8 +84,11 @@ impl Host {
             first_output: 0,
             made_bytes: 0,
             made_elements: 0,
+            written: 0,
+            may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
+            meter,
             pool,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
@@ -88,6 +100,7 @@ impl Host {
     /// Begins a call that is lent `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
+        self.meter.lend(self.batch.len());
         Resource::new_borrow(self.call)
     }
 
@@ -97,12 +110,19 @@ impl Host {
         self.made.clear();
         self.made_bytes = 0;
         self.made_elements = 0;
+        self.written = 0;
+        self.may_make = false;
     }
 
     /// The elements that this handle of a batch stands for.
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
+    }
+
+    /// How many payloads this call wrote that are not in `returned`.
+    pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
+        self.written - returned.map_or(0, |made| made.written)
     }
 
     /// Takes the output that was returned, if it was made in this call.
