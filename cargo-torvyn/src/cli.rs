@@ -205,6 +205,17 @@ pub(crate) enum MessageFormat {
     Json,
 }
 
+/// For whom findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FindingsFormat {
+    /// For people, on stderr
+    Human,
+    /// For programs, on stdout: an object a line, each with a `reason`
+    Json,
+    /// For code hosts, on stdout: a log of SARIF 2.1.0
+    Sarif,
+}
+
 /// Options of cargo that commands which build hand on to it.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of cargo")]

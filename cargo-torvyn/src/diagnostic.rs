@@ -4,6 +4,7 @@
 //! follows for the exit code, is decided elsewhere.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +134,27 @@ impl Sources {
     /// Keeps the text of a file, in place of an earlier one.
     pub(crate) fn add(&mut self, file: impl Into<PathBuf>, text: impl Into<String>) {
         self.texts.insert(file.into(), text.into());
+    }
+
+    /// Where a compiler says that something is: the word at a line and a column, both from 1, the column in bytes; without
+    /// a column the line. None where the file cannot be read, or does not have it: a source may have changed since it was
+    /// compiled, or be on another machine.
+    pub(crate) fn compiled_from(&mut self, file: &Path, line: u32, column: Option<u32>) -> Option<Range<usize>> {
+        if self.text(file).is_none() {
+            self.add(file, fs::read_to_string(file).ok()?);
+        }
+        let text = self.text(file)?;
+        let line = text.lines().nth(line.checked_sub(1)? as usize)?;
+        let start = line.as_ptr() as usize - text.as_ptr() as usize;
+        let (from, length) = match column.and_then(|column| column.checked_sub(1)) {
+            Some(column) => {
+                let rest = line.get(column as usize..)?;
+                let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                (column as usize, word.max(rest.chars().next()?.len_utf8()))
+            }
+            None => (line.len() - line.trim_start().len(), line.trim().len()),
+        };
+        (length > 0).then(|| start + from..start + from + length)
     }
 
     /// The text of a file, where it was added.
@@ -293,6 +315,24 @@ error[odd-pair]: `first` and `second` are odd
   = help: leave one out";
         assert_eq!(diagnostic.render(&sources, false), expected);
         assert!(diagnostic.render(&sources, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn where_a_compiler_says_that_something_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lib.rs");
+        let text = "fn f() {\n    // für\r\n    let ü = element.read()?;\n\n}\n";
+        fs::write(&file, text).unwrap();
+        let mut sources = Sources::default();
+        let mut at = |line, column| sources.compiled_from(&file, line, column).map(|span| &text[span]);
+        // The column counts `ü` as the two bytes it is.
+        assert_eq!(at(3, Some(22)), Some("read"));
+        assert_eq!(at(3, Some(26)), Some("("));
+        assert_eq!(at(2, None), Some("// für"));
+        assert_eq!((at(4, None), at(4, Some(1)), at(9, None), at(0, None)), (None, None, None, None));
+        // In the middle of a letter there is nothing.
+        assert_eq!((at(3, Some(10)), at(3, Some(99))), (None, None));
+        assert_eq!(sources.compiled_from(Path::new("/rustc/library/core/src/lib.rs"), 1, None), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod diagnostic;
 mod document;
 mod exit;
 mod explanation;
+mod findings;
 mod interrupt;
 mod launch;
 mod lint;
