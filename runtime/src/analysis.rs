@@ -17,9 +17,11 @@ use serde::Serialize;
 
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
+pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 
 mod bounds;
 mod budget;
+mod compose;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
