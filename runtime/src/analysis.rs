@@ -16,8 +16,10 @@ use std::fmt;
 use serde::Serialize;
 
 pub use budget::Budget;
+pub use contract::{Contract, ContractError};
 
 mod budget;
+pub mod contract;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
