@@ -18,10 +18,12 @@ use serde::Serialize;
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
 pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
+pub use contract::{Contract, ContractError};
 
 mod bounds;
 mod budget;
 mod compose;
+pub mod contract;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use serde::Serialize;
 use wit_component::DecodedWasm;
-use wit_parser::{Resolve, World as WitWorld, WorldItem, WorldKey};
+use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, WorldKey};
 
 use crate::error::{Error, LoadError};
 
 /// The contract that this runtime runs.
 pub const CONTRACT: &str = "torvyn:streaming@0.2.0";
-const NAMESPACE: &str = "torvyn:streaming/";
-const VERSION: &str = "0.2.0";
+pub(crate) const NAMESPACE: &str = "torvyn:streaming/";
+pub(crate) const VERSION: &str = "0.2.0";
 
 /// The role of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -230,6 +230,9 @@ impl Imports {
         let mut imports = Imports::default();
         for (key, item) in &world.imports {
             let name = name(resolve, key);
+            if of_contract(&name).is_none() && is_types_alone(resolve, item) {
+                continue;
+            }
             let functions = match item {
                 WorldItem::Interface { id, .. } => resolve.interfaces[*id].functions.len(),
                 WorldItem::Function(_) => 1,
@@ -261,6 +264,19 @@ impl Imports {
             }
         }
         Ok(imports)
+    }
+}
+
+/// Whether an import has nothing that the host would have to provide.
+fn is_types_alone(resolve: &Resolve, item: &WorldItem) -> bool {
+    let is_resource = |id: &TypeId| resolve.types[*id].kind == TypeDefKind::Resource;
+    match item {
+        WorldItem::Interface { id, .. } => {
+            let interface = &resolve.interfaces[*id];
+            interface.functions.is_empty() && !interface.types.values().any(is_resource)
+        }
+        WorldItem::Function(_) => false,
+        WorldItem::Type { id, .. } => !is_resource(id),
     }
 }
 

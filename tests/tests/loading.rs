@@ -278,6 +278,24 @@ fn another_world_or_version() {
     }
 }
 
+/// Nothing has to be provided for them.
+#[test]
+fn imports_of_types() {
+    let definitions = r#"
+        (type $pair (record (field "left" u32) (field "right" u32)))
+        (import "pair" (type (eq $pair)))
+        (import "mine" (type (eq $failure)))
+        (import "lent" (type (eq $batch)))
+        (import "acme:shapes/kinds@1.0.0" (instance (type $kind (enum "round")) (export "kind" (type (eq $kind)))))"#;
+    let file = Guest { definitions, ..ROUTER }.file();
+    let component = load(&file.path).unwrap();
+    assert_eq!((component.profile().verdict, component.profile().world), (Verdict::HandlePass, World::Router));
+    assert_eq!(component.profile().other_imports, [""; 0]);
+    let parts =
+        vec![input(Elements::new(["one"])), stage("typed", &file.path, &[]), output("out", Collected::default())];
+    assert_eq!(run(parts).unwrap().stages[0].elements_in, 1);
+}
+
 /// The names are those of the contract, and the functions are not.
 #[test]
 fn exports_of_other_types() {

@@ -1,0 +1,576 @@
+//! Worlds, and what is proven of them. The claims are held against the widest component that can be built for the world.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::ManglingAndAbi;
+
+use super::packages::Packages;
+use super::*;
+use crate::profile::{Profile, Verdict};
+
+const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
+const READ: &str = "torvyn:streaming/payload-read@0.2.0";
+const WRITE: &str = "torvyn:streaming/payload-write@0.2.0";
+const LEASE: &str = "torvyn:streaming/payload-lease@0.2.0";
+
+/// What every stage here begins with.
+const PROCESSOR: &str = "export torvyn:streaming/lifecycle@0.2.0; export torvyn:streaming/processor@0.2.0;";
+
+const CLOCKS: &str = "package wasi:clocks@0.2.6;
+    interface monotonic-clock { type instant = u64; now: func() -> instant; }
+    interface types-only { type instant = u64; }";
+
+/// A package in a folder of its own. The contract is among its dependencies.
+struct Package(TempDir);
+
+impl Package {
+    fn new(files: &[(&str, &str)]) -> Package {
+        let package = Package::without_contract(files);
+        let deps = package.0.path().join("deps/torvyn-streaming");
+        fs::create_dir_all(&deps).unwrap();
+        for (name, text) in contract_files() {
+            fs::write(deps.join(name), text).unwrap();
+        }
+        package
+    }
+
+    fn without_contract(files: &[(&str, &str)]) -> Package {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Package(folder)
+    }
+
+    /// A package `acme:filters` with these lines in its world `stage`.
+    fn stage(lines: &str) -> Package {
+        Package::of_world(&format!("world stage {{ {lines} }}"))
+    }
+
+    fn of_world(declarations: &str) -> Package {
+        let text = format!("package acme:filters@1.0.0;\n{declarations}");
+        Package::new(&[("filters.wit", &text), ("deps/clocks.wit", CLOCKS)])
+    }
+
+    fn load(&self, world: Option<&str>) -> Result<Contract, ContractError> {
+        let loaded = Contract::load(self.0.path(), world);
+        if let Ok(contract) = &loaded {
+            holds_for_the_widest_component(self.0.path(), world, contract);
+        }
+        loaded
+    }
+
+    #[track_caller]
+    fn contract(&self) -> Contract {
+        self.load(None).unwrap()
+    }
+
+    #[track_caller]
+    fn refused(&self, world: Option<&str>) -> ContractError {
+        match self.load(world) {
+            Err(error) => error,
+            Ok(contract) => panic!("{contract:?}"),
+        }
+    }
+}
+
+fn contract_files() -> Vec<(String, String)> {
+    let entries = fs::read_dir(CONTRACT_WIT).unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".wit"));
+    files.map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())).collect()
+}
+
+/// Builds a component that imports all that the world has, and looks at its binary.
+#[track_caller]
+fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Contract) {
+    let packages = Packages::load(wit).unwrap();
+    let id = packages.select(world).unwrap();
+    let mut module = wit_component::dummy_module(&packages.resolve, id, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, &packages.resolve, id, StringEncoding::UTF8).unwrap();
+    let bytes = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
+    if contract.retains || contract.capabilities.iter().any(|name| !name.starts_with("wasi:")) {
+        return;
+    }
+    let profile = Profile::parse(&bytes).unwrap();
+    let verdict = match (contract.reads, contract.writes) {
+        (_, true) => Verdict::Rewrite,
+        (true, false) => Verdict::ReadOnly,
+        (false, false) => Verdict::HandlePass,
+    };
+    assert_eq!((profile.kind, profile.verdict), (contract.kind, verdict));
+    assert_eq!(profile.other_imports, contract.capabilities);
+}
+
+/// The text at a place.
+#[track_caller]
+fn text<'a>(files: &'a [File], place: &Place) -> &'a str {
+    let file = files.iter().find(|file| file.path == place.file).unwrap();
+    &file.text[place.span.clone()]
+}
+
+/// What brings an import in: `include transform`, and so on.
+#[track_caller]
+fn lines(contract: &Contract, import: &str) -> Vec<String> {
+    let lines = contract.places_of(import).map(|place| {
+        let what = match &place.what {
+            What::Import(_) => "import",
+            What::Include(_) => "include",
+            What::Uses(_) => "uses",
+            What::World | What::Fault => unreachable!(),
+        };
+        let file = place.file.file_name().unwrap().to_string_lossy();
+        format!("{file}: {what} {}", text(&contract.files, place))
+    });
+    lines.collect()
+}
+
+#[track_caller]
+fn copies(contract: &Contract) -> (bool, bool) {
+    assert_eq!(contract.reads_bound(), if contract.reads { Bound::unknown() } else { Bound::never(Proof::Contract) });
+    assert_eq!(contract.writes_bound(), if contract.writes { Bound::unknown() } else { Bound::never(Proof::Contract) });
+    (contract.reads, contract.writes)
+}
+
+#[test]
+fn the_worlds_of_the_contract() {
+    for (world, kind, reads, writes) in [
+        ("router", Kind::Processor, false, false),
+        ("inspector", Kind::Processor, true, false),
+        ("transform", Kind::Processor, true, true),
+        ("data-source", Kind::Source, false, true),
+        ("data-sink", Kind::Sink, true, false),
+    ] {
+        let full = format!("torvyn:streaming/{world}@0.2.0");
+        for name in
+            [world, "torvyn:streaming/", &full].map(|name| name.replace("streaming/", &format!("streaming/{world}")))
+        {
+            let name = if name.contains('@') { full.clone() } else { name };
+            let contract = Contract::load(Path::new(CONTRACT_WIT), Some(&name)).unwrap();
+            assert_eq!((contract.world.as_str(), contract.kind), (full.as_str(), kind));
+            assert_eq!((copies(&contract), contract.retains), ((reads, writes), false), "{world}");
+            assert_eq!(contract.capabilities, [""; 0]);
+            assert_eq!(contract.places[0].what, What::World);
+            assert_eq!(text(&contract.files, &contract.places[0]), world);
+            assert_eq!(lines(&contract, READ).is_empty(), !reads);
+            assert_eq!(lines(&contract, WRITE).is_empty(), !writes);
+            holds_for_the_widest_component(Path::new(CONTRACT_WIT), Some(world), &contract);
+        }
+    }
+}
+
+#[test]
+fn lines_lead_through_includes() {
+    let contract = Contract::load(Path::new(CONTRACT_WIT), Some("transform")).unwrap();
+    assert_eq!(lines(&contract, READ), ["worlds.wit: include inspector", "worlds.wit: import payload-read"]);
+    assert_eq!(lines(&contract, WRITE), ["worlds.wit: import payload-write"]);
+    assert_eq!(contract.files.len(), 1);
+
+    let contract = Package::of_world(
+        "world base { include torvyn:streaming/transform@0.2.0; }
+         world stage { include base; import wasi:clocks/monotonic-clock@0.2.6; import torvyn:streaming/types@0.2.0; }",
+    );
+    let contract = contract.load(Some("stage")).unwrap();
+    assert_eq!(contract.world, "acme:filters/stage@1.0.0");
+    assert_eq!(copies(&contract), (true, true));
+    assert_eq!(contract.capabilities, ["wasi:clocks/monotonic-clock@0.2.6"]);
+    let expected = ["filters.wit: include base", "filters.wit: include transform", "worlds.wit: include inspector"];
+    assert_eq!(lines(&contract, READ)[..3], expected);
+    assert_eq!(lines(&contract, READ)[3..], ["worlds.wit: import payload-read"]);
+    assert_eq!(lines(&contract, "wasi:clocks/monotonic-clock@0.2.6"), ["filters.wit: import monotonic-clock"]);
+}
+
+#[test]
+fn an_import_that_comes_by_two_ways() {
+    let contract = Package::of_world(
+        "world log { import torvyn:streaming/payload-read@0.2.0; }
+         world stage { include torvyn:streaming/inspector@0.2.0; include log; }",
+    );
+    let contract = contract.load(Some("stage")).unwrap();
+    assert_eq!(copies(&contract), (true, false));
+    let expected = [
+        "filters.wit: include inspector",
+        "worlds.wit: import payload-read",
+        "filters.wit: include log",
+        "filters.wit: import payload-read",
+    ];
+    assert_eq!(lines(&contract, READ), expected);
+}
+
+#[test]
+fn names_changed_by_an_include() {
+    let package = Package::of_world(&format!(
+        "world tools {{ import note: func(text: string); import ask: interface {{ answer: func() -> u32; }} }}
+         world stage {{ include tools with {{ note as remark, ask as question }} {PROCESSOR} }}"
+    ));
+    let contract = package.load(Some("stage")).unwrap();
+    assert_eq!(contract.capabilities, ["question", "remark"]);
+    assert_eq!(lines(&contract, "remark"), ["filters.wit: include tools", "filters.wit: import note"]);
+    assert_eq!(lines(&contract, "question"), ["filters.wit: include tools", "filters.wit: import ask"]);
+    assert_eq!(copies(&contract), (false, false));
+}
+
+/// Types of an interface cannot be had without the interface, and a component for the world may call what is in it.
+#[test]
+fn types_of_an_interface_bring_it_in() {
+    for (world, line) in [
+        (
+            format!(
+                "interface api {{ use torvyn:streaming/payload-read@0.2.0.{{batch}}; look: func(at: borrow<batch>); }}
+            world stage {{ import api; {PROCESSOR} }}"
+            ),
+            "filters.wit: uses api",
+        ),
+        (
+            format!(
+                "interface inner {{ use torvyn:streaming/payload-read@0.2.0.{{batch}}; }}
+            interface api {{ use inner.{{batch}}; look: func(at: borrow<batch>); }}
+            world stage {{ import api; {PROCESSOR} }}"
+            ),
+            "filters.wit: uses api",
+        ),
+        (
+            format!(
+                "interface api {{ use torvyn:streaming/payload-read@0.2.0.{{batch}}; look: func(at: borrow<batch>); }}
+            world stage {{ export api; {PROCESSOR} }}"
+            ),
+            "filters.wit: uses api",
+        ),
+        (
+            format!("world stage {{ use torvyn:streaming/payload-read@0.2.0.{{batch}}; {PROCESSOR} }}"),
+            "filters.wit: uses batch",
+        ),
+        (
+            format!(
+                "world stage {{ import api: interface {{ use torvyn:streaming/payload-read@0.2.0.{{batch}}; }} {PROCESSOR} }}"
+            ),
+            "filters.wit: uses api",
+        ),
+    ] {
+        let contract = Package::of_world(&world).contract();
+        assert_eq!(copies(&contract), (true, false), "{world}");
+        assert_eq!(lines(&contract, READ), [line], "{world}");
+    }
+}
+
+#[test]
+fn types_alone_are_no_capability() {
+    let contract = Package::stage(&format!("import wasi:clocks/types-only@0.2.6; {PROCESSOR}")).contract();
+    assert_eq!((copies(&contract), contract.capabilities), ((false, false), Vec::new()));
+    let contract = Package::of_world(&format!(
+        "interface ours {{ use torvyn:streaming/types@0.2.0.{{batch}}; type mine = borrow<batch>; }}
+         interface kept {{ resource thing; }}
+         world stage {{ use wasi:clocks/monotonic-clock@0.2.6.{{instant}}; import ours; import kept; {PROCESSOR} }}"
+    ));
+    let contract = contract.contract();
+    assert_eq!(copies(&contract), (false, false));
+    assert_eq!(contract.capabilities, ["acme:filters/kept@1.0.0", "wasi:clocks/monotonic-clock@0.2.6"]);
+    assert_eq!(lines(&contract, "wasi:clocks/monotonic-clock@0.2.6"), ["filters.wit: uses instant"]);
+}
+
+#[test]
+fn what_a_world_imports_itself() {
+    let contract = Package::stage(&format!(
+        "import note: func(text: string); resource pen {{ constructor(); draw: func(); }} {PROCESSOR}"
+    ));
+    assert_eq!(contract.contract().capabilities, ["pen", "note"]);
+}
+
+#[test]
+fn gates_hide_nothing() {
+    let contract =
+        Package::stage(&format!("@unstable(feature = peek) import torvyn:streaming/payload-read@0.2.0; {PROCESSOR}"));
+    assert_eq!(copies(&contract.contract()), (true, false));
+    let contract = Package::stage(
+        "include torvyn:streaming/router@0.2.0; @unstable(feature = all) include torvyn:streaming/transform@0.2.0;",
+    );
+    assert_eq!(copies(&contract.contract()), (true, true));
+    let contract =
+        Package::stage(&format!("@since(version = 1.0.0) import torvyn:streaming/payload-write@0.2.0; {PROCESSOR}"));
+    assert_eq!(copies(&contract.contract()), (false, true));
+}
+
+/// The contract has no leases; a package that declares them is believed.
+#[test]
+fn leases() {
+    let package = Package::of_world(
+        "world stage { include torvyn:streaming/router@0.2.0; import torvyn:streaming/payload-lease@0.2.0; }",
+    );
+    let lease = "interface payload-lease { use types.{batch}; hold: func(of: borrow<batch>); }";
+    fs::write(package.0.path().join("deps/torvyn-streaming/lease.wit"), lease).unwrap();
+    let contract = package.contract();
+    assert!(contract.retains && !contract.reads && !contract.writes);
+    assert_eq!(lines(&contract, LEASE), ["filters.wit: import payload-lease"]);
+}
+
+#[test]
+fn packages_in_one_file() {
+    let mut text = "package acme:filters;\nworld stage { include torvyn:streaming/inspector@0.2.0; }\n".to_string();
+    text.push_str("package torvyn:streaming@0.2.0 {\n");
+    for (_, part) in contract_files() {
+        text.push_str(&part.replace("package torvyn:streaming@0.2.0;", ""));
+    }
+    text.push('}');
+    let package = Package::without_contract(&[("one.wit", &text)]);
+    for path in [package.0.path().to_path_buf(), package.0.path().join("one.wit")] {
+        let contract = Contract::load(&path, None).unwrap();
+        assert_eq!((contract.world.as_str(), copies(&contract)), ("acme:filters/stage", (true, false)));
+        assert_eq!(lines(&contract, READ), ["one.wit: include inspector", "one.wit: import payload-read"]);
+        assert_eq!(Contract::load(&path, Some("router")).unwrap().world, "torvyn:streaming/router@0.2.0");
+    }
+}
+
+#[test]
+fn a_name_of_the_packages_own_goes_first() {
+    let package = Package::of_world("world router { include torvyn:streaming/transform@0.2.0; }");
+    assert_eq!(package.load(Some("router")).unwrap().world, "acme:filters/router@1.0.0");
+    assert_eq!(package.contract().world, "acme:filters/router@1.0.0");
+    for name in ["torvyn:streaming/router", "torvyn:streaming/router@0.2.0"] {
+        assert_eq!(copies(&package.load(Some(name)).unwrap()), (false, false));
+    }
+    assert_eq!(package.load(Some("inspector")).unwrap().world, "torvyn:streaming/inspector@0.2.0");
+}
+
+/// A dependency in binary form has no text to point into.
+#[test]
+fn a_dependency_in_binary_form() {
+    let packages = Packages::load(Path::new(CONTRACT_WIT)).unwrap();
+    let binary = wit_component::encode(&packages.resolve, packages.main).unwrap();
+    let text = "package acme:filters; world stage { include torvyn:streaming/inspector@0.2.0; }";
+    let package = Package::without_contract(&[("filters.wit", text)]);
+    fs::create_dir(package.0.path().join("deps")).unwrap();
+    fs::write(package.0.path().join("deps/torvyn.wasm"), &binary).unwrap();
+    let contract = package.contract();
+    assert_eq!(copies(&contract), (true, false));
+    assert_eq!(lines(&contract, READ), ["filters.wit: include inspector"]);
+
+    fs::write(package.0.path().join("deps/torvyn.wasm"), &binary[..binary.len() / 2]).unwrap();
+    let error = package.refused(None);
+    assert!(error.message.starts_with("expected a WIT package, found a file that is not valid"), "{error}");
+    assert!(error.place.unwrap().file.ends_with("deps/torvyn.wasm"));
+}
+
+fn old_contract() -> String {
+    "package torvyn:streaming@0.1.0;
+     interface types { resource buffer; }
+     interface processor { use types.{buffer}; process: func(of: borrow<buffer>) -> buffer; }
+     interface payload-read { peek: func() -> u8; }
+     world managed { import types; export processor; }"
+        .to_string()
+}
+
+#[test]
+fn other_versions() {
+    let package = Package::without_contract(&[("torvyn.wit", &old_contract())]);
+    let error = package.refused(Some("managed"));
+    assert_eq!(error.reason, Reason::Version { found: "torvyn:streaming@0.1.0".to_string() });
+    let found = "expected `torvyn:streaming@0.2.0`, found `torvyn:streaming/processor@0.1.0` in world \
+                 `torvyn:streaming/managed@0.1.0`";
+    assert_eq!(error.message, found);
+    let place = error.place.unwrap();
+    assert_eq!(text(&error.files, &place), "processor");
+    assert_eq!(error.files[0].text[..place.span.start].lines().count(), 5);
+
+    let old = old_contract();
+    let own =
+        format!("package acme:filters; world stage {{ import torvyn:streaming/payload-read@0.1.0; {PROCESSOR} }}");
+    let package = Package::new(&[("filters.wit", &own), ("deps/old.wit", &old)]);
+    let error = package.refused(None);
+    assert_eq!(error.reason, Reason::Version { found: "torvyn:streaming@0.1.0".to_string() });
+    assert_eq!(text(&error.files, error.place.as_ref().unwrap()), "payload-read");
+
+    // Beside the contract, an old one that the world has nothing of is no harm.
+    let package = Package::new(&[("filters.wit", "package acme:filters; world x {}"), ("deps/old.wit", &old)]);
+    assert_eq!(package.load(Some("router")).unwrap().world, "torvyn:streaming/router@0.2.0");
+    assert_eq!(
+        package.refused(Some("managed")).message,
+        "expected world `managed` of `torvyn:streaming@0.2.0`, found that of `torvyn:streaming@0.1.0`"
+    );
+    let error = package.refused(Some("torvyn:streaming/router"));
+    assert_eq!(error.message, "`torvyn:streaming/router` is the name of several worlds");
+    let error = package.refused(Some("torvyn:streaming/router@0.3.0"));
+    assert_eq!(error.message, "no package `torvyn:streaming@0.3.0` in the WIT");
+    assert!(error.help.unwrap().contains("`torvyn:streaming@0.2.0`"));
+}
+
+#[test]
+fn worlds_that_are_not_there() {
+    let package = Package::of_world("world one {} world two {}");
+    let error = package.refused(None);
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares several worlds, and none is named");
+    assert_eq!(error.reason, Reason::NoWorld { known: vec!["one".to_string(), "two".to_string()] });
+    let error = package.refused(Some("routr"));
+    assert_eq!(error.message, "no world `routr` in the WIT");
+    let Reason::UnknownWorld { known } = error.reason else { panic!("{error:?}") };
+    assert_eq!(known, ["data-sink", "data-source", "inspector", "one", "router", "transform", "two"]);
+    for (world, message) in [
+        ("Not A World", "`Not A World` is not the name of a world"),
+        ("", "`` is not the name of a world"),
+        ("torvyn:streaming", "`torvyn:streaming` is not the name of a world"),
+        ("torvyn:streaming/routr@0.2.0", "no world `routr` in package `torvyn:streaming@0.2.0`"),
+        ("acme:other/stage", "no package `acme:other` in the WIT"),
+        ("acme:filters/three", "no world `three` in package `acme:filters@1.0.0`"),
+    ] {
+        let error = package.refused(Some(world));
+        assert_eq!(error.message, message);
+        assert!(matches!(error.reason, Reason::UnknownWorld { .. }), "{error:?}");
+    }
+    let error = Package::of_world("interface only {}").refused(None);
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares no world, and none is named");
+    let package = Package::new(&[
+        ("filters.wit", "package acme:filters; world stage { include torvyn:streaming/router@0.2.0; }"),
+        ("deps/lib.wit", "package acme:lib@2.0.0; world shared { include torvyn:streaming/router@0.2.0; }"),
+    ]);
+    assert_eq!(
+        package.refused(Some("shared")).help.unwrap(),
+        "a world of another package is named in full: `world = \"acme:lib/shared@2.0.0\"`"
+    );
+    assert_eq!(package.load(Some("acme:lib/shared@2.0.0")).unwrap().world, "acme:lib/shared@2.0.0");
+}
+
+#[test]
+fn worlds_of_no_stage() {
+    let streaming = |role: &str| format!("export torvyn:streaming/{role}@0.2.0; ");
+    for (lines, exports) in [
+        (String::new(), "nothing".to_string()),
+        ("export run: func();".to_string(), "`run`".to_string()),
+        (streaming("lifecycle"), "`torvyn:streaming/lifecycle@0.2.0`".to_string()),
+        (streaming("processor"), "`torvyn:streaming/processor@0.2.0`".to_string()),
+        (
+            streaming("lifecycle") + &streaming("processor") + &streaming("sink"),
+            "`torvyn:streaming/lifecycle@0.2.0`, `torvyn:streaming/processor@0.2.0`, `torvyn:streaming/sink@0.2.0`"
+                .to_string(),
+        ),
+        (
+            streaming("lifecycle") + "export mine: torvyn:streaming/processor@0.2.0;",
+            "`torvyn:streaming/lifecycle@0.2.0`, `mine`".to_string(),
+        ),
+    ] {
+        let error = Package::stage(&lines).refused(None);
+        assert_eq!(error.reason, Reason::NotAStage);
+        assert_eq!(error.message, format!("world `acme:filters/stage@1.0.0` is not a stage: it exports {exports}"));
+        assert_eq!(text(&error.files, error.place.as_ref().unwrap()), "stage");
+        assert!(error.help.unwrap().contains("`source`, `processor`, `sink`"));
+    }
+    let error =
+        Package::stage("include torvyn:streaming/data-source@0.2.0; import torvyn:streaming/payload-read@0.2.0;");
+    let error = error.refused(None);
+    assert_eq!(error.message, "world `acme:filters/stage@1.0.0` is a source that imports `payload-read`");
+    assert_eq!(text(&error.files, error.place.as_ref().unwrap()), "payload-read");
+    let error = Package::stage("include torvyn:streaming/data-sink@0.2.0; include torvyn:streaming/transform@0.2.0;");
+    assert_eq!(error.refused(None).reason, Reason::NotAStage);
+    let error =
+        Package::stage("include torvyn:streaming/data-sink@0.2.0; import torvyn:streaming/payload-write@0.2.0;");
+    let error = error.refused(None);
+    assert_eq!(error.message, "world `acme:filters/stage@1.0.0` is a sink that imports `payload-write`");
+}
+
+/// A stage may export what nobody here calls.
+#[test]
+fn more_exports() {
+    let contract = Package::stage(&format!("export run: func(); {PROCESSOR}")).contract();
+    assert_eq!((contract.kind, copies(&contract)), (Kind::Processor, (false, false)));
+}
+
+#[test]
+fn wit_that_is_wrong() {
+    use Reason::{Syntax, Unresolved};
+    for (declarations, reason, message, at) in [
+        ("world stage { imprt types; }", Syntax, "expected ", "imprt"),
+        ("world stage { import a; }\n}", Syntax, "expected ", "}"),
+        ("world stage { import b€; }", Syntax, "unexpected character '€'", "€"),
+        ("world stage { import missing; }", Unresolved, "interface or world `missing` does not exist", "missing"),
+        ("world stage { include stage; }", Unresolved, "interface or world `stage` depends on itself", "stage"),
+        (
+            "world stage { import torvyn:streaming/paylod-read@0.2.0; }",
+            Unresolved,
+            "no interface `paylod-read` in the package",
+            "paylod-read",
+        ),
+        (
+            "world stage { include torvyn:streaming/routr@0.2.0; }",
+            Unresolved,
+            "no world `routr` in the package",
+            "routr",
+        ),
+        (
+            "world stage { include torvyn:streaming/router@0.1.0; }",
+            Unresolved,
+            "package `torvyn:streaming@0.1.0` is not there",
+            "torvyn:streaming",
+        ),
+        (
+            "world stage { import wasi:http/types@0.2.6; }",
+            Unresolved,
+            "package `wasi:http@0.2.6` is not there",
+            "wasi:http",
+        ),
+    ] {
+        let error = Package::of_world(declarations).refused(None);
+        assert_eq!(error.reason, reason, "{error:?}");
+        assert!(error.message.starts_with(message), "{error:?}");
+        let place = error.place.as_ref().unwrap();
+        assert!(place.file.ends_with("filters.wit"), "{error:?}");
+        assert!(text(&error.files, place).starts_with(at), "{error:?}");
+        assert!(!error.message.contains('\n'));
+    }
+    let error = Package::of_world("world stage { include torvyn:streaming/router@0.1.0; }").refused(None);
+    assert_eq!(error.help.as_deref(), Some("there is `torvyn:streaming@0.2.0`"));
+    let error = Package::new(&[("a.wit", "interface x {}")]).refused(None);
+    assert!(error.message.contains("no `package` header was found"), "{error:?}");
+    assert!(error.place.unwrap().file.ends_with("a.wit"));
+}
+
+#[test]
+fn wit_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("wit");
+    let error = Contract::load(&missing, None).unwrap_err();
+    assert_eq!((error.reason, error.message), (Reason::Missing, format!("there is no `{}`", missing.display())));
+    let error = Contract::load(folder.path(), None).unwrap_err();
+    assert_eq!(error.message, format!("`{}` has no `.wit` file in it", folder.path().display()));
+    let package = Package::of_world("world stage {}");
+    fs::create_dir(package.0.path().join("deps/empty")).unwrap();
+    assert!(package.refused(None).message.ends_with("deps/empty` has no `.wit` file in it"));
+    let package = Package::of_world("world stage {}");
+    fs::write(package.0.path().join("b.wit"), b"package \xff").unwrap();
+    assert!(package.refused(None).message.ends_with("b.wit` is not text in UTF-8"));
+}
+
+/// Whatever is wrong with the text, it is an error and points into it.
+#[test]
+fn text_cut_and_changed() {
+    let all = "package acme:filters@1.0.0;\n\
+        interface api { use torvyn:streaming/payload-read@0.2.0.{batch}; resource r { f: static func() -> list<u8>; } }\n\
+        /// The stage.\n\
+        @unstable(feature = x) world base { import api; include torvyn:streaming/router@0.2.0; }\n\
+        world stage { include base; import note: func(a: string) -> result<u32>; use api.{batch as b}; }\n";
+    let package = Package::new(&[("filters.wit", all)]);
+    let path = package.0.path().join("filters.wit");
+    assert!(package.load(Some("stage")).unwrap().reads);
+    let mut refused = 0;
+    let try_text = |text: &str| {
+        fs::write(&path, text).unwrap();
+        match Contract::load(package.0.path(), Some("stage")) {
+            Ok(_) => 0,
+            Err(error) => {
+                if let Some(place) = error.place {
+                    let file = error.files.iter().find(|file| file.path == place.file).unwrap();
+                    assert!(file.text.get(place.span.clone()).is_some(), "{place:?}");
+                }
+                1
+            }
+        }
+    };
+    for at in 0..all.len() {
+        refused += try_text(&all[..at]);
+        for with in ["", "}", "{", ";", "@", "%", "a", "\u{202e}", "é", "/*", "\0"] {
+            refused += try_text(&format!("{}{with}{}", &all[..at], &all[at + 1..]));
+        }
+    }
+    assert!(refused > all.len() * 5, "{refused}");
+}
