@@ -17,13 +17,26 @@ use serde::Serialize;
 
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
+pub use component::Analysis;
 pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 pub use contract::{Contract, ContractError};
+pub use verdict::StageVerdict;
 
+mod blame;
 mod bounds;
 mod budget;
+mod calls;
+mod component;
 mod compose;
 pub mod contract;
+mod control;
+mod count;
+mod index;
+mod limits;
+mod module;
+mod values;
+mod verdict;
+mod wiring;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
