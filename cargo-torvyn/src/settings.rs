@@ -17,6 +17,8 @@ use crate::{code, document};
 #[cfg(test)]
 pub(crate) mod tests;
 
+/// The keys of a package.
+const KEYS: &[&str] = &["world", "budget", "lints", "wit"];
 /// The key that takes a table over from the workspace.
 const WORKSPACE: &str = "workspace";
 /// The folder of WIT where none is named.
@@ -116,8 +118,7 @@ impl Settings {
         found.extend(new_in(workspace, file, std::mem::take(&mut report.found)));
 
         let field = torvyn(&document, "package");
-        let known = ["world", "budget", "lints", "wit"];
-        let table = field.and_then(|field| field.table("`package.metadata.torvyn`", &known, &mut report));
+        let table = field.and_then(|field| field.table("`package.metadata.torvyn`", KEYS, &mut report));
         let settings = Settings {
             file: file.to_path_buf(),
             span: table.as_ref().map(|table| table.span.clone()).unwrap_or_default(),

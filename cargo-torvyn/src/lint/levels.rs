@@ -163,13 +163,18 @@ impl clap::FromArgMatches for LintArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args as _, FromArgMatches as _};
+    use clap::Parser;
 
     use super::*;
 
+    #[derive(Parser)]
+    struct Check {
+        #[command(flatten)]
+        lints: LintArgs,
+    }
+
     fn typed(line: &str) -> Result<LintArgs, error::Error> {
-        let command = LintArgs::augment_args(Command::new("check"));
-        LintArgs::from_arg_matches(&command.try_get_matches_from(line.split(' '))?)
+        Ok(Check::try_parse_from(line.split(' '))?.lints)
     }
 
     fn levels(line: &str) -> Levels {

@@ -106,6 +106,22 @@ fn what_a_package_takes_over() {
 }
 
 #[test]
+fn what_the_guide_says() {
+    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/manifest.md");
+    let chapter = fs::read_to_string(chapter).unwrap();
+    let (_, section) = chapter.split_once("\n## In a Cargo.toml\n").unwrap();
+    let blocks: Vec<_> = section.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let [workspace, package] = blocks[..] else { panic!("{blocks:?}") };
+    let settings = well(workspace, package);
+    assert_eq!(settings.world.unwrap().value, "transform");
+    let limits = settings.budget.limits();
+    assert_eq!((limits.reads, limits.writes), (Some(1), Some(1)));
+    assert_eq!(settings.levels.level(Lint::WideWorld), Level::Deny);
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<Vec<_>>(), KEYS);
+}
+
+#[test]
 fn a_root_package_is_told_off_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Cargo.toml");
