@@ -134,6 +134,11 @@ impl Part {
         Part { outputs, ..self }
     }
 
+    /// With this name.
+    pub fn named(self, name: &str) -> Part {
+        Part { name: name.to_string(), ..self }
+    }
+
     /// With a budget.
     pub fn budget(mut self, budget: Budget) -> Part {
         if let Body::Stage(stage) = &mut self.body {
