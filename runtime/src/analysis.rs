@@ -16,9 +16,11 @@ use std::fmt;
 use serde::Serialize;
 
 pub use budget::Budget;
+pub use capability::{Grant, grant};
 pub use contract::{Contract, ContractError};
 
 mod budget;
+mod capability;
 pub mod contract;
 
 /// How a claim is proven, strongest first.
