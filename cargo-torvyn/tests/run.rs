@@ -148,7 +148,7 @@ fn what_is_no_component_is_told_by_what_it_is() {
         (b"\0asm\x01\0\0\0", "found a core WebAssembly module"),
         (b"\x7fELF", "found a native executable"),
         (b"hello", "found something that is not WebAssembly"),
-        (b"\0asm\x0d\0\x01\0", "found no exports"),
+        (b"\0asm\x0d\0\x01\0", "found one that exports nothing"),
     ] {
         fs::write(folder.path().join("it.wasm"), bytes).unwrap();
         expect(folder.path(), &["run"], 101, &["error[bad-component]", found, "Torvyn.toml:2:11"]);

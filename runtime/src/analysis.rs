@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
+pub use capability::{Grant, grant};
 pub use component::Analysis;
 pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 pub use contract::{Contract, ContractError};
@@ -26,6 +27,7 @@ mod blame;
 mod bounds;
 mod budget;
 mod calls;
+mod capability;
 mod component;
 mod compose;
 pub mod contract;
@@ -127,6 +129,11 @@ impl Bound {
     pub fn is_never(self) -> bool {
         self.max == Some(0) && self.proof != Some(Proof::Enforced)
     }
+}
+
+impl Copying {
+    /// All of them.
+    pub const ALL: [Copying; 3] = [Copying::Read, Copying::ReadAll, Copying::EmitAll];
 }
 
 impl fmt::Display for Proof {

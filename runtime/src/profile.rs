@@ -6,11 +6,12 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
-use wit_component::DecodedWasm;
 use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, WorldKey};
 
 use crate::analysis::Copying;
 use crate::error::{Error, LoadError};
+
+mod foreign;
 
 /// The contract that this runtime runs.
 pub const CONTRACT: &str = "torvyn:streaming@0.2.0";
@@ -123,11 +124,7 @@ impl Profile {
     ///
     /// Why it is none that this runtime runs.
     pub fn parse(bytes: &[u8]) -> Result<Profile, LoadError> {
-        check_preamble(bytes)?;
-        let decoded = wit_component::decode(bytes).map_err(|error| LoadError::Malformed(format!("{error:#}")))?;
-        let DecodedWasm::Component(resolve, world) = decoded else {
-            return Err(LoadError::NotAComponent("a WIT package in binary form".to_string()));
-        };
+        let (resolve, world) = foreign::decode(bytes)?;
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
         let imports = Imports::of(&resolve, world)?;
@@ -172,20 +169,6 @@ pub(crate) fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// A component begins with `\0asm`, version 13 and layer 1; a core module with version 1 and layer 0.
-fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
-    let found = match bytes {
-        [] => "an empty file",
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core WebAssembly module",
-        [0, b'a', b's', b'm', ..] => "WebAssembly of another version",
-        [0x7f, b'E', b'L', b'F', ..] => "a native executable (ELF)",
-        _ if bytes.trim_ascii_start().starts_with(b"(") => "WebAssembly text",
-        _ => "something that is not WebAssembly",
-    };
-    Err(LoadError::NotAComponent(found.to_string()))
-}
-
 fn name(resolve: &Resolve, key: &WorldKey) -> String {
     match key {
         WorldKey::Name(name) => name.clone(),
@@ -213,14 +196,14 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
         let role = roles.iter().find(|(role, _)| *role == interface);
         if role.is_some_and(|(_, kind)| found.replace(*kind).is_some()) {
             return Err(LoadError::World {
-                expected: "one role".to_string(),
-                found: format!("exports {}", list(&exports)),
+                expected: "a component of one role".to_string(),
+                found: foreign::exporting(&exports),
             });
         }
     }
     let missing = |what: &str| LoadError::World {
         expected: format!("a component that exports {what} of {CONTRACT}"),
-        found: if exports.is_empty() { "no exports".to_string() } else { format!("exports {}", list(&exports)) },
+        found: foreign::exporting(&exports),
     };
     let kind = found.ok_or_else(|| missing("`source`, `processor` or `sink`"))?;
     let lifecycle = format!("{NAMESPACE}lifecycle@{VERSION}");
@@ -252,8 +235,8 @@ impl Imports {
             match of_contract(&name) {
                 Some((_, version)) if version != VERSION => {
                     return Err(LoadError::World {
-                        expected: format!("imports of {CONTRACT}"),
-                        found: format!("import {name}"),
+                        expected: format!("a component for {CONTRACT}"),
+                        found: format!("one that imports `{name}`"),
                     });
                 }
                 Some((interface @ ("payload-read" | "payload-write"), _)) => {
@@ -264,15 +247,15 @@ impl Imports {
                 Some(("types", _)) => {}
                 Some(_) => {
                     return Err(LoadError::World {
-                        expected: format!("the interfaces of {CONTRACT}"),
-                        found: format!("import {name}"),
+                        expected: format!("a component for {CONTRACT}"),
+                        found: format!("one that imports `{name}`"),
                     });
                 }
                 None if name.starts_with("wasi:") => imports.others.push(name),
                 None => {
                     return Err(LoadError::World {
-                        expected: format!("imports of {CONTRACT} and of wasi 0.2"),
-                        found: format!("import {name}"),
+                        expected: format!("a component that imports nothing but {CONTRACT} and wasi 0.2"),
+                        found: format!("one that imports `{name}`"),
                     });
                 }
             }
@@ -304,8 +287,4 @@ fn copying(resolve: &Resolve, item: &WorldItem) -> Vec<Copying> {
         _ => None,
     };
     resolve.interfaces[*id].functions.keys().filter_map(function).collect()
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -60,7 +60,15 @@ fn no_components() {
     let expected = |found: &str| format!("expected a WebAssembly component, found {found}");
     assert_bytes_refused(b"", &expected("an empty file"));
     assert_bytes_refused(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", &expected("a native executable (ELF)"));
-    assert_bytes_refused(&bytes_of("(module)"), &expected("a core WebAssembly module"));
+    let module = |build: &str| expected(&format!("a core WebAssembly module{build}"));
+    let wrap = module("; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`");
+    assert_bytes_refused(&bytes_of("(module)"), &wrap);
+    assert_bytes_refused(&bytes_of(r#"(module (import "env" "wasi_snapshot_preview1" (func)))"#), &wrap);
+    assert_bytes_refused(b"\0asm\x01\0\0\0\x02\xff", &wrap);
+    assert_bytes_refused(
+        &bytes_of(r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))))"#),
+        &module(" for `wasm32-wasip1`; build it for `wasm32-wasip2`"),
+    );
     assert_bytes_refused(b"\n\t(component)", &expected("WebAssembly text"));
     assert_bytes_refused(ROUTER.text().as_bytes(), &expected("WebAssembly text"));
     assert_bytes_refused(b"\0asm", &expected("WebAssembly of another version"));
@@ -227,20 +235,32 @@ fn another_world_or_version() {
             &["torvyn:streaming/processor@0.1.0"],
             "expected a component for torvyn:streaming@0.2.0, found one for torvyn:streaming/processor@0.1.0",
         ),
-        (&["wasi:cli/run@0.2.6"], &format!("{role} exports `wasi:cli/run@0.2.6`")),
-        (&[], &format!("{role} no exports")),
-        (&[LIFECYCLE], &format!("{role} exports `{LIFECYCLE}`")),
+        (&["wasi:cli/run@0.2.6"], &format!("{role} a command, which exports `wasi:cli/run@0.2.6`")),
+        (
+            &["wasi:cli/run@0.2.0", "wasi:http/incoming-handler@0.2.4"],
+            &format!("{role} an HTTP handler, which exports `wasi:cli/run@0.2.0`, `wasi:http/incoming-handler@0.2.4`"),
+        ),
+        (&["run"], &format!("{role} one that exports `run`")),
+        (&["a", "b", "c", "d"], &format!("{role} one that exports `a`, `b`, `c`, `d`")),
+        (
+            &["a", "b", "c", "d", LIFECYCLE, "e"],
+            &format!("{role} one that exports `{LIFECYCLE}`, `a`, `b`, `c` and 2 more"),
+        ),
+        (&[], &format!("{role} one that exports nothing")),
+        (&[LIFECYCLE], &format!("{role} one that exports `{LIFECYCLE}`")),
         (
             &[LIFECYCLE, PROCESSOR_EXPORT, SINK_EXPORT],
-            &format!("expected one role, found exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"),
+            &format!(
+                "expected a component of one role, found one that exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"
+            ),
         ),
         (
             &[PROCESSOR_EXPORT],
             &format!(
-                "expected a component that exports `lifecycle` of torvyn:streaming@0.2.0, found exports `{PROCESSOR_EXPORT}`"
+                "expected a component that exports `lifecycle` of torvyn:streaming@0.2.0, found one that exports `{PROCESSOR_EXPORT}`"
             ),
         ),
-        (&["torvyn:streaming/processor"], &format!("{role} exports `torvyn:streaming/processor`")),
+        (&["torvyn:streaming/processor"], &format!("{role} one that exports `torvyn:streaming/processor`")),
     ] {
         assert_text_refused(&exporting(exports), text);
     }
@@ -248,17 +268,17 @@ fn another_world_or_version() {
         (
             PROCESSOR,
             "torvyn:streaming/payload-lease@0.2.0",
-            "expected the interfaces of torvyn:streaming@0.2.0, found import torvyn:streaming/payload-lease@0.2.0",
+            "expected a component for torvyn:streaming@0.2.0, found one that imports `torvyn:streaming/payload-lease@0.2.0`",
         ),
         (
             ROUTER,
             "torvyn:streaming/payload-read@0.3.0",
-            "expected imports of torvyn:streaming@0.2.0, found import torvyn:streaming/payload-read@0.3.0",
+            "expected a component for torvyn:streaming@0.2.0, found one that imports `torvyn:streaming/payload-read@0.3.0`",
         ),
         (
             PROCESSOR,
             "foo:bar/baz",
-            "expected imports of torvyn:streaming@0.2.0 and of wasi 0.2, found import foo:bar/baz",
+            "expected a component that imports nothing but torvyn:streaming@0.2.0 and wasi 0.2, found one that imports `foo:bar/baz`",
         ),
         (
             SOURCE,
@@ -276,6 +296,28 @@ fn another_world_or_version() {
     ] {
         assert_text_refused(&importing(guest, import), text);
     }
+}
+
+/// There are components that no tool builds from WIT.
+#[test]
+fn valid_and_beyond_wit() {
+    let expected = |found: &str| format!("expected a component for torvyn:streaming@0.2.0, found one that {found}");
+    for (text, found) in [
+        (r#"(core module $m) (export "m" (core module $m))"#, "exports a core module, `m`"),
+        (r#"(component $c) (export "c" (component $c))"#, "exports a component, `c`"),
+        (r#"(import "m" (core module))"#, "imports a core module, `m`"),
+        (r#"(import "c" (component))"#, "imports a component, `c`"),
+        (r#"(import "url=<https://x>" (func))"#, "imports what is at a URL, `url=<https://x>`"),
+        (r#"(import "locked-dep=<a:b@1.0.0>" (instance))"#, "imports a dependency, `locked-dep=<a:b@1.0.0>`"),
+        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "has no description in WIT: "),
+        (r#"(import "a" (instance (export "b" (instance))))"#, "has no description in WIT: "),
+        (r#"(import "a" (instance (export "b" (core module))))"#, "has no description in WIT: "),
+    ] {
+        assert_text_refused(&format!("(component {text})"), &expected(found));
+    }
+    // What the nested component exports is not what the component exports.
+    let nested = format!("(component {} (core module $m))", ROUTER.text());
+    assert_text_refused(&nested, "found one that exports nothing");
 }
 
 /// Nothing has to be provided for them.
