@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::lint::LintArgs;
 use crate::shell::Verbosity;
 
 /// Pipelines of sandboxed streaming components, with every copied byte counted
@@ -19,6 +20,7 @@ use crate::shell::Verbosity;
     after_help = "\
 Examples:
   cargo torvyn new logs --template pipeline   begin a project with a stage of each kind
+  cargo torvyn check                          see what its stages can copy, before anything is built
   cargo torvyn build                          build its components
   cargo torvyn run --input app.log            run its pipeline, and see what was copied
   cargo torvyn demo                           see all of that, in a temporary folder
@@ -36,6 +38,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(NewArgs),
+    Check(CheckArgs),
     Build(BuildArgs),
     Run(RunArgs),
     Demo(DemoArgs),
@@ -124,6 +127,50 @@ pub(crate) enum Vcs {
     None,
 }
 
+/// Prove what stages and pipelines can copy, and hold them to their budgets
+///
+/// Tells of each stage whether a payload byte can cross its boundary, and how often: from the WIT of the world that it
+/// declares, and with --built again from its component. Composes what is proven along the pipelines of Torvyn.toml, and
+/// compares it with the copy budgets in Cargo.toml and Torvyn.toml.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn check                              what the declared worlds prove, without a build
+  cargo torvyn check --built                      and what the built components prove
+  cargo torvyn check -p router --built --locked   one stage, with Cargo.lock as it is
+  cargo torvyn check target/some.wasm             a component of any language
+  cargo torvyn check --deny wide-world            with a lint at another level
+  cargo torvyn check --built --save-baseline copies.json
+  cargo torvyn check --built --baseline copies.json
+  cargo torvyn explain over-budget-component      what a finding means
+
+Exit codes: 0 nothing is wrong, 2 usage, 4 nothing is selected, 96 something must be installed first, 100 there are
+findings at level deny, 101 it could not be checked.")]
+pub(crate) struct CheckArgs {
+    /// Component files to check, instead of the stages of a project
+    #[arg(value_name = "COMPONENT", conflicts_with_all = ["built", "package", "workspace", "exclude", "all"])]
+    pub(crate) components: Vec<PathBuf>,
+    /// Build the components first, and prove from them too
+    #[arg(long)]
+    pub(crate) built: bool,
+    /// Fail where something that this file has proven is not proven any more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write what is proven now into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lints: LintArgs,
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// For whom to write: `human` on stderr; `json` an object a line on stdout, as cargo and rustc do; `sarif` one
+    /// document on stdout, for code hosts
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: FindingsFormat,
+}
+
 /// Build the components of a project, in the release profile
 ///
 /// Has cargo build the packages that are stages: those that make a `cdylib` and have `[package.metadata.torvyn]`. Adds
@@ -174,6 +221,9 @@ pub(crate) struct RunArgs {
     /// Write this file instead of the output of the pipeline; `-` is stdout
     #[arg(long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    /// Run a pipeline that is over its copy budget, and count without refusing
+    #[arg(long)]
+    pub(crate) ignore_budget: bool,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     /// For whom to write the account: `human` a table on stderr, `json` an object on the last line of stdout

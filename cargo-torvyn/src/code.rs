@@ -90,6 +90,20 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+    /// The WIT of a stage is not there, or cannot be read.
+    WIT_MISSING = "wit-missing";
+    /// A file of WIT is not WIT.
+    WIT_SYNTAX = "wit-syntax";
+    /// WIT speaks of something that is not there.
+    WIT_UNRESOLVED = "wit-unresolved";
+    /// No world is declared, and there is not just one.
+    NO_WORLD = "no-world";
+    /// There is no such world.
+    UNKNOWN_WORLD = "unknown-world";
+    /// The world is of another version of the contract.
+    WRONG_VERSION = "wrong-version";
+    /// The world is not one of a stage.
+    NOT_A_STAGE = "not-a-stage";
 }
 
 #[cfg(test)]
@@ -105,6 +119,7 @@ mod tests {
         assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
         let mut produced = crate::manifest::tests::codes();
         produced.extend(crate::settings::tests::codes());
+        produced.extend(crate::check::subject_codes());
         assert_eq!(produced, all);
     }
 }

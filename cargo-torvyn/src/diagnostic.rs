@@ -54,6 +54,7 @@ impl Diagnostic {
     }
 
     /// A warning without a place yet.
+    #[cfg(test)]
     pub(crate) fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Diagnostic::new(Severity::Warning, code, message)
     }

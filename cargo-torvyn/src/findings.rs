@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-pub(crate) use message::{Subject, message};
+pub(crate) use message::{About, message};
 pub(crate) use sarif::sarif;
 
 mod message;

@@ -84,7 +84,7 @@ fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<Pipeline, Di
 }
 
 /// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.
-fn manifest_path(args: &CargoArgs) -> PathBuf {
+pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     if let Some(cargo_toml) = &args.manifest_path {
         return cargo_toml.with_file_name(MANIFEST);
     }

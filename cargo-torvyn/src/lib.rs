@@ -20,6 +20,7 @@ use crate::shell::{Shell, StdoutClosed};
 
 mod budget;
 mod cargo;
+mod check;
 mod cli;
 mod code;
 mod commands;

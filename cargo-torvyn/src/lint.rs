@@ -88,6 +88,10 @@ lints! {
         "the built component can copy more often than the budget of its stage allows";
     OverBudgetPipeline = "over-budget-pipeline", Deny,
         "an element can be copied more often on its way than the budget of the pipeline allows";
+    NotOfWorld = "not-of-world", Deny,
+        "the built component imports what the world that its stage declares does not have";
+    WorseThanBaseline = "worse-than-baseline", Deny,
+        "something that a saved baseline has proven is not proven any more";
     WideWorld = "wide-world", Warn,
         "the world of the stage imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,

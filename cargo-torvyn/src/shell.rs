@@ -100,6 +100,11 @@ impl Shell {
         self.say(Verbosity::Quiet, &text)
     }
 
+    /// Shows a table, between empty lines.
+    pub(crate) fn table(&mut self, table: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Normal, &format!("\n{table}\n\n"))
+    }
+
     /// Shows the account of a flow.
     pub(crate) fn report(&mut self, pipeline: &str, account: &Account) -> io::Result<()> {
         let Elements { entered, left, dropped } = account.elements;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
+use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
 
 use crate::cli::CargoArgs;
 use crate::exit::{Exit, Stop};
@@ -27,8 +27,8 @@ pub(crate) struct Stage {
     pub(crate) id: String,
     /// Its Cargo.toml.
     pub(crate) manifest: PathBuf,
-    /// The world that it declares, `[package.metadata.torvyn] world`.
-    pub(crate) world: Option<String>,
+    /// The target that is the component.
+    pub(crate) target: Target,
 }
 
 impl Workspace {
@@ -55,6 +55,11 @@ impl Workspace {
     /// The folder of the workspace.
     pub(crate) fn root(&self) -> &Path {
         self.metadata.workspace_root.as_std_path()
+    }
+
+    /// The Cargo.toml of the workspace.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        from_here(&self.root().join("Cargo.toml"))
     }
 
     /// All stages, by package name.
@@ -123,14 +128,20 @@ const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[pac
                                Cargo.toml; `cargo torvyn new NAME --template router` makes one";
 
 fn stage(package: &Package) -> Option<Stage> {
-    let declared = package.metadata.get("torvyn")?;
-    package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib))?;
+    package.metadata.get("torvyn")?;
+    let target = package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib))?;
     Some(Stage {
         package: package.name.to_string(),
         id: package.id.repr.clone(),
-        manifest: package.manifest_path.clone().into(),
-        world: declared.get("world").and_then(|world| world.as_str()).map(str::to_owned),
+        manifest: from_here(package.manifest_path.as_std_path()),
+        target: target.clone(),
     })
+}
+
+/// The path as people see it: from the current folder, where it is below that.
+pub(crate) fn from_here(path: &Path) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).to_path_buf()
 }
 
 fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::shell::Shell;
 
 mod build;
+mod check;
 mod demo;
 mod doctor;
 mod explain;
@@ -19,6 +20,7 @@ mod run;
 pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
     match command {
         Command::New(args) => new::exec(args, shell),
+        Command::Check(args) => check::exec(args, shell),
         Command::Build(args) => build::exec(args, shell),
         Command::Run(args) => run::exec(args, shell),
         Command::Demo(args) => demo::exec(args, shell),

@@ -13,13 +13,13 @@ use crate::diagnostic::{Diagnostic, Label, Severity, Sources};
 
 /// What a message is about, in the terms of cargo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Subject {
+pub(crate) struct About {
     package_id: String,
     manifest_path: PathBuf,
     target: Value,
 }
 
-impl Subject {
+impl About {
     /// A package and the target that is its component.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Subject {
     /// Where a path of the target is not UTF-8.
     pub(crate) fn package(id: &str, manifest: &Path, target: &Target) -> serde_json::Result<Self> {
         let target = serde_json::to_value(target)?;
-        Ok(Subject { package_id: id.to_string(), manifest_path: manifest.to_path_buf(), target })
+        Ok(About { package_id: id.to_string(), manifest_path: manifest.to_path_buf(), target })
     }
 
     /// The pipelines of a `Torvyn.toml`, which to cargo are of a kind it does not know.
@@ -43,7 +43,7 @@ impl Subject {
             "doctest": false,
             "test": false,
         });
-        Subject { package_id: format!("path+file://{path}"), manifest_path: manifest.to_path_buf(), target }
+        About { package_id: format!("path+file://{path}"), manifest_path: manifest.to_path_buf(), target }
     }
 }
 
@@ -54,7 +54,7 @@ impl Subject {
 /// Where a path is not UTF-8.
 pub(crate) fn message(
     diagnostic: &Diagnostic,
-    about: &Subject,
+    about: &About,
     sources: &Sources,
     seen: &Viewpoint,
 ) -> serde_json::Result<String> {
@@ -79,7 +79,7 @@ pub(crate) fn message(
 #[serde(tag = "reason", rename = "compiler-message")]
 struct Line<'a> {
     #[serde(flatten)]
-    subject: &'a Subject,
+    subject: &'a About,
     message: Message<'a>,
 }
 
@@ -179,7 +179,7 @@ mod tests {
 
     const MANIFEST: &str = "[package]\nname = \"a\"\n# für\nreads = [\n  0,\n]\n";
 
-    fn parsed(diagnostic: &Diagnostic, about: &Subject) -> CompilerMessage {
+    fn parsed(diagnostic: &Diagnostic, about: &About) -> CompilerMessage {
         let mut sources = Sources::default();
         sources.add("Cargo.toml", MANIFEST);
         let line = message(diagnostic, about, &sources, &Viewpoint::new("/ws/a", "/ws")).unwrap();
@@ -199,7 +199,7 @@ mod tests {
             "edition": "2024", "doc": true, "doctest": false, "test": true,
         }))
         .unwrap();
-        let about = Subject::package("path+file:///ws/a#0.1.0", Path::new("/ws/a/Cargo.toml"), &target).unwrap();
+        let about = About::package("path+file:///ws/a#0.1.0", Path::new("/ws/a/Cargo.toml"), &target).unwrap();
         let reads = MANIFEST.find("[\n").unwrap();
         let diagnostic = Diagnostic::warning("some-code", "`reads` is odd")
             .label(Path::new("Cargo.toml"), reads..MANIFEST.len() - 1, "declared here")
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_finding_in_a_pipeline_is_of_no_package() {
         let read =
-            parsed(&Diagnostic::error("cycle", "round and round"), &Subject::pipelines(Path::new("/ws/Torvyn.toml")));
+            parsed(&Diagnostic::error("cycle", "round and round"), &About::pipelines(Path::new("/ws/Torvyn.toml")));
         assert_eq!(read.target.name, "pipelines");
         assert_eq!((read.message.level, read.message.spans.len()), (DiagnosticLevel::Error, 0));
     }

@@ -55,6 +55,7 @@ impl Levels {
     }
 
     /// The level of a lint.
+    #[cfg(test)]
     pub(crate) fn level(&self, lint: Lint) -> Level {
         self.decided(lint).0
     }

@@ -110,16 +110,22 @@ impl Pipeline {
 
     /// The component files and the input that are not there, or are something else.
     pub(crate) fn check_paths(&self) -> Diagnostics {
+        let mut found = self.check_components();
+        match &self.input {
+            Some(Input::File { path, .. }) => found.extend(self.check_path(path, false, self.input_span.as_ref())),
+            Some(Input::Dir { path }) => found.extend(self.check_path(path, true, self.input_span.as_ref())),
+            Some(Input::Stdin { .. } | Input::Generate { .. }) | None => {}
+        }
+        found
+    }
+
+    /// The component files that are not there, or are something else.
+    pub(crate) fn check_components(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Path(path) = &stage.component {
                 found.extend(self.check_path(path, false, Some(&stage.places.component)));
             }
-        }
-        match &self.input {
-            Some(Input::File { path, .. }) => found.extend(self.check_path(path, false, self.input_span.as_ref())),
-            Some(Input::Dir { path }) => found.extend(self.check_path(path, true, self.input_span.as_ref())),
-            Some(Input::Stdin { .. } | Input::Generate { .. }) | None => {}
         }
         found
     }

@@ -7,6 +7,8 @@
 //! *Never* is claimed where no path leads there at all, not even one that ends in a trap. A count is that of a call that
 //! returns.
 
+use std::path::Path;
+
 use wasmparser::{Validator, WasmFeatures};
 
 use super::blame::Blame;
@@ -15,8 +17,8 @@ use super::count::{Count, Counter};
 use super::limits::Stop;
 use super::wiring::{Target, Wiring};
 use super::{Bound, Copying, Proof, Site};
-use crate::error::LoadError;
-use crate::profile::{CONTRACT, Kind, Profile};
+use crate::error::{Error, LoadError};
+use crate::profile::{self, CONTRACT, Kind, Profile};
 
 /// What the code of a component can do with payloads.
 #[derive(Debug, Clone)]
@@ -47,6 +49,16 @@ const EXPORTS: [(&str, &str); 7] = [
 ];
 
 impl Analysis {
+    /// Reads the component at `path` and analyses it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where there is no file, no component in it, or none that this runtime runs.
+    pub fn of(path: &Path, max_size: u64) -> Result<Analysis, Error> {
+        let bytes = profile::read(path, max_size)?;
+        Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))
+    }
+
     /// Analyses the component in `bytes`.
     ///
     /// # Errors

@@ -103,9 +103,14 @@ impl Contract {
         if self.reads { Bound::unknown() } else { Bound::never(Proof::Contract) }
     }
 
-    /// How often a payload can be written for an element, as far as the world tells.
+    /// How often a payload can be written for an element, as far as the world tells. A source writes each element that it
+    /// makes, once.
     pub fn writes_bound(&self) -> Bound {
-        if self.writes { Bound::unknown() } else { Bound::never(Proof::Contract) }
+        match (self.writes, self.kind) {
+            (false, _) => Bound::never(Proof::Contract),
+            (true, Kind::Source) => Bound::exactly(1, Proof::Contract),
+            (true, Kind::Processor | Kind::Sink) => Bound::unknown(),
+        }
     }
 
     /// The lines that bring in an import, the one in the declaration of the world first. `import` is one of

@@ -1,0 +1,244 @@
+//! A saved answer of `check`, to compare a later one with: what was proven then must still be.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use torvyn_runtime::analysis::Copying;
+
+use super::blame::blame;
+use super::subject::Subject;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::exit::{Exit, Stop};
+use crate::lint::{Levels, Lint};
+use crate::whole;
+
+/// The form of the file; raised when it changes.
+const VERSION: u32 = 1;
+
+/// The answer of `check`, as it is saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Baseline {
+    version: u32,
+    /// Whether the components were built and analysed.
+    built: bool,
+    /// By package or path, in that order.
+    stages: Vec<SavedStage>,
+    /// By name.
+    pipelines: Vec<SavedPipeline>,
+}
+
+/// What was proven of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedStage {
+    /// The package, or the path of the component.
+    pub(crate) name: String,
+    pub(crate) verdict: String,
+    /// Reads of one element at most; none where no bound was known.
+    pub(crate) reads: Option<u32>,
+    /// Writes for one element at most; none where no bound was known.
+    pub(crate) writes: Option<u32>,
+    /// What it imported that copies.
+    pub(crate) imports: Vec<String>,
+}
+
+/// What was proven of a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedPipeline {
+    pub(crate) name: String,
+    /// Copies on the worst path at most; none where no bound was known.
+    pub(crate) copies: Option<u64>,
+}
+
+/// Something that was better in the baseline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// The stage or pipeline.
+    pub(crate) name: String,
+    /// What is worse, as a phrase: "lost handle-pass: it is `read-only` now".
+    pub(crate) what: String,
+    /// Imports that copy and that it did not have then.
+    pub(crate) new_imports: Vec<String>,
+}
+
+impl Baseline {
+    pub(crate) fn new(built: bool, mut stages: Vec<SavedStage>, mut pipelines: Vec<SavedPipeline>) -> Self {
+        stages.sort_by(|a, b| a.name.cmp(&b.name));
+        pipelines.sort_by(|a, b| a.name.cmp(&b.name));
+        Baseline { version: VERSION, built, stages, pipelines }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where it is not there or not a baseline.
+    pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let stop = Stop::new(Exit::Failed, format!("cannot read the baseline `{}`: {error}", path.display()));
+            match error.kind() {
+                ErrorKind::NotFound => {
+                    stop.help(format!("`cargo torvyn check --save-baseline {}` makes one", path.display()))
+                }
+                _ => stop,
+            }
+        })?;
+        let not_one = |why: String| {
+            Stop::new(Exit::Failed, format!("`{}` is not a baseline of `check`: {why}", path.display()))
+                .help(format!("`cargo torvyn check --save-baseline {}` makes a new one", path.display()))
+        };
+        let baseline: Baseline = serde_json::from_str(&text).map_err(|error| not_one(error.to_string()))?;
+        if baseline.version != VERSION {
+            return Err(not_one(format!("expected version {VERSION}, found {}", baseline.version)));
+        }
+        Ok(baseline)
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        whole::write(path, text.as_bytes()).with_context(|| format!("cannot write the baseline `{}`", path.display()))
+    }
+
+    /// What `now` has lost against this one. Stages and pipelines that are in one of them only have lost nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where one was made from the built components and the other was not: they cannot be compared.
+    pub(crate) fn losses(&self, now: &Baseline) -> Result<Vec<Loss>, Stop> {
+        if self.built != now.built {
+            let (message, help) = if self.built {
+                ("the baseline was made with `--built`", "add `--built`")
+            } else {
+                ("the baseline was made without `--built`", "leave `--built` out, or save a new one with it")
+            };
+            return Err(Stop::new(Exit::Failed, message).help(help));
+        }
+        let stages = self.stages.iter().filter_map(|then| {
+            let now = now.stages.iter().find(|now| now.name == then.name)?;
+            stage_loss(then, now)
+        });
+        let pipelines = self.pipelines.iter().filter_map(|then| {
+            let now = now.pipelines.iter().find(|now| now.name == then.name)?;
+            let what = more("copies on the worst path", then.copies, now.copies)?;
+            Some(Loss { name: now.name.clone(), what, new_imports: Vec::new() })
+        });
+        Ok(stages.chain(pipelines).collect())
+    }
+}
+
+impl Loss {
+    /// As a finding, with the lines that the new imports are called from.
+    pub(crate) fn finding(
+        &self,
+        levels: &Levels,
+        subject: Option<&Subject>,
+        sources: &mut Sources,
+    ) -> Option<Diagnostic> {
+        let message = format!("`{}` is worse than in the baseline: {}", self.name, self.what);
+        let mut finding = levels.finding(Lint::WorseThanBaseline, message)?;
+        if let Some(settings) = subject.and_then(|subject| subject.settings.as_ref()) {
+            let world = settings.world.as_ref().map(|world| (&world.file, &world.span));
+            let (file, span) = world.unwrap_or((&settings.file, &settings.span));
+            finding = finding.label(file, span.clone(), "of this stage");
+        }
+        for import in &self.new_imports {
+            finding = finding.note(format!("it imports `{import}` now, and did not then"));
+        }
+        if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
+            let new: Vec<_> = Copying::ALL
+                .into_iter()
+                .filter(|copying| self.new_imports.is_empty() || self.new_imports.contains(&copying.to_string()))
+                .collect();
+            finding = blame(finding, &analysis.sites, &new, sources);
+        }
+        Some(finding.help("undo that, or save a new baseline with `--save-baseline`"))
+    }
+}
+
+fn stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
+    let rank = |verdict: &str| ["handle-pass", "read-only", "rewrite"].iter().position(|known| *known == verdict);
+    let bound = |bound: Option<u32>| bound.map(u64::from);
+    let what = if rank(&now.verdict) > rank(&then.verdict) {
+        format!("lost `{}`: it is `{}` now", then.verdict, now.verdict)
+    } else {
+        more("reads of one element", bound(then.reads), bound(now.reads))
+            .or_else(|| more("writes for one element", bound(then.writes), bound(now.writes)))?
+    };
+    let new_imports = now.imports.iter().filter(|import| !then.imports.contains(import)).cloned().collect();
+    Some(Loss { name: now.name.clone(), what, new_imports })
+}
+
+/// Says so where there may be more now; no bound is more than any.
+fn more(what: &str, then: Option<u64>, now: Option<u64>) -> Option<String> {
+    let then = then?;
+    match now {
+        None => Some(format!("{what}: at most {then} then, without a bound now")),
+        Some(now) if now > then => Some(format!("{what}: at most {then} then, {now} now")),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(verdict: &str, reads: Option<u32>, imports: &[&str]) -> SavedStage {
+        let imports = imports.iter().map(ToString::to_string).collect();
+        SavedStage { name: "a".to_string(), verdict: verdict.to_string(), reads, writes: Some(0), imports }
+    }
+
+    fn losses(then: SavedStage, now: SavedStage) -> Vec<Loss> {
+        let one = |stage| Baseline::new(true, vec![stage], Vec::new());
+        one(then).losses(&one(now)).unwrap()
+    }
+
+    #[test]
+    fn what_is_worse_is_told_with_the_import_that_did_it() {
+        let lost = losses(stage("handle-pass", Some(0), &[]), stage("read-only", Some(1), &["payload-read.read"]));
+        assert_eq!(lost[0].what, "lost `handle-pass`: it is `read-only` now");
+        assert_eq!(lost[0].new_imports, ["payload-read.read"]);
+        let lost = losses(stage("read-only", Some(1), &["x"]), stage("read-only", None, &["x"]));
+        assert_eq!(lost[0].what, "reads of one element: at most 1 then, without a bound now");
+        assert!(losses(stage("read-only", Some(2), &[]), stage("handle-pass", Some(0), &[])).is_empty());
+        assert!(losses(stage("read-only", None, &[]), stage("read-only", Some(7), &[])).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_baseline_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("baseline.json");
+        let refused = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Baseline::load(&path).unwrap_err().to_string()
+        };
+        assert!(refused("{").contains("is not a baseline of `check`: EOF while parsing"));
+        assert!(
+            refused(r#"{"version":1,"built":true,"stages":[],"pipelines":[],"x":1}"#).contains("unknown field `x`")
+        );
+        let other = r#"{"version":2,"built":true,"stages":[],"pipelines":[]}"#;
+        assert!(refused(other).contains("expected version 1, found 2"));
+        let missing = Baseline::load(&folder.path().join("none.json")).unwrap_err();
+        assert!(missing.help.unwrap().contains("--save-baseline"));
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_saved_and_compared_with_its_like() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("baseline.json");
+        let built = Baseline::new(true, vec![stage("read-only", None, &["x"])], Vec::new());
+        built.save(&path).unwrap();
+        assert_eq!(Baseline::load(&path).unwrap(), built);
+        let contract = Baseline::new(false, Vec::new(), Vec::new());
+        assert!(built.losses(&contract).unwrap_err().help.unwrap().contains("--built"));
+    }
+}

@@ -1,0 +1,164 @@
+//! A pipeline under check: the verdicts of its stages, composed along its edges and held against its budget.
+
+use serde::Serialize;
+use torvyn_runtime::analysis::{Bounds, Interval, StageVerdict, compose};
+
+use super::baseline::SavedPipeline;
+use crate::diagnostic::Diagnostic;
+use crate::lint::{Levels, Lint};
+use crate::manifest::{Pipeline, WiredNode, Wiring};
+
+/// What a pipeline copies at most; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Composed {
+    /// Copies on the worst path of one element.
+    pub(crate) copies: Option<u64>,
+    /// The nodes of that path.
+    pub(crate) path: Vec<String>,
+    /// Copies that one element which enters can cause in the whole flow.
+    pub(crate) total: Option<u64>,
+    /// Whether every element causes just `total`.
+    pub(crate) exact: bool,
+    /// Payload bytes copied ÷ payload bytes that entered.
+    pub(crate) amplification: Interval,
+    pub(crate) edges: Vec<Edge>,
+    /// For each node of the path that is a stage: its index in the pipeline, and its bounds.
+    #[serde(skip)]
+    stages: Vec<(usize, Bounds)>,
+}
+
+/// What an edge carries at most.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Edge {
+    from: String,
+    /// Which output of that node, from 0.
+    output: usize,
+    to: String,
+    /// Elements for each one that entered.
+    elements: Option<u64>,
+    /// Whether a payload on it can be one that a stage wrote.
+    written: bool,
+}
+
+impl Composed {
+    /// Composes what is proven of the stages, in their order.
+    pub(crate) fn of(wiring: &Wiring, verdicts: &[StageVerdict]) -> Composed {
+        let bounds = |node: &WiredNode| match node {
+            WiredNode::Stage(stage) => Some(verdicts[*stage].bounds()),
+            WiredNode::Input(_) | WiredNode::Output(_) => None,
+        };
+        let nodes: Vec<_> = wiring.nodes.iter().map(bounds).collect();
+        let composed = compose(&wiring.graph, &nodes);
+        let name = |node: usize| wiring.graph.nodes()[node].name.clone();
+        let edges = wiring.graph.edges().iter().zip(&composed.edges).map(|(edge, bounds)| Edge {
+            from: name(edge.from),
+            output: edge.output,
+            to: name(edge.to),
+            elements: bounds.elements,
+            written: bounds.written,
+        });
+        let stage = |node: &usize| match wiring.nodes[*node] {
+            WiredNode::Stage(stage) => Some((stage, nodes[*node]?)),
+            WiredNode::Input(_) | WiredNode::Output(_) => None,
+        };
+        Composed {
+            copies: composed.copies,
+            path: composed.path.iter().copied().map(name).collect(),
+            total: composed.total,
+            exact: composed.exact,
+            amplification: composed.amplification,
+            edges: edges.collect(),
+            stages: composed.path.iter().filter_map(stage).collect(),
+        }
+    }
+
+    /// What is beyond the budget of the pipeline, or cannot be told to be within it.
+    pub(crate) fn findings(&self, pipeline: &Pipeline, levels: &Levels) -> Vec<Diagnostic> {
+        [self.copies_over_budget(pipeline, levels), self.amplification_over_budget(pipeline, levels)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn copies_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
+        let budget = pipeline.budget.copies.as_ref()?;
+        if self.copies.is_some_and(|copies| copies <= u64::from(budget.value)) {
+            return None;
+        }
+        let how_often = match self.copies {
+            Some(copies) => format!("can be copied {copies} times on its way"),
+            None => "can be copied any number of times on its way".to_string(),
+        };
+        let name = &pipeline.name;
+        let message = format!("an element of pipeline `{name}` {how_often}, and its budget allows {}", budget.value);
+        let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
+        finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
+        for (stage, bounds) in &self.stages {
+            if let Some(text) = on_the_way(*bounds) {
+                finding = finding.label(&pipeline.file, pipeline.stages[*stage].place(), text);
+            }
+        }
+        finding = finding.note(format!("the way is {}", self.path.join(" → ")));
+        Some(match self.copies {
+            Some(copies) => finding.help(format!("copy less on the way, or allow it: `copies = {copies}`")),
+            None => {
+                finding.help("declare what a stage without a bound may do, and the host holds it to that: `reads = 1`")
+            }
+        })
+    }
+
+    fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
+        let budget = pipeline.budget.amplification.as_ref()?;
+        let name = &pipeline.name;
+        let Interval { min, max } = self.amplification;
+        let over = min > budget.value || max.is_some_and(|max| max > budget.value);
+        let (lint, message) = match max {
+            _ if over => {
+                let message = format!(
+                    "the amplification of `{name}` can be {}, and its budget allows {:.2}×",
+                    self.range(),
+                    budget.value
+                );
+                (Lint::OverBudgetPipeline, message)
+            }
+            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its budget of amplification")),
+            Some(_) => return None,
+        };
+        let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
+        Some(match lint {
+            Lint::UnprovenBudget => {
+                finding.note("a stage writes payloads, whose sizes it decides when it runs; `run` compares at the end")
+            }
+            _ => finding,
+        })
+    }
+
+    /// The amplification, for people.
+    pub(crate) fn range(&self) -> String {
+        match (self.amplification.min, self.amplification.max) {
+            (min, Some(max)) if min == max => format!("{max:.2}×"),
+            (min, Some(max)) if min == 0.0 => format!("≤ {max:.2}×"),
+            (min, Some(max)) => format!("{min:.2}× to {max:.2}×"),
+            (min, None) if min == 0.0 => "any".to_string(),
+            (min, None) => format!("≥ {min:.2}×"),
+        }
+    }
+
+    /// As a baseline keeps it.
+    pub(crate) fn saved(&self, name: &str) -> SavedPipeline {
+        SavedPipeline { name: name.to_string(), copies: self.copies }
+    }
+}
+
+/// What a stage adds to the copies of an element on its way.
+fn on_the_way(bounds: Bounds) -> Option<String> {
+    let reads = match bounds.reads.max {
+        Some(0) => None,
+        Some(1) => Some("1 read".to_string()),
+        Some(max) => Some(format!("{max} reads")),
+        None => Some("any number of reads".to_string()),
+    };
+    let writes = (bounds.writes.max != Some(0)).then(|| "1 write".to_string());
+    let all: Vec<_> = reads.into_iter().chain(writes).collect();
+    (!all.is_empty()).then(|| all.join(" and "))
+}

@@ -1,0 +1,95 @@
+//! What `check` says: a table for people, lines of JSON for programs.
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use torvyn_runtime::analysis::{Bound, StageVerdict};
+
+use super::pipeline::Composed;
+use super::stage::short;
+
+/// A line of `--message-format json` for a stage.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "stage-verdict")]
+pub(crate) struct StageLine<'a> {
+    pub(crate) package: &'a str,
+    #[serde(flatten)]
+    pub(crate) verdict: &'a StageVerdict,
+    /// Why no stronger proof could be given.
+    pub(crate) weaker: &'a [String],
+}
+
+/// A line of `--message-format json` for a pipeline.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "pipeline-verdict")]
+pub(crate) struct PipelineLine<'a> {
+    pub(crate) pipeline: &'a str,
+    #[serde(flatten)]
+    pub(crate) composed: &'a Composed,
+}
+
+/// The last line of `--message-format json`.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "check-summary")]
+pub(crate) struct Summary {
+    /// Whether the components were built and analysed.
+    pub(crate) built: bool,
+    pub(crate) stages: usize,
+    pub(crate) pipelines: usize,
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
+    /// From the start of the analysis to its end, in nanoseconds; what cargo took is not in it.
+    pub(crate) analysis_ns: u64,
+}
+
+/// The verdicts of stages in columns.
+pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdict)>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["stage", "kind", "world", "verdict", "proof", "reads", "writes"]);
+    for (name, verdict) in verdicts {
+        table.add_row([
+            name.to_string(),
+            verdict.kind.to_string(),
+            short(&verdict.world).to_string(),
+            verdict.verdict.to_string(),
+            verdict.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
+            bound(verdict.reads),
+            bound(verdict.writes),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// The bounds of pipelines in columns.
+pub(crate) fn pipelines<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["pipeline", "copies", "on the way", "in all", "amplification"]);
+    for (name, composed) in composed {
+        table.add_row([
+            name.to_string(),
+            at_most(composed.copies),
+            composed.path.join(" → "),
+            at_most(composed.total),
+            composed.range(),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// How often at most, and how that is proven.
+fn bound(bound: Bound) -> String {
+    let times = match (bound.max, bound.exact) {
+        (None, _) => return "any number".to_string(),
+        (Some(max), true) => max.to_string(),
+        (Some(max), false) => format!("≤ {max}"),
+    };
+    match bound.proof {
+        Some(proof) => format!("{times} ({proof})"),
+        None => times,
+    }
+}
+
+fn at_most(bound: Option<u64>) -> String {
+    bound.map_or_else(|| "any number".to_string(), |max| format!("≤ {max}"))
+}

@@ -1,0 +1,315 @@
+//! What is wrong with a stage: its verdict, held against its world, its budget and the host.
+
+use torvyn_runtime::analysis::{Bound, Copying, Grant, Proof, StageVerdict, grant};
+use torvyn_runtime::profile::{CONTRACT, Kind};
+
+use super::blame::blame;
+use super::subject::{Subject, import_places};
+use crate::declared::Declared;
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
+use crate::lint::Lint;
+
+/// One of the two directions in which payload bytes cross the boundary of a stage.
+#[derive(Debug, Clone, Copy)]
+struct Direction {
+    /// "read" or "write".
+    verb: &'static str,
+    /// The interface of the contract.
+    interface: &'static str,
+    callees: &'static [Copying],
+}
+
+const READS: Direction =
+    Direction { verb: "read", interface: "payload-read", callees: &[Copying::Read, Copying::ReadAll] };
+const WRITES: Direction = Direction { verb: "write", interface: "payload-write", callees: &[Copying::EmitAll] };
+
+impl Subject {
+    /// Pushes all that is wrong with the stage.
+    pub(crate) fn findings(&self, verdict: &StageVerdict, sources: &mut Sources, found: &mut Diagnostics) {
+        self.over_budget(verdict, sources, found);
+        found.extend(self.not_of_world(sources));
+        found.extend(self.wide_world());
+        found.extend(self.imports(verdict));
+        found.extend(self.retains_without_budget(verdict));
+        found.extend(self.missing_budget());
+        found.extend(self.unproven(verdict));
+    }
+
+    /// Pushes what the stage can copy beyond its budget.
+    pub(crate) fn over_budget(&self, verdict: &StageVerdict, sources: &mut Sources, found: &mut Diagnostics) {
+        for (direction, bound, budget) in
+            [(READS, verdict.reads, &self.budget.reads), (WRITES, verdict.writes, &self.budget.writes)]
+        {
+            let over = budget.as_ref().filter(|budget| is_over(bound, budget.value));
+            found.extend(over.and_then(|budget| match &self.analysis {
+                Some(_) => self.over_by_component(direction, bound, budget, sources),
+                None => self.over_by_contract(direction, budget),
+            }));
+        }
+    }
+
+    fn over_by_contract(&self, direction: Direction, budget: &Declared<u32>) -> Option<Diagnostic> {
+        let Direction { verb, interface, .. } = direction;
+        let contract = self.contract.as_ref()?;
+        let message = format!(
+            "world `{}` lets `{}` {verb} payloads, and its budget allows {}",
+            short(&contract.world),
+            self.name,
+            times(budget.value)
+        );
+        let mut finding = self.levels.finding(Lint::OverBudgetContract, message)?;
+        finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
+        if let Some(world) = self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
+            finding = finding.label(&world.file, world.span.clone(), "the world");
+        }
+        for (file, span, text) in import_places(contract, &full(interface)) {
+            finding = finding.label(&file, span, format!("`{interface}` is {text}"));
+        }
+        let narrower =
+            match narrowest(contract.kind, contract.reads && verb != "read", contract.writes && verb != "write") {
+                Some(world) => format!("declare the world `{world}`, or "),
+                None => String::new(),
+            };
+        Some(finding.help(format!(
+            "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
+        )))
+    }
+
+    fn over_by_component(
+        &self,
+        direction: Direction,
+        bound: Bound,
+        budget: &Declared<u32>,
+        sources: &mut Sources,
+    ) -> Option<Diagnostic> {
+        let Direction { verb, callees, .. } = direction;
+        let analysis = self.analysis.as_ref()?;
+        let how_often = match bound.max {
+            Some(max) => format!("can {verb} {}", what(verb, analysis.profile.kind, max)),
+            None => format!("can {verb} payloads"),
+        };
+        let message = format!("`{}` {how_often}, and its budget allows {}", self.name, times(budget.value));
+        let mut finding = self.levels.finding(Lint::OverBudgetComponent, message)?;
+        finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
+        finding = blame(finding, &analysis.sites, callees, sources);
+        if bound.max.is_none() {
+            finding.notes.extend(analysis.weaker.iter().map(|why| format!("no bound can be proven: {why}")));
+        }
+        Some(finding.help(match budget.value {
+            0 => format!("leave out what {verb}s, or allow it: `{verb}s = {}`", bound.max.unwrap_or(1)),
+            _ => format!("{verb} less often, or allow it: `{verb}s = {}`", bound.max.unwrap_or(1)),
+        }))
+    }
+
+    /// The component imports what the world that the stage declares does not have.
+    fn not_of_world(&self, sources: &mut Sources) -> Option<Diagnostic> {
+        let (contract, analysis) = (self.contract.as_ref()?, self.analysis.as_ref()?);
+        let declared = |finding: Diagnostic| match self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
+            Some(world) => finding.label(&world.file, world.span.clone(), "the declared world"),
+            None => finding,
+        };
+        let world = short(&contract.world);
+        let profile = &analysis.profile;
+        if contract.kind != profile.kind {
+            let message = format!(
+                "the component of `{}` is a {}, world `{world}` is for a {}",
+                self.name, profile.kind, contract.kind
+            );
+            return Some(declared(self.levels.finding(Lint::NotOfWorld, message)?));
+        }
+        let imported = |callees: &[Copying]| profile.copying.iter().any(|import| callees.contains(import));
+        let beyond: Vec<_> = [(READS, contract.reads), (WRITES, contract.writes)]
+            .into_iter()
+            .filter(|(direction, has)| !has && imported(direction.callees))
+            .map(|(direction, _)| direction)
+            .collect();
+        if beyond.is_empty() {
+            return None;
+        }
+        let interfaces: Vec<_> = beyond.iter().map(|direction| direction.interface).collect();
+        let message =
+            format!("the component of `{}` imports {}, which world `{world}` has not", self.name, quoted(&interfaces));
+        let mut finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
+        for direction in beyond {
+            finding = blame(finding, &analysis.sites, direction.callees, sources);
+        }
+        let fits = format!("declare the world that the component fits: `world = \"{}\"`", profile.world);
+        Some(finding.help(format!("{fits}; or write the stage for the world that is declared")))
+    }
+
+    /// The declared world has an import of the contract that the component does not use.
+    fn wide_world(&self) -> Option<Diagnostic> {
+        let (contract, analysis) = (self.contract.as_ref()?, self.analysis.as_ref()?);
+        let uses = |bound: Bound| !bound.is_never();
+        let fits = narrowest(contract.kind, uses(analysis.reads), uses(analysis.writes))?;
+        let declared = narrowest(contract.kind, contract.reads, contract.writes)?;
+        let unused: Vec<_> = [(READS, contract.reads, analysis.reads), (WRITES, contract.writes, analysis.writes)]
+            .into_iter()
+            .filter(|(_, has, bound)| *has && bound.is_never())
+            .map(|(direction, ..)| direction.interface)
+            .collect();
+        if fits == declared || unused.is_empty() {
+            return None;
+        }
+        let world = short(&contract.world);
+        let message = format!("world `{world}` imports {}, which `{}` never uses", quoted(&unused), self.name);
+        let mut finding = self.levels.finding(Lint::WideWorld, message)?;
+        if let Some(world) = self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
+            finding = finding.label(&world.file, world.span.clone(), "wider than the code");
+        }
+        if contract.world.starts_with("torvyn:streaming/") {
+            return Some(finding.help(format!("declare the world `{fits}`, which proves as much without a build")));
+        }
+        for interface in &unused {
+            for (file, span, text) in import_places(contract, &full(interface)) {
+                finding = finding.label(&file, span, format!("`{interface}` is {text}"));
+            }
+        }
+        Some(finding.help("leave the import out: the world then proves as much without a build"))
+    }
+
+    /// Interfaces that the host does not have, or has nothing in.
+    fn imports(&self, verdict: &StageVerdict) -> Vec<Diagnostic> {
+        let of = |grants: &[Grant]| {
+            let has = |interface: &&String| grants.contains(&grant(interface));
+            verdict.capabilities.iter().filter(has).map(String::as_str).collect::<Vec<_>>()
+        };
+        let (absent, empty) = (of(&[Grant::Absent]), of(&[Grant::Empty]));
+        let absent = (!absent.is_empty()).then(|| {
+            let message = format!("`{}` imports {}, which the host does not have", self.name, quoted(&absent));
+            let finding = self.levels.finding(Lint::UnknownImport, message)?;
+            Some(self.at_imports(finding, &absent).help("leave out what needs it: the stage cannot start with it"))
+        });
+        // What the standard library of a language imports is no wish of the author's; what the declared world names is.
+        let wished = self.contract.as_ref().map(|contract| &contract.capabilities);
+        let empty: Vec<_> = empty
+            .into_iter()
+            .filter(|name| wished.is_some_and(|wished| wished.iter().any(|wish| wish == name)))
+            .collect();
+        let empty = (!empty.is_empty()).then(|| {
+            let message = format!("`{}` imports {}, in which the host gives it nothing", self.name, quoted(&empty));
+            let finding = self.levels.finding(Lint::UngrantedImport, message)?;
+            Some(self.at_imports(finding, &empty).note("a stage has no files, no environment and no sockets"))
+        });
+        absent.flatten().into_iter().chain(empty.flatten()).collect()
+    }
+
+    /// Labels the lines of WIT that bring the imports in, or the stage where there are none.
+    fn at_imports(&self, mut finding: Diagnostic, imports: &[&str]) -> Diagnostic {
+        let places =
+            self.contract.iter().flat_map(|contract| imports.iter().flat_map(|import| import_places(contract, import)));
+        for (file, span, text) in places {
+            finding = finding.label(&file, span, text);
+        }
+        match &self.settings {
+            Some(settings) if finding.labels.is_empty() => {
+                finding.label(&settings.file, settings.span.clone(), "of this stage")
+            }
+            _ => finding,
+        }
+    }
+
+    fn retains_without_budget(&self, verdict: &StageVerdict) -> Option<Diagnostic> {
+        if !verdict.retains || self.budget.leases.is_some() {
+            return None;
+        }
+        let message =
+            format!("`{}` can hold payloads beyond the call, and its budget says nothing of leases", self.name);
+        let finding = self.levels.finding(Lint::RetainsWithoutLeaseBudget, message)?;
+        Some(self.at_imports(finding, &[&full("payload-lease")]).help("say how many: `leases = 1000`"))
+    }
+
+    fn missing_budget(&self) -> Option<Diagnostic> {
+        let settings = self.settings.as_ref().filter(|_| self.budget.is_empty())?;
+        let finding = self.levels.finding(Lint::MissingBudget, format!("`{}` declares no copy budget", self.name))?;
+        let finding = finding.label(&settings.file, settings.span.clone(), "");
+        Some(finding.help("write [package.metadata.torvyn.budget] with `reads` and `writes`, per element"))
+    }
+
+    /// Budgets that are kept only because the host counts.
+    fn unproven(&self, verdict: &StageVerdict) -> Vec<Diagnostic> {
+        let enforced = |(verb, bound, budget): (&str, Bound, Option<&Declared<u32>>)| {
+            let budget = budget.filter(|_| bound.proof == Some(Proof::Enforced))?;
+            let message =
+                format!("nothing proves that `{}` keeps its budget of {verb}s; the host counts them", self.name);
+            let mut finding = self.levels.finding(Lint::UnprovenBudget, message)?;
+            finding = finding.label(&budget.file, budget.entry.clone(), "");
+            match &self.analysis {
+                Some(analysis) => finding.notes.extend(analysis.weaker.iter().cloned()),
+                None => finding.help = Some("the component may prove it: `cargo torvyn check --built`".to_string()),
+            }
+            Some(finding)
+        };
+        [("read", verdict.reads, self.budget.reads.as_ref()), ("write", verdict.writes, self.budget.writes.as_ref())]
+            .into_iter()
+            .filter_map(enforced)
+            .collect()
+    }
+}
+
+/// Whether more can be done than is allowed. What has no bound is counted by the host, unless none at all is allowed:
+/// that is for a proof.
+fn is_over(bound: Bound, allowed: u32) -> bool {
+    match bound.max {
+        Some(max) => max > allowed,
+        None => allowed == 0,
+    }
+}
+
+/// The narrowest world of the contract, where there is one for what a stage does.
+fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<&'static str> {
+    match (kind, reads, writes) {
+        (Kind::Processor, _, true) => Some("transform"),
+        (Kind::Processor, true, false) => Some("inspector"),
+        (Kind::Processor, false, false) => Some("router"),
+        (Kind::Source | Kind::Sink, ..) => None,
+    }
+}
+
+/// The name of a world of the contract; the full name of another.
+pub(super) fn short(world: &str) -> &str {
+    let (package, version) = CONTRACT.split_once('@').unwrap_or((CONTRACT, ""));
+    let own = world.strip_prefix(package).and_then(|rest| rest.strip_prefix('/'));
+    own.and_then(|rest| rest.strip_suffix(version)).and_then(|rest| rest.strip_suffix('@')).unwrap_or(world)
+}
+
+/// The full name of an interface of the contract.
+fn full(interface: &str) -> String {
+    let (package, version) = CONTRACT.split_once('@').unwrap_or((CONTRACT, ""));
+    format!("{package}/{interface}@{version}")
+}
+
+/// A number of copies, as a phrase.
+fn times(count: u32) -> String {
+    if count == 0 { "none".to_string() } else { count.to_string() }
+}
+
+/// What is copied at most, as a phrase.
+fn what(verb: &str, kind: Kind, max: u32) -> String {
+    let times = if max == 1 { "once".to_string() } else { format!("{max} times") };
+    match (verb, kind) {
+        ("write", Kind::Source) => "the elements it makes".to_string(),
+        ("write", _) if max == 1 => "a payload for each element".to_string(),
+        ("write", _) => format!("{max} payloads for each element"),
+        _ => format!("an element {times}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_contract() {
+        assert_eq!(short("torvyn:streaming/router@0.2.0"), "router");
+        assert_eq!(short("acme:filters/router@0.2.0"), "acme:filters/router@0.2.0");
+        assert_eq!(full("payload-read"), "torvyn:streaming/payload-read@0.2.0");
+    }
+
+    #[test]
+    fn what_has_no_bound_is_over_only_where_none_is_allowed() {
+        let two = Bound::at_most(2, Proof::Bounded);
+        assert_eq!([0, 1, 2].map(|allowed| is_over(two, allowed)), [true, true, false]);
+        assert_eq!([0, 1].map(|allowed| is_over(Bound::unknown(), allowed)), [true, false]);
+    }
+}

@@ -1,0 +1,234 @@
+//! A stage under check: what its author declared of it, and what is known of what it can do.
+
+use std::path::{Path, PathBuf};
+
+use torvyn_runtime::analysis::contract::{Reason, What};
+use torvyn_runtime::analysis::{Analysis, Contract, ContractError, StageVerdict};
+
+use super::baseline::SavedStage;
+use crate::budget::Budget;
+use crate::code;
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::lint::{Levels, LintArgs};
+use crate::settings::{Settings, WorkspaceSettings};
+use crate::workspace::Stage;
+
+/// A stage under check.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The package, or the path of the component.
+    pub(crate) name: String,
+    /// The package that the stage is, where it is one.
+    pub(crate) package: Option<Stage>,
+    /// What its author declared; none for a component file.
+    pub(crate) settings: Option<Settings>,
+    /// What the world that it declares lets it do; none where that cannot be told.
+    pub(crate) contract: Option<Contract>,
+    /// What its component can do; none where it was not built.
+    pub(crate) analysis: Option<Analysis>,
+    /// What it may copy.
+    pub(crate) budget: Budget,
+    /// What follows from findings.
+    pub(crate) levels: Levels,
+}
+
+impl Subject {
+    /// A package. What is wrong with its settings or its WIT goes to `found`.
+    pub(crate) fn package(
+        stage: &Stage,
+        workspace: &WorkspaceSettings,
+        args: &LintArgs,
+        sources: &mut Sources,
+        found: &mut Diagnostics,
+    ) -> Subject {
+        let settings = Settings::load(&stage.manifest, workspace, sources, found);
+        let contract = match read_contract(&settings, workspace, sources) {
+            Ok(contract) => Some(contract),
+            Err(wrong) => {
+                found.push(wrong);
+                None
+            }
+        };
+        let budget = settings.budget.clone();
+        let levels = settings.levels.clone().with(args);
+        let name = stage.package.clone();
+        Subject {
+            name,
+            package: Some(stage.clone()),
+            settings: Some(settings),
+            contract,
+            analysis: None,
+            budget,
+            levels,
+        }
+    }
+
+    /// A component file.
+    pub(crate) fn file(path: &Path, levels: Levels, analysis: Analysis) -> Subject {
+        Subject {
+            name: path.display().to_string(),
+            package: None,
+            settings: None,
+            contract: None,
+            analysis: Some(analysis),
+            budget: Budget::default(),
+            levels,
+        }
+    }
+
+    /// What is proven of it with its budget; none where neither its world nor its component is known.
+    pub(crate) fn verdict(&self) -> Option<StageVerdict> {
+        let budget = self.budget.limits();
+        match (&self.analysis, &self.contract) {
+            (Some(analysis), contract) => Some(StageVerdict::of_component(analysis, contract.as_ref(), &budget)),
+            (None, Some(contract)) => Some(StageVerdict::of_contract(contract, &budget)),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Subject {
+    /// As a baseline keeps it.
+    pub(crate) fn saved(&self, verdict: &StageVerdict) -> SavedStage {
+        let interface = |name: &str, has: bool| has.then(|| name.to_string());
+        let imports = match (&self.analysis, &self.contract) {
+            (Some(analysis), _) => analysis.profile.copying.iter().map(ToString::to_string).collect(),
+            (None, Some(contract)) => {
+                let reads = interface("payload-read", contract.reads);
+                reads.into_iter().chain(interface("payload-write", contract.writes)).collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        SavedStage {
+            name: self.name.clone(),
+            verdict: verdict.verdict.to_string(),
+            reads: verdict.reads.max,
+            writes: verdict.writes.max,
+            imports,
+        }
+    }
+}
+
+/// What the declared world lets the stage do.
+fn read_contract(
+    settings: &Settings,
+    workspace: &WorkspaceSettings,
+    sources: &mut Sources,
+) -> Result<Contract, Diagnostic> {
+    let Some(folder) = settings.wit_folder(workspace) else {
+        let beside = |file: &Path| file.with_file_name("wit").display().to_string();
+        let mut looked = vec![beside(&settings.file), beside(&workspace.file)];
+        looked.dedup();
+        let diagnostic = Diagnostic::error(code::WIT_MISSING, "there is no WIT that could tell what the stage may do");
+        return Err(diagnostic
+            .label(&settings.file, settings.span.clone(), "of this stage")
+            .note(format!("looked for {}", looked.join(" and ")))
+            .help(
+                "name its folder: `wit = \"…\"`; or prove from the component alone: `cargo torvyn check FILE.wasm`",
+            ));
+    };
+    let world = settings.world.as_ref().map(|world| world.value.as_str());
+    match Contract::load(&folder, world) {
+        Ok(contract) => {
+            contract.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
+            Ok(contract)
+        }
+        Err(error) => Err(refused(error, settings, sources)),
+    }
+}
+
+/// Why nothing can be said of the declared world, at the place that is to be mended.
+fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> Diagnostic {
+    error.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
+    let code = match error.reason {
+        Reason::Missing => code::WIT_MISSING,
+        Reason::Syntax => code::WIT_SYNTAX,
+        Reason::Unresolved => code::WIT_UNRESOLVED,
+        Reason::NoWorld { .. } => code::NO_WORLD,
+        Reason::UnknownWorld { .. } => code::UNKNOWN_WORLD,
+        Reason::Version { .. } => code::WRONG_VERSION,
+        Reason::NotAStage => code::NOT_A_STAGE,
+    };
+    let mut diagnostic = Diagnostic::error(code, error.message);
+    // What is wrong in WIT is mended there; a name that means nothing, where it is written.
+    if let Some(place) = error.place {
+        diagnostic = diagnostic.label(&place.file, place.span, "");
+    }
+    diagnostic = match &settings.world {
+        Some(world) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
+        None => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
+    };
+    diagnostic.help = error.help;
+    diagnostic
+}
+
+/// The lines of WIT that bring an import into the world, for the labels of a diagnostic.
+pub(super) fn import_places(contract: &Contract, import: &str) -> Vec<(PathBuf, std::ops::Range<usize>, &'static str)> {
+    let text = |what: &What| match what {
+        What::Include(_) => "included here",
+        What::Uses(_) => "brought in here",
+        What::World | What::Import(_) | What::Fault => "imported here",
+    };
+    contract.places_of(import).map(|place| (place.file.clone(), place.span.clone(), text(&place.what))).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+
+    const CONTRACT: &str = "package torvyn:streaming@0.2.0;
+        interface types { resource batch; }
+        interface lifecycle { init: func(); }
+        interface processor { process: func(); }
+        interface payload-read { read: func(); }
+        world router { export lifecycle; export processor; }
+        world inspector { include router; import payload-read; }";
+
+    /// What is wrong with a stage whose WIT is `wit`, and that declares `world`.
+    fn wrong(wit: Option<&str>, world: Option<&str>) -> Diagnostics {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = folder.path().join("Cargo.toml");
+        let world = world.map(|world| format!("world = '{world}'")).unwrap_or_default();
+        fs::write(&manifest, format!("[package.metadata.torvyn]\n{world}\n")).unwrap();
+        if let Some(wit) = wit {
+            fs::create_dir(folder.path().join("wit")).unwrap();
+            fs::write(folder.path().join("wit/world.wit"), wit).unwrap();
+        }
+        let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+        let workspace = WorkspaceSettings::load(&manifest, &mut sources, &mut found);
+        let settings = Settings::load(&manifest, &workspace, &mut sources, &mut found);
+        found.extend(read_contract(&settings, &workspace, &mut sources).err());
+        found
+    }
+
+    #[test]
+    fn the_world_is_found_in_the_wit_beside_the_package() {
+        for world in ["router", "inspector", "torvyn:streaming/inspector@0.2.0"] {
+            assert!(wrong(Some(CONTRACT), Some(world)).is_empty());
+        }
+    }
+
+    /// The codes that come up, each case checked.
+    pub(crate) fn codes() -> BTreeSet<&'static str> {
+        let cases = [
+            (None, Some("router"), code::WIT_MISSING),
+            (Some("package torvyn:streaming@0.2.0"), None, code::WIT_SYNTAX),
+            (Some("package a:b; world w { import c; }"), None, code::WIT_UNRESOLVED),
+            (Some(CONTRACT), None, code::NO_WORLD),
+            (Some(CONTRACT), Some("ruoter"), code::UNKNOWN_WORLD),
+            (Some(&CONTRACT.replace("0.2.0", "0.1.0")), Some("router"), code::WRONG_VERSION),
+            (Some("package a:b; world w { import f: func(); }"), Some("w"), code::NOT_A_STAGE),
+        ];
+        let mut codes = BTreeSet::new();
+        for (wit, world, code) in cases {
+            let found = wrong(wit, world);
+            let found: Vec<_> = found.iter().map(|diagnostic| diagnostic.code).collect();
+            assert_eq!(found, [code], "{wit:?} {world:?}");
+            codes.extend(found);
+        }
+        codes
+    }
+}
