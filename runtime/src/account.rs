@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::analysis::{Bounds, Proof};
 use crate::ledger::Copies;
 use crate::payload::PoolUse;
 use crate::profile::{Kind, Verdict};
@@ -26,8 +27,12 @@ pub struct StageAccount {
     pub name: String,
     /// Its role.
     pub kind: Kind,
-    /// What its binary can do with payloads.
+    /// What it can do with payloads.
     pub verdict: Verdict,
+    /// The weakest of the proofs of its bounds; `None` where it has none.
+    pub proof: Option<Proof>,
+    /// What it copies at most, which the flow was held to.
+    pub bounds: Bounds,
     /// Elements it was lent.
     pub elements_in: u64,
     /// Elements it sent, counted once an output.

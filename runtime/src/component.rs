@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::analysis::Analysis;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::host::Host;
@@ -16,7 +17,7 @@ use crate::profile::{self, Kind, Profile};
 #[derive(Clone)]
 pub struct Component {
     path: PathBuf,
-    profile: Profile,
+    analysis: Arc<Analysis>,
     pub(crate) exports: Arc<ExportsPre>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) enum ExportsPre {
 }
 
 impl Component {
-    /// Reads, checks and compiles the component at `path`.
+    /// Reads, checks, analyses and compiles the component at `path`.
     ///
     /// # Errors
     ///
@@ -36,16 +37,17 @@ impl Component {
     /// engine refuses it.
     pub fn load(engine: &Engine, path: &Path, limits: &Limits) -> Result<Component, Error> {
         let bytes = profile::read(path, limits.component_size)?;
-        let profile = Profile::parse(&bytes).map_err(|reason| Error::load(path, reason))?;
+        let analysis = Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))?;
         let refused = |error: wasmtime::Error| Error::Compile { path: path.to_path_buf(), source: error.into() };
         let component = wasmtime::component::Component::from_binary(&engine.engine, &bytes).map_err(refused)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
-        let exports = match profile.kind {
+        let exports = match analysis.profile.kind {
             Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
             Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
             Kind::Sink => SinkStagePre::new(pre).map(ExportsPre::Sink),
         };
-        Ok(Component { path: path.to_path_buf(), profile, exports: Arc::new(exports.map_err(refused)?) })
+        let exports = Arc::new(exports.map_err(refused)?);
+        Ok(Component { path: path.to_path_buf(), analysis: Arc::new(analysis), exports })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -63,6 +65,11 @@ impl Component {
 
     /// What it is.
     pub fn profile(&self) -> &Profile {
-        &self.profile
+        &self.analysis.profile
+    }
+
+    /// What its code can do with payloads, proven from the bytes that run.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
     }
 }

@@ -17,7 +17,7 @@ use crate::host::{BY_HANDLE, BackpressureSignal, Made};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
 use crate::payload::Pool;
-use crate::profile::{Kind, Verdict};
+use crate::profile::Kind;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
 const MAX_BATCH: usize = 64;
@@ -51,7 +51,7 @@ enum Phase {
 enum Called {
     Input { input: Box<dyn Input>, payloads: Vec<Bytes>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
-    Stage { instance: Instance, kind: Kind, verdict: Verdict, bounds: Bounds, time_limit: Duration },
+    Stage { instance: Instance, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
 
 /// A node of a running flow.
@@ -109,7 +109,6 @@ impl Node {
                 Called::Stage {
                     instance: Instance::start(start)?,
                     kind: profile.kind,
-                    verdict: profile.verdict,
                     bounds: stage.bounds,
                     time_limit: stage.limits.time,
                 }
@@ -463,12 +462,14 @@ impl Node {
         account.elements.dropped += self.dropped;
         let busy_ns = self.busy.as_nanos() as u64;
         let copies = match self.called {
-            Called::Stage { instance, kind, verdict, .. } => {
+            Called::Stage { instance, kind, bounds, .. } => {
                 let copies = instance.copies();
                 account.stages.push(StageAccount {
                     name: self.name,
                     kind,
-                    verdict,
+                    verdict: bounds.verdict(),
+                    proof: bounds.proof(),
+                    bounds,
                     elements_in: self.taken,
                     elements_out: self.outlet.sent,
                     elements_dropped: self.dropped,

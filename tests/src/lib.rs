@@ -124,7 +124,8 @@ pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limi
     let component = component.clone();
     let role = Role::from(component.profile().kind);
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let stage = Stage { component, config, limits, budget: Budget::default(), bounds: Bounds::unknown() };
+    let bounds = component.analysis().bounds();
+    let stage = Stage { component, config, limits, budget: Budget::default(), bounds };
     Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body: Body::Stage(stage) }
 }
 

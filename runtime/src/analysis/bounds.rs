@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::Bound;
+use super::{Bound, Proof};
+use crate::profile::Verdict;
 
 /// What a stage copies for one element. See the parent module for the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -17,6 +18,20 @@ impl Bounds {
     /// Nothing is known.
     pub fn unknown() -> Bounds {
         Bounds { reads: Bound::unknown(), writes: Bound::unknown() }
+    }
+
+    /// What a stage of these bounds can do with payloads. Only what is proven counts.
+    pub fn verdict(&self) -> Verdict {
+        match (self.reads.is_never(), self.writes.is_never()) {
+            (true, true) => Verdict::HandlePass,
+            (false, true) => Verdict::ReadOnly,
+            (_, false) => Verdict::Rewrite,
+        }
+    }
+
+    /// The weakest of the proofs; `None` where nothing is bounded.
+    pub fn proof(&self) -> Option<Proof> {
+        [self.reads, self.writes].into_iter().filter_map(|bound| bound.proof).max()
     }
 }
 

@@ -16,7 +16,7 @@ use super::calls::{Calls, Node};
 use super::count::{Count, Counter};
 use super::limits::Stop;
 use super::wiring::{Target, Wiring};
-use super::{Bound, Copying, Proof, Site};
+use super::{Bound, Bounds, Copying, Proof, Site};
 use crate::error::{Error, LoadError};
 use crate::profile::{self, CONTRACT, Kind, Profile};
 
@@ -57,6 +57,11 @@ impl Analysis {
     pub fn of(path: &Path, max_size: u64) -> Result<Analysis, Error> {
         let bytes = profile::read(path, max_size)?;
         Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))
+    }
+
+    /// What its code copies at most.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { reads: self.reads, writes: self.writes }
     }
 
     /// Analyses the component in `bytes`.

@@ -69,13 +69,9 @@ impl StageVerdict {
         retains: bool,
         capabilities: Vec<String>,
     ) -> StageVerdict {
-        let verdict = match (reads.is_never(), writes.is_never()) {
-            (true, true) => Verdict::HandlePass,
-            (false, true) => Verdict::ReadOnly,
-            (_, false) => Verdict::Rewrite,
-        };
+        let verdict = Bounds { reads, writes }.verdict();
         let (reads, writes) = (enforced(reads, budget.reads), enforced(writes, budget.writes));
-        let proof = [reads, writes].into_iter().filter_map(|bound| bound.proof).max();
+        let proof = Bounds { reads, writes }.proof();
         StageVerdict { kind, world, verdict, proof, reads, writes, retains, capabilities }
     }
 }
