@@ -6,7 +6,7 @@
 //! `report` says it all, to people or to programs → `baseline` compares it with an earlier answer.
 
 pub(crate) use baseline::Baseline;
-pub(crate) use pipeline::Composed;
+pub(crate) use pipeline::{Composed, measured_over_budget};
 pub(crate) use subject::Subject;
 
 pub(crate) mod baseline;

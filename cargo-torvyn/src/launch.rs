@@ -5,20 +5,24 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use torvyn_runtime::analysis::{Bounds, Budget};
+use torvyn_runtime::analysis::{self, Bounds};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
 
+use crate::budget::Budget;
 use crate::cargo;
+use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
+use crate::lint::LintArgs;
 use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, WiredNode, Wiring};
 use crate::progress::Bar;
+use crate::settings::WorkspaceSettings;
 use crate::shell::Shell;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
@@ -29,6 +33,8 @@ pub(crate) struct Request<'a> {
     pub(crate) pipeline: Option<&'a str>,
     pub(crate) input: Option<&'a Path>,
     pub(crate) output: Option<&'a Path>,
+    /// Run what is over its copy budget, and refuse no copy.
+    pub(crate) ignore_budget: bool,
 }
 
 /// What came of it.
@@ -37,6 +43,8 @@ pub(crate) struct Finished {
     pub(crate) account: Account,
     /// How it was interrupted, if it was.
     pub(crate) interrupted: Option<Exit>,
+    /// It copied more than the budget of the pipeline allows, which was told.
+    pub(crate) over_budget: bool,
 }
 
 /// Builds what is stale, and runs the pipeline to its end.
@@ -47,23 +55,37 @@ pub(crate) struct Finished {
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let pipeline = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
-    let paths = components(&pipeline, request.cargo, &mut sources, shell)?;
+    let built = components(&pipeline, request.cargo, &mut sources, shell)?;
 
     let engine = Engine::new()?;
     let limits: Vec<_> = pipeline.stages.iter().map(limits).collect();
-    let loaded = load(&engine, &pipeline, &paths, &limits).or_else(|found| told(&found, &sources, shell))?;
+    let loaded = load(&engine, &pipeline, &built.paths, &limits).or_else(|found| told(&found, &sources, shell))?;
     let roles: Vec<_> = loaded.iter().map(|component| Role::from(component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
 
+    let mut subjects =
+        subjects(&pipeline, &built, &loaded, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    if request.ignore_budget {
+        subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
+    } else {
+        within_budget(&subjects, &pipeline, &wiring, &mut sources, shell)?;
+    }
+
     let interrupt = Interrupt::watch()?;
-    let bodies = bodies(&wiring, &pipeline, loaded, limits)?;
+    let copies: Vec<_> = subjects.iter().map(copies).collect();
+    let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress() };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
     let account = flow.map_err(|error| named(error, &wiring, &pipeline))?;
-    Ok(Finished { pipeline: pipeline.name.clone(), account, interrupted: interrupt.exit() })
+    let over = check::measured_over_budget(&pipeline, &account).filter(|_| !request.ignore_budget);
+    if let Some(over) = &over {
+        shell.diagnostics(&over.clone().into(), &sources)?;
+    }
+    let over_budget = over.is_some();
+    Ok(Finished { pipeline: pipeline.name.clone(), account, interrupted: interrupt.exit(), over_budget })
 }
 
 /// The pipeline as the manifest and the arguments say.
@@ -102,17 +124,29 @@ fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow:
     Err(Stop::silent(Exit::Failed).into())
 }
 
+/// The components of a pipeline's stages.
+struct Built {
+    /// One for each stage.
+    paths: Vec<PathBuf>,
+    /// The packages among them.
+    packages: Vec<Option<workspace::Stage>>,
+    /// The Cargo.toml of their workspace.
+    workspace: PathBuf,
+}
+
 /// The component of each stage, built where it is a package.
 fn components(
     pipeline: &Pipeline,
     args: &CargoArgs,
     sources: &mut Sources,
     shell: &mut Shell,
-) -> anyhow::Result<Vec<PathBuf>> {
+) -> anyhow::Result<Built> {
     let is_package = |stage: &crate::manifest::Stage| matches!(stage.component, ComponentRef::Package(_));
-    let mut built = HashMap::new();
+    let mut built: HashMap<String, (PathBuf, workspace::Stage)> = HashMap::new();
+    let mut manifest = PathBuf::new();
     if pipeline.stages.iter().any(is_package) {
         let workspace = Workspace::load(args)?;
+        manifest = workspace.manifest();
         let known = workspace.stages();
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
         let found = pipeline.check_packages(&names);
@@ -127,15 +161,79 @@ fn components(
             })
             .collect();
         let artifacts = cargo::build(args, &wanted, MessageFormat::Human, shell, |_, _| Ok(()))?;
-        built.extend(artifacts.into_iter().map(|artifact| (artifact.package, artifact.path)));
+        let paths = artifacts.into_iter().map(|artifact| artifact.path);
+        built.extend(paths.zip(wanted).map(|(path, stage)| (stage.package.clone(), (path, stage))));
     }
-    let path = |stage: &crate::manifest::Stage| match &stage.component {
-        ComponentRef::Path(path) => Ok(path.clone()),
+    let component = |stage: &crate::manifest::Stage| match &stage.component {
+        ComponentRef::Path(path) => Ok((path.clone(), None)),
         ComponentRef::Package(package) => {
-            built.get(package).cloned().with_context(|| format!("package `{package}` was not built"))
+            let built = built.get(package).cloned().map(|(path, stage)| (path, Some(stage)));
+            built.with_context(|| format!("package `{package}` was not built"))
         }
     };
-    pipeline.stages.iter().map(path).collect()
+    let components: Vec<_> = pipeline.stages.iter().map(component).collect::<anyhow::Result<_>>()?;
+    let (paths, packages) = components.into_iter().unzip();
+    Ok(Built { paths, packages, workspace: manifest })
+}
+
+/// The stages as `check` sees them: what was loaded, and what their authors declared.
+fn subjects(
+    pipeline: &Pipeline,
+    built: &Built,
+    loaded: &[Component],
+    sources: &mut Sources,
+) -> Result<Vec<Subject>, Diagnostics> {
+    let mut found = Diagnostics::default();
+    let any_package = built.packages.iter().any(Option::is_some);
+    let workspace = any_package.then(|| WorkspaceSettings::load(&built.workspace, sources, &mut found));
+    let workspace = workspace.unwrap_or_default();
+    let mut subjects = Vec::new();
+    for ((stage, component), package) in pipeline.stages.iter().zip(loaded).zip(&built.packages) {
+        let analysis = component.analysis().clone();
+        let mut subject = match package {
+            Some(package) => {
+                let declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
+                // A world that cannot be told is for `check`; the component is proof enough to run it.
+                let declared = declared.with_contract(&workspace, sources).unwrap_or_else(|(subject, _)| subject);
+                Subject { analysis: Some(analysis), ..declared }
+            }
+            None => Subject::file(component.path(), workspace.pipeline_levels(), analysis),
+        };
+        subject.budget = stage.budget.clone().or(&subject.budget);
+        subjects.push(subject);
+    }
+    if found.is_empty() { Ok(subjects) } else { Err(found) }
+}
+
+/// Refuses a pipeline that can copy more than is declared.
+fn within_budget(
+    subjects: &[Subject],
+    pipeline: &Pipeline,
+    wiring: &Wiring,
+    sources: &mut Sources,
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
+    let mut found = Diagnostics::default();
+    let mut verdicts = Vec::new();
+    for subject in subjects {
+        let verdict = subject.verdict().context("what was loaded was analysed")?;
+        subject.over_budget(&verdict, sources, &mut found);
+        verdicts.push(verdict);
+    }
+    let levels = subjects.first().map(|subject| subject.levels.clone()).unwrap_or_default();
+    found.extend(Composed::of(wiring, &verdicts).findings(pipeline, &levels));
+    if found.errors() == 0 {
+        return Ok(());
+    }
+    shell.diagnostics(&found, sources)?;
+    let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
+    Err(stop.help("`--ignore-budget` runs it all the same").into())
+}
+
+/// What the host holds a stage to: its budget, and what is proven of it.
+fn copies(subject: &Subject) -> (analysis::Budget, Bounds) {
+    let bounds = subject.verdict().map(|verdict| verdict.bounds()).unwrap_or_default();
+    (subject.budget.limits(), bounds)
 }
 
 fn limits(stage: &crate::manifest::Stage) -> Limits {
@@ -184,6 +282,7 @@ fn bodies(
     pipeline: &Pipeline,
     components: Vec<Component>,
     limits: Vec<Limits>,
+    copies: &[(analysis::Budget, Bounds)],
 ) -> anyhow::Result<Vec<Body>> {
     let mut stages: Vec<_> = components.into_iter().zip(limits).map(Some).collect();
     let body = |node: &WiredNode| {
@@ -197,7 +296,8 @@ fn bodies(
             WiredNode::Stage(index) => {
                 let (component, limits) = stages[*index].take().context("a stage stands in the graph once")?;
                 let config = pipeline.stages[*index].config.clone();
-                Body::Stage(Stage { component, config, limits, budget: Budget::default(), bounds: Bounds::unknown() })
+                let (budget, bounds) = copies[*index];
+                Body::Stage(Stage { component, config, limits, budget, bounds })
             }
         })
     };

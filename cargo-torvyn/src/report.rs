@@ -22,7 +22,8 @@ pub(crate) fn text(account: &Account) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([
-        "stage", "kind", "verdict", "in", "out", "dropped", "time", "read", "written", "metadata", "joined", "copied",
+        "stage", "kind", "verdict", "proof", "in", "out", "dropped", "time", "read", "written", "metadata", "joined",
+        "copied",
     ]);
     let endpoints = |kind: &'static str| account.endpoints.iter().filter(move |point| point.kind == kind);
     for point in endpoints("input") {
@@ -40,6 +41,7 @@ pub(crate) fn text(account: &Account) -> String {
             stage.name.clone(),
             stage.kind.to_string(),
             stage.verdict.to_string(),
+            stage.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
             grouped(stage.elements_in),
             grouped(stage.elements_out),
             grouped(stage.elements_dropped),
@@ -61,7 +63,7 @@ pub(crate) fn text(account: &Account) -> String {
             &point.copies,
         ));
     }
-    for column in table.column_iter_mut().skip(3) {
+    for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     format!("{table}\n\n{}", whole(account))
@@ -69,7 +71,7 @@ pub(crate) fn text(account: &Account) -> String {
 
 fn endpoint_row(name: &str, kind: &str, taken: &str, sent: &str, busy_ns: u64, copied: &Copies) -> Vec<String> {
     let joined = copies(copied.host_serialize);
-    let row = [name, kind, "", taken, sent, "", &time(busy_ns), "", "", "", &joined, ""];
+    let row = [name, kind, "", "", taken, sent, "", &time(busy_ns), "", "", "", &joined, ""];
     row.map(str::to_string).to_vec()
 }
 

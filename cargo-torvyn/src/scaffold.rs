@@ -52,9 +52,19 @@ pub(crate) struct About {
     pub(crate) description: String,
     /// The world of the contract that the stage targets.
     world: Option<String>,
+    /// What the stage may copy.
+    budget: Option<Budget>,
     /// Templates of stages that become members of this one, each in the folder of its name.
     #[serde(default)]
     members: Vec<String>,
+}
+
+/// The budget that a stage of a template declares, per element.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    reads: u32,
+    writes: u32,
 }
 
 /// Where a project belongs.
@@ -78,6 +88,7 @@ pub(crate) struct File {
 struct Values<'a> {
     name: &'a str,
     world: Option<&'a str>,
+    budget: Option<&'a Budget>,
     members: &'a [String],
     standalone: bool,
     /// Of this program, which is also that of the guest library in it.
@@ -164,6 +175,7 @@ impl Template {
         Values {
             name,
             world: self.about.world.as_deref(),
+            budget: self.about.budget.as_ref(),
             members: &self.about.members,
             standalone: place == Place::Alone,
             version: env!("CARGO_PKG_VERSION"),

@@ -8,7 +8,7 @@ use torvyn_runtime::analysis::{Analysis, Contract, ContractError, StageVerdict};
 use super::baseline::SavedStage;
 use crate::budget::Budget;
 use crate::code;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
 use crate::lint::{Levels, LintArgs};
 use crate::settings::{Settings, WorkspaceSettings};
 use crate::workspace::Stage;
@@ -33,7 +33,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// A package. What is wrong with its settings or its WIT goes to `found`.
+    /// A package, as far as its author declares it. What is wrong with its settings goes to `found`.
     pub(crate) fn package(
         stage: &Stage,
         workspace: &WorkspaceSettings,
@@ -42,24 +42,31 @@ impl Subject {
         found: &mut Diagnostics,
     ) -> Subject {
         let settings = Settings::load(&stage.manifest, workspace, sources, found);
-        let contract = match read_contract(&settings, workspace, sources) {
-            Ok(contract) => Some(contract),
-            Err(wrong) => {
-                found.push(wrong);
-                None
-            }
-        };
-        let budget = settings.budget.clone();
-        let levels = settings.levels.clone().with(args);
-        let name = stage.package.clone();
         Subject {
-            name,
+            name: stage.package.clone(),
             package: Some(stage.clone()),
+            budget: settings.budget.clone(),
+            levels: settings.levels.clone().with(args),
             settings: Some(settings),
-            contract,
+            contract: None,
             analysis: None,
-            budget,
-            levels,
+        }
+    }
+
+    /// With what the world that it declares lets it do.
+    ///
+    /// # Errors
+    ///
+    /// The subject as it was, and why that cannot be told.
+    pub(crate) fn with_contract(
+        self,
+        workspace: &WorkspaceSettings,
+        sources: &mut Sources,
+    ) -> Result<Subject, (Subject, Diagnostic)> {
+        let Some(settings) = &self.settings else { return Ok(self) };
+        match read_contract(settings, workspace, sources) {
+            Ok(contract) => Ok(Subject { contract: Some(contract), ..self }),
+            Err(wrong) => Err((self, wrong)),
         }
     }
 
@@ -140,12 +147,18 @@ fn read_contract(
 /// Why nothing can be said of the declared world, at the place that is to be mended.
 fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> Diagnostic {
     error.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
-    let code = match error.reason {
+    let mut help = error.help;
+    let code = match &error.reason {
         Reason::Missing => code::WIT_MISSING,
         Reason::Syntax => code::WIT_SYNTAX,
         Reason::Unresolved => code::WIT_UNRESOLVED,
         Reason::NoWorld { .. } => code::NO_WORLD,
-        Reason::UnknownWorld { .. } => code::UNKNOWN_WORLD,
+        Reason::UnknownWorld { known } => {
+            let known: Vec<_> = known.iter().map(String::as_str).collect();
+            let declared = settings.world.as_ref().map_or("", |world| &world.value);
+            help = help.or_else(|| Some(suggestion(declared, "worlds", &known)));
+            code::UNKNOWN_WORLD
+        }
         Reason::Version { .. } => code::WRONG_VERSION,
         Reason::NotAStage => code::NOT_A_STAGE,
     };
@@ -158,7 +171,7 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
         Some(world) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
         None => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
     };
-    diagnostic.help = error.help;
+    diagnostic.help = help;
     diagnostic
 }
 

@@ -87,7 +87,12 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().with(&args.lints);
     for stage in &stages {
-        let mut subject = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+        let declared = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+        let mut subject =
+            declared.with_contract(&inherited, &mut checked.sources).unwrap_or_else(|(subject, wrong)| {
+                checked.found.push(wrong);
+                subject
+            });
         subject.analysis = built.get(&stage.package).and_then(|path: &PathBuf| checked.analysis(path));
         checked.add(subject);
     }

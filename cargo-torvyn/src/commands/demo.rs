@@ -44,7 +44,13 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     test(&cargo_args, shell)?;
 
     let output = folder.join(OUTPUT);
-    let request = Request { cargo: &cargo_args, pipeline: None, input: Some(&messages), output: Some(&output) };
+    let request = Request {
+        cargo: &cargo_args,
+        pipeline: None,
+        input: Some(&messages),
+        output: Some(&output),
+        ignore_budget: false,
+    };
     let finished = launch::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
     shell.status("Compared", verdict(&messages, &output)?)?;

@@ -12,6 +12,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         pipeline: args.pipeline.as_deref(),
         input: args.input.as_deref(),
         output: args.output.as_deref(),
+        ignore_budget: args.ignore_budget,
     };
     let finished = launch::run(&request, shell)?;
     match args.message_format {
@@ -24,7 +25,8 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if finished.interrupted.is_some() {
         shell.warn("interrupted: the source was not read to its end, everything read before is in the output")?;
     }
-    Ok(finished.interrupted.unwrap_or(Exit::Ok))
+    let over_budget = if finished.over_budget { Exit::Findings } else { Exit::Ok };
+    Ok(finished.interrupted.unwrap_or(over_budget))
 }
 
 #[cfg(test)]
