@@ -288,6 +288,17 @@ fn references_and_tail_calls_reach_what_reads() {
 }
 
 #[test]
+fn what_is_thrown_may_be_caught() {
+    let fields = "(tag $thrown) (func $thrower (param i32)
+        (call $look (local.get 0) (i32.const 0)) (throw $thrown))";
+    let process = "(block $caught (try_table (catch_all $caught) (call $thrower (local.get $batch))))";
+    let analysis = analysis(Guest { fields, process, ..Guest::default() });
+    assert_eq!(analysis.reads, Bound::unknown());
+    assert_eq!(analysis.weaker, ["it uses exceptions"]);
+    assert_eq!(analysis.sites.len(), 1);
+}
+
+#[test]
 fn what_the_engine_calls_counts_too() {
     let look = "(call $look (i32.const 0) (i32.const 0))";
     let process = "(call $emit)";

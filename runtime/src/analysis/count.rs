@@ -179,13 +179,17 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         match sites.count() {
             Ok(count) => Ok(count),
             Err(reason) => {
-                self.reasons.push(reason.to_string());
+                // Why the callee has none is told already.
+                if reason != CALLEE {
+                    self.reasons.push(reason.to_string());
+                }
                 Ok(Count::UNBOUNDED)
             }
         }
     }
 }
 
+const CALLEE: &str = "a function that it calls has no bound";
 /// Different indices in one function.
 const MAX_INDICES: usize = 256;
 
@@ -219,7 +223,7 @@ impl Sites<'_> {
                 if count.max == Some(0) {
                     continue;
                 }
-                let max = count.max.ok_or("a function that it calls has no bound")?;
+                let max = count.max.ok_or(CALLEE)?;
                 let of = self.indices(call, count);
                 if let Some(head) = rounds.head(number) {
                     let of = of.ok_or("a call in a loop copies elements that cannot be told apart")?;

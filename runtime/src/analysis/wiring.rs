@@ -464,6 +464,9 @@ impl<'a> Evaluation<'a> {
         }
         let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
         let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
+        if module.exceptions {
+            self.wiring.unfollowed.push("it uses exceptions".to_string());
+        }
         let mut instance = Instance { module: module_index, imports: Vec::new(), tables: Vec::new() };
         for import in &module.imports {
             let argument = *arguments.get(import.module).ok_or_else(Stop::inconsistent)?;
