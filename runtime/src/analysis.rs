@@ -24,6 +24,7 @@ mod calls;
 mod component;
 mod control;
 mod count;
+mod definitions;
 mod index;
 mod limits;
 mod module;
