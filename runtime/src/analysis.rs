@@ -33,6 +33,7 @@ mod compose;
 pub mod contract;
 mod control;
 mod count;
+mod definitions;
 mod index;
 mod limits;
 mod module;
