@@ -159,7 +159,8 @@ impl Loss {
                 .into_iter()
                 .filter(|copying| self.new_imports.is_empty() || self.new_imports.contains(&copying.to_string()))
                 .collect();
-            finding = blame(finding, &analysis.sites, &new, sources);
+            let folder = subject.and_then(Subject::folder);
+            finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);
         }
         Some(finding.help("undo that, or save a new baseline with `--save-baseline`"))
     }

@@ -10,19 +10,22 @@ use crate::workspace::from_here;
 
 /// Places that are labelled; the rest are counted.
 const SHOWN: usize = 3;
-/// Crates between an author's line and the host: what calls it is meant, not they.
-const BETWEEN: &[&str] = &["torvyn_guest::", "core::", "alloc::", "std::"];
+/// Where the sources of libraries lie, the standard library and torvyn-guest among them, where no package is known that
+/// the author's would have to be of.
+const LIBRARIES: &[&str] = &["/rustc/", "/.cargo/registry/", "/wit/guest/src/"];
 
-/// Labels the lines that call one of `callees`, with the functions inlined between them and the call as notes.
+/// Labels the lines of `package`, a folder, that call one of `callees`, with the functions inlined between them and the
+/// call as notes.
 pub(super) fn blame(
     mut diagnostic: Diagnostic,
     sites: &[Site],
     callees: &[Copying],
+    package: Option<&Path>,
     sources: &mut Sources,
 ) -> Diagnostic {
     let mut blamed: Vec<(&Site, usize)> = Vec::new();
     for site in sites.iter().filter(|site| callees.contains(&site.callee)) {
-        let author = author(&site.frames);
+        let author = author(&site.frames, package);
         let again = |(other, at): &(&Site, usize)| same_place(&other.frames[*at], &site.frames[author]);
         if !blamed.iter().any(again) {
             blamed.push((site, author));
@@ -48,14 +51,17 @@ pub(super) fn blame(
 }
 
 /// The innermost frame of the author's own code; where there is none, the outermost.
-fn author(frames: &[Frame]) -> usize {
+fn author(frames: &[Frame], package: Option<&Path>) -> usize {
     let own = |frame: &Frame| {
-        let function = frame.function.as_deref().unwrap_or_default();
-        let between = BETWEEN.iter().any(|name| function.trim_start_matches(['<', '&']).starts_with(name));
-        let library = frame.file.as_deref().is_some_and(|file| file.starts_with("/rustc/"));
-        !between && !library && (frame.file.is_some() || frame.function.is_some())
+        let file = frame.file.as_deref()?;
+        Some(match package {
+            Some(package) => {
+                Path::new(file).ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file()) == Some(package)
+            }
+            None => !LIBRARIES.iter().any(|library| file.contains(library)),
+        })
     };
-    frames.iter().position(own).unwrap_or(frames.len().saturating_sub(1))
+    frames.iter().position(|frame| own(frame) == Some(true)).unwrap_or(frames.len().saturating_sub(1))
 }
 
 fn same_place(one: &Frame, other: &Frame) -> bool {
@@ -86,6 +92,8 @@ fn told(frame: &Frame) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn frame(function: &str, file: &str, line: u32) -> Frame {
@@ -94,13 +102,25 @@ mod tests {
 
     #[test]
     fn the_authors_line_is_blamed_not_the_library_it_calls() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path();
+        let file = |name: &str| {
+            let file = package.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "").unwrap();
+            file.to_str().unwrap().to_string()
+        };
+        file("Cargo.toml");
+        file("wit/guest/Cargo.toml");
         let frames = [
-            frame("torvyn_guest::bindings::read", "wit/guest/src/bindings.rs", 9),
-            frame("<torvyn_guest::Element<W>>::read", "wit/guest/src/batch.rs", 132),
-            frame("<logs::Filter as Processor<W>>::process", "src/lib.rs", 20),
-            frame("torvyn_guest::export::process_each", "wit/guest/src/export.rs", 300),
+            frame("read", "/rustc/library/core/src/ops.rs", 9),
+            frame("read", &file("wit/guest/src/batch.rs"), 132),
+            frame("process", &file("src/lib.rs"), 20),
+            frame("process_each", &file("wit/guest/src/export.rs"), 300),
         ];
-        assert_eq!(author(&frames), 2);
-        assert_eq!(author(&frames[..2]), 1);
+        for package in [Some(package), None] {
+            assert_eq!(author(&frames, package), 2);
+            assert_eq!(author(&frames[..2], package), 1);
+        }
     }
 }

@@ -67,8 +67,8 @@ impl Subject {
         }
         let narrower =
             match narrowest(contract.kind, contract.reads && verb != "read", contract.writes && verb != "write") {
-                Some(world) => format!("declare the world `{world}`, or "),
-                None => String::new(),
+                Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
+                _ => String::new(),
             };
         Some(finding.help(format!(
             "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
@@ -91,7 +91,7 @@ impl Subject {
         let message = format!("`{}` {how_often}, and its budget allows {}", self.name, times(budget.value));
         let mut finding = self.levels.finding(Lint::OverBudgetComponent, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        finding = blame(finding, &analysis.sites, callees, sources);
+        finding = blame(finding, &analysis.sites, callees, self.folder().as_deref(), sources);
         if bound.max.is_none() {
             finding.notes.extend(analysis.weaker.iter().map(|why| format!("no bound can be proven: {why}")));
         }
@@ -131,7 +131,7 @@ impl Subject {
             format!("the component of `{}` imports {}, which world `{world}` has not", self.name, quoted(&interfaces));
         let mut finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
         for direction in beyond {
-            finding = blame(finding, &analysis.sites, direction.callees, sources);
+            finding = blame(finding, &analysis.sites, direction.callees, self.folder().as_deref(), sources);
         }
         let fits = format!("declare the world that the component fits: `world = \"{}\"`", profile.world);
         Some(finding.help(format!("{fits}; or write the stage for the world that is declared")))

@@ -1,5 +1,6 @@
 //! A stage under check: what its author declared of it, and what is known of what it can do.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use torvyn_runtime::analysis::contract::{Reason, What};
@@ -81,6 +82,12 @@ impl Subject {
             budget: Budget::default(),
             levels,
         }
+    }
+
+    /// The folder of the package, where it is one.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let manifest = env::current_dir().unwrap_or_default().join(&self.package.as_ref()?.manifest);
+        manifest.parent().map(Path::to_path_buf)
     }
 
     /// What is proven of it with its budget; none where neither its world nor its component is known.

@@ -227,7 +227,10 @@ impl Checked {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
         let packages = self.stages.iter().filter_map(|(subject, _)| subject.package.as_ref());
         match packages.clone().find(|package| files.contains(&&package.manifest)) {
-            Some(package) => About::package(&package.id, &package.manifest, &package.target),
+            Some(package) => {
+                let here = env::current_dir().unwrap_or_default();
+                About::package(&package.id, &here.join(&package.manifest), &package.target)
+            }
             None => Ok(About::pipelines(files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path()))),
         }
     }
