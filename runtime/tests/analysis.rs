@@ -126,6 +126,46 @@ fn loops_that_run_backwards_or_count_beside_the_index() {
 }
 
 #[test]
+fn a_loop_that_was_made_two_is_one() {
+    let cell = "(i32.load (i32.const 8))";
+    let end = "(br_if $end (i32.ge_u (local.get $i) (local.get $count)))";
+    let two = |before: &str, inner: &str, after: &str| {
+        process(&format!(
+            "(local $i i32) (local $j i32) (block $end (loop $outer {before}
+                (block $on (loop $inner {end} {inner} (br_if $on {cell}) {STEP} (br $inner))) {after} {STEP} (br $outer)))"
+        ))
+    };
+    assert_eq!(two("", READ, ""), at_most(1));
+    assert_eq!(two("", READ, READ), at_most(2));
+    assert_eq!(two("", "", READ), at_most(1));
+    assert_eq!(two("", READ, STEP), Bound::unknown(), "the steps differ");
+    assert_eq!(two("", READ, "(local.set $i (i32.sub (local.get $i) (i32.const 1)))"), Bound::unknown());
+    assert_eq!(two("(local.set $i (local.get $j))", READ, ""), Bound::unknown());
+    assert_eq!(two("(local.set $i (i32.sub (local.get $i) (i32.const 1)))", READ, ""), Bound::unknown());
+    assert_eq!(two("", &format!("(loop $again {READ} (br_if $again {cell}))"), ""), Bound::unknown());
+    assert_eq!(
+        process(&format!(
+            "(local $i i32) (local $x i32) (block $end (loop $outer
+                (loop $anew (local.set $i (local.get $x))
+                  (block $on (loop $inner {end} {READ} (br_if $on {cell}) {STEP} (br $inner)))
+                  (br_if $anew {cell}))
+                (local.set $x (i32.add (local.get $i) (i32.const 1))) (br $outer)))"
+        )),
+        Bound::unknown(),
+        "a loop between the two begins the inner one anew"
+    );
+    assert_eq!(
+        process(&format!(
+            "(local $i i32) (local $x i32) (block $end (loop $outer (local.set $i (local.get $x))
+                (block $on (loop $inner {end} {READ} (br_if $on {cell}) {STEP} (br $inner)))
+                (local.set $x (i32.add (local.get $i) (i32.const 1))) (br $outer)))"
+        )),
+        at_most(1),
+        "the same without it"
+    );
+}
+
+#[test]
 fn the_neighbours_of_an_element_count_for_it() {
     let next = "(call $look (local.get $batch) (i32.add (local.get $i) (i32.const 1)))";
     assert_eq!(rounds(&format!("{READ} {next} {STEP}"), MORE), at_most(2));

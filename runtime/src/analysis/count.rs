@@ -211,7 +211,7 @@ struct Tally {
     most: Vec<u32>,
     /// At least.
     least: Vec<u32>,
-    /// In loops, by the head of the loop and the index.
+    /// In loops, by the node that begins the rounds and the index.
     in_loops: BTreeMap<(u32, Value), Times>,
     /// Outside loops, where the index is known.
     outside: BTreeMap<Value, Times>,
@@ -238,13 +238,14 @@ impl Times {
 
 impl Sites<'_> {
     fn count(&self) -> Result<Count, &'static str> {
-        let rounds = Rounds::of(self.graph, self.values, &self.live);
+        let rounds = Rounds::of(self.graph, self.values, &self.live)?;
         let nodes = self.graph.nodes.len();
         let Tally { mut most, least, in_loops, outside, only_parameters } = self.tally(&rounds)?;
         // Each index meets an element in one round of the loop at most; the indices of a loop one after the other.
-        for ((head, _), of) in &in_loops {
-            let times = self.longest(&of.weights(nodes), Some((*head, &rounds)));
-            most[*head as usize] = most[*head as usize].saturating_add(times);
+        for ((start, _), of) in &in_loops {
+            let times = self.longest(&of.weights(nodes), Some((*start, &rounds)));
+            let head = rounds.head(*start).ok_or(CALLEE)?;
+            most[head as usize] = most[head as usize].saturating_add(times);
         }
         let max = self.longest(&most, None);
         if max > MAX_COUNT {
@@ -274,12 +275,11 @@ impl Sites<'_> {
                 }
                 let max = count.max.ok_or(CALLEE)?;
                 let indices = self.indices(call, count);
-                if let Some(head) = rounds.head(number) {
+                if rounds.head(number).is_some() {
                     let indices = indices.ok_or("a call in a loop copies elements that cannot be told apart")?;
-                    rounds.check(number)?;
                     for (index, times) in indices {
-                        rounds.check_index(head, index)?;
-                        tally.in_loops.entry((head, index)).or_default().add(number, times);
+                        let start = rounds.start(number, index)?;
+                        tally.in_loops.entry((start, index)).or_default().add(number, times);
                     }
                 } else {
                     let most = &mut tally.most[number as usize];
@@ -321,10 +321,10 @@ impl Sites<'_> {
         found.map_or(Index::Any, |parameter| Index::Parameter(parameter, of))
     }
 
-    /// The greatest sum of weights on a path without rounds; within a loop, where one is given.
+    /// The greatest sum of weights on a path without rounds; within a round, where its beginning is given.
     fn longest(&self, weights: &[u32], within: Option<(u32, &Rounds<'_>)>) -> u32 {
-        let inside = |node: u32| within.is_none_or(|(head, rounds)| rounds.head(node) == Some(head));
-        let entry = within.map_or(0, |(head, _)| head);
+        let inside = |node: u32| within.is_none_or(|(start, rounds)| rounds.head(node) == rounds.head(start));
+        let entry = within.map_or(0, |(start, _)| start);
         let mut sums: Vec<Option<u32>> = vec![None; weights.len()];
         if let Some(sum) = sums.get_mut(entry as usize) {
             *sum = Some(0);

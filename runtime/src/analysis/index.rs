@@ -5,31 +5,41 @@
 //! round makes a test that ends the loop, and the test is of a value that is moved by an odd step too, and there is a
 //! number at which it ends the loop whatever it is compared with: within 2^32 rounds the value meets that number. A loop
 //! without such a test could go on after the end of the batch, wrap around and read it all again.
+//!
+//! Compilers make two loops, one within the other, of one whose rounds end in two ways. They count as one loop where the
+//! local goes into the inner loop as it is, and every round of either ends with the inner loop's value moved by the
+//! step: then a round is what lies between two visits of the innermost head.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::control::{Edge, Graph, When};
-use super::values::{Compare, Step, Value, Values};
+use super::limits::MAX_VALUES;
+use super::values::{Compare, Next, Value, Values};
 
-/// The loops of a function that are in no other loop.
+/// The loops of a function.
 pub(super) struct Rounds<'g> {
     graph: &'g Graph,
     values: &'g Values,
     out: Adjacent,
     /// For each node the head of the outermost loop it is in.
     heads: Vec<Option<u32>>,
-    /// For each node, whether it is in a loop within that loop.
-    inner: Vec<bool>,
-    /// For each node that is the head of an outermost loop, whether the number of its rounds is limited as said above.
-    limited: Vec<bool>,
+    /// For each node the head of the innermost loop it is in.
+    innermost: Vec<Option<u32>>,
+    /// For the head of each loop that of the next outer one.
+    parents: HashMap<u32, Option<u32>>,
+    /// For each outermost loop its nodes, in ascending order.
+    members: BTreeMap<u32, Vec<u32>>,
+    /// Whether the number of rounds is limited as said above, by the innermost head.
+    limited: RefCell<HashMap<u32, bool>>,
 }
 
 impl<'g> Rounds<'g> {
-    pub(super) fn of(graph: &'g Graph, values: &'g Values, live: &[bool]) -> Rounds<'g> {
+    pub(super) fn of(graph: &'g Graph, values: &'g Values, live: &[bool]) -> Result<Rounds<'g>, &'static str> {
         let nodes = graph.nodes.len();
         let alive = |node: u32| live.get(node as usize).copied().unwrap_or(false);
         let mut heads: Vec<Option<u32>> = vec![None; nodes];
-        let mut inner = vec![false; nodes];
+        let mut innermost: Vec<Option<u32>> = vec![None; nodes];
         let mut back: Vec<(u32, u32)> = graph
             .edges
             .iter()
@@ -38,41 +48,34 @@ impl<'g> Rounds<'g> {
             .collect();
         back.sort_unstable();
         let before = Adjacent::of(graph, |edge| edge.to);
+        let mut parents = HashMap::new();
+        let mut budget = MAX_VALUES;
         // The heads in ascending order, so that an outer loop comes before those within it.
         for of_head in back.chunk_by(|a, b| a.0 == b.0) {
             let head = of_head[0].0;
-            if inner[head as usize] {
-                continue;
-            }
-            let outermost = heads[head as usize].is_none();
+            parents.insert(head, innermost[head as usize]);
             let mut waiting: Vec<u32> = of_head.iter().map(|(_, from)| *from).collect();
             waiting.push(head);
-            let mut mark = |node: u32| {
-                if outermost {
-                    heads[node as usize].replace(head).is_none()
-                } else {
-                    !std::mem::replace(&mut inner[node as usize], true)
-                }
-            };
-            mark(head);
             while let Some(node) = waiting.pop() {
-                if node != head && mark(node) {
-                    waiting.extend(
-                        before.of_node(graph, node).map(|edge| edge.from).filter(|from| *from >= head && alive(*from)),
-                    );
+                if innermost[node as usize].replace(head) == Some(head) {
+                    continue;
+                }
+                heads[node as usize].get_or_insert(head);
+                let entering = before.of_node(graph, node).map(|edge| edge.from);
+                let length = waiting.len();
+                waiting.extend(entering.filter(|from| node != head && *from >= head && alive(*from)));
+                budget = budget.saturating_sub(1 + waiting.len() - length);
+                if budget == 0 {
+                    return Err("loops are nested too deeply");
                 }
             }
         }
-        let out = Adjacent::of(graph, |edge| edge.from);
-        let mut rounds = Rounds { graph, values, out, heads, inner, limited: vec![false; nodes] };
         let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (node, head) in (0..).zip(&rounds.heads) {
+        for (node, head) in (0..).zip(&heads) {
             head.iter().for_each(|head| members.entry(*head).or_default().push(node));
         }
-        for (head, members) in members {
-            rounds.limited[head as usize] = rounds.is_limited(head, &members);
-        }
-        rounds
+        let out = Adjacent::of(graph, |edge| edge.from);
+        Ok(Rounds { graph, values, out, heads, innermost, parents, members, limited: RefCell::default() })
     }
 
     /// The head of the outermost loop that a node is in.
@@ -80,46 +83,61 @@ impl<'g> Rounds<'g> {
         self.heads.get(node as usize).copied().flatten()
     }
 
-    /// Whether a node in a loop is passed once a round, and the rounds are limited.
-    pub(super) fn check(&self, node: u32) -> Result<(), &'static str> {
-        if self.inner[node as usize] {
+    /// The head whose visits begin the rounds in which `index` takes another value each, where a call in `node` is made
+    /// at that index at most once a round.
+    pub(super) fn start(&self, node: u32, index: Value) -> Result<u32, &'static str> {
+        let outermost = self.head(node).ok_or("a read is not in a loop")?;
+        let loops = self
+            .course(outermost, index)
+            .ok_or("a read in a loop is at an index that may be the same in two rounds")?;
+        if !self.innermost[node as usize].is_some_and(|innermost| loops.contains(&innermost)) {
             return Err("a read is in a loop within a loop");
         }
-        match self.head(node) {
-            Some(head) if !self.limited[head as usize] => Err("a loop that reads has no end that can be proven"),
-            _ => Ok(()),
+        let start = loops[0];
+        let known = self.limited.borrow().get(&start).copied();
+        let limited = known.unwrap_or_else(|| self.is_limited(outermost, start));
+        self.limited.borrow_mut().insert(start, limited);
+        if limited { Ok(start) } else { Err("a loop that reads has no end that can be proven") }
+    }
+
+    /// The heads of the loops, from the innermost to the outermost, in whose every round a value is moved by the same odd
+    /// step; `None` where it is not, or the last is not `outermost`.
+    fn course(&self, outermost: u32, value: Value) -> Option<Vec<u32>> {
+        let innermost = Value { plus: 0, ..value };
+        let (mut entry, next) = self.values.course(innermost)?;
+        let Next::Is(moved) = next else { return None };
+        if moved.symbol != innermost.symbol || moved.plus % 2 == 0 {
+            return None;
         }
-    }
-
-    /// Whether an index is another one in each round of the loop with this head.
-    pub(super) fn check_index(&self, head: u32, index: Value) -> Result<(), &'static str> {
-        if self.is_of(head, index) && self.moves_oddly(index) {
-            Ok(())
-        } else {
-            Err("a read in a loop is at an index that may be the same in two rounds")
+        let head = |value: Value| self.values.round(value).map(|number| self.values.loops[number].head);
+        let mut heads = vec![head(innermost)?];
+        while *heads.last()? != outermost {
+            let outer = entry;
+            let (before, next) = self.values.course(outer)?;
+            if outer.plus != 0 || next != Next::Is(moved) || heads.len() >= MAX_LOOPS {
+                return None;
+            }
+            // No loop lies between the two that could begin the inner one anew.
+            let parent = self.parents.get(heads.last()?).copied().flatten()?;
+            heads.push(head(outer).filter(|head| *head == parent)?);
+            entry = before;
         }
+        Some(heads)
     }
 
-    fn is_of(&self, head: u32, value: Value) -> bool {
-        self.values.round(value).is_some_and(|number| self.values.loops[number].head == head)
-    }
-
-    fn moves_oddly(&self, value: Value) -> bool {
-        matches!(self.values.step_of(value), Step::By(step) if step % 2 == 1)
-    }
-
-    /// Whether some node that every round passes has a test as described above.
-    fn is_limited(&self, head: u32, members: &[u32]) -> bool {
+    /// Whether some node that every round from `start` on passes has a test as described above.
+    fn is_limited(&self, outermost: u32, start: u32) -> bool {
         let loops = &self.values.loops;
-        let Ok(number) = loops.binary_search_by_key(&head, |of| of.head) else { return false };
-        let tests = members.iter().filter(|node| self.ends_the_loop(head, loops[number].first, **node));
-        tests.take(MAX_TESTS).any(|test| self.every_round_passes(head, members, *test))
+        let Ok(number) = loops.binary_search_by_key(&outermost, |of| of.head) else { return false };
+        let Some(members) = self.members.get(&outermost) else { return false };
+        let tests = members.iter().filter(|node| self.ends_the_loop(outermost, start, loops[number].first, **node));
+        tests.take(MAX_TESTS).any(|test| self.every_round_passes(start, members, *test))
     }
 
-    fn ends_the_loop(&self, head: u32, first_symbol: u32, node: u32) -> bool {
+    fn ends_the_loop(&self, outermost: u32, start: u32, first_symbol: u32, node: u32) -> bool {
         let Some(condition) = self.graph.nodes[node as usize].condition else { return false };
         let stays = |when: When| {
-            self.out.of_node(self.graph, node).any(|edge| edge.when == when && self.head(edge.to) == Some(head))
+            self.out.of_node(self.graph, node).any(|edge| edge.when == when && self.head(edge.to) == Some(outermost))
         };
         let (compare, a, b) = self.values.comparison(condition);
         let compare = match (stays(When::Holds), stays(When::Fails)) {
@@ -136,21 +154,21 @@ impl<'g> Rounds<'g> {
                 Compare::Eq | Compare::Ne => same,
                 Compare::LtU | Compare::LtS | Compare::GtU | Compare::GtS => false,
             };
-            at_some_number && self.is_of(head, moved) && self.moves_oddly(moved)
+            at_some_number && self.course(outermost, moved).is_some_and(|heads| heads[0] == start)
         };
         ends(compare, a, b) || ends(compare.exchanged(), b, a)
     }
 
-    /// Whether the head cannot be reached again without passing `test`.
-    fn every_round_passes(&self, head: u32, members: &[u32], test: u32) -> bool {
-        let mut reached: HashSet<u32> = HashSet::from([head]);
+    /// Whether no way leads from `start` back to it without passing `test`.
+    fn every_round_passes(&self, start: u32, members: &[u32], test: u32) -> bool {
+        let mut reached: HashSet<u32> = HashSet::from([start]);
         // Within a round the way leads forward but for inner loops, which end where they began or further on.
-        for &node in members.iter().filter(|node| **node != test) {
+        for &node in members.iter().filter(|node| **node >= start && **node != test) {
             if !reached.contains(&node) {
                 continue;
             }
             for edge in self.out.of_node(self.graph, node) {
-                if edge.to == head {
+                if edge.to <= start {
                     return false;
                 }
                 reached.insert(edge.to);
@@ -160,6 +178,8 @@ impl<'g> Rounds<'g> {
     }
 }
 
+/// Loops within one another that may count as one.
+const MAX_LOOPS: usize = 8;
 /// Tests of one loop that are looked at.
 const MAX_TESTS: usize = 16;
 

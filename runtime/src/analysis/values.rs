@@ -46,14 +46,14 @@ pub(super) enum Compare {
     GeS,
 }
 
-/// By how much a local is moved from one round of a loop to the next.
+/// What a local is in the next round of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Next {
     /// No round ends.
     None,
-    /// By this, modulo 2^32, in every round.
-    By(u32),
-    /// In no way that is followed.
+    /// This, whichever way the round ends.
+    Is(Value),
+    /// Not always the same.
     Other,
 }
 
@@ -62,8 +62,10 @@ pub(super) struct Loop {
     pub(super) head: u32,
     /// The first of its symbols, one for each local that the loop sets.
     pub(super) first: u32,
-    pub(super) steps: Vec<Step>,
     locals: Vec<u32>,
+    /// What each of the locals is before the first round.
+    entry: Vec<Value>,
+    next: Vec<Next>,
 }
 
 /// Locals, and some values of the stack, at a place in the code.
@@ -165,11 +167,11 @@ impl Values {
         }
     }
 
-    /// By how much a value that belongs to a loop moves.
-    pub(super) fn step_of(&self, value: Value) -> Step {
-        let of_loop = self.round(value).and_then(|number| self.loops.get(number));
-        let step = of_loop.and_then(|of| of.steps.get((value.symbol - of.first) as usize));
-        step.copied().unwrap_or(Step::Other)
+    /// What a symbol of a loop stands for before the first round, and in the next one.
+    pub(super) fn course(&self, value: Value) -> Option<(Value, Next)> {
+        let of = self.loops.get(self.round(value)?)?;
+        let place = (value.symbol - of.first) as usize;
+        Some((*of.entry.get(place)?, *of.next.get(place)?))
     }
 
     /// The comparison that decides whether a condition is other than 0.
@@ -243,15 +245,16 @@ impl Values {
         self.spend(locals.len() + params as usize)?;
         self.entered[number] = self.loops.len();
         let first = self.symbols.len() as u32;
+        let mut entry = Vec::with_capacity(locals.len());
         for &local in &locals {
             let value = self.symbol(Symbol::Round(self.loops.len() as u32));
-            *self.local(local)? = value;
+            entry.push(std::mem::replace(self.local(local)?, value));
         }
         for place in self.stack.len().saturating_sub(params as usize)..self.stack.len() {
             self.stack[place] = self.symbol(Symbol::Unknown);
         }
-        let steps = vec![Step::None; locals.len()];
-        self.loops.push(Loop { head, first, steps, locals });
+        let next = vec![Next::None; locals.len()];
+        self.loops.push(Loop { head, first, locals, entry, next });
         Ok(())
     }
 
@@ -260,10 +263,9 @@ impl Values {
         let entered = *self.entered.get(number).ok_or_else(Stop::inconsistent)?;
         let of = self.loops.get_mut(entered).ok_or_else(Stop::inconsistent)?;
         self.budget = self.budget.saturating_sub(of.locals.len());
-        for ((symbol, local), step) in (of.first..).zip(&of.locals).zip(&mut of.steps) {
-            let value = *find(&self.locals, *local)?;
-            let moved = if value.symbol == symbol { Step::By(value.plus) } else { Step::Other };
-            *step = if *step == Step::None || *step == moved { moved } else { Step::Other };
+        for (local, next) in of.locals.iter().zip(&mut of.next) {
+            let value = Next::Is(*find(&self.locals, *local)?);
+            *next = if *next == Next::None || *next == value { value } else { Next::Other };
         }
         self.spend(0)
     }
