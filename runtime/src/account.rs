@@ -47,6 +47,9 @@ pub struct StageAccount {
     pub reads_max: u32,
     /// The most payloads that were written from one element, by their lineage.
     pub writes_max: u32,
+    /// Payloads that were compared with the one they were written from, by their lineage, and are equal: the first 1,024
+    /// that are not empty, and 0 once one of them differed.
+    pub writes_unchanged: u64,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }

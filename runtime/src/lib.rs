@@ -44,3 +44,4 @@ mod node;
 pub mod payload;
 pub mod profile;
 pub mod strip;
+mod unchanged;

@@ -18,6 +18,7 @@ use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
 use crate::payload::Pool;
 use crate::profile::Kind;
+use crate::unchanged::Unchanged;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
 const MAX_BATCH: usize = 64;
@@ -78,6 +79,7 @@ pub(crate) struct Node {
     made_bytes: u64,
     /// Of what a stage made, the payloads that it wrote.
     written: Count,
+    unchanged: Unchanged,
     dropped: u64,
     busy: Duration,
 }
@@ -136,6 +138,7 @@ impl Node {
             made: 0,
             made_bytes: 0,
             written: Count::default(),
+            unchanged: Unchanged::new(),
             dropped: 0,
             busy: Duration::ZERO,
         })
@@ -325,6 +328,7 @@ impl Node {
             let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
             return Err(instance.failed(call, Fault::Contract(broken)));
         }
+        self.unchanged.look(&made, batch);
         let mut named = 0u64;
         let mut passed = [0u32; MAX_BATCH];
         let mut at = 0;
@@ -477,6 +481,7 @@ impl Node {
                     copies,
                     reads_max: instance.meter().reads_max,
                     writes_max: instance.meter().writes_max,
+                    writes_unchanged: self.unchanged.count(),
                     amplification: amplification(copies.payload_bytes(), self.taken_bytes),
                 });
                 copies

@@ -46,6 +46,24 @@ fn upper() {
     assert_eq!((copies.payload_read.ops, copies.payload_read.bytes), (3, 9));
     assert_eq!((copies.payload_write.ops, copies.payload_write.bytes), (3, 9));
     assert_eq!(account.amplification, Some(2.0));
+    assert_eq!(account.stages[0].writes_unchanged, 0, "the first differs, the second says nothing");
+}
+
+#[test]
+fn echo() {
+    let payloads: Vec<_> =
+        (0..2000).map(|number| if number % 7 == 3 { String::new() } else { number.to_string() }).collect();
+    let collected = Collected::default();
+    let account = run(vec![
+        input(Elements::new(payloads.clone())),
+        stage("echo", programs::ECHO, &[]),
+        output("out", collected.clone()),
+    ])
+    .unwrap();
+    assert_eq!(collected.payloads(), payloads.iter().map(|payload| payload.clone().into_bytes()).collect::<Vec<_>>());
+    let stage = &account.stages[0];
+    // Enough of them were compared.
+    assert_eq!((stage.copies.payload_write.ops, stage.writes_max, stage.writes_unchanged), (1714, 1, 1024));
 }
 
 #[test]
@@ -131,6 +149,8 @@ fn repeat() {
     assert_eq!(collected.payloads(), [b"a", b"a", b"a", b"b", b"b", b"b", b"2"].map(|payload| payload.to_vec()));
     assert_eq!(collected.sequences(), [0, 0, 0, 1, 1, 1, 1]);
     assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0 });
+    let stage = &account.stages[0];
+    assert_eq!((stage.writes_max, stage.writes_unchanged), (3, 6), "what is from no element is not compared");
 }
 
 #[test]
