@@ -42,9 +42,25 @@ pub(crate) struct Finished {
     pub(crate) pipeline: String,
     pub(crate) account: Account,
     /// How it was interrupted, if it was.
-    pub(crate) interrupted: Option<Exit>,
-    /// It copied more than the budget of the pipeline allows, which was told.
-    pub(crate) over_budget: bool,
+    interrupted: Option<Exit>,
+    /// What the run showed of the pipeline and its stages.
+    found: Diagnostics,
+    sources: Sources,
+}
+
+impl Finished {
+    /// Tells what the run showed, after its account. The exit code that follows.
+    pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
+        if !self.found.is_empty() {
+            shell.space()?;
+            shell.diagnostics(&self.found, &self.sources)?;
+        }
+        if let Some(interrupted) = self.interrupted {
+            shell.warn("interrupted: the source was not read to its end, everything read before is in the output")?;
+            return Ok(interrupted);
+        }
+        Ok(if self.found.errors() == 0 { Exit::Ok } else { Exit::Findings })
+    }
 }
 
 /// Builds what is stale, and runs the pipeline to its end.
@@ -80,12 +96,13 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
     let account = flow.map_err(|error| named(error, &wiring, &pipeline))?;
-    let over = check::measured_over_budget(&pipeline, &account).filter(|_| !request.ignore_budget);
-    if let Some(over) = &over {
-        shell.diagnostics(&over.clone().into(), &sources)?;
+    let mut found = Diagnostics::default();
+    if !request.ignore_budget {
+        found.extend(check::measured_over_budget(&pipeline, &account));
     }
-    let over_budget = over.is_some();
-    Ok(Finished { pipeline: pipeline.name.clone(), account, interrupted: interrupt.exit(), over_budget })
+    let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
+    found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
+    Ok(Finished { pipeline: pipeline.name, account, interrupted: interrupt.exit(), found, sources })
 }
 
 /// The pipeline as the manifest and the arguments say.

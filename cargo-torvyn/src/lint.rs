@@ -95,9 +95,9 @@ lints! {
     WideWorld = "wide-world", Warn,
         "the world of the stage imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "every payload is read whole, and nothing that is read can decide where an element goes";
+        "in a run, every payload is read whole, and every element is passed on all the same";
     WriteUnchanged = "write-unchanged", Warn,
-        "payloads are written as they were read, where passing them on by handle would do";
+        "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
     WholeRead = "whole-read", Warn,
         "payloads are read whole where a part of them is used";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,

@@ -100,6 +100,11 @@ impl Shell {
         self.say(Verbosity::Quiet, &text)
     }
 
+    /// Parts what comes from what was said, where more than errors is said.
+    pub(crate) fn space(&mut self) -> io::Result<()> {
+        self.say(Verbosity::Normal, "\n")
+    }
+
     /// Shows a table, between empty lines.
     pub(crate) fn table(&mut self, table: impl Display) -> io::Result<()> {
         self.say(Verbosity::Normal, &format!("\n{table}\n\n"))

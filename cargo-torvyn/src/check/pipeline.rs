@@ -1,7 +1,6 @@
 //! A pipeline under check: the verdicts of its stages, composed along its edges and held against its budget.
 
 use serde::Serialize;
-use torvyn_runtime::Account;
 use torvyn_runtime::analysis::{Bounds, Interval, StageVerdict, compose};
 
 use super::baseline::SavedPipeline;
@@ -149,18 +148,6 @@ impl Composed {
     pub(crate) fn saved(&self, name: &str) -> SavedPipeline {
         SavedPipeline { name: name.to_string(), copies: self.copies }
     }
-}
-
-/// The budget of amplification, held against what was measured.
-pub(crate) fn measured_over_budget(pipeline: &Pipeline, account: &Account) -> Option<Diagnostic> {
-    let budget = pipeline.budget.amplification.as_ref()?;
-    let measured = account.amplification.filter(|measured| *measured > budget.value)?;
-    let message = format!(
-        "the amplification of `{}` was {measured:.2}×, and its budget allows {:.2}×",
-        pipeline.name, budget.value
-    );
-    let finding = Diagnostic::error(Lint::OverBudgetPipeline.code(), message);
-    Some(finding.label(&budget.file, budget.entry.clone(), "the budget"))
 }
 
 /// What a stage adds to the copies of an element on its way.

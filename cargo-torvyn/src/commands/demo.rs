@@ -53,9 +53,10 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
     let finished = launch::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
+    let exit = finished.tell(shell)?;
     shell.status("Compared", verdict(&messages, &output)?)?;
     shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` begins a project like this one"))?;
-    Ok(finished.interrupted.unwrap_or(Exit::Ok))
+    Ok(exit)
 }
 
 /// Builds the components, and keeps what cargo says about it.

@@ -22,11 +22,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
             shell.result(serde_json::to_string(&summary)?)?;
         }
     }
-    if finished.interrupted.is_some() {
-        shell.warn("interrupted: the source was not read to its end, everything read before is in the output")?;
-    }
-    let over_budget = if finished.over_budget { Exit::Findings } else { Exit::Ok };
-    Ok(finished.interrupted.unwrap_or(over_budget))
+    finished.tell(shell)
 }
 
 #[cfg(test)]

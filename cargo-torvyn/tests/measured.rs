@@ -1,0 +1,149 @@
+//! What only a run can show, told after its account: stages that write what they were lent, or read for nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Its own: components of one name from different projects would be put in one place.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("measured-target")
+}
+
+fn torvyn(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
+    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const PIPELINES: &str = r#"
+[pipeline.echo]
+input = "in.txt"
+stages = ["transform"]
+output = "out.txt"
+
+[pipeline.find]
+input = "in.txt"
+output = "out.txt"
+stages = [{ name = "find", component = "inspector", config = { needle = "0" } }]
+"#;
+
+/// A project whose transform writes what it is given, and whose inspector finds a needle.
+struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    fn new() -> Project {
+        let folder = tempfile::tempdir().unwrap();
+        let new = torvyn(folder.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
+        assert!(new.status.success(), "{}", said(&new));
+        let project = Project { folder };
+        project.write("Torvyn.toml", PIPELINES);
+        project.write("transform/src/lib.rs", include_str!("../../tests/programs/examples/echo.rs"));
+        project
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("logs")
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.path().join(file), text).unwrap();
+    }
+
+    /// Runs a pipeline on these lines. Asserts the exit code, and that the lines come out as they are.
+    #[track_caller]
+    fn run(&self, pipeline: &str, lines: &str, code: i32) -> Output {
+        self.write("in.txt", lines);
+        let output = torvyn(&self.path(), &["run", pipeline, "--message-format", "json"]);
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert_eq!(fs::read_to_string(self.path().join("out.txt")).unwrap(), lines);
+        output
+    }
+
+    /// Sets the level of a lint for a package.
+    fn level(&self, package: &str, lint: &str, level: &str) {
+        let file = self.path().join(package).join("Cargo.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.split("\n[package.metadata.torvyn.lints]").next().unwrap();
+        fs::write(&file, format!("{text}\n[package.metadata.torvyn.lints]\n{lint} = \"{level}\"\n")).unwrap();
+    }
+}
+
+fn lines(numbers: std::ops::Range<u32>) -> String {
+    numbers.map(|number| format!("{}\n", 10 * number)).collect()
+}
+
+/// One project, one after another: the components are in one place.
+#[test]
+fn what_was_measured_is_told_at_the_level_of_its_lint() {
+    let project = Project::new();
+    writes_unchanged(&project);
+    reads_only_to_forward(&project);
+}
+
+fn writes_unchanged(project: &Project) {
+    let warned = project.run("echo", &lines(10..2010), 0);
+    let expected = r#"
+warning[write-unchanged]: `transform` wrote 1,024 payloads as they were, in this run
+ --> Torvyn.toml:4:11
+  |
+4 | stages = ["transform"]
+  |           ^^^^^^^^^^^ 17.4 KiB copied here
+  |
+  = note: those are the ones that were compared, of 2,000 that it wrote
+  = help: pass them on by handle, `out.forward()`: no payload byte crosses for that
+"#;
+    assert!(said(&warned).contains(expected), "{}", said(&warned));
+    let summary: Value = serde_json::from_slice(&warned.stdout).unwrap();
+    assert_eq!(summary["stages"][0]["writes_unchanged"], 1024);
+
+    // Too few to say anything, and empty ones among them.
+    let few = project.run("echo", &(lines(0..15) + "\n\n\n"), 0);
+    assert!(!said(&few).contains("write-unchanged"), "{}", said(&few));
+    let enough = project.run("echo", &(lines(0..16) + "\n\n\n"), 0);
+    assert!(said(&enough).contains("`transform` wrote 16 payloads as they were, in this run"), "{}", said(&enough));
+    assert!(!said(&enough).contains("compared"), "{}", said(&enough));
+
+    project.level("transform", "write-unchanged", "deny");
+    let denied = said(&project.run("echo", &lines(0..16), 100));
+    assert!(denied.contains("error[write-unchanged]"), "{denied}");
+    assert!(denied.contains("`write-unchanged` is set to `deny` in transform/Cargo.toml"), "{denied}");
+    project.level("transform", "write-unchanged", "allow");
+    let allowed = said(&project.run("echo", &lines(0..16), 0));
+    assert!(!allowed.contains("write-unchanged"), "{allowed}");
+}
+
+fn reads_only_to_forward(project: &Project) {
+    let warned = said(&project.run("find", &lines(0..16), 0));
+    for text in [
+        "warning[read-only-to-forward]: `find` read all of 16 payloads and passed every element on, in this run",
+        "Torvyn.toml:10:40",
+        "37 B copied here",
+        "help: decide by metadata, or leave out what reads: the world `router` would do",
+    ] {
+        assert!(warned.contains(text), "{text}:\n{warned}");
+    }
+    let few = said(&project.run("find", &lines(0..15), 0));
+    assert!(!few.contains("read-only-to-forward"), "{few}");
+
+    // What it read decided something.
+    project.write("in.txt", &(lines(0..100) + "x\n"));
+    let dropped = torvyn(&project.path(), &["run", "find"]);
+    assert_eq!(dropped.status.code(), Some(0), "{}", said(&dropped));
+    assert!(!said(&dropped).contains("read-only-to-forward"), "{}", said(&dropped));
+
+    project.level("inspector", "read-only-to-forward", "deny");
+    let denied = said(&project.run("find", &lines(0..16), 100));
+    assert!(denied.contains("error[read-only-to-forward]"), "{denied}");
+}
