@@ -11,14 +11,10 @@ use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::profile::Verdict;
 use torvyn_runtime::{Account, Component, Error, Fault, Flow, Limits};
+use torvyn_tests::guest::{BUMP, Guest, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, control, engine, input, output, run, stage, stage_with, start,
 };
-
-#[path = "hostile/guest.rs"]
-mod guest;
-
-use guest::{BUMP, Guest, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 
 const LIMIT: Duration = Duration::from_millis(200);
 

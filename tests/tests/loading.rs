@@ -6,13 +6,8 @@ use std::path::Path;
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
 use torvyn_runtime::{Component, Error, Fault, Limits, LoadError};
+use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, run, stage, start};
-
-#[path = "hostile/guest.rs"]
-#[expect(dead_code, reason = "only some guests are loaded here")]
-mod guest;
-
-use guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE};
 
 fn load(path: &Path) -> Result<Component, Error> {
     Component::load(engine(), path, &Limits::default())
@@ -194,7 +189,7 @@ fn mutations_of_a_program() {
 /// A small component, in which most changes hit something that matters.
 #[test]
 fn mutations_of_a_small_component() {
-    let original = bytes_of(&guest::TRANSFORM.text());
+    let original = bytes_of(&TRANSFORM.text());
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for number in 0..1000 {
         load_mutated(&mutated(&original, number, &mut random));
