@@ -180,6 +180,19 @@ fn a_trap_in_a_start_function_without_a_name() {
     assert!(matches!(&error, Error::Start { fault: Fault::Trap { .. }, .. }), "{error:?}");
 }
 
+/// With subtypes, a call through a table has to ask the engine for help that is not built in.
+#[test]
+fn function_types_with_subtypes() {
+    let fields = "(type $super (sub (func (param f32)))) (type $sub (sub $super (func (param f32))))
+        (table $table funcref (elem $other)) (func $other (type $sub))";
+    let work = "(call_indirect $table (type $super) (f32.const 0) (i32.const 0)) (call $ok)";
+    let file = Guest { fields, work, ..PROCESSOR }.file();
+    let error = Component::load(engine(), &file.path, &limits()).err().expect("it is refused");
+    let Error::Compile { source, .. } = error else { panic!("{error:?}") };
+    let cause = std::error::Error::source(&*source).expect("the engine says more");
+    assert!(cause.to_string().contains("gc proposal must be enabled"), "{cause}");
+}
+
 /// Asserts that the guest is stopped at the time limit of a call. The machine has other things to do: one try of a few
 /// has to be on time, and none may be early.
 #[track_caller]
