@@ -311,7 +311,8 @@ impl ComponentFile {
 const LENT: &str = r#"(param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))"#;
 const CORE_LENT: &str = "(param $batch i32) (param $count i32) (param $metadata i32) (param $values i32)";
 
-const TYPES: &str = r#"
+/// The import of the types, as `$types`, and the types by name.
+pub const TYPES: &str = r#"
   (import "torvyn:streaming/types@0.2.0" (instance $types
     (export "batch" (type (sub resource)))
     (export "output" (type $output (sub resource)))
@@ -335,7 +336,8 @@ const TYPES: &str = r#"
   (alias export $types "columns" (type $columns))
 "#;
 
-const PAYLOAD_READ: &str = r#"
+/// The import of `payload-read`, as `$payload-read`.
+pub const PAYLOAD_READ: &str = r#"
   (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
     (export "batch" (type $lent (eq $batch)))
     (export "failure" (type $why (eq $failure)))
@@ -344,7 +346,8 @@ const PAYLOAD_READ: &str = r#"
     (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
 "#;
 
-const PAYLOAD_WRITE: &str = r#"
+/// The import of `payload-write`, as `$payload-write`.
+pub const PAYLOAD_WRITE: &str = r#"
   (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
     (export "output" (type $made (eq $output)))
     (export "failure" (type $why (eq $failure)))
