@@ -46,6 +46,10 @@ pub(crate) struct Host {
     made_bytes: u64,
     /// Elements made in this call.
     made_elements: usize,
+    /// Payloads written in this call.
+    written: u64,
+    /// Whether this call may make elements.
+    pub(crate) may_make: bool,
     output_bytes: u64,
     pub(crate) copies: Copies,
     pool: Pool,
@@ -62,6 +66,8 @@ pub(crate) struct Made {
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
+    /// How many of them bring new bytes.
+    pub(crate) written: u64,
 }
 
 impl Host {
@@ -75,6 +81,8 @@ impl Host {
             first_output: 0,
             made_bytes: 0,
             made_elements: 0,
+            written: 0,
+            may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
             pool,
@@ -97,12 +105,19 @@ impl Host {
         self.made.clear();
         self.made_bytes = 0;
         self.made_elements = 0;
+        self.written = 0;
+        self.may_make = false;
     }
 
     /// The elements that this handle of a batch stands for.
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
+    }
+
+    /// How many payloads this call wrote that are not in `returned`.
+    pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
+        self.written - returned.map_or(0, |made| made.written)
     }
 
     /// Takes the output that was returned, if it was made in this call.

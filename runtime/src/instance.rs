@@ -111,44 +111,45 @@ impl Instance {
 
     /// Asks a source for elements; `None` once it has ended.
     pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
-        let output = self.call_returning("pull", |exports, store| match exports {
+        let output = self.call_making("pull", |exports, store| match exports {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
             _ => unreachable!("only sources are pulled from"),
         })?;
-        output.map(|output| self.take_output("pull", &output)).transpose()
+        self.take_output("pull", output)
     }
 
     /// Lends the batch to a processor.
     pub(crate) fn process(&mut self) -> Result<Processed, Error> {
         let (batch, count, metadata) = self.lend();
-        let outcome = self.call_returning("process", |exports, store| match exports {
+        let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
                 stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata)
             }
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        match outcome? {
-            Outcome::Output(output) => self.take_output("process", &output).map(Processed::Made),
-            Outcome::Routes(routes) if routes.len() == count as usize => {
-                self.end_call();
-                self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
-                Ok(Processed::Routes(routes))
-            }
-            Outcome::Routes(routes) => {
-                let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
-                Err(self.failed("process", Fault::Contract(broken)))
-            }
+        let (output, routes) = match outcome? {
+            Outcome::Output(output) => (Some(output), Vec::new()),
+            Outcome::Routes(routes) => (None, routes),
+        };
+        if let Some(made) = self.take_output("process", output)? {
+            return Ok(Processed::Made(made));
         }
+        if routes.len() != count as usize {
+            let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
+            return Err(self.failed("process", Fault::Contract(broken)));
+        }
+        self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
+        Ok(Processed::Routes(routes))
     }
 
     /// Tells a processor that its input has ended.
     pub(crate) fn flush(&mut self) -> Result<Option<Made>, Error> {
-        let output = self.call_returning("flush", |exports, store| match exports {
+        let output = self.call_making("flush", |exports, store| match exports {
             Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
             _ => unreachable!("only processors are flushed"),
         })?;
-        output.map(|output| self.take_output("flush", &output)).transpose()
+        self.take_output("flush", output)
     }
 
     /// Lends the batch to a sink.
@@ -205,19 +206,28 @@ impl Instance {
         (host.lend(), host.batch.len() as u32, metadata)
     }
 
-    /// A call after which no output is left.
+    /// A call in which no element can be made.
     fn call<T>(
         &mut self,
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let result = self.call_returning(name, call);
+        let result = self.enter(name, call);
         self.end_call();
         result
     }
 
-    /// A call that may return an output, which is then to be taken.
-    fn call_returning<T>(
+    /// A call in which elements can be made. What it returned is then to be taken, by `take_output`.
+    fn call_making<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        self.store.data_mut().may_make = true;
+        self.enter(name, call)
+    }
+
+    fn enter<T>(
         &mut self,
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
@@ -239,13 +249,20 @@ impl Instance {
         }
     }
 
-    /// Takes the output that a call returned and ends the call.
-    fn take_output(&mut self, call: &'static str, output: &Resource<Output>) -> Result<Made, Error> {
-        let made = self.store.data_mut().take_output(output);
+    /// Takes the output that a call returned, if it did, and ends the call.
+    fn take_output(&mut self, call: &'static str, output: Option<Resource<Output>>) -> Result<Option<Made>, Error> {
+        let host = self.store.data_mut();
+        let made = output.as_ref().and_then(|output| host.take_output(output));
+        let unreturned = host.unreturned(made.as_ref());
         self.end_call();
-        made.ok_or_else(|| {
-            self.failed(call, Fault::Contract("it returned an output that another call made".to_string()))
-        })
+        let broken = if output.is_some() && made.is_none() {
+            "it returned an output that another call made".to_string()
+        } else if unreturned > 0 {
+            format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
+        } else {
+            return Ok(made);
+        };
+        Err(self.failed(call, Fault::Contract(broken)))
     }
 
     fn end_call(&mut self) {

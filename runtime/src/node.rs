@@ -319,6 +319,7 @@ impl Node {
             return Err(instance.failed(call, Fault::Contract(broken)));
         }
         let mut named = 0u64;
+        let mut passed = [0u32; MAX_BATCH];
         let mut at = 0;
         for (entry, &size) in made.sizes.iter().enumerate() {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
@@ -328,7 +329,16 @@ impl Node {
                 named |= lineage.map_or(0, |index| 1 << index);
             }
             let payload = match origin {
-                Some(origin) if size == BY_HANDLE => origin.payload.clone(),
+                Some(origin) if size == BY_HANDLE => {
+                    let passed = &mut passed[lineage.unwrap_or_default() as usize];
+                    if *passed & outputs != 0 {
+                        let output = (*passed & outputs).trailing_zeros();
+                        let broken = format!("an element is passed on to output {output} twice");
+                        return Err(instance.failed(call, Fault::Contract(broken)));
+                    }
+                    *passed |= outputs;
+                    origin.payload.clone()
+                }
                 None if size == BY_HANDLE => {
                     let broken = "an element without lineage is passed on by handle".to_string();
                     return Err(instance.failed(call, Fault::Contract(broken)));

@@ -289,7 +289,6 @@ fn handles_and_outputs() {
     for (with, place) in [
         (Guest { work: &format!("{drop_batch} {drops}"), ..PROCESSOR }, "process"),
         (Guest { work: &drops, ..SOURCE }, "pull"),
-        (Guest { init: &drops, ..SOURCE }, "init"),
         (Guest { last: &drops, ..PROCESSOR }, "flush"),
     ] {
         assert_fails(with, place, many);
@@ -440,10 +439,6 @@ fn handles_after_their_end() {
     ] {
         assert_fails(Guest { work: &work, fields: KEPT, ..PROCESSOR }, "process", cause);
     }
-    let returned = format!("{drop_batch} {returns}");
-    let made = Guest { work: &returned, fields: KEPT, ..PROCESSOR };
-    assert_fails(Guest { start: keep, ..made }, "process", later);
-    assert_fails(Guest { init: &format!("{keep} (call $ok)"), ..made }, "process", later);
     let kept = format!("{drop_batch} {keep} {all}");
     assert_fails(Guest { work: &kept, last: returns, fields: KEPT, ..PROCESSOR }, "flush", later);
     let batch = format!("(global.set $kept (local.get $batch)) {drop_batch} {all}");
@@ -468,6 +463,79 @@ fn imports_called_where_they_may_not_be() {
     let left = "cannot leave component instance";
     assert_fails(Guest { post_return: "(drop (call $empty))", ..PROCESSOR }, "process", left);
     assert_fails(Guest { post_return: "(call $drop_output (i32.const 1))", ..PROCESSOR }, "process", left);
+
+    // Elements are made for the flow, or not at all.
+    let zeros = "(i32.const 0) ".repeat(8);
+    let emit = format!("(if (call $emit {zeros}) (then unreachable))");
+    let refused = format!("{emit} {HOST_RESULT}");
+    let cause = "it returned invalid-input: elements are made in `pull`, `process` and `flush` only";
+    assert_fails(Guest { init: &refused, ..PROCESSOR }, "init", cause);
+    assert_fails(Guest { init: &refused, ..SOURCE }, "init", cause);
+    let refused = format!("{emit} (call $expect_failure (i32.const 0))");
+    let started = "(call $empty) drop";
+    assert_fails(Guest { start: started, ..SOURCE }, "start", "unreachable");
+    let account = run_with(Guest { start: &refused, teardown: &refused, ..PROCESSOR }, 3, limits()).unwrap();
+    assert_eq!((account.elements.left, account.copies.payload_write.ops), (3, 0));
+
+    // Nothing is lent elsewhere, so no handle is good for a read there.
+    for handle in [0, 1, 2, 3, u32::MAX] {
+        for read in [
+            format!("(call $read_to (i32.const {handle}) (i32.const 0) (i64.const 0) (i64.const 0))"),
+            format!("(call $read_all (i32.const {handle}) (i32.const 64))"),
+        ] {
+            let returning = format!("{read} (call $ok)");
+            let unknown = "unknown handle index";
+            assert_fails(Guest { start: &read, ..PROCESSOR }, "start", unknown);
+            for guest in [PROCESSOR, SINK] {
+                assert_fails(Guest { init: &returning, ..guest }, "init", unknown);
+                assert_fails(Guest { teardown: &read, ..guest }, "teardown", unknown);
+            }
+            assert_fails(Guest { last: &returning, ..PROCESSOR }, "flush", unknown);
+            assert_fails(Guest { last: &returning, ..SINK }, "complete", unknown);
+        }
+    }
+}
+
+/// What a stage writes is in the flow, or the stage has failed.
+#[test]
+fn payloads_that_are_not_returned() {
+    let (fields, _) = makes(3, &[3], &[], &[]);
+    let write = "(drop (call $emit (i32.const 0) (i32.const 3) (i32.const 2048) (i32.const 1)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))";
+    let dropped = format!("{write} (call $drop_output (i32.load (i32.const 68)))");
+    let cause = "it broke the contract: payloads that it wrote, 1 of them, are in no output that it returned";
+    for write in [write, &dropped] {
+        let process = format!("(call $drop_batch (local.get $batch)) {write}");
+        let routes = format!("{process} (call $all_to (local.get $count) (i32.const 1))");
+        assert_fails(Guest { work: &routes, fields: &fields, ..PROCESSOR }, "process", cause);
+        let other = format!("{process} (call $output (call $empty))");
+        assert_fails(Guest { work: &other, fields: &fields, ..PROCESSOR }, "process", cause);
+        let ends = format!("{write} (call $ok)");
+        assert_fails(Guest { last: &ends, fields: &fields, ..PROCESSOR }, "flush", cause);
+        assert_fails(Guest { work: &ends, fields: &fields, ..SOURCE }, "pull", cause);
+    }
+    let two = format!("(call $drop_batch (local.get $batch)) {write} {write} (call $output (i32.load (i32.const 68)))");
+    assert_fails(Guest { work: &two, fields: &fields, ..PROCESSOR }, "process", cause);
+}
+
+/// By handle an element goes to each output once: a stage that would multiply payloads has to write them.
+#[test]
+fn elements_that_multiply() {
+    const HANDLE: u64 = u64::MAX;
+    let cause = "it broke the contract: an element is passed on to output 0 twice";
+    for (bytes, sizes, lineage) in [
+        (0, &[HANDLE, HANDLE][..], &[0, 0][..]),
+        (3, &[HANDLE, 3, HANDLE], &[0, 0, 0]),
+        (0, &[HANDLE, HANDLE, HANDLE], &[0, 0, 0]),
+    ] {
+        let (fields, work) = makes(bytes, sizes, lineage, &[]);
+        let work = format!("(call $drop_batch (local.get $batch)) {work}");
+        assert_fails(Guest { work: &work, fields: &fields, ..PROCESSOR }, "process", cause);
+    }
+    let (fields, work) = makes(3, &[3, HANDLE, 0], &[0, 0, 0], &[1, 1, 1]);
+    let work = format!("(call $drop_batch (local.get $batch)) {work}");
+    let account = run_with(Guest { work: &work, fields: &fields, ..PROCESSOR }, 1, limits()).unwrap();
+    assert_eq!((account.elements.left, account.copies.payload_write.ops), (3, 2));
 }
 
 /// Reads at these places; where the host must refuse, it traps unless it does.

@@ -19,6 +19,10 @@ fn emit_all(
     (bytes, sizes, lineage, outputs): Columns,
 ) -> wasmtime::Result<(Result<Resource<Output>, Failure>,)> {
     let host = store.data();
+    if !host.may_make {
+        let refused = "elements are made in `pull`, `process` and `flush` only".to_string();
+        return Ok((Err(Failure::InvalidInput(refused)),));
+    }
     if host.made.len() == MAX_OUTPUTS_A_CALL {
         let limit = format!("a stage makes at most {MAX_OUTPUTS_A_CALL} outputs in one call");
         return Ok((Err(Failure::LimitExceeded(limit)),));
@@ -44,13 +48,19 @@ fn emit_all(
     let mut block = host.pool.take(bytes.len());
     block.append(bytes);
     let metadata = size_of_val(sizes) + size_of_val(lineage) + size_of_val(outputs);
-    let made =
-        Made { bytes: block.freeze(), sizes: sizes.to_vec(), lineage: lineage.to_vec(), outputs: outputs.to_vec() };
+    let made = Made {
+        bytes: block.freeze(),
+        sizes: sizes.to_vec(),
+        lineage: lineage.to_vec(),
+        outputs: outputs.to_vec(),
+        written,
+    };
     let host = store.data_mut();
     host.copies.payload_write.record(written, made.bytes.len() as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
     host.made_bytes = made_bytes;
     host.made_elements = made_elements;
+    host.written += written;
     let rep = host.first_output.wrapping_add(host.made.len() as u32);
     host.made.push(Some(made));
     Ok((Ok(Resource::new_own(rep)),))
