@@ -15,6 +15,7 @@ use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 pub mod guest;
+pub mod measure;
 
 /// The guest programs, built.
 pub mod programs {

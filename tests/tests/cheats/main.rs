@@ -4,22 +4,21 @@
 use std::time::Duration;
 
 use torvyn_runtime::Error;
+use torvyn_tests::measure::{Measured, Specimen};
 
 mod cheat;
 mod loops;
-mod measure;
 mod modules;
 mod reach;
 mod writes;
 
 use cheat::{Cheat, Fate};
-use measure::{Measured, measure};
 
 /// Runs the guest, and asserts that it is what it is meant to be.
 fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
     let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 16, 128][..], 1) };
-    let measured = match measure(bytes, elements, Duration::from_secs(time)) {
-        Ok(measured) => measured,
+    let measured = match Specimen::load(bytes, &[], Duration::from_secs(time)) {
+        Ok(specimen) => specimen.measure(elements),
         Err(Error::Compile { .. }) if cheat.fate == Fate::Refused => return None,
         Err(error) => panic!("{}: {error:?}", cheat.name),
     };

@@ -1,59 +1,89 @@
-//! Guests that write more often than it looks.
+//! Guests that write more often than it looks. What a call writes it has to return, in one output: so it is the sizes in
+//! memory that say how often, and the code only how often it asks.
 
 use torvyn_tests::guest::{Guest, PROCESSOR};
 
 use crate::cheat::{Cheat, END, Fate, each, processor};
 
-/// Makes an output of one empty payload, and lets go of it.
-const EMIT: &str = "(i64.store (i32.const 2048) (i64.const 0))
-    (call $emit_all (i32.const 0) (i32.const 0) (i32.const 2048) (i32.const 1)
-      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))
-    (call $drop_output (i32.load (i32.const 68)))";
+/// The end of a call that returns the output made last.
+const RETURN: &str = "(call $drop_batch (local.get $batch)) (call $output (i32.load (i32.const 68)))";
 
-/// The same, with `count` empty payloads.
-fn emit_many(count: &str) -> String {
+/// Makes an output of so many empty payloads.
+fn emit(payloads: &str) -> String {
     format!(
-        "(memory.fill (i32.const 8192) (i32.const 0) (i32.mul {count} (i32.const 8)))
-        (call $emit_all (i32.const 0) (i32.const 0) (i32.const 8192) {count}
-          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))
-        (call $drop_output (i32.load (i32.const 68)))"
+        "(memory.fill (i32.const 8192) (i32.const 0) (i32.mul {payloads} (i32.const 8)))
+        (call $emit_all (i32.const 0) (i32.const 0) (i32.const 8192) {payloads}
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))"
     )
 }
 
-/// Each of these writes one payload with each `emit-all`, unless it is named `many`.
+/// A processor that makes an output and returns it.
+fn making(fields: &str, make: &str) -> String {
+    Guest { fields, work: &format!("{make} {RETURN}"), ..PROCESSOR }.text()
+}
+
 pub(crate) fn cheats() -> Vec<Cheat> {
-    let function = format!("(func $make {EMIT})");
-    let table = format!("(type $makes (func)) (table $table funcref (elem $make)) {function}");
-    let last = format!("{EMIT} (call $ok)");
+    let count = "(local.get $count)";
+    let twice = emit("(i32.mul (local.get $count) (i32.const 2))");
+    let make = format!("(func $make (param $payloads i32) {})", emit("(local.get $payloads)"));
+    let table = format!("(type $makes (func (param i32))) (table $table funcref (elem $make)) {make}");
+    let imported =
+        "(type $makes (func (param i32 i32 i32 i32 i32 i32 i32 i32 i32))) (table $table funcref (elem $emit_all))";
     let recursive = format!(
-        "(func $make (param i32) {EMIT}
-        (if (local.get 0) (then (call $make (i32.sub (local.get 0) (i32.const 1))))))"
+        "(func $make (param $payloads i32) (param $depth i32)
+          (if (local.get $depth)
+            (then (call $make (local.get $payloads) (i32.sub (local.get $depth) (i32.const 1))))
+            (else {})))",
+        emit("(local.get $payloads)")
     );
-    let emit_if = format!("(if (i32.eqz (local.get $count)) (then {EMIT}))");
+    let nothing = emit("(i32.const 0)") + "(call $drop_output (i32.load (i32.const 68)))";
+    let one = emit("(i32.const 1)");
+    let flush = |payloads: &str| format!("{} (call $output (i32.load (i32.const 68)))", emit(payloads));
+    let outside = format!("{one} (call $ok)");
+    let emit_if = format!("(if (i32.eqz (local.get $count)) (then {one}))");
     vec![
-        Cheat::new("emit-once", processor("", EMIT)),
-        Cheat::new("emit-twice", processor("", &EMIT.repeat(2))),
-        Cheat::new("emit-for-each", processor("", &each(EMIT))),
-        Cheat::new("emit-for-each-twice", processor("", &each(&EMIT.repeat(2)))),
-        Cheat::new("emit-in-a-function-called-twice", processor(&function, "(call $make) (call $make)")),
+        Cheat::new("emit-as-many", making("", &emit(count))),
+        Cheat::new("emit-twice-as-many", making("", &twice)),
+        Cheat::new("emit-a-hundred", making("", &emit("(i32.const 100)"))),
         Cheat::new(
-            "emit-through-a-table",
-            processor(
-                &table,
-                "(call_indirect $table (type $makes) (i32.const 0)) (call_indirect $table (type $makes) (i32.const 0))",
+            "emit-as-many-as-memory-says",
+            making(
+                "",
+                &format!("(i32.store (i32.const 2048) (i32.const 300)) {}", emit("(i32.load (i32.const 2048))")),
             ),
         ),
-        Cheat::new("emit-recursively", processor(&recursive, "(call $make (i32.const 3))")),
-        Cheat::new("emit-many-twice-as-many", processor("", &emit_many("(i32.mul (local.get $count) (i32.const 2))"))),
-        Cheat::new("emit-many-in-a-loop", processor("", &each(&emit_many("(local.get $count)")))),
-        Cheat::new("emit-in-flush", Guest { last: &last, ..PROCESSOR }.text()),
+        Cheat::new("emit-in-a-function", making(&make, "(call $make (i32.mul (local.get $count) (i32.const 3)))")),
         Cheat::new(
-            "emit-many-in-flush",
-            Guest { last: &format!("{} (call $ok)", emit_many("(i32.const 200)")), ..PROCESSOR }.text(),
+            "emit-through-a-table",
+            making(&table, "(call_indirect $table (type $makes) (local.get $count) (i32.const 0))"),
         ),
-        Cheat::new("emit-in-init", Guest { init: &last, ..PROCESSOR }.text()),
-        Cheat::new("emit-in-teardown", Guest { teardown: EMIT, ..PROCESSOR }.text()),
-        Cheat::new("emit-in-post-return", Guest { post_return: EMIT, ..PROCESSOR }.text()).fate(Fate::Traps),
+        Cheat::new(
+            "emit-through-a-table-of-the-import",
+            making(
+                imported,
+                &format!(
+                    "(memory.fill (i32.const 8192) (i32.const 0) (i32.const 4096))
+            (call_indirect $table (type $makes) (i32.const 0) (i32.const 0) (i32.const 8192) {count}
+              (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64) (i32.const 0))"
+                ),
+            ),
+        ),
+        Cheat::new("emit-recursively", making(&recursive, "(call $make (local.get $count) (i32.const 3))")),
+        Cheat::new("emit-nothing-often", making("", &format!("{} {}", each(&nothing), emit(count)))),
+        Cheat::new(
+            "emit-one-of-two",
+            making("", &format!("(if (i32.and (local.get $count) (i32.const 1)) (then {one}) (else {twice}))")),
+        ),
+        Cheat::new("emit-in-flush", Guest { last: &flush("(i32.const 1)"), ..PROCESSOR }.text()),
+        Cheat::new("emit-many-in-flush", Guest { last: &flush("(i32.const 200)"), ..PROCESSOR }.text()),
+        Cheat::new(
+            "emit-for-each-and-drop",
+            processor("", &each(&(one.clone() + "(call $drop_output (i32.load (i32.const 68)))"))),
+        )
+        .fate(Fate::Traps),
+        Cheat::new("emit-in-init", Guest { init: &outside, ..PROCESSOR }.text()).fate(Fate::Spares).unreachable(),
+        Cheat::new("emit-in-teardown", Guest { teardown: &one, ..PROCESSOR }.text()).fate(Fate::Spares).unreachable(),
+        Cheat::new("emit-in-post-return", Guest { post_return: &one, ..PROCESSOR }.text()).fate(Fate::Traps),
         Cheat::new("emit-if", Guest { work: &format!("{emit_if} {END}"), ..PROCESSOR }.text()).fate(Fate::Spares),
     ]
 }

@@ -1,0 +1,104 @@
+//! How often a component really copies, by the ledger of the flows it runs in.
+
+use std::iter;
+use std::time::Duration;
+
+use bytes::Bytes;
+use torvyn_runtime::flow::{Body, Stage};
+use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::ledger::Copies;
+use torvyn_runtime::{Component, Error, Flow, Limits};
+
+use crate::guest::ComponentFile;
+use crate::{Collected, Elements, assert_settled, control, engine};
+
+/// A component that is run to see what it does.
+pub struct Specimen {
+    component: Component,
+    limits: Limits,
+    config: Vec<(String, String)>,
+}
+
+/// What was measured, over all flows that came to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// How often one element was read, at most.
+    pub reads: u64,
+    /// Whether each element was read that often.
+    pub even: bool,
+    /// How many payloads were written for an element, at most, on average over a flow.
+    pub writes: u64,
+    /// Whether that many were written in each flow.
+    pub writes_even: bool,
+}
+
+impl Specimen {
+    /// The component with these settings, and so long for each call.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not load.
+    pub fn load(bytes: &[u8], config: &[(&str, &str)], time: Duration) -> Result<Specimen, Error> {
+        let file = ComponentFile::new(bytes);
+        let limits = Limits { memory: 16 << 20, time, ..Limits::default() };
+        let component = Component::load(engine(), &file.path, &limits)?;
+        let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Ok(Specimen { component, limits, config })
+    }
+
+    /// What flows of so many elements cost. The elements arrive in batches of one, one, two, four and so on: 16 end with
+    /// a batch of 8, 128 with one of 64. `None` where no flow came to its end.
+    pub fn measure(&self, elements: &[usize]) -> Option<Measured> {
+        let full = || Bytes::from_static(b"x");
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for &count in elements {
+            let Some(all) = self.flow(vec![full(); count]) else { continue };
+            let elements = count as u64;
+            reads.extend([all.payload_read.ops.div_ceil(elements), all.payload_read.ops / elements]);
+            writes.extend([all.payload_write.ops.div_ceil(elements), all.payload_write.ops / elements]);
+            // The first one, and the last batch.
+            for element in iter::once(0).chain((count / 2).max(1)..count) {
+                let mut payloads = vec![Bytes::new(); count];
+                payloads[element] = full();
+                // A read of an empty payload is one of no bytes, or is refused: the bytes are the reads of the other.
+                reads.extend(self.flow(payloads).map(|copies| copies.payload_read.bytes));
+            }
+        }
+        let even = |counts: &[u64]| counts.iter().all(|count| *count == counts[0]);
+        reads.iter().max().zip(writes.iter().max()).map(|(&most_reads, &most_writes)| Measured {
+            reads: most_reads,
+            even: even(&reads),
+            writes: most_writes,
+            writes_even: even(&writes),
+        })
+    }
+
+    /// What is copied in a flow of these payloads, where it comes to its end. A source makes its own.
+    pub fn flow(&self, payloads: Vec<Bytes>) -> Option<Copies> {
+        let role = Role::from(self.component.profile().kind);
+        let stage =
+            Stage { component: self.component.clone(), config: self.config.clone(), limits: self.limits.clone() };
+        let (mut nodes, mut bodies) = (Vec::new(), Vec::new());
+        let mut add = |name: &str, role: Role, body: Body| {
+            nodes.push(Node { name: name.to_string(), role, outputs: usize::from(role != Role::Sink) });
+            bodies.push(body);
+        };
+        if role != Role::Source {
+            add("input", Role::Source, Body::Input(Box::new(Elements::new(payloads))));
+        }
+        add("specimen", role, Body::Stage(stage));
+        if role != Role::Sink {
+            add("output", Role::Sink, Body::Output(Box::new(Collected::default())));
+        }
+        let edges = (1..nodes.len()).map(|to| Edge { from: to - 1, output: 0, to, capacity: Capacity::default() });
+        let graph = Graph::new(nodes.clone(), edges.collect()).expect("the graph is in order");
+        match Flow::start(&graph, bodies, control().0).and_then(Flow::run) {
+            Ok(account) => {
+                assert_settled(&account);
+                Some(account.stages[0].copies)
+            }
+            Err(Error::Start { .. } | Error::Stage { .. }) => None,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
