@@ -2,7 +2,7 @@
 
 use crate::cheat::{Cheat, READER, again, each, processor, read, sink};
 
-const I: &str = "(local.get $i)";
+pub(crate) const I: &str = "(local.get $i)";
 
 /// A loop that is left after `times` rounds, whatever the index does, which is moved by `step`.
 fn rounds(times: u32, body: &str, step: &str) -> String {
@@ -14,12 +14,12 @@ fn rounds(times: u32, body: &str, step: &str) -> String {
     )
 }
 
-fn step_by(step: &str) -> String {
+pub(crate) fn step_by(step: &str) -> String {
     format!("(local.set $i (i32.add (local.get $i) (i32.const {step})))")
 }
 
 /// Only what may be in the batch is asked for: so a round without it costs next to nothing.
-fn read_low(index: &str) -> String {
+pub(crate) fn read_low(index: &str) -> String {
     format!("(if (i32.lt_u {index} (i32.const 64)) (then {}))", read(index))
 }
 
@@ -238,158 +238,6 @@ fn steps() -> Vec<Cheat> {
     ]
 }
 
-/// The argument is not what was stepped.
-fn arguments() -> Vec<Cheat> {
-    let of = |name: &str, index: &str| {
-        Cheat::new(name, processor("(global $at (mut i32) (i32.const 0))", &each(&read(index))))
-    };
-    let two = |name: &str, locals: &str, prepare: &str, index: &str| {
-        let work = format!("{locals} {}", each(&format!("{prepare} {}", read(index))));
-        Cheat::new(name, processor("(memory $other 1) (global $at (mut i32) (i32.const 0))", &work))
-    };
-    vec![
-        of("index-masked", "(i32.and (local.get $i) (i32.const 7))").reads(8),
-        of("index-halved", "(i32.div_u (local.get $i) (i32.const 2))"),
-        of("index-shifted", "(i32.shr_u (local.get $i) (i32.const 3))"),
-        of("index-times-nothing", "(i32.mul (local.get $i) (i32.const 0))"),
-        of("index-times-2^31", "(i32.mul (local.get $i) (i32.const 0x80000000))"),
-        of("index-minus-itself", "(i32.sub (local.get $i) (local.get $i))"),
-        of("index-constant", "(i32.const 0)"),
-        two("index-local-that-never-moves", "(local $still i32)", "", "(local.get $still)"),
-        of("index-not-not", "(i32.eqz (i32.eqz (local.get $i)))"),
-        of("index-selected", "(select (local.get $i) (i32.const 0) (i32.and (local.get $i) (i32.const 1)))"),
-        of(
-            "index-by-if",
-            "(if (result i32) (i32.and (local.get $i) (i32.const 1)) (then (local.get $i)) (else (i32.const 0)))",
-        ),
-        of(
-            "index-by-block",
-            "(block $b (result i32) (drop (br_if $b (i32.const 0) (i32.eqz (i32.and (local.get $i) (i32.const 1))))) (local.get $i))",
-        ),
-        of("index-wrapped", "(i32.wrap_i64 (i64.shl (i64.extend_i32_u (local.get $i)) (i64.const 32)))"),
-        of("index-extended", "(i32.extend8_s (i32.shl (local.get $i) (i32.const 6)))"),
-        of("index-as-float", "(i32.trunc_f32_u (f32.mul (f32.convert_i32_u (local.get $i)) (f32.const 0.25)))"),
-        of("index-of-leading-zeros", "(i32.clz (i32.shl (i32.const 1) (local.get $i)))"),
-        of("index-of-bits", "(i32.popcnt (local.get $i))"),
-        of("index-of-a-vector", "(i32x4.extract_lane 0 (i32x4.splat (i32.shr_u (local.get $i) (i32.const 2))))"),
-        of("index-of-memory", "(i32.load (i32.const 2048))"),
-        of("index-of-memory-at-index", "(i32.load8_u (i32.add (i32.const 2048) (local.get $i)))"),
-        of("index-of-a-global", "(global.get $at)"),
-        of("index-of-memory-size", "(i32.sub (memory.size) (memory.size))"),
-        two(
-            "index-copied-before",
-            "(local $copy i32)",
-            "(if (i32.eqz (i32.and (local.get $i) (i32.const 3))) (then (local.set $copy (local.get $i))))",
-            "(local.get $copy)",
-        ),
-        two(
-            "index-through-memory",
-            "",
-            "(i32.store (i32.const 2048) (i32.shr_u (local.get $i) (i32.const 1)))",
-            "(i32.load (i32.const 2048))",
-        ),
-        two(
-            "index-through-another-memory",
-            "",
-            "(i32.store $other (i32.const 0) (i32.shr_u (local.get $i) (i32.const 1)))",
-            "(i32.load $other (i32.const 0))",
-        ),
-        two(
-            "index-through-a-global",
-            "",
-            "(global.set $at (i32.shr_u (local.get $i) (i32.const 1)))",
-            "(global.get $at)",
-        ),
-        two(
-            "index-plus-a-local-that-falls",
-            "(local $down i32)",
-            "(local.set $down (i32.sub (local.get $down) (i32.const 1)))",
-            "(i32.add (i32.add (local.get $i) (local.get $down)) (i32.const 1))",
-        ),
-        two(
-            "index-minus-a-copy",
-            "(local $copy i32)",
-            "(local.set $copy (local.get $i))",
-            "(i32.sub (local.get $i) (local.get $copy))",
-        ),
-        Cheat::new(
-            "index-through-memory64",
-            processor(
-                "(memory $wide i64 1)",
-                &each(&format!(
-                    "(i32.store $wide (i64.const 0) (i32.shr_u (local.get $i) (i32.const 1))) {}",
-                    read("(i32.load $wide (i64.const 0))")
-                )),
-            ),
-        ),
-        Cheat::new(
-            "index-in-64-bits",
-            processor(
-                "",
-                &format!(
-                    "(local $wide i64) (local $round i32)
-            (loop $next {}
-              (local.set $wide (i64.add (local.get $wide) (i64.const 0x100000000)))
-              (local.set $round (i32.add (local.get $round) (i32.const 1)))
-              (br_if $next (i32.lt_u (local.get $round) (i32.const 9))))",
-                    read("(i32.wrap_i64 (local.get $wide))")
-                ),
-            ),
-        ),
-        Cheat::new(
-            "index-on-the-stack",
-            processor(
-                "",
-                &format!(
-                    "(local $round i32) (local $i i32) (i32.const 0)
-            (loop $next (param i32) (result i32)
-              (local.set $i) {} (local.get $i)
-              (local.set $round (i32.add (local.get $round) (i32.const 1)))
-              (br_if $next (i32.lt_u (local.get $round) (i32.const 4))))
-            drop",
-                    read(I)
-                ),
-            ),
-        ),
-        Cheat::new(
-            "index-on-the-stack-and-stepped",
-            processor(
-                "",
-                &format!(
-                    "(local $round i32) (local $i i32) (i32.const 0)
-            (loop $next (param i32) (result i32)
-              (local.set $i) {} (local.get $i)
-              {}
-              (local.set $round (i32.add (local.get $round) (i32.const 1)))
-              (br_if $next (i32.lt_u (local.get $round) (i32.const 4))))
-            drop",
-                    read(I),
-                    step_by("1")
-                ),
-            ),
-        ),
-        Cheat::new(
-            "index-swapped-by-a-block-of-two",
-            processor(
-                "",
-                &format!(
-                    "(local $a i32) (local $i i32) (local $round i32)
-            (loop $next
-              (local.get $i) (local.get $a)
-              (block (param i32 i32) (result i32 i32) (local.set $i) (local.set $a) (local.get $a) (local.get $i))
-              drop drop
-              {}
-              (local.set $a (i32.add (local.get $a) (i32.const 1)))
-              (local.set $round (i32.add (local.get $round) (i32.const 1)))
-              (br_if $next (i32.lt_u (local.get $round) (i32.const 20))))",
-                    read(I)
-                ),
-            ),
-        ),
-        Cheat::new("constants", processor("", &(read("(i32.const 0)").repeat(3) + &read("(i32.const 1)")))).reads(3),
-    ]
-}
-
 /// Loops in loops, and functions that are called from loops.
 fn nested() -> Vec<Cheat> {
     let inner = |from: &str, to: &str, index: &str| {
@@ -472,5 +320,5 @@ fn nested() -> Vec<Cheat> {
 }
 
 pub(crate) fn cheats() -> Vec<Cheat> {
-    [plain(), steps(), arguments(), nested()].into_iter().flatten().collect()
+    [plain(), steps(), nested()].into_iter().flatten().collect()
 }

@@ -7,6 +7,7 @@ use torvyn_runtime::Error;
 use torvyn_tests::measure::{Measured, Specimen};
 
 mod cheat;
+mod indices;
 mod loops;
 mod modules;
 mod reach;
@@ -56,6 +57,11 @@ fn reads_elsewhere() {
 #[test]
 fn reads_in_loops() {
     hold(loops::cheats());
+}
+
+#[test]
+fn reads_at_indices() {
+    hold(indices::cheats());
 }
 
 #[test]
