@@ -16,8 +16,19 @@ use std::fmt;
 use serde::Serialize;
 
 pub use budget::Budget;
+pub use component::Analysis;
 
+mod blame;
 mod budget;
+mod calls;
+mod component;
+mod control;
+mod count;
+mod index;
+mod limits;
+mod module;
+mod values;
+mod wiring;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, World as WitWorld, WorldItem, WorldKey};
 
+use crate::analysis::Copying;
 use crate::error::{Error, LoadError};
 
 /// The contract that this runtime runs.
@@ -97,6 +98,8 @@ pub struct Profile {
     pub world: World,
     /// What it can do with payloads.
     pub verdict: Verdict,
+    /// The functions it imports that copy payload bytes.
+    pub copying: Vec<Copying>,
     /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
     pub other_imports: Vec<String>,
     /// Bytes of the binary, debug information included.
@@ -143,7 +146,14 @@ impl Profile {
                 (World::DataSink, if reads { Verdict::ReadOnly } else { Verdict::HandlePass })
             }
         };
-        Ok(Profile { kind, world, verdict, other_imports: imports.others, size: bytes.len() as u64 })
+        Ok(Profile {
+            kind,
+            world,
+            verdict,
+            copying: imports.copying,
+            other_imports: imports.others,
+            size: bytes.len() as u64,
+        })
     }
 }
 
@@ -221,6 +231,7 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
 struct Imports {
     reads: bool,
     writes: bool,
+    copying: Vec<Copying>,
     others: Vec<String>,
 }
 
@@ -242,8 +253,11 @@ impl Imports {
                         found: format!("import {name}"),
                     });
                 }
-                Some(("payload-read", _)) => imports.reads |= functions > 0,
-                Some(("payload-write", _)) => imports.writes |= functions > 0,
+                Some((interface @ ("payload-read" | "payload-write"), _)) => {
+                    imports.reads |= interface == "payload-read" && functions > 0;
+                    imports.writes |= interface == "payload-write" && functions > 0;
+                    imports.copying.extend(copying(resolve, item));
+                }
                 Some(("types", _)) => {}
                 Some(_) => {
                     return Err(LoadError::World {
@@ -262,6 +276,18 @@ impl Imports {
         }
         Ok(imports)
     }
+}
+
+/// The functions of an interface that copy.
+fn copying(resolve: &Resolve, item: &WorldItem) -> Vec<Copying> {
+    let WorldItem::Interface { id, .. } = item else { return Vec::new() };
+    let function = |name: &String| match name.as_str() {
+        "read" => Some(Copying::Read),
+        "read-all" => Some(Copying::ReadAll),
+        "emit-all" => Some(Copying::EmitAll),
+        _ => None,
+    };
+    resolve.interfaces[*id].functions.keys().filter_map(function).collect()
 }
 
 fn list(names: &[String]) -> String {

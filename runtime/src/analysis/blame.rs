@@ -1,0 +1,196 @@
+//! Where in the source the calls are that copy: from line tables, and from the names of functions where there are none.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::convert::Infallible;
+
+use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use wasmparser::{BinaryReader, Name, NameSectionReader};
+
+use super::calls::{Calls, Meaning, Node};
+use super::limits::Stop;
+use super::module::{Item, Module};
+use super::wiring::Wiring;
+use super::{Frame, Site};
+
+type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+/// Sites that are reported.
+const MAX_SITES: usize = 64;
+/// Callers of a function that copies that are told apart.
+const MAX_CALLERS: usize = 8;
+
+/// Finds sites, and reads the debug information of a module when it is first asked for.
+pub(super) struct Blame<'c, 'w, 'a> {
+    wiring: &'w Wiring<'a>,
+    calls: &'c Calls<'w, 'a>,
+    sources: HashMap<usize, Source<'a>>,
+}
+
+/// What a module tells about its source.
+struct Source<'a> {
+    lines: Option<addr2line::Context<Slice<'a>>>,
+    names: HashMap<u32, &'a str>,
+}
+
+/// A call on the way: the function it is in, and its place in the file.
+type Step = (Node, usize);
+
+impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
+    pub(super) fn new(wiring: &'w Wiring<'a>, calls: &'c Calls<'w, 'a>) -> Self {
+        Blame { wiring, calls, sources: HashMap::new() }
+    }
+
+    /// The calls that copy and that one of `exports` reaches, each once, for the first export that does.
+    pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<Site>, Stop> {
+        let copying = self.copying_nodes();
+        let mut sites = Vec::new();
+        let mut seen = HashSet::new();
+        for &(export, root) in exports {
+            let (order, came_from) = self.paths(root);
+            let callers = self.callers(&order);
+            for &node in &order {
+                for edge in &self.calls.edges[node as usize] {
+                    let Some(&callee) = copying.get(&edge.to).filter(|_| edge.at != 0) else { continue };
+                    if !seen.insert((node, edge.at)) {
+                        continue;
+                    }
+                    let mut starts: Vec<Option<Step>> =
+                        callers.get(&node).into_iter().flatten().take(MAX_CALLERS).map(|step| Some(*step)).collect();
+                    if starts.is_empty() || node == root {
+                        starts = vec![came_from.get(&node).copied()];
+                    }
+                    for start in starts {
+                        if sites.len() == MAX_SITES {
+                            return Ok(sites);
+                        }
+                        let mut chain = vec![(node, edge.at)];
+                        let mut next = start;
+                        while let Some(step) = next.filter(|step| !chain.contains(step)) {
+                            chain.push(step);
+                            next = if step.0 == root { None } else { came_from.get(&step.0).copied() };
+                        }
+                        let mut frames = Vec::new();
+                        for (node, at) in chain {
+                            frames.extend(self.frames(node, at)?);
+                        }
+                        sites.push(Site { callee, export, frames });
+                    }
+                }
+            }
+        }
+        Ok(sites)
+    }
+
+    /// The functions of the host that copy, and what may stand for one of them at a call.
+    fn copying_nodes(&self) -> HashMap<Node, super::Copying> {
+        let mut nodes = HashMap::new();
+        for (node, meaning) in (0..).zip(&self.calls.meanings) {
+            match meaning {
+                Meaning::Copy(copying) => {
+                    nodes.insert(node, *copying);
+                }
+                Meaning::OneOf => {
+                    let mut among = self.calls.edges[node as usize].iter();
+                    let copying = among.find_map(|edge| match self.calls.meanings[edge.to as usize] {
+                        Meaning::Copy(copying) => Some(copying),
+                        _ => None,
+                    });
+                    copying.and_then(|copying| nodes.insert(node, copying));
+                }
+                _ => {}
+            }
+        }
+        nodes
+    }
+
+    /// What can be reached from a root, nearest first, and by which call.
+    fn paths(&self, root: Node) -> (Vec<Node>, HashMap<Node, Step>) {
+        let mut order = Vec::new();
+        let mut came_from: HashMap<Node, Step> = HashMap::new();
+        let mut seen = HashSet::from([root]);
+        let mut waiting = VecDeque::from([root]);
+        while let Some(node) = waiting.pop_front() {
+            order.push(node);
+            for edge in &self.calls.edges[node as usize] {
+                if seen.insert(edge.to) {
+                    came_from.insert(edge.to, (node, edge.at));
+                    waiting.push_back(edge.to);
+                }
+            }
+        }
+        (order, came_from)
+    }
+
+    /// The calls of each function, in the order of the code.
+    fn callers(&self, order: &[Node]) -> HashMap<Node, Vec<Step>> {
+        let mut callers: HashMap<Node, Vec<Step>> = HashMap::new();
+        for &node in order {
+            for edge in self.calls.edges[node as usize].iter().filter(|edge| edge.at != 0) {
+                callers.entry(edge.to).or_default().push((node, edge.at));
+            }
+        }
+        callers
+    }
+
+    /// The functions that a place in the code belongs to, innermost first.
+    fn frames(&mut self, node: Node, at: usize) -> Result<Vec<Frame>, Stop> {
+        let Meaning::Function { instance, function } = self.calls.meanings[node as usize] else {
+            return Ok(Vec::new());
+        };
+        let module = self.wiring.module_of(instance)?;
+        let number = self.wiring.instances[instance as usize].module;
+        let source = self.sources.entry(number).or_insert_with(|| Source::of(module));
+        let address = at.saturating_sub(module.code_start) as u64;
+        let frames = source.lines.as_ref().map(|lines| lookup(lines, address)).unwrap_or_default();
+        if !frames.is_empty() {
+            return Ok(frames);
+        }
+        let name = source.names.get(&function).copied().or_else(|| {
+            module.exports.iter().find(|(_, item)| **item == Item::Function(function)).map(|(name, _)| *name)
+        });
+        Ok(vec![Frame { function: name.map(demangled), ..Frame::default() }])
+    }
+}
+
+impl<'a> Source<'a> {
+    fn of(module: &Module<'a>) -> Source<'a> {
+        let section = |name: &str| module.custom.iter().find(|(known, _)| *known == name).map(|(_, data)| *data);
+        let load = |id: SectionId| -> Result<Slice<'a>, Infallible> {
+            Ok(EndianSlice::new(section(id.name()).unwrap_or_default(), LittleEndian))
+        };
+        let lines = section(SectionId::DebugInfo.name())
+            .and_then(|_| Dwarf::load(load).ok())
+            .and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok());
+        Source { lines, names: section("name").map(names).unwrap_or_default() }
+    }
+}
+
+/// The functions of a name section, by index; what cannot be read of it is left out.
+fn names(section: &[u8]) -> HashMap<u32, &str> {
+    let mut names = HashMap::new();
+    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)) {
+        let Ok(Name::Function(functions)) = subsection else { continue };
+        names.extend(functions.into_iter().flatten().map(|naming| (naming.index, naming.name)));
+    }
+    names
+}
+
+fn lookup(lines: &addr2line::Context<Slice<'_>>, address: u64) -> Vec<Frame> {
+    let mut found = Vec::new();
+    let Ok(mut frames) = lines.find_frames(address).skip_all_loads() else { return found };
+    while let Ok(Some(frame)) = frames.next() {
+        let function = frame.function.as_ref().and_then(|function| function.raw_name().ok());
+        let location = frame.location.as_ref();
+        found.push(Frame {
+            function: function.map(|name| demangled(&name)),
+            file: location.and_then(|location| location.file).map(str::to_string),
+            line: location.and_then(|location| location.line).filter(|line| *line > 0),
+            column: location.and_then(|location| location.column).filter(|column| *column > 0),
+        });
+    }
+    found
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

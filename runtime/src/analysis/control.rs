@@ -1,0 +1,487 @@
+//! The control-flow graph of a function body, with the calls of each node.
+//!
+//! Nodes are numbered so that every edge leads to a higher number, but for the edges that go back to the head of a loop.
+//! What cannot be reached from the entry has no node. With values (`values`) each call also knows what its arguments
+//! are made of.
+
+use std::ops::Range;
+
+use wasmparser::{BlockType, FunctionBody, Operator};
+
+use super::limits::Stop;
+use super::module::Module;
+use super::values::{State, Value, Values};
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Callee {
+    /// A function of the module, by index.
+    Direct(u32),
+    /// What is in a table, of a type given by index; at one place of the table where that is a constant.
+    Table { table: u32, ty: u32, slot: Option<u32> },
+    /// A function reference of a type given by index.
+    Reference(u32),
+}
+
+/// A call in a body.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Its place in the file.
+    pub(super) at: usize,
+    pub(super) callee: Callee,
+    /// What it is called with; empty without values.
+    pub(super) arguments: Vec<Value>,
+}
+
+/// When an edge is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Where the condition of the node is not 0.
+    Holds,
+    /// Where it is 0.
+    Fails,
+    /// Nothing is known.
+    Any,
+}
+
+/// An edge between two nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) when: When,
+}
+
+/// A piece of code that is run from its first to its last operator.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// Its calls, in order.
+    pub(super) calls: Range<usize>,
+    /// The function can return at its end.
+    pub(super) returns: bool,
+    /// What the edges out of it are chosen by.
+    pub(super) condition: Option<Value>,
+}
+
+/// The control flow of one function.
+#[derive(Default)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) calls: Vec<Call>,
+    /// Functions whose address the body takes.
+    pub(super) taken: Vec<u32>,
+    /// Tables that the body changes.
+    pub(super) changed_tables: Vec<u32>,
+    /// It uses exceptions, or branches by type.
+    pub(super) unusual: bool,
+}
+
+/// Where control is when nothing can get there.
+const NOWHERE: u32 = u32::MAX;
+
+enum Kind {
+    Function,
+    Block,
+    Loop { head: u32, number: usize },
+    If { otherwise: usize, state: Option<State> },
+}
+
+/// A label, and what leads to it.
+struct Frame {
+    kind: Kind,
+    params: u32,
+    results: u32,
+    edges: Vec<usize>,
+    state: Option<State>,
+}
+
+struct Builder<'m, 'a> {
+    graph: Graph,
+    frames: Vec<Frame>,
+    /// The node that is being filled.
+    current: u32,
+    /// Blocks opened since control got lost.
+    lost: u32,
+    loops: usize,
+    /// The module, and what is in locals and on the stack.
+    values: Option<(&'m Module<'a>, Values)>,
+}
+
+impl Graph {
+    /// The graph of a body, without values.
+    pub(super) fn of_calls(body: &FunctionBody<'_>) -> Result<Graph, Stop> {
+        Ok(Builder::build(body, None)?.0)
+    }
+
+    /// The graph of a body of `module`, with the values that calls and branches depend on.
+    pub(super) fn with_values(
+        module: &Module<'_>,
+        function: u32,
+        body: &FunctionBody<'_>,
+    ) -> Result<(Graph, Values), Stop> {
+        let values = Values::at_entry(module, function, body)?;
+        let (graph, values) = Builder::build(body, Some((module, values)))?;
+        let (_, values) = values.ok_or_else(Stop::inconsistent)?;
+        if graph.unusual {
+            return Err(Stop::beyond("the code uses exceptions or branches by type"));
+        }
+        Ok((graph, values))
+    }
+
+    /// For each node, whether a path from it returns.
+    pub(super) fn live(&self) -> Vec<bool> {
+        let all: Vec<bool> = self.nodes.iter().map(|node| node.returns).collect();
+        self.back_from(all, |_| true)
+    }
+
+    /// Adds to `marked` the nodes from which a marked one can be reached through nodes that are `allowed`.
+    pub(super) fn back_from(&self, mut marked: Vec<bool>, allowed: impl Fn(u32) -> bool) -> Vec<bool> {
+        let mut first = vec![0usize; self.nodes.len() + 1];
+        self.edges.iter().filter(|edge| edge.to != NOWHERE).for_each(|edge| first[edge.to as usize + 1] += 1);
+        for node in 0..self.nodes.len() {
+            first[node + 1] += first[node];
+        }
+        let mut place = first.clone();
+        let mut from = vec![0u32; self.edges.len()];
+        for edge in self.edges.iter().filter(|edge| edge.to != NOWHERE) {
+            from[place[edge.to as usize]] = edge.from;
+            place[edge.to as usize] += 1;
+        }
+        let mut waiting: Vec<u32> = (0..self.nodes.len() as u32).filter(|node| marked[*node as usize]).collect();
+        while let Some(node) = waiting.pop() {
+            for &before in &from[first[node as usize]..first[node as usize + 1]] {
+                if !marked[before as usize] && allowed(before) {
+                    marked[before as usize] = true;
+                    waiting.push(before);
+                }
+            }
+        }
+        marked
+    }
+}
+
+impl<'m, 'a> Builder<'m, 'a> {
+    fn build(
+        body: &FunctionBody<'_>,
+        values: Option<(&'m Module<'a>, Values)>,
+    ) -> Result<(Graph, Option<(&'m Module<'a>, Values)>), Stop> {
+        let results = values.as_ref().map_or(0, |(_, values)| values.results);
+        let function = Frame { kind: Kind::Function, params: 0, results, edges: Vec::new(), state: None };
+        let mut builder =
+            Builder { graph: Graph::default(), frames: vec![function], current: NOWHERE, lost: 0, loops: 0, values };
+        builder.enter();
+        let mut operators = body.get_operators_reader()?;
+        let mut constant = None;
+        while !operators.eof() {
+            let (operator, at) = operators.read_with_offset()?;
+            builder.step(&operator, at, constant)?;
+            constant = if let Operator::I32Const { value } = operator { Some(value as u32) } else { None };
+        }
+        Ok((builder.graph, builder.values))
+    }
+
+    fn step(&mut self, operator: &Operator<'_>, at: usize, constant: Option<u32>) -> Result<(), Stop> {
+        match *operator {
+            Operator::RefFunc { function_index } => self.graph.taken.push(function_index),
+            Operator::TableSet { table }
+            | Operator::TableGrow { table }
+            | Operator::TableFill { table }
+            | Operator::TableInit { table, .. }
+            | Operator::TableCopy { dst_table: table, .. } => self.graph.changed_tables.push(table),
+            _ => {}
+        }
+        if self.current == NOWHERE {
+            return self.step_lost(operator);
+        }
+        match operator {
+            Operator::Block { blockty } => self.open(Kind::Block, *blockty)?,
+            Operator::TryTable { try_table } => {
+                self.graph.unusual = true;
+                self.open(Kind::Block, try_table.ty)?;
+                for catch in &try_table.catches {
+                    let (wasmparser::Catch::One { label, .. }
+                    | wasmparser::Catch::OneRef { label, .. }
+                    | wasmparser::Catch::All { label }
+                    | wasmparser::Catch::AllRef { label }) = catch;
+                    // Labels of a handler are counted from outside the block.
+                    self.branch(label.saturating_add(1), When::Any)?;
+                }
+            }
+            Operator::Loop { blockty } => self.open_loop(*blockty)?,
+            Operator::If { blockty } => {
+                let condition = self.pop()?;
+                self.node().condition = condition;
+                let otherwise = self.edge(NOWHERE, When::Fails);
+                let then = self.edge(NOWHERE, When::Holds);
+                let (params, _) = self.arity(*blockty)?;
+                let state = self.values.as_mut().map(|(_, values)| values.state(params));
+                self.open(Kind::If { otherwise, state }, *blockty)?;
+                self.enter();
+                self.graph.edges[then].to = self.current;
+            }
+            Operator::Else => self.alternative(true)?,
+            Operator::End => self.close(true)?,
+            Operator::Br { relative_depth } => {
+                self.branch(*relative_depth, When::Any)?;
+                self.current = NOWHERE;
+            }
+            Operator::BrIf { relative_depth } => {
+                let condition = self.pop()?;
+                self.node().condition = condition;
+                self.branch(*relative_depth, When::Holds)?;
+                self.fall(When::Fails);
+            }
+            Operator::BrTable { targets } => {
+                self.pop()?;
+                let mut labels: Vec<u32> = targets.targets().collect::<Result<_, _>>()?;
+                labels.push(targets.default());
+                labels.sort_unstable();
+                labels.dedup();
+                for label in labels {
+                    self.branch(label, When::Any)?;
+                }
+                self.current = NOWHERE;
+            }
+            Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth }
+            | Operator::BrOnCast { relative_depth, .. }
+            | Operator::BrOnCastFail { relative_depth, .. }
+            | Operator::BrOnCastDescEq { relative_depth, .. }
+            | Operator::BrOnCastDescEqFail { relative_depth, .. } => {
+                self.unusual()?;
+                self.branch(*relative_depth, When::Any)?;
+                self.fall(When::Any);
+            }
+            Operator::Return => {
+                self.node().returns = true;
+                self.current = NOWHERE;
+            }
+            Operator::Unreachable | Operator::Throw { .. } | Operator::ThrowRef => self.current = NOWHERE,
+            Operator::Call { function_index } => self.call(Callee::Direct(*function_index), at, false)?,
+            Operator::CallIndirect { type_index, table_index } => {
+                let callee = Callee::Table { table: *table_index, ty: *type_index, slot: constant };
+                self.call(callee, at, false)?;
+            }
+            Operator::CallRef { type_index } => self.call(Callee::Reference(*type_index), at, false)?,
+            Operator::ReturnCall { function_index } => self.call(Callee::Direct(*function_index), at, true)?,
+            Operator::ReturnCallIndirect { type_index, table_index } => {
+                let callee = Callee::Table { table: *table_index, ty: *type_index, slot: constant };
+                self.call(callee, at, true)?;
+            }
+            Operator::ReturnCallRef { type_index } => self.call(Callee::Reference(*type_index), at, true)?,
+            other => {
+                if let Some((module, values)) = &mut self.values {
+                    values.step(module, other)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After an unconditional branch only the ends of blocks matter.
+    fn step_lost(&mut self, operator: &Operator<'_>) -> Result<(), Stop> {
+        match operator {
+            Operator::Loop { .. } => {
+                self.loops += 1;
+                self.lost += 1;
+            }
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => self.lost += 1,
+            Operator::End if self.lost > 0 => self.lost -= 1,
+            Operator::End => self.close(false)?,
+            Operator::Else if self.lost == 0 => self.alternative(false)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn node(&mut self) -> &mut Node {
+        &mut self.graph.nodes[self.current as usize]
+    }
+
+    /// Begins a node.
+    fn enter(&mut self) {
+        let calls = self.graph.calls.len();
+        self.current = self.graph.nodes.len() as u32;
+        self.graph.nodes.push(Node { calls: calls..calls, ..Node::default() });
+    }
+
+    fn edge(&mut self, to: u32, when: When) -> usize {
+        self.graph.edges.push(Edge { from: self.current, to, when });
+        self.graph.edges.len() - 1
+    }
+
+    /// Goes on in a new node.
+    fn fall(&mut self, when: When) {
+        let edge = self.edge(NOWHERE, when);
+        self.enter();
+        self.graph.edges[edge].to = self.current;
+    }
+
+    fn unusual(&mut self) -> Result<(), Stop> {
+        self.graph.unusual = true;
+        if self.values.is_some() {
+            return Err(Stop::beyond("the code uses exceptions or branches by type"));
+        }
+        Ok(())
+    }
+
+    fn arity(&self, ty: BlockType) -> Result<(u32, u32), Stop> {
+        let Some((module, _)) = &self.values else { return Ok((0, 0)) };
+        match ty {
+            BlockType::Empty => Ok((0, 0)),
+            BlockType::Type(_) => Ok((0, 1)),
+            BlockType::FuncType(ty) => module.type_at(ty).map(|ty| (ty.params, ty.results)),
+        }
+    }
+
+    fn pop(&mut self) -> Result<Option<Value>, Stop> {
+        self.values.as_mut().map(|(_, values)| values.pop()).transpose()
+    }
+
+    fn open(&mut self, kind: Kind, ty: BlockType) -> Result<(), Stop> {
+        let (params, results) = self.arity(ty)?;
+        if let Some((_, values)) = &mut self.values {
+            values.open(params)?;
+        }
+        self.frames.push(Frame { kind, params, results, edges: Vec::new(), state: None });
+        Ok(())
+    }
+
+    fn open_loop(&mut self, ty: BlockType) -> Result<(), Stop> {
+        self.fall(When::Any);
+        let (params, _) = self.arity(ty)?;
+        if let Some((_, values)) = &mut self.values {
+            values.enter_loop(self.loops, self.current, params)?;
+        }
+        self.open(Kind::Loop { head: self.current, number: self.loops }, ty)?;
+        self.loops += 1;
+        Ok(())
+    }
+
+    /// An edge from the current node to a label.
+    fn branch(&mut self, depth: u32, when: When) -> Result<(), Stop> {
+        let place = self.frames.len().checked_sub(1 + depth as usize).ok_or_else(Stop::inconsistent)?;
+        let head = match self.frames[place].kind {
+            Kind::Loop { head, number } => {
+                if let Some((_, values)) = &mut self.values {
+                    values.repeat_loop(number)?;
+                }
+                head
+            }
+            Kind::Function => {
+                self.node().returns = true;
+                return Ok(());
+            }
+            _ => NOWHERE,
+        };
+        let edge = self.edge(head, when);
+        if head == NOWHERE {
+            self.arrive(place, edge)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an edge leads to the end of a block.
+    fn arrive(&mut self, place: usize, edge: usize) -> Result<(), Stop> {
+        let frame = &mut self.frames[place];
+        frame.edges.push(edge);
+        if let Some((_, values)) = &mut self.values {
+            values.merge(&mut frame.state, frame.results)?;
+        }
+        Ok(())
+    }
+
+    fn alternative(&mut self, reached: bool) -> Result<(), Stop> {
+        let place = self.frames.len() - 1;
+        if reached {
+            let edge = self.edge(NOWHERE, When::Any);
+            self.arrive(place, edge)?;
+        }
+        let frame = &mut self.frames[place];
+        let Kind::If { otherwise, state } = std::mem::replace(&mut frame.kind, Kind::Block) else {
+            return Err(Stop::inconsistent());
+        };
+        let params = frame.params;
+        self.enter();
+        self.graph.edges[otherwise].to = self.current;
+        if let Some((_, values)) = &mut self.values {
+            values.restore(state, params)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, reached: bool) -> Result<(), Stop> {
+        let place = self.frames.len() - 1;
+        if let Kind::If { otherwise, .. } = self.frames[place].kind {
+            // Without an `else` the false branch leads here, with what it began with.
+            let here = self.current;
+            if reached {
+                let edge = self.edge(NOWHERE, When::Any);
+                self.arrive(place, edge)?;
+            }
+            let frame = &mut self.frames[place];
+            frame.edges.push(otherwise);
+            if let Kind::If { state, .. } = std::mem::replace(&mut frame.kind, Kind::Block)
+                && let Some((_, values)) = &mut self.values
+            {
+                values.restore(state, frame.params)?;
+                values.merge(&mut frame.state, frame.results)?;
+            }
+            self.current = here;
+            return self.finish_block(false);
+        }
+        if matches!(self.frames[place].kind, Kind::Function) {
+            if reached {
+                self.node().returns = true;
+            }
+            self.frames.pop();
+            self.current = NOWHERE;
+            return Ok(());
+        }
+        self.finish_block(reached)
+    }
+
+    fn finish_block(&mut self, reached: bool) -> Result<(), Stop> {
+        let place = self.frames.len() - 1;
+        if !self.frames[place].edges.is_empty() && reached {
+            let edge = self.edge(NOWHERE, When::Any);
+            self.arrive(place, edge)?;
+        }
+        let frame = self.frames.pop().ok_or_else(Stop::inconsistent)?;
+        if frame.edges.is_empty() {
+            if let Some((_, values)) = &mut self.values {
+                values.close(reached.then_some(frame.results))?;
+            }
+            if !reached {
+                self.current = NOWHERE;
+            }
+            return Ok(());
+        }
+        self.enter();
+        for edge in frame.edges {
+            self.graph.edges[edge].to = self.current;
+        }
+        if let Some((_, values)) = &mut self.values {
+            values.close(None)?;
+            values.resume(frame.state)?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, callee: Callee, at: usize, last: bool) -> Result<(), Stop> {
+        let mut arguments = Vec::new();
+        if let Some((module, values)) = &mut self.values {
+            arguments = values.call(module, callee, last)?;
+        }
+        self.graph.calls.push(Call { at, callee, arguments });
+        let end = self.graph.calls.len();
+        let node = self.node();
+        node.calls.end = end;
+        if last {
+            node.returns = true;
+            self.current = NOWHERE;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! How often a call of a function copies, at most and at least, in a call that returns.
+//!
+//! A function is a graph of straight pieces (`control`). Outside loops the greatest count is that of the longest path.
+//! In a loop a `read` counts where its index is a value that takes another value in each round (`index`); everything
+//! else in a loop has no bound. Callees come first, so that one function is looked at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Copying;
+use super::calls::{Calls, Meaning, Node};
+use super::control::{Call, Graph};
+use super::index::Rounds;
+use super::limits::{MAX_COUNT, Stop};
+use super::values::{Symbol, Value, Values};
+
+/// How often one call copies the payload of one element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Count {
+    /// `None` where there is no bound.
+    pub(super) max: Option<u32>,
+    pub(super) min: u32,
+    pub(super) index: Index,
+}
+
+/// Which element it is that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Index {
+    /// None.
+    Nothing,
+    /// That whose index is a parameter plus a constant; with the greatest count for each constant.
+    Parameter(u32, BTreeMap<u32, u32>),
+    /// Any.
+    Any,
+}
+
+/// Counts the calls of some functions of the host, from any function of the component.
+pub(super) struct Counter<'c, 'w, 'a> {
+    calls: &'c Calls<'w, 'a>,
+    /// From which nodes those functions can be reached.
+    relevant: Vec<bool>,
+    counts: HashMap<Node, Count>,
+    /// Why there is no bound, in the order of discovery.
+    pub(super) reasons: Vec<String>,
+}
+
+impl Count {
+    const NOTHING: Count = Count { max: Some(0), min: 0, index: Index::Nothing };
+    pub(super) const UNBOUNDED: Count = Count { max: None, min: 0, index: Index::Any };
+
+    fn of(copying: Copying) -> Count {
+        match copying {
+            // That `read` is called does not mean that it copies: it refuses a range that is not there.
+            Copying::Read => Count { max: Some(1), min: 0, index: Index::Parameter(1, BTreeMap::from([(0, 1)])) },
+            Copying::ReadAll | Copying::EmitAll => Count { max: Some(1), min: 1, index: Index::Any },
+        }
+    }
+
+    /// What is known of one of several.
+    pub(super) fn or(self, other: Count) -> Count {
+        let max = self.max.zip(other.max).map(|(a, b)| a.max(b));
+        let index = match (self.index, other.index) {
+            (Index::Nothing, index) | (index, Index::Nothing) => index,
+            (Index::Parameter(a, mut of), Index::Parameter(b, more)) if a == b => {
+                for (plus, count) in more {
+                    let known = of.entry(plus).or_default();
+                    *known = count.max(*known);
+                }
+                Index::Parameter(a, of)
+            }
+            _ => Index::Any,
+        };
+        Count { max, min: self.min.min(other.min), index }
+    }
+}
+
+impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
+    pub(super) fn new(calls: &'c Calls<'w, 'a>, copying: &[Copying]) -> Self {
+        let goals: Vec<Node> = copying.iter().map(|copying| super::calls::copying(*copying)).collect();
+        let counts = copying.iter().zip(&goals).map(|(copying, node)| (*node, Count::of(*copying))).collect();
+        Counter { calls, relevant: calls.reaching(&goals), counts, reasons: Vec::new() }
+    }
+
+    /// Whether a call of a node can copy, and return.
+    pub(super) fn is_relevant(&self, node: Node) -> bool {
+        self.relevant[node as usize]
+    }
+
+    /// Counts for a call of `root`.
+    pub(super) fn count(&mut self, root: Node) -> Result<Count, Stop> {
+        // Depth first, without recursion of ours: `open` are the functions that wait for a callee.
+        let mut open: Vec<(Node, Vec<Node>)> = vec![(root, self.relevant_callees(root))];
+        let mut waits: HashMap<Node, ()> = HashMap::from([(root, ())]);
+        while let Some((node, callees)) = open.last_mut() {
+            let Some(callee) = callees.pop() else {
+                let node = *node;
+                let count = self.count_one(node)?;
+                self.counts.insert(node, count);
+                waits.remove(&node);
+                open.pop();
+                continue;
+            };
+            if self.counts.contains_key(&callee) {
+                continue;
+            }
+            if waits.contains_key(&callee) {
+                self.counts.insert(callee, Count::UNBOUNDED);
+                self.reasons.push("a function that copies calls itself".to_string());
+                continue;
+            }
+            waits.insert(callee, ());
+            open.push((callee, self.relevant_callees(callee)));
+        }
+        Ok(self.known(root))
+    }
+
+    fn relevant_callees(&self, node: Node) -> Vec<Node> {
+        let edges = self.calls.edges[node as usize].iter().filter(|edge| edge.returns && self.is_relevant(edge.to));
+        let mut callees: Vec<Node> = edges.map(|edge| edge.to).collect();
+        callees.sort_unstable();
+        callees.dedup();
+        callees
+    }
+
+    fn known(&self, node: Node) -> Count {
+        if !self.is_relevant(node) {
+            return Count::NOTHING;
+        }
+        self.counts.get(&node).cloned().unwrap_or(Count::UNBOUNDED)
+    }
+
+    /// Counts for a node whose callees are counted.
+    fn count_one(&mut self, node: Node) -> Result<Count, Stop> {
+        if !self.is_relevant(node) {
+            return Ok(Count::NOTHING);
+        }
+        // A function that calls itself stays without a bound.
+        if let Some(count) = self.counts.get(&node) {
+            return Ok(count.clone());
+        }
+        let callees = || self.calls.edges[node as usize].iter().map(|edge| self.known(edge.to));
+        match self.calls.meanings[node as usize] {
+            Meaning::Function { instance, function } => self.count_function(instance, function),
+            Meaning::OneOf => Ok(callees().reduce(Count::or).unwrap_or(Count::NOTHING)),
+            Meaning::Lifted => {
+                // The function and what runs after it, one after the other; no index can be followed into it.
+                let max = callees().try_fold(0u32, |sum, count| Some(sum.saturating_add(count.max?)));
+                let min = callees().map(|count| count.min).max().unwrap_or(0);
+                Ok(Count { max, min, index: Index::Any })
+            }
+            Meaning::Drop | Meaning::Host | Meaning::Copy(_) => Ok(Count::UNBOUNDED),
+        }
+    }
+
+    fn count_function(&mut self, instance: u32, function: u32) -> Result<Count, Stop> {
+        let module = self.calls.wiring.module_of(instance)?;
+        let body = module.bodies.get((function - module.imported_functions) as usize).ok_or_else(Stop::inconsistent)?;
+        let (graph, values) = match Graph::with_values(module, function, body) {
+            Ok(built) => built,
+            Err(Stop::Beyond(reason)) => {
+                self.reasons.push(reason);
+                return Ok(Count::UNBOUNDED);
+            }
+            Err(stop) => return Err(stop),
+        };
+        let mut counts = Vec::with_capacity(graph.calls.len());
+        for call in &graph.calls {
+            let callees = self.calls.callees(instance, call.callee)?;
+            counts.push(callees.iter().map(|node| self.known(*node)).reduce(Count::or).unwrap_or(Count::NOTHING));
+        }
+        let sites = Sites { graph: &graph, values: &values, live: graph.live(), counts };
+        match sites.count() {
+            Ok(count) => Ok(count),
+            Err(reason) => {
+                self.reasons.push(reason.to_string());
+                Ok(Count::UNBOUNDED)
+            }
+        }
+    }
+}
+
+/// Different indices in one function.
+const MAX_INDICES: usize = 256;
+
+/// The calls of one function that copy.
+struct Sites<'g> {
+    graph: &'g Graph,
+    values: &'g Values,
+    live: Vec<bool>,
+    /// For each call of the graph.
+    counts: Vec<Count>,
+}
+
+impl Sites<'_> {
+    fn count(&self) -> Result<Count, &'static str> {
+        let rounds = Rounds::of(self.graph, self.values, &self.live);
+        let nodes = self.graph.nodes.len();
+        let mut most = vec![0u32; nodes];
+        let mut least = vec![0u32; nodes];
+        // What is read in a loop, by the head of the loop and the index; for each node.
+        let mut in_loops: BTreeMap<(u32, Value), BTreeMap<u32, u32>> = BTreeMap::new();
+        let mut outside: BTreeMap<Value, BTreeMap<u32, u32>> = BTreeMap::new();
+        let mut only_parameters = true;
+        for (number, node) in (0..).zip(&self.graph.nodes) {
+            if !self.live[number as usize] {
+                continue;
+            }
+            for (call, count) in self.graph.calls[node.calls.clone()].iter().zip(&self.counts[node.calls.clone()]) {
+                least[number as usize] = add(least[number as usize], count.min);
+                if count.max == Some(0) {
+                    continue;
+                }
+                let max = count.max.ok_or("a function that it calls has no bound")?;
+                let of = self.indices(call, count);
+                if let Some(head) = rounds.head(number) {
+                    let of = of.ok_or("a call in a loop copies elements that cannot be told apart")?;
+                    rounds.check(number)?;
+                    for (index, times) in of {
+                        rounds.check_index(head, index)?;
+                        let times_here = in_loops.entry((head, index)).or_default().entry(number).or_default();
+                        *times_here = add(*times_here, times);
+                    }
+                } else {
+                    most[number as usize] = add(most[number as usize], max);
+                    match of {
+                        Some(of) => {
+                            for (index, times) in of {
+                                let times_here = outside.entry(index).or_default().entry(number).or_default();
+                                *times_here = add(*times_here, times);
+                            }
+                        }
+                        None => only_parameters = false,
+                    }
+                }
+            }
+        }
+        if in_loops.len() + outside.len() > MAX_INDICES {
+            return Err("it reads at too many different indices");
+        }
+        // Each index meets an element in one round of the loop at most; the indices of a loop one after the other.
+        for ((head, _), of) in &in_loops {
+            let weights = weights(nodes, of);
+            let times = self.longest(&weights, Some((*head, &rounds)));
+            most[*head as usize] = add(most[*head as usize], times);
+        }
+        let max = self.longest(&most, None);
+        if max > MAX_COUNT {
+            return Err("it copies too often to be of use");
+        }
+        let index = if max == 0 {
+            Index::Nothing
+        } else if only_parameters && in_loops.is_empty() {
+            self.by_parameter(&outside, nodes)
+        } else {
+            Index::Any
+        };
+        Ok(Count { max: Some(max), min: self.shortest(&least), index })
+    }
+
+    /// The indices that a call reads at, with how often; `None` where they are not known.
+    fn indices(&self, call: &Call, count: &Count) -> Option<Vec<(Value, u32)>> {
+        let Index::Parameter(parameter, of) = &count.index else { return None };
+        let argument = *call.arguments.get(*parameter as usize)?;
+        let at = |(plus, times): (&u32, &u32)| (Value { plus: argument.plus.wrapping_add(*plus), ..argument }, *times);
+        Some(of.iter().map(at).collect())
+    }
+
+    fn by_parameter(&self, outside: &BTreeMap<Value, BTreeMap<u32, u32>>, nodes: usize) -> Index {
+        let mut found = None;
+        let mut of = BTreeMap::new();
+        for (index, times) in outside {
+            let Some(Symbol::Parameter(parameter)) = self.values.symbols.get(index.symbol as usize) else {
+                return Index::Any;
+            };
+            if found.is_some_and(|found| found != *parameter) {
+                return Index::Any;
+            }
+            found = Some(*parameter);
+            of.insert(index.plus, self.longest(&weights(nodes, times), None));
+        }
+        found.map_or(Index::Any, |parameter| Index::Parameter(parameter, of))
+    }
+
+    /// The greatest sum of weights on a path without rounds; within a loop, where one is given.
+    fn longest(&self, weights: &[u32], within: Option<(u32, &Rounds<'_>)>) -> u32 {
+        let inside = |node: u32| within.is_none_or(|(head, rounds)| rounds.head(node) == Some(head));
+        let entry = within.map_or(0, |(head, _)| head);
+        let mut sums: Vec<Option<u32>> = vec![None; weights.len()];
+        if let Some(sum) = sums.get_mut(entry as usize) {
+            *sum = Some(0);
+        }
+        let mut greatest = 0;
+        let mut edges = self.forward_edges();
+        for node in 0..weights.len() as u32 {
+            let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize] && inside(node)) else { continue };
+            let sum = add(sum, weights[node as usize]);
+            greatest = greatest.max(sum);
+            for to in edges.of(node) {
+                let known = &mut sums[to as usize];
+                *known = Some(known.map_or(sum, |known| known.max(sum)));
+            }
+        }
+        greatest
+    }
+
+    /// The least sum of weights on a path to a return. Rounds only add to it.
+    fn shortest(&self, weights: &[u32]) -> u32 {
+        let mut sums: Vec<Option<u32>> = vec![None; weights.len()];
+        if let Some(sum) = sums.first_mut() {
+            *sum = Some(0);
+        }
+        let mut least = None;
+        let mut edges = self.forward_edges();
+        for node in 0..weights.len() as u32 {
+            let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize]) else { continue };
+            let sum = add(sum, weights[node as usize]);
+            if self.graph.nodes[node as usize].returns {
+                least = Some(least.map_or(sum, |least: u32| least.min(sum)));
+            }
+            for to in edges.of(node) {
+                let known = &mut sums[to as usize];
+                *known = Some(known.map_or(sum, |known| known.min(sum)));
+            }
+        }
+        least.unwrap_or(0)
+    }
+
+    fn forward_edges(&self) -> Forward<'_> {
+        let mut order: Vec<u32> = (0..self.graph.edges.len() as u32).collect();
+        order.retain(|edge| self.graph.edges[*edge as usize].to > self.graph.edges[*edge as usize].from);
+        order.sort_by_key(|edge| self.graph.edges[*edge as usize].from);
+        Forward { graph: self.graph, order, next: 0 }
+    }
+}
+
+/// The edges that lead forward, taken node by node in ascending order.
+struct Forward<'g> {
+    graph: &'g Graph,
+    order: Vec<u32>,
+    next: usize,
+}
+
+impl Forward<'_> {
+    fn of(&mut self, node: u32) -> Vec<u32> {
+        let mut found = Vec::new();
+        while let Some(edge) = self.order.get(self.next).map(|edge| self.graph.edges[*edge as usize]) {
+            if edge.from > node {
+                break;
+            }
+            if edge.from == node && (edge.to as usize) < self.graph.nodes.len() {
+                found.push(edge.to);
+            }
+            self.next += 1;
+        }
+        found
+    }
+}
+
+fn weights(nodes: usize, of: &BTreeMap<u32, u32>) -> Vec<u32> {
+    let mut weights = vec![0; nodes];
+    of.iter().for_each(|(node, times)| weights[*node as usize] = *times);
+    weights
+}
+
+fn add(a: u32, b: u32) -> u32 {
+    a.saturating_add(b)
+}

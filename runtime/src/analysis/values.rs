@@ -1,0 +1,453 @@
+//! What is known of the values in the locals and on the stack of one function, while its graph is built.
+//!
+//! A value is a symbol plus a constant, in the arithmetic of `i32`. Two values with one symbol came from one execution
+//! of what made the symbol, so their difference is that of their constants. Symbols are numbered in the order of the
+//! code: one from before a loop has a lower number than those of the loop. Memory is not followed.
+
+use wasmparser::{FunctionBody, ModuleArity, Operator};
+
+use super::control::Callee;
+use super::limits::{MAX_VALUES, Stop, find};
+use super::module::Module;
+
+/// A symbol plus a constant, modulo 2^32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Value {
+    /// Which symbol; 0 stands for none.
+    pub(super) symbol: u32,
+    pub(super) plus: u32,
+}
+
+/// What a symbol stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Symbol {
+    /// Nothing that is followed.
+    Unknown,
+    /// What the function was called with.
+    Parameter(u32),
+    /// A local at the head of a loop, given by number; another value in each round.
+    Round(u32),
+    /// 1 where the comparison holds, otherwise 0.
+    Compare(Compare, Value, Value),
+}
+
+/// A comparison of two `i32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compare {
+    Eq,
+    Ne,
+    LtU,
+    LtS,
+    LeU,
+    LeS,
+    GtU,
+    GtS,
+    GeU,
+    GeS,
+}
+
+/// By how much a local is moved from one round of a loop to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// No round ends.
+    None,
+    /// By this, modulo 2^32, in every round.
+    By(u32),
+    /// In no way that is followed.
+    Other,
+}
+
+/// What is known of a loop.
+pub(super) struct Loop {
+    pub(super) head: u32,
+    /// The first of its symbols, one for each local that the loop sets.
+    pub(super) first: u32,
+    pub(super) steps: Vec<Step>,
+    locals: Vec<u32>,
+}
+
+/// Locals, and some values of the stack, at a place in the code.
+#[derive(Clone)]
+pub(super) struct State {
+    locals: Vec<Value>,
+    stack: Vec<Value>,
+}
+
+/// What is known at the current place, and of what has been passed.
+pub(super) struct Values {
+    pub(super) symbols: Vec<Symbol>,
+    /// The loops that were entered, in the order of the code.
+    pub(super) loops: Vec<Loop>,
+    pub(super) results: u32,
+    locals: Vec<Value>,
+    stack: Vec<Value>,
+    /// The height of the stack below each open block.
+    heights: Vec<usize>,
+    /// For each loop in the code the locals it sets, then where it is in `loops`.
+    set: Vec<Vec<u32>>,
+    entered: Vec<usize>,
+    budget: usize,
+}
+
+impl Value {
+    fn constant(value: u32) -> Value {
+        Value { symbol: 0, plus: value }
+    }
+}
+
+impl Compare {
+    /// What holds just where this does not.
+    pub(super) fn negated(self) -> Compare {
+        match self {
+            Compare::Eq => Compare::Ne,
+            Compare::Ne => Compare::Eq,
+            Compare::LtU => Compare::GeU,
+            Compare::LtS => Compare::GeS,
+            Compare::LeU => Compare::GtU,
+            Compare::LeS => Compare::GtS,
+            Compare::GtU => Compare::LeU,
+            Compare::GtS => Compare::LeS,
+            Compare::GeU => Compare::LtU,
+            Compare::GeS => Compare::LtS,
+        }
+    }
+
+    /// What holds of the operands exchanged just where this holds.
+    pub(super) fn exchanged(self) -> Compare {
+        match self {
+            Compare::Eq | Compare::Ne => self,
+            Compare::LtU => Compare::GtU,
+            Compare::LtS => Compare::GtS,
+            Compare::LeU => Compare::GeU,
+            Compare::LeS => Compare::GeS,
+            Compare::GtU => Compare::LtU,
+            Compare::GtS => Compare::LtS,
+            Compare::GeU => Compare::LeU,
+            Compare::GeS => Compare::LeS,
+        }
+    }
+}
+
+impl Values {
+    pub(super) fn at_entry(module: &Module<'_>, function: u32, body: &FunctionBody<'_>) -> Result<Values, Stop> {
+        let ty = module.function_type(function)?;
+        let mut count = ty.params as usize;
+        for group in body.get_locals_reader()? {
+            count = count.saturating_add(group?.0 as usize);
+        }
+        let mut values = Values {
+            symbols: vec![Symbol::Unknown],
+            loops: Vec::new(),
+            results: ty.results,
+            locals: Vec::new(),
+            stack: Vec::new(),
+            heights: Vec::new(),
+            set: set_in_loops(body)?,
+            entered: Vec::new(),
+            budget: MAX_VALUES,
+        };
+        values.spend(count)?;
+        values.entered = vec![usize::MAX; values.set.len()];
+        for parameter in 0..ty.params {
+            let value = values.symbol(Symbol::Parameter(parameter));
+            values.locals.push(value);
+        }
+        values.locals.resize(count, Value::constant(0));
+        Ok(values)
+    }
+
+    /// The loop that a value of its kind belongs to, by number.
+    pub(super) fn round(&self, value: Value) -> Option<usize> {
+        match self.symbols.get(value.symbol as usize)? {
+            Symbol::Round(number) if value.symbol != 0 => Some(*number as usize),
+            _ => None,
+        }
+    }
+
+    /// By how much a value that belongs to a loop moves.
+    pub(super) fn step_of(&self, value: Value) -> Step {
+        let of_loop = self.round(value).and_then(|number| self.loops.get(number));
+        let step = of_loop.and_then(|of| of.steps.get((value.symbol - of.first) as usize));
+        step.copied().unwrap_or(Step::Other)
+    }
+
+    /// The comparison that decides whether a condition is other than 0.
+    pub(super) fn comparison(&self, condition: Value) -> (Compare, Value, Value) {
+        match self.symbols.get(condition.symbol as usize) {
+            Some(Symbol::Compare(compare, a, b)) if condition.plus == 0 => (*compare, *a, *b),
+            _ => (Compare::Ne, condition, Value::constant(0)),
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Result<Value, Stop> {
+        self.stack.pop().ok_or_else(Stop::inconsistent)
+    }
+
+    /// The locals, and the `params` uppermost values.
+    pub(super) fn state(&mut self, params: u32) -> State {
+        State { locals: self.locals.clone(), stack: self.top(params).to_vec() }
+    }
+
+    pub(super) fn open(&mut self, params: u32) -> Result<(), Stop> {
+        self.heights.push(self.stack.len().checked_sub(params as usize).ok_or_else(Stop::inconsistent)?);
+        Ok(())
+    }
+
+    /// Leaves a block; its results stay where its end is reached.
+    pub(super) fn close(&mut self, results: Option<u32>) -> Result<(), Stop> {
+        let height = self.heights.pop().ok_or_else(Stop::inconsistent)?;
+        let results = results.map_or_else(Vec::new, |results| self.top(results).to_vec());
+        self.stack.truncate(height);
+        self.stack.extend(results);
+        Ok(())
+    }
+
+    /// Goes on with what all ways to a label have in common.
+    pub(super) fn resume(&mut self, state: Option<State>) -> Result<(), Stop> {
+        let state = state.ok_or_else(Stop::inconsistent)?;
+        self.locals = state.locals;
+        self.stack.extend(state.stack);
+        Ok(())
+    }
+
+    /// Goes back to what was there at the beginning of the innermost block.
+    pub(super) fn restore(&mut self, state: Option<State>, params: u32) -> Result<(), Stop> {
+        let state = state.ok_or_else(Stop::inconsistent)?;
+        debug_assert_eq!(state.stack.len(), params as usize);
+        self.stack.truncate(*self.heights.last().ok_or_else(Stop::inconsistent)?);
+        self.locals = state.locals;
+        self.stack.extend(state.stack);
+        self.spend(self.locals.len())
+    }
+
+    /// Adds the current place to those from which a label is reached.
+    pub(super) fn merge(&mut self, at: &mut Option<State>, results: u32) -> Result<(), Stop> {
+        self.spend(self.locals.len() + results as usize + 1)?;
+        let Some(at) = at else {
+            *at = Some(self.state(results));
+            return Ok(());
+        };
+        let arriving = self.state(results);
+        let old = at.locals.iter_mut().chain(&mut at.stack);
+        for (old, new) in old.zip(arriving.locals.iter().chain(&arriving.stack)) {
+            if old != new {
+                *old = self.symbol(Symbol::Unknown);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter_loop(&mut self, number: usize, head: u32, params: u32) -> Result<(), Stop> {
+        let locals = std::mem::take(self.set.get_mut(number).ok_or_else(Stop::inconsistent)?);
+        self.spend(locals.len() + params as usize)?;
+        self.entered[number] = self.loops.len();
+        let first = self.symbols.len() as u32;
+        for &local in &locals {
+            let value = self.symbol(Symbol::Round(self.loops.len() as u32));
+            *self.local(local)? = value;
+        }
+        for place in self.stack.len().saturating_sub(params as usize)..self.stack.len() {
+            self.stack[place] = self.symbol(Symbol::Unknown);
+        }
+        let steps = vec![Step::None; locals.len()];
+        self.loops.push(Loop { head, first, steps, locals });
+        Ok(())
+    }
+
+    /// The current place leads back to the head of a loop.
+    pub(super) fn repeat_loop(&mut self, number: usize) -> Result<(), Stop> {
+        let entered = *self.entered.get(number).ok_or_else(Stop::inconsistent)?;
+        let of = self.loops.get_mut(entered).ok_or_else(Stop::inconsistent)?;
+        self.budget = self.budget.saturating_sub(of.locals.len());
+        for ((symbol, local), step) in (of.first..).zip(&of.locals).zip(&mut of.steps) {
+            let value = *find(&self.locals, *local)?;
+            let moved = if value.symbol == symbol { Step::By(value.plus) } else { Step::Other };
+            *step = if *step == Step::None || *step == moved { moved } else { Step::Other };
+        }
+        self.spend(0)
+    }
+
+    /// Takes the arguments of a call from the stack, and puts its results there.
+    pub(super) fn call(&mut self, module: &Module<'_>, callee: Callee, last: bool) -> Result<Vec<Value>, Stop> {
+        let ty = match callee {
+            Callee::Direct(function) => module.function_type(function)?,
+            Callee::Table { ty, .. } | Callee::Reference(ty) => module.type_at(ty)?,
+        };
+        if !matches!(callee, Callee::Direct(_)) {
+            self.pop()?;
+        }
+        self.spend(ty.params as usize + ty.results as usize)?;
+        let arguments = self.top(ty.params).to_vec();
+        self.stack.truncate(self.stack.len() - arguments.len());
+        if !last {
+            self.unknown(ty.results);
+        }
+        Ok(arguments)
+    }
+
+    /// Any operator that neither branches nor calls.
+    pub(super) fn step(&mut self, module: &Module<'_>, operator: &Operator<'_>) -> Result<(), Stop> {
+        let value = match operator {
+            Operator::LocalGet { local_index } => *self.local(*local_index)?,
+            Operator::LocalSet { local_index } => {
+                let value = self.pop()?;
+                *self.local(*local_index)? = value;
+                return Ok(());
+            }
+            Operator::LocalTee { local_index } => {
+                let value = self.pop()?;
+                *self.local(*local_index)? = value;
+                value
+            }
+            Operator::I32Const { value } => Value::constant(*value as u32),
+            Operator::I32Add => {
+                let (b, a) = (self.pop()?, self.pop()?);
+                match (a.symbol, b.symbol) {
+                    (symbol, 0) | (0, symbol) => Value { symbol, plus: a.plus.wrapping_add(b.plus) },
+                    _ => self.symbol(Symbol::Unknown),
+                }
+            }
+            Operator::I32Sub => {
+                let (b, a) = (self.pop()?, self.pop()?);
+                let plus = a.plus.wrapping_sub(b.plus);
+                match (a.symbol, b.symbol) {
+                    (symbol, 0) => Value { symbol, plus },
+                    (a, b) if a == b => Value::constant(plus),
+                    _ => self.symbol(Symbol::Unknown),
+                }
+            }
+            Operator::I32Eqz => {
+                let value = self.pop()?;
+                let (compare, a, b) = self.comparison(value);
+                self.symbol(Symbol::Compare(compare.negated(), a, b))
+            }
+            Operator::I32Eq => self.compare(Compare::Eq)?,
+            Operator::I32Ne => self.compare(Compare::Ne)?,
+            Operator::I32LtU => self.compare(Compare::LtU)?,
+            Operator::I32LtS => self.compare(Compare::LtS)?,
+            Operator::I32LeU => self.compare(Compare::LeU)?,
+            Operator::I32LeS => self.compare(Compare::LeS)?,
+            Operator::I32GtU => self.compare(Compare::GtU)?,
+            Operator::I32GtS => self.compare(Compare::GtS)?,
+            Operator::I32GeU => self.compare(Compare::GeU)?,
+            Operator::I32GeS => self.compare(Compare::GeS)?,
+            other => {
+                let (pops, pushes) = other
+                    .operator_arity(&Arity(module))
+                    .ok_or_else(|| Stop::beyond("the code uses operators that are not followed"))?;
+                let rest = self.stack.len().checked_sub(pops as usize).ok_or_else(Stop::inconsistent)?;
+                self.stack.truncate(rest);
+                self.unknown(pushes);
+                return Ok(());
+            }
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn compare(&mut self, compare: Compare) -> Result<Value, Stop> {
+        let (b, a) = (self.pop()?, self.pop()?);
+        Ok(self.symbol(Symbol::Compare(compare, a, b)))
+    }
+
+    fn symbol(&mut self, symbol: Symbol) -> Value {
+        self.symbols.push(symbol);
+        Value { symbol: self.symbols.len() as u32 - 1, plus: 0 }
+    }
+
+    fn unknown(&mut self, count: u32) {
+        for _ in 0..count {
+            let value = self.symbol(Symbol::Unknown);
+            self.stack.push(value);
+        }
+    }
+
+    fn local(&mut self, index: u32) -> Result<&mut Value, Stop> {
+        self.locals.get_mut(index as usize).ok_or_else(Stop::inconsistent)
+    }
+
+    fn top(&self, count: u32) -> &[Value] {
+        &self.stack[self.stack.len().saturating_sub(count as usize)..]
+    }
+
+    fn spend(&mut self, values: usize) -> Result<(), Stop> {
+        self.budget = self.budget.saturating_sub(values);
+        if self.budget == 0 { Err(Stop::beyond("a function is too large to be followed")) } else { Ok(()) }
+    }
+}
+
+/// For each loop of a body, in order, the locals that are set in it.
+fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
+    let mut all: Vec<Vec<u32>> = Vec::new();
+    let mut open_blocks = vec![false];
+    let mut open_loops: Vec<usize> = Vec::new();
+    let mut budget = MAX_VALUES;
+    let mut operators = body.get_operators_reader()?;
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Loop { .. } => {
+                open_blocks.push(true);
+                open_loops.push(all.len());
+                all.push(Vec::new());
+            }
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => open_blocks.push(false),
+            Operator::End => {
+                if open_blocks.pop() != Some(true) {
+                    continue;
+                }
+                let ended = open_loops.pop().ok_or_else(Stop::inconsistent)?;
+                let mut locals = std::mem::take(&mut all[ended]);
+                locals.sort_unstable();
+                locals.dedup();
+                budget = budget.saturating_sub(locals.len() + 1);
+                if budget == 0 {
+                    return Err(Stop::beyond("a function is too large to be followed"));
+                }
+                if let Some(&outer) = open_loops.last() {
+                    all[outer].extend(&locals);
+                }
+                all[ended] = locals;
+            }
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                if let Some(&innermost) = open_loops.last() {
+                    all[innermost].push(local_index);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Operators whose arity is not their own are followed by name, or not at all.
+struct Arity<'m, 'a>(&'m Module<'a>);
+
+impl ModuleArity for Arity<'_, '_> {
+    fn sub_type_at(&self, _: u32) -> Option<&wasmparser::SubType> {
+        None
+    }
+
+    fn tag_type_arity(&self, _: u32) -> Option<(u32, u32)> {
+        None
+    }
+
+    fn type_index_of_function(&self, function: u32) -> Option<u32> {
+        self.0.functions.get(function as usize).copied()
+    }
+
+    fn func_type_of_cont_type(&self, _: &wasmparser::ContType) -> Option<&wasmparser::FuncType> {
+        None
+    }
+
+    fn sub_type_of_ref_type(&self, _: &wasmparser::RefType) -> Option<&wasmparser::SubType> {
+        None
+    }
+
+    fn control_stack_height(&self) -> u32 {
+        0
+    }
+
+    fn label_block(&self, _: u32) -> Option<(wasmparser::BlockType, wasmparser::FrameKind)> {
+        None
+    }
+}

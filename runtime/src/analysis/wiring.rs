@@ -1,0 +1,529 @@
+//! How the parts of a component are put together: which core modules are instantiated, what each of their imports really
+//! is, and which core function an export ends in. Found by evaluating the component's definitions as an engine does,
+//! components within it included; names within the component mean nothing.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, Encoding, ExternalKind, Instance as CoreInstanceItem,
+    Parser, Payload,
+};
+
+use super::Copying;
+use super::limits::{MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
+use super::module::{Item, Module, Signatures};
+
+/// What a function is in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A function of the host that copies.
+    Copy(Copying),
+    /// Another function of the host or the engine, which calls nothing in the component.
+    Host,
+    /// What drops a handle, and may call a destructor.
+    Drop,
+    /// A function that a core module defines, by the instance and its index in the module.
+    Wasm { instance: u32, function: u32 },
+    /// A function of this component that was lifted, by number.
+    Lifted(u32),
+}
+
+/// A core module, instantiated.
+pub(super) struct Instance {
+    pub(super) module: usize,
+    /// Its imported functions.
+    pub(super) imports: Vec<Target>,
+    /// Its tables, by their numbers in the component.
+    pub(super) tables: Vec<u32>,
+}
+
+/// A function lifted from core code.
+pub(super) struct Lift {
+    pub(super) core: Target,
+    pub(super) post_return: Option<Target>,
+}
+
+/// A component, put together.
+#[derive(Default)]
+pub(super) struct Wiring<'a> {
+    pub(super) modules: Vec<Module<'a>>,
+    pub(super) instances: Vec<Instance>,
+    pub(super) tables: u32,
+    pub(super) lifts: Vec<Lift>,
+    /// What the engine allocates with, in any call.
+    pub(super) reallocs: Vec<Target>,
+    pub(super) destructors: Vec<Target>,
+    /// The functions of the interfaces it exports.
+    pub(super) exports: HashMap<(String, String), Target>,
+    /// What it does that is not followed, as phrases.
+    pub(super) unfollowed: Vec<String>,
+}
+
+/// A definition in a component, in order.
+enum Definition<'a> {
+    Module(usize),
+    Component(usize),
+    CoreInstance(CoreInstanceItem<'a>),
+    Instance(ComponentInstance<'a>),
+    Alias(ComponentAlias<'a>),
+    Canonical(CanonicalFunction),
+    Import(&'a str, ComponentTypeRef),
+    Export(&'a str, ComponentExternalKind, u32),
+    Destructor(u32),
+}
+
+#[derive(Clone)]
+enum Thing {
+    Function(Target),
+    Instance(Rc<Exports>),
+    Component(Closure),
+    Module(usize),
+    Other,
+}
+
+/// A component that can be instantiated, and the one it is written in.
+#[derive(Clone, Copy)]
+struct Closure {
+    component: usize,
+    scope: Option<usize>,
+}
+
+enum Exports {
+    /// Of the host.
+    Imported(String),
+    Made(HashMap<String, Thing>),
+}
+
+enum CoreExports {
+    Instance(u32),
+    Made(HashMap<String, CoreThing>),
+}
+
+#[derive(Clone, Copy)]
+enum CoreThing {
+    Function(Target),
+    Table(u32),
+}
+
+/// The index spaces of a component that is being instantiated.
+#[derive(Default)]
+struct Scope {
+    parent: Option<usize>,
+    core_functions: Vec<Target>,
+    core_tables: Vec<u32>,
+    core_instances: Vec<CoreExports>,
+    functions: Vec<Target>,
+    instances: Vec<Rc<Exports>>,
+    components: Vec<Closure>,
+    modules: Vec<usize>,
+    exports: HashMap<String, Thing>,
+}
+
+/// Components nested in one another, or instantiated by one another, at one time.
+const MAX_DEPTH: usize = 32;
+
+struct Evaluation<'a> {
+    wiring: Wiring<'a>,
+    components: Vec<Vec<Definition<'a>>>,
+    scopes: Vec<Scope>,
+    functions: usize,
+}
+
+impl<'a> Wiring<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Wiring<'a>, Stop> {
+        let mut evaluation =
+            Evaluation { wiring: Wiring::default(), components: Vec::new(), scopes: Vec::new(), functions: 0 };
+        evaluation.read(bytes)?;
+        let root = evaluation.instantiate(Closure { component: 0, scope: None }, None, 0)?;
+        let exports = std::mem::take(&mut evaluation.scopes[root].exports);
+        let mut wiring = evaluation.wiring;
+        for (interface, thing) in exports {
+            let Thing::Instance(instance) = thing else { continue };
+            let Exports::Made(functions) = &*instance else { continue };
+            for (name, thing) in functions {
+                if let Thing::Function(target) = thing {
+                    wiring.exports.insert((interface.clone(), name.clone()), *target);
+                }
+            }
+        }
+        wiring.unfollowed.sort_unstable();
+        wiring.unfollowed.dedup();
+        Ok(wiring)
+    }
+
+    /// The module of an instance.
+    pub(super) fn module_of(&self, instance: u32) -> Result<&Module<'a>, Stop> {
+        let instance = find(&self.instances, instance)?;
+        self.modules.get(instance.module).ok_or_else(Stop::inconsistent)
+    }
+
+    /// What a function index means in an instance.
+    pub(super) fn function(&self, instance: u32, function: u32) -> Result<Target, Stop> {
+        let imports = &find(&self.instances, instance)?.imports;
+        Ok(imports.get(function as usize).copied().unwrap_or(Target::Wasm { instance, function }))
+    }
+}
+
+impl<'a> Evaluation<'a> {
+    /// Reads all definitions, and all core modules.
+    fn read(&mut self, bytes: &'a [u8]) -> Result<(), Stop> {
+        let mut signatures = Signatures::default();
+        // The components that are open, innermost last; `None` for a core module, which is read as a whole.
+        let mut open: Vec<Option<usize>> = Vec::new();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            match payload {
+                Payload::Version { encoding: Encoding::Component, .. } if open.is_empty() => {
+                    open.push(Some(0));
+                    self.components.push(Vec::new());
+                    continue;
+                }
+                Payload::End(_) => {
+                    open.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(Some(component)) = open.last().copied() else { continue };
+            let nested = self.components.len();
+            let definitions = self.components.get_mut(component).ok_or_else(Stop::inconsistent)?;
+            match payload {
+                Payload::ModuleSection { unchecked_range, .. } => {
+                    open.push(None);
+                    definitions.push(Definition::Module(self.wiring.modules.len()));
+                    let module = Module::parse(bytes, unchecked_range, &mut signatures)?;
+                    self.wiring.modules.push(module);
+                }
+                Payload::ComponentSection { .. } => {
+                    if open.len() >= MAX_DEPTH {
+                        return Err(Stop::beyond("components are nested too deeply"));
+                    }
+                    definitions.push(Definition::Component(nested));
+                    open.push(Some(nested));
+                    self.components.push(Vec::new());
+                }
+                Payload::InstanceSection(section) => {
+                    for item in section {
+                        definitions.push(Definition::CoreInstance(item?));
+                    }
+                }
+                Payload::ComponentInstanceSection(section) => {
+                    for item in section {
+                        definitions.push(Definition::Instance(item?));
+                    }
+                }
+                Payload::ComponentAliasSection(section) => {
+                    for item in section {
+                        definitions.push(Definition::Alias(item?));
+                    }
+                }
+                Payload::ComponentCanonicalSection(section) => {
+                    for item in section {
+                        definitions.push(Definition::Canonical(item?));
+                    }
+                }
+                Payload::ComponentImportSection(section) => {
+                    for item in section {
+                        let item = item?;
+                        definitions.push(Definition::Import(item.name.name, item.ty));
+                    }
+                }
+                Payload::ComponentExportSection(section) => {
+                    for item in section {
+                        let item = item?;
+                        definitions.push(Definition::Export(item.name.name, item.kind, item.index));
+                    }
+                }
+                Payload::ComponentTypeSection(section) => {
+                    for item in section {
+                        if let ComponentType::Resource { dtor: Some(dtor), .. } = item? {
+                            definitions.push(Definition::Destructor(dtor));
+                        }
+                    }
+                }
+                Payload::ComponentStartSection { .. } => {
+                    self.wiring.unfollowed.push("the component has a start function of its own".to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Evaluates the definitions of a component; without arguments it is the outermost one.
+    fn instantiate(
+        &mut self,
+        closure: Closure,
+        arguments: Option<&HashMap<&str, Thing>>,
+        depth: usize,
+    ) -> Result<usize, Stop> {
+        if self.scopes.len() >= MAX_INSTANCES || depth >= MAX_DEPTH {
+            return Err(Stop::beyond("too many components are composed in it"));
+        }
+        let scope = self.scopes.len();
+        self.scopes.push(Scope { parent: closure.scope, ..Scope::default() });
+        let definitions = std::mem::take(self.components.get_mut(closure.component).ok_or_else(Stop::inconsistent)?);
+        for definition in &definitions {
+            self.define(scope, definition, arguments, depth)?;
+        }
+        self.components[closure.component] = definitions;
+        Ok(scope)
+    }
+
+    fn define(
+        &mut self,
+        scope: usize,
+        definition: &Definition<'a>,
+        arguments: Option<&HashMap<&str, Thing>>,
+        depth: usize,
+    ) -> Result<(), Stop> {
+        let here = &mut self.scopes[scope];
+        match definition {
+            Definition::Module(module) => here.modules.push(*module),
+            Definition::Component(component) => {
+                here.components.push(Closure { component: *component, scope: Some(scope) });
+            }
+            Definition::CoreInstance(item) => {
+                let exports = self.core_instance(scope, item)?;
+                self.scopes[scope].core_instances.push(exports);
+            }
+            Definition::Instance(ComponentInstance::FromExports(items)) => {
+                let mut exports = HashMap::new();
+                for item in items {
+                    exports.insert(item.name.name.to_string(), here.get(item.kind, item.index)?);
+                }
+                here.instances.push(Rc::new(Exports::Made(exports)));
+            }
+            Definition::Instance(ComponentInstance::Instantiate { component_index, args }) => {
+                let closure = *find(&here.components, *component_index)?;
+                let mut given = HashMap::new();
+                for argument in args {
+                    given.insert(argument.name, here.get(argument.kind, argument.index)?);
+                }
+                let nested = self.instantiate(closure, Some(&given), depth + 1)?;
+                let exports = std::mem::take(&mut self.scopes[nested].exports);
+                self.scopes[scope].instances.push(Rc::new(Exports::Made(exports)));
+            }
+            Definition::Alias(alias) => self.alias(scope, alias)?,
+            Definition::Canonical(canonical) => self.canonical(scope, canonical)?,
+            Definition::Import(name, ty) => {
+                let thing = match arguments {
+                    Some(arguments) => arguments.get(name).cloned(),
+                    None => match ty {
+                        ComponentTypeRef::Instance(_) => {
+                            Some(Thing::Instance(Rc::new(Exports::Imported((*name).to_string()))))
+                        }
+                        ComponentTypeRef::Func(_) => Some(Thing::Function(Target::Host)),
+                        ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) => {
+                            return Err(Stop::beyond(format!("it imports code, `{name}`")));
+                        }
+                        ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_) => Some(Thing::Other),
+                    },
+                };
+                let is_type = matches!(ty, ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_));
+                here.put(thing.or(is_type.then_some(Thing::Other)).ok_or_else(Stop::inconsistent)?);
+            }
+            Definition::Export(name, kind, index) => {
+                let thing = here.get(*kind, *index)?;
+                here.put(thing.clone());
+                here.exports.insert((*name).to_string(), thing);
+            }
+            Definition::Destructor(function) => {
+                let target = *find(&here.core_functions, *function)?;
+                self.wiring.destructors.push(target);
+            }
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, scope: usize, alias: &ComponentAlias<'a>) -> Result<(), Stop> {
+        match alias {
+            ComponentAlias::InstanceExport { kind, instance_index, name } => {
+                let here = &mut self.scopes[scope];
+                let thing = match &**find(&here.instances, *instance_index)? {
+                    Exports::Made(exports) => exports.get(*name).cloned(),
+                    Exports::Imported(interface) => match kind {
+                        ComponentExternalKind::Func => Some(Thing::Function(imported(interface, name))),
+                        ComponentExternalKind::Instance => {
+                            Some(Thing::Instance(Rc::new(Exports::Imported(format!("{interface}/{name}")))))
+                        }
+                        ComponentExternalKind::Type | ComponentExternalKind::Value => Some(Thing::Other),
+                        ComponentExternalKind::Module | ComponentExternalKind::Component => {
+                            return Err(Stop::beyond(format!("it imports code, `{interface}`")));
+                        }
+                    },
+                };
+                let is_type = matches!(kind, ComponentExternalKind::Type | ComponentExternalKind::Value);
+                here.put(thing.or(is_type.then_some(Thing::Other)).ok_or_else(Stop::inconsistent)?);
+            }
+            ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
+                if !matches!(kind, ExternalKind::Func | ExternalKind::FuncExact | ExternalKind::Table) {
+                    return Ok(());
+                }
+                let exports = find(&self.scopes[scope].core_instances, *instance_index)?;
+                match self.core_export(exports, name)? {
+                    CoreThing::Function(target) => self.scopes[scope].core_functions.push(target),
+                    CoreThing::Table(table) => self.scopes[scope].core_tables.push(table),
+                }
+            }
+            ComponentAlias::Outer { kind, count, index } => {
+                let mut outer = scope;
+                for _ in 0..*count {
+                    outer = self.scopes[outer].parent.ok_or_else(Stop::inconsistent)?;
+                }
+                match kind {
+                    ComponentOuterAliasKind::CoreModule => {
+                        let module = *find(&self.scopes[outer].modules, *index)?;
+                        self.scopes[scope].modules.push(module);
+                    }
+                    ComponentOuterAliasKind::Component => {
+                        let component = *find(&self.scopes[outer].components, *index)?;
+                        self.scopes[scope].components.push(component);
+                    }
+                    ComponentOuterAliasKind::Type | ComponentOuterAliasKind::CoreType => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn canonical(&mut self, scope: usize, canonical: &CanonicalFunction) -> Result<(), Stop> {
+        let here = &mut self.scopes[scope];
+        let target = match canonical {
+            CanonicalFunction::Lift { core_func_index, options, .. } => {
+                let core = *find(&here.core_functions, *core_func_index)?;
+                let post_return = self.options(scope, options)?;
+                let here = &mut self.scopes[scope];
+                here.functions.push(Target::Lifted(self.wiring.lifts.len() as u32));
+                self.wiring.lifts.push(Lift { core, post_return });
+                return Ok(());
+            }
+            CanonicalFunction::Lower { func_index, options } => {
+                let function = *find(&here.functions, *func_index)?;
+                self.options(scope, options)?;
+                function
+            }
+            CanonicalFunction::ResourceDrop { .. } => Target::Drop,
+            CanonicalFunction::ResourceNew { .. } | CanonicalFunction::ResourceRep { .. } => Target::Host,
+            _ => {
+                self.wiring.unfollowed.push("it uses asynchronous calls or threads".to_string());
+                Target::Host
+            }
+        };
+        self.scopes[scope].core_functions.push(target);
+        Ok(())
+    }
+
+    /// Notes the functions that the engine calls for a lifted or lowered one. Returns the one it calls at the end.
+    fn options(&mut self, scope: usize, options: &[CanonicalOption]) -> Result<Option<Target>, Stop> {
+        let functions = &self.scopes[scope].core_functions;
+        let mut post_return = None;
+        for option in options {
+            match option {
+                CanonicalOption::Realloc(function) => self.wiring.reallocs.push(*find(functions, *function)?),
+                CanonicalOption::PostReturn(function) => post_return = Some(*find(functions, *function)?),
+                CanonicalOption::Async | CanonicalOption::Callback(_) => {
+                    self.wiring.unfollowed.push("it uses asynchronous calls or threads".to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(post_return)
+    }
+
+    fn core_instance(&mut self, scope: usize, item: &CoreInstanceItem<'a>) -> Result<CoreExports, Stop> {
+        let here = &self.scopes[scope];
+        let (module_index, arguments) = match item {
+            CoreInstanceItem::FromExports(items) => {
+                let mut exports = HashMap::new();
+                for item in items {
+                    let thing = match item.kind {
+                        ExternalKind::Func | ExternalKind::FuncExact => {
+                            CoreThing::Function(*find(&here.core_functions, item.index)?)
+                        }
+                        ExternalKind::Table => CoreThing::Table(*find(&here.core_tables, item.index)?),
+                        _ => continue,
+                    };
+                    exports.insert(item.name.to_string(), thing);
+                }
+                return Ok(CoreExports::Made(exports));
+            }
+            CoreInstanceItem::Instantiate { module_index, args } => (*find(&here.modules, *module_index)?, args),
+        };
+        if self.wiring.instances.len() >= MAX_INSTANCES {
+            return Err(Stop::beyond("too many core modules are instantiated in it"));
+        }
+        let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
+        let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
+        let mut instance = Instance { module: module_index, imports: Vec::new(), tables: Vec::new() };
+        for import in &module.imports {
+            let argument = *arguments.get(import.module).ok_or_else(Stop::inconsistent)?;
+            match self.core_export(find(&here.core_instances, argument)?, import.name)? {
+                CoreThing::Function(target) => instance.imports.push(target),
+                CoreThing::Table(table) => instance.tables.push(table),
+            }
+        }
+        while instance.tables.len() < module.tables as usize {
+            instance.tables.push(self.wiring.tables);
+            self.wiring.tables += 1;
+        }
+        self.functions += module.functions.len()
+            + module.segments.iter().map(|segment| segment.functions.len()).sum::<usize>()
+            + module.taken.len();
+        if self.functions > MAX_FUNCTIONS {
+            return Err(Stop::beyond("it has too many functions to be followed"));
+        }
+        self.wiring.instances.push(instance);
+        Ok(CoreExports::Instance(self.wiring.instances.len() as u32 - 1))
+    }
+
+    fn core_export(&self, exports: &CoreExports, name: &str) -> Result<CoreThing, Stop> {
+        match exports {
+            CoreExports::Made(exports) => exports.get(name).copied().ok_or_else(Stop::inconsistent),
+            CoreExports::Instance(instance) => match self.wiring.module_of(*instance)?.exports.get(name) {
+                Some(Item::Function(function)) => self.wiring.function(*instance, *function).map(CoreThing::Function),
+                Some(Item::Table(table)) => {
+                    let tables = &find(&self.wiring.instances, *instance)?.tables;
+                    find(tables, *table).map(|table| CoreThing::Table(*table))
+                }
+                None => Err(Stop::inconsistent()),
+            },
+        }
+    }
+}
+
+impl Scope {
+    fn get(&self, kind: ComponentExternalKind, index: u32) -> Result<Thing, Stop> {
+        Ok(match kind {
+            ComponentExternalKind::Func => Thing::Function(*find(&self.functions, index)?),
+            ComponentExternalKind::Instance => Thing::Instance(find(&self.instances, index)?.clone()),
+            ComponentExternalKind::Component => Thing::Component(*find(&self.components, index)?),
+            ComponentExternalKind::Module => Thing::Module(*find(&self.modules, index)?),
+            ComponentExternalKind::Type | ComponentExternalKind::Value => Thing::Other,
+        })
+    }
+
+    /// Gives a thing the next index of its kind.
+    fn put(&mut self, thing: Thing) {
+        match thing {
+            Thing::Function(function) => self.functions.push(function),
+            Thing::Instance(instance) => self.instances.push(instance),
+            Thing::Component(component) => self.components.push(component),
+            Thing::Module(module) => self.modules.push(module),
+            Thing::Other => {}
+        }
+    }
+}
+
+/// What a function of an imported interface does.
+fn imported(interface: &str, name: &str) -> Target {
+    let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
+    match (interface, name) {
+        ("torvyn:streaming/payload-read", "read") => Target::Copy(Copying::Read),
+        ("torvyn:streaming/payload-read", "read-all") => Target::Copy(Copying::ReadAll),
+        ("torvyn:streaming/payload-write", "emit-all") => Target::Copy(Copying::EmitAll),
+        _ => Target::Host,
+    }
+}
