@@ -62,6 +62,9 @@ fn list(programs: &Path, target: &Path) -> String {
         writeln!(list, "/// `programs/examples/{name}.rs`, built.\npub const {constant}: &str = {path:?};")
             .expect("a string can be written to");
     }
+    let all: String = names.iter().map(|name| format!("({name:?}, {}), ", name.to_uppercase())).collect();
+    writeln!(list, "/// All programs: their names, and where they are.\npub const ALL: &[(&str, &str)] = &[{all}];")
+        .expect("a string can be written to");
     let names = names.join(" ");
     writeln!(list, "/// Calls `$each!` with the names of all programs.\n#[macro_export]\nmacro_rules! for_each_program {{ ($each:ident) => {{ $crate::$each! {{ {names} }} }}; }}")
         .expect("a string can be written to");

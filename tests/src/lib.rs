@@ -16,6 +16,7 @@ use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Lim
 
 pub mod guest;
 pub mod measure;
+pub mod mutation;
 
 /// The guest programs, built.
 pub mod programs {

@@ -1,13 +1,15 @@
 //! How often a component really copies, by the ledger of the flows it runs in.
 
+use std::fmt;
 use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
+use torvyn_runtime::analysis::Bound;
 use torvyn_runtime::flow::{Body, Stage};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::ledger::Copies;
-use torvyn_runtime::{Component, Error, Flow, Limits};
+use torvyn_runtime::profile::Kind;
+use torvyn_runtime::{Account, Component, Error, Flow, Limits};
 
 use crate::guest::ComponentFile;
 use crate::{Collected, Elements, assert_settled, control, engine};
@@ -32,6 +34,30 @@ pub struct Measured {
     pub writes_even: bool,
 }
 
+impl Measured {
+    /// What of these claims is not true.
+    pub fn beyond(&self, reads: Bound, writes: Bound) -> Vec<String> {
+        let claims = [("reads", reads, self.reads, self.even), ("writes", writes, self.writes, self.writes_even)];
+        let mut beyond = Vec::new();
+        for (what, claimed, count, even) in claims {
+            let Some(max) = claimed.max else { continue };
+            if count > u64::from(max) {
+                beyond.push(format!("at most {max} {what}"));
+            } else if claimed.exact && !(even && count == u64::from(max)) {
+                beyond.push(format!("exactly {max} {what}"));
+            }
+        }
+        beyond
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = |even: bool| if even { "all" } else { "most" };
+        write!(f, "{} reads ({}), {} writes", self.reads, some(self.even), self.writes)
+    }
+}
+
 impl Specimen {
     /// The component with these settings, and so long for each call.
     ///
@@ -48,20 +74,26 @@ impl Specimen {
 
     /// What flows of so many elements cost. The elements arrive in batches of one, one, two, four and so on: 16 end with
     /// a batch of 8, 128 with one of 64. `None` where no flow came to its end.
+    ///
+    /// A source makes its own elements, in one flow.
     pub fn measure(&self, elements: &[usize]) -> Option<Measured> {
         let full = || Bytes::from_static(b"x");
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
-        for &count in elements {
-            let Some(all) = self.flow(vec![full(); count]) else { continue };
-            let elements = count as u64;
+        let of_source = self.component.profile().kind == Kind::Source;
+        for &count in if of_source { &[0][..] } else { elements } {
+            let Some(account) = self.flow(vec![full(); count]) else { continue };
+            let (all, elements) = (account.stages[0].copies, account.elements.entered.max(1));
             reads.extend([all.payload_read.ops.div_ceil(elements), all.payload_read.ops / elements]);
             writes.extend([all.payload_write.ops.div_ceil(elements), all.payload_write.ops / elements]);
+            if of_source {
+                continue;
+            }
             // The first one, and the last batch.
             for element in iter::once(0).chain((count / 2).max(1)..count) {
                 let mut payloads = vec![Bytes::new(); count];
                 payloads[element] = full();
                 // A read of an empty payload is one of no bytes, or is refused: the bytes are the reads of the other.
-                reads.extend(self.flow(payloads).map(|copies| copies.payload_read.bytes));
+                reads.extend(self.flow(payloads).map(|account| account.stages[0].copies.payload_read.bytes));
             }
         }
         let even = |counts: &[u64]| counts.iter().all(|count| *count == counts[0]);
@@ -73,8 +105,8 @@ impl Specimen {
         })
     }
 
-    /// What is copied in a flow of these payloads, where it comes to its end. A source makes its own.
-    pub fn flow(&self, payloads: Vec<Bytes>) -> Option<Copies> {
+    /// The account of a flow of these payloads, where it comes to its end. A source makes its own.
+    pub fn flow(&self, payloads: Vec<Bytes>) -> Option<Account> {
         let role = Role::from(self.component.profile().kind);
         let stage =
             Stage { component: self.component.clone(), config: self.config.clone(), limits: self.limits.clone() };
@@ -95,7 +127,7 @@ impl Specimen {
         match Flow::start(&graph, bodies, control().0).and_then(Flow::run) {
             Ok(account) => {
                 assert_settled(&account);
-                Some(account.stages[0].copies)
+                Some(account)
             }
             Err(Error::Start { .. } | Error::Stage { .. }) => None,
             Err(error) => panic!("{error:?}"),

@@ -16,7 +16,7 @@ impl Processor<Inspector> for ReadsAgain {
     fn process(&mut self, element: Element<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
         loop {
             let payload = element.read()?;
-            self.reads += payload.len() as u64;
+            self.reads += payload.len().max(1) as u64;
             if self.reads > 7 {
                 self.reads -= 7;
                 break;

@@ -1,9 +1,10 @@
 //! Guests that try to read or write more often than the analysis proves. Each is run on batches of one to sixty-four
 //! elements, and what the ledger says of it is held against the proof.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use torvyn_runtime::Error;
+use torvyn_runtime::analysis::{Analysis, Bound};
 use torvyn_tests::measure::{Measured, Specimen};
 
 mod cheat;
@@ -36,12 +37,43 @@ fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
     measured
 }
 
+/// Analyses and runs each guest, and asserts that no more is claimed than is true.
 fn hold(cheats: Vec<Cheat>) {
+    let mut wrong = Vec::new();
     for cheat in cheats {
         let bytes = wat::parse_str(&cheat.text).unwrap_or_else(|error| panic!("{}: {error}", cheat.name));
         let measured = truth(&cheat, &bytes);
-        println!("guest={:<50} measured={measured:?}", cheat.name);
+        let began = Instant::now();
+        let analysis = match Analysis::parse(&bytes) {
+            Ok(analysis) => analysis,
+            Err(_) if cheat.fate == Fate::Refused => continue,
+            Err(error) => panic!("{}: {error}", cheat.name),
+        };
+        let took = began.elapsed();
+        let told = measured.map_or("nothing".to_string(), |measured| measured.to_string());
+        let Analysis { reads, writes, emits, weaker, .. } = &analysis;
+        println!(
+            "guest={} proven=reads {} writes {} emits {emits:?} measured={told} weaker={weaker:?}",
+            cheat.name,
+            proven(*reads),
+            proven(*writes)
+        );
+        let mut claims = measured.map_or_else(Vec::new, |measured| measured.beyond(*reads, *writes));
+        if cheat.reachable && reads.is_never() && writes.is_never() {
+            claims.push("never".to_string());
+        }
+        if took > Duration::from_secs(1) {
+            claims.push(format!("after {took:?}"));
+        }
+        wrong.extend(claims.iter().map(|claim| format!("{}: {claim}; measured {told}", cheat.name)));
     }
+    assert!(wrong.is_empty(), "claimed, and not true:\n{}", wrong.join("\n"));
+}
+
+fn proven(bound: Bound) -> String {
+    let max = bound.max.map_or("?".to_string(), |max| max.to_string());
+    let proof = bound.proof.map_or(String::new(), |proof| format!(" ({proof})"));
+    format!("{}{max}{proof}", if bound.exact { "=" } else { "" })
 }
 
 #[test]

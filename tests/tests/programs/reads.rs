@@ -22,7 +22,7 @@ fn reads(program: &str, config: &[(&str, &str)]) -> (u64, bool) {
 
 /// Reads of the only element of a flow.
 fn reads_of(program: &str, payload: &'static str) -> u64 {
-    specimen(program, &[]).flow(vec![Bytes::from(payload)]).expect("the flow ends").payload_read.ops
+    specimen(program, &[]).flow(vec![Bytes::from(payload)]).expect("the flow ends").copies.payload_read.ops
 }
 
 #[test]
