@@ -115,9 +115,10 @@ impl Bound {
         Bound { max: None, exact: false, proof: None }
     }
 
-    /// Whether it is proven that it is never done. What the host enforces is not proven.
+    /// Whether it is proven that it is never done, in no call and at no time. What the host enforces is not proven; and
+    /// what is counted holds for calls that return, so that code which traps in the end may still do it.
     pub fn is_never(self) -> bool {
-        self.max == Some(0) && self.proof != Some(Proof::Enforced)
+        self.max == Some(0) && matches!(self.proof, Some(Proof::Contract | Proof::Component | Proof::CallGraph))
     }
 }
 

@@ -16,6 +16,8 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// Sites that are reported.
 const MAX_SITES: usize = 64;
+/// Calls on the way to one that copies.
+const MAX_CHAIN: usize = 64;
 /// Callers of a function that copies that are told apart.
 const MAX_CALLERS: usize = 8;
 
@@ -65,7 +67,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
                         }
                         let mut chain = vec![(node, edge.at)];
                         let mut next = start;
-                        while let Some(step) = next.filter(|step| !chain.contains(step)) {
+                        while let Some(step) = next.filter(|step| chain.len() < MAX_CHAIN && !chain.contains(step)) {
                             chain.push(step);
                             next = if step.0 == root { None } else { came_from.get(&step.0).copied() };
                         }

@@ -55,6 +55,7 @@ pub(super) struct Calls<'w, 'a> {
     /// Every function whose address is taken.
     taken: Held,
     one_of: HashMap<(Option<u32>, Signature), Node>,
+    of_any_type: HashMap<Option<u32>, Node>,
 }
 
 const COPIES: [Copying; 3] = [Copying::Read, Copying::ReadAll, Copying::EmitAll];
@@ -97,8 +98,8 @@ impl<'w, 'a> Calls<'w, 'a> {
         meanings.extend(wiring.lifts.iter().map(|_| Meaning::Lifted));
         let edges = vec![Vec::new(); meanings.len()];
         let tables = (0..wiring.tables).map(|_| Table::default()).collect();
-        let (taken, one_of) = (Held::default(), HashMap::new());
-        let mut calls = Calls { wiring, meanings, edges, first, first_lift, tables, taken, one_of };
+        let (taken, one_of, of_any_type) = (Held::default(), HashMap::new(), HashMap::new());
+        let mut calls = Calls { wiring, meanings, edges, first, first_lift, tables, taken, one_of, of_any_type };
         calls.fill_tables()?;
         calls.connect()?;
         Ok(calls)
@@ -157,7 +158,11 @@ impl<'w, 'a> Calls<'w, 'a> {
                 let table = *find(&find(&self.wiring.instances, instance)?.tables, table)?;
                 let contents = find(&self.tables, table)?;
                 if let (Some(slot), false, false) = (slot, contents.open, contents.scattered) {
-                    return Ok(contents.places.get(&slot).cloned().unwrap_or_default());
+                    match contents.places.get(&slot).map_or(&[][..], Vec::as_slice) {
+                        [] => return Ok(Vec::new()),
+                        [one] => return Ok(vec![*one]),
+                        _ => {}
+                    }
                 }
                 ((!contents.open).then_some(table), ty)
             }
@@ -218,6 +223,10 @@ impl<'w, 'a> Calls<'w, 'a> {
             nodes.sort_unstable();
             nodes.dedup();
         }
+        for nodes in self.tables.iter_mut().flat_map(|table| table.places.values_mut()) {
+            nodes.sort_unstable();
+            nodes.dedup();
+        }
         Ok(())
     }
 
@@ -246,6 +255,20 @@ impl<'w, 'a> Calls<'w, 'a> {
         Ok(())
     }
 
+    /// The node for the functions of a table whose type may be any.
+    fn of_any_type(&mut self, table: Option<u32>) -> Node {
+        if let Some(node) = self.of_any_type.get(&table) {
+            return *node;
+        }
+        let held = table.map_or(&self.taken, |table| &self.tables[table as usize].held);
+        let edges = held.get(&None).into_iter().flatten().map(|to| Edge { to: *to, at: 0, returns: true }).collect();
+        let node = self.edges.len() as Node;
+        self.of_any_type.insert(table, node);
+        self.meanings.push(Meaning::OneOf);
+        self.edges.push(edges);
+        node
+    }
+
     /// Makes the node for what a call through a table or a reference can reach.
     fn prepare(&mut self, instance: u32, callee: Callee) -> Result<(), Stop> {
         let module = self.wiring.module_of(instance)?;
@@ -262,13 +285,17 @@ impl<'w, 'a> Calls<'w, 'a> {
             return Ok(());
         }
         let held = table.map_or(&self.taken, |table| &self.tables[table as usize].held);
-        let fits = |of: &Signature| signature.is_none() || of.is_none() || *of == signature;
-        let edges = held
-            .iter()
-            .filter(|(of, _)| fits(of))
-            .flat_map(|(_, nodes)| nodes)
-            .map(|to| Edge { to: *to, at: 0, returns: true })
-            .collect();
+        let edge = |to: &Node| Edge { to: *to, at: 0, returns: true };
+        let edges = match signature {
+            None => held.values().flatten().map(edge).collect(),
+            // Those of a type that may be any, once for all signatures.
+            Some(_) if held.contains_key(&None) => {
+                let mut edges: Vec<Edge> = held.get(&signature).into_iter().flatten().map(edge).collect();
+                edges.push(edge(&self.of_any_type(table)));
+                edges
+            }
+            Some(_) => held.get(&signature).into_iter().flatten().map(edge).collect(),
+        };
         self.one_of.insert((table, signature), self.edges.len() as Node);
         self.meanings.push(Meaning::OneOf);
         self.edges.push(edges);

@@ -96,6 +96,9 @@ struct Frame {
     state: Option<State>,
 }
 
+/// The module, and what is in locals and on the stack.
+type Followed<'m, 'a> = (&'m Module<'a>, Values);
+
 struct Builder<'m, 'a> {
     graph: Graph,
     frames: Vec<Frame>,
@@ -104,8 +107,7 @@ struct Builder<'m, 'a> {
     /// Blocks opened since control got lost.
     lost: u32,
     loops: usize,
-    /// The module, and what is in locals and on the stack.
-    values: Option<(&'m Module<'a>, Values)>,
+    values: Option<Followed<'m, 'a>>,
 }
 
 impl Graph {
@@ -164,8 +166,8 @@ impl Graph {
 impl<'m, 'a> Builder<'m, 'a> {
     fn build(
         body: &FunctionBody<'_>,
-        values: Option<(&'m Module<'a>, Values)>,
-    ) -> Result<(Graph, Option<(&'m Module<'a>, Values)>), Stop> {
+        values: Option<Followed<'m, 'a>>,
+    ) -> Result<(Graph, Option<Followed<'m, 'a>>), Stop> {
         let results = values.as_ref().map_or(0, |(_, values)| values.results);
         let function = Frame { kind: Kind::Function, params: 0, results, edges: Vec::new(), state: None };
         let mut builder =

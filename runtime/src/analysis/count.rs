@@ -10,7 +10,7 @@ use super::Copying;
 use super::calls::{Calls, Meaning, Node};
 use super::control::{Call, Graph};
 use super::index::Rounds;
-use super::limits::{MAX_COUNT, Stop};
+use super::limits::{MAX_COUNT, MAX_VALUES, MAX_VALUES_IN_ALL, Stop};
 use super::values::{Symbol, Value, Values};
 
 /// How often one call copies the payload of one element.
@@ -39,6 +39,8 @@ pub(super) struct Counter<'c, 'w, 'a> {
     /// From which nodes those functions can be reached.
     relevant: Vec<bool>,
     counts: HashMap<Node, Count>,
+    /// Values that may still be followed.
+    budget: usize,
     /// Why there is no bound, in the order of discovery.
     pub(super) reasons: Vec<String>,
 }
@@ -77,7 +79,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
     pub(super) fn new(calls: &'c Calls<'w, 'a>, copying: &[Copying]) -> Self {
         let goals: Vec<Node> = copying.iter().map(|copying| super::calls::copying(*copying)).collect();
         let counts = copying.iter().zip(&goals).map(|(copying, node)| (*node, Count::of(*copying))).collect();
-        Counter { calls, relevant: calls.reaching(&goals), counts, reasons: Vec::new() }
+        Counter { calls, relevant: calls.reaching(&goals), counts, budget: MAX_VALUES_IN_ALL, reasons: Vec::new() }
     }
 
     /// Whether a call of a node can copy, and return.
@@ -154,20 +156,26 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
     fn count_function(&mut self, instance: u32, function: u32) -> Result<Count, Stop> {
         let module = self.calls.wiring.module_of(instance)?;
         let body = module.bodies.get((function - module.imported_functions) as usize).ok_or_else(Stop::inconsistent)?;
+        if self.budget < MAX_VALUES {
+            return Err(Stop::beyond("it has too much code to be followed"));
+        }
         let (graph, values) = match Graph::with_values(module, function, body) {
             Ok(built) => built,
             Err(Stop::Beyond(reason)) => {
+                self.budget -= MAX_VALUES;
                 self.reasons.push(reason);
                 return Ok(Count::UNBOUNDED);
             }
             Err(stop) => return Err(stop),
         };
+        self.budget -= MAX_VALUES - values.budget;
         let mut counts = Vec::with_capacity(graph.calls.len());
         for call in &graph.calls {
             let callees = self.calls.callees(instance, call.callee)?;
             counts.push(callees.iter().map(|node| self.known(*node)).reduce(Count::or).unwrap_or(Count::NOTHING));
         }
-        let sites = Sites { graph: &graph, values: &values, live: graph.live(), counts };
+        let sites =
+            Sites { graph: &graph, values: &values, live: graph.live(), counts, forward: forward_edges(&graph) };
         match sites.count() {
             Ok(count) => Ok(count),
             Err(reason) => {
@@ -188,6 +196,8 @@ struct Sites<'g> {
     live: Vec<bool>,
     /// For each call of the graph.
     counts: Vec<Count>,
+    /// The edges that lead forward, from and to, in ascending order.
+    forward: Vec<(u32, u32)>,
 }
 
 impl Sites<'_> {
@@ -289,13 +299,14 @@ impl Sites<'_> {
             *sum = Some(0);
         }
         let mut greatest = 0;
-        let mut edges = self.forward_edges();
+        let mut edges = self.forward.iter().peekable();
         for node in 0..weights.len() as u32 {
+            while edges.next_if(|(from, _)| *from < node).is_some() {}
             let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize] && inside(node)) else { continue };
             let sum = add(sum, weights[node as usize]);
             greatest = greatest.max(sum);
-            for to in edges.of(node) {
-                let known = &mut sums[to as usize];
+            while let Some((_, to)) = edges.next_if(|(from, _)| *from == node) {
+                let known = &mut sums[*to as usize];
                 *known = Some(known.map_or(sum, |known| known.max(sum)));
             }
         }
@@ -309,50 +320,28 @@ impl Sites<'_> {
             *sum = Some(0);
         }
         let mut least = None;
-        let mut edges = self.forward_edges();
+        let mut edges = self.forward.iter().peekable();
         for node in 0..weights.len() as u32 {
+            while edges.next_if(|(from, _)| *from < node).is_some() {}
             let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize]) else { continue };
             let sum = add(sum, weights[node as usize]);
             if self.graph.nodes[node as usize].returns {
                 least = Some(least.map_or(sum, |least: u32| least.min(sum)));
             }
-            for to in edges.of(node) {
-                let known = &mut sums[to as usize];
+            while let Some((_, to)) = edges.next_if(|(from, _)| *from == node) {
+                let known = &mut sums[*to as usize];
                 *known = Some(known.map_or(sum, |known| known.min(sum)));
             }
         }
         least.unwrap_or(0)
     }
-
-    fn forward_edges(&self) -> Forward<'_> {
-        let mut order: Vec<u32> = (0..self.graph.edges.len() as u32).collect();
-        order.retain(|edge| self.graph.edges[*edge as usize].to > self.graph.edges[*edge as usize].from);
-        order.sort_by_key(|edge| self.graph.edges[*edge as usize].from);
-        Forward { graph: self.graph, order, next: 0 }
-    }
 }
 
-/// The edges that lead forward, taken node by node in ascending order.
-struct Forward<'g> {
-    graph: &'g Graph,
-    order: Vec<u32>,
-    next: usize,
-}
-
-impl Forward<'_> {
-    fn of(&mut self, node: u32) -> Vec<u32> {
-        let mut found = Vec::new();
-        while let Some(edge) = self.order.get(self.next).map(|edge| self.graph.edges[*edge as usize]) {
-            if edge.from > node {
-                break;
-            }
-            if edge.from == node && (edge.to as usize) < self.graph.nodes.len() {
-                found.push(edge.to);
-            }
-            self.next += 1;
-        }
-        found
-    }
+fn forward_edges(graph: &Graph) -> Vec<(u32, u32)> {
+    let forward = graph.edges.iter().filter(|edge| edge.from < edge.to && (edge.to as usize) < graph.nodes.len());
+    let mut forward: Vec<(u32, u32)> = forward.map(|edge| (edge.from, edge.to)).collect();
+    forward.sort_unstable();
+    forward
 }
 
 fn weights(nodes: usize, of: &BTreeMap<u32, u32>) -> Vec<u32> {

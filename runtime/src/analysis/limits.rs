@@ -4,10 +4,12 @@ use crate::error::LoadError;
 
 /// Core modules that are instantiated in one component, and components within it.
 pub(super) const MAX_INSTANCES: usize = 256;
-/// Functions of all instances, with their entries in tables.
+/// Functions of all instances, with their calls and their entries in tables.
 pub(super) const MAX_FUNCTIONS: usize = 1 << 21;
 /// Values that are followed through one function: locals times branches.
-pub(super) const MAX_VALUES: usize = 1 << 24;
+pub(super) const MAX_VALUES: usize = 1 << 22;
+/// The same through all functions.
+pub(super) const MAX_VALUES_IN_ALL: usize = 1 << 25;
 /// Above this a count is no bound anyone would use.
 pub(super) const MAX_COUNT: u32 = 1 << 16;
 

@@ -19,7 +19,10 @@ pub(super) type Signature = Option<u32>;
 
 /// The numbers of signatures, for all modules of a component.
 #[derive(Default)]
-pub(super) struct Signatures(HashMap<(Box<[ValType]>, Box<[ValType]>), u32>);
+pub(super) struct Signatures(HashMap<Form, u32>);
+
+/// Parameters and results.
+type Form = (Box<[ValType]>, Box<[ValType]>);
 
 /// The type of a function.
 pub(super) struct FunctionType {

@@ -86,7 +86,8 @@ pub(super) struct Values {
     /// For each loop in the code the locals it sets, then where it is in `loops`.
     set: Vec<Vec<u32>>,
     entered: Vec<usize>,
-    budget: usize,
+    /// Values that may still be followed.
+    pub(super) budget: usize,
 }
 
 impl Value {

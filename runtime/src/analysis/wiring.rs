@@ -93,7 +93,14 @@ struct Closure {
 enum Exports {
     /// Of the host.
     Imported(String),
-    Made(HashMap<String, Thing>),
+    Made(Made),
+}
+
+/// Exports by name, and how deep instances are within them.
+#[derive(Default)]
+struct Made {
+    things: HashMap<String, Thing>,
+    depth: usize,
 }
 
 enum CoreExports {
@@ -118,10 +125,10 @@ struct Scope {
     instances: Vec<Rc<Exports>>,
     components: Vec<Closure>,
     modules: Vec<usize>,
-    exports: HashMap<String, Thing>,
+    exports: Made,
 }
 
-/// Components nested in one another, or instantiated by one another, at one time.
+/// Components within one another, components instantiated by one another, and instances within one another.
 const MAX_DEPTH: usize = 32;
 
 struct Evaluation<'a> {
@@ -139,10 +146,10 @@ impl<'a> Wiring<'a> {
         let root = evaluation.instantiate(Closure { component: 0, scope: None }, None, 0)?;
         let exports = std::mem::take(&mut evaluation.scopes[root].exports);
         let mut wiring = evaluation.wiring;
-        for (interface, thing) in exports {
+        for (interface, thing) in exports.things {
             let Thing::Instance(instance) = thing else { continue };
             let Exports::Made(functions) = &*instance else { continue };
-            for (name, thing) in functions {
+            for (name, thing) in &functions.things {
                 if let Thing::Function(target) = thing {
                     wiring.exports.insert((interface.clone(), name.clone()), *target);
                 }
@@ -290,9 +297,9 @@ impl<'a> Evaluation<'a> {
                 self.scopes[scope].core_instances.push(exports);
             }
             Definition::Instance(ComponentInstance::FromExports(items)) => {
-                let mut exports = HashMap::new();
+                let mut exports = Made::default();
                 for item in items {
-                    exports.insert(item.name.name.to_string(), here.get(item.kind, item.index)?);
+                    exports.insert(item.name.name, here.get(item.kind, item.index)?)?;
                 }
                 here.instances.push(Rc::new(Exports::Made(exports)));
             }
@@ -328,7 +335,7 @@ impl<'a> Evaluation<'a> {
             Definition::Export(name, kind, index) => {
                 let thing = here.get(*kind, *index)?;
                 here.put(thing.clone());
-                here.exports.insert((*name).to_string(), thing);
+                here.exports.insert(name, thing)?;
             }
             Definition::Destructor(function) => {
                 let target = *find(&here.core_functions, *function)?;
@@ -343,7 +350,7 @@ impl<'a> Evaluation<'a> {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 let here = &mut self.scopes[scope];
                 let thing = match &**find(&here.instances, *instance_index)? {
-                    Exports::Made(exports) => exports.get(*name).cloned(),
+                    Exports::Made(exports) => exports.things.get(*name).cloned(),
                     Exports::Imported(interface) => match kind {
                         ComponentExternalKind::Func => Some(Thing::Function(imported(interface, name))),
                         ComponentExternalKind::Instance => {
@@ -471,6 +478,7 @@ impl<'a> Evaluation<'a> {
         }
         self.functions += module.functions.len()
             + module.segments.iter().map(|segment| segment.functions.len()).sum::<usize>()
+            + module.code.iter().map(|code| code.calls.len()).sum::<usize>()
             + module.taken.len();
         if self.functions > MAX_FUNCTIONS {
             return Err(Stop::beyond("it has too many functions to be followed"));
@@ -491,6 +499,21 @@ impl<'a> Evaluation<'a> {
                 None => Err(Stop::inconsistent()),
             },
         }
+    }
+}
+
+impl Made {
+    fn insert(&mut self, name: &str, thing: Thing) -> Result<(), Stop> {
+        if let Thing::Instance(instance) = &thing
+            && let Exports::Made(within) = &**instance
+        {
+            self.depth = self.depth.max(within.depth + 1);
+        }
+        if self.depth > MAX_DEPTH {
+            return Err(Stop::beyond("instances are nested too deeply"));
+        }
+        self.things.insert(name.to_string(), thing);
+        Ok(())
     }
 }
 

@@ -1,0 +1,114 @@
+//! Processors in WebAssembly text, that read and write in ways that no compiler would choose.
+
+/// The parts of a processor that a test puts its own into.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Guest<'a> {
+    /// The body of `process`, of `$batch $count`. It ends with nothing on the stack.
+    pub(crate) process: &'a str,
+    pub(crate) flush: &'a str,
+    pub(crate) init: &'a str,
+    /// Further fields of the core module.
+    pub(crate) fields: &'a str,
+    /// The body of `cabi_realloc`, before it fails.
+    pub(crate) realloc: &'a str,
+    /// Further definitions of the component, before and after its core module is instantiated.
+    pub(crate) before: &'a str,
+    pub(crate) after: &'a str,
+    /// What the core module imports `read` from, in place of the host.
+    pub(crate) read: &'a str,
+    /// Further arguments of its instance.
+    pub(crate) arguments: &'a str,
+}
+
+impl Guest<'_> {
+    pub(crate) fn build(&self) -> Vec<u8> {
+        let Guest { process, flush, init, fields, realloc, before, after, read, arguments } = self;
+        let read = if read.is_empty() { r#"(export "read" (func $read))"# } else { read };
+        let text = format!(
+            r#"(component {TYPES}
+  (core module $store
+    (memory (export "memory") 1)
+    (table $late (export "late") 1 funcref)
+    (type $allocate (func (param i32 i32 i32 i32) (result i32)))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (call_indirect $late (type $allocate)
+        (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 0))))
+  (core instance $store (instantiate $store))
+  (alias core export $store "memory" (core memory $memory))
+  (alias core export $store "realloc" (core func $realloc))
+  (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
+  (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
+  (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+  {before}
+  (core module $main
+    (import "store" "memory" (memory 1))
+    (import "store" "late" (table $late 1 funcref))
+    (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
+    (import "host" "read-all" (func $read_all (param i32 i32)))
+    (import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    {fields}
+    (func $look (param $batch i32) (param $index i32)
+      (call $read (local.get $batch) (local.get $index) (i64.const 0) (i64.const 1) (i32.const 64)))
+    (func $emit
+      (call $emit_all (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 0) (i32.const 64)))
+    (func $allocate (param i32 i32 i32 i32) (result i32) {realloc} (unreachable))
+    (elem (table $late) (i32.const 0) func $allocate)
+    (func (export "init") (param $config i32) (param i32) (result i32) {init} (i32.const 16))
+    (func (export "process") (param $batch i32) (param $count i32) (param i32 i32) (result i32)
+      {process} (i32.const 16))
+    (func (export "flush") (result i32) {flush} (i32.const 16))
+    (func (export "teardown")))
+  (core instance $main (instantiate $main
+    (with "store" (instance $store))
+    (with "host" (instance {read} (export "read-all" (func $read-all)) (export "emit-all" (func $emit-all))))
+    {arguments}))
+  {after}
+  (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
+    (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
+  (func $teardown (canon lift (core func $main "teardown")))
+  (func $process (param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))
+    (result (result $outcome (error $failure)))
+    (canon lift (core func $main "process") (memory $memory) (realloc $realloc)))
+  (func $flush (result (result (option (own $output)) (error $failure)))
+    (canon lift (core func $main "flush") (memory $memory)))
+  (instance $lifecycle (export "init" (func $init)) (export "teardown" (func $teardown)))
+  (instance $processor (export "process" (func $process)) (export "flush" (func $flush)))
+  (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
+  (export "torvyn:streaming/processor@0.2.0" (instance $processor)))"#
+        );
+        wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+}
+
+const TYPES: &str = r#"
+  (import "torvyn:streaming/types@0.2.0" (instance $types
+    (export "batch" (type (sub resource)))
+    (export "output" (type $output (sub resource)))
+    (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
+      (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
+      (case "limit-exceeded" string)))
+    (export "failure" (type (eq $failure-is)))
+    (type $routes-is (list u32))
+    (export "routes" (type $routes (eq $routes-is)))
+    (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
+    (export "outcome" (type (eq $outcome-is)))
+    (type $columns-is (flags "sequence" "timestamp"))
+    (export "columns" (type (eq $columns-is)))))
+  (alias export $types "batch" (type $batch))
+  (alias export $types "output" (type $output))
+  (alias export $types "failure" (type $failure))
+  (alias export $types "outcome" (type $outcome))
+  (alias export $types "columns" (type $columns))
+  (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
+    (export "batch" (type $lent (eq $batch)))
+    (export "failure" (type $why (eq $failure)))
+    (export "read" (func (param "of" (borrow $lent)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $why)))))
+    (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
+  (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "emit-all" (func (param "bytes" (list u8)) (param "sizes" (list u64)) (param "lineage" (list u32))
+      (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
+"#;
