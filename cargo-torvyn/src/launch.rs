@@ -5,6 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
@@ -195,7 +196,8 @@ fn bodies(
             }
             WiredNode::Stage(index) => {
                 let (component, limits) = stages[*index].take().context("a stage stands in the graph once")?;
-                Body::Stage(Stage { component, config: pipeline.stages[*index].config.clone(), limits })
+                let config = pipeline.stages[*index].config.clone();
+                Body::Stage(Stage { component, config, limits, budget: Budget::default(), bounds: Bounds::unknown() })
             }
         })
     };

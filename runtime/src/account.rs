@@ -38,6 +38,10 @@ pub struct StageAccount {
     pub busy_ns: u64,
     /// What was copied at its boundary.
     pub copies: Copies,
+    /// The most reads that one element had in the call it was lent for.
+    pub reads_max: u32,
+    /// The most payloads that were written from one element, by their lineage.
+    pub writes_max: u32,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }

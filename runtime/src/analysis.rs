@@ -15,13 +15,17 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use budget::Budget;
+pub use bounds::Bounds;
+pub use budget::{Budget, Limited, Overrun};
 pub use component::Analysis;
+pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 
 mod blame;
+mod bounds;
 mod budget;
 mod calls;
 mod component;
+mod compose;
 mod control;
 mod count;
 mod index;

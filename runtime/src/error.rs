@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::analysis::Overrun;
 use crate::profile::{CONTRACT, Kind};
 
 /// An error of a library underneath.
@@ -160,6 +161,9 @@ pub enum Fault {
     /// Its exports do not have the types of the contract, or the engine refused to instantiate it.
     #[error("it does not fit the contract: {0}")]
     Link(String),
+    /// It wanted to copy more than its budget allows.
+    #[error("budget-exceeded: {0}, of {limit} allowed", limit = .0.limit)]
+    Budget(Overrun),
     /// It did what the contract forbids.
     #[error("it broke the contract: {0}")]
     Contract(String),

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
+use crate::analysis::{Bounds, Budget};
 use crate::component::Component;
 use crate::edge::Edge;
 use crate::endpoint::{Input, Output};
@@ -37,6 +38,10 @@ pub struct Stage {
     pub config: Vec<(String, String)>,
     /// What it may use.
     pub limits: Limits,
+    /// What it may copy. The host counts, element by element: a copy beyond it is not made, and fails the stage.
+    pub budget: Budget,
+    /// What is proven of it. A stage that copies more all the same shows a fault of the proof, and fails the flow.
+    pub bounds: Bounds,
 }
 
 /// What a flow shares with its caller while it runs.
@@ -212,6 +217,7 @@ impl Flow {
                 return Err(error);
             }
         }
+        self.nodes.iter().try_for_each(Node::audit)?;
         self.nodes.iter_mut().try_for_each(Node::complete)?;
         let mut account = Account {
             elements: Default::default(),

@@ -15,10 +15,12 @@ use crate::payload::Pool;
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
 pub(crate) mod bindings;
+mod meter;
 mod payload_read;
 mod payload_write;
 mod poll;
 
+pub(crate) use meter::Meter;
 pub(crate) use payload_write::BY_HANDLE;
 
 /// The resource `batch`. A store lends one at a time; its rep is the number of the call that lent it.
@@ -52,6 +54,7 @@ pub(crate) struct Host {
     pub(crate) may_make: bool,
     output_bytes: u64,
     pub(crate) copies: Copies,
+    pub(crate) meter: Meter,
     pool: Pool,
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
@@ -72,7 +75,7 @@ pub(crate) struct Made {
 
 impl Host {
     /// Grants nothing but the stage's log.
-    pub(crate) fn new(limits: &Limits, pool: Pool, log: &StageLog) -> Host {
+    pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, log: &StageLog) -> Host {
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
         Host {
             batch: Vec::new(),
@@ -85,6 +88,7 @@ impl Host {
             may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
+            meter,
             pool,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
@@ -96,6 +100,7 @@ impl Host {
     /// Begins a call that is lent `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
+        self.meter.lend(self.batch.len());
         Resource::new_borrow(self.call)
     }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
+use crate::analysis::{Bounds, Budget};
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Made, Outcome, Output};
+use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Made, Meter, Outcome, Output};
 use crate::ledger::Copies;
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
@@ -29,6 +30,8 @@ pub(crate) struct Start<'a> {
     pub(crate) component: &'a Component,
     pub(crate) config: &'a [(String, String)],
     pub(crate) limits: &'a Limits,
+    pub(crate) budget: Budget,
+    pub(crate) bounds: Bounds,
     pub(crate) pool: &'a Pool,
     pub(crate) log: &'a LogSink,
 }
@@ -63,7 +66,9 @@ impl Instance {
     /// Instantiates the component and calls its `init`.
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
         let log = StageLog::new(start.name, start.log.clone());
-        let host = Host::new(start.limits, start.pool.clone(), &log);
+        let source = matches!(*start.component.exports, ExportsPre::Source(_));
+        let meter = Meter::new(start.budget, start.bounds, source);
+        let host = Host::new(start.limits, meter, start.pool.clone(), &log);
         let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);
@@ -107,6 +112,11 @@ impl Instance {
     /// What was copied at this stage's boundary so far.
     pub(crate) fn copies(&self) -> Copies {
         self.store.data().copies
+    }
+
+    /// Its copies, element by element.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.store.data().meter
     }
 
     /// Asks a source for elements; `None` once it has ended.
@@ -234,19 +244,21 @@ impl Instance {
     ) -> Result<T, Error> {
         self.store.set_epoch_deadline(ticks(self.limits.time));
         self.store.data_mut().memory.refused = false;
-        match call(&self.exports, &mut self.store) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(failure)) => {
-                self.end_call();
-                Err(self.failed(name, Fault::Failure(text(&failure))))
-            }
-            Err(error) => {
-                self.over = true;
-                self.end_call();
-                let fault = fault(&error, &self.store, &self.limits);
-                Err(self.failed(name, fault))
-            }
-        }
+        let result = call(&self.exports, &mut self.store);
+        self.over |= result.is_err();
+        let error = match (self.store.data_mut().meter.overruns(), result) {
+            // Whatever the stage makes of the refusal.
+            ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
+            ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
+                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                self.name, overrun.limit
+            )),
+            (_, Ok(Ok(value))) => return Ok(value),
+            (_, Ok(Err(failure))) => self.failed(name, Fault::Failure(text(&failure))),
+            (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
+        };
+        self.end_call();
+        Err(error)
     }
 
     /// Takes the output that a call returned, if it did, and ends the call.

@@ -26,6 +26,7 @@ pub use limits::Limits;
 
 pub mod account;
 pub mod analysis;
+mod audit;
 pub mod component;
 mod edge;
 pub mod element;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::account::{Account, EndpointAccount, StageAccount};
+use crate::analysis::Bounds;
+use crate::audit::Audit;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::Element;
 use crate::endpoint::{Input, Output, Pull, Pulled};
@@ -13,7 +15,7 @@ use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
 use crate::instance::{Instance, Processed, Start};
-use crate::ledger::{Copies, amplification};
+use crate::ledger::{Copies, Count, amplification};
 use crate::payload::Pool;
 use crate::profile::{Kind, Verdict};
 
@@ -49,7 +51,7 @@ enum Phase {
 enum Called {
     Input { input: Box<dyn Input>, payloads: Vec<Bytes>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
-    Stage { instance: Instance, kind: Kind, verdict: Verdict, time_limit: Duration },
+    Stage { instance: Instance, kind: Kind, verdict: Verdict, bounds: Bounds, time_limit: Duration },
 }
 
 /// A node of a running flow.
@@ -74,6 +76,8 @@ pub(crate) struct Node {
     taken_bytes: u64,
     made: u64,
     made_bytes: u64,
+    /// Of what a stage made, the payloads that it wrote.
+    written: Count,
     dropped: u64,
     busy: Duration,
 }
@@ -96,6 +100,8 @@ impl Node {
                     component: &stage.component,
                     config: &stage.config,
                     limits: &stage.limits,
+                    budget: stage.budget,
+                    bounds: stage.bounds,
                     pool,
                     log: &control.log,
                 };
@@ -104,6 +110,7 @@ impl Node {
                     instance: Instance::start(start)?,
                     kind: profile.kind,
                     verdict: profile.verdict,
+                    bounds: stage.bounds,
                     time_limit: stage.limits.time,
                 }
             }
@@ -129,6 +136,7 @@ impl Node {
             taken_bytes: 0,
             made: 0,
             made_bytes: 0,
+            written: Count::default(),
             dropped: 0,
             busy: Duration::ZERO,
         })
@@ -346,6 +354,7 @@ impl Node {
                 _ => {
                     let from = at;
                     at += size as usize;
+                    self.written.record(1, size);
                     made.bytes.slice(from..at)
                 }
             };
@@ -431,6 +440,22 @@ impl Node {
         }
     }
 
+    /// Whether its ledger holds, in a flow that has come to its end.
+    pub(crate) fn audit(&self) -> Result<(), Error> {
+        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
+        let audit = Audit {
+            stage: &self.name,
+            bounds: *bounds,
+            copies: instance.copies(),
+            reads_max: instance.meter().reads_max,
+            refused: instance.meter().refused,
+            taken: Count { ops: self.taken, bytes: self.taken_bytes },
+            written: self.written,
+            elements: if *kind == Kind::Source { self.made } else { self.taken },
+        };
+        audit.check()
+    }
+
     /// Adds its part to the account.
     pub(crate) fn account(self, account: &mut Account) {
         account.elements.entered += self.entered();
@@ -449,6 +474,8 @@ impl Node {
                     elements_dropped: self.dropped,
                     busy_ns,
                     copies,
+                    reads_max: instance.meter().reads_max,
+                    writes_max: instance.meter().writes_max,
                     amplification: amplification(copies.payload_bytes(), self.taken_bytes),
                 });
                 copies

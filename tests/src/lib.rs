@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
@@ -119,16 +120,43 @@ pub fn stage(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)]) -> Par
 /// A stage with limits of its own.
 pub fn stage_with(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)], limits: Limits) -> Part {
     let component = Component::load(engine(), path.as_ref(), &limits).expect("the component loads");
+    stage_of(name, &component, config, limits)
+}
+
+/// A stage of a component that was loaded before.
+pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limits: Limits) -> Part {
+    let component = component.clone();
     let role = Role::from(component.profile().kind);
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let body = Body::Stage(Stage { component, config, limits });
-    Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body }
+    let stage = Stage { component, config, limits, budget: Budget::default(), bounds: Bounds::unknown() };
+    Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body: Body::Stage(stage) }
 }
 
 impl Part {
     /// With this many outputs.
     pub fn outputs(self, outputs: usize) -> Part {
         Part { outputs, ..self }
+    }
+
+    /// With this name.
+    pub fn named(self, name: &str) -> Part {
+        Part { name: name.to_string(), ..self }
+    }
+
+    /// With a budget.
+    pub fn budget(mut self, budget: Budget) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.budget = budget;
+        }
+        self
+    }
+
+    /// With what is taken to be proven of it.
+    pub fn bounds(mut self, bounds: Bounds) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.bounds = bounds;
+        }
+        self
     }
 }
 

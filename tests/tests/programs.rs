@@ -88,6 +88,23 @@ fn upper_on_demand() {
 }
 
 #[test]
+fn reread() {
+    for (by, ops, bytes) in [("element", 9, 36), ("byte", 9, 9), ("batch", 9, 36)] {
+        let collected = Collected::default();
+        let account = run(vec![
+            input(lines("one\nlonger\ntwo")),
+            stage("again", programs::REREAD, &[("times", "3"), ("by", by)]),
+            output("out", collected.clone()),
+        ])
+        .unwrap();
+        assert_eq!(collected.sequences(), [0, 1, 2]);
+        let stage = &account.stages[0];
+        assert_eq!((stage.copies.payload_read.ops, stage.copies.payload_read.bytes), (ops, bytes), "{by}");
+        assert_eq!((stage.reads_max, stage.writes_max), (3, 0));
+    }
+}
+
+#[test]
 fn split() {
     let (first, second) = (Collected::default(), Collected::default());
     let parts = vec![

@@ -60,6 +60,9 @@ fn no_program_copies_more_than_is_proven() {
             && analysis.profile.kind != Kind::Source
         {
             let copies = account.stages[0].copies;
+            if reads.max.is_some_and(|max| account.stages[0].reads_max > max) {
+                beyond.push(format!("at most {:?} reads, and one had {}", reads.max, account.stages[0].reads_max));
+            }
             for (bound, ops) in [(reads, copies.payload_read.ops), (writes, copies.payload_write.ops)] {
                 let most = bound.max.map(|max| u64::from(max) * account.stages[0].elements_in);
                 if most.is_some_and(|most| ops > most || bound.exact && ops < most) {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
@@ -124,7 +125,13 @@ impl Pipeline {
 
 fn stage<const N: usize>(component: &Component, config: [(&str, String); N]) -> Body {
     let config = config.map(|(name, value)| (name.to_owned(), value)).into();
-    Body::Stage(Stage { component: component.clone(), config, limits: Limits::default() })
+    Body::Stage(Stage {
+        component: component.clone(),
+        config,
+        limits: Limits::default(),
+        budget: Budget::default(),
+        bounds: Bounds::unknown(),
+    })
 }
 
 /// What the sink component printed.

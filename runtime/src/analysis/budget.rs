@@ -1,4 +1,6 @@
-//! What a stage is allowed to copy.
+//! What a stage is allowed to copy, and what it was that went beyond.
+
+use std::fmt;
 
 use serde::Serialize;
 
@@ -8,8 +10,50 @@ use serde::Serialize;
 pub struct Budget {
     /// How often the payload of an element may be read.
     pub reads: Option<u32>,
-    /// How many payloads may be written for an element.
+    /// How many payloads may be written for an element. A source writes each of its elements once, so that 0 forbids it
+    /// to make any, and any other number allows what it does.
     pub writes: Option<u32>,
     /// How many payload bytes of an element may be read, over all reads.
     pub read_bytes: Option<u64>,
+}
+
+/// What is counted against a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limited {
+    /// Reads of an element.
+    Reads,
+    /// Bytes read of an element.
+    ReadBytes,
+    /// Payloads written.
+    Writes,
+}
+
+/// More copies than a budget allows or a proof lets expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overrun {
+    /// What there was too much of.
+    pub what: Limited,
+    /// The sequence number of the element it was done to, or made from; `None` for the writes of a stage together.
+    pub element: Option<u64>,
+    /// How much it is, with what was too much.
+    pub count: u64,
+    /// How much it may be at most. For the writes of a stage together: for all elements that it was lent so far.
+    pub limit: u64,
+}
+
+/// What was done, without the limit.
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (one, many, of) = match self.what {
+            Limited::Reads => ("read", "reads", "of"),
+            Limited::ReadBytes => ("byte read", "bytes read", "of"),
+            Limited::Writes => ("payload written", "payloads written", "from"),
+        };
+        write!(f, "{} {}", self.count, if self.count == 1 { one } else { many })?;
+        match self.element {
+            Some(element) => write!(f, " {of} element {element}"),
+            None => f.write_str(" in all"),
+        }
+    }
 }

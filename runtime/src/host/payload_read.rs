@@ -17,8 +17,12 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
     let host = store.data_mut();
     let payload = host.lent(&of)?.get(index as usize).map(|element| &element.payload);
     let Some(part) = payload.and_then(|payload| part(payload, offset, len)) else {
+        host.meter.refused = true;
         return Ok((Err(Failure::OutOfBounds),));
     };
+    if !host.meter.read(&host.batch, index as usize, len) {
+        return Ok((Err(Failure::BudgetExceeded),));
+    }
     host.copies.payload_read.record(1, len);
     Ok((Ok(part),))
 }
@@ -30,9 +34,13 @@ fn part(payload: &Bytes, offset: u64, len: u64) -> Option<Bytes> {
 
 fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
     let host = store.data_mut();
-    let elements = host.lent(&of)?;
+    host.lent(&of)?;
+    if !host.meter.read_all(&host.batch) {
+        return Ok((Err(Failure::BudgetExceeded),));
+    }
+    let elements = &host.batch;
     let total: usize = elements.iter().map(|element| element.payload.len()).sum();
-    let payloads = if let [element] = elements {
+    let payloads = if let [element] = &elements[..] {
         element.payload.clone()
     } else {
         // The engine lowers a list from one piece of memory.

@@ -16,54 +16,56 @@ type Columns = (WasmList<u8>, WasmList<u64>, WasmList<u32>, WasmList<u32>);
 
 fn emit_all(
     mut store: StoreContextMut<'_, Host>,
-    (bytes, sizes, lineage, outputs): Columns,
+    columns: Columns,
 ) -> wasmtime::Result<(Result<Resource<Output>, Failure>,)> {
+    let made = make(&mut store, columns);
+    store.data_mut().meter.refused |= made.is_err();
+    Ok((made,))
+}
+
+fn make(
+    store: &mut StoreContextMut<'_, Host>,
+    (bytes, sizes, lineage, outputs): Columns,
+) -> Result<Resource<Output>, Failure> {
     let host = store.data();
     if !host.may_make {
-        let refused = "elements are made in `pull`, `process` and `flush` only".to_string();
-        return Ok((Err(Failure::InvalidInput(refused)),));
+        return Err(Failure::InvalidInput("elements are made in `pull`, `process` and `flush` only".to_string()));
     }
     if host.made.len() == MAX_OUTPUTS_A_CALL {
         let limit = format!("a stage makes at most {MAX_OUTPUTS_A_CALL} outputs in one call");
-        return Ok((Err(Failure::LimitExceeded(limit)),));
+        return Err(Failure::LimitExceeded(limit));
     }
-    let bytes = bytes.as_le_slice(store.as_context());
-    let made_bytes = host.made_bytes + bytes.len() as u64;
+    let made_bytes = host.made_bytes + bytes.as_le_slice(store.as_context()).len() as u64;
     if made_bytes > host.output_bytes {
         let limit = format!("a stage makes at most {} payload bytes in one call", host.output_bytes);
-        return Ok((Err(Failure::LimitExceeded(limit)),));
+        return Err(Failure::LimitExceeded(limit));
     }
-    let sizes = sizes.as_le_slice(store.as_context());
-    let made_elements = host.made_elements + sizes.len();
+    let made_elements = host.made_elements + sizes.as_le_slice(store.as_context()).len();
     if made_elements > MAX_ELEMENTS_A_CALL {
         let limit = format!("a stage makes at most {MAX_ELEMENTS_A_CALL} elements in one call");
-        return Ok((Err(Failure::LimitExceeded(limit)),));
+        return Err(Failure::LimitExceeded(limit));
     }
-    let lineage = lineage.as_le_slice(store.as_context());
-    let outputs = outputs.as_le_slice(store.as_context());
-    let written = match written(bytes.len(), sizes, lineage, outputs) {
-        Ok(written) => written,
-        Err(contradiction) => return Ok((Err(Failure::InvalidInput(contradiction)),)),
-    };
-    let mut block = host.pool.take(bytes.len());
-    block.append(bytes);
-    let metadata = size_of_val(sizes) + size_of_val(lineage) + size_of_val(outputs);
-    let made = Made {
-        bytes: block.freeze(),
-        sizes: sizes.to_vec(),
-        lineage: lineage.to_vec(),
-        outputs: outputs.to_vec(),
-        written,
-    };
+    let sizes = sizes.as_le_slice(store.as_context()).to_vec();
+    let lineage = lineage.as_le_slice(store.as_context()).to_vec();
+    let outputs = outputs.as_le_slice(store.as_context()).to_vec();
+    let len = bytes.as_le_slice(store.as_context()).len();
+    let written = written(len, &sizes, &lineage, &outputs).map_err(Failure::InvalidInput)?;
     let host = store.data_mut();
-    host.copies.payload_write.record(written, made.bytes.len() as u64);
+    if !host.meter.write(&host.batch, &sizes, &lineage, written) {
+        return Err(Failure::BudgetExceeded);
+    }
+    let mut block = host.pool.take(len);
+    block.append(bytes.as_le_slice(store.as_context()));
+    let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
+    let host = store.data_mut();
+    host.copies.payload_write.record(written, len as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
     host.made_bytes = made_bytes;
     host.made_elements = made_elements;
     host.written += written;
     let rep = host.first_output.wrapping_add(host.made.len() as u32);
-    host.made.push(Some(made));
-    Ok((Ok(Resource::new_own(rep)),))
+    host.made.push(Some(Made { bytes: block.freeze(), sizes, lineage, outputs, written }));
+    Ok(Resource::new_own(rep))
 }
 
 /// How many elements bring new bytes, if the columns do not contradict each other.

@@ -1,0 +1,281 @@
+//! Budgets are counted element by element: what goes beyond is not copied, and fails the stage whatever it does then.
+//! And what is taken to be proven of a stage is held, in every call and at the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use torvyn_runtime::analysis::{Bound, Bounds, Budget, Limited, Overrun, Proof};
+use torvyn_runtime::{Account, Error, Fault};
+use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
+use torvyn_tests::{Collected, Elements, Part, input, output, programs, run, stage};
+
+const NONE: Budget = Budget { reads: None, writes: None, read_bytes: None };
+
+fn reads(reads: u32) -> Budget {
+    Budget { reads: Some(reads), ..NONE }
+}
+
+fn writes(writes: u32) -> Budget {
+    Budget { writes: Some(writes), ..NONE }
+}
+
+fn read_bytes(bytes: u64) -> Budget {
+    Budget { read_bytes: Some(bytes), ..NONE }
+}
+
+fn guest(guest: Guest<'_>) -> Part {
+    stage("stage", guest.file().path, &[])
+}
+
+/// A payload that tells whether it is still somewhere.
+struct Held(&'static str, #[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// Runs the processor on four elements, of 3, 0, 5 and 2 bytes; they come to it one, then two, then one at a time. Then
+/// none of them is left.
+fn through(stage: Part) -> Result<Account, Error> {
+    let held = Arc::new(());
+    let payloads = ["abc", "", "defgh", "ij"].map(|payload| Bytes::from_owner(Held(payload, held.clone())));
+    let result = run(vec![input(Elements::new(payloads)), stage, output("out", Collected::default())]);
+    assert_eq!(Arc::strong_count(&held), 1, "no payload is left");
+    result
+}
+
+/// The first thing too many that a stage did in `call`.
+#[track_caller]
+fn overrun(result: Result<Account, Error>, call: &str) -> (Overrun, String) {
+    match result {
+        Err(Error::Stage { stage, call: failed, fault: fault @ Fault::Budget(overrun), .. }) if stage == "stage" => {
+            assert_eq!(failed, call);
+            (overrun, fault.to_string())
+        }
+        other => panic!("expected a budget to be exceeded: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_beyond(result: Result<Account, Error>, call: &str, expected: &str) {
+    assert_eq!(overrun(result, call).1, format!("budget-exceeded: {expected}"));
+}
+
+#[test]
+fn reads_beyond_the_budget() {
+    for by in ["element", "byte", "batch"] {
+        let reread =
+            |times: &str, then: &str| stage("stage", programs::REREAD, &[("by", by), ("times", times), ("then", then)]);
+        for then in ["fail", "ignore", "trap"] {
+            if by != "byte" {
+                let account = through(reread("2", then).budget(reads(2))).unwrap();
+                assert_eq!((account.stages[0].copies.payload_read.ops, account.stages[0].reads_max), (8, 2));
+            }
+            assert_beyond(through(reread("3", then).budget(reads(2))), "process", "3 reads of element 0, of 2 allowed");
+            assert_beyond(through(reread("1", then).budget(reads(0))), "process", "1 read of element 0, of 0 allowed");
+        }
+    }
+    // Not the first element, and the number it has at its source.
+    let small = stage("small", programs::UPPER_ON_DEMAND, &[("longest", "0")]);
+    let parts = vec![
+        input(Elements::new(["", "abc", "", "defgh"])),
+        stage("drop", programs::DROP_EMPTY, &[]),
+        small,
+        stage("stage", programs::REREAD, &[("then", "ignore")]).budget(reads(1)),
+        output("out", Collected::default()),
+    ];
+    let (overrun, _) = overrun(run(parts), "process");
+    assert_eq!(overrun, Overrun { what: Limited::Reads, element: Some(1), count: 2, limit: 1 });
+}
+
+#[test]
+fn bytes_read_beyond_the_budget() {
+    let upper = || stage("stage", programs::UPPER, &[]);
+    through(upper().budget(read_bytes(5))).unwrap();
+    assert_beyond(through(upper().budget(read_bytes(4))), "process", "5 bytes read of element 2, of 4 allowed");
+    let reread =
+        |by: &str, times: &str| stage("stage", programs::REREAD, &[("by", by), ("times", times), ("then", "ignore")]);
+    through(reread("element", "2").budget(read_bytes(10))).unwrap();
+    assert_beyond(
+        through(reread("element", "2").budget(read_bytes(9))),
+        "process",
+        "10 bytes read of element 2, of 9 allowed",
+    );
+    assert_beyond(
+        through(reread("batch", "3").budget(read_bytes(10))),
+        "process",
+        "15 bytes read of element 2, of 10 allowed",
+    );
+    assert_beyond(
+        through(reread("byte", "3").budget(read_bytes(2))),
+        "process",
+        "3 bytes read of element 0, of 2 allowed",
+    );
+}
+
+/// What was refused was not copied: what the host gave before is all there is in the guest.
+#[test]
+fn what_is_refused_is_not_copied() {
+    let twice = "(call $read_all (local.get $batch) (i32.const 64))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (i32.store8 (i32.load (i32.const 68)) (i32.const 0x2a))
+        (call $read_to (local.get $batch) (i32.const 0) (i64.const 0) (i64.const 0))
+        (call $expect_failure (i32.const 6))
+        (call $read_all (local.get $batch) (i32.const 64))
+        (call $expect_failure (i32.const 6))
+        (call $drop_batch (local.get $batch)) (call $ok)";
+    let sink = || vec![input(Elements::new(["abc"])), guest(Guest { work: twice, ..SINK }).budget(reads(1))];
+    assert_beyond(run(sink()), "push", "2 reads of element 0, of 1 allowed");
+    // A guest that traps, or loops, on the refusal has failed for it.
+    let traps = twice.replace("(call $expect_failure (i32.const 6))", "(if (call $done) (then) (else unreachable))");
+    let parts = vec![input(Elements::new(["abc"])), guest(Guest { work: &traps, ..SINK }).budget(reads(1))];
+    assert_beyond(run(parts), "push", "2 reads of element 0, of 1 allowed");
+}
+
+#[test]
+fn writes_beyond_the_budget() {
+    let repeat = |times: &str| stage("stage", programs::REPEAT, &[("times", times)]);
+    // Three of each, and one more at the end.
+    let account = through(repeat("3").budget(writes(4))).unwrap();
+    assert_eq!((account.stages[0].copies.payload_write.ops, account.stages[0].writes_max), (13, 3));
+    assert_beyond(through(repeat("3").budget(writes(2))), "process", "3 payloads written from element 0, of 2 allowed");
+    assert_beyond(through(repeat("3").budget(writes(3))), "flush", "13 payloads written in all, of 12 allowed");
+    assert_beyond(through(repeat("0").budget(writes(0))), "flush", "1 payload written in all, of 0 allowed");
+    assert_beyond(
+        through(stage("stage", programs::UPPER, &[]).budget(writes(0))),
+        "process",
+        "1 payload written from element 0, of 0 allowed",
+    );
+    through(stage("stage", programs::UPPER, &[]).budget(writes(1))).unwrap();
+    // What it passes on by handle it does not write.
+    let forwards =
+        stage("stage", programs::UPPER_ON_DEMAND, &[("longest", "0")]).budget(Budget { reads: Some(1), ..writes(1) });
+    let account = through(forwards).unwrap();
+    assert_eq!(account.stages[0].copies.payload_write.ops, 1);
+}
+
+/// A guest that writes `elements` payloads without bytes, `lineage` of them from element 0, and then does `then`.
+fn writing(elements: u32, lineage: u32, then: &str) -> String {
+    format!(
+        "(call $drop_batch (local.get $batch))
+        (memory.fill (i32.const 2048) (i32.const 0) (i32.const 128))
+        (drop (call $emit (i32.const 0) (i32.const 0) (i32.const 2048) (i32.const {elements})
+          (i32.const 2048) (i32.const {lineage}) (i32.const 0) (i32.const 0)))
+        {then}"
+    )
+}
+
+#[test]
+fn writes_that_the_guest_goes_on_after() {
+    let returns = "(call $output (i32.load (i32.const 68)))";
+    let forwards = "(call $all_to (local.get $count) (i32.const 1))";
+    // Without lineage a payload is from no element in particular.
+    let two = |then| guest(Guest { work: &writing(2, 0, then), ..PROCESSOR });
+    let account = through(two(returns).budget(writes(2))).unwrap();
+    assert_eq!(account.stages[0].writes_max, 0);
+    let (overrun, text) = overrun(through(two(forwards).budget(writes(1))), "process");
+    assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });
+    assert_eq!(text, "budget-exceeded: 2 payloads written in all, of 1 allowed");
+    let from_one = guest(Guest { work: &writing(3, 3, forwards), ..PROCESSOR }).budget(writes(2));
+    assert_beyond(through(from_one), "process", "3 payloads written from element 0, of 2 allowed");
+    // In two outputs of one call.
+    let once = writing(2, 2, "");
+    let again = once.replace("(call $drop_batch (local.get $batch))", "");
+    let work = format!("{once} {again} {forwards}");
+    let twice = guest(Guest { work: &work, ..PROCESSOR }).budget(writes(3));
+    assert_beyond(through(twice), "process", "4 payloads written from element 0, of 3 allowed");
+    let last = "(drop (call $emit (i32.const 0) (i32.const 0) (i32.const 2048) (i32.const 1)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))) (call $ok)";
+    let flushes = guest(Guest { last, ..PROCESSOR }).budget(writes(0));
+    assert_beyond(through(flushes), "flush", "1 payload written in all, of 0 allowed");
+}
+
+#[test]
+fn a_source_writes_what_it_makes() {
+    let source = |budget| {
+        let numbers = stage("stage", programs::NUMBERS, &[("count", "100")]).budget(budget);
+        run(vec![numbers, output("out", Collected::default())])
+    };
+    let account = source(writes(1)).unwrap();
+    assert_eq!((account.elements.entered, account.stages[0].copies.payload_write.ops), (100, 100));
+    assert_beyond(source(writes(0)), "pull", "1 payload written in all, of 0 allowed");
+    let quiet = guest(Guest { work: "(drop (call $empty)) (call $ok)", ..SOURCE }).budget(writes(0));
+    run(vec![quiet, output("out", Collected::default())]).unwrap();
+}
+
+fn bounds(reads: Bound, writes: Bound) -> Bounds {
+    Bounds { reads, writes }
+}
+
+/// The fault that is told of torvyn itself.
+#[track_caller]
+fn assert_refuted(result: Result<Account, Error>, expected: &str) {
+    match result {
+        Err(error @ Error::Internal(_)) => {
+            assert_eq!(error.to_string(), format!("a fault of torvyn itself: {expected}"))
+        }
+        other => panic!("expected a proof to be refuted: {other:?}"),
+    }
+}
+
+#[test]
+fn a_wrong_proof_is_found_out() {
+    let (some, never) = (Bound::at_most(9, Proof::Bounded), Bound::never(Proof::CallGraph));
+    let reread = |times: &str| stage("stage", programs::REREAD, &[("times", times)]);
+    assert_refuted(
+        through(reread("1").bounds(bounds(never, never))),
+        "stage `stage`: 1 read of element 0 in `process`, where at most 0 is proven",
+    );
+    assert_refuted(
+        through(reread("3").bounds(bounds(Bound::exactly(2, Proof::Bounded), never))),
+        "stage `stage`: 3 reads of element 0 in `process`, where at most 2 is proven",
+    );
+    assert_refuted(
+        through(reread("1").bounds(bounds(Bound::exactly(2, Proof::Bounded), never))),
+        "stage `stage`: 4 reads of 4 elements, where 2 of each is proven",
+    );
+    let upper = stage("stage", programs::UPPER, &[]).bounds(bounds(some, never));
+    assert_refuted(
+        through(upper),
+        "stage `stage`: 1 payload written from element 0 in `process`, where at most 0 is proven",
+    );
+    let flushes = stage("stage", programs::REPEAT, &[("times", "1")]);
+    assert_refuted(
+        through(flushes.bounds(bounds(some, Bound::at_most(1, Proof::Bounded)))),
+        "stage `stage`: 5 payloads written in all in `flush`, where at most 4 is proven",
+    );
+    let source = stage("stage", programs::NUMBERS, &[]).bounds(bounds(never, never));
+    assert_refuted(
+        run(vec![source, output("out", Collected::default())]),
+        "stage `stage`: 1 payload written in all in `pull`, where at most 0 is proven",
+    );
+    // A stage that fails in a call that returns has not disproven less for it.
+    let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))
+        (call $fail (i32.const 3))";
+    assert_refuted(
+        through(guest(Guest { work: fails, ..PROCESSOR }).bounds(bounds(never, never))),
+        "stage `stage`: 1 read of element 0 in `process`, where at most 0 is proven",
+    );
+}
+
+/// What is proven of a call that returns says nothing of one that traps.
+#[test]
+fn a_call_that_traps_disproves_nothing() {
+    let traps = "(call $read_all (local.get $batch) (i32.const 64)) unreachable";
+    let never = Bound::never(Proof::CallGraph);
+    let stage = guest(Guest { work: traps, ..PROCESSOR }).bounds(bounds(never, never));
+    let Err(Error::Stage { fault: Fault::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
+}
+
+/// An exact bound is for what the host does not refuse.
+#[test]
+fn a_refusal_makes_a_bound_an_upper_one() {
+    let once = Bound::exactly(1, Proof::Bounded);
+    let past_the_end = "(call $read_to (local.get $batch) (i32.const 0) (i64.const 2) (i64.const 9))
+        (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
+    let stage = guest(Guest { work: past_the_end, ..PROCESSOR });
+    let account = through(stage.bounds(bounds(once, Bound::never(Proof::CallGraph)))).unwrap();
+    assert_eq!(account.copies.payload_read.ops, 0);
+}
