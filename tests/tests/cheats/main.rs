@@ -11,10 +11,12 @@ mod cheat;
 mod indices;
 mod loops;
 mod modules;
+mod random;
 mod reach;
 mod writes;
 
-use cheat::{Cheat, Fate};
+use cheat::{Cheat, Fate, processor};
+use random::Maker;
 
 /// Runs the guest, and asserts that it is what it is meant to be.
 fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
@@ -99,4 +101,27 @@ fn reads_at_indices() {
 #[test]
 fn writes_that_add_up() {
     hold(writes::cheats());
+}
+
+/// What is claimed of code that was made at random holds too, and is not always nothing.
+#[test]
+fn random_guests() {
+    let count = std::env::var("TORVYN_RANDOM_GUESTS").map_or(1000, |count| count.parse().expect("a number"));
+    let seed =
+        std::env::var("TORVYN_RANDOM_SEED").map_or(0x9e37_79b9_7f4a_7c15, |seed| seed.parse().expect("a number"));
+    let mut maker = Maker::new(seed);
+    let (mut bounded, mut met) = (0, 0);
+    for number in 0..count {
+        let (fields, work) = maker.guest();
+        let bytes = wat::parse_str(processor(&fields, &work)).unwrap_or_else(|error| panic!("{error}: {work}"));
+        let analysis = Analysis::parse(&bytes).expect("it can be analysed");
+        let specimen = Specimen::load(&bytes, &[], Duration::from_secs(1)).expect("it loads");
+        let Some(measured) = specimen.measure(&[1, 16]) else { continue };
+        let beyond = measured.beyond(analysis.reads, analysis.writes);
+        assert!(beyond.is_empty(), "{number}: claimed {beyond:?}, measured {measured}:\n{fields}\n{work}");
+        bounded += usize::from(analysis.reads.max.is_some_and(|max| max > 0));
+        met += usize::from(analysis.reads.max.is_some_and(|max| max > 0 && u64::from(max) == measured.reads));
+    }
+    println!("of {count} guests {bounded} have a bound, and {met} reach it");
+    assert!(bounded > count / 10 && met > count / 50, "of {count} guests {bounded} have a bound, and {met} reach it");
 }
