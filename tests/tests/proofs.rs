@@ -1,6 +1,8 @@
 //! What the analysis proves of the guest programs, against what the ledger says of them; and of components that are
 //! damaged.
 
+#![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -24,7 +24,7 @@ pub(crate) fn read_low(index: &str) -> String {
 }
 
 /// Loops that do what they look like. A proof of these can be exact.
-fn plain() -> Vec<Cheat> {
+pub(crate) fn plain() -> Vec<Cheat> {
     let next = "(i32.add (local.get $i) (i32.const 1))";
     let if_even = format!("(if (i32.and (local.get $i) (i32.const 1)) (then {}))", read(I));
     let either = format!("(if (i32.and (local.get $i) (i32.const 1)) (then {}) (else {}))", read(I), read(I));
@@ -93,7 +93,7 @@ fn steps() -> Vec<Cheat> {
     let by_cell = format!("{sometimes} (local.set $i (i32.add (local.get $i) (i32.load (i32.const 2048))))");
     let skipped = format!("{sometimes} (if (i32.load (i32.const 2048)) (then {}))", step_by("1"));
     let retried = format!("{sometimes} (br_if $next (i32.load (i32.const 2048)))");
-    let there_and_back = format!("(local.set $i (select (i32.const 1) (i32.const 0) (i32.eqz (local.get $i))))");
+    let there_and_back = "(local.set $i (select (i32.const 1) (i32.const 0) (i32.eqz (local.get $i))))";
     let alternating = "(local.set $i (i32.add (local.get $i)
         (select (i32.const 1) (i32.const -1) (i32.and (local.get $round) (i32.const 1)))))";
     let undone = format!(
@@ -153,7 +153,7 @@ fn steps() -> Vec<Cheat> {
         by("step-of-minus-1-past-zero", 200, &step_by("-1")),
         by("step-from-memory", 128, &by_cell),
         by("step-skipped-on-one-path", 128, &skipped),
-        by("there-and-back", 20, &there_and_back),
+        by("there-and-back", 20, there_and_back),
         by("alternating", 20, alternating),
         by("shifted", 20, "(local.set $i (i32.shl (i32.or (local.get $i) (i32.const 1)) (i32.const 4)))"),
         by("multiplied", 20, "(local.set $i (i32.mul (i32.add (local.get $i) (i32.const 1)) (i32.const 0)))"),

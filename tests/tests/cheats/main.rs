@@ -1,6 +1,8 @@
 //! Guests that try to read or write more often than the analysis proves. Each is run on batches of one to sixty-four
 //! elements, and what the ledger says of it is held against the proof.
 
+#![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
+
 use std::time::{Duration, Instant};
 
 use torvyn_runtime::Error;
@@ -91,6 +93,16 @@ fn reads_elsewhere() {
 #[test]
 fn reads_in_loops() {
     hold(loops::cheats());
+}
+
+/// No proof is so careful that it says nothing of an ordinary loop.
+#[test]
+fn plain_loops_have_the_bound_they_look_like() {
+    for cheat in loops::plain() {
+        let bytes = wat::parse_str(&cheat.text).expect("the text is in order");
+        let reads = Analysis::parse(&bytes).expect("it can be analysed").reads.max;
+        assert_eq!(reads.map(u64::from), cheat.reads, "{}", cheat.name);
+    }
 }
 
 #[test]
