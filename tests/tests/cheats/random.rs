@@ -18,13 +18,15 @@ pub(crate) struct Maker {
     label: usize,
     /// Whether this one is of a kind that can be followed: loops side by side, and steps that are constant.
     tame: bool,
+    /// What the loop steps that is being made.
+    index: Option<&'static str>,
     /// Functions that can be called, by their number: those that were made before.
     functions: usize,
 }
 
 impl Maker {
     pub(crate) fn new(seed: u64) -> Maker {
-        Maker { random: Random::new(seed), label: 0, tame: false, functions: 0 }
+        Maker { random: Random::new(seed), label: 0, tame: false, index: None, functions: 0 }
     }
 
     /// The fields of a module, and the body of its `process` as far as it reads.
@@ -75,7 +77,8 @@ impl Maker {
 
     /// A value: a local, mostly, or one that is not far from it.
     fn value(&mut self) -> String {
-        let local = self.one_of(&LOCALS);
+        let any = self.one_of(&LOCALS);
+        let local = self.index.filter(|_| self.tame).unwrap_or(any);
         let step = self.one_of(&STEPS);
         let kind = self.random.below(16);
         match if self.tame && kind > 3 { 16 } else { kind } {
@@ -93,7 +96,7 @@ impl Maker {
             8 => format!("(local.tee {} (local.get {local}))", self.local()),
             9 => format!("(i32.wrap_i64 (i64.extend_i32_u (local.get {local})))"),
             10 => format!("(i32.and (local.get {local}) (i32.const 7))"),
-            _ => format!("(local.get {})", self.local()),
+            _ => format!("(local.get {local})"),
         }
     }
 
@@ -190,10 +193,10 @@ impl Maker {
             (br_if $end (i32.le_s (global.get $fuel) (i32.const 0)))";
         let begin =
             if self.random.below(3) == 0 { String::new() } else { format!("(local.set {local} (i32.const 0))") };
-        let (before, after) = (
-            self.statements(depth + 1),
-            if self.random.below(2) == 0 { self.statement(depth + 1) } else { String::new() },
-        );
+        let outer = self.index.replace(local);
+        let before = self.statements(depth + 1);
+        let after = if self.random.below(2) == 0 { self.statement(depth + 1) } else { String::new() };
+        self.index = outer;
         let again = if self.random.below(if self.tame { 30 } else { 5 }) == 0 {
             format!("(br_if $next{label} {})", self.condition())
         } else {
