@@ -87,6 +87,105 @@ fn tables() -> Vec<Cheat> {
     ]
 }
 
+/// What a table holds comes from elsewhere than it seems.
+fn places() -> Vec<Cheat> {
+    let harmless = "(func $harmless (param i32 i32))";
+    let slot = |name: &str, fields: &str, definitions: &str, imports: &str| {
+        let call = "(call_indirect $table (type $reads) (local.get $batch) (local.get $i) (i32.const 1))";
+        let fields = format!("{fields} {harmless} {READER}");
+        let work = format!("{} {END}", each(&call.repeat(2)));
+        Cheat::new(name, Guest { fields: &fields, definitions, imports, work: &work, ..PROCESSOR }.text())
+    };
+    let body = read("(local.get 1)").replace("(local.get $batch)", "(local.get 0)");
+    let offset = r#"(core module $numbers (global (export "one") i32 (i32.const 1)))
+        (core instance $numbers (instantiate $numbers))
+        (alias core export $numbers "one" (core global $one))"#;
+    let reference = format!(
+        r#"(core module $references
+          (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
+          (func $hidden (param i32 i32) {body})
+          (global (export "one") funcref (ref.func $hidden)))
+        (core instance $references (instantiate $references (with "host" (instance (export "read" (func $read))))))
+        (alias core export $references "one" (core global $one))"#
+    );
+    let one = r#"(export "one" (global $one))"#;
+    let types = "(type $reads (func (param i32 i32)))";
+    let typed = format!(
+        "{types} (table $table 2 (ref null $reads)) (elem (table $table) (i32.const 1) (ref null $reads) (item (ref.func $reader))) {READER}"
+    );
+    let by_get = "(call_ref $reads (local.get $batch) (local.get $i) (table.get $table (i32.const 1)))";
+    vec![
+        slot(
+            "slot-by-an-imported-number",
+            &format!(
+                r#"(import "host" "one" (global $one i32)) {types} (table $table 2 funcref)
+                (elem (table $table) (i32.const 0) func $harmless $harmless)
+                (elem (table $table) (global.get $one) func $reader)"#
+            ),
+            offset,
+            one,
+        ),
+        slot(
+            "slot-by-a-sum",
+            &format!(
+                "{types} (table $table 2 funcref) (elem (table $table) (i32.const 0) func $harmless $harmless)
+                (elem (table $table) (offset (i32.add (i32.const 0) (i32.const 1))) func $reader)"
+            ),
+            "",
+            "",
+        ),
+        slot(
+            "slot-of-an-imported-reference",
+            &format!(
+                r#"(import "host" "one" (global $one funcref)) {types} (table $table 2 funcref)
+                (elem (table $table) (i32.const 0) func $harmless $harmless)
+                (elem (table $table) (i32.const 1) funcref (item (global.get $one)))"#
+            ),
+            &reference,
+            one,
+        ),
+        slot(
+            "slot-of-an-initial-reference",
+            &format!(
+                r#"(import "host" "one" (global $one funcref)) {types} (table $table 2 funcref (global.get $one))
+                (elem (table $table) (i32.const 0) func $harmless)"#
+            ),
+            &reference,
+            one,
+        ),
+        slot(
+            "slot-set-to-an-imported-reference",
+            &format!(
+                r#"(import "host" "one" (global $one funcref)) {types} (table $table 2 funcref)
+                (elem (table $table) (i32.const 0) func $harmless $harmless)
+                (func $fill (table.set $table (i32.const 1) (global.get $one))) (start $fill)"#
+            ),
+            &reference,
+            one,
+        ),
+        slot(
+            "slot-written-over",
+            &format!(
+                "{types} (table $table 2 funcref) (elem (table $table) (i32.const 0) func $harmless $harmless)
+                (elem (table $table) (i32.const 1) func $reader)"
+            ),
+            "",
+            "",
+        ),
+        Cheat::new("table.get-and-call_ref", processor(&typed, &each(&by_get.repeat(2)))),
+        Cheat::new(
+            "table.get-and-return_call_ref",
+            processor(
+                &format!(
+                    "{typed} (func $tail (param i32 i32)
+                      (return_call_ref $reads (local.get 0) (local.get 1) (table.get $table (i32.const 1))))"
+                ),
+                &each(&"(call $tail (local.get $batch) (local.get $i))".repeat(2)),
+            ),
+        ),
+    ]
+}
+
 fn references() -> Vec<Cheat> {
     let by = |call: &str| each(&format!("{call} {call}"));
     let arguments = "(local.get $batch) (local.get $i)";
@@ -331,5 +430,5 @@ fn roots() -> Vec<Cheat> {
 }
 
 pub(crate) fn cheats() -> Vec<Cheat> {
-    [tables(), references(), recursion(), exceptions(), roots()].into_iter().flatten().collect()
+    [tables(), places(), references(), recursion(), exceptions(), roots()].into_iter().flatten().collect()
 }
