@@ -15,6 +15,7 @@ mod loops;
 mod modules;
 mod random;
 mod reach;
+mod tables;
 mod writes;
 
 use cheat::{Cheat, Fate, processor};
@@ -83,6 +84,7 @@ fn proven(bound: Bound) -> String {
 #[test]
 fn hidden_reads() {
     hold(reach::cheats());
+    hold(tables::cheats());
 }
 
 #[test]
