@@ -8,6 +8,18 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// The programs that are also built as cargo does when nobody tells it how, and the profile that makes it.
+const AS_CARGO_DOES: [&str; 6] =
+    ["digest", "inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
+const CARGO_DEFAULTS: [&str; 6] = [
+    "--config",
+    "profile.release.opt-level=3",
+    "--config",
+    "profile.release.panic='unwind'",
+    "--config",
+    "profile.release.debug=false",
+];
+
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -16,7 +28,14 @@ fn main() {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
     add_target();
-    build(&programs, &out.join("target"));
+    build(&programs, &out.join("target"), &["--examples"]);
+    let as_cargo_does = out.join("as-cargo-does");
+    let examples = AS_CARGO_DOES.iter().flat_map(|name| ["--example", name]);
+    build(&programs, &as_cargo_does, &CARGO_DEFAULTS.iter().copied().chain(examples).collect::<Vec<_>>());
+    println!(
+        "cargo::rustc-env=PROGRAMS_AS_CARGO_DOES={}",
+        as_cargo_does.join(TARGET).join("release/examples").display()
+    );
     fs::write(out.join("programs.rs"), list(&programs, &out.join("target"))).expect("OUT_DIR can be written");
 }
 
@@ -32,7 +51,7 @@ fn add_target() {
 }
 
 /// With the environment of a shell: what this cargo set for its own build is not for that one.
-fn build(programs: &Path, target: &Path) {
+fn build(programs: &Path, target: &Path, what: &[&str]) {
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -42,8 +61,9 @@ fn build(programs: &Path, target: &Path) {
         }
     }
     let status = cargo
-        .args(["build", "--locked", "--release", "--examples", "--target", TARGET, "--target-dir"])
+        .args(["build", "--locked", "--release", "--target", TARGET, "--target-dir"])
         .arg(target)
+        .args(what)
         .current_dir(programs)
         .status();
     assert!(status.is_ok_and(|status| status.success()), "the guest programs do not build");

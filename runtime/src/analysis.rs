@@ -28,6 +28,7 @@ mod component;
 mod compose;
 mod control;
 mod count;
+mod definitions;
 mod index;
 mod limits;
 mod module;

@@ -288,6 +288,17 @@ fn references_and_tail_calls_reach_what_reads() {
 }
 
 #[test]
+fn what_is_thrown_may_be_caught() {
+    let fields = "(tag $thrown) (func $thrower (param i32)
+        (call $look (local.get 0) (i32.const 0)) (throw $thrown))";
+    let process = "(block $caught (try_table (catch_all $caught) (call $thrower (local.get $batch))))";
+    let analysis = analysis(Guest { fields, process, ..Guest::default() });
+    assert_eq!(analysis.reads, Bound::unknown());
+    assert_eq!(analysis.weaker, ["it uses exceptions"]);
+    assert_eq!(analysis.sites.len(), 1);
+}
+
+#[test]
 fn what_the_engine_calls_counts_too() {
     let look = "(call $look (i32.const 0) (i32.const 0))";
     let process = "(call $emit)";
@@ -401,4 +412,49 @@ fn damaged_components_are_refused_or_analysed() {
             holds(&damaged);
         }
     }
+}
+
+/// Each would take hours or all memory, if what it is made of were multiplied.
+#[test]
+fn components_made_to_cost_much_are_given_up() {
+    let locals = format!("(local $i i32) (local {})", "i32 ".repeat(40_000));
+    let blocks = "(block (br_if 0 (local.get $count)))".repeat(4_000);
+    let wide = reads(Guest { process: &format!("{locals} {blocks} {READ}"), ..Guest::default() });
+    assert_eq!(wide, Bound::unknown());
+
+    let depth = 3_000;
+    let (open, close) = ("(loop $next ".repeat(depth), ")".repeat(depth));
+    assert_eq!(process(&format!("(local $i i32) {open} {READ} {STEP} {MORE} {close}")), at_most(1));
+
+    let doubling: String = (1..200)
+        .map(|n| format!("(func $f{n} (param i32) (call $f{} (local.get 0)) (call $f{} (local.get 0)))", n - 1, n - 1))
+        .collect();
+    let fields = format!("(func $f0 (param i32) (call $look (local.get 0) (i32.const 0))) {doubling}");
+    let process = "(call $f199 (local.get $batch))";
+    assert_eq!(reads(Guest { fields: &fields, process, ..Guest::default() }), Bound::unknown());
+
+    let chain: String =
+        (1..20_000).map(|n| format!("(func $f{n} (param i32) (call $f{} (local.get 0)))", n - 1)).collect();
+    let fields = format!("(func $f0 (param i32) (call $look (local.get 0) (i32.const 0))) {chain}");
+    let process = "(call $f19999 (local.get $batch))";
+    assert_eq!(reads(Guest { fields: &fields, process, ..Guest::default() }), at_most(1));
+
+    let same_place =
+        "(elem (table $mine) (i32.const 0) func $look $look) (elem (table $mine) (i32.const 0) func $spare)";
+    let fields = format!(
+        "(type $t (func (param i32 i32))) (table $mine 4 funcref) (func $spare (param i32 i32)) {}",
+        same_place.repeat(2_000)
+    );
+    let process = "(call_indirect $mine (type $t) (local.get $batch) (i32.const 0) (i32.const 0))".repeat(20_000);
+    assert_eq!(reads(Guest { fields: &fields, process: &process, ..Guest::default() }), at_most(20_000));
+
+    let twice = |of: u32| {
+        let inner = format!("(alias outer 1 $c{of} (component $inner))");
+        format!("(component $c{} {inner} (instance (instantiate $inner)) (instance (instantiate $inner)))", of + 1)
+    };
+    let before = format!("(component $c0) {} (instance (instantiate $c30))", (0..30).map(twice).collect::<String>());
+    let guest = Guest { before: &before, process: "(call $look (local.get $batch) (i32.const 0))", ..Guest::default() };
+    let analysis = analysis(guest);
+    assert_eq!(analysis.reads, Bound::unknown());
+    assert_eq!(analysis.weaker, ["too many components are composed in it"]);
 }

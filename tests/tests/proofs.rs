@@ -4,8 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -87,25 +86,6 @@ fn what_only_a_panic_hook_reads_is_not_unread() {
 
 const SEVERAL: [&str; 5] = ["inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
 
-/// Builds some programs with these settings of the release profile.
-fn build(folder: &str, profile: &[&str]) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let ours = text.starts_with("CARGO") && text != "CARGO_HOME" && !text.starts_with("CARGO_NET");
-        if ours || text.starts_with("RUSTC") || text.starts_with("RUSTFLAGS") {
-            cargo.env_remove(&name);
-        }
-    }
-    cargo.args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
-    cargo.args(SEVERAL.iter().flat_map(|name| ["--example", name]));
-    cargo.args(profile.iter().flat_map(|setting| ["--config", setting]));
-    let status = cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")).status();
-    assert!(status.is_ok_and(|status| status.success()), "the programs do not build");
-    target.join("wasm32-wasip2/release/examples")
-}
-
 /// The bounds do not depend on the settings that the templates give a project.
 #[test]
 fn bounds_survive_the_default_release_profile() {
@@ -126,14 +106,7 @@ fn bounds_survive_the_default_release_profile() {
     ]);
     let ours = Path::new(programs::INSPECT).parent().expect("it is in a folder");
     assert_eq!(of(ours), known, "with the profile of the templates");
-    let plain = [
-        "profile.release.opt-level=3",
-        "profile.release.panic=\"unwind\"",
-        "profile.release.debug=false",
-        "profile.release.lto=false",
-        "profile.release.codegen-units=16",
-    ];
-    assert_eq!(of(&build("default-profile", &plain)), known, "with cargo's own");
+    assert_eq!(of(Path::new(env!("PROGRAMS_AS_CARGO_DOES"))), known, "with cargo's own");
 }
 
 fn parse_in_time(bytes: &[u8], number: usize) -> Option<Analysis> {

@@ -90,6 +90,7 @@ impl Analysis {
         let wiring = Wiring::parse(bytes)?;
         let calls = Calls::of(&wiring)?;
         let roots = Roots::of(&wiring, &calls, self.profile.kind)?;
+        self.sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
         if !wiring.unfollowed.is_empty() {
             return Err(Stop::Beyond(wiring.unfollowed.join(", and ")));
         }
@@ -101,8 +102,6 @@ impl Analysis {
         if self.profile.copying.contains(&Copying::EmitAll) {
             (self.writes, self.emits) = self.bound_writes(&calls, &roots)?;
         }
-        self.weaker.dedup();
-        self.sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
         Ok(())
     }
 
@@ -111,7 +110,12 @@ impl Analysis {
         if !reads.iter().any(|copying| reached[super::calls::copying(*copying) as usize]) {
             return Ok(Bound::never(Proof::CallGraph));
         }
-        let count = self.count(calls, roots, &roots.element, reads)?;
+        let (count, reasons) = count(calls, roots, &roots.element, reads)?;
+        for reason in reasons {
+            if !self.weaker.contains(&reason) {
+                self.weaker.push(reason);
+            }
+        }
         Ok(match count.max {
             Some(max) if count.min == max => Bound::exactly(max, Proof::Bounded),
             Some(max) => Bound { max: Some(max), exact: false, proof: Some(Proof::Bounded) },
@@ -119,38 +123,34 @@ impl Analysis {
         })
     }
 
-    fn bound_writes(&mut self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<(Bound, Option<u32>), Stop> {
+    fn bound_writes(&self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<(Bound, Option<u32>), Stop> {
         let reached = calls.reachable(roots.strict(&roots.writing));
         if !reached[super::calls::copying(Copying::EmitAll) as usize] {
             return Ok((Bound::never(Proof::CallGraph), Some(0)));
         }
-        let emits = self.count(calls, roots, &roots.writing, &[Copying::EmitAll])?.max;
+        let emits = count(calls, roots, &roots.writing, &[Copying::EmitAll])?.0.max;
         Ok((written_at_most(self.profile.kind), emits))
     }
+}
 
-    /// Counts for the one of several exports that copies most.
-    fn count(
-        &mut self,
-        calls: &Calls<'_, '_>,
-        roots: &Roots,
-        exports: &[Node],
-        copying: &[Copying],
-    ) -> Result<Count, Stop> {
-        let mut counter = Counter::new(calls, copying);
-        if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
-            self.weaker.push("what the engine calls to allocate or to clean up can copy".to_string());
-            return Ok(Count::UNBOUNDED);
-        }
-        let mut counts = Vec::new();
-        for export in exports {
-            counts.push(counter.count(*export)?);
-        }
-        let count = counts.into_iter().reduce(Count::or).unwrap_or(Count::UNBOUNDED);
-        if count.max.is_none() {
-            self.weaker.append(&mut counter.reasons);
-        }
-        Ok(count)
+/// Counts for the one of several exports that copies most, and tells why where there is no bound.
+fn count(
+    calls: &Calls<'_, '_>,
+    roots: &Roots,
+    exports: &[Node],
+    copying: &[Copying],
+) -> Result<(Count, Vec<String>), Stop> {
+    let mut counter = Counter::new(calls, copying);
+    if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
+        return Ok((Count::UNBOUNDED, vec!["what the engine calls to allocate or to clean up can copy".to_string()]));
     }
+    let mut counts = Vec::new();
+    for export in exports {
+        counts.push(counter.count(*export)?);
+    }
+    let count = counts.into_iter().reduce(Count::or).unwrap_or(Count::UNBOUNDED);
+    let reasons = if count.max.is_none() { counter.reasons } else { Vec::new() };
+    Ok((count, reasons))
 }
 
 /// A source writes each element that it makes, once. How many elements an output has is not in the code.

@@ -73,8 +73,8 @@ pub(super) struct Graph {
     pub(super) taken: Vec<u32>,
     /// Tables that the body changes.
     pub(super) changed_tables: Vec<u32>,
-    /// It uses exceptions, or branches by type.
-    pub(super) unusual: bool,
+    /// It throws or catches exceptions: a call may end neither in a return nor in a trap.
+    pub(super) exceptions: bool,
 }
 
 /// Where control is when nothing can get there.
@@ -125,9 +125,6 @@ impl Graph {
         let values = Values::at_entry(module, function, body)?;
         let (graph, values) = Builder::build(body, Some((module, values)))?;
         let (_, values) = values.ok_or_else(Stop::inconsistent)?;
-        if graph.unusual {
-            return Err(Stop::beyond("the code uses exceptions or branches by type"));
-        }
         Ok((graph, values))
     }
 
@@ -199,7 +196,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         match operator {
             Operator::Block { blockty } => self.open(Kind::Block, *blockty)?,
             Operator::TryTable { try_table } => {
-                self.graph.unusual = true;
+                self.graph.exceptions = true;
                 self.open(Kind::Block, try_table.ty)?;
                 for catch in &try_table.catches {
                     let (wasmparser::Catch::One { label, .. }
@@ -251,7 +248,9 @@ impl<'m, 'a> Builder<'m, 'a> {
             | Operator::BrOnCastFail { relative_depth, .. }
             | Operator::BrOnCastDescEq { relative_depth, .. }
             | Operator::BrOnCastDescEqFail { relative_depth, .. } => {
-                self.unusual()?;
+                if self.values.is_some() {
+                    return Err(Stop::beyond("the code branches by type"));
+                }
                 self.branch(*relative_depth, When::Any)?;
                 self.fall(When::Any);
             }
@@ -259,7 +258,11 @@ impl<'m, 'a> Builder<'m, 'a> {
                 self.node().returns = true;
                 self.current = NOWHERE;
             }
-            Operator::Unreachable | Operator::Throw { .. } | Operator::ThrowRef => self.current = NOWHERE,
+            Operator::Unreachable => self.current = NOWHERE,
+            Operator::Throw { .. } | Operator::ThrowRef => {
+                self.graph.exceptions = true;
+                self.current = NOWHERE;
+            }
             Operator::Call { function_index } => self.call(Callee::Direct(*function_index), at, false)?,
             Operator::CallIndirect { type_index, table_index } => {
                 let callee = Callee::Table { table: *table_index, ty: *type_index, slot: constant };
@@ -318,14 +321,6 @@ impl<'m, 'a> Builder<'m, 'a> {
         let edge = self.edge(NOWHERE, when);
         self.enter();
         self.graph.edges[edge].to = self.current;
-    }
-
-    fn unusual(&mut self) -> Result<(), Stop> {
-        self.graph.unusual = true;
-        if self.values.is_some() {
-            return Err(Stop::beyond("the code uses exceptions or branches by type"));
-        }
-        Ok(())
     }
 
     fn arity(&self, ty: BlockType) -> Result<(u32, u32), Stop> {

@@ -4,7 +4,7 @@
 //! In a loop a `read` counts where its index is a value that takes another value in each round (`index`); everything
 //! else in a loop has no bound. Callees come first, so that one function is looked at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Copying;
 use super::calls::{Calls, Meaning, Node};
@@ -91,7 +91,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
     pub(super) fn count(&mut self, root: Node) -> Result<Count, Stop> {
         // Depth first, without recursion of ours: `open` are the functions that wait for a callee.
         let mut open: Vec<(Node, Vec<Node>)> = vec![(root, self.relevant_callees(root))];
-        let mut waits: HashMap<Node, ()> = HashMap::from([(root, ())]);
+        let mut waits = HashSet::from([root]);
         while let Some((node, callees)) = open.last_mut() {
             let Some(callee) = callees.pop() else {
                 let node = *node;
@@ -104,12 +104,12 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
             if self.counts.contains_key(&callee) {
                 continue;
             }
-            if waits.contains_key(&callee) {
+            if waits.contains(&callee) {
                 self.counts.insert(callee, Count::UNBOUNDED);
                 self.reasons.push("a function that copies calls itself".to_string());
                 continue;
             }
-            waits.insert(callee, ());
+            waits.insert(callee);
             open.push((callee, self.relevant_callees(callee)));
         }
         Ok(self.known(root))
@@ -179,15 +179,19 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         match sites.count() {
             Ok(count) => Ok(count),
             Err(reason) => {
-                self.reasons.push(reason.to_string());
+                // Why the callee has none is told already.
+                if reason != CALLEE {
+                    self.reasons.push(reason.to_string());
+                }
                 Ok(Count::UNBOUNDED)
             }
         }
     }
 }
 
+const CALLEE: &str = "a function that it calls has no bound";
 /// Different indices in one function.
-const MAX_INDICES: usize = 256;
+const MAX_INDICES: usize = 32;
 
 /// The calls of one function that copy.
 struct Sites<'g> {
@@ -200,57 +204,47 @@ struct Sites<'g> {
     forward: Vec<(u32, u32)>,
 }
 
+/// What the nodes of a function copy.
+#[derive(Default)]
+struct Tally {
+    /// At most, outside loops.
+    most: Vec<u32>,
+    /// At least.
+    least: Vec<u32>,
+    /// In loops, by the head of the loop and the index.
+    in_loops: BTreeMap<(u32, Value), Times>,
+    /// Outside loops, where the index is known.
+    outside: BTreeMap<Value, Times>,
+    /// Outside loops the index is known everywhere.
+    only_parameters: bool,
+}
+
+/// How often, by node.
+#[derive(Default)]
+struct Times(BTreeMap<u32, u32>);
+
+impl Times {
+    fn add(&mut self, node: u32, times: u32) {
+        let here = self.0.entry(node).or_default();
+        *here = here.saturating_add(times);
+    }
+
+    fn weights(&self, nodes: usize) -> Vec<u32> {
+        let mut weights = vec![0; nodes];
+        self.0.iter().for_each(|(node, times)| weights[*node as usize] = *times);
+        weights
+    }
+}
+
 impl Sites<'_> {
     fn count(&self) -> Result<Count, &'static str> {
         let rounds = Rounds::of(self.graph, self.values, &self.live);
         let nodes = self.graph.nodes.len();
-        let mut most = vec![0u32; nodes];
-        let mut least = vec![0u32; nodes];
-        // What is read in a loop, by the head of the loop and the index; for each node.
-        let mut in_loops: BTreeMap<(u32, Value), BTreeMap<u32, u32>> = BTreeMap::new();
-        let mut outside: BTreeMap<Value, BTreeMap<u32, u32>> = BTreeMap::new();
-        let mut only_parameters = true;
-        for (number, node) in (0..).zip(&self.graph.nodes) {
-            if !self.live[number as usize] {
-                continue;
-            }
-            for (call, count) in self.graph.calls[node.calls.clone()].iter().zip(&self.counts[node.calls.clone()]) {
-                least[number as usize] = add(least[number as usize], count.min);
-                if count.max == Some(0) {
-                    continue;
-                }
-                let max = count.max.ok_or("a function that it calls has no bound")?;
-                let of = self.indices(call, count);
-                if let Some(head) = rounds.head(number) {
-                    let of = of.ok_or("a call in a loop copies elements that cannot be told apart")?;
-                    rounds.check(number)?;
-                    for (index, times) in of {
-                        rounds.check_index(head, index)?;
-                        let times_here = in_loops.entry((head, index)).or_default().entry(number).or_default();
-                        *times_here = add(*times_here, times);
-                    }
-                } else {
-                    most[number as usize] = add(most[number as usize], max);
-                    match of {
-                        Some(of) => {
-                            for (index, times) in of {
-                                let times_here = outside.entry(index).or_default().entry(number).or_default();
-                                *times_here = add(*times_here, times);
-                            }
-                        }
-                        None => only_parameters = false,
-                    }
-                }
-            }
-        }
-        if in_loops.len() + outside.len() > MAX_INDICES {
-            return Err("it reads at too many different indices");
-        }
+        let Tally { mut most, least, in_loops, outside, only_parameters } = self.tally(&rounds)?;
         // Each index meets an element in one round of the loop at most; the indices of a loop one after the other.
         for ((head, _), of) in &in_loops {
-            let weights = weights(nodes, of);
-            let times = self.longest(&weights, Some((*head, &rounds)));
-            most[*head as usize] = add(most[*head as usize], times);
+            let times = self.longest(&of.weights(nodes), Some((*head, &rounds)));
+            most[*head as usize] = most[*head as usize].saturating_add(times);
         }
         let max = self.longest(&most, None);
         if max > MAX_COUNT {
@@ -266,6 +260,43 @@ impl Sites<'_> {
         Ok(Count { max: Some(max), min: self.shortest(&least), index })
     }
 
+    /// Takes stock of what is copied where.
+    fn tally(&self, rounds: &Rounds<'_>) -> Result<Tally, &'static str> {
+        let nodes = self.graph.nodes.len();
+        let mut tally =
+            Tally { most: vec![0; nodes], least: vec![0; nodes], only_parameters: true, ..Tally::default() };
+        for (number, node) in (0..).zip(&self.graph.nodes).filter(|(number, _)| self.live[*number as usize]) {
+            for (call, count) in self.graph.calls[node.calls.clone()].iter().zip(&self.counts[node.calls.clone()]) {
+                let least = &mut tally.least[number as usize];
+                *least = least.saturating_add(count.min);
+                if count.max == Some(0) {
+                    continue;
+                }
+                let max = count.max.ok_or(CALLEE)?;
+                let indices = self.indices(call, count);
+                if let Some(head) = rounds.head(number) {
+                    let indices = indices.ok_or("a call in a loop copies elements that cannot be told apart")?;
+                    rounds.check(number)?;
+                    for (index, times) in indices {
+                        rounds.check_index(head, index)?;
+                        tally.in_loops.entry((head, index)).or_default().add(number, times);
+                    }
+                } else {
+                    let most = &mut tally.most[number as usize];
+                    *most = most.saturating_add(max);
+                    tally.only_parameters &= indices.is_some();
+                    for (index, times) in indices.into_iter().flatten() {
+                        tally.outside.entry(index).or_default().add(number, times);
+                    }
+                }
+                if tally.in_loops.len() + tally.outside.len() > MAX_INDICES {
+                    return Err("it reads at too many different indices");
+                }
+            }
+        }
+        Ok(tally)
+    }
+
     /// The indices that a call reads at, with how often; `None` where they are not known.
     fn indices(&self, call: &Call, count: &Count) -> Option<Vec<(Value, u32)>> {
         let Index::Parameter(parameter, of) = &count.index else { return None };
@@ -274,7 +305,7 @@ impl Sites<'_> {
         Some(of.iter().map(at).collect())
     }
 
-    fn by_parameter(&self, outside: &BTreeMap<Value, BTreeMap<u32, u32>>, nodes: usize) -> Index {
+    fn by_parameter(&self, outside: &BTreeMap<Value, Times>, nodes: usize) -> Index {
         let mut found = None;
         let mut of = BTreeMap::new();
         for (index, times) in outside {
@@ -285,7 +316,7 @@ impl Sites<'_> {
                 return Index::Any;
             }
             found = Some(*parameter);
-            of.insert(index.plus, self.longest(&weights(nodes, times), None));
+            of.insert(index.plus, self.longest(&times.weights(nodes), None));
         }
         found.map_or(Index::Any, |parameter| Index::Parameter(parameter, of))
     }
@@ -303,7 +334,7 @@ impl Sites<'_> {
         for node in 0..weights.len() as u32 {
             while edges.next_if(|(from, _)| *from < node).is_some() {}
             let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize] && inside(node)) else { continue };
-            let sum = add(sum, weights[node as usize]);
+            let sum = sum.saturating_add(weights[node as usize]);
             greatest = greatest.max(sum);
             while let Some((_, to)) = edges.next_if(|(from, _)| *from == node) {
                 let known = &mut sums[*to as usize];
@@ -324,7 +355,7 @@ impl Sites<'_> {
         for node in 0..weights.len() as u32 {
             while edges.next_if(|(from, _)| *from < node).is_some() {}
             let Some(sum) = sums[node as usize].filter(|_| self.live[node as usize]) else { continue };
-            let sum = add(sum, weights[node as usize]);
+            let sum = sum.saturating_add(weights[node as usize]);
             if self.graph.nodes[node as usize].returns {
                 least = Some(least.map_or(sum, |least: u32| least.min(sum)));
             }
@@ -342,14 +373,4 @@ fn forward_edges(graph: &Graph) -> Vec<(u32, u32)> {
     let mut forward: Vec<(u32, u32)> = forward.map(|edge| (edge.from, edge.to)).collect();
     forward.sort_unstable();
     forward
-}
-
-fn weights(nodes: usize, of: &BTreeMap<u32, u32>) -> Vec<u32> {
-    let mut weights = vec![0; nodes];
-    of.iter().for_each(|(node, times)| weights[*node as usize] = *times);
-    weights
-}
-
-fn add(a: u32, b: u32) -> u32 {
-    a.saturating_add(b)
 }

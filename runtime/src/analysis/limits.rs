@@ -4,6 +4,8 @@ use crate::error::LoadError;
 
 /// Core modules that are instantiated in one component, and components within it.
 pub(super) const MAX_INSTANCES: usize = 256;
+/// Components within one another, components instantiated by one another, and instances within one another.
+pub(super) const MAX_DEPTH: usize = 32;
 /// Functions of all instances, with their calls and their entries in tables.
 pub(super) const MAX_FUNCTIONS: usize = 1 << 21;
 /// Values that are followed through one function: locals times branches.

@@ -82,6 +82,8 @@ pub(super) struct Module<'a> {
     pub(super) open_tables: BTreeSet<u32>,
     /// Functions whose address is taken.
     pub(super) taken: BTreeSet<u32>,
+    /// Some code throws or catches exceptions.
+    pub(super) exceptions: bool,
     pub(super) bodies: Vec<FunctionBody<'a>>,
     pub(super) code: Vec<Code>,
     /// Where the content of the code section begins in the file.
@@ -265,6 +267,7 @@ impl<'a> Module<'a> {
     fn scan(&mut self, body: &FunctionBody<'a>) -> Result<Code, Stop> {
         let graph = Graph::of_calls(body)?;
         self.taken.extend(&graph.taken);
+        self.exceptions |= graph.exceptions;
         self.open_tables.extend(&graph.changed_tables);
         let live = graph.live();
         let mut calls = Vec::with_capacity(graph.calls.len());

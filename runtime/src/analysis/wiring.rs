@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
-    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, Encoding, ExternalKind, Instance as CoreInstanceItem,
-    Parser, Payload,
+    ComponentOuterAliasKind, ComponentTypeRef, ExternalKind, Instance as CoreInstanceItem,
 };
 
 use super::Copying;
-use super::limits::{MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
-use super::module::{Item, Module, Signatures};
+use super::definitions::{Definition, Definitions};
+use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
+use super::module::{Item, Module};
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,19 +59,6 @@ pub(super) struct Wiring<'a> {
     pub(super) exports: HashMap<(String, String), Target>,
     /// What it does that is not followed, as phrases.
     pub(super) unfollowed: Vec<String>,
-}
-
-/// A definition in a component, in order.
-enum Definition<'a> {
-    Module(usize),
-    Component(usize),
-    CoreInstance(CoreInstanceItem<'a>),
-    Instance(ComponentInstance<'a>),
-    Alias(ComponentAlias<'a>),
-    Canonical(CanonicalFunction),
-    Import(&'a str, ComponentTypeRef),
-    Export(&'a str, ComponentExternalKind, u32),
-    Destructor(u32),
 }
 
 #[derive(Clone)]
@@ -128,9 +115,6 @@ struct Scope {
     exports: Made,
 }
 
-/// Components within one another, components instantiated by one another, and instances within one another.
-const MAX_DEPTH: usize = 32;
-
 struct Evaluation<'a> {
     wiring: Wiring<'a>,
     components: Vec<Vec<Definition<'a>>>,
@@ -140,9 +124,9 @@ struct Evaluation<'a> {
 
 impl<'a> Wiring<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Wiring<'a>, Stop> {
-        let mut evaluation =
-            Evaluation { wiring: Wiring::default(), components: Vec::new(), scopes: Vec::new(), functions: 0 };
-        evaluation.read(bytes)?;
+        let Definitions { components, modules, unfollowed } = Definitions::parse(bytes)?;
+        let wiring = Wiring { modules, unfollowed, ..Wiring::default() };
+        let mut evaluation = Evaluation { wiring, components, scopes: Vec::new(), functions: 0 };
         let root = evaluation.instantiate(Closure { component: 0, scope: None }, None, 0)?;
         let exports = std::mem::take(&mut evaluation.scopes[root].exports);
         let mut wiring = evaluation.wiring;
@@ -174,91 +158,6 @@ impl<'a> Wiring<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Reads all definitions, and all core modules.
-    fn read(&mut self, bytes: &'a [u8]) -> Result<(), Stop> {
-        let mut signatures = Signatures::default();
-        // The components that are open, innermost last; `None` for a core module, which is read as a whole.
-        let mut open: Vec<Option<usize>> = Vec::new();
-        for payload in Parser::new(0).parse_all(bytes) {
-            let payload = payload?;
-            match payload {
-                Payload::Version { encoding: Encoding::Component, .. } if open.is_empty() => {
-                    open.push(Some(0));
-                    self.components.push(Vec::new());
-                    continue;
-                }
-                Payload::End(_) => {
-                    open.pop();
-                    continue;
-                }
-                _ => {}
-            }
-            let Some(Some(component)) = open.last().copied() else { continue };
-            let nested = self.components.len();
-            let definitions = self.components.get_mut(component).ok_or_else(Stop::inconsistent)?;
-            match payload {
-                Payload::ModuleSection { unchecked_range, .. } => {
-                    open.push(None);
-                    definitions.push(Definition::Module(self.wiring.modules.len()));
-                    let module = Module::parse(bytes, unchecked_range, &mut signatures)?;
-                    self.wiring.modules.push(module);
-                }
-                Payload::ComponentSection { .. } => {
-                    if open.len() >= MAX_DEPTH {
-                        return Err(Stop::beyond("components are nested too deeply"));
-                    }
-                    definitions.push(Definition::Component(nested));
-                    open.push(Some(nested));
-                    self.components.push(Vec::new());
-                }
-                Payload::InstanceSection(section) => {
-                    for item in section {
-                        definitions.push(Definition::CoreInstance(item?));
-                    }
-                }
-                Payload::ComponentInstanceSection(section) => {
-                    for item in section {
-                        definitions.push(Definition::Instance(item?));
-                    }
-                }
-                Payload::ComponentAliasSection(section) => {
-                    for item in section {
-                        definitions.push(Definition::Alias(item?));
-                    }
-                }
-                Payload::ComponentCanonicalSection(section) => {
-                    for item in section {
-                        definitions.push(Definition::Canonical(item?));
-                    }
-                }
-                Payload::ComponentImportSection(section) => {
-                    for item in section {
-                        let item = item?;
-                        definitions.push(Definition::Import(item.name.name, item.ty));
-                    }
-                }
-                Payload::ComponentExportSection(section) => {
-                    for item in section {
-                        let item = item?;
-                        definitions.push(Definition::Export(item.name.name, item.kind, item.index));
-                    }
-                }
-                Payload::ComponentTypeSection(section) => {
-                    for item in section {
-                        if let ComponentType::Resource { dtor: Some(dtor), .. } = item? {
-                            definitions.push(Definition::Destructor(dtor));
-                        }
-                    }
-                }
-                Payload::ComponentStartSection { .. } => {
-                    self.wiring.unfollowed.push("the component has a start function of its own".to_string());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Evaluates the definitions of a component; without arguments it is the outermost one.
     fn instantiate(
         &mut self,
@@ -464,6 +363,9 @@ impl<'a> Evaluation<'a> {
         }
         let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
         let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
+        if module.exceptions {
+            self.wiring.unfollowed.push("it uses exceptions".to_string());
+        }
         let mut instance = Instance { module: module_index, imports: Vec::new(), tables: Vec::new() };
         for import in &module.imports {
             let argument = *arguments.get(import.module).ok_or_else(Stop::inconsistent)?;

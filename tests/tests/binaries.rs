@@ -1,0 +1,80 @@
+//! What can be proven about real programs, as they are built: the bounds must survive the compiler.
+
+use std::path::Path;
+
+use torvyn_runtime::analysis::{Analysis, Bound, Copying, Proof};
+use torvyn_tests::programs;
+
+fn analysis(path: impl AsRef<Path>) -> Analysis {
+    Analysis::parse(&std::fs::read(path).expect("the program is built")).expect("it is a stage")
+}
+
+/// The same program, built in the release profile that cargo has of itself.
+fn as_cargo_does(program: &str) -> Analysis {
+    analysis(Path::new(env!("PROGRAMS_AS_CARGO_DOES")).join(program).with_extension("wasm"))
+}
+
+fn once() -> Bound {
+    Bound { exact: false, ..Bound::at_most(1, Proof::Bounded) }
+}
+
+#[test]
+fn a_world_without_payloads_is_absent_from_the_binary() {
+    for program in [programs::DROP_EMPTY, programs::EVERY_OTHER, programs::STALL] {
+        let analysis = analysis(program);
+        assert_eq!(analysis.reads, Bound::never(Proof::Component), "{program}");
+        assert_eq!(analysis.writes, Bound::never(Proof::Component), "{program}");
+        assert!(analysis.sites.is_empty() && analysis.weaker.is_empty(), "{program}");
+    }
+}
+
+#[test]
+fn every_program_that_reads_is_bounded() {
+    for program in [
+        programs::DIGEST,
+        programs::FAULTY,
+        programs::INSPECT,
+        programs::REPEAT,
+        programs::SPLIT,
+        programs::UPPER,
+        programs::UPPER_ON_DEMAND,
+    ] {
+        let analysis = analysis(program);
+        assert_eq!(analysis.reads, once(), "{program}: {:?}", analysis.weaker);
+        assert_eq!(analysis.emits, Some(u32::from(analysis.profile.copying.contains(&Copying::EmitAll))), "{program}");
+    }
+}
+
+#[test]
+fn bounds_survive_the_profile_that_cargo_has_of_itself() {
+    for program in ["digest", "inspect", "upper", "upper_on_demand"] {
+        let analysis = as_cargo_does(program);
+        assert_eq!(analysis.reads, once(), "{program}: {:?}", analysis.weaker);
+        let function = analysis.sites[0].frames[0].function.as_deref();
+        assert!(function.is_some(), "{program}: names are there without debug information");
+    }
+}
+
+#[test]
+fn a_source_writes_each_element_once() {
+    for program in [programs::BLOCKS, programs::NUMBERS] {
+        let analysis = analysis(program);
+        assert_eq!(analysis.reads, Bound::never(Proof::Component), "{program}");
+        assert_eq!((analysis.writes, analysis.emits), (Bound::exactly(1, Proof::Contract), Some(1)), "{program}");
+    }
+}
+
+#[test]
+fn a_site_is_told_down_to_the_line_of_its_author() {
+    let analysis = analysis(programs::UPPER_ON_DEMAND);
+    let read = analysis.sites.iter().find(|site| site.callee == Copying::Read).expect("it reads");
+    assert_eq!(read.export, "process");
+    let author = |frame: &&torvyn_runtime::analysis::Frame| {
+        frame.file.as_deref().is_some_and(|file| file.ends_with("upper_on_demand.rs"))
+    };
+    let frame = read.frames.iter().find(author).expect("the author's file is among the frames");
+    let source = include_str!("../programs/examples/upper_on_demand.rs");
+    let line = source.lines().nth(frame.line.expect("it has a line") as usize - 1);
+    assert!(line.is_some_and(|line| line.contains("element.read()")), "{frame:?}");
+    assert_eq!(frame.function.as_deref(), Some("process"));
+}
