@@ -134,6 +134,31 @@ fn what_is_refused_is_not_copied() {
     assert_beyond(run(parts), "push", "2 reads of element 0, of 1 allowed");
 }
 
+/// Reads of an element and of the batch it is in are reads alike, in whatever order.
+#[test]
+fn reads_of_both_kinds_add_up() {
+    let one = "(call $read_to (local.get $batch) (i32.const 0) (i64.const 1) (i64.const 2))";
+    let all = "(call $read_all (local.get $batch) (i32.const 64))";
+    let done = "(call $drop_batch (local.get $batch)) (call $ok)";
+    for reads_of in [[one, one, all], [one, all, one], [all, one, one], [all, one, all]] {
+        let work = format!("{} {done}", reads_of.concat());
+        let reading = |budget| {
+            let sink = guest(Guest { work: &work, ..SINK }).budget(budget);
+            run(vec![input(Elements::new(["abcd"])), sink])
+        };
+        let bytes: u64 = reads_of.iter().map(|read| if *read == one { 2 } else { 4 }).sum();
+        let account = reading(Budget { reads: Some(3), read_bytes: Some(bytes), writes: Some(0) }).unwrap();
+        assert_eq!((account.stages[0].reads_max, account.copies.payload_read.bytes), (3, bytes));
+        assert_beyond(reading(reads(2)), "push", "3 reads of element 0, of 2 allowed");
+        let text = format!("{bytes} bytes read of element 0, of {} allowed", bytes - 1);
+        assert_beyond(reading(read_bytes(bytes - 1)), "push", &text);
+    }
+    // What was counted in one call is not counted in the next.
+    let twice = guest(Guest { work: &format!("{one} {all} {done}"), ..SINK }).budget(reads(2));
+    let account = run(vec![input(Elements::new(["abcd"; 300])), twice]).unwrap();
+    assert_eq!((account.elements.left, account.stages[0].reads_max), (300, 2));
+}
+
 #[test]
 fn writes_beyond_the_budget() {
     let repeat = |times: &str| stage("stage", programs::REPEAT, &[("times", times)]);

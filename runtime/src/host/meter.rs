@@ -12,9 +12,15 @@ pub(crate) struct Meter {
     bounds: Bounds,
     /// Of a source no element is lent: it writes what it makes.
     source: bool,
-    /// Of each element of the current batch; empty until a payload is copied. So a batch that nobody looks into costs
+    /// How often this call read the whole batch.
+    whole: u32,
+    /// What it read besides, of each element of the batch; empty until it does. So a batch that nobody looks into costs
     /// nothing here.
-    elements: Vec<Spent>,
+    parts: Vec<Part>,
+    /// The most reads in `parts`, and of which element.
+    most: (u32, usize),
+    /// The payloads that it wrote from each element of the batch; empty until it does.
+    writes: Vec<u32>,
     /// Elements lent so far.
     lent: u64,
     /// Payloads written so far.
@@ -31,12 +37,11 @@ pub(crate) struct Meter {
     pub(crate) writes_max: u32,
 }
 
-/// What was copied of and for one element.
+/// What was read of one element.
 #[derive(Clone, Copy, Default)]
-struct Spent {
+struct Part {
     reads: u32,
-    read_bytes: u64,
-    writes: u32,
+    bytes: u64,
 }
 
 impl Meter {
@@ -45,7 +50,10 @@ impl Meter {
             budget,
             bounds,
             source,
-            elements: Vec::new(),
+            whole: 0,
+            parts: Vec::new(),
+            most: (0, 0),
+            writes: Vec::new(),
             lent: 0,
             written: 0,
             over_budget: None,
@@ -60,7 +68,10 @@ impl Meter {
     #[inline]
     pub(crate) fn lend(&mut self, elements: usize) {
         self.lent += elements as u64;
-        self.elements.clear();
+        self.whole = 0;
+        self.parts.clear();
+        self.most = (0, 0);
+        self.writes.clear();
     }
 
     /// What went wrong in the call: beyond the budget, and beyond what is proven.
@@ -71,50 +82,60 @@ impl Meter {
 
     /// Counts a read of `len` bytes of the element `index` of the batch, if the budget allows it.
     pub(crate) fn read(&mut self, batch: &[Element], index: usize, len: u64) -> bool {
-        self.elements.resize(batch.len(), Spent::default());
-        let spent = &mut self.elements[index];
-        let now =
-            Spent { reads: spent.reads.saturating_add(1), read_bytes: spent.read_bytes.saturating_add(len), ..*spent };
-        if let Some(overrun) = beyond_reads(&self.budget, &now, &batch[index]) {
-            self.over_budget.get_or_insert(overrun);
-            self.refused = true;
-            return false;
+        let element = &batch[index];
+        let after = self.read_so_far(element, index).and(len);
+        if let Some(overrun) = self.beyond_reads(element, after) {
+            return self.refuse(overrun);
         }
-        *spent = now;
-        self.note_reads(now.reads, &batch[index]);
+        self.parts.resize(batch.len(), Part::default());
+        self.parts[index] = self.parts[index].and(len);
+        if self.parts[index].reads > self.most.0 {
+            self.most = (self.parts[index].reads, index);
+        }
+        self.note_reads(after.reads, element);
         true
     }
 
     /// Counts a read of every payload of the batch, if the budget allows all of them.
     pub(crate) fn read_all(&mut self, batch: &[Element]) -> bool {
-        self.elements.resize(batch.len(), Spent::default());
-        let after = |spent: &Spent, element: &Element| Spent {
-            reads: spent.reads.saturating_add(1),
-            read_bytes: spent.read_bytes.saturating_add(element.payload.len() as u64),
-            ..*spent
-        };
-        let limited = self.budget.reads.is_some() || self.budget.read_bytes.is_some();
-        let mut overruns = self
-            .elements
-            .iter()
-            .zip(batch)
-            .filter_map(|(spent, element)| beyond_reads(&self.budget, &after(spent, element), element));
-        if limited && let Some(overrun) = overruns.next() {
-            self.over_budget.get_or_insert(overrun);
-            self.refused = true;
-            return false;
-        }
-        let mut most = (0, 0);
-        for (index, (spent, element)) in self.elements.iter_mut().zip(batch).enumerate() {
-            *spent = after(spent, element);
-            if spent.reads > most.0 {
-                most = (spent.reads, index);
+        if self.budget.reads.is_some() || self.budget.read_bytes.is_some() {
+            let mut overruns = batch.iter().enumerate().filter_map(|(index, element)| {
+                let after = self.read_so_far(element, index).and(element.payload.len() as u64);
+                self.beyond_reads(element, after)
+            });
+            if let Some(overrun) = overruns.next() {
+                return self.refuse(overrun);
             }
         }
-        if let Some(element) = batch.get(most.1) {
-            self.note_reads(most.0, element);
+        self.whole = self.whole.saturating_add(1);
+        if let Some(element) = batch.get(self.most.1) {
+            self.note_reads(self.whole.saturating_add(self.most.0), element);
         }
         true
+    }
+
+    /// What this call read of an element.
+    fn read_so_far(&self, element: &Element, index: usize) -> Part {
+        let part = self.parts.get(index).copied().unwrap_or_default();
+        let whole = u64::from(self.whole).saturating_mul(element.payload.len() as u64);
+        Part { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
+    }
+
+    /// What of the budget is used up, if this call read so much of an element.
+    fn beyond_reads(&self, element: &Element, read: Part) -> Option<Overrun> {
+        let reads = (Limited::Reads, u64::from(read.reads), self.budget.reads.map(u64::from));
+        let bytes = (Limited::ReadBytes, read.bytes, self.budget.read_bytes);
+        [reads, bytes].into_iter().find_map(|(what, count, limit)| {
+            let limit = limit.filter(|limit| count > *limit)?;
+            Some(Overrun { what, element: Some(element.sequence), count, limit })
+        })
+    }
+
+    /// The first refusal is the one to tell.
+    fn refuse(&mut self, overrun: Overrun) -> bool {
+        self.over_budget.get_or_insert(overrun);
+        self.refused = true;
+        false
     }
 
     fn note_reads(&mut self, reads: u32, element: &Element) {
@@ -139,9 +160,7 @@ impl Meter {
         let each = self.budget.writes.and_then(|limit| of_element(batch, most, limit));
         if let Some(overrun) = each.or_else(|| self.beyond_writes(self.budget.writes, all)) {
             self.count_lineage(batch, sizes, lineage, u32::saturating_sub);
-            self.over_budget.get_or_insert(overrun);
-            self.refused = true;
-            return false;
+            return self.refuse(overrun);
         }
         self.written = all;
         self.writes_max = self.writes_max.max(most.0);
@@ -162,13 +181,13 @@ impl Meter {
         if lineage.is_empty() {
             return most;
         }
-        self.elements.resize(batch.len(), Spent::default());
+        self.writes.resize(batch.len(), 0);
         for (_, &index) in sizes.iter().zip(lineage).filter(|(size, _)| **size != BY_HANDLE) {
             // An index that is not in the batch breaks the contract when the output is returned.
-            if let Some(spent) = self.elements.get_mut(index as usize) {
-                spent.writes = count(spent.writes, 1);
-                if spent.writes > most.0 {
-                    most = (spent.writes, index as usize);
+            if let Some(writes) = self.writes.get_mut(index as usize) {
+                *writes = count(*writes, 1);
+                if *writes > most.0 {
+                    most = (*writes, index as usize);
                 }
             }
         }
@@ -183,16 +202,6 @@ impl Meter {
     }
 }
 
-/// What of the budget is used up, if an element had `spent` so much.
-fn beyond_reads(budget: &Budget, spent: &Spent, element: &Element) -> Option<Overrun> {
-    let reads = (Limited::Reads, u64::from(spent.reads), budget.reads.map(u64::from));
-    let bytes = (Limited::ReadBytes, spent.read_bytes, budget.read_bytes);
-    [reads, bytes].into_iter().find_map(|(what, count, limit)| {
-        let limit = limit.filter(|limit| count > *limit)?;
-        Some(Overrun { what, element: Some(element.sequence), count, limit })
-    })
-}
-
 /// Whether the `most` payloads that were written from an element, and its index, are more than `limit`.
 fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overrun> {
     let (count, index) = most;
@@ -203,4 +212,11 @@ fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overr
         count: count.into(),
         limit: limit.into(),
     })
+}
+
+impl Part {
+    /// With one more read, of `len` bytes.
+    fn and(self, len: u64) -> Part {
+        Part { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }
+    }
 }
