@@ -87,12 +87,10 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().with(&args.lints);
     for stage in &stages {
-        let declared = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
-        let mut subject =
-            declared.with_contract(&inherited, &mut checked.sources).unwrap_or_else(|(subject, wrong)| {
-                checked.found.push(wrong);
-                subject
-            });
+        let mut subject = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+        if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
+            checked.found.push(wrong);
+        }
         subject.analysis = built.get(&stage.package).and_then(|path: &PathBuf| checked.analysis(path));
         checked.add(subject);
     }
@@ -240,6 +238,12 @@ impl Checked {
         let verdicts = || self.stages.iter().filter_map(|(subject, verdict)| Some((&*subject.name, verdict.as_ref()?)));
         if verdicts().next().is_some() {
             shell.table(report::stages(verdicts()))?;
+        }
+        for (subject, _) in &self.stages {
+            let weaker = subject.analysis.as_ref().map_or(&[][..], |analysis| &analysis.weaker);
+            if !weaker.is_empty() {
+                shell.note(format_args!("no stronger proof for `{}`: {}", subject.name, weaker.join("; ")))?;
+            }
         }
         if !self.pipelines.is_empty() {
             shell.table(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))))?;
