@@ -210,8 +210,8 @@ Examples:
   tail -f app.log | cargo torvyn run find --input -   another pipeline, on what comes in
   cargo torvyn run --message-format json | tail -1    the account, for programs
 
-Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 101 it could not be built, started or
-finished, 130 and 143 it was interrupted and what was read before is in the output.")]
+Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 100 it is over its copy budget, 101 it
+could not be built, started or finished, 130 and 143 it was interrupted and what was read before is in the output.")]
 pub(crate) struct RunArgs {
     /// The pipeline [default: the only one, or `default` in Torvyn.toml, or `main`]
     pub(crate) pipeline: Option<String>,
