@@ -253,12 +253,13 @@ impl Checked {
     fn about(&self, diagnostic: &Diagnostic) -> serde_json::Result<About> {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
         let packages = self.stages.iter().filter_map(|(subject, _)| subject.package.as_ref());
+        let here = env::current_dir().unwrap_or_default();
         match packages.clone().find(|package| files.contains(&&package.manifest)) {
-            Some(package) => {
-                let here = env::current_dir().unwrap_or_default();
-                About::package(&package.id, &here.join(&package.manifest), &package.target)
+            Some(package) => About::package(&package.id, &here.join(&package.manifest), &package.target),
+            None => {
+                let file = files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path());
+                Ok(About::pipelines(&here.join(file)))
             }
-            None => Ok(About::pipelines(files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path()))),
         }
     }
 
