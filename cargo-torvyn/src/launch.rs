@@ -192,9 +192,9 @@ fn subjects(
         let analysis = component.analysis().clone();
         let mut subject = match package {
             Some(package) => {
-                let declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
+                let mut declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
                 // A world that cannot be told is for `check`; the component is proof enough to run it.
-                let declared = declared.with_contract(&workspace, sources).unwrap_or_else(|(subject, _)| subject);
+                declared.read_contract(&workspace, sources).ok();
                 Subject { analysis: Some(analysis), ..declared }
             }
             None => Subject::file(component.path(), workspace.pipeline_levels(), analysis),

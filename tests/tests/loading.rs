@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use torvyn_runtime::analysis::{Analysis, Copying};
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
 use torvyn_runtime::{Component, Error, Fault, Limits, LoadError};
@@ -97,7 +98,7 @@ fn no_files() {
                 assert!(told(&error).contains(&text), "{error:?}");
             }
         }
-        assert_eq!(Profile::of(&file.path, limit).is_ok(), fits);
+        assert_eq!(Analysis::of(&file.path, limit).is_ok(), fits);
     }
 }
 
@@ -290,7 +291,8 @@ fn imports_of_types() {
         (import "acme:shapes/kinds@1.0.0" (instance (type $kind (enum "round")) (export "kind" (type (eq $kind)))))"#;
     let file = Guest { definitions, ..ROUTER }.file();
     let component = load(&file.path).unwrap();
-    assert_eq!((component.profile().verdict, component.profile().world), (Verdict::HandlePass, World::Router));
+    assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
+    assert_eq!(component.profile().world, World::Router);
     assert_eq!(component.profile().other_imports, [""; 0]);
     let parts =
         vec![input(Elements::new(["one"])), stage("typed", &file.path, &[]), output("out", Collected::default())];
@@ -354,17 +356,20 @@ fn what_is_nested_or_long() {
 
 #[test]
 fn profiles() {
-    for (guest, kind, world, verdict) in [
-        (PROCESSOR, Kind::Processor, World::Transform, Verdict::Rewrite),
-        (ROUTER, Kind::Processor, World::Router, Verdict::HandlePass),
-        (SOURCE, Kind::Source, World::DataSource, Verdict::Rewrite),
-        (SINK, Kind::Sink, World::DataSink, Verdict::ReadOnly),
-        (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, Verdict::HandlePass),
-        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, Verdict::HandlePass),
+    use Copying::{EmitAll, Read, ReadAll};
+    for (guest, kind, world, copying) in [
+        (PROCESSOR, Kind::Processor, World::Transform, &[Read, ReadAll, EmitAll][..]),
+        (ROUTER, Kind::Processor, World::Router, &[]),
+        (SOURCE, Kind::Source, World::DataSource, &[EmitAll]),
+        (SINK, Kind::Sink, World::DataSink, &[Read, ReadAll]),
+        (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, &[]),
+        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, &[]),
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
-        assert_eq!((profile.kind, profile.world, profile.verdict), (kind, world, verdict));
+        assert_eq!((profile.kind, profile.world, profile.copying.as_slice()), (kind, world, copying));
+        // These guests call nothing of what they import.
+        assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());
     }
 }

@@ -77,7 +77,7 @@ fn place(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)
 
 /// The functions from the author's line to the call, outermost first.
 fn through(frames: &[Frame], site: &Site) -> String {
-    let names: Vec<_> = frames.iter().rev().map(|frame| told(frame)).collect();
+    let names: Vec<_> = frames.iter().rev().map(told).collect();
     format!("`{}` is called through {}", site.callee, names.join(", then "))
 }
 

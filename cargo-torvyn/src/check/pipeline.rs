@@ -138,9 +138,9 @@ impl Composed {
     pub(crate) fn range(&self) -> String {
         match (self.amplification.min, self.amplification.max) {
             (min, Some(max)) if min == max => format!("{max:.2}×"),
-            (min, Some(max)) if min == 0.0 => format!("≤ {max:.2}×"),
+            (0.0, Some(max)) => format!("≤ {max:.2}×"),
             (min, Some(max)) => format!("{min:.2}× to {max:.2}×"),
-            (min, None) if min == 0.0 => "any".to_string(),
+            (0.0, None) => "any".to_string(),
             (min, None) => format!("≥ {min:.2}×"),
         }
     }

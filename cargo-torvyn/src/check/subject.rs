@@ -54,21 +54,20 @@ impl Subject {
         }
     }
 
-    /// With what the world that it declares lets it do.
+    /// Finds out what the world that it declares lets it do.
     ///
     /// # Errors
     ///
-    /// The subject as it was, and why that cannot be told.
-    pub(crate) fn with_contract(
-        self,
+    /// Why that cannot be told.
+    pub(crate) fn read_contract(
+        &mut self,
         workspace: &WorkspaceSettings,
         sources: &mut Sources,
-    ) -> Result<Subject, (Subject, Diagnostic)> {
-        let Some(settings) = &self.settings else { return Ok(self) };
-        match read_contract(settings, workspace, sources) {
-            Ok(contract) => Ok(Subject { contract: Some(contract), ..self }),
-            Err(wrong) => Err((self, wrong)),
+    ) -> Result<(), Diagnostic> {
+        if let Some(settings) = &self.settings {
+            self.contract = Some(read_contract(settings, workspace, sources)?);
         }
+        Ok(())
     }
 
     /// A component file.

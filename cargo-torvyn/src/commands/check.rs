@@ -10,20 +10,20 @@ use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::graph::Role;
 
-use crate::cargo::{self, Artifact};
+use crate::cargo;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, Subject};
-use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
+use crate::cli::{CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::findings::{About, Viewpoint, message, sarif};
 use crate::launch;
-use crate::lint::{Levels, LintArgs};
+use crate::lint::Levels;
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
 use crate::shell::Shell;
-use crate::workspace::{Stage, Workspace};
+use crate::workspace::Workspace;
 
 /// What was checked, and what was found.
 #[derive(Default)]
@@ -73,67 +73,38 @@ fn files(args: &CheckArgs) -> Checked {
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
     let stages = workspace.select(&args.workspace)?;
-    let mut built = Vec::new();
+    let mut built = HashMap::new();
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
-        built = cargo::build(&args.cargo, &stages, format, shell, print)?;
+        let artifacts = cargo::build(&args.cargo, &stages, format, shell, print)?;
+        built.extend(artifacts.into_iter().map(|artifact| (artifact.package, artifact.path)));
     }
-    Checked::project(&args.cargo, &workspace, &stages, built, &args.lints, shell)
-}
 
-/// Checks all stages of a project and the components `built` of them, and shows what is proven.
-///
-/// # Errors
-///
-/// A [`Stop`] where something is wrong, which is told then.
-pub(super) fn show(
-    args: &CargoArgs,
-    workspace: &Workspace,
-    built: Vec<Artifact>,
-    shell: &mut Shell,
-) -> anyhow::Result<()> {
-    let checked = Checked::project(args, workspace, &workspace.stages(), built, &LintArgs::default(), shell)?;
-    checked.say_to_people(shell)?;
-    if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
+    let began = Instant::now();
+    let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
+    let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
+    checked.levels = inherited.pipeline_levels().with(&args.lints);
+    for stage in &stages {
+        let mut subject = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+        if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
+            checked.found.push(wrong);
+        }
+        subject.analysis = built.get(&stage.package).and_then(|path: &PathBuf| checked.analysis(path));
+        checked.add(subject);
+    }
+    let manifest = launch::manifest_path(&args.cargo);
+    if manifest.is_file() {
+        match Manifest::load(&manifest, &mut checked.sources) {
+            Ok(manifest) => checked.add_pipelines(&manifest, &workspace, shell)?,
+            Err(wrong) => checked.found.extend(wrong),
+        }
+    }
+    Ok(Checked { took: began.elapsed(), ..checked })
 }
 
 impl Checked {
-    /// The given stages of a project with the components `built` of them, and the pipelines of these stages.
-    fn project(
-        args: &CargoArgs,
-        workspace: &Workspace,
-        stages: &[Stage],
-        built: Vec<Artifact>,
-        lints: &LintArgs,
-        shell: &mut Shell,
-    ) -> anyhow::Result<Checked> {
-        let began = Instant::now();
-        let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package, artifact.path)).collect();
-        let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
-        let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
-        checked.levels = inherited.pipeline_levels().with(lints);
-        for stage in stages {
-            let declared = Subject::package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
-            let mut subject =
-                declared.with_contract(&inherited, &mut checked.sources).unwrap_or_else(|(subject, wrong)| {
-                    checked.found.push(wrong);
-                    subject
-                });
-            subject.analysis = built.get(&stage.package).and_then(|path| checked.analysis(path));
-            checked.add(subject);
-        }
-        let manifest = launch::manifest_path(args);
-        if manifest.is_file() {
-            match Manifest::load(&manifest, &mut checked.sources) {
-                Ok(manifest) => checked.add_pipelines(&manifest, workspace, shell)?,
-                Err(wrong) => checked.found.extend(wrong),
-            }
-        }
-        Ok(Checked { took: began.elapsed(), ..checked })
-    }
-
     /// What the component at `path` can do; what is wrong with it goes to the findings.
     fn analysis(&mut self, path: &Path) -> Option<Analysis> {
         match Analysis::of(path, Limits::default().component_size) {
@@ -253,28 +224,29 @@ impl Checked {
     fn about(&self, diagnostic: &Diagnostic) -> serde_json::Result<About> {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
         let packages = self.stages.iter().filter_map(|(subject, _)| subject.package.as_ref());
-        let here = env::current_dir().unwrap_or_default();
         match packages.clone().find(|package| files.contains(&&package.manifest)) {
-            Some(package) => About::package(&package.id, &here.join(&package.manifest), &package.target),
-            None => {
-                let file = files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path());
-                Ok(About::pipelines(&here.join(file)))
+            Some(package) => {
+                let here = env::current_dir().unwrap_or_default();
+                About::package(&package.id, &here.join(&package.manifest), &package.target)
             }
+            None => Ok(About::pipelines(files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path()))),
         }
     }
 
     fn say_to_people(&self, shell: &mut Shell) -> anyhow::Result<()> {
         shell.diagnostics(&self.found, &self.sources)?;
         let verdicts = || self.stages.iter().filter_map(|(subject, verdict)| Some((&*subject.name, verdict.as_ref()?)));
-        let mut tables = Vec::new();
         if verdicts().next().is_some() {
-            tables.push(report::stages(verdicts()));
+            shell.table(report::stages(verdicts()))?;
+        }
+        for (subject, _) in &self.stages {
+            let weaker = subject.analysis.as_ref().map_or(&[][..], |analysis| &analysis.weaker);
+            if !weaker.is_empty() {
+                shell.note(format_args!("no stronger proof for `{}`: {}", subject.name, weaker.join("; ")))?;
+            }
         }
         if !self.pipelines.is_empty() {
-            tables.push(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))));
-        }
-        if !tables.is_empty() {
-            shell.table(tables.join("\n\n"))?;
+            shell.table(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))))?;
         }
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
             .map(|(count, what)| counted(count, what));
