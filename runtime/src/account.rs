@@ -29,7 +29,7 @@ pub struct StageAccount {
     pub kind: Kind,
     /// What it can do with payloads.
     pub verdict: Verdict,
-    /// The weakest of the proofs of its bounds; `None` where it has none.
+    /// The weaker of the proofs of its two bounds; `None` where one of them has none.
     pub proof: Option<Proof>,
     /// What it copies at most, which the flow was held to.
     pub bounds: Bounds,

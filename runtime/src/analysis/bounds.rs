@@ -29,14 +29,29 @@ impl Bounds {
         }
     }
 
-    /// The weakest of the proofs; `None` where nothing is bounded.
+    /// The weaker of the two proofs; `None` where one of the two has no bound, for nothing then holds of the whole.
     pub fn proof(&self) -> Option<Proof> {
-        [self.reads, self.writes].into_iter().filter_map(|bound| bound.proof).max()
+        Some(self.reads.proof?.max(self.writes.proof?))
     }
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         Bounds::unknown()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_proven_as_far_as_the_weaker_of_its_bounds() {
+        let proof = |reads, writes| Bounds { reads, writes }.proof();
+        let never = Bound::never(Proof::Contract);
+        assert_eq!(proof(never, never), Some(Proof::Contract));
+        assert_eq!(proof(Bound::at_most(1, Proof::Bounded), never), Some(Proof::Bounded));
+        assert_eq!(proof(never, Bound::unknown()), None);
+        assert_eq!(proof(Bound::unknown(), never), None);
     }
 }
