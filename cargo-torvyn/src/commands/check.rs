@@ -10,16 +10,16 @@ use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::graph::Role;
 
-use crate::cargo;
+use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, Subject};
-use crate::cli::{CheckArgs, FindingsFormat, MessageFormat};
+use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
 use crate::findings::{About, Viewpoint, message, sarif, without_dots};
 use crate::launch;
-use crate::lint::Levels;
+use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
 use crate::shell::{Shell, StdoutClosed};
@@ -94,21 +94,48 @@ fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
     let stages = workspace.select(&args.workspace)?;
-    let mut built = HashMap::new();
+    let mut built = Vec::new();
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
-        let artifacts = cargo::build(&args.cargo, &stages, format, shell, print)?;
-        built.extend(artifacts.into_iter().map(|artifact| (artifact.package, artifact.path)));
+        built = cargo::build(&args.cargo, &stages, format, shell, print)?;
     }
+    stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
+}
 
+/// Checks all stages of a project and the components `built` of them, and shows what is proven.
+///
+/// # Errors
+///
+/// A [`Stop`] where something is wrong, which is told then.
+pub(super) fn show(
+    args: &CargoArgs,
+    workspace: &Workspace,
+    built: Vec<Artifact>,
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
+    let checked = stages_of(workspace, &workspace.stages(), built, args, &LintArgs::default(), shell)?;
+    checked.say_to_people(shell)?;
+    if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
+}
+
+/// The given stages of a project with the components `built` of them, and the pipelines of these stages.
+fn stages_of(
+    workspace: &Workspace,
+    stages: &[workspace::Stage],
+    built: Vec<Artifact>,
+    args: &CargoArgs,
+    lints: &LintArgs,
+    shell: &mut Shell,
+) -> anyhow::Result<Checked> {
     let began = Instant::now();
+    let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package, artifact.path)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
-    checked.levels = inherited.pipeline_levels().with(&args.lints);
-    for stage in &stages {
-        let mut subject = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+    checked.levels = inherited.pipeline_levels().with(lints);
+    for stage in stages {
+        let mut subject = Subject::package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
         if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
             // What is wrong with the WIT of several stages is told once.
             match checked.found.same_as(&wrong) {
@@ -124,7 +151,7 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
         }
         checked.add(subject);
     }
-    let manifest = launch::manifest_path(&args.cargo);
+    let manifest = launch::manifest_path(args);
     if manifest.is_file() {
         checked.add_manifest(&manifest, &workspace.stages(), shell)?;
     }
