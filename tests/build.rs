@@ -9,7 +9,8 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// The programs that are also built as cargo does when nobody tells it how, and the profile that makes it.
-const AS_CARGO_DOES: [&str; 4] = ["digest", "inspect", "upper", "upper_on_demand"];
+const AS_CARGO_DOES: [&str; 6] =
+    ["digest", "inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
 const CARGO_DEFAULTS: [&str; 6] = [
     "--config",
     "profile.release.opt-level=3",
@@ -81,6 +82,9 @@ fn list(programs: &Path, target: &Path) -> String {
         writeln!(list, "/// `programs/examples/{name}.rs`, built.\npub const {constant}: &str = {path:?};")
             .expect("a string can be written to");
     }
+    let all: String = names.iter().map(|name| format!("({name:?}, {}), ", name.to_uppercase())).collect();
+    writeln!(list, "/// All programs: their names, and where they are.\npub const ALL: &[(&str, &str)] = &[{all}];")
+        .expect("a string can be written to");
     let names = names.join(" ");
     writeln!(list, "/// Calls `$each!` with the names of all programs.\n#[macro_export]\nmacro_rules! for_each_program {{ ($each:ident) => {{ $crate::$each! {{ {names} }} }}; }}")
         .expect("a string can be written to");

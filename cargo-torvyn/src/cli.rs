@@ -210,8 +210,8 @@ Examples:
   tail -f app.log | cargo torvyn run find --input -   another pipeline, on what comes in
   cargo torvyn run --message-format json | tail -1    the account, for programs
 
-Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 101 it could not be built, started or
-finished, 130 and 143 it was interrupted and what was read before is in the output.")]
+Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 100 it is over its copy budget, 101 it
+could not be built, started or finished, 130 and 143 it was interrupted and what was read before is in the output.")]
 pub(crate) struct RunArgs {
     /// The pipeline [default: the only one, or `default` in Torvyn.toml, or `main`]
     pub(crate) pipeline: Option<String>,
@@ -231,10 +231,10 @@ pub(crate) struct RunArgs {
     pub(crate) message_format: MessageFormat,
 }
 
-/// See it work: scaffold, build, test and run a pipeline on real input
+/// See it work: scaffold, build, check, test and run a pipeline on real input
 ///
-/// Makes a project from the template `pipeline`, builds its components, runs their tests, and then its pipeline on what
-/// cargo itself said while it built them. Ends with the account of what was copied.
+/// Makes a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests, and
+/// then its pipeline on what cargo itself said while it built them. Ends with the account of what was copied.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -129,10 +129,7 @@ pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     }
     let here = env::current_dir().unwrap_or_default();
     let nearest = here.ancestors().map(|folder| folder.join(MANIFEST)).find(|path| path.is_file());
-    match nearest {
-        Some(path) => path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path),
-        None => PathBuf::from(MANIFEST),
-    }
+    nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| workspace::from_here(&path))
 }
 
 /// Tells what is wrong with the manifest, and stops.
@@ -209,9 +206,9 @@ fn subjects(
         let analysis = component.analysis().clone();
         let mut subject = match package {
             Some(package) => {
-                let declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
+                let mut declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
                 // A world that cannot be told is for `check`; the component is proof enough to run it.
-                let declared = declared.with_contract(&workspace, sources).unwrap_or_else(|(subject, _)| subject);
+                declared.read_contract(&workspace, sources).ok();
                 Subject { analysis: Some(analysis), ..declared }
             }
             None => Subject::file(component.path(), workspace.pipeline_levels(), analysis),

@@ -33,6 +33,9 @@ impl Engine {
         // Calls are synchronous, one at a time in a store. Without support for concurrent ones a call costs a third.
         config.concurrency_support(false);
         config.epoch_interruption(true);
+        // Wasmtime is built without its collector, and accepts what belongs to it all the same: then a call through a
+        // table, of a function whose type has a supertype, ends this whole process.
+        config.wasm_gc(false);
         config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
         let engine = wasmtime::Engine::new(&config).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);

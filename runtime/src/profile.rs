@@ -97,8 +97,6 @@ pub struct Profile {
     pub kind: Kind,
     /// The narrowest world it fits.
     pub world: World,
-    /// What it can do with payloads.
-    pub verdict: Verdict,
     /// The functions it imports that copy payload bytes.
     pub copying: Vec<Copying>,
     /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
@@ -108,16 +106,6 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads the component at `path` and tells what it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Load`] where there is no file, no component in it, or none of a world that this runtime runs.
-    pub fn of(path: &Path, max_size: u64) -> Result<Profile, Error> {
-        let bytes = read(path, max_size)?;
-        Self::parse(&bytes).map_err(|reason| Error::load(path, reason))
-    }
-
     /// Tells what the component in `bytes` is.
     ///
     /// # Errors
@@ -128,29 +116,18 @@ impl Profile {
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
         let imports = Imports::of(&resolve, world)?;
-        let (world, verdict) = match (kind, imports.reads, imports.writes) {
-            (Kind::Processor, _, true) => (World::Transform, Verdict::Rewrite),
-            (Kind::Processor, true, false) => (World::Inspector, Verdict::ReadOnly),
-            (Kind::Processor, false, false) => (World::Router, Verdict::HandlePass),
+        let world = match (kind, imports.reads, imports.writes) {
+            (Kind::Processor, _, true) => World::Transform,
+            (Kind::Processor, true, false) => World::Inspector,
+            (Kind::Processor, false, false) => World::Router,
             (Kind::Source, true, _) => {
                 return Err(LoadError::world(kind, "a source that imports `payload-read`"));
             }
-            (Kind::Source, false, writes) => {
-                (World::DataSource, if writes { Verdict::Rewrite } else { Verdict::HandlePass })
-            }
+            (Kind::Source, false, _) => World::DataSource,
             (Kind::Sink, _, true) => return Err(LoadError::world(kind, "a sink that imports `payload-write`")),
-            (Kind::Sink, reads, false) => {
-                (World::DataSink, if reads { Verdict::ReadOnly } else { Verdict::HandlePass })
-            }
+            (Kind::Sink, _, false) => World::DataSink,
         };
-        Ok(Profile {
-            kind,
-            world,
-            verdict,
-            copying: imports.copying,
-            other_imports: imports.others,
-            size: bytes.len() as u64,
-        })
+        Ok(Profile { kind, world, copying: imports.copying, other_imports: imports.others, size: bytes.len() as u64 })
     }
 }
 

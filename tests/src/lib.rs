@@ -1,4 +1,4 @@
-//! What the tests share: the guest programs, endpoints in memory, and one way to run a pipeline.
+//! What the tests share: the guest programs, guests written by hand, endpoints in memory, and one way to run a pipeline.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,6 +14,10 @@ use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+
+pub mod guest;
+pub mod measure;
+pub mod mutation;
 
 /// The guest programs, built.
 pub mod programs {

@@ -6,13 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use torvyn_runtime::analysis::{Bound, Bounds, Budget, Limited, Overrun, Proof};
 use torvyn_runtime::{Account, Error, Fault};
+use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, programs, run, stage};
-
-#[path = "hostile/guest.rs"]
-#[expect(dead_code, reason = "the guests of this file are few")]
-mod guest;
-
-use guest::{Guest, PROCESSOR, SINK, SOURCE};
 
 const NONE: Budget = Budget { reads: None, writes: None, read_bytes: None };
 

@@ -4,11 +4,7 @@ use torvyn_runtime::analysis::{Grant, grant};
 use torvyn_runtime::{Component, Error, Limits};
 use torvyn_tests::{Collected, Elements, engine, input, output, run, stage};
 
-#[path = "hostile/guest.rs"]
-#[expect(dead_code, reason = "only some guests are loaded here")]
-mod guest;
-
-use guest::{Guest, ROUTER};
+use torvyn_tests::guest::{Guest, PROCESSOR, ROUTER};
 
 /// Resources of one interface that others speak of.
 const POLL: &str = r#"
@@ -226,7 +222,7 @@ fn the_contract_is_linked_in_its_version() {
         assert_eq!(grant(&format!("torvyn:streaming/{name}@0.2.0")), Grant::Linked);
     }
     // Both guests import what is linked, and run in other tests.
-    let text = guest::PROCESSOR.text();
+    let text = PROCESSOR.text();
     assert!(["types", "payload-read", "payload-write"].iter().all(|name| text.contains(&format!("/{name}@0.2.0"))));
     for interface in
         ["torvyn:streaming/payload-lease@0.2.0", "torvyn:streaming/processor@0.2.0", "torvyn:streaming/x@0.2.0"]

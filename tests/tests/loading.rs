@@ -3,16 +3,13 @@
 
 use std::path::Path;
 
+use torvyn_runtime::analysis::{Analysis, Copying};
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
 use torvyn_runtime::{Component, Error, Fault, Limits, LoadError};
+use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::mutation::{Random, mutated};
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, run, stage, start};
-
-#[path = "hostile/guest.rs"]
-#[expect(dead_code, reason = "only some guests are loaded here")]
-mod guest;
-
-use guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE};
 
 fn load(path: &Path) -> Result<Component, Error> {
     Component::load(engine(), path, &Limits::default())
@@ -101,7 +98,7 @@ fn no_files() {
                 assert!(told(&error).contains(&text), "{error:?}");
             }
         }
-        assert_eq!(Profile::of(&file.path, limit).is_ok(), fits);
+        assert_eq!(Analysis::of(&file.path, limit).is_ok(), fits);
     }
 }
 
@@ -124,43 +121,6 @@ fn cut_short() {
     }
     assert!(unnoticed <= 1, "{unnoticed}");
     assert_bytes_refused(&bytes[..bytes.len() / 2], "it is not a valid component: ");
-}
-
-/// Deterministic, and good enough to pick places by.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
-fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    // Half of the changes hit the end, where a component has what is not code and names.
-    let place = |random: &mut Random, len: usize| {
-        let window = if random.below(2) == 0 { len } else { len.min(8 << 10) };
-        len - 1 - random.below(window)
-    };
-    for _ in 0..1 + random.below(4) {
-        let at = place(random, bytes.len());
-        match number % 6 {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.below(256) as u8,
-            2 => bytes.truncate(at.max(9)),
-            3 => drop(bytes.drain(at..(at + 1 + random.below(64)).min(bytes.len()))),
-            4 => bytes.insert(at, [0, 0x7f, 0x80, 0xff][random.below(4)]),
-            _ => {
-                let from = place(random, bytes.len());
-                let len = random.below(64).min(bytes.len() - from).min(bytes.len() - at);
-                bytes.copy_within(from..from + len, at);
-            }
-        }
-    }
-    bytes
 }
 
 /// Loads what is left of a component after changes; what can still be started, runs into nothing worse than an error.
@@ -187,7 +147,7 @@ fn load_mutated(bytes: &[u8]) {
 #[test]
 fn mutations_of_a_program() {
     let original = std::fs::read(programs::SPLIT).unwrap();
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
     let mut refused = 0;
     for number in 0..2000 {
         let bytes = mutated(&original, number, &mut random);
@@ -202,8 +162,8 @@ fn mutations_of_a_program() {
 /// A small component, in which most changes hit something that matters.
 #[test]
 fn mutations_of_a_small_component() {
-    let original = bytes_of(&guest::TRANSFORM.text());
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let original = bytes_of(&TRANSFORM.text());
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     for number in 0..1000 {
         load_mutated(&mutated(&original, number, &mut random));
     }
@@ -331,7 +291,8 @@ fn imports_of_types() {
         (import "acme:shapes/kinds@1.0.0" (instance (type $kind (enum "round")) (export "kind" (type (eq $kind)))))"#;
     let file = Guest { definitions, ..ROUTER }.file();
     let component = load(&file.path).unwrap();
-    assert_eq!((component.profile().verdict, component.profile().world), (Verdict::HandlePass, World::Router));
+    assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
+    assert_eq!(component.profile().world, World::Router);
     assert_eq!(component.profile().other_imports, [""; 0]);
     let parts =
         vec![input(Elements::new(["one"])), stage("typed", &file.path, &[]), output("out", Collected::default())];
@@ -395,17 +356,20 @@ fn what_is_nested_or_long() {
 
 #[test]
 fn profiles() {
-    for (guest, kind, world, verdict) in [
-        (PROCESSOR, Kind::Processor, World::Transform, Verdict::Rewrite),
-        (ROUTER, Kind::Processor, World::Router, Verdict::HandlePass),
-        (SOURCE, Kind::Source, World::DataSource, Verdict::Rewrite),
-        (SINK, Kind::Sink, World::DataSink, Verdict::ReadOnly),
-        (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, Verdict::HandlePass),
-        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, Verdict::HandlePass),
+    use Copying::{EmitAll, Read, ReadAll};
+    for (guest, kind, world, copying) in [
+        (PROCESSOR, Kind::Processor, World::Transform, &[Read, ReadAll, EmitAll][..]),
+        (ROUTER, Kind::Processor, World::Router, &[]),
+        (SOURCE, Kind::Source, World::DataSource, &[EmitAll]),
+        (SINK, Kind::Sink, World::DataSink, &[Read, ReadAll]),
+        (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, &[]),
+        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, &[]),
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
-        assert_eq!((profile.kind, profile.world, profile.verdict), (kind, world, verdict));
+        assert_eq!((profile.kind, profile.world, profile.copying.as_slice()), (kind, world, copying));
+        // These guests call nothing of what they import.
+        assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());
     }
 }

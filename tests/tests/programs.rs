@@ -11,6 +11,11 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
+#[path = "programs/reads.rs"]
+mod reads;
+
+use reads::*;
+
 for_each_program!(assert_tested);
 
 fn lines(text: &str) -> Elements {

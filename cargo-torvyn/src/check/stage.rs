@@ -65,11 +65,17 @@ impl Subject {
         for (file, span, text) in import_places(contract, &full(interface)) {
             finding = finding.label(&file, span, format!("`{interface}` is {text}"));
         }
-        let narrower =
-            match narrowest(contract.kind, contract.reads && verb != "read", contract.writes && verb != "write") {
-                Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
-                _ => String::new(),
-            };
+        // One that keeps the whole budget: another would only be wrong in another way.
+        let allows = |budget: &Option<Declared<u32>>| budget.as_ref().is_none_or(|budget| budget.value > 0);
+        let fits = narrowest(
+            contract.kind,
+            contract.reads && allows(&self.budget.reads),
+            contract.writes && allows(&self.budget.writes),
+        );
+        let narrower = match fits {
+            Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
+            _ => String::new(),
+        };
         Some(finding.help(format!(
             "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
         )))
@@ -85,6 +91,7 @@ impl Subject {
         let Direction { verb, callees, .. } = direction;
         let analysis = self.analysis.as_ref()?;
         let how_often = match bound.max {
+            Some(0) => format!("can {verb} payloads in a call that traps"),
             Some(max) => format!("can {verb} {}", what(verb, analysis.profile.kind, max)),
             None => format!("can {verb} payloads"),
         };
@@ -95,9 +102,10 @@ impl Subject {
         if bound.max.is_none() {
             finding.notes.extend(analysis.weaker.iter().map(|why| format!("no bound can be proven: {why}")));
         }
+        let allow = format!("or allow it: `{verb}s = {}`", bound.max.unwrap_or(1).max(1));
         Some(finding.help(match budget.value {
-            0 => format!("leave out what {verb}s, or allow it: `{verb}s = {}`", bound.max.unwrap_or(1)),
-            _ => format!("{verb} less often, or allow it: `{verb}s = {}`", bound.max.unwrap_or(1)),
+            0 => format!("leave out what {verb}s, {allow}"),
+            _ => format!("{verb} less often, {allow}"),
         }))
     }
 
@@ -248,11 +256,12 @@ impl Subject {
 }
 
 /// Whether more can be done than is allowed. What has no bound is counted by the host, unless none at all is allowed:
-/// that is for a proof.
+/// that takes a proof, and one that holds for calls that trap too.
 fn is_over(bound: Bound, allowed: u32) -> bool {
     match bound.max {
+        _ if allowed == 0 => !bound.is_never(),
         Some(max) => max > allowed,
-        None => allowed == 0,
+        None => false,
     }
 }
 
@@ -311,5 +320,7 @@ mod tests {
         let two = Bound::at_most(2, Proof::Bounded);
         assert_eq!([0, 1, 2].map(|allowed| is_over(two, allowed)), [true, true, false]);
         assert_eq!([0, 1].map(|allowed| is_over(Bound::unknown(), allowed)), [true, false]);
+        // A call that traps can read as often as it likes.
+        assert!(is_over(Bound::at_most(0, Proof::Bounded), 0) && !is_over(Bound::never(Proof::CallGraph), 0));
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
-use torvyn_runtime::profile::Profile;
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::profile::{Profile, Verdict};
 use torvyn_runtime::strip::strip;
 
 use crate::cargo::{self, Artifact};
@@ -26,6 +27,7 @@ struct Built<'a> {
     fresh: bool,
     #[serde(flatten)]
     profile: Profile,
+    verdict: Verdict,
     #[serde(skip_serializing_if = "Option::is_none")]
     shipped: Option<Shipped>,
 }
@@ -56,7 +58,7 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         if json {
             shell.result(serde_json::to_string(&built)?)?;
         } else {
-            let Built { package, path, profile: Profile { kind, world, verdict, size, .. }, .. } = &built;
+            let Built { package, path, profile: Profile { kind, world, size, .. }, verdict, .. } = &built;
             let (size, path) = (bytes(*size), path.display());
             shell
                 .status("Component", format_args!("`{package}`: {kind}, world {world}, {verdict}, {size} ({path})"))?;
@@ -70,9 +72,10 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 fn built<'a>(artifact: &'a Artifact, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh } = artifact;
-    let profile = Profile::of(path, Limits::default().component_size)?;
+    let analysis = Analysis::of(path, Limits::default().component_size)?;
     let shipped = ship.map(|folder| shipped(path, folder)).transpose()?;
-    Ok(Built { package, path, fresh: *fresh, profile, shipped })
+    let verdict = analysis.bounds().verdict();
+    Ok(Built { package, path, fresh: *fresh, profile: analysis.profile, verdict, shipped })
 }
 
 /// Puts the component into the folder, stripped; whole or not at all.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
-use crate::cargo;
+use super::check;
+use crate::cargo::{self, Artifact};
 use crate::cli::{CargoArgs, DemoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::launch::{self, Request};
@@ -40,7 +41,10 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
 
     let cargo_args = CargoArgs { manifest_path: Some(folder.join("Cargo.toml")), ..CargoArgs::default() };
     let messages = folder.join(MESSAGES);
-    build(&cargo_args, &messages, shell)?;
+    let workspace = Workspace::load(&cargo_args)?;
+    let built = build(&cargo_args, &workspace, &messages, shell)?;
+    shell.status("Checking", "what the components can copy")?;
+    check::show(&cargo_args, &workspace, built, shell)?;
     test(&cargo_args, shell)?;
 
     let output = folder.join(OUTPUT);
@@ -60,13 +64,13 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
 }
 
 /// Builds the components, and keeps what cargo says about it.
-fn build(args: &CargoArgs, messages: &Path, shell: &mut Shell) -> anyhow::Result<()> {
-    let workspace = Workspace::load(args)?;
+fn build(args: &CargoArgs, workspace: &Workspace, messages: &Path, shell: &mut Shell) -> anyhow::Result<Vec<Artifact>> {
     let write = || format!("could not write `{}`", messages.display());
     let mut file = BufWriter::new(File::create(messages).with_context(write)?);
     let keep = |_: &mut Shell, line: &str| writeln!(file, "{line}").with_context(write);
-    cargo::build(args, &workspace.stages(), MessageFormat::Human, shell, keep)?;
-    file.flush().with_context(write)
+    let built = cargo::build(args, &workspace.stages(), MessageFormat::Human, shell, keep)?;
+    file.flush().with_context(write)?;
+    Ok(built)
 }
 
 /// Runs the unit tests of the project natively, in the profile of the components so that little is built twice.

@@ -29,14 +29,35 @@ impl Bounds {
         }
     }
 
-    /// The weakest of the proofs; `None` where nothing is bounded.
+    /// How the verdict is proven: by the weaker of the two proofs. Of a stage that may read without a bound and that
+    /// cannot write, that it cannot write. `None` where a bound is missing otherwise, for nothing then holds of the whole.
     pub fn proof(&self) -> Option<Proof> {
-        [self.reads, self.writes].into_iter().filter_map(|bound| bound.proof).max()
+        match (self.reads.proof, self.writes.proof) {
+            (Some(reads), Some(writes)) => Some(reads.max(writes)),
+            (None, Some(writes)) => Some(writes).filter(|_| self.writes.is_never()),
+            (_, None) => None,
+        }
     }
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         Bounds::unknown()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_proven_as_far_as_the_weaker_of_its_bounds() {
+        let proof = |reads, writes| Bounds { reads, writes }.proof();
+        let never = Bound::never(Proof::Contract);
+        assert_eq!(proof(never, never), Some(Proof::Contract));
+        assert_eq!(proof(Bound::at_most(1, Proof::Bounded), never), Some(Proof::Bounded));
+        assert_eq!(proof(never, Bound::unknown()), None);
+        assert_eq!(proof(Bound::unknown(), never), Some(Proof::Contract));
+        assert_eq!(proof(Bound::unknown(), Bound::at_most(1, Proof::Enforced)), None);
     }
 }

@@ -14,7 +14,7 @@ pub struct StageVerdict {
     pub world: String,
     /// What it can do with payloads.
     pub verdict: Verdict,
-    /// The weakest of the proofs of its bounds; `None` where it has no bound.
+    /// How that is proven; [`Bounds::proof`] says when it is `None`.
     pub proof: Option<Proof>,
     /// How often the payload of an element is read.
     pub reads: Bound,

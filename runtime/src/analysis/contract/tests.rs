@@ -9,7 +9,8 @@ use wit_parser::ManglingAndAbi;
 
 use super::packages::Packages;
 use super::*;
-use crate::profile::{Profile, Verdict};
+use crate::analysis::Copying;
+use crate::profile::Profile;
 
 const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const READ: &str = "torvyn:streaming/payload-read@0.2.0";
@@ -97,12 +98,9 @@ fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Co
         return;
     }
     let profile = Profile::parse(&bytes).unwrap();
-    let verdict = match (contract.reads, contract.writes) {
-        (_, true) => Verdict::Rewrite,
-        (true, false) => Verdict::ReadOnly,
-        (false, false) => Verdict::HandlePass,
-    };
-    assert_eq!((profile.kind, profile.verdict), (contract.kind, verdict));
+    let imports = |copying| profile.copying.contains(&copying);
+    let imported = (imports(Copying::Read), imports(Copying::ReadAll), imports(Copying::EmitAll));
+    assert_eq!((profile.kind, imported), (contract.kind, (contract.reads, contract.reads, contract.writes)));
     assert_eq!(profile.other_imports, contract.capabilities);
 }
 
@@ -132,7 +130,8 @@ fn lines(contract: &Contract, import: &str) -> Vec<String> {
 #[track_caller]
 fn copies(contract: &Contract) -> (bool, bool) {
     assert_eq!(contract.reads_bound(), if contract.reads { Bound::unknown() } else { Bound::never(Proof::Contract) });
-    assert_eq!(contract.writes_bound(), if contract.writes { Bound::unknown() } else { Bound::never(Proof::Contract) });
+    let written = if contract.kind == Kind::Source { Bound::exactly(1, Proof::Contract) } else { Bound::unknown() };
+    assert_eq!(contract.writes_bound(), if contract.writes { written } else { Bound::never(Proof::Contract) });
     (contract.reads, contract.writes)
 }
 

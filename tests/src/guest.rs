@@ -11,39 +11,40 @@ use torvyn_runtime::graph::Role;
 /// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
 /// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the
 /// host's failure on as its own.
-pub(crate) const HOST_RESULT: &str = "(i32.const 64)";
+pub const HOST_RESULT: &str = "(i32.const 64)";
 
 /// A stage: the parts of its component.
 #[derive(Clone, Copy)]
-pub(crate) struct Guest<'a> {
-    pub(crate) role: Role,
+pub struct Guest<'a> {
+    /// What it exports.
+    pub role: Role,
     /// Whether it imports what its role may of the payloads.
-    pub(crate) payloads: bool,
+    pub payloads: bool,
     /// The size of its memory, in pages.
-    pub(crate) memory: &'a str,
+    pub memory: &'a str,
     /// `cabi_realloc`, of `$old $old_size $align $size`.
-    pub(crate) realloc: &'a str,
+    pub realloc: &'a str,
     /// Fields of its core module.
-    pub(crate) fields: &'a str,
+    pub fields: &'a str,
     /// Fields of that and of the core module that allocates.
-    pub(crate) both: &'a str,
+    pub both: &'a str,
     /// The core start function.
-    pub(crate) start: &'a str,
+    pub start: &'a str,
     /// `init`, of `$config $entries`.
-    pub(crate) init: &'a str,
+    pub init: &'a str,
     /// What is called for elements: `pull` of `$max_elements $max_bytes`, `process` or `push` of
     /// `$batch $count $metadata $values`.
-    pub(crate) work: &'a str,
+    pub work: &'a str,
     /// What follows it, with the place of the result in `$result`.
-    pub(crate) post_return: &'a str,
+    pub post_return: &'a str,
     /// `flush` or `complete`; a source has neither.
-    pub(crate) last: &'a str,
+    pub last: &'a str,
     /// `teardown`.
-    pub(crate) teardown: &'a str,
+    pub teardown: &'a str,
     /// Further definitions of the component, before its core module is instantiated.
-    pub(crate) definitions: &'a str,
+    pub definitions: &'a str,
     /// Further arguments of the instance `host` that its core module imports from.
-    pub(crate) imports: &'a str,
+    pub imports: &'a str,
 }
 
 const QUIET: Guest<'static> = Guest {
@@ -64,14 +65,14 @@ const QUIET: Guest<'static> = Guest {
 };
 
 /// A processor that sends every element to output 0. It imports all that a transform does.
-pub(crate) const PROCESSOR: Guest<'static> =
+pub const PROCESSOR: Guest<'static> =
     Guest { work: "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))", ..QUIET };
 
 /// The same with no imports but the types.
-pub(crate) const ROUTER: Guest<'static> = Guest { payloads: false, ..PROCESSOR };
+pub const ROUTER: Guest<'static> = Guest { payloads: false, ..PROCESSOR };
 
 /// A processor that adds one to every byte.
-pub(crate) const TRANSFORM: Guest<'static> = Guest {
+pub const TRANSFORM: Guest<'static> = Guest {
     work: "(local $at i32) (local $end i32) (local $entry i32)
         (call $read_all (local.get $batch) (i32.const 64))
         (call $drop_batch (local.get $batch))
@@ -95,14 +96,14 @@ pub(crate) const TRANSFORM: Guest<'static> = Guest {
 };
 
 /// A source that has ended.
-pub(crate) const SOURCE: Guest<'static> = Guest { role: Role::Source, work: "(call $ok)", ..QUIET };
+pub const SOURCE: Guest<'static> = Guest { role: Role::Source, work: "(call $ok)", ..QUIET };
 
 /// A sink that takes everything.
-pub(crate) const SINK: Guest<'static> =
+pub const SINK: Guest<'static> =
     Guest { role: Role::Sink, work: "(call $drop_batch (local.get $batch)) (call $ok)", ..QUIET };
 
 /// Allocates and never frees.
-pub(crate) const BUMP: &str = "(local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+pub const BUMP: &str = "(local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
     (global.set $top (i32.add (local.get $at) (local.get $size)))
     (block $fits
       (br_if $fits (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
@@ -171,7 +172,7 @@ const WRITES: &str = r#"
 
 impl Guest<'_> {
     /// The component, as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Guest { memory, realloc, fields, both, init, work, post_return, teardown, definitions, imports, .. } = self;
         let reads = self.payloads && self.role != Role::Source;
         let writes = self.payloads && self.role != Role::Sink;
@@ -277,26 +278,29 @@ impl Guest<'_> {
     }
 
     /// The component, in a file of its own.
-    pub(crate) fn file(&self) -> ComponentFile {
+    pub fn file(&self) -> ComponentFile {
         ComponentFile::of_text(&self.text())
     }
 }
 
 /// A component in a file that is there as long as this is.
-pub(crate) struct ComponentFile {
-    pub(crate) path: PathBuf,
+pub struct ComponentFile {
+    /// Where it is.
+    pub path: PathBuf,
     _folder: TempDir,
 }
 
 impl ComponentFile {
-    pub(crate) fn new(bytes: &[u8]) -> ComponentFile {
+    /// Of these bytes.
+    pub fn new(bytes: &[u8]) -> ComponentFile {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("component.wasm");
         std::fs::write(&path, bytes).expect("a temporary file");
         ComponentFile { path, _folder: folder }
     }
 
-    pub(crate) fn of_text(text: &str) -> ComponentFile {
+    /// Of this text, which must be in order.
+    pub fn of_text(text: &str) -> ComponentFile {
         match wat::parse_str(text) {
             Ok(bytes) => ComponentFile::new(&bytes),
             Err(error) => panic!("{error}\n{text}"),
@@ -307,7 +311,8 @@ impl ComponentFile {
 const LENT: &str = r#"(param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))"#;
 const CORE_LENT: &str = "(param $batch i32) (param $count i32) (param $metadata i32) (param $values i32)";
 
-const TYPES: &str = r#"
+/// The import of the types, as `$types`, and the types by name.
+pub const TYPES: &str = r#"
   (import "torvyn:streaming/types@0.2.0" (instance $types
     (export "batch" (type (sub resource)))
     (export "output" (type $output (sub resource)))
@@ -331,7 +336,8 @@ const TYPES: &str = r#"
   (alias export $types "columns" (type $columns))
 "#;
 
-const PAYLOAD_READ: &str = r#"
+/// The import of `payload-read`, as `$payload-read`.
+pub const PAYLOAD_READ: &str = r#"
   (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
     (export "batch" (type $lent (eq $batch)))
     (export "failure" (type $why (eq $failure)))
@@ -340,7 +346,8 @@ const PAYLOAD_READ: &str = r#"
     (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
 "#;
 
-const PAYLOAD_WRITE: &str = r#"
+/// The import of `payload-write`, as `$payload-write`.
+pub const PAYLOAD_WRITE: &str = r#"
   (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
     (export "output" (type $made (eq $output)))
     (export "failure" (type $why (eq $failure)))

@@ -1,0 +1,45 @@
+//! Components with a few bytes changed.
+
+/// Deterministic, and good enough to pick places by.
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for each seed but 0.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// A number from 0 to one below the limit.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// The bytes with a few changes, of a kind that the number tells.
+pub fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    // Half of the changes hit the end, where a component has what is not code and names.
+    let place = |random: &mut Random, len: usize| {
+        let window = if random.below(2) == 0 { len } else { len.min(8 << 10) };
+        len - 1 - random.below(window)
+    };
+    for _ in 0..1 + random.below(4) {
+        let at = place(random, bytes.len());
+        match number % 6 {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.below(256) as u8,
+            2 => bytes.truncate(at.max(9)),
+            3 => drop(bytes.drain(at..(at + 1 + random.below(64)).min(bytes.len()))),
+            4 => bytes.insert(at, [0, 0x7f, 0x80, 0xff][random.below(4)]),
+            _ => {
+                let from = place(random, bytes.len());
+                let len = random.below(64).min(bytes.len() - from).min(bytes.len() - at);
+                bytes.copy_within(from..from + len, at);
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,141 @@
+//! Guests that try to read or write more often than the analysis proves. Each is run on batches of one to sixty-four
+//! elements, and what the ledger says of it is held against the proof.
+
+#![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
+
+use std::time::{Duration, Instant};
+
+use torvyn_runtime::Error;
+use torvyn_runtime::analysis::{Analysis, Bound};
+use torvyn_tests::measure::{Measured, Specimen};
+
+mod cheat;
+mod indices;
+mod loops;
+mod modules;
+mod random;
+mod reach;
+mod tables;
+mod writes;
+
+use cheat::{Cheat, Fate, processor};
+use random::Maker;
+
+/// Runs the guest, and asserts that it is what it is meant to be.
+fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
+    let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 16, 128][..], 1) };
+    let measured = match Specimen::load(bytes, &[], Duration::from_secs(time)) {
+        Ok(specimen) => specimen.measure(elements),
+        Err(Error::Compile { .. }) if cheat.fate == Fate::Refused => return None,
+        Err(error) => panic!("{}: {error:?}", cheat.name),
+    };
+    let copies = measured.map(|measured| measured.reads + measured.writes);
+    let fate = match copies {
+        None => Fate::Traps,
+        Some(0) => Fate::Spares,
+        Some(_) => Fate::Copies,
+    };
+    assert_eq!(fate, cheat.fate, "{}: {measured:?}", cheat.name);
+    if cheat.reads.is_some() {
+        assert_eq!(measured.map(|measured| measured.reads), cheat.reads, "{}", cheat.name);
+    }
+    measured
+}
+
+/// Analyses and runs each guest, and asserts that no more is claimed than is true.
+fn hold(cheats: Vec<Cheat>) {
+    let mut wrong = Vec::new();
+    for cheat in cheats {
+        let bytes = wat::parse_str(&cheat.text).unwrap_or_else(|error| panic!("{}: {error}", cheat.name));
+        let measured = truth(&cheat, &bytes);
+        let began = Instant::now();
+        let analysis = match Analysis::parse(&bytes) {
+            Ok(analysis) => analysis,
+            Err(_) if cheat.fate == Fate::Refused => continue,
+            Err(error) => panic!("{}: {error}", cheat.name),
+        };
+        let took = began.elapsed();
+        let told = measured.map_or("nothing".to_string(), |measured| measured.to_string());
+        let Analysis { reads, writes, emits, weaker, .. } = &analysis;
+        println!(
+            "guest={} proven=reads {} writes {} emits {emits:?} measured={told} weaker={weaker:?}",
+            cheat.name,
+            proven(*reads),
+            proven(*writes)
+        );
+        let mut claims = measured.map_or_else(Vec::new, |measured| measured.beyond(*reads, *writes));
+        if cheat.reachable && reads.is_never() && writes.is_never() {
+            claims.push("never".to_string());
+        }
+        if took > Duration::from_secs(1) {
+            claims.push(format!("after {took:?}"));
+        }
+        wrong.extend(claims.iter().map(|claim| format!("{}: {claim}; measured {told}", cheat.name)));
+    }
+    assert!(wrong.is_empty(), "claimed, and not true:\n{}", wrong.join("\n"));
+}
+
+fn proven(bound: Bound) -> String {
+    let max = bound.max.map_or("?".to_string(), |max| max.to_string());
+    let proof = bound.proof.map_or(String::new(), |proof| format!(" ({proof})"));
+    format!("{}{max}{proof}", if bound.exact { "=" } else { "" })
+}
+
+#[test]
+fn hidden_reads() {
+    hold(reach::cheats());
+    hold(tables::cheats());
+}
+
+#[test]
+fn reads_elsewhere() {
+    hold(modules::cheats());
+}
+
+#[test]
+fn reads_in_loops() {
+    hold(loops::cheats());
+}
+
+/// No proof is so careful that it says nothing of an ordinary loop.
+#[test]
+fn plain_loops_have_the_bound_they_look_like() {
+    for cheat in loops::plain() {
+        let bytes = wat::parse_str(&cheat.text).expect("the text is in order");
+        let reads = Analysis::parse(&bytes).expect("it can be analysed").reads.max;
+        assert_eq!(reads.map(u64::from), cheat.reads, "{}", cheat.name);
+    }
+}
+
+#[test]
+fn reads_at_indices() {
+    hold(indices::cheats());
+}
+
+#[test]
+fn writes_that_add_up() {
+    hold(writes::cheats());
+}
+
+/// What is claimed of code that was made at random holds too, and is not always nothing.
+#[test]
+fn random_guests() {
+    let count = std::env::var("TORVYN_RANDOM_GUESTS").map_or(1000, |count| count.parse().expect("a number"));
+    let seed =
+        std::env::var("TORVYN_RANDOM_SEED").map_or(0x9e37_79b9_7f4a_7c15, |seed| seed.parse().expect("a number"));
+    let mut maker = Maker::new(seed);
+    let (mut bounded, mut met) = (0, 0);
+    for number in 0..count {
+        let (fields, work) = maker.guest();
+        let bytes = wat::parse_str(processor(&fields, &work)).unwrap_or_else(|error| panic!("{error}: {work}"));
+        let analysis = Analysis::parse(&bytes).expect("it can be analysed");
+        let specimen = Specimen::load(&bytes, &[], Duration::from_secs(1)).expect("it loads");
+        let Some(measured) = specimen.measure(&[1, 16]) else { continue };
+        let beyond = measured.beyond(analysis.reads, analysis.writes);
+        assert!(beyond.is_empty(), "{number}: claimed {beyond:?}, measured {measured}:\n{fields}\n{work}");
+        bounded += usize::from(analysis.reads.max.is_some_and(|max| max > 0));
+        met += usize::from(analysis.reads.max.is_some_and(|max| max > 0 && u64::from(max) == measured.reads));
+    }
+    println!("of {count} guests {bounded} have a bound, and {met} reach it");
+    assert!(bounded > count / 5 && met > count / 20, "of {count} guests {bounded} have a bound, and {met} reach it");
+}
