@@ -191,7 +191,7 @@ fn subjects(
             Some(package) => {
                 let declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
                 // A world that cannot be told is for `check`; the component is proof enough to run it.
-                let declared = declared.with_contract(&workspace, sources).unwrap_or_else(|(subject, _)| subject);
+                let (declared, _) = declared.with_contract(&workspace, sources);
                 Subject { analysis: Some(analysis), ..declared }
             }
             None => Subject::file(component.path(), workspace.pipeline_levels(), analysis),

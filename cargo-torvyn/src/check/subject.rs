@@ -55,20 +55,16 @@ impl Subject {
         }
     }
 
-    /// With what the world that it declares lets it do.
-    ///
-    /// # Errors
-    ///
-    /// The subject as it was, and why that cannot be told.
+    /// With what the world that it declares lets it do, or with why that cannot be told.
     pub(crate) fn with_contract(
         self,
         workspace: &WorkspaceSettings,
         sources: &mut Sources,
-    ) -> Result<Subject, (Subject, Diagnostic)> {
-        let Some(settings) = &self.settings else { return Ok(self) };
-        match read_contract(settings, workspace, sources) {
-            Ok(contract) => Ok(Subject { contract: Some(contract), ..self }),
-            Err(wrong) => Err((self, wrong)),
+    ) -> (Subject, Option<Diagnostic>) {
+        match self.settings.as_ref().map(|settings| read_contract(settings, workspace, sources)) {
+            Some(Ok(contract)) => (Subject { contract: Some(contract), ..self }, None),
+            Some(Err(wrong)) => (self, Some(wrong)),
+            None => (self, None),
         }
     }
 

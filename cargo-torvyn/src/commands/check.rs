@@ -109,15 +109,14 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     checked.levels = inherited.pipeline_levels().with(&args.lints);
     for stage in &stages {
         let declared = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
-        let mut subject =
-            declared.with_contract(&inherited, &mut checked.sources).unwrap_or_else(|(subject, wrong)| {
-                // What is wrong with the WIT of several stages is told once.
-                match checked.found.same_as(&wrong) {
-                    Some(same) => same.labels.extend(wrong.labels.into_iter().skip(1)),
-                    None => _ = checked.found.push(wrong),
-                }
-                subject
-            });
+        let (mut subject, wrong) = declared.with_contract(&inherited, &mut checked.sources);
+        if let Some(wrong) = wrong {
+            // What is wrong with the WIT of several stages is told once.
+            match checked.found.same_as(&wrong) {
+                Some(same) => same.labels.extend(wrong.labels.into_iter().skip(1)),
+                None => _ = checked.found.push(wrong),
+            }
+        }
         if let Some(path) = built.get(&stage.package) {
             match analysis(path) {
                 Ok(analysis) => subject.analysis = Some(analysis),
