@@ -4,7 +4,7 @@ use serde::Serialize;
 use torvyn_runtime::analysis::{Bounds, Interval, StageVerdict, compose};
 
 use super::baseline::SavedPipeline;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, quoted};
 use crate::lint::{Levels, Lint};
 use crate::manifest::{Pipeline, WiredNode, Wiring};
 
@@ -110,18 +110,12 @@ impl Composed {
         finding
     }
 
-    /// What gives the stages of the path that have no bound one.
+    /// What gives the stages of the path that have no bound one. Only reads can be without: a payload that was written is
+    /// another element, on a path of its own.
     fn unbounded(&self, pipeline: &Pipeline) -> String {
-        let missing = |(stage, bounds): &(usize, Bounds)| {
-            let keys = [("reads", bounds.reads), ("writes", bounds.writes)].into_iter();
-            let keys: Vec<_> =
-                keys.filter(|(_, bound)| bound.max.is_none()).map(|(key, _)| format!("`{key} = 1`")).collect();
-            let name = &pipeline.stages[*stage].name;
-            (!keys.is_empty())
-                .then(|| format!("give `{name}` a bound that the host can hold it to: {}", keys.join(" and ")))
-        };
-        let missing: Vec<_> = self.stages.iter().filter_map(missing).collect();
-        missing.join("; ")
+        let unbounded = self.stages.iter().filter(|(_, bounds)| bounds.reads.max.is_none());
+        let names: Vec<_> = unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
+        format!("give {} a bound that the host can hold it to: `reads = 1`", quoted(&names))
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -156,7 +150,7 @@ impl Composed {
     fn can_be(&self) -> String {
         match (self.amplification.min, self.amplification.max) {
             (min, Some(max)) if min == max => format!("is {max:.2}×"),
-            (min, Some(max)) if min == 0.0 => format!("can be up to {max:.2}×"),
+            (0.0, Some(max)) => format!("can be up to {max:.2}×"),
             (min, Some(max)) => format!("can be from {min:.2}× to {max:.2}×"),
             (min, None) => format!("is {min:.2}× at least"),
         }

@@ -1,0 +1,95 @@
+//! Saved answers, and what later ones are held against.
+
+use std::fs;
+
+use snapbox::{assert_data_eq, str};
+
+use super::{Project, assert_has};
+
+#[test]
+fn a_stage_that_lost_handle_pass_is_told_with_the_import_and_the_line() {
+    let project = Project::built();
+    assert_has(
+        &project.told("check --built -p router --save-baseline copies.json", 0),
+        &["Saved the baseline `copies.json`"],
+    );
+    project.run("check --built -p router --baseline copies.json", 0);
+
+    project.router_in_wide_world("inspector", "Inspector");
+    project.router_reads();
+    project.edit("router/Cargo.toml", "reads = 0", "reads = 1");
+    assert_data_eq!(
+        project.told("check --built -p router --baseline copies.json", 100),
+        str![[r#"
+note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
+error[worse-than-baseline]: `router` is worse than in the baseline: lost `handle-pass`: it is `read-only` now
+  --> router/Cargo.toml:7:9
+   |
+ 7 | world = "inspector"
+   |         ^^^^^^^^^^^ of this stage
+   |
+  ::: router/src/lib.rs:21:21
+   |
+21 |         if !element.read()?.is_empty() {
+   |                     ---- calls `payload-read.read`
+   |
+   = note: it imports `payload-read.read` now, and did not then
+   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = help: undo that, or save a new baseline with `--save-baseline`
+
+ stage   kind       world      verdict    proof    reads          writes
+ router  processor  inspector  read-only  bounded  ≤ 1 (bounded)  0 (contract)
+
+     Checked 1 stage and 0 pipelines: 1 error
+
+"#]]
+    );
+
+    // Saving in one go with the comparison does not hide it.
+    project.run("check --built -p router --baseline copies.json --save-baseline copies.json", 100);
+    project.run("check --built -p router --baseline copies.json", 0);
+}
+
+#[test]
+fn pipelines_and_worlds_are_compared_without_a_build() {
+    let project = Project::copy();
+    project.run("check --save-baseline copies.json", 0);
+    project.edit("inspector/Cargo.toml", "reads = 1", "reads = 2");
+    project.edit("transform/Cargo.toml", "reads = 1", "reads = 3");
+    let told = project.told("check --baseline copies.json -A over-budget-pipeline", 100);
+    assert_has(
+        &told,
+        &[
+            "`inspector` is worse than in the baseline: reads of one element: at most 1 then, 2 now",
+            "`transform` is worse than in the baseline: reads of one element: at most 1 then, 3 now",
+            "`main` is worse than in the baseline: copies on the worst path: at most 2 then, 4 now",
+            "`find` is worse than in the baseline: copies on the worst path: at most 1 then, 2 now",
+        ],
+    );
+    project.run("check --baseline copies.json -A over-budget-pipeline -W worse-than-baseline", 0);
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let project = Project::copy();
+    project.run("check -p router --save-baseline copies.json", 0);
+    let refused = |args: &str, texts: &[&str]| assert_has(&project.told(args, 101), texts);
+    // Before anything is built: nothing is there that could be.
+    project.write("router/src/lib.rs", "this does not compile");
+    refused("check --built --baseline copies.json", &["was made without `--built`", "help: leave `--built` out"]);
+    refused("check -p sink --baseline copies.json", &["none of the stages that are checked", "it has `router`"]);
+    let built =
+        fs::read_to_string(project.root.join("copies.json")).unwrap().replace("\"built\": false", "\"built\": true");
+    project.write("built.json", &built);
+    refused("check --baseline built.json", &["was made with `--built`", "help: add `--built`"]);
+    project.write("broken.json", "{");
+    refused(
+        "check --baseline broken.json",
+        &["`broken.json` is not a baseline of `check`", "--save-baseline broken.json"],
+    );
+    project.write("later.json", &built.replace("\"version\": 1", "\"version\": 2"));
+    refused("check --baseline later.json", &["expected version 1, found 2"]);
+    refused("check --baseline none.json", &["cannot read the baseline `none.json`", "--save-baseline none.json"]);
+    refused("check --save-baseline no/copies.json", &["cannot write the baseline `no/copies.json`", "No such file"]);
+    assert!(!project.told("check --save-baseline no/copies.json", 101).contains(".tmp"));
+}

@@ -1,0 +1,182 @@
+//! `cargo torvyn check`, as a user meets it: projects of the templates, edited until something is wrong with them.
+//!
+//! What needs no build works on copies of one project, side by side. What does works on the project itself, one test
+//! after the other, so that cargo builds again only what a test has edited.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+mod baseline;
+mod built;
+mod contract;
+mod files;
+mod formats;
+mod levels;
+mod pipelines;
+mod place;
+mod wit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::Value;
+
+/// Its own: components of one name from different projects would be put in one place.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-target")
+}
+
+/// A project of the template `pipeline`, as it was made.
+fn scaffolded() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-scaffolded");
+        fs::remove_dir_all(&folder).ok();
+        fs::create_dir_all(&folder).unwrap();
+        let new = torvyn(&folder, &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
+        assert!(new.status.success(), "{}", said(&new));
+        folder.join("logs")
+    })
+}
+
+/// A project that a test may do with as it likes.
+struct Project {
+    root: PathBuf,
+    /// What lives as long as it.
+    _held: (Option<tempfile::TempDir>, Option<MutexGuard<'static, ()>>),
+}
+
+impl Project {
+    /// A copy, to be checked without a build.
+    fn copy() -> Project {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        restore(scaffolded(), &root);
+        Project { root, _held: (Some(folder), None) }
+    }
+
+    /// The one that is built, as it was made, for this test alone.
+    fn built() -> Project {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-built");
+        fs::create_dir_all(&root).unwrap();
+        let root = root.canonicalize().unwrap();
+        restore(scaffolded(), &root);
+        Project { root, _held: (None, Some(alone)) }
+    }
+
+    /// Replaces a text that is in a file.
+    #[track_caller]
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.root.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from:?}:\n{text}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.root.join(file), text).unwrap();
+    }
+
+    fn append(&self, file: &str, text: &str) {
+        let path = self.root.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(path, before + text).unwrap();
+    }
+
+    /// Runs, and asserts the exit code.
+    #[track_caller]
+    fn run(&self, args: &str, code: i32) -> Output {
+        let output = torvyn(&self.root, &args.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(code), "{args}: {}", said(&output));
+        output
+    }
+
+    /// What is told, by us and not by cargo, with that exit code.
+    #[track_caller]
+    fn told(&self, args: &str, code: i32) -> String {
+        told(&self.run(args, code))
+    }
+
+    /// The lines of JSON, each asserted to be one.
+    #[track_caller]
+    fn json(&self, args: &str, code: i32) -> Vec<Value> {
+        let output = self.run(&format!("{args} --message-format json"), code);
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The line of JSON for a stage.
+    #[track_caller]
+    fn verdict(&self, args: &str, package: &str) -> Value {
+        let lines = self.json(args, 0);
+        let of_stage = |line: &&Value| line["reason"] == "stage-verdict" && line["package"] == package;
+        lines.iter().find(of_stage).unwrap_or_else(|| panic!("no verdict of {package}: {lines:?}")).clone()
+    }
+
+    /// Has the router built for a wider world than it uses.
+    fn router_in_wide_world(&self, world: &str, parameter: &str) {
+        self.edit("router/src/lib.rs", "Router", parameter);
+        self.edit("router/Cargo.toml", "world = \"router\"", &format!("world = \"{world}\""));
+    }
+
+    /// Has the router read every payload.
+    fn router_reads(&self) {
+        self.edit("router/src/lib.rs", "element.size() > 0", "!element.read()?.is_empty()");
+    }
+}
+
+/// Makes `to` what `from` is, and touches nothing that is so already: cargo goes by when a file was written.
+fn restore(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(to).unwrap().map(Result::unwrap) {
+        let name = entry.file_name();
+        if from.join(&name).exists() || name == "Cargo.lock" {
+            continue;
+        }
+        let remove = if entry.path().is_dir() { fs::remove_dir_all } else { fs::remove_file };
+        remove(entry.path()).unwrap();
+    }
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            restore(&from, &to);
+        } else if fs::read(&from).ok() != fs::read(&to).ok() {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
+    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    command
+}
+
+fn torvyn(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What is said on stderr without the status of cargo.
+fn told(output: &Output) -> String {
+    const CARGO: &[&str] =
+        &["Updating", "Locking", "Blocking", "Downloading", "Downloaded", "Adding", "Compiling", "Finished"];
+    let by_cargo = |line: &&str| line.split_whitespace().next().is_some_and(|verb| CARGO.contains(&verb));
+    let said = said(output);
+    assert!(!said.contains("panicked at"), "{said}");
+    said.lines().filter(|line| !by_cargo(line)).map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[track_caller]
+fn assert_has(told: &str, texts: &[&str]) {
+    for text in texts {
+        assert!(told.contains(text), "{text:?} is not said:\n{told}");
+    }
+}

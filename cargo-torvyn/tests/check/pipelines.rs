@@ -1,0 +1,221 @@
+//! Pipelines, held against their budgets by `check` and by `run`.
+
+use std::fs;
+
+use serde_json::json;
+use snapbox::{assert_data_eq, str};
+
+use super::{Project, assert_has, target};
+
+const PIPELINES: &str = r#"[pipeline.main]
+stages = ["router", "transform"]
+
+[pipeline.main.budget]
+copies = 1
+amplification = 1.5
+
+[pipeline.find]
+stages = [{ name = "find", component = "inspector", config = { needle = "ERROR" } }]
+
+[pipeline.find.budget]
+amplification = 0.5
+"#;
+
+const IO: &str = "--input in.txt --output out.txt";
+
+#[test]
+fn what_is_over_the_budget_of_a_pipeline_is_found_with_the_stages_that_copy() {
+    let project = Project::copy();
+    project.write("Torvyn.toml", PIPELINES);
+    assert_data_eq!(
+        project.told("check -W unproven-budget -p inspector -p router -p transform", 100),
+        str![[r#"
+warning[unproven-budget]: nothing proves that `inspector` keeps its budget of reads; the host counts them
+  --> inspector/Cargo.toml:12:1
+   |
+12 | reads = 1
+   | ^^^^^^^^^
+   |
+   = note: `--warn unproven-budget` is set on the command line
+   = help: the component may prove it: `cargo torvyn check --built`
+
+warning[unproven-budget]: nothing proves that `transform` keeps its budget of reads; the host counts them
+  --> transform/Cargo.toml:12:1
+   |
+12 | reads = 1
+   | ^^^^^^^^^
+   |
+   = note: `--warn unproven-budget` is set on the command line
+   = help: the component may prove it: `cargo torvyn check --built`
+
+warning[unproven-budget]: nothing proves that `transform` keeps its budget of writes; the host counts them
+  --> transform/Cargo.toml:13:1
+   |
+13 | writes = 1
+   | ^^^^^^^^^^
+   |
+   = note: `--warn unproven-budget` is set on the command line
+   = help: the component may prove it: `cargo torvyn check --built`
+
+error[over-budget-pipeline]: an element of pipeline `main` can be copied 2 times on its way, and its budget allows 1
+ --> Torvyn.toml:5:1
+  |
+2 | stages = ["router", "transform"]
+  |                     ----------- 1 read and 1 write
+...
+5 | copies = 1
+  | ^^^^^^^^^^ the budget
+  |
+  = note: the way is input → router → transform → output
+  = help: copy less on the way, or allow it: `copies = 2`
+
+warning[unproven-budget]: nothing proves that `main` keeps its budget of amplification
+ --> Torvyn.toml:6:1
+  |
+2 | stages = ["router", "transform"]
+  |                     ----------- 1 read and 1 write
+...
+6 | amplification = 1.5
+  | ^^^^^^^^^^^^^^^^^^^ the budget
+  |
+  = note: `--warn unproven-budget` is set on the command line
+  = note: a stage writes payloads, whose sizes it decides when it runs; `run` compares at the end
+
+error[over-budget-pipeline]: the amplification of `find` can be up to 1.00×, and its budget allows 0.50×
+  --> Torvyn.toml:12:1
+   |
+ 9 | stages = [{ name = "find", component = "inspector", config = { needle = "ERROR" } }]
+   |                                        ----------- 1 read
+...
+12 | amplification = 0.5
+   | ^^^^^^^^^^^^^^^^^^^ the budget
+   |
+   = help: copy less, or allow it: `amplification = 1.0`
+
+ stage      kind       world      verdict      proof     reads           writes
+ inspector  processor  inspector  read-only    enforced  ≤ 1 (enforced)  0 (contract)
+ router     processor  router     handle-pass  contract  0 (contract)    0 (contract)
+ transform  processor  transform  rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
+
+ pipeline  copies  on the way                           in all  amplification
+ main      ≤ 2     input → router → transform → output  ≤ 2     any
+ find      ≤ 1     input → find → output                ≤ 1     ≤ 1.00×
+
+     Checked 3 stages and 2 pipelines: 2 errors, 4 warnings
+
+"#]]
+    );
+}
+
+#[test]
+fn a_pipeline_without_a_bound_names_the_stage_that_has_none() {
+    let project = Project::copy();
+    project.edit("transform/Cargo.toml", "reads = 1\n", "");
+    let told = project.told("check", 100);
+    assert_has(
+        &told,
+        &[
+            "pipeline `main` can be copied any number of times on its way, and its budget allows 2",
+            "give `transform` a bound that the host can hold it to: `reads = 1`",
+        ],
+    );
+}
+
+#[test]
+fn an_amplification_that_nothing_proves_is_compared_when_the_flow_has_ended() {
+    let project = Project::built();
+    project.write("Torvyn.toml", &PIPELINES.replace("copies = 1", "copies = 2"));
+    project.write("in.txt", "an ERROR\nall is well\n");
+    let told = project.told(&format!("run main {IO}"), 100);
+    assert_has(
+        &told,
+        &["error[over-budget-pipeline]: the amplification of `main` was 2.00×, and its budget allows 1.50×", ":6:1"],
+    );
+    assert_eq!(fs::read_to_string(project.root.join("out.txt")).unwrap(), "AN ERROR\nALL IS WELL\n");
+    project.run(&format!("run main {IO} --ignore-budget"), 0);
+
+    fs::remove_file(project.root.join("out.txt")).unwrap();
+    let told = project.told(&format!("run find {IO}"), 100);
+    assert_has(
+        &told,
+        &["can be up to 1.00×, and its budget allows 0.50×", "is over its copy budget", "--ignore-budget"],
+    );
+    assert!(!project.root.join("out.txt").exists(), "nothing ran");
+    project.run(&format!("run find {IO} --ignore-budget"), 0);
+    assert_eq!(fs::read_to_string(project.root.join("out.txt")).unwrap(), "an ERROR\n");
+}
+
+#[test]
+fn the_budget_that_a_pipeline_gives_a_stage_holds_for_packages_and_files() {
+    let project = Project::built();
+    project.run("build -p inspector", 0);
+    fs::copy(target().join("wasm32-wasip2/release/inspector.wasm"), project.root.join("find.wasm")).unwrap();
+    let stage = |component: &str, budget: &str| {
+        format!(
+            "[{{ name = 'find', component = '{component}', config = {{ needle = 'ERROR' }}, budget = {{ {budget} }} }}]"
+        )
+    };
+    let manifest = format!(
+        "[pipeline.package]\nstages = {}\n[pipeline.file]\nstages = {}\n[pipeline.bytes]\nstages = {}\n",
+        stage("inspector", "reads = 0"),
+        stage("./find.wasm", "reads = 0"),
+        stage("./find.wasm", "read-bytes = 1"),
+    );
+    project.write("Torvyn.toml", &manifest);
+    project.write("in.txt", "x\nan ERROR\n");
+
+    let contract = project.told("check -p inspector", 100);
+    assert_has(
+        &contract,
+        &[
+            "error[over-budget-contract]: world `inspector` lets `inspector` read payloads, and its budget allows none",
+            "--> Torvyn.toml:2:",
+            "error[over-budget-component]: `./find.wasm` can read an element once, and its budget allows none",
+            "--> Torvyn.toml:4:",
+            " ./find.wasm  processor  inspector  read-only  bounded   ≤ 1 (bounded)",
+            "Checked 2 stages and 3 pipelines: 2 errors",
+        ],
+    );
+    let lines = project.json("check -p inspector", 100);
+    let verdicts = lines.iter().filter(|line| line["reason"] == "stage-verdict").map(|line| &line["package"]);
+    assert_eq!(verdicts.collect::<Vec<_>>(), ["inspector", "./find.wasm"]);
+
+    for (pipeline, place) in [("package", "Torvyn.toml:2:"), ("file", "Torvyn.toml:4:")] {
+        let told = project.told(&format!("run {pipeline} {IO}"), 100);
+        assert_has(
+            &told,
+            &["can read an element once, and its budget allows none", place, "calls `payload-read.read-all`"],
+        );
+        assert!(!project.root.join("out.txt").exists(), "nothing ran");
+    }
+    let told = project.told(&format!("run bytes {IO}"), 101);
+    assert_has(
+        &told,
+        &["stage `find` failed in `process` at element 1", "budget-exceeded: 8 bytes read of element 1, of 1 allowed"],
+    );
+    let told = project.run(&format!("run bytes {IO} --ignore-budget --message-format json"), 0);
+    let summary: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(summary["elements"], json!({"in": 2, "out": 1, "dropped": 1}));
+}
+
+#[test]
+fn what_is_wrong_with_a_stage_of_a_pipeline_is_told_in_its_manifest() {
+    let project = Project::copy();
+    project.write("core.wasm", "\0asm\x01\0\0\0");
+    project.write(
+        "Torvyn.toml",
+        "[pipeline.a]\nstages = [\"./core.wasm\"]\n[pipeline.b]\nstages = [\"./none.wasm\", \"ruoter\"]\n",
+    );
+    let told = project.told("check", 100);
+    assert_has(
+        &told,
+        &[
+            "found a core WebAssembly module",
+            "--> Torvyn.toml:2:11",
+            "`./none.wasm` is not there",
+            "there is no package `ruoter` in the workspace",
+            "did you mean `router`?",
+            "5 stages and 0 pipelines: 3 errors",
+        ],
+    );
+}
