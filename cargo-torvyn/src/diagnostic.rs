@@ -186,6 +186,20 @@ impl Diagnostics {
         self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 
+    /// Those without which the command would have succeeded.
+    pub(crate) fn only_errors(&self) -> Diagnostics {
+        Diagnostics {
+            found: self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect(),
+        }
+    }
+
+    /// The one that says the same of the same place, if there is one.
+    pub(crate) fn same_as(&mut self, other: &Diagnostic) -> Option<&mut Diagnostic> {
+        self.found.iter_mut().find(|one| {
+            (one.code, &one.message, one.labels.first()) == (other.code, &other.message, other.labels.first())
+        })
+    }
+
     /// How many of them are warnings.
     pub(crate) fn warnings(&self) -> usize {
         self.found.len() - self.errors()

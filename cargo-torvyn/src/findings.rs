@@ -31,7 +31,7 @@ impl Viewpoint {
 }
 
 /// The path as it is written, with nothing looked up: `a/../b` is `b`.
-fn without_dots(path: &Path) -> PathBuf {
+pub(crate) fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {

@@ -112,10 +112,7 @@ pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     }
     let here = env::current_dir().unwrap_or_default();
     let nearest = here.ancestors().map(|folder| folder.join(MANIFEST)).find(|path| path.is_file());
-    match nearest {
-        Some(path) => path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path),
-        None => PathBuf::from(MANIFEST),
-    }
+    nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| workspace::from_here(&path))
 }
 
 /// Tells what is wrong with the manifest, and stops.

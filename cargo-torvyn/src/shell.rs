@@ -96,13 +96,17 @@ impl Shell {
 
     /// Says what is wrong with people's files.
     pub(crate) fn diagnostics(&mut self, found: &Diagnostics, sources: &Sources) -> io::Result<()> {
-        let text = found.render(sources, true);
+        let text = match self.verbosity {
+            Verbosity::Quiet => found.only_errors().render(sources, true),
+            Verbosity::Normal | Verbosity::Verbose => found.render(sources, true),
+        };
         self.say(Verbosity::Quiet, &text)
     }
 
-    /// Shows a table, between empty lines.
-    pub(crate) fn table(&mut self, table: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Normal, &format!("\n{table}\n\n"))
+    /// Shows tables, an empty line before and after each.
+    pub(crate) fn tables(&mut self, tables: &[String]) -> io::Result<()> {
+        let text: String = tables.iter().map(|table| format!("\n{table}\n")).collect();
+        self.say(Verbosity::Normal, &(text + "\n"))
     }
 
     /// Shows the account of a flow.

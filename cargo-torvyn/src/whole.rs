@@ -12,6 +12,8 @@ use std::path::Path;
 /// What the system says; what was there is still there then.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The error of a temporary file would name a file that nobody knows.
+    fs::metadata(folder)?;
     // The user's mask takes away from this what it does from any new file.
     let permissions =
         fs::metadata(path).map_or_else(|_| Permissions::from_mode(0o666), |existing| existing.permissions());

@@ -1,6 +1,7 @@
 //! The project that a command works on: its workspace, and the packages of it that are stages.
 
 use std::env;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -32,6 +33,11 @@ pub(crate) struct Stage {
 }
 
 impl Workspace {
+    /// Whether one was named, or there is one around the current folder.
+    pub(crate) fn is_here(args: &CargoArgs) -> bool {
+        args.manifest_path.is_some() || env::current_dir().is_ok_and(|here| nearest_manifest(&here).is_ok())
+    }
+
     /// Asks cargo. Resolves no dependencies and needs no network.
     ///
     /// # Errors
@@ -138,10 +144,23 @@ fn stage(package: &Package) -> Option<Stage> {
     })
 }
 
-/// The path as people see it: from the current folder, where it is below that.
+/// The path as people see it: from the current folder, where it is below that or in one project with it.
 pub(crate) fn from_here(path: &Path) -> PathBuf {
-    let here = env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).to_path_buf()
+    seen_from(&env::current_dir().unwrap_or_default(), path)
+}
+
+fn seen_from(here: &Path, path: &Path) -> PathBuf {
+    let common =
+        here.ancestors().enumerate().find_map(|(up, common)| Some((up, common, path.strip_prefix(common).ok()?)));
+    match common {
+        Some((0, _, below)) => below.to_path_buf(),
+        Some((up, common, below)) if common.join("Cargo.toml").is_file() => {
+            let mut seen: PathBuf = iter::repeat_n("..", up).collect();
+            seen.push(below);
+            seen
+        }
+        _ => path.to_path_buf(),
+    }
 }
 
 fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
@@ -149,4 +168,23 @@ fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
         let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
         Stop::new(Exit::Failed, message).help("`cargo torvyn new NAME --template pipeline` begins a project")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_within_a_project_are_told_from_the_current_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("Cargo.toml"), "").unwrap();
+        let seen = |here: &str, path: &Path| seen_from(&root.join(here), path).to_str().unwrap().to_string();
+        assert_eq!(seen("", &root.join("a/Cargo.toml")), "a/Cargo.toml");
+        assert_eq!(seen("a", &root.join("a/Cargo.toml")), "Cargo.toml");
+        assert_eq!(seen("a/src", &root.join("wit/worlds.wit")), "../../wit/worlds.wit");
+        // What is elsewhere is named whole.
+        assert_eq!(seen("a", Path::new("/rustc/library/lib.rs")), "/rustc/library/lib.rs");
+        assert_eq!(seen("a", Path::new("b/lib.rs")), "b/lib.rs");
+    }
 }

@@ -10,7 +10,7 @@ use torvyn_runtime::analysis::Copying;
 
 use super::blame::blame;
 use super::subject::Subject;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Sources, quoted};
 use crate::exit::{Exit, Stop};
 use crate::lint::{Levels, Lint};
 use crate::whole;
@@ -109,19 +109,37 @@ impl Baseline {
         whole::write(path, text.as_bytes()).with_context(|| format!("cannot write the baseline `{}`", path.display()))
     }
 
-    /// What `now` has lost against this one. Stages and pipelines that are in one of them only have lost nothing.
+    /// Whether it can be compared with what is proven with `--built`, or without.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where one was made from the built components and the other was not: they cannot be compared.
-    pub(crate) fn losses(&self, now: &Baseline) -> Result<Vec<Loss>, Stop> {
-        if self.built != now.built {
+    /// A [`Stop`] where one is made from the built components and the other is not.
+    pub(crate) fn comparable(&self, built: bool) -> Result<(), Stop> {
+        if self.built != built {
             let (message, help) = if self.built {
                 ("the baseline was made with `--built`", "add `--built`")
             } else {
                 ("the baseline was made without `--built`", "leave `--built` out, or save a new one with it")
             };
             return Err(Stop::new(Exit::Failed, message).help(help));
+        }
+        Ok(())
+    }
+
+    /// What `now` has lost against this one. Stages and pipelines that are in one of them only have lost nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where they have no stage in common, so that nothing is compared.
+    pub(crate) fn losses(&self, now: &Baseline) -> Result<Vec<Loss>, Stop> {
+        let known = |stage: &SavedStage| self.stages.iter().any(|then| then.name == stage.name);
+        if !now.stages.is_empty() && !now.stages.iter().any(known) {
+            let names: Vec<_> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
+            let help = match names[..] {
+                [] => "save a new one with `--save-baseline`".to_string(),
+                _ => format!("it has {}; save a new one with `--save-baseline`", quoted(&names)),
+            };
+            return Err(Stop::new(Exit::Failed, "the baseline has none of the stages that are checked").help(help));
         }
         let stages = self.stages.iter().filter_map(|then| {
             let now = now.stages.iter().find(|now| now.name == then.name)?;
@@ -239,7 +257,11 @@ mod tests {
         let built = Baseline::new(true, vec![stage("read-only", None, &["x"])], Vec::new());
         built.save(&path).unwrap();
         assert_eq!(Baseline::load(&path).unwrap(), built);
-        let contract = Baseline::new(false, Vec::new(), Vec::new());
-        assert!(built.losses(&contract).unwrap_err().help.unwrap().contains("--built"));
+        assert!(built.comparable(true).is_ok());
+        assert!(built.comparable(false).unwrap_err().help.unwrap().contains("--built"));
+        let other = SavedStage { name: "b".to_string(), ..stage("read-only", None, &[]) };
+        let other = Baseline::new(true, vec![other], Vec::new());
+        assert!(built.losses(&other).unwrap_err().help.unwrap().contains("it has `a`"));
+        assert!(built.losses(&Baseline::new(true, Vec::new(), Vec::new())).unwrap().is_empty());
     }
 }

@@ -10,9 +10,13 @@ use crate::workspace::from_here;
 
 /// Places that are labelled; the rest are counted.
 const SHOWN: usize = 3;
+/// Functions of a chain of inlining that are named; those in its middle are counted.
+const CHAIN: usize = 6;
+/// The standard library, whose functions say nothing of how the author's line comes to copy.
+const STANDARD: &str = "/rustc/";
 /// Where the sources of libraries lie, the standard library and torvyn-guest among them, where no package is known that
 /// the author's would have to be of.
-const LIBRARIES: &[&str] = &["/rustc/", "/.cargo/registry/", "/wit/guest/src/"];
+const LIBRARIES: &[&str] = &[STANDARD, "/.cargo/registry/", "/wit/guest/src/"];
 
 /// Labels the lines of `package`, a folder, that call one of `callees`, with the functions inlined between them and the
 /// call as notes.
@@ -77,16 +81,33 @@ fn place(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)
 
 /// The functions from the author's line to the call, outermost first.
 fn through(frames: &[Frame], site: &Site) -> String {
-    let names: Vec<_> = frames.iter().rev().map(told).collect();
+    let mut names: Vec<_> = frames.iter().rev().filter(|frame| says_something(frame)).map(told).collect();
+    if let Some(more @ 1..) = names.len().checked_sub(CHAIN) {
+        names.splice(1..=more, [format!("{more} more")]);
+    }
     format!("`{}` is called through {}", site.callee, names.join(", then "))
+}
+
+/// Whether the function is one that its author named, outside the standard library.
+fn says_something(frame: &Frame) -> bool {
+    let is_closure = frame.function.as_ref().is_some_and(|function| function.starts_with('{'));
+    !is_closure && !frame.file.as_ref().is_some_and(|file| file.starts_with(STANDARD))
 }
 
 /// The function with its file and line, as far as they are known.
 fn told(frame: &Frame) -> String {
-    let function = frame.function.as_deref().unwrap_or("a function without a name");
+    let function = frame.function.as_deref().map_or("a function without a name", plain);
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => format!("`{function}` ({}:{line})", from_here(Path::new(file)).display()),
         _ => format!("`{function}`"),
+    }
+}
+
+/// The name of a function without its type arguments, which can be longer than all the rest.
+fn plain(function: &str) -> &str {
+    match function.split_once('<') {
+        Some((name, _)) if !name.is_empty() && !name.ends_with("operator") => name.trim_end_matches("::"),
+        _ => function,
     }
 }
 
@@ -122,5 +143,24 @@ mod tests {
             assert_eq!(author(&frames, package), 2);
             assert_eq!(author(&frames[..2], package), 1);
         }
+    }
+
+    #[test]
+    fn a_long_chain_is_told_by_its_ends() {
+        let site = |count: u32| {
+            let frames =
+                (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
+            Site { callee: Copying::Read, export: "process", frames: frames.collect() }
+        };
+        let told = |count| through(&site(count).frames, &site(count));
+        assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");
+        assert!(told(6).contains("`f5` (/gone/lib.rs:5), then `f4` (/gone/lib.rs:4)"), "{}", told(6));
+        assert!(told(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", told(9));
+        let quiet = [frame("{closure#0}", "/gone/lib.rs", 1), frame("with<u8>", "/rustc/1/thread/local.rs", 2)];
+        assert!(!quiet.iter().any(says_something));
+        assert_eq!(
+            ["a::b::<u8>", "<u8 as A>::b", "operator<", "f"].map(plain),
+            ["a::b", "<u8 as A>::b", "operator<", "f"]
+        );
     }
 }

@@ -94,18 +94,35 @@ impl Composed {
         let message = format!("an element of pipeline `{name}` {how_often}, and its budget allows {}", budget.value);
         let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
+        finding = self.at_stages(finding, pipeline).note(format!("the way is {}", self.path.join(" → ")));
+        Some(match self.copies {
+            Some(copies) => finding.help(format!("copy less on the way, or allow it: `copies = {copies}`")),
+            None => finding.help(self.unbounded(pipeline)),
+        })
+    }
+
+    /// Labels the stages on the worst path with what they add.
+    fn at_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
         for (stage, bounds) in &self.stages {
             if let Some(text) = on_the_way(*bounds) {
                 finding = finding.label(&pipeline.file, pipeline.stages[*stage].place(), text);
             }
         }
-        finding = finding.note(format!("the way is {}", self.path.join(" → ")));
-        Some(match self.copies {
-            Some(copies) => finding.help(format!("copy less on the way, or allow it: `copies = {copies}`")),
-            None => {
-                finding.help("declare what a stage without a bound may do, and the host holds it to that: `reads = 1`")
-            }
-        })
+        finding
+    }
+
+    /// What gives the stages of the path that have no bound one.
+    fn unbounded(&self, pipeline: &Pipeline) -> String {
+        let missing = |(stage, bounds): &(usize, Bounds)| {
+            let keys = [("reads", bounds.reads), ("writes", bounds.writes)].into_iter();
+            let keys: Vec<_> =
+                keys.filter(|(_, bound)| bound.max.is_none()).map(|(key, _)| format!("`{key} = 1`")).collect();
+            let name = &pipeline.stages[*stage].name;
+            (!keys.is_empty())
+                .then(|| format!("give `{name}` a bound that the host can hold it to: {}", keys.join(" and ")))
+        };
+        let missing: Vec<_> = self.stages.iter().filter_map(missing).collect();
+        missing.join("; ")
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -115,23 +132,35 @@ impl Composed {
         let over = min > budget.value || max.is_some_and(|max| max > budget.value);
         let (lint, message) = match max {
             _ if over => {
-                let message = format!(
-                    "the amplification of `{name}` can be {}, and its budget allows {:.2}×",
-                    self.range(),
-                    budget.value
-                );
+                let can_be = self.can_be();
+                let message =
+                    format!("the amplification of `{name}` {can_be}, and its budget allows {:.2}×", budget.value);
                 (Lint::OverBudgetPipeline, message)
             }
             None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its budget of amplification")),
             Some(_) => return None,
         };
         let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
+        let finding = self.at_stages(finding, pipeline);
         Some(match lint {
             Lint::UnprovenBudget => {
                 finding.note("a stage writes payloads, whose sizes it decides when it runs; `run` compares at the end")
             }
-            _ => finding,
+            _ => match max {
+                Some(max) => finding.help(format!("copy less, or allow it: `amplification = {max:?}`")),
+                None => finding,
+            },
         })
+    }
+
+    /// The amplification, as a phrase.
+    fn can_be(&self) -> String {
+        match (self.amplification.min, self.amplification.max) {
+            (min, Some(max)) if min == max => format!("is {max:.2}×"),
+            (0.0, Some(max)) => format!("can be up to {max:.2}×"),
+            (min, Some(max)) => format!("can be from {min:.2}× to {max:.2}×"),
+            (min, None) => format!("is {min:.2}× at least"),
+        }
     }
 
     /// The amplification, for people.

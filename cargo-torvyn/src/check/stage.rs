@@ -65,11 +65,17 @@ impl Subject {
         for (file, span, text) in import_places(contract, &full(interface)) {
             finding = finding.label(&file, span, format!("`{interface}` is {text}"));
         }
-        let narrower =
-            match narrowest(contract.kind, contract.reads && verb != "read", contract.writes && verb != "write") {
-                Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
-                _ => String::new(),
-            };
+        // One that keeps the whole budget: another would only be wrong in another way.
+        let allows = |budget: &Option<Declared<u32>>| budget.as_ref().is_none_or(|budget| budget.value > 0);
+        let fits = narrowest(
+            contract.kind,
+            contract.reads && allows(&self.budget.reads),
+            contract.writes && allows(&self.budget.writes),
+        );
+        let narrower = match fits {
+            Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
+            _ => String::new(),
+        };
         Some(finding.help(format!(
             "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
         )))

@@ -10,6 +10,7 @@ use super::baseline::SavedStage;
 use crate::budget::Budget;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
+use crate::findings::without_dots;
 use crate::lint::{Levels, LintArgs};
 use crate::settings::{Settings, WorkspaceSettings};
 use crate::workspace::Stage;
@@ -86,7 +87,7 @@ impl Subject {
     /// The folder of the package, where it is one.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         let manifest = env::current_dir().unwrap_or_default().join(&self.package.as_ref()?.manifest);
-        manifest.parent().map(Path::to_path_buf)
+        without_dots(&manifest).parent().map(Path::to_path_buf)
     }
 
     /// What is proven of it with its budget; none where neither its world nor its component is known.
@@ -154,6 +155,7 @@ fn read_contract(
 fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> Diagnostic {
     error.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
     let mut help = error.help;
+    let missing = matches!(error.reason, Reason::Missing);
     let code = match &error.reason {
         Reason::Missing => code::WIT_MISSING,
         Reason::Syntax => code::WIT_SYNTAX,
@@ -173,9 +175,10 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
     if let Some(place) = error.place {
         diagnostic = diagnostic.label(&place.file, place.span, "");
     }
-    diagnostic = match &settings.world {
-        Some(world) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
-        None => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
+    diagnostic = match (&settings.wit, &settings.world) {
+        (Some(wit), _) if missing => diagnostic.label(&wit.file, wit.span.clone(), ""),
+        (_, Some(world)) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
+        (_, None) => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
     };
     diagnostic.help = help;
     diagnostic

@@ -10,20 +10,20 @@ use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::graph::Role;
 
-use crate::cargo;
+use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, Subject};
-use crate::cli::{CheckArgs, FindingsFormat, MessageFormat};
+use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
-use crate::findings::{About, Viewpoint, message, sarif};
+use crate::findings::{About, Viewpoint, message, sarif, without_dots};
 use crate::launch;
-use crate::lint::Levels;
+use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
-use crate::shell::Shell;
-use crate::workspace::Workspace;
+use crate::shell::{Shell, StdoutClosed};
+use crate::workspace::{self, Stage, Workspace};
 
 /// What was checked, and what was found.
 #[derive(Default)]
@@ -42,15 +42,28 @@ struct Checked {
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let baseline = args.baseline.as_deref().map(Baseline::load).transpose()?;
-    let mut checked = if args.components.is_empty() { project(&args, shell)? } else { files(&args) };
-    let now = checked.baseline(args.built || !args.components.is_empty());
+    let built = args.built || !args.components.is_empty();
+    // Before the build, which would be in vain.
+    baseline.iter().try_for_each(|baseline| baseline.comparable(built))?;
+    let mut checked = if !args.components.is_empty() {
+        files(&args)
+    } else if !Workspace::is_here(&args.cargo) && launch::manifest_path(&args.cargo).is_file() {
+        pipelines(&args, shell)?
+    } else {
+        project(&args, shell)?
+    };
+    let now = checked.baseline(built);
     if let Some(then) = baseline {
         checked.compare(&then, &now)?;
     }
     if let Some(path) = &args.save_baseline {
         now.save(path)?;
     }
-    checked.say(&args, shell)?;
+    match checked.say(&args, shell) {
+        // Whoever closed the pipe has read what they wanted; what was found is as it is.
+        Err(error) if error.is::<StdoutClosed>() => {}
+        said => said?,
+    }
     if let Some(path) = &args.save_baseline {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
@@ -62,59 +75,111 @@ fn files(args: &CheckArgs) -> Checked {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
     for path in &args.components {
-        if let Some(analysis) = checked.analysis(path) {
-            checked.add(Subject::file(path, checked.levels.clone(), analysis));
+        if let Err(wrong) = checked.add_file(path) {
+            checked.found.push(bad_file(path, &wrong));
         }
     }
     Checked { took: began.elapsed(), ..checked }
+}
+
+/// The pipelines of a folder that is in no project of cargo's: all their stages are component files.
+fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
+    let began = Instant::now();
+    let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
+    checked.add_manifest(&launch::manifest_path(&args.cargo), &[], shell)?;
+    Ok(Checked { took: began.elapsed(), ..checked })
 }
 
 /// The selected stages of a project, and the pipelines of them.
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
     let stages = workspace.select(&args.workspace)?;
-    let mut built = HashMap::new();
+    let mut built = Vec::new();
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
-        let artifacts = cargo::build(&args.cargo, &stages, format, shell, print)?;
-        built.extend(artifacts.into_iter().map(|artifact| (artifact.package, artifact.path)));
+        built = cargo::build(&args.cargo, &stages, format, shell, print)?;
     }
+    packages(&args.cargo, &args.lints, (&workspace, &stages), built, shell)
+}
 
+/// Checks all stages of a project and the components `built` of them, and shows what is proven.
+///
+/// # Errors
+///
+/// A [`Stop`] where something is wrong, which is told then.
+pub(super) fn show(
+    args: &CargoArgs,
+    workspace: &Workspace,
+    built: Vec<Artifact>,
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
+    let checked = packages(args, &LintArgs::default(), (workspace, &workspace.stages()), built, shell)?;
+    checked.say_to_people(shell)?;
+    if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
+}
+
+/// The given stages of a workspace with the components `built` of them, and the pipelines of these stages.
+fn packages(
+    args: &CargoArgs,
+    lints: &LintArgs,
+    (workspace, stages): (&Workspace, &[Stage]),
+    built: Vec<Artifact>,
+    shell: &mut Shell,
+) -> anyhow::Result<Checked> {
     let began = Instant::now();
+    let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package, artifact.path)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
-    checked.levels = inherited.pipeline_levels().with(&args.lints);
-    for stage in &stages {
-        let mut subject = Subject::package(stage, &inherited, &args.lints, &mut checked.sources, &mut checked.found);
+    checked.levels = inherited.pipeline_levels().with(lints);
+    for stage in stages {
+        let mut subject = Subject::package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
         if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
-            checked.found.push(wrong);
+            // What is wrong with the WIT of several stages is told once.
+            match checked.found.same_as(&wrong) {
+                Some(same) => same.labels.extend(wrong.labels.into_iter().skip(1)),
+                None => _ = checked.found.push(wrong),
+            }
         }
-        subject.analysis = built.get(&stage.package).and_then(|path: &PathBuf| checked.analysis(path));
+        if let Some(path) = built.get(&stage.package) {
+            match analysis(path) {
+                Ok(analysis) => subject.analysis = Some(analysis),
+                Err(wrong) => _ = checked.found.push(bad_file(path, &wrong)),
+            }
+        }
         checked.add(subject);
     }
-    let manifest = launch::manifest_path(&args.cargo);
+    let manifest = launch::manifest_path(args);
     if manifest.is_file() {
-        match Manifest::load(&manifest, &mut checked.sources) {
-            Ok(manifest) => checked.add_pipelines(&manifest, &workspace, shell)?,
-            Err(wrong) => checked.found.extend(wrong),
-        }
+        checked.add_manifest(&manifest, &workspace.stages(), shell)?;
     }
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
+/// What the component at `path` can do, or what is wrong with it, from the outermost cause to the innermost.
+fn analysis(path: &Path) -> Result<Analysis, Vec<String>> {
+    Analysis::of(path, Limits::default().component_size)
+        .map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
+}
+
+fn bad_file(path: &Path, causes: &[String]) -> Diagnostic {
+    Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(path, 0..0, "")
+}
+
 impl Checked {
-    /// What the component at `path` can do; what is wrong with it goes to the findings.
-    fn analysis(&mut self, path: &Path) -> Option<Analysis> {
-        match Analysis::of(path, Limits::default().component_size) {
-            Ok(analysis) => Some(analysis),
-            Err(error) => {
-                let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-                self.found.push(Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")));
-                None
-            }
+    /// Adds a component file, unless it was added already.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, from the outermost cause to the innermost.
+    fn add_file(&mut self, path: &Path) -> Result<Subject, Vec<String>> {
+        if let Some(subject) = self.file(path) {
+            return Ok(subject.clone());
         }
+        let subject = Subject::file(path, self.levels.clone(), analysis(path)?);
+        self.add(subject.clone());
+        Ok(subject)
     }
 
     fn add(&mut self, subject: Subject) {
@@ -125,10 +190,17 @@ impl Checked {
         self.stages.push((subject, verdict));
     }
 
-    /// The pipelines all of whose stages are known.
-    fn add_pipelines(&mut self, manifest: &Manifest, workspace: &Workspace, shell: &mut Shell) -> anyhow::Result<()> {
-        let all = workspace.stages();
-        let names: Vec<_> = all.iter().map(|stage| stage.package.as_str()).collect();
+    /// The pipelines of a manifest all of whose stages are selected; `packages` are those of the workspace.
+    fn add_manifest(&mut self, path: &Path, packages: &[workspace::Stage], shell: &mut Shell) -> anyhow::Result<()> {
+        let manifest = match Manifest::load(path, &mut self.sources) {
+            Ok(manifest) => manifest,
+            Err(wrong) => {
+                self.found.extend(wrong);
+                return Ok(());
+            }
+        };
+        let names: Vec<_> = packages.iter().map(|stage| stage.package.as_str()).collect();
+        let mut unchecked = Vec::new();
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names);
             wrong.extend(pipeline.check_components());
@@ -136,19 +208,22 @@ impl Checked {
                 self.found.extend(wrong);
                 continue;
             }
-            let unselected = pipeline.stages.iter().find_map(|stage| match &stage.component {
-                ComponentRef::Package(package) => Some(package).filter(|package| self.stage(package).is_none()),
-                ComponentRef::Path(_) => None,
-            });
-            match unselected {
-                Some(package) => {
-                    let name = &pipeline.name;
-                    shell.note(format_args!("pipeline `{name}` is not checked: `{package}` is not selected"))?;
-                }
-                None => self.add_pipeline(pipeline),
+            let selected = |stage: &crate::manifest::Stage| match &stage.component {
+                ComponentRef::Package(package) => self.stage(package).is_some(),
+                ComponentRef::Path(_) => true,
+            };
+            if pipeline.stages.iter().all(selected) {
+                self.add_pipeline(pipeline);
+            } else {
+                unchecked.push(pipeline.name.as_str());
             }
         }
-        Ok(())
+        let note = match unchecked[..] {
+            [] => return Ok(()),
+            [one] => format!("pipeline `{one}` is not checked: not all of its stages are selected"),
+            _ => format!("pipelines {} are not checked: not all of their stages are selected", quoted(&unchecked)),
+        };
+        Ok(shell.note(note)?)
     }
 
     fn stage(&self, package: &str) -> Option<&Subject> {
@@ -156,21 +231,30 @@ impl Checked {
         self.stages.iter().map(|(subject, _)| subject).find(of_package)
     }
 
+    fn file(&self, path: &Path) -> Option<&Subject> {
+        let of_file = |subject: &&Subject| subject.package.is_none() && Path::new(&subject.name) == path;
+        self.stages.iter().map(|(subject, _)| subject).find(of_file)
+    }
+
     fn add_pipeline(&mut self, pipeline: &Pipeline) {
         let mut verdicts = Vec::new();
-        for stage in &pipeline.stages {
+        for (index, stage) in pipeline.stages.iter().enumerate() {
             let known = match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).cloned(),
-                ComponentRef::Path(path) => {
-                    self.analysis(path).map(|analysis| Subject::file(path, self.levels.clone(), analysis))
-                }
+                ComponentRef::Path(path) => match self.add_file(path) {
+                    Ok(subject) => Some(subject),
+                    Err(wrong) => {
+                        self.found.push(pipeline.bad_component(index, &wrong));
+                        None
+                    }
+                },
             };
             let Some(mut subject) = known else { return };
             let own = stage.budget.clone();
             let declares = !own.is_empty();
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };
-            // What is wrong with a package is told once; a budget of its own makes it another stage.
+            // What is wrong with a component is told once; a budget of its own makes it another stage.
             if declares {
                 subject.over_budget(&verdict, &mut self.sources, &mut self.found);
             }
@@ -227,26 +311,31 @@ impl Checked {
         match packages.clone().find(|package| files.contains(&&package.manifest)) {
             Some(package) => {
                 let here = env::current_dir().unwrap_or_default();
-                About::package(&package.id, &here.join(&package.manifest), &package.target)
+                About::package(&package.id, &without_dots(&here.join(&package.manifest)), &package.target)
             }
-            None => Ok(About::pipelines(files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path()))),
+            None => {
+                let file = files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path());
+                Ok(About::pipelines(&without_dots(&env::current_dir().unwrap_or_default().join(file))))
+            }
         }
     }
 
     fn say_to_people(&self, shell: &mut Shell) -> anyhow::Result<()> {
         shell.diagnostics(&self.found, &self.sources)?;
         let verdicts = || self.stages.iter().filter_map(|(subject, verdict)| Some((&*subject.name, verdict.as_ref()?)));
+        let mut tables = Vec::new();
         if verdicts().next().is_some() {
-            shell.table(report::stages(verdicts()))?;
+            tables.push(report::stages(verdicts()));
         }
+        if !self.pipelines.is_empty() {
+            tables.push(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))));
+        }
+        shell.tables(&tables)?;
         for (subject, _) in &self.stages {
             let weaker = subject.analysis.as_ref().map_or(&[][..], |analysis| &analysis.weaker);
             if !weaker.is_empty() {
                 shell.note(format_args!("no stronger proof for `{}`: {}", subject.name, weaker.join("; ")))?;
             }
-        }
-        if !self.pipelines.is_empty() {
-            shell.table(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))))?;
         }
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
             .map(|(count, what)| counted(count, what));
