@@ -29,7 +29,7 @@ pub struct StageAccount {
     pub kind: Kind,
     /// What it can do with payloads.
     pub verdict: Verdict,
-    /// The weaker of the proofs of its two bounds; `None` where one of them has none.
+    /// How that is proven; [`Bounds::proof`] says when it is `None`.
     pub proof: Option<Proof>,
     /// What it copies at most, which the flow was held to.
     pub bounds: Bounds,

@@ -23,7 +23,7 @@ use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
 use crate::shell::{Shell, StdoutClosed};
-use crate::workspace::{self, Stage, Workspace};
+use crate::workspace::{self, Workspace};
 
 /// What was checked, and what was found.
 #[derive(Default)]
@@ -101,7 +101,7 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
         built = cargo::build(&args.cargo, &stages, format, shell, print)?;
     }
-    packages(&args.cargo, &args.lints, (&workspace, &stages), built, shell)
+    stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }
 
 /// Checks all stages of a project and the components `built` of them, and shows what is proven.
@@ -115,17 +115,18 @@ pub(super) fn show(
     built: Vec<Artifact>,
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
-    let checked = packages(args, &LintArgs::default(), (workspace, &workspace.stages()), built, shell)?;
+    let checked = stages_of(workspace, &workspace.stages(), built, args, &LintArgs::default(), shell)?;
     checked.say_to_people(shell)?;
     if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
 }
 
-/// The given stages of a workspace with the components `built` of them, and the pipelines of these stages.
-fn packages(
+/// The given stages of a project with the components `built` of them, and the pipelines of these stages.
+fn stages_of(
+    workspace: &Workspace,
+    stages: &[workspace::Stage],
+    built: Vec<Artifact>,
     args: &CargoArgs,
     lints: &LintArgs,
-    (workspace, stages): (&Workspace, &[Stage]),
-    built: Vec<Artifact>,
     shell: &mut Shell,
 ) -> anyhow::Result<Checked> {
     let began = Instant::now();

@@ -29,9 +29,14 @@ impl Bounds {
         }
     }
 
-    /// The weaker of the two proofs; `None` where one of the two has no bound, for nothing then holds of the whole.
+    /// How the verdict is proven: by the weaker of the two proofs. Of a stage that may read without a bound and that
+    /// cannot write, that it cannot write. `None` where a bound is missing otherwise, for nothing then holds of the whole.
     pub fn proof(&self) -> Option<Proof> {
-        Some(self.reads.proof?.max(self.writes.proof?))
+        match (self.reads.proof, self.writes.proof) {
+            (Some(reads), Some(writes)) => Some(reads.max(writes)),
+            (None, Some(writes)) => Some(writes).filter(|_| self.writes.is_never()),
+            (_, None) => None,
+        }
     }
 }
 
@@ -52,6 +57,7 @@ mod tests {
         assert_eq!(proof(never, never), Some(Proof::Contract));
         assert_eq!(proof(Bound::at_most(1, Proof::Bounded), never), Some(Proof::Bounded));
         assert_eq!(proof(never, Bound::unknown()), None);
-        assert_eq!(proof(Bound::unknown(), never), None);
+        assert_eq!(proof(Bound::unknown(), never), Some(Proof::Contract));
+        assert_eq!(proof(Bound::unknown(), Bound::at_most(1, Proof::Enforced)), None);
     }
 }

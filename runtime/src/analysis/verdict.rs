@@ -14,7 +14,7 @@ pub struct StageVerdict {
     pub world: String,
     /// What it can do with payloads.
     pub verdict: Verdict,
-    /// The weaker of the proofs of its two bounds; `None` where one of them has none.
+    /// How that is proven; [`Bounds::proof`] says when it is `None`.
     pub proof: Option<Proof>,
     /// How often the payload of an element is read.
     pub reads: Bound,
