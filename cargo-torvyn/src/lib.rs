@@ -9,6 +9,11 @@
 //! 3. `cargo` has the components built, with what `toolchain` finds or installs.
 //! 4. The `shell` says what happened: status and problems on stderr for a person, results on stdout for a pipe.
 //! 5. `exit` makes the exit code of it, and is the only place that knows the numbers.
+//!
+//! The life of a check: arguments → the workspace → `settings`, what packages declare, with places → the verdicts of
+//! `torvyn_runtime::analysis`, from WIT and from components → `check` pushes diagnostics where they are beyond what is
+//! declared → the `shell` renders them, or `findings` does for programs → the exit code of the worst. `run` and `demo` go
+//! through the same before a flow begins.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 

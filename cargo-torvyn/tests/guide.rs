@@ -257,6 +257,7 @@ fn fields(path: &str, value: &Value, into: &mut BTreeSet<String>) {
             let dot = if path.is_empty() { "" } else { "." };
             entries.iter().for_each(|(key, value)| fields(&format!("{path}{dot}{key}"), value, into));
         }
+        Value::Array(items) if items.is_empty() => _ = into.insert(format!("{path}[]")),
         Value::Array(items) => items.iter().for_each(|item| fields(&format!("{path}[]"), item, into)),
         _ => _ = into.insert(path.to_string()),
     }
@@ -274,12 +275,34 @@ fn the_documented_fields_are_those_of_the_summary() {
     let mut printed_fields = BTreeSet::new();
     fields("", &serde_json::from_str(printed.lines().last().unwrap()).unwrap(), &mut printed_fields);
 
-    let chapter = fs::read_to_string(root().join("guide/src/account.md")).unwrap();
-    let (_, section) = chapter.split_once("\n## The JSON summary\n").unwrap();
-    let section = section.split("\n## ").next().unwrap();
+    assert_eq!(documented("account.md", "## The JSON summary"), printed_fields);
+}
+
+#[test]
+fn the_documented_fields_are_those_of_the_lines_of_check() {
+    let _alone = alone();
+    let (code, printed) = Place::new().execute(
+        "cargo torvyn new some --template pipeline --quiet && cd some && \
+         cargo torvyn check --quiet --message-format json",
+    );
+    assert_eq!(code, 0, "{printed}");
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for reason in ["stage-verdict", "pipeline-verdict", "check-summary"] {
+        let mut printed_fields = BTreeSet::new();
+        for line in lines.iter().filter(|line| line["reason"] == reason) {
+            fields("", line, &mut printed_fields);
+        }
+        assert_eq!(documented("check.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+    }
+}
+
+/// The fields in the table below a heading of a chapter.
+fn documented(chapter: &str, heading: &str) -> BTreeSet<String> {
+    let chapter = fs::read_to_string(root().join("guide/src").join(chapter)).unwrap();
+    let (_, section) = chapter.split_once(&format!("\n{heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let row = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_string());
-    let documented: BTreeSet<_> = section.lines().filter_map(row).collect();
-    assert_eq!(documented, printed_fields);
+    section.lines().filter_map(row).collect()
 }
 
 #[test]

@@ -13,7 +13,16 @@
 //!    forwarded ones are the same buffer, written ones are slices of the block that the stage's bytes went into.
 //! 5. At the end of the way the last slice of a block is dropped, and its memory returns to the pool.
 //!
-//! Beside that way: [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
+//! The life of one check, from [`analysis`], which runs nothing:
+//!
+//! 1. [`Contract`](analysis::Contract) tells from WIT what a world lets a stage do; [`Analysis`](analysis::Analysis) what
+//!    the code of a component can do: what it imports, what its calls reach, how often one element is read.
+//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](analysis::Budget) leaves for
+//!    the host to count.
+//! 3. [`compose`](analysis::compose) puts the verdicts of stages together along a [`graph`].
+//! 4. A [`flow`] is held to all of it: in each call where elements are counted, and at the end by totals (`audit`).
+//!
+//! Beside these ways: [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
 //! elements enter and leave, [`account`] what came of it all. This crate does not print, exit, or read the environment
 //! or a manifest; Wasmtime is named only here.
 
