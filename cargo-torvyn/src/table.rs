@@ -235,14 +235,14 @@ impl<'a> Field<'a> {
     /// A number, 0 or greater, that need not be whole.
     pub(crate) fn ratio(&self, report: &mut Report) -> Option<f64> {
         let number = match self.value {
-            DeValue::Integer(_) => return self.count::<u32>(report).map(f64::from),
-            DeValue::Float(float) => float.as_str().parse::<f64>(),
+            DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok().map(f64::from),
+            DeValue::Float(float) => float.as_str().parse().ok(),
             _ => {
                 self.wrong_type("a number", report);
                 return None;
             }
         };
-        let number = number.ok().filter(|number| number.is_finite() && number.is_sign_positive());
+        let number = number.filter(|number: &f64| number.is_finite() && number.is_sign_positive());
         if number.is_none() {
             let message = format!("`{}` is not a number to measure by", self.key);
             self.wrong(code::BAD_NUMBER, message, "negative or too great", report);

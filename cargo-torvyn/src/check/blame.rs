@@ -96,19 +96,34 @@ fn says_something(frame: &Frame) -> bool {
 
 /// The function with its file and line, as far as they are known.
 fn told(frame: &Frame) -> String {
-    let function = frame.function.as_deref().map_or("a function without a name", plain);
+    let function = frame.function.as_deref().map_or_else(|| "a function without a name".to_string(), plain);
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => format!("`{function}` ({}:{line})", from_here(Path::new(file)).display()),
         _ => format!("`{function}`"),
     }
 }
 
-/// The name of a function without its type arguments, which can be longer than all the rest.
-fn plain(function: &str) -> &str {
-    match function.split_once('<') {
-        Some((name, _)) if !name.is_empty() && !name.ends_with("operator") => name.trim_end_matches("::"),
-        _ => function,
+/// The name of a function without its type arguments, which can be longer than all the rest. What a name begins with is
+/// the type that has the function, and stays.
+fn plain(function: &str) -> String {
+    let mut plain = String::new();
+    let (mut depth, mut before) = (0usize, ' ');
+    for letter in function.chars() {
+        match letter {
+            '<' if !plain.is_empty() && !plain.starts_with('<') && !plain.ends_with("operator") => {
+                if depth == 0 && plain.ends_with("::") {
+                    plain.truncate(plain.len() - 2);
+                }
+                depth += 1;
+            }
+            // Not the end of `fn() -> T`.
+            '>' if depth > 0 && before != '-' => depth -= 1,
+            _ if depth == 0 => plain.push(letter),
+            _ => {}
+        }
+        before = letter;
     }
+    plain
 }
 
 #[cfg(test)]
@@ -158,9 +173,7 @@ mod tests {
         assert!(told(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", told(9));
         let quiet = [frame("{closure#0}", "/gone/lib.rs", 1), frame("with<u8>", "/rustc/1/thread/local.rs", 2)];
         assert!(!quiet.iter().any(says_something));
-        assert_eq!(
-            ["a::b::<u8>", "<u8 as A>::b", "operator<", "f"].map(plain),
-            ["a::b", "<u8 as A>::b", "operator<", "f"]
-        );
+        let names = ["a::b::<u8>", "a::E<W<u8>>::read", "<u8 as A>::b", "operator<", "run<fn(u8) -> u8, T>", "f"];
+        assert_eq!(names.map(plain), ["a::b", "a::E::read", "<u8 as A>::b", "operator<", "run", "f"]);
     }
 }

@@ -219,3 +219,18 @@ fn what_is_wrong_with_a_stage_of_a_pipeline_is_told_in_its_manifest() {
         ],
     );
 }
+
+#[test]
+fn what_is_wrong_with_a_budget_is_told_at_its_key() {
+    let project = Project::copy();
+    project.edit("Torvyn.toml", "copies = 2", "copy = 2\ncopies = -2\namplification = -1");
+    let told = project.told("check", 100);
+    assert_has(
+        &told,
+        &[
+            "error[unknown-key]: unknown key `copy` in the `budget` of a pipeline\n  --> Torvyn.toml:11:1",
+            "error[bad-number]: `copies` is not a number that can be counted to\n  --> Torvyn.toml:12:10",
+            "error[bad-number]: `amplification` is not a number to measure by\n  --> Torvyn.toml:13:17",
+        ],
+    );
+}
