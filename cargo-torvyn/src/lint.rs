@@ -95,11 +95,11 @@ lints! {
     WideWorld = "wide-world", Warn,
         "the world of the stage imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "every payload is read whole, and nothing that is read can decide where an element goes";
+        "payloads are read, and nothing that is read can decide where an element goes";
     WriteUnchanged = "write-unchanged", Warn,
         "payloads are written as they were read, where passing them on by handle would do";
     WholeRead = "whole-read", Warn,
-        "payloads are read whole where a part of them is used";
+        "payloads are read whole where only their first bytes are looked at";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,
         "the stage can hold payloads beyond the call, and its budget says nothing of leases";
     UnknownImport = "unknown-import", Deny,

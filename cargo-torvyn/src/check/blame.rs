@@ -50,8 +50,8 @@ pub(super) fn blame(
     diagnostic
 }
 
-/// The innermost frame of the author's own code; where there is none, the outermost.
-fn author(frames: &[Frame], package: Option<&Path>) -> usize {
+/// The number of the innermost frame of the author's own code; where there is none, the outermost.
+pub(super) fn author(frames: &[Frame], package: Option<&Path>) -> usize {
     let own = |frame: &Frame| {
         let file = frame.file.as_deref()?;
         Some(match package {
@@ -64,7 +64,8 @@ fn author(frames: &[Frame], package: Option<&Path>) -> usize {
     frames.iter().position(|frame| own(frame) == Some(true)).unwrap_or(frames.len().saturating_sub(1))
 }
 
-fn same_place(one: &Frame, other: &Frame) -> bool {
+/// Whether two frames are of one place in the source, or of one function where no place is known.
+pub(super) fn same_place(one: &Frame, other: &Frame) -> bool {
     (&one.file, one.line, one.column, &one.function) == (&other.file, other.line, other.column, &other.function)
 }
 
