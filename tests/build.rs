@@ -9,8 +9,17 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// The programs that are also built as cargo does when nobody tells it how, and the profile that makes it.
-const AS_CARGO_DOES: [&str; 6] =
-    ["digest", "inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
+const AS_CARGO_DOES: [&str; 9] = [
+    "digest",
+    "first_byte",
+    "ignores",
+    "inspect",
+    "magic",
+    "reads_in_two_passes",
+    "reads_twice",
+    "upper",
+    "upper_on_demand",
+];
 const CARGO_DEFAULTS: [&str; 6] = [
     "--config",
     "profile.release.opt-level=3",

@@ -18,6 +18,7 @@ mod pipeline;
 pub(crate) mod report;
 mod stage;
 mod subject;
+mod uses;
 
 #[cfg(test)]
 pub(crate) use subject::tests::codes as subject_codes;

@@ -95,11 +95,11 @@ lints! {
     WideWorld = "wide-world", Warn,
         "the world of the stage imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "in a run, every payload is read whole, and every element is passed on all the same";
+        "payloads are read, and what is read decides nothing, as far as the code or a run shows";
     WriteUnchanged = "write-unchanged", Warn,
         "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
     WholeRead = "whole-read", Warn,
-        "payloads are read whole where a part of them is used";
+        "payloads are read whole where only their first bytes are looked at";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,
         "the stage can hold payloads beyond the call, and its budget says nothing of leases";
     UnknownImport = "unknown-import", Deny,

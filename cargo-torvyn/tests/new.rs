@@ -138,6 +138,10 @@ fn pipeline() {
     assert_eq!(built(&project, &["build", "-p", "sink", "-p", "router"]), ["router", "sink"]);
     assert_eq!(built(&project, &["build", "--exclude", "source", "--locked"]).len(), 4);
 
+    // What cannot be followed to its end is not accused.
+    let lints = ["-D", "whole-read", "-D", "read-only-to-forward"];
+    run(&mut torvyn(&project, &[["check", "--built"].as_slice(), &lints].concat()));
+
     run(&mut torvyn(&project, &["new", "stages/late", "-t", "router", "--name", "late-stage"]));
     assert!(!project.join("stages/late/wit").exists());
     run(&mut torvyn(&project, &["new", "../beside", "-t", "router"]));
@@ -150,6 +154,55 @@ fn built(dir: &Path, args: &[&str]) -> Vec<String> {
     let said = String::from_utf8(run(&mut torvyn(dir, args)).stderr).unwrap();
     let package = |line: &str| Some(line.trim_start().strip_prefix("Component `")?.split('`').next()?.to_owned());
     said.lines().filter_map(package).collect()
+}
+
+/// Three reads that could be smaller, and two that could be none, where the template has one that could not.
+#[test]
+fn check_finds_reads_in_vain() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "in-vain", "--template", "inspector", "--vcs", "none"]));
+    let project = temp.path().join("in-vain");
+    let whole = "\"whole-read\"";
+    for (body, code, help) in [
+        ("if element.read()?.starts_with(b\"\\x1f\\x8b\") { out.forward(); }", whole, "read_range(0, 2)"),
+        ("let payload = element.read()?; if payload[0] == 1 { out.forward(); }", whole, "read_range(0, 1)"),
+        (
+            "let payload = element.read()?;
+            if u32::from_le_bytes(payload[..4].try_into().unwrap()) > 1 { out.forward(); }",
+            whole,
+            "read_range(0, 4)",
+        ),
+        ("let _payload = element.read()?; out.forward();", "\"read-only-to-forward\"", "the world `router`"),
+        ("if !element.read()?.is_empty() { out.forward(); }", "\"read-only-to-forward\"", "the world `router`"),
+    ] {
+        let stage = format!(
+            "use torvyn_guest::{{Config, Element, Failure, Inspector, Output, Processor, Stage}};
+struct InVain;
+impl Stage for InVain {{
+    fn new(_: &Config) -> Result<Self, Failure> {{ Ok(InVain) }}
+}}
+impl Processor<Inspector> for InVain {{
+    fn process(&mut self, element: Element<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {{
+        {body}
+        Ok(())
+    }}
+}}
+torvyn_guest::export!(InVain: Processor<Inspector>);
+"
+        );
+        fs::write(project.join("src/lib.rs"), stage).unwrap();
+        let said = run(&mut torvyn(&project, &["check", "--built", "--message-format", "json"])).stdout;
+        let said = String::from_utf8(said).unwrap();
+        let finding = said.lines().find(|line| line.contains(code)).unwrap_or_else(|| panic!("{body}: {said}"));
+        assert!(finding.contains(help), "{finding}");
+        let finding = parsed(finding.as_bytes());
+        let label = &finding["message"]["spans"][0];
+        assert_eq!(
+            (label["file_name"].as_str(), label["line_start"].as_u64()),
+            (Some("src/lib.rs"), Some(8)),
+            "{finding}"
+        );
+    }
 }
 
 /// Every template is in a test above.

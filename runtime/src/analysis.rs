@@ -21,6 +21,7 @@ pub use capability::{Grant, grant};
 pub use component::Analysis;
 pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 pub use contract::{Contract, ContractError};
+pub use uses::Use;
 pub use verdict::StageVerdict;
 
 mod blame;
@@ -37,6 +38,7 @@ mod definitions;
 mod index;
 mod limits;
 mod module;
+mod uses;
 mod values;
 mod verdict;
 mod wiring;
@@ -90,6 +92,8 @@ pub struct Site {
     pub export: &'static str,
     /// The functions that the call is in, innermost first, inlined ones included. Never empty.
     pub frames: Vec<Frame>,
+    /// What becomes of the bytes; known of reads only.
+    pub used: Use,
 }
 
 /// A function on the way to a call, as far as the component tells.

@@ -14,7 +14,7 @@ pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file is not a component that can run here.
-    #[error("cannot load {}", path.display())]
+    #[error("cannot load `{}`", path.display())]
     Load {
         /// The file.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum Error {
         reason: LoadError,
     },
     /// The engine refused a component that looked right.
-    #[error("cannot load {}", path.display())]
+    #[error("cannot load `{}`", path.display())]
     Compile {
         /// The file.
         path: PathBuf,

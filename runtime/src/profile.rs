@@ -80,6 +80,13 @@ impl fmt::Display for World {
     }
 }
 
+impl World {
+    /// With the package and version of the contract: `torvyn:streaming/router@0.2.0`.
+    pub fn full_name(self) -> String {
+        format!("{NAMESPACE}{self}@{VERSION}")
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

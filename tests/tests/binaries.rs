@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Analysis, Bound, Copying, Proof};
+use torvyn_runtime::analysis::{Analysis, Bound, Copying, Proof, Use};
 use torvyn_tests::programs;
 
 fn analysis(path: impl AsRef<Path>) -> Analysis {
@@ -12,6 +12,12 @@ fn analysis(path: impl AsRef<Path>) -> Analysis {
 /// The same program, built in the release profile that cargo has of itself.
 fn as_cargo_does(program: &str) -> Analysis {
     analysis(Path::new(env!("PROGRAMS_AS_CARGO_DOES")).join(program).with_extension("wasm"))
+}
+
+/// What becomes of what a program reads, call by call.
+fn uses(analysis: &Analysis) -> Vec<Use> {
+    let reads = analysis.sites.iter().filter(|site| site.callee != Copying::EmitAll);
+    reads.map(|site| site.used).collect()
 }
 
 fn once() -> Bound {
@@ -77,4 +83,37 @@ fn a_site_is_told_down_to_the_line_of_its_author() {
     let line = source.lines().nth(frame.line.expect("it has a line") as usize - 1);
     assert!(line.is_some_and(|line| line.contains("element.read()")), "{frame:?}");
     assert_eq!(frame.function.as_deref(), Some("process"));
+}
+
+/// The programs that look at a part of what they read, or at nothing.
+const USES: [(&str, Use); 3] = [("first_byte", Use::Within(1)), ("ignores", Use::Nothing), ("magic", Use::Within(2))];
+
+#[test]
+fn what_is_looked_at_is_told_in_both_profiles() {
+    for (program, used) in USES {
+        let built = Path::new(programs::MAGIC).with_file_name(program).with_extension("wasm");
+        assert_eq!(uses(&analysis(built)), [used], "{program}");
+        assert_eq!(uses(&as_cargo_does(program)), [used], "{program}");
+    }
+}
+
+#[test]
+fn no_other_program_is_accused() {
+    let mut reads = 0;
+    let built = Path::new(programs::MAGIC).parent().expect("it is in a folder");
+    for entry in built.read_dir().expect("the programs are there") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("it has a name");
+        // cargo leaves each of them under a second name, with a hash.
+        let is_other = !name.contains('-') && USES.iter().all(|(known, _)| *known != name);
+        if is_other && path.extension().is_some_and(|extension| extension == "wasm") {
+            let uses = uses(&analysis(&path));
+            assert!(uses.iter().all(|used| *used == Use::Unknown), "{name}: {uses:?}");
+            reads += uses.len();
+        }
+    }
+    assert!(reads >= 8, "{reads}");
+    for program in ["digest", "inspect", "upper", "upper_on_demand"] {
+        assert!(uses(&as_cargo_does(program)).iter().all(|used| *used == Use::Unknown), "{program}");
+    }
 }

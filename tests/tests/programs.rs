@@ -88,6 +88,40 @@ fn inspect() {
     assert_eq!(stage.amplification, Some(1.0));
 }
 
+/// Runs a program that forwards some of these payloads; which ones, having read all of them whole.
+fn forwarded_having_read(program: &'static str, payloads: &[&'static [u8]]) -> Vec<Vec<u8>> {
+    let collected = Collected::default();
+    let account = run(vec![
+        input(Elements::new(payloads.iter().map(|payload| payload.to_vec()))),
+        stage("inspect", program, &[]),
+        output("out", collected.clone()),
+    ])
+    .expect("the flow runs");
+    let stage = &account.stages[0];
+    assert_eq!(stage.verdict, Verdict::ReadOnly);
+    let bytes = payloads.concat().len() as u64;
+    assert_eq!((stage.copies.payload_read.ops, stage.copies.payload_read.bytes), (payloads.len() as u64, bytes));
+    collected.payloads()
+}
+
+#[test]
+fn magic() {
+    let payloads: [&[u8]; 4] = [b"\x1f\x8b, and more", b"\x1f", b"", b"none"];
+    assert_eq!(forwarded_having_read(programs::MAGIC, &payloads), payloads[..1]);
+}
+
+#[test]
+fn first_byte() {
+    let payloads: [&[u8]; 4] = [b"{}", b"{", b"", b"none {"];
+    assert_eq!(forwarded_having_read(programs::FIRST_BYTE, &payloads), payloads[..2]);
+}
+
+#[test]
+fn ignores() {
+    let payloads: [&[u8]; 3] = [b"one", b"", b"two"];
+    assert_eq!(forwarded_having_read(programs::IGNORES, &payloads), payloads);
+}
+
 #[test]
 fn upper_on_demand() {
     let collected = Collected::default();

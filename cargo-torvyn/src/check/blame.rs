@@ -54,8 +54,8 @@ pub(super) fn blame(
     diagnostic
 }
 
-/// The innermost frame of the author's own code; where there is none, the outermost.
-fn author(frames: &[Frame], package: Option<&Path>) -> usize {
+/// The number of the innermost frame of the author's own code; where there is none, the outermost.
+pub(super) fn author(frames: &[Frame], package: Option<&Path>) -> usize {
     let own = |frame: &Frame| {
         let file = frame.file.as_deref()?;
         Some(match package {
@@ -68,7 +68,8 @@ fn author(frames: &[Frame], package: Option<&Path>) -> usize {
     frames.iter().position(|frame| own(frame) == Some(true)).unwrap_or(frames.len().saturating_sub(1))
 }
 
-fn same_place(one: &Frame, other: &Frame) -> bool {
+/// Whether two frames are of one place in the source, or of one function where no place is known.
+pub(super) fn same_place(one: &Frame, other: &Frame) -> bool {
     (&one.file, one.line, one.column, &one.function) == (&other.file, other.line, other.column, &other.function)
 }
 
@@ -130,6 +131,8 @@ fn plain(function: &str) -> String {
 mod tests {
     use std::fs;
 
+    use torvyn_runtime::analysis::Use;
+
     use super::*;
 
     fn frame(function: &str, file: &str, line: u32) -> Frame {
@@ -165,7 +168,7 @@ mod tests {
         let site = |count: u32| {
             let frames =
                 (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
-            Site { callee: Copying::Read, export: "process", frames: frames.collect() }
+            Site { callee: Copying::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
         };
         let told = |count| through(&site(count).frames, &site(count));
         assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");

@@ -29,6 +29,7 @@ impl Subject {
         self.over_budget(verdict, sources, found);
         found.extend(self.not_of_world(sources));
         found.extend(self.wide_world());
+        found.extend(self.unused_bytes(sources));
         found.extend(self.imports(verdict));
         found.extend(self.retains_without_budget(verdict));
         found.extend(self.missing_budget());
@@ -266,7 +267,7 @@ fn is_over(bound: Bound, allowed: u32) -> bool {
 }
 
 /// The narrowest world of the contract, where there is one for what a stage does.
-fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<&'static str> {
+pub(super) fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<&'static str> {
     match (kind, reads, writes) {
         (Kind::Processor, _, true) => Some("transform"),
         (Kind::Processor, true, false) => Some("inspector"),

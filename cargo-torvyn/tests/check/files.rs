@@ -28,22 +28,22 @@ fn every_file_that_is_named_is_told_of() {
     assert_data_eq!(
         project.told(&format!("check {files}"), 100),
         str![[r#"
-error[bad-component]: cannot load core.wasm: expected a WebAssembly component, found a core WebAssembly module; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`
+error[bad-component]: cannot load `core.wasm`: expected a WebAssembly component, found a core WebAssembly module; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`
 --> core.wasm
 
-error[bad-component]: cannot load text.wasm: expected a WebAssembly component, found WebAssembly text
+error[bad-component]: cannot load `text.wasm`: expected a WebAssembly component, found WebAssembly text
 --> text.wasm
 
-error[bad-component]: cannot load empty.wasm: expected a WebAssembly component, found an empty file
+error[bad-component]: cannot load `empty.wasm`: expected a WebAssembly component, found an empty file
 --> empty.wasm
 
-error[bad-component]: cannot load none.wasm: No such file or directory (os error 2)
+error[bad-component]: cannot load `none.wasm`: No such file or directory (os error 2)
 --> none.wasm
 
-error[bad-component]: cannot load wit: is a directory
+error[bad-component]: cannot load `wit`: is a directory
 --> wit
 
-error[bad-component]: cannot load command.wasm: expected a component that exports `source`, `processor` or `sink` of torvyn:streaming@0.2.0, found a command, which exports `wasi:cli/run@0.2.6`
+error[bad-component]: cannot load `command.wasm`: expected a component that exports `source`, `processor` or `sink` of torvyn:streaming@0.2.0, found a command, which exports `wasi:cli/run@0.2.6`
 --> command.wasm
 
  stage      kind       world   verdict      proof      reads          writes

@@ -9,8 +9,9 @@ use wasmparser::{BinaryReader, Name, NameSectionReader};
 use super::calls::{Calls, Meaning, Node};
 use super::limits::Stop;
 use super::module::{Item, Module};
+use super::uses::Place;
 use super::wiring::Wiring;
-use super::{Frame, Site};
+use super::{Frame, Site, Use};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -42,8 +43,9 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         Blame { wiring, calls, sources: HashMap::new() }
     }
 
-    /// The calls that copy and that one of `exports` reaches, each once, for the first export that does.
-    pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<Site>, Stop> {
+    /// The calls that copy and that one of `exports` reaches, each once, for the first export that does; with where in
+    /// the code they are.
+    pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<(Place, Site)>, Stop> {
         let copying = self.copying_nodes();
         let mut sites = Vec::new();
         let mut seen = HashSet::new();
@@ -75,7 +77,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
                         for (node, at) in chain {
                             frames.extend(self.frames(node, at)?);
                         }
-                        sites.push(Site { callee, export, frames });
+                        sites.push(((node, edge.at), Site { callee, export, frames, used: Use::Unknown }));
                     }
                 }
             }
@@ -168,7 +170,7 @@ impl<'a> Source<'a> {
 }
 
 /// The functions of a name section, by index; what cannot be read of it is left out.
-fn names(section: &[u8]) -> HashMap<u32, &str> {
+pub(super) fn names(section: &[u8]) -> HashMap<u32, &str> {
     let mut names = HashMap::new();
     for subsection in NameSectionReader::new(BinaryReader::new(section, 0)) {
         let Ok(Name::Function(functions)) = subsection else { continue };

@@ -2,7 +2,8 @@
 //!
 //! `wiring` evaluates how the component is put together from core `module`s, `calls` makes one call graph of them,
 //! `count` counts along the `control` flow of each function, `index` tells the rounds of a loop apart by `values`, and
-//! `blame` finds the source of a call. Every claim must hold for any component, made by whatever means.
+//! `blame` finds the source of a call. Every claim must hold for any component, made by whatever means. What `uses` tells
+//! is no claim, but advice.
 //!
 //! *Never* is claimed where no path leads there at all, not even one that ends in a trap. A count is that of a call that
 //! returns.
@@ -15,8 +16,9 @@ use super::blame::Blame;
 use super::calls::{Calls, Node};
 use super::count::{Count, Counter};
 use super::limits::Stop;
+use super::uses::Uses;
 use super::wiring::{Target, Wiring};
-use super::{Bound, Bounds, Copying, Proof, Site};
+use super::{Bound, Bounds, Copying, Proof, Site, Use};
 use crate::error::{Error, LoadError};
 use crate::profile::{self, CONTRACT, Kind, Profile};
 
@@ -107,9 +109,16 @@ impl Analysis {
         let wiring = Wiring::parse(bytes)?;
         let calls = Calls::of(&wiring)?;
         let roots = Roots::of(&wiring, &calls, self.profile.kind)?;
-        self.sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
+        let sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
+        self.sites = sites.iter().map(|(_, site)| site.clone()).collect();
         if !wiring.unfollowed.is_empty() {
             return Err(Stop::Beyond(wiring.unfollowed.join(", and ")));
+        }
+        if let [element] = roots.element[..] {
+            let mut uses = Uses::new(&calls, element);
+            for ((place, site), told) in sites.iter().zip(&mut self.sites) {
+                told.used = if site.callee == Copying::EmitAll { Use::Unknown } else { uses.of(*place) };
+            }
         }
         let reads: Vec<Copying> =
             self.profile.copying.iter().copied().filter(|copying| *copying != Copying::EmitAll).collect();

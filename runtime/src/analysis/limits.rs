@@ -12,6 +12,8 @@ pub(super) const MAX_FUNCTIONS: usize = 1 << 21;
 pub(super) const MAX_VALUES: usize = 1 << 22;
 /// The same through all functions.
 pub(super) const MAX_VALUES_IN_ALL: usize = 1 << 25;
+/// Operators that are looked at, and values that are followed, to tell what is done with the bytes that are read.
+pub(super) const MAX_LOOKED_AT: usize = 1 << 21;
 /// Above this a count is no bound anyone would use.
 pub(super) const MAX_COUNT: u32 = 1 << 16;
 

@@ -423,7 +423,7 @@ fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
 }
 
 /// Operators whose arity is not their own are followed by name, or not at all.
-struct Arity<'m, 'a>(&'m Module<'a>);
+pub(super) struct Arity<'m, 'a>(pub(super) &'m Module<'a>);
 
 impl ModuleArity for Arity<'_, '_> {
     fn sub_type_at(&self, _: u32) -> Option<&wasmparser::SubType> {

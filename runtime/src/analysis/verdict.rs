@@ -50,7 +50,7 @@ impl StageVerdict {
         let writes = proven(analysis.writes, contract.map(Contract::writes_bound));
         let world = match contract {
             Some(contract) => contract.world.clone(),
-            None => analysis.profile.world.to_string(),
+            None => analysis.profile.world.full_name(),
         };
         let capabilities = analysis.profile.other_imports.clone();
         StageVerdict::new(analysis.profile.kind, world, (reads, writes), budget, false, capabilities)

@@ -1,0 +1,109 @@
+//! What a stage reads in vain: payloads that it never looks at, and payloads of which it looks at the first bytes only.
+//!
+//! That is what the code of its component does, as far as can be seen; nothing is said of a call that cannot be followed.
+
+use std::path::Path;
+
+use torvyn_runtime::analysis::{Copying, Site, Use};
+use torvyn_runtime::profile::Kind;
+
+use super::blame::{author, blame, same_place};
+use super::stage::narrowest;
+use super::subject::Subject;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::lint::Lint;
+
+const READS: &[Copying] = &[Copying::Read, Copying::ReadAll];
+
+impl Subject {
+    /// The reads of the component that could be none, or smaller ones.
+    pub(super) fn unused_bytes(&self, sources: &mut Sources) -> Vec<Diagnostic> {
+        let Some(analysis) = &self.analysis else { return Vec::new() };
+        let folder = self.folder();
+        let reads: Vec<&Site> = analysis.sites.iter().filter(|site| READS.contains(&site.callee)).collect();
+        if analysis.profile.kind == Kind::Processor && looks_at_nothing(&reads) {
+            return self.reads_nothing(&analysis.sites, sources).into_iter().collect();
+        }
+        let mut found = Vec::new();
+        for (bytes, sites) in whole(&reads, folder.as_deref()) {
+            let part = if bytes == 1 { "first byte".to_string() } else { format!("first {bytes} bytes") };
+            let message = format!("`{}` reads payloads whole, and looks at their {part} only", self.name);
+            if let Some(finding) = self.levels.finding(Lint::WholeRead, message) {
+                let finding = blame(finding, &sites, READS, folder.as_deref(), sources);
+                found.push(finding.help(format!(
+                    "read what is looked at: `element.read_range(0, {bytes})`, where `element.size()` is not less"
+                )));
+            }
+        }
+        found
+    }
+
+    fn reads_nothing(&self, sites: &[Site], sources: &mut Sources) -> Option<Diagnostic> {
+        let message = format!("`{}` reads payloads, and never looks at a byte of them", self.name);
+        let finding = self.levels.finding(Lint::ReadOnlyToForward, message)?;
+        let finding = blame(finding, sites, READS, self.folder().as_deref(), sources);
+        let writes = sites.iter().any(|site| site.callee == Copying::EmitAll);
+        let fits = narrowest(Kind::Processor, false, writes)
+            .map_or_else(String::new, |world| format!(": without the read it fits the world `{world}`"));
+        Some(finding.help(format!("take what is needed from the metadata, as `element.size()`{fits}")))
+    }
+}
+
+/// Whether there are reads, and no byte of any is looked at.
+fn looks_at_nothing(reads: &[&Site]) -> bool {
+    !reads.is_empty() && reads.iter().all(|site| site.used == Use::Nothing)
+}
+
+/// The lines that read payloads whole and look at so many bytes at most. A line that the compiler made several calls of
+/// is one read.
+fn whole(reads: &[&Site], package: Option<&Path>) -> Vec<(u32, Vec<Site>)> {
+    let mut lines: Vec<Vec<&Site>> = Vec::new();
+    for site in reads {
+        let place = |site: &Site| site.frames.get(author(&site.frames, package)).cloned().unwrap_or_default();
+        match lines.iter_mut().find(|line| same_place(&place(line[0]), &place(site))) {
+            Some(line) => line.push(site),
+            None => lines.push(vec![site]),
+        }
+    }
+    let bytes = |line: &Vec<&Site>| {
+        let most = line.iter().map(|site| match site.used {
+            Use::Nothing => Some(0),
+            Use::Within(bytes) => Some(bytes),
+            Use::Unknown => None,
+        });
+        most.collect::<Option<Vec<u32>>>()?.into_iter().max().filter(|bytes| *bytes > 0)
+    };
+    let told = |line: Vec<&Site>| Some((bytes(&line)?, line.into_iter().cloned().collect()));
+    lines.into_iter().filter_map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use torvyn_runtime::analysis::Frame;
+
+    use super::*;
+
+    fn read(line: u32, used: Use) -> Site {
+        let file = Some("src/lib.rs".to_string());
+        let frames = vec![Frame { function: Some("process".to_string()), file, line: Some(line), column: None }];
+        Site { callee: Copying::Read, export: "process", frames, used }
+    }
+
+    #[test]
+    fn a_line_is_blamed_for_the_most_it_looks_at() {
+        let sites = [read(5, Use::Within(2)), read(7, Use::Within(1)), read(5, Use::Within(8)), read(5, Use::Nothing)];
+        let found = whole(&sites.iter().collect::<Vec<_>>(), None);
+        let lines: Vec<_> = found.iter().map(|(bytes, sites)| (*bytes, sites.len())).collect();
+        assert_eq!(lines, [(8, 3), (1, 1)]);
+    }
+
+    #[test]
+    fn one_call_that_cannot_be_followed_acquits_its_line() {
+        let sites = [read(5, Use::Within(2)), read(5, Use::Unknown), read(6, Use::Nothing)];
+        let sites: Vec<_> = sites.iter().collect();
+        assert!(whole(&sites, None).is_empty());
+        assert!(!looks_at_nothing(&sites));
+        assert!(looks_at_nothing(&sites[2..]));
+        assert!(!looks_at_nothing(&[]));
+    }
+}

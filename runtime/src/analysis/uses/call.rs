@@ -1,0 +1,205 @@
+//! One call in a run: the read that it is about, functions that are known by their names, and those that are entered.
+
+use super::known::{Known, State};
+use super::run::{Activation, Next, Run, lost, pop};
+use crate::analysis::Copying;
+use crate::analysis::calls::{Meaning, Node, copying};
+use crate::analysis::control::Callee;
+use crate::analysis::limits::Stop;
+use crate::analysis::module::Module;
+
+/// What a read returns is so long, in the canonical ABI: a byte that is 0 for a list, then its address at 4 and its
+/// length at 8.
+const RESULT: u32 = 16;
+/// A vector of Rust has its pointer in so many bytes.
+const OF_VEC: u32 = 8;
+
+impl<'a> Run<'_, '_, '_, 'a> {
+    pub(super) fn call(
+        &mut self,
+        active: &mut Activation,
+        module: &Module<'a>,
+        callee: Callee,
+        pc: usize,
+        at: usize,
+        state: &mut State,
+    ) -> Result<Next, Stop> {
+        let ty = match callee {
+            Callee::Direct(function) => module.function_type(function)?,
+            Callee::Table { ty, .. } | Callee::Reference(ty) => {
+                pop(state)?;
+                module.type_at(ty)?
+            }
+        };
+        let (params, results) = (ty.params as usize, ty.results as usize);
+        let rest = state.stack.len().checked_sub(params).ok_or_else(lost)?;
+        let arguments = state.stack.split_off(rest);
+        let callees = self.uses.calls.callees(active.instance, callee)?;
+        let read = match callees[..] {
+            [node] => [Copying::Read, Copying::ReadAll].into_iter().find(|read| copying(*read) == node),
+            _ => None,
+        };
+        if let Some(read) = read {
+            if (active.node, at) == self.place {
+                self.read(active, read, &arguments, pc, state)?;
+                return Ok(Next::Left);
+            }
+            match arguments.last() {
+                Some(Known::Stack(Some(result))) => state.memory.clear(*result, RESULT),
+                _ => state.memory.forget(None),
+            }
+            return Ok(Next::Step);
+        }
+        let function = match callees[..] {
+            [node] => match self.uses.calls.meanings[node as usize] {
+                Meaning::Function { instance, function } => Some((node, instance, function)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let relevant = callees.iter().any(|node| self.uses.relevant[*node as usize]);
+        let given_list = arguments.iter().any(|known| known.is_list());
+        let given_stack = arguments.iter().any(|known| matches!(known, Known::Stack(_)));
+        if let Some((_, instance, function)) = function
+            && (given_list || given_stack)
+        {
+            let name = self.uses.name(instance, function)?;
+            if self.call_by_name(&name, &arguments, results, state)? {
+                return Ok(Next::Step);
+            }
+        }
+        let sees = relevant || given_list || (given_stack && state.memory.has_list());
+        match function {
+            Some((node, ..)) if sees => return self.call_into(active, node, arguments, pc, state),
+            None if relevant || given_list => return Err(lost()),
+            None if given_stack && state.memory.has_list() && !self.is_host(&callees) => return Err(lost()),
+            _ => {}
+        }
+        if state.memory.escaped && state.memory.has_list() && !self.is_host(&callees) {
+            return Err(lost());
+        }
+        for argument in &arguments {
+            if let Known::Stack(from) = argument {
+                state.memory.forget(*from);
+            }
+        }
+        state.stack.resize(rest + results, Known::Other);
+        Ok(Next::Step)
+    }
+
+    fn is_host(&self, callees: &[Node]) -> bool {
+        let host = |node: &Node| matches!(self.uses.calls.meanings[*node as usize], Meaning::Host | Meaning::Copy(_));
+        callees.iter().all(host)
+    }
+
+    /// The call that all this is about: with a list that has bytes, and without.
+    fn read(
+        &mut self,
+        active: &mut Activation,
+        read: Copying,
+        arguments: &[Known],
+        pc: usize,
+        state: &mut State,
+    ) -> Result<(), Stop> {
+        let Some(Known::Stack(Some(result))) = arguments.last() else { return Err(lost()) };
+        self.met = true;
+        self.whole &= match (read, arguments) {
+            (Copying::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
+            _ => false,
+        };
+        state.age();
+        state.memory.clear(*result, RESULT);
+        state.fresh = false;
+        active.arrive(pc + 1, state.clone());
+        state.fresh = true;
+        state.memory.store(*result, 1, Known::Constant(0));
+        state.memory.store(result.wrapping_add(4), 4, Known::List { at: Some(0), older: false });
+        state.memory.store(result.wrapping_add(8), 4, Known::NonZero);
+        active.arrive(pc + 1, state.clone());
+        Ok(())
+    }
+
+    fn call_into(
+        &mut self,
+        active: &mut Activation,
+        node: Node,
+        arguments: Vec<Known>,
+        pc: usize,
+        state: &mut State,
+    ) -> Result<Next, Stop> {
+        let memory = state.memory.clone();
+        let inner = State { locals: arguments, stack: Vec::new(), memory, fresh: state.fresh, again: false };
+        for returned in self.enter(node, inner)?.into_iter().flatten() {
+            let mut after = state.clone();
+            if returned.again {
+                after.age();
+            } else if after.fresh && !returned.fresh {
+                after.drop_list();
+            }
+            after.stack.extend(returned.stack);
+            after.memory = returned.memory;
+            after.memory.top = state.memory.top;
+            after.memory.cut();
+            after.fresh = returned.fresh;
+            active.arrive(pc + 1, after);
+        }
+        Ok(Next::Left)
+    }
+
+    /// A call of a function whose name says what it does with the memory that it is given; whether it is one.
+    fn call_by_name(
+        &mut self,
+        name: &str,
+        arguments: &[Known],
+        results: usize,
+        state: &mut State,
+    ) -> Result<bool, Stop> {
+        let pointer = |older: bool| Known::List { at: Some(0), older };
+        if frees(name) {
+            let holds = |known: &Known| match known {
+                Known::Stack(Some(at)) => state.memory.holds(*at, OF_VEC, pointer(false)),
+                known => *known == pointer(false),
+            };
+            if arguments.iter().any(holds) {
+                state.drop_list();
+            } else if arguments.iter().any(|known| known.is_list() && *known != pointer(true)) {
+                return Err(lost());
+            }
+            state.stack.resize(state.stack.len() + results, Known::Other);
+            return Ok(true);
+        }
+        let &[a, b, len] = arguments else { return Ok(false) };
+        match name {
+            "memcmp" | "bcmp" => {
+                let Known::Constant(len) = len else { return Err(lost()) };
+                for known in [a, b] {
+                    match known {
+                        Known::List { at, .. } => self.look(at, 0, len)?,
+                        known if known.is_list() => return Err(lost()),
+                        _ => {}
+                    }
+                }
+                state.stack.push(Known::Other);
+            }
+            "memcpy" | "memmove" => {
+                self.copy(a, b, len, state)?;
+                state.stack.push(a);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a function of the allocator of C or of Rust frees what it is given, and looks at nothing of it.
+fn frees(name: &str) -> bool {
+    let plain = ["free", "dlfree", "__rust_dealloc", "__rustc::__rust_dealloc", "alloc::alloc::dealloc"];
+    let generic = [
+        ("<alloc::raw_vec::RawVec<", ">::drop"),
+        ("alloc::raw_vec::RawVec", "::deallocate"),
+        ("<alloc::raw_vec::RawVec", "::deallocate"),
+        ("core::ptr::drop_in_place<alloc::vec::Vec<u8>", ">"),
+        ("core::ptr::drop_in_place::<alloc::vec::Vec<u8>", ">"),
+    ];
+    plain.contains(&name) || generic.iter().any(|(begin, end)| name.starts_with(begin) && name.ends_with(end))
+}

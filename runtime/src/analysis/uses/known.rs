@@ -1,0 +1,264 @@
+//! What is known of a value, of the stack in memory, and of all that at a place in the code.
+//!
+//! That something may be a pointer into the list, or an address on the stack, is never forgotten; all else is forgotten
+//! where two ways meet that do not agree.
+
+use std::collections::BTreeMap;
+
+/// What is known of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing, but that it is not one of `List`, `ListAndLength` and `Stack`.
+    Other,
+    Constant(u64),
+    /// Some number that is not 0.
+    NonZero,
+    /// An address so far from where the stack was at first; `None` for any of the stack.
+    Stack(Option<u32>),
+    /// An address in the metadata of the batch; or that, and above it the length of the metadata.
+    Metadata,
+    /// A number from there as it is.
+    Size,
+    /// A pointer into a list that the call returned, or not; so far from its first byte, `None` for anywhere.
+    List {
+        at: Option<u32>,
+        /// It may be of an earlier call than the last.
+        older: bool,
+    },
+    /// The pointer to the list, and above it its length.
+    ListAndLength {
+        older: bool,
+    },
+}
+
+/// A part of the memory that holds the stack, which is what is known of memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// By address: how many bytes, and what they are.
+    cells: BTreeMap<u32, (u32, Known)>,
+    /// The stack pointer.
+    pub(super) top: Known,
+    /// An address of the stack was stored outside of it.
+    pub(super) escaped: bool,
+}
+
+/// All that is known at a place in the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) locals: Vec<Known>,
+    pub(super) stack: Vec<Known>,
+    pub(super) memory: Memory,
+    /// The call has returned a list that is not empty, and that was not freed yet. Ways on which it has and on which it
+    /// has not are told apart.
+    pub(super) fresh: bool,
+    /// The call may have been made again since the function was entered.
+    pub(super) again: bool,
+}
+
+impl Known {
+    pub(super) const SOMEWHERE: Known = Known::List { at: None, older: true };
+
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Known::List { .. } | Known::ListAndLength { .. })
+    }
+
+    fn is_older(self) -> bool {
+        matches!(self, Known::List { older: true, .. } | Known::ListAndLength { older: true })
+    }
+
+    /// What holds of both.
+    pub(super) fn join(self, other: Known) -> Known {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Known::List { at: a, older: x }, Known::List { at: b, older: y }) => {
+                Known::List { at: a.filter(|_| a == b), older: x || y }
+            }
+            (a, b) if a.is_list() && b.is_list() => Known::SOMEWHERE,
+            (Known::List { at, older }, _) | (_, Known::List { at, older }) => Known::List { at, older },
+            (a, b) if a.is_list() || b.is_list() => Known::SOMEWHERE,
+            (Known::Stack(_), _) | (_, Known::Stack(_)) => Known::Stack(None),
+            (Known::NonZero, Known::Constant(c)) | (Known::Constant(c), Known::NonZero) if c != 0 => Known::NonZero,
+            (Known::Constant(a), Known::Constant(b)) if a != 0 && b != 0 => Known::NonZero,
+            _ => Known::Other,
+        }
+    }
+
+    /// Whether it is other than 0, where that is known.
+    pub(super) fn truth(self) -> Option<bool> {
+        match self {
+            Known::Constant(value) => Some(value != 0),
+            Known::NonZero => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Memory {
+    pub(super) fn new() -> Memory {
+        Memory { cells: BTreeMap::new(), top: Known::Stack(Some(0)), escaped: false }
+    }
+
+    /// How many parts are told apart.
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Some of it may be a pointer into a list.
+    pub(super) fn has_list(&self) -> bool {
+        self.cells.values().any(|(_, known)| known.is_list())
+    }
+
+    /// Whether something is in a part of it.
+    pub(super) fn holds(&self, at: u32, width: u32, known: Known) -> bool {
+        self.overlapping(at, width).any(|cell| self.cells[&cell].1 == known)
+    }
+
+    pub(super) fn load(&self, at: u32, width: u32) -> Known {
+        match self.cells.get(&at) {
+            Some((same, known)) if *same == width => return *known,
+            Some((4, Known::List { at: Some(0), older })) if width == 8 && self.is_length(at.wrapping_add(4)) => {
+                return Known::ListAndLength { older: *older };
+            }
+            // With its length above it.
+            Some((4, Known::Metadata)) if width == 8 => return Known::Metadata,
+            _ => {}
+        }
+        if self.overlapping(at, width).any(|cell| self.cells[&cell].1.is_list()) {
+            return Known::SOMEWHERE;
+        }
+        match self.overlapping(at, width).any(|cell| matches!(self.cells[&cell].1, Known::Stack(_))) {
+            true => Known::Stack(None),
+            false => Known::Other,
+        }
+    }
+
+    pub(super) fn store(&mut self, at: u32, width: u32, known: Known) {
+        self.clear(at, width);
+        match known {
+            Known::Other => {}
+            Known::ListAndLength { older } => {
+                self.cells.insert(at, (4, Known::List { at: Some(0), older }));
+                self.cells.insert(at.wrapping_add(4), (4, Known::NonZero));
+            }
+            Known::Metadata => {
+                self.cells.insert(at, (4, known));
+            }
+            known => {
+                self.cells.insert(at, (width, known));
+            }
+        }
+    }
+
+    /// Copies from one place of the stack to another.
+    pub(super) fn copy(&mut self, to: u32, from: u32, width: u32) {
+        let copied: Vec<_> = self.overlapping(from, width).map(|cell| (cell, self.cells[&cell])).collect();
+        self.clear(to, width);
+        for (cell, (size, known)) in copied {
+            let whole = cell.wrapping_sub(from) < width && cell.wrapping_sub(from).saturating_add(size) <= width;
+            if whole {
+                self.cells.insert(to.wrapping_add(cell.wrapping_sub(from)), (size, known));
+            } else if known.is_list() {
+                self.cells.insert(to, (width, Known::SOMEWHERE));
+            }
+        }
+    }
+
+    /// Something else is there now.
+    pub(super) fn clear(&mut self, at: u32, width: u32) {
+        let cleared: Vec<u32> = self.overlapping(at, width).collect();
+        cleared.iter().for_each(|cell| {
+            self.cells.remove(cell);
+        });
+    }
+
+    /// Anything may be there now, from an address upward; from `None` anywhere.
+    pub(super) fn forget(&mut self, from: Option<u32>) {
+        self.cells.retain(|at, (_, known)| {
+            known.is_list() || matches!(known, Known::Stack(_)) || from.is_some_and(|from| (*at as i32) < from as i32)
+        });
+    }
+
+    /// What is below the stack pointer belongs to nobody.
+    pub(super) fn cut(&mut self) {
+        if let Known::Stack(Some(top)) = self.top {
+            self.cells.retain(|at, _| *at as i32 >= top as i32);
+        }
+    }
+
+    fn is_length(&self, at: u32) -> bool {
+        matches!(self.cells.get(&at), Some((4, Known::NonZero)))
+    }
+
+    fn overlapping(&self, at: u32, width: u32) -> impl Iterator<Item = u32> {
+        let overlaps = move |(cell, (size, _)): &(&u32, &(u32, Known))| {
+            cell.wrapping_sub(at) < width || at.wrapping_sub(**cell) < *size
+        };
+        self.cells.iter().filter(overlaps).map(|(cell, _)| *cell)
+    }
+
+    fn join(&mut self, other: &Memory) {
+        let at: Vec<u32> = self.cells.keys().chain(other.cells.keys()).copied().collect();
+        for at in at {
+            let known = match (self.cells.get(&at), other.cells.get(&at)) {
+                (Some((a, x)), Some((b, y))) if a == b => Some((*a, x.join(*y))),
+                (Some((a, x)), Some((b, y))) => {
+                    let either = x.join(*y);
+                    (either.is_list()).then_some((*a.max(b), Known::SOMEWHERE))
+                }
+                (Some((size, one)), None) | (None, Some((size, one))) => Some((*size, one.join(Known::Other))),
+                (None, None) => None,
+            };
+            match known.filter(|(_, known)| *known != Known::Other) {
+                Some(cell) => self.cells.insert(at, cell),
+                None => self.cells.remove(&at),
+            };
+        }
+        self.top = self.top.join(other.top);
+        self.escaped |= other.escaped;
+    }
+}
+
+impl State {
+    /// Adds what is known on another way to the same place; tells whether that says less.
+    pub(super) fn join(&mut self, other: &State) -> bool {
+        let before = self.clone();
+        let values = self.locals.iter_mut().chain(&mut self.stack);
+        for (known, other) in values.zip(other.locals.iter().chain(&other.stack)) {
+            *known = known.join(*other);
+        }
+        self.memory.join(&other.memory);
+        self.again |= other.again;
+        *self != before
+    }
+
+    /// How much there is to it.
+    pub(super) fn size(&self) -> usize {
+        self.locals.len() + self.stack.len() + self.memory.len()
+    }
+
+    /// The last list is gone: no program looks at it any more.
+    pub(super) fn drop_list(&mut self) {
+        self.fresh = false;
+        for known in self.all() {
+            if known.is_list() && !known.is_older() {
+                *known = Known::Other;
+            }
+        }
+    }
+
+    /// There is another list now that is the last one.
+    pub(super) fn age(&mut self) {
+        self.again = true;
+        for known in self.all() {
+            match known {
+                Known::List { older, .. } | Known::ListAndLength { older } => *older = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Known> {
+        let cells = self.memory.cells.values_mut().map(|(_, known)| known);
+        self.locals.iter_mut().chain(&mut self.stack).chain(cells)
+    }
+}

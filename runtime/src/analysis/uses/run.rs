@@ -1,0 +1,274 @@
+//! Runs the code around one call of `read` with what is known: every way through it, until nothing new is found.
+
+use std::collections::{BTreeSet, HashMap};
+
+use wasmparser::Operator;
+
+use super::known::{Known, Memory, State};
+use super::{Place, Use, Uses};
+use crate::analysis::calls::{Meaning, Node};
+use crate::analysis::control::Callee;
+use crate::analysis::limits::Stop;
+use crate::analysis::module::Module;
+
+/// Functions that are looked at within one another.
+const MAX_DEPTH: usize = 12;
+/// The parameter of `process` and `push` that is the address of the metadata.
+const METADATA: usize = 2;
+
+/// One call, and what was found out about it.
+pub(super) struct Run<'u, 'c, 'w, 'a> {
+    pub(super) uses: &'u mut Uses<'c, 'w, 'a>,
+    pub(super) place: Place,
+    instance: Option<u32>,
+    /// The functions that are entered.
+    entered: Vec<Node>,
+    pub(super) met: bool,
+    pub(super) whole: bool,
+    /// Bytes up to here are looked at.
+    reach: u32,
+}
+
+/// What is done next.
+pub(super) enum Next {
+    /// The next operator.
+    Step,
+    /// Another way was taken, or none.
+    Left,
+}
+
+/// A function that is entered.
+pub(super) struct Activation {
+    pub(super) node: Node,
+    pub(super) instance: u32,
+    /// For each block the values on the stack below it.
+    heights: Vec<usize>,
+    /// What is known where ways meet, and whether that is fresh.
+    met: HashMap<(usize, bool), State>,
+    waiting: BTreeSet<(usize, bool)>,
+    returned: [Option<State>; 2],
+}
+
+pub(super) fn lost() -> Stop {
+    Stop::beyond("it cannot be seen what becomes of the bytes that are read")
+}
+
+impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
+    pub(super) fn new(uses: &'u mut Uses<'c, 'w, 'a>, place: Place) -> Self {
+        Run { uses, place, instance: None, entered: Vec::new(), met: false, whole: true, reach: 0 }
+    }
+
+    /// Runs all that the export reaches on its way to the call, and what comes after.
+    pub(super) fn run(&mut self) -> Result<(), Stop> {
+        let root = self.uses.root;
+        let Meaning::Function { instance, function } = self.uses.calls.meanings[root as usize] else {
+            return Err(lost());
+        };
+        self.instance = Some(instance);
+        let params = self.uses.calls.wiring.module_of(instance)?.function_type(function)?.params;
+        let mut arguments = vec![Known::Other; params as usize];
+        *arguments.get_mut(METADATA).ok_or_else(lost)? = Known::Metadata;
+        let state = State { locals: arguments, stack: Vec::new(), memory: Memory::new(), fresh: false, again: false };
+        self.enter(root, state)?;
+        if self.met { Ok(()) } else { Err(lost()) }
+    }
+
+    pub(super) fn found(&self) -> Use {
+        match self.reach {
+            0 => Use::Nothing,
+            reach if self.whole => Use::Within(reach),
+            _ => Use::Unknown,
+        }
+    }
+
+    /// Bytes of the list are looked at.
+    pub(super) fn look(&mut self, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
+        let end = u64::from(at.ok_or_else(lost)?).saturating_add(offset).saturating_add(width);
+        // What is below the list is an offset that has wrapped around.
+        let end = u32::try_from(end).ok().filter(|end| *end <= i32::MAX as u32).ok_or_else(lost)?;
+        self.reach = self.reach.max(end);
+        Ok(())
+    }
+
+    /// Runs a function whose arguments are the locals of `state`; what is known where it returns.
+    pub(super) fn enter(&mut self, node: Node, mut state: State) -> Result<[Option<State>; 2], Stop> {
+        let Meaning::Function { instance, function } = self.uses.calls.meanings[node as usize] else {
+            return Err(lost());
+        };
+        if self.instance != Some(instance) || self.entered.contains(&node) || self.entered.len() == MAX_DEPTH {
+            return Err(lost());
+        }
+        let module = self.uses.calls.wiring.module_of(instance)?;
+        // The code is taken out while it is run: a function does not enter itself.
+        let code = match self.uses.code.remove(&node) {
+            Some(code) => code,
+            None => super::Code::of(module, function)?,
+        };
+        self.entered.push(node);
+        if code.locals > self.uses.budget {
+            return Err(lost());
+        }
+        state.locals.resize(code.locals, Known::Constant(0));
+        state.again = false;
+        let heights = vec![0; code.blocks.len()];
+        let mut active = Activation {
+            node,
+            instance,
+            heights,
+            met: HashMap::new(),
+            waiting: BTreeSet::new(),
+            returned: [None, None],
+        };
+        active.arrive(0, state);
+        let done = self.follow(&mut active, module, &code);
+        self.uses.code.insert(node, code);
+        done?;
+        self.entered.pop();
+        Ok(active.returned)
+    }
+
+    fn follow(&mut self, active: &mut Activation, module: &Module<'a>, code: &super::Code<'a>) -> Result<(), Stop> {
+        while let Some((start, fresh)) = active.waiting.pop_first() {
+            let mut state = active.met.get(&(start, fresh)).cloned().ok_or_else(lost)?;
+            self.spend(state.size())?;
+            let mut pc = start;
+            loop {
+                self.spend(1)?;
+                match self.control(active, module, code, pc, &mut state)? {
+                    Next::Step => pc += 1,
+                    Next::Left => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, operators: usize) -> Result<(), Stop> {
+        self.uses.budget = self.uses.budget.checked_sub(operators).ok_or_else(lost)?;
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        active: &mut Activation,
+        module: &Module<'a>,
+        code: &super::Code<'a>,
+        pc: usize,
+        state: &mut State,
+    ) -> Result<Next, Stop> {
+        let (operator, at) = code.operators.get(pc).ok_or_else(lost)?;
+        let block = code.block(pc)?;
+        let mut height = |state: &State| {
+            active.heights[block] = state.stack.len().saturating_sub(code.blocks[block].params);
+        };
+        match operator {
+            Operator::Block { .. } => height(state),
+            Operator::Loop { .. } => {
+                height(state);
+                active.arrive(pc + 1, state.clone());
+                return Ok(Next::Left);
+            }
+            Operator::If { .. } => {
+                let condition = pop(state)?.truth();
+                self.spend(state.size())?;
+                height(state);
+                if condition != Some(true) {
+                    let of = &code.blocks[block];
+                    active.arrive(of.otherwise.unwrap_or(of.end) + 1, state.clone());
+                }
+                return Ok(if condition == Some(false) { Next::Left } else { Next::Step });
+            }
+            Operator::Else | Operator::End if block != 0 => {
+                active.arrive(code.blocks[block].end + 1, state.clone());
+                return Ok(Next::Left);
+            }
+            Operator::End | Operator::Return => {
+                active.leave(code, 0, state.clone());
+                return Ok(Next::Left);
+            }
+            Operator::Unreachable => return Ok(Next::Left),
+            Operator::Br { relative_depth } => {
+                active.leave(code, code.label(pc, *relative_depth)?, state.clone());
+                return Ok(Next::Left);
+            }
+            Operator::BrIf { relative_depth } => {
+                let condition = pop(state)?.truth();
+                self.spend(state.size())?;
+                if condition != Some(false) {
+                    active.leave(code, code.label(pc, *relative_depth)?, state.clone());
+                }
+                return Ok(if condition == Some(true) { Next::Left } else { Next::Step });
+            }
+            Operator::BrTable { targets } => {
+                let chosen = pop(state)?;
+                let mut labels = targets.targets().collect::<Result<Vec<u32>, _>>()?;
+                labels.push(targets.default());
+                if let Known::Constant(value) = chosen {
+                    labels = vec![labels[(value as usize).min(labels.len() - 1)]];
+                }
+                labels.sort_unstable();
+                labels.dedup();
+                self.spend(labels.len().saturating_mul(state.size()))?;
+                for depth in labels {
+                    active.leave(code, code.label(pc, depth)?, state.clone());
+                }
+                return Ok(Next::Left);
+            }
+            Operator::Call { function_index } => {
+                return self.call(active, module, Callee::Direct(*function_index), pc, *at, state);
+            }
+            Operator::CallIndirect { type_index, table_index } => {
+                let slot = match state.stack.last() {
+                    Some(Known::Constant(slot)) => Some(*slot as u32),
+                    _ => None,
+                };
+                // The analysis of calls knows a place in a table only where it stands just before.
+                let slot = slot.filter(|_| matches!(code.operators[pc - 1].0, Operator::I32Const { .. }));
+                let callee = Callee::Table { table: *table_index, ty: *type_index, slot };
+                return self.call(active, module, callee, pc, *at, state);
+            }
+            other => self.step(module, other, state)?,
+        }
+        Ok(Next::Step)
+    }
+}
+
+impl Activation {
+    /// Goes on at an operator, where that is not known to be possible with as little known.
+    pub(super) fn arrive(&mut self, pc: usize, state: State) {
+        let key = (pc, state.fresh);
+        let new = match self.met.get_mut(&key) {
+            Some(known) => known.join(&state),
+            None => {
+                self.met.insert(key, state);
+                true
+            }
+        };
+        if new {
+            self.waiting.insert(key);
+        }
+    }
+
+    /// Goes to a label.
+    fn leave(&mut self, code: &super::Code<'_>, block: usize, mut state: State) {
+        let of = &code.blocks[block];
+        let kept = if of.is_loop { of.params } else { of.results };
+        let kept = state.stack.split_off(state.stack.len().saturating_sub(kept));
+        state.stack.truncate(self.heights[block]);
+        state.stack.extend(kept);
+        if block != 0 {
+            return self.arrive(if of.is_loop { of.begin + 1 } else { of.end + 1 }, state);
+        }
+        state.locals.clear();
+        match &mut self.returned[usize::from(state.fresh)] {
+            Some(known) => {
+                known.join(&state);
+            }
+            nothing => *nothing = Some(state),
+        }
+    }
+}
+
+pub(super) fn pop(state: &mut State) -> Result<Known, Stop> {
+    state.stack.pop().ok_or_else(lost)
+}
