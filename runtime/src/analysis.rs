@@ -18,30 +18,18 @@ use serde::Serialize;
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
 pub use capability::{Grant, grant};
-pub use component::Analysis;
+pub use component::{Analysis, Use};
 pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
 pub use contract::{Contract, ContractError};
-pub use uses::Use;
 pub use verdict::StageVerdict;
 
-mod blame;
 mod bounds;
 mod budget;
-mod calls;
 mod capability;
 mod component;
 mod compose;
 pub mod contract;
-mod control;
-mod count;
-mod definitions;
-mod index;
-mod limits;
-mod module;
-mod uses;
-mod values;
 mod verdict;
-mod wiring;
 
 /// How a claim is proven, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -12,15 +12,29 @@ use std::path::Path;
 
 use wasmparser::{Validator, WasmFeatures};
 
-use super::blame::Blame;
-use super::calls::{Calls, Node};
-use super::count::{Count, Counter};
-use super::limits::Stop;
-use super::uses::Uses;
-use super::wiring::{Target, Wiring};
-use super::{Bound, Bounds, Copying, Proof, Site, Use};
+use super::{Bound, Bounds, Copying, Proof, Site};
 use crate::error::{Error, LoadError};
 use crate::profile::{self, CONTRACT, Kind, Profile};
+use blame::Blame;
+use calls::{Calls, Node};
+use count::{Count, Counter};
+use limits::Stop;
+use uses::Uses;
+use wiring::{Target, Wiring};
+
+pub use uses::Use;
+
+mod blame;
+mod calls;
+mod control;
+mod count;
+mod definitions;
+mod index;
+mod limits;
+mod module;
+mod uses;
+mod values;
+mod wiring;
 
 /// What the code of a component can do with payloads.
 #[derive(Debug, Clone)]
@@ -133,7 +147,7 @@ impl Analysis {
 
     fn bound_reads(&mut self, calls: &Calls<'_, '_>, roots: &Roots, reads: &[Copying]) -> Result<Bound, Stop> {
         let reached = calls.reachable(roots.strict(&roots.element));
-        if !reads.iter().any(|copying| reached[super::calls::copying(*copying) as usize]) {
+        if !reads.iter().any(|copying| reached[calls::copying(*copying) as usize]) {
             return Ok(Bound::never(Proof::CallGraph));
         }
         let (count, reasons) = count(calls, roots, &roots.element, reads)?;
@@ -151,7 +165,7 @@ impl Analysis {
 
     fn bound_writes(&self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<(Bound, Option<u32>), Stop> {
         let reached = calls.reachable(roots.strict(&roots.writing));
-        if !reached[super::calls::copying(Copying::EmitAll) as usize] {
+        if !reached[calls::copying(Copying::EmitAll) as usize] {
             return Ok((Bound::never(Proof::CallGraph), Some(0)));
         }
         let emits = count(calls, roots, &roots.writing, &[Copying::EmitAll])?.0.max;

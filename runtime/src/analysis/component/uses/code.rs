@@ -2,8 +2,8 @@
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
-use crate::analysis::limits::{Stop, find};
-use crate::analysis::module::Module;
+use crate::analysis::component::limits::{Stop, find};
+use crate::analysis::component::module::Module;
 
 /// A body.
 pub(super) struct Code<'a> {

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Copying;
 use super::control::Callee;
 use super::limits::{Stop, find};
 use super::module::Signature;
 use super::wiring::{Target, Wiring};
+use crate::analysis::Copying;
 
 /// A node of the call graph.
 pub(super) type Node = u32;

@@ -4,9 +4,9 @@ use wasmparser::{MemArg, Operator};
 
 use super::known::{Known, State};
 use super::run::{Run, lost, pop};
-use crate::analysis::limits::Stop;
-use crate::analysis::module::Module;
-use crate::analysis::values::Arity;
+use crate::analysis::component::limits::Stop;
+use crate::analysis::component::module::Module;
+use crate::analysis::component::values::Arity;
 
 /// Parts of the memory of the stack that are told apart.
 const MAX_CELLS: usize = 256;

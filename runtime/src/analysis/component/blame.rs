@@ -10,8 +10,9 @@ use super::calls::{Calls, Meaning, Node};
 use super::limits::Stop;
 use super::module::{Item, Module};
 use super::uses::Place;
+use super::uses::Use;
 use super::wiring::Wiring;
-use super::{Frame, Site, Use};
+use crate::analysis::{Frame, Site};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -86,7 +87,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
     }
 
     /// The functions of the host that copy, and what may stand for one of them at a call.
-    fn copying_nodes(&self) -> HashMap<Node, super::Copying> {
+    fn copying_nodes(&self) -> HashMap<Node, crate::analysis::Copying> {
         let mut nodes = HashMap::new();
         for (node, meaning) in (0..).zip(&self.calls.meanings) {
             match meaning {

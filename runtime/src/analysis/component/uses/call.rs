@@ -3,10 +3,10 @@
 use super::known::{Known, State};
 use super::run::{Activation, Next, Run, lost, pop};
 use crate::analysis::Copying;
-use crate::analysis::calls::{Meaning, Node, copying};
-use crate::analysis::control::Callee;
-use crate::analysis::limits::Stop;
-use crate::analysis::module::Module;
+use crate::analysis::component::calls::{Meaning, Node, copying};
+use crate::analysis::component::control::Callee;
+use crate::analysis::component::limits::Stop;
+use crate::analysis::component::module::Module;
 
 /// What a read returns is so long, in the canonical ABI: a byte that is 0 for a list, then its address at 4 and its
 /// length at 8.

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Copying;
 use super::calls::{Calls, Meaning, Node};
 use super::control::{Call, Graph};
 use super::index::Rounds;
 use super::limits::{MAX_COUNT, MAX_VALUES, MAX_VALUES_IN_ALL, Stop};
 use super::values::{Symbol, Value, Values};
+use crate::analysis::Copying;
 
 /// How often one call copies the payload of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]

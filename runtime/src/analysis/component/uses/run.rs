@@ -6,10 +6,10 @@ use wasmparser::Operator;
 
 use super::known::{Known, Memory, State};
 use super::{Place, Use, Uses};
-use crate::analysis::calls::{Meaning, Node};
-use crate::analysis::control::Callee;
-use crate::analysis::limits::Stop;
-use crate::analysis::module::Module;
+use crate::analysis::component::calls::{Meaning, Node};
+use crate::analysis::component::control::Callee;
+use crate::analysis::component::limits::Stop;
+use crate::analysis::component::module::Module;
 
 /// Functions that are looked at within one another.
 const MAX_DEPTH: usize = 12;

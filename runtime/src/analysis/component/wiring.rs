@@ -10,10 +10,10 @@ use wasmparser::{
     ComponentOuterAliasKind, ComponentTypeRef, ExternalKind, Instance as CoreInstanceItem,
 };
 
-use super::Copying;
 use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
+use crate::analysis::Copying;
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
