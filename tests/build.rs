@@ -9,7 +9,8 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// The programs that are also built as cargo does when nobody tells it how, and the profile that makes it.
-const AS_CARGO_DOES: [&str; 7] = ["digest", "first_byte", "ignores", "inspect", "magic", "upper", "upper_on_demand"];
+const AS_CARGO_DOES: [&str; 8] =
+    ["above", "digest", "first_byte", "ignores", "inspect", "magic", "upper", "upper_on_demand"];
 const CARGO_DEFAULTS: [&str; 6] = [
     "--config",
     "profile.release.opt-level=3",
