@@ -73,7 +73,7 @@ fn forwarded_having_read(program: &'static str, payloads: &[&'static [u8]]) -> V
         stage("inspect", program, &[]),
         output("out", collected.clone()),
     ])
-    .unwrap();
+    .expect("the flow runs");
     let stage = &account.stages[0];
     assert_eq!(stage.verdict, Verdict::ReadOnly);
     let bytes = payloads.concat().len() as u64;
