@@ -113,7 +113,7 @@ fn no_other_program_is_accused() {
         }
     }
     assert!(reads >= 8, "{reads}");
-    for program in ["digest", "inspect", "upper", "upper_on_demand"] {
+    for program in ["above", "digest", "inspect", "upper", "upper_on_demand"] {
         assert!(uses(&as_cargo_does(program)).iter().all(|used| *used == Use::Unknown), "{program}");
     }
 }

@@ -105,6 +105,12 @@ fn forwarded_having_read(program: &'static str, payloads: &[&'static [u8]]) -> V
 }
 
 #[test]
+fn above() {
+    let payloads: [&[u8]; 2] = [b"\xe9\x03\0\0\0\0\0\0", b"\xe8\x03\0\0\0\0\0\0"];
+    assert_eq!(forwarded_having_read(programs::ABOVE, &payloads), payloads[..1]);
+}
+
+#[test]
 fn magic() {
     let payloads: [&[u8]; 4] = [b"\x1f\x8b, and more", b"\x1f", b"", b"none"];
     assert_eq!(forwarded_having_read(programs::MAGIC, &payloads), payloads[..1]);

@@ -189,12 +189,13 @@ impl Subject {
             let finding = self.levels.finding(Lint::UnknownImport, message)?;
             Some(self.at_imports(finding, &absent).help("leave out what needs it: the stage cannot start with it"))
         });
-        // What the standard library of a language imports is no wish of the author's; what the declared world names is.
-        let wished = self.contract.as_ref().map(|contract| &contract.capabilities);
-        let empty: Vec<_> = empty
-            .into_iter()
-            .filter(|name| wished.is_some_and(|wished| wished.iter().any(|wish| wish == name)))
-            .collect();
+        // The standard library of a language imports these whatever the author wants, unless the declared world has them.
+        let by_habit = |name: &str| {
+            let declared =
+                self.contract.as_ref().is_some_and(|contract| contract.capabilities.iter().any(|wish| wish == name));
+            name.starts_with("wasi:cli/") && !declared
+        };
+        let empty: Vec<_> = empty.into_iter().filter(|name| !by_habit(name)).collect();
         let empty = (!empty.is_empty()).then(|| {
             let message = format!("`{}` imports {}, in which the host gives it nothing", self.name, quoted(&empty));
             let finding = self.levels.finding(Lint::UngrantedImport, message)?;

@@ -30,7 +30,7 @@ error[worse-than-baseline]: `router` is worse than in the baseline: lost `handle
    |
   ::: router/src/lib.rs:21:21
    |
-21 |         if !element.read()?.is_empty() {
+21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
    = note: it imports `payload-read.read` now, and did not then

@@ -81,7 +81,7 @@ error[over-budget-component]: `router` can read an element once, and its budget 
    |
   ::: router/src/lib.rs:21:21
    |
-21 |         if !element.read()?.is_empty() {
+21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
    = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
@@ -95,7 +95,7 @@ error[over-budget-component]: `router` can read an element once, and its budget 
 "#]]
     );
 
-    project.edit("router/src/lib.rs", "!element.read()?.is_empty()", "element.size() > 0");
+    project.edit("router/src/lib.rs", "!element.read()?.contains(&b'#')", "element.size() > 0");
     project.run("check --built -p router", 0);
 }
 
@@ -117,7 +117,7 @@ error[not-of-world]: the component of `router` imports `payload-read`, which wor
    |
   ::: router/src/lib.rs:21:21
    |
-21 |         if !element.read()?.is_empty() {
+21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
    = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
@@ -188,4 +188,20 @@ error[over-budget-component]: `./find.wasm` can read an element once, and its bu
 
 "#]]
     );
+}
+
+#[test]
+fn what_the_host_gives_nothing_in_is_told_from_the_component() {
+    let project = Project::built();
+    project.edit(
+        "inspector/src/lib.rs",
+        "    fn new(config: &Config) -> Result<Self, Failure> {",
+        "    fn new(config: &Config) -> Result<Self, Failure> {\n        let _ = std::fs::read_to_string(\"needle\");",
+    );
+    let told = project.told("check --built -p inspector", 0);
+    assert_has(
+        &told,
+        &["warning[ungranted-import]: `inspector` imports `wasi:filesystem/", "in which the host gives it nothing"],
+    );
+    project.told("check --built -p inspector -D ungranted-import", 100);
 }

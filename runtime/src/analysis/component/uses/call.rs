@@ -83,7 +83,9 @@ impl<'a> Run<'_, '_, '_, 'a> {
                 state.memory.forget(*from);
             }
         }
-        state.stack.resize(rest + results, Known::Other);
+        // What a function returns may be what it was given, or a part of that.
+        let result = if given_stack && !self.is_host(&callees) { Known::Stack(None) } else { Known::Other };
+        state.stack.resize(rest + results, result);
         Ok(Next::Step)
     }
 
@@ -114,7 +116,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         state.fresh = true;
         state.memory.store(*result, 1, Known::Constant(0));
         state.memory.store(result.wrapping_add(4), 4, Known::List { at: Some(0), older: false });
-        state.memory.store(result.wrapping_add(8), 4, Known::NonZero);
+        state.memory.store(result.wrapping_add(8), 4, Known::Length);
         active.arrive(pc + 1, state.clone());
         Ok(())
     }
@@ -128,7 +130,14 @@ impl<'a> Run<'_, '_, '_, 'a> {
         state: &mut State,
     ) -> Result<Next, Stop> {
         let memory = state.memory.clone();
-        let inner = State { locals: arguments, stack: Vec::new(), memory, fresh: state.fresh, again: false };
+        let inner = State {
+            locals: arguments,
+            stack: Vec::new(),
+            memory,
+            fresh: state.fresh,
+            longest: state.longest,
+            again: false,
+        };
         for returned in self.enter(node, inner)?.into_iter().flatten() {
             let mut after = state.clone();
             if returned.again {
@@ -141,6 +150,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
             after.memory.top = state.memory.top;
             after.memory.cut();
             after.fresh = returned.fresh;
+            after.longest = returned.longest;
             active.arrive(pc + 1, after);
         }
         Ok(Next::Left)
@@ -174,7 +184,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
                 let Known::Constant(len) = len else { return Err(lost()) };
                 for known in [a, b] {
                     match known {
-                        Known::List { at, .. } => self.look(at, 0, len)?,
+                        Known::List { at, .. } => self.look(state, at, 0, len)?,
                         known if known.is_list() => return Err(lost()),
                         _ => {}
                     }

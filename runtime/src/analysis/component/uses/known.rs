@@ -11,8 +11,13 @@ pub(super) enum Known {
     /// Nothing, but that it is not one of `List`, `ListAndLength` and `Stack`.
     Other,
     Constant(u64),
-    /// Some number that is not 0.
-    NonZero,
+    /// The length of a list that the call returned, which is not 0.
+    Length,
+    /// Whether a comparison holds; and what payloads have at most so many bytes where it does, and where it does not.
+    Test {
+        held: Option<u32>,
+        failed: Option<u32>,
+    },
     /// An address so far from where the stack was at first; `None` for any of the stack.
     Stack(Option<u32>),
     /// An address in the metadata of the batch; or that, and above it the length of the metadata.
@@ -51,6 +56,8 @@ pub(super) struct State {
     /// The call has returned a list that is not empty, and that was not freed yet. Ways on which it has and on which it
     /// has not are told apart.
     pub(super) fresh: bool,
+    /// How long the payload is at most, where there is a number to that.
+    pub(super) longest: Option<u32>,
     /// The call may have been made again since the function was entered.
     pub(super) again: bool,
 }
@@ -77,8 +84,16 @@ impl Known {
             (Known::List { at, older }, _) | (_, Known::List { at, older }) => Known::List { at, older },
             (a, b) if a.is_list() || b.is_list() => Known::SOMEWHERE,
             (Known::Stack(_), _) | (_, Known::Stack(_)) => Known::Stack(None),
-            (Known::NonZero, Known::Constant(c)) | (Known::Constant(c), Known::NonZero) if c != 0 => Known::NonZero,
-            (Known::Constant(a), Known::Constant(b)) if a != 0 && b != 0 => Known::NonZero,
+            (Known::Test { held, .. }, Known::Constant(0)) | (Known::Constant(0), Known::Test { held, .. }) => {
+                Known::Test { held, failed: None }
+            }
+            (Known::Test { failed, .. }, Known::Constant(_)) | (Known::Constant(_), Known::Test { failed, .. }) => {
+                Known::Test { held: None, failed }
+            }
+            (Known::Test { held: a, failed: x }, Known::Test { held: b, failed: y }) => {
+                let most = |a: Option<u32>, b| a.zip(b).map(|(a, b): (u32, u32)| a.max(b));
+                Known::Test { held: most(a, b), failed: most(x, y) }
+            }
             _ => Known::Other,
         }
     }
@@ -87,7 +102,7 @@ impl Known {
     pub(super) fn truth(self) -> Option<bool> {
         match self {
             Known::Constant(value) => Some(value != 0),
-            Known::NonZero => Some(true),
+            Known::Length => Some(true),
             _ => None,
         }
     }
@@ -138,7 +153,7 @@ impl Memory {
             Known::Other => {}
             Known::ListAndLength { older } => {
                 self.cells.insert(at, (4, Known::List { at: Some(0), older }));
-                self.cells.insert(at.wrapping_add(4), (4, Known::NonZero));
+                self.cells.insert(at.wrapping_add(4), (4, Known::Length));
             }
             Known::Metadata => {
                 self.cells.insert(at, (4, known));
@@ -186,7 +201,7 @@ impl Memory {
     }
 
     fn is_length(&self, at: u32) -> bool {
-        matches!(self.cells.get(&at), Some((4, Known::NonZero)))
+        matches!(self.cells.get(&at), Some((4, Known::Length)))
     }
 
     fn overlapping(&self, at: u32, width: u32) -> impl Iterator<Item = u32> {
@@ -228,7 +243,18 @@ impl State {
         }
         self.memory.join(&other.memory);
         self.again |= other.again;
+        self.longest = self.longest.zip(other.longest).map(|(a, b)| a.max(b));
         *self != before
+    }
+
+    /// The same where a condition holds, or does not.
+    pub(super) fn given(&self, condition: Known, holds: bool) -> State {
+        let mut given = self.clone();
+        if let Known::Test { held, failed } = condition {
+            let most = if holds { held } else { failed };
+            given.longest = most.map(|most| self.longest.map_or(most, |known| known.min(most))).or(self.longest);
+        }
+        given
     }
 
     /// How much there is to it.

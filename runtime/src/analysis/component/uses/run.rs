@@ -68,7 +68,14 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         let params = self.uses.calls.wiring.module_of(instance)?.function_type(function)?.params;
         let mut arguments = vec![Known::Other; params as usize];
         *arguments.get_mut(METADATA).ok_or_else(lost)? = Known::Metadata;
-        let state = State { locals: arguments, stack: Vec::new(), memory: Memory::new(), fresh: false, again: false };
+        let state = State {
+            locals: arguments,
+            stack: Vec::new(),
+            memory: Memory::new(),
+            fresh: false,
+            longest: None,
+            again: false,
+        };
         self.enter(root, state)?;
         if self.met { Ok(()) } else { Err(lost()) }
     }
@@ -81,12 +88,13 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         }
     }
 
-    /// Bytes of the list are looked at.
-    pub(super) fn look(&mut self, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
+    /// Bytes of the list are looked at. Where only short payloads are, they may be all there are.
+    pub(super) fn look(&mut self, state: &State, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
         let end = u64::from(at.ok_or_else(lost)?).saturating_add(offset).saturating_add(width);
         // What is below the list is an offset that has wrapped around.
         let end = u32::try_from(end).ok().filter(|end| *end <= i32::MAX as u32).ok_or_else(lost)?;
         self.reach = self.reach.max(end);
+        self.whole &= state.longest.is_none();
         Ok(())
     }
 
@@ -169,13 +177,15 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                 return Ok(Next::Left);
             }
             Operator::If { .. } => {
-                let condition = pop(state)?.truth();
+                let known = pop(state)?;
+                let condition = known.truth();
                 self.spend(state.size())?;
                 height(state);
                 if condition != Some(true) {
                     let of = &code.blocks[block];
-                    active.arrive(of.otherwise.unwrap_or(of.end) + 1, state.clone());
+                    active.arrive(of.otherwise.unwrap_or(of.end) + 1, state.given(known, false));
                 }
+                *state = state.given(known, true);
                 return Ok(if condition == Some(false) { Next::Left } else { Next::Step });
             }
             Operator::Else | Operator::End if block != 0 => {
@@ -192,15 +202,18 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                 return Ok(Next::Left);
             }
             Operator::BrIf { relative_depth } => {
-                let condition = pop(state)?.truth();
+                let known = pop(state)?;
+                let condition = known.truth();
                 self.spend(state.size())?;
                 if condition != Some(false) {
-                    active.leave(code, code.label(pc, *relative_depth)?, state.clone());
+                    active.leave(code, code.label(pc, *relative_depth)?, state.given(known, true));
                 }
+                *state = state.given(known, false);
                 return Ok(if condition == Some(true) { Next::Left } else { Next::Step });
             }
             Operator::BrTable { targets } => {
                 let chosen = pop(state)?;
+                self.whole &= !matches!(chosen, Known::Length | Known::Size);
                 let mut labels = targets.targets().collect::<Result<Vec<u32>, _>>()?;
                 labels.push(targets.default());
                 if let Known::Constant(value) = chosen {
@@ -227,6 +240,18 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                 let callee = Callee::Table { table: *table_index, ty: *type_index, slot };
                 return self.call(active, module, callee, pc, *at, state);
             }
+            Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. }
+            | Operator::CallRef { .. }
+            | Operator::Throw { .. }
+            | Operator::ThrowRef
+            | Operator::BrOnNull { .. }
+            | Operator::BrOnNonNull { .. }
+            | Operator::BrOnCast { .. }
+            | Operator::BrOnCastFail { .. }
+            | Operator::BrOnCastDescEq { .. }
+            | Operator::BrOnCastDescEqFail { .. } => return Err(lost()),
             other => self.step(module, other, state)?,
         }
         Ok(Next::Step)

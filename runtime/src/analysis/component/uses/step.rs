@@ -85,14 +85,19 @@ impl Run<'_, '_, '_, '_> {
                     Known::Other
                 }
             }
-            Operator::I32Eqz | Operator::I64Eqz => match pop(state)?.truth() {
-                Some(truth) => Known::Constant(u64::from(!truth)),
-                None => Known::Other,
+            Operator::I32Eqz | Operator::I64Eqz => match pop(state)? {
+                Known::Test { held, failed } => Known::Test { held: failed, failed: held },
+                known => known.truth().map_or(Known::Other, |truth| Known::Constant(u64::from(!truth))),
             },
             other => match other.operator_arity(&Arity(module)) {
                 Some((2, 1)) => {
                     let (b, a) = (pop(state)?, pop(state)?);
-                    binary(other, a, b)?
+                    let known = if is_comparison(other) { compare(other, a, b) } else { None };
+                    self.whole &= known.is_some() || !tells_length(other, a, b);
+                    match known {
+                        Some(known) => known,
+                        None => binary(other, a, b)?,
+                    }
                 }
                 Some((pops, pushes)) => {
                     for _ in 0..pops {
@@ -119,7 +124,7 @@ impl Run<'_, '_, '_, '_> {
         let Some(value) = value else {
             let known = match address {
                 Known::List { at, .. } => {
-                    self.look(at, access.offset, u64::from(access.width))?;
+                    self.look(state, at, access.offset, u64::from(access.width))?;
                     Known::Other
                 }
                 Known::ListAndLength { .. } => return Err(lost()),
@@ -186,7 +191,7 @@ impl Run<'_, '_, '_, '_> {
             return Err(lost());
         }
         match from {
-            Known::List { at, .. } => self.look(at, 0, u64::from(len.ok_or_else(lost)?))?,
+            Known::List { at, .. } => self.look(state, at, 0, u64::from(len.ok_or_else(lost)?))?,
             Known::ListAndLength { .. } => return Err(lost()),
             Known::Stack(Some(from)) => {
                 if let (Known::Stack(Some(to)), Some(len)) = (to, len) {
@@ -216,8 +221,7 @@ fn local(state: &mut State, index: u32) -> Result<&mut Known, Stop> {
 
 /// The result of an operator of two operands.
 fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
-    use Known::{Constant, List, ListAndLength, Metadata, NonZero, Other, Stack};
-    let truth = |holds: bool| Constant(u64::from(holds));
+    use Known::{Constant, Length, List, ListAndLength, Metadata, Other, Stack};
     let any = |is: fn(Known) -> bool| is(a) || is(b);
     Ok(match (operator, a, b) {
         (Operator::I32Add, Constant(a), Constant(b)) => Constant(u64::from((a as u32).wrapping_add(b as u32))),
@@ -233,19 +237,8 @@ fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
             Stack(at.map(|at| at.wrapping_add(by as u32)))
         }
         (Operator::I32Sub, Stack(at), Constant(by)) => Stack(at.map(|at| at.wrapping_sub(by as u32))),
-        (Operator::I64ShrU, ListAndLength { .. }, Constant(32)) => NonZero,
-        _ if is_comparison(operator) => match (operator, a, b) {
-            (Operator::I32Eq | Operator::I64Eq, Constant(a), Constant(b)) => truth(a == b),
-            (Operator::I32Ne | Operator::I64Ne, Constant(a), Constant(b)) => truth(a != b),
-            (Operator::I32LtU | Operator::I64LtU, Constant(a), Constant(b)) => truth(a < b),
-            (Operator::I32GtU | Operator::I64GtU, Constant(a), Constant(b)) => truth(a > b),
-            (Operator::I32LeU | Operator::I64LeU, Constant(a), Constant(b)) => truth(a <= b),
-            (Operator::I32GeU | Operator::I64GeU, Constant(a), Constant(b)) => truth(a >= b),
-            (Operator::I32Eq, NonZero, Constant(0)) | (Operator::I32Eq, Constant(0), NonZero) => truth(false),
-            (Operator::I32Ne, NonZero, Constant(0)) | (Operator::I32Ne, Constant(0), NonZero) => truth(true),
-            (Operator::I32LtU, NonZero, Constant(1)) => truth(false),
-            _ => Other,
-        },
+        (Operator::I64ShrU, ListAndLength { .. }, Constant(32)) => Length,
+        _ if is_comparison(operator) => Other,
         _ if any(Known::is_list) && is_arithmetic(operator) => Known::SOMEWHERE,
         _ if any(Known::is_list) => return Err(lost()),
         _ if any(|known| matches!(known, Stack(_))) && is_arithmetic(operator) => Stack(None),
@@ -253,6 +246,42 @@ fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
         (Operator::I32Add | Operator::I32Sub, Metadata, _) | (Operator::I32Add, _, Metadata) => Metadata,
         _ => Other,
     })
+}
+
+/// Whether a result may tell how long the payload is, in a way that is not followed.
+fn tells_length(operator: &Operator<'_>, a: Known, b: Known) -> bool {
+    let measured = |known| matches!(known, Known::Length | Known::Size);
+    let constant = |known| matches!(known, Known::Constant(_));
+    let tested = |known| matches!(known, Known::Test { .. });
+    let either = is_comparison(operator) || constant(a) || constant(b);
+    tested(a) || tested(b) || (either && (measured(a) || measured(b)))
+}
+
+/// What a comparison says of the length of the payload, or that it is known to hold or not.
+fn compare(operator: &Operator<'_>, a: Known, b: Known) -> Option<Known> {
+    use Operator::*;
+    let truth = |holds: bool| Some(Known::Constant(u64::from(holds)));
+    let at_most = |bytes: u64| u32::try_from(bytes).ok();
+    let (a, b, exchanged) = if matches!(a, Known::Constant(_)) { (b, a, true) } else { (a, b, false) };
+    let Known::Constant(c) = b else { return None };
+    let below = Known::Test { held: at_most(c.saturating_sub(1)), failed: None };
+    let up_to = Known::Test { held: at_most(c), failed: None };
+    let above = Known::Test { held: None, failed: at_most(c) };
+    let from = Known::Test { held: None, failed: at_most(c.saturating_sub(1)) };
+    match (operator, a) {
+        (I32Eq | I64Eq, Known::Constant(a)) => truth(a == c),
+        (I32Ne | I64Ne, Known::Constant(a)) => truth(a != c),
+        (I32Eq, Known::Length) if c == 0 => truth(false),
+        (I32Ne, Known::Length) if c == 0 => truth(true),
+        (I32LtU, Known::Length) if c == 1 && !exchanged => truth(false),
+        (I32Eq | I64Eq, Known::Length | Known::Size) => Some(up_to),
+        (I32Ne | I64Ne, Known::Length | Known::Size) => Some(above),
+        (I32LtU | I32LtS | I64LtU | I64LtS, Known::Length | Known::Size) => Some(if exchanged { above } else { below }),
+        (I32LeU | I32LeS | I64LeU | I64LeS, Known::Length | Known::Size) => Some(if exchanged { from } else { up_to }),
+        (I32GtU | I32GtS | I64GtU | I64GtS, Known::Length | Known::Size) => Some(if exchanged { below } else { above }),
+        (I32GeU | I32GeS | I64GeU | I64GeS, Known::Length | Known::Size) => Some(if exchanged { up_to } else { from }),
+        _ => None,
+    }
 }
 
 fn is_comparison(operator: &Operator<'_>) -> bool {
