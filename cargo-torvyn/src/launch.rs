@@ -17,7 +17,7 @@ use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
-use crate::lint::LintArgs;
+use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::settings::WorkspaceSettings;
@@ -79,12 +79,12 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let roles: Vec<_> = loaded.iter().map(|component| Role::from(component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
 
-    let mut subjects =
+    let (mut subjects, levels) =
         subjects(&pipeline, &built, &loaded, &mut sources).or_else(|found| told(&found, &sources, shell))?;
     if request.ignore_budget {
         subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
     } else {
-        within_budget(&subjects, &pipeline, &wiring, &mut sources, shell)?;
+        within_budget(&subjects, &levels, &pipeline, &wiring, &mut sources, shell)?;
     }
 
     let interrupt = Interrupt::watch()?;
@@ -98,7 +98,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let account = flow.map_err(|error| named(error, &wiring, &pipeline))?;
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
-        found.extend(check::measured_over_budget(&pipeline, &account));
+        found.extend(check::measured_over_budget(&pipeline, &levels, &account));
     }
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
@@ -190,13 +190,14 @@ fn components(
     Ok(Built { paths, packages, workspace: manifest })
 }
 
-/// The stages as `check` sees them: what was loaded, and what their authors declared.
+/// The stages as `check` sees them: what was loaded, and what their authors declared. And the levels of what is found of
+/// the pipeline.
 fn subjects(
     pipeline: &Pipeline,
     built: &Built,
     loaded: &[Component],
     sources: &mut Sources,
-) -> Result<Vec<Subject>, Diagnostics> {
+) -> Result<(Vec<Subject>, Levels), Diagnostics> {
     let mut found = Diagnostics::default();
     let any_package = built.packages.iter().any(Option::is_some);
     let workspace = any_package.then(|| WorkspaceSettings::load(&built.workspace, sources, &mut found));
@@ -216,12 +217,13 @@ fn subjects(
         subject.budget = stage.budget.clone().or(&subject.budget);
         subjects.push(subject);
     }
-    if found.is_empty() { Ok(subjects) } else { Err(found) }
+    if found.is_empty() { Ok((subjects, workspace.pipeline_levels())) } else { Err(found) }
 }
 
 /// Refuses a pipeline that can copy more than is declared.
 fn within_budget(
     subjects: &[Subject],
+    levels: &Levels,
     pipeline: &Pipeline,
     wiring: &Wiring,
     sources: &mut Sources,
@@ -234,8 +236,7 @@ fn within_budget(
         subject.over_budget(&verdict, sources, &mut found);
         verdicts.push(verdict);
     }
-    let levels = subjects.first().map(|subject| subject.levels.clone()).unwrap_or_default();
-    found.extend(Composed::of(wiring, &verdicts).findings(pipeline, &levels));
+    found.extend(Composed::of(wiring, &verdicts).findings(pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }

@@ -14,14 +14,14 @@ use crate::report::{bytes, grouped};
 const ENOUGH: u64 = 16;
 
 /// The budget of amplification, held against what was measured.
-pub(crate) fn measured_over_budget(pipeline: &Pipeline, account: &Account) -> Option<Diagnostic> {
+pub(crate) fn measured_over_budget(pipeline: &Pipeline, levels: &Levels, account: &Account) -> Option<Diagnostic> {
     let budget = pipeline.budget.amplification.as_ref()?;
     let measured = account.amplification.filter(|measured| *measured > budget.value)?;
     let message = format!(
         "the amplification of `{}` was {measured:.2}×, and its budget allows {:.2}×",
         pipeline.name, budget.value
     );
-    let finding = Diagnostic::error(Lint::OverBudgetPipeline.code(), message);
+    let finding = levels.finding(Lint::OverBudgetPipeline, message)?;
     Some(finding.label(&budget.file, budget.entry.clone(), "the budget"))
 }
 
