@@ -91,5 +91,9 @@ fn bound(bound: Bound) -> String {
 }
 
 fn at_most(bound: Option<u64>) -> String {
-    bound.map_or_else(|| "any number".to_string(), |max| format!("≤ {max}"))
+    match bound {
+        None => "any number".to_string(),
+        Some(0) => "0".to_string(),
+        Some(max) => format!("≤ {max}"),
+    }
 }
