@@ -84,7 +84,7 @@ fn no_components() {
 fn no_files() {
     let folder = tempfile::tempdir().unwrap();
     let refused = load(&folder.path().join("missing.wasm")).err().map(|error| told(&error)).unwrap();
-    assert!(refused.contains("missing.wasm: No such file or directory"), "{refused}");
+    assert!(refused.contains("missing.wasm`: No such file or directory"), "{refused}");
     assert_refused(folder.path(), "is a directory");
     let file = ROUTER.file();
     let size = std::fs::metadata(&file.path).unwrap().len();
