@@ -81,10 +81,26 @@ impl fmt::Display for World {
 }
 
 impl World {
-    /// With the package and version of the contract: `torvyn:streaming/router@0.2.0`.
-    pub fn full_name(self) -> String {
-        format!("{NAMESPACE}{self}@{VERSION}")
+    /// The narrowest one for what a stage does. Of sources and of sinks there is one each.
+    pub fn narrowest(kind: Kind, reads: bool, writes: bool) -> World {
+        match (kind, reads, writes) {
+            (Kind::Source, ..) => World::DataSource,
+            (Kind::Sink, ..) => World::DataSink,
+            (Kind::Processor, _, true) => World::Transform,
+            (Kind::Processor, true, false) => World::Inspector,
+            (Kind::Processor, false, false) => World::Router,
+        }
     }
+}
+
+/// The full name of a world or an interface of the contract: `torvyn:streaming/router@0.2.0`.
+pub fn full_name(name: &str) -> String {
+    format!("{NAMESPACE}{name}@{VERSION}")
+}
+
+/// The name of a world or an interface that is of the contract by its full name.
+pub fn short_name(full: &str) -> Option<&str> {
+    of_contract(full).filter(|(_, version)| *version == VERSION).map(|(name, _)| name)
 }
 
 impl fmt::Display for Verdict {
@@ -123,17 +139,16 @@ impl Profile {
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
         let imports = Imports::of(&resolve, world)?;
-        let world = match (kind, imports.reads, imports.writes) {
-            (Kind::Processor, _, true) => World::Transform,
-            (Kind::Processor, true, false) => World::Inspector,
-            (Kind::Processor, false, false) => World::Router,
-            (Kind::Source, true, _) => {
+        match kind {
+            Kind::Source if imports.reads => {
                 return Err(LoadError::world(kind, "a source that imports `payload-read`"));
             }
-            (Kind::Source, false, _) => World::DataSource,
-            (Kind::Sink, _, true) => return Err(LoadError::world(kind, "a sink that imports `payload-write`")),
-            (Kind::Sink, _, false) => World::DataSink,
-        };
+            Kind::Sink if imports.writes => {
+                return Err(LoadError::world(kind, "a sink that imports `payload-write`"));
+            }
+            _ => {}
+        }
+        let world = World::narrowest(kind, imports.reads, imports.writes);
         Ok(Profile { kind, world, copying: imports.copying, other_imports: imports.others, size: bytes.len() as u64 })
     }
 }
@@ -190,7 +205,7 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
         found: foreign::exporting(&exports),
     };
     let kind = found.ok_or_else(|| missing("`source`, `processor` or `sink`"))?;
-    let lifecycle = format!("{NAMESPACE}lifecycle@{VERSION}");
+    let lifecycle = full_name("lifecycle");
     if exports.contains(&lifecycle) { Ok(kind) } else { Err(missing("`lifecycle`")) }
 }
 

@@ -1,7 +1,7 @@
 //! What is wrong with a stage: its verdict, held against its world, its budget and the host.
 
 use torvyn_runtime::analysis::{Bound, Copying, Grant, Proof, StageVerdict, grant};
-use torvyn_runtime::profile::{CONTRACT, Kind};
+use torvyn_runtime::profile::{Kind, World, full_name, short_name};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
@@ -60,10 +60,8 @@ impl Subject {
         );
         let mut finding = self.levels.finding(Lint::OverBudgetContract, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        if let Some(world) = self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
-            finding = finding.label(&world.file, world.span.clone(), "the world");
-        }
-        for (file, span, text) in import_places(contract, &full(interface)) {
+        finding = self.at_world(finding, "the world");
+        for (file, span, text) in import_places(contract, &full_name(interface)) {
             finding = finding.label(&file, span, format!("`{interface}` is {text}"));
         }
         // One that keeps the whole budget: another would only be wrong in another way.
@@ -74,7 +72,9 @@ impl Subject {
             contract.writes && allows(&self.budget.writes),
         );
         let narrower = match fits {
-            Some(narrower) if short(&contract.world) != narrower => format!("declare the world `{narrower}`, or "),
+            Some(narrower) if short(&contract.world) != narrower.to_string() => {
+                format!("declare the world `{narrower}`, or ")
+            }
             _ => String::new(),
         };
         Some(finding.help(format!(
@@ -113,10 +113,7 @@ impl Subject {
     /// The component imports what the world that the stage declares does not have.
     fn not_of_world(&self, sources: &mut Sources) -> Option<Diagnostic> {
         let (contract, analysis) = (self.contract.as_ref()?, self.analysis.as_ref()?);
-        let declared = |finding: Diagnostic| match self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
-            Some(world) => finding.label(&world.file, world.span.clone(), "the declared world"),
-            None => finding,
-        };
+        let declared = |finding| self.at_world(finding, "the declared world");
         let world = short(&contract.world);
         let profile = &analysis.profile;
         if contract.kind != profile.kind {
@@ -163,14 +160,12 @@ impl Subject {
         let world = short(&contract.world);
         let message = format!("world `{world}` imports {}, which `{}` never uses", quoted(&unused), self.name);
         let mut finding = self.levels.finding(Lint::WideWorld, message)?;
-        if let Some(world) = self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
-            finding = finding.label(&world.file, world.span.clone(), "wider than the code");
-        }
-        if contract.world.starts_with("torvyn:streaming/") {
+        finding = self.at_world(finding, "wider than the code");
+        if short_name(&contract.world).is_some() {
             return Some(finding.help(format!("declare the world `{fits}`, which proves as much without a build")));
         }
         for interface in &unused {
-            for (file, span, text) in import_places(contract, &full(interface)) {
+            for (file, span, text) in import_places(contract, &full_name(interface)) {
                 finding = finding.label(&file, span, format!("`{interface}` is {text}"));
             }
         }
@@ -204,6 +199,14 @@ impl Subject {
         absent.flatten().into_iter().chain(empty.flatten()).collect()
     }
 
+    /// Labels the world where its author declares it.
+    fn at_world(&self, finding: Diagnostic, text: &str) -> Diagnostic {
+        match self.settings.as_ref().and_then(|settings| settings.world.as_ref()) {
+            Some(world) => finding.label(&world.file, world.span.clone(), text),
+            None => finding,
+        }
+    }
+
     /// Labels the lines of WIT that bring the imports in, or the stage where there are none.
     fn at_imports(&self, mut finding: Diagnostic, imports: &[&str]) -> Diagnostic {
         let places =
@@ -226,7 +229,7 @@ impl Subject {
         let message =
             format!("`{}` can hold payloads beyond the call, and its budget says nothing of leases", self.name);
         let finding = self.levels.finding(Lint::RetainsWithoutLeaseBudget, message)?;
-        Some(self.at_imports(finding, &[&full("payload-lease")]).help("say how many: `leases = 1000`"))
+        Some(self.at_imports(finding, &[&full_name("payload-lease")]).help("say how many: `leases = 1000`"))
     }
 
     fn missing_budget(&self) -> Option<Diagnostic> {
@@ -267,27 +270,14 @@ fn is_over(bound: Bound, allowed: u32) -> bool {
     }
 }
 
-/// The narrowest world of the contract, where there is one for what a stage does.
-pub(super) fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<&'static str> {
-    match (kind, reads, writes) {
-        (Kind::Processor, _, true) => Some("transform"),
-        (Kind::Processor, true, false) => Some("inspector"),
-        (Kind::Processor, false, false) => Some("router"),
-        (Kind::Source | Kind::Sink, ..) => None,
-    }
+/// The narrowest world of the contract, where there are several for what a stage does.
+pub(super) fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<World> {
+    (kind == Kind::Processor).then(|| World::narrowest(kind, reads, writes))
 }
 
 /// The name of a world of the contract; the full name of another.
 pub(super) fn short(world: &str) -> &str {
-    let (package, version) = CONTRACT.split_once('@').unwrap_or((CONTRACT, ""));
-    let own = world.strip_prefix(package).and_then(|rest| rest.strip_prefix('/'));
-    own.and_then(|rest| rest.strip_suffix(version)).and_then(|rest| rest.strip_suffix('@')).unwrap_or(world)
-}
-
-/// The full name of an interface of the contract.
-fn full(interface: &str) -> String {
-    let (package, version) = CONTRACT.split_once('@').unwrap_or((CONTRACT, ""));
-    format!("{package}/{interface}@{version}")
+    short_name(world).unwrap_or(world)
 }
 
 /// A number of copies, as a phrase.
@@ -314,7 +304,7 @@ mod tests {
     fn names_of_the_contract() {
         assert_eq!(short("torvyn:streaming/router@0.2.0"), "router");
         assert_eq!(short("acme:filters/router@0.2.0"), "acme:filters/router@0.2.0");
-        assert_eq!(full("payload-read"), "torvyn:streaming/payload-read@0.2.0");
+        assert_eq!(full_name("payload-read"), "torvyn:streaming/payload-read@0.2.0");
     }
 
     #[test]

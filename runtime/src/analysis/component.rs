@@ -14,7 +14,7 @@ use wasmparser::{Validator, WasmFeatures};
 
 use super::{Bound, Bounds, Copying, Proof, Site};
 use crate::error::{Error, LoadError};
-use crate::profile::{self, CONTRACT, Kind, Profile};
+use crate::profile::{self, Kind, Profile, full_name};
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};
@@ -214,11 +214,10 @@ struct Roots {
 
 impl Roots {
     fn of(wiring: &Wiring<'_>, calls: &Calls<'_, '_>, kind: Kind) -> Result<Roots, Stop> {
-        let version = CONTRACT.split_once('@').map_or("", |(_, version)| version);
         let mut engine: Vec<Target> = wiring.reallocs.iter().chain(&wiring.destructors).copied().collect();
         let mut exports = Vec::new();
         for (interface, name) in EXPORTS {
-            let key = (format!("torvyn:streaming/{interface}@{version}"), name.to_string());
+            let key = (full_name(interface), name.to_string());
             let Some(target) = wiring.exports.get(&key) else { continue };
             let Target::Lifted(lift) = target else {
                 return Err(Stop::beyond(format!("its `{name}` is not a function of its own")));

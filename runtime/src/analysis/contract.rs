@@ -11,7 +11,7 @@ use serde::Serialize;
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
 use super::{Bound, Proof};
-use crate::profile::{CONTRACT, Kind, NAMESPACE, VERSION};
+use crate::profile::{CONTRACT, Kind, full_name};
 use packages::Packages;
 use trace::{Half, Target};
 
@@ -174,7 +174,7 @@ impl Packages {
                 Kind::Processor | Kind::Sink => "a sink has no output that could take what it writes",
             };
             let message = format!("world `{}` is a {kind} that imports `{interface}`", contract.world);
-            let place = contract.places_of(&format!("{NAMESPACE}{interface}@{VERSION}")).next().cloned();
+            let place = contract.places_of(&full_name(interface)).next().cloned();
             let error = ContractError::new(Reason::NotAStage, message).at(place.map(|place| (place.file, place.span)));
             return Err(error.help(format!("remove the import: {why}")));
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Analysis, Bound, Bounds, Budget, Contract, Proof};
-use crate::profile::{Kind, Verdict};
+use crate::profile::{Kind, Verdict, full_name};
 
 /// What is proven of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ impl StageVerdict {
         let writes = proven(analysis.writes, contract.map(Contract::writes_bound));
         let world = match contract {
             Some(contract) => contract.world.clone(),
-            None => analysis.profile.world.full_name(),
+            None => full_name(&analysis.profile.world.to_string()),
         };
         let capabilities = analysis.profile.other_imports.clone();
         StageVerdict::new(analysis.profile.kind, world, (reads, writes), budget, false, capabilities)
