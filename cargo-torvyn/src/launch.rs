@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use torvyn_runtime::analysis::{self, Bounds};
+use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
@@ -83,12 +83,16 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         subjects(&pipeline, &built, &loaded, &mut sources).or_else(|found| told(&found, &sources, shell))?;
     if request.ignore_budget {
         subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
-    } else {
-        within_budget(&subjects, &levels, &pipeline, &wiring, &mut sources, shell)?;
+    }
+    let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
+    let verdicts = verdicts.context("what was loaded was analysed")?;
+    if !request.ignore_budget {
+        within_budget(&subjects, &verdicts, &levels, &pipeline, &wiring, &mut sources, shell)?;
     }
 
     let interrupt = Interrupt::watch()?;
-    let copies: Vec<_> = subjects.iter().map(copies).collect();
+    let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
+    let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress() };
@@ -223,6 +227,7 @@ fn subjects(
 /// Refuses a pipeline that can copy more than is declared.
 fn within_budget(
     subjects: &[Subject],
+    verdicts: &[StageVerdict],
     levels: &Levels,
     pipeline: &Pipeline,
     wiring: &Wiring,
@@ -230,25 +235,16 @@ fn within_budget(
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
     let mut found = Diagnostics::default();
-    let mut verdicts = Vec::new();
-    for subject in subjects {
-        let verdict = subject.verdict().context("what was loaded was analysed")?;
-        subject.over_budget(&verdict, sources, &mut found);
-        verdicts.push(verdict);
+    for (subject, verdict) in subjects.iter().zip(verdicts) {
+        subject.over_budget(verdict, sources, &mut found);
     }
-    found.extend(Composed::of(wiring, &verdicts).findings(pipeline, levels));
+    found.extend(Composed::of(wiring, verdicts).findings(pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }
     shell.diagnostics(&found, sources)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
     Err(stop.help("`--ignore-budget` runs it all the same").into())
-}
-
-/// What the host holds a stage to: its budget, and what is proven of it.
-fn copies(subject: &Subject) -> (analysis::Budget, Bounds) {
-    let bounds = subject.verdict().map(|verdict| verdict.bounds()).unwrap_or_default();
-    (subject.budget.limits(), bounds)
 }
 
 fn limits(stage: &crate::manifest::Stage) -> Limits {
