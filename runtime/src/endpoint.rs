@@ -2,11 +2,9 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use crate::element::Element;
 use crate::ledger::Count;
-use crate::payload::Pool;
+use crate::payload::{Payload, Pool};
 
 pub use directory::Directory;
 pub use discard::Discard;
@@ -36,14 +34,14 @@ pub struct Pull<'a> {
     /// No element after these many payload bytes; the last one may go beyond.
     pub max_bytes: usize,
     /// Where the payloads go; empty at the beginning.
-    pub payloads: &'a mut Vec<Bytes>,
+    pub payloads: &'a mut Vec<Payload>,
     /// Where copies within the host are recorded.
     pub host_serialize: &'a mut Count,
 }
 
 impl Pull<'_> {
     /// Hands over the payload of one element. Tells whether there is room for another.
-    pub fn give(&mut self, payload: Bytes) -> bool {
+    pub fn give(&mut self, payload: Payload) -> bool {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
         self.payloads.push(payload);
         self.has_room()

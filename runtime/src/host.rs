@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -10,7 +9,7 @@ use crate::element::Element;
 use crate::ledger::Copies;
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
-use crate::payload::Pool;
+use crate::payload::{Payload, Pool};
 
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
@@ -65,7 +64,7 @@ pub(crate) struct Host {
 
 /// The elements of one output, as the stage described them.
 pub(crate) struct Made {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Payload,
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,

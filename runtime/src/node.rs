@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
 use crate::audit::Audit;
@@ -16,7 +14,7 @@ use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
-use crate::payload::Pool;
+use crate::payload::{Payload, Pool};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
 
@@ -50,7 +48,7 @@ enum Phase {
 }
 
 enum Called {
-    Input { input: Box<dyn Input>, payloads: Vec<Bytes>, copies: Copies },
+    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
     Stage { instance: Instance, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
@@ -358,7 +356,7 @@ impl Node {
                     let from = at;
                     at += size as usize;
                     self.written.record(1, size);
-                    made.bytes.slice(from..at)
+                    made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
                 }
             };
             let (sequence, timestamp) =

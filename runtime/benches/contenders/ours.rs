@@ -156,11 +156,11 @@ impl Input for Stamping {
         for _ in 0..elements {
             payload::stamp(&mut self.payload, self.next);
             self.next += 1;
-            block.append(&self.payload);
+            block.append(&self.payload).expect("the block was taken for so many");
         }
         let block = block.freeze();
         for index in 0..elements {
-            pull.give(block.slice(index * len..(index + 1) * len));
+            pull.give(block.slice(index * len, len).expect("each was appended"));
         }
         Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
     }
@@ -178,7 +178,8 @@ impl Output for Sum {
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         for element in elements {
             self.memory.clear();
-            self.memory.extend_from_slice(&element.payload);
+            let piece = element.payload.as_slice().expect("every payload is in one piece");
+            self.memory.extend_from_slice(piece);
             self.tally.add(self.task, &self.memory);
         }
         Ok(())

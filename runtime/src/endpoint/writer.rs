@@ -3,13 +3,16 @@
 //! Payloads go to the operating system from where they are, many in one call; nothing is joined before.
 
 use std::io::{self, IoSlice, Write};
+use std::iter;
 
 use super::Output;
 use super::reader::LENGTH_BYTES;
 use crate::element::Element;
 
-/// Elements that are written in one call: each takes two slices, of the 1,024 that Linux takes at once.
+/// Elements that are looked at together.
 const ELEMENTS_A_WRITE: usize = 64;
+/// Slices that are written in one call. An element in one piece takes two; Linux takes 1,024 at once.
+const SLICES_A_WRITE: usize = 2 * ELEMENTS_A_WRITE;
 
 /// How elements are told apart in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,18 +50,28 @@ impl<W: Write> Writer<W> {
                 *length = size.to_be_bytes();
             }
         }
-        let mut slices = [IoSlice::new(&[]); 2 * ELEMENTS_A_WRITE];
-        for (index, element) in elements.iter().enumerate() {
-            let payload = IoSlice::new(&element.payload);
-            let pair = match self.framing {
-                OutputFraming::Lines => [payload, IoSlice::new(b"\n")],
-                OutputFraming::LengthPrefixed => [IoSlice::new(&lengths[index]), payload],
-                OutputFraming::Raw => [payload, IoSlice::new(&[])],
+        let mut slices = [IoSlice::new(&[]); SLICES_A_WRITE];
+        let mut filled = 0;
+        for (element, length) in elements.iter().zip(&lengths) {
+            let (before, after): (&[u8], &[u8]) = match self.framing {
+                OutputFraming::Lines => (&[], b"\n"),
+                OutputFraming::LengthPrefixed => (length, &[]),
+                OutputFraming::Raw => (&[], &[]),
             };
-            slices[2 * index..][..2].copy_from_slice(&pair);
+            let pieces = element.payload.pieces().ok_or_else(|| io::Error::other("a payload is not in memory"))?;
+            for piece in iter::once(before).chain(pieces).chain([after]).filter(|piece| !piece.is_empty()) {
+                if filled == SLICES_A_WRITE {
+                    self.write_all(&mut slices)?;
+                    filled = 0;
+                }
+                slices[filled] = IoSlice::new(piece);
+                filled += 1;
+            }
         }
-        let mut left = &mut slices[..2 * elements.len()];
-        IoSlice::advance_slices(&mut left, 0);
+        self.write_all(&mut slices[..filled])
+    }
+
+    fn write_all(&mut self, mut left: &mut [IoSlice<'_>]) -> io::Result<()> {
         while !left.is_empty() {
             match self.to.write_vectored(left) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -5,6 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, Host};
+use crate::payload::Payload;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("read", read)?;
@@ -15,21 +16,20 @@ type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 
 fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
-    let payload = host.lent(&of)?.get(index as usize).map(|element| &element.payload);
-    let Some(part) = payload.and_then(|payload| part(payload, offset, len)) else {
+    let size = host.lent(&of)?.get(index as usize).map(|element| element.payload.len() as u64);
+    if size.is_none_or(|size| offset.checked_add(len).is_none_or(|end| end > size)) {
         host.meter.refused = true;
         return Ok((Err(Failure::OutOfBounds),));
-    };
+    }
     if !host.meter.read(&host.batch, index as usize, len) {
         return Ok((Err(Failure::BudgetExceeded),));
     }
+    let part = host.batch[index as usize].payload.gather(offset as usize, len as usize, &host.pool)?;
     host.copies.payload_read.record(1, len);
-    Ok((Ok(part),))
-}
-
-fn part(payload: &Bytes, offset: u64, len: u64) -> Option<Bytes> {
-    let end = usize::try_from(offset.checked_add(len)?).ok()?;
-    (end <= payload.len()).then(|| payload.slice(offset as usize..end))
+    if part.copied {
+        host.copies.host_serialize.record(1, len);
+    }
+    Ok((Ok(part.bytes),))
 }
 
 fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
@@ -40,18 +40,12 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     }
     let elements = &host.batch;
     let total: usize = elements.iter().map(|element| element.payload.len()).sum();
-    let payloads = if let [element] = &elements[..] {
-        element.payload.clone()
-    } else {
-        // The engine lowers a list from one piece of memory.
-        let mut joined = host.pool.take(total);
-        elements.iter().for_each(|element| joined.append(&element.payload));
-        joined.freeze()
-    };
+    // The engine lowers a list from one piece of memory.
+    let payloads = Payload::gather_all(elements.iter().map(|element| &element.payload), &host.pool)?;
     let ops = elements.len() as u64;
     host.copies.payload_read.record(ops, total as u64);
-    if ops > 1 {
+    if payloads.copied {
         host.copies.host_serialize.record(ops, total as u64);
     }
-    Ok((Ok(payloads),))
+    Ok((Ok(payloads.bytes),))
 }
