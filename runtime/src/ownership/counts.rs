@@ -6,10 +6,22 @@ use super::{Refusal, StageId};
 
 /// A count for each stage that has one, in the order of the stages. Those of two stages need no allocation: a flow runs
 /// one call at a time, and seldom do more than two stages lease one buffer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts(SmallVec<[(StageId, u32); 2]>);
 
+impl Clone for Counts {
+    fn clone(&self) -> Self {
+        // Each transition makes a copy. That of a slice is one memcpy, that of a `SmallVec` a loop.
+        Counts(SmallVec::from_slice(&self.0))
+    }
+}
+
 impl Counts {
+    /// One stage, once.
+    pub(super) fn one(stage: StageId) -> Self {
+        Counts(SmallVec::from_buf_and_len([(stage, 1); 2], 1))
+    }
+
     fn place(&self, stage: StageId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&stage, |&(stage, _)| stage)
     }

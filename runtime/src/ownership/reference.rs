@@ -123,7 +123,7 @@ impl Operation {
     fn run(&self, buffers: &mut Buffers) -> Result<Steps, Refusal> {
         let id = |buffers: &Buffers, named: Named| {
             let (good, _) = buffers.at(named.place);
-            BufferId { generation: good.generation - u32::from(named.is_stale), ..good }
+            BufferId { generation: good.generation.wrapping_sub(u32::from(named.is_stale)), ..good }
         };
         let mut steps = Steps::new();
         let one = |step| smallvec![step];
@@ -273,6 +273,8 @@ impl<const B: usize, const S: usize> Reference<B, S> {
             assert_eq!(transition.from, states[place], "{operation:?} in {self:#?} told {transition:?}");
             assert_eq!(told[place], Owes::Nothing, "what is owed is told once");
             (states[place], told[place]) = (transition.to, owes);
+            let is_stale = table.get(transition.buffer) == Err(Refusal::Stale);
+            assert_eq!(is_stale, transition.to == State::Pooled, "an id is good until its buffer is pooled");
         }
         assert_eq!(states, next.buffers.map(|buffer| name(&buffer)), "{operation:?} in {self:#?}");
         assert_eq!(told, owed, "{operation:?} in {self:#?}");
