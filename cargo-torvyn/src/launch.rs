@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
-use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Recorder, Stage};
 
 use crate::budget::Budget;
 use crate::cargo;
@@ -95,7 +95,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
-    let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress() };
+    let control =
+        Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress(), recorder: Recorder::off() };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();

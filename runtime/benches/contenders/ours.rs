@@ -13,10 +13,9 @@ use std::sync::{Arc, Mutex};
 use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::log::LogLine;
-use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 use super::guests::build_guests;
 use crate::payload::{self, Tally, Task};
@@ -115,8 +114,12 @@ impl Pipeline {
         let log = Arc::new(move |line: LogLine<'_>| {
             to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
         });
-        let control =
-            Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+        let control = Control {
+            log,
+            cancel: Arc::new(AtomicBool::new(false)),
+            progress: Arc::default(),
+            recorder: Recorder::off(),
+        };
         let flow = Flow::start(&self.graph, bodies, control);
         flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
         printed.lock().expect("nothing panics that prints").clone()

@@ -152,7 +152,7 @@ impl<R> Reader<R> {
         let mut block = pull.pool.take(wanted.max(READ_BYTES));
         if !self.rest.is_empty() {
             block.append(&self.rest);
-            pull.host_serialize.record(1, self.rest.len() as u64);
+            pull.host_serialize.record(self.rest.len() as u64);
             self.rest = Bytes::new();
         }
         Ok(block)

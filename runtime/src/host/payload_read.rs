@@ -24,6 +24,7 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
         return Ok((Err(Failure::BudgetExceeded),));
     }
     host.copies.payload_read.record(1, len);
+    host.boundary.read(&host.batch[index as usize], len);
     Ok((Ok(part),))
 }
 
@@ -50,8 +51,10 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     };
     let ops = elements.len() as u64;
     host.copies.payload_read.record(ops, total as u64);
+    host.boundary.read_all(elements);
     if ops > 1 {
         host.copies.host_serialize.record(ops, total as u64);
+        host.boundary.joined_all(elements);
     }
     Ok((Ok(payloads),))
 }
