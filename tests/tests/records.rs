@@ -13,7 +13,7 @@ fn recorded(parts: Vec<Part>, capacity: usize) -> (Result<Account, Error>, Ring)
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     let recorder = Recorder::new(7, capacity);
     let account = start_recorded(parts, &edges, recorder.clone()).and_then(|(flow, _)| flow.run());
-    (account, recorder.ring().unwrap())
+    (account, recorder.ring().expect("it is on"))
 }
 
 fn copies(ring: &Ring) -> Vec<TransferRecord> {

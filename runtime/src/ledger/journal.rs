@@ -3,7 +3,6 @@
 //! It is told by what waits on the edges before and after a step, so that neither edges nor nodes have to tell it.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 use std::time::Instant;
 
 use super::recorder::{Sheet, index};
@@ -73,7 +72,7 @@ impl Journal {
             on.waiting = edge.len();
         }
         let Some(call) = call else { return };
-        recount(&mut sheet, moved);
+        sheet.recount_moved(moved);
         let duration = sheet.time(at).saturating_sub(self.began);
         let (flow, node) = (sheet.flow(), index(node));
         let Count { ops, bytes } = moved;
@@ -106,16 +105,5 @@ impl OnEdge {
                 sent.first = edge.sequence(0).unwrap_or_default();
             }
         }
-    }
-}
-
-/// Counts again what a node counts of its elements: each that it makes, and where it goes; and those of a batch it takes.
-fn recount(sheet: &mut Sheet, moved: Count) {
-    let Some((times, copies)) = sheet.recount() else { return };
-    for _ in 0..times {
-        for _ in 0..moved.ops {
-            black_box(&mut copies.payload_read).record(1, 1);
-        }
-        black_box(&mut copies.payload_write).record(moved.ops, moved.bytes);
     }
 }

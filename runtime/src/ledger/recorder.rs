@@ -135,27 +135,25 @@ impl Sheet {
         }
     }
 
-    /// Where totals are kept once more: how often, and for what.
-    pub(super) fn recount(&mut self) -> Option<(u32, &mut Copies)> {
-        self.recount.as_mut().map(|Recount { times, copies }| (*times, copies))
+    /// Keeps the totals of one copy, or of a batch of them, as often as asked. Tells whether that is asked at all.
+    fn recount(&mut self, reason: Reason, ops: u64, bytes: u64) -> bool {
+        let Some(Recount { times, copies }) = &mut self.recount else { return false };
+        (0..*times).for_each(|_| black_box(copies.of(reason)).record(ops, bytes));
+        true
+    }
+
+    /// Counts what a node took or made in a call, as often as asked.
+    pub(super) fn recount_moved(&mut self, moved: Count) {
+        self.recount(Reason::PayloadRead, moved.ops, moved.bytes);
     }
 
     #[inline]
     fn transfer(&mut self, copy: TransferRecord) {
-        if let Some((times, copies)) = self.recount() {
-            // A column of metadata is one count; the elements of a batch are one together, which `batch` sees to.
-            (0..times).for_each(|_| black_box(copies.of(copy.reason)).record(1, copy.bytes));
+        if self.recount(copy.reason, 1, copy.bytes) {
             return;
         }
         let (timestamp, flow) = (self.now, self.flow);
         self.ring.push(Record::Transfer(TransferRecord { timestamp, flow, ..copy }));
-    }
-
-    /// The totals count a batch at once.
-    fn recounts(&mut self, reason: Reason, ops: usize, bytes: u64) -> bool {
-        let Some((times, copies)) = self.recount() else { return false };
-        (0..times).for_each(|_| black_box(copies.of(reason)).record(ops as u64, bytes));
-        true
     }
 }
 
@@ -237,7 +235,7 @@ impl Boundary {
                 sum.record(1, *size);
                 sum
             });
-            sheet.recounts(Reason::PayloadWrite, ops as usize, bytes);
+            sheet.recount(Reason::PayloadWrite, ops, bytes);
             return;
         }
         for (entry, &size) in written {
@@ -252,7 +250,8 @@ impl Boundary {
         let Some(mut sheet) = self.recorder.sheet() else { return };
         let size = |element: &Element| element.payload.len() as u64;
         if sheet.recount.is_some() {
-            sheet.recounts(reason, batch.len(), batch.iter().map(size).sum());
+            // The totals count a batch at once.
+            sheet.recount(reason, batch.len() as u64, batch.iter().map(size).sum());
             return;
         }
         for element in batch {
