@@ -25,7 +25,8 @@
 //!
 //! What totals cost cannot be seen by leaving them out: they are always kept, and a build without them is another one,
 //! laid out differently, which alone makes a difference of that size. So they are kept more often, in memory that the
-//! compiler cannot see through, and the time that it takes longer is divided by how often.
+//! compiler cannot see through, and the time that it takes longer is divided by how often. These are the totals of the
+//! ledger, and what each call was lent; not what a node adds for each element that it sends, which moves with the element.
 //!
 //! `cargo bench --bench pipeline -- [--rounds N] [--elements N] [FILTER]`: without `--elements`, a round takes about 20
 //! milliseconds; a filter is part of the name of a case or a contender. Run by `cargo test --benches` instead, it
