@@ -209,6 +209,7 @@ Examples:
   cargo torvyn run --input app.log --output out.log   with another input and output
   tail -f app.log | cargo torvyn run find --input -   another pipeline, on what comes in
   cargo torvyn run --message-format json | tail -1    the account, for programs
+  cargo torvyn run --trace run.json                   and what happened when, for a trace viewer
 
 Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 100 it is over its copy budget, 101 it
 could not be built, started or finished, 130 and 143 it was interrupted and what was read before is in the output.")]
@@ -225,10 +226,35 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) ignore_budget: bool,
     #[command(flatten)]
+    pub(crate) records: RecordArgs,
+    #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     /// For whom to write the account: `human` a table on stderr, `json` an object on the last line of stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) message_format: MessageFormat,
+}
+
+/// What is recorded of a run, besides the account of it.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Records")]
+pub(crate) struct RecordArgs {
+    /// Write each call, copy and hand-off into this file, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Option<PathBuf>,
+    /// Write them into this file as a trace for Perfetto or chrome://tracing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// How many are kept, the last ones [default: 65536]
+    #[arg(long, value_name = "N", value_parser = record_capacity)]
+    pub(crate) record_capacity: Option<usize>,
+}
+
+/// More would be a slip: they are 3 GiB.
+const MAX_RECORDS: usize = 1 << 26;
+
+fn record_capacity(text: &str) -> Result<usize, String> {
+    let capacity = text.parse().ok().filter(|capacity| (1..=MAX_RECORDS).contains(capacity));
+    capacity.ok_or_else(|| format!("it is a number from 1 to {MAX_RECORDS}"))
 }
 
 /// See it work: scaffold, build, check, test and run a pipeline on real input

@@ -13,13 +13,14 @@ use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, St
 use crate::budget::Budget;
 use crate::cargo;
 use crate::check::{self, Composed, Subject};
-use crate::cli::{CargoArgs, MessageFormat};
+use crate::cli::{CargoArgs, MessageFormat, RecordArgs};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, WiredNode, Wiring};
 use crate::progress::Bar;
+use crate::records::Files;
 use crate::settings::WorkspaceSettings;
 use crate::shell::Shell;
 use crate::workspace::{self, Workspace};
@@ -35,6 +36,8 @@ pub(crate) struct Request<'a> {
     pub(crate) output: Option<&'a Path>,
     /// Run what is over its copy budget, and refuse no copy.
     pub(crate) ignore_budget: bool,
+    /// What to record.
+    pub(crate) records: &'a RecordArgs,
 }
 
 /// What came of it.
@@ -90,16 +93,23 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         within_budget(&subjects, &verdicts, &levels, &pipeline, &wiring, &mut sources, shell)?;
     }
 
+    let records = Files::open(request.records, &wiring)?;
     let interrupt = Interrupt::watch()?;
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
     let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
-    let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress() };
+    let recorder = records.recorder();
+    let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress(), recorder };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
-    let account = flow.map_err(|error| named(error, &wiring, &pipeline))?;
+    let written = records.write(&pipeline.name, &wiring.graph, shell);
+    let account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
+        // Why the flow failed is what to tell; that its records are missing is said beside it.
+        written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
+    })?;
+    written?;
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
         found.extend(check::measured_over_budget(&pipeline, &levels, &account));

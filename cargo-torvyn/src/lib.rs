@@ -42,6 +42,7 @@ mod manifest;
 mod member;
 mod progress;
 mod quantity;
+mod records;
 mod report;
 mod scaffold;
 mod settings;

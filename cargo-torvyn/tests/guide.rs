@@ -296,6 +296,25 @@ fn the_documented_fields_are_those_of_the_lines_of_check() {
     }
 }
 
+#[test]
+fn the_documented_fields_are_those_of_the_records() {
+    let _alone = alone();
+    let mut place = Place::new();
+    let (code, printed) = place.execute(
+        "cargo torvyn new one --template router --quiet && cd one && cargo torvyn run --quiet --input Cargo.toml \
+         --output /dev/null --records records.ndjson && cat records.ndjson",
+    );
+    assert_eq!(code, 0, "{printed}");
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let reasons: BTreeSet<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons, BTreeSet::from(["transfer", "call", "hand-off", "records-summary"]));
+    for reason in reasons {
+        let mut printed_fields = BTreeSet::new();
+        lines.iter().filter(|line| line["reason"] == reason).for_each(|line| fields("", line, &mut printed_fields));
+        assert_eq!(documented("records.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+    }
+}
+
 /// The fields in the table below a heading of a chapter.
 fn documented(chapter: &str, heading: &str) -> BTreeSet<String> {
     let chapter = fs::read_to_string(root().join("guide/src").join(chapter)).unwrap();

@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "run/records.rs"]
+mod records;
+#[path = "run/trace.rs"]
+mod trace;
+
 /// One project for all tests, made and built once; each test runs it from a folder of its own.
 fn project() -> &'static Path {
     static PROJECT: OnceLock<PathBuf> = OnceLock::new();

@@ -14,12 +14,19 @@
 //! | 0.1.0 shape, filter | pass by a filter of the extension `torvyn:filtering@0.1.0`, the one stage there that needs no new buffer |
 //! | torvyn, components | three components on this runtime, written with `torvyn-guest` one element at a time: a `Source`, for pass a `Processor<Router>`, for upper a `PayloadProcessor<Transform>`, and a `PayloadSink` |
 //! | torvyn, host ends | the same stage between an `Input` and an `Output` of the host. The input stamps payloads into blocks of the pool and hands out slices; the output copies as the other sinks do |
+//! | torvyn, records | as with host ends, leaving a record of each copy, call and hand-off |
+//! | torvyn, totals once; totals 1 + 32 | as with host ends; in the second, all totals are kept 32 times more |
 //! | torvyn, all columns | pass between host ends by a router that asks for all metadata and looks at it |
 //!
 //! All contenders of a case take turns in one process, round by round, each round starting with another one. A ratio
 //! is the median of the ratios within a round, so that a machine that slows down for a while slows both sides:
 //! `÷ direct` is how many times the time of native direct calls a contender takes, `0.1.0 ÷` how many times its time
 //! the 0.1.0 shape takes. The times themselves hold for this machine and minute only.
+//!
+//! What totals cost cannot be seen by leaving them out: they are always kept, and a build without them is another one,
+//! laid out differently, which alone makes a difference of that size. So they are kept more often, in memory that the
+//! compiler cannot see through, and the time that it takes longer is divided by how often. These are the totals of the
+//! ledger, and what each call was lent; not what a node adds for each element that it sends, which moves with the element.
 //!
 //! `cargo bench --bench pipeline -- [--rounds N] [--elements N] [FILTER]`: without `--elements`, a round takes about 20
 //! milliseconds; a filter is part of the name of a case or a contender. Run by `cargo test --benches` instead, it
@@ -41,7 +48,7 @@ mod contenders {
 mod payload;
 
 use self::contenders::native::{self, Channels, Direct};
-use self::contenders::ours::Ours;
+use self::contenders::ours::{self, Ours};
 use self::contenders::shape::{self, Shape};
 
 /// What every contender has to do.
@@ -85,6 +92,9 @@ fn contenders(case: Case, shape: &Shape, ours: &Ours) -> wasmtime::Result<Vec<Bo
         Box::new(shape.with_processor(case)?),
         Box::new(ours.with_components(case)),
         Box::new(ours.with_host_ends(case)),
+        Box::new(ours.with_records(case)),
+        Box::new(ours.with_totals(case, ours::TOTALS, 0)),
+        Box::new(ours.with_totals(case, ours::MORE_TOTALS, ours::MORE)),
     ];
     if case.task == Task::Pass {
         contenders.push(Box::new(shape.with_filter(case)?));
@@ -212,6 +222,14 @@ fn print(out: &mut impl Write, case: Case, lanes: &[Lane]) -> io::Result<()> {
             "{:24}{median:>9.1} {quartiles:>15} {range:>19} {elements:>10} {slower:>10} {faster:>11}",
             contender.name()
         )?;
+    }
+    let Some(plain) = times_of(ours::HOST_ENDS) else { return Ok(()) };
+    if let (Some(once), Some(more)) = (times_of(ours::TOTALS), times_of(ours::MORE_TOTALS)) {
+        let each: Vec<_> = more.iter().zip(once).map(|(more, once)| (more - once) / f64::from(ours::MORE)).collect();
+        writeln!(out, "totals cost {:.2} % of host ends", 100.0 * ratio(&each, plain))?;
+    }
+    if let Some(records) = times_of(ours::RECORDS) {
+        writeln!(out, "records cost {:.1} % of host ends", 100.0 * (ratio(records, plain) - 1.0))?;
     }
     Ok(())
 }

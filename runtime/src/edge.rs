@@ -49,6 +49,11 @@ impl Edge {
         self.queue.len()
     }
 
+    /// The sequence number of the element that waits at this place, the next to be taken being 0.
+    pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
+        self.queue.get(at).map(|element| element.sequence)
+    }
+
     /// Nothing waits and nothing will come.
     pub(crate) fn is_finished(&self) -> bool {
         self.closed && self.queue.is_empty()

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::element::Element;
-use crate::ledger::Count;
+use crate::ledger::{Boundary, Count};
 use crate::payload::{Payload, Pool};
 
 pub use directory::Directory;
@@ -36,7 +36,21 @@ pub struct Pull<'a> {
     /// Where the payloads go; empty at the beginning.
     pub payloads: &'a mut Vec<Payload>,
     /// Where copies within the host are recorded.
-    pub host_serialize: &'a mut Count,
+    pub host_serialize: Joins<'a>,
+}
+
+/// The copies that an input makes within the host.
+pub struct Joins<'a> {
+    pub(crate) count: &'a mut Count,
+    pub(crate) boundary: &'a Boundary,
+}
+
+impl Joins<'_> {
+    /// Records a copy of so many bytes.
+    pub fn record(&mut self, bytes: u64) {
+        self.count.record(1, bytes);
+        self.boundary.joined(bytes);
+    }
 }
 
 impl Pull<'_> {

@@ -15,6 +15,8 @@ use crate::edge::Edge;
 use crate::endpoint::{Input, Output};
 use crate::error::Error;
 use crate::graph::Graph;
+use crate::ledger::journal::Journal;
+use crate::ledger::{Call, Count, Recorder};
 use crate::limits::Limits;
 use crate::log::LogSink;
 use crate::node::{Context, Node};
@@ -53,6 +55,8 @@ pub struct Control {
     pub cancel: Arc<AtomicBool>,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// Takes the records of what happens, where they are wanted.
+    pub recorder: Recorder,
 }
 
 /// How far a flow is; written once a batch.
@@ -90,6 +94,7 @@ pub struct Flow {
     order: Vec<usize>,
     control: Control,
     pool: Pool,
+    journal: Option<Journal>,
     began: Instant,
     /// When the last step ended, which is when the next begins: one reading of the clock a batch.
     last: Instant,
@@ -123,9 +128,18 @@ impl Flow {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let began = Instant::now();
         let pool = Pool::default();
+        let mut journal = Journal::new(&control.recorder, graph);
         let mut nodes = Vec::new();
         for (index, body) in bodies.into_iter().enumerate() {
-            match Node::start(graph, index, body, &pool, &control) {
+            let is_stage = matches!(body, Body::Stage(_));
+            if let Some(journal) = &mut journal {
+                journal.begin(Instant::now());
+            }
+            let started = Node::start(graph, index, body, &pool, &control);
+            if let Some(journal) = journal.as_mut().filter(|_| is_stage) {
+                journal.end(Instant::now(), index, Some(Call::Init), Count::default(), started.is_err(), &[]);
+            }
+            match started {
                 Ok(node) => nodes.push(node),
                 Err(error) => {
                     nodes.iter_mut().for_each(Node::abandon);
@@ -135,7 +149,7 @@ impl Flow {
         }
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        Ok(Flow { nodes, edges, order, control, pool, began, last: Instant::now() })
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, last: Instant::now() })
     }
 
     /// Runs until everything has ended, and settles the account.
@@ -165,16 +179,27 @@ impl Flow {
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
         let cancelled = self.control.cancel.load(Ordering::Relaxed);
-        let mut context =
-            Context { edges: &mut self.edges, pool: &self.pool, progress: &self.control.progress, cancelled };
+        let progress = &self.control.progress;
+        let mut context = Context { edges: &mut self.edges, pool: &self.pool, progress, cancelled, call: None };
+        if let Some(journal) = &mut self.journal {
+            journal.begin(self.last);
+        }
         for &index in &self.order {
             let node = &mut self.nodes[index];
-            if node.step(&mut context)? {
-                let now = Instant::now();
-                node.called_for(now - self.last);
-                self.last = now;
-                return Ok(Step::Moved);
+            let before = node.moved();
+            let moved = node.step(&mut context);
+            if matches!(moved, Ok(false)) {
+                continue;
             }
+            let now = Instant::now();
+            if let Some(journal) = &mut self.journal {
+                let moved_now = node.moved().since(before);
+                journal.end(now, index, context.call, moved_now, moved.is_err(), context.edges);
+            }
+            moved?;
+            node.called_for(now - self.last);
+            self.last = now;
+            return Ok(Step::Moved);
         }
         if self.nodes.iter().all(Node::has_ended) {
             return Ok(Step::Ended);
@@ -212,7 +237,14 @@ impl Flow {
     /// Tears down, lets the outputs show what they have, and settles the account.
     fn settle(mut self) -> Result<Account, Error> {
         for index in 0..self.nodes.len() {
-            if let Err(error) = self.nodes[index].teardown() {
+            if let Some(journal) = &mut self.journal {
+                journal.begin(Instant::now());
+            }
+            let ended = self.nodes[index].teardown();
+            if let Some(journal) = self.journal.as_mut().filter(|_| self.nodes[index].is_stage()) {
+                journal.end(Instant::now(), index, Some(Call::Teardown), Count::default(), ended.is_err(), &[]);
+            }
+            if let Err(error) = ended {
                 self.nodes.iter_mut().for_each(Node::abandon);
                 return Err(error);
             }

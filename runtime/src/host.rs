@@ -6,7 +6,7 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::element::Element;
-use crate::ledger::Copies;
+use crate::ledger::{Boundary, Copies};
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
 use crate::payload::{Payload, Pool};
@@ -53,6 +53,7 @@ pub(crate) struct Host {
     pub(crate) may_make: bool,
     output_bytes: u64,
     pub(crate) copies: Copies,
+    pub(crate) boundary: Boundary,
     pub(crate) meter: Meter,
     pool: Pool,
     pub(crate) memory: MemoryLimit,
@@ -74,7 +75,7 @@ pub(crate) struct Made {
 
 impl Host {
     /// Grants nothing but the stage's log.
-    pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, log: &StageLog) -> Host {
+    pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, boundary: Boundary, log: &StageLog) -> Host {
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
         Host {
             batch: Vec::new(),
@@ -87,6 +88,7 @@ impl Host {
             may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
+            boundary,
             meter,
             pool,
             memory: MemoryLimit::new(limits.memory),

@@ -13,7 +13,7 @@ use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Made, Meter, Outcome, Output};
-use crate::ledger::Copies;
+use crate::ledger::{Boundary, Copies};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
 use crate::payload::Pool;
@@ -33,6 +33,7 @@ pub(crate) struct Start<'a> {
     pub(crate) budget: Budget,
     pub(crate) bounds: Bounds,
     pub(crate) pool: &'a Pool,
+    pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
 }
 
@@ -68,7 +69,7 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let host = Host::new(start.limits, meter, start.pool.clone(), &log);
+        let host = Host::new(start.limits, meter, start.pool.clone(), start.boundary, &log);
         let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);
@@ -119,6 +120,11 @@ impl Instance {
         &self.store.data().meter
     }
 
+    /// Where its copies are recorded.
+    pub(crate) fn boundary(&mut self) -> &mut Boundary {
+        &mut self.store.data_mut().boundary
+    }
+
     /// Asks a source for elements; `None` once it has ended.
     pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
         let output = self.call_making("pull", |exports, store| match exports {
@@ -150,6 +156,7 @@ impl Instance {
             return Err(self.failed("process", Fault::Contract(broken)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
+        self.boundary().lifted(size_of_val(&routes[..]) as u64);
         Ok(Processed::Routes(routes))
     }
 
@@ -213,6 +220,7 @@ impl Instance {
             metadata.extend(host.batch.iter().map(|element| element.timestamp));
         }
         host.copies.metadata_marshal.record(1, size_of_val(&metadata[..]) as u64);
+        host.boundary.lowered(size_of_val(&metadata[..]) as u64);
         (host.lend(), host.batch.len() as u32, metadata)
     }
 

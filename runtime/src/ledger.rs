@@ -1,11 +1,24 @@
 //! The ledger: what was copied, at which boundary and why.
 //!
 //! A copy of payload bytes is recorded where it is made, in the counters of the boundary it was made at: a stage's, or
-//! an endpoint's. Each boundary has one writer, so the counters are plain integers.
+//! an endpoint's. Each boundary has one writer, so the counters are plain integers. These totals are always kept. Where
+//! a flow has a [`Recorder`], each copy, call and hand-off also leaves a [`Record`] in its [`Ring`].
 
 use std::ops::{Add, AddAssign};
 
 use serde::Serialize;
+
+pub use record::{
+    BufferId, Call, CallRecord, HandOffRecord, NodeIndex, Place, PoolEvent, PoolRecord, Reason, Record, State,
+    TransferRecord, TransitionRecord, Way,
+};
+pub use recorder::{Boundary, DEFAULT_CAPACITY, Recorder};
+pub use ring::Ring;
+
+pub(crate) mod journal;
+mod record;
+mod recorder;
+mod ring;
 
 /// Copies for one reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +35,11 @@ impl Count {
     pub fn record(&mut self, ops: u64, bytes: u64) {
         self.ops += ops;
         self.bytes += bytes;
+    }
+
+    /// What came to it after it was `before`.
+    pub fn since(self, before: Count) -> Count {
+        Count { ops: self.ops - before.ops, bytes: self.bytes - before.bytes }
     }
 }
 
@@ -48,6 +66,16 @@ impl Copies {
     /// Payload bytes that crossed a component boundary.
     pub fn payload_bytes(&self) -> u64 {
         self.payload_read.bytes + self.payload_write.bytes
+    }
+
+    /// The copies for one reason.
+    pub fn of(&mut self, reason: Reason) -> &mut Count {
+        match reason {
+            Reason::PayloadRead => &mut self.payload_read,
+            Reason::PayloadWrite => &mut self.payload_write,
+            Reason::MetadataMarshal => &mut self.metadata_marshal,
+            Reason::HostSerialize => &mut self.host_serialize,
+        }
     }
 }
 

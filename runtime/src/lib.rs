@@ -31,6 +31,7 @@ pub use component::Component;
 pub use engine::Engine;
 pub use error::{Error, Fault, LoadError};
 pub use flow::{Body, Control, Flow, Stage};
+pub use ledger::Recorder;
 pub use limits::Limits;
 
 pub mod account;

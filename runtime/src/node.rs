@@ -7,13 +7,13 @@ use crate::analysis::Bounds;
 use crate::audit::Audit;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::Element;
-use crate::endpoint::{Input, Output, Pull, Pulled};
+use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
 use crate::instance::{Instance, Processed, Start};
-use crate::ledger::{Copies, Count, amplification};
+use crate::ledger::{Boundary, Call, Copies, Count, amplification};
 use crate::payload::{Payload, Pool};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
@@ -36,6 +36,8 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// Which call the step made, if it made one.
+    pub(crate) call: Option<Call>,
 }
 
 /// How far a node is.
@@ -48,7 +50,7 @@ enum Phase {
 }
 
 enum Called {
-    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies },
+    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
     Stage { instance: Instance, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
@@ -92,7 +94,10 @@ impl Node {
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
         let called = match body {
-            Body::Input(input) => Called::Input { input, payloads: Vec::new(), copies: Copies::default() },
+            Body::Input(input) => {
+                let boundary = control.recorder.at(index);
+                Called::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
+            }
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
             Body::Stage(stage) => {
                 let start = Start {
@@ -103,6 +108,7 @@ impl Node {
                     budget: stage.budget,
                     bounds: stage.bounds,
                     pool,
+                    boundary: control.recorder.at(index),
                     log: &control.log,
                 };
                 let profile = stage.component.profile();
@@ -152,6 +158,7 @@ impl Node {
             return Ok(false);
         }
         if self.outlet.held() > 0 {
+            context.call = Some(Call::Send);
             return Ok(self.outlet.send_held(context.edges));
         }
         if self.phase == Phase::Last {
@@ -182,13 +189,16 @@ impl Node {
 
     /// Asks an input for elements.
     fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Input { input, payloads, copies } = &mut self.called else { unreachable!("only inputs are drawn") };
+        let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
+            unreachable!("only inputs are drawn")
+        };
+        context.call = Some(Call::Pull);
         let mut pull = Pull {
             pool: context.pool,
             max_elements: MAX_BATCH.min(room.elements),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
-            host_serialize: &mut copies.host_serialize,
+            host_serialize: Joins { count: &mut copies.host_serialize, boundary },
         };
         let pulled = input.pull(&mut pull);
         let timestamp = now();
@@ -215,6 +225,8 @@ impl Node {
     /// Asks a source component for elements.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        context.call = Some(Call::Pull);
+        instance.boundary().makes_from(self.sequence);
         let max_elements = self.batch_limit.min(room.elements) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
         let Some(made) = instance.pull(max_elements, max_bytes)? else {
@@ -250,6 +262,7 @@ impl Node {
         let max = self.batch_limit.min(room.elements);
         match &mut self.called {
             Called::Output { output, batch } => {
+                context.call = Some(Call::Push);
                 let bytes = edge.take(batch, MAX_BATCH, MAX_BATCH_BYTES);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
@@ -258,6 +271,7 @@ impl Node {
                 pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
             }
             Called::Stage { instance, kind: Kind::Sink, .. } => {
+                context.call = Some(Call::Push);
                 let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -269,6 +283,7 @@ impl Node {
                 }
             }
             Called::Stage { instance, .. } => {
+                context.call = Some(Call::Process);
                 let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -289,6 +304,7 @@ impl Node {
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         self.phase = Phase::Last;
         let Called::Stage { instance, kind, .. } = &mut self.called else { return Ok(()) };
+        context.call = Some(if *kind == Kind::Sink { Call::Complete } else { Call::Flush });
         if *kind == Kind::Sink {
             return instance.complete();
         }
@@ -406,6 +422,17 @@ impl Node {
     /// Their payload bytes.
     pub(crate) fn entered_bytes(&self) -> u64 {
         if self.inlets.is_empty() { self.made_bytes } else { 0 }
+    }
+
+    /// What it took, or made if elements enter the flow here.
+    pub(crate) fn moved(&self) -> Count {
+        let (ops, bytes) =
+            if self.inlets.is_empty() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
+        Count { ops, bytes }
+    }
+
+    pub(crate) fn is_stage(&self) -> bool {
+        matches!(self.called, Called::Stage { .. })
     }
 
     /// Elements that left the flow here.

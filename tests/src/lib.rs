@@ -11,10 +11,11 @@ use bytes::Bytes;
 use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
-use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+use torvyn_runtime::profile::Kind;
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 pub mod guest;
 pub mod measure;
@@ -182,12 +183,22 @@ pub fn control() -> (Control, Printed) {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });
-    let control = Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+    let control =
+        Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::default(), recorder: Recorder::off() };
     (control, printed)
 }
 
 /// Starts a flow; an edge is (from, output, to, capacity), by index.
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
+    start_recorded(parts, edges, Recorder::off())
+}
+
+/// Starts a flow that leaves records.
+pub fn start_recorded(
+    parts: Vec<Part>,
+    edges: &[(usize, usize, usize, Capacity)],
+    recorder: Recorder,
+) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
     let (nodes, bodies) = parts
         .into_iter()
@@ -195,15 +206,50 @@ pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Res
         .unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
-    Ok((Flow::start(&graph, bodies, control)?, printed))
+    Ok((Flow::start(&graph, bodies, Control { recorder, ..control })?, printed))
 }
 
-/// Runs parts in a row, each into the next. The account balances, or this panics.
+/// Runs parts in a row, each into the next. The account balances and the records add up to it, or this panics.
 pub fn run(parts: Vec<Part>) -> Result<Account, Error> {
+    let recorder = Recorder::new(1, DEFAULT_CAPACITY);
+    let names: Vec<_> = parts.iter().map(|part| part.name.clone()).collect();
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
-    let account = start(parts, &edges)?.0.run()?;
+    let account = start_recorded(parts, &edges, recorder.clone())?.0.run()?;
     assert_settled(&account);
+    assert_recorded(&account, &recorder, &names);
     Ok(account)
+}
+
+/// What holds of the records of every flow: with those that were lost, they are the account. `names` are those of the
+/// nodes, in the order of the graph.
+pub fn assert_recorded(account: &Account, recorder: &Recorder, names: &[String]) {
+    let ring = recorder.ring().expect("it records");
+    let mut nodes = vec![(Copies::default(), 0); names.len()];
+    let mut all = ring.lost_copies();
+    for record in ring.iter() {
+        match record {
+            Record::Transfer(copy) => {
+                for copies in [&mut nodes[usize::from(copy.node)].0, &mut all] {
+                    copies.of(copy.reason).record(1, copy.bytes);
+                }
+            }
+            Record::Call(call) => nodes[usize::from(call.node)].1 += u64::from(call.elements),
+            _ => {}
+        }
+    }
+    assert_eq!(account.copies, all, "the records add up to the flow");
+    if ring.lost() > 0 {
+        return;
+    }
+    for (name, (copies, elements)) in names.iter().zip(nodes) {
+        let stage = account.stages.iter().find(|stage| stage.name == *name);
+        let stage = stage.map(|stage| (stage.copies, (stage.kind != Kind::Source).then_some(stage.elements_in)));
+        let endpoint = account.endpoints.iter().find(|endpoint| endpoint.name == *name);
+        let endpoint = endpoint.map(|endpoint| (endpoint.copies, Some(endpoint.elements)));
+        let (of_account, in_calls) = stage.or(endpoint).expect("every node is in the account");
+        assert_eq!(copies, of_account, "the records of `{name}` add up to its copies");
+        assert_eq!(elements, in_calls.unwrap_or(elements), "the calls of `{name}` add up to its elements");
+    }
 }
 
 /// What holds after every flow: nothing is live, and the parts add up to the whole.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use super::check;
 use crate::cargo::{self, Artifact};
-use crate::cli::{CargoArgs, DemoArgs, MessageFormat};
+use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs};
 use crate::exit::{Exit, Stop};
 use crate::launch::{self, Request};
 use crate::report;
@@ -54,6 +54,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
         input: Some(&messages),
         output: Some(&output),
         ignore_budget: false,
+        records: &RecordArgs::default(),
     };
     let finished = launch::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;

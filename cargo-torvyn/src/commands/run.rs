@@ -13,6 +13,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         input: args.input.as_deref(),
         output: args.output.as_deref(),
         ignore_budget: args.ignore_budget,
+        records: &args.records,
     };
     let finished = launch::run(&request, shell)?;
     match args.message_format {

@@ -13,14 +13,23 @@ use std::sync::{Arc, Mutex};
 use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::ledger::DEFAULT_CAPACITY;
 use torvyn_runtime::log::LogLine;
-use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Stage};
+use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 use super::guests::build_guests;
 use crate::payload::{self, Tally, Task};
 use crate::{Case, Contender};
+
+/// What the costs of totals and records are ratios to.
+pub(crate) const HOST_ENDS: &str = "torvyn, host ends";
+pub(crate) const RECORDS: &str = "torvyn, records";
+/// Totals once, as always, but by the same way as those below.
+pub(crate) const TOTALS: &str = "torvyn, totals once";
+/// Totals so many times more.
+pub(crate) const MORE_TOTALS: &str = "torvyn, totals 1 + 32";
+pub(crate) const MORE: u32 = 32;
 
 /// The compiled guests.
 pub(crate) struct Ours(BTreeMap<String, Component>);
@@ -41,12 +50,24 @@ impl Ours {
 
     /// The component stage between an input and an output of the host.
     pub(crate) fn with_host_ends(&self, case: Case) -> Pipeline {
-        self.pipeline("torvyn, host ends", case, guest(case.task), Ends::Host)
+        self.pipeline(HOST_ENDS, case, guest(case.task), Ends::Host)
     }
 
     /// Elements passed on, between an input and an output of the host, by a stage that wants all of their metadata.
     pub(crate) fn with_all_columns(&self, case: Case) -> Pipeline {
         self.pipeline("torvyn, all columns", case, "pass_in_order", Ends::Host)
+    }
+
+    /// The same as [`Ours::with_host_ends`], leaving records. Their memory is taken once.
+    pub(crate) fn with_records(&self, case: Case) -> Pipeline {
+        let recorder = Recorder::new(1, DEFAULT_CAPACITY);
+        Pipeline { recorder, ..self.pipeline(RECORDS, case, guest(case.task), Ends::Host) }
+    }
+
+    /// The same as [`Ours::with_host_ends`], keeping all totals so many times more.
+    pub(crate) fn with_totals(&self, case: Case, name: &'static str, times: u32) -> Pipeline {
+        let recorder = Recorder::recounting(times);
+        Pipeline { recorder, ..self.pipeline(name, case, guest(case.task), Ends::Host) }
     }
 
     fn pipeline(&self, name: &'static str, case: Case, guest: &str, ends: Ends) -> Pipeline {
@@ -55,7 +76,7 @@ impl Ours {
             vec![node("source", Role::Source, 1), node("stage", Role::Processor, 1), node("sink", Role::Sink, 0)];
         let edges = (0..2).map(|from| Edge { from, output: 0, to: from + 1, capacity: Capacity::default() });
         let graph = Graph::new(nodes, edges.collect()).expect("three nodes in a row are in order");
-        Pipeline { name, case, graph, ends, stage: self.0[guest].clone() }
+        Pipeline { name, case, graph, ends, stage: self.0[guest].clone(), recorder: Recorder::off() }
     }
 }
 
@@ -79,6 +100,7 @@ pub(crate) struct Pipeline {
     graph: Graph,
     ends: Ends,
     stage: Component,
+    recorder: Recorder,
 }
 
 impl Contender for Pipeline {
@@ -115,8 +137,12 @@ impl Pipeline {
         let log = Arc::new(move |line: LogLine<'_>| {
             to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
         });
-        let control =
-            Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+        let control = Control {
+            log,
+            cancel: Arc::new(AtomicBool::new(false)),
+            progress: Arc::default(),
+            recorder: self.recorder.clone(),
+        };
         let flow = Flow::start(&self.graph, bodies, control);
         flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
         printed.lock().expect("nothing panics that prints").clone()

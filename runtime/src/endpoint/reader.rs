@@ -165,7 +165,7 @@ impl<R> Reader<R> {
         let rest = self.rest();
         if !rest.is_empty() {
             block.append(rest).map_err(io::Error::other)?;
-            pull.host_serialize.record(1, rest.len() as u64);
+            pull.host_serialize.record(rest.len() as u64);
         }
         (self.block, self.given) = (Payload::default(), 0);
         Ok(block)

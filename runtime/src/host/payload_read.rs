@@ -26,8 +26,10 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
     }
     let part = host.batch[index as usize].payload.gather(offset as usize, len as usize, &host.pool)?;
     host.copies.payload_read.record(1, len);
+    host.boundary.read(&host.batch[index as usize], len);
     if part.copied {
         host.copies.host_serialize.record(1, len);
+        host.boundary.joined(len);
     }
     Ok((Ok(part.bytes),))
 }
@@ -44,8 +46,10 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     let payloads = Payload::gather_all(elements.iter().map(|element| &element.payload), &host.pool)?;
     let ops = elements.len() as u64;
     host.copies.payload_read.record(ops, total as u64);
+    host.boundary.read_all(elements);
     if payloads.copied {
         host.copies.host_serialize.record(ops, total as u64);
+        host.boundary.joined_all(elements);
     }
     Ok((Ok(payloads.bytes),))
 }

@@ -60,6 +60,8 @@ fn make(
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
+    host.boundary.wrote(&host.batch, &sizes, &lineage, host.made_elements, |size| size != BY_HANDLE);
+    host.boundary.lifted(metadata as u64);
     host.made_bytes = made_bytes;
     host.made_elements = made_elements;
     host.written += written;

@@ -1,0 +1,141 @@
+//! The records of a run in files: as lines of JSON, `lines`, and as a trace for viewers, `trace`.
+//!
+//! The files are opened before the flow begins and put in their places after it has ended, however it did.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use torvyn_runtime::Recorder;
+use torvyn_runtime::graph::Graph;
+use torvyn_runtime::ledger::{BufferId, DEFAULT_CAPACITY, Place, Ring};
+
+use crate::cli::RecordArgs;
+use crate::exit::{Exit, Stop};
+use crate::manifest::{Input, Output, WiredNode, Wiring};
+use crate::report::grouped;
+use crate::shell::Shell;
+use crate::whole::Whole;
+
+mod lines;
+mod trace;
+
+/// The number of the one flow of a run.
+const FLOW: u32 = 1;
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Lines,
+    Trace,
+}
+
+/// The files that records go to, and what records.
+pub(crate) struct Files {
+    files: Vec<(Format, PathBuf, Whole)>,
+    recorder: Recorder,
+}
+
+/// What records are of.
+struct Of<'a> {
+    pipeline: &'a str,
+    graph: &'a Graph,
+    ring: &'a Ring,
+}
+
+impl Files {
+    /// Opens what the arguments name. Where they name nothing, nothing is recorded.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be written, or is used for something else in this run.
+    pub(crate) fn open(args: &RecordArgs, wiring: &Wiring) -> anyhow::Result<Files> {
+        let mut used = ends(wiring);
+        let mut files = Vec::new();
+        let wanted = [(Format::Lines, "the records", &args.records), (Format::Trace, "the trace", &args.trace)];
+        for (format, what, path) in
+            wanted.into_iter().filter_map(|(format, what, path)| Some((format, what, path.as_ref()?)))
+        {
+            let place = place(path);
+            if let Some((other, _)) = used.iter().find(|(_, used)| *used == place) {
+                let message = format!("`{}` is used for {what} and for {other}", path.display());
+                return Err(Stop::new(Exit::Usage, message).into());
+            }
+            used.push((what, place));
+            let file = Whole::create(path).with_context(|| format!("cannot write {what} to `{}`", path.display()))?;
+            files.push((format, path.clone(), file));
+        }
+        let recorder = match &files[..] {
+            [] => Recorder::off(),
+            _ => Recorder::new(FLOW, args.record_capacity.unwrap_or(DEFAULT_CAPACITY)),
+        };
+        Ok(Files { files, recorder })
+    }
+
+    /// What the flow records with.
+    pub(crate) fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Puts the files in their places, and tells of it.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be written.
+    pub(crate) fn write(self, pipeline: &str, graph: &Graph, shell: &mut Shell) -> anyhow::Result<()> {
+        let Some(ring) = self.recorder.ring() else { return Ok(()) };
+        let of = Of { pipeline, graph, ring: &ring };
+        let mut names = Vec::new();
+        for (format, path, file) in self.files {
+            let bytes = match format {
+                Format::Lines => lines::text(&of)?,
+                Format::Trace => trace::text(&of)?,
+            };
+            file.finish(&bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
+            names.push(format!("`{}`", path.display()));
+        }
+        let count = grouped(ring.len() as u64);
+        shell.status("Recorded", format_args!("{count} calls, copies and hand-offs in {}", names.join(" and ")))?;
+        if ring.lost() > 0 {
+            let more = (ring.lost() + ring.len() as u64).next_power_of_two();
+            let lost = grouped(ring.lost());
+            shell
+                .warn(format_args!("the {lost} records before them are lost: `--record-capacity {more}` keeps all"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The files of the pipeline itself.
+fn ends(wiring: &Wiring) -> Vec<(&'static str, PathBuf)> {
+    let end = |node: &WiredNode| match node {
+        WiredNode::Input(Input::File { path, .. }) => Some(("the input", place(path))),
+        WiredNode::Output(Output::File { path, .. }) => Some(("an output", place(path))),
+        _ => None,
+    };
+    wiring.nodes.iter().filter_map(end).collect()
+}
+
+/// Where a file is or will be, by whatever name.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_path_buf())
+}
+
+impl Of<'_> {
+    fn node(&self, index: u16) -> &str {
+        &self.graph.nodes()[usize::from(index)].name
+    }
+
+    fn place(&self, place: Place) -> &str {
+        match place {
+            Place::Host => "host",
+            Place::Node(index) => self.node(index),
+        }
+    }
+}
+
+/// A buffer, by where it is in the table of the pool and how often that place was used before.
+fn buffer(id: BufferId) -> String {
+    format!("{}.{}", id.index(), id.generation)
+}

@@ -1,0 +1,265 @@
+//! The handle by which nodes, stores and the pool of a flow leave records. Where it is off, each place that could leave
+//! one costs a branch.
+
+use std::fmt;
+use std::hint::black_box;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::record::NodeIndex;
+use super::{
+    BufferId, Copies, Count, Place, PoolEvent, PoolRecord, Reason, Record, Ring, State, TransferRecord,
+    TransitionRecord, Way,
+};
+use crate::element::Element;
+
+/// Records that are kept unless something else is asked for: 3 MiB.
+pub const DEFAULT_CAPACITY: usize = 1 << 16;
+
+/// In the `lineage` of an output: the element comes from none of the batch.
+const NO_LINEAGE: u32 = u32::MAX;
+
+/// Where the records of a flow go; off unless made with [`Recorder::new`]. Clones share the records.
+#[derive(Clone, Default)]
+pub struct Recorder(Option<Arc<Mutex<Sheet>>>);
+
+/// What a flow writes on.
+pub(super) struct Sheet {
+    ring: Ring,
+    /// From when time is counted.
+    origin: Instant,
+    /// When the current call began.
+    now: u64,
+    flow: u32,
+    recount: Option<Recount>,
+}
+
+/// Keeps the totals so many times more, in place of records.
+struct Recount {
+    times: u32,
+    copies: Copies,
+}
+
+impl Recorder {
+    /// Records the flow of this number, and keeps the last `capacity` records.
+    pub fn new(flow: u32, capacity: usize) -> Recorder {
+        let sheet = Sheet { ring: Ring::new(capacity), origin: Instant::now(), now: 0, flow, recount: None };
+        Recorder(Some(Arc::new(Mutex::new(sheet))))
+    }
+
+    /// Records nothing.
+    pub fn off() -> Recorder {
+        Recorder(None)
+    }
+
+    /// Leaves no records. Wherever totals are kept they are kept so many times more, for nobody: what a flow takes
+    /// longer then, divided by `times`, is what totals cost.
+    #[doc(hidden)]
+    pub fn recounting(times: u32) -> Recorder {
+        let recount = Some(Recount { times, copies: Copies::default() });
+        let sheet = Sheet { ring: Ring::new(1), origin: Instant::now(), now: 0, flow: 0, recount };
+        Recorder(Some(Arc::new(Mutex::new(sheet))))
+    }
+
+    /// Whether anything is recorded.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was recorded until now; `None` where it is off.
+    pub fn ring(&self) -> Option<Ring> {
+        self.sheet().map(|sheet| sheet.ring.clone())
+    }
+
+    /// The boundary of a node.
+    pub fn at(&self, node: usize) -> Boundary {
+        Boundary { recorder: self.clone(), node: index(node), next: None }
+    }
+
+    /// A buffer went from the first state to the second, because somebody asked for that transition.
+    #[inline]
+    pub fn transition(&self, buffer: BufferId, states: (State, State), by: Place, transition: &'static str) {
+        if let Some(mut sheet) = self.sheet() {
+            let (timestamp, flow) = (sheet.now, sheet.flow);
+            let record = TransitionRecord::new(buffer, states, by, transition);
+            sheet.push(Record::Transition(TransitionRecord { timestamp, flow, ..record }));
+        }
+    }
+
+    /// The pool gave out memory of that size, or took it back.
+    #[inline]
+    pub fn pool(&self, event: PoolEvent, buffer: Option<BufferId>, bytes: u64) {
+        if let Some(mut sheet) = self.sheet() {
+            let (timestamp, flow) = (sheet.now, sheet.flow);
+            sheet.push(Record::Pool(PoolRecord { timestamp, bytes, buffer, flow, event }));
+        }
+    }
+
+    /// Taken once a call or a copy, by the one thread of the flow.
+    #[inline]
+    pub(super) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
+        self.0.as_ref().map(|sheet| sheet.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_on() { "Recorder(on)" } else { "Recorder(off)" })
+    }
+}
+
+/// Nodes and edges beyond what 16 bits tell apart share the last number.
+pub(super) fn index(of: usize) -> NodeIndex {
+    NodeIndex::try_from(of).unwrap_or(NodeIndex::MAX)
+}
+
+impl Sheet {
+    /// A call begins. What is recorded until the next one has this time.
+    pub(super) fn begin(&mut self, at: Instant) -> u64 {
+        self.now = self.time(at);
+        self.now
+    }
+
+    pub(super) fn time(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.origin).as_nanos() as u64
+    }
+
+    pub(super) fn flow(&self) -> u32 {
+        self.flow
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, record: Record) {
+        if self.recount.is_none() {
+            self.ring.push(record);
+        }
+    }
+
+    /// Keeps the totals of one copy, or of a batch of them, as often as asked. Tells whether that is asked at all.
+    fn recount(&mut self, reason: Reason, ops: u64, bytes: u64) -> bool {
+        let Some(Recount { times, copies }) = &mut self.recount else { return false };
+        (0..*times).for_each(|_| black_box(copies.of(reason)).record(ops, bytes));
+        true
+    }
+
+    /// Counts what a node took or made in a call, as often as asked.
+    pub(super) fn recount_moved(&mut self, moved: Count) {
+        self.recount(Reason::PayloadRead, moved.ops, moved.bytes);
+    }
+
+    #[inline]
+    fn transfer(&mut self, copy: TransferRecord) {
+        if self.recount(copy.reason, 1, copy.bytes) {
+            return;
+        }
+        let (timestamp, flow) = (self.now, self.flow);
+        self.ring.push(Record::Transfer(TransferRecord { timestamp, flow, ..copy }));
+    }
+}
+
+/// The boundary of one node, where its copies are recorded.
+#[derive(Debug, Clone, Default)]
+pub struct Boundary {
+    recorder: Recorder,
+    node: NodeIndex,
+    /// For a source, the sequence number of the next element that it makes.
+    next: Option<u64>,
+}
+
+impl Boundary {
+    /// The sequence number that the first element gets which a source makes in the next call.
+    #[inline]
+    pub(crate) fn makes_from(&mut self, sequence: u64) {
+        self.next = Some(sequence);
+    }
+
+    /// A part of the payload of an element was read.
+    #[inline]
+    pub(crate) fn read(&self, element: &Element, bytes: u64) {
+        if let Some(mut sheet) = self.recorder.sheet() {
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(element.sequence)));
+        }
+    }
+
+    /// The payloads of all of these elements were read.
+    #[inline]
+    pub(crate) fn read_all(&self, batch: &[Element]) {
+        self.batch(Way::Lowered, Reason::PayloadRead, batch);
+    }
+
+    /// The payloads of all of these elements were put together.
+    #[inline]
+    pub(crate) fn joined_all(&self, batch: &[Element]) {
+        self.batch(Way::Within, Reason::HostSerialize, batch);
+    }
+
+    /// A payload, or a part of one, was copied within the host.
+    #[inline]
+    pub(crate) fn joined(&self, bytes: u64) {
+        if let Some(mut sheet) = self.recorder.sheet() {
+            sheet.transfer(self.copy(Way::Within, Reason::HostSerialize, bytes, None));
+        }
+    }
+
+    /// Metadata was lowered to the component.
+    #[inline]
+    pub(crate) fn lowered(&self, bytes: u64) {
+        if let Some(mut sheet) = self.recorder.sheet() {
+            sheet.transfer(self.copy(Way::Lowered, Reason::MetadataMarshal, bytes, None));
+        }
+    }
+
+    /// Metadata was lifted from the component.
+    #[inline]
+    pub(crate) fn lifted(&self, bytes: u64) {
+        if let Some(mut sheet) = self.recorder.sheet() {
+            sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None));
+        }
+    }
+
+    /// Elements were written: of `sizes`, which are those of elements passed on where `is_written` says no. They come from
+    /// elements of the batch by `lineage`, as the flow resolves it. `before` are those that the call made already.
+    #[inline]
+    pub(crate) fn wrote(
+        &self,
+        batch: &[Element],
+        sizes: &[u64],
+        lineage: &[u32],
+        before: usize,
+        is_written: impl Fn(u64) -> bool,
+    ) {
+        let Some(mut sheet) = self.recorder.sheet() else { return };
+        let written = sizes.iter().enumerate().filter(|(_, size)| is_written(**size));
+        if sheet.recount.is_some() {
+            let Count { ops, bytes } = written.fold(Count::default(), |mut sum, (_, size)| {
+                sum.record(1, *size);
+                sum
+            });
+            sheet.recount(Reason::PayloadWrite, ops, bytes);
+            return;
+        }
+        for (entry, &size) in written {
+            let origin = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
+            let origin = origin.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence);
+            let sequence = origin.or(self.next.map(|next| next + (before + entry) as u64));
+            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, size, sequence));
+        }
+    }
+
+    fn batch(&self, way: Way, reason: Reason, batch: &[Element]) {
+        let Some(mut sheet) = self.recorder.sheet() else { return };
+        let size = |element: &Element| element.payload.len() as u64;
+        if sheet.recount.is_some() {
+            // The totals count a batch at once.
+            sheet.recount(reason, batch.len() as u64, batch.iter().map(size).sum());
+            return;
+        }
+        for element in batch {
+            sheet.transfer(self.copy(way, reason, size(element), Some(element.sequence)));
+        }
+    }
+
+    fn copy(&self, way: Way, reason: Reason, bytes: u64, sequence: Option<u64>) -> TransferRecord {
+        TransferRecord::new(self.node, way, reason, bytes, sequence)
+    }
+}

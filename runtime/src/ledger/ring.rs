@@ -1,0 +1,90 @@
+//! Memory for so many records. It is taken before the flow begins; when it is full the oldest are overwritten, and
+//! counted.
+
+use super::{Copies, Record};
+
+/// The last records of a flow.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    records: Vec<Record>,
+    capacity: usize,
+    /// Where the oldest is, once the ring is full.
+    oldest: usize,
+    /// How many were overwritten.
+    lost: u64,
+    lost_copies: Copies,
+}
+
+impl Ring {
+    /// Room for `capacity` records, and for one at least.
+    pub(super) fn new(capacity: usize) -> Ring {
+        let capacity = capacity.max(1);
+        Ring { records: Vec::with_capacity(capacity), capacity, oldest: 0, lost: 0, lost_copies: Copies::default() }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, record: Record) {
+        if self.records.len() < self.capacity {
+            self.records.push(record);
+            return;
+        }
+        let overwritten = std::mem::replace(&mut self.records[self.oldest], record);
+        self.oldest = if self.oldest + 1 == self.capacity { 0 } else { self.oldest + 1 };
+        self.lost += 1;
+        if let Record::Transfer(copy) = overwritten {
+            self.lost_copies.of(copy.reason).record(1, copy.bytes);
+        }
+    }
+
+    /// The records, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> {
+        let (newer, older) = self.records.split_at(self.oldest);
+        older.iter().chain(newer)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many were overwritten.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The copies whose records were overwritten. With those of the records that are left they are the totals.
+    pub fn lost_copies(&self) -> Copies {
+        self.lost_copies
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Count, Reason, TransferRecord, Way};
+
+    fn copy(bytes: u64) -> Record {
+        Record::Transfer(TransferRecord::new(0, Way::Lowered, Reason::PayloadRead, bytes, Some(bytes)))
+    }
+
+    #[test]
+    fn the_oldest_are_overwritten_and_counted() {
+        for count in 0..20 {
+            let mut ring = Ring::new(4);
+            let memory = ring.records.as_ptr();
+            (0..count).for_each(|bytes| ring.push(copy(bytes)));
+            let kept = count.min(4);
+            let expected: Vec<_> = (count - kept..count).map(copy).collect();
+            assert_eq!(ring.iter().copied().collect::<Vec<_>>(), expected);
+            assert_eq!((ring.len() as u64, ring.lost()), (kept, count - kept));
+            let lost = Count { ops: count - kept, bytes: (0..count - kept).sum() };
+            assert_eq!(ring.lost_copies(), Copies { payload_read: lost, ..Copies::default() });
+            assert_eq!(ring.records.as_ptr(), memory, "no memory is taken while a flow runs");
+        }
+    }
+}
