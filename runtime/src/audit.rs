@@ -11,7 +11,8 @@ pub(crate) struct Audit<'a> {
     pub(crate) bounds: Bounds,
     /// What the ledger says.
     pub(crate) copies: Copies,
-    /// The most reads that an element had in a call.
+    /// The most reads that an element had, in the call it was lent for and through its leases afterwards: what is read of
+    /// what is held is read of what was taken. So the bytes read are at most this often the bytes taken.
     pub(crate) reads_max: u32,
     /// Whether the host refused a copy.
     pub(crate) refused: bool,
@@ -72,7 +73,7 @@ mod tests {
         let each = Count { ops: 2, bytes: 6 };
         Audit {
             stage: "s",
-            bounds: Bounds { reads: Bound::exactly(1, Proof::Bounded), writes: Bound::at_most(1, Proof::Enforced) },
+            bounds: Bounds::copying(Bound::exactly(1, Proof::Bounded), Bound::at_most(1, Proof::Enforced)),
             copies: Copies { payload_read: each, payload_write: each, ..Copies::default() },
             reads_max: 1,
             refused: false,

@@ -52,7 +52,7 @@ enum Phase {
 enum Called {
     Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
-    Stage { instance: Instance, kind: Kind, bounds: Bounds, time_limit: Duration },
+    Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
 
 /// A node of a running flow.
@@ -113,7 +113,7 @@ impl Node {
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
-                    instance: Instance::start(start)?,
+                    instance: Box::new(Instance::start(start)?),
                     kind: profile.kind,
                     bounds: stage.bounds,
                     time_limit: stage.limits.time,
