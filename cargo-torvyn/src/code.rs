@@ -72,6 +72,8 @@ codes! {
     UNKNOWN_OUTPUT = "unknown-output";
     /// One `from` names one output twice.
     DUPLICATE_FROM = "duplicate-from";
+    /// A choice among inputs where there is only one.
+    NOTHING_TO_MERGE = "nothing-to-merge";
     /// A stage or output that nothing feeds.
     NO_INPUT = "no-input";
     /// An output of a stage that goes nowhere.

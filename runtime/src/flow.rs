@@ -86,7 +86,7 @@ pub enum Step {
 pub struct Flow {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    /// Nodes from the ends to the sources.
+    /// Nodes from the ends to the sources, which are last.
     order: Vec<usize>,
     control: Control,
     pool: Pool,
@@ -158,21 +158,32 @@ impl Flow {
         }
     }
 
-    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it.
+    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it. Where there is
+    /// none, a merge by sequence need not wait any more, unless for a node that is left alone for a while: of those that
+    /// wait the one that has the smallest number takes what it has up to the smallest of the others.
     ///
     /// # Errors
     ///
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
         let cancelled = self.control.cancel.load(Ordering::Relaxed);
-        let mut context =
-            Context { edges: &mut self.edges, pool: &self.pool, progress: &self.control.progress, cancelled };
-        for &index in &self.order {
-            let node = &mut self.nodes[index];
+        let mut context = Context {
+            edges: &mut self.edges,
+            pool: &self.pool,
+            progress: &self.control.progress,
+            cancelled,
+            released: None,
+        };
+        for place in 0..self.order.len() {
+            let node = &mut self.nodes[self.order[place]];
             if node.step(&mut context)? {
                 let now = Instant::now();
                 node.called_for(now - self.last);
                 self.last = now;
+                // Sources stand together at the end of the order, and have their turn one after the other.
+                if node.is_source() {
+                    self.order[place..].rotate_left(1);
+                }
                 return Ok(Step::Moved);
             }
         }
@@ -180,11 +191,57 @@ impl Flow {
             return Ok(Step::Ended);
         }
         let now = Instant::now();
+        if let Some((index, last)) = self.released() {
+            let mut context = Context {
+                edges: &mut self.edges,
+                pool: &self.pool,
+                progress: &self.control.progress,
+                cancelled,
+                released: Some(last),
+            };
+            if self.nodes[index].step(&mut context)? {
+                return Ok(Step::Moved);
+            }
+        }
         let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
         resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
             let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
             Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))
         })
+    }
+
+    /// Of the merges by sequence that wait for an edge, the one to go on when nothing else can move, and the greatest
+    /// number that it may take then.
+    ///
+    /// It takes nothing that a smaller number could still come after, where there is one source and every stage keeps
+    /// the order. For let `m` be its first number, the smallest of all merges that wait, and `x` the smallest in the
+    /// flow that is to come on the edge it waits for, with `x < m`. The source has sent `m` already, so `x` has been
+    /// sent too, and is on the edge to some node, or held there, before anything greater. That node does not wait as a
+    /// merge, or `m` were not the smallest; it is no sink, for one that is left alone is waited for; so an edge that
+    /// goes on from it is full, of numbers that are not above `x`. The node at the end of that edge does not move
+    /// either, for the same reasons, and so on to a sink, which always has room. So there is no such `x`. The same holds
+    /// of what it takes after `m`, up to the first number of another merge that waits, and until one of its edges has
+    /// been emptied: a way that ends at a full edge into the merge itself ends at numbers that it still has.
+    ///
+    /// Of several sources one that is left alone can have smaller numbers, and is waited for.
+    fn released(&self) -> Option<(usize, u64)> {
+        let (mut first, mut last) = (None, u64::MAX);
+        for (index, node) in self.nodes.iter().enumerate() {
+            match (node.waits(&self.edges), first) {
+                (Some(number), Some((_, smallest))) if number >= smallest => last = last.min(number),
+                (Some(number), before) => {
+                    last = before.map_or(last, |(_, number)| number);
+                    first = Some((index, number));
+                }
+                (None, _) => {}
+            }
+        }
+        let (index, _) = first?;
+        let sources = self.nodes[index].sources();
+        let waited_for = |(other, node): (usize, &Node)| {
+            node.resumes_at().is_some() && (!node.is_source() || sources.len() > 1 && sources.contains(&other))
+        };
+        (!self.nodes.iter().enumerate().any(waited_for)).then_some((index, last))
     }
 
     fn wait(&mut self, time: Duration) {

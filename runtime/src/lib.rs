@@ -45,6 +45,7 @@ pub mod error;
 pub mod flow;
 pub mod graph;
 mod host;
+mod inlet;
 mod instance;
 pub mod ledger;
 pub mod limits;

@@ -14,6 +14,7 @@ use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
+use crate::inlet::{Inlet, Ready};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
 use crate::payload::Pool;
@@ -38,6 +39,8 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// A merge by sequence need not wait: the greatest number that it may take.
+    pub(crate) released: Option<u64>,
 }
 
 /// How far a node is.
@@ -60,9 +63,7 @@ pub(crate) struct Node {
     name: String,
     called: Called,
     phase: Phase,
-    /// Edges that end here, taken from in turn.
-    inlets: Vec<usize>,
-    turn: usize,
+    inlet: Inlet,
     outlet: Outlet,
     /// Not to be called before.
     resume: Option<Instant>,
@@ -125,8 +126,7 @@ impl Node {
             name: node.name.clone(),
             called,
             phase: Phase::Running,
-            inlets: edges().filter(|(_, edge)| edge.to == index).map(|(edge, _)| edge).collect(),
-            turn: 0,
+            inlet: Inlet::new(graph, index),
             outlet: Outlet::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
@@ -239,20 +239,21 @@ impl Node {
         Ok(moved)
     }
 
-    /// Takes a batch from an edge, for a processor, a sink or an output.
+    /// Takes a batch from the edges, for a processor, a sink or an output.
     fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let inlets = self.inlets.len();
-        let next = (0..inlets).map(|step| (self.turn + step) % inlets);
-        let Some(turn) = next.into_iter().find(|&turn| !context.edges[self.inlets[turn]].is_empty()) else {
-            let finished = self.inlets.iter().all(|&edge| context.edges[edge].is_finished());
-            return if finished { self.finish(context).map(|()| true) } else { Ok(false) };
-        };
-        self.turn = (turn + 1) % inlets;
-        let edge = &mut context.edges[self.inlets[turn]];
+        match self.inlet.ready(context.edges) {
+            Ready::Batch => {}
+            Ready::Waits(_) if context.released.is_some() => {}
+            Ready::Waits(_) | Ready::Nothing => return Ok(false),
+            Ready::Finished => return self.finish(context).map(|()| true),
+        }
+        let last = context.released.unwrap_or(u64::MAX);
+        let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
+        let mut take = |batch: &mut _, max| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
         let max = self.batch_limit.min(room.elements);
         match &mut self.called {
             Called::Output { output, batch } => {
-                let bytes = edge.take(batch, MAX_BATCH, MAX_BATCH_BYTES);
+                let bytes = take(batch, MAX_BATCH);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -260,7 +261,7 @@ impl Node {
                 pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
             }
             Called::Stage { instance, kind: Kind::Sink, .. } => {
-                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 let signal = instance.push()?;
@@ -271,7 +272,7 @@ impl Node {
                 }
             }
             Called::Stage { instance, .. } => {
-                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 if let Some(last) = instance.batch().last() {
@@ -400,14 +401,33 @@ impl Node {
         self.resume.filter(|_| self.phase == Phase::Running)
     }
 
+    /// Elements come into the flow here.
+    pub(crate) fn is_source(&self) -> bool {
+        self.inlet.is_none()
+    }
+
+    /// The sources that its elements come from, by index.
+    pub(crate) fn sources(&self) -> &[usize] {
+        self.inlet.sources()
+    }
+
+    /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
+    pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
+        let called = self.phase == Phase::Running && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        match self.inlet.ready(edges) {
+            Ready::Waits(first) if called => Some(first),
+            _ => None,
+        }
+    }
+
     /// Elements that came into the flow here.
     pub(crate) fn entered(&self) -> u64 {
-        if self.inlets.is_empty() { self.made } else { 0 }
+        if self.is_source() { self.made } else { 0 }
     }
 
     /// Their payload bytes.
     pub(crate) fn entered_bytes(&self) -> u64 {
-        if self.inlets.is_empty() { self.made_bytes } else { 0 }
+        if self.is_source() { self.made_bytes } else { 0 }
     }
 
     /// Elements that left the flow here.

@@ -12,7 +12,7 @@ use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 pub mod guest;
@@ -99,17 +99,30 @@ pub struct Part {
     name: String,
     role: Role,
     outputs: usize,
+    merge: Merge,
     body: Body,
 }
 
 /// An input of the host.
 pub fn input(input: impl Input + 'static) -> Part {
-    Part { name: "input".to_string(), role: Role::Source, outputs: 1, body: Body::Input(Box::new(input)) }
+    Part {
+        name: "input".to_string(),
+        role: Role::Source,
+        outputs: 1,
+        merge: Merge::default(),
+        body: Body::Input(Box::new(input)),
+    }
 }
 
 /// An output of the host.
 pub fn output(name: &str, output: impl Output + 'static) -> Part {
-    Part { name: name.to_string(), role: Role::Sink, outputs: 0, body: Body::Output(Box::new(output)) }
+    Part {
+        name: name.to_string(),
+        role: Role::Sink,
+        outputs: 0,
+        merge: Merge::default(),
+        body: Body::Output(Box::new(output)),
+    }
 }
 
 /// A stage of the component at `path`, with one output unless it is a sink.
@@ -130,13 +143,19 @@ pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limi
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let bounds = component.analysis().bounds();
     let stage = Stage { component, config, limits, budget: Budget::default(), bounds };
-    Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body: Body::Stage(stage) }
+    let (outputs, merge) = (usize::from(role != Role::Sink), Merge::default());
+    Part { name: name.to_string(), role, outputs, merge, body: Body::Stage(stage) }
 }
 
 impl Part {
     /// With this many outputs.
     pub fn outputs(self, outputs: usize) -> Part {
         Part { outputs, ..self }
+    }
+
+    /// With this choice among several edges into it.
+    pub fn merge(self, merge: Merge) -> Part {
+        Part { merge, ..self }
     }
 
     /// With this name.
@@ -179,10 +198,11 @@ pub fn control() -> (Control, Printed) {
 /// Starts a flow; an edge is (from, output, to, capacity), by index.
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
-    let (nodes, bodies) = parts
-        .into_iter()
-        .map(|part| (Node { name: part.name, role: part.role, outputs: part.outputs }, part.body))
-        .unzip();
+    let node = |part: Part| {
+        let Part { name, role, outputs, merge, body } = part;
+        (Node { name, role, outputs, merge }, body)
+    };
+    let (nodes, bodies) = parts.into_iter().map(node).unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
     Ok((Flow::start(&graph, bodies, control)?, printed))

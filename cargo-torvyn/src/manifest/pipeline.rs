@@ -169,7 +169,8 @@ impl Pipeline {
         match &mut self.outputs[..] {
             [] => {
                 let from = feed::understood(Origin::before(self.stages.len()));
-                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, span: None });
+                let merge = Default::default();
+                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, merge, span: None });
             }
             [only] => (only.output, only.span) = (output, None),
             several => {

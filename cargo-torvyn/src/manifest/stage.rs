@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeValue;
-use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS};
+use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS, Merge};
 
-use super::feed::Feed;
+use super::feed::{self, Feed};
 use super::{config, name};
 use crate::budget::Budget;
 use crate::code;
@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) component: ComponentRef,
     /// What it takes, merged; of no meaning for a source component.
     pub(crate) from: Vec<Feed>,
+    /// Which of that it takes next.
+    pub(crate) merge: Merge,
     /// The names of its outputs; of no meaning for a sink component.
     pub(crate) outputs: Vec<String>,
     /// What the component is told at the start, in the order of the file.
@@ -83,7 +85,7 @@ impl<'a> Written<'a> {
         match field.value {
             DeValue::String(_) => Some(Written { stage: Stage::named(None, Some(field), report)?, from: None }),
             DeValue::Table(_) => {
-                let known = ["name", "component", "from", "outputs", "config", "limits", "capacity", "budget"];
+                let known = ["name", "component", "from", "merge", "outputs", "config", "limits", "capacity", "budget"];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
             }
@@ -107,8 +109,9 @@ impl<'a> Written<'a> {
         let budget =
             table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
         let from = table.get("from");
+        let merge = feed::read_merge(table, report).unwrap_or_default();
 
-        let mut stage = Stage { config, limits, capacity, budget, ..named? };
+        let mut stage = Stage { merge, config, limits, capacity, budget, ..named? };
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
             (stage.outputs, stage.places.outputs) = outputs.into_iter().unzip();
@@ -134,6 +137,7 @@ impl Stage {
             name,
             component,
             from: Vec::new(),
+            merge: Merge::default(),
             outputs: vec![name::OUT.to_string()],
             config: Vec::new(),
             limits: Limits::default(),

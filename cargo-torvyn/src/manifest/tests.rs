@@ -7,7 +7,7 @@ use std::slice;
 use std::time::Duration;
 
 use torvyn_runtime::endpoint::{Framing, OutputFraming};
-use torvyn_runtime::graph::{Capacity, Role};
+use torvyn_runtime::graph::{Capacity, Merge, Role};
 
 use super::feed::Origin;
 use super::stage::Limits;
@@ -214,6 +214,21 @@ const CASES: &[Case] = &[
         "",
         &[(code::DUPLICATE_FROM, "'x.out'")],
     ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = ['x', 'input'], merge = \"ordered\" }] }",
+        "",
+        &[(code::UNKNOWN_VALUE, "\"ordered\"")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = ['x'], merge = \"sequence\" }] }",
+        "",
+        &[(code::NOTHING_TO_MERGE, "\"sequence\"")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { stdout = true, merge = \"priority\" } }",
+        "",
+        &[(code::NOTHING_TO_MERGE, "\"priority\"")],
+    ),
     // What the graph refuses
     ("pipeline.a = { stages = [{ name = \"x\", from = [] }] }", "p", &[(code::NO_INPUT, "[]")]),
     (
@@ -413,6 +428,24 @@ fn budgets() {
     assert!(y.budget.is_empty());
     let whole = pipeline("pipeline.a = { stages = ['x'], budget.amplification = 2 }");
     assert_eq!(whole.budget.amplification.unwrap().value, 2.0);
+}
+
+#[test]
+fn what_is_taken_next() {
+    let text = "pipeline.a = { stages = [{ name = 'x', from = ['y', 'input'], merge = 'priority' }, { name = 'y', from = 'input' }], \
+        output = [{ stdout = true, from = ['y', 'x'], merge = 'sequence' }, { discard = true, from = 'x' }] }";
+    let graph = pipeline(text).wire(&roles("pp")).unwrap().graph;
+    let merges: Vec<_> = graph.nodes().iter().map(|node| (node.name.as_str(), node.merge)).collect();
+    let expected = [
+        ("input", Merge::RoundRobin),
+        ("x", Merge::Priority),
+        ("y", Merge::RoundRobin),
+        ("output", Merge::Sequence),
+        ("output-2", Merge::RoundRobin),
+    ];
+    assert_eq!(merges, expected);
+    let from = |to| graph.edges().iter().filter(move |edge| edge.to == to).map(|edge| edge.from).collect::<Vec<_>>();
+    assert_eq!((from(1), from(3)), (vec![2, 0], vec![2, 1]), "in the order listed");
 }
 
 #[test]

@@ -110,13 +110,15 @@ impl<'a> Draft<'a> {
     }
 
     fn graph_nodes(&self) -> Vec<Node> {
-        let node = |name: &str, role, outputs| Node { name: name.to_string(), role, outputs };
+        let node = |name: &str, role, outputs| Node::new(name, role, outputs);
         let input = self.input.iter().map(|_| node(name::INPUT, Role::Source, 1));
         let stages = self.pipeline.stages.iter().zip(self.roles).map(|(stage, role)| match role {
             Role::Sink => node(&stage.name, Role::Sink, 0),
             Role::Source | Role::Processor => node(&stage.name, *role, stage.outputs.len()),
         });
-        let outputs = self.outputs.iter().map(|output| node(&output.name, Role::Sink, 0));
+        let stages = stages.zip(&self.pipeline.stages).map(|(node, stage)| Node { merge: stage.merge, ..node });
+        let outputs =
+            self.outputs.iter().map(|output| Node { merge: output.merge, ..node(&output.name, Role::Sink, 0) });
         input.chain(stages).chain(outputs).collect()
     }
 
@@ -303,5 +305,6 @@ fn outputs(pipeline: &Pipeline, roles: &[Role], feeds: &[(usize, Feed, Capacity)
         return pipeline.outputs.clone();
     }
     let output = Output::Stdout { framing: OutputFraming::default() };
-    vec![NamedOutput { name: name::OUTPUT.to_string(), output, from: feed::understood(last), span: None }]
+    let (name, from) = (name::OUTPUT.to_string(), feed::understood(last));
+    vec![NamedOutput { name, output, from, merge: Default::default(), span: None }]
 }
