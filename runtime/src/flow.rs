@@ -123,9 +123,9 @@ impl Flow {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let began = Instant::now();
         let pool = Pool::default();
-        let mut nodes = Vec::new();
+        let (mut nodes, mut trace) = (Vec::new(), None);
         for (index, body) in bodies.into_iter().enumerate() {
-            match Node::start(graph, index, body, &pool, &control) {
+            match Node::start(graph, index, body, &pool, &control, &mut trace) {
                 Ok(node) => nodes.push(node),
                 Err(error) => {
                     nodes.iter_mut().for_each(Node::abandon);
@@ -278,6 +278,7 @@ impl Flow {
         self.nodes.iter_mut().try_for_each(Node::complete)?;
         let mut account = Account {
             elements: Default::default(),
+            traces: Vec::new(),
             stages: Vec::new(),
             endpoints: Vec::new(),
             copies: Default::default(),
@@ -289,6 +290,8 @@ impl Flow {
         let entered_bytes = self.nodes.iter().map(Node::entered_bytes).sum();
         self.nodes.into_iter().for_each(|node| node.account(&mut account));
         drop(self.edges);
+        account.traces.sort_unstable();
+        account.traces.dedup();
         account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
         account.pool = self.pool.usage();
         account.wall_ns = self.began.elapsed().as_nanos() as u64;

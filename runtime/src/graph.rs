@@ -1,6 +1,7 @@
 //! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Names and places in files are
 //! the caller's; problems are told by index.
 
+use crate::element::Stamp;
 use crate::profile::Kind;
 
 /// Elements that wait on an edge before there is no more room, unless the pipeline says otherwise.
@@ -42,12 +43,14 @@ pub struct Node {
     pub outputs: usize,
     /// Which of the edges into it is taken from next, where there are several.
     pub merge: Merge,
+    /// What it stamps its elements with; of no meaning for other nodes than sources.
+    pub stamp: Stamp,
 }
 
 impl Node {
-    /// A node that takes from its edges in turn.
+    /// A node that takes from its edges in turn, and stamps nothing.
     pub fn new(name: impl Into<String>, role: Role, outputs: usize) -> Self {
-        Node { name: name.into(), role, outputs, merge: Merge::default() }
+        Node { name: name.into(), role, outputs, merge: Merge::default(), stamp: Stamp::default() }
     }
 }
 

@@ -148,7 +148,7 @@ mod tests {
             let mut edge = Edge::new(capacity);
             let payload = Bytes::from_static(&[0; 10]);
             numbers.iter().for_each(|&sequence| {
-                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0 });
+                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0, context: None });
             });
             edge
         };

@@ -54,4 +54,5 @@ mod node;
 pub mod payload;
 pub mod profile;
 pub mod strip;
+pub mod trace;
 mod unchanged;

@@ -1,5 +1,6 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
 use crate::audit::Audit;
 use crate::edge::{Edge, Outlet, Room};
-use crate::element::Element;
+use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
@@ -74,6 +75,13 @@ pub(crate) struct Node {
     /// For a source the number of its next element, otherwise that of the last it was lent.
     sequence: u64,
     timestamp: u64,
+    context: Option<Arc<element::Context>>,
+    /// Of a source that stamps its elements.
+    stamps: Option<Stamps>,
+    /// A source of its elements stamps them with deadlines.
+    has_deadlines: bool,
+    due: u64,
+    late: u64,
     taken: u64,
     taken_bytes: u64,
     made: u64,
@@ -92,8 +100,11 @@ impl Node {
         body: Body,
         pool: &Pool,
         control: &Control,
+        trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
+        let stamps = Stamps::new(node.stamp, trace);
+        let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let called = match body {
             Body::Input(input) => Called::Input { input, payloads: Vec::new(), copies: Copies::default() },
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
@@ -122,17 +133,24 @@ impl Node {
             let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
             from_here.map(|(edge, _)| edge).collect()
         });
+        let inlet = Inlet::new(graph, index);
+        let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
         Ok(Node {
             name: node.name.clone(),
             called,
             phase: Phase::Running,
-            inlet: Inlet::new(graph, index),
+            inlet,
             outlet: Outlet::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
             sequence: 0,
             timestamp: 0,
+            context: None,
+            stamps,
+            has_deadlines,
+            due: 0,
+            late: 0,
             taken: 0,
             taken_bytes: 0,
             made: 0,
@@ -195,10 +213,11 @@ impl Node {
         let pulled = input.pull(&mut pull);
         let timestamp = now();
         let moved = !payloads.is_empty();
+        let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
         for payload in payloads.drain(..) {
             bytes += payload.len() as u64;
-            let element = Element { payload, sequence: self.sequence, timestamp };
+            let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
             self.sequence += 1;
             self.outlet.send(context.edges, element, 1);
         }
@@ -229,6 +248,7 @@ impl Node {
         }
         self.timestamp = now();
         let moved = !made.sizes.is_empty();
+        self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(made.sizes.len() as u64, made.bytes.len() as u64);
         self.send_made("pull", made, context.edges)?;
         if moved {
@@ -257,6 +277,10 @@ impl Node {
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
+                if self.has_deadlines {
+                    let (due, late) = due_and_late(batch);
+                    (self.due, self.late) = (self.due + due, self.late + late);
+                }
                 batch.clear();
                 pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
             }
@@ -265,6 +289,10 @@ impl Node {
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 let signal = instance.push()?;
+                if self.has_deadlines {
+                    let (due, late) = due_and_late(instance.batch());
+                    (self.due, self.late) = (self.due + due, self.late + late);
+                }
                 instance.batch().clear();
                 match signal {
                     BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
@@ -277,6 +305,7 @@ impl Node {
                 self.taken_bytes += bytes as u64;
                 if let Some(last) = instance.batch().last() {
                     (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
+                    self.context = last.context.clone();
                 }
                 match instance.process()? {
                     Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
@@ -362,15 +391,17 @@ impl Node {
                     made.bytes.slice(from..at)
                 }
             };
-            let (sequence, timestamp) =
-                origin.map_or((self.sequence, self.timestamp), |origin| (origin.sequence, origin.timestamp));
+            let (sequence, timestamp, context) = match origin {
+                Some(origin) => (origin.sequence, origin.timestamp, origin.context.clone()),
+                None => (self.sequence, self.timestamp, self.context.clone()),
+            };
             if *kind == Kind::Source {
                 self.sequence += 1;
                 self.dropped += u64::from(outputs == 0);
             }
             self.made += 1;
             self.made_bytes += payload.len() as u64;
-            self.outlet.send(edges, Element { payload, sequence, timestamp }, outputs);
+            self.outlet.send(edges, Element { payload, sequence, timestamp, context }, outputs);
         }
         self.dropped += batch.len() as u64 - u64::from(named.count_ones());
         batch.clear();
@@ -484,6 +515,9 @@ impl Node {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
         account.elements.dropped += self.dropped;
+        account.elements.due += self.due;
+        account.elements.late += self.late;
+        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
         let busy_ns = self.busy.as_nanos() as u64;
         let copies = match self.called {
             Called::Stage { instance, kind, bounds, .. } => {
@@ -543,6 +577,13 @@ fn beyond(masks: &[u32], outputs: usize) -> Option<Fault> {
 
 fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
     Error::Output { output: name.to_string(), bytes: output.written(), source }
+}
+
+/// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
+fn due_and_late(batch: &[Element]) -> (u64, u64) {
+    let now = now();
+    let deadlines = batch.iter().filter_map(Element::deadline);
+    deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
 }
 
 /// Nanoseconds since the Unix epoch.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use torvyn_runtime::analysis::{Bounds, Budget};
-use torvyn_runtime::element::Element;
+use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
@@ -72,6 +72,16 @@ impl Collected {
         self.0.borrow().iter().map(|element| element.sequence).collect()
     }
 
+    /// What they were stamped with, in order.
+    pub fn contexts(&self) -> Vec<Option<Context>> {
+        self.0.borrow().iter().map(|element| element.context.as_deref().copied()).collect()
+    }
+
+    /// Their timestamps, in order.
+    pub fn timestamps(&self) -> Vec<u64> {
+        self.0.borrow().iter().map(|element| element.timestamp).collect()
+    }
+
     /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
     fn keep(&self, elements: &[Element]) {
         let copy = |element: &Element| Element { payload: Bytes::copy_from_slice(&element.payload), ..element.clone() };
@@ -100,6 +110,7 @@ pub struct Part {
     role: Role,
     outputs: usize,
     merge: Merge,
+    stamp: Stamp,
     body: Body,
 }
 
@@ -110,6 +121,7 @@ pub fn input(input: impl Input + 'static) -> Part {
         role: Role::Source,
         outputs: 1,
         merge: Merge::default(),
+        stamp: Stamp::default(),
         body: Body::Input(Box::new(input)),
     }
 }
@@ -121,6 +133,7 @@ pub fn output(name: &str, output: impl Output + 'static) -> Part {
         role: Role::Sink,
         outputs: 0,
         merge: Merge::default(),
+        stamp: Stamp::default(),
         body: Body::Output(Box::new(output)),
     }
 }
@@ -143,8 +156,8 @@ pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limi
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let bounds = component.analysis().bounds();
     let stage = Stage { component, config, limits, budget: Budget::default(), bounds };
-    let (outputs, merge) = (usize::from(role != Role::Sink), Merge::default());
-    Part { name: name.to_string(), role, outputs, merge, body: Body::Stage(stage) }
+    let (outputs, merge, stamp) = (usize::from(role != Role::Sink), Merge::default(), Stamp::default());
+    Part { name: name.to_string(), role, outputs, merge, stamp, body: Body::Stage(stage) }
 }
 
 impl Part {
@@ -156,6 +169,11 @@ impl Part {
     /// With this choice among several edges into it.
     pub fn merge(self, merge: Merge) -> Part {
         Part { merge, ..self }
+    }
+
+    /// With this stamp on its elements.
+    pub fn stamp(self, stamp: Stamp) -> Part {
+        Part { stamp, ..self }
     }
 
     /// With this name.
@@ -199,8 +217,8 @@ pub fn control() -> (Control, Printed) {
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
     let node = |part: Part| {
-        let Part { name, role, outputs, merge, body } = part;
-        (Node { name, role, outputs, merge }, body)
+        let Part { name, role, outputs, merge, stamp, body } = part;
+        (Node { name, role, outputs, merge, stamp }, body)
     };
     let (nodes, bodies) = parts.into_iter().map(node).unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
