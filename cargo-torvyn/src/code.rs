@@ -46,6 +46,8 @@ codes! {
     BAD_SIZE = "bad-size";
     /// A duration that is not a number with a unit.
     BAD_DURATION = "bad-duration";
+    /// A text that is not a `traceparent` of the W3C Trace Context.
+    BAD_TRACEPARENT = "bad-traceparent";
     /// A limit or capacity of nothing.
     ZERO = "zero";
     /// Two values of `config` come out under one key.
@@ -72,6 +74,8 @@ codes! {
     UNKNOWN_OUTPUT = "unknown-output";
     /// One `from` names one output twice.
     DUPLICATE_FROM = "duplicate-from";
+    /// A choice among inputs where there is only one.
+    NOTHING_TO_MERGE = "nothing-to-merge";
     /// A stage or output that nothing feeds.
     NO_INPUT = "no-input";
     /// An output of a stage that goes nowhere.
@@ -84,6 +88,8 @@ codes! {
     FROM_SINK = "from-sink";
     /// A sink component is told to have outputs.
     OUTPUTS_ON_SINK = "outputs-on-sink";
+    /// A deadline or a trace for elements that do not begin there.
+    NOT_A_SOURCE = "not-a-source";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.

@@ -11,6 +11,7 @@ mod name;
 mod output;
 mod pipeline;
 mod stage;
+mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wiring;

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use torvyn_runtime::Account;
+use torvyn_runtime::account::Elements;
 use torvyn_runtime::ledger::{Copies, Count};
 
 /// Its numbers' units, for people: 1,024 bytes are 1 KiB.
@@ -95,7 +96,15 @@ fn whole(account: &Account) -> String {
         ),
         None => "none: no block was handed out".to_string(),
     };
-    format!("flow amplification  {amplification}\npool reuse          {reuse}\n")
+    let mut whole = format!("flow amplification  {amplification}\npool reuse          {reuse}\n");
+    let Elements { due, late, .. } = account.elements;
+    if due > 0 {
+        whole += &format!("late                {} of {} elements with a deadline\n", grouped(late), grouped(due));
+    }
+    for trace in &account.traces {
+        whole += &format!("trace               {trace}\n");
+    }
+    whole
 }
 
 /// What the amplification was divided by.

@@ -116,7 +116,7 @@ impl Shell {
 
     /// Shows the account of a flow.
     pub(crate) fn report(&mut self, pipeline: &str, account: &Account) -> io::Result<()> {
-        let Elements { entered, left, dropped } = account.elements;
+        let Elements { entered, left, dropped, .. } = account.elements;
         let [entered, left, dropped] = [entered, left, dropped].map(report::grouped);
         let time = report::time(account.wall_ns);
         let summary = format_args!("`{pipeline}` in {time}: {entered} elements in, {left} out, {dropped} dropped");

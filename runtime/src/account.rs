@@ -18,6 +18,10 @@ pub struct Elements {
     pub left: u64,
     /// Elements that a stage took and nothing came of, over all stages.
     pub dropped: u64,
+    /// Elements with a deadline that reached an end, counted at each end.
+    pub due: u64,
+    /// Those of them that an end had taken only after their deadline.
+    pub late: u64,
 }
 
 /// The account of one stage.
@@ -76,6 +80,8 @@ pub struct EndpointAccount {
 pub struct Account {
     /// What went in and out.
     pub elements: Elements,
+    /// The traces that the elements were part of, in 32 hexadecimal digits.
+    pub traces: Vec<String>,
     /// Every stage, in the order of the graph.
     pub stages: Vec<StageAccount>,
     /// Every endpoint, in the order of the graph.

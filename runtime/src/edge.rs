@@ -1,4 +1,4 @@
-//! Edges, and the side of a node that sends to them.
+//! Edges, and the side of a node that sends to them. `inlet.rs` is the side that takes.
 
 use std::collections::VecDeque;
 
@@ -36,9 +36,14 @@ impl Edge {
         if bytes == 0 && !self.queue.is_empty() { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    fn push(&mut self, element: Element) {
+    pub(crate) fn push(&mut self, element: Element) {
         self.bytes += element.payload.len();
         self.queue.push_back(element);
+    }
+
+    /// Ends what it carries.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -57,6 +62,18 @@ impl Edge {
     /// Nothing waits and nothing will come.
     pub(crate) fn is_finished(&self) -> bool {
         self.closed && self.queue.is_empty()
+    }
+
+    /// The element that has waited longest.
+    pub(crate) fn first(&self) -> Option<&Element> {
+        self.queue.front()
+    }
+
+    /// Takes the element that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<Element> {
+        let element = self.queue.pop_front()?;
+        self.bytes -= element.payload.len();
+        Some(element)
     }
 
     /// Moves what waits into `batch`, which is empty: at most `max_elements`, and after the first none that makes it
@@ -173,6 +190,6 @@ impl Outlet {
 
     /// Ends what the edges carry.
     pub(crate) fn close(&self, edges: &mut [Edge]) {
-        self.outputs.iter().flatten().for_each(|&edge| edges[edge].closed = true);
+        self.outputs.iter().flatten().for_each(|&edge| edges[edge].close());
     }
 }

@@ -1,6 +1,11 @@
 //! What moves through a flow.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::payload::Payload;
+
+use crate::trace::{Spans, Trace, new_id};
 
 /// An element: metadata, and the payload in host memory.
 #[derive(Debug, Clone)]
@@ -11,4 +16,85 @@ pub struct Element {
     pub sequence: u64,
     /// When it entered the flow, in nanoseconds since the Unix epoch.
     pub timestamp: u64,
+    /// What its source stamped it with, if anything.
+    pub context: Option<Arc<Context>>,
+}
+
+impl Element {
+    /// When it should have reached the end, in nanoseconds since the Unix epoch.
+    #[inline]
+    pub fn deadline(&self) -> Option<u64> {
+        self.context.as_ref()?.deadline
+    }
+
+    /// The trace it is part of.
+    #[inline]
+    pub fn trace(&self) -> Option<Trace> {
+        self.context.as_ref()?.trace
+    }
+}
+
+/// What all elements of one pull have in common, and what is made of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// When they should have reached the end, in nanoseconds since the Unix epoch; below 2^64 - 1.
+    pub deadline: Option<u64>,
+    /// The trace they are part of, and in it the span of the pull.
+    pub trace: Option<Trace>,
+}
+
+/// What a source stamps its elements with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The deadline: this long after the timestamp.
+    pub deadline: Option<Duration>,
+    /// The trace.
+    pub trace: Option<TraceOrigin>,
+}
+
+/// Where a trace begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceOrigin {
+    /// With the flow: a new one, the same for all its sources that say so.
+    Flow,
+    /// Before it: this one.
+    Given(Trace),
+}
+
+/// The stamp of a source that runs.
+pub(crate) struct Stamps {
+    deadline: Option<u64>,
+    trace: Option<(Trace, Spans)>,
+}
+
+impl Stamps {
+    /// `of_flow` is the trace of the flow, made where a source first asks for it.
+    pub(crate) fn new(stamp: Stamp, of_flow: &mut Option<u128>) -> Result<Option<Self>, getrandom::Error> {
+        if stamp == Stamp::default() {
+            return Ok(None);
+        }
+        let trace = match stamp.trace {
+            None => None,
+            Some(TraceOrigin::Given(trace)) => Some((trace, Spans::new()?)),
+            Some(TraceOrigin::Flow) => {
+                let id = of_flow.map_or_else(new_id, Ok)?;
+                *of_flow = Some(id);
+                Some((Trace { id, span: 0, sampled: true }, Spans::new()?))
+            }
+        };
+        let deadline = stamp.deadline.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        Ok(Some(Stamps { deadline, trace }))
+    }
+
+    /// The trace of the elements.
+    pub(crate) fn trace_id(&self) -> Option<u128> {
+        self.trace.as_ref().map(|(trace, _)| trace.id)
+    }
+
+    /// For the elements of a pull of this time.
+    pub(crate) fn next(&mut self, timestamp: u64) -> Arc<Context> {
+        let trace = self.trace.as_mut().map(|(trace, spans)| Trace { span: spans.next(), ..*trace });
+        let deadline = self.deadline.map(|time| timestamp.saturating_add(time).min(u64::MAX - 1));
+        Arc::new(Context { deadline, trace })
+    }
 }

@@ -90,7 +90,7 @@ pub enum Step {
 pub struct Flow {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    /// Nodes from the ends to the sources.
+    /// Nodes from the ends to the sources, which are last.
     order: Vec<usize>,
     control: Control,
     pool: Pool,
@@ -129,13 +129,13 @@ impl Flow {
         let began = Instant::now();
         let pool = Pool::default();
         let mut journal = Journal::new(&control.recorder, graph);
-        let mut nodes = Vec::new();
+        let (mut nodes, mut trace) = (Vec::new(), None);
         for (index, body) in bodies.into_iter().enumerate() {
             let is_stage = matches!(body, Body::Stage(_));
             if let Some(journal) = &mut journal {
                 journal.begin(Instant::now());
             }
-            let started = Node::start(graph, index, body, &pool, &control);
+            let started = Node::start(graph, index, body, &pool, &control, &mut trace);
             if let Some(journal) = journal.as_mut().filter(|_| is_stage) {
                 journal.end(Instant::now(), index, Some(Call::Init), Count::default(), started.is_err(), &[]);
             }
@@ -172,44 +172,100 @@ impl Flow {
         }
     }
 
-    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it.
+    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it. Where there is
+    /// none, a merge by sequence need not wait any more, unless for a node that is left alone for a while: of those that
+    /// wait the one that has the smallest number takes what it has up to the smallest of the others.
     ///
     /// # Errors
     ///
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
-        let cancelled = self.control.cancel.load(Ordering::Relaxed);
-        let progress = &self.control.progress;
-        let mut context = Context { edges: &mut self.edges, pool: &self.pool, progress, cancelled, call: None };
-        if let Some(journal) = &mut self.journal {
-            journal.begin(self.last);
-        }
-        for &index in &self.order {
-            let node = &mut self.nodes[index];
-            let before = node.moved();
-            let moved = node.step(&mut context);
-            if matches!(moved, Ok(false)) {
-                continue;
+        for place in 0..self.order.len() {
+            let index = self.order[place];
+            if self.step_node(index, None)? {
+                // Sources stand together at the end of the order, and have their turn one after the other.
+                if self.nodes[index].is_source() {
+                    self.order[place..].rotate_left(1);
+                }
+                return Ok(Step::Moved);
             }
-            let now = Instant::now();
-            if let Some(journal) = &mut self.journal {
-                let moved_now = node.moved().since(before);
-                journal.end(now, index, context.call, moved_now, moved.is_err(), context.edges);
-            }
-            moved?;
-            node.called_for(now - self.last);
-            self.last = now;
-            return Ok(Step::Moved);
         }
         if self.nodes.iter().all(Node::has_ended) {
             return Ok(Step::Ended);
         }
         let now = Instant::now();
+        if let Some((index, last)) = self.released()
+            && self.step_node(index, Some(last))?
+        {
+            return Ok(Step::Moved);
+        }
         let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
         resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
             let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
             Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))
         })
+    }
+
+    /// Calls this node, if it has something to do. Tells whether it had.
+    fn step_node(&mut self, index: usize, released: Option<u64>) -> Result<bool, Error> {
+        let mut context = Context {
+            edges: &mut self.edges,
+            pool: &self.pool,
+            progress: &self.control.progress,
+            cancelled: self.control.cancel.load(Ordering::Relaxed),
+            call: None,
+            released,
+        };
+        let node = &mut self.nodes[index];
+        if let Some(journal) = &mut self.journal {
+            journal.begin(self.last);
+        }
+        let before = node.moved();
+        let moved = node.step(&mut context);
+        if matches!(moved, Ok(false)) {
+            return Ok(false);
+        }
+        let now = Instant::now();
+        if let Some(journal) = &mut self.journal {
+            journal.end(now, index, context.call, node.moved().since(before), moved.is_err(), context.edges);
+        }
+        node.called_for(now - self.last);
+        self.last = now;
+        moved
+    }
+
+    /// Of the merges by sequence that wait for an edge, the one to go on when nothing else can move, and the greatest
+    /// number that it may take then.
+    ///
+    /// It takes nothing that a smaller number could still come after, where there is one source and every stage keeps
+    /// the order. For let `m` be its first number, the smallest of all merges that wait, and `x` the smallest in the
+    /// flow that is to come on the edge it waits for, with `x < m`. The source has sent `m` already, so `x` has been
+    /// sent too, and is on the edge to some node, or held there, before anything greater. That node does not wait as a
+    /// merge, or `m` were not the smallest; it is no sink, for one that is left alone is waited for; so an edge that
+    /// goes on from it is full, of numbers that are not above `x`. The node at the end of that edge does not move
+    /// either, for the same reasons, and so on to a sink, which always has room. So there is no such `x`. The same holds
+    /// of what it takes after `m`, up to the first number of another merge that waits, and until one of its edges has
+    /// been emptied: a way that ends at a full edge into the merge itself ends at numbers that it still has.
+    ///
+    /// Of several sources one that is left alone can have smaller numbers, and is waited for.
+    fn released(&self) -> Option<(usize, u64)> {
+        let (mut first, mut last) = (None, u64::MAX);
+        for (index, node) in self.nodes.iter().enumerate() {
+            match (node.waits(&self.edges), first) {
+                (Some(number), Some((_, smallest))) if number >= smallest => last = last.min(number),
+                (Some(number), before) => {
+                    last = before.map_or(last, |(_, number)| number);
+                    first = Some((index, number));
+                }
+                (None, _) => {}
+            }
+        }
+        let (index, _) = first?;
+        let sources = self.nodes[index].sources();
+        let waited_for = |(other, node): (usize, &Node)| {
+            node.resumes_at().is_some() && (!node.is_source() || sources.len() > 1 && sources.contains(&other))
+        };
+        (!self.nodes.iter().enumerate().any(waited_for)).then_some((index, last))
     }
 
     fn wait(&mut self, time: Duration) {
@@ -253,6 +309,7 @@ impl Flow {
         self.nodes.iter_mut().try_for_each(Node::complete)?;
         let mut account = Account {
             elements: Default::default(),
+            traces: Vec::new(),
             stages: Vec::new(),
             endpoints: Vec::new(),
             copies: Default::default(),
@@ -264,6 +321,8 @@ impl Flow {
         let entered_bytes = self.nodes.iter().map(Node::entered_bytes).sum();
         self.nodes.into_iter().for_each(|node| node.account(&mut account));
         drop(self.edges);
+        account.traces.sort_unstable();
+        account.traces.dedup();
         account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
         account.pool = self.pool.usage();
         account.wall_ns = self.began.elapsed().as_nanos() as u64;

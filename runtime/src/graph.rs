@@ -1,6 +1,7 @@
 //! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Names and places in files are
 //! the caller's; problems are told by index.
 
+use crate::element::Stamp;
 use crate::profile::Kind;
 
 /// Elements that wait on an edge before there is no more room, unless the pipeline says otherwise.
@@ -40,6 +41,35 @@ pub struct Node {
     pub role: Role,
     /// How many outputs it has; 0 for a sink, at most [`MAX_OUTPUTS`].
     pub outputs: usize,
+    /// Which of the edges into it is taken from next, where there are several.
+    pub merge: Merge,
+    /// What it stamps its elements with; of no meaning for other nodes than sources.
+    pub stamp: Stamp,
+}
+
+impl Node {
+    /// A node that takes from its edges in turn, and stamps nothing.
+    pub fn new(name: impl Into<String>, role: Role, outputs: usize) -> Self {
+        Node { name: name.into(), role, outputs, merge: Merge::default(), stamp: Stamp::default() }
+    }
+}
+
+/// Which of the edges into a node is taken from next. They are listed in the order of the graph's edges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Merge {
+    /// In turn: a batch of one, then of the next one that has something waiting.
+    #[default]
+    RoundRobin,
+    /// The first listed that has something waiting. The others wait for as long as it has.
+    Priority,
+    /// The element with the smallest number at its source, whichever edge it waits on; of equal ones that of the edge
+    /// listed first. A batch has elements of several edges, in order. An edge with nothing waiting is waited for until
+    /// it ends, or until [nothing in the flow can move](crate::flow::Flow::step) without this node.
+    ///
+    /// What comes of it is in order where every edge is: where the elements come from one source, and no stage between
+    /// sends them on in another order, keeps them beyond the call, or makes more when its input has ended. Sources
+    /// number for themselves, so of several the numbers alone are compared.
+    Sequence,
 }
 
 /// A bounded queue from an output of one node to another node. Several edges from one output carry each element to
@@ -157,6 +187,16 @@ impl Graph {
     pub fn order(&self) -> &[usize] {
         &self.order
     }
+
+    /// The sources that elements of a node can come from, by index, in ascending order.
+    pub fn sources_of(&self, node: usize) -> Vec<usize> {
+        let mut leads = vec![false; self.nodes.len()];
+        leads[node] = true;
+        for &node in self.order.iter().rev() {
+            leads[node] |= self.edges.iter().any(|edge| edge.from == node && leads[edge.to]);
+        }
+        (0..leads.len()).filter(|&node| leads[node] && self.nodes[node].role == Role::Source).collect()
+    }
 }
 
 /// Kahn's algorithm; the nodes that stay behind hold a cycle.
@@ -200,7 +240,7 @@ mod tests {
     use super::*;
 
     fn node(name: &str, role: Role, outputs: usize) -> Node {
-        Node { name: name.to_string(), role, outputs }
+        Node::new(name, role, outputs)
     }
 
     fn edge(from: usize, output: usize, to: usize) -> Edge {
@@ -228,6 +268,14 @@ mod tests {
         let mut twice = chain();
         twice[2].name = "out".to_string();
         assert_eq!(Graph::new(twice, vec![]), Err(GraphError::SameName(0, 2)));
+    }
+
+    #[test]
+    fn tells_the_sources_of_a_node() {
+        let mut nodes = chain();
+        nodes.push(node("other", Role::Source, 1));
+        let graph = Graph::new(nodes, vec![edge(1, 0, 0), edge(2, 0, 1), edge(3, 0, 0)]).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|node| graph.sources_of(node)), [vec![2, 3], vec![2], vec![2], vec![3]]);
     }
 
     #[test]

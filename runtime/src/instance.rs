@@ -219,6 +219,15 @@ impl Instance {
         if self.columns.contains(Columns::TIMESTAMP) {
             metadata.extend(host.batch.iter().map(|element| element.timestamp));
         }
+        if self.columns.contains(Columns::DEADLINE) {
+            metadata.extend(host.batch.iter().map(|element| element.deadline().unwrap_or(u64::MAX)));
+        }
+        if self.columns.contains(Columns::TRACE) {
+            let traces = || host.batch.iter().map(Element::trace);
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| (trace.id >> 64) as u64)));
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.id as u64)));
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.span)));
+        }
         host.copies.metadata_marshal.record(1, size_of_val(&metadata[..]) as u64);
         host.boundary.lowered(size_of_val(&metadata[..]) as u64);
         (host.lend(), host.batch.len() as u32, metadata)

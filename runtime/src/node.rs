@@ -1,17 +1,19 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
 use crate::audit::Audit;
 use crate::edge::{Edge, Outlet, Room};
-use crate::element::Element;
+use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
+use crate::inlet::{Inlet, Ready};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Boundary, Call, Copies, Count, amplification};
 use crate::payload::{Payload, Pool};
@@ -38,6 +40,8 @@ pub(crate) struct Context<'a> {
     pub(crate) cancelled: bool,
     /// Which call the step made, if it made one.
     pub(crate) call: Option<Call>,
+    /// A merge by sequence need not wait: the greatest number that it may take.
+    pub(crate) released: Option<u64>,
 }
 
 /// How far a node is.
@@ -60,9 +64,7 @@ pub(crate) struct Node {
     name: String,
     called: Called,
     phase: Phase,
-    /// Edges that end here, taken from in turn.
-    inlets: Vec<usize>,
-    turn: usize,
+    inlet: Inlet,
     outlet: Outlet,
     /// Not to be called before.
     resume: Option<Instant>,
@@ -73,6 +75,13 @@ pub(crate) struct Node {
     /// For a source the number of its next element, otherwise that of the last it was lent.
     sequence: u64,
     timestamp: u64,
+    context: Option<Arc<element::Context>>,
+    /// Of a source that stamps its elements.
+    stamps: Option<Stamps>,
+    /// A source of its elements stamps them with deadlines.
+    has_deadlines: bool,
+    due: u64,
+    late: u64,
     taken: u64,
     taken_bytes: u64,
     made: u64,
@@ -91,8 +100,11 @@ impl Node {
         body: Body,
         pool: &Pool,
         control: &Control,
+        trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
+        let stamps = Stamps::new(node.stamp, trace);
+        let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let called = match body {
             Body::Input(input) => {
                 let boundary = control.recorder.at(index);
@@ -125,18 +137,24 @@ impl Node {
             let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
             from_here.map(|(edge, _)| edge).collect()
         });
+        let inlet = Inlet::new(graph, index);
+        let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
         Ok(Node {
             name: node.name.clone(),
             called,
             phase: Phase::Running,
-            inlets: edges().filter(|(_, edge)| edge.to == index).map(|(edge, _)| edge).collect(),
-            turn: 0,
+            inlet,
             outlet: Outlet::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
             sequence: 0,
             timestamp: 0,
+            context: None,
+            stamps,
+            has_deadlines,
+            due: 0,
+            late: 0,
             taken: 0,
             taken_bytes: 0,
             made: 0,
@@ -203,10 +221,11 @@ impl Node {
         let pulled = input.pull(&mut pull);
         let timestamp = now();
         let moved = !payloads.is_empty();
+        let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
         for payload in payloads.drain(..) {
             bytes += payload.len() as u64;
-            let element = Element { payload, sequence: self.sequence, timestamp };
+            let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
             self.sequence += 1;
             self.outlet.send(context.edges, element, 1);
         }
@@ -239,6 +258,7 @@ impl Node {
         }
         self.timestamp = now();
         let moved = !made.sizes.is_empty();
+        self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(made.sizes.len() as u64, made.bytes.len() as u64);
         self.send_made("pull", made, context.edges)?;
         if moved {
@@ -249,33 +269,42 @@ impl Node {
         Ok(moved)
     }
 
-    /// Takes a batch from an edge, for a processor, a sink or an output.
+    /// Takes a batch from the edges, for a processor, a sink or an output.
     fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let inlets = self.inlets.len();
-        let next = (0..inlets).map(|step| (self.turn + step) % inlets);
-        let Some(turn) = next.into_iter().find(|&turn| !context.edges[self.inlets[turn]].is_empty()) else {
-            let finished = self.inlets.iter().all(|&edge| context.edges[edge].is_finished());
-            return if finished { self.finish(context).map(|()| true) } else { Ok(false) };
-        };
-        self.turn = (turn + 1) % inlets;
-        let edge = &mut context.edges[self.inlets[turn]];
+        match self.inlet.ready(context.edges) {
+            Ready::Batch => {}
+            Ready::Waits(_) if context.released.is_some() => {}
+            Ready::Waits(_) | Ready::Nothing => return Ok(false),
+            Ready::Finished => return self.finish(context).map(|()| true),
+        }
+        let last = context.released.unwrap_or(u64::MAX);
+        let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
+        let mut take = |batch: &mut _, max| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
         let max = self.batch_limit.min(room.elements);
         match &mut self.called {
             Called::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = edge.take(batch, MAX_BATCH, MAX_BATCH_BYTES);
+                let bytes = take(batch, MAX_BATCH);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
+                if self.has_deadlines {
+                    let (due, late) = due_and_late(batch);
+                    (self.due, self.late) = (self.due + due, self.late + late);
+                }
                 batch.clear();
                 pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
             }
             Called::Stage { instance, kind: Kind::Sink, .. } => {
                 context.call = Some(Call::Push);
-                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 let signal = instance.push()?;
+                if self.has_deadlines {
+                    let (due, late) = due_and_late(instance.batch());
+                    (self.due, self.late) = (self.due + due, self.late + late);
+                }
                 instance.batch().clear();
                 match signal {
                     BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
@@ -284,11 +313,12 @@ impl Node {
             }
             Called::Stage { instance, .. } => {
                 context.call = Some(Call::Process);
-                let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
+                let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 if let Some(last) = instance.batch().last() {
                     (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
+                    self.context = last.context.clone();
                 }
                 match instance.process()? {
                     Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
@@ -375,15 +405,17 @@ impl Node {
                     made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
                 }
             };
-            let (sequence, timestamp) =
-                origin.map_or((self.sequence, self.timestamp), |origin| (origin.sequence, origin.timestamp));
+            let (sequence, timestamp, context) = match origin {
+                Some(origin) => (origin.sequence, origin.timestamp, origin.context.clone()),
+                None => (self.sequence, self.timestamp, self.context.clone()),
+            };
             if *kind == Kind::Source {
                 self.sequence += 1;
                 self.dropped += u64::from(outputs == 0);
             }
             self.made += 1;
             self.made_bytes += payload.len() as u64;
-            self.outlet.send(edges, Element { payload, sequence, timestamp }, outputs);
+            self.outlet.send(edges, Element { payload, sequence, timestamp, context }, outputs);
         }
         self.dropped += batch.len() as u64 - u64::from(named.count_ones());
         batch.clear();
@@ -414,20 +446,38 @@ impl Node {
         self.resume.filter(|_| self.phase == Phase::Running)
     }
 
+    /// Elements come into the flow here.
+    pub(crate) fn is_source(&self) -> bool {
+        self.inlet.is_none()
+    }
+
+    /// The sources that its elements come from, by index.
+    pub(crate) fn sources(&self) -> &[usize] {
+        self.inlet.sources()
+    }
+
+    /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
+    pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
+        let called = self.phase == Phase::Running && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        match self.inlet.ready(edges) {
+            Ready::Waits(first) if called => Some(first),
+            _ => None,
+        }
+    }
+
     /// Elements that came into the flow here.
     pub(crate) fn entered(&self) -> u64 {
-        if self.inlets.is_empty() { self.made } else { 0 }
+        if self.is_source() { self.made } else { 0 }
     }
 
     /// Their payload bytes.
     pub(crate) fn entered_bytes(&self) -> u64 {
-        if self.inlets.is_empty() { self.made_bytes } else { 0 }
+        if self.is_source() { self.made_bytes } else { 0 }
     }
 
     /// What it took, or made if elements enter the flow here.
     pub(crate) fn moved(&self) -> Count {
-        let (ops, bytes) =
-            if self.inlets.is_empty() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
+        let (ops, bytes) = if self.is_source() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
         Count { ops, bytes }
     }
 
@@ -489,6 +539,9 @@ impl Node {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
         account.elements.dropped += self.dropped;
+        account.elements.due += self.due;
+        account.elements.late += self.late;
+        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
         let busy_ns = self.busy.as_nanos() as u64;
         let copies = match self.called {
             Called::Stage { instance, kind, bounds, .. } => {
@@ -548,6 +601,13 @@ fn beyond(masks: &[u32], outputs: usize) -> Option<Fault> {
 
 fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
     Error::Output { output: name.to_string(), bytes: output.written(), source }
+}
+
+/// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
+fn due_and_late(batch: &[Element]) -> (u64, u64) {
+    let now = now();
+    let deadlines = batch.iter().filter_map(Element::deadline);
+    deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
 }
 
 /// Nanoseconds since the Unix epoch.

@@ -326,7 +326,7 @@ pub const TYPES: &str = r#"
     (export "outcome" (type (eq $outcome-is)))
     (type $signal-is (enum "ready" "pause"))
     (export "backpressure-signal" (type (eq $signal-is)))
-    (type $columns-is (flags "sequence" "timestamp"))
+    (type $columns-is (flags "sequence" "timestamp" "deadline" "trace"))
     (export "columns" (type (eq $columns-is)))))
   (alias export $types "batch" (type $batch))
   (alias export $types "output" (type $output))

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use torvyn_runtime::analysis::{Bounds, Budget};
-use torvyn_runtime::element::Element;
+use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::Kind;
@@ -66,6 +66,8 @@ pub struct Collected(Rc<RefCell<Vec<Kept>>>);
 struct Kept {
     payload: Vec<u8>,
     sequence: u64,
+    timestamp: u64,
+    context: Option<Context>,
 }
 
 impl Collected {
@@ -79,12 +81,24 @@ impl Collected {
         self.0.borrow().iter().map(|element| element.sequence).collect()
     }
 
+    /// What they were stamped with, in order.
+    pub fn contexts(&self) -> Vec<Option<Context>> {
+        self.0.borrow().iter().map(|element| element.context).collect()
+    }
+
+    /// Their timestamps, in order.
+    pub fn timestamps(&self) -> Vec<u64> {
+        self.0.borrow().iter().map(|element| element.timestamp).collect()
+    }
+
     /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
     fn keep(&self, elements: &[Element]) {
         let pool = Pool::default();
         let copy = |element: &Element| Kept {
             payload: element.payload.to_vec(&pool).expect("the payload can be read"),
             sequence: element.sequence,
+            timestamp: element.timestamp,
+            context: element.context.as_deref().copied(),
         };
         self.0.borrow_mut().extend(elements.iter().map(copy));
     }
@@ -110,17 +124,33 @@ pub struct Part {
     name: String,
     role: Role,
     outputs: usize,
+    merge: Merge,
+    stamp: Stamp,
     body: Body,
 }
 
 /// An input of the host.
 pub fn input(input: impl Input + 'static) -> Part {
-    Part { name: "input".to_string(), role: Role::Source, outputs: 1, body: Body::Input(Box::new(input)) }
+    Part {
+        name: "input".to_string(),
+        role: Role::Source,
+        outputs: 1,
+        merge: Merge::default(),
+        stamp: Stamp::default(),
+        body: Body::Input(Box::new(input)),
+    }
 }
 
 /// An output of the host.
 pub fn output(name: &str, output: impl Output + 'static) -> Part {
-    Part { name: name.to_string(), role: Role::Sink, outputs: 0, body: Body::Output(Box::new(output)) }
+    Part {
+        name: name.to_string(),
+        role: Role::Sink,
+        outputs: 0,
+        merge: Merge::default(),
+        stamp: Stamp::default(),
+        body: Body::Output(Box::new(output)),
+    }
 }
 
 /// A stage of the component at `path`, with one output unless it is a sink.
@@ -141,13 +171,24 @@ pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limi
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let bounds = component.analysis().bounds();
     let stage = Stage { component, config, limits, budget: Budget::default(), bounds };
-    Part { name: name.to_string(), role, outputs: usize::from(role != Role::Sink), body: Body::Stage(stage) }
+    let (outputs, merge, stamp) = (usize::from(role != Role::Sink), Merge::default(), Stamp::default());
+    Part { name: name.to_string(), role, outputs, merge, stamp, body: Body::Stage(stage) }
 }
 
 impl Part {
     /// With this many outputs.
     pub fn outputs(self, outputs: usize) -> Part {
         Part { outputs, ..self }
+    }
+
+    /// With this choice among several edges into it.
+    pub fn merge(self, merge: Merge) -> Part {
+        Part { merge, ..self }
+    }
+
+    /// With this stamp on its elements.
+    pub fn stamp(self, stamp: Stamp) -> Part {
+        Part { stamp, ..self }
     }
 
     /// With this name.
@@ -200,10 +241,11 @@ pub fn start_recorded(
     recorder: Recorder,
 ) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
-    let (nodes, bodies) = parts
-        .into_iter()
-        .map(|part| (Node { name: part.name, role: part.role, outputs: part.outputs }, part.body))
-        .unzip();
+    let node = |part: Part| {
+        let Part { name, role, outputs, merge, stamp, body } = part;
+        (Node { name, role, outputs, merge, stamp }, body)
+    };
+    let (nodes, bodies) = parts.into_iter().map(node).unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
     Ok((Flow::start(&graph, bodies, Control { recorder, ..control })?, printed))

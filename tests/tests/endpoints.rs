@@ -37,9 +37,25 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[test]
+fn lines_can_keep_what_ends_them() {
+    let framing = Framing::Lines { keep_newline: true };
+    for text in ["", "\n", "\n\n", "a", "a\n", "a\r\n\nb", "a\nb\n"] {
+        let (lines, _) = read_bytes(text.as_bytes(), framing).unwrap();
+        let expected: Vec<_> = text.as_bytes().split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        assert_eq!(lines, expected, "{text:?}");
+    }
+    let text: Vec<_> = noise(1_000_000).into_iter().map(|byte| if byte % 200 == 0 { b'\n' } else { byte }).collect();
+    let (lines, account) = read_bytes(&text, framing).unwrap();
+    let (without, same) = read_bytes(&text, Framing::default()).unwrap();
+    assert_eq!(lines.concat(), text);
+    assert_eq!(lines.len(), without.len());
+    assert_eq!(account.copies.host_serialize, same.copies.host_serialize, "what is copied is the same");
+}
+
+#[test]
 fn lines_are_what_lines_are() {
     for text in ["", "\n", "one", "one\n", "one\n\ntwo", "a\r\nb\r\n", "\n\n\n"] {
-        let (lines, _) = read_bytes(text.as_bytes(), Framing::Lines).unwrap();
+        let (lines, _) = read_bytes(text.as_bytes(), Framing::default()).unwrap();
         let expected: Vec<_> = text.split_terminator('\n').map(|line| line.as_bytes().to_vec()).collect();
         assert_eq!(lines, expected, "{text:?}");
     }
@@ -49,7 +65,7 @@ fn lines_are_what_lines_are() {
 fn lines_across_blocks_are_whole_and_their_copies_counted() {
     let bytes: Vec<u8> =
         noise(3_000_000).into_iter().map(|byte| if byte < 3 { b'\n' } else { byte.max(b' ') }).collect();
-    let (lines, account) = read_bytes(&bytes, Framing::Lines).unwrap();
+    let (lines, account) = read_bytes(&bytes, Framing::default()).unwrap();
     let expected: Vec<_> = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n').collect();
     assert_eq!(lines, expected);
     // Only the beginning of a line at the end of a block is copied, and there are 23 blocks.
@@ -62,7 +78,7 @@ fn lines_across_blocks_are_whole_and_their_copies_counted() {
 fn a_line_of_many_blocks_is_one_element() {
     let mut text = vec![b'x'; 10 << 20];
     text.extend_from_slice(b"\nshort\n");
-    let (lines, account) = read_bytes(&text, Framing::Lines).unwrap();
+    let (lines, account) = read_bytes(&text, Framing::default()).unwrap();
     assert_eq!(lines, [vec![b'x'; 10 << 20], b"short".to_vec()]);
     assert!(account.copies.host_serialize.bytes < 32 << 20, "copied while it grew: {:?}", account.copies);
 }
@@ -71,7 +87,7 @@ fn a_line_of_many_blocks_is_one_element() {
 fn an_element_beyond_the_limit_is_an_error() {
     let path = tempfile::NamedTempFile::new().unwrap();
     path.as_file().set_len((64 << 20) + 1).unwrap();
-    for framing in [Framing::Lines, Framing::Whole, Framing::Chunks((64 << 20) + 1)] {
+    for framing in [Framing::default(), Framing::Whole, Framing::Chunks((64 << 20) + 1)] {
         let Err(Error::Input { source, .. }) = read(path.path(), framing) else { panic!("{framing:?}") };
         assert!(source.to_string().contains("longer than 67108864 bytes, at byte 0"), "{source}");
     }
@@ -132,7 +148,7 @@ fn a_directory_gives_its_files_by_name() {
 fn an_input_truncated_while_it_is_read_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "0123456789\n".repeat(100_000)).unwrap();
-    let reader = open_file(file.path(), Framing::Lines).unwrap();
+    let reader = open_file(file.path(), Framing::default()).unwrap();
     fs::OpenOptions::new().write(true).open(file.path()).unwrap().set_len(500_000).unwrap();
     let Err(Error::Input { source, elements, .. }) = run(vec![input(reader), output("out", Collected::default())])
     else {
@@ -152,7 +168,7 @@ fn an_output_shows_only_when_the_flow_has_succeeded() {
     fs::write(&text, "fine\n".repeat(1000) + "poison\n").unwrap();
     let flow = |how| {
         run(vec![
-            input(open_file(&text, Framing::Lines).unwrap()),
+            input(open_file(&text, Framing::default()).unwrap()),
             stage("faulty", programs::FAULTY, &[("how", how), ("at", "process")]),
             output("out", FileOutput::create(&path, OutputFraming::Lines).unwrap()),
         ])

@@ -342,7 +342,7 @@ fn elements_without_payload() {
 
 /// Starts a flow of one component, without compiling it again, on one element.
 fn run_on(component: &Component, payload: Vec<u8>) -> Result<Account, Error> {
-    let named = |name: &str, role, outputs| Node { name: name.to_string(), role, outputs };
+    let named = |name: &str, role, outputs| Node::new(name, role, outputs);
     let nodes = vec![named("in", Role::Source, 1), named("hostile", Role::Processor, 1), named("out", Role::Sink, 0)];
     let edge = |from, to| Edge { from, output: 0, to, capacity: Capacity::default() };
     let graph = Graph::new(nodes, vec![edge(0, 1), edge(1, 2)]).expect("the graph is in order");

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use torvyn_runtime::element::{Context, Stamp, TraceOrigin};
 use torvyn_runtime::flow::Step;
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::trace::Trace;
 use torvyn_runtime::{Error, Fault, Limits, account};
 use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
@@ -193,7 +195,7 @@ fn repeat() {
     .unwrap();
     assert_eq!(collected.payloads(), [b"a", b"a", b"a", b"b", b"b", b"b", b"2"].map(|payload| payload.to_vec()));
     assert_eq!(collected.sequences(), [0, 0, 0, 1, 1, 1, 1]);
-    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0, due: 0, late: 0 });
     let stage = &account.stages[0];
     assert_eq!((stage.writes_max, stage.writes_unchanged), (3, 6), "what is from no element is not compared");
 }
@@ -209,7 +211,38 @@ fn every_other() {
     ])
     .unwrap();
     assert_eq!(collected.sequences(), (0..1000).step_by(2).collect::<Vec<_>>());
-    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500 });
+    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500, due: 0, late: 0 });
+}
+
+#[test]
+fn stamped() {
+    let trace: Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    let both = Stamp { deadline: Some(Duration::from_millis(250)), trace: Some(TraceOrigin::Given(trace)) };
+    let written = |stamp: Stamp| {
+        let collected = Collected::default();
+        let parts = vec![
+            input(lines("a\nb")).stamp(stamp),
+            stage("stamped", programs::STAMPED, &[]),
+            output("out", collected.clone()),
+        ];
+        run(parts).unwrap();
+        (collected.payloads().into_iter().map(|text| String::from_utf8(text).unwrap()).collect::<Vec<_>>(), collected)
+    };
+    let (lines, collected) = written(both);
+    let Some(Context { deadline: Some(deadline), trace: Some(pulled) }) = collected.contexts()[0] else {
+        panic!("{:?}", collected.contexts());
+    };
+    assert_eq!(deadline, collected.timestamps()[0] + 250_000_000);
+    assert_eq!((pulled.id, pulled.sampled), (trace.id, true));
+    assert_ne!(pulled.span, trace.span, "the pull is a span of its own");
+    let expected = format!("Some(250000000) Some(\"4bf92f3577b34da6a3ce929d0e0e4736 {:016x}\")", pulled.span);
+    assert_eq!(lines, [expected.as_str(); 2], "one pull, one span");
+    assert_eq!(collected.contexts()[0], collected.contexts()[1]);
+    let (lines, _) = written(Stamp { trace: None, ..both });
+    assert_eq!(lines, ["Some(250000000) None"; 2]);
+    let (lines, collected) = written(Stamp::default());
+    assert_eq!(lines, ["None None"; 2]);
+    assert_eq!(collected.contexts(), [None, None]);
 }
 
 #[test]
@@ -253,7 +286,7 @@ fn digest() {
     assert_settled(&account);
     assert_eq!(*printed.lock().unwrap(), ["digest: elements=257 bytes=1285 xor=0"]);
     assert_eq!(account.amplification, Some(2.0));
-    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, due: 0, late: 0 });
 }
 
 /// What was made is somewhere: taken, on an edge up to its capacity, or in hand.

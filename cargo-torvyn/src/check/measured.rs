@@ -144,6 +144,7 @@ mod tests {
         let wiring = pipeline.wire(&[Role::Processor]).unwrap();
         let account = Account {
             elements: Default::default(),
+            traces: Vec::new(),
             copies: stage.copies,
             stages: vec![stage],
             endpoints: Vec::new(),

@@ -38,6 +38,7 @@ mod tests {
     fn the_summary_names_its_reason_first() {
         let account = Account {
             elements: Default::default(),
+            traces: Vec::new(),
             stages: Vec::new(),
             endpoints: Vec::new(),
             copies: Default::default(),

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use toml::de::DeValue;
+use torvyn_runtime::graph::Merge;
 
 use super::name;
 use super::stage::Stage;
 use crate::code;
 use crate::diagnostic::suggestion;
-use crate::table::{Field, Report};
+use crate::table::{Field, Report, Table};
 
 /// One thing that elements are taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,22 @@ pub(super) fn follow(written: Option<&Field>, default: Origin, stages: &[Stage],
         feeds.push(Feed { origin, span: Some(field.span) });
     }
     feeds
+}
+
+/// Reads `merge` of a stage or an output, which means something where `from` names several.
+pub(super) fn read_merge(table: &Table, report: &mut Report) -> Option<Merge> {
+    let field = table.get("merge")?;
+    let merge = match field.choice(&["round-robin", "priority", "sequence"], report)? {
+        "round-robin" => Merge::RoundRobin,
+        "priority" => Merge::Priority,
+        _ => Merge::Sequence,
+    };
+    let several = table.get("from").is_some_and(|from| from.value.as_array().is_some_and(|names| names.len() > 1));
+    if !several {
+        let help = "name what it takes in `from`, in order: from = [\"first\", \"second\"]".to_string();
+        field.wrong(code::NOTHING_TO_MERGE, "`merge` is for what takes from several", "", report).help = Some(help);
+    }
+    Some(merge)
 }
 
 fn find(written: &str, field: &Field, stages: &[Stage], report: &mut Report) -> Option<Origin> {

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::stamp;
 use crate::table::{Field, Report, Table};
 use toml::de::DeValue;
+use torvyn_runtime::element::Stamp;
 use torvyn_runtime::endpoint::Framing;
 
 /// The input of a pipeline.
@@ -50,14 +52,18 @@ impl Input {
         if path == Path::new("-") { Input::Stdin { framing } } else { Input::File { path: folder.join(path), framing } }
     }
 
-    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
+    /// Reads `input`: where elements come from, and what they are stamped with.
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<(Self, Stamp)> {
         match field.value {
             DeValue::String(_) => {
-                field.text(report).map(|path| Input::at(Path::new(path), report.folder(), Framing::default()))
+                let path = Path::new(field.text(report)?);
+                Some((Input::at(path, report.folder(), Framing::default()), Stamp::default()))
             }
             DeValue::Table(_) => {
-                let table = field.table("an input", &["file", "dir", "stdin", "generate", "as", "size"], report)?;
-                Input::read_table(&table, report)
+                let known = ["file", "dir", "stdin", "generate", "as", "size", "keep-newline", "deadline", "trace"];
+                let table = field.table("an input", &known, report)?;
+                let stamp = stamp::read(&table, report);
+                Input::read_table(&table, report).map(|input| (input, stamp))
             }
             _ => {
                 field.wrong_type("a path or a table", report);
@@ -79,12 +85,12 @@ impl Input {
                 Some(Input::File { path, framing: framing? })
             }
             "dir" => {
-                ["as", "size"].iter().for_each(|key| table.exclude(key, &field, report));
+                FRAMING_KEYS.iter().for_each(|key| table.exclude(key, &field, report));
                 let path = report.folder().join(field.text(report)?);
                 Some(Input::Dir { path })
             }
             _ => {
-                ["as", "size"].iter().for_each(|key| table.exclude(key, &field, report));
+                FRAMING_KEYS.iter().for_each(|key| table.exclude(key, &field, report));
                 let generate = field.table("`generate`", &["count", "size"], report)?;
                 let count = generate.need("count", report).and_then(|field| field.count(report));
                 let size = generate.need("size", report).and_then(|field| field.size(report));
@@ -94,17 +100,26 @@ impl Input {
     }
 }
 
+/// Keys that say how bytes are cut into elements.
+const FRAMING_KEYS: [&str; 3] = ["as", "size", "keep-newline"];
+
 fn read_framing(table: &Table, report: &mut Report) -> Option<Framing> {
+    let keep_newline = table.get("keep-newline").is_some_and(|field| field.only_true(report).is_some());
+    let lines = Framing::Lines { keep_newline };
     let Some(field) = table.get("as") else {
         // A size without `as` can only mean chunks, which are then to be asked for by name.
         return match table.get("size") {
             Some(_) => table.need("as", report).and(None),
-            None => Some(Framing::default()),
+            None => Some(lines),
         };
     };
-    let framing = match field.choice(&["lines", "chunks", "length-prefixed", "whole"], report)? {
+    let name = field.choice(&["lines", "chunks", "length-prefixed", "whole"], report)?;
+    if name != "lines" {
+        table.exclude("keep-newline", &field, report);
+    }
+    let framing = match name {
         "chunks" => return table.need("size", report)?.some_size(report).map(Framing::Chunks),
-        "lines" => Framing::Lines,
+        "lines" => lines,
         "length-prefixed" => Framing::LengthPrefixed,
         _ => Framing::Whole,
     };

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::OutputFraming;
+use torvyn_runtime::graph::Merge;
 
-use super::feed::Feed;
+use super::feed::{self, Feed};
 use super::name;
 use crate::table::{Field, Report, Table};
 
@@ -38,6 +39,8 @@ pub(crate) struct NamedOutput {
     pub(crate) output: Output,
     /// What it takes, merged.
     pub(crate) from: Vec<Feed>,
+    /// Which of that it takes next.
+    pub(crate) merge: Merge,
     /// Where the manifest says so; an output that was added has no place.
     pub(super) span: Option<Range<usize>>,
 }
@@ -108,15 +111,17 @@ impl<'a> Written<'a> {
     fn read(index: usize, field: &Field<'a>, report: &mut Report) -> Option<Self> {
         let default_name =
             if index == 0 { name::OUTPUT.to_string() } else { format!("{}-{}", name::OUTPUT, index + 1) };
-        let named = |name, output, span| NamedOutput { name, output, from: Vec::new(), span: Some(span) };
+        let named = |name, output, merge, span| NamedOutput { name, output, from: Vec::new(), merge, span: Some(span) };
         match field.value {
             DeValue::String(_) => {
                 let output = Output::at(Path::new(field.text(report)?), report.folder(), OutputFraming::default());
-                Some(Written { output: named(default_name, output, field.span.clone()), from: None })
+                Some(Written { output: named(default_name, output, Merge::default(), field.span.clone()), from: None })
             }
             DeValue::Table(_) => {
-                let table = field.table("an output", &["name", "from", "file", "stdout", "discard", "as"], report)?;
+                let table =
+                    field.table("an output", &["name", "from", "merge", "file", "stdout", "discard", "as"], report)?;
                 let output = Output::read(&table, report);
+                let merge = feed::read_merge(&table, report).unwrap_or_default();
                 let (name, span) = match table.get("name") {
                     Some(field) => {
                         let name = field.text(report)?;
@@ -125,7 +130,7 @@ impl<'a> Written<'a> {
                     }
                     None => (default_name, table.span.clone()),
                 };
-                Some(Written { output: named(name, output?, span), from: table.get("from") })
+                Some(Written { output: named(name, output?, merge, span), from: table.get("from") })
             }
             _ => {
                 field.wrong_type("a path, a table or an array of these", report);

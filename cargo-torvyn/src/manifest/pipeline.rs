@@ -4,6 +4,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use torvyn_runtime::element::Stamp;
+
 use super::feed::{self, Origin};
 use super::input::Input;
 use super::name;
@@ -24,6 +26,8 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     /// Where elements come from; none where the manifest does not say.
     pub(crate) input: Option<Input>,
+    /// What its elements are stamped with, whichever input is put in its place.
+    pub(crate) stamp: Stamp,
     /// At least one, in the order of the file.
     pub(crate) stages: Vec<Stage>,
     /// Where elements go; none where the manifest does not say.
@@ -45,6 +49,7 @@ impl Pipeline {
         let table = field.table("a pipeline", KEYS, report)?;
         let input_field = table.get("input");
         let input = input_field.as_ref().and_then(|field| Input::read(field, report));
+        let (input, stamp) = input.map_or_else(Default::default, |(input, stamp)| (Some(input), stamp));
         let outputs = table.get("output").map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
         let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
         let items = table.need("stages", report).and_then(|field| read_items(&field, report))?;
@@ -65,6 +70,7 @@ impl Pipeline {
         let pipeline = Pipeline {
             name: field.key.to_string(),
             input,
+            stamp,
             stages,
             outputs,
             budget,
@@ -169,7 +175,8 @@ impl Pipeline {
         match &mut self.outputs[..] {
             [] => {
                 let from = feed::understood(Origin::before(self.stages.len()));
-                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, span: None });
+                let merge = Default::default();
+                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, merge, span: None });
             }
             [only] => (only.output, only.span) = (output, None),
             several => {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeValue;
-use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS};
+use torvyn_runtime::element::Stamp;
+use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS, Merge};
 
-use super::feed::Feed;
-use super::{config, name};
+use super::feed::{self, Feed};
+use super::{config, name, stamp};
 use crate::budget::Budget;
 use crate::code;
 use crate::diagnostic::Diagnostic;
@@ -23,6 +24,10 @@ pub(crate) struct Stage {
     pub(crate) component: ComponentRef,
     /// What it takes, merged; of no meaning for a source component.
     pub(crate) from: Vec<Feed>,
+    /// Which of that it takes next.
+    pub(crate) merge: Merge,
+    /// What it stamps its elements with; for a source component.
+    pub(crate) stamp: Stamp,
     /// The names of its outputs; of no meaning for a sink component.
     pub(crate) outputs: Vec<String>,
     /// What the component is told at the start, in the order of the file.
@@ -67,6 +72,8 @@ pub(super) struct Places {
     pub(super) component: Range<usize>,
     /// The value of `from`, where it is written.
     pub(super) from: Option<Range<usize>>,
+    /// The first of what its elements are stamped with, where it is written.
+    pub(super) stamp: Option<Range<usize>>,
     /// The outputs, where they are written.
     pub(super) outputs: Vec<Range<usize>>,
 }
@@ -83,7 +90,19 @@ impl<'a> Written<'a> {
         match field.value {
             DeValue::String(_) => Some(Written { stage: Stage::named(None, Some(field), report)?, from: None }),
             DeValue::Table(_) => {
-                let known = ["name", "component", "from", "outputs", "config", "limits", "capacity", "budget"];
+                let known = [
+                    "name",
+                    "component",
+                    "from",
+                    "merge",
+                    "deadline",
+                    "trace",
+                    "outputs",
+                    "config",
+                    "limits",
+                    "capacity",
+                    "budget",
+                ];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
             }
@@ -107,8 +126,12 @@ impl<'a> Written<'a> {
         let budget =
             table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
         let from = table.get("from");
+        let merge = feed::read_merge(table, report).unwrap_or_default();
 
-        let mut stage = Stage { config, limits, capacity, budget, ..named? };
+        let stamp = stamp::read(table, report);
+
+        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, ..named? };
+        stage.places.stamp = stamp::place(table);
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
             (stage.outputs, stage.places.outputs) = outputs.into_iter().unzip();
@@ -134,6 +157,8 @@ impl Stage {
             name,
             component,
             from: Vec::new(),
+            merge: Merge::default(),
+            stamp: Stamp::default(),
             outputs: vec![name::OUT.to_string()],
             config: Vec::new(),
             limits: Limits::default(),
@@ -143,6 +168,7 @@ impl Stage {
                 name: name_span,
                 component: component_field.span.clone(),
                 from: None,
+                stamp: None,
                 outputs: Vec::new(),
             },
         })

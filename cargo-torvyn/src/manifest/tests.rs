@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Duration;
 
+use torvyn_runtime::element::{Stamp, TraceOrigin};
 use torvyn_runtime::endpoint::{Framing, OutputFraming};
-use torvyn_runtime::graph::{Capacity, Role};
+use torvyn_runtime::graph::{Capacity, Merge, Role};
 
 use super::feed::Origin;
 use super::stage::Limits;
@@ -157,6 +158,35 @@ const CASES: &[Case] = &[
         "",
         &[(code::ZERO, "0")],
     ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { file = \"f\", as = \"whole\", keep-newline = true } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "keep-newline")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { dir = \"d\", keep-newline = true } }",
+        "",
+        &[(code::CONFLICTING_KEYS, "keep-newline")],
+    ),
+    ("pipeline.a = { stages = [\"x\"], input = { stdin = true, keep-newline = 1 } }", "", &[(code::WRONG_TYPE, "1")]),
+    // Deadlines and traces
+    (
+        "pipeline.a = { stages = [\"x\"], input = { stdin = true, deadline = \"1h\", trace = false } }",
+        "",
+        &[(code::BAD_DURATION, "\"1h\""), (code::UNKNOWN_VALUE, "false")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = \"x\", deadline = 250, trace = 1 }] }",
+        "",
+        &[(code::WRONG_TYPE, "250"), (code::WRONG_TYPE, "1")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], input = { stdin = true, trace = \"00-1-2-01\" } }",
+        "",
+        &[(code::BAD_TRACEPARENT, "\"00-1-2-01\"")],
+    ),
+    ("pipeline.a = { stages = [{ name = \"x\", deadline = \"1s\" }] }", "p", &[(code::NOT_A_SOURCE, "deadline")]),
+    ("pipeline.a = { stages = [\"y\", { name = \"x\", trace = true }] }", "sk", &[(code::NOT_A_SOURCE, "trace")]),
     // Budgets
     ("pipeline.a = { stages = ['x'], budget = { copy = 1 } }", "", &[(code::UNKNOWN_KEY, "copy")]),
     (
@@ -213,6 +243,21 @@ const CASES: &[Case] = &[
         "pipeline.a = { stages = [\"x\", { name = \"y\", from = [\"x\", 'x.out'] }] }",
         "",
         &[(code::DUPLICATE_FROM, "'x.out'")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = ['x', 'input'], merge = \"ordered\" }] }",
+        "",
+        &[(code::UNKNOWN_VALUE, "\"ordered\"")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\", { name = \"y\", from = ['x'], merge = \"sequence\" }] }",
+        "",
+        &[(code::NOTHING_TO_MERGE, "\"sequence\"")],
+    ),
+    (
+        "pipeline.a = { stages = [\"x\"], output = { stdout = true, merge = \"priority\" } }",
+        "",
+        &[(code::NOTHING_TO_MERGE, "\"priority\"")],
     ),
     // What the graph refuses
     ("pipeline.a = { stages = [{ name = \"x\", from = [] }] }", "p", &[(code::NO_INPUT, "[]")]),
@@ -320,7 +365,7 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
 fn the_short_form() {
     let main =
         pipeline("[pipeline.main]\ninput = \"a.log\"\nstages = [\"router\", \"bin/upper.wasm\"]\noutput = \"-\"\n");
-    assert_eq!(main.input, Some(Input::File { path: "a.log".into(), framing: Framing::Lines }));
+    assert_eq!(main.input, Some(Input::File { path: "a.log".into(), framing: Framing::default() }));
     assert_eq!(main.stages[0].component, ComponentRef::Package("router".to_string()));
     assert_eq!(main.stages[1].component, ComponentRef::Path("bin/upper.wasm".into()));
     assert_eq!(main.stages[1].name, "upper");
@@ -416,10 +461,48 @@ fn budgets() {
 }
 
 #[test]
+fn what_elements_are_stamped_with() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let text = format!(
+        "pipeline.a = {{ input = {{ stdin = true, deadline = '250ms', keep-newline = true }}, \
+            stages = [{{ name = 'x', trace = '{parent}' }}, {{ name = 'y', from = ['input', 'x'] }}] }}"
+    );
+    let main = pipeline(&text);
+    assert_eq!(main.input, Some(Input::Stdin { framing: Framing::Lines { keep_newline: true } }));
+    let main = main.with_input(Input::Dir { path: "d".into() });
+    let graph = main.wire(&roles("sp")).unwrap().graph;
+    let stamps: Vec<_> = graph.nodes().iter().map(|node| node.stamp).collect();
+    let none = Stamp::default();
+    let input = Stamp { deadline: Some(Duration::from_millis(250)), ..none };
+    let source = Stamp { trace: Some(TraceOrigin::Given(parent.parse().unwrap())), ..none };
+    assert_eq!(stamps, [input, source, none, none]);
+    let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'f', trace = true } }");
+    assert_eq!(main.stamp, Stamp { trace: Some(TraceOrigin::Flow), ..none });
+}
+
+#[test]
+fn what_is_taken_next() {
+    let text = "pipeline.a = { stages = [{ name = 'x', from = ['y', 'input'], merge = 'priority' }, { name = 'y', from = 'input' }], \
+        output = [{ stdout = true, from = ['y', 'x'], merge = 'sequence' }, { discard = true, from = 'x' }] }";
+    let graph = pipeline(text).wire(&roles("pp")).unwrap().graph;
+    let merges: Vec<_> = graph.nodes().iter().map(|node| (node.name.as_str(), node.merge)).collect();
+    let expected = [
+        ("input", Merge::RoundRobin),
+        ("x", Merge::Priority),
+        ("y", Merge::RoundRobin),
+        ("output", Merge::Sequence),
+        ("output-2", Merge::RoundRobin),
+    ];
+    assert_eq!(merges, expected);
+    let from = |to| graph.edges().iter().filter(move |edge| edge.to == to).map(|edge| edge.from).collect::<Vec<_>>();
+    assert_eq!((from(1), from(3)), (vec![2, 0], vec![2, 1]), "in the order listed");
+}
+
+#[test]
 fn the_ends_that_are_understood() {
     let text = "pipeline.a.stages = ['x', 'y']";
     let ends = |letters: &str| pipeline(text).wire(&roles(letters)).unwrap().nodes;
-    let stdin = WiredNode::Input(Input::Stdin { framing: Framing::Lines });
+    let stdin = WiredNode::Input(Input::Stdin { framing: Framing::default() });
     let stdout = WiredNode::Output(Output::Stdout { framing: OutputFraming::Lines });
     let stages = [WiredNode::Stage(0), WiredNode::Stage(1)];
     assert_eq!(ends("pp"), [slice::from_ref(&stdin), &stages, slice::from_ref(&stdout)].concat());

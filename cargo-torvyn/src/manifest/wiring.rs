@@ -54,6 +54,7 @@ impl Pipeline {
         let graph = Graph::new(draft.graph_nodes(), draft.edges.clone()).map_err(|error| draft.explain(&error))?;
         let mut found = Diagnostics::default();
         found.extend(draft.outputs_on_sinks());
+        found.extend(draft.stamps_on_the_way());
         found.extend(draft.unused_input());
         found.extend(draft.same_files());
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
@@ -110,13 +111,20 @@ impl<'a> Draft<'a> {
     }
 
     fn graph_nodes(&self) -> Vec<Node> {
-        let node = |name: &str, role, outputs| Node { name: name.to_string(), role, outputs };
-        let input = self.input.iter().map(|_| node(name::INPUT, Role::Source, 1));
+        let node = |name: &str, role, outputs| Node::new(name, role, outputs);
+        let stamp = self.pipeline.stamp;
+        let input = self.input.iter().map(|_| Node { stamp, ..node(name::INPUT, Role::Source, 1) });
         let stages = self.pipeline.stages.iter().zip(self.roles).map(|(stage, role)| match role {
             Role::Sink => node(&stage.name, Role::Sink, 0),
             Role::Source | Role::Processor => node(&stage.name, *role, stage.outputs.len()),
         });
-        let outputs = self.outputs.iter().map(|output| node(&output.name, Role::Sink, 0));
+        let stages = stages.zip(&self.pipeline.stages).map(|(node, stage)| Node {
+            merge: stage.merge,
+            stamp: stage.stamp,
+            ..node
+        });
+        let outputs =
+            self.outputs.iter().map(|output| Node { merge: output.merge, ..node(&output.name, Role::Sink, 0) });
         input.chain(stages).chain(outputs).collect()
     }
 
@@ -246,6 +254,20 @@ impl<'a> Draft<'a> {
         written.map(tell).collect()
     }
 
+    /// Deadlines and traces of stages that elements do not begin at.
+    fn stamps_on_the_way(&self) -> Vec<Diagnostic> {
+        let others = self.pipeline.stages.iter().zip(self.roles).filter(|(_, role)| **role != Role::Source);
+        let written = others.filter_map(|(stage, _)| Some((stage, stage.places.stamp.as_ref()?)));
+        let tell = |(stage, place): (&Stage, &Range<usize>)| {
+            let message =
+                format!("`{}` is no source component, elements have their deadline and trace before", stage.name);
+            Diagnostic::error(code::NOT_A_SOURCE, message)
+                .label(self.file(), place.clone(), "")
+                .help("write it where they begin: input = { file = \"in.log\", deadline = \"250ms\" }")
+        };
+        written.map(tell).collect()
+    }
+
     /// An input that is given, and that nothing takes from.
     fn unused_input(&self) -> Option<Diagnostic> {
         if self.input.is_some() || self.pipeline.input.is_none() {
@@ -303,5 +325,6 @@ fn outputs(pipeline: &Pipeline, roles: &[Role], feeds: &[(usize, Feed, Capacity)
         return pipeline.outputs.clone();
     }
     let output = Output::Stdout { framing: OutputFraming::default() };
-    vec![NamedOutput { name: name::OUTPUT.to_string(), output, from: feed::understood(last), span: None }]
+    let (name, from) = (name::OUTPUT.to_string(), feed::understood(last));
+    vec![NamedOutput { name, output, from, merge: Default::default(), span: None }]
 }

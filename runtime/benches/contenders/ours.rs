@@ -71,7 +71,7 @@ impl Ours {
     }
 
     fn pipeline(&self, name: &'static str, case: Case, guest: &str, ends: Ends) -> Pipeline {
-        let node = |name: &str, role, outputs| Node { name: name.into(), role, outputs };
+        let node = |name: &str, role, outputs| Node::new(name, role, outputs);
         let nodes =
             vec![node("source", Role::Source, 1), node("stage", Role::Processor, 1), node("sink", Role::Sink, 0)];
         let edges = (0..2).map(|from| Edge { from, output: 0, to: from + 1, capacity: Capacity::default() });

@@ -280,11 +280,8 @@ mod tests {
     /// Nodes, and edges as (from, output, to).
     fn of(nodes: &[(Role, Option<Bounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
         let outputs = |node| edges.iter().filter(|edge| edge.0 == node).map(|edge| edge.1 + 1).max().unwrap_or(0);
-        let named = nodes.iter().enumerate().map(|(node, (role, _))| Node {
-            name: node.to_string(),
-            role: *role,
-            outputs: outputs(node),
-        });
+        let named = nodes.iter().enumerate();
+        let named = named.map(|(node, (role, _))| Node::new(node.to_string(), *role, outputs(node)));
         let edge = |&(from, output, to)| Edge { from, output, to, capacity: Capacity::default() };
         let graph = Graph::new(named.collect(), edges.iter().map(edge).collect()).unwrap();
         compose(&graph, &nodes.iter().map(|(_, bounds)| *bounds).collect::<Vec<_>>())

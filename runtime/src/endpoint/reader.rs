@@ -15,17 +15,26 @@ const READ_BYTES: usize = 128 << 10;
 pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// How bytes are cut into elements.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// Each line, without the `\n` that ends it; the last line may lack it. A `\r` before it belongs to the line.
-    #[default]
-    Lines,
+    /// Each line; the last one may lack the `\n` that ends it. A `\r` before it belongs to the line.
+    Lines {
+        /// The `\n` is part of the element.
+        keep_newline: bool,
+    },
     /// Every so many bytes; the last element may be shorter.
     Chunks(usize),
     /// A length in bytes, as a 32-bit number, most significant byte first, and then as many bytes.
     LengthPrefixed,
     /// Everything is one element.
     Whole,
+}
+
+impl Default for Framing {
+    /// Lines, without what ends them.
+    fn default() -> Self {
+        Framing::Lines { keep_newline: false }
+    }
 }
 
 /// What the bytes at hand hold.
@@ -41,8 +50,11 @@ impl Framing {
     /// searched again.
     fn cut(self, bytes: &[u8], seen: usize) -> Cut {
         match self {
-            Framing::Lines => match memchr::memchr(b'\n', &bytes[seen..]) {
-                Some(end) => Cut::Element { start: 0, end: seen + end, next: seen + end + 1 },
+            Framing::Lines { keep_newline } => match memchr::memchr(b'\n', &bytes[seen..]) {
+                Some(end) => {
+                    let end = seen + end;
+                    Cut::Element { start: 0, end: end + usize::from(keep_newline), next: end + 1 }
+                }
                 None => Cut::Partial { needed: bytes.len() + 1 },
             },
             Framing::Chunks(size) if bytes.len() >= size => Cut::Element { start: 0, end: size, next: size },
@@ -156,7 +168,7 @@ impl<R> Reader<R> {
         // Where the end is not known yet, at least as much again is asked for: a long element is copied a few times
         // over, and not once for every read.
         let wanted = match self.framing {
-            Framing::Lines => 2 * self.rest().len(),
+            Framing::Lines { .. } => 2 * self.rest().len(),
             Framing::Whole => (2 * self.rest().len()).max(usize::try_from(self.promised).unwrap_or(usize::MAX)),
             Framing::Chunks(_) | Framing::LengthPrefixed => needed,
         };

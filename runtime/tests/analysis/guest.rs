@@ -103,7 +103,7 @@ const TYPES: &str = r#"
     (export "routes" (type $routes (eq $routes-is)))
     (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
     (export "outcome" (type (eq $outcome-is)))
-    (type $columns-is (flags "sequence" "timestamp"))
+    (type $columns-is (flags "sequence" "timestamp" "deadline" "trace"))
     (export "columns" (type (eq $columns-is)))))
   (alias export $types "batch" (type $batch))
   (alias export $types "output" (type $output))

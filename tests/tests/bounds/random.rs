@@ -52,7 +52,7 @@ pub(crate) fn graph(random: &mut Random, nodes: &[(Role, usize)]) -> Graph {
         }
     }
     let named = nodes.iter().enumerate();
-    let nodes = named.map(|(index, &(role, outputs))| Node { name: index.to_string(), role, outputs }).collect();
+    let nodes = named.map(|(index, &(role, outputs))| Node::new(index.to_string(), role, outputs)).collect();
     let mut edge = |(from, output, to)| {
         let elements = random.from(1, 64) as usize;
         Edge { from, output, to, capacity: Capacity { elements, ..Capacity::default() } }

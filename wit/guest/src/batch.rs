@@ -72,6 +72,15 @@ impl<W: CanRead> Batch<'_, W> {
     }
 }
 
+/// The trace that an element is part of, as the W3C Trace Context has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace.
+    pub id: u128,
+    /// The span that the element was brought into the flow in: the parent of what is done with it.
+    pub span: u64,
+}
+
 /// One element: its metadata, and by its index the payload that the host holds.
 ///
 /// It is two scalars, passed by value through functions that are always inlined: so the index that reaches the host
@@ -114,8 +123,34 @@ impl<W> Element<'_, W> {
     /// [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
     #[inline(always)]
     pub fn timestamp(self) -> Option<u64> {
-        let nth = 1 + u32::from(self.frame.columns.contains(Columns::SEQUENCE));
-        self.frame.columns.contains(Columns::TIMESTAMP).then(|| self.frame.value(nth, self.index))
+        self.frame.columns.contains(Columns::TIMESTAMP).then(|| self.column(Columns::SEQUENCE, 0))
+    }
+
+    /// When the element should have reached the end of the flow, in nanoseconds since the Unix epoch; `None` where it
+    /// has no deadline, or unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    #[inline(always)]
+    pub fn deadline(self) -> Option<u64> {
+        let asked = self.frame.columns.contains(Columns::DEADLINE);
+        let deadline = asked.then(|| self.column(Columns::SEQUENCE | Columns::TIMESTAMP, 0));
+        deadline.filter(|deadline| *deadline != u64::MAX)
+    }
+
+    /// The trace that the element is part of; `None` where it is part of none, or unless
+    /// [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    #[inline(always)]
+    pub fn trace(self) -> Option<Trace> {
+        let before = Columns::SEQUENCE | Columns::TIMESTAMP | Columns::DEADLINE;
+        let part = |nth| self.column(before, nth);
+        let asked = self.frame.columns.contains(Columns::TRACE);
+        let trace = asked.then(|| Trace { id: u128::from(part(0)) << 64 | u128::from(part(1)), span: part(2) });
+        trace.filter(|trace| trace.id != 0)
+    }
+
+    /// The value of the column `nth` after the sizes and those `before` it that were asked for.
+    #[inline(always)]
+    fn column(self, before: Columns, nth: u32) -> u64 {
+        let asked = self.frame.columns.intersection(before).bits().count_ones();
+        self.frame.value(1 + asked + nth, self.index)
     }
 }
 

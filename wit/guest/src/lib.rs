@@ -35,7 +35,7 @@
 //! [`PayloadSink`]): then one crossing reads the whole batch. A stage that wants the batch itself takes that
 //! ([`BatchProcessor`], [`BatchSource`], [`BatchSink`]).
 
-pub use batch::{Batch, Element};
+pub use batch::{Batch, Element, Trace};
 pub use bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 pub use config::Config;
 pub use output::{Output, Writer};

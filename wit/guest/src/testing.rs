@@ -23,7 +23,7 @@ pub struct Emitted {
 }
 
 /// Lends one batch of these payloads to a processor, and returns what came out, in order. The elements are numbered
-/// from 0, and their timestamps are 0.
+/// from 0, their timestamps are 0, and they have no deadline and no trace.
 ///
 /// # Errors
 ///
@@ -127,6 +127,12 @@ fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(Batch<'_, W>) -> T
     }
     if S::COLUMNS.contains(Columns::TIMESTAMP) {
         metadata.extend((0..count).map(|_| 0));
+    }
+    if S::COLUMNS.contains(Columns::DEADLINE) {
+        metadata.extend((0..count).map(|_| u64::MAX));
+    }
+    if S::COLUMNS.contains(Columns::TRACE) {
+        metadata.extend((0..3 * count).map(|_| 0));
     }
     call(Batch::new(&Frame { lent: Lent(payloads), count: count as u32, columns: S::COLUMNS, metadata: &metadata }))
 }

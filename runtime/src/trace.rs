@@ -1,0 +1,146 @@
+//! The trace context of the W3C, level 1: the trace that elements are part of, and the span they were pulled in.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A trace, and a span in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace; not 0.
+    pub id: u128,
+    /// The span that what follows is part of; not 0.
+    pub span: u64,
+    /// Whether it may have been recorded. The other flags have no meaning in level 1, and are not kept.
+    pub sampled: bool,
+}
+
+/// Why a text is no `traceparent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    /// It has not the four parts in their lengths, or a letter that is not one of `0` to `9` and `a` to `f`.
+    #[error("a traceparent is 00-TRACE-SPAN-FLAGS, in 2, 32, 16 and 2 digits of 0 to 9 and a to f")]
+    Form,
+    /// The version `ff` is none.
+    #[error("the version `ff` is not valid")]
+    Version,
+    /// The trace is 0.
+    #[error("the trace is all zeros")]
+    Trace,
+    /// The span is 0.
+    #[error("the span is all zeros")]
+    Span,
+}
+
+impl FromStr for Trace {
+    type Err = TraceError;
+
+    /// Reads a `traceparent`: version, trace, span and flags. Of a later version what may follow is left aside.
+    fn from_str(text: &str) -> Result<Self, TraceError> {
+        let mut parts = text.splitn(5, '-');
+        let mut part = |digits| parts.next().and_then(|part| hex(part, digits)).ok_or(TraceError::Form);
+        let (version, id, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        match version {
+            0xff => Err(TraceError::Version),
+            0 if parts.next().is_some() => Err(TraceError::Form),
+            _ if id == 0 => Err(TraceError::Trace),
+            _ if span == 0 => Err(TraceError::Span),
+            _ => Ok(Trace { id, span: span as u64, sampled: flags & 1 != 0 }),
+        }
+    }
+}
+
+fn hex(part: &str, digits: usize) -> Option<u128> {
+    let known = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (part.len() == digits && part.bytes().all(known)).then(|| u128::from_str_radix(part, 16).ok())?
+}
+
+impl fmt::Display for Trace {
+    /// Its `traceparent`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, u8::from(self.sampled))
+    }
+}
+
+/// Spans that are new each time.
+#[derive(Debug)]
+pub(crate) struct Spans(u64);
+
+impl Spans {
+    /// Begins where the system's chance says.
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        getrandom::u64().map(Spans)
+    }
+
+    /// A span that was not given before and is not 0. Sebastiano Vigna's SplitMix64 (2015): a counter, mixed by steps
+    /// that can be undone, so none comes up twice.
+    pub(crate) fn next(&mut self) -> u64 {
+        loop {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            let span = mixed ^ (mixed >> 31);
+            if span != 0 {
+                return span;
+            }
+        }
+    }
+}
+
+/// A trace that is new, by the system's chance.
+pub(crate) fn new_id() -> Result<u128, getrandom::Error> {
+    loop {
+        let id = u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?);
+        if id != 0 {
+            return Ok(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn reads_and_writes_a_traceparent() {
+        let trace: Trace = EXAMPLE.parse().unwrap();
+        let expected = (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, true);
+        assert_eq!((trace.id, trace.span, trace.sampled), expected);
+        assert_eq!(trace.to_string(), EXAMPLE);
+        let with = |flags: &str| EXAMPLE.replace("-01", flags).parse::<Trace>().unwrap();
+        assert_eq!((with("-00").sampled, with("-09").sampled, with("-fe").sampled), (false, true, false));
+        assert_eq!(with("-09").to_string(), EXAMPLE, "only the flag that has a meaning is passed on");
+        assert_eq!(format!("cc{}-more-of-it", &EXAMPLE[2..]).parse(), Ok(trace), "a later version");
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        let read = |text: &str| text.parse::<Trace>().unwrap_err();
+        for text in [
+            "",
+            "00",
+            &EXAMPLE[..54],
+            &EXAMPLE.to_uppercase(),
+            &format!("{EXAMPLE}-00"),
+            &format!("{EXAMPLE}0"),
+            &format!(" {EXAMPLE}"),
+            &EXAMPLE.replace("4bf9", "+bf9"),
+            &EXAMPLE.replace("4bf9", "4bé"),
+            &EXAMPLE.replace("00-4bf9", "0-04bf9"),
+        ] {
+            assert_eq!(read(text), TraceError::Form, "{text}");
+        }
+        assert_eq!(read(&EXAMPLE.replacen("00", "ff", 1)), TraceError::Version);
+        assert_eq!(read("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), TraceError::Trace);
+        assert_eq!(read("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"), TraceError::Span);
+    }
+
+    #[test]
+    fn spans_and_traces_are_new_each_time() {
+        let mut spans = Spans::new().unwrap();
+        let given: std::collections::BTreeSet<_> = (0..1000).map(|_| spans.next()).collect();
+        assert!(given.len() == 1000 && !given.contains(&0));
+        assert_ne!(new_id().unwrap(), new_id().unwrap());
+    }
+}

@@ -1,0 +1,24 @@
+//! A transform that writes what each element carries: how long after its timestamp its deadline is, and its trace.
+
+use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Stage, Transform};
+
+struct Stamped;
+
+impl Stage for Stamped {
+    const COLUMNS: Columns = Columns::TIMESTAMP.union(Columns::DEADLINE).union(Columns::TRACE);
+
+    fn new(_: &Config) -> Result<Self, Failure> {
+        Ok(Stamped)
+    }
+}
+
+impl Processor<Transform> for Stamped {
+    fn process(&mut self, element: Element<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+        let deadline = element.deadline().zip(element.timestamp()).map(|(deadline, from)| deadline - from);
+        let trace = element.trace().map(|trace| format!("{:032x} {:016x}", trace.id, trace.span));
+        out.write(format!("{deadline:?} {trace:?}").as_bytes());
+        Ok(())
+    }
+}
+
+torvyn_guest::export!(Stamped: Processor<Transform>);
