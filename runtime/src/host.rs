@@ -49,6 +49,8 @@ pub(crate) struct Host {
     made_elements: usize,
     /// Payloads written in this call.
     written: u64,
+    /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
+    pub(crate) unreadable: Option<std::io::Error>,
     /// Whether this call may make elements.
     pub(crate) may_make: bool,
     output_bytes: u64,
@@ -84,6 +86,7 @@ impl Host {
             made_bytes: 0,
             made_elements: 0,
             written: 0,
+            unreadable: None,
             may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
@@ -117,6 +120,13 @@ impl Host {
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
+    }
+
+    /// Ends the stage, which asked for a payload that cannot be read. Why is kept for the flow to tell.
+    fn unreadable(&mut self, error: std::io::Error) -> wasmtime::Error {
+        let ended = wasmtime::Error::msg(error.to_string());
+        self.unreadable = Some(error);
+        ended
     }
 
     /// How many payloads this call wrote that are not in `returned`.

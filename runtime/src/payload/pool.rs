@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::view::View;
-use super::{Block, Buffer, Payload};
+use super::{Block, Buffer, Payload, SourceFile};
 
 /// The smallest size class in bytes; the others are the powers of two above it.
 const SMALLEST_CLASS: usize = 4 << 10;
@@ -79,7 +79,13 @@ impl Pool {
     /// A payload of bytes that are not of this pool.
     pub fn adopt(&self, bytes: Bytes) -> Payload {
         let len = bytes.len();
-        View::whole(Buffer::Heap(bytes), len).into()
+        View::whole(Buffer::Heap { bytes, kept: len }, len).into()
+    }
+
+    /// All of a file as a payload. It is read where somebody reads it, and only then.
+    pub fn adopt_file(&self, file: SourceFile) -> Payload {
+        let len = usize::try_from(file.size()).expect("a size of a file is an address");
+        View::whole(Buffer::File(file), len).into()
     }
 
     /// How it was used so far.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Block, Buffer};
+use super::{Block, Buffer, SourceFile};
 
 /// A part of a buffer.
 #[derive(Clone)]
@@ -21,6 +21,11 @@ impl View {
         View { buffer: Arc::new(buffer), start: 0, len }
     }
 
+    /// The buffer it is a part of.
+    pub(super) fn buffer(&self) -> &Arc<Buffer> {
+        &self.buffer
+    }
+
     #[inline]
     pub(super) fn slice(&self, offset: usize, len: usize) -> View {
         View { buffer: self.buffer.clone(), start: self.start + offset, len }
@@ -34,7 +39,16 @@ impl View {
     /// Its bytes, where they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match &*self.buffer {
-            Buffer::Heap(bytes) => Some(&bytes[self.start..self.start + self.len]),
+            Buffer::Heap { bytes, .. } => Some(&bytes[self.start..self.start + self.len]),
+            Buffer::File(_) => None,
+        }
+    }
+
+    /// Where its bytes are.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        match &*self.buffer {
+            Buffer::Heap { bytes, .. } => Piece::Memory(&bytes[self.start..self.start + self.len]),
+            Buffer::File(file) => Piece::File(FileRange { file, offset: self.start as u64, len: self.len as u64 }),
         }
     }
 
@@ -42,16 +56,44 @@ impl View {
     #[inline]
     pub(super) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
         match &*self.buffer {
-            Buffer::Heap(bytes) => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Buffer::Heap { bytes, .. } => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Buffer::File(_) => None,
         }
     }
 
-    /// Copies it to the end of what is in `block`, which has room for it.
-    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<()> {
-        match &*self.buffer {
-            Buffer::Heap(bytes) => block.append(&bytes[self.start..self.start + self.len]).map_err(io::Error::other),
+    /// Copies it to the end of what is in `block`, which has room for it. Returns how many bytes of it were in memory.
+    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<u64> {
+        match self.piece() {
+            Piece::Memory(bytes) => {
+                block.append(bytes).map_err(io::Error::other)?;
+                Ok(bytes.len() as u64)
+            }
+            Piece::File(range) => {
+                block.append_range(&range)?;
+                Ok(0)
+            }
         }
     }
+}
+
+/// A part of a payload, where it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// In memory.
+    Memory(&'a [u8]),
+    /// In a file.
+    File(FileRange<'a>),
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileRange<'a> {
+    /// The file.
+    pub file: &'a SourceFile,
+    /// Where the part begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
 }
 
 /// Views end to end.
