@@ -11,8 +11,9 @@ use std::{fmt, io};
 use bytes::Bytes;
 
 pub use block::{Block, Refused};
+pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
 pub use file::{Reads, SourceFile, Unreadable, Why};
-pub use pool::{Pool, PoolUse};
+pub use pool::Pool;
 pub use view::{FileRange, Piece};
 
 use buffer::Buffer;
@@ -20,6 +21,7 @@ use view::{Rope, View};
 
 mod block;
 mod buffer;
+mod classes;
 mod file;
 mod pool;
 mod view;

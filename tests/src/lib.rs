@@ -13,7 +13,7 @@ use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::payload::Pool;
+use torvyn_runtime::payload::{Pool, PoolSettings};
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 pub mod guest;
@@ -182,12 +182,22 @@ pub fn control() -> (Control, Printed) {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });
-    let control = Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+    let (cancel, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
+    let control = Control { log, cancel, progress, pool: PoolSettings::default() };
     (control, printed)
 }
 
 /// Starts a flow; an edge is (from, output, to, capacity), by index.
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
+    start_with(parts, edges, PoolSettings::default())
+}
+
+/// Starts a flow whose pool keeps as much as `pool` says.
+pub fn start_with(
+    parts: Vec<Part>,
+    edges: &[(usize, usize, usize, Capacity)],
+    pool: PoolSettings,
+) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
     let (nodes, bodies) = parts
         .into_iter()
@@ -195,7 +205,7 @@ pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Res
         .unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
-    Ok((Flow::start(&graph, bodies, control)?, printed))
+    Ok((Flow::start(&graph, bodies, Control { pool, ..control })?, printed))
 }
 
 /// Runs parts in a row, each into the next. The account balances, or this panics.

@@ -16,6 +16,7 @@ use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::log::LogLine;
+use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 use super::guests::build_guests;
@@ -115,8 +116,12 @@ impl Pipeline {
         let log = Arc::new(move |line: LogLine<'_>| {
             to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
         });
-        let control =
-            Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+        let control = Control {
+            log,
+            cancel: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(Progress::default()),
+            pool: PoolSettings::default(),
+        };
         let flow = Flow::start(&self.graph, bodies, control);
         flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
         printed.lock().expect("nothing panics that prints").clone()

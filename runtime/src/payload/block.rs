@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+use super::classes::Class;
 use super::view::View;
 use super::{Buffer, FileRange, Payload, Pool};
 
@@ -16,6 +17,7 @@ use super::{Buffer, FileRange, Payload, Pool};
 pub struct Block {
     /// Never grows beyond the capacity that it has from the pool.
     memory: Vec<u8>,
+    class: Option<Class>,
     pool: Pool,
 }
 
@@ -39,9 +41,9 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Block {
-    pub(super) fn new(memory: Vec<u8>, pool: Pool) -> Block {
+    pub(super) fn new(memory: Vec<u8>, class: Option<Class>, pool: Pool) -> Block {
         debug_assert!(memory.is_empty(), "nothing is written yet");
-        Block { memory, pool }
+        Block { memory, class, pool }
     }
 
     /// What is written.
@@ -142,7 +144,7 @@ impl AsRef<[u8]> for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.memory));
+        self.pool.give_back(std::mem::take(&mut self.memory), self.class);
     }
 }
 
