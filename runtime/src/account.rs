@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::{Bounds, Proof};
-use crate::ledger::Copies;
+use crate::ledger::{Copies, Kernel};
 use crate::payload::PoolUse;
 use crate::profile::{Kind, Verdict};
 
@@ -69,6 +69,8 @@ pub struct EndpointAccount {
     pub busy_ns: u64,
     /// What the host copied there. No component boundary is crossed at an endpoint.
     pub copies: Copies,
+    /// What the operating system copied for it.
+    pub kernel: Kernel,
 }
 
 /// The account of a flow that has ended.

@@ -2,16 +2,15 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use crate::element::Element;
-use crate::ledger::Count;
-use crate::payload::Pool;
+use crate::ledger::{Count, Kernel};
+use crate::payload::{Payload, Pool};
 
 pub use directory::Directory;
 pub use discard::Discard;
-pub use file::{FileOutput, open_file};
+pub use file::{FileInput, FileOutput, open_file};
 pub use generate::Generate;
+pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use writer::{OutputFraming, Writer};
@@ -20,11 +19,14 @@ mod directory;
 mod discard;
 mod file;
 mod generate;
+mod kernel;
+mod range;
 mod reader;
 mod stdio;
 mod writer;
 
-/// An element of the host may have this many payload bytes; a longer one is an error of the input.
+/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
+/// One that is a range of a file can have more, and is read in parts of at most as many.
 pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
 
 /// What an input is asked for.
@@ -36,14 +38,14 @@ pub struct Pull<'a> {
     /// No element after these many payload bytes; the last one may go beyond.
     pub max_bytes: usize,
     /// Where the payloads go; empty at the beginning.
-    pub payloads: &'a mut Vec<Bytes>,
+    pub payloads: &'a mut Vec<Payload>,
     /// Where copies within the host are recorded.
     pub host_serialize: &'a mut Count,
 }
 
 impl Pull<'_> {
     /// Hands over the payload of one element. Tells whether there is room for another.
-    pub fn give(&mut self, payload: Bytes) -> bool {
+    pub fn give(&mut self, payload: Payload) -> bool {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
         self.payloads.push(payload);
         self.has_room()
@@ -74,6 +76,11 @@ pub trait Input {
     ///
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+
+    /// What the operating system did for it so far, and for who read its elements later.
+    fn kernel(&self) -> Kernel {
+        Kernel::default()
+    }
 }
 
 /// Takes elements out of a flow.
@@ -94,4 +101,9 @@ pub trait Output {
 
     /// Bytes written so far, framing included.
     fn written(&self) -> u64;
+
+    /// What the operating system did for it so far.
+    fn kernel(&self) -> Kernel {
+        Kernel::default()
+    }
 }

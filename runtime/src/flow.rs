@@ -18,7 +18,7 @@ use crate::graph::Graph;
 use crate::limits::Limits;
 use crate::log::LogSink;
 use crate::node::{Context, Node};
-use crate::payload::Pool;
+use crate::payload::{Pool, PoolSettings};
 
 /// What a node of the graph is.
 pub enum Body {
@@ -53,6 +53,8 @@ pub struct Control {
     pub cancel: Arc<AtomicBool>,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// How much payload memory is kept for reuse.
+    pub pool: PoolSettings,
 }
 
 /// How far a flow is; written once a batch.
@@ -122,7 +124,7 @@ impl Flow {
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let began = Instant::now();
-        let pool = Pool::default();
+        let pool = Pool::new(control.pool.clone());
         let mut nodes = Vec::new();
         for (index, body) in bodies.into_iter().enumerate() {
             match Node::start(graph, index, body, &pool, &control) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -10,7 +9,7 @@ use crate::element::Element;
 use crate::ledger::Copies;
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
-use crate::payload::Pool;
+use crate::payload::{Payload, Pool};
 
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
@@ -50,6 +49,8 @@ pub(crate) struct Host {
     made_elements: usize,
     /// Payloads written in this call.
     written: u64,
+    /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
+    pub(crate) unreadable: Option<std::io::Error>,
     /// Whether this call may make elements.
     pub(crate) may_make: bool,
     output_bytes: u64,
@@ -65,7 +66,7 @@ pub(crate) struct Host {
 
 /// The elements of one output, as the stage described them.
 pub(crate) struct Made {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Payload,
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
@@ -85,6 +86,7 @@ impl Host {
             made_bytes: 0,
             made_elements: 0,
             written: 0,
+            unreadable: None,
             may_make: false,
             output_bytes: limits.output_bytes,
             copies: Copies::default(),
@@ -118,6 +120,13 @@ impl Host {
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
+    }
+
+    /// Ends the stage, which asked for a payload that cannot be read. Why is kept for the flow to tell.
+    fn unreadable(&mut self, error: std::io::Error) -> wasmtime::Error {
+        let ended = wasmtime::Error::msg(error.to_string());
+        self.unreadable = Some(error);
+        ended
     }
 
     /// How many payloads this call wrote that are not in `returned`.

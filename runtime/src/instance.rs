@@ -246,6 +246,12 @@ impl Instance {
         self.store.data_mut().memory.refused = false;
         let result = call(&self.exports, &mut self.store);
         self.over |= result.is_err();
+        let host = self.store.data_mut();
+        if let Some(source) = host.unreadable.take() {
+            let error = Error::Payload { reader: self.name.to_string(), elements: self.lent(name), source };
+            self.end_call();
+            return Err(error);
+        }
         let error = match (self.store.data_mut().meter.overruns(), result) {
             // Whatever the stage makes of the refusal.
             ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
@@ -283,10 +289,14 @@ impl Instance {
 
     /// The failure of this stage; the elements are those of the current batch.
     pub(crate) fn failed(&mut self, call: &'static str, fault: Fault) -> Error {
+        Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
+    }
+
+    /// The sequence numbers of the first and last element of a call, if it had any.
+    fn lent(&mut self, call: &'static str) -> Option<(u64, u64)> {
         let lent = matches!(call, "process" | "push");
         let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
-        let elements = batch.clone().min().zip(batch.max());
-        Error::Stage { stage: self.name.to_string(), call, elements, fault }
+        batch.clone().min().zip(batch.max())
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
 use crate::audit::Audit;
@@ -16,7 +14,7 @@ use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
-use crate::payload::Pool;
+use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
 
@@ -50,7 +48,7 @@ enum Phase {
 }
 
 enum Called {
-    Input { input: Box<dyn Input>, payloads: Vec<Bytes>, copies: Copies },
+    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
     Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
@@ -256,8 +254,13 @@ impl Node {
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
+                let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
+                let elements = sequences.clone().min().zip(sequences.max());
                 batch.clear();
-                pushed.map_err(|source| output_error(&self.name, output.as_ref(), source))?;
+                pushed.map_err(|source| match Unreadable::of(&source) {
+                    Some(_) => Error::Payload { reader: self.name.clone(), elements, source },
+                    None => output_error(&self.name, output.as_ref(), source),
+                })?;
             }
             Called::Stage { instance, kind: Kind::Sink, .. } => {
                 let bytes = edge.take(instance.batch(), max, MAX_BATCH_BYTES);
@@ -358,7 +361,7 @@ impl Node {
                     let from = at;
                     at += size as usize;
                     self.written.record(1, size);
-                    made.bytes.slice(from..at)
+                    made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
                 }
             };
             let (sequence, timestamp) =
@@ -486,7 +489,7 @@ impl Node {
                 });
                 copies
             }
-            Called::Input { copies, .. } => {
+            Called::Input { input, copies, .. } => {
                 account.endpoints.push(EndpointAccount {
                     name: self.name,
                     kind: "input",
@@ -494,10 +497,11 @@ impl Node {
                     payload_bytes: self.made_bytes,
                     busy_ns,
                     copies,
+                    kernel: input.kernel(),
                 });
                 copies
             }
-            Called::Output { .. } => {
+            Called::Output { output, .. } => {
                 account.endpoints.push(EndpointAccount {
                     name: self.name,
                     kind: "output",
@@ -505,6 +509,7 @@ impl Node {
                     payload_bytes: self.taken_bytes,
                     busy_ns,
                     copies: Copies::default(),
+                    kernel: output.kernel(),
                 });
                 Copies::default()
             }

@@ -1,158 +1,235 @@
-//! Payload memory: pooled blocks in size classes, and the payloads that are slices of them.
+//! Payload memory: what elements carry, and where its bytes are.
 //!
-//! A [`Block`] is memory that one owner fills. Freezing it ends that: what it holds is then shared by slices, and when
-//! the last of them is dropped the memory goes back to the [`Pool`]. Only bytes that were filled in can be reached
-//! through a slice, so what a block held before can be read by nobody.
+//! A [`Block`] is memory of the [`Pool`] that one owner writes. Freezing it makes a [`Payload`] of it, which is shared by
+//! views and can no longer be written; when the last view is dropped the memory returns to the pool. Only bytes that
+//! were written can be reached, so what a block held before can be read by nobody. A payload can also be a range of a
+//! [`SourceFile`], which takes no memory until somebody reads it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::{fmt, io};
 
 use bytes::Bytes;
-use serde::Serialize;
 
-/// The smallest size class in bytes; the others are the powers of two above it.
-const SMALLEST_CLASS: usize = 4 << 10;
-/// The largest size class in bytes. Larger blocks are allocated for the occasion and not kept.
-const LARGEST_CLASS: usize = 64 << 20;
-const CLASSES: usize = (LARGEST_CLASS / SMALLEST_CLASS).ilog2() as usize + 1;
-/// Bytes that wait for reuse, over all classes; what comes back beyond that is freed.
-const KEPT_BYTES: u64 = 32 << 20;
+pub use block::{Block, Refused};
+pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
+pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use pool::Pool;
+pub use view::{FileRange, Piece};
 
-/// Memory for payloads, shared by the stages and endpoints of one flow.
-#[derive(Clone, Default)]
-pub struct Pool(Arc<Shared>);
+use buffer::Buffer;
+use view::{Rope, View};
 
-#[derive(Default)]
-struct Shared {
-    /// For each class the blocks that wait for reuse. Taken once a block, not once an element.
-    waiting: Mutex<[Vec<Box<[u8]>>; CLASSES]>,
-    allocated: AtomicU64,
-    reused: AtomicU64,
-    returned: AtomicU64,
-    dropped: AtomicU64,
-    kept_bytes: AtomicU64,
+mod block;
+mod buffer;
+mod classes;
+mod file;
+mod pool;
+mod view;
+
+/// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.
+#[derive(Clone)]
+pub struct Payload(Repr);
+
+/// Three words, whichever it is: an element is moved more often than anything else.
+#[derive(Clone)]
+enum Repr {
+    /// Not an empty one.
+    View(View),
+    /// None, or at least two.
+    Views(Option<Arc<Rope>>),
 }
 
-/// How a pool was used.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct PoolUse {
-    /// Blocks handed out.
-    pub allocated: u64,
-    /// Blocks that came back to wait for reuse.
-    pub returned: u64,
-    /// Blocks handed out that had been used before ÷ blocks handed out; `None` where none was.
-    pub reuse_rate: Option<f64>,
-    /// Blocks handed out that somebody still holds.
-    pub live_at_end: u64,
-}
+const _: () = assert!(size_of::<Payload>() == 3 * size_of::<usize>());
 
-impl Pool {
-    /// A block with room for at least `len` bytes, in the smallest class that has it.
-    pub fn take(&self, len: usize) -> Block {
-        self.0.allocated.fetch_add(1, Ordering::Relaxed);
-        let memory = match class(len) {
-            Some(class) => self.take_waiting(class).unwrap_or_else(|| zeroed(SMALLEST_CLASS << class)),
-            None => zeroed(len),
-        };
-        Block { memory, filled: 0, pool: self.clone() }
-    }
-
-    fn take_waiting(&self, class: usize) -> Option<Box<[u8]>> {
-        let memory = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)[class].pop()?;
-        self.0.reused.fetch_add(1, Ordering::Relaxed);
-        self.0.kept_bytes.fetch_sub(memory.len() as u64, Ordering::Relaxed);
-        Some(memory)
-    }
-
-    fn give_back(&self, memory: Box<[u8]>) {
-        let len = memory.len() as u64;
-        self.0.dropped.fetch_add(1, Ordering::Relaxed);
-        let Some(class) = class(memory.len()) else { return };
-        if self.0.kept_bytes.load(Ordering::Relaxed) + len > KEPT_BYTES {
-            return;
-        }
-        self.0.kept_bytes.fetch_add(len, Ordering::Relaxed);
-        self.0.returned.fetch_add(1, Ordering::Relaxed);
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)[class].push(memory);
-    }
-
-    /// How it was used so far.
-    pub fn usage(&self) -> PoolUse {
-        let allocated = self.0.allocated.load(Ordering::Relaxed);
-        let reused = self.0.reused.load(Ordering::Relaxed);
-        PoolUse {
-            allocated,
-            returned: self.0.returned.load(Ordering::Relaxed),
-            reuse_rate: (allocated > 0).then(|| reused as f64 / allocated as f64),
-            live_at_end: allocated - self.0.dropped.load(Ordering::Relaxed),
+impl Payload {
+    /// Bytes in it.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::View(view) => view.len,
+            Repr::Views(rope) => rope.as_ref().map_or(0, |rope| rope.len),
         }
     }
-}
 
-/// The smallest class that has `len` bytes.
-fn class(len: usize) -> Option<usize> {
-    (len <= LARGEST_CLASS)
-        .then(|| len.max(SMALLEST_CLASS).next_power_of_two().ilog2() as usize)
-        .map(|log| log - SMALLEST_CLASS.ilog2() as usize)
-}
-
-fn zeroed(len: usize) -> Box<[u8]> {
-    vec![0; len].into_boxed_slice()
-}
-
-/// Memory with one owner, who fills it from the front.
-pub struct Block {
-    memory: Box<[u8]>,
-    filled: usize,
-    pool: Pool,
-}
-
-impl Block {
-    /// What is filled in.
-    pub fn filled(&self) -> &[u8] {
-        &self.memory[..self.filled]
+    /// Whether it has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// The memory behind what is filled in. Its content is meaningless.
-    pub fn spare(&mut self) -> &mut [u8] {
-        &mut self.memory[self.filled..]
+    /// `len` bytes of it from `offset`, as another payload that shares them; `None` where it does not have them.
+    #[inline]
+    pub fn slice(&self, offset: usize, len: usize) -> Option<Payload> {
+        if offset.checked_add(len)? > self.len() {
+            return None;
+        }
+        Some(match &self.0 {
+            Repr::View(view) if len > 0 => Payload(Repr::View(view.slice(offset, len))),
+            Repr::Views(Some(rope)) if len > 0 => rope.slice(offset, len).collect(),
+            _ => Payload::default(),
+        })
     }
 
-    /// Declares the first `len` bytes of the spare memory filled in.
+    /// All of `payloads`, end to end.
+    pub fn join<'a>(payloads: impl IntoIterator<Item = &'a Payload>) -> Payload {
+        payloads.into_iter().flat_map(|payload| payload.views().iter().cloned()).collect()
+    }
+
+    /// The views it is made of, in order; none of them is empty.
+    fn views(&self) -> &[View] {
+        match &self.0 {
+            Repr::View(view) => std::slice::from_ref(view),
+            Repr::Views(rope) => rope.as_ref().map_or(&[], |rope| &rope.views),
+        }
+    }
+
+    /// Its bytes, where they lie in memory in one piece.
+    #[inline]
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::View(view) => view.bytes(),
+            Repr::Views(rope) => rope.is_none().then_some(&[]),
+        }
+    }
+
+    /// Its pieces as they lie in memory, in order; `None` where a part of it is not in memory.
+    pub fn pieces(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let views = self.views();
+        views.iter().all(|view| view.bytes().is_some()).then(|| views.iter().filter_map(View::bytes))
+    }
+
+    /// Its parts, in order, wherever they are. Where a part of it is in a file, and nobody has read it yet, it can go on
+    /// from there.
+    pub fn parts(&self) -> impl Iterator<Item = Piece<'_>> {
+        self.views().iter().map(View::piece)
+    }
+
+    /// Whether what is in files is as it was when they were opened.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not; see [`Unreadable`].
+    pub fn check(&self) -> io::Result<()> {
+        self.parts().try_for_each(|part| match part {
+            Piece::File(range) => Ok(range.file.check()?),
+            Piece::Memory(_) => Ok(()),
+        })
+    }
+
+    /// `len` bytes of it from `offset` in one piece. Where they are not, they are copied, into memory of `pool`, and
+    /// `copied` says so.
+    ///
+    /// # Errors
+    ///
+    /// Where a part of it has to be read from a file, and cannot be.
     ///
     /// # Panics
     ///
-    /// Where there is not as much spare memory.
-    pub fn fill(&mut self, len: usize) {
-        assert!(len <= self.memory.len() - self.filled, "more filled in than there is room for");
-        self.filled += len;
+    /// Where it does not have these bytes.
+    #[inline]
+    pub fn gather(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
+        match &self.0 {
+            Repr::View(view) if let Some(shared) = view.shared(offset, len) => {
+                Ok(Gathered { bytes: shared, copied: 0 })
+            }
+            _ => self.gather_pieces(offset, len, pool),
+        }
     }
 
-    /// Fills in a copy of `bytes`.
-    ///
-    /// # Panics
-    ///
-    /// Where there is not as much spare memory.
-    pub fn append(&mut self, bytes: &[u8]) {
-        self.spare()[..bytes.len()].copy_from_slice(bytes);
-        self.fill(bytes.len());
+    fn gather_pieces(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
+        let part = self.slice(offset, len).expect("the payload has the bytes that are asked for");
+        Payload::gather_all(std::iter::once(&part), pool)
     }
 
-    /// Ends the filling: what is filled in can from now on be shared and no longer be changed.
-    pub fn freeze(self) -> Bytes {
-        Bytes::from_owner(self)
+    /// The bytes of all of `payloads`, end to end, in one piece. Where they do not lie so, they are copied, as in
+    /// [`Payload::gather`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    pub fn gather_all<'a>(payloads: impl Iterator<Item = &'a Payload> + Clone, pool: &Pool) -> io::Result<Gathered> {
+        let mut views = payloads.flat_map(Payload::views);
+        let all = views.clone();
+        let Some(first) = views.next() else { return Ok(Gathered { bytes: Bytes::new(), copied: 0 }) };
+        let mut last = first;
+        let mut len = first.len;
+        let in_one_piece = views.all(|view| {
+            len += view.len;
+            std::mem::replace(&mut last, view).precedes(view)
+        });
+        if in_one_piece && let Some(bytes) = first.shared(0, len) {
+            return Ok(Gathered { bytes, copied: 0 });
+        }
+        let len = all.clone().map(|view| view.len).sum();
+        let mut block = pool.take(len);
+        let copied = all.clone().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        Ok(Gathered { bytes: block.into_bytes(), copied })
+    }
+
+    /// A copy of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    pub fn to_vec(&self, pool: &Pool) -> io::Result<Vec<u8>> {
+        Ok(self.gather(0, self.len(), pool)?.bytes.to_vec())
     }
 }
 
-impl AsRef<[u8]> for Block {
-    fn as_ref(&self) -> &[u8] {
-        self.filled()
+/// Bytes of a payload in one piece.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// How many of them were copied for it, within the memory of the host. What came from a file was read, not copied.
+    pub copied: u64,
+}
+
+impl Default for Payload {
+    fn default() -> Payload {
+        Payload(Repr::Views(None))
     }
 }
 
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.memory));
+impl From<View> for Payload {
+    fn from(view: View) -> Payload {
+        if view.len == 0 { Payload::default() } else { Payload(Repr::View(view)) }
+    }
+}
+
+/// Joins the views end to end. Those that lie behind one another in one buffer become one.
+impl FromIterator<View> for Payload {
+    fn from_iter<I: IntoIterator<Item = View>>(views: I) -> Payload {
+        let mut joined: Vec<View> = Vec::new();
+        for view in views.into_iter().filter(|view| view.len > 0) {
+            match joined.last_mut() {
+                Some(last) if last.precedes(&view) => last.len += view.len,
+                _ => joined.push(view),
+            }
+        }
+        match joined.len() {
+            0 | 1 => joined.pop().map_or_else(Payload::default, Payload::from),
+            _ => Payload(Repr::Views(Some(Arc::new(Rope::new(joined))))),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes in {} pieces)", self.len(), self.views().len())
+    }
+}
+
+/// Equal where the bytes are equal and in memory: what is in a file is equal to nothing.
+impl PartialEq<[u8]> for Payload {
+    fn eq(&self, other: &[u8]) -> bool {
+        let Some(mut pieces) = self.pieces().filter(|_| self.len() == other.len()) else { return false };
+        let mut rest = other;
+        pieces.all(|piece| {
+            let (same, after) = rest.split_at(piece.len());
+            rest = after;
+            piece == same
+        })
     }
 }
 
@@ -160,52 +237,72 @@ impl Drop for Block {
 mod tests {
     use super::*;
 
-    #[test]
-    fn best_fit_class() {
-        let sizes = [0, 1, 4096, 4097, 8192, LARGEST_CLASS, LARGEST_CLASS + 1];
-        assert_eq!(sizes.map(class), [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
-        assert_eq!(CLASSES, 15);
+    fn payload(pool: &Pool, bytes: &[u8]) -> Payload {
+        let mut block = pool.take(bytes.len());
+        block.append(bytes).unwrap();
+        block.freeze()
+    }
+
+    fn bytes(payload: &Payload, pool: &Pool) -> Vec<u8> {
+        payload.to_vec(pool).unwrap()
     }
 
     #[test]
-    fn memory_returns_with_the_last_slice() {
+    fn slices_share() {
         let pool = Pool::default();
-        let mut block = pool.take(10);
-        block.append(b"0123456789");
-        let whole = block.freeze();
-        let part = whole.slice(2..4);
-        drop(whole);
-        assert_eq!(pool.usage().live_at_end, 1);
-        drop(part);
-        assert_eq!(pool.usage(), PoolUse { allocated: 1, returned: 1, reuse_rate: Some(0.0), live_at_end: 0 });
-        drop(pool.take(4096));
-        assert_eq!(pool.usage(), PoolUse { allocated: 2, returned: 2, reuse_rate: Some(0.5), live_at_end: 0 });
+        let whole = payload(&pool, b"0123456789");
+        let part = whole.slice(2, 5).unwrap();
+        assert_eq!((part.len(), bytes(&part.slice(1, 3).unwrap(), &pool)), (5, b"345".to_vec()));
+        assert!(part.slice(3, 3).is_none() && part.slice(usize::MAX, 2).is_none());
+        assert!(part.slice(5, 0).unwrap().is_empty());
+        assert_eq!(part.gather(0, 5, &pool).unwrap().copied, 0);
+        assert_eq!(pool.usage().allocated, 1);
     }
 
     #[test]
-    fn nothing_of_an_earlier_use_can_be_read() {
+    fn joined_payloads_are_one() {
         let pool = Pool::default();
-        for class in 0..CLASSES - 4 {
-            let len = SMALLEST_CLASS << class;
-            let mut secret = pool.take(len);
-            secret.spare().fill(b's');
-            secret.fill(len);
-            drop(secret.freeze());
-            let mut next = pool.take(len);
-            assert!(next.spare().contains(&b's'), "the block was used before");
-            next.append(b"abc");
-            assert_eq!(next.freeze(), b"abc"[..]);
+        let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
+        let rope = Payload::join([&one, &two, &Payload::default(), &one]);
+        assert_eq!((rope.len(), rope.views().len()), (12, 3));
+        assert!(rope == *b"one two one ".as_slice() && rope != *b"one two two ".as_slice());
+        for (from, to) in (0..=12).flat_map(|from| (from..=12).map(move |to| (from, to))) {
+            let part = rope.slice(from, to - from).unwrap();
+            assert_eq!(bytes(&part, &pool), b"one two one "[from..to], "{from}..{to}");
+            assert!(part == b"one two one "[from..to]);
         }
+        assert_eq!(rope.gather(0, 12, &pool).unwrap().copied, 12);
+        assert_eq!(rope.gather(4, 4, &pool).unwrap().copied, 0, "what lies in one piece is not copied");
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn neighbours_become_one_again() {
         let pool = Pool::default();
-        let blocks: Vec<_> = (0..3).map(|_| pool.take(16 << 20)).collect();
-        drop(blocks);
-        let usage = pool.usage();
-        assert_eq!((usage.returned, usage.live_at_end), (2, 0));
-        drop(pool.take(LARGEST_CLASS + 1));
-        assert_eq!(pool.usage().returned, 2);
+        let whole = payload(&pool, b"a\nbb\nccc\n");
+        let lines = [(0, 2), (2, 3), (5, 4)].map(|(offset, len)| whole.slice(offset, len).unwrap());
+        let joined = Payload::join(&lines);
+        assert_eq!((joined.len(), joined.views().len()), (9, 1));
+        let backwards = Payload::join(lines.iter().rev());
+        assert_eq!((bytes(&backwards, &pool), backwards.views().len()), (b"ccc\nbb\na\n".to_vec(), 3));
+    }
+
+    #[test]
+    fn what_is_in_a_file_is_read_where_it_is_asked_for() {
+        let pool = Pool::default();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789").unwrap();
+        let (opened, metadata) = (file.reopen().unwrap(), file.as_file().metadata().unwrap());
+        let reads = Reads::default();
+        let whole = pool.adopt_file(SourceFile::new(opened, &metadata, file.path(), reads.clone()));
+        assert_eq!((whole.len(), whole.as_slice(), whole.pieces().is_none()), (10, None, true));
+        let memory = payload(&pool, b"abc");
+        let rope = Payload::join([&whole.slice(2, 3).unwrap(), &memory, &whole.slice(7, 3).unwrap()]);
+        let gathered = rope.gather(1, 7, &pool).unwrap();
+        assert_eq!((&gathered.bytes[..], gathered.copied, reads.count().bytes), (&b"34abc78"[..], 3, 4));
+        assert_eq!(bytes(&Payload::join([&whole, &whole]), &pool), b"01234567890123456789");
+        std::fs::write(file.path(), "0123456").unwrap();
+        let error = whole.gather(0, 10, &pool).unwrap_err();
+        assert!(matches!(Unreadable::of(&error).unwrap().why, Why::Size { expected: 10, found: 7 }), "{error}");
+        assert!(whole.check().is_err() && memory.check().is_ok());
     }
 }

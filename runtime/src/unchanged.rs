@@ -2,6 +2,7 @@
 
 use crate::element::Element;
 use crate::host::{BY_HANDLE, Made};
+use crate::payload::Payload;
 
 /// Payloads that are compared. A stage that has written so many as they were is told by them.
 const COMPARED: u64 = 1024;
@@ -24,7 +25,7 @@ impl Unchanged {
     }
 
     fn compare_all(&mut self, made: &Made, batch: &[Element]) {
-        let mut rest = &made.bytes[..];
+        let mut rest = made.bytes.as_slice().unwrap_or_default();
         for (&size, &lineage) in made.sizes.iter().zip(&made.lineage).filter(|(size, _)| **size != BY_HANDLE) {
             let written;
             (written, rest) = rest.split_at(size as usize);
@@ -34,9 +35,9 @@ impl Unchanged {
         }
     }
 
-    fn compare(&mut self, written: &[u8], from: &[u8]) {
+    fn compare(&mut self, written: &[u8], from: &Payload) {
         let Some(equal) = self.0.filter(|equal| *equal < COMPARED) else { return };
-        if written != from {
+        if *from != *written {
             self.0 = None;
         } else if !from.is_empty() {
             self.0 = Some(equal + 1);
@@ -51,11 +52,17 @@ impl Unchanged {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::payload::Pool;
 
     fn count(payloads: &[(&str, &str)]) -> u64 {
         let mut unchanged = Unchanged::new();
-        payloads.iter().for_each(|(written, from)| unchanged.compare(written.as_bytes(), from.as_bytes()));
+        let pool = Pool::default();
+        payloads.iter().for_each(|(written, from)| {
+            unchanged.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
+        });
         unchanged.count()
     }
 

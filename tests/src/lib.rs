@@ -13,6 +13,7 @@ use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::payload::{Pool, PoolSettings};
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 pub mod guest;
@@ -49,7 +50,7 @@ impl Elements {
 impl Input for Elements {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         for payload in self.0.by_ref() {
-            if !pull.give(payload) {
+            if !pull.give(pull.pool.adopt(payload)) {
                 return Ok(Pulled::More);
             }
         }
@@ -59,12 +60,17 @@ impl Input for Elements {
 
 /// Keeps the elements it gets, for the test to look at.
 #[derive(Clone, Default)]
-pub struct Collected(Rc<RefCell<Vec<Element>>>);
+pub struct Collected(Rc<RefCell<Vec<Kept>>>);
+
+struct Kept {
+    payload: Vec<u8>,
+    sequence: u64,
+}
 
 impl Collected {
     /// The payloads, in order.
     pub fn payloads(&self) -> Vec<Vec<u8>> {
-        self.0.borrow().iter().map(|element| element.payload.to_vec()).collect()
+        self.0.borrow().iter().map(|element| element.payload.clone()).collect()
     }
 
     /// The sequence numbers, in order.
@@ -74,7 +80,11 @@ impl Collected {
 
     /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
     fn keep(&self, elements: &[Element]) {
-        let copy = |element: &Element| Element { payload: Bytes::copy_from_slice(&element.payload), ..element.clone() };
+        let pool = Pool::default();
+        let copy = |element: &Element| Kept {
+            payload: element.payload.to_vec(&pool).expect("the payload can be read"),
+            sequence: element.sequence,
+        };
         self.0.borrow_mut().extend(elements.iter().map(copy));
     }
 }
@@ -172,12 +182,22 @@ pub fn control() -> (Control, Printed) {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });
-    let control = Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+    let (cancel, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
+    let control = Control { log, cancel, progress, pool: PoolSettings::default() };
     (control, printed)
 }
 
 /// Starts a flow; an edge is (from, output, to, capacity), by index.
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
+    start_with(parts, edges, PoolSettings::default())
+}
+
+/// Starts a flow whose pool keeps as much as `pool` says.
+pub fn start_with(
+    parts: Vec<Part>,
+    edges: &[(usize, usize, usize, Capacity)],
+    pool: PoolSettings,
+) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
     let (nodes, bodies) = parts
         .into_iter()
@@ -185,7 +205,7 @@ pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Res
         .unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
-    Ok((Flow::start(&graph, bodies, control)?, printed))
+    Ok((Flow::start(&graph, bodies, Control { pool, ..control })?, printed))
 }
 
 /// Runs parts in a row, each into the next. The account balances, or this panics.

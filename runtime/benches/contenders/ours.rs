@@ -16,6 +16,7 @@ use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::log::LogLine;
+use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Stage};
 
 use super::guests::build_guests;
@@ -115,8 +116,12 @@ impl Pipeline {
         let log = Arc::new(move |line: LogLine<'_>| {
             to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
         });
-        let control =
-            Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::new(Progress::default()) };
+        let control = Control {
+            log,
+            cancel: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(Progress::default()),
+            pool: PoolSettings::default(),
+        };
         let flow = Flow::start(&self.graph, bodies, control);
         flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
         printed.lock().expect("nothing panics that prints").clone()
@@ -156,11 +161,11 @@ impl Input for Stamping {
         for _ in 0..elements {
             payload::stamp(&mut self.payload, self.next);
             self.next += 1;
-            block.append(&self.payload);
+            block.append(&self.payload).expect("the block was taken for so many");
         }
         let block = block.freeze();
         for index in 0..elements {
-            pull.give(block.slice(index * len..(index + 1) * len));
+            pull.give(block.slice(index * len, len).expect("each was appended"));
         }
         Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
     }
@@ -178,7 +183,8 @@ impl Output for Sum {
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         for element in elements {
             self.memory.clear();
-            self.memory.extend_from_slice(&element.payload);
+            let piece = element.payload.as_slice().expect("every payload is in one piece");
+            self.memory.extend_from_slice(piece);
             self.tally.add(self.task, &self.memory);
         }
         Ok(())

@@ -2,16 +2,15 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use super::{Input, Pull, Pulled};
+use crate::payload::Payload;
 
 /// `count` elements of `size` bytes: the lower-case letters over and over, the same in every element.
 #[derive(Debug)]
 pub struct Generate {
     left: u64,
     size: usize,
-    payload: Option<Bytes>,
+    payload: Option<Payload>,
 }
 
 impl Generate {
@@ -26,9 +25,8 @@ impl Input for Generate {
         let size = self.size;
         let payload = self.payload.get_or_insert_with(|| {
             let mut block = pull.pool.take(size);
-            let letters = (b'a'..=b'z').cycle();
-            block.spare().iter_mut().zip(letters).take(size).for_each(|(byte, letter)| *byte = letter);
-            block.fill(size);
+            let letters: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
+            block.append(&letters).expect("the block was taken for so many");
             block.freeze()
         });
         while self.left > 0 {

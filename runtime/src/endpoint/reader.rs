@@ -3,15 +3,15 @@
 //! Bytes are read straight into a block, and elements are slices of it. What is left at its end, a part of an element,
 //! is copied to the beginning of the next block: that copy is the only one, and it is recorded.
 
-use std::io::{self, Read};
-
-use bytes::Bytes;
+use std::io;
+use std::os::fd::AsFd;
 
 use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
-use crate::payload::Block;
+use crate::ledger::Kernel;
+use crate::payload::{Block, Payload, Reads};
 
 /// Bytes that are asked for at once.
-const READ_BYTES: usize = 128 << 10;
+pub(super) const READ_BYTES: usize = 128 << 10;
 /// Bytes before each element that is preceded by its length: a 32-bit number, most significant byte first.
 pub(crate) const LENGTH_BYTES: usize = 4;
 
@@ -69,19 +69,22 @@ impl Framing {
 pub struct Reader<R> {
     from: R,
     framing: Framing,
-    /// Read and not yet handed over.
-    rest: Bytes,
-    /// How much of `rest` is known to hold no whole element.
+    /// What was read last, from one block.
+    block: Payload,
+    /// How much of it was handed over.
+    given: usize,
+    /// How much of the rest is known to hold no whole element.
     seen: usize,
     /// Bytes read so far.
     read: u64,
     /// Bytes that there should be at least, if that is known.
     promised: u64,
     ended: bool,
+    reads: Reads,
 }
 
 /// Something to read that can say that it has nothing just now.
-pub trait Ready: Read {
+pub trait Ready: AsFd {
     /// Whether a read would return at once.
     ///
     /// # Errors
@@ -93,25 +96,42 @@ pub trait Ready: Read {
 impl<R> Reader<R> {
     /// Cuts what is read `from` into elements. Fewer bytes than `promised` are an error.
     pub fn new(from: R, framing: Framing, promised: u64) -> Self {
-        Reader { from, framing, rest: Bytes::new(), seen: 0, read: 0, promised, ended: false }
+        let (block, reads) = (Payload::default(), Reads::default());
+        Reader { from, framing, block, given: 0, seen: 0, read: 0, promised, ended: false, reads }
+    }
+
+    /// Counts what is read in `reads`.
+    #[must_use]
+    pub(super) fn counted(self, reads: Reads) -> Self {
+        Reader { reads, ..self }
+    }
+
+    /// Read and not yet handed over.
+    fn rest(&self) -> &[u8] {
+        &self.block.as_slice().expect("a block is one piece of memory")[self.given..]
     }
 
     /// Hands over the elements at hand. Tells whether there was room for all.
     fn give(&mut self, pull: &mut Pull<'_>) -> bool {
         while pull.has_room() {
-            match self.framing.cut(&self.rest, self.seen) {
+            match self.framing.cut(self.rest(), self.seen) {
                 Cut::Element { start, end, next } => {
-                    pull.give(self.rest.slice(start..end));
-                    let _ = self.rest.split_to(next);
+                    pull.give(self.part(start, end));
+                    self.given += next;
                     self.seen = 0;
                 }
                 Cut::Partial { .. } => {
-                    self.seen = self.rest.len();
+                    self.seen = self.rest().len();
                     return true;
                 }
             }
         }
         false
+    }
+
+    /// The rest, from `start` to `end`.
+    fn part(&self, start: usize, end: usize) -> Payload {
+        self.block.slice(self.given + start, end - start).expect("an element is cut from what is there")
     }
 
     /// Hands over what is left when there is nothing more to read.
@@ -120,21 +140,22 @@ impl<R> Reader<R> {
             let message = format!("it was truncated while it was read: {} bytes of {}", self.read, self.promised);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
-        let (rest, seen) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.seen));
-        match self.framing.cut(&rest, seen) {
-            Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && !rest.is_empty() => {
-                let message = format!("it ends within an element: {} bytes of {needed} at the end", rest.len());
+        let left = self.rest().len();
+        match self.framing.cut(self.rest(), self.seen) {
+            Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && left > 0 => {
+                let message = format!("it ends within an element: {left} bytes of {needed} at the end");
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
             }
-            _ if !rest.is_empty() || self.framing == Framing::Whole => _ = pull.give(rest),
+            _ if left > 0 || self.framing == Framing::Whole => _ = pull.give(self.part(0, left)),
             _ => {}
         }
+        (self.block, self.given, self.seen) = (Payload::default(), 0, 0);
         Ok(())
     }
 
     /// A block that begins with what is left, and has room for what is missing of it.
     fn next_block(&mut self, pull: &mut Pull<'_>) -> io::Result<Block> {
-        let Cut::Partial { needed } = self.framing.cut(&self.rest, self.seen) else {
+        let Cut::Partial { needed } = self.framing.cut(self.rest(), self.seen) else {
             unreachable!("whole elements were handed over");
         };
         if needed > MAX_ELEMENT_BYTES {
@@ -144,23 +165,24 @@ impl<R> Reader<R> {
         // Where the end is not known yet, at least as much again is asked for: a long element is copied a few times
         // over, and not once for every read.
         let wanted = match self.framing {
-            Framing::Lines => 2 * self.rest.len(),
-            Framing::Whole => (2 * self.rest.len()).max(usize::try_from(self.promised).unwrap_or(usize::MAX)),
+            Framing::Lines => 2 * self.rest().len(),
+            Framing::Whole => (2 * self.rest().len()).max(usize::try_from(self.promised).unwrap_or(usize::MAX)),
             Framing::Chunks(_) | Framing::LengthPrefixed => needed,
         };
         let wanted = wanted.min(MAX_ELEMENT_BYTES) + 1;
         let mut block = pull.pool.take(wanted.max(READ_BYTES));
-        if !self.rest.is_empty() {
-            block.append(&self.rest);
-            pull.host_serialize.record(1, self.rest.len() as u64);
-            self.rest = Bytes::new();
+        let rest = self.rest();
+        if !rest.is_empty() {
+            block.append(rest).map_err(io::Error::other)?;
+            pull.host_serialize.record(1, rest.len() as u64);
         }
+        (self.block, self.given) = (Payload::default(), 0);
         Ok(block)
     }
 
     /// Where in the stream the next element begins.
     fn position(&self) -> u64 {
-        self.read - self.rest.len() as u64
+        self.read - self.rest().len() as u64
     }
 }
 
@@ -185,6 +207,10 @@ impl<R: Ready> Input for Reader<R> {
             }
         }
     }
+
+    fn kernel(&self) -> Kernel {
+        Kernel { reads: self.reads.count(), ..Kernel::default() }
+    }
 }
 
 impl<R: Ready> Reader<R> {
@@ -192,26 +218,17 @@ impl<R: Ready> Reader<R> {
     fn read_more(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let mut block = self.next_block(pull)?;
         loop {
-            let read = retry(|| self.from.read(block.spare()))?;
-            block.fill(read);
+            let read = block.read_from(&self.from)?;
+            self.reads.record(read);
             self.read += read as u64;
             self.ended = read == 0;
-            let partial = matches!(self.framing.cut(block.filled(), self.seen), Cut::Partial { .. });
-            if !partial || self.ended || block.spare().is_empty() || !self.from.ready()? {
+            let partial = matches!(self.framing.cut(block.written(), self.seen), Cut::Partial { .. });
+            if !partial || self.ended || block.room() == 0 || !self.from.ready()? {
                 break;
             }
-            self.seen = block.filled().len();
+            self.seen = block.written().len();
         }
-        self.rest = block.freeze();
+        self.block = block.freeze();
         Ok(())
-    }
-}
-
-fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match read() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }

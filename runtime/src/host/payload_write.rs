@@ -55,7 +55,7 @@ fn make(
         return Err(Failure::BudgetExceeded);
     }
     let mut block = host.pool.take(len);
-    block.append(bytes.as_le_slice(store.as_context()));
+    block.append(bytes.as_le_slice(store.as_context())).expect("the block was taken for so many");
     let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);

@@ -1,0 +1,177 @@
+//! Memory with one owner, who writes it. What it was used for before cannot be read: only what was written since is
+//! there.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
+use super::classes::Class;
+use super::view::View;
+use super::{Buffer, FileRange, Payload, Pool};
+
+/// Memory with one owner, who writes it.
+pub struct Block {
+    /// Never grows beyond the capacity that it has from the pool.
+    memory: Vec<u8>,
+    class: Option<Class>,
+    pool: Pool,
+}
+
+/// A write that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it would have begun.
+    pub offset: usize,
+    /// Its bytes.
+    pub len: usize,
+    /// Where it must end at the latest: the capacity of the block for what is appended, otherwise what is there.
+    pub end: usize,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes from {} in a block of {}", self.len, self.offset, self.end)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Block {
+    pub(super) fn new(memory: Vec<u8>, class: Option<Class>, pool: Pool) -> Block {
+        debug_assert!(memory.is_empty(), "nothing is written yet");
+        Block { memory, class, pool }
+    }
+
+    /// What is written.
+    pub fn written(&self) -> &[u8] {
+        &self.memory
+    }
+
+    /// Bytes it has room for, what is written included.
+    pub fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    /// Bytes that can still be appended.
+    pub fn room(&self) -> usize {
+        self.memory.capacity() - self.memory.len()
+    }
+
+    /// Copies `bytes` to the end of what is written.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for all of them; nothing is copied then.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        if bytes.len() > self.room() {
+            return Err(Refused { offset: self.memory.len(), len: bytes.len(), end: self.capacity() });
+        }
+        self.memory.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Copies `bytes` over what is written, from `offset`.
+    ///
+    /// # Errors
+    ///
+    /// Where less is written than that; nothing is copied then.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Refused> {
+        let refused = Refused { offset, len: bytes.len(), end: self.memory.len() };
+        let end = offset.checked_add(bytes.len()).ok_or(refused)?;
+        self.memory.get_mut(offset..end).ok_or(refused)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Reads once from `from` to the end of what is written, as much as there is room for. Returns how many bytes came: 0
+    /// at its end, or where there is no room.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn read_from(&mut self, from: impl AsFd) -> io::Result<usize> {
+        loop {
+            match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
+                Err(Errno::INTR) => {}
+                read => return Ok(read?),
+            }
+        }
+    }
+
+    /// Reads a part of a file to the end of what is written, where there is room for it.
+    pub(super) fn append_range(&mut self, range: &FileRange<'_>) -> io::Result<()> {
+        let (start, len) = (self.memory.len(), range.len as usize);
+        if len > self.room() {
+            return Err(io::Error::other(Refused { offset: start, len, end: self.capacity() }));
+        }
+        let mut read = Ok(());
+        // Where the part nearly fills it, all there is room for is read: that is quicker than to clear the memory before.
+        let at_once =
+            if self.room() - len <= len / 8 { range.file.read_at(&mut self.memory, range.offset)? } else { 0 };
+        if at_once < len {
+            self.memory.resize(start + len, 0);
+            let rest = &mut self.memory[start + at_once..];
+            read = range.file.read_exact_at(rest, range.offset + at_once as u64);
+        } else {
+            self.memory.truncate(start + len);
+        }
+        let read = read.and_then(|()| range.file.check());
+        if read.is_err() {
+            self.memory.truncate(start);
+        }
+        Ok(read?)
+    }
+
+    /// Ends the writing: what is written can from now on be shared and no longer be changed.
+    pub fn freeze(self) -> Payload {
+        let (len, kept) = (self.memory.len(), self.memory.capacity());
+        View::whole(Buffer::Heap { bytes: self.into_bytes(), kept }, len).into()
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.pool.give_back(std::mem::take(&mut self.memory), self.class);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_whole() {
+        let mut block = Pool::default().take(10);
+        let capacity = block.capacity();
+        block.append(&vec![b'a'; capacity - 1]).unwrap();
+        assert_eq!(block.append(b"bc"), Err(Refused { offset: capacity - 1, len: 2, end: capacity }));
+        block.append(b"b").unwrap();
+        assert_eq!((block.room(), block.written().last()), (0, Some(&b'b')));
+        block.write_at(capacity - 2, b"cd").unwrap();
+        for (offset, len) in [(capacity - 1, 2), (capacity, 1), (usize::MAX, 2)] {
+            assert_eq!(block.write_at(offset, &b"xy"[..len]), Err(Refused { offset, len, end: capacity }));
+        }
+        assert_eq!(&block.written()[capacity - 3..], b"acd");
+    }
+
+    #[test]
+    fn nothing_before_the_end_of_what_is_written_can_be_skipped() {
+        let mut block = Pool::default().take(10);
+        assert_eq!(block.write_at(1, b"a"), Err(Refused { offset: 1, len: 1, end: 0 }));
+        assert_eq!(block.write_at(0, b"a"), Err(Refused { offset: 0, len: 1, end: 0 }));
+        block.write_at(0, b"").unwrap();
+    }
+}

@@ -1,0 +1,121 @@
+//! Views of buffers, and several of them end to end.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Block, Buffer, SourceFile};
+
+/// A part of a buffer.
+#[derive(Clone)]
+pub(super) struct View {
+    buffer: Arc<Buffer>,
+    start: usize,
+    pub(super) len: usize,
+}
+
+impl View {
+    /// All `len` bytes of a buffer.
+    pub(super) fn whole(buffer: Buffer, len: usize) -> View {
+        View { buffer: Arc::new(buffer), start: 0, len }
+    }
+
+    /// The buffer it is a part of.
+    pub(super) fn buffer(&self) -> &Arc<Buffer> {
+        &self.buffer
+    }
+
+    #[inline]
+    pub(super) fn slice(&self, offset: usize, len: usize) -> View {
+        View { buffer: self.buffer.clone(), start: self.start + offset, len }
+    }
+
+    /// Whether `next` begins in the same buffer where this one ends.
+    pub(super) fn precedes(&self, next: &View) -> bool {
+        Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
+    }
+
+    /// Its bytes, where they are in memory.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match &*self.buffer {
+            Buffer::Heap { bytes, .. } => Some(&bytes[self.start..self.start + self.len]),
+            Buffer::File(_) => None,
+        }
+    }
+
+    /// Where its bytes are.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        match &*self.buffer {
+            Buffer::Heap { bytes, .. } => Piece::Memory(&bytes[self.start..self.start + self.len]),
+            Buffer::File(file) => Piece::File(FileRange { file, offset: self.start as u64, len: self.len as u64 }),
+        }
+    }
+
+    /// `len` of its bytes from `offset`, shared, where they are in memory.
+    #[inline]
+    pub(super) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
+        match &*self.buffer {
+            Buffer::Heap { bytes, .. } => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Buffer::File(_) => None,
+        }
+    }
+
+    /// Copies it to the end of what is in `block`, which has room for it. Returns how many bytes of it were in memory.
+    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<u64> {
+        match self.piece() {
+            Piece::Memory(bytes) => {
+                block.append(bytes).map_err(io::Error::other)?;
+                Ok(bytes.len() as u64)
+            }
+            Piece::File(range) => {
+                block.append_range(&range)?;
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// A part of a payload, where it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// In memory.
+    Memory(&'a [u8]),
+    /// In a file.
+    File(FileRange<'a>),
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileRange<'a> {
+    /// The file.
+    pub file: &'a SourceFile,
+    /// Where the part begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+/// Views end to end.
+pub(super) struct Rope {
+    pub(super) views: Box<[View]>,
+    pub(super) len: usize,
+}
+
+impl Rope {
+    pub(super) fn new(views: Vec<View>) -> Rope {
+        Rope { len: views.iter().map(|view| view.len).sum(), views: views.into() }
+    }
+
+    /// The views of `len` bytes from `offset`, which it has.
+    pub(super) fn slice(&self, offset: usize, len: usize) -> impl Iterator<Item = View> {
+        let (mut skip, mut left) = (offset, len);
+        self.views.iter().filter_map(move |view| {
+            let from = skip.min(view.len);
+            let taken = (view.len - from).min(left);
+            skip -= from;
+            left -= taken;
+            (taken > 0).then(|| view.slice(from, taken))
+        })
+    }
+}
