@@ -7,7 +7,7 @@
 //! show is found in its account: `measured`.
 
 pub(crate) use baseline::Baseline;
-pub(crate) use measured::{measured_findings, measured_over_budget};
+pub(crate) use measured::{measured_findings, measured_over_budget, measured_pool};
 pub(crate) use pipeline::Composed;
 pub(crate) use subject::Subject;
 

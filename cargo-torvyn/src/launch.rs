@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
 use crate::lint::{Levels, LintArgs};
-use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, WiredNode, Wiring};
+use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
 use crate::settings::WorkspaceSettings;
@@ -73,7 +73,7 @@ impl Finished {
 /// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
-    let pipeline = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
     let built = components(&pipeline, request.cargo, &mut sources, shell)?;
 
     let engine = Engine::new()?;
@@ -99,8 +99,13 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
-    let recorder = records.recorder();
-    let control = Control { log: bar.log(), cancel: interrupt.flag(), progress: bar.progress(), recorder };
+    let control = Control {
+        log: bar.log(),
+        cancel: interrupt.flag(),
+        progress: bar.progress(),
+        pool: pool.settings.clone(),
+        recorder: records.recorder(),
+    };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
@@ -114,13 +119,14 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     if !request.ignore_budget {
         found.extend(check::measured_over_budget(&pipeline, &levels, &account));
     }
+    found.extend(check::measured_pool(&pipeline, &pool, &levels, &account.pool));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
     Ok(Finished { pipeline: pipeline.name, account, interrupted: interrupt.exit(), found, sources })
 }
 
-/// The pipeline as the manifest and the arguments say.
-fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<Pipeline, Diagnostics> {
+/// The pipeline as the manifest and the arguments say, and what the manifest says of the pool.
+fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, Pool), Diagnostics> {
     let manifest = Manifest::load(&manifest_path(request.cargo), sources)?;
     let mut pipeline = manifest.select(request.pipeline)?.clone();
     if let Some(path) = request.input {
@@ -133,7 +139,7 @@ fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<Pipeline, Di
         pipeline = pipeline.with_output(output)?;
     }
     let found = pipeline.check_paths();
-    if found.is_empty() { Ok(pipeline) } else { Err(found) }
+    if found.is_empty() { Ok((pipeline, manifest.pool)) } else { Err(found) }
 }
 
 /// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.

@@ -98,6 +98,8 @@ lints! {
         "payloads are read, and what is read decides nothing, as far as the code or a run shows";
     WriteUnchanged = "write-unchanged", Warn,
         "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
+    PoolTooSmall = "pool-too-small", Warn,
+        "in a run, payload memory was freed for lack of room in the pool, and allocated again";
     WholeRead = "whole-read", Warn,
         "payloads are read whole where only their first bytes are looked at";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,

@@ -10,6 +10,7 @@ mod input;
 mod name;
 mod output;
 mod pipeline;
+mod pool;
 mod stage;
 mod stamp;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::{code, document};
 pub(crate) use input::Input;
 pub(crate) use output::Output;
 pub(crate) use pipeline::Pipeline;
+pub(crate) use pool::Pool;
 pub(crate) use stage::{ComponentRef, Stage};
 pub(crate) use wiring::{WiredNode, Wiring};
 
@@ -38,6 +40,8 @@ pub(crate) struct Manifest {
     pub(crate) pipelines: Vec<Pipeline>,
     /// The index of the pipeline that is meant where none is named.
     pub(crate) default: Option<usize>,
+    /// How much payload memory is kept for reuse, whichever pipeline runs.
+    pub(crate) pool: Pool,
 }
 
 impl Manifest {
@@ -65,7 +69,8 @@ impl Manifest {
     }
 
     fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
-        let table = Table::new("the manifest", 0..0, document, &["default", "pipeline"], report);
+        let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime"], report);
+        let pool = table.get("runtime").and_then(|field| Pool::read_runtime(&field, report)).unwrap_or_default();
         let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report))?;
         let pipelines: Vec<_> = fields.iter().filter_map(|field| Pipeline::read(field, report)).collect();
 
@@ -82,7 +87,7 @@ impl Manifest {
             None if names.len() == 1 => Some(0),
             None => names.iter().position(|name| *name == "main"),
         };
-        Some(Manifest { path: report.file.to_path_buf(), pipelines, default })
+        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, pool })
     }
 
     /// The pipeline of a name, or the default one.

@@ -25,6 +25,13 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     quantity(text, SIZES)
 }
 
+/// A size as it can be read: in the largest unit that it is a whole number of.
+pub(crate) fn written(bytes: u64) -> String {
+    let fits = |unit: &&(&str, u64)| unit.0.contains("iB") && bytes > 0 && bytes.is_multiple_of(unit.1);
+    let (unit, scale) = SIZES.iter().rev().find(fits).unwrap_or(&SIZES[0]);
+    format!("{}{unit}", bytes / scale)
+}
+
 /// A duration such as `500ms`, `1s` or `2m`.
 ///
 /// # Errors
@@ -63,6 +70,13 @@ mod tests {
         assert_eq!(size("99999999999GiB"), Err("the number is too great".to_string()));
         assert!(size("64KB").unwrap_err().starts_with("did you mean `kB`?"));
         assert!(size("64").unwrap_err().starts_with("the units are"));
+    }
+
+    #[test]
+    fn sizes_are_written_as_they_are_read() {
+        for text in ["0B", "1B", "4KiB", "1000B", "1025B", "1MiB", "1537KiB", "3GiB"] {
+            assert_eq!(size(text).map(written), Ok(text.to_string()));
+        }
     }
 
     #[test]

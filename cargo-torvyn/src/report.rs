@@ -5,6 +5,7 @@ use serde::Serialize;
 use torvyn_runtime::Account;
 use torvyn_runtime::account::Elements;
 use torvyn_runtime::ledger::{Copies, Count};
+use torvyn_runtime::payload::PoolUse;
 
 /// Its numbers' units, for people: 1,024 bytes are 1 KiB.
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -89,10 +90,11 @@ fn whole(account: &Account) -> String {
     let pool = &account.pool;
     let reuse = match pool.reuse_rate {
         Some(rate) => format!(
-            "{:.1} % = blocks that had been used before ÷ {} handed out; {} live at the end",
+            "{:.1} % = blocks that had been used before ÷ {} handed out; {} live at the end{}",
             100.0 * rate,
             grouped(pool.allocated),
-            pool.live_at_end
+            pool.live_at_end,
+            freed(pool)
         ),
         None => "none: no block was handed out".to_string(),
     };
@@ -105,6 +107,16 @@ fn whole(account: &Account) -> String {
         whole += &format!("trace               {trace}\n");
     }
     whole
+}
+
+/// Which blocks the pool had no room to keep.
+fn freed(pool: &PoolUse) -> String {
+    let classes = pool.classes.iter().filter(|class| class.freed > 0);
+    let freed = classes.map(|class| match class.bytes {
+        Some(size) => format!("; {} of {} freed for lack of room", grouped(class.freed), bytes(size)),
+        None => format!("; {} of no class freed", grouped(class.freed)),
+    });
+    freed.collect()
 }
 
 /// What the amplification was divided by.

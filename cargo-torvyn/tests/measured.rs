@@ -90,6 +90,7 @@ fn what_was_measured_is_told_at_the_level_of_its_lint() {
     let project = Project::new();
     writes_unchanged(&project);
     reads_only_to_forward(&project);
+    pool_too_small(&project);
 }
 
 fn writes_unchanged(project: &Project) {
@@ -122,6 +123,32 @@ warning[write-unchanged]: `transform` wrote 1,024 payloads as they were, in this
     project.level("transform", "write-unchanged", "allow");
     let allowed = said(&project.run("echo", &lines(0..16), 0));
     assert!(!allowed.contains("write-unchanged"), "{allowed}");
+}
+
+fn pool_too_small(project: &Project) {
+    project.level("transform", "write-unchanged", "allow");
+    let kept = said(&project.run("echo", &lines(0..100_000), 0));
+    assert!(!kept.contains("warning"), "{kept}");
+    let pool = "\n[runtime.pool]\nkeep = \"0B\"\n";
+    project.write("Torvyn.toml", &format!("{PIPELINES}{pool}"));
+    let freed = said(&project.run("echo", &lines(0..100_000), 0));
+    for text in [
+        "blocks of `4KiB` were freed for lack of room and allocated again, in this run",
+        " --> Torvyn.toml:12:1",
+        "= note: pool reuse was 0.0 %, and 9",
+        "= help: write `\"4KiB\" = \"",
+    ] {
+        assert!(freed.contains(text), "{text}:\n{freed}");
+    }
+    // What it says to type does what it says.
+    let help = freed.split("help: write `").nth(1).unwrap().split('`').next().unwrap();
+    project.write("Torvyn.toml", &format!("{PIPELINES}{pool}[runtime.pool.classes]\n{help}\n"));
+    let enough = said(&project.run("echo", &lines(0..100_000), 0));
+    assert!(!enough.contains("pool-too-small"), "{enough}");
+    // Few blocks are no reason to keep more.
+    project.write("Torvyn.toml", &format!("{PIPELINES}{pool}"));
+    let few = said(&project.run("echo", &lines(0..100), 0));
+    assert!(!few.contains("pool-too-small"), "{few}");
 }
 
 fn reads_only_to_forward(project: &Project) {

@@ -3,13 +3,14 @@
 use std::io;
 
 use crate::element::Element;
-use crate::ledger::{Boundary, Count};
+use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
 
 pub use directory::Directory;
 pub use discard::Discard;
-pub use file::{FileOutput, open_file};
+pub use file::{FileInput, FileOutput, open_file};
 pub use generate::Generate;
+pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use writer::{OutputFraming, Writer};
@@ -18,11 +19,14 @@ mod directory;
 mod discard;
 mod file;
 mod generate;
+mod kernel;
+mod range;
 mod reader;
 mod stdio;
 mod writer;
 
-/// An element of the host may have this many payload bytes; a longer one is an error of the input.
+/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
+/// One that is a range of a file can have more, and is read in parts of at most as many.
 pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
 
 /// What an input is asked for.
@@ -86,6 +90,11 @@ pub trait Input {
     ///
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+
+    /// What the operating system did for it so far, and for who read its elements later.
+    fn kernel(&self) -> Kernel {
+        Kernel::default()
+    }
 }
 
 /// Takes elements out of a flow.
@@ -106,4 +115,9 @@ pub trait Output {
 
     /// Bytes written so far, framing included.
     fn written(&self) -> u64;
+
+    /// What the operating system did for it so far.
+    fn kernel(&self) -> Kernel {
+        Kernel::default()
+    }
 }

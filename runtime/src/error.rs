@@ -74,6 +74,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A payload that is in a file could not be read from it.
+    #[error("a payload cannot be read for `{reader}`{}", place(elements))]
+    Payload {
+        /// The stage or output that it was read for.
+        reader: String,
+        /// The sequence numbers of the first and last element of its batch.
+        elements: Option<(u64, u64)>,
+        /// What happened, with the file; [`Unreadable`](crate::payload::Unreadable) has it in parts.
+        #[source]
+        source: io::Error,
+    },
     /// The engine could not be set up.
     #[error("cannot set up the engine")]
     Engine(#[source] BoxedError),

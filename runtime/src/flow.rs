@@ -20,9 +20,10 @@ use crate::ledger::{Call, Count, Recorder};
 use crate::limits::Limits;
 use crate::log::LogSink;
 use crate::node::{Context, Node};
-use crate::payload::Pool;
+use crate::payload::{Pool, PoolSettings};
 
 /// What a node of the graph is.
+#[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
 pub enum Body {
     /// A component.
     Stage(Stage),
@@ -55,6 +56,8 @@ pub struct Control {
     pub cancel: Arc<AtomicBool>,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// How much payload memory is kept for reuse.
+    pub pool: PoolSettings,
     /// Takes the records of what happens, where they are wanted.
     pub recorder: Recorder,
 }
@@ -127,7 +130,7 @@ impl Flow {
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let began = Instant::now();
-        let pool = Pool::default();
+        let pool = Pool::new(control.pool.clone());
         let mut journal = Journal::new(&control.recorder, graph);
         let (mut nodes, mut trace) = (Vec::new(), None);
         for (index, body) in bodies.into_iter().enumerate() {
@@ -180,6 +183,7 @@ impl Flow {
     ///
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
+        self.nodes.iter_mut().for_each(|node| node.expire(self.last));
         for place in 0..self.order.len() {
             let index = self.order[place];
             if self.step_node(index, None)? {
@@ -199,7 +203,10 @@ impl Flow {
         {
             return Ok(Step::Moved);
         }
-        let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
+        self.nodes.iter_mut().for_each(|node| node.expire(now));
+        let expires = self.nodes.iter().filter_map(Node::expires_at);
+        // What a stage holds until then moves nothing on: a flow that waits for nothing else is stuck.
+        let resume = self.nodes.iter().filter_map(Node::resumes_at).min().map(|at| expires.fold(at, Instant::min));
         resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
             let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
             Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))

@@ -97,6 +97,17 @@ impl Add for Copies {
     }
 }
 
+/// What an endpoint had the operating system do: system calls, and the bytes of all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Kernel {
+    /// Into memory of the host, wherever in the flow it was needed.
+    pub reads: Count,
+    /// Out of memory of the host.
+    pub writes: Count,
+    /// From a file to the output, without memory of the host.
+    pub ranges: Count,
+}
+
 /// Payload bytes copied ÷ payload bytes offered; `None` where none was offered.
 ///
 /// Of a stage: copied at its boundary, offered to it. A stage that forwards has 0, one that reads everything 1, one

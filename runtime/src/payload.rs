@@ -2,7 +2,8 @@
 //!
 //! A [`Block`] is memory of the [`Pool`] that one owner writes. Freezing it makes a [`Payload`] of it, which is shared by
 //! views and can no longer be written; when the last view is dropped the memory returns to the pool. Only bytes that
-//! were written can be reached, so what a block held before can be read by nobody.
+//! were written can be reached, so what a block held before can be read by nobody. A payload can also be a range of a
+//! [`SourceFile`], which takes no memory until somebody reads it.
 
 use std::sync::Arc;
 use std::{fmt, io};
@@ -10,13 +11,18 @@ use std::{fmt, io};
 use bytes::Bytes;
 
 pub use block::{Block, Refused};
-pub use pool::{Pool, PoolUse};
+pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
+pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use pool::Pool;
+pub use view::{FileRange, Piece};
 
 use buffer::Buffer;
 use view::{Rope, View};
 
 mod block;
 mod buffer;
+mod classes;
+mod file;
 mod pool;
 mod view;
 
@@ -69,6 +75,33 @@ impl Payload {
         payloads.into_iter().flat_map(|payload| payload.views().iter().cloned()).collect()
     }
 
+    /// How many pieces it is made of; none for an empty one.
+    pub fn piece_count(&self) -> usize {
+        self.views().len()
+    }
+
+    /// Whether other payloads, or another part of this one, are views of a buffer of it.
+    pub fn is_shared(&self) -> bool {
+        match &self.0 {
+            Repr::View(view) => view.is_shared(),
+            Repr::Views(rope) => {
+                rope.as_ref().is_some_and(|rope| Arc::strong_count(rope) > 1 || rope.views.iter().any(View::is_shared))
+            }
+        }
+    }
+
+    /// The same bytes in a buffer of their own, of `pool`, and how many of them were copied for it: as
+    /// [`Gathered::copied`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    pub fn copied(&self, pool: &Pool) -> io::Result<(Payload, u64)> {
+        let mut block = pool.take(self.len());
+        let copied = self.views().iter().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        Ok((block.freeze(), copied))
+    }
+
     /// The views it is made of, in order; none of them is empty.
     fn views(&self) -> &[View] {
         match &self.0 {
@@ -92,6 +125,24 @@ impl Payload {
         views.iter().all(|view| view.bytes().is_some()).then(|| views.iter().filter_map(View::bytes))
     }
 
+    /// Its parts, in order, wherever they are. Where a part of it is in a file, and nobody has read it yet, it can go on
+    /// from there.
+    pub fn parts(&self) -> impl Iterator<Item = Piece<'_>> {
+        self.views().iter().map(View::piece)
+    }
+
+    /// Whether what is in files is as it was when they were opened.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not; see [`Unreadable`].
+    pub fn check(&self) -> io::Result<()> {
+        self.parts().try_for_each(|part| match part {
+            Piece::File(range) => Ok(range.file.check()?),
+            Piece::Memory(_) => Ok(()),
+        })
+    }
+
     /// `len` bytes of it from `offset` in one piece. Where they are not, they are copied, into memory of `pool`, and
     /// `copied` says so.
     ///
@@ -106,7 +157,7 @@ impl Payload {
     pub fn gather(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
         match &self.0 {
             Repr::View(view) if let Some(shared) = view.shared(offset, len) => {
-                Ok(Gathered { bytes: shared, copied: false })
+                Ok(Gathered { bytes: shared, copied: 0 })
             }
             _ => self.gather_pieces(offset, len, pool),
         }
@@ -126,7 +177,7 @@ impl Payload {
     pub fn gather_all<'a>(payloads: impl Iterator<Item = &'a Payload> + Clone, pool: &Pool) -> io::Result<Gathered> {
         let mut views = payloads.flat_map(Payload::views);
         let all = views.clone();
-        let Some(first) = views.next() else { return Ok(Gathered { bytes: Bytes::new(), copied: false }) };
+        let Some(first) = views.next() else { return Ok(Gathered { bytes: Bytes::new(), copied: 0 }) };
         let mut last = first;
         let mut len = first.len;
         let in_one_piece = views.all(|view| {
@@ -134,12 +185,12 @@ impl Payload {
             std::mem::replace(&mut last, view).precedes(view)
         });
         if in_one_piece && let Some(bytes) = first.shared(0, len) {
-            return Ok(Gathered { bytes, copied: false });
+            return Ok(Gathered { bytes, copied: 0 });
         }
         let len = all.clone().map(|view| view.len).sum();
         let mut block = pool.take(len);
-        all.clone().try_for_each(|view| view.append_to(&mut block))?;
-        Ok(Gathered { bytes: block.into_bytes(), copied: true })
+        let copied = all.clone().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        Ok(Gathered { bytes: block.into_bytes(), copied })
     }
 
     /// A copy of it.
@@ -157,8 +208,8 @@ impl Payload {
 pub struct Gathered {
     /// The bytes.
     pub bytes: Bytes,
-    /// Whether they were copied for it.
-    pub copied: bool,
+    /// How many of them were copied for it, within the memory of the host. What came from a file was read, not copied.
+    pub copied: u64,
 }
 
 impl Default for Payload {
@@ -231,7 +282,7 @@ mod tests {
         assert_eq!((part.len(), bytes(&part.slice(1, 3).unwrap(), &pool)), (5, b"345".to_vec()));
         assert!(part.slice(3, 3).is_none() && part.slice(usize::MAX, 2).is_none());
         assert!(part.slice(5, 0).unwrap().is_empty());
-        assert!(!part.gather(0, 5, &pool).unwrap().copied);
+        assert_eq!(part.gather(0, 5, &pool).unwrap().copied, 0);
         assert_eq!(pool.usage().allocated, 1);
     }
 
@@ -247,8 +298,29 @@ mod tests {
             assert_eq!(bytes(&part, &pool), b"one two one "[from..to], "{from}..{to}");
             assert!(part == b"one two one "[from..to]);
         }
-        assert!(rope.gather(0, 12, &pool).unwrap().copied);
-        assert!(!rope.gather(4, 4, &pool).unwrap().copied, "what lies in one piece is not copied");
+        assert_eq!(rope.gather(0, 12, &pool).unwrap().copied, 12);
+        assert_eq!(rope.gather(4, 4, &pool).unwrap().copied, 0, "what lies in one piece is not copied");
+    }
+
+    #[test]
+    fn a_payload_alone_in_its_buffers_is_not_shared() {
+        let pool = Pool::default();
+        let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
+        assert!(!one.is_shared() && !Payload::default().is_shared());
+        let part = one.slice(0, 2).unwrap();
+        assert!(one.is_shared() && part.is_shared());
+        drop(one);
+        assert!(!part.is_shared());
+        let rope = Payload::join([&part, &two]);
+        drop(part);
+        assert!(rope.is_shared(), "`two` is there twice");
+        drop(two);
+        assert!(!rope.is_shared());
+        let again = rope.clone();
+        assert!(rope.is_shared());
+        let (own, copied) = again.copied(&pool).unwrap();
+        assert_eq!(copied, 6);
+        assert_eq!((bytes(&own, &pool), own.is_shared(), own.piece_count()), (b"ontwo ".to_vec(), false, 1));
     }
 
     #[test]
@@ -260,5 +332,25 @@ mod tests {
         assert_eq!((joined.len(), joined.views().len()), (9, 1));
         let backwards = Payload::join(lines.iter().rev());
         assert_eq!((bytes(&backwards, &pool), backwards.views().len()), (b"ccc\nbb\na\n".to_vec(), 3));
+    }
+
+    #[test]
+    fn what_is_in_a_file_is_read_where_it_is_asked_for() {
+        let pool = Pool::default();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789").unwrap();
+        let (opened, metadata) = (file.reopen().unwrap(), file.as_file().metadata().unwrap());
+        let reads = Reads::default();
+        let whole = pool.adopt_file(SourceFile::new(opened, &metadata, file.path(), reads.clone()));
+        assert_eq!((whole.len(), whole.as_slice(), whole.pieces().is_none()), (10, None, true));
+        let memory = payload(&pool, b"abc");
+        let rope = Payload::join([&whole.slice(2, 3).unwrap(), &memory, &whole.slice(7, 3).unwrap()]);
+        let gathered = rope.gather(1, 7, &pool).unwrap();
+        assert_eq!((&gathered.bytes[..], gathered.copied, reads.count().bytes), (&b"34abc78"[..], 3, 4));
+        assert_eq!(bytes(&Payload::join([&whole, &whole]), &pool), b"01234567890123456789");
+        std::fs::write(file.path(), "0123456").unwrap();
+        let error = whole.gather(0, 10, &pool).unwrap_err();
+        assert!(matches!(Unreadable::of(&error).unwrap().why, Why::Size { expected: 10, found: 7 }), "{error}");
+        assert!(whole.check().is_err() && memory.check().is_ok());
     }
 }

@@ -13,7 +13,7 @@ use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
-use torvyn_runtime::payload::Pool;
+use torvyn_runtime::payload::{Pool, PoolSettings};
 use torvyn_runtime::profile::Kind;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
@@ -224,21 +224,21 @@ pub fn control() -> (Control, Printed) {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });
-    let control =
-        Control { log, cancel: Arc::new(AtomicBool::new(false)), progress: Arc::default(), recorder: Recorder::off() };
+    let (cancel, progress) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let control = Control { log, cancel, progress, pool: PoolSettings::default(), recorder: Recorder::off() };
     (control, printed)
 }
 
 /// Starts a flow; an edge is (from, output, to, capacity), by index.
 pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Result<(Flow, Printed), Error> {
-    start_recorded(parts, edges, Recorder::off())
+    start_with(parts, edges, |control| control)
 }
 
-/// Starts a flow that leaves records.
-pub fn start_recorded(
+/// Starts a flow with a control of its own making.
+pub fn start_with(
     parts: Vec<Part>,
     edges: &[(usize, usize, usize, Capacity)],
-    recorder: Recorder,
+    control_of: impl FnOnce(Control) -> Control,
 ) -> Result<(Flow, Printed), Error> {
     let edges = edges.iter().map(|&(from, output, to, capacity)| Edge { from, output, to, capacity }).collect();
     let node = |part: Part| {
@@ -248,7 +248,16 @@ pub fn start_recorded(
     let (nodes, bodies) = parts.into_iter().map(node).unzip();
     let graph = Graph::new(nodes, edges).expect("the graph is in order");
     let (control, printed) = control();
-    Ok((Flow::start(&graph, bodies, Control { recorder, ..control })?, printed))
+    Ok((Flow::start(&graph, bodies, control_of(control))?, printed))
+}
+
+/// Starts a flow that leaves records.
+pub fn start_recorded(
+    parts: Vec<Part>,
+    edges: &[(usize, usize, usize, Capacity)],
+    recorder: Recorder,
+) -> Result<(Flow, Printed), Error> {
+    start_with(parts, edges, |control| Control { recorder, ..control })
 }
 
 /// Runs parts in a row, each into the next. The account balances and the records add up to it, or this panics.

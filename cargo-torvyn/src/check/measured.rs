@@ -3,11 +3,13 @@
 
 use torvyn_runtime::Account;
 use torvyn_runtime::account::StageAccount;
+use torvyn_runtime::payload::PoolUse;
 use torvyn_runtime::profile::Kind;
 
 use crate::diagnostic::Diagnostic;
 use crate::lint::{Levels, Lint};
-use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
+use crate::quantity::written;
 use crate::report::{bytes, grouped};
 
 /// Elements below which a run shows nothing: what a few have in common is chance.
@@ -23,6 +25,28 @@ pub(crate) fn measured_over_budget(pipeline: &Pipeline, levels: &Levels, account
     );
     let finding = levels.finding(Lint::OverBudgetPipeline, message)?;
     Some(finding.label(&budget.file, budget.entry.clone(), "the budget"))
+}
+
+/// The class of the pool that is too small, where that is why little was reused.
+pub(crate) fn measured_pool(
+    pipeline: &Pipeline,
+    pool: &Pool,
+    levels: &Levels,
+    measured: &PoolUse,
+) -> Option<Diagnostic> {
+    let shortage = measured.shortage()?;
+    let class = written(shortage.class);
+    let again = grouped(shortage.allocated_again);
+    let message = format!("{again} blocks of `{class}` were freed for lack of room and allocated again, in this run");
+    let finding = levels.finding(Lint::PoolTooSmall, message)?;
+    let place = pool.place(shortage.class).unwrap_or_else(|| pipeline.span.clone());
+    let rates = format!(
+        "pool reuse was {:.1} %, and {:.1} % with room for all that were held at once",
+        100.0 * shortage.reuse_rate,
+        100.0 * shortage.reuse_rate_then
+    );
+    let help = format!("write `\"{class}\" = \"{}\"` under `[runtime.pool.classes]`", written(shortage.room));
+    Some(finding.label(&pipeline.file, place, "").note(rates).help(help))
 }
 
 /// The copies of each stage that did nothing for what came of them, at the `levels` of each.
@@ -95,10 +119,11 @@ impl Measured<'_> {
 mod tests {
     use std::path::Path;
 
+    use torvyn_runtime::account::LeaseUse;
     use torvyn_runtime::analysis::Bounds;
     use torvyn_runtime::graph::Role;
     use torvyn_runtime::ledger::{Copies, Count, amplification};
-    use torvyn_runtime::payload::Pool;
+    use torvyn_runtime::payload;
 
     use super::*;
     use crate::manifest::Manifest;
@@ -120,6 +145,9 @@ mod tests {
             reads_max: 1,
             writes_max: 0,
             writes_unchanged: 0,
+            rewritten: Count::default(),
+            given_up: Count::default(),
+            leases: LeaseUse::default(),
             amplification: Some(1.0),
         }
     }
@@ -149,7 +177,7 @@ mod tests {
             stages: vec![stage],
             endpoints: Vec::new(),
             amplification: None,
-            pool: Pool::default().usage(),
+            pool: payload::Pool::default().usage(),
             wall_ns: 1,
             cancelled: false,
         };

@@ -145,6 +145,18 @@ const CASES: &[Case] = &[
         "",
         &[(code::BAD_SIZE, "\"64KB\""), (code::WRONG_TYPE, "3"), (code::ZERO, "0"), (code::BAD_SIZE, "\"1.5MiB\"")],
     ),
+    (
+        "pipeline.a = { stages = [\"x\"] }\n[runtime.pool]\nkeep = \"1 KB\"\nkept = 1\n[runtime.pool.classes]\n\"100KiB\" = \"1MiB\"\n128KiB = 2\n131072B = 3\nbig = 4",
+        "",
+        &[
+            (code::BAD_SIZE, "\"1 KB\""),
+            (code::UNKNOWN_KEY, "kept"),
+            (code::UNKNOWN_VALUE, "\"100KiB\""),
+            (code::CONFLICTING_KEYS, "131072B"),
+            (code::BAD_SIZE, "big"),
+        ],
+    ),
+    ("pipeline.a = { stages = [\"x\"] }\nruntime.pools = 1", "", &[(code::UNKNOWN_KEY, "pools")]),
     ("pipeline.a = { stages = [{ name = \"x\", limits = { time = \"1h\" } }] }", "", &[(code::BAD_DURATION, "\"1h\"")]),
     ("pipeline.a = { stages = [{ name = \"x\", limits = { time = \"0s\" } }] }", "", &[(code::ZERO, "\"0s\"")]),
     (
@@ -586,4 +598,21 @@ error[unknown-key]: unknown key `tme` in `limits`
   = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`
 ";
     assert_eq!(shown(text, &wrong(text, "")), expected);
+}
+
+#[test]
+fn the_pool_keeps_what_is_written() {
+    let text =
+        "pipeline.a = { stages = ['x'] }\n[runtime.pool]\nkeep = '1MiB'\nclasses = { 128KiB = '64MiB', '4KiB' = 0 }";
+    let pool = parse(text).unwrap().pool;
+    let mut expected = torvyn_runtime::payload::PoolSettings::default();
+    expected.keep = 1 << 20;
+    assert!(expected.keep_of(128 << 10, 64 << 20) && expected.keep_of(4 << 10, 0));
+    assert_eq!(pool.settings, expected);
+    assert_eq!(pool.place(128 << 10).map(|place| &text[place]), Some("128KiB = '64MiB'"));
+    assert!(pool.place(8 << 10).is_some_and(|place| text[place].starts_with("[runtime.pool]")));
+    assert_eq!(parse("pipeline.a = { stages = ['x'] }").unwrap().pool, super::Pool::default());
+    let found = parse(&text.replace("128KiB", "'100kB'")).unwrap_err();
+    let help = found.into_iter().next().unwrap().help.unwrap();
+    assert!(help.starts_with("the nearest class is `128KiB`; the classes are"), "{help}");
 }

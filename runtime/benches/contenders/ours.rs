@@ -16,6 +16,7 @@ use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
 use torvyn_runtime::log::LogLine;
+use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 use super::guests::build_guests;
@@ -141,6 +142,7 @@ impl Pipeline {
             log,
             cancel: Arc::new(AtomicBool::new(false)),
             progress: Arc::default(),
+            pool: PoolSettings::default(),
             recorder: self.recorder.clone(),
         };
         let flow = Flow::start(&self.graph, bodies, control);

@@ -5,13 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use super::reader::Framing;
-use super::{Input, Pull, Pulled, open_file};
+use super::file::open_in_directory;
+use super::{Input, Pull, Pulled};
+use crate::ledger::Kernel;
+use crate::payload::{Reads, Unreadable};
 
 /// The regular files in a directory, by name, each one element. What is in its subdirectories is left out.
 #[derive(Debug)]
 pub struct Directory {
     files: vec::IntoIter<PathBuf>,
+    reads: Reads,
 }
 
 impl Directory {
@@ -29,17 +32,24 @@ impl Directory {
             }
         }
         files.sort();
-        Ok(Directory { files: files.into_iter() })
+        Ok(Directory { files: files.into_iter(), reads: Reads::default() })
     }
 }
 
 impl Input for Directory {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         let Some(path) = self.files.next() else { return Ok(Pulled::End) };
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let mut file = open_file(&path, Framing::Whole).map_err(named)?;
+        let named = |error: io::Error| match Unreadable::of(&error) {
+            Some(_) => error,
+            None => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+        };
+        let mut file = open_in_directory(&path, &self.reads).map_err(named)?;
         let pulled = file.pull(pull).map_err(named)?;
         debug_assert_eq!(pulled, Pulled::End, "a file is one element");
         Ok(Pulled::More)
+    }
+
+    fn kernel(&self) -> Kernel {
+        Kernel { reads: self.reads.count(), ..Kernel::default() }
     }
 }

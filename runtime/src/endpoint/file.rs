@@ -6,24 +6,83 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::Output;
-use super::reader::{Framing, Reader, Ready};
+use super::range::Ranges;
+use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::writer::{OutputFraming, Writer};
+use super::{Input, MAX_ELEMENT_BYTES, Output, Pull, Pulled};
 use crate::element::Element;
+use crate::ledger::Kernel;
+use crate::payload::{Reads, SourceFile};
 
-/// The file at `path` as an input. One that is shorter at its end than it was at the beginning is an error.
+/// Bytes from which an element is a range of its file: as many as are read at once otherwise. Shorter ones share a block,
+/// and one read for many costs less than a few system calls for each.
+const RANGE_BYTES: usize = READ_BYTES;
+/// Files of a directory that are open at once while ranges of them are on their way.
+const OPEN_FILES: usize = 256;
+
+/// A file as an input.
+#[derive(Debug)]
+pub enum FileInput {
+    /// It is read into blocks, and elements are cut out of them.
+    Read(Reader<File>),
+    /// Its elements are ranges of it.
+    Ranges(Ranges),
+}
+
+/// The file at `path` as an input. One that is shorter at its end than it was at the beginning is an error. A regular
+/// file that is cut without looking at its bytes is not read before somebody reads its elements, and must not change
+/// before that.
 ///
 /// # Errors
 ///
 /// Where it cannot be read, or is a directory.
-pub fn open_file(path: &Path, framing: Framing) -> io::Result<Reader<File>> {
+pub fn open_file(path: &Path, framing: Framing) -> io::Result<FileInput> {
+    open(path, framing, &Reads::default(), RANGE_BYTES)
+}
+
+/// A file of a directory, as one element. Where many are open, it is read at once.
+pub(super) fn open_in_directory(path: &Path, reads: &Reads) -> io::Result<FileInput> {
+    // What does not fit in memory has to stay open.
+    let range_bytes = if reads.files() < OPEN_FILES { RANGE_BYTES } else { MAX_ELEMENT_BYTES + 1 };
+    open(path, Framing::Whole, reads, range_bytes)
+}
+
+fn open(path: &Path, framing: Framing, reads: &Reads, range_bytes: usize) -> io::Result<FileInput> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    // What is no regular file, or is made up by the system as it is read, has no size.
     let promised = if metadata.is_file() { metadata.len() } else { 0 };
-    Ok(Reader::new(file, framing, promised))
+    let range = match framing {
+        Framing::Chunks(size) => Some(size),
+        Framing::Whole => usize::try_from(promised).ok(),
+        Framing::Lines { .. } | Framing::LengthPrefixed => None,
+    };
+    Ok(match range.filter(|size| *size >= range_bytes && promised > 0) {
+        Some(size) => {
+            let file = SourceFile::new(file, &metadata, path, reads.clone());
+            FileInput::Ranges(Ranges::new(file, size, reads.clone()))
+        }
+        None => FileInput::Read(Reader::new(file, framing, promised).counted(reads.clone())),
+    })
+}
+
+impl Input for FileInput {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        match self {
+            FileInput::Read(reader) => reader.pull(pull),
+            FileInput::Ranges(ranges) => ranges.pull(pull),
+        }
+    }
+
+    fn kernel(&self) -> Kernel {
+        match self {
+            FileInput::Read(reader) => reader.kernel(),
+            FileInput::Ranges(ranges) => ranges.kernel(),
+        }
+    }
 }
 
 impl Ready for File {
@@ -104,5 +163,9 @@ impl Output for FileOutput {
 
     fn written(&self) -> u64 {
         self.writer.written()
+    }
+
+    fn kernel(&self) -> Kernel {
+        self.writer.kernel()
     }
 }

@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
-use crate::payload::{Block, Payload};
+use crate::ledger::Kernel;
+use crate::payload::{Block, Payload, Reads};
 
 /// Bytes that are asked for at once.
-const READ_BYTES: usize = 128 << 10;
+pub(super) const READ_BYTES: usize = 128 << 10;
 /// Bytes before each element that is preceded by its length: a 32-bit number, most significant byte first.
 pub(crate) const LENGTH_BYTES: usize = 4;
 
@@ -91,6 +92,7 @@ pub struct Reader<R> {
     /// Bytes that there should be at least, if that is known.
     promised: u64,
     ended: bool,
+    reads: Reads,
 }
 
 /// Something to read that can say that it has nothing just now.
@@ -106,7 +108,14 @@ pub trait Ready: AsFd {
 impl<R> Reader<R> {
     /// Cuts what is read `from` into elements. Fewer bytes than `promised` are an error.
     pub fn new(from: R, framing: Framing, promised: u64) -> Self {
-        Reader { from, framing, block: Payload::default(), given: 0, seen: 0, read: 0, promised, ended: false }
+        let (block, reads) = (Payload::default(), Reads::default());
+        Reader { from, framing, block, given: 0, seen: 0, read: 0, promised, ended: false, reads }
+    }
+
+    /// Counts what is read in `reads`.
+    #[must_use]
+    pub(super) fn counted(self, reads: Reads) -> Self {
+        Reader { reads, ..self }
     }
 
     /// Read and not yet handed over.
@@ -210,6 +219,10 @@ impl<R: Ready> Input for Reader<R> {
             }
         }
     }
+
+    fn kernel(&self) -> Kernel {
+        Kernel { reads: self.reads.count(), ..Kernel::default() }
+    }
 }
 
 impl<R: Ready> Reader<R> {
@@ -218,6 +231,7 @@ impl<R: Ready> Reader<R> {
         let mut block = self.next_block(pull)?;
         loop {
             let read = block.read_from(&self.from)?;
+            self.reads.record(read);
             self.read += read as u64;
             self.ended = read == 0;
             let partial = matches!(self.framing.cut(block.written(), self.seen), Cut::Partial { .. });

@@ -1,13 +1,18 @@
 //! Outputs that write elements one after the other.
 //!
-//! Payloads go to the operating system from where they are, many in one call; nothing is joined before.
+//! Payloads go to the operating system from where they are, many in one call; nothing is joined before. What is still in
+//! a file goes from there, as `kernel.rs` does it.
 
 use std::io::{self, IoSlice, Write};
 use std::iter;
+use std::os::fd::AsFd;
 
 use super::Output;
-use super::reader::LENGTH_BYTES;
+use super::kernel::{Copied, Way};
+use super::reader::{LENGTH_BYTES, READ_BYTES};
 use crate::element::Element;
+use crate::ledger::Kernel;
+use crate::payload::{FileRange, Piece};
 
 /// Elements that are looked at together.
 const ELEMENTS_A_WRITE: usize = 64;
@@ -32,12 +37,17 @@ pub struct Writer<W> {
     to: W,
     framing: OutputFraming,
     written: u64,
+    kernel: Kernel,
+    /// How what is in files is copied.
+    way: Way,
+    /// What is in files where it has to be read; nothing until then.
+    read: Vec<u8>,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write + AsFd> Writer<W> {
     /// Writes `to` that stream.
     pub fn new(to: W, framing: OutputFraming) -> Self {
-        Writer { to, framing, written: 0 }
+        Writer { to, framing, written: 0, kernel: Kernel::default(), way: Way::default(), read: Vec::new() }
     }
 
     fn push_some(&mut self, elements: &[Element]) -> io::Result<()> {
@@ -58,14 +68,20 @@ impl<W: Write> Writer<W> {
                 OutputFraming::LengthPrefixed => (length, &[]),
                 OutputFraming::Raw => (&[], &[]),
             };
-            let pieces = element.payload.pieces().ok_or_else(|| io::Error::other("a payload is not in memory"))?;
-            for piece in iter::once(before).chain(pieces).chain([after]).filter(|piece| !piece.is_empty()) {
-                if filled == SLICES_A_WRITE {
-                    self.write_all(&mut slices)?;
+            let parts = iter::once(Piece::Memory(before)).chain(element.payload.parts()).chain([Piece::Memory(after)]);
+            for part in parts {
+                if filled == SLICES_A_WRITE || matches!(part, Piece::File(_)) {
+                    self.write_all(&mut slices[..filled])?;
                     filled = 0;
                 }
-                slices[filled] = IoSlice::new(piece);
-                filled += 1;
+                match part {
+                    Piece::Memory([]) => {}
+                    Piece::Memory(bytes) => {
+                        slices[filled] = IoSlice::new(bytes);
+                        filled += 1;
+                    }
+                    Piece::File(range) => self.copy(range)?,
+                }
             }
         }
         self.write_all(&mut slices[..filled])
@@ -77,6 +93,7 @@ impl<W: Write> Writer<W> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.written += written as u64;
+                    self.kernel.writes.record(1, written as u64);
                     IoSlice::advance_slices(&mut left, written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -85,9 +102,35 @@ impl<W: Write> Writer<W> {
         }
         Ok(())
     }
+
+    /// Copies a part of a file to the end.
+    fn copy(&mut self, mut range: FileRange<'_>) -> io::Result<()> {
+        range.file.check()?;
+        while range.len > 0 {
+            match self.way.copy(&range, self.to.as_fd())? {
+                Copied::Bytes(copied) => {
+                    self.written += copied;
+                    self.kernel.ranges.record(1, copied);
+                    (range.offset, range.len) = (range.offset + copied, range.len - copied);
+                }
+                Copied::Interrupted => {}
+                Copied::NotHere => {
+                    let len = READ_BYTES.min(usize::try_from(range.len).unwrap_or(READ_BYTES));
+                    let mut read = std::mem::take(&mut self.read);
+                    read.resize(READ_BYTES, 0);
+                    range.file.read_exact_at(&mut read[..len], range.offset)?;
+                    self.write_all(&mut [IoSlice::new(&read[..len])])?;
+                    self.read = read;
+                    (range.offset, range.len) = (range.offset + len as u64, range.len - len as u64);
+                }
+            }
+        }
+        // What changed before now may have been copied as it is now.
+        Ok(range.file.check()?)
+    }
 }
 
-impl<W: Write> Output for Writer<W> {
+impl<W: Write + AsFd> Output for Writer<W> {
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         elements.chunks(ELEMENTS_A_WRITE).try_for_each(|some| self.push_some(some))
     }
@@ -98,5 +141,9 @@ impl<W: Write> Output for Writer<W> {
 
     fn written(&self) -> u64 {
         self.written
+    }
+
+    fn kernel(&self) -> Kernel {
+        self.kernel
     }
 }

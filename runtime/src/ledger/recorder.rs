@@ -173,27 +173,31 @@ impl Boundary {
         self.next = Some(sequence);
     }
 
-    /// A part of the payload of an element was read.
+    /// A part of the payload of the element of this sequence number was read.
     #[inline]
-    pub(crate) fn read(&self, element: &Element, bytes: u64) {
+    pub(crate) fn read(&self, sequence: u64, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(element.sequence)));
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence)));
         }
     }
 
     /// The payloads of all of these elements were read.
     #[inline]
-    pub(crate) fn read_all(&self, batch: &[Element]) {
-        self.batch(Way::Lowered, Reason::PayloadRead, batch);
+    pub(crate) fn read_all<'a>(&self, elements: impl Iterator<Item = &'a Element>) {
+        let Some(mut sheet) = self.recorder.sheet() else { return };
+        let sizes = elements.map(|element| (element.sequence, element.payload.len() as u64));
+        if sheet.recount.is_some() {
+            // The totals count a batch at once.
+            let (ops, bytes) = sizes.fold((0, 0), |(ops, bytes), (_, size)| (ops + 1, bytes + size));
+            sheet.recount(Reason::PayloadRead, ops, bytes);
+            return;
+        }
+        for (sequence, size) in sizes {
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, size, Some(sequence)));
+        }
     }
 
-    /// The payloads of all of these elements were put together.
-    #[inline]
-    pub(crate) fn joined_all(&self, batch: &[Element]) {
-        self.batch(Way::Within, Reason::HostSerialize, batch);
-    }
-
-    /// A payload, or a part of one, was copied within the host.
+    /// Payloads, or a part of one, were copied within the host, together.
     #[inline]
     pub(crate) fn joined(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
@@ -214,6 +218,14 @@ impl Boundary {
     pub(crate) fn lifted(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
             sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None));
+        }
+    }
+
+    /// A piece of a payload was written.
+    #[inline]
+    pub(crate) fn wrote_piece(&self, bytes: u64) {
+        if let Some(mut sheet) = self.recorder.sheet() {
+            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, None));
         }
     }
 
@@ -243,19 +255,6 @@ impl Boundary {
             let origin = origin.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence);
             let sequence = origin.or(self.next.map(|next| next + (before + entry) as u64));
             sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, size, sequence));
-        }
-    }
-
-    fn batch(&self, way: Way, reason: Reason, batch: &[Element]) {
-        let Some(mut sheet) = self.recorder.sheet() else { return };
-        let size = |element: &Element| element.payload.len() as u64;
-        if sheet.recount.is_some() {
-            // The totals count a batch at once.
-            sheet.recount(reason, batch.len() as u64, batch.iter().map(size).sum());
-            return;
-        }
-        for element in batch {
-            sheet.transfer(self.copy(way, reason, size(element), Some(element.sequence)));
         }
     }
 

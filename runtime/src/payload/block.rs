@@ -9,13 +9,15 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+use super::classes::Class;
 use super::view::View;
-use super::{Buffer, Payload, Pool};
+use super::{Buffer, FileRange, Payload, Pool};
 
 /// Memory with one owner, who writes it.
 pub struct Block {
     /// Never grows beyond the capacity that it has from the pool.
     memory: Vec<u8>,
+    class: Option<Class>,
     pool: Pool,
 }
 
@@ -39,9 +41,9 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Block {
-    pub(super) fn new(memory: Vec<u8>, pool: Pool) -> Block {
+    pub(super) fn new(memory: Vec<u8>, class: Option<Class>, pool: Pool) -> Block {
         debug_assert!(memory.is_empty(), "nothing is written yet");
-        Block { memory, pool }
+        Block { memory, class, pool }
     }
 
     /// What is written.
@@ -99,10 +101,34 @@ impl Block {
         }
     }
 
+    /// Reads a part of a file to the end of what is written, where there is room for it.
+    pub(super) fn append_range(&mut self, range: &FileRange<'_>) -> io::Result<()> {
+        let (start, len) = (self.memory.len(), range.len as usize);
+        if len > self.room() {
+            return Err(io::Error::other(Refused { offset: start, len, end: self.capacity() }));
+        }
+        let mut read = Ok(());
+        // Where the part nearly fills it, all there is room for is read: that is quicker than to clear the memory before.
+        let at_once =
+            if self.room() - len <= len / 8 { range.file.read_at(&mut self.memory, range.offset)? } else { 0 };
+        if at_once < len {
+            self.memory.resize(start + len, 0);
+            let rest = &mut self.memory[start + at_once..];
+            read = range.file.read_exact_at(rest, range.offset + at_once as u64);
+        } else {
+            self.memory.truncate(start + len);
+        }
+        let read = read.and_then(|()| range.file.check());
+        if read.is_err() {
+            self.memory.truncate(start);
+        }
+        Ok(read?)
+    }
+
     /// Ends the writing: what is written can from now on be shared and no longer be changed.
     pub fn freeze(self) -> Payload {
-        let len = self.memory.len();
-        View::whole(Buffer::Heap(self.into_bytes()), len).into()
+        let (len, kept) = (self.memory.len(), self.memory.capacity());
+        View::whole(Buffer::Heap { bytes: self.into_bytes(), kept }, len).into()
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
@@ -118,7 +144,7 @@ impl AsRef<[u8]> for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.memory));
+        self.pool.give_back(std::mem::take(&mut self.memory), self.class);
     }
 }
 

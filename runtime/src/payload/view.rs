@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Block, Buffer};
+use super::{Block, Buffer, SourceFile};
 
 /// A part of a buffer.
 #[derive(Clone)]
@@ -21,6 +21,11 @@ impl View {
         View { buffer: Arc::new(buffer), start: 0, len }
     }
 
+    /// The buffer it is a part of.
+    pub(super) fn buffer(&self) -> &Arc<Buffer> {
+        &self.buffer
+    }
+
     #[inline]
     pub(super) fn slice(&self, offset: usize, len: usize) -> View {
         View { buffer: self.buffer.clone(), start: self.start + offset, len }
@@ -31,10 +36,24 @@ impl View {
         Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
     }
 
+    /// Whether there are other views of its buffer.
+    pub(super) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.buffer) > 1
+    }
+
     /// Its bytes, where they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match &*self.buffer {
-            Buffer::Heap(bytes) => Some(&bytes[self.start..self.start + self.len]),
+            Buffer::Heap { bytes, .. } => Some(&bytes[self.start..self.start + self.len]),
+            Buffer::File(_) => None,
+        }
+    }
+
+    /// Where its bytes are.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        match &*self.buffer {
+            Buffer::Heap { bytes, .. } => Piece::Memory(&bytes[self.start..self.start + self.len]),
+            Buffer::File(file) => Piece::File(FileRange { file, offset: self.start as u64, len: self.len as u64 }),
         }
     }
 
@@ -42,38 +61,72 @@ impl View {
     #[inline]
     pub(super) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
         match &*self.buffer {
-            Buffer::Heap(bytes) => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Buffer::Heap { bytes, .. } => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Buffer::File(_) => None,
         }
     }
 
-    /// Copies it to the end of what is in `block`, which has room for it.
-    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<()> {
-        match &*self.buffer {
-            Buffer::Heap(bytes) => block.append(&bytes[self.start..self.start + self.len]).map_err(io::Error::other),
+    /// Copies it to the end of what is in `block`, which has room for it. Returns how many bytes of it were in memory.
+    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<u64> {
+        match self.piece() {
+            Piece::Memory(bytes) => {
+                block.append(bytes).map_err(io::Error::other)?;
+                Ok(bytes.len() as u64)
+            }
+            Piece::File(range) => {
+                block.append_range(&range)?;
+                Ok(0)
+            }
         }
     }
+}
+
+/// A part of a payload, where it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// In memory.
+    Memory(&'a [u8]),
+    /// In a file.
+    File(FileRange<'a>),
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileRange<'a> {
+    /// The file.
+    pub file: &'a SourceFile,
+    /// Where the part begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
 }
 
 /// Views end to end.
 pub(super) struct Rope {
     pub(super) views: Box<[View]>,
+    /// Where each of them ends. There can be many, and a stage can cut many parts out.
+    ends: Box<[usize]>,
     pub(super) len: usize,
 }
 
 impl Rope {
     pub(super) fn new(views: Vec<View>) -> Rope {
-        Rope { len: views.iter().map(|view| view.len).sum(), views: views.into() }
+        let mut len = 0;
+        let ends = views.iter().map(|view| {
+            len += view.len;
+            len
+        });
+        Rope { ends: ends.collect(), views: views.into(), len }
     }
 
     /// The views of `len` bytes from `offset`, which it has.
     pub(super) fn slice(&self, offset: usize, len: usize) -> impl Iterator<Item = View> {
-        let (mut skip, mut left) = (offset, len);
-        self.views.iter().filter_map(move |view| {
-            let from = skip.min(view.len);
-            let taken = (view.len - from).min(left);
-            skip -= from;
-            left -= taken;
-            (taken > 0).then(|| view.slice(from, taken))
+        let first = self.ends.partition_point(|end| *end <= offset);
+        let (mut at, end) = (offset, offset + len);
+        self.views[first..].iter().zip(&self.ends[first..]).map_while(move |(view, &view_end)| {
+            let part = (at < end).then(|| view.slice(at + view.len - view_end, view_end.min(end) - at))?;
+            at += part.len;
+            Some(part)
         })
     }
 }

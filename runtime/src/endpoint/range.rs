@@ -1,0 +1,59 @@
+//! The input that cuts a file without looking at its bytes: its elements are ranges of the file.
+
+use std::io;
+
+use super::{Input, Pull, Pulled};
+use crate::ledger::Kernel;
+use crate::payload::{Payload, Reads, SourceFile};
+
+/// A regular file, whole or in chunks. It is read where somebody reads it, and not here.
+#[derive(Debug)]
+pub struct Ranges {
+    file: From,
+    /// Bytes of an element; the last one may be shorter.
+    size: usize,
+    /// Bytes handed over.
+    given: usize,
+    reads: Reads,
+}
+
+#[derive(Debug)]
+enum From {
+    /// Nothing is handed over yet.
+    File(SourceFile),
+    Payload(Payload),
+    Ended,
+}
+
+impl Ranges {
+    /// Elements of `size` bytes of a file that is not empty.
+    pub(super) fn new(file: SourceFile, size: usize, reads: Reads) -> Ranges {
+        Ranges { file: From::File(file), size, given: 0, reads }
+    }
+}
+
+impl Input for Ranges {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let whole = match std::mem::replace(&mut self.file, From::Ended) {
+            From::File(file) => pull.pool.adopt_file(file),
+            From::Payload(payload) => payload,
+            From::Ended => return Ok(Pulled::End),
+        };
+        while self.given < whole.len() {
+            if !pull.has_room() {
+                self.file = From::Payload(whole);
+                return Ok(Pulled::More);
+            }
+            let size = self.size.min(whole.len() - self.given);
+            pull.give(whole.slice(self.given, size).expect("it is cut from what is there"));
+            self.given += size;
+        }
+        // What nobody reads shows nowhere else that it is not there any more.
+        whole.check()?;
+        Ok(Pulled::End)
+    }
+
+    fn kernel(&self) -> Kernel {
+        Kernel { reads: self.reads.count(), ..Kernel::default() }
+    }
+}

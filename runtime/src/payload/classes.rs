@@ -1,0 +1,326 @@
+//! The size classes of a pool: which memory waits for reuse, how much of it is kept, and how each class was used.
+
+use serde::Serialize;
+
+/// The smallest size class in bytes; the others are the powers of two above it.
+const SMALLEST: usize = 4 << 10;
+/// The largest size class in bytes. Larger blocks are allocated for the occasion and not kept.
+const LARGEST: usize = 64 << 20;
+const CLASSES: usize = (LARGEST / SMALLEST).ilog2() as usize + 1;
+/// A class is worth a word only where so many blocks were allocated that need not have been.
+const ENOUGH: u64 = 16;
+/// Reuse below this is worth a word.
+const GOOD_REUSE: f64 = 0.8;
+
+/// How much memory a pool keeps for reuse. What comes back beyond that is freed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Bytes over all classes that have no room of their own.
+    pub keep: u64,
+    /// For each class the bytes of a room of its own.
+    rooms: [Option<u64>; CLASSES],
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        PoolSettings { keep: 32 << 20, rooms: [None; CLASSES] }
+    }
+}
+
+impl PoolSettings {
+    /// Bytes of the blocks of each class, from the smallest to the largest.
+    pub fn classes() -> impl Iterator<Item = u64> {
+        (0..CLASSES).map(|class| (SMALLEST << class) as u64)
+    }
+
+    /// Keeps up to `room` bytes in the blocks of the class of `bytes`, whatever is kept of others. Tells whether there
+    /// is a class of just so many.
+    #[must_use = "where there is no such class nothing has changed"]
+    pub fn keep_of(&mut self, bytes: u64, room: u64) -> bool {
+        let class = PoolSettings::classes().position(|class| class == bytes);
+        if let Some(class) = class {
+            self.rooms[class] = Some(room);
+        }
+        class.is_some()
+    }
+}
+
+/// How a pool was used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PoolUse {
+    /// Blocks handed out.
+    pub allocated: u64,
+    /// Blocks that came back to wait for reuse.
+    pub returned: u64,
+    /// Blocks handed out that had been used before ÷ blocks handed out; `None` where none was.
+    pub reuse_rate: Option<f64>,
+    /// Blocks handed out that somebody still holds.
+    pub live_at_end: u64,
+    /// Each class of which there was a block, from the smallest; last, where there were any, the blocks of no class.
+    pub classes: Vec<ClassUse>,
+}
+
+/// How one class of a pool was used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ClassUse {
+    /// Bytes of its blocks; `None` for blocks that are larger than any class, or of a size of their own.
+    pub bytes: Option<u64>,
+    /// Blocks handed out.
+    pub taken: u64,
+    /// Of these, blocks that had been used before.
+    pub reused: u64,
+    /// Blocks that came back to wait for reuse.
+    pub returned: u64,
+    /// Blocks that came back and were freed, because as much as is to be kept waited already.
+    pub freed: u64,
+    /// Blocks that somebody holds.
+    pub live: u64,
+    /// The most that were held at once.
+    pub most_live: u64,
+}
+
+impl ClassUse {
+    /// Blocks that were allocated though as many had been freed before: with room for all that were ever held at once,
+    /// none would have been.
+    pub fn allocated_again(&self) -> u64 {
+        if self.bytes.is_none() { 0 } else { (self.taken - self.reused).saturating_sub(self.most_live) }
+    }
+}
+
+/// A class that is too small: memory of it was given back for lack of room, and allocated again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shortage {
+    /// Bytes of its blocks.
+    pub class: u64,
+    /// Bytes that are to be kept of it, so that none is freed: as many as were held at once.
+    pub room: u64,
+    /// Blocks of it that were allocated again.
+    pub allocated_again: u64,
+    /// Blocks handed out that had been used before ÷ blocks handed out, of all classes.
+    pub reuse_rate: f64,
+    /// What it would have been with that room.
+    pub reuse_rate_then: f64,
+}
+
+impl PoolUse {
+    /// The class that memory was allocated for most often though as much had been freed before, where that is why less
+    /// than 80 % of the blocks had been used before: most of those that had not were allocated again, and no fewer than
+    /// 16. Where few blocks were handed out, or as many were held at once as were allocated, there is none.
+    pub fn shortage(&self) -> Option<Shortage> {
+        let reuse_rate = self.reuse_rate.filter(|rate| *rate < GOOD_REUSE)?;
+        let again: u64 = self.classes.iter().map(ClassUse::allocated_again).sum();
+        let fresh: u64 = self.classes.iter().map(|class| class.taken - class.reused).sum();
+        if again < ENOUGH || 2 * again <= fresh {
+            return None;
+        }
+        let class = self.classes.iter().max_by_key(|class| class.allocated_again())?;
+        let then = (self.allocated - fresh + class.allocated_again()) as f64 / self.allocated as f64;
+        Some(Shortage {
+            class: class.bytes?,
+            room: class.bytes? * class.most_live,
+            allocated_again: class.allocated_again(),
+            reuse_rate,
+            reuse_rate_then: then,
+        })
+    }
+}
+
+/// The memory of a pool that waits for reuse, by class.
+pub(super) struct Classes {
+    settings: PoolSettings,
+    classes: [Waiting; CLASSES],
+    /// The blocks of no class.
+    other: ClassUse,
+    /// Bytes that wait in classes without a room of their own.
+    kept: u64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    waiting: Vec<Vec<u8>>,
+    usage: ClassUse,
+}
+
+impl Default for Classes {
+    fn default() -> Self {
+        Classes::new(PoolSettings::default())
+    }
+}
+
+impl Classes {
+    pub(super) fn new(settings: PoolSettings) -> Classes {
+        Classes { settings, classes: Default::default(), other: ClassUse::default(), kept: 0 }
+    }
+
+    /// A block is handed out. Its memory, where some of its class waits; otherwise it is to be allocated.
+    pub(super) fn take(&mut self, class: Option<Class>) -> Option<Vec<u8>> {
+        let Some(Class(class)) = class else {
+            self.other.take(false);
+            return None;
+        };
+        let memory = self.classes[class].waiting.pop();
+        self.classes[class].usage.take(memory.is_some());
+        if memory.is_some() && self.settings.rooms[class].is_none() {
+            self.kept -= (SMALLEST << class) as u64;
+        }
+        memory
+    }
+
+    /// Takes memory back. What is not kept is returned, to be freed where nobody waits for it.
+    pub(super) fn give_back(&mut self, mut memory: Vec<u8>, class: Option<Class>) -> Option<Vec<u8>> {
+        let Some(Class(class)) = class else {
+            self.other.give_back(false);
+            return Some(memory);
+        };
+        let bytes = (SMALLEST << class) as u64;
+        let waiting = self.classes[class].waiting.len() as u64;
+        let fits = match self.settings.rooms[class] {
+            Some(room) => (waiting + 1) * bytes <= room,
+            None => self.kept + bytes <= self.settings.keep,
+        };
+        self.classes[class].usage.give_back(fits);
+        if !fits {
+            return Some(memory);
+        }
+        if self.settings.rooms[class].is_none() {
+            self.kept += bytes;
+        }
+        memory.clear();
+        self.classes[class].waiting.push(memory);
+        None
+    }
+
+    pub(super) fn usage(&self) -> PoolUse {
+        let classes = PoolSettings::classes().zip(&self.classes);
+        let classes = classes.map(|(bytes, class)| ClassUse { bytes: Some(bytes), ..class.usage });
+        let classes: Vec<_> = classes.chain([self.other]).filter(|class| class.taken > 0).collect();
+        let sum = |count: fn(&ClassUse) -> u64| classes.iter().map(count).sum::<u64>();
+        let (allocated, reused) = (sum(|class| class.taken), sum(|class| class.reused));
+        PoolUse {
+            allocated,
+            returned: sum(|class| class.returned),
+            reuse_rate: (allocated > 0).then(|| reused as f64 / allocated as f64),
+            live_at_end: sum(|class| class.live),
+            classes,
+        }
+    }
+}
+
+impl ClassUse {
+    fn take(&mut self, reused: bool) {
+        self.taken += 1;
+        self.reused += u64::from(reused);
+        self.live += 1;
+        self.most_live = self.most_live.max(self.live);
+    }
+
+    fn give_back(&mut self, kept: bool) {
+        self.live -= 1;
+        self.returned += u64::from(kept);
+        self.freed += u64::from(!kept);
+    }
+}
+
+/// A size class, by its place among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Class(usize);
+
+impl Class {
+    /// The smallest class that has `len` bytes.
+    pub(super) fn of(len: usize) -> Option<Class> {
+        let log = (len <= LARGEST).then(|| len.max(SMALLEST).next_power_of_two().ilog2())?;
+        Some(Class((log - SMALLEST.ilog2()) as usize))
+    }
+
+    /// Bytes of its blocks.
+    pub(super) fn bytes(self) -> usize {
+        SMALLEST << self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many blocks of `len` at once and gives them back.
+    fn round(classes: &mut Classes, at_once: usize, len: usize) {
+        let class = Class::of(len);
+        let taken: Vec<_> = (0..at_once).map(|_| classes.take(class).unwrap_or_default()).collect();
+        taken.into_iter().for_each(|memory| drop(classes.give_back(memory, class)));
+    }
+
+    /// So many rounds.
+    fn used(settings: PoolSettings, rounds: usize, at_once: usize, len: usize) -> PoolUse {
+        let mut classes = Classes::new(settings);
+        (0..rounds).for_each(|_| round(&mut classes, at_once, len));
+        classes.usage()
+    }
+
+    fn keeping(keep: u64, class: u64, room: u64) -> PoolSettings {
+        let mut settings = PoolSettings { keep, ..PoolSettings::default() };
+        assert!(settings.keep_of(class, room));
+        settings
+    }
+
+    #[test]
+    fn best_fit_is_the_smallest_class() {
+        let sizes = [0, 1, 4096, 4097, 8192, LARGEST, LARGEST + 1];
+        let classes = sizes.map(|size| Class::of(size).map(|class| class.0));
+        assert_eq!(classes, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
+        let all: Vec<_> = PoolSettings::classes().collect();
+        assert_eq!((all.len(), all[0], all[14]), (15, 4096, 64 << 20));
+        assert!(!PoolSettings::default().keep_of(5000, 1 << 20));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let usage = used(PoolSettings::default(), 1, 3, 16 << 20);
+        let counts =
+            ClassUse { bytes: Some(16 << 20), taken: 3, returned: 2, freed: 1, most_live: 3, ..ClassUse::default() };
+        assert_eq!((usage.classes, usage.returned, usage.live_at_end), (vec![counts], 2, 0));
+        let larger = used(PoolSettings::default(), 2, 1, LARGEST + 1);
+        let counts = ClassUse { bytes: None, taken: 2, freed: 2, most_live: 1, ..ClassUse::default() };
+        assert_eq!(larger.classes, [counts]);
+    }
+
+    #[test]
+    fn a_class_with_a_room_of_its_own_keeps_what_others_do_not() {
+        let mut classes = Classes::new(keeping(8 << 10, 8 << 10, 16 << 10));
+        let mut used = |at_once: usize, len: usize| {
+            round(&mut classes, at_once, len);
+            let usage = classes.usage();
+            let class = usage.classes.iter().find(|class| class.bytes == Some(len as u64)).unwrap();
+            (class.returned, class.freed)
+        };
+        assert_eq!(used(3, 8 << 10), (2, 1), "16 KiB are its room");
+        assert_eq!(used(3, 4 << 10), (2, 1), "8 KiB are that of all others, whatever it keeps");
+        assert_eq!(used(1, 16 << 10), (0, 1), "and they are in use");
+        assert_eq!(used(3, 8 << 10), (4, 2));
+    }
+
+    #[test]
+    fn a_class_that_frees_what_it_needs_again_is_told() {
+        let short = |keep| PoolSettings { keep, ..PoolSettings::default() };
+        let usage = used(short(128 << 10), 100, 4, 128 << 10);
+        // 4 in the first round, and in each after it the 3 that were freed.
+        assert_eq!((usage.classes[0].freed, usage.classes[0].allocated_again()), (300, 297));
+        let shortage = usage.shortage().unwrap();
+        assert_eq!((shortage.class, shortage.room, shortage.allocated_again), (128 << 10, 512 << 10, 297));
+        assert_eq!((shortage.reuse_rate, shortage.reuse_rate_then), (99.0 / 400.0, 396.0 / 400.0));
+        // With the room that it asks for it is as it says.
+        let enough = used(keeping(0, shortage.class, shortage.room), 100, 4, 128 << 10);
+        assert_eq!((enough.reuse_rate, enough.shortage()), (Some(shortage.reuse_rate_then), None));
+    }
+
+    #[test]
+    fn few_blocks_or_many_at_once_are_no_shortage() {
+        let short = || PoolSettings { keep: 0, ..PoolSettings::default() };
+        assert!(used(short(), 17, 1, 4096).shortage().is_some());
+        assert_eq!(used(short(), 16, 1, 4096).shortage(), None, "few");
+        assert_eq!(used(PoolSettings::default(), 1, 1000, 4096).reuse_rate, Some(0.0));
+        assert_eq!(used(short(), 1, 1000, 4096).shortage(), None, "all at once");
+        assert_eq!(used(short(), 2, 1000, 4096).shortage(), None, "half of them at once");
+        assert_eq!(used(short(), 1000, 1, LARGEST + 1).shortage(), None, "no class has room for them");
+        assert_eq!(used(PoolSettings::default(), 1000, 1, 4096).shortage(), None, "nearly all were reused");
+    }
+}
