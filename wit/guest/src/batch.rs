@@ -15,7 +15,12 @@ pub(crate) struct Frame<'a> {
     pub(crate) metadata: &'a [u64],
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    pub(crate) fn sizes(&self) -> &'a [u64] {
+        &self.metadata[..self.count as usize]
+    }
+
     /// The value of `index` in column `nth` of those sent; column 0 is the sizes.
     #[inline(always)]
     fn value(&self, nth: u32, index: u32) -> u64 {
@@ -51,7 +56,7 @@ impl<'a, W> Batch<'a, W> {
 
     /// The sizes of the payloads in bytes, one for each element.
     pub fn sizes(self) -> &'a [u64] {
-        &self.frame.metadata[..self.frame.count as usize]
+        self.frame.sizes()
     }
 
     /// The elements, in order.

@@ -77,7 +77,7 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
     {
         self.running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
-            let mut out = Output::new(&frame, &mut running.kept);
+            let mut out = Output::new(frame.lent, metadata, count, &mut running.kept.making);
             running.stage.process(Batch::new(&frame), &mut out)?;
             Ok(match W::finish(out)? {
                 Outcome::Routes(routes) => types::Outcome::Routes(routes),
@@ -96,7 +96,7 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
             // would empty it goes the import.
             let mut writer = Writer::default();
             W::flush(&mut running.stage, &mut writer)?;
-            W::flushed(&mut writer)
+            W::flushed(&mut writer.making)
         })
     }
 
@@ -109,10 +109,10 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
             if running.ended {
                 return Ok(None);
             }
-            running.kept.clear();
+            running.kept.making.clear();
             running.ended = running.stage.pull(max_elements, max_bytes, &mut running.kept)? == Next::End;
             let is_over = running.ended && running.kept.is_empty();
-            if is_over { Ok(None) } else { W::made_or_none(&mut running.kept).map(Some) }
+            if is_over { Ok(None) } else { W::made_or_none(&mut running.kept.making).map(Some) }
         })
     }
 }

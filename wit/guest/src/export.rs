@@ -184,7 +184,7 @@ impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for 
 
 impl<W: SourceWorld, S: Source<W>> BatchSource<W> for PerElement<S> {
     fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer<W>) -> Result<Next, Failure> {
-        while out.len() < max_elements as usize && out.bytes() < max_bytes {
+        while out.len() < max_elements as usize && out.making.bytes() < max_bytes {
             let next = self.0.pull(out)?;
             if next != Next::More {
                 return Ok(next);

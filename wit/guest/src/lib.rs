@@ -67,6 +67,7 @@ mod config;
 pub mod export;
 mod host;
 mod lease;
+mod making;
 mod output;
 mod stage;
 #[cfg(not(target_arch = "wasm32"))]

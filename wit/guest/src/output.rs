@@ -1,13 +1,15 @@
 //! What a stage makes of a batch: elements passed on by handle, and elements that it makes.
 
-use crate::batch::{Element, Frame};
+use std::marker::PhantomData;
+
+use crate::batch::Element;
 use crate::bindings::lifecycle::types::Failure;
 use crate::buffer::Buffer;
 use crate::columns::{OUTPUT_0, bit};
-use crate::host::{self, Made};
+use crate::host::{self, Lent, Made};
 use crate::lease::Lease;
-use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, ProcessorWorld};
-use crate::writer::{self, Kind, Writer};
+use crate::making::{self, Kind, Making};
+use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, Makes, ProcessorWorld};
 
 /// What became of a batch.
 pub enum Outcome {
@@ -24,16 +26,28 @@ pub enum Outcome {
 pub struct Output<'a, W> {
     current: u32,
     routes: Vec<u32>,
-    /// Whether the elements are listed in `writer`; until something is made, `routes` says it all.
+    /// Whether the elements are listed in `making`; until something is made, `routes` says it all.
     listed: bool,
-    frame: &'a Frame<'a>,
-    writer: &'a mut Writer<W>,
+    lent: Lent<'a>,
+    metadata: &'a [u64],
+    making: &'a mut Making,
+    world: PhantomData<W>,
 }
 
 impl<'a, W: ProcessorWorld> Output<'a, W> {
-    pub(crate) fn new(frame: &'a Frame<'a>, writer: &'a mut Writer<W>) -> Self {
-        writer.clear();
-        Output { current: 0, routes: vec![0; frame.count as usize], listed: false, frame, writer }
+    /// What is in the frame, and not the frame: in a function that is not inlined it would have to be in memory, and it
+    /// could no longer be seen that a read is of a whole payload.
+    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, making: &'a mut Making) -> Self {
+        making.clear();
+        Output {
+            current: 0,
+            routes: vec![0; count as usize],
+            listed: false,
+            lent,
+            metadata,
+            making,
+            world: PhantomData,
+        }
     }
 
     /// Makes `element` the one that the following calls are about. A per-element stage finds it done.
@@ -56,8 +70,8 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// Where `port` is above 31.
     #[inline(always)]
     pub fn forward_to(&mut self, port: u32) {
-        W::begin_forwarded(self.writer);
-        if self.listed {
+        W::begin_forwarded(self.making);
+        if W::MAKES != Makes::Nothing && self.listed {
             self.list_forward(port);
         } else {
             self.routes[self.current as usize] |= bit(port);
@@ -66,8 +80,8 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
 
     fn list_forward(&mut self, port: u32) {
         let (index, outputs) = (self.current, bit(port));
-        if !W::HAS_VIEWS {
-            return self.writer.columns.forward(index, outputs);
+        if W::MAKES == Makes::Written {
+            return self.making.columns.forward(index, outputs);
         }
         // Parts can go to one output any number of times; what is passed on cannot.
         let known = &mut self.routes[index as usize];
@@ -80,22 +94,22 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// Among what is written an element is passed on by handle; elsewhere it is a part that is the whole, and so needs no
     /// import of `payload-write`.
     fn list_whole(&mut self, index: u32, outputs: u32) {
-        if self.writer.kind == Some(Kind::Written) {
-            self.writer.columns.forward(index, outputs);
+        if self.making.kind == Some(Kind::Written) {
+            self.making.columns.forward(index, outputs);
         } else {
-            self.writer.turn_to(Kind::Parts, Some(self.frame.lent));
-            self.writer.columns.forward_whole(index, self.frame.metadata[index as usize], outputs);
+            self.making.turn_to(Kind::Parts, Some(self.lent));
+            self.making.columns.forward_whole(index, self.metadata[index as usize], outputs);
         }
     }
 
     /// From the first element on that is made, what was forwarded before it is listed too.
     fn list(&mut self) {
         if !std::mem::replace(&mut self.listed, true) {
-            for index in 0..self.frame.count {
+            for index in 0..self.routes.len() as u32 {
                 match self.routes[index as usize] {
                     0 => {}
-                    outputs if W::HAS_VIEWS => self.list_whole(index, outputs),
-                    outputs => self.writer.columns.forward(index, outputs),
+                    outputs if W::MAKES == Makes::Written => self.making.columns.forward(index, outputs),
+                    outputs => self.list_whole(index, outputs),
                 }
             }
         }
@@ -111,8 +125,8 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
         if !self.listed {
             return Ok(Outcome::Routes(self.routes));
         }
-        let made = self.writer.settle(Some(self.frame.lent))?;
-        Ok(made.map_or_else(|| Outcome::Routes(vec![0; self.frame.count as usize]), Outcome::Made))
+        let made = self.making.settle(Some(self.lent))?;
+        Ok(made.map_or_else(|| Outcome::Routes(vec![0; self.routes.len()]), Outcome::Made))
     }
 }
 
@@ -130,27 +144,27 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
     /// Where `port` is above 31.
     pub fn write_to(&mut self, port: u32, payload: &[u8]) {
         self.begin_written();
-        self.writer.columns.bytes.extend_from_slice(payload);
-        self.writer.columns.entry(payload.len() as u64, self.current, bit(port));
+        self.making.columns.bytes.extend_from_slice(payload);
+        self.making.columns.entry(payload.len() as u64, self.current, bit(port));
     }
 
     /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.begin_written();
-        self.writer.columns.fill(len, fill);
-        self.writer.columns.entry(len as u64, self.current, OUTPUT_0);
+        self.making.columns.fill(len, fill);
+        self.making.columns.entry(len as u64, self.current, OUTPUT_0);
     }
 
     #[inline]
     fn begin_written(&mut self) {
-        W::begin_written(self.writer, Some(self.frame.lent));
+        W::begin_written(self.making, Some(self.lent));
         self.list();
     }
 
     /// In a world where all that is made is written.
     pub(crate) fn emit(self) -> Result<Outcome, Failure> {
         if self.listed {
-            host::emit_all(&self.writer.columns, Some(self.frame.lent)).map(Outcome::Made)
+            host::emit_all(&self.making.columns, Some(self.lent)).map(Outcome::Made)
         } else {
             Ok(Outcome::Routes(self.routes))
         }
@@ -200,10 +214,10 @@ impl<W: CanSlice> Output<'_, W> {
     ///
     /// Where `port` is above 31.
     pub fn slice_to(&mut self, port: u32, offset: u64, len: u64) {
-        self.writer.ways.parts = Some(writer::parts);
-        self.writer.turn_to(Kind::Parts, Some(self.frame.lent));
+        self.making.ways.parts = Some(making::parts);
+        self.making.turn_to(Kind::Parts, Some(self.lent));
         self.list();
-        self.writer.columns.part(self.current, offset, len, bit(port));
+        self.making.columns.part(self.current, offset, len, bit(port));
     }
 }
 
@@ -228,7 +242,8 @@ impl<W: CanBuffer + ProcessorWorld> Output<'_, W> {
     /// Where `port` is above 31.
     pub fn freeze_to(&mut self, port: u32, buffer: Buffer<W>) -> Result<(), Failure> {
         self.list();
-        self.writer.put_frozen(Some(self.frame.lent), self.current, port, buffer)
+        let len = buffer.len();
+        self.making.freeze(Some(self.lent), self.current, port, buffer.piece, len)
     }
 }
 
@@ -253,7 +268,8 @@ impl<W: CanHold> Output<'_, W> {
     /// Where `port` is above 31.
     pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
         self.list();
-        self.writer.put_joined(Some(self.frame.lent), port, leases)
+        let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
+        self.making.join(Some(self.lent), port, &held)
     }
 
     /// As [`Writer::forward_lease`].
@@ -281,6 +297,7 @@ impl<W: CanHold> Output<'_, W> {
         port: u32,
     ) -> Result<(), Failure> {
         self.list();
-        self.writer.put_forwarded(Some(self.frame.lent), lease, indices, port)
+        let indices: Vec<u32> = indices.into_iter().collect();
+        self.making.forward(Some(self.lent), &lease.held, &indices, port)
     }
 }

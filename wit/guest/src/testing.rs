@@ -7,6 +7,7 @@ use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
 use crate::host::{Lent, Payloads};
+use crate::making::Making;
 use crate::output::{Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
@@ -92,7 +93,7 @@ pub fn written<W: CanWrite, T>(
 ) -> Result<(T, Vec<Emitted>), Failure> {
     let mut writer = Writer::default();
     let said = write(&mut writer)?;
-    Ok((said, W::made(&mut writer)?.unwrap_or_default()))
+    Ok((said, W::made(&mut writer.making)?.unwrap_or_default()))
 }
 
 /// Lends one batch of these payloads to a sink, and returns what it said.
@@ -140,9 +141,9 @@ fn processed<W: ProcessorWorld, S: Stage>(
     payloads: &[&[u8]],
     call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
 ) -> Result<Vec<Emitted>, Failure> {
-    let mut writer = Writer::default();
+    let mut making = Making::default();
     lend::<W, S, _>(payloads, |frame, batch| {
-        let mut out = Output::new(frame, &mut writer);
+        let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
         call(batch, &mut out)?;
         match W::finish(out)? {
             Outcome::Routes(routes) => frame.lent.routed(&routes),

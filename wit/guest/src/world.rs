@@ -3,9 +3,10 @@
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::Columns;
 use crate::host::{self, Lent, Made};
+use crate::making::{self, Kind, Making};
 use crate::output::{Outcome, Output};
 use crate::stage::BatchProcessor;
-use crate::writer::{self, Kind, Writer};
+use crate::writer::Writer;
 
 mod sealed {
     pub trait Sealed {}
@@ -51,12 +52,12 @@ pub trait CanWrite: sealed::Sealed + Sized + 'static {
     /// Before something is written. Where all that is made is written, there is nothing to say.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_written(_writer: &mut Writer<Self>, _lent: Option<Lent<'_>>) {}
+    fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
 
     /// What was made without a batch.
     #[doc(hidden)]
-    fn made(writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
-        if writer.is_empty() { Ok(None) } else { host::emit_all(&writer.columns, None).map(Some) }
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
     }
 }
 
@@ -73,12 +74,24 @@ pub trait CanHold: ProcessorWorld {}
 pub trait SourceWorld: CanWrite {
     /// What was made; no elements where there are none.
     #[doc(hidden)]
-    fn made_or_none(writer: &mut Writer<Self>) -> Result<Made, Failure> {
-        match Self::made(writer)? {
+    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+        match Self::made(making)? {
             Some(made) => Ok(made),
             None => host::emit_all(&Columns::default(), None),
         }
     }
+}
+
+/// How a processor can make elements of others. It is known when a stage is compiled: what only other worlds need is not
+/// even looked at, and does not get into the way of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// It only passes them on.
+    Nothing,
+    /// It writes.
+    Written,
+    /// It cuts, holds and writes: by different calls, whose elements are appended.
+    Several,
 }
 
 /// A world that exports `processor`.
@@ -86,14 +99,13 @@ pub trait SourceWorld: CanWrite {
 /// The hidden functions are where the worlds differ at the end of a call. They are in the trait so that a stage that
 /// cannot write has no code that could: the import is then absent from its component.
 pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
-    /// Whether elements can be parts of others.
     #[doc(hidden)]
-    const HAS_VIEWS: bool = false;
+    const MAKES: Makes = Makes::Nothing;
 
     /// Before an element of the batch is passed on.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_forwarded(_writer: &mut Writer<Self>) {}
+    fn begin_forwarded(_making: &mut Making) {}
 
     #[doc(hidden)]
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
@@ -106,7 +118,7 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     }
 
     #[doc(hidden)]
-    fn flushed(_writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
+    fn flushed(_making: &mut Making) -> Result<Option<Made>, Failure> {
         Ok(None)
     }
 }
@@ -131,31 +143,31 @@ impl CanWrite for DataSource {}
 
 impl CanWrite for Windowed {
     #[inline]
-    fn begin_written(writer: &mut Writer<Self>, lent: Option<Lent<'_>>) {
-        writer.ways.written = Some(writer::written);
-        writer.turn_to(Kind::Written, lent);
+    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+        making.ways.written = Some(making::written);
+        making.turn_to(Kind::Written, lent);
     }
 
-    fn made(writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
-        writer.settle(None)
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
     }
 }
 
 impl CanWrite for BulkSource {
     #[inline]
-    fn begin_written(writer: &mut Writer<Self>, lent: Option<Lent<'_>>) {
-        writer.ways.written = Some(writer::written);
-        writer.turn_to(Kind::Written, lent);
+    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+        making.ways.written = Some(making::written);
+        making.turn_to(Kind::Written, lent);
     }
 
-    fn made(writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
-        writer.settle(None)
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
     }
 }
 
 impl SourceWorld for DataSource {
-    fn made_or_none(writer: &mut Writer<Self>) -> Result<Made, Failure> {
-        host::emit_all(&writer.columns, None)
+    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+        host::emit_all(&making.columns, None)
     }
 }
 
@@ -171,6 +183,8 @@ impl ProcessorWorld for Router {}
 impl ProcessorWorld for Inspector {}
 
 impl ProcessorWorld for Transform {
+    const MAKES: Makes = Makes::Written;
+
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
         output.emit()
     }
@@ -179,13 +193,13 @@ impl ProcessorWorld for Transform {
         stage.flush(writer)
     }
 
-    fn flushed(writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
-        Self::made(writer)
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
     }
 }
 
 impl ProcessorWorld for Slicer {
-    const HAS_VIEWS: bool = true;
+    const MAKES: Makes = Makes::Several;
 
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
         output.settle()
@@ -193,11 +207,11 @@ impl ProcessorWorld for Slicer {
 }
 
 impl ProcessorWorld for Windowed {
-    const HAS_VIEWS: bool = true;
+    const MAKES: Makes = Makes::Several;
 
     #[inline(always)]
-    fn begin_forwarded(writer: &mut Writer<Self>) {
-        writer.ways.parts = Some(writer::parts);
+    fn begin_forwarded(making: &mut Making) {
+        making.ways.parts = Some(making::parts);
     }
 
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
@@ -208,7 +222,7 @@ impl ProcessorWorld for Windowed {
         stage.flush(writer)
     }
 
-    fn flushed(writer: &mut Writer<Self>) -> Result<Option<Made>, Failure> {
-        Self::made(writer)
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
     }
 }
