@@ -59,12 +59,13 @@ pub(crate) struct About {
     members: Vec<String>,
 }
 
-/// The budget that a stage of a template declares, per element.
+/// The budget that a stage of a template declares: reads and writes per element, and elements held at once.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Budget {
     reads: u32,
     writes: u32,
+    leases: Option<u32>,
 }
 
 /// Where a project belongs.
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn every_template_renders_wherever_it_may_stand() {
         let names: Vec<_> = Template::all().iter().map(|template| template.name).collect();
-        assert_eq!(names, ["inspector", "pipeline", "router", "sink", "source", "transform"]);
+        assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
         for template in Template::all() {
             let files = template.render("logs", Place::Alone).unwrap();
             for file in ["README.md", "Torvyn.toml", ".gitignore", "wit/types.wit", "wit/guest/src/lib.rs"] {

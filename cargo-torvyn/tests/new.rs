@@ -62,12 +62,17 @@ fn passed(output: &str) -> usize {
 }
 
 fn stands_alone(template: &str) {
+    let project = made(template);
+    runs(template, &project.path().join("project"));
+}
+
+/// A project of a template, in a folder of its own.
+fn made(template: &str) -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     let name = format!("my-{template}");
-    run(&mut torvyn(temp.path(), &["new", &name, "--template", template]));
-    let project = temp.path().join(&name);
-    owes(&project, &[&format!("my_{template}.wasm")]);
-    runs(template, &project);
+    run(&mut torvyn(temp.path(), &["new", "project", "--name", &name, "--template", template]));
+    owes(&temp.path().join("project"), &[&format!("my_{template}.wasm")]);
+    temp
 }
 
 /// Its pipeline gives what the template says, and copies what it must.
@@ -111,6 +116,11 @@ fn router() {
 #[test]
 fn inspector() {
     stands_alone("inspector");
+}
+
+#[test]
+fn aggregator() {
+    made("aggregator");
 }
 
 #[test]
@@ -210,7 +220,7 @@ torvyn_guest::export!(InVain: Processor<Inspector>);
 fn templates_are_listed() {
     let list = String::from_utf8(run(&mut torvyn(Path::new("."), &["new", "--list"])).stdout).unwrap();
     let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(names, ["inspector", "pipeline", "router", "sink", "source", "transform"]);
+    assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
 }
 
 #[test]

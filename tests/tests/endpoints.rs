@@ -87,7 +87,9 @@ fn a_line_of_many_blocks_is_one_element() {
 fn an_element_beyond_the_limit_is_an_error() {
     let path = tempfile::NamedTempFile::new().unwrap();
     path.as_file().set_len((64 << 20) + 1).unwrap();
-    let Err(Error::Input { source, .. }) = read(path.path(), Framing::default()) else { panic!("there is no line in it") };
+    let Err(Error::Input { source, .. }) = read(path.path(), Framing::default()) else {
+        panic!("there is no line in it")
+    };
     assert!(source.to_string().contains("longer than 67108864 bytes, at byte 0"), "{source}");
     // What is never looked at has no such limit.
     for framing in [Framing::Whole, Framing::Chunks((64 << 20) + 1)] {

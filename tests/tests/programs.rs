@@ -13,9 +13,12 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
+#[path = "programs/holding.rs"]
+mod holding;
 #[path = "programs/reads.rs"]
 mod reads;
 
+use holding::*;
 use reads::*;
 
 for_each_program!(assert_tested);

@@ -59,7 +59,7 @@ impl Processor<Transform> for Faulty {
         Ok(())
     }
 
-    fn flush(&mut self, _: &mut Writer) -> Result<(), Failure> {
+    fn flush(&mut self, _: &mut Writer<Transform>) -> Result<(), Failure> {
         self.reach("flush")
     }
 }

@@ -27,7 +27,7 @@ impl BatchProcessor<Transform> for Repeat {
         Ok(())
     }
 
-    fn flush(&mut self, out: &mut Writer) -> Result<(), Failure> {
+    fn flush(&mut self, out: &mut Writer<Transform>) -> Result<(), Failure> {
         out.write(self.seen.to_string().as_bytes());
         Ok(())
     }

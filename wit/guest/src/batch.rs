@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 
 use crate::bindings::lifecycle::types::{Columns, Failure};
-use crate::lent::Lent;
-use crate::world::CanRead;
+use crate::host::Lent;
+use crate::lease::{Lease, Mode, Scope};
+use crate::world::{CanHold, CanRead};
 
 /// What the host sent with a call.
 pub(crate) struct Frame<'a> {
@@ -14,7 +15,12 @@ pub(crate) struct Frame<'a> {
     pub(crate) metadata: &'a [u64],
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    pub(crate) fn sizes(&self) -> &'a [u64] {
+        &self.metadata[..self.count as usize]
+    }
+
     /// The value of `index` in column `nth` of those sent; column 0 is the sizes.
     #[inline(always)]
     fn value(&self, nth: u32, index: u32) -> u64 {
@@ -50,7 +56,7 @@ impl<'a, W> Batch<'a, W> {
 
     /// The sizes of the payloads in bytes, one for each element.
     pub fn sizes(self) -> &'a [u64] {
-        &self.frame.metadata[..self.frame.count as usize]
+        self.frame.sizes()
     }
 
     /// The elements, in order.
@@ -69,6 +75,62 @@ impl<W: CanRead> Batch<'_, W> {
     #[inline(always)]
     pub fn read_all(self) -> Result<Vec<u8>, Failure> {
         self.frame.lent.read_all()
+    }
+}
+
+impl<W: CanHold> Batch<'_, W> {
+    /// Holds the elements that `indices` names beyond this call, in one crossing: a range, or any others, each once.
+    ///
+    /// What is held exclusively is not in the batch any more: it can neither be read nor passed on there, and
+    /// [`read_all`](Batch::read_all) leaves it out.
+    ///
+    /// ```
+    /// use torvyn_guest::{
+    ///     Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, testing,
+    /// };
+    ///
+    /// /// One element of each batch, and at the end one of all.
+    /// struct Join(Vec<Lease>);
+    ///
+    /// impl Stage for Join {
+    ///     fn new(_: &Config) -> Result<Self, Failure> {
+    ///         Ok(Join(Vec::new()))
+    ///     }
+    /// }
+    ///
+    /// impl BatchProcessor<Windowed> for Join {
+    ///     fn process(&mut self, batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+    ///         let lease = batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?;
+    ///         out.join([&lease])?;
+    ///         self.0.push(lease);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    ///         out.join(&self.0)
+    ///     }
+    /// }
+    ///
+    /// let mut stage = Join(Vec::new());
+    /// let joined = testing::process_batch(&mut stage, &[b"one, ", b"two, "])?;
+    /// assert_eq!(joined[0].payload, b"one, two, ");
+    /// testing::process_batch(&mut stage, &[b"three"])?;
+    /// let (_, last) = testing::written(|out| stage.flush(out))?;
+    /// assert_eq!(last[0].payload, b"one, two, three");
+    /// assert!(last[0].by_handle);
+    /// # Ok::<(), Failure>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::OutOfBounds`] where an element is not in the batch, [`Failure::InvalidInput`] where one is named twice or
+    /// none is, [`Failure::Unavailable`] where one is asked for exclusively that is held or was made something of already,
+    /// and [`Failure::BudgetExceeded`] where it is more than the stage may hold. Nothing is held then.
+    pub fn lease(self, indices: impl IntoIterator<Item = u32>, mode: Mode, scope: Scope) -> Result<Lease, Failure> {
+        let indices: Vec<u32> = indices.into_iter().collect();
+        let size = |index: &u32| self.sizes().get(*index as usize).copied().ok_or(Failure::OutOfBounds);
+        let sizes = indices.iter().map(size).collect::<Result<_, _>>()?;
+        Ok(Lease::new(self.frame.lent.take(&indices, mode, scope)?, sizes))
     }
 }
 
@@ -173,5 +235,16 @@ impl<W: CanRead> Element<'_, W> {
     #[inline(always)]
     pub fn read_range(self, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
         self.frame.lent.read(self.index, offset, len)
+    }
+}
+
+impl<W: CanHold> Element<'_, W> {
+    /// Holds the element beyond this call, in a crossing of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::lease`].
+    pub fn lease(self, mode: Mode, scope: Scope) -> Result<Lease, Failure> {
+        Ok(Lease::new(self.frame.lent.take(&[self.index], mode, scope)?, vec![self.size()]))
     }
 }

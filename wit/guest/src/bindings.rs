@@ -23,6 +23,9 @@ pub mod processor {
             world stage-processor {
                 import torvyn:streaming/payload-read@0.2.0;
                 import torvyn:streaming/payload-write@0.2.0;
+                import torvyn:streaming/payload-view@0.2.0;
+                import torvyn:streaming/payload-buffer@0.2.0;
+                import torvyn:streaming/payload-lease@0.2.0;
                 export torvyn:streaming/processor@0.2.0;
             }",
         world: "torvyn:guest-processor/stage-processor",
@@ -32,7 +35,7 @@ pub mod processor {
         default_bindings_module: "torvyn_guest::bindings::processor",
         generate_all,
     });
-    pub use torvyn::streaming::{payload_read, payload_write};
+    pub use torvyn::streaming::{payload_buffer, payload_lease, payload_read, payload_view, payload_write};
 }
 
 pub mod source {

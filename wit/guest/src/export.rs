@@ -1,19 +1,16 @@
 //! From a stage to the exports of a component. [`export!`](crate::export!) is the way in; the rest is what it expands to.
 
-use std::cell::RefCell;
-
-#[cfg(target_arch = "wasm32")]
-use crate::batch::Frame;
 use crate::batch::{Batch, Element};
-use crate::bindings::lifecycle::types::{self, BackpressureSignal, Columns, Failure};
-use crate::config::Config;
+use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 #[cfg(target_arch = "wasm32")]
-use crate::lent::Lent;
-use crate::output::{Output, Writer};
+pub use crate::cell::Cell;
+use crate::config::Config;
+use crate::output::Output;
 use crate::stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
-use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
+use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld, SourceWorld};
+use crate::writer::Writer;
 
 /// Makes a component of a stage: `export!(TYPE: ROLE)`, where the role is one of `Source`, `BatchSource`,
 /// `Processor<WORLD>`, `PayloadProcessor<WORLD>`, `BatchProcessor<WORLD>`, `Sink`, `PayloadSink` and `BatchSink`.
@@ -22,35 +19,41 @@ use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
 #[macro_export]
 macro_rules! export {
     ($stage:ty: Processor<$world:ident>) => {
-        $crate::__export_role!(processor, $crate::export::PerElement<$stage>, $crate::$world);
+        $crate::__export_role!(processor, $crate::export::PerElement<$stage>, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: PayloadProcessor<$world:ident>) => {
-        $crate::__export_role!(processor, $crate::export::WithPayload<$stage>, $crate::$world);
+        $crate::__export_role!(processor, $crate::export::WithPayload<$stage>, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: BatchProcessor<$world:ident>) => {
-        $crate::__export_role!(processor, $stage, $crate::$world);
+        $crate::__export_role!(processor, $stage, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: Source) => {
-        $crate::__export_role!(source, $crate::export::PerElement<$stage>);
+        $crate::export!($stage: Source<DataSource>);
+    };
+    ($stage:ty: Source<$world:ident>) => {
+        $crate::__export_role!(source, $crate::export::PerElement<$stage>, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: BatchSource) => {
-        $crate::__export_role!(source, $stage);
+        $crate::export!($stage: BatchSource<DataSource>);
+    };
+    ($stage:ty: BatchSource<$world:ident>) => {
+        $crate::__export_role!(source, $stage, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: Sink) => {
-        $crate::__export_role!(sink, $crate::export::PerElement<$stage>);
+        $crate::__export_role!(sink, $crate::export::PerElement<$stage>, ());
     };
     ($stage:ty: PayloadSink) => {
-        $crate::__export_role!(sink, $crate::export::WithPayload<$stage>);
+        $crate::__export_role!(sink, $crate::export::WithPayload<$stage>, ());
     };
     ($stage:ty: BatchSink) => {
-        $crate::__export_role!(sink, $stage);
+        $crate::__export_role!(sink, $stage, ());
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_role {
-    ($role:ident, $stage:ty $(, $world:ty)?) => {
+    ($role:ident, $stage:ty, $kept:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::lifecycle::{exports::torvyn::streaming::lifecycle, types};
@@ -58,7 +61,7 @@ macro_rules! __export_role {
             struct Component;
 
             ::std::thread_local! {
-                static STAGE: $crate::export::Cell<$stage> = const { $crate::export::Cell::new() };
+                static STAGE: $crate::export::Cell<$stage, $kept> = const { $crate::export::Cell::new() };
             }
 
             impl lifecycle::Guest for Component {
@@ -73,22 +76,22 @@ macro_rules! __export_role {
                 }
             }
 
-            $crate::__export_role!(@$role $($world)?);
+            $crate::__export_role!(@$role);
             $crate::bindings::lifecycle::export_lifecycle!(Component with_types_in $crate::bindings::lifecycle);
         };
     };
-    (@processor $world:ty) => {
+    (@processor) => {
         impl $crate::bindings::processor::exports::torvyn::streaming::processor::Guest for Component {
             fn process(
                 of: &types::Batch,
                 count: u32,
                 metadata: ::std::vec::Vec<u64>,
             ) -> ::std::result::Result<types::Outcome, types::Failure> {
-                STAGE.with(|stage| stage.process::<$world>(of, count, &metadata))
+                STAGE.with(|stage| stage.process(of, count, &metadata))
             }
 
             fn flush() -> ::std::result::Result<::std::option::Option<types::Output>, types::Failure> {
-                STAGE.with($crate::export::Cell::flush::<$world>)
+                STAGE.with($crate::export::Cell::flush)
             }
         }
         $crate::bindings::processor::export_processor!(Component with_types_in $crate::bindings::processor);
@@ -120,109 +123,6 @@ macro_rules! __export_role {
         }
         $crate::bindings::sink::export_sink!(Component with_types_in $crate::bindings::sink);
     };
-}
-
-/// The stage of a component, between the calls of the host.
-pub struct Cell<S>(RefCell<Option<Running<S>>>);
-
-struct Running<S> {
-    stage: S,
-    /// Kept from call to call for its capacity.
-    writer: Writer,
-    /// The source has ended; the next `pull` says so.
-    ended: bool,
-}
-
-impl<S> Cell<S> {
-    /// Before `init`.
-    #[expect(clippy::new_without_default, reason = "only the macro makes one, in a const")]
-    pub const fn new() -> Self {
-        Cell(RefCell::new(None))
-    }
-}
-
-impl<S: Stage> Cell<S> {
-    pub fn init(&self, config: Vec<(String, String)>) -> Result<Columns, Failure> {
-        let stage = S::new(&Config::new(config))?;
-        *self.0.borrow_mut() = Some(Running { stage, writer: Writer::default(), ended: false });
-        Ok(S::COLUMNS)
-    }
-
-    pub fn teardown(&self) {
-        if let Some(running) = self.0.borrow_mut().take() {
-            running.stage.teardown();
-        }
-    }
-
-    fn running<T>(&self, call: impl FnOnce(&mut Running<S>) -> Result<T, Failure>) -> Result<T, Failure> {
-        match &mut *self.0.borrow_mut() {
-            Some(running) => call(running),
-            None => Err(Failure::Internal("the stage is not running".to_string())),
-        }
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    pub fn process<W: ProcessorWorld>(
-        &self,
-        of: &types::Batch,
-        count: u32,
-        metadata: &[u64],
-    ) -> Result<types::Outcome, Failure>
-    where
-        S: BatchProcessor<W>,
-    {
-        self.running(|running| {
-            let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
-            let mut out = Output::new(count, &mut running.writer);
-            running.stage.process(Batch::new(&frame), &mut out)?;
-            W::finish(out)
-        })
-    }
-
-    pub fn flush<W: ProcessorWorld>(&self) -> Result<Option<types::Output>, Failure>
-    where
-        S: BatchProcessor<W>,
-    {
-        self.running(|running| {
-            // The compiler sees that a new one stays empty where a stage has nothing to flush; with the call that
-            // would empty it goes the import.
-            let mut writer = Writer::default();
-            W::flush(&mut running.stage, &mut writer)?;
-            W::emit(&mut writer)
-        })
-    }
-
-    pub fn pull(&self, max_elements: u32, max_bytes: u64) -> Result<Option<types::Output>, Failure>
-    where
-        S: BatchSource,
-    {
-        self.running(|running| {
-            if running.ended {
-                return Ok(None);
-            }
-            running.writer.clear();
-            running.ended = running.stage.pull(max_elements, max_bytes, &mut running.writer)? == Next::End;
-            if running.ended && running.writer.is_empty() { Ok(None) } else { running.writer.emit().map(Some) }
-        })
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    pub fn push(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<BackpressureSignal, Failure>
-    where
-        S: BatchSink,
-    {
-        self.running(|running| {
-            let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
-            running.stage.push(Batch::new(&frame))
-        })
-    }
-
-    pub fn complete(&self) -> Result<(), Failure>
-    where
-        S: BatchSink,
-    {
-        self.running(|running| running.stage.complete())
-    }
 }
 
 /// A per-element stage as a batch stage.
@@ -261,7 +161,7 @@ impl<W: ProcessorWorld, S: Processor<W>> BatchProcessor<W> for PerElement<S> {
         process_each(&mut self.0, batch, out)
     }
 
-    fn flush(&mut self, out: &mut Writer) -> Result<(), Failure>
+    fn flush(&mut self, out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanWrite,
     {
@@ -274,7 +174,7 @@ impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for 
         process_with_payloads(&mut self.0, batch, out)
     }
 
-    fn flush(&mut self, out: &mut Writer) -> Result<(), Failure>
+    fn flush(&mut self, out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanWrite,
     {
@@ -282,9 +182,9 @@ impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for 
     }
 }
 
-impl<S: Source> BatchSource for PerElement<S> {
-    fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer) -> Result<Next, Failure> {
-        while out.len() < max_elements as usize && (out.bytes.len() as u64) < max_bytes {
+impl<W: SourceWorld, S: Source<W>> BatchSource<W> for PerElement<S> {
+    fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer<W>) -> Result<Next, Failure> {
+        while out.len() < max_elements as usize && out.making.bytes() < max_bytes {
             let next = self.0.pull(out)?;
             if next != Next::More {
                 return Ok(next);

@@ -2,7 +2,8 @@
 //!
 //! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. A processor also
 //! names its world, and the world is what it can do with payloads: [`Router`] passes elements on by handle and cannot
-//! see a byte of them, [`Inspector`] can read, [`Transform`] can read and write. [`export!`] makes a component of it.
+//! see a byte of them, [`Inspector`] can read, [`Transform`] can read and write, [`Slicer`] can read and cut them into parts,
+//! and [`Windowed`] can do all of it and hold them beyond the call. [`export!`] makes a component of it.
 //!
 //! ```
 //! use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
@@ -30,6 +31,9 @@
 //! # Ok::<(), Failure>(())
 //! ```
 //!
+//! Holding, cutting and joining copy nothing: the payloads stay with the host ([`Output::slice`], [`Batch::lease`],
+//! [`Output::join`]).
+//!
 //! A read costs one crossing of the component boundary and one copy, each time; so does what was written, once a
 //! batch. A stage that needs the payload of every element takes it as an argument ([`PayloadProcessor`],
 //! [`PayloadSink`]): then one crossing reads the whole batch. A stage that wants the batch itself takes that
@@ -37,22 +41,36 @@
 
 pub use batch::{Batch, Element, Trace};
 pub use bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
+pub use buffer::Buffer;
 pub use config::Config;
-pub use output::{Output, Writer};
+pub use lease::{Lease, Mode, Scope};
+pub use output::Output;
 pub use stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
-pub use world::{CanRead, CanWrite, DataSink, Inspector, ProcessorWorld, Router, Transform};
+pub use world::{
+    BulkSource, CanBuffer, CanHold, CanRead, CanSlice, CanWrite, DataSink, DataSource, Inspector, ProcessorWorld,
+    Router, Slicer, SourceWorld, Transform, Windowed,
+};
+pub use writer::Writer;
 
 mod batch;
 #[doc(hidden)]
 pub mod bindings;
+mod buffer;
+#[doc(hidden)]
+#[cfg(target_arch = "wasm32")]
+pub mod cell;
+mod columns;
 mod config;
 #[doc(hidden)]
 pub mod export;
-mod lent;
+mod host;
+mod lease;
+mod making;
 mod output;
 mod stage;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod world;
+mod writer;

@@ -1,128 +1,53 @@
-//! What a stage makes of a call: elements passed on by handle, and elements written.
+//! What a stage makes of a batch: elements passed on by handle, and elements that it makes.
 
 use std::marker::PhantomData;
-use std::mem;
 
 use crate::batch::Element;
-use crate::bindings::lifecycle::types::{self, Failure};
-use crate::world::CanWrite;
+use crate::bindings::lifecycle::types::Failure;
+use crate::buffer::Buffer;
+use crate::columns::{OUTPUT_0, bit};
+use crate::host::{self, Lent, Made};
+use crate::lease::Lease;
+use crate::making::{self, Kind, Making};
+use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, Makes, ProcessorWorld};
 
-/// In the `sizes` of an output: the element is passed on by handle.
-pub(crate) const BY_HANDLE: u64 = u64::MAX;
-/// In the `lineage` of an output: the element comes from none of the batch.
-const NO_LINEAGE: u32 = u32::MAX;
-/// In the `outputs` of an output: the element goes to output 0 alone.
-pub(crate) const OUTPUT_0: u32 = 1;
-/// Capacity that is kept from one call to the next, in bytes; an element may have needed much more once.
-const KEPT_CAPACITY: usize = 1 << 20;
-
-/// Elements being written, in order.
-#[derive(Debug, Default)]
-pub struct Writer {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) sizes: Vec<u64>,
-    /// Empty, or as long as `sizes`.
-    pub(crate) lineage: Vec<u32>,
-    /// Empty, or as long as `sizes`.
-    pub(crate) outputs: Vec<u32>,
-}
-
-impl Writer {
-    /// Writes an element to output 0.
-    pub fn write(&mut self, payload: &[u8]) {
-        self.write_to(0, payload);
-    }
-
-    /// Writes an element to output `port`.
-    ///
-    /// # Panics
-    ///
-    /// Where `port` is above 31.
-    pub fn write_to(&mut self, port: u32, payload: &[u8]) {
-        self.bytes.extend_from_slice(payload);
-        self.entry(payload.len() as u64, NO_LINEAGE, bit(port));
-    }
-
-    /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
-    pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
-        self.fill(len, fill);
-        self.entry(len as u64, NO_LINEAGE, OUTPUT_0);
-    }
-
-    /// How many elements were written in this call.
-    pub fn len(&self) -> usize {
-        self.sizes.len()
-    }
-
-    /// Whether nothing was written in this call.
-    pub fn is_empty(&self) -> bool {
-        self.sizes.is_empty()
-    }
-
-    pub(crate) fn fill(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
-        let start = self.bytes.len();
-        self.bytes.resize(start + len, 0);
-        fill(&mut self.bytes[start..]);
-    }
-
-    #[inline]
-    pub(crate) fn entry(&mut self, size: u64, lineage: u32, outputs: u32) {
-        enter(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
-        enter(&mut self.outputs, self.sizes.len(), outputs, OUTPUT_0);
-        self.sizes.push(size);
-    }
-
-    /// Hands all of it to the host, in one crossing.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn emit(&mut self) -> Result<types::Output, Failure> {
-        crate::bindings::processor::payload_write::emit_all(&self.bytes, &self.sizes, &self.lineage, &self.outputs)
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn emit(&mut self) -> Result<types::Output, Failure> {
-        unreachable!("natively, `testing` takes the elements from the writer")
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_CAPACITY);
-        self.sizes.clear();
-        self.lineage.clear();
-        self.outputs.clear();
-    }
-}
-
-/// Adds the entry at `len` to a column, which stays empty while all entries are what an empty one stands for.
-#[inline]
-fn enter(column: &mut Vec<u32>, len: usize, entry: u32, default: u32) {
-    if !column.is_empty() || entry != default {
-        column.resize(len, default);
-        column.push(entry);
-    }
-}
-
-#[inline]
-fn bit(port: u32) -> u32 {
-    1u32.checked_shl(port).expect("outputs are numbered from 0 to 31")
+/// What became of a batch.
+pub enum Outcome {
+    /// For each element the outputs it goes to.
+    Routes(Vec<u32>),
+    /// What the stage made, with what it passed on in between.
+    Made(Made),
 }
 
 /// Where the elements of a batch go.
 ///
-/// An element that is neither forwarded nor written from is dropped. Elements come out in the order of the calls made
-/// here; those forwarded before anything was written in the same batch come in the order of the batch.
+/// An element that is neither passed on nor made anything of is dropped. Elements come out in the order of the calls made
+/// here; those forwarded before anything was made in the same batch come in the order of the batch.
 pub struct Output<'a, W> {
     current: u32,
     routes: Vec<u32>,
-    /// Whether the elements are listed in `writer`; until something is written, `routes` says it all.
+    /// Whether the elements are listed in `making`; until something is made, `routes` says it all.
     listed: bool,
-    writer: &'a mut Writer,
+    lent: Lent<'a>,
+    metadata: &'a [u64],
+    making: &'a mut Making,
     world: PhantomData<W>,
 }
 
-impl<'a, W> Output<'a, W> {
-    pub(crate) fn new(count: u32, writer: &'a mut Writer) -> Self {
-        writer.clear();
-        Output { current: 0, routes: vec![0; count as usize], listed: false, writer, world: PhantomData }
+impl<'a, W: ProcessorWorld> Output<'a, W> {
+    /// What is in the frame, and not the frame: in a function that is not inlined it would have to be in memory, and it
+    /// could no longer be seen that a read is of a whole payload.
+    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, making: &'a mut Making) -> Self {
+        making.clear();
+        Output {
+            current: 0,
+            routes: vec![0; count as usize],
+            listed: false,
+            lent,
+            metadata,
+            making,
+            world: PhantomData,
+        }
     }
 
     /// Makes `element` the one that the following calls are about. A per-element stage finds it done.
@@ -145,7 +70,8 @@ impl<'a, W> Output<'a, W> {
     /// Where `port` is above 31.
     #[inline(always)]
     pub fn forward_to(&mut self, port: u32) {
-        if self.listed {
+        W::begin_forwarded(self.making);
+        if W::MAKES != Makes::Nothing && self.listed {
             self.list_forward(port);
         } else {
             self.routes[self.current as usize] |= bit(port);
@@ -153,29 +79,58 @@ impl<'a, W> Output<'a, W> {
     }
 
     fn list_forward(&mut self, port: u32) {
-        let writer = &mut *self.writer;
-        writer.outputs.resize(writer.sizes.len(), OUTPUT_0);
-        match (writer.sizes.last(), writer.lineage.last(), writer.outputs.last_mut()) {
-            (Some(&BY_HANDLE), Some(&from), Some(outputs)) if from == self.current => *outputs |= bit(port),
-            _ => writer.entry(BY_HANDLE, self.current, bit(port)),
+        let (index, outputs) = (self.current, bit(port));
+        if W::MAKES == Makes::Written {
+            return self.making.columns.forward(index, outputs);
+        }
+        // Parts can go to one output any number of times; what is passed on cannot.
+        let known = &mut self.routes[index as usize];
+        if *known & outputs == 0 {
+            *known |= outputs;
+            self.list_whole(index, outputs);
         }
     }
 
-    /// From the first write on, what was forwarded before it is listed too.
-    pub(crate) fn list(&mut self) {
-        if !mem::replace(&mut self.listed, true) {
-            for (index, &outputs) in self.routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0) {
-                self.writer.entry(BY_HANDLE, index as u32, outputs);
+    /// Among what is written an element is passed on by handle; elsewhere it is a part that is the whole, and so needs no
+    /// import of `payload-write`.
+    fn list_whole(&mut self, index: u32, outputs: u32) {
+        if self.making.kind == Some(Kind::Written) {
+            self.making.columns.forward(index, outputs);
+        } else {
+            self.making.turn_to(Kind::Parts, Some(self.lent));
+            self.making.columns.forward_whole(index, self.metadata[index as usize], outputs);
+        }
+    }
+
+    /// From the first element on that is made, what was forwarded before it is listed too.
+    fn list(&mut self) {
+        if !std::mem::replace(&mut self.listed, true) {
+            for index in 0..self.routes.len() as u32 {
+                match self.routes[index as usize] {
+                    0 => {}
+                    outputs if W::MAKES == Makes::Written => self.making.columns.forward(index, outputs),
+                    outputs => self.list_whole(index, outputs),
+                }
             }
         }
     }
 
+    /// In a world that makes nothing.
     pub(crate) fn into_routes(self) -> Vec<u32> {
         self.routes
     }
+
+    /// In a world with several ways to make elements.
+    pub(crate) fn settle(self) -> Result<Outcome, Failure> {
+        if !self.listed {
+            return Ok(Outcome::Routes(self.routes));
+        }
+        let made = self.making.settle(Some(self.lent))?;
+        Ok(made.map_or_else(|| Outcome::Routes(vec![0; self.routes.len()]), Outcome::Made))
+    }
 }
 
-impl<W: CanWrite> Output<'_, W> {
+impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
     /// Writes an element to output 0. It takes over the metadata of the current one.
     #[inline(always)]
     pub fn write(&mut self, payload: &[u8]) {
@@ -188,23 +143,161 @@ impl<W: CanWrite> Output<'_, W> {
     ///
     /// Where `port` is above 31.
     pub fn write_to(&mut self, port: u32, payload: &[u8]) {
-        self.list();
-        self.writer.bytes.extend_from_slice(payload);
-        self.writer.entry(payload.len() as u64, self.current, bit(port));
+        self.begin_written();
+        self.making.columns.bytes.extend_from_slice(payload);
+        self.making.columns.entry(payload.len() as u64, self.current, bit(port));
     }
 
     /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
-        self.list();
-        self.writer.fill(len, fill);
-        self.writer.entry(len as u64, self.current, OUTPUT_0);
+        self.begin_written();
+        self.making.columns.fill(len, fill);
+        self.making.columns.entry(len as u64, self.current, OUTPUT_0);
     }
 
-    pub(crate) fn into_outcome(self) -> Result<types::Outcome, Failure> {
+    #[inline]
+    fn begin_written(&mut self) {
+        W::begin_written(self.making, Some(self.lent));
+        self.list();
+    }
+
+    /// In a world where all that is made is written.
+    pub(crate) fn emit(self) -> Result<Outcome, Failure> {
         if self.listed {
-            self.writer.emit().map(types::Outcome::Output)
+            host::emit_all(&self.making.columns, Some(self.lent)).map(Outcome::Made)
         } else {
-            Ok(types::Outcome::Routes(self.routes))
+            Ok(Outcome::Routes(self.routes))
         }
+    }
+}
+
+impl<W: CanSlice> Output<'_, W> {
+    /// Makes an element of `len` bytes of the current one from `offset`, to output 0. It takes over the metadata. It is a
+    /// view: no payload byte moves. There can be any number of them, overlapping or not.
+    ///
+    /// A part that is not in the payload fails the stage with [`Failure::OutOfBounds`] at the end of the call.
+    ///
+    /// ```
+    /// use torvyn_guest::{Config, Element, Failure, Output, Processor, Slicer, Stage, testing};
+    ///
+    /// /// The first half of each element to output 0, the rest to output 1.
+    /// struct Halves;
+    ///
+    /// impl Stage for Halves {
+    ///     fn new(_: &Config) -> Result<Self, Failure> {
+    ///         Ok(Halves)
+    ///     }
+    /// }
+    ///
+    /// impl Processor<Slicer> for Halves {
+    ///     fn process(&mut self, element: Element<'_, Slicer>, out: &mut Output<'_, Slicer>) -> Result<(), Failure> {
+    ///         let half = element.size() / 2;
+    ///         out.slice(0, half);
+    ///         out.slice_to(1, half, element.size() - half);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let halves = testing::process(&mut Halves, &[b"before"])?;
+    /// assert_eq!((&*halves[0].payload, &*halves[1].payload), (&b"bef"[..], &b"ore"[..]));
+    /// assert!(halves[0].by_handle);
+    /// # Ok::<(), Failure>(())
+    /// ```
+    #[inline]
+    pub fn slice(&mut self, offset: u64, len: u64) {
+        self.slice_to(0, offset, len);
+    }
+
+    /// As [`slice`](Output::slice), to output `port`.
+    ///
+    /// # Panics
+    ///
+    /// Where `port` is above 31.
+    pub fn slice_to(&mut self, port: u32, offset: u64, len: u64) {
+        self.making.ways.parts = Some(making::parts);
+        self.making.turn_to(Kind::Parts, Some(self.lent));
+        self.list();
+        self.making.columns.part(self.current, offset, len, bit(port));
+    }
+}
+
+impl<W: CanBuffer + ProcessorWorld> Output<'_, W> {
+    /// Makes an element of what was written to `buffer`, to output 0. It takes over the metadata of the current one.
+    ///
+    /// # Errors
+    ///
+    /// What the host refuses with. The buffer is given up then.
+    pub fn freeze(&mut self, buffer: Buffer<W>) -> Result<(), Failure> {
+        self.freeze_to(0, buffer)
+    }
+
+    /// As [`freeze`](Output::freeze), to output `port`.
+    ///
+    /// # Errors
+    ///
+    /// As `freeze`.
+    ///
+    /// # Panics
+    ///
+    /// Where `port` is above 31.
+    pub fn freeze_to(&mut self, port: u32, buffer: Buffer<W>) -> Result<(), Failure> {
+        self.list();
+        let len = buffer.len();
+        self.making.freeze(Some(self.lent), self.current, port, buffer.piece, len)
+    }
+}
+
+impl<W: CanHold> Output<'_, W> {
+    /// As [`Writer::join`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+        self.join_to(0, leases)
+    }
+
+    /// As [`Writer::join_to`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// Where `port` is above 31.
+    pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+        self.list();
+        let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
+        self.making.join(Some(self.lent), port, &held)
+    }
+
+    /// As [`Writer::forward_lease`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn forward_lease(&mut self, lease: &Lease) -> Result<(), Failure> {
+        self.forward_from(lease, 0..lease.len(), 0)
+    }
+
+    /// As [`Writer::forward_from`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// Where `port` is above 31.
+    pub fn forward_from(
+        &mut self,
+        lease: &Lease,
+        indices: impl IntoIterator<Item = u32>,
+        port: u32,
+    ) -> Result<(), Failure> {
+        self.list();
+        let indices: Vec<u32> = indices.into_iter().collect();
+        self.making.forward(Some(self.lent), &lease.held, &indices, port)
     }
 }

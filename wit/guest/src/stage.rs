@@ -3,8 +3,9 @@
 use crate::batch::{Batch, Element};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::config::Config;
-use crate::output::{Output, Writer};
-use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
+use crate::output::Output;
+use crate::world::{CanRead, CanWrite, DataSink, DataSource, ProcessorWorld, SourceWorld};
+use crate::writer::Writer;
 
 /// A running stage: how it begins and ends.
 pub trait Stage: Sized + 'static {
@@ -53,19 +54,19 @@ pub trait Stage: Sized + 'static {
 /// # Ok::<(), Failure>(())
 /// ```
 pub trait Processor<W: ProcessorWorld>: Stage {
-    /// Forwards the element, writes others from it, or does neither and so drops it.
+    /// Forwards the element, makes others of it, or does neither and so drops it.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
     fn process(&mut self, element: Element<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
 
-    /// Writes what it held back, once the input has ended.
+    /// Makes what it held back, once the input has ended.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn flush(&mut self, _out: &mut Writer) -> Result<(), Failure>
+    fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanWrite,
     {
@@ -113,12 +114,12 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
     /// A failure fails the stage.
     fn process(&mut self, element: Element<'_, W>, payload: &[u8], out: &mut Output<'_, W>) -> Result<(), Failure>;
 
-    /// Writes what it held back, once the input has ended.
+    /// Makes what it held back, once the input has ended.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn flush(&mut self, _out: &mut Writer) -> Result<(), Failure>
+    fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanWrite,
     {
@@ -161,12 +162,12 @@ pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     /// A failure fails the stage.
     fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
 
-    /// Writes what it held back, once the input has ended.
+    /// Makes what it held back, once the input has ended.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn flush(&mut self, _out: &mut Writer) -> Result<(), Failure>
+    fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanWrite,
     {
@@ -186,23 +187,23 @@ pub enum Next {
 }
 
 /// Makes one element at a time.
-pub trait Source: Stage {
+pub trait Source<W: SourceWorld = DataSource>: Stage {
     /// Writes the next element, and says whether to ask again. It may write several, or none.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn pull(&mut self, out: &mut Writer) -> Result<Next, Failure>;
+    fn pull(&mut self, out: &mut Writer<W>) -> Result<Next, Failure>;
 }
 
 /// Makes a batch at a time.
-pub trait BatchSource: Stage {
+pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
     /// Writes at most `max_elements` elements, and none after their payloads together have reached `max_bytes`.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer) -> Result<Next, Failure>;
+    fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer<W>) -> Result<Next, Failure>;
 }
 
 /// Takes one element at a time out of the flow; reads its payload, if at all, when it wants to.

@@ -1,15 +1,17 @@
 //! Runs a stage natively, in its crate's own tests.
 //!
-//! The stage runs as it is, without the sandbox: payloads come from a slice instead of the host. What it costs to run
-//! and what it copies shows only in a component.
+//! The stage runs as it is, without the sandbox: payloads come from a slice instead of the host, and what is held is kept
+//! in memory. What it costs to run, what it copies, and when a lease ends shows only in a component.
 
 use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
-use crate::lent::Lent;
-use crate::output::{BY_HANDLE, OUTPUT_0, Output, Writer};
+use crate::host::{Lent, Payloads};
+use crate::making::Making;
+use crate::output::{Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
-use crate::world::{CanRead, DataSink, ProcessorWorld};
+use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
+use crate::writer::Writer;
 
 /// An element that came out of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Emitted {
     pub payload: Vec<u8>,
     /// The outputs it goes to, in ascending order.
     pub outputs: Vec<u32>,
-    /// Whether it was passed on by handle; otherwise it was written.
+    /// Whether its payload stayed with the host, passed on, cut or joined; otherwise it was written.
     pub by_handle: bool,
 }
 
@@ -56,8 +58,8 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
     processed::<W, S>(payloads, |batch, out| stage.process(batch, out))
 }
 
-/// Calls what writes elements without a batch, the `pull` of a source or the `flush` of a processor, and returns what
-/// it said and what it wrote.
+/// Calls what makes elements without a batch, the `pull` of a source or the `flush` of a processor, and returns what
+/// it said and what it made.
 ///
 /// ```
 /// use torvyn_guest::{Config, Failure, Next, Source, Stage, Writer, testing};
@@ -86,10 +88,12 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn written<T>(write: impl FnOnce(&mut Writer) -> Result<T, Failure>) -> Result<(T, Vec<Emitted>), Failure> {
+pub fn written<W: CanWrite, T>(
+    write: impl FnOnce(&mut Writer<W>) -> Result<T, Failure>,
+) -> Result<(T, Vec<Emitted>), Failure> {
     let mut writer = Writer::default();
     let said = write(&mut writer)?;
-    Ok((said, emitted(&writer, &[])))
+    Ok((said, W::made(&mut writer.making)?.unwrap_or_default()))
 }
 
 /// Lends one batch of these payloads to a sink, and returns what it said.
@@ -98,7 +102,7 @@ pub fn written<T>(write: impl FnOnce(&mut Writer) -> Result<T, Failure>) -> Resu
 ///
 /// The failure of the stage.
 pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |batch| export::push_each(stage, batch))
+    lend::<DataSink, S, _>(payloads, |_, batch| export::push_each(stage, batch))
 }
 
 /// As [`push`], for a sink that takes payloads.
@@ -107,7 +111,7 @@ pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSi
 ///
 /// The failure of the stage.
 pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |batch| export::push_with_payloads(stage, batch))
+    lend::<DataSink, S, _>(payloads, |_, batch| export::push_with_payloads(stage, batch))
 }
 
 /// As [`push`], for a sink that takes the batch.
@@ -116,10 +120,10 @@ pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> 
 ///
 /// The failure of the stage.
 pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |batch| stage.push(batch))
+    lend::<DataSink, S, _>(payloads, |_, batch| stage.push(batch))
 }
 
-fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(Batch<'_, W>) -> T) -> T {
+fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(&Frame<'_>, Batch<'_, W>) -> T) -> T {
     let count = payloads.len() as u64;
     let mut metadata: Vec<u64> = payloads.iter().map(|payload| payload.len() as u64).collect();
     if S::COLUMNS.contains(Columns::SEQUENCE) {
@@ -134,37 +138,22 @@ fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(Batch<'_, W>) -> T
     if S::COLUMNS.contains(Columns::TRACE) {
         metadata.extend((0..3 * count).map(|_| 0));
     }
-    call(Batch::new(&Frame { lent: Lent(payloads), count: count as u32, columns: S::COLUMNS, metadata: &metadata }))
+    let payloads = Payloads::new(payloads);
+    let frame = Frame { lent: Lent(&payloads), count: count as u32, columns: S::COLUMNS, metadata: &metadata };
+    call(&frame, Batch::new(&frame))
 }
 
-fn processed<W, S: Stage>(
+fn processed<W: ProcessorWorld, S: Stage>(
     payloads: &[&[u8]],
     call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
 ) -> Result<Vec<Emitted>, Failure> {
-    let mut writer = Writer::default();
-    lend::<W, S, _>(payloads, |batch| {
-        let mut out = Output::new(batch.len(), &mut writer);
+    let mut making = Making::default();
+    lend::<W, S, _>(payloads, |frame, batch| {
+        let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
         call(batch, &mut out)?;
-        out.list();
-        Ok(())
-    })?;
-    Ok(emitted(&writer, payloads))
-}
-
-fn emitted(writer: &Writer, payloads: &[&[u8]]) -> Vec<Emitted> {
-    let mut rest = writer.bytes.as_slice();
-    let element = |(entry, &size): (usize, &u64)| {
-        let by_handle = size == BY_HANDLE;
-        let payload = if by_handle {
-            payloads[writer.lineage[entry] as usize]
-        } else {
-            let written;
-            (written, rest) = rest.split_at(size as usize);
-            written
-        };
-        let outputs = writer.outputs.get(entry).copied().unwrap_or(OUTPUT_0);
-        let outputs = (0..u32::BITS).filter(|port| outputs & (1 << port) != 0).collect();
-        Emitted { payload: payload.to_vec(), outputs, by_handle }
-    };
-    writer.sizes.iter().enumerate().map(element).collect()
+        match W::finish(out)? {
+            Outcome::Routes(routes) => frame.lent.routed(&routes),
+            Outcome::Made(made) => Ok(made),
+        }
+    })
 }

@@ -1,8 +1,12 @@
 //! The worlds of the contract as types: what a stage can do with payloads is a bound on one of these.
 
-use crate::bindings::lifecycle::types::{self, Failure};
-use crate::output::{Output, Writer};
+use crate::bindings::lifecycle::types::Failure;
+use crate::columns::Columns;
+use crate::host::{self, Lent, Made};
+use crate::making::{self, Kind, Making};
+use crate::output::{Outcome, Output};
 use crate::stage::BatchProcessor;
+use crate::writer::Writer;
 
 mod sealed {
     pub trait Sealed {}
@@ -20,6 +24,22 @@ pub enum Inspector {}
 #[derive(Debug, Clone, Copy)]
 pub enum Transform {}
 
+/// World `slicer`: reads payloads, and cuts them into parts without a copy.
+#[derive(Debug, Clone, Copy)]
+pub enum Slicer {}
+
+/// World `windowed`: holds payloads beyond a call, and can do all the others can.
+#[derive(Debug, Clone, Copy)]
+pub enum Windowed {}
+
+/// World `data-source`: writes payloads.
+#[derive(Debug, Clone, Copy)]
+pub enum DataSource {}
+
+/// World `bulk-source`: writes payloads, also piece by piece.
+#[derive(Debug, Clone, Copy)]
+pub enum BulkSource {}
+
 /// World `data-sink`: reads payloads.
 #[derive(Debug, Clone, Copy)]
 pub enum DataSink {}
@@ -28,7 +48,51 @@ pub enum DataSink {}
 pub trait CanRead: sealed::Sealed {}
 
 /// A world that imports `payload-write`.
-pub trait CanWrite: sealed::Sealed {}
+pub trait CanWrite: sealed::Sealed + Sized + 'static {
+    /// Before something is written. Where all that is made is written, there is nothing to say.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
+
+    /// What was made without a batch.
+    #[doc(hidden)]
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
+    }
+}
+
+/// A world that imports `payload-view`.
+pub trait CanSlice: ProcessorWorld {}
+
+/// A world that imports `payload-buffer`.
+pub trait CanBuffer: CanWrite {}
+
+/// A world that imports `payload-lease`.
+pub trait CanHold: ProcessorWorld {}
+
+/// A world that exports `source`.
+pub trait SourceWorld: CanWrite {
+    /// What was made; no elements where there are none.
+    #[doc(hidden)]
+    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+        match Self::made(making)? {
+            Some(made) => Ok(made),
+            None => host::emit_all(&Columns::default(), None),
+        }
+    }
+}
+
+/// How a processor can make elements of others. It is known when a stage is compiled: what only other worlds need is not
+/// even looked at, and does not get into the way of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// It only passes them on.
+    Nothing,
+    /// It writes.
+    Written,
+    /// It cuts, holds and writes: by different calls, whose elements are appended.
+    Several,
+}
 
 /// A world that exports `processor`.
 ///
@@ -36,17 +100,25 @@ pub trait CanWrite: sealed::Sealed {}
 /// cannot write has no code that could: the import is then absent from its component.
 pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     #[doc(hidden)]
-    fn finish(output: Output<'_, Self>) -> Result<types::Outcome, Failure> {
-        Ok(types::Outcome::Routes(output.into_routes()))
+    const MAKES: Makes = Makes::Nothing;
+
+    /// Before an element of the batch is passed on.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn begin_forwarded(_making: &mut Making) {}
+
+    #[doc(hidden)]
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        Ok(Outcome::Routes(output.into_routes()))
     }
 
     #[doc(hidden)]
-    fn flush<S: BatchProcessor<Self>>(_stage: &mut S, _writer: &mut Writer) -> Result<(), Failure> {
+    fn flush<S: BatchProcessor<Self>>(_stage: &mut S, _writer: &mut Writer<Self>) -> Result<(), Failure> {
         Ok(())
     }
 
     #[doc(hidden)]
-    fn emit(_writer: &mut Writer) -> Result<Option<types::Output>, Failure> {
+    fn flushed(_making: &mut Making) -> Result<Option<Made>, Failure> {
         Ok(None)
     }
 }
@@ -54,26 +126,103 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
 impl sealed::Sealed for Router {}
 impl sealed::Sealed for Inspector {}
 impl sealed::Sealed for Transform {}
+impl sealed::Sealed for Slicer {}
+impl sealed::Sealed for Windowed {}
+impl sealed::Sealed for DataSource {}
+impl sealed::Sealed for BulkSource {}
 impl sealed::Sealed for DataSink {}
 
 impl CanRead for Inspector {}
 impl CanRead for Transform {}
+impl CanRead for Slicer {}
+impl CanRead for Windowed {}
 impl CanRead for DataSink {}
+
 impl CanWrite for Transform {}
+impl CanWrite for DataSource {}
+
+impl CanWrite for Windowed {
+    #[inline]
+    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+        making.ways.written = Some(making::written);
+        making.turn_to(Kind::Written, lent);
+    }
+
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
+    }
+}
+
+impl CanWrite for BulkSource {
+    #[inline]
+    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+        making.ways.written = Some(making::written);
+        making.turn_to(Kind::Written, lent);
+    }
+
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
+    }
+}
+
+impl SourceWorld for DataSource {
+    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+        host::emit_all(&making.columns, None)
+    }
+}
+
+impl SourceWorld for BulkSource {}
+
+impl CanSlice for Slicer {}
+impl CanSlice for Windowed {}
+impl CanBuffer for Windowed {}
+impl CanBuffer for BulkSource {}
+impl CanHold for Windowed {}
 
 impl ProcessorWorld for Router {}
 impl ProcessorWorld for Inspector {}
 
 impl ProcessorWorld for Transform {
-    fn finish(output: Output<'_, Self>) -> Result<types::Outcome, Failure> {
-        output.into_outcome()
+    const MAKES: Makes = Makes::Written;
+
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        output.emit()
     }
 
-    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer) -> Result<(), Failure> {
+    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
         stage.flush(writer)
     }
 
-    fn emit(writer: &mut Writer) -> Result<Option<types::Output>, Failure> {
-        if writer.is_empty() { Ok(None) } else { writer.emit().map(Some) }
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
+    }
+}
+
+impl ProcessorWorld for Slicer {
+    const MAKES: Makes = Makes::Several;
+
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        output.settle()
+    }
+}
+
+impl ProcessorWorld for Windowed {
+    const MAKES: Makes = Makes::Several;
+
+    #[inline(always)]
+    fn begin_forwarded(making: &mut Making) {
+        making.ways.parts = Some(making::parts);
+    }
+
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        output.settle()
+    }
+
+    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
+        stage.flush(writer)
+    }
+
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
     }
 }

@@ -1,0 +1,94 @@
+//! A processor that holds: joins every `window` elements into one, and at the end those that are
+//! left. The payloads stay where they are, and it neither reads nor writes one.
+
+use std::num::NonZeroU32;
+
+use torvyn_guest::{
+    Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer,
+};
+
+/// The elements of a window, as far as they have come.
+pub struct Aggregate {
+    window: u32,
+    held: Vec<Lease>,
+}
+
+impl Aggregate {
+    /// How many elements are still to come.
+    fn missing(&self) -> u32 {
+        self.window - self.held.iter().map(Lease::len).sum::<u32>()
+    }
+}
+
+impl Stage for Aggregate {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        let window = config.parse("window")?.map_or(1000, NonZeroU32::get);
+        let held = Vec::new();
+        Ok(Aggregate { window, held })
+    }
+}
+
+impl BatchProcessor<Windowed> for Aggregate {
+    fn process(
+        &mut self,
+        batch: Batch<'_, Windowed>,
+        out: &mut Output<'_, Windowed>,
+    ) -> Result<(), Failure> {
+        let mut next = 0;
+        while next < batch.len() {
+            let end = batch.len().min(next + self.missing());
+            let lease = batch.lease(next..end, Mode::Shared, Scope::Stage)?;
+            self.held.push(lease);
+            if self.missing() == 0 {
+                out.join(&self.held)?;
+                self.held.clear();
+            }
+            next = end;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        out.join(&self.held)
+    }
+}
+
+torvyn_guest::export!(Aggregate: BatchProcessor<Windowed>);
+
+#[cfg(test)]
+mod tests {
+    use torvyn_guest::testing;
+
+    use super::*;
+
+    /// The payloads that come out of these batches.
+    fn aggregated(window: &str, batches: &[&[&[u8]]]) -> Vec<String> {
+        let mut stage = Aggregate::new(&Config::from([("window", window)])).unwrap();
+        let mut made = Vec::new();
+        for batch in batches {
+            made.extend(testing::process_batch(&mut stage, batch).unwrap());
+        }
+        made.extend(testing::written(|out| stage.flush(out)).unwrap().1);
+        assert!(made.iter().all(|element| element.by_handle));
+        made.into_iter()
+            .map(|element| String::from_utf8(element.payload).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn joins_every_window_and_what_is_left() {
+        let batches: [&[&[u8]]; 3] = [&[b"1", b"2"], &[b"3", b"4", b"5", b"6"], &[b"7"]];
+        assert_eq!(aggregated("3", &batches), ["123", "456", "7"]);
+        assert_eq!(aggregated("7", &batches), ["1234567"]);
+        assert_eq!(aggregated("1", &batches).len(), 7);
+        assert!(aggregated("3", &[]).is_empty());
+    }
+
+    #[test]
+    fn refuses_a_window_of_nothing() {
+        assert!(Aggregate::new(&Config::from([("window", "0")])).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! A windowed stage that reads what it holds: once the input has ended, it forwards what contains `needle`.
+
+use torvyn_guest::{
+    Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, export,
+};
+
+struct HoldRead {
+    needle: Vec<u8>,
+    held: Vec<Lease>,
+}
+
+impl Stage for HoldRead {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        let needle = config.get("needle").unwrap_or("x").as_bytes().to_vec();
+        Ok(HoldRead { needle, held: Vec::new() })
+    }
+}
+
+impl BatchProcessor<Windowed> for HoldRead {
+    fn process(&mut self, batch: Batch<'_, Windowed>, _: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+        self.held.push(batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?);
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+        for lease in &self.held {
+            for index in 0..lease.len() {
+                let payload = lease.read(index)?;
+                if payload.windows(self.needle.len()).any(|part| part == self.needle) {
+                    out.forward_from(lease, [index], 0)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+export!(HoldRead: BatchProcessor<Windowed>);

@@ -1,0 +1,31 @@
+//! A slicer: cuts each payload into parts of at most `size` bytes; part `n` goes to output `n` modulo `outputs`. What is
+//! small enough is forwarded.
+
+use torvyn_guest::{Config, Element, Failure, Output, Processor, Slicer, Stage};
+
+struct Slices {
+    size: u64,
+    outputs: u64,
+}
+
+impl Stage for Slices {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        Ok(Slices { size: config.parse("size")?.unwrap_or(4), outputs: config.parse("outputs")?.unwrap_or(1) })
+    }
+}
+
+impl Processor<Slicer> for Slices {
+    fn process(&mut self, element: Element<'_, Slicer>, out: &mut Output<'_, Slicer>) -> Result<(), Failure> {
+        if element.size() <= self.size {
+            out.forward();
+            return Ok(());
+        }
+        for part in 0..element.size().div_ceil(self.size) {
+            let offset = part * self.size;
+            out.slice_to((part % self.outputs) as u32, offset, self.size.min(element.size() - offset));
+        }
+        Ok(())
+    }
+}
+
+torvyn_guest::export!(Slices: Processor<Slicer>);

@@ -1,0 +1,150 @@
+//! Elements in the making, from one end of a call to the other. In worlds with several ways to make elements it keeps
+//! their order: what can be made in one crossing is collected, and handed over before something is made in another way.
+//!
+//! It is not generic, so that a stage is compiled together with little else: the smaller that is, the more is inlined, and
+//! the more can be proven of it.
+
+use crate::bindings::lifecycle::types::Failure;
+use crate::columns::{Columns, bit};
+use crate::host::{self, Held, Lent, Made, Piece};
+
+/// Elements in the making.
+#[derive(Default)]
+pub struct Making {
+    pub(crate) columns: Columns,
+    /// What the entries of `columns` are, in a world where they can be different things.
+    pub(crate) kind: Option<Kind>,
+    pub(crate) ways: Ways,
+    made: Option<Made>,
+    made_elements: usize,
+    made_bytes: u64,
+    failure: Option<Failure>,
+}
+
+/// What entries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Written, or passed on by handle: `payload-write.emit-all`.
+    Written,
+    /// Parts of payloads: `payload-view.slice-all`.
+    Parts,
+}
+
+/// Makes elements of all entries, and puts them after those that were made before.
+pub(crate) type Way = fn(&Columns, Option<Lent<'_>>, &mut Option<Made>) -> Result<(), Failure>;
+
+/// How entries are made, where there were any. A way is known from the first call on that needs it: so a stage that
+/// makes no such call has no code for it, however it is compiled, and its component does not import it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ways {
+    pub(crate) written: Option<Way>,
+    pub(crate) parts: Option<Way>,
+}
+
+pub(crate) fn written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
+    put(made, host::emit_all(columns, lent)?);
+    Ok(())
+}
+
+pub(crate) fn parts(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
+    // Only what there is can have parts.
+    put(made, lent.ok_or(Failure::OutOfBounds)?.slice_all(columns)?);
+    Ok(())
+}
+
+fn put(made: &mut Option<Made>, more: Made) {
+    match made {
+        Some(made) => host::append(made, more),
+        None => *made = Some(more),
+    }
+}
+
+impl Making {
+    pub(crate) fn len(&self) -> usize {
+        self.made_elements + self.columns.sizes.len()
+    }
+
+    /// Bytes of the payloads that were written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.made_bytes + self.columns.bytes.len() as u64
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.columns.clear();
+        (self.kind, self.made, self.failure) = (None, None, None);
+        (self.made_elements, self.made_bytes) = (0, 0);
+    }
+
+    /// From here on entries are of that kind.
+    pub(crate) fn turn_to(&mut self, kind: Kind, lent: Option<Lent<'_>>) {
+        if self.kind != Some(kind) {
+            self.close(lent);
+            self.kind = Some(kind);
+        }
+    }
+
+    /// Makes what was collected. Where the host refuses it, the end of the call tells.
+    fn close(&mut self, lent: Option<Lent<'_>>) {
+        let way = match self.kind.take() {
+            Some(Kind::Written) => self.ways.written,
+            Some(Kind::Parts) => self.ways.parts,
+            None => None,
+        };
+        if let Some(way) = way {
+            let refused = way(&self.columns, lent, &mut self.made).err();
+            self.failure = self.failure.take().or(refused);
+            self.made_elements += self.columns.sizes.len();
+            self.made_bytes += self.columns.bytes.len() as u64;
+            self.columns.clear();
+        }
+    }
+
+    /// Puts elements that the host made after all those before.
+    pub(crate) fn put(&mut self, lent: Option<Lent<'_>>, elements: u32, bytes: u64, more: Made) {
+        self.close(lent);
+        put(&mut self.made, more);
+        self.made_elements += elements as usize;
+        self.made_bytes += bytes;
+    }
+
+    /// All that was made in this call, in a world with several ways to make it.
+    pub(crate) fn settle(&mut self, lent: Option<Lent<'_>>) -> Result<Option<Made>, Failure> {
+        self.close(lent);
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(self.made.take()),
+        }
+    }
+
+    pub(crate) fn freeze(
+        &mut self,
+        lent: Option<Lent<'_>>,
+        lineage: u32,
+        port: u32,
+        piece: Piece,
+        len: u64,
+    ) -> Result<(), Failure> {
+        let made = piece.freeze(lineage, bit(port), lent)?;
+        self.put(lent, 1, len, made);
+        Ok(())
+    }
+
+    pub(crate) fn join(&mut self, lent: Option<Lent<'_>>, port: u32, held: &[&Held]) -> Result<(), Failure> {
+        let made = host::join(held, bit(port))?;
+        self.put(lent, 1, 0, made);
+        Ok(())
+    }
+
+    pub(crate) fn forward(
+        &mut self,
+        lent: Option<Lent<'_>>,
+        held: &Held,
+        indices: &[u32],
+        port: u32,
+    ) -> Result<(), Failure> {
+        let outputs = if port == 0 { Vec::new() } else { vec![bit(port); indices.len()] };
+        let made = held.forward_all(indices, &outputs)?;
+        self.put(lent, indices.len() as u32, 0, made);
+        Ok(())
+    }
+}
