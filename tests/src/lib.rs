@@ -24,9 +24,6 @@ pub mod mutation;
 /// The guest programs, built.
 pub mod programs {
     include!(concat!(env!("OUT_DIR"), "/programs.rs"));
-
-    /// Those that import what the runtime does not provide.
-    pub const NOT_RUN: [&str; 6] = ["bulk", "hold_forward", "hold_read", "pieces", "slices", "window"];
 }
 
 /// Asserts that the test file has a test of the name of each program: a program without a test does not compile.

@@ -28,16 +28,16 @@ impl Source<BulkSource> for Bulk {
         if self.made == self.count {
             return Ok(Next::End);
         }
-        let (mut buffer, piece) = match self.begun.take() {
-            Some(begun) => begun,
-            None => (Buffer::allocate(u64::from(self.pieces) * self.size as u64)?, 0),
+        let Some((mut buffer, piece)) = self.begun.take() else {
+            self.begun = Some((Buffer::allocate(u64::from(self.pieces) * self.size as u64)?, 0));
+            out.write(b"next");
+            return Ok(Next::More);
         };
         if piece < self.pieces {
             buffer.append(&vec![piece as u8; self.size])?;
             self.begun = Some((buffer, piece + 1));
             return Ok(Next::Idle);
         }
-        out.write(b"next");
         out.freeze(buffer)?;
         self.made += 1;
         Ok(Next::More)

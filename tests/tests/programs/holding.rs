@@ -1,9 +1,16 @@
-//! The programs that hold, cut, join and write piece by piece: what each imports of the contract is what it calls.
+//! The programs that hold, cut, join and write piece by piece: what each imports of the contract is what it calls, and
+//! what each makes of real elements.
 
 use std::collections::BTreeSet;
 
-use torvyn_tests::programs;
+use torvyn_runtime::endpoint::Discard;
+use torvyn_runtime::ledger::Count;
+use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::{Account, Error, Fault};
+use torvyn_tests::{Collected, input, output, programs, run, stage};
 use wasmparser::{Parser, Payload};
+
+use super::lines;
 
 /// The functions of the contract that its core modules import, but for those that drop a handle: `payload-lease.join`.
 fn imports(program: &str) -> BTreeSet<String> {
@@ -29,14 +36,59 @@ fn assert_imports(program: &str, functions: &[&str]) {
     assert_eq!(imports(program), functions.iter().map(|function| function.to_string()).collect(), "{program}");
 }
 
+/// What comes out of the program for these lines, and the account.
+fn through(program: &str, config: &[(&str, &str)], text: &str) -> (Vec<String>, Account) {
+    let collected = Collected::default();
+    let account =
+        run(vec![input(lines(text)), stage("stage", program, config), output("out", collected.clone())]).unwrap();
+    let payloads = collected.payloads().into_iter();
+    (payloads.map(|payload| String::from_utf8(payload).expect("text stays text")).collect(), account)
+}
+
+/// So many lines: their numbers.
+fn numbered(count: usize) -> String {
+    (0..count).map(|number| format!("{number}\n")).collect()
+}
+
 #[test]
 pub(crate) fn window() {
+    let (joined, account) = through(programs::WINDOW, &[("window", "1000")], &numbered(2500));
+    let expected =
+        numbered(2500).lines().collect::<Vec<_>>().chunks(1000).map(|lines| lines.concat()).collect::<Vec<_>>();
+    assert_eq!(joined, expected);
+    let window = &account.stages[0];
+    assert_eq!(window.verdict, Verdict::HandlePass);
+    assert_eq!((window.elements_in, window.elements_out, window.elements_dropped), (2500, 3, 0));
+    assert_eq!((account.copies.payload_bytes(), account.copies.host_serialize), (0, Count::default()));
+    assert_eq!((window.leases.elements_max, window.leases.at_end), (1000, 0));
+    // What is joined is read by whoever wants it: one element, one copy.
+    let parts = vec![
+        input(lines(&numbered(2500))),
+        stage("window", programs::WINDOW, &[("window", "1000")]),
+        stage("upper", programs::UPPER, &[]),
+        output("out", Discard),
+    ];
+    let account = run(parts).unwrap();
+    let bytes = account.elements.entered.min(10) + 2 * 90 + 3 * 900 + 4 * 1500;
+    assert_eq!(account.copies.payload_read, Count { ops: 3, bytes });
+    assert_eq!(account.stages[0].copies.payload_bytes(), 0);
+
     assert_imports(programs::WINDOW, &["payload-lease.join", "payload-lease.take", "types.output.append"]);
 }
 
 /// What is passed on among what is held is a part that is the whole.
 #[test]
 pub(crate) fn hold_forward() {
+    for mode in ["shared", "exclusive"] {
+        let config = [("mode", mode), ("after", "20"), ("longest", "4")];
+        let (forwarded, account) = through(programs::HOLD_FORWARD, &config, &format!("longer\n{}", numbered(100)));
+        assert_eq!(forwarded.len(), 101, "{mode}");
+        assert_eq!(forwarded[0], "longer", "what is not held goes first");
+        assert!(forwarded[1..].iter().map(String::as_str).eq(numbered(100).lines()), "{mode}");
+        assert_eq!(account.copies.payload_bytes(), 0);
+        assert_eq!(account.elements.dropped, 0);
+        assert_eq!(account.stages[0].leases.elements_max, 21, "{mode}");
+    }
     let functions =
         ["payload-lease.forward-all", "payload-lease.take", "payload-view.slice-all", "types.output.append"];
     assert_imports(programs::HOLD_FORWARD, &functions);
@@ -44,11 +96,25 @@ pub(crate) fn hold_forward() {
 
 #[test]
 pub(crate) fn slices() {
+    let (parts, account) = through(programs::SLICES, &[("size", "3")], "abcdefgh\n\nxy\n123456");
+    assert_eq!(parts, ["abc", "def", "gh", "", "xy", "123", "456"]);
+    assert_eq!((account.elements.entered, account.elements.left, account.elements.dropped), (4, 7, 0));
+    assert_eq!((account.copies.payload_bytes(), account.stages[0].verdict), (0, Verdict::HandlePass));
     assert_imports(programs::SLICES, &["payload-view.slice-all", "types.output.append"]);
 }
 
 #[test]
 pub(crate) fn pieces() {
+    let (made, account) = through(programs::PIECES, &[("each", "3")], "one\ntwo\nthree\nfour");
+    assert_eq!(made, ["3onetwothree", "1four"]);
+    let pieces = &account.stages[0];
+    // Each begins with a byte that another takes the place of; then as many pieces as elements.
+    assert_eq!(pieces.copies.payload_write, Count { ops: 8, bytes: 2 + 15 + 2 });
+    assert_eq!((pieces.rewritten, pieces.given_up), (Count { ops: 6, bytes: 2 }, Count::default()));
+    let parts =
+        vec![input(lines("one\ntwo")), stage("pieces", programs::PIECES, &[("capacity", "5")]), output("out", Discard)];
+    let Err(Error::Stage { fault: Fault::Failure(text), .. }) = run(parts) else { panic!("it has too much to write") };
+    assert!(text.starts_with("limit-exceeded"), "{text}");
     let functions = [
         "payload-buffer.buffer.allocate",
         "payload-buffer.buffer.append",
@@ -62,6 +128,12 @@ pub(crate) fn pieces() {
 
 #[test]
 pub(crate) fn bulk() {
+    let collected = Collected::default();
+    let config = [("count", "2"), ("pieces", "5"), ("size", "1000")];
+    let account = run(vec![stage("bulk", programs::BULK, &config), output("out", collected.clone())]).unwrap();
+    let long: Vec<u8> = (0..5).flat_map(|piece| [piece; 1000]).collect();
+    assert_eq!(collected.payloads(), [b"next".to_vec(), long.clone(), b"next".to_vec(), long]);
+    assert_eq!(account.stages[0].copies.payload_write, Count { ops: 12, bytes: 10_008 });
     let functions = [
         "payload-buffer.buffer.allocate",
         "payload-buffer.buffer.append",
@@ -74,6 +146,11 @@ pub(crate) fn bulk() {
 
 #[test]
 pub(crate) fn hold_read() {
+    let (found, account) = through(programs::HOLD_READ, &[("needle", "7")], &numbered(100));
+    assert!(found.iter().map(String::as_str).eq(numbered(100).lines().filter(|line| line.contains('7'))));
+    let stage = &account.stages[0];
+    assert_eq!((stage.copies.payload_read, stage.reads_max), (Count { ops: 100, bytes: 190 }, 1));
+    assert_eq!((stage.elements_out, stage.elements_dropped, stage.leases.elements_max), (19, 81, 100));
     let functions =
         ["payload-lease.forward-all", "payload-lease.lease.read", "payload-lease.take", "types.output.append"];
     assert_imports(programs::HOLD_READ, &functions);
