@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn an_unknown_template_is_told_its_neighbours() {
         let help = |name| Template::find(name).unwrap_err().help.unwrap();
-        assert!(help("transfrom").starts_with("did you mean `transform`? the templates are `inspector`, "));
+        assert!(help("transfrom").starts_with("did you mean `transform`? the templates are `aggregator`, "));
         assert!(help("kubernetes").starts_with("the templates are "));
     }
 

@@ -131,6 +131,10 @@ impl<R> Reader<R> {
                     pull.give(self.part(start, end));
                     self.given += next;
                     self.seen = 0;
+                    if self.given == self.block.len() {
+                        // Only the elements hold it now.
+                        (self.block, self.given) = (Payload::default(), 0);
+                    }
                 }
                 Cut::Partial { .. } => {
                     self.seen = self.rest().len();

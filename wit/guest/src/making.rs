@@ -60,6 +60,7 @@ fn put(made: &mut Option<Made>, more: Made) {
 }
 
 impl Making {
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.made_elements + self.columns.sizes.len()
     }

@@ -56,6 +56,7 @@ pub trait CanWrite: sealed::Sealed + Sized + 'static {
 
     /// What was made without a batch.
     #[doc(hidden)]
+    #[inline(always)]
     fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
         if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
     }
@@ -189,10 +190,12 @@ impl ProcessorWorld for Transform {
         output.emit()
     }
 
+    #[inline(always)]
     fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
         stage.flush(writer)
     }
 
+    #[inline(always)]
     fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
         Self::made(making)
     }
