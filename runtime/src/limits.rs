@@ -17,6 +17,8 @@ pub struct Limits {
     pub component_size: u64,
     /// Payload bytes that it makes in one call.
     pub output_bytes: u64,
+    /// Bytes of host memory that what it holds keeps besides its own bytes, before it is moved to memory of its own.
+    pub pinned_bytes: u64,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             handles: 1024,
             component_size: 32 << 20,
             output_bytes: 64 << 20,
+            pinned_bytes: 64 << 20,
         }
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
 pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use pinned::Pinned;
 pub use pool::Pool;
 pub use view::{FileRange, Piece};
 
@@ -23,6 +24,7 @@ mod block;
 mod buffer;
 mod classes;
 mod file;
+mod pinned;
 mod pool;
 mod view;
 
