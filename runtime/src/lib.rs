@@ -50,6 +50,7 @@ pub mod ledger;
 pub mod limits;
 pub mod log;
 mod node;
+pub mod ownership;
 pub mod payload;
 pub mod profile;
 pub mod strip;

@@ -1,0 +1,375 @@
+//! The table of all buffers of a flow: what each of its transitions is done through.
+//!
+//! The rules are those of [`Ownership`]; here it is known which buffer is meant, which stages have a call under way and
+//! what it borrows. The pool keeps the memory beside, by index.
+
+use super::{Mode, Next, Owes, Owner, Ownership, Refusal, StageId, State};
+
+/// A buffer from its acquisition to its release. After that it is stale: what is in its place then has another
+/// generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BufferId {
+    /// Its place in the table.
+    pub index: u32,
+    /// How often the place was used before.
+    pub generation: u32,
+}
+
+/// A change of one buffer, as a record of it can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Its state before.
+    pub from: State,
+    /// Its state after. It can be the same: another borrow or lease, another owner.
+    pub to: State,
+    /// Whose doing it was: the owner's who acquired, gave away or released it; the stage's whose access began or ended,
+    /// or that died; the host's where a lease expired.
+    pub by: Owner,
+    /// What happened: `acquire`, `transfer`, `lend`, `end-call`, `lease`, `end-lease`, `expire`, `release`, `abandon`.
+    pub how: &'static str,
+}
+
+/// A transition, with what is owed after it.
+#[must_use = "what is owed and not done is memory that never returns to the pool"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What happened.
+    pub transition: Transition,
+    /// What is owed.
+    pub owes: Owes,
+}
+
+/// The ownership of all buffers of a flow. Every operation takes the time of the buffers it changes, and allocates only
+/// where the table grows; [`Buffers::abandon`] alone looks through all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Buffers {
+    slots: Vec<Slot>,
+    /// The places of pooled buffers, the one used last on top.
+    free: Vec<u32>,
+    /// For each stage its call.
+    calls: Vec<Call>,
+    /// How many buffers are in each state, by [`State`].
+    counts: [usize; 4],
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Slot {
+    generation: u32,
+    ownership: Ownership,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Call {
+    is_under_way: bool,
+    /// The places of the buffers it borrows, each once.
+    borrowed: Vec<u32>,
+}
+
+impl Buffers {
+    /// No buffers, of a flow with that many stages.
+    pub fn new(stages: usize) -> Self {
+        Buffers { calls: vec![Call::default(); stages], ..Buffers::default() }
+    }
+
+    /// Makes `owner` the owner of a buffer from the pool, or of a new one where none is pooled.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoSuchStage`]; [`Refusal::TooMany`] where the table is full.
+    pub fn acquire(&mut self, owner: Owner) -> Result<Step, Refusal> {
+        self.known(owner)?;
+        let index = match self.free.last() {
+            Some(&index) => index,
+            None => self.grow()?,
+        };
+        let next = self.slots[index as usize].ownership.acquire(owner)?;
+        self.free.pop();
+        Ok(self.enter(index, next, owner, "acquire"))
+    }
+
+    /// Gives a buffer from its owner `by` to another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::transfer`]; [`Refusal::Stale`], [`Refusal::NoSuchStage`].
+    pub fn transfer(&mut self, buffer: BufferId, by: Owner, to: Owner) -> Result<Step, Refusal> {
+        self.known(to)?;
+        self.change(buffer, by, "transfer", |ownership| ownership.transfer(by, to))
+    }
+
+    /// Begins a call of a stage, which borrows these buffers until it ends: each as often as it is named. Either all are
+    /// lent and each change is told to `each`, or none is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::borrow`]; [`Refusal::InCall`] where the last call has not ended; [`Refusal::Stale`],
+    /// [`Refusal::NoSuchStage`].
+    pub fn lend(
+        &mut self,
+        stage: StageId,
+        buffers: &[BufferId],
+        mut each: impl FnMut(Transition),
+    ) -> Result<(), Refusal> {
+        if self.call(stage)?.is_under_way {
+            return Err(Refusal::InCall);
+        }
+        let times = u32::try_from(buffers.len()).map_err(|_| Refusal::TooMany)?;
+        for &buffer in buffers {
+            self.get(buffer)?.may_lend(stage, times)?;
+        }
+        self.calls[stage.0 as usize].is_under_way = true;
+        for &buffer in buffers {
+            each(self.borrow(stage, buffer)?.transition);
+        }
+        Ok(())
+    }
+
+    /// Lends one more buffer to the call of a stage that is under way, or the same once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::borrow`]; [`Refusal::NoCall`] where no call is under way; [`Refusal::Stale`],
+    /// [`Refusal::NoSuchStage`].
+    pub fn borrow(&mut self, stage: StageId, buffer: BufferId) -> Result<Step, Refusal> {
+        if !self.call(stage)?.is_under_way {
+            return Err(Refusal::NoCall);
+        }
+        let is_first = self.get(buffer)?.borrows(stage) == 0;
+        let step = self.change(buffer, Owner::Stage(stage), "lend", |ownership| ownership.borrow(stage))?;
+        if is_first {
+            self.calls[stage.0 as usize].borrowed.push(buffer.index);
+        }
+        Ok(step)
+    }
+
+    /// Ends the call of a stage, and with it all that it borrows. Each change is told to `each`, with what is owed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoCall`] where none is under way; [`Refusal::NoSuchStage`].
+    pub fn end_call(&mut self, stage: StageId, mut each: impl FnMut(Step)) -> Result<(), Refusal> {
+        if !self.call(stage)?.is_under_way {
+            return Err(Refusal::NoCall);
+        }
+        let call = &mut self.calls[stage.0 as usize];
+        call.is_under_way = false;
+        let mut borrowed = std::mem::take(&mut call.borrowed);
+        for index in borrowed.drain(..) {
+            let next = self.slots[index as usize].ownership.end_call(stage)?;
+            each(self.enter(index, next, Owner::Stage(stage), "end-call"));
+        }
+        // Its memory serves the next call.
+        self.calls[stage.0 as usize].borrowed = borrowed;
+        Ok(())
+    }
+
+    /// Lets a stage hold a buffer beyond its call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::lease`]; [`Refusal::Stale`], [`Refusal::NoSuchStage`].
+    pub fn lease(&mut self, stage: StageId, buffer: BufferId, mode: Mode) -> Result<Step, Refusal> {
+        self.call(stage)?;
+        self.change(buffer, Owner::Stage(stage), "lease", |ownership| ownership.lease(stage, mode))
+    }
+
+    /// Ends a lease of a stage, which releases it, or whose scope has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::end_lease`]; [`Refusal::Stale`], [`Refusal::NoSuchStage`].
+    pub fn end_lease(&mut self, stage: StageId, buffer: BufferId) -> Result<Step, Refusal> {
+        self.call(stage)?;
+        self.change(buffer, Owner::Stage(stage), "end-lease", |ownership| ownership.end_lease(stage))
+    }
+
+    /// Ends a lease of a stage whose deadline has passed: between its calls, and not during one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::end_lease`]; [`Refusal::InCall`] where a call of the stage is under way; [`Refusal::Stale`],
+    /// [`Refusal::NoSuchStage`].
+    pub fn expire(&mut self, stage: StageId, buffer: BufferId) -> Result<Step, Refusal> {
+        if self.call(stage)?.is_under_way {
+            return Err(Refusal::InCall);
+        }
+        self.change(buffer, Owner::Host, "expire", |ownership| ownership.end_lease(stage))
+    }
+
+    /// Gives a buffer back to the pool, which its owner `by` does. The id is stale from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::release`]; [`Refusal::Stale`].
+    pub fn release(&mut self, buffer: BufferId, by: Owner) -> Result<Step, Refusal> {
+        self.change(buffer, by, "release", |ownership| ownership.release(by))
+    }
+
+    /// Ends the call of a stage and all that it has: it trapped, or is torn down. Each change is told to `each`, with what
+    /// is owed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoSuchStage`].
+    pub fn abandon(&mut self, stage: StageId, mut each: impl FnMut(Step)) -> Result<(), Refusal> {
+        self.call(stage)?;
+        let call = &mut self.calls[stage.0 as usize];
+        call.is_under_way = false;
+        call.borrowed.clear();
+        for index in 0..self.slots.len() {
+            let ownership = &self.slots[index].ownership;
+            let next = ownership.abandon(stage);
+            if next.0 != *ownership {
+                each(self.enter(index as u32, next, Owner::Stage(stage), "abandon"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of a buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Stale`].
+    pub fn get(&self, buffer: BufferId) -> Result<&Ownership, Refusal> {
+        match self.slots.get(buffer.index as usize) {
+            Some(slot) if slot.generation == buffer.generation => Ok(&slot.ownership),
+            _ => Err(Refusal::Stale),
+        }
+    }
+
+    /// How many buffers are in a state.
+    pub fn count(&self, state: State) -> usize {
+        self.counts[state as usize]
+    }
+
+    /// How many buffers are not pooled.
+    pub fn live(&self) -> usize {
+        self.slots.len() - self.count(State::Pooled)
+    }
+
+    /// The buffers that are not pooled.
+    pub fn iter(&self) -> impl Iterator<Item = (BufferId, &Ownership)> {
+        let all = self.slots.iter().zip(0..);
+        all.filter(|(slot, _)| slot.ownership != Ownership::Pooled)
+            .map(|(slot, index)| (BufferId { index, generation: slot.generation }, &slot.ownership))
+    }
+
+    fn call(&self, stage: StageId) -> Result<&Call, Refusal> {
+        self.calls.get(stage.0 as usize).ok_or(Refusal::NoSuchStage)
+    }
+
+    fn known(&self, owner: Owner) -> Result<(), Refusal> {
+        match owner {
+            Owner::Host => Ok(()),
+            Owner::Stage(stage) => self.call(stage).map(drop),
+        }
+    }
+
+    fn grow(&mut self) -> Result<u32, Refusal> {
+        let index = u32::try_from(self.slots.len()).map_err(|_| Refusal::TooMany)?;
+        self.slots.push(Slot::default());
+        self.counts[State::Pooled as usize] += 1;
+        self.free.push(index);
+        Ok(index)
+    }
+
+    fn change(
+        &mut self,
+        buffer: BufferId,
+        by: Owner,
+        how: &'static str,
+        next: impl FnOnce(&Ownership) -> Next,
+    ) -> Result<Step, Refusal> {
+        self.known(by)?;
+        let next = next(self.get(buffer)?)?;
+        Ok(self.enter(buffer.index, next, by, how))
+    }
+
+    /// Puts a buffer into its next state.
+    fn enter(&mut self, index: u32, (next, owes): (Ownership, Owes), by: Owner, how: &'static str) -> Step {
+        let slot = &mut self.slots[index as usize];
+        let buffer = BufferId { index, generation: slot.generation };
+        let (from, to) = (slot.ownership.state(), next.state());
+        slot.ownership = next;
+        self.counts[from as usize] -= 1;
+        self.counts[to as usize] += 1;
+        if to == State::Pooled {
+            // A place whose generations are used up is not used again: a stale id never becomes good.
+            if let Some(generation) = slot.generation.checked_add(1) {
+                slot.generation = generation;
+                self.free.push(index);
+            }
+        }
+        Step { transition: Transition { buffer, from, to, by, how }, owes }
+    }
+}
+
+#[cfg(test)]
+impl Buffers {
+    /// What is at a place, whether it is pooled or not.
+    pub(super) fn at(&self, index: usize) -> (BufferId, &Ownership) {
+        let slot = &self.slots[index];
+        (BufferId { index: index as u32, generation: slot.generation }, &slot.ownership)
+    }
+
+    pub(super) fn is_in_call(&self, stage: StageId) -> bool {
+        self.calls[stage.0 as usize].is_under_way
+    }
+
+    /// As `==`, which takes three times as long: its `memcmp` of two empty lists reads, masked, from where no page is.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let Buffers { slots, free, calls, counts } = self;
+        let is_same_call = |(call, other): (&Call, &Call)| {
+            let Call { is_under_way, borrowed } = call;
+            *is_under_way == other.is_under_way && borrowed.iter().eq(&other.borrowed)
+        };
+        *counts == other.counts
+            && *slots == other.slots
+            && free.iter().eq(&other.free)
+            && calls.len() == other.calls.len()
+            && calls.iter().zip(&other.calls).all(is_same_call)
+    }
+
+    /// What the table keeps twice, to be quick, is the same in both places.
+    pub(super) fn assert_whole(&self) {
+        let mut counts = [0; 4];
+        let mut waiting: usize = 0;
+        for (slot, index) in self.slots.iter().zip(0..) {
+            counts[slot.ownership.state() as usize] += 1;
+            let is_waiting = self.free.contains(&index);
+            assert_eq!(slot.ownership == Ownership::Pooled, is_waiting, "place {index} and the free list");
+            waiting += usize::from(is_waiting);
+            for (call, stage) in self.calls.iter().zip(0..) {
+                let listed = call.borrowed.iter().filter(|&&borrowed| borrowed == index).count();
+                let is_borrowed = slot.ownership.borrows(StageId(stage)) > 0;
+                assert_eq!(listed, usize::from(is_borrowed), "place {index} and the call of stage {stage}");
+                assert!(call.is_under_way || call.borrowed.is_empty(), "stage {stage} borrows outside of a call");
+            }
+        }
+        assert_eq!((self.counts, self.free.len()), (counts, waiting));
+        assert_eq!((self.live(), self.iter().count()), (self.slots.len() - waiting, self.slots.len() - waiting));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_with_no_generation_left_is_not_used_again() {
+        let mut buffers = Buffers::new(0);
+        let first = buffers.acquire(Owner::Host).unwrap().transition.buffer;
+        assert_eq!(buffers.release(first, Owner::Host).unwrap().owes, Owes::Memory);
+        buffers.slots[0].generation = u32::MAX;
+        let last = buffers.acquire(Owner::Host).unwrap().transition.buffer;
+        assert_eq!(last, BufferId { index: 0, generation: u32::MAX });
+        assert_eq!(buffers.release(last, Owner::Host).unwrap().owes, Owes::Memory);
+        let next = buffers.acquire(Owner::Host).unwrap().transition.buffer;
+        assert_eq!(next, BufferId { index: 1, generation: 0 });
+        assert_eq!(buffers.release(last, Owner::Host), Err(Refusal::Pooled));
+        assert_eq!((buffers.live(), buffers.count(State::Pooled)), (1, 1));
+    }
+}

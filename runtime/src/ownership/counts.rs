@@ -1,0 +1,101 @@
+//! How often each of some stages does something to a buffer.
+
+use smallvec::SmallVec;
+
+use super::{Refusal, StageId};
+
+/// A count for each stage that has one, in the order of the stages. Those of two stages need no allocation: a flow runs
+/// one call at a time, and seldom do more than two stages lease one buffer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Counts(SmallVec<[(StageId, u32); 2]>);
+
+impl Clone for Counts {
+    fn clone(&self) -> Self {
+        // Each transition makes a copy. That of a slice is one memcpy, that of a `SmallVec` a loop.
+        Counts(SmallVec::from_slice(&self.0))
+    }
+}
+
+impl Counts {
+    /// One stage, once.
+    pub(super) fn one(stage: StageId) -> Self {
+        Counts(SmallVec::from_buf_and_len([(stage, 1); 2], 1))
+    }
+
+    fn place(&self, stage: StageId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&stage, |&(stage, _)| stage)
+    }
+
+    /// How often `stage` does.
+    pub fn of(&self, stage: StageId) -> u32 {
+        self.place(stage).map_or(0, |place| self.0[place].1)
+    }
+
+    /// Nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nobody but `stage` does.
+    pub fn none_but(&self, stage: StageId) -> bool {
+        self.0.iter().all(|&(other, _)| other == stage)
+    }
+
+    /// All that do, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (StageId, u32)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Once more.
+    pub(super) fn add(&mut self, stage: StageId) -> Result<(), Refusal> {
+        match self.place(stage) {
+            Ok(place) => self.0[place].1 = self.0[place].1.checked_add(1).ok_or(Refusal::TooMany)?,
+            Err(place) => self.0.insert(place, (stage, 1)),
+        }
+        Ok(())
+    }
+
+    /// Once less. False where `stage` does not at all.
+    pub(super) fn subtract(&mut self, stage: StageId) -> bool {
+        let Ok(place) = self.place(stage) else { return false };
+        self.0[place].1 -= 1;
+        if self.0[place].1 == 0 {
+            self.0.remove(place);
+        }
+        true
+    }
+
+    /// Not at all any more. False where `stage` did not.
+    pub(super) fn remove(&mut self, stage: StageId) -> bool {
+        self.place(stage).map(|place| self.0.remove(place)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGES: [StageId; 3] = [StageId(0), StageId(1), StageId(7)];
+
+    #[test]
+    fn two_stages_need_no_allocation() {
+        let mut counts = Counts::default();
+        for stage in [STAGES[2], STAGES[0], STAGES[2]] {
+            counts.add(stage).unwrap();
+        }
+        assert!(!counts.0.spilled());
+        assert_eq!(counts.iter().collect::<Vec<_>>(), [(STAGES[0], 1), (STAGES[2], 2)]);
+        counts.add(STAGES[1]).unwrap();
+        assert_eq!(STAGES.map(|stage| counts.of(stage)), [1, 1, 2]);
+        assert!(counts.subtract(STAGES[2]) && counts.remove(STAGES[1]) && counts.subtract(STAGES[0]));
+        assert!(!counts.subtract(STAGES[0]) && !counts.remove(STAGES[1]));
+        assert!(counts.none_but(STAGES[2]) && !counts.none_but(STAGES[0]) && !counts.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_refused() {
+        let mut counts = Counts([(STAGES[0], u32::MAX)].into_iter().collect());
+        assert_eq!(counts.add(STAGES[0]), Err(Refusal::TooMany));
+        assert_eq!(counts.of(STAGES[0]), u32::MAX);
+    }
+}
