@@ -5,22 +5,24 @@ use torvyn_runtime::analysis;
 use crate::declared::{Declared, Declarer};
 use crate::table::{Field, Report, Table};
 
-/// What a stage may copy for one element; the units are those of `torvyn_runtime::analysis`.
+/// What a stage may copy for one element, and hold at once; the units are those of `torvyn_runtime::analysis`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
     /// How often the payload of an element may be read.
     pub(crate) reads: Option<Declared<u32>>,
-    /// How many payloads may be written for an element.
+    /// How often may be written for an element.
     pub(crate) writes: Option<Declared<u32>>,
     /// How many payload bytes of an element may be read, over all reads.
     pub(crate) read_bytes: Option<Declared<u64>>,
-    /// How many payloads may be held beyond the call.
+    /// How many elements may be held at once beyond the call.
     pub(crate) leases: Option<Declared<u32>>,
+    /// How many payload bytes they may have together.
+    pub(crate) lease_bytes: Option<Declared<u64>>,
 }
 
 impl Budget {
     /// The keys of a budget.
-    pub(crate) const KEYS: &[&str] = &["reads", "writes", "read-bytes", "leases"];
+    pub(crate) const KEYS: &[&str] = &["reads", "writes", "read-bytes", "leases", "lease-bytes"];
 
     /// Reads the keys of a budget out of a table.
     pub(crate) fn read(table: &Table, by: Declarer, report: &mut Report) -> Budget {
@@ -37,6 +39,7 @@ impl Budget {
             writes: count("writes", report),
             read_bytes: size("read-bytes", report),
             leases: count("leases", report),
+            lease_bytes: size("lease-bytes", report),
         }
     }
 
@@ -53,6 +56,7 @@ impl Budget {
             writes: self.writes.or_else(|| other.writes.clone()),
             read_bytes: self.read_bytes.or_else(|| other.read_bytes.clone()),
             leases: self.leases.or_else(|| other.leases.clone()),
+            lease_bytes: self.lease_bytes.or_else(|| other.lease_bytes.clone()),
         }
     }
 
@@ -66,7 +70,13 @@ impl Budget {
         fn value<T: Copy>(declared: &Option<Declared<T>>) -> Option<T> {
             declared.as_ref().map(|declared| declared.value)
         }
-        analysis::Budget { reads: value(&self.reads), writes: value(&self.writes), read_bytes: value(&self.read_bytes) }
+        analysis::Budget {
+            reads: value(&self.reads),
+            writes: value(&self.writes),
+            read_bytes: value(&self.read_bytes),
+            leases: value(&self.leases),
+            lease_bytes: value(&self.lease_bytes),
+        }
     }
 }
 

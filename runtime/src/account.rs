@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+pub use crate::host::leases::LeaseUse;
+
 use crate::analysis::{Bounds, Proof};
-use crate::ledger::{Copies, Kernel};
+use crate::ledger::{Copies, Count, Kernel};
 use crate::payload::PoolUse;
 use crate::profile::{Kind, Verdict};
 
@@ -43,13 +45,20 @@ pub struct StageAccount {
     pub busy_ns: u64,
     /// What was copied at its boundary.
     pub copies: Copies,
-    /// The most reads that one element had in the call it was lent for.
+    /// The most reads that one element had, in the call it was lent for and while it was held.
     pub reads_max: u32,
-    /// The most payloads that were written from one element, by their lineage.
+    /// The most writes for one element, by the lineage of what was written.
     pub writes_max: u32,
     /// Payloads that were compared with the one they were written from, by their lineage, and are equal: the first 1,024
     /// that are not empty, and 0 once one of them differed.
     pub writes_unchanged: u64,
+    /// What was written piece by piece, besides the bytes of the payloads that came of it: writes after the first of each
+    /// payload, and bytes that others took the place of.
+    pub rewritten: Count,
+    /// What was written to payloads that were given up.
+    pub given_up: Count,
+    /// What the stage held beyond the calls that lent it.
+    pub leases: LeaseUse,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }

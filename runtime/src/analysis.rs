@@ -6,10 +6,16 @@
 //!
 //! The units, which every bound, budget and count of the ledger shares:
 //!
-//! - *reads*: how often the payload of one element that is lent to a stage, or a part of it, is read in the call it is
-//!   lent for. Nothing is lent outside `process` and `push`, so nothing can be read there.
-//! - *writes*: how many payloads a processor writes for one element that is lent to it; those written in `flush` count
-//!   against the elements lent before. A source writes once each element it makes.
+//! - *reads*: how often the payload of one element that is lent to a stage, or a part of it, is read: in the call it is
+//!   lent for, and afterwards through every lease of it. Nothing is lent outside `process` and `push`, so what is not held
+//!   can be read only there.
+//! - *writes*: how often a processor writes payload bytes for one element that is lent to it. Each new payload of an
+//!   `emit-all` is a write, each `append` and each `write-at`; and a buffer that nothing was written to is one when it is
+//!   frozen, so that no payload is made without a write. What is written in `flush` counts against the elements lent
+//!   before. A source writes once each element it makes, unless it does it piece by piece.
+//! - *pieces*: how often one payload is written after the first time. Only a buffer can be written more than once.
+//! - *views*: how many elements a processor makes of one that is lent to it without a write, besides passing it on to each
+//!   output at most once: parts of it, what it passes on from leases, and what it joins.
 
 use std::fmt;
 
@@ -58,23 +64,39 @@ pub struct Bound {
     pub proof: Option<Proof>,
 }
 
-/// A function of the contract that copies payload bytes.
+/// A function of the contract that proofs are about: payload bytes are copied through it, or elements are kept or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Copying {
+pub enum Door {
     /// `payload-read.read`
     Read,
     /// `payload-read.read-all`
     ReadAll,
+    /// `payload-lease.lease.read`
+    ReadHeld,
     /// `payload-write.emit-all`
     EmitAll,
+    /// `payload-buffer.buffer.allocate`: copies nothing, but nothing is written to a buffer that is not there.
+    Allocate,
+    /// `payload-buffer.buffer.append`
+    Append,
+    /// `payload-buffer.buffer.write-at`
+    WriteAt,
+    /// `payload-view.slice-all`: makes several elements of one, and copies nothing.
+    SliceAll,
+    /// `payload-lease.take`: copies nothing, but nothing is held without it.
+    Take,
+    /// `payload-lease.forward-all`: makes elements of what is held, and copies nothing.
+    ForwardAll,
+    /// `payload-lease.join`: makes an element of what is held, and copies nothing.
+    Join,
 }
 
-/// A place in a component that calls a function that copies.
+/// A place in a component that calls such a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Site {
     /// What is called.
-    pub callee: Copying,
+    pub callee: Door,
     /// The export of the contract that the call can be reached from: `process`, `flush`, `init` and so on. Where there
     /// are several, the one that handles elements first.
     pub export: &'static str,
@@ -125,9 +147,53 @@ impl Bound {
     }
 }
 
-impl Copying {
+impl Door {
     /// All of them.
-    pub const ALL: [Copying; 3] = [Copying::Read, Copying::ReadAll, Copying::EmitAll];
+    pub const ALL: [Door; 11] = [
+        Door::Read,
+        Door::ReadAll,
+        Door::ReadHeld,
+        Door::EmitAll,
+        Door::Allocate,
+        Door::Append,
+        Door::WriteAt,
+        Door::SliceAll,
+        Door::Take,
+        Door::ForwardAll,
+        Door::Join,
+    ];
+    /// Those through which payload bytes come into a component. There is no other: a buffer cannot be read back, and what
+    /// else the host tells are sizes, sequence numbers, times and failures.
+    pub const READS: &[Door] = &[Door::Read, Door::ReadAll, Door::ReadHeld];
+    /// Those through which payload bytes leave a component, and the one that begins a payload.
+    pub const WRITES: &[Door] = &[Door::EmitAll, Door::Allocate, Door::Append, Door::WriteAt];
+
+    /// The interface it is of.
+    pub fn interface(self) -> &'static str {
+        self.place().0
+    }
+
+    /// The interface it is of, and its name there as a component has it.
+    fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Door::Read => ("payload-read", "read"),
+            Door::ReadAll => ("payload-read", "read-all"),
+            Door::ReadHeld => ("payload-lease", "[method]lease.read"),
+            Door::EmitAll => ("payload-write", "emit-all"),
+            Door::Allocate => ("payload-buffer", "[static]buffer.allocate"),
+            Door::Append => ("payload-buffer", "[method]buffer.append"),
+            Door::WriteAt => ("payload-buffer", "[method]buffer.write-at"),
+            Door::SliceAll => ("payload-view", "slice-all"),
+            Door::Take => ("payload-lease", "take"),
+            Door::ForwardAll => ("payload-lease", "forward-all"),
+            Door::Join => ("payload-lease", "join"),
+        }
+    }
+
+    /// The function of an interface of the contract, by its name in a component.
+    pub(crate) fn named(interface: &str, function: &str) -> Option<Door> {
+        Door::ALL.into_iter().find(|door| door.place() == (interface, function))
+    }
 }
 
 impl fmt::Display for Proof {
@@ -142,12 +208,10 @@ impl fmt::Display for Proof {
     }
 }
 
-impl fmt::Display for Copying {
+impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Copying::Read => "payload-read.read",
-            Copying::ReadAll => "payload-read.read-all",
-            Copying::EmitAll => "payload-write.emit-all",
-        })
+        let (interface, function) = self.place();
+        let function = function.split_once(']').map_or(function, |(_, function)| function);
+        f.pad(&format!("{interface}.{function}"))
     }
 }

@@ -21,6 +21,7 @@ use crate::node::{Context, Node};
 use crate::payload::{Pool, PoolSettings};
 
 /// What a node of the graph is.
+#[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
 pub enum Body {
     /// A component.
     Stage(Stage),
@@ -167,6 +168,7 @@ impl Flow {
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
         let cancelled = self.control.cancel.load(Ordering::Relaxed);
+        self.nodes.iter_mut().for_each(|node| node.expire(self.last));
         let mut context =
             Context { edges: &mut self.edges, pool: &self.pool, progress: &self.control.progress, cancelled };
         for &index in &self.order {
@@ -182,7 +184,10 @@ impl Flow {
             return Ok(Step::Ended);
         }
         let now = Instant::now();
-        let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
+        self.nodes.iter_mut().for_each(|node| node.expire(now));
+        let expires = self.nodes.iter().filter_map(Node::expires_at);
+        // What a stage holds until then moves nothing on: a flow that waits for nothing else is stuck.
+        let resume = self.nodes.iter().filter_map(Node::resumes_at).min().map(|at| expires.fold(at, Instant::min));
         resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
             let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
             Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))

@@ -1,26 +1,37 @@
 //! The host's side of the contract: what a stage's store holds, and the functions that the stage imports.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::element::Element;
-use crate::ledger::Copies;
+use crate::ledger::{Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
-use crate::payload::{Payload, Pool};
+use crate::payload::{Block, Pool};
 
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
 pub(crate) mod bindings;
+pub(crate) mod leases;
 mod meter;
+mod outputs;
+mod payload_buffer;
+mod payload_lease;
 mod payload_read;
+mod payload_view;
 mod payload_write;
 mod poll;
+mod slab;
 
+pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
+pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
 pub(crate) use payload_write::BY_HANDLE;
+
+use outputs::Outputs;
+use payload_buffer::Buffers;
 
 /// The resource `batch`. A store lends one at a time; its rep is the number of the call that lent it.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -29,31 +40,20 @@ pub enum Batch {}
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
-/// Outputs that a stage can make in one call.
-const MAX_OUTPUTS_A_CALL: usize = 1024;
-/// Elements that a stage can make in one call, over all outputs. Each costs the host memory even without a payload.
-const MAX_ELEMENTS_A_CALL: usize = 1 << 20;
-
 /// What the store of a stage holds.
 pub(crate) struct Host {
     /// The elements of the current call.
     pub(crate) batch: Vec<Element>,
     /// The number of the current call.
     call: u32,
-    made: Vec<Option<Made>>,
-    /// The rep of the first output of this call.
-    first_output: u32,
-    /// Payload bytes made in this call.
-    made_bytes: u64,
-    /// Elements made in this call.
-    made_elements: usize,
-    /// Payloads written in this call.
-    written: u64,
+    pub(crate) outputs: Outputs,
+    buffers: Buffers,
+    pub(crate) leases: Leases,
+    /// What it may hold at once.
+    held_elements: u64,
+    held_bytes: u64,
     /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
     pub(crate) unreadable: Option<std::io::Error>,
-    /// Whether this call may make elements.
-    pub(crate) may_make: bool,
-    output_bytes: u64,
     pub(crate) copies: Copies,
     pub(crate) meter: Meter,
     pool: Pool,
@@ -64,16 +64,6 @@ pub(crate) struct Host {
     table: ResourceTable,
 }
 
-/// The elements of one output, as the stage described them.
-pub(crate) struct Made {
-    pub(crate) bytes: Payload,
-    pub(crate) sizes: Vec<u64>,
-    pub(crate) lineage: Vec<u32>,
-    pub(crate) outputs: Vec<u32>,
-    /// How many of them bring new bytes.
-    pub(crate) written: u64,
-}
-
 impl Host {
     /// Grants nothing but the stage's log.
     pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, log: &StageLog) -> Host {
@@ -81,14 +71,12 @@ impl Host {
         Host {
             batch: Vec::new(),
             call: 0,
-            made: Vec::new(),
-            first_output: 0,
-            made_bytes: 0,
-            made_elements: 0,
-            written: 0,
+            outputs: Outputs::new(limits.output_bytes),
+            buffers: Buffers::new(limits.output_bytes),
+            leases: Leases::new(),
+            held_elements: limits.held_elements,
+            held_bytes: limits.held_bytes,
             unreadable: None,
-            may_make: false,
-            output_bytes: limits.output_bytes,
             copies: Copies::default(),
             meter,
             pool,
@@ -108,18 +96,24 @@ impl Host {
 
     /// Ends a call: outputs that were not returned are gone.
     pub(crate) fn end_call(&mut self) {
-        self.first_output = self.first_output.wrapping_add(self.made.len() as u32);
-        self.made.clear();
-        self.made_bytes = 0;
-        self.made_elements = 0;
-        self.written = 0;
-        self.may_make = false;
+        self.outputs.end_call();
+    }
+
+    /// A block that the stage writes.
+    fn block(&self, len: usize) -> Block {
+        self.pool.take(len)
     }
 
     /// The elements that this handle of a batch stands for.
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
+    }
+
+    /// An element of the batch that did not leave it.
+    fn in_batch(&self, index: u32) -> Option<&Element> {
+        let element = self.batch.get(index as usize)?;
+        (self.leases.exclusive() & 1 << index == 0).then_some(element)
     }
 
     /// Ends the stage, which asked for a payload that cannot be read. Why is kept for the flow to tell.
@@ -131,13 +125,44 @@ impl Host {
 
     /// How many payloads this call wrote that are not in `returned`.
     pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
-        self.written - returned.map_or(0, |made| made.written)
+        self.outputs.unreturned(returned)
     }
 
     /// Takes the output that was returned, if it was made in this call.
     pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<Made> {
-        let index = output.rep().wrapping_sub(self.first_output) as usize;
-        self.made.get_mut(index)?.take()
+        self.outputs.take(output.rep())
+    }
+
+    /// Ends the lending of a batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
+    /// no longer, and nothing came of.
+    #[inline]
+    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+        self.leases.settle(named, &self.meter)
+    }
+
+    /// Takes back what is held by leases whose deadline is past. Tells what [`Host::settle`] does.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        self.leases.expire(now);
+        self.settle(0)
+    }
+
+    /// Takes back everything that the stage has: it is gone. Tells what [`Host::settle`] does.
+    pub(crate) fn reclaim(&mut self) -> u64 {
+        self.end_call();
+        self.batch.clear();
+        self.buffers.give_up_all();
+        self.leases.end_all();
+        self.settle(0)
+    }
+
+    /// What was written to payloads that are made, besides their bytes.
+    pub(crate) fn rewritten(&self) -> Count {
+        self.buffers.rewritten
+    }
+
+    /// What was written to payloads that were given up.
+    pub(crate) fn given_up(&self) -> Count {
+        self.buffers.given_up
     }
 }
 
@@ -152,11 +177,11 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     use wasmtime::component::ResourceType;
     let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
     types.resource("batch", ResourceType::host::<Batch>(), |_, _| Ok(()))?;
-    types.resource("output", ResourceType::host::<Output>(), |mut store, rep| {
-        store.data_mut().take_output(&Resource::new_own(rep));
-        Ok(())
-    })?;
+    outputs::link(&mut types)?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
     payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;
+    payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
+    payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
+    payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
     poll::link(linker)
 }

@@ -1,7 +1,7 @@
 //! One running stage: its store, and the typed calls into it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -12,8 +12,8 @@ use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Made, Meter, Outcome, Output};
-use crate::ledger::Copies;
+use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output};
+use crate::ledger::{Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
 use crate::payload::Pool;
@@ -181,8 +181,42 @@ impl Instance {
         })
     }
 
-    /// Ends the stage, in whatever state it is. A stage that trapped, or has been ended, is not called again.
-    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
+    /// What it held beyond the calls that lent it.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.store.data().leases
+    }
+
+    /// What it wrote to payloads that are made, besides their bytes: see [`crate::account::StageAccount::rewritten`].
+    pub(crate) fn rewritten(&self) -> Count {
+        self.store.data().rewritten()
+    }
+
+    /// What it wrote to payloads that were given up.
+    pub(crate) fn given_up(&self) -> Count {
+        self.store.data().given_up()
+    }
+
+    /// An element was sent on that was made of what is held at these places.
+    pub(crate) fn came_of(&mut self, places: &[u32]) {
+        let leases = &mut self.store.data_mut().leases;
+        places.iter().for_each(|place| leases.came(*place));
+    }
+
+    /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
+    /// no longer, and nothing came of.
+    #[inline]
+    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+        self.store.data_mut().settle(named)
+    }
+
+    /// Takes back what is held by leases whose deadline is past. Tells what [`Instance::settle`] does.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        self.store.data_mut().expire(now)
+    }
+
+    /// Ends the stage, in whatever state it is, and takes back what it has. A stage that trapped, or has been ended, is not
+    /// called again. Tells what [`Instance::settle`] does.
+    pub(crate) fn teardown(&mut self) -> Result<u64, Error> {
         self.batch().clear();
         let result = if std::mem::replace(&mut self.over, true) {
             Ok(())
@@ -197,7 +231,8 @@ impl Instance {
             })
         };
         self.log.finish();
-        result
+        let dropped = self.store.data_mut().reclaim();
+        result.map(|()| dropped)
     }
 
     /// The columns of the batch. The metadata is handed out, so that it can be lent while the store is borrowed.
@@ -233,7 +268,7 @@ impl Instance {
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        self.store.data_mut().may_make = true;
+        self.store.data_mut().outputs.may_make = true;
         self.enter(name, call)
     }
 
@@ -249,7 +284,7 @@ impl Instance {
         let host = self.store.data_mut();
         if let Some(source) = host.unreadable.take() {
             let error = Error::Payload { reader: self.name.to_string(), elements: self.lent(name), source };
-            self.end_call();
+            self.end_failed_call();
             return Err(error);
         }
         let error = match (self.store.data_mut().meter.overruns(), result) {
@@ -263,8 +298,17 @@ impl Instance {
             (_, Ok(Err(failure))) => self.failed(name, Fault::Failure(text(&failure))),
             (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
         };
-        self.end_call();
+        self.end_failed_call();
         Err(error)
+    }
+
+    /// What the stage has is taken back at once where it is not called again.
+    fn end_failed_call(&mut self) {
+        if self.over {
+            self.store.data_mut().reclaim();
+        } else {
+            self.end_call();
+        }
     }
 
     /// Takes the output that a call returned, if it did, and ends the call.

@@ -11,7 +11,7 @@ use crate::endpoint::{Input, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
-use crate::host::{BY_HANDLE, BackpressureSignal, Made};
+use crate::host::{BY_HANDLE, BackpressureSignal, Made, Origin, Part, View, Written, all_outputs};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
 use crate::payload::{Payload, Pool, Unreadable};
@@ -47,10 +47,19 @@ enum Phase {
     Ended,
 }
 
+/// What of a batch is in what was sent of an output so far.
+struct Sent {
+    /// The elements that something was sent of, as bits.
+    named: u64,
+    /// For each element the outputs it was passed on to by handle.
+    passed: [u32; MAX_BATCH],
+}
+
+#[expect(clippy::large_enum_variant, reason = "a flow has few nodes, and they do not move")]
 enum Called {
     Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
-    Stage { instance: Instance, kind: Kind, bounds: Bounds, time_limit: Duration },
+    Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
 
 /// A node of a running flow.
@@ -107,7 +116,7 @@ impl Node {
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
-                    instance: Instance::start(start)?,
+                    instance: Box::new(Instance::start(start)?),
                     kind: profile.kind,
                     bounds: stage.bounds,
                     time_limit: stage.limits.time,
@@ -221,13 +230,14 @@ impl Node {
             self.phase = Phase::Last;
             return Ok(true);
         };
-        if made.sizes.len() > max_elements as usize {
-            let broken = format!("it made {} elements where {max_elements} were asked for", made.sizes.len());
+        let elements = made.len();
+        if elements > max_elements as usize {
+            let broken = format!("it made {elements} elements where {max_elements} were asked for");
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
         self.timestamp = now();
-        let moved = !made.sizes.is_empty();
-        context.progress.add(made.sizes.len() as u64, made.bytes.len() as u64);
+        let moved = elements > 0;
+        context.progress.add(elements as u64, made.written_bytes());
         self.send_made("pull", made, context.edges)?;
         if moved {
             self.pause_length = Duration::ZERO;
@@ -299,52 +309,97 @@ impl Node {
         }
         match instance.flush()? {
             Some(made) => self.send_made("flush", made, context.edges),
-            None => Ok(()),
+            None => {
+                self.dropped += instance.settle(0);
+                Ok(())
+            }
         }
     }
 
     /// Sends the batch on as a processor routed it.
     fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
-        if let Some(broken) = beyond(routes, self.outlet.outputs()) {
+        if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
             return Err(instance.failed("process", broken));
         }
-        for (element, &outputs) in instance.batch().drain(..).zip(routes) {
+        let held = instance.leases().held_here();
+        let gone = instance.leases().exclusive();
+        if gone != 0 {
+            let named = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
+            let named = gone & named.fold(0, |named, (index, _)| named | 1u64 << index);
+            if named != 0 {
+                return Err(instance.failed("process", exclusive(named)));
+            }
+        }
+        let mut named = 0u64;
+        for (index, (element, &outputs)) in instance.batch().drain(..).zip(routes).enumerate() {
             if outputs == 0 {
-                self.dropped += 1;
+                self.dropped += u64::from(held & 1 << index == 0);
             } else {
                 self.made += 1;
+                named |= 1 << index;
                 self.outlet.send(edges, element, outputs);
             }
         }
+        self.dropped += instance.settle(named);
         Ok(())
     }
 
     /// Sends what a stage made, and what it passed on in between.
     fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
-        if let Some(broken) = beyond(&made.outputs, self.outlet.outputs()) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
+        if let Some(broken) = beyond(made.goes_to(), self.outlet.outputs()) {
             return Err(instance.failed(call, broken));
         }
+        let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
+        for part in made.into_parts() {
+            match part {
+                Part::Written(part) => self.send_written(call, &part, &mut sent, edges)?,
+                Part::Views(views) => self.send_views(views, &mut sent, edges),
+            }
+        }
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
+        let batch = instance.batch().len() as u64;
+        instance.batch().clear();
+        self.dropped += batch - u64::from((sent.named | instance.leases().held_here()).count_ones());
+        self.dropped += instance.settle(sent.named);
+        Ok(())
+    }
+
+    /// Sends what a stage wrote, and what it passed on in between.
+    fn send_written(
+        &mut self,
+        call: &'static str,
+        made: &Written,
+        sent: &mut Sent,
+        edges: &mut [Edge],
+    ) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
+        let gone = instance.leases().exclusive();
         let batch = instance.batch();
-        if let Some(index) = made.lineage.iter().find(|&&index| index != NO_LINEAGE && index as usize >= batch.len()) {
+        let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
+        if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
             let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
             return Err(instance.failed(call, Fault::Contract(broken)));
         }
-        self.unchanged.look(&made, batch);
-        let mut named = 0u64;
-        let mut passed = [0u32; MAX_BATCH];
+        if gone != 0 {
+            let named = named.fold(0, |named, index| named | 1u64 << index);
+            if named & gone != 0 {
+                return Err(instance.failed(call, exclusive(named & gone)));
+            }
+        }
+        self.unchanged.look(made, batch);
         let mut at = 0;
         for (entry, &size) in made.sizes.iter().enumerate() {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
             let origin = lineage.map(|index| &batch[index as usize]);
             let outputs = made.outputs.get(entry).copied().unwrap_or(1);
             if outputs != 0 {
-                named |= lineage.map_or(0, |index| 1 << index);
+                sent.named |= lineage.map_or(0, |index| 1 << index);
             }
             let payload = match origin {
                 Some(origin) if size == BY_HANDLE => {
-                    let passed = &mut passed[lineage.unwrap_or_default() as usize];
+                    let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
                     if *passed & outputs != 0 {
                         let output = (*passed & outputs).trailing_zeros();
                         let broken = format!("an element is passed on to output {output} twice");
@@ -374,9 +429,42 @@ impl Node {
             self.made_bytes += payload.len() as u64;
             self.outlet.send(edges, Element { payload, sequence, timestamp }, outputs);
         }
-        self.dropped += batch.len() as u64 - u64::from(named.count_ones());
-        batch.clear();
         Ok(())
+    }
+
+    /// Sends what a stage made of others without a copy.
+    fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
+        for View { element, outputs, origin } in views {
+            if outputs != 0 {
+                match origin {
+                    Origin::Lent(index) => sent.named |= 1 << index,
+                    Origin::Held(place) => instance.came_of(&[place]),
+                    Origin::Joined(places) => instance.came_of(&places),
+                }
+            }
+            self.made += 1;
+            self.made_bytes += element.payload.len() as u64;
+            self.outlet.send(edges, element, outputs);
+        }
+    }
+
+    /// Takes back what its stage holds by leases whose deadline is past.
+    #[inline]
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if let Called::Stage { instance, .. } = &mut self.called
+            && instance.leases().deadline().is_some_and(|deadline| deadline <= now)
+        {
+            self.dropped += instance.expire(now);
+        }
+    }
+
+    /// When the first lease of its stage is over.
+    pub(crate) fn expires_at(&self) -> Option<Instant> {
+        match &self.called {
+            Called::Stage { instance, .. } => instance.leases().deadline(),
+            Called::Input { .. } | Called::Output { .. } => None,
+        }
     }
 
     /// Leaves the node alone for a while, longer each time in a row.
@@ -424,10 +512,10 @@ impl Node {
 
     /// Ends the stage, when the flow has come to its end.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
-        match &mut self.called {
-            Called::Stage { instance, .. } => instance.teardown(),
-            _ => Ok(()),
+        if let Called::Stage { instance, .. } = &mut self.called {
+            self.dropped += instance.teardown()?;
         }
+        Ok(())
     }
 
     /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
@@ -457,6 +545,8 @@ impl Node {
             refused: instance.meter().refused,
             taken: Count { ops: self.taken, bytes: self.taken_bytes },
             written: self.written,
+            rewritten: instance.rewritten(),
+            given_up: instance.given_up(),
             elements: if *kind == Kind::Source { self.made } else { self.taken },
         };
         audit.check()
@@ -485,6 +575,9 @@ impl Node {
                     reads_max: instance.meter().reads_max,
                     writes_max: instance.meter().writes_max,
                     writes_unchanged: self.unchanged.count(),
+                    rewritten: instance.rewritten(),
+                    given_up: instance.given_up(),
+                    leases: instance.leases().used,
                     amplification: amplification(copies.payload_bytes(), self.taken_bytes),
                 });
                 copies
@@ -518,12 +611,18 @@ impl Node {
     }
 }
 
-/// What is wrong with an element that goes to an output its stage does not have.
-fn beyond(masks: &[u32], outputs: usize) -> Option<Fault> {
+/// What is wrong with elements that go to outputs their stage does not have.
+fn beyond(goes_to: u32, outputs: usize) -> Option<Fault> {
     let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
-    let mask = masks.iter().find(|mask| *mask & !known != 0)?;
-    let output = (mask & !known).trailing_zeros();
+    let unknown = goes_to & !known;
+    let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
     Some(Fault::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
+}
+
+/// What is wrong with elements of a batch that are named after they left it, as bits.
+fn exclusive(named: u64) -> Fault {
+    let index = named.trailing_zeros();
+    Fault::Contract(format!("element {index} of the batch is held by an exclusive lease, and is named all the same"))
 }
 
 fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {

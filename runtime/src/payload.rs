@@ -77,6 +77,33 @@ impl Payload {
         payloads.into_iter().flat_map(|payload| payload.views().iter().cloned()).collect()
     }
 
+    /// How many pieces it is made of; none for an empty one.
+    pub fn piece_count(&self) -> usize {
+        self.views().len()
+    }
+
+    /// Whether other payloads, or another part of this one, are views of a buffer of it.
+    pub fn is_shared(&self) -> bool {
+        match &self.0 {
+            Repr::View(view) => view.is_shared(),
+            Repr::Views(rope) => {
+                rope.as_ref().is_some_and(|rope| Arc::strong_count(rope) > 1 || rope.views.iter().any(View::is_shared))
+            }
+        }
+    }
+
+    /// The same bytes in a buffer of their own, of `pool`, and how many of them were copied for it: as
+    /// [`Gathered::copied`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    pub fn copied(&self, pool: &Pool) -> io::Result<(Payload, u64)> {
+        let mut block = pool.take(self.len());
+        let copied = self.views().iter().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        Ok((block.freeze(), copied))
+    }
+
     /// The views it is made of, in order; none of them is empty.
     fn views(&self) -> &[View] {
         match &self.0 {
@@ -275,6 +302,27 @@ mod tests {
         }
         assert_eq!(rope.gather(0, 12, &pool).unwrap().copied, 12);
         assert_eq!(rope.gather(4, 4, &pool).unwrap().copied, 0, "what lies in one piece is not copied");
+    }
+
+    #[test]
+    fn a_payload_alone_in_its_buffers_is_not_shared() {
+        let pool = Pool::default();
+        let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
+        assert!(!one.is_shared() && !Payload::default().is_shared());
+        let part = one.slice(0, 2).unwrap();
+        assert!(one.is_shared() && part.is_shared());
+        drop(one);
+        assert!(!part.is_shared());
+        let rope = Payload::join([&part, &two]);
+        drop(part);
+        assert!(rope.is_shared(), "`two` is there twice");
+        drop(two);
+        assert!(!rope.is_shared());
+        let again = rope.clone();
+        assert!(rope.is_shared());
+        let (own, copied) = again.copied(&pool).unwrap();
+        assert_eq!(copied, 6);
+        assert_eq!((bytes(&own, &pool), own.is_shared(), own.piece_count()), (b"ontwo ".to_vec(), false, 1));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, WorldKey};
 
-use crate::analysis::Copying;
+use crate::analysis::Door;
 use crate::error::{Error, LoadError};
 
 mod foreign;
@@ -38,10 +38,16 @@ pub enum World {
     Router,
     /// A processor that reads payloads.
     Inspector,
+    /// A processor that makes several elements of one without a copy, and may read.
+    Slicer,
     /// A processor that writes payloads.
     Transform,
+    /// A processor that keeps payloads beyond the call that lent them, or writes them piece by piece.
+    Windowed,
     /// A source.
     DataSource,
+    /// A source that writes payloads piece by piece.
+    BulkSource,
     /// A sink.
     DataSink,
 }
@@ -73,22 +79,114 @@ impl fmt::Display for World {
         f.pad(match self {
             World::Router => "router",
             World::Inspector => "inspector",
+            World::Slicer => "slicer",
             World::Transform => "transform",
+            World::Windowed => "windowed",
             World::DataSource => "data-source",
+            World::BulkSource => "bulk-source",
             World::DataSink => "data-sink",
         })
     }
 }
 
+/// The interfaces of the contract that let a stage do something with payloads: those that are imported, or used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Payloads {
+    /// `payload-read`
+    pub read: bool,
+    /// `payload-write`
+    pub write: bool,
+    /// `payload-view`
+    pub view: bool,
+    /// `payload-buffer`
+    pub buffer: bool,
+    /// `payload-lease`
+    pub lease: bool,
+}
+
+impl Payloads {
+    /// The names of these interfaces, with whether each is meant; in the order of the contract.
+    pub fn interfaces(self) -> [(&'static str, bool); 5] {
+        [
+            ("payload-read", self.read),
+            ("payload-write", self.write),
+            ("payload-view", self.view),
+            ("payload-buffer", self.buffer),
+            ("payload-lease", self.lease),
+        ]
+    }
+
+    /// Those of `other` as well.
+    #[must_use]
+    pub fn and(self, other: Payloads) -> Payloads {
+        Payloads {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            view: self.view || other.view,
+            buffer: self.buffer || other.buffer,
+            lease: self.lease || other.lease,
+        }
+    }
+
+    /// Those that `other` has not.
+    #[must_use]
+    pub fn without(self, other: Payloads) -> Payloads {
+        Payloads {
+            read: self.read && !other.read,
+            write: self.write && !other.write,
+            view: self.view && !other.view,
+            buffer: self.buffer && !other.buffer,
+            lease: self.lease && !other.lease,
+        }
+    }
+
+    /// The one of this name, without its package; none where it is no interface to payloads.
+    pub(crate) fn named(interface: &str) -> Option<Payloads> {
+        let mut one = Payloads::default();
+        let place = match interface {
+            "payload-read" => &mut one.read,
+            "payload-write" => &mut one.write,
+            "payload-view" => &mut one.view,
+            "payload-buffer" => &mut one.buffer,
+            "payload-lease" => &mut one.lease,
+            _ => return None,
+        };
+        *place = true;
+        Some(one)
+    }
+
+    /// The first of them that a stage of this kind has nothing to do with, and why: no world of the contract has it, and
+    /// none may.
+    pub(crate) fn foreign_to(self, kind: Kind) -> Option<(&'static str, &'static str)> {
+        let foreign = FOREIGN.iter().filter(|(role, ..)| *role == kind);
+        let mut foreign = foreign.map(|(_, interface, why)| (*interface, *why));
+        foreign.find(|foreign| self.interfaces().contains(&(foreign.0, true)))
+    }
+}
+
+const FOREIGN: [(Kind, &str, &str); 7] = [
+    (Kind::Source, "payload-read", "a source is lent no elements, so it has none to read"),
+    (Kind::Source, "payload-view", "a source is lent no elements, so it has none to make others of"),
+    (Kind::Source, "payload-lease", "a source is lent no elements, so it has none to hold"),
+    (Kind::Sink, "payload-write", "a sink has no output that could take what it writes"),
+    (Kind::Sink, "payload-view", "a sink has no output that could take what it makes"),
+    (Kind::Sink, "payload-buffer", "a sink has no output that could take what it writes"),
+    (Kind::Sink, "payload-lease", "a sink has no output that could take what it holds"),
+];
+
 impl World {
-    /// The narrowest one for what a stage does. Of sources and of sinks there is one each.
-    pub fn narrowest(kind: Kind, reads: bool, writes: bool) -> World {
-        match (kind, reads, writes) {
-            (Kind::Source, ..) => World::DataSource,
-            (Kind::Sink, ..) => World::DataSink,
-            (Kind::Processor, _, true) => World::Transform,
-            (Kind::Processor, true, false) => World::Inspector,
-            (Kind::Processor, false, false) => World::Router,
+    /// The narrowest one for what a stage does. Of sinks there is one.
+    pub fn narrowest(kind: Kind, payloads: Payloads) -> World {
+        let Payloads { read, write, view, buffer, lease } = payloads;
+        match kind {
+            Kind::Source if buffer => World::BulkSource,
+            Kind::Source => World::DataSource,
+            Kind::Sink => World::DataSink,
+            Kind::Processor if lease || buffer || (view && write) => World::Windowed,
+            Kind::Processor if write => World::Transform,
+            Kind::Processor if view => World::Slicer,
+            Kind::Processor if read => World::Inspector,
+            Kind::Processor => World::Router,
         }
     }
 }
@@ -120,8 +218,10 @@ pub struct Profile {
     pub kind: Kind,
     /// The narrowest world it fits.
     pub world: World,
-    /// The functions it imports that copy payload bytes.
-    pub copying: Vec<Copying>,
+    /// The interfaces to payloads of which it imports a function.
+    pub payloads: Payloads,
+    /// The functions it imports that proofs are about.
+    pub doors: Vec<Door>,
     /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
     pub other_imports: Vec<String>,
     /// Bytes of the binary, debug information included.
@@ -138,18 +238,12 @@ impl Profile {
         let (resolve, world) = foreign::decode(bytes)?;
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
-        let imports = Imports::of(&resolve, world)?;
-        match kind {
-            Kind::Source if imports.reads => {
-                return Err(LoadError::world(kind, "a source that imports `payload-read`"));
-            }
-            Kind::Sink if imports.writes => {
-                return Err(LoadError::world(kind, "a sink that imports `payload-write`"));
-            }
-            _ => {}
+        let Imports { payloads, doors, others: other_imports } = Imports::of(&resolve, world)?;
+        if let Some((interface, _)) = payloads.foreign_to(kind) {
+            return Err(LoadError::world(kind, &format!("a {kind} that imports `{interface}`")));
         }
-        let world = World::narrowest(kind, imports.reads, imports.writes);
-        Ok(Profile { kind, world, copying: imports.copying, other_imports: imports.others, size: bytes.len() as u64 })
+        let world = World::narrowest(kind, payloads);
+        Ok(Profile { kind, world, payloads, doors, other_imports, size: bytes.len() as u64 })
     }
 }
 
@@ -211,9 +305,8 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
 
 #[derive(Default)]
 struct Imports {
-    reads: bool,
-    writes: bool,
-    copying: Vec<Copying>,
+    payloads: Payloads,
+    doors: Vec<Door>,
     others: Vec<String>,
 }
 
@@ -238,17 +331,18 @@ impl Imports {
                         found: format!("one that imports `{name}`"),
                     });
                 }
-                Some((interface @ ("payload-read" | "payload-write"), _)) => {
-                    imports.reads |= interface == "payload-read" && functions > 0;
-                    imports.writes |= interface == "payload-write" && functions > 0;
-                    imports.copying.extend(copying(resolve, item));
-                }
                 Some(("types", _)) => {}
-                Some(_) => {
-                    return Err(LoadError::World {
-                        expected: format!("a component for {CONTRACT}"),
-                        found: format!("one that imports `{name}`"),
-                    });
+                Some((interface, _)) => {
+                    let Some(one) = Payloads::named(interface) else {
+                        return Err(LoadError::World {
+                            expected: format!("a component for {CONTRACT}"),
+                            found: format!("one that imports `{name}`"),
+                        });
+                    };
+                    if functions > 0 {
+                        imports.payloads = imports.payloads.and(one);
+                        imports.doors.extend(doors(resolve, interface, item));
+                    }
                 }
                 None if name.starts_with("wasi:") => imports.others.push(name),
                 None => {
@@ -276,14 +370,8 @@ fn is_types_alone(resolve: &Resolve, item: &WorldItem) -> bool {
     }
 }
 
-/// The functions of an interface that copy.
-fn copying(resolve: &Resolve, item: &WorldItem) -> Vec<Copying> {
+/// The functions of an interface that proofs are about.
+fn doors(resolve: &Resolve, interface: &str, item: &WorldItem) -> Vec<Door> {
     let WorldItem::Interface { id, .. } = item else { return Vec::new() };
-    let function = |name: &String| match name.as_str() {
-        "read" => Some(Copying::Read),
-        "read-all" => Some(Copying::ReadAll),
-        "emit-all" => Some(Copying::EmitAll),
-        _ => None,
-    };
-    resolve.interfaces[*id].functions.keys().filter_map(function).collect()
+    resolve.interfaces[*id].functions.keys().filter_map(|function| Door::named(interface, function)).collect()
 }

@@ -1,7 +1,7 @@
 //! Whether a stage writes payloads as they were: the first it writes are compared with those they were written from.
 
 use crate::element::Element;
-use crate::host::{BY_HANDLE, Made};
+use crate::host::{BY_HANDLE, Written};
 use crate::payload::Payload;
 
 /// Payloads that are compared. A stage that has written so many as they were is told by them.
@@ -16,15 +16,15 @@ impl Unchanged {
         Unchanged(Some(0))
     }
 
-    /// Compares what was `made` of `batch` with the elements it was written from, by its lineage, unless enough is known.
+    /// Compares what was written, and `made` of `batch`, with the elements it was written from, by its lineage, unless enough is known.
     #[inline]
-    pub(crate) fn look(&mut self, made: &Made, batch: &[Element]) {
+    pub(crate) fn look(&mut self, made: &Written, batch: &[Element]) {
         if self.0.is_some_and(|equal| equal < COMPARED) {
             self.compare_all(made, batch);
         }
     }
 
-    fn compare_all(&mut self, made: &Made, batch: &[Element]) {
+    fn compare_all(&mut self, made: &Written, batch: &[Element]) {
         let mut rest = made.bytes.as_slice().unwrap_or_default();
         for (&size, &lineage) in made.sizes.iter().zip(&made.lineage).filter(|(size, _)| **size != BY_HANDLE) {
             let written;

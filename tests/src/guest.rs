@@ -18,8 +18,10 @@ pub const HOST_RESULT: &str = "(i32.const 64)";
 pub struct Guest<'a> {
     /// What it exports.
     pub role: Role,
-    /// Whether it imports what its role may of the payloads.
+    /// Whether it imports what its role may of `payload-read` and `payload-write`.
     pub payloads: bool,
+    /// Whether it imports what its role may of `payload-view`, `payload-buffer` and `payload-lease`.
+    pub holds: bool,
     /// The size of its memory, in pages.
     pub memory: &'a str,
     /// `cabi_realloc`, of `$old $old_size $align $size`.
@@ -50,6 +52,7 @@ pub struct Guest<'a> {
 const QUIET: Guest<'static> = Guest {
     role: Role::Processor,
     payloads: true,
+    holds: false,
     memory: "2",
     realloc: BUMP,
     fields: "",
@@ -67,6 +70,9 @@ const QUIET: Guest<'static> = Guest {
 /// A processor that sends every element to output 0. It imports all that a transform does.
 pub const PROCESSOR: Guest<'static> =
     Guest { work: "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))", ..QUIET };
+
+/// The same with all imports that there are.
+pub const HOLDER: Guest<'static> = Guest { holds: true, ..PROCESSOR };
 
 /// The same with no imports but the types.
 pub const ROUTER: Guest<'static> = Guest { payloads: false, ..PROCESSOR };
@@ -170,13 +176,78 @@ const WRITES: &str = r#"
       (i32.load (i32.const 68)))
 "#;
 
+const BUFFERS: &str = r#"
+    ;; A buffer with room for so much.
+    (func $room (param $capacity i64) (result i32)
+      (call $allocate (local.get $capacity) (i32.const 64))
+      (if (i32.eqz (call $done)) (then unreachable))
+      (i32.load (i32.const 68)))
+    ;; Writes to the end of it; whether the host did.
+    (func $write (param i32 i32 i32) (result i32)
+      (call $buffer_append (local.get 0) (local.get 1) (local.get 2) (i32.const 64))
+      (call $done))
+    ;; Makes an output of it; whether the host did.
+    (func $frozen (param $buffer i32) (param $lineage i32) (param $outputs i32) (result i32)
+      (call $freeze (local.get $buffer) (local.get $lineage) (local.get $outputs) (i32.const 64))
+      (call $done))
+"#;
+
+const HOLDS: &str = r#"
+    ;; Writes the numbers from 0 there.
+    (func $count_up (param $at i32) (param $count i32)
+      (local $entry i32)
+      (block $ended (loop $next
+        (br_if $ended (i32.eq (local.get $entry) (local.get $count)))
+        (i32.store (i32.add (local.get $at) (i32.mul (local.get $entry) (i32.const 4))) (local.get $entry))
+        (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+        (br $next))))
+    ;; Holds the elements whose indices are there until the stage ends; whether the host does.
+    (func $hold (param $batch i32) (param $at i32) (param $count i32) (param $mode i32) (result i32)
+      (call $take (local.get $batch) (local.get $at) (local.get $count) (local.get $mode)
+        (i32.const 0) (i64.const 0) (i32.const 64))
+      (call $done))
+    ;; Holds the first elements of the batch; the handle.
+    (func $hold_first (param $batch i32) (param $count i32) (param $mode i32) (result i32)
+      (call $count_up (i32.const 3072) (local.get $count))
+      (if (i32.eqz (call $hold (local.get $batch) (i32.const 3072) (local.get $count) (local.get $mode)))
+        (then unreachable))
+      (i32.load (i32.const 68)))
+    ;; Holds one element of the batch, whatever comes of it.
+    (func $hold_one (param $batch i32) (param $index i32) (param $mode i32)
+      (i32.store (i32.const 3072) (local.get $index))
+      (drop (call $hold (local.get $batch) (i32.const 3072) (i32.const 1) (local.get $mode))))
+    ;; Passes one element of a lease on to output 0, whatever comes of it.
+    (func $forward_one (param $lease i32) (param $index i32)
+      (i32.store (i32.const 3072) (local.get $index))
+      (call $forward_all (local.get $lease) (i32.const 3072) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 64)))
+    ;; Passes the first elements of a lease on to output 0; the output.
+    (func $forward_first (param $lease i32) (param $count i32) (result i32)
+      (call $count_up (i32.const 3072) (local.get $count))
+      (call $forward_all (local.get $lease) (i32.const 3072) (local.get $count)
+        (i32.const 0) (i32.const 0) (i32.const 64))
+      (if (i32.eqz (call $done)) (then unreachable))
+      (i32.load (i32.const 68)))
+    ;; Reads all of an element of three bytes of a lease, whatever comes of it.
+    (func $read_held (param $lease i32) (param $index i32)
+      (call $lease_read (local.get $lease) (local.get $index) (i64.const 0) (i64.const 3) (i32.const 64)))
+    ;; Joins one lease; the output.
+    (func $join_one (param $lease i32) (result i32)
+      (i32.store (i32.const 3072) (local.get $lease))
+      (call $join (i32.const 3072) (i32.const 1) (i32.const 1) (i32.const 64))
+      (if (i32.eqz (call $done)) (then unreachable))
+      (i32.load (i32.const 68)))
+"#;
+
 impl Guest<'_> {
     /// The component, as text.
     pub fn text(&self) -> String {
         let Guest { memory, realloc, fields, both, init, work, post_return, teardown, definitions, imports, .. } = self;
         let reads = self.payloads && self.role != Role::Source;
         let writes = self.payloads && self.role != Role::Sink;
+        let holds = self.holds && self.role == Role::Processor;
+        let buffers = self.holds && self.role != Role::Sink;
         let when = |yes: bool, text: &'static str| if yes { text } else { "" };
+        let types = if holds { TYPES.replace(COLUMNS, &format!("{COLUMNS}{APPEND}")) } else { TYPES.to_string() };
         let (interface, export, parameters, core_parameters, result) = match self.role {
             Role::Source => (
                 "source",
@@ -213,9 +284,11 @@ impl Guest<'_> {
             when(writes, r#"(import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#);
         format!(
             r#"(component
-  {TYPES}
+  {types}
   {payload_read}
   {payload_write}
+  {payload_buffer}
+  {payload_holds}
   (core module $store
     (memory (export "memory") {memory})
     (global $top (mut i32) (i32.const 4096))
@@ -227,6 +300,8 @@ impl Guest<'_> {
   (alias core export $store "cabi_realloc" (core func $realloc))
   {lowered_read}
   {lowered_write}
+  {lowered_buffer}
+  {lowered_holds}
   (core func $drop-batch (canon resource.drop $batch))
   (core func $drop-output (canon resource.drop $output))
   {definitions}
@@ -234,6 +309,8 @@ impl Guest<'_> {
     (import "store" "memory" (memory 0))
     {read}
     {write}
+    {buffer}
+    {hold}
     (import "host" "drop-batch" (func $drop_batch (param i32)))
     (import "host" "drop-output" (func $drop_output (param i32)))
     {fields}
@@ -241,6 +318,8 @@ impl Guest<'_> {
     {HELPERS}
     {read_helpers}
     {write_helpers}
+    {buffer_helpers}
+    {hold_helpers}
     {start}
     (func (export "init") (param $config i32) (param $entries i32) (result i32) {init})
     (func (export "{export}") {core_parameters} (result i32) {work})
@@ -252,6 +331,8 @@ impl Guest<'_> {
     (with "host" (instance
       {read_arguments}
       {write_arguments}
+      {buffer_arguments}
+      {hold_arguments}
       (export "drop-batch" (func $drop-batch))
       (export "drop-output" (func $drop-output))
       {imports}))))
@@ -270,6 +351,16 @@ impl Guest<'_> {
             payload_write = when(writes, PAYLOAD_WRITE),
             lowered_read = when(reads, LOWERED_READ),
             lowered_write = when(writes, LOWERED_WRITE),
+            payload_buffer = when(buffers, PAYLOAD_BUFFER),
+            payload_holds = when(holds, PAYLOAD_HOLDS),
+            lowered_buffer = when(buffers, LOWERED_BUFFER),
+            lowered_holds = when(holds, LOWERED_HOLDS),
+            buffer = when(buffers, IMPORTED_BUFFER),
+            hold = when(holds, IMPORTED_HOLDS),
+            buffer_helpers = when(buffers, BUFFERS),
+            hold_helpers = when(holds, HOLDS),
+            buffer_arguments = when(buffers, BUFFER_ARGUMENTS),
+            hold_arguments = when(holds, HOLD_ARGUMENTS),
             read_helpers = when(reads, READS),
             write_helpers = when(writes, WRITES),
             read_arguments = when(reads, r#"(export "read" (func $read)) (export "read-all" (func $read-all))"#),
@@ -362,4 +453,107 @@ const LOWERED_READ: &str = r#"
 
 const LOWERED_WRITE: &str = r#"
   (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+"#;
+
+/// The last of the types, in their import.
+const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))"#;
+
+/// What is beside it where outputs are put together.
+const APPEND: &str = r#"
+    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))"#;
+
+const PAYLOAD_BUFFER: &str = r#"
+  (import "torvyn:streaming/payload-buffer@0.2.0" (instance $payload-buffer
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "buffer" (type $buffer (sub resource)))
+    (export "[static]buffer.allocate" (func (param "capacity" u64) (result (result (own $buffer) (error $why)))))
+    (export "[method]buffer.append" (func (param "self" (borrow $buffer)) (param "bytes" (list u8))
+      (result (result (error $why)))))
+    (export "[method]buffer.write-at" (func (param "self" (borrow $buffer)) (param "offset" u64)
+      (param "bytes" (list u8)) (result (result (error $why)))))
+    (export "[static]buffer.freeze" (func (param "this" (own $buffer)) (param "lineage" u32) (param "outputs" u32)
+      (result (result (own $made) (error $why)))))))
+  (alias export $payload-buffer "buffer" (type $buffer))
+"#;
+
+const LOWERED_BUFFER: &str = r#"
+  (core func $allocate (canon lower (func $payload-buffer "[static]buffer.allocate") (memory $memory) (realloc $realloc)))
+  (core func $buffer-append (canon lower (func $payload-buffer "[method]buffer.append") (memory $memory) (realloc $realloc)))
+  (core func $write-at (canon lower (func $payload-buffer "[method]buffer.write-at") (memory $memory) (realloc $realloc)))
+  (core func $freeze (canon lower (func $payload-buffer "[static]buffer.freeze") (memory $memory) (realloc $realloc)))
+  (core func $drop-buffer (canon resource.drop $buffer))
+"#;
+
+const IMPORTED_BUFFER: &str = r#"
+    (import "host" "allocate" (func $allocate (param i64 i32)))
+    (import "host" "buffer-append" (func $buffer_append (param i32 i32 i32 i32)))
+    (import "host" "write-at" (func $write_at (param i32 i64 i32 i32 i32)))
+    (import "host" "freeze" (func $freeze (param i32 i32 i32 i32)))
+    (import "host" "drop-buffer" (func $drop_buffer (param i32)))
+"#;
+
+const BUFFER_ARGUMENTS: &str = r#"
+      (export "allocate" (func $allocate))
+      (export "buffer-append" (func $buffer-append))
+      (export "write-at" (func $write-at))
+      (export "freeze" (func $freeze))
+      (export "drop-buffer" (func $drop-buffer))
+"#;
+
+const PAYLOAD_HOLDS: &str = r#"
+  (import "torvyn:streaming/payload-view@0.2.0" (instance $payload-view
+    (export "batch" (type $lent (eq $batch)))
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "slice-all" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "offsets" (list u64))
+      (param "lens" (list u64)) (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
+  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
+    (export "batch" (type $lent (eq $batch)))
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "lease" (type $lease (sub resource)))
+    (type $mode-is (enum "shared" "exclusive"))
+    (export "mode" (type $mode (eq $mode-is)))
+    (type $scope-is (variant (case "stage") (case "deadline" u64)))
+    (export "scope" (type $scope (eq $scope-is)))
+    (export "[method]lease.read" (func (param "self" (borrow $lease)) (param "index" u32) (param "offset" u64)
+      (param "len" u64) (result (result (list u8) (error $why)))))
+    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
+      (param "scope" $scope) (result (result (own $lease) (error $why)))))
+    (export "forward-all" (func (param "of" (borrow $lease)) (param "indices" (list u32)) (param "outputs" (list u32))
+      (result (result (own $made) (error $why)))))
+    (export "join" (func (param "leases" (list (borrow $lease))) (param "outputs" u32)
+      (result (result (own $made) (error $why)))))))
+  (alias export $payload-lease "lease" (type $lease))
+"#;
+
+const LOWERED_HOLDS: &str = r#"
+  (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))
+  (core func $lease-read (canon lower (func $payload-lease "[method]lease.read") (memory $memory) (realloc $realloc)))
+  (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
+  (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
+  (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
+  (core func $drop-lease (canon resource.drop $lease))
+  (core func $output-append (canon lower (func $types "[method]output.append")))
+"#;
+
+const IMPORTED_HOLDS: &str = r#"
+    (import "host" "slice-all" (func $slice_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "host" "lease-read" (func $lease_read (param i32 i32 i64 i64 i32)))
+    (import "host" "take" (func $take (param i32 i32 i32 i32 i32 i64 i32)))
+    (import "host" "forward-all" (func $forward_all (param i32 i32 i32 i32 i32 i32)))
+    (import "host" "join" (func $join (param i32 i32 i32 i32)))
+    (import "host" "drop-lease" (func $drop_lease (param i32)))
+    (import "host" "output-append" (func $output_append (param i32 i32)))
+"#;
+
+const HOLD_ARGUMENTS: &str = r#"
+      (export "slice-all" (func $slice-all))
+      (export "lease-read" (func $lease-read))
+      (export "take" (func $take))
+      (export "forward-all" (func $forward-all))
+      (export "join" (func $join))
+      (export "drop-lease" (func $drop-lease))
+      (export "output-append" (func $output-append))
 "#;

@@ -72,7 +72,7 @@ fn plain(random: &mut Random) -> (Graph, Vec<Option<Bounds>>) {
                 _ => random.from(1, 3) as usize,
             };
             nodes.push((role, outputs));
-            let copies = |random: &mut Random| Bounds { reads: bound(random, 3), writes: bound(random, 2) };
+            let copies = |random: &mut Random| Bounds::copying(bound(random, 3), bound(random, 2));
             bounds.push(component.then(|| copies(random)));
         }
     }
@@ -150,7 +150,7 @@ fn at_most(times: u64) -> Bound {
 }
 
 fn program(path: &'static str, reads: Bound, writes: Bound) -> Program {
-    Program { path, config: Vec::new(), outputs: 1, bounds: Bounds { reads, writes } }
+    Program { path, config: Vec::new(), outputs: 1, bounds: Bounds::copying(reads, writes) }
 }
 
 impl Program {
@@ -233,7 +233,7 @@ fn hold(tally: &mut Tally, graph: &Graph, stages: &[Option<Bounds>], account: &A
     let place = |name: &str| name.parse::<usize>().expect("nodes are named by their number");
     for stage in &account.stages {
         let node = place(&stage.name);
-        let Bounds { reads, writes } = stages[node].expect("a stage");
+        let Bounds { reads, writes, .. } = stages[node].expect("a stage");
         let made = if graph.nodes()[node].role == Role::Source { stage.elements_out } else { stage.elements_in };
         let count = |max: Option<u32>| max.map(u64::from);
         tally.compare(stage.copies.payload_read.ops, count(reads.max), stage.elements_in, reads.exact);

@@ -9,7 +9,7 @@ use torvyn_runtime::{Account, Error, Fault};
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, programs, run, stage};
 
-const NONE: Budget = Budget { reads: None, writes: None, read_bytes: None };
+const NONE: Budget = Budget { reads: None, writes: None, read_bytes: None, leases: None, lease_bytes: None };
 
 fn reads(reads: u32) -> Budget {
     Budget { reads: Some(reads), ..NONE }
@@ -147,7 +147,7 @@ fn reads_of_both_kinds_add_up() {
             run(vec![input(Elements::new(["abcd"])), sink])
         };
         let bytes: u64 = reads_of.iter().map(|read| if *read == one { 2 } else { 4 }).sum();
-        let account = reading(Budget { reads: Some(3), read_bytes: Some(bytes), writes: Some(0) }).unwrap();
+        let account = reading(Budget { reads: Some(3), read_bytes: Some(bytes), ..writes(0) }).unwrap();
         assert_eq!((account.stages[0].reads_max, account.copies.payload_read.bytes), (3, bytes));
         assert_beyond(reading(reads(2)), "push", "3 reads of element 0, of 2 allowed");
         let text = format!("{bytes} bytes read of element 0, of {} allowed", bytes - 1);
@@ -231,7 +231,7 @@ fn a_source_writes_what_it_makes() {
 }
 
 fn bounds(reads: Bound, writes: Bound) -> Bounds {
-    Bounds { reads, writes }
+    Bounds::copying(reads, writes)
 }
 
 /// The fault that is told of torvyn itself.

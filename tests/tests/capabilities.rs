@@ -224,9 +224,10 @@ fn the_contract_is_linked_in_its_version() {
     // Both guests import what is linked, and run in other tests.
     let text = PROCESSOR.text();
     assert!(["types", "payload-read", "payload-write"].iter().all(|name| text.contains(&format!("/{name}@0.2.0"))));
-    for interface in
-        ["torvyn:streaming/payload-lease@0.2.0", "torvyn:streaming/processor@0.2.0", "torvyn:streaming/x@0.2.0"]
-    {
+    for name in ["payload-view", "payload-buffer", "payload-lease"] {
+        assert_eq!(grant(&format!("torvyn:streaming/{name}@0.2.0")), Grant::Linked);
+    }
+    for interface in ["torvyn:streaming/processor@0.2.0", "torvyn:streaming/x@0.2.0"] {
         assert_eq!(grant(interface), Grant::Absent);
         assert!(!starts(&import(interface, r#"(export "do" (func))"#)), "{interface}");
     }

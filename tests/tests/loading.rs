@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Analysis, Copying};
+use torvyn_runtime::analysis::{Analysis, Door};
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
 use torvyn_runtime::{Component, Error, Fault, Limits, LoadError};
@@ -227,8 +227,8 @@ fn another_world_or_version() {
     for (guest, import, text) in [
         (
             PROCESSOR,
-            "torvyn:streaming/payload-lease@0.2.0",
-            "expected a component for torvyn:streaming@0.2.0, found one that imports `torvyn:streaming/payload-lease@0.2.0`",
+            "torvyn:streaming/payload-loan@0.2.0",
+            "expected a component for torvyn:streaming@0.2.0, found one that imports `torvyn:streaming/payload-loan@0.2.0`",
         ),
         (
             ROUTER,
@@ -356,8 +356,8 @@ fn what_is_nested_or_long() {
 
 #[test]
 fn profiles() {
-    use Copying::{EmitAll, Read, ReadAll};
-    for (guest, kind, world, copying) in [
+    use Door::{EmitAll, Read, ReadAll};
+    for (guest, kind, world, doors) in [
         (PROCESSOR, Kind::Processor, World::Transform, &[Read, ReadAll, EmitAll][..]),
         (ROUTER, Kind::Processor, World::Router, &[]),
         (SOURCE, Kind::Source, World::DataSource, &[EmitAll]),
@@ -367,7 +367,7 @@ fn profiles() {
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
-        assert_eq!((profile.kind, profile.world, profile.copying.as_slice()), (kind, world, copying));
+        assert_eq!((profile.kind, profile.world, profile.doors.as_slice()), (kind, world, doors));
         // These guests call nothing of what they import.
         assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());

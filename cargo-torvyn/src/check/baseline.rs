@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use torvyn_runtime::analysis::Copying;
+use torvyn_runtime::analysis::Door;
 
 use super::blame::blame;
 use super::subject::Subject;
@@ -16,7 +16,7 @@ use crate::lint::{Levels, Lint};
 use crate::whole;
 
 /// The form of the file; raised when it changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The answer of `check`, as it is saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,13 @@ pub(crate) struct SavedStage {
     pub(crate) reads: Option<u32>,
     /// Writes for one element at most; none where no bound was known.
     pub(crate) writes: Option<u32>,
-    /// What it imported that copies.
+    /// Writes of one payload after the first at most; none where no bound was known.
+    pub(crate) pieces: Option<u32>,
+    /// Elements made of one without a write at most; none where no bound was known.
+    pub(crate) views: Option<u32>,
+    /// Whether it could hold payloads.
+    pub(crate) retains: bool,
+    /// What it imported that proofs are about.
     pub(crate) imports: Vec<String>,
 }
 
@@ -62,7 +68,7 @@ pub(crate) struct Loss {
     pub(crate) name: String,
     /// What is worse, as a phrase: "lost handle-pass: it is `read-only` now".
     pub(crate) what: String,
-    /// Imports that copy and that it did not have then.
+    /// Imports that proofs are about and that it did not have then.
     pub(crate) new_imports: Vec<String>,
 }
 
@@ -173,9 +179,9 @@ impl Loss {
             finding = finding.note(format!("it imports `{import}` now, and did not then"));
         }
         if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
-            let new: Vec<_> = Copying::ALL
+            let new: Vec<_> = Door::ALL
                 .into_iter()
-                .filter(|copying| self.new_imports.is_empty() || self.new_imports.contains(&copying.to_string()))
+                .filter(|door| self.new_imports.is_empty() || self.new_imports.contains(&door.to_string()))
                 .collect();
             let folder = subject.and_then(Subject::folder);
             finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);
@@ -189,9 +195,13 @@ fn stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
     let bound = |bound: Option<u32>| bound.map(u64::from);
     let what = if rank(&now.verdict) > rank(&then.verdict) {
         format!("lost `{}`: it is `{}` now", then.verdict, now.verdict)
+    } else if now.retains && !then.retains {
+        "it can hold payloads beyond the call now".to_string()
     } else {
         more("reads of one element", bound(then.reads), bound(now.reads))
-            .or_else(|| more("writes for one element", bound(then.writes), bound(now.writes)))?
+            .or_else(|| more("writes for one element", bound(then.writes), bound(now.writes)))
+            .or_else(|| more("writes of one payload after the first", bound(then.pieces), bound(now.pieces)))
+            .or_else(|| more("elements made of one without a write", bound(then.views), bound(now.views)))?
     };
     let new_imports = now.imports.iter().filter(|import| !then.imports.contains(import)).cloned().collect();
     Some(Loss { name: now.name.clone(), what, new_imports })
@@ -213,7 +223,16 @@ mod tests {
 
     fn stage(verdict: &str, reads: Option<u32>, imports: &[&str]) -> SavedStage {
         let imports = imports.iter().map(ToString::to_string).collect();
-        SavedStage { name: "a".to_string(), verdict: verdict.to_string(), reads, writes: Some(0), imports }
+        SavedStage {
+            name: "a".to_string(),
+            verdict: verdict.to_string(),
+            reads,
+            writes: Some(0),
+            pieces: Some(0),
+            views: Some(0),
+            retains: false,
+            imports,
+        }
     }
 
     fn losses(then: SavedStage, now: SavedStage) -> Vec<Loss> {
@@ -228,6 +247,12 @@ mod tests {
         assert_eq!(lost[0].new_imports, ["payload-read.read"]);
         let lost = losses(stage("read-only", Some(1), &["x"]), stage("read-only", None, &["x"]));
         assert_eq!(lost[0].what, "reads of one element: at most 1 then, without a bound now");
+        let holds = |then: SavedStage| SavedStage { retains: true, views: None, ..then };
+        let still = || stage("handle-pass", Some(0), &[]);
+        assert_eq!(losses(still(), holds(still()))[0].what, "it can hold payloads beyond the call now");
+        assert!(losses(holds(still()), still()).is_empty());
+        let views = losses(still(), SavedStage { views: None, ..still() });
+        assert_eq!(views[0].what, "elements made of one without a write: at most 0 then, without a bound now");
         assert!(losses(stage("read-only", Some(2), &[]), stage("handle-pass", Some(0), &[])).is_empty());
         assert!(losses(stage("read-only", None, &[]), stage("read-only", Some(7), &[])).is_empty());
     }
@@ -242,10 +267,10 @@ mod tests {
         };
         assert!(refused("{").contains("is not a baseline of `check`: EOF while parsing"));
         assert!(
-            refused(r#"{"version":1,"built":true,"stages":[],"pipelines":[],"x":1}"#).contains("unknown field `x`")
+            refused(r#"{"version":2,"built":true,"stages":[],"pipelines":[],"x":1}"#).contains("unknown field `x`")
         );
-        let other = r#"{"version":2,"built":true,"stages":[],"pipelines":[]}"#;
-        assert!(refused(other).contains("expected version 1, found 2"));
+        let other = r#"{"version":1,"built":true,"stages":[],"pipelines":[]}"#;
+        assert!(refused(other).contains("expected version 2, found 1"));
         let missing = Baseline::load(&folder.path().join("none.json")).unwrap_err();
         assert!(missing.help.unwrap().contains("--save-baseline"));
     }

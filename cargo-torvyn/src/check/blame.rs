@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use torvyn_runtime::analysis::{Copying, Frame, Site};
+use torvyn_runtime::analysis::{Door, Frame, Site};
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::workspace::from_here;
@@ -18,17 +18,17 @@ const STANDARD: &str = "/rustc/";
 /// the author's would have to be of.
 const LIBRARIES: &[&str] = &[STANDARD, "/.cargo/registry/", "/wit/guest/src/"];
 
-/// Labels the lines of `package`, a folder, that call one of `callees`, with the functions inlined between them and the
+/// Labels the lines of `package`, a folder, that call one of `doors`, with the functions inlined between them and the
 /// call as notes.
 pub(super) fn blame(
     mut diagnostic: Diagnostic,
     sites: &[Site],
-    callees: &[Copying],
+    doors: &[Door],
     package: Option<&Path>,
     sources: &mut Sources,
 ) -> Diagnostic {
     let mut blamed: Vec<(&Site, usize)> = Vec::new();
-    for site in sites.iter().filter(|site| callees.contains(&site.callee)) {
+    for site in sites.iter().filter(|site| doors.contains(&site.callee)) {
         let author = author(&site.frames, package);
         let again = |(other, at): &(&Site, usize)| same_place(&other.frames[*at], &site.frames[author]);
         if !blamed.iter().any(again) {
@@ -168,7 +168,7 @@ mod tests {
         let site = |count: u32| {
             let frames =
                 (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
-            Site { callee: Copying::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
+            Site { callee: Door::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
         };
         let told = |count| through(&site(count).frames, &site(count));
         assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");

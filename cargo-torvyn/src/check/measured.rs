@@ -119,6 +119,7 @@ impl Measured<'_> {
 mod tests {
     use std::path::Path;
 
+    use torvyn_runtime::account::LeaseUse;
     use torvyn_runtime::analysis::Bounds;
     use torvyn_runtime::graph::Role;
     use torvyn_runtime::ledger::{Copies, Count, amplification};
@@ -144,6 +145,9 @@ mod tests {
             reads_max: 1,
             writes_max: 0,
             writes_unchanged: 0,
+            rewritten: Count::default(),
+            given_up: Count::default(),
+            leases: LeaseUse::default(),
             amplification: Some(1.0),
         }
     }

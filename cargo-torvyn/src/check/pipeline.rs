@@ -1,7 +1,8 @@
 //! A pipeline under check: the verdicts of its stages, composed along its edges and held against its budget.
 
 use serde::Serialize;
-use torvyn_runtime::analysis::{Bounds, Interval, StageVerdict, compose};
+use torvyn_runtime::analysis::{Bound, Bounds, Interval, StageVerdict, compose};
+use torvyn_runtime::profile::Kind;
 
 use super::baseline::SavedPipeline;
 use crate::diagnostic::{Diagnostic, quoted};
@@ -25,6 +26,9 @@ pub(crate) struct Composed {
     /// For each node of the path that is a stage: its index in the pipeline, and its bounds.
     #[serde(skip)]
     stages: Vec<(usize, Bounds)>,
+    /// Why the amplification has no bound, where the stages write or multiply.
+    #[serde(skip)]
+    open: &'static str,
 }
 
 /// What an edge carries at most.
@@ -69,6 +73,7 @@ impl Composed {
             amplification: composed.amplification,
             edges: edges.collect(),
             stages: composed.path.iter().filter_map(stage).collect(),
+            open: open(verdicts),
         }
     }
 
@@ -110,12 +115,19 @@ impl Composed {
         finding
     }
 
-    /// What gives the stages of the path that have no bound one. Only reads can be without: a payload that was written is
-    /// another element, on a path of its own.
+    /// What gives the stages of the path that have no bound one. A payload that was written is another element, on a path
+    /// of its own: only one that is written piece by piece is written without a bound.
     fn unbounded(&self, pipeline: &Pipeline) -> String {
-        let unbounded = self.stages.iter().filter(|(_, bounds)| bounds.reads.max.is_none());
-        let names: Vec<_> = unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
-        format!("give {} a bound that the host can hold it to: `reads = 1`", quoted(&names))
+        let without = |of: fn(&Bounds) -> Bound| -> Vec<&str> {
+            let unbounded = self.stages.iter().filter(|(_, bounds)| of(bounds).max.is_none());
+            unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect()
+        };
+        let reads = ("reads", without(|bounds| bounds.reads));
+        let writes = ("writes", without(|bounds| bounds.pieces));
+        let keys = [reads, writes].into_iter().filter(|(_, names)| !names.is_empty());
+        let keys =
+            keys.map(|(key, names)| format!("{} a bound that the host can hold it to: `{key} = 1`", quoted(&names)));
+        format!("give {}", keys.collect::<Vec<_>>().join(", and "))
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -136,9 +148,7 @@ impl Composed {
         let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
         let finding = self.at_stages(finding, pipeline);
         Some(match lint {
-            Lint::UnprovenBudget => {
-                finding.note("a stage writes payloads, whose sizes it decides when it runs; `run` compares at the end")
-            }
+            Lint::UnprovenBudget => finding.note(format!("{}; `run` compares at the end", self.open)),
             _ => match max {
                 Some(max) => finding.help(format!("copy less, or allow it: `amplification = {max:?}`")),
                 None => finding,
@@ -173,6 +183,21 @@ impl Composed {
     }
 }
 
+/// Why nothing bounds the bytes that the stages copy.
+fn open(verdicts: &[StageVerdict]) -> &'static str {
+    let writes = |verdict: &StageVerdict| match verdict.kind {
+        Kind::Source => !verdict.pieces.is_never(),
+        Kind::Processor | Kind::Sink => verdict.writes.max != Some(0),
+    };
+    if verdicts.iter().any(writes) {
+        return "a stage writes payloads, whose sizes it decides when it runs";
+    }
+    match verdicts.iter().any(|verdict| verdict.views.max.is_none()) {
+        true => "a stage makes any number of elements of one without a write, and what comes after it copies them",
+        false => "a stage reads any number of times",
+    }
+}
+
 /// What a stage adds to the copies of an element on its way.
 fn on_the_way(bounds: Bounds) -> Option<String> {
     let reads = match bounds.reads.max {
@@ -181,7 +206,13 @@ fn on_the_way(bounds: Bounds) -> Option<String> {
         Some(max) => Some(format!("{max} reads")),
         None => Some("any number of reads".to_string()),
     };
-    let writes = (bounds.writes.max != Some(0)).then(|| "1 write".to_string());
+    let writes = match (bounds.writes.max, bounds.pieces.max) {
+        (Some(0), _) => None,
+        (_, Some(0)) | (Some(1), _) => Some("1 write".to_string()),
+        (Some(writes), None) => Some(format!("{writes} writes")),
+        (writes, Some(pieces)) => Some(format!("{} writes", writes.unwrap_or(u32::MAX).min(pieces.saturating_add(1)))),
+        (None, None) => Some("any number of writes".to_string()),
+    };
     let all: Vec<_> = reads.into_iter().chain(writes).collect();
     (!all.is_empty()).then(|| all.join(" and "))
 }

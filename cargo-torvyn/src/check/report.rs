@@ -51,7 +51,7 @@ pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdi
             name.to_string(),
             verdict.kind.to_string(),
             short(&verdict.world).to_string(),
-            verdict.verdict.to_string(),
+            if verdict.retains { format!("{}, retains", verdict.verdict) } else { verdict.verdict.to_string() },
             verdict.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
             bound(verdict.reads),
             bound(verdict.writes),

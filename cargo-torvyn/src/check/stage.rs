@@ -1,7 +1,7 @@
 //! What is wrong with a stage: its verdict, held against its world, its budget and the host.
 
-use torvyn_runtime::analysis::{Bound, Copying, Grant, Proof, StageVerdict, grant};
-use torvyn_runtime::profile::{Kind, World, full_name, short_name};
+use torvyn_runtime::analysis::{Bound, Contract, Door, Grant, Proof, StageVerdict, grant};
+use torvyn_runtime::profile::{Kind, Payloads, World, full_name, short_name};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
@@ -9,19 +9,22 @@ use crate::declared::Declared;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::lint::Lint;
 
-/// One of the two directions in which payload bytes cross the boundary of a stage.
+/// Something that a stage does to payloads and that a budget is for.
 #[derive(Debug, Clone, Copy)]
-struct Direction {
-    /// "read" or "write".
+struct Deed {
     verb: &'static str,
-    /// The interface of the contract.
-    interface: &'static str,
-    callees: &'static [Copying],
+    /// The key of the budget.
+    key: &'static str,
+    /// The interfaces of the contract that allow it.
+    interfaces: &'static [&'static str],
+    doors: &'static [Door],
 }
 
-const READS: Direction =
-    Direction { verb: "read", interface: "payload-read", callees: &[Copying::Read, Copying::ReadAll] };
-const WRITES: Direction = Direction { verb: "write", interface: "payload-write", callees: &[Copying::EmitAll] };
+const READS: Deed =
+    Deed { verb: "read", key: "reads", interfaces: &["payload-read", "payload-lease"], doors: Door::READS };
+const WRITES: Deed =
+    Deed { verb: "write", key: "writes", interfaces: &["payload-write", "payload-buffer"], doors: Door::WRITES };
+const HOLDS: Deed = Deed { verb: "hold", key: "leases", interfaces: &["payload-lease"], doors: &[Door::Take] };
 
 impl Subject {
     /// Pushes all that is wrong with the stage.
@@ -31,26 +34,32 @@ impl Subject {
         found.extend(self.wide_world());
         found.extend(self.unused_bytes(sources));
         found.extend(self.imports(verdict));
-        found.extend(self.retains_without_budget(verdict));
+        // A component file has its budget from the pipeline that it is in.
+        if self.settings.is_some() {
+            found.extend(self.retains_without_budget(verdict, sources));
+        }
         found.extend(self.missing_budget());
         found.extend(self.unproven(verdict));
     }
 
     /// Pushes what the stage can copy beyond its budget.
     pub(crate) fn over_budget(&self, verdict: &StageVerdict, sources: &mut Sources, found: &mut Diagnostics) {
-        for (direction, bound, budget) in
-            [(READS, verdict.reads, &self.budget.reads), (WRITES, verdict.writes, &self.budget.writes)]
-        {
+        let holds = if verdict.retains { Bound::unknown() } else { Bound::never(Proof::Contract) };
+        for (deed, bound, budget) in [
+            (READS, verdict.reads, &self.budget.reads),
+            (WRITES, verdict.writes, &self.budget.writes),
+            (HOLDS, holds, &self.budget.leases),
+        ] {
             let over = budget.as_ref().filter(|budget| is_over(bound, budget.value));
             found.extend(over.and_then(|budget| match &self.analysis {
-                Some(_) => self.over_by_component(direction, bound, budget, sources),
-                None => self.over_by_contract(direction, budget),
+                Some(_) => self.over_by_component(deed, bound, budget, sources),
+                None => self.over_by_contract(deed, budget),
             }));
         }
     }
 
-    fn over_by_contract(&self, direction: Direction, budget: &Declared<u32>) -> Option<Diagnostic> {
-        let Direction { verb, interface, .. } = direction;
+    fn over_by_contract(&self, deed: Deed, budget: &Declared<u32>) -> Option<Diagnostic> {
+        let Deed { verb, interfaces, .. } = deed;
         let contract = self.contract.as_ref()?;
         let message = format!(
             "world `{}` lets `{}` {verb} payloads, and its budget allows {}",
@@ -61,21 +70,21 @@ impl Subject {
         let mut finding = self.levels.finding(Lint::OverBudgetContract, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
         finding = self.at_world(finding, "the world");
-        for (file, span, text) in import_places(contract, &full_name(interface)) {
-            finding = finding.label(&file, span, format!("`{interface}` is {text}"));
-        }
+        finding = at_interfaces(finding, contract, interfaces);
         // One that keeps the whole budget: another would only be wrong in another way.
         let allows = |budget: &Option<Declared<u32>>| budget.as_ref().is_none_or(|budget| budget.value > 0);
-        let fits = narrowest(
-            contract.kind,
-            contract.reads && allows(&self.budget.reads),
-            contract.writes && allows(&self.budget.writes),
-        );
-        let narrower = match fits {
-            Some(narrower) if short(&contract.world) != narrower.to_string() => {
-                format!("declare the world `{narrower}`, or ")
-            }
-            _ => String::new(),
+        let (reads, writes) = (allows(&self.budget.reads), allows(&self.budget.writes));
+        let forbidden = Payloads {
+            read: !reads,
+            write: !writes,
+            buffer: !writes,
+            lease: !reads || !allows(&self.budget.leases),
+            ..Payloads::default()
+        };
+        let fits = World::narrowest(contract.kind, contract.payloads.without(forbidden)).to_string();
+        let narrower = match short(&contract.world) == fits {
+            true => String::new(),
+            false => format!("declare the world `{fits}`, or "),
         };
         Some(finding.help(format!(
             "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
@@ -84,12 +93,12 @@ impl Subject {
 
     fn over_by_component(
         &self,
-        direction: Direction,
+        deed: Deed,
         bound: Bound,
         budget: &Declared<u32>,
         sources: &mut Sources,
     ) -> Option<Diagnostic> {
-        let Direction { verb, callees, .. } = direction;
+        let Deed { verb, key, doors, .. } = deed;
         let analysis = self.analysis.as_ref()?;
         let how_often = match bound.max {
             Some(0) => format!("can {verb} payloads in a call that traps"),
@@ -99,11 +108,11 @@ impl Subject {
         let message = format!("`{}` {how_often}, and its budget allows {}", self.name, times(budget.value));
         let mut finding = self.levels.finding(Lint::OverBudgetComponent, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        finding = blame(finding, &analysis.sites, callees, self.folder().as_deref(), sources);
-        if bound.max.is_none() {
+        finding = blame(finding, &analysis.sites, doors, self.folder().as_deref(), sources);
+        if bound.max.is_none() && verb != HOLDS.verb {
             finding.notes.extend(analysis.weaker.iter().map(|why| format!("no bound can be proven: {why}")));
         }
-        let allow = format!("or allow it: `{verb}s = {}`", bound.max.unwrap_or(1).max(1));
+        let allow = format!("or allow it: `{key} = {}`", bound.max.unwrap_or(1).max(1));
         Some(finding.help(match budget.value {
             0 => format!("leave out what {verb}s, {allow}"),
             _ => format!("{verb} less often, {allow}"),
@@ -123,22 +132,17 @@ impl Subject {
             );
             return Some(declared(self.levels.finding(Lint::NotOfWorld, message)?));
         }
-        let imported = |callees: &[Copying]| profile.copying.iter().any(|import| callees.contains(import));
-        let beyond: Vec<_> = [(READS, contract.reads), (WRITES, contract.writes)]
-            .into_iter()
-            .filter(|(direction, has)| !has && imported(direction.callees))
-            .map(|(direction, _)| direction)
-            .collect();
-        if beyond.is_empty() {
+        let beyond = profile.payloads.without(contract.payloads);
+        let interfaces = names(beyond);
+        if interfaces.is_empty() {
             return None;
         }
-        let interfaces: Vec<_> = beyond.iter().map(|direction| direction.interface).collect();
         let message =
             format!("the component of `{}` imports {}, which world `{world}` has not", self.name, quoted(&interfaces));
-        let mut finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
-        for direction in beyond {
-            finding = blame(finding, &analysis.sites, direction.callees, self.folder().as_deref(), sources);
-        }
+        let finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
+        let doors = Door::ALL.into_iter().filter(|door| interfaces.contains(&door.interface()));
+        let doors: Vec<_> = doors.collect();
+        let finding = blame(finding, &analysis.sites, &doors, self.folder().as_deref(), sources);
         let fits = format!("declare the world that the component fits: `world = \"{}\"`", profile.world);
         Some(finding.help(format!("{fits}; or write the stage for the world that is declared")))
     }
@@ -146,15 +150,9 @@ impl Subject {
     /// The declared world has an import of the contract that the component does not use.
     fn wide_world(&self) -> Option<Diagnostic> {
         let (contract, analysis) = (self.contract.as_ref()?, self.analysis.as_ref()?);
-        let uses = |bound: Bound| !bound.is_never();
-        let fits = narrowest(contract.kind, uses(analysis.reads), uses(analysis.writes))?;
-        let declared = narrowest(contract.kind, contract.reads, contract.writes)?;
-        let unused: Vec<_> = [(READS, contract.reads, analysis.reads), (WRITES, contract.writes, analysis.writes)]
-            .into_iter()
-            .filter(|(_, has, bound)| *has && bound.is_never())
-            .map(|(direction, ..)| direction.interface)
-            .collect();
-        if fits == declared || unused.is_empty() {
+        let fits = World::narrowest(contract.kind, analysis.used);
+        let unused = names(contract.payloads.without(analysis.used));
+        if fits == World::narrowest(contract.kind, contract.payloads) || unused.is_empty() {
             return None;
         }
         let world = short(&contract.world);
@@ -164,11 +162,7 @@ impl Subject {
         if short_name(&contract.world).is_some() {
             return Some(finding.help(format!("declare the world `{fits}`, which proves as much without a build")));
         }
-        for interface in &unused {
-            for (file, span, text) in import_places(contract, &full_name(interface)) {
-                finding = finding.label(&file, span, format!("`{interface}` is {text}"));
-            }
-        }
+        finding = at_interfaces(finding, contract, &unused);
         Some(finding.help("leave the import out: the world then proves as much without a build"))
     }
 
@@ -222,14 +216,19 @@ impl Subject {
         }
     }
 
-    fn retains_without_budget(&self, verdict: &StageVerdict) -> Option<Diagnostic> {
+    /// It can hold payloads, and nobody says how many.
+    pub(crate) fn retains_without_budget(&self, verdict: &StageVerdict, sources: &mut Sources) -> Option<Diagnostic> {
         if !verdict.retains || self.budget.leases.is_some() {
             return None;
         }
         let message =
             format!("`{}` can hold payloads beyond the call, and its budget says nothing of leases", self.name);
         let finding = self.levels.finding(Lint::RetainsWithoutLeaseBudget, message)?;
-        Some(self.at_imports(finding, &[&full_name("payload-lease")]).help("say how many: `leases = 1000`"))
+        let mut finding = self.at_imports(finding, &[&full_name("payload-lease")]);
+        if let Some(analysis) = &self.analysis {
+            finding = blame(finding, &analysis.sites, HOLDS.doors, self.folder().as_deref(), sources);
+        }
+        Some(finding.help("say how many: `leases = 1000`"))
     }
 
     fn missing_budget(&self) -> Option<Diagnostic> {
@@ -270,9 +269,19 @@ fn is_over(bound: Bound, allowed: u32) -> bool {
     }
 }
 
-/// The narrowest world of the contract, where there are several for what a stage does.
-pub(super) fn narrowest(kind: Kind, reads: bool, writes: bool) -> Option<World> {
-    (kind == Kind::Processor).then(|| World::narrowest(kind, reads, writes))
+/// The names of interfaces.
+fn names(payloads: Payloads) -> Vec<&'static str> {
+    payloads.interfaces().into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+/// Labels the lines of WIT that bring interfaces of the contract in.
+fn at_interfaces(mut finding: Diagnostic, contract: &Contract, interfaces: &[&str]) -> Diagnostic {
+    for interface in interfaces {
+        for (file, span, text) in import_places(contract, &full_name(interface)) {
+            finding = finding.label(&file, span, format!("`{interface}` is {text}"));
+        }
+    }
+    finding
 }
 
 /// The name of a world of the contract; the full name of another.

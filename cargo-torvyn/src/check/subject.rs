@@ -104,12 +104,11 @@ impl Subject {
 impl Subject {
     /// As a baseline keeps it.
     pub(crate) fn saved(&self, verdict: &StageVerdict) -> SavedStage {
-        let interface = |name: &str, has: bool| has.then(|| name.to_string());
         let imports = match (&self.analysis, &self.contract) {
-            (Some(analysis), _) => analysis.profile.copying.iter().map(ToString::to_string).collect(),
+            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
             (None, Some(contract)) => {
-                let reads = interface("payload-read", contract.reads);
-                reads.into_iter().chain(interface("payload-write", contract.writes)).collect()
+                let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
+                imported.map(|(interface, _)| interface.to_string()).collect()
             }
             (None, None) => Vec::new(),
         };
@@ -118,6 +117,9 @@ impl Subject {
             verdict: verdict.verdict.to_string(),
             reads: verdict.reads.max,
             writes: verdict.writes.max,
+            pieces: verdict.pieces.max,
+            views: verdict.views.max,
+            retains: verdict.retains,
             imports,
         }
     }

@@ -4,16 +4,15 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Copying, Site, Use};
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::analysis::{Analysis, Door, Site, Use};
+use torvyn_runtime::profile::{Kind, Payloads, World};
 
 use super::blame::{author, blame, same_place};
-use super::stage::narrowest;
 use super::subject::Subject;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::lint::Lint;
 
-const READS: &[Copying] = &[Copying::Read, Copying::ReadAll];
+const READS: &[Door] = &[Door::Read, Door::ReadAll];
 
 impl Subject {
     /// The reads of the component that could be none, or smaller ones.
@@ -22,7 +21,7 @@ impl Subject {
         let folder = self.folder();
         let reads: Vec<&Site> = analysis.sites.iter().filter(|site| READS.contains(&site.callee)).collect();
         if analysis.profile.kind == Kind::Processor && looks_at_nothing(&reads) {
-            return self.reads_nothing(&analysis.sites, sources).into_iter().collect();
+            return self.reads_nothing(analysis, sources).into_iter().collect();
         }
         let mut found = Vec::new();
         for (bytes, sites) in whole(&reads, folder.as_deref()) {
@@ -38,14 +37,14 @@ impl Subject {
         found
     }
 
-    fn reads_nothing(&self, sites: &[Site], sources: &mut Sources) -> Option<Diagnostic> {
+    fn reads_nothing(&self, analysis: &Analysis, sources: &mut Sources) -> Option<Diagnostic> {
         let message = format!("`{}` reads payloads, and never looks at a byte of them", self.name);
         let finding = self.levels.finding(Lint::ReadOnlyToForward, message)?;
-        let finding = blame(finding, sites, READS, self.folder().as_deref(), sources);
-        let writes = sites.iter().any(|site| site.callee == Copying::EmitAll);
-        let fits = narrowest(Kind::Processor, false, writes)
-            .map_or_else(String::new, |world| format!(": without the read it fits the world `{world}`"));
-        Some(finding.help(format!("take what is needed from the metadata, as `element.size()`{fits}")))
+        let finding = blame(finding, &analysis.sites, READS, self.folder().as_deref(), sources);
+        let fits = World::narrowest(Kind::Processor, Payloads { read: false, ..analysis.used });
+        Some(finding.help(format!(
+            "take what is needed from the metadata, as `element.size()`: without the read it fits the world `{fits}`"
+        )))
     }
 }
 
@@ -86,7 +85,7 @@ mod tests {
     fn read(line: u32, used: Use) -> Site {
         let file = Some("src/lib.rs".to_string());
         let frames = vec![Frame { function: Some("process".to_string()), file, line: Some(line), column: None }];
-        Site { callee: Copying::Read, export: "process", frames, used }
+        Site { callee: Door::Read, export: "process", frames, used }
     }
 
     #[test]

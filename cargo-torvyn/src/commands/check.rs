@@ -259,6 +259,10 @@ impl Checked {
             if declares {
                 subject.over_budget(&verdict, &mut self.sources, &mut self.found);
             }
+            if subject.settings.is_none() {
+                let finding = subject.retains_without_budget(&verdict, &mut self.sources);
+                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "of this stage")));
+            }
             verdicts.push(verdict);
         }
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();

@@ -65,7 +65,7 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
 #[test]
 fn what_a_package_says() {
     let text = "[package.metadata.torvyn]\nworld = 'transform'\n[package.metadata.torvyn.budget]\n\
-                reads = 1\nwrites = 0\nread-bytes = '4KiB'\nleases = 0\n\
+                reads = 1\nwrites = 0\nread-bytes = '4KiB'\nleases = 0\nlease-bytes = '1MiB'\n\
                 [package.metadata.torvyn.lints]\nwide-world = 'deny'\n";
     let settings = well("", text);
     let declared = |value, entry: &str| {
@@ -78,6 +78,9 @@ fn what_a_package_says() {
     assert_eq!(settings.budget.writes, declared(0, "writes = 0"));
     assert_eq!(settings.budget.leases, declared(0, "leases = 0"));
     assert_eq!(settings.budget.read_bytes.as_ref().map(|bytes| bytes.value), Some(4096));
+    assert_eq!(settings.budget.lease_bytes.as_ref().map(|bytes| bytes.value), Some(1 << 20));
+    let limits = settings.budget.limits();
+    assert_eq!((limits.leases, limits.lease_bytes), (Some(0), Some(1 << 20)));
     assert_eq!(settings.world.map(|world| world.value).as_deref(), Some("transform"));
     assert_eq!(&text[settings.span], "[package.metadata.torvyn]");
     assert_eq!(settings.levels.level(Lint::WideWorld), Level::Deny);

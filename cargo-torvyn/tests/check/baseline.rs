@@ -87,8 +87,8 @@ fn what_cannot_be_compared_is_refused() {
         "check --baseline broken.json",
         &["`broken.json` is not a baseline of `check`", "--save-baseline broken.json"],
     );
-    project.write("later.json", &built.replace("\"version\": 1", "\"version\": 2"));
-    refused("check --baseline later.json", &["expected version 1, found 2"]);
+    project.write("later.json", &built.replace("\"version\": 2", "\"version\": 3"));
+    refused("check --baseline later.json", &["expected version 2, found 3"]);
     refused("check --baseline none.json", &["cannot read the baseline `none.json`", "--save-baseline none.json"]);
     refused("check --save-baseline no/copies.json", &["cannot write the baseline `no/copies.json`", "No such file"]);
     assert!(!project.told("check --save-baseline no/copies.json", 101).contains(".tmp"));

@@ -53,6 +53,10 @@ fn the_project_of_the_template_is_within_its_budgets() {
     );
 }
 
+fn bound(max: u32, exact: bool, proof: &str) -> Value {
+    json!({"max": max, "exact": exact, "proof": proof})
+}
+
 #[test]
 fn programs_are_told_of_each_stage_and_pipeline_and_last_the_summary() {
     let lines = Project::copy().json("check", 0);
@@ -60,16 +64,15 @@ fn programs_are_told_of_each_stage_and_pipeline_and_last_the_summary() {
     let expected = [["stage-verdict"; 5].as_slice(), &["pipeline-verdict"; 3], &["check-summary"]].concat();
     assert_eq!(reasons, expected);
 
-    let bound = |max: u32, exact: bool, proof: &str| json!({"max": max, "exact": exact, "proof": proof});
+    let (never, enforced) = (bound(0, true, "contract"), bound(1, false, "enforced"));
+    let (none, most) = (|| never.clone(), || enforced.clone());
     let stage = |package: &str, kind: &str, world: &str, verdict: &str, proof: &str, reads: Value, writes: Value| {
         json!({
             "reason": "stage-verdict", "package": package, "kind": kind,
             "world": format!("torvyn:streaming/{world}@0.2.0"), "verdict": verdict, "proof": proof,
-            "reads": reads, "writes": writes, "retains": false, "capabilities": [], "weaker": [],
+            "reads": reads, "writes": writes, "pieces": none(), "views": none(), "retains": false, "capabilities": [], "weaker": [],
         })
     };
-    let (never, enforced) = (bound(0, true, "contract"), bound(1, false, "enforced"));
-    let (none, most) = (|| never.clone(), || enforced.clone());
     assert_eq!(
         lines[..5],
         [
@@ -165,6 +168,60 @@ fn the_world_that_is_named_keeps_the_whole_budget() {
     assert_has(&project.told("check -p router", 100), &["declare the world `inspector`, or prove it"]);
     project.edit("router/Cargo.toml", "writes = 0", "writes = 1");
     project.run("check -p router", 0);
+}
+
+/// By its world alone a stage that can hold can also read, write and multiply.
+#[test]
+fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
+    let project = Project::copy();
+    project.edit("router/Cargo.toml", "world = \"router\"", "world = \"windowed\"");
+    project.edit("router/Cargo.toml", "reads = 0\nwrites = 0", "reads = 1\nwrites = 1");
+    assert_data_eq!(
+        project.told("check -p router", 0),
+        str![[r#"
+note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
+warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, and its budget says nothing of leases
+  --> wit/worlds.wit:32:10
+   |
+32 |   import payload-lease;
+   |          ^^^^^^^^^^^^^ imported here
+   |
+   = help: say how many: `leases = 1000`
+
+ stage   kind       world     verdict           proof     reads           writes
+ router  processor  windowed  rewrite, retains  enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
+
+     Checked 1 stage and 0 pipelines: 1 warning
+
+"#]]
+    );
+    let verdict = project.verdict("check -p router", "router");
+    assert_eq!((&verdict["retains"], &verdict["views"]["max"]), (&json!(true), &Value::Null));
+    assert_eq!(verdict["pieces"], bound(0, true, "enforced"));
+
+    project.edit("router/Cargo.toml", "writes = 1", "writes = 1\nleases = 1000");
+    project.run("check -p router -D retains-without-lease-budget", 0);
+    project.edit("router/Cargo.toml", "leases = 1000", "leases = 0");
+    assert_has(
+        &project.told("check -p router", 100),
+        &[
+            "error[over-budget-contract]: world `windowed` lets `router` hold payloads, and its budget allows none",
+            "14 | leases = 0\n   | ^^^^^^^^^^ the budget",
+            "`payload-lease` is imported here",
+            "help: prove it of the component",
+        ],
+    );
+    project.edit("router/Cargo.toml", "reads = 1\nwrites = 1", "reads = 0\nwrites = 0");
+    let told = project.told("check -p router", 100);
+    assert_eq!(told.matches("declare the world `slicer`, or prove it").count(), 3, "{told}");
+
+    // What comes after it may be handed any number of elements for each.
+    project.edit("router/Cargo.toml", "reads = 0\nwrites = 0\nleases = 0", "reads = 1\nwrites = 1\nleases = 1000");
+    project.edit("Torvyn.toml", "copies = 2", "copies = 4");
+    let lines = project.json("check", 0);
+    let main = lines.iter().find(|line| line["pipeline"] == "main").unwrap();
+    assert_eq!((&main["copies"], &main["total"]), (&json!(4), &Value::Null));
+    assert_eq!(main["edges"][1]["elements"], Value::Null);
 }
 
 #[test]

@@ -10,6 +10,9 @@ mod built;
 mod contract;
 mod files;
 mod formats;
+#[path = "../../../runtime/tests/analysis/guest.rs"]
+mod guest;
+mod holding;
 mod levels;
 mod pipelines;
 mod place;

@@ -1,23 +1,34 @@
-//! What is known of a stage as a whole: a bound for its reads, and one for its writes.
+//! What is known of a stage as a whole: how often it reads and writes, and what it makes of an element without that.
 
 use serde::Serialize;
 
 use super::{Bound, Proof};
 use crate::profile::Verdict;
 
-/// What a stage copies for one element. See the parent module for the units.
+/// What a stage copies and makes for one element. See the parent module for the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bounds {
-    /// How often an element is read in the call it is lent for.
+    /// How often an element is read.
     pub reads: Bound,
-    /// How many payloads are written for an element: over all calls, not more than so many for each element lent.
+    /// How often is written for an element: over all calls, not more often than so for each element lent.
     pub writes: Bound,
+    /// How often a payload is written after the first time.
+    pub pieces: Bound,
+    /// How many elements are made of one without a write.
+    pub views: Bound,
 }
 
 impl Bounds {
     /// Nothing is known.
     pub fn unknown() -> Bounds {
-        Bounds { reads: Bound::unknown(), writes: Bound::unknown() }
+        let unknown = Bound::unknown();
+        Bounds { reads: unknown, writes: unknown, pieces: unknown, views: unknown }
+    }
+
+    /// Of a stage that writes each payload once, and makes no elements without a write: the proof of that is of no interest.
+    pub fn copying(reads: Bound, writes: Bound) -> Bounds {
+        let never = Bound::never(Proof::Contract);
+        Bounds { reads, writes, pieces: never, views: never }
     }
 
     /// What a stage of these bounds can do with payloads. Only what is proven counts.
@@ -52,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_stage_is_proven_as_far_as_the_weaker_of_its_bounds() {
-        let proof = |reads, writes| Bounds { reads, writes }.proof();
+        let proof = |reads, writes| Bounds::copying(reads, writes).proof();
         let never = Bound::never(Proof::Contract);
         assert_eq!(proof(never, never), Some(Proof::Contract));
         assert_eq!(proof(Bound::at_most(1, Proof::Bounded), never), Some(Proof::Bounded));

@@ -10,11 +10,15 @@ use serde::Serialize;
 pub struct Budget {
     /// How often the payload of an element may be read.
     pub reads: Option<u32>,
-    /// How many payloads may be written for an element. A source writes each of its elements once, so that 0 forbids it
-    /// to make any, and any other number allows what it does.
+    /// How often may be written for an element. A source writes each of its elements at least once, so that 0 forbids it to
+    /// make any; and what it writes piece by piece is counted for each payload.
     pub writes: Option<u32>,
     /// How many payload bytes of an element may be read, over all reads.
     pub read_bytes: Option<u64>,
+    /// How many elements may be held at once beyond the call that lent them. An element that is held twice counts twice.
+    pub leases: Option<u32>,
+    /// How many payload bytes the elements that are held at once may have together.
+    pub lease_bytes: Option<u64>,
 }
 
 /// What is counted against a budget.
@@ -27,6 +31,10 @@ pub enum Limited {
     ReadBytes,
     /// Payloads written.
     Writes,
+    /// Elements held at once.
+    Leases,
+    /// Payload bytes of the elements held at once.
+    LeaseBytes,
 }
 
 /// More copies than a budget allows or a proof lets expect.
@@ -34,7 +42,8 @@ pub enum Limited {
 pub struct Overrun {
     /// What there was too much of.
     pub what: Limited,
-    /// The sequence number of the element it was done to, or made from; `None` for the writes of a stage together.
+    /// The sequence number of the element it was done to, or made from; `None` for the writes of a stage together, and for
+    /// what it holds.
     pub element: Option<u64>,
     /// How much it is, with what was too much.
     pub count: u64,
@@ -49,11 +58,28 @@ impl fmt::Display for Overrun {
             Limited::Reads => ("read", "reads", "of"),
             Limited::ReadBytes => ("byte read", "bytes read", "of"),
             Limited::Writes => ("payload written", "payloads written", "from"),
+            Limited::Leases => ("element held", "elements held", "at once"),
+            Limited::LeaseBytes => ("byte held", "bytes held", "at once"),
         };
         write!(f, "{} {}", self.count, if self.count == 1 { one } else { many })?;
-        match self.element {
-            Some(element) => write!(f, " {of} element {element}"),
-            None => f.write_str(" in all"),
+        match (self.element, self.what) {
+            (Some(element), _) => write!(f, " {of} element {element}"),
+            (None, Limited::Leases | Limited::LeaseBytes) => write!(f, " {of}"),
+            (None, Limited::Reads | Limited::ReadBytes | Limited::Writes) => f.write_str(" in all"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_told_in_words() {
+        let told = |what, element, count| Overrun { what, element, count, limit: 0 }.to_string();
+        assert_eq!(told(Limited::Reads, Some(3), 1), "1 read of element 3");
+        assert_eq!(told(Limited::Writes, None, 2), "2 payloads written in all");
+        assert_eq!(told(Limited::Leases, None, 1001), "1001 elements held at once");
+        assert_eq!(told(Limited::LeaseBytes, None, 1), "1 byte held at once");
     }
 }

@@ -7,14 +7,26 @@
 //!
 //! *Never* is claimed where no path leads there at all, not even one that ends in a trap. A count is that of a call that
 //! returns.
+//!
+//! Which code can do what, in [`Reached`], rests on where the host gives and takes handles:
+//!
+//! - A batch is lent to `process` or `push`, and its handle ends with the call. So `read`, `read-all`, `slice-all` and
+//!   `take` do something only there.
+//! - A lease comes from `take` alone, and its handle stays good: `lease.read` does something in any later call, and where
+//!   no `take` can be reached, nowhere. The elements that `forward-all` and `join` make are refused outside `process` and
+//!   `flush`.
+//! - A buffer comes from `allocate` alone, which any call may do: without it neither `append` nor `write-at` have
+//!   anything to write to.
+//! - What the engine calls, to allocate and to clean up, and what runs when the component is instantiated, can run in any
+//!   call: it is reached by all of them.
 
 use std::path::Path;
 
 use wasmparser::{Validator, WasmFeatures};
 
-use super::{Bound, Bounds, Copying, Proof, Site};
+use super::{Bound, Bounds, Door, Proof, Site};
 use crate::error::{Error, LoadError};
-use crate::profile::{self, Kind, Profile, full_name};
+use crate::profile::{self, Kind, Payloads, Profile, full_name};
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};
@@ -43,11 +55,19 @@ pub struct Analysis {
     pub profile: Profile,
     /// Reads of one element that is lent.
     pub reads: Bound,
-    /// Payloads written for one element.
+    /// Writes for one element.
     pub writes: Bound,
+    /// Writes of one payload after the first.
+    pub pieces: Bound,
+    /// Elements made of one without a write.
+    pub views: Bound,
+    /// Whether it can hold payloads after the call that lent them.
+    pub retains: bool,
+    /// The interfaces to payloads that its code can do something with.
+    pub used: Payloads,
     /// The greatest number of `emit-all` calls in one call that returns; `None` where there is no bound.
     pub emits: Option<u32>,
-    /// The calls of functions that copy, as far as an export reaches them.
+    /// The calls of functions that proofs are about, as far as an export reaches them.
     pub sites: Vec<Site>,
     /// Why no stronger proof is given, as phrases.
     pub weaker: Vec<String>,
@@ -75,9 +95,9 @@ impl Analysis {
         Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))
     }
 
-    /// What its code copies at most.
+    /// What its code copies and makes at most.
     pub fn bounds(&self) -> Bounds {
-        Bounds { reads: self.reads, writes: self.writes }
+        Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
     }
 
     /// Analyses the component in `bytes`.
@@ -90,16 +110,20 @@ impl Analysis {
         Validator::new_with_features(WasmFeatures::default())
             .validate_all(bytes)
             .map_err(|error| LoadError::Malformed(error.to_string()))?;
-        let imports = |copying: Copying| profile.copying.contains(&copying);
+        let never = Bound::never(Proof::Component);
         let mut analysis = Analysis {
-            reads: Bound::never(Proof::Component),
-            writes: Bound::never(Proof::Component),
+            reads: never,
+            writes: never,
+            pieces: never,
+            views: never,
+            retains: false,
+            used: Payloads::default(),
             emits: Some(0),
             sites: Vec::new(),
             weaker: Vec::new(),
-            profile: profile.clone(),
+            profile,
         };
-        if profile.copying.is_empty() {
+        if analysis.profile.doors.is_empty() {
             return Ok(analysis);
         }
         match analysis.follow(bytes) {
@@ -107,13 +131,8 @@ impl Analysis {
             Err(Stop::Malformed(why)) => Err(LoadError::Malformed(why)),
             Err(Stop::Beyond(why)) => {
                 analysis.weaker.push(why);
-                if imports(Copying::Read) || imports(Copying::ReadAll) {
-                    analysis.reads = Bound::unknown();
-                }
-                if imports(Copying::EmitAll) {
-                    analysis.writes = written_at_most(profile.kind);
-                    analysis.emits = None;
-                }
+                let imported = Reached::by(|door| analysis.profile.doors.contains(&door));
+                analysis.bound(imported, Proof::Component);
                 Ok(analysis)
             }
         }
@@ -131,56 +150,121 @@ impl Analysis {
         if let [element] = roots.element[..] {
             let mut uses = Uses::new(&calls, element);
             for ((place, site), told) in sites.iter().zip(&mut self.sites) {
-                told.used = if site.callee == Copying::EmitAll { Use::Unknown } else { uses.of(*place) };
+                let of_batch = matches!(site.callee, Door::Read | Door::ReadAll);
+                told.used = if of_batch { uses.of(*place) } else { Use::Unknown };
             }
         }
-        let reads: Vec<Copying> =
-            self.profile.copying.iter().copied().filter(|copying| *copying != Copying::EmitAll).collect();
-        if !reads.is_empty() {
-            self.reads = self.bound_reads(&calls, &roots, &reads)?;
+        let imported = Reached::by(|door| self.profile.doors.contains(&door));
+        let reached = Reached::of(&calls, &roots);
+        self.bound(imported, Proof::Component);
+        self.bound(reached, Proof::CallGraph);
+        if reached.reads_held {
+            self.weaker.push("what it holds can be read through its lease, in any call".to_string());
+        } else if reached.reads {
+            self.reads = self.bound_reads(&calls, &roots)?;
         }
-        if self.profile.copying.contains(&Copying::EmitAll) {
-            (self.writes, self.emits) = self.bound_writes(&calls, &roots)?;
+        if reached.pieces {
+            self.weaker.push("a payload can be written piece by piece, any number of times".to_string());
+        }
+        if reached.emits {
+            self.emits = count(&calls, &roots, &roots.making, &[Door::EmitAll])?.0.max;
         }
         Ok(())
     }
 
-    fn bound_reads(&mut self, calls: &Calls<'_, '_>, roots: &Roots, reads: &[Copying]) -> Result<Bound, Stop> {
-        let reached = calls.reachable(roots.strict(&roots.element));
-        if !reads.iter().any(|copying| reached[calls::copying(*copying) as usize]) {
-            return Ok(Bound::never(Proof::CallGraph));
+    /// Takes what the code `can` do for all that it can do: the rest is never done, by this proof or by a stronger one that
+    /// is known already.
+    fn bound(&mut self, can: Reached, proof: Proof) {
+        let unless = |can: bool, known: Bound| match known {
+            _ if can => Bound::unknown(),
+            known if known.is_never() => known,
+            _ => Bound::never(proof),
+        };
+        self.reads = unless(can.reads, self.reads);
+        self.writes = unless(can.writes, self.writes);
+        self.pieces = unless(can.pieces, self.pieces);
+        self.views = unless(can.views, self.views);
+        self.retains = can.retains;
+        self.used = can.used;
+        // How many elements an output has is not in the code; but a source writes each that it makes.
+        if self.profile.kind == Kind::Source && can.emits && !can.allocates {
+            self.writes = Bound::exactly(1, Proof::Contract);
         }
-        let (count, reasons) = count(calls, roots, &roots.element, reads)?;
+        self.emits = (!can.emits).then_some(0);
+    }
+
+    /// Bounds the reads of a stage that reads only what it is lent.
+    fn bound_reads(&mut self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<Bound, Stop> {
+        let (count, reasons) = count(calls, roots, &roots.element, &[Door::Read, Door::ReadAll])?;
         for reason in reasons {
             if !self.weaker.contains(&reason) {
                 self.weaker.push(reason);
             }
         }
         Ok(match count.max {
-            Some(max) if count.min == max => Bound::exactly(max, Proof::Bounded),
-            Some(max) => Bound { max: Some(max), exact: false, proof: Some(Proof::Bounded) },
+            // An element that is held exclusively is not read with the rest of its batch.
+            Some(max) if count.min == max && !self.retains => Bound::exactly(max, Proof::Bounded),
+            Some(max) => Bound::at_most(max, Proof::Bounded),
             None => Bound::unknown(),
         })
     }
+}
 
-    fn bound_writes(&self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<(Bound, Option<u32>), Stop> {
-        let reached = calls.reachable(roots.strict(&roots.writing));
-        if !reached[calls::copying(Copying::EmitAll) as usize] {
-            return Ok((Bound::never(Proof::CallGraph), Some(0)));
+/// What code can do with payloads: where a part of it is false, there is none that does it.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    reads: bool,
+    /// Of the reads, those of what is held.
+    reads_held: bool,
+    writes: bool,
+    /// Of the writes, those of whole payloads.
+    emits: bool,
+    /// Of the writes, those by a buffer.
+    allocates: bool,
+    pieces: bool,
+    views: bool,
+    retains: bool,
+    used: Payloads,
+}
+
+impl Reached {
+    /// By the doors that something can pass through.
+    fn by(open: impl Fn(Door) -> bool) -> Reached {
+        let retains = open(Door::Take);
+        let reads_held = retains && open(Door::ReadHeld);
+        let (emits, allocates) = (open(Door::EmitAll), open(Door::Allocate));
+        let (read, view) = (open(Door::Read) || open(Door::ReadAll), open(Door::SliceAll));
+        Reached {
+            reads: read || reads_held,
+            reads_held,
+            writes: emits || allocates,
+            emits,
+            allocates,
+            pieces: allocates && (open(Door::Append) || open(Door::WriteAt)),
+            views: view || (retains && (open(Door::ForwardAll) || open(Door::Join))),
+            retains,
+            used: Payloads { read, write: emits, view, buffer: allocates, lease: retains },
         }
-        let emits = count(calls, roots, &roots.writing, &[Copying::EmitAll])?.0.max;
-        Ok((written_at_most(self.profile.kind), emits))
+    }
+
+    /// By the calls that can be made.
+    fn of(calls: &Calls<'_, '_>, roots: &Roots) -> Reached {
+        let exports: Vec<Node> = roots.exports.iter().map(|(_, node)| *node).collect();
+        let [lent, making, any] = [&roots.element, &roots.making, &exports].map(|of| calls.reachable(roots.strict(of)));
+        Reached::by(|door| {
+            let reached = match door {
+                Door::Read | Door::ReadAll | Door::SliceAll | Door::Take => &lent,
+                Door::EmitAll | Door::ForwardAll | Door::Join => &making,
+                Door::ReadHeld | Door::Allocate | Door::Append | Door::WriteAt => &any,
+            };
+            reached[calls::node_of(door) as usize]
+        })
     }
 }
 
 /// Counts for the one of several exports that copies most, and tells why where there is no bound.
-fn count(
-    calls: &Calls<'_, '_>,
-    roots: &Roots,
-    exports: &[Node],
-    copying: &[Copying],
-) -> Result<(Count, Vec<String>), Stop> {
-    let mut counter = Counter::new(calls, copying);
+fn count(calls: &Calls<'_, '_>, roots: &Roots, exports: &[Node], doors: &[Door]) -> Result<(Count, Vec<String>), Stop> {
+    let mut counter = Counter::new(calls, doors);
     if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
         return Ok((Count::UNBOUNDED, vec!["what the engine calls to allocate or to clean up can copy".to_string()]));
     }
@@ -193,17 +277,12 @@ fn count(
     Ok((count, reasons))
 }
 
-/// A source writes each element that it makes, once. How many elements an output has is not in the code.
-fn written_at_most(kind: Kind) -> Bound {
-    if kind == Kind::Source { Bound::exactly(1, Proof::Contract) } else { Bound::unknown() }
-}
-
 /// Where calls into the component begin.
 struct Roots {
     /// The export that elements are lent to.
     element: Vec<Node>,
-    /// The exports that may write.
-    writing: Vec<Node>,
+    /// The exports that may make elements.
+    making: Vec<Node>,
     /// What the engine calls during them: allocation, clean-up, destructors.
     engine: Vec<Node>,
     /// What runs when the component is instantiated.
@@ -226,7 +305,7 @@ impl Roots {
             engine.extend(lift.post_return);
             exports.push((name, calls.node(lift.core)));
         }
-        let (element, writing): (&str, &[&str]) = match kind {
+        let (element, making): (&str, &[&str]) = match kind {
             Kind::Processor => ("process", &["process", "flush"]),
             Kind::Sink => ("push", &[]),
             Kind::Source => ("pull", &["pull"]),
@@ -243,7 +322,7 @@ impl Roots {
             }
         }
         let engine = engine.into_iter().map(|target| calls.node(target)).collect();
-        Ok(Roots { element: named(&[element])?, writing: named(writing)?, engine, start, exports })
+        Ok(Roots { element: named(&[element])?, making: named(making)?, engine, start, exports })
     }
 
     /// All that can run before, during and after the given exports.

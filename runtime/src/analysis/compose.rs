@@ -1,17 +1,19 @@
 //! What a pipeline copies, from what its stages do.
 //!
 //! An element that enters is followed over the graph. Three rules of the contract, which the host enforces, make that
-//! possible: by handle an element goes to each output at most once; every payload that is written is an element of the
-//! flow; and a source writes each of its elements once. So what a node sends on an edge for an element that it is lent is
-//! at most that element, and what it writes for it:
+//! possible: from the batch that lends it an element goes by handle to each output at most once, however many outputs were
+//! put together; a payload is made by at least one write; and what else makes elements is `payload-view` and
+//! `payload-lease`, of which `views` tells. So what a node sends on an edge for an element that it is lent is at most that
+//! element, and what it makes of it:
 //!
 //! ```text
-//! carried(edge) = 1                                         from a source
-//!               = lent(node) × (1 + writes(node))           from a processor
+//! carried(edge) = 1                                                   from a source
+//!               = lent(node) × (1 + writes(node) + views(node))       from a processor
 //! lent(node)    = the sum of carried(edge) over the edges that go to it
 //! ```
 //!
-//! What is written in `flush` counts for the elements lent before, so these are true of the flow as a whole.
+//! What is made in `flush`, and of what is held, counts for the elements lent before, so these are true of the flow as a
+//! whole.
 
 use serde::Serialize;
 
@@ -21,21 +23,22 @@ use crate::graph::{Graph, Role};
 /// What a pipeline copies at most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PipelineBounds {
-    /// Payload copies on the worst path of one element, from where it enters to an end; an element that a stage writes
-    /// goes on as the one it was written from. `None` where there is no bound.
+    /// Payload copies on the worst path of one element, from where it enters to an end; an element that a stage makes of
+    /// another goes on as that. `None` where there is no bound.
     ///
     /// ```text
-    /// path(node) = reads + (1 if it can write) + the greatest path(next)
-    /// path(source component) = 1 + the greatest path(next)     path(endpoint) = the greatest path(next), or 0
+    /// path(node) = reads + (1 + pieces if it can write, but not more than writes) + the greatest path(next)
+    /// path(source component) = 1 + pieces + the greatest path(next)
+    /// path(endpoint) = the greatest path(next), or 0
     /// ```
     pub copies: Option<u64>,
     /// The nodes of that path, from the source on.
     pub path: Vec<usize>,
     /// Payload copies that one element which enters can cause in the whole flow, at the worst source. `None` where there
-    /// is no bound.
+    /// is no bound: a source that writes piece by piece can give up what it wrote, and write any amount for an element.
     ///
     /// ```text
-    /// total(node) = reads + writes + (1 + writes) × the sum of total(next) over the edges from the node
+    /// total(node) = reads + writes + (1 + writes + views) × the sum of total(next) over the edges from the node
     /// total(source component) = 1 + the sum of total(next)     total(endpoint) = the sum of total(next)
     /// ```
     pub total: Option<u64>,
@@ -47,8 +50,9 @@ pub struct PipelineBounds {
     /// Payload bytes copied at component boundaries ÷ payload bytes that entered, as the account of a flow has it.
     ///
     /// At least 1 where all sources are components, for what enters was written once there; otherwise 0, for a read may
-    /// be of no bytes. At most `total`, where no processor can write: then every payload is one that entered, and each
-    /// copy of it has at most its bytes. Of what is written instead only the number is bounded.
+    /// be of no bytes. At most `total`, where no processor can write, and where what is copied is not joined before: then
+    /// every payload is one that entered or a part of it, and each copy has at most its bytes. Of what is written instead
+    /// only the number is bounded; and `total` has no bound where something is joined and then copied.
     pub amplification: Interval,
     /// The edges, in the order of the graph.
     pub edges: Vec<EdgeBounds>,
@@ -109,6 +113,7 @@ struct Count(Option<u64>);
 
 const NOTHING: Count = Count(Some(0));
 const ONE: Count = Count(Some(1));
+const UNBOUNDED: Count = Count(None);
 
 impl Count {
     fn plus(self, other: Count) -> Count {
@@ -149,23 +154,40 @@ struct Stage {
     component: bool,
     reads: Count,
     writes: Count,
+    /// Of the writes, those into one payload.
+    into_one: Count,
+    views: Count,
     /// Reads and writes that are certain.
     least: u64,
 }
 
 impl Stage {
     fn new(role: Role, bounds: Option<Bounds>) -> Stage {
-        let still = Stage { role, component: bounds.is_some(), reads: NOTHING, writes: NOTHING, least: 0 };
-        let Some(Bounds { reads, writes }) = bounds else { return still };
+        let still = Stage {
+            role,
+            component: bounds.is_some(),
+            reads: NOTHING,
+            writes: NOTHING,
+            into_one: NOTHING,
+            views: NOTHING,
+            least: 0,
+        };
+        let Some(Bounds { reads, writes, pieces, views }) = bounds else { return still };
         let count = |max: Option<u32>| Count(max.map(u64::from));
         let least = |exact: bool, max: Option<u32>| if exact { u64::from(max.unwrap_or(0)) } else { 0 };
         let certain = least(reads.exact, reads.max);
+        let into_one = ONE.plus(count(pieces.max));
         match role {
-            Role::Source => Stage { writes: ONE, least: 1, ..still },
+            Role::Source => {
+                let writes = if pieces.is_never() { ONE } else { UNBOUNDED };
+                Stage { writes, into_one, least: 1, ..still }
+            }
             Role::Sink => Stage { reads: count(reads.max), least: certain, ..still },
             Role::Processor => Stage {
                 reads: count(reads.max),
                 writes: count(writes.max),
+                into_one: into_one.min(count(writes.max)),
+                views: count(views.max),
                 least: certain + least(writes.exact, writes.max),
                 ..still
             },
@@ -176,7 +198,7 @@ impl Stage {
     fn leaving(&self) -> Count {
         match self.role {
             Role::Source => ONE,
-            Role::Processor => ONE.plus(self.writes),
+            Role::Processor => ONE.plus(self.writes).plus(self.views),
             Role::Sink => NOTHING,
         }
     }
@@ -203,7 +225,7 @@ fn costs(graph: &Graph, stages: &[Stage]) -> Vec<Cost> {
         // The host sends what an input gives to output 0.
         let certain = next().filter(|edge| !stage.component && edge.output == 0);
         costs[node] = Cost {
-            path: stage.reads.plus(stage.writes.min(ONE)).plus(worst.map_or(NOTHING, |to| costs[to].path)),
+            path: stage.reads.plus(stage.into_one).plus(worst.map_or(NOTHING, |to| costs[to].path)),
             next: worst,
             total: stage.reads.plus(stage.writes).plus(stage.leaving().times(after)),
             least: stage.least.saturating_add(certain.map(|edge| costs[edge.to].least).fold(0, u64::saturating_add)),
@@ -240,7 +262,7 @@ mod tests {
     use crate::graph::{Capacity, Edge, Node};
 
     fn does(reads: Bound, writes: Bound) -> Option<Bounds> {
-        Some(Bounds { reads, writes })
+        Some(Bounds::copying(reads, writes))
     }
 
     fn never() -> Bound {
@@ -336,6 +358,53 @@ mod tests {
         let row = [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 0, 4)];
         let bounds = of(&[(Source, None), many, many, many, (Sink, None)], &row);
         assert_eq!((bounds.copies, bounds.total, bounds.edges[3].elements), (Some(3), None, None));
+    }
+
+    #[test]
+    fn what_is_made_without_a_write_multiplies_what_comes_after() {
+        let slices = Some(Bounds { views: Bound::unknown(), ..Bounds::copying(never(), never()) });
+        let row = [(0, 0, 1), (1, 0, 2)];
+        let still = of(&[(Source, None), (Processor, slices), (Sink, None)], &row);
+        assert_eq!((still.copies, still.total, still.exact), (Some(0), Some(0), true), "nobody copies what it makes");
+        assert_eq!(still.amplification, Interval { min: 0.0, max: Some(0.0) });
+        assert_eq!(still.edges[1], EdgeBounds { elements: None, written: false });
+        let reads = (Sink, does(exactly(1), never()));
+        let read = of(&[(Source, None), (Processor, slices), reads], &row);
+        assert_eq!((read.copies, read.total, read.exact), (Some(1), None, false));
+        assert_eq!(read.amplification.max, None);
+        // What was read before is not multiplied.
+        let row = [(0, 0, 1), (1, 0, 2), (2, 0, 3)];
+        let reader = (Processor, does(exactly(1), never()));
+        let before = of(&[(Source, None), reader, (Processor, slices), (Sink, None)], &row);
+        assert_eq!((before.total, before.amplification.max), (Some(1), Some(1.0)));
+    }
+
+    #[test]
+    fn a_payload_that_is_written_piece_by_piece_is_copied_as_often() {
+        let row = [(0, 0, 1), (1, 0, 2)];
+        let piecewise = |writes, pieces| Some(Bounds { pieces, ..Bounds::copying(never(), writes) });
+        let of_processor = |writes, pieces| {
+            let bounds = of(&[(Source, None), (Processor, piecewise(writes, pieces)), (Sink, None)], &row);
+            (bounds.copies, bounds.total)
+        };
+        assert_eq!(of_processor(Bound::unknown(), Bound::unknown()), (None, None));
+        assert_eq!(of_processor(at_most(3), Bound::unknown()), (Some(3), Some(3)));
+        assert_eq!(of_processor(at_most(3), at_most(1)), (Some(2), Some(3)));
+        assert_eq!(of_processor(never(), never()), (Some(0), Some(0)));
+        let of_source = |pieces| {
+            let nodes =
+                [(Source, piecewise(Bound::unknown(), pieces)), (Processor, does(never(), never())), (Sink, None)];
+            let bounds = of(&nodes, &row);
+            (bounds.copies, bounds.total, bounds.amplification)
+        };
+        let any = Interval { min: 1.0, max: None };
+        assert_eq!(of_source(Bound::unknown()), (None, None, any));
+        assert_eq!(
+            of_source(Bound::at_most(2, Proof::Enforced)),
+            (Some(3), None, any),
+            "what it gives up is not counted"
+        );
+        assert_eq!(of_source(never()), (Some(1), Some(1), Interval { min: 1.0, max: Some(1.0) }));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a stage can do, proven from the WIT of its world, without a build. A world without an import of `payload-read`
-//! proves that nothing built for it reads, in whatever language. `packages` reads the WIT, `selection` finds the world.
+//! What a stage can do, proven from the WIT of its world, without a build. A world without an import of `payload-read` and
+//! `payload-lease` proves that nothing built for it reads, in whatever language. `packages` reads the WIT, `selection` finds the world.
 //!
 //! It is the world that is judged, not what was built: a component that was built for a wider world than the declared
 //! one is told from its binary.
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
-use super::{Bound, Proof};
-use crate::profile::{CONTRACT, Kind, full_name};
+use super::{Bound, Bounds, Proof};
+use crate::profile::{CONTRACT, Kind, Payloads, full_name};
 use packages::Packages;
 use trace::{Half, Target};
 
@@ -24,6 +24,9 @@ mod selection;
 mod tests;
 mod trace;
 
+/// The one function of `types`, which every stage may call: it puts together what was made, and makes nothing.
+const APPEND: &str = "[method]output.append";
+
 /// What its declared world lets a stage do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contract {
@@ -31,12 +34,8 @@ pub struct Contract {
     pub world: String,
     /// Its role.
     pub kind: Kind,
-    /// It imports `payload-read`.
-    pub reads: bool,
-    /// It imports `payload-write`.
-    pub writes: bool,
-    /// It imports `payload-lease`.
-    pub retains: bool,
+    /// The interfaces to payloads that it imports.
+    pub payloads: Payloads,
     /// What else it imports: interfaces with functions or resources in them, `wasi:clocks/monotonic-clock@0.2.6`, and
     /// by their own names what the world imports itself. Interfaces of types alone are not told.
     pub capabilities: Vec<String>,
@@ -98,19 +97,27 @@ impl Contract {
         judged.map_err(|error| error.with(&packages.files))
     }
 
-    /// How often an element can be read, as far as the world tells.
-    pub fn reads_bound(&self) -> Bound {
-        if self.reads { Bound::unknown() } else { Bound::never(Proof::Contract) }
+    /// What it can do at most, as far as the world tells: what it imports may be called any number of times. A source
+    /// writes each element that it makes, once where it cannot do it piece by piece.
+    pub fn bounds(&self) -> Bounds {
+        let Payloads { read, write, view, buffer, lease } = self.payloads;
+        let unless = |can: bool| if can { Bound::unknown() } else { Bound::never(Proof::Contract) };
+        Bounds {
+            // What is held can be read through its lease.
+            reads: unless(read || lease),
+            writes: match self.kind {
+                Kind::Source if write && !buffer => Bound::exactly(1, Proof::Contract),
+                _ => unless(write || buffer),
+            },
+            pieces: unless(buffer),
+            // What is held can be passed on and joined again and again.
+            views: unless(view || lease),
+        }
     }
 
-    /// How often a payload can be written for an element, as far as the world tells. A source writes each element that it
-    /// makes, once.
-    pub fn writes_bound(&self) -> Bound {
-        match (self.writes, self.kind) {
-            (false, _) => Bound::never(Proof::Contract),
-            (true, Kind::Source) => Bound::exactly(1, Proof::Contract),
-            (true, Kind::Processor | Kind::Sink) => Bound::unknown(),
-        }
+    /// Whether it can hold payloads after the call that lent them, as far as the world tells.
+    pub fn retains(&self) -> bool {
+        self.payloads.lease
     }
 
     /// The lines that bring in an import, the one in the declaration of the world first. `import` is one of
@@ -129,9 +136,7 @@ impl Packages {
         let mut contract = Contract {
             world: self.world_name(world),
             kind,
-            reads: false,
-            writes: false,
-            retains: false,
+            payloads: Payloads::default(),
             capabilities: Vec::new(),
             places: Vec::new(),
             files: Vec::new(),
@@ -146,12 +151,13 @@ impl Packages {
             let name = name.unwrap_or_else(|| self.resolve.name_world_key(key));
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
-                    Some("payload-read") => contract.reads |= self.has_functions(*id),
-                    Some("payload-write") => contract.writes |= self.has_functions(*id),
-                    Some("payload-lease") => contract.retains |= self.has_functions(*id),
-                    Some("types") if !self.has_functions(*id) => continue,
-                    _ if !self.has_functions(*id) && !self.has_resources(*id) => continue,
-                    _ => contract.capabilities.push(name.clone()),
+                    Some("types") if self.functions(*id).all(|function| function == APPEND) => continue,
+                    own => match own.and_then(Payloads::named) {
+                        Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),
+                        Some(_) => {}
+                        None if !self.has_functions(*id) && !self.has_resources(*id) => continue,
+                        None => contract.capabilities.push(name.clone()),
+                    },
                 },
                 WorldItem::Function(function) if function.kind.resource().is_some() => continue,
                 WorldItem::Type { id, .. } if self.resolve.types[*id].kind != TypeDefKind::Resource => continue,
@@ -163,16 +169,7 @@ impl Packages {
             };
             contract.places.extend(self.trace(world, Half::Imports, target, &name));
         }
-        for (role, interface, imports) in
-            [(Kind::Source, "payload-read", contract.reads), (Kind::Sink, "payload-write", contract.writes)]
-        {
-            if kind != role || !imports {
-                continue;
-            }
-            let why = match kind {
-                Kind::Source => "a source is lent no elements, so it has none to read",
-                Kind::Processor | Kind::Sink => "a sink has no output that could take what it writes",
-            };
+        if let Some((interface, why)) = contract.payloads.foreign_to(kind) {
             let message = format!("world `{}` is a {kind} that imports `{interface}`", contract.world);
             let place = contract.places_of(&full_name(interface)).next().cloned();
             let error = ContractError::new(Reason::NotAStage, message).at(place.map(|place| (place.file, place.span)));
@@ -238,8 +235,12 @@ impl Packages {
         (package.to_string() == CONTRACT).then_some(interface.name.as_deref()?)
     }
 
+    fn functions(&self, interface: InterfaceId) -> impl Iterator<Item = &str> {
+        self.resolve.interfaces[interface].functions.keys().map(String::as_str)
+    }
+
     fn has_functions(&self, interface: InterfaceId) -> bool {
-        !self.resolve.interfaces[interface].functions.is_empty()
+        self.functions(interface).next().is_some()
     }
 
     fn has_resources(&self, interface: InterfaceId) -> bool {

@@ -18,8 +18,12 @@ pub struct StageVerdict {
     pub proof: Option<Proof>,
     /// How often the payload of an element is read.
     pub reads: Bound,
-    /// How many payloads are written for an element.
+    /// How often is written for an element.
     pub writes: Bound,
+    /// How often a payload is written after the first time.
+    pub pieces: Bound,
+    /// How many elements are made of one without a write.
+    pub views: Bound,
     /// Whether it can hold payloads after the call that lent them.
     pub retains: bool,
     /// The interfaces it imports besides those of the contract.
@@ -32,9 +36,9 @@ impl StageVerdict {
         StageVerdict::new(
             contract.kind,
             contract.world.clone(),
-            (contract.reads_bound(), contract.writes_bound()),
+            contract.bounds(),
             budget,
-            contract.retains,
+            contract.retains(),
             contract.capabilities.clone(),
         )
     }
@@ -42,37 +46,59 @@ impl StageVerdict {
     /// What follows from its component, and from the world it declares where that is known. Where both prove the same,
     /// the proof is the contract's.
     pub fn of_component(analysis: &Analysis, contract: Option<&Contract>, budget: &Budget) -> StageVerdict {
-        let proven = |found: Bound, declared: Option<Bound>| match declared {
-            Some(declared) if declared.is_never() && found.is_never() => declared,
+        let (found, declared) = (analysis.bounds(), contract.map_or_else(Bounds::unknown, Contract::bounds));
+        let proven = |found: Bound, declared: Bound| match (found.is_never(), declared.is_never()) {
+            (true, true) => declared,
             _ => found,
         };
-        let reads = proven(analysis.reads, contract.map(Contract::reads_bound));
-        let writes = proven(analysis.writes, contract.map(Contract::writes_bound));
+        let bounds = Bounds {
+            reads: proven(found.reads, declared.reads),
+            writes: proven(found.writes, declared.writes),
+            pieces: proven(found.pieces, declared.pieces),
+            views: proven(found.views, declared.views),
+        };
         let world = match contract {
             Some(contract) => contract.world.clone(),
             None => full_name(&analysis.profile.world.to_string()),
         };
         let capabilities = analysis.profile.other_imports.clone();
-        StageVerdict::new(analysis.profile.kind, world, (reads, writes), budget, false, capabilities)
+        StageVerdict::new(analysis.profile.kind, world, bounds, budget, analysis.retains, capabilities)
     }
 
     /// Its bounds.
     pub fn bounds(&self) -> Bounds {
-        Bounds { reads: self.reads, writes: self.writes }
+        Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
     }
 
     fn new(
         kind: Kind,
         world: String,
-        (reads, writes): (Bound, Bound),
+        bounds: Bounds,
         budget: &Budget,
         retains: bool,
         capabilities: Vec<String>,
     ) -> StageVerdict {
-        let verdict = Bounds { reads, writes }.verdict();
-        let (reads, writes) = (enforced(reads, budget.reads), enforced(writes, budget.writes));
-        let proof = Bounds { reads, writes }.proof();
-        StageVerdict { kind, world, verdict, proof, reads, writes, retains, capabilities }
+        let verdict = bounds.verdict();
+        let writes = enforced(bounds.writes, budget.writes);
+        // All writes for an element can go into one payload.
+        let pieces = match (bounds.pieces.max, budget.writes) {
+            (None, Some(writes @ 1..)) => Bound::at_most(writes - 1, Proof::Enforced),
+            _ => bounds.pieces,
+        };
+        let bounds = Bounds { reads: enforced(bounds.reads, budget.reads), writes, pieces, ..bounds };
+        let Bounds { reads, writes, pieces, views } = bounds;
+        StageVerdict {
+            kind,
+            world,
+            verdict,
+            proof: bounds.proof(),
+            reads,
+            writes,
+            pieces,
+            views,
+            retains,
+            capabilities,
+        }
     }
 }
 
@@ -82,5 +108,31 @@ fn enforced(bound: Bound, budget: Option<u32>) -> Bound {
     match (bound.max, budget) {
         (None, Some(allowed)) if allowed > 0 => Bound::at_most(allowed, Proof::Enforced),
         _ => bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(bounds: Bounds, budget: Budget) -> StageVerdict {
+        StageVerdict::new(Kind::Processor, "w".to_string(), bounds, &budget, false, Vec::new())
+    }
+
+    /// Whatever is written for an element can all be of one payload; none of it counts as proven.
+    #[test]
+    fn a_budget_of_writes_bounds_the_pieces_of_a_payload() {
+        let limited = |writes| verdict(Bounds::unknown(), Budget { writes, ..Budget::default() });
+        assert_eq!(limited(None).pieces, Bound::unknown());
+        assert_eq!(limited(Some(0)).pieces, Bound::unknown());
+        assert_eq!(limited(Some(1)).pieces, Bound::at_most(0, Proof::Enforced));
+        assert_eq!(limited(Some(4)).pieces, Bound::at_most(3, Proof::Enforced));
+        assert!(!limited(Some(1)).pieces.is_never());
+        let whole = verdict(
+            Bounds::copying(Bound::unknown(), Bound::unknown()),
+            Budget { writes: Some(4), ..Budget::default() },
+        );
+        assert!(whole.pieces.is_never());
+        assert_eq!(limited(Some(4)).views, Bound::unknown(), "nobody counts what is made without a write");
     }
 }

@@ -19,11 +19,13 @@ pub(crate) struct Meter {
     parts: Vec<Part>,
     /// The most reads in `parts`, and of which element.
     most: (u32, usize),
-    /// The payloads that it wrote from each element of the batch; empty until it does.
+    /// The elements that left the batch, as bits: they are not in what is read of the whole batch.
+    left: u64,
+    /// How often it wrote for each element of the batch; empty until it does.
     writes: Vec<u32>,
     /// Elements lent so far.
     lent: u64,
-    /// Payloads written so far.
+    /// Writes so far.
     written: u64,
     /// The first refusal for the budget.
     over_budget: Option<Overrun>,
@@ -31,15 +33,15 @@ pub(crate) struct Meter {
     over_bound: Option<Overrun>,
     /// Whether anything was refused, for whatever reason.
     pub(crate) refused: bool,
-    /// The most reads that an element had in a call.
+    /// The most reads that an element had, in the call it was lent for and through leases.
     pub(crate) reads_max: u32,
-    /// The most payloads that were written from an element, as `lineage` tells.
+    /// The most writes for an element, as `lineage` tells.
     pub(crate) writes_max: u32,
 }
 
 /// What was read of one element.
-#[derive(Clone, Copy, Default)]
-struct Part {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part {
     reads: u32,
     bytes: u64,
 }
@@ -53,6 +55,7 @@ impl Meter {
             whole: 0,
             parts: Vec::new(),
             most: (0, 0),
+            left: 0,
             writes: Vec::new(),
             lent: 0,
             written: 0,
@@ -71,6 +74,7 @@ impl Meter {
         self.whole = 0;
         self.parts.clear();
         self.most = (0, 0);
+        self.left = 0;
         self.writes.clear();
     }
 
@@ -99,7 +103,8 @@ impl Meter {
     /// Counts a read of every payload of the batch, if the budget allows all of them.
     pub(crate) fn read_all(&mut self, batch: &[Element]) -> bool {
         if self.budget.reads.is_some() || self.budget.read_bytes.is_some() {
-            let mut overruns = batch.iter().enumerate().filter_map(|(index, element)| {
+            let there = batch.iter().enumerate().filter(|(index, _)| !self.has_left(*index));
+            let mut overruns = there.filter_map(|(index, element)| {
                 let after = self.read_so_far(element, index).and(element.payload.len() as u64);
                 self.beyond_reads(element, after)
             });
@@ -114,11 +119,54 @@ impl Meter {
         true
     }
 
-    /// What this call read of an element.
-    fn read_so_far(&self, element: &Element, index: usize) -> Part {
+    /// Counts a read of `len` bytes of an element that is held and not in the batch, of which `so_far` was read before, if
+    /// the budget allows it.
+    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut Part, len: u64) -> bool {
+        let after = so_far.and(len);
+        if let Some(overrun) = self.beyond_reads(element, after) {
+            return self.refuse(overrun);
+        }
+        *so_far = after;
+        self.note_reads(after.reads, element);
+        true
+    }
+
+    /// What this call read of the element `index` of the batch, which has `len` bytes.
+    pub(super) fn read_here(&self, index: usize, len: u64) -> Part {
         let part = self.parts.get(index).copied().unwrap_or_default();
-        let whole = u64::from(self.whole).saturating_mul(element.payload.len() as u64);
+        let whole = u64::from(self.whole).saturating_mul(len);
         Part { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
+    }
+
+    /// The element `index`, of `len` bytes, leaves the batch. Tells what this call read of it.
+    pub(super) fn leave(&mut self, index: usize, len: u64) -> Part {
+        let read = self.read_here(index, len);
+        if let Some(part) = self.parts.get_mut(index) {
+            *part = Part::default();
+        }
+        let reads = self.parts.iter().enumerate().map(|(index, part)| (part.reads, index));
+        self.most = reads.max().unwrap_or_default();
+        self.left |= 1 << index;
+        read
+    }
+
+    fn has_left(&self, index: usize) -> bool {
+        self.left & 1 << index != 0
+    }
+
+    fn read_so_far(&self, element: &Element, index: usize) -> Part {
+        self.read_here(index, element.payload.len() as u64)
+    }
+
+    /// Whether so many elements, of so many payload bytes together, may be held at once.
+    pub(super) fn hold(&mut self, elements: u64, bytes: u64) -> bool {
+        let held = (Limited::Leases, elements, self.budget.leases.map(u64::from));
+        let of_bytes = (Limited::LeaseBytes, bytes, self.budget.lease_bytes);
+        let overrun = [held, of_bytes].into_iter().find_map(|(what, count, limit)| {
+            let limit = limit.filter(|limit| count > *limit)?;
+            Some(Overrun { what, element: None, count, limit })
+        });
+        overrun.is_none_or(|overrun| self.refuse(overrun))
     }
 
     /// What of the budget is used up, if this call read so much of an element.
@@ -166,6 +214,50 @@ impl Meter {
         self.writes_max = self.writes_max.max(most.0);
         let beyond = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit));
         self.over_bound = self.over_bound.or(beyond).or_else(|| self.beyond_writes(self.bounds.writes.max, all));
+        true
+    }
+
+    /// Whether once more may be written to a payload to which it was `so_far` times.
+    pub(super) fn may_write(&mut self, so_far: u64) -> bool {
+        let (count, limit) = (so_far.saturating_add(1), self.budget.writes);
+        let here = limit.map(u64::from).filter(|limit| count > *limit).map(|limit| Overrun {
+            what: Limited::Writes,
+            element: None,
+            count,
+            limit,
+        });
+        let all = self.beyond_writes(limit, self.written.saturating_add(1));
+        all.or(here).is_none_or(|overrun| self.refuse(overrun))
+    }
+
+    /// Counts one more write to a payload, as [`Meter::may_write`] allows it.
+    pub(super) fn write_piece(&mut self, so_far: u64) -> bool {
+        if !self.may_write(so_far) {
+            return false;
+        }
+        self.written += 1;
+        self.over_bound = self.over_bound.or_else(|| self.beyond_writes(self.bounds.writes.max, self.written));
+        true
+    }
+
+    /// Counts the `writes` to one payload, which were counted before, for the element `lineage` of the batch, if the budget
+    /// allows them.
+    pub(super) fn writes_of(&mut self, batch: &[Element], lineage: u32, writes: u64) -> bool {
+        let index = lineage as usize;
+        if index >= batch.len() {
+            // None, or one that breaks the contract when the output is returned.
+            return true;
+        }
+        self.writes.resize(batch.len(), 0);
+        let writes = u32::try_from(writes).unwrap_or(u32::MAX);
+        let most = (self.writes[index].saturating_add(writes), index);
+        if let Some(overrun) = self.budget.writes.and_then(|limit| of_element(batch, most, limit)) {
+            return self.refuse(overrun);
+        }
+        self.writes[index] = most.0;
+        self.writes_max = self.writes_max.max(most.0);
+        let beyond = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit));
+        self.over_bound = self.over_bound.or(beyond);
         true
     }
 

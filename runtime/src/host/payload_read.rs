@@ -1,12 +1,14 @@
 //! Interface `payload-read`: payload bytes from the host to the stage.
 
+use std::io;
+
 use bytes::Bytes;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, Host};
 use crate::endpoint::MAX_ELEMENT_BYTES;
-use crate::payload::Payload;
+use crate::payload::{Gathered, Payload};
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("read", read)?;
@@ -16,53 +18,64 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
 /// Bytes of one read. A payload that is in a file can have more.
 const MAX_READ_BYTES: u64 = MAX_ELEMENT_BYTES as u64;
 
-type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
+pub(super) type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 
 fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
-    let size = host.lent(&of)?.get(index as usize).map(|element| element.payload.len() as u64);
-    if size.is_none_or(|size| offset.checked_add(len).is_none_or(|end| end > size)) {
-        host.meter.refused = true;
-        return Ok((Err(Failure::OutOfBounds),));
-    }
-    if len > MAX_READ_BYTES {
-        host.meter.refused = true;
-        return Ok((Err(too_much(len)),));
+    host.lent(&of)?;
+    if let Err(refused) =
+        host.in_batch(index).ok_or(Failure::OutOfBounds).and_then(|of| may_read(of.payload.len(), offset, len))
+    {
+        return host.refuse_read(refused);
     }
     if !host.meter.read(&host.batch, index as usize, len) {
-        return Ok((Err(Failure::BudgetExceeded),));
+        return host.refuse_read(Failure::BudgetExceeded);
     }
     let part = host.batch[index as usize].payload.gather(offset as usize, len as usize, &host.pool);
-    let part = part.map_err(|error| host.unreadable(error))?;
-    host.copies.payload_read.record(1, len);
-    if part.copied > 0 {
-        host.copies.host_serialize.record(1, part.copied);
-    }
-    Ok((Ok(part.bytes),))
+    host.hand_over(1, part)
 }
 
 fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
     let host = store.data_mut();
-    let total: u64 = host.lent(&of)?.iter().map(|element| element.payload.len() as u64).sum();
+    let total = host.lent(&of)?.iter().map(|element| element.payload.len() as u64).sum();
     if total > MAX_READ_BYTES {
-        host.meter.refused = true;
-        return Ok((Err(too_much(total)),));
+        return host.refuse_read(too_much(total));
     }
     if !host.meter.read_all(&host.batch) {
-        return Ok((Err(Failure::BudgetExceeded),));
+        return host.refuse_read(Failure::BudgetExceeded);
     }
-    let elements = &host.batch;
-    // The engine lowers a list from one piece of memory.
-    let payloads = Payload::gather_all(elements.iter().map(|element| &element.payload), &host.pool);
-    let ops = elements.len() as u64;
-    let payloads = payloads.map_err(|error| host.unreadable(error))?;
-    host.copies.payload_read.record(ops, total);
-    if payloads.copied > 0 {
-        host.copies.host_serialize.record(ops, payloads.copied);
+    // The engine lowers a list from one piece of memory. The payloads of elements that left the batch are not in it.
+    let payloads = Payload::gather_all(host.batch.iter().map(|element| &element.payload), &host.pool);
+    let ops = host.batch.len() as u64 - u64::from(host.leases.exclusive().count_ones());
+    host.hand_over(ops, payloads)
+}
+
+/// Whether `len` bytes from `offset` are in a payload of `size` bytes, and not too many for one read.
+pub(super) fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
+    if offset.checked_add(len).is_none_or(|end| end > size as u64) {
+        return Err(Failure::OutOfBounds);
     }
-    Ok((Ok(payloads.bytes),))
+    if len > MAX_READ_BYTES { Err(too_much(len)) } else { Ok(()) }
 }
 
 fn too_much(len: u64) -> Failure {
     Failure::LimitExceeded(format!("one read is of at most {MAX_READ_BYTES} bytes, and not of {len}"))
+}
+
+impl Host {
+    /// Nothing is read.
+    pub(super) fn refuse_read(&mut self, refused: Failure) -> Read {
+        self.meter.refused = true;
+        Ok((Err(refused),))
+    }
+
+    /// Hands over what was read of so many elements, and records it.
+    pub(super) fn hand_over(&mut self, ops: u64, read: io::Result<Gathered>) -> Read {
+        let Gathered { bytes, copied } = read.map_err(|error| self.unreadable(error))?;
+        self.copies.payload_read.record(ops, bytes.len() as u64);
+        if copied > 0 {
+            self.copies.host_serialize.record(ops, copied);
+        }
+        Ok((Ok(bytes),))
+    }
 }

@@ -3,7 +3,8 @@
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::{Failure, Host, MAX_ELEMENTS_A_CALL, MAX_OUTPUTS_A_CALL, Made, Output};
+use super::outputs::{Part, Written};
+use super::{Failure, Host, Output};
 
 /// In `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
@@ -27,45 +28,25 @@ fn make(
     store: &mut StoreContextMut<'_, Host>,
     (bytes, sizes, lineage, outputs): Columns,
 ) -> Result<Resource<Output>, Failure> {
-    let host = store.data();
-    if !host.may_make {
-        return Err(Failure::InvalidInput("elements are made in `pull`, `process` and `flush` only".to_string()));
-    }
-    if host.made.len() == MAX_OUTPUTS_A_CALL {
-        let limit = format!("a stage makes at most {MAX_OUTPUTS_A_CALL} outputs in one call");
-        return Err(Failure::LimitExceeded(limit));
-    }
-    let made_bytes = host.made_bytes + bytes.as_le_slice(store.as_context()).len() as u64;
-    if made_bytes > host.output_bytes {
-        let limit = format!("a stage makes at most {} payload bytes in one call", host.output_bytes);
-        return Err(Failure::LimitExceeded(limit));
-    }
-    let made_elements = host.made_elements + sizes.as_le_slice(store.as_context()).len();
-    if made_elements > MAX_ELEMENTS_A_CALL {
-        let limit = format!("a stage makes at most {MAX_ELEMENTS_A_CALL} elements in one call");
-        return Err(Failure::LimitExceeded(limit));
-    }
+    let len = bytes.as_le_slice(store.as_context()).len();
+    let elements = sizes.as_le_slice(store.as_context()).len();
+    store.data().outputs.room(len, elements)?;
     let sizes = sizes.as_le_slice(store.as_context()).to_vec();
     let lineage = lineage.as_le_slice(store.as_context()).to_vec();
     let outputs = outputs.as_le_slice(store.as_context()).to_vec();
-    let len = bytes.as_le_slice(store.as_context()).len();
     let written = written(len, &sizes, &lineage, &outputs).map_err(Failure::InvalidInput)?;
     let host = store.data_mut();
     if !host.meter.write(&host.batch, &sizes, &lineage, written) {
         return Err(Failure::BudgetExceeded);
     }
-    let mut block = host.pool.take(len);
+    let mut block = host.block(len);
     block.append(bytes.as_le_slice(store.as_context())).expect("the block was taken for so many");
     let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
-    host.made_bytes = made_bytes;
-    host.made_elements = made_elements;
-    host.written += written;
-    let rep = host.first_output.wrapping_add(host.made.len() as u32);
-    host.made.push(Some(Made { bytes: block.freeze(), sizes, lineage, outputs, written }));
-    Ok(Resource::new_own(rep))
+    let made = Written { bytes: block.freeze(), sizes, lineage, outputs, written };
+    Ok(host.outputs.push(Part::Written(made)))
 }
 
 /// How many elements bring new bytes, if the columns do not contradict each other.

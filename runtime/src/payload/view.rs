@@ -36,6 +36,11 @@ impl View {
         Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
     }
 
+    /// Whether there are other views of its buffer.
+    pub(super) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.buffer) > 1
+    }
+
     /// Its bytes, where they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match &*self.buffer {
@@ -99,23 +104,29 @@ pub struct FileRange<'a> {
 /// Views end to end.
 pub(super) struct Rope {
     pub(super) views: Box<[View]>,
+    /// Where each of them ends. There can be many, and a stage can cut many parts out.
+    ends: Box<[usize]>,
     pub(super) len: usize,
 }
 
 impl Rope {
     pub(super) fn new(views: Vec<View>) -> Rope {
-        Rope { len: views.iter().map(|view| view.len).sum(), views: views.into() }
+        let mut len = 0;
+        let ends = views.iter().map(|view| {
+            len += view.len;
+            len
+        });
+        Rope { ends: ends.collect(), views: views.into(), len }
     }
 
     /// The views of `len` bytes from `offset`, which it has.
     pub(super) fn slice(&self, offset: usize, len: usize) -> impl Iterator<Item = View> {
-        let (mut skip, mut left) = (offset, len);
-        self.views.iter().filter_map(move |view| {
-            let from = skip.min(view.len);
-            let taken = (view.len - from).min(left);
-            skip -= from;
-            left -= taken;
-            (taken > 0).then(|| view.slice(from, taken))
+        let first = self.ends.partition_point(|end| *end <= offset);
+        let (mut at, end) = (offset, offset + len);
+        self.views[first..].iter().zip(&self.ends[first..]).map_while(move |(view, &view_end)| {
+            let part = (at < end).then(|| view.slice(at + view.len - view_end, view_end.min(end) - at))?;
+            at += part.len;
+            Some(part)
         })
     }
 }

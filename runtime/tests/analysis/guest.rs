@@ -18,14 +18,21 @@ pub(crate) struct Guest<'a> {
     pub(crate) read: &'a str,
     /// Further arguments of its instance.
     pub(crate) arguments: &'a str,
+    /// The body of `teardown`.
+    pub(crate) teardown: &'a str,
+    /// It also imports `payload-view`, `payload-buffer` and `payload-lease`, as functions `$slice_all`, `$allocate_buffer`
+    /// and so on.
+    pub(crate) holds: bool,
 }
 
 impl Guest<'_> {
     pub(crate) fn build(&self) -> Vec<u8> {
-        let Guest { process, flush, init, fields, realloc, before, after, read, arguments } = self;
+        let Guest { process, flush, init, fields, realloc, before, after, read, arguments, teardown, holds } = self;
+        let [types, lowered, held, calling, given] =
+            if *holds { [HOLDING, LOWERED, HELD, CALLING, GIVEN] } else { [""; 5] };
         let read = if read.is_empty() { r#"(export "read" (func $read))"# } else { read };
         let text = format!(
-            r#"(component {TYPES}
+            r#"(component {TYPES} {types}
   (core module $store
     (memory (export "memory") 1)
     (table $late (export "late") 1 funcref)
@@ -39,6 +46,7 @@ impl Guest<'_> {
   (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
   (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
   (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+  {lowered}
   {before}
   (core module $main
     (import "store" "memory" (memory 1))
@@ -46,7 +54,9 @@ impl Guest<'_> {
     (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
     (import "host" "read-all" (func $read_all (param i32 i32)))
     (import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    {held}
     {fields}
+    {calling}
     (func $look (param $batch i32) (param $index i32)
       (call $read (local.get $batch) (local.get $index) (i64.const 0) (i64.const 1) (i32.const 64)))
     (func $emit
@@ -58,11 +68,11 @@ impl Guest<'_> {
     (func (export "process") (param $batch i32) (param $count i32) (param i32 i32) (result i32)
       {process} (i32.const 16))
     (func (export "flush") (result i32) {flush} (i32.const 16))
-    (func (export "teardown")))
+    (func (export "teardown") {teardown}))
   (core instance $main (instantiate $main
     (with "store" (instance $store))
     (with "host" (instance {read} (export "read-all" (func $read-all)) (export "emit-all" (func $emit-all))))
-    {arguments}))
+    {given} {arguments}))
   {after}
   (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
     (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
@@ -111,4 +121,86 @@ const TYPES: &str = r#"
     (export "failure" (type $why (eq $failure)))
     (export "emit-all" (func (param "bytes" (list u8)) (param "sizes" (list u64)) (param "lineage" (list u32))
       (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
+"#;
+
+const HOLDING: &str = r#"
+  (import "torvyn:streaming/payload-view@0.2.0" (instance $payload-view
+    (export "batch" (type $lent (eq $batch)))
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "slice-all" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "offsets" (list u64))
+      (param "lens" (list u64)) (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
+  (import "torvyn:streaming/payload-buffer@0.2.0" (instance $payload-buffer
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "buffer" (type $buffer (sub resource)))
+    (export "[static]buffer.allocate" (func (param "capacity" u64) (result (result (own $buffer) (error $why)))))
+    (export "[method]buffer.append" (func (param "self" (borrow $buffer)) (param "bytes" (list u8))
+      (result (result (error $why)))))
+    (export "[method]buffer.write-at" (func (param "self" (borrow $buffer)) (param "offset" u64)
+      (param "bytes" (list u8)) (result (result (error $why)))))
+    (export "[static]buffer.freeze" (func (param "this" (own $buffer)) (param "lineage" u32) (param "outputs" u32)
+      (result (result (own $made) (error $why)))))))
+  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
+    (export "batch" (type $lent (eq $batch)))
+    (export "output" (type $made (eq $output)))
+    (export "failure" (type $why (eq $failure)))
+    (export "lease" (type $lease (sub resource)))
+    (type $mode-is (enum "shared" "exclusive"))
+    (export "mode" (type $mode (eq $mode-is)))
+    (type $scope-is (variant (case "stage") (case "deadline" u64)))
+    (export "scope" (type $scope (eq $scope-is)))
+    (export "[method]lease.read" (func (param "self" (borrow $lease)) (param "index" u32) (param "offset" u64)
+      (param "len" u64) (result (result (list u8) (error $why)))))
+    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
+      (param "scope" $scope) (result (result (own $lease) (error $why)))))
+    (export "forward-all" (func (param "of" (borrow $lease)) (param "indices" (list u32)) (param "outputs" (list u32))
+      (result (result (own $made) (error $why)))))
+    (export "join" (func (param "leases" (list (borrow $lease))) (param "outputs" u32)
+      (result (result (own $made) (error $why)))))))
+"#;
+
+const LOWERED: &str = r#"
+  (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))
+  (core func $allocate (canon lower (func $payload-buffer "[static]buffer.allocate") (memory $memory) (realloc $realloc)))
+  (core func $append (canon lower (func $payload-buffer "[method]buffer.append") (memory $memory) (realloc $realloc)))
+  (core func $write-at (canon lower (func $payload-buffer "[method]buffer.write-at") (memory $memory) (realloc $realloc)))
+  (core func $freeze (canon lower (func $payload-buffer "[static]buffer.freeze") (memory $memory) (realloc $realloc)))
+  (core func $read-held (canon lower (func $payload-lease "[method]lease.read") (memory $memory) (realloc $realloc)))
+  (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
+  (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
+  (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
+"#;
+
+const GIVEN: &str = r#"(with "holding" (instance
+    (export "slice-all" (func $slice-all)) (export "allocate" (func $allocate)) (export "append" (func $append))
+    (export "write-at" (func $write-at)) (export "freeze" (func $freeze)) (export "read" (func $read-held))
+    (export "take" (func $take)) (export "forward-all" (func $forward-all)) (export "join" (func $join))))"#;
+
+const HELD: &str = r#"
+    (import "holding" "slice-all" (func $slice_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "holding" "allocate" (func $allocate_buffer (param i64 i32)))
+    (import "holding" "append" (func $append_bytes (param i32 i32 i32 i32)))
+    (import "holding" "write-at" (func $write_bytes (param i32 i64 i32 i32 i32)))
+    (import "holding" "freeze" (func $freeze_buffer (param i32 i32 i32 i32)))
+    (import "holding" "read" (func $read_held (param i32 i32 i64 i64 i32)))
+    (import "holding" "take" (func $take_some (param i32 i32 i32 i32 i32 i64 i32)))
+    (import "holding" "forward-all" (func $forward_all (param i32 i32 i32 i32 i32 i32)))
+    (import "holding" "join" (func $join_all (param i32 i32 i32 i32)))
+"#;
+
+/// A function without arguments for a call of each.
+const CALLING: &str = r#"
+    (func $slice (call $slice_all (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64)))
+    (func $begin_buffer (call $allocate_buffer (i64.const 8) (i32.const 64)))
+    (func $append (call $append_bytes (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 64)))
+    (func $write (call $write_bytes (i32.load (i32.const 8)) (i64.const 0) (i32.const 0) (i32.const 1) (i32.const 64)))
+    (func $freeze (call $freeze_buffer (i32.load (i32.const 8)) (i32.const -1) (i32.const 1) (i32.const 64)))
+    (func $look_held (call $read_held (i32.load (i32.const 8)) (i32.const 0) (i64.const 0) (i64.const 1) (i32.const 64)))
+    (func $take (call $take_some (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const 0)
+      (i32.const 64)))
+    (func $forward (call $forward_all (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)
+      (i32.const 64)))
+    (func $join (call $join_all (i32.const 0) (i32.const 1) (i32.const 1) (i32.const 64)))
 "#;

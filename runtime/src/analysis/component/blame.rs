@@ -1,4 +1,4 @@
-//! Where in the source the calls are that copy: from line tables, and from the names of functions where there are none.
+//! Where in the source the calls are that proofs are about: from line tables, and from the names of functions where there are none.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use super::module::{Item, Module};
 use super::uses::Place;
 use super::uses::Use;
 use super::wiring::Wiring;
-use crate::analysis::{Frame, Site};
+use crate::analysis::{Door, Frame, Site};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -44,10 +44,10 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         Blame { wiring, calls, sources: HashMap::new() }
     }
 
-    /// The calls that copy and that one of `exports` reaches, each once, for the first export that does; with where in
+    /// The calls of doors that one of `exports` reaches, each once, for the first export that does; with where in
     /// the code they are.
     pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<(Place, Site)>, Stop> {
-        let copying = self.copying_nodes();
+        let doors = self.doors();
         let mut sites = Vec::new();
         let mut seen = HashSet::new();
         for &(export, root) in exports {
@@ -55,7 +55,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
             let callers = self.callers(&order);
             for &node in &order {
                 for edge in &self.calls.edges[node as usize] {
-                    let Some(&callee) = copying.get(&edge.to).filter(|_| edge.at != 0) else { continue };
+                    let Some(&callee) = doors.get(&edge.to).filter(|_| edge.at != 0) else { continue };
                     if !seen.insert((node, edge.at)) {
                         continue;
                     }
@@ -86,26 +86,20 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         Ok(sites)
     }
 
-    /// The functions of the host that copy, and what may stand for one of them at a call.
-    fn copying_nodes(&self) -> HashMap<Node, crate::analysis::Copying> {
-        let mut nodes = HashMap::new();
-        for (node, meaning) in (0..).zip(&self.calls.meanings) {
-            match meaning {
-                Meaning::Copy(copying) => {
-                    nodes.insert(node, *copying);
-                }
-                Meaning::OneOf => {
-                    let mut among = self.calls.edges[node as usize].iter();
-                    let copying = among.find_map(|edge| match self.calls.meanings[edge.to as usize] {
-                        Meaning::Copy(copying) => Some(copying),
-                        _ => None,
-                    });
-                    copying.and_then(|copying| nodes.insert(node, copying));
-                }
-                _ => {}
-            }
-        }
-        nodes
+    /// The functions of the host that proofs are about, and what may stand for one of them at a call.
+    fn doors(&self) -> HashMap<Node, Door> {
+        let door = |node: Node| match self.calls.meanings[node as usize] {
+            Meaning::Door(door) => Some(door),
+            _ => None,
+        };
+        let nodes = (0..).zip(&self.calls.meanings).filter_map(|(node, meaning)| {
+            let found = match meaning {
+                Meaning::OneOf => self.calls.edges[node as usize].iter().find_map(|edge| door(edge.to)),
+                _ => door(node),
+            };
+            Some((node, found?))
+        });
+        nodes.collect()
     }
 
     /// What can be reached from a root, nearest first, and by which call.

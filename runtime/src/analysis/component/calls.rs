@@ -9,7 +9,7 @@ use super::control::Callee;
 use super::limits::{Stop, find};
 use super::module::Signature;
 use super::wiring::{Target, Wiring};
-use crate::analysis::Copying;
+use crate::analysis::Door;
 
 /// A node of the call graph.
 pub(super) type Node = u32;
@@ -17,7 +17,7 @@ pub(super) type Node = u32;
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    Copy(Copying),
+    Door(Door),
     /// Calls nothing in the component.
     Host,
     /// A function of a core module.
@@ -58,10 +58,9 @@ pub(super) struct Calls<'w, 'a> {
     of_any_type: HashMap<Option<u32>, Node>,
 }
 
-const COPIES: [Copying; 3] = [Copying::Read, Copying::ReadAll, Copying::EmitAll];
-const HOST: Node = 3;
-const DROP: Node = 4;
-const FIRST: Node = 5;
+const HOST: Node = Door::ALL.len() as Node;
+const DROP: Node = HOST + 1;
+const FIRST: Node = DROP + 1;
 
 /// What a table holds.
 #[derive(Default)]
@@ -76,14 +75,14 @@ struct Table {
 /// Functions by their types.
 type Held = HashMap<Signature, Vec<Node>>;
 
-/// The node of a function of the host that copies.
-pub(super) fn copying(copying: Copying) -> Node {
-    COPIES.iter().position(|known| *known == copying).map_or(HOST, |place| place as Node)
+/// The node of a function of the host that proofs are about.
+pub(super) fn node_of(door: Door) -> Node {
+    Door::ALL.iter().position(|known| *known == door).map_or(HOST, |place| place as Node)
 }
 
 impl<'w, 'a> Calls<'w, 'a> {
     pub(super) fn of(wiring: &'w Wiring<'a>) -> Result<Calls<'w, 'a>, Stop> {
-        let mut meanings: Vec<Meaning> = COPIES.iter().map(|copying| Meaning::Copy(*copying)).collect();
+        let mut meanings: Vec<Meaning> = Door::ALL.map(Meaning::Door).to_vec();
         meanings.extend([Meaning::Host, Meaning::Drop]);
         let mut first = Vec::new();
         for (number, instance) in (0..).zip(&wiring.instances) {
@@ -107,7 +106,7 @@ impl<'w, 'a> Calls<'w, 'a> {
 
     pub(super) fn node(&self, target: Target) -> Node {
         match target {
-            Target::Copy(copy) => copying(copy),
+            Target::Door(door) => node_of(door),
             Target::Host => HOST,
             Target::Drop => DROP,
             Target::Lifted(lift) => self.first_lift + lift,

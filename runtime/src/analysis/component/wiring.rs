@@ -13,13 +13,14 @@ use wasmparser::{
 use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
-use crate::analysis::Copying;
+use crate::analysis::Door;
+use crate::profile::NAMESPACE;
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A function of the host that copies.
-    Copy(Copying),
+    /// A function of the host that proofs are about.
+    Door(Door),
     /// Another function of the host or the engine, which calls nothing in the component.
     Host,
     /// What drops a handle, and may call a destructor.
@@ -445,10 +446,6 @@ impl Scope {
 /// What a function of an imported interface does.
 fn imported(interface: &str, name: &str) -> Target {
     let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
-    match (interface, name) {
-        ("torvyn:streaming/payload-read", "read") => Target::Copy(Copying::Read),
-        ("torvyn:streaming/payload-read", "read-all") => Target::Copy(Copying::ReadAll),
-        ("torvyn:streaming/payload-write", "emit-all") => Target::Copy(Copying::EmitAll),
-        _ => Target::Host,
-    }
+    let own = interface.strip_prefix(NAMESPACE);
+    own.and_then(|own| Door::named(own, name)).map_or(Target::Host, Target::Door)
 }

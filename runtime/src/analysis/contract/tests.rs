@@ -9,8 +9,8 @@ use wit_parser::ManglingAndAbi;
 
 use super::packages::Packages;
 use super::*;
-use crate::analysis::Copying;
-use crate::profile::Profile;
+use crate::analysis::Door;
+use crate::profile::{Profile, World};
 
 const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const READ: &str = "torvyn:streaming/payload-read@0.2.0";
@@ -94,13 +94,16 @@ fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Co
     let mut module = wit_component::dummy_module(&packages.resolve, id, ManglingAndAbi::Standard32);
     wit_component::embed_component_metadata(&mut module, &packages.resolve, id, StringEncoding::UTF8).unwrap();
     let bytes = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
-    if contract.retains || contract.capabilities.iter().any(|name| !name.starts_with("wasi:")) {
+    if contract.capabilities.iter().any(|name| !name.starts_with("wasi:")) {
         return;
     }
     let profile = Profile::parse(&bytes).unwrap();
-    let imports = |copying| profile.copying.contains(&copying);
-    let imported = (imports(Copying::Read), imports(Copying::ReadAll), imports(Copying::EmitAll));
-    assert_eq!((profile.kind, imported), (contract.kind, (contract.reads, contract.reads, contract.writes)));
+    assert_eq!((profile.kind, profile.payloads), (contract.kind, contract.payloads));
+    let doors = Door::ALL.into_iter().filter(|door| {
+        let interface = door.to_string();
+        contract.payloads.interfaces().contains(&(interface.split_once('.').unwrap().0, true))
+    });
+    assert!(doors.eq(Door::ALL.into_iter().filter(|door| profile.doors.contains(door))), "{:?}", profile.doors);
     assert_eq!(profile.other_imports, contract.capabilities);
 }
 
@@ -129,20 +132,32 @@ fn lines(contract: &Contract, import: &str) -> Vec<String> {
 
 #[track_caller]
 fn copies(contract: &Contract) -> (bool, bool) {
-    assert_eq!(contract.reads_bound(), if contract.reads { Bound::unknown() } else { Bound::never(Proof::Contract) });
-    let written = if contract.kind == Kind::Source { Bound::exactly(1, Proof::Contract) } else { Bound::unknown() };
-    assert_eq!(contract.writes_bound(), if contract.writes { written } else { Bound::never(Proof::Contract) });
-    (contract.reads, contract.writes)
+    let Payloads { read, write, view, buffer, lease } = contract.payloads;
+    let unless = |can: bool| if can { Bound::unknown() } else { Bound::never(Proof::Contract) };
+    let whole = contract.kind == Kind::Source && write && !buffer;
+    assert_eq!(
+        contract.bounds(),
+        Bounds {
+            reads: unless(read || lease),
+            writes: if whole { Bound::exactly(1, Proof::Contract) } else { unless(write || buffer) },
+            pieces: unless(buffer),
+            views: unless(view || lease),
+        }
+    );
+    (read, write)
 }
 
 #[test]
 fn the_worlds_of_the_contract() {
-    for (world, kind, reads, writes) in [
-        ("router", Kind::Processor, false, false),
-        ("inspector", Kind::Processor, true, false),
-        ("transform", Kind::Processor, true, true),
-        ("data-source", Kind::Source, false, true),
-        ("data-sink", Kind::Sink, true, false),
+    for (world, kind, reads, writes, more) in [
+        ("router", Kind::Processor, false, false, &[][..]),
+        ("inspector", Kind::Processor, true, false, &[]),
+        ("slicer", Kind::Processor, true, false, &["payload-view"]),
+        ("transform", Kind::Processor, true, true, &[]),
+        ("windowed", Kind::Processor, true, true, &["payload-view", "payload-buffer", "payload-lease"]),
+        ("data-source", Kind::Source, false, true, &[]),
+        ("bulk-source", Kind::Source, false, true, &["payload-buffer"]),
+        ("data-sink", Kind::Sink, true, false, &[]),
     ] {
         let full = format!("torvyn:streaming/{world}@0.2.0");
         for name in
@@ -151,7 +166,11 @@ fn the_worlds_of_the_contract() {
             let name = if name.contains('@') { full.clone() } else { name };
             let contract = Contract::load(Path::new(CONTRACT_WIT), Some(&name)).unwrap();
             assert_eq!((contract.world.as_str(), contract.kind), (full.as_str(), kind));
-            assert_eq!((copies(&contract), contract.retains), ((reads, writes), false), "{world}");
+            assert_eq!(copies(&contract), (reads, writes), "{world}");
+            assert_eq!(World::narrowest(kind, contract.payloads).to_string(), world);
+            assert_eq!(contract.retains(), world == "windowed");
+            let has = contract.payloads.interfaces().into_iter().skip(2).filter(|(_, has)| *has);
+            assert!(has.map(|(name, _)| name).eq(more.iter().copied()), "{world}");
             assert_eq!(contract.capabilities, [""; 0]);
             assert_eq!(contract.places[0].what, What::World);
             assert_eq!(text(&contract.files, &contract.places[0]), world);
@@ -293,17 +312,27 @@ fn gates_hide_nothing() {
     assert_eq!(copies(&contract.contract()), (false, true));
 }
 
-/// The contract has no leases; a package that declares them is believed.
+/// What is held can be read, and made others of, without any other import.
 #[test]
 fn leases() {
     let package = Package::of_world(
         "world stage { include torvyn:streaming/router@0.2.0; import torvyn:streaming/payload-lease@0.2.0; }",
     );
-    let lease = "interface payload-lease { use types.{batch}; hold: func(of: borrow<batch>); }";
-    fs::write(package.0.path().join("deps/torvyn-streaming/lease.wit"), lease).unwrap();
     let contract = package.contract();
-    assert!(contract.retains && !contract.reads && !contract.writes);
+    assert_eq!((copies(&contract), contract.retains()), ((false, false), true));
+    assert!(!contract.bounds().reads.is_never() && contract.bounds().writes.is_never());
     assert_eq!(lines(&contract, LEASE), ["filters.wit: import payload-lease"]);
+}
+
+/// What every world imports can neither copy nor multiply; and `types` of another making is not what is known of it.
+#[test]
+fn the_function_of_types_makes_nothing() {
+    let package = Package::stage(PROCESSOR);
+    assert_eq!(package.contract().capabilities, [""; 0]);
+    let types = package.0.path().join("deps/torvyn-streaming/types.wit");
+    let text = fs::read_to_string(&types).unwrap();
+    fs::write(&types, text.replace("type routes =", "slice-all: func(of: borrow<batch>); type routes =")).unwrap();
+    assert_eq!(package.contract().capabilities, ["torvyn:streaming/types@0.2.0"]);
 }
 
 #[test]
@@ -405,7 +434,21 @@ fn worlds_that_are_not_there() {
     let error = package.refused(Some("routr"));
     assert_eq!(error.message, "no world `routr` in the WIT");
     let Reason::UnknownWorld { known } = error.reason else { panic!("{error:?}") };
-    assert_eq!(known, ["data-sink", "data-source", "inspector", "one", "router", "transform", "two"]);
+    assert_eq!(
+        known,
+        [
+            "bulk-source",
+            "data-sink",
+            "data-source",
+            "inspector",
+            "one",
+            "router",
+            "slicer",
+            "transform",
+            "two",
+            "windowed"
+        ]
+    );
     for (world, message) in [
         ("Not A World", "`Not A World` is not the name of a world"),
         ("", "`` is not the name of a world"),
@@ -466,6 +509,20 @@ fn worlds_of_no_stage() {
         Package::stage("include torvyn:streaming/data-sink@0.2.0; import torvyn:streaming/payload-write@0.2.0;");
     let error = error.refused(None);
     assert_eq!(error.message, "world `acme:filters/stage@1.0.0` is a sink that imports `payload-write`");
+    for (world, kind, interfaces) in [
+        ("data-source", "source", &["payload-view", "payload-lease"][..]),
+        ("data-sink", "sink", &["payload-view", "payload-buffer", "payload-lease"]),
+    ] {
+        for interface in interfaces {
+            let lines = format!("include torvyn:streaming/{world}@0.2.0; import torvyn:streaming/{interface}@0.2.0;");
+            let error = Package::stage(&lines).refused(None);
+            assert_eq!(
+                error.message,
+                format!("world `acme:filters/stage@1.0.0` is a {kind} that imports `{interface}`")
+            );
+            assert_eq!(text(&error.files, error.place.as_ref().unwrap()), *interface);
+        }
+    }
 }
 
 /// A stage may export what nobody here calls.
@@ -550,7 +607,7 @@ fn text_cut_and_changed() {
         world stage { include base; import note: func(a: string) -> result<u32>; use api.{batch as b}; }\n";
     let package = Package::new(&[("filters.wit", all)]);
     let path = package.0.path().join("filters.wit");
-    assert!(package.load(Some("stage")).unwrap().reads);
+    assert!(package.load(Some("stage")).unwrap().payloads.read);
     let mut refused = 0;
     let try_text = |text: &str| {
         fs::write(&path, text).unwrap();
@@ -577,13 +634,16 @@ fn text_cut_and_changed() {
 /// Worlds of random lines that include each other. Loading holds each against the widest component for it.
 #[test]
 fn random_worlds() {
-    const LINES: [&str; 12] = [
+    const LINES: [&str; 15] = [
         "include torvyn:streaming/router@0.2.0;",
         "include torvyn:streaming/inspector@0.2.0;",
         "include torvyn:streaming/transform@0.2.0;",
         "import torvyn:streaming/types@0.2.0;",
         "import torvyn:streaming/payload-read@0.2.0;",
         "import torvyn:streaming/payload-write@0.2.0;",
+        "import torvyn:streaming/payload-view@0.2.0;",
+        "import torvyn:streaming/payload-buffer@0.2.0;",
+        "import torvyn:streaming/payload-lease@0.2.0;",
         "import wasi:clocks/monotonic-clock@0.2.6;",
         "import wasi:clocks/types-only@0.2.6;",
         "import lent;",
@@ -616,15 +676,16 @@ fn random_worlds() {
         }
         fs::write(package.0.path().join("filters.wit"), &text).unwrap();
         let contract = package.load(Some(&format!("w{}", worlds - 1))).unwrap_or_else(|error| panic!("{error:?}"));
-        seen[usize::from(contract.reads) + 2 * usize::from(contract.writes)] += 1;
-        let copying = [(contract.reads, READ), (contract.writes, WRITE)];
-        for (imports, interface) in copying {
-            assert_eq!(contract.places_of(interface).next().is_some(), imports, "{interface}: {text}");
+        let (reads, writes) = copies(&contract);
+        seen[usize::from(reads) + 2 * usize::from(writes)] += 1;
+        let interfaces = contract.payloads.interfaces().map(|(name, has)| (full_name(name), has));
+        for (interface, imports) in &interfaces {
+            assert_eq!(contract.places_of(interface).next().is_some(), *imports, "{interface}: {text}");
         }
-        for name in copying
+        for name in interfaces
             .iter()
-            .filter(|(imports, _)| *imports)
-            .map(|(_, name)| *name)
+            .filter(|(_, imports)| *imports)
+            .map(|(name, _)| name.as_str())
             .chain(contract.capabilities.iter().map(String::as_str))
         {
             let mut whats = contract.places_of(name).map(|place| &place.what);

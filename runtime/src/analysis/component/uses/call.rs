@@ -2,8 +2,8 @@
 
 use super::known::{Known, State};
 use super::run::{Activation, Next, Run, lost, pop};
-use crate::analysis::Copying;
-use crate::analysis::component::calls::{Meaning, Node, copying};
+use crate::analysis::Door;
+use crate::analysis::component::calls::{Meaning, Node, node_of};
 use crate::analysis::component::control::Callee;
 use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
@@ -36,7 +36,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let arguments = state.stack.split_off(rest);
         let callees = self.uses.calls.callees(active.instance, callee)?;
         let read = match callees[..] {
-            [node] => [Copying::Read, Copying::ReadAll].into_iter().find(|read| copying(*read) == node),
+            [node] => [Door::Read, Door::ReadAll].into_iter().find(|read| node_of(*read) == node),
             _ => None,
         };
         if let Some(read) = read {
@@ -90,7 +90,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
     }
 
     fn is_host(&self, callees: &[Node]) -> bool {
-        let host = |node: &Node| matches!(self.uses.calls.meanings[*node as usize], Meaning::Host | Meaning::Copy(_));
+        let host = |node: &Node| matches!(self.uses.calls.meanings[*node as usize], Meaning::Host | Meaning::Door(_));
         callees.iter().all(host)
     }
 
@@ -98,7 +98,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
     fn read(
         &mut self,
         active: &mut Activation,
-        read: Copying,
+        read: Door,
         arguments: &[Known],
         pc: usize,
         state: &mut State,
@@ -106,7 +106,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let Some(Known::Stack(Some(result))) = arguments.last() else { return Err(lost()) };
         self.met = true;
         self.whole &= match (read, arguments) {
-            (Copying::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
+            (Door::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
             _ => false,
         };
         state.age();

@@ -1,0 +1,102 @@
+//! Components that hold, slice, join and write piece by piece, told from their code.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use snapbox::{assert_data_eq, str};
+
+use super::guest::Guest;
+use super::{Project, assert_has};
+
+/// The project with components in files, each by the body of its `process`.
+fn project(components: &[(&str, &str)]) -> Project {
+    let project = Project::copy();
+    for (file, process) in components {
+        let guest = Guest { process, holds: true, ..Guest::default() };
+        fs::write(project.root.join(file), guest.build()).unwrap();
+    }
+    project
+}
+
+#[test]
+fn what_the_code_can_do_is_told_of_it() {
+    let project = project(&[
+        ("holds.wasm", "(call $take)"),
+        ("joins.wasm", "(call $take) (call $join)"),
+        ("slices.wasm", "(call $slice)"),
+        ("pieces.wasm", "(call $begin_buffer) (call $append)"),
+        ("peeks.wasm", "(call $take) (call $look_held)"),
+        ("still.wasm", "(call $look_held) (call $join) (call $append)"),
+    ]);
+    let files = "holds.wasm joins.wasm slices.wasm pieces.wasm peeks.wasm still.wasm";
+    assert_data_eq!(
+        project.told(&format!("check {files}"), 0),
+        str![[r#"
+
+ stage        kind       world     verdict               proof       reads           writes
+ holds.wasm   processor  windowed  handle-pass, retains  call-graph  0 (call-graph)  0 (call-graph)
+ joins.wasm   processor  windowed  handle-pass, retains  call-graph  0 (call-graph)  0 (call-graph)
+ slices.wasm  processor  windowed  handle-pass           call-graph  0 (call-graph)  0 (call-graph)
+ pieces.wasm  processor  windowed  rewrite               none        0 (call-graph)  any number
+ peeks.wasm   processor  windowed  read-only, retains    call-graph  any number      0 (call-graph)
+ still.wasm   processor  windowed  handle-pass           call-graph  0 (call-graph)  0 (call-graph)
+
+note: no stronger proof for `pieces.wasm`: a payload can be written piece by piece, any number of times
+note: no stronger proof for `peeks.wasm`: what it holds can be read through its lease, in any call
+     Checked 6 stages and 0 pipelines: nothing is wrong
+
+"#]]
+    );
+    let views = |file: &str| project.verdict(&format!("check {file}"), file)["views"]["max"].clone();
+    let never = json!(0);
+    for (file, expected) in [("holds.wasm", &never), ("joins.wasm", &Value::Null), ("slices.wasm", &Value::Null)] {
+        assert_eq!(&views(file), expected, "{file}");
+    }
+}
+
+#[test]
+fn a_budget_of_no_leases_takes_a_proof() {
+    let project = project(&[("joins.wasm", "(call $take) (call $join)"), ("still.wasm", "(call $join)")]);
+    let pipeline = |file: &str, budget: &str| {
+        let stage =
+            format!("[[pipeline.main.stages]]\nname = \"s\"\ncomponent = \"{file}\"\nbudget = {{ {budget} }}\n");
+        project.write("Torvyn.toml", &format!("[pipeline.main]\ninput = \"-\"\noutput = \"-\"\n\n{stage}"));
+    };
+    pipeline("joins.wasm", "leases = 0");
+    assert_has(
+        &project.told("check", 100),
+        &[
+            "error[over-budget-component]: `joins.wasm` can hold payloads, and its budget allows none",
+            "leases = 0",
+            "= note: `payload-lease.take` is called in `process`",
+            "= help: leave out what holds, or allow it: `leases = 1`",
+        ],
+    );
+    pipeline("joins.wasm", "leases = 1000, lease-bytes = \"64MiB\"");
+    project.run("check -D retains-without-lease-budget", 0);
+    pipeline("joins.wasm", "reads = 1");
+    assert_has(
+        &project.told("check", 0),
+        &[
+            "warning[retains-without-lease-budget]: `joins.wasm` can hold payloads beyond the call",
+            "--> Torvyn.toml:7:13",
+            "= note: `payload-lease.take` is called in `process`",
+            "= help: say how many: `leases = 1000`",
+        ],
+    );
+    pipeline("still.wasm", "leases = 0");
+    project.run("check", 0);
+}
+
+#[test]
+fn a_baseline_tells_that_a_stage_holds_or_multiplies_now() {
+    let project = project(&[("stage.wasm", "")]);
+    project.run("check stage.wasm --save-baseline copies.json", 0);
+    let becomes = |process: &str, what: &str| {
+        let guest = Guest { process, holds: true, ..Guest::default() };
+        fs::write(project.root.join("stage.wasm"), guest.build()).unwrap();
+        assert_has(&project.told("check stage.wasm --baseline copies.json", 100), &[what]);
+    };
+    becomes("(call $take)", "`stage.wasm` is worse than in the baseline: it can hold payloads beyond the call now");
+    becomes("(call $slice)", "elements made of one without a write: at most 0 then, without a bound now");
+}

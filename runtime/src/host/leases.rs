@@ -1,0 +1,360 @@
+//! What a stage holds beyond the calls that lent it: which elements, by which leases, and until when.
+//!
+//! A lease is a list of elements that were lent in one call. However many leases an element is in, it is kept here once,
+//! with what was read of it so far and whether anything came of it.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use wasmtime::component::{ComponentType, Lift};
+
+use super::meter::{Meter, Part};
+use super::slab::Slab;
+use crate::element::Element;
+
+/// In the place of a number of an element: there is none.
+const NONE: u32 = u32::MAX;
+
+/// Who else may reach what is held.
+#[derive(Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Mode {
+    #[component(name = "shared")]
+    #[expect(dead_code, reason = "it comes from a stage")]
+    Shared,
+    #[component(name = "exclusive")]
+    Exclusive,
+}
+
+/// What a stage held beyond the calls that lent it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LeaseUse {
+    /// Leases it took.
+    pub taken: u64,
+    /// The most elements it held at once; one that is held twice counts twice.
+    pub elements_max: u64,
+    /// The most payload bytes that these had together.
+    pub bytes_max: u64,
+    /// Leases that were taken back at their deadline.
+    pub expired: u64,
+    /// Leases that were taken back when the stage ended.
+    pub at_end: u64,
+}
+
+/// What the stage holds.
+pub(crate) struct Leases {
+    leases: Slab<Lease>,
+    held: Slab<Held>,
+    /// For each element of the batch its place in `held`; empty until one is held.
+    here: Vec<u32>,
+    /// The elements that left the batch, as bits.
+    exclusive: u64,
+    /// Elements of `held` that are in no lease any more. They stay until it is known what the call made of them.
+    released: Vec<u32>,
+    /// The first deadline of all.
+    deadline: Option<Instant>,
+    /// Elements held now, counted once a lease.
+    elements: u64,
+    /// Their payload bytes.
+    bytes: u64,
+    pub(crate) used: LeaseUse,
+}
+
+/// A lease, as long as the stage has its handle.
+enum Lease {
+    Held {
+        mode: Mode,
+        deadline: Option<Instant>,
+        entries: Vec<Entry>,
+    },
+    /// The host took the elements back.
+    Over,
+}
+
+/// An element in a lease.
+#[derive(Clone, Copy)]
+struct Entry {
+    place: u32,
+    /// The outputs that it went to by handle.
+    sent: u32,
+    /// It was passed on, and is no longer held.
+    gone: bool,
+}
+
+/// An element that is held.
+pub(super) struct Held {
+    pub(super) element: Element,
+    /// What was read of it before this call, and in this call where it is not in the batch.
+    pub(super) read: Part,
+    /// Its index in the batch, where it is in there.
+    pub(super) index: u32,
+    /// In how many leases it is.
+    leases: u32,
+    /// Whether an element was sent on that was made of it.
+    came: bool,
+}
+
+/// Why nothing is done with a lease.
+pub(super) enum Refused {
+    /// It is over.
+    Over,
+    /// There is no such element in it any more.
+    Gone,
+    /// The element goes to this output a second time.
+    Twice(u32),
+}
+
+impl Leases {
+    pub(super) fn new() -> Leases {
+        Leases {
+            leases: Slab::new(),
+            held: Slab::new(),
+            here: Vec::new(),
+            exclusive: 0,
+            released: Vec::new(),
+            deadline: None,
+            elements: 0,
+            bytes: 0,
+            used: LeaseUse::default(),
+        }
+    }
+
+    /// The elements that left the batch, as bits.
+    #[inline]
+    pub(crate) fn exclusive(&self) -> u64 {
+        self.exclusive
+    }
+
+    /// Whether an element of the batch is in a lease.
+    pub(super) fn holds(&self, index: usize) -> bool {
+        let held = self.here.get(index).and_then(|place| self.held.get(*place));
+        held.is_some_and(|held| held.leases > 0)
+    }
+
+    /// How many elements, and bytes, would be held with so many more.
+    pub(super) fn with(&self, elements: u64, bytes: u64) -> (u64, u64) {
+        (self.elements.saturating_add(elements), self.bytes.saturating_add(bytes))
+    }
+
+    /// Holds elements of the batch, by their indices. Those that nobody else may hold leave it: `own` has the payloads
+    /// that were moved for that to a buffer of their own. All of it is allowed.
+    pub(super) fn take(
+        &mut self,
+        batch: &mut [Element],
+        indices: &[usize],
+        mode: Mode,
+        own: Vec<Option<crate::payload::Payload>>,
+        deadline: Option<Instant>,
+        meter: &mut Meter,
+    ) -> u32 {
+        self.here.resize(batch.len(), NONE);
+        let mut own = own.into_iter();
+        let mut entries = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let place = self.place(&mut batch[index], index);
+            let Some(held) = self.held.get_mut(place) else { continue };
+            held.leases += 1;
+            if mode == Mode::Exclusive {
+                self.exclusive |= 1 << index;
+                batch[index].payload = Default::default();
+                if let Some(payload) = own.next().flatten() {
+                    held.element.payload = payload;
+                }
+                held.read = meter.leave(index, held.element.payload.len() as u64);
+                held.index = NONE;
+            }
+            self.elements += 1;
+            self.bytes += held.element.payload.len() as u64;
+            entries.push(Entry { place, sent: 0, gone: false });
+        }
+        self.deadline = self.deadline.into_iter().chain(deadline).min();
+        self.used.taken += 1;
+        self.used.elements_max = self.used.elements_max.max(self.elements);
+        self.used.bytes_max = self.used.bytes_max.max(self.bytes);
+        self.leases.insert(Lease::Held { mode, deadline, entries })
+    }
+
+    /// The place of an element of the batch among what is held.
+    fn place(&mut self, element: &mut Element, index: usize) -> u32 {
+        let here = self.here[index];
+        match self.held.get_mut(here) {
+            Some(held) => {
+                // It was held and released in this call.
+                held.element.payload = element.payload.clone();
+                here
+            }
+            None => {
+                let index_here = index as u32;
+                let element = element.clone();
+                let held = Held { element, read: Part::default(), index: index_here, leases: 0, came: false };
+                let place = self.held.insert(held);
+                self.here[index] = place;
+                place
+            }
+        }
+    }
+
+    /// The elements of a lease that are still held.
+    fn entries(&self, lease: u32) -> Result<&[Entry], Refused> {
+        match self.leases.get(lease) {
+            Some(Lease::Held { entries, .. }) => Ok(entries),
+            Some(Lease::Over) | None => Err(Refused::Over),
+        }
+    }
+
+    /// How many elements a lease had when it was taken.
+    pub(super) fn len(&self, lease: u32) -> Result<usize, Refused> {
+        Ok(self.entries(lease)?.len())
+    }
+
+    /// An element of a lease.
+    pub(super) fn get_mut(&mut self, lease: u32, index: u32) -> Result<&mut Held, Refused> {
+        let entry = self.entries(lease)?.get(index as usize).filter(|entry| !entry.gone).ok_or(Refused::Gone)?;
+        let place = entry.place;
+        self.held.get_mut(place).ok_or(Refused::Gone)
+    }
+
+    /// What is held by a lease, with its places.
+    pub(super) fn elements(&self, lease: u32) -> Result<impl Iterator<Item = (u32, &Element)>, Refused> {
+        let entries = self.entries(lease)?.iter().filter(|entry| !entry.gone);
+        Ok(entries.filter_map(|entry| Some((entry.place, &self.held.get(entry.place)?.element))))
+    }
+
+    /// Passes elements of a lease on, each with the outputs it goes to: those of an exclusive one are held no longer.
+    /// Either all are, or none.
+    pub(super) fn forward(
+        &mut self,
+        lease: u32,
+        sends: impl Iterator<Item = (u32, u32)> + Clone,
+    ) -> Result<Vec<(u32, Element)>, Refused> {
+        let Some(Lease::Held { mode, entries, .. }) = self.leases.get_mut(lease) else { return Err(Refused::Over) };
+        let mode = *mode;
+        for (done, (index, outputs)) in sends.clone().enumerate() {
+            let refused = match entries.get_mut(index as usize).filter(|entry| !entry.gone) {
+                None => Refused::Gone,
+                Some(entry) if entry.sent & outputs != 0 => Refused::Twice((entry.sent & outputs).trailing_zeros()),
+                Some(entry) => {
+                    entry.sent |= outputs;
+                    entry.gone = mode == Mode::Exclusive;
+                    continue;
+                }
+            };
+            for (index, outputs) in sends.take(done) {
+                let entry = &mut entries[index as usize];
+                entry.sent &= !outputs;
+                entry.gone = false;
+            }
+            return Err(refused);
+        }
+        let places: Vec<u32> = sends.map(|(index, _)| entries[index as usize].place).collect();
+        let forwarded = places.into_iter().filter_map(|place| {
+            let element = self.held.get(place)?.element.clone();
+            if mode == Mode::Exclusive {
+                self.release(place);
+            }
+            Some((place, element))
+        });
+        Ok(forwarded.collect())
+    }
+
+    /// An element was sent on that was made of this one.
+    pub(crate) fn came(&mut self, place: u32) {
+        if let Some(held) = self.held.get_mut(place) {
+            held.came = true;
+        }
+    }
+
+    /// The stage let go of the handle of a lease.
+    pub(super) fn drop_lease(&mut self, lease: u32) {
+        if let Some(lease) = self.leases.remove(lease) {
+            self.end(lease);
+        }
+    }
+
+    /// When the next lease is over.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes back what is held by leases whose deadline is past.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.deadline = None;
+        for (rep, lease) in self.leases.iter() {
+            match lease {
+                Lease::Held { deadline: Some(deadline), .. } if *deadline <= now => due.push(rep),
+                Lease::Held { deadline, .. } => self.deadline = self.deadline.into_iter().chain(*deadline).min(),
+                Lease::Over => {}
+            }
+        }
+        self.used.expired += due.len() as u64;
+        for rep in due {
+            if let Some(lease) = self.leases.get_mut(rep) {
+                let over = std::mem::replace(lease, Lease::Over);
+                self.end(over);
+            }
+        }
+    }
+
+    /// Takes back everything: the stage is gone.
+    pub(super) fn end_all(&mut self) {
+        let leases: Vec<Lease> = self.leases.drain().collect();
+        for lease in leases {
+            self.used.at_end += u64::from(matches!(lease, Lease::Held { .. }));
+            self.end(lease);
+        }
+        self.deadline = None;
+    }
+
+    /// A lease has ended, in whatever way: its elements are released.
+    fn end(&mut self, lease: Lease) {
+        let Lease::Held { entries, .. } = lease else { return };
+        entries.iter().filter(|entry| !entry.gone).for_each(|entry| self.release(entry.place));
+    }
+
+    /// An element is in one lease less. Its payload goes with the last.
+    fn release(&mut self, place: u32) {
+        let Some(held) = self.held.get_mut(place) else { return };
+        self.elements -= 1;
+        self.bytes -= held.element.payload.len() as u64;
+        held.leases -= 1;
+        if held.leases == 0 {
+            held.element.payload = Default::default();
+            self.released.push(place);
+        }
+    }
+
+    /// The elements of the batch, as bits, that were held in this call: what comes of them is known when they are released.
+    #[inline]
+    pub(crate) fn held_here(&self) -> u64 {
+        self.here.iter().enumerate().fold(0, |held, (index, place)| held | u64::from(*place != NONE) << index)
+    }
+
+    /// Ends the lending of a batch. `named` are its elements that were sent on, or that something was made of that was sent,
+    /// as bits. Tells how many elements that were held, in this call or before, were released and nothing came of.
+    #[inline]
+    pub(super) fn settle(&mut self, named: u64, meter: &Meter) -> u64 {
+        if self.here.is_empty() && self.released.is_empty() { 0 } else { self.settle_held(named, meter) }
+    }
+
+    fn settle_held(&mut self, named: u64, meter: &Meter) -> u64 {
+        for (index, place) in self.here.drain(..).enumerate() {
+            let Some(held) = self.held.get_mut(place) else { continue };
+            held.came |= named & 1 << index != 0;
+            if held.index != NONE {
+                held.index = NONE;
+                held.read = meter.read_here(index, held.element.payload.len() as u64);
+            }
+        }
+        self.exclusive = 0;
+        let mut dropped = 0;
+        for place in self.released.drain(..) {
+            if self.held.get(place).is_some_and(|held| held.leases == 0) {
+                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.came));
+            }
+        }
+        dropped
+    }
+}
