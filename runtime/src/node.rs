@@ -14,6 +14,7 @@ use crate::graph::Graph;
 use crate::host::{BY_HANDLE, BackpressureSignal, Made, Origin, Part, View, Written, all_outputs};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Copies, Count, amplification};
+use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
@@ -106,6 +107,7 @@ impl Node {
             Body::Stage(stage) => {
                 let start = Start {
                     name: &node.name,
+                    stage: StageId(index as u32),
                     component: &stage.component,
                     config: &stage.config,
                     limits: &stage.limits,

@@ -26,6 +26,8 @@ mod classes;
 mod file;
 mod pinned;
 mod pool;
+#[cfg(test)]
+mod residue;
 mod view;
 
 /// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.

@@ -125,7 +125,12 @@ impl Host {
                 .collect();
         }
         self.copies.metadata_marshal.record(1, (indices.len() * size_of::<u32>()) as u64);
-        Ok(self.leases.take(&mut self.batch, indices, mode, own, deadline, &mut self.meter))
+        let lease = self.leases.take(&mut self.batch, indices, mode, own, deadline, &mut self.meter);
+        if self.leases.pinned_bytes() > self.pinned_bytes {
+            let moved = self.leases.compact().map_err(|error| self.unreadable(error))?;
+            self.copies.host_serialize += moved;
+        }
+        Ok(lease)
     }
 
     fn forward(&mut self, lease: u32, indices: &[u32], outputs: &[u32]) -> Result<Vec<View>, Failure> {
@@ -166,7 +171,8 @@ impl Host {
         }
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element = Element { payload, sequence: first.sequence, timestamp: first.timestamp };
-        let places = elements.iter().map(|(place, _)| *place).collect();
+        let places: Box<[u32]> = elements.iter().map(|(place, _)| *place).collect();
+        places.iter().for_each(|place| self.leases.share(*place));
         Ok(View { element, outputs, origin: Origin::Joined(places) })
     }
 }

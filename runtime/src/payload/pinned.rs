@@ -6,21 +6,22 @@ use std::io;
 use super::view::View;
 use super::{Payload, Pool};
 use crate::ledger::Count;
+use crate::ownership::{BufferId, Mode, StageId};
 
 /// Bytes of a block that payloads are moved to together.
 const COMPACT_BYTES: usize = 1 << 20;
 
-/// The buffers that a set of payloads keeps alive. Each is counted once, however many of the payloads are in it; files
-/// keep no memory.
-#[derive(Debug, Default)]
+/// The buffers of the payloads that a stage holds. Each is leased and counted once, however many of the payloads are in
+/// it; files keep no memory.
 pub struct Pinned {
-    /// By the address of the buffer, which is that of one buffer as long as a payload in it is held.
-    buffers: HashMap<usize, Kept>,
+    pool: Pool,
+    stage: StageId,
+    buffers: HashMap<BufferId, Kept>,
     bytes: u64,
 }
 
-#[derive(Debug, Default)]
 struct Kept {
+    mode: Mode,
     /// Bytes of memory.
     bytes: u64,
     /// Bytes of the views of it. What several of them have is counted for each.
@@ -35,12 +36,20 @@ impl Kept {
 }
 
 impl Pinned {
+    /// Nothing is held, by that stage.
+    pub fn new(pool: Pool, stage: StageId) -> Pinned {
+        Pinned { pool, stage, buffers: HashMap::new(), bytes: 0 }
+    }
+
     /// Adds a payload, which is held from now on.
-    pub fn add(&mut self, payload: &Payload) {
+    pub fn add(&mut self, payload: &Payload, mode: Mode) {
         for view in payload.views() {
-            let kept = self.buffers.entry(address(view)).or_default();
-            self.bytes -= kept.pinned();
-            kept.bytes = view.buffer().kept() as u64;
+            let (id, bytes) = (view.buffer().id(), view.buffer().kept() as u64);
+            let kept = self.buffers.entry(id).or_insert_with(|| {
+                self.pool.lease(self.stage, id, mode);
+                Kept { mode, bytes, held: 0, views: 0 }
+            });
+            self.bytes -= if kept.views == 0 { 0 } else { kept.pinned() };
             kept.held += view.len as u64;
             kept.views += 1;
             self.bytes += kept.pinned();
@@ -50,14 +59,28 @@ impl Pinned {
     /// Takes away a payload that was added, and is not held any more from now on.
     pub fn remove(&mut self, payload: &Payload) {
         for view in payload.views() {
-            let Some(kept) = self.buffers.get_mut(&address(view)) else { continue };
+            let id = view.buffer().id();
+            let Some(kept) = self.buffers.get_mut(&id) else { continue };
             self.bytes -= kept.pinned();
             kept.held = kept.held.saturating_sub(view.len as u64);
             kept.views = kept.views.saturating_sub(1);
             if kept.views == 0 {
-                self.buffers.remove(&address(view));
+                self.buffers.remove(&id);
+                self.pool.end_lease(self.stage, id);
             } else {
                 self.bytes += kept.pinned();
+            }
+        }
+    }
+
+    /// Lets others have a payload too that was added for the stage alone.
+    pub fn share(&mut self, payload: &Payload) {
+        for view in payload.views() {
+            let id = view.buffer().id();
+            if let Some(kept) = self.buffers.get_mut(&id).filter(|kept| kept.mode == Mode::Exclusive) {
+                kept.mode = Mode::Shared;
+                self.pool.end_lease(self.stage, id);
+                self.pool.lease(self.stage, id, Mode::Shared);
             }
         }
     }
@@ -74,39 +97,33 @@ impl Pinned {
     /// # Errors
     ///
     /// Where a part of a payload has to be read from a file, and cannot be.
-    pub fn compact<'a>(&mut self, held: impl IntoIterator<Item = &'a mut Payload>, pool: &Pool) -> io::Result<Count> {
+    pub fn compact<'a>(&mut self, held: impl IntoIterator<Item = &'a mut Payload>) -> io::Result<Count> {
         let mut moved = Count::default();
         let mut together: Vec<&mut Payload> = Vec::new();
         let mut bytes = 0;
         let wasteful: Vec<_> = held.into_iter().filter(|payload| self.wastes(payload)).collect();
         for payload in wasteful {
             if bytes + payload.len() > COMPACT_BYTES && bytes > 0 {
-                self.move_together(&mut together, bytes, pool, &mut moved)?;
+                self.move_together(&mut together, bytes, &mut moved)?;
                 bytes = 0;
             }
             bytes += payload.len();
             together.push(payload);
         }
-        self.move_together(&mut together, bytes, pool, &mut moved)?;
+        self.move_together(&mut together, bytes, &mut moved)?;
         Ok(moved)
     }
 
     fn wastes(&self, payload: &Payload) -> bool {
-        let kept = |view: &View| self.buffers.get(&address(view));
+        let kept = |view: &View| self.buffers.get(&view.buffer().id());
         payload.views().iter().filter_map(kept).any(|kept| kept.pinned() > 0)
     }
 
-    fn move_together(
-        &mut self,
-        payloads: &mut Vec<&mut Payload>,
-        bytes: usize,
-        pool: &Pool,
-        moved: &mut Count,
-    ) -> io::Result<()> {
+    fn move_together(&mut self, payloads: &mut Vec<&mut Payload>, bytes: usize, moved: &mut Count) -> io::Result<()> {
         if bytes == 0 {
             return Ok(());
         }
-        let mut block = pool.take_exact(bytes);
+        let mut block = self.pool.take_exact(bytes);
         for payload in payloads.iter() {
             payload.views().iter().try_for_each(|view| view.append_to(&mut block).map(drop))?;
         }
@@ -116,16 +133,13 @@ impl Pinned {
             let own = whole.slice(at, payload.len()).expect("the block has all of them");
             at += payload.len();
             self.remove(payload);
-            self.add(&own);
+            // What is moved together is in one buffer, whoever else may have a part of it.
+            self.add(&own, Mode::Shared);
             moved.record(1, own.len() as u64);
             *payload = own;
         }
         Ok(())
     }
-}
-
-fn address(view: &View) -> usize {
-    std::sync::Arc::as_ptr(view.buffer()) as usize
 }
 
 impl Payload {
@@ -145,6 +159,7 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::PoolSettings;
 
     fn lines(pool: &Pool, count: usize, len: usize) -> Vec<Payload> {
         let mut block = pool.take(count * len);
@@ -156,12 +171,12 @@ mod tests {
 
     #[test]
     fn a_buffer_is_pinned_once_and_less_what_is_held_of_it() {
-        let pool = Pool::default();
+        let pool = Pool::new(PoolSettings::default(), 1);
         let lines = lines(&pool, 1024, 128);
-        let mut pinned = Pinned::default();
+        let mut pinned = Pinned::new(pool.clone(), StageId(0));
         let mut pins = |line: &Payload, add: bool| {
             if add {
-                pinned.add(line)
+                pinned.add(line, Mode::Shared)
             } else {
                 pinned.remove(line)
             }
@@ -182,23 +197,25 @@ mod tests {
 
     #[test]
     fn what_is_compacted_pins_nothing_and_lets_go() {
-        let pool = Pool::default();
+        let pool = Pool::new(PoolSettings::default(), 1);
         let mut held: Vec<Payload> = (0..100).map(|index| lines(&pool, 1024, 128).swap_remove(index)).collect();
         let (mut full, expected) = (lines(&pool, 1024, 128), lines(&pool, 1024, 128));
-        let mut pinned = Pinned::default();
-        held.iter().chain(&full).for_each(|payload| pinned.add(payload));
+        let mut pinned = Pinned::new(pool.clone(), StageId(0));
+        held.iter().chain(&full).for_each(|payload| pinned.add(payload, Mode::Shared));
         assert_eq!(pinned.bytes(), 100 * ((128 << 10) - 128));
-        let moved = pinned.compact(held.iter_mut().chain(&mut full), &pool).unwrap();
+        let moved = pinned.compact(held.iter_mut().chain(&mut full)).unwrap();
         assert_eq!((moved, pinned.bytes()), (Count { ops: 100, bytes: 12_800 }, 0));
         for (index, payload) in held.iter().enumerate() {
             assert_eq!(payload.to_vec(&pool).unwrap(), expected[index].to_vec(&pool).unwrap());
         }
         // One block for the hundred, one for the lines of one block, and that of what is expected.
         assert_eq!(pool.usage().live_at_end, 3);
-        assert_eq!(pinned.compact(held.iter_mut().chain(&mut full), &pool).unwrap(), Count::default());
+        assert_eq!(pinned.compact(held.iter_mut().chain(&mut full)).unwrap(), Count::default());
         let one = held[5].compact(&pool).unwrap();
         assert_eq!(one.to_vec(&pool).unwrap(), held[5].to_vec(&pool).unwrap());
+        held.iter().chain(&full).for_each(|payload| pinned.remove(payload));
+        assert_eq!((pinned.bytes(), pinned.buffers.len()), (0, 0));
         drop((held, full, expected, one));
-        assert_eq!(pool.usage().live_at_end, 0);
+        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
     }
 }
