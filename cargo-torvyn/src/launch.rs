@@ -278,6 +278,9 @@ fn limits(stage: &crate::manifest::Stage) -> Limits {
     if let Some(size) = given.component_size {
         limits.component_size = size;
     }
+    if let Some(pinned) = given.pinned_bytes {
+        limits.pinned_bytes = pinned;
+    }
     limits
 }
 

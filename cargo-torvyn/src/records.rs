@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use torvyn_runtime::Recorder;
 use torvyn_runtime::graph::Graph;
-use torvyn_runtime::ledger::{BufferId, DEFAULT_CAPACITY, Place, Ring};
+use torvyn_runtime::ledger::{DEFAULT_CAPACITY, Place, Ring};
+use torvyn_runtime::ownership::BufferId;
 
 use crate::cli::RecordArgs;
 use crate::exit::{Exit, Stop};
@@ -137,5 +138,5 @@ impl Of<'_> {
 
 /// A buffer, by where it is in the table of the pool and how often that place was used before.
 fn buffer(id: BufferId) -> String {
-    format!("{}.{}", id.index(), id.generation)
+    format!("{}.{}", id.index, id.generation)
 }

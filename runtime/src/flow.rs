@@ -130,7 +130,7 @@ impl Flow {
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let began = Instant::now();
-        let pool = Pool::new(control.pool.clone());
+        let pool = Pool::new(control.pool.clone(), graph.nodes().len(), control.recorder.clone());
         let mut journal = Journal::new(&control.recorder, graph);
         let (mut nodes, mut trace) = (Vec::new(), None);
         for (index, body) in bodies.into_iter().enumerate() {
@@ -335,7 +335,10 @@ impl Flow {
         account.wall_ns = self.began.elapsed().as_nanos() as u64;
         if account.pool.live_at_end > 0 {
             let live = account.pool.live_at_end;
-            return Err(Error::Internal(format!("{live} payload blocks are held after everything has ended")));
+            return Err(Error::Internal(format!("{live} payload buffers are held after everything has ended")));
+        }
+        if let Some(fault) = self.pool.fault() {
+            return Err(Error::Internal(format!("a payload buffer: {fault}")));
         }
         Ok(account)
     }

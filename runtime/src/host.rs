@@ -9,7 +9,8 @@ use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
-use crate::payload::{Block, Pool};
+use crate::ownership::{Owner, StageId};
+use crate::payload::{Block, Pinned, Pool};
 
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
@@ -58,6 +59,11 @@ pub(crate) struct Host {
     pub(crate) boundary: Boundary,
     pub(crate) meter: Meter,
     pool: Pool,
+    stage: StageId,
+    /// The call under way borrows the buffers of its batch.
+    borrows: bool,
+    /// How much of host memory what it holds may keep besides its own bytes.
+    pinned_bytes: u64,
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
@@ -67,14 +73,21 @@ pub(crate) struct Host {
 
 impl Host {
     /// Grants nothing but the stage's log.
-    pub(crate) fn new(limits: &Limits, meter: Meter, pool: Pool, boundary: Boundary, log: &StageLog) -> Host {
+    pub(crate) fn new(
+        limits: &Limits,
+        meter: Meter,
+        pool: Pool,
+        stage: StageId,
+        boundary: Boundary,
+        log: &StageLog,
+    ) -> Host {
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
         Host {
             batch: Vec::new(),
             call: 0,
             outputs: Outputs::new(limits.output_bytes),
             buffers: Buffers::new(limits.output_bytes),
-            leases: Leases::new(),
+            leases: Leases::new(Pinned::new(pool.clone(), stage)),
             held_elements: limits.held_elements,
             held_bytes: limits.held_bytes,
             unreadable: None,
@@ -82,6 +95,9 @@ impl Host {
             boundary,
             meter,
             pool,
+            stage,
+            borrows: false,
+            pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
             wasi,
@@ -93,17 +109,30 @@ impl Host {
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
         self.meter.lend(self.batch.len());
+        self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
+        self.borrows = true;
         Resource::new_borrow(self.call)
     }
 
     /// Ends a call: outputs that were not returned are gone.
     pub(crate) fn end_call(&mut self) {
         self.outputs.end_call();
+        if std::mem::replace(&mut self.borrows, false) {
+            self.pool.end_call(self.stage);
+        }
     }
 
-    /// A block that the stage writes.
+    /// A block that the stage writes, and owns until a call returns it.
     fn block(&self, len: usize) -> Block {
-        self.pool.take(len)
+        self.pool.take_by(Owner::Stage(self.stage), len)
+    }
+
+    /// Makes the host the owner of what was written and is returned.
+    pub(crate) fn take_over(&self, made: &Made) {
+        made.parts().for_each(|part| match part {
+            Part::Written(part) => self.pool.transfer(self.stage, &part.bytes),
+            Part::Views(_) => {}
+        });
     }
 
     /// The elements that this handle of a batch stands for.
@@ -154,6 +183,7 @@ impl Host {
         self.batch.clear();
         self.buffers.give_up_all();
         self.leases.end_all();
+        self.pool.abandon(self.stage);
         self.settle(0)
     }
 

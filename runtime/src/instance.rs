@@ -16,6 +16,7 @@ use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Mad
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
+use crate::ownership::StageId;
 use crate::payload::Pool;
 
 /// Where the line tables of the standard library say that its files are.
@@ -27,6 +28,7 @@ const LONGEST_TEXT: usize = 4 << 10;
 /// How a stage is started.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
+    pub(crate) stage: StageId,
     pub(crate) component: &'a Component,
     pub(crate) config: &'a [(String, String)],
     pub(crate) limits: &'a Limits,
@@ -69,7 +71,7 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let host = Host::new(start.limits, meter, start.pool.clone(), start.boundary, &log);
+        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log);
         let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);
@@ -332,6 +334,7 @@ impl Instance {
     fn take_output(&mut self, call: &'static str, output: Option<Resource<Output>>) -> Result<Option<Made>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
+        made.iter().for_each(|made| host.take_over(made));
         let unreturned = host.unreturned(made.as_ref());
         self.end_call();
         let broken = if output.is_some() && made.is_none() {

@@ -9,8 +9,7 @@ use std::ops::{Add, AddAssign};
 use serde::Serialize;
 
 pub use record::{
-    BufferId, Call, CallRecord, HandOffRecord, NodeIndex, Place, PoolEvent, PoolRecord, Reason, Record, State,
-    TransferRecord, TransitionRecord, Way,
+    Call, CallRecord, HandOffRecord, NodeIndex, Place, Reason, Record, TransferRecord, TransitionRecord, Way,
 };
 pub use recorder::{Boundary, DEFAULT_CAPACITY, Recorder};
 pub use ring::Ring;

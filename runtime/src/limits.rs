@@ -17,6 +17,8 @@ pub struct Limits {
     pub component_size: u64,
     /// Payload bytes that it makes in one call. The payloads that it makes piece by piece have room for as many together.
     pub output_bytes: u64,
+    /// Bytes of host memory that what it holds keeps besides its own bytes, before it is moved to memory of its own.
+    pub pinned_bytes: u64,
     /// Elements that it holds at once beyond the calls that lent them.
     pub held_elements: u64,
     /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them.
@@ -31,6 +33,7 @@ impl Default for Limits {
             handles: 1024,
             component_size: 32 << 20,
             output_bytes: 64 << 20,
+            pinned_bytes: 64 << 20,
             held_elements: 65_536,
             held_bytes: 64 << 20,
         }

@@ -16,6 +16,7 @@ use crate::host::{BY_HANDLE, BackpressureSignal, Made, Origin, Part, View, Writt
 use crate::inlet::{Inlet, Ready};
 use crate::instance::{Instance, Processed, Start};
 use crate::ledger::{Boundary, Call, Copies, Count, amplification};
+use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
@@ -122,6 +123,7 @@ impl Node {
             Body::Stage(stage) => {
                 let start = Start {
                     name: &node.name,
+                    stage: StageId(index as u32),
                     component: &stage.component,
                     config: &stage.config,
                     limits: &stage.limits,

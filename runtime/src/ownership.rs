@@ -65,6 +65,18 @@ pub enum State {
     Leased,
 }
 
+impl State {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Pooled => "pooled",
+            State::Owned => "owned",
+            State::Borrowed => "borrowed",
+            State::Leased => "leased",
+        }
+    }
+}
+
 /// What is owed after a transition by who asked for it.
 #[must_use = "what is owed and not done is memory that never returns to the pool"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

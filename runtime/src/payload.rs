@@ -10,9 +10,12 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 
+use crate::ownership::BufferId;
+
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
 pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use pinned::Pinned;
 pub use pool::Pool;
 pub use view::{FileRange, Piece};
 
@@ -23,7 +26,10 @@ mod block;
 mod buffer;
 mod classes;
 mod file;
+mod pinned;
 mod pool;
+#[cfg(test)]
+mod residue;
 mod view;
 
 /// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.
@@ -100,6 +106,14 @@ impl Payload {
         let mut block = pool.take(self.len());
         let copied = self.views().iter().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
         Ok((block.freeze(), copied))
+    }
+
+    /// The buffer that its bytes are in, where it is one.
+    pub(crate) fn buffer(&self) -> Option<BufferId> {
+        match self.views() {
+            [view] => Some(view.buffer().id()),
+            _ => None,
+        }
     }
 
     /// The views it is made of, in order; none of them is empty.

@@ -61,6 +61,8 @@ pub(crate) struct Limits {
     pub(crate) handles: Option<usize>,
     /// Bytes of the component file.
     pub(crate) component_size: Option<u64>,
+    /// Bytes of host memory that what it holds keeps besides its own bytes.
+    pub(crate) pinned_bytes: Option<u64>,
 }
 
 /// Where the manifest says what.
@@ -203,12 +205,14 @@ impl ComponentRef {
 
 impl Limits {
     fn read(field: &Field, report: &mut Report) -> Option<Self> {
-        let table = field.table("`limits`", &["memory", "time", "handles", "component-size"], report)?;
+        let table =
+            field.table("`limits`", &["memory", "time", "handles", "component-size", "pinned-bytes"], report)?;
         Some(Limits {
             memory: table.get("memory").and_then(|field| field.some_size(report)),
             time: table.get("time").and_then(|field| field.duration(report)),
             handles: table.get("handles").and_then(|field| field.some(report)),
             component_size: table.get("component-size").and_then(|field| field.some_size(report)),
+            pinned_bytes: table.get("pinned-bytes").and_then(|field| field.size(report)),
         })
     }
 }

@@ -395,7 +395,7 @@ fn the_long_form() {
         component = "splitter"
         outputs = ["errors", "rest"]
         config = { needle = "ERROR", n = 0x10, list = ["a", { b = 1.50 }], nested = { x = true, at = 2024-05-01T10:00:00Z }, a = "last" }
-        limits = { memory = "64MiB", time = "1s", handles = 1024, component-size = 1_000 }
+        limits = { memory = "64MiB", time = "1s", handles = 1024, component-size = 1_000, pinned-bytes = "1MiB" }
         capacity = { elements = 8 }
         [[pipeline.split.stages]]
         name = "join"
@@ -431,6 +431,7 @@ fn the_long_form() {
         time: Some(Duration::from_secs(1)),
         handles: Some(1024),
         component_size: Some(1000),
+        pinned_bytes: Some(1 << 20),
     };
     assert_eq!(stage.limits, limits);
     assert_eq!(stage.capacity, Capacity { elements: 8, ..Capacity::default() });
@@ -595,7 +596,7 @@ error[unknown-key]: unknown key `tme` in `limits`
 2 | stages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]
   |                                                        ^^^
   |
-  = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`
+  = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`, `pinned-bytes`
 ";
     assert_eq!(shown(text, &wrong(text, "")), expected);
 }

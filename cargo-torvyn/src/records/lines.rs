@@ -49,13 +49,6 @@ enum Line<'a> {
         to: &'static str,
         by: &'a str,
     },
-    Pool {
-        timestamp_ns: u64,
-        flow: u32,
-        event: &'static str,
-        bytes: u64,
-        buffer: Option<String>,
-    },
     RecordsSummary {
         pipeline: &'a str,
         records: usize,
@@ -119,13 +112,6 @@ fn line<'a>(record: &Record, of: &'a Of<'_>) -> Line<'a> {
             from: transition.from.name(),
             to: transition.to.name(),
             by: of.place(transition.by()),
-        },
-        Record::Pool(pool) => Line::Pool {
-            timestamp_ns: pool.timestamp,
-            flow: pool.flow,
-            event: pool.event.name(),
-            bytes: pool.bytes,
-            buffer: pool.buffer.map(buffer),
         },
     }
 }

@@ -3,6 +3,7 @@
 //! A lease is a list of elements that were lent in one call. However many leases an element is in, it is kept here once,
 //! with what was read of it so far and whether anything came of it.
 
+use std::io;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ use wasmtime::component::{ComponentType, Lift};
 use super::meter::{Meter, Part};
 use super::slab::Slab;
 use crate::element::Element;
+use crate::ownership;
+use crate::payload::Pinned;
 
 /// In the place of a number of an element: there is none.
 const NONE: u32 = u32::MAX;
@@ -27,6 +30,15 @@ pub(super) enum Mode {
     Exclusive,
 }
 
+impl From<Mode> for ownership::Mode {
+    fn from(mode: Mode) -> ownership::Mode {
+        match mode {
+            Mode::Shared => ownership::Mode::Shared,
+            Mode::Exclusive => ownership::Mode::Exclusive,
+        }
+    }
+}
+
 /// What a stage held beyond the calls that lent it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LeaseUse {
@@ -36,6 +48,8 @@ pub struct LeaseUse {
     pub elements_max: u64,
     /// The most payload bytes that these had together.
     pub bytes_max: u64,
+    /// The most bytes of host memory that these kept besides their own: a payload keeps the whole buffer it is a part of.
+    pub pinned_max: u64,
     /// Leases that were taken back at their deadline.
     pub expired: u64,
     /// Leases that were taken back when the stage ended.
@@ -58,6 +72,8 @@ pub(crate) struct Leases {
     elements: u64,
     /// Their payload bytes.
     bytes: u64,
+    /// The buffers of what is held.
+    pinned: Pinned,
     pub(crate) used: LeaseUse,
 }
 
@@ -106,7 +122,7 @@ pub(super) enum Refused {
 }
 
 impl Leases {
-    pub(super) fn new() -> Leases {
+    pub(super) fn new(pinned: Pinned) -> Leases {
         Leases {
             leases: Slab::new(),
             held: Slab::new(),
@@ -116,6 +132,7 @@ impl Leases {
             deadline: None,
             elements: 0,
             bytes: 0,
+            pinned,
             used: LeaseUse::default(),
         }
     }
@@ -164,15 +181,37 @@ impl Leases {
                 held.read = meter.leave(index, held.element.payload.len() as u64);
                 held.index = NONE;
             }
+            if held.leases == 1 {
+                self.pinned.add(&held.element.payload, mode.into());
+            }
             self.elements += 1;
             self.bytes += held.element.payload.len() as u64;
             entries.push(Entry { place, sent: 0, gone: false });
         }
         self.deadline = self.deadline.into_iter().chain(deadline).min();
+        self.used.pinned_max = self.used.pinned_max.max(self.pinned.bytes());
         self.used.taken += 1;
         self.used.elements_max = self.used.elements_max.max(self.elements);
         self.used.bytes_max = self.used.bytes_max.max(self.bytes);
         self.leases.insert(Lease::Held { mode, deadline, entries })
+    }
+
+    /// Bytes of host memory that what is held keeps besides its own bytes.
+    pub(super) fn pinned_bytes(&self) -> u64 {
+        self.pinned.bytes()
+    }
+
+    /// Moves what is held, as far as it keeps more than it is, to memory of its own. Tells how many bytes were copied.
+    pub(super) fn compact(&mut self) -> io::Result<u64> {
+        let held = self.held.iter_mut().filter(|held| held.leases > 0);
+        self.pinned.compact(held.map(|held| &mut held.element.payload))
+    }
+
+    /// Others are to have the payload of an element that is held.
+    pub(super) fn share(&mut self, place: u32) {
+        if let Some(held) = self.held.get(place) {
+            self.pinned.share(&held.element.payload);
+        }
     }
 
     /// The place of an element of the batch among what is held.
@@ -321,6 +360,7 @@ impl Leases {
         self.bytes -= held.element.payload.len() as u64;
         held.leases -= 1;
         if held.leases == 0 {
+            self.pinned.remove(&held.element.payload);
             held.element.payload = Default::default();
             self.released.push(place);
         }

@@ -107,9 +107,9 @@ fn write(
     copy(&mut buffer, bytes);
     let len = bytes.len() as u64;
     let host = store.data_mut();
-    host.buffers.buffers.put_back(rep, buffer);
     host.copies.payload_write.record(1, len);
-    host.boundary.wrote_piece(len);
+    host.boundary.wrote_piece(buffer.block.id(), len);
+    host.buffers.buffers.put_back(rep, buffer);
     Ok((Ok(()),))
 }
 
@@ -151,7 +151,7 @@ impl Host {
             }
             if empty {
                 self.copies.payload_write.record(1, 0);
-                self.boundary.wrote_piece(0);
+                self.boundary.wrote_piece(buffer.block.id(), 0);
                 buffer.writes = 1;
             }
             Ok(())

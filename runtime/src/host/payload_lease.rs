@@ -128,7 +128,13 @@ impl Host {
         let metadata = (indices.len() * size_of::<u32>()) as u64;
         self.copies.metadata_marshal.record(1, metadata);
         self.boundary.lifted(metadata);
-        Ok(self.leases.take(&mut self.batch, indices, mode, own, deadline, &mut self.meter))
+        let lease = self.leases.take(&mut self.batch, indices, mode, own, deadline, &mut self.meter);
+        if self.leases.pinned_bytes() > self.pinned_bytes {
+            let moved = self.leases.compact().map_err(|error| self.unreadable(error))?;
+            self.copies.host_serialize.record(1, moved);
+            self.boundary.joined(moved);
+        }
+        Ok(lease)
     }
 
     fn forward(&mut self, lease: u32, indices: &[u32], outputs: &[u32]) -> Result<Vec<View>, Failure> {
@@ -170,7 +176,8 @@ impl Host {
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element =
             Element { payload, context: first.context.clone(), sequence: first.sequence, timestamp: first.timestamp };
-        let places = elements.iter().map(|(place, _)| *place).collect();
+        let places: Box<[u32]> = elements.iter().map(|(place, _)| *place).collect();
+        places.iter().for_each(|place| self.leases.share(*place));
         Ok(View { element, outputs, origin: Origin::Joined(places) })
     }
 }
@@ -191,10 +198,10 @@ fn read(mut store: StoreContextMut<'_, Host>, (lease, index, offset, len): (Reso
     if !allowed {
         return host.refuse_read(Failure::BudgetExceeded);
     }
-    let sequence = held.element.sequence;
+    let (sequence, buffer) = (held.element.sequence, held.element.payload.buffer());
     let part = held.element.payload.gather(offset as usize, len as usize, &host.pool);
     host.hand_over(part, |boundary, _, len| {
-        boundary.read(sequence, len);
+        boundary.read(sequence, buffer, len);
         1
     })
 }

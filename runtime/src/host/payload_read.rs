@@ -34,10 +34,10 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
         return host.refuse_read(Failure::BudgetExceeded);
     }
     let element = &host.batch[index as usize];
-    let sequence = element.sequence;
+    let (sequence, buffer) = (element.sequence, element.payload.buffer());
     let part = element.payload.gather(offset as usize, len as usize, &host.pool);
     host.hand_over(part, |boundary, _, len| {
-        boundary.read(sequence, len);
+        boundary.read(sequence, buffer, len);
         1
     })
 }

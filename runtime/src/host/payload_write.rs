@@ -45,9 +45,11 @@ fn make(
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     host.copies.metadata_marshal.record(1, metadata as u64);
-    host.boundary.wrote(&host.batch, &sizes, &lineage, host.outputs.elements, |size| size != BY_HANDLE);
+    let bytes = block.freeze();
+    let (before, buffer) = (host.outputs.elements, bytes.buffer());
+    host.boundary.wrote(&host.batch, &sizes, &lineage, before, buffer, |size| size != BY_HANDLE);
     host.boundary.lifted(metadata as u64);
-    let made = Written { bytes: block.freeze(), sizes, lineage, outputs, written };
+    let made = Written { bytes, sizes, lineage, outputs, written };
     Ok(host.outputs.push(Part::Written(made)))
 }
 

@@ -47,6 +47,10 @@ impl<T> Slab<T> {
         self.places.iter().enumerate().filter_map(|(place, thing)| Some((place as u32, thing.as_ref()?)))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().flatten()
+    }
+
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free.clear();

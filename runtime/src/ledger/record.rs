@@ -1,9 +1,11 @@
 //! What a flow in diagnostic mode leaves behind of each copy, call and hand-off.
 //!
-//! Records are plain values of 48 bytes: nodes and edges are indices of the graph, times are nanoseconds since the
+//! Records are plain values of 56 bytes: nodes and edges are indices of the graph, times are nanoseconds since the
 //! [`Recorder`](super::Recorder) was made. All that happens within a call has the time at which the call began.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
+
+use crate::ownership::{BufferId, Owner, State, Transition};
 
 /// Something that happened in a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +18,9 @@ pub enum Record {
     HandOff(HandOffRecord),
     /// A buffer changed its state or its owner.
     Transition(TransitionRecord),
-    /// The pool gave out memory or took it back.
-    Pool(PoolRecord),
 }
 
-const _: () = assert!(size_of::<Record>() <= 48, "65,536 records take 3 MiB");
+const _: () = assert!(size_of::<Record>() <= 56, "65,536 records take 3.5 MiB");
 
 /// Why bytes were copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,28 +71,6 @@ pub enum Place {
     Node(u16),
 }
 
-/// A buffer of a pool: its place in the pool's table, and how often that place was used before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BufferId {
-    /// One more than the index, so that an `Option` of it takes no more room.
-    above_index: NonZeroU32,
-    /// How often that place was used before.
-    pub generation: u32,
-}
-
-impl BufferId {
-    /// The buffer at `index`, which is less than [`u32::MAX`].
-    pub fn new(index: u32, generation: u32) -> BufferId {
-        debug_assert!(index < u32::MAX, "no table has so many buffers");
-        BufferId { above_index: NonZeroU32::MIN.saturating_add(index), generation }
-    }
-
-    /// Its place in the table of the pool.
-    pub fn index(self) -> u32 {
-        self.above_index.get() - 1
-    }
-}
-
 /// One copy. A read of a batch leaves one for each of its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferRecord {
@@ -116,9 +94,16 @@ pub struct TransferRecord {
 
 impl TransferRecord {
     /// A copy at the boundary of `node`.
-    pub(super) fn new(node: u16, way: Way, reason: Reason, bytes: u64, sequence: Option<u64>) -> TransferRecord {
+    pub(super) fn new(
+        node: u16,
+        way: Way,
+        reason: Reason,
+        bytes: u64,
+        sequence: Option<u64>,
+        buffer: Option<BufferId>,
+    ) -> TransferRecord {
         let element = sequence.and_then(|sequence| NonZeroU64::new(sequence.wrapping_add(1)));
-        TransferRecord { timestamp: 0, bytes, buffer: None, element, flow: 0, node, way, reason }
+        TransferRecord { timestamp: 0, bytes, buffer, element, flow: 0, node, way, reason }
     }
 
     /// Where the bytes came from.
@@ -216,31 +201,6 @@ pub struct HandOffRecord {
     pub to: u16,
 }
 
-/// What a buffer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It waits for use.
-    Pooled,
-    /// It has an owner, who fills it or shares it.
-    Owned,
-    /// It is lent for a call.
-    Borrowed,
-    /// It is held beyond a call.
-    Leased,
-}
-
-impl State {
-    /// Its name in the contract.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Pooled => "pooled",
-            State::Owned => "owned",
-            State::Borrowed => "borrowed",
-            State::Leased => "leased",
-        }
-    }
-}
-
 /// One step of a buffer from state to state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransitionRecord {
@@ -264,13 +224,14 @@ pub struct TransitionRecord {
 const BY_HOST: NodeIndex = NodeIndex::MAX;
 
 impl TransitionRecord {
-    /// A transition that `by` asked for.
-    pub(super) fn new(buffer: BufferId, (from, to): (State, State), by: Place, transition: &'static str) -> Self {
+    /// What happened to a buffer.
+    pub(super) fn new(transition: Transition) -> Self {
+        let Transition { buffer, from, to, by, how } = transition;
         let by = match by {
-            Place::Host => BY_HOST,
-            Place::Node(node) => node,
+            Owner::Host => BY_HOST,
+            Owner::Stage(stage) => NodeIndex::try_from(stage.0).unwrap_or(NodeIndex::MAX - 1),
         };
-        TransitionRecord { timestamp: 0, buffer, transition, flow: 0, by, from, to }
+        TransitionRecord { timestamp: 0, buffer, transition: how, flow: 0, by, from, to }
     }
 
     /// Who asked for it.
@@ -282,53 +243,13 @@ impl TransitionRecord {
 /// The index of a node in a graph.
 pub type NodeIndex = u16;
 
-/// What became of memory of the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolEvent {
-    /// It was given out, and had been used before.
-    Reused,
-    /// It was given out, and allocated for that.
-    Missed,
-    /// It came back and is kept for reuse.
-    Returned,
-    /// It came back and was freed.
-    Freed,
-}
-
-impl PoolEvent {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            PoolEvent::Reused => "reused",
-            PoolEvent::Missed => "missed",
-            PoolEvent::Returned => "returned",
-            PoolEvent::Freed => "freed",
-        }
-    }
-}
-
-/// Memory given out or taken back by the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolRecord {
-    /// When the call began in which it happened.
-    pub timestamp: u64,
-    /// Its size.
-    pub bytes: u64,
-    /// The buffer, where that is known.
-    pub buffer: Option<BufferId>,
-    /// The flow.
-    pub flow: u32,
-    /// What happened.
-    pub event: PoolEvent,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_copy_says_where_from_and_where_to() {
-        let copy = |way| TransferRecord::new(3, way, Reason::PayloadRead, 1, None);
+        let copy = |way| TransferRecord::new(3, way, Reason::PayloadRead, 1, None, None);
         let ends = |way| (copy(way).from(), copy(way).to());
         assert_eq!(ends(Way::Lowered), (Place::Host, Place::Node(3)));
         assert_eq!(ends(Way::Lifted), (Place::Node(3), Place::Host));
@@ -338,11 +259,10 @@ mod tests {
     #[test]
     fn what_is_packed_comes_out_as_it_went_in() {
         for sequence in [Some(0), Some(1), Some(u64::MAX - 1), None] {
-            assert_eq!(TransferRecord::new(0, Way::Within, Reason::HostSerialize, 1, sequence).sequence(), sequence);
+            assert_eq!(
+                TransferRecord::new(0, Way::Within, Reason::HostSerialize, 1, sequence, None).sequence(),
+                sequence
+            );
         }
-        for index in [0, 1, u32::MAX - 1] {
-            assert_eq!((BufferId::new(index, 7).index(), BufferId::new(index, 7).generation), (index, 7));
-        }
-        assert_eq!(size_of::<Option<BufferId>>(), size_of::<BufferId>());
     }
 }

@@ -7,13 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::record::NodeIndex;
-use super::{
-    BufferId, Copies, Count, Place, PoolEvent, PoolRecord, Reason, Record, Ring, State, TransferRecord,
-    TransitionRecord, Way,
-};
+use super::{Copies, Count, Reason, Record, Ring, TransferRecord, TransitionRecord, Way};
 use crate::element::Element;
+use crate::ownership::{BufferId, Transition};
 
-/// Records that are kept unless something else is asked for: 3 MiB.
+/// Records that are kept unless something else is asked for: 3.5 MiB.
 pub const DEFAULT_CAPACITY: usize = 1 << 16;
 
 /// In the `lineage` of an output: the element comes from none of the batch.
@@ -76,22 +74,12 @@ impl Recorder {
         Boundary { recorder: self.clone(), node: index(node), next: None }
     }
 
-    /// A buffer went from the first state to the second, because somebody asked for that transition.
+    /// Something happened to a buffer.
     #[inline]
-    pub fn transition(&self, buffer: BufferId, states: (State, State), by: Place, transition: &'static str) {
+    pub(crate) fn transition(&self, transition: Transition) {
         if let Some(mut sheet) = self.sheet() {
             let (timestamp, flow) = (sheet.now, sheet.flow);
-            let record = TransitionRecord::new(buffer, states, by, transition);
-            sheet.push(Record::Transition(TransitionRecord { timestamp, flow, ..record }));
-        }
-    }
-
-    /// The pool gave out memory of that size, or took it back.
-    #[inline]
-    pub fn pool(&self, event: PoolEvent, buffer: Option<BufferId>, bytes: u64) {
-        if let Some(mut sheet) = self.sheet() {
-            let (timestamp, flow) = (sheet.now, sheet.flow);
-            sheet.push(Record::Pool(PoolRecord { timestamp, bytes, buffer, flow, event }));
+            sheet.push(Record::Transition(TransitionRecord { timestamp, flow, ..TransitionRecord::new(transition) }));
         }
     }
 
@@ -175,9 +163,9 @@ impl Boundary {
 
     /// A part of the payload of the element of this sequence number was read.
     #[inline]
-    pub(crate) fn read(&self, sequence: u64, bytes: u64) {
+    pub(crate) fn read(&self, sequence: u64, buffer: Option<BufferId>, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence)));
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
@@ -185,15 +173,16 @@ impl Boundary {
     #[inline]
     pub(crate) fn read_all<'a>(&self, elements: impl Iterator<Item = &'a Element>) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
-        let sizes = elements.map(|element| (element.sequence, element.payload.len() as u64));
+        let size = |element: &Element| element.payload.len() as u64;
         if sheet.recount.is_some() {
             // The totals count a batch at once.
-            let (ops, bytes) = sizes.fold((0, 0), |(ops, bytes), (_, size)| (ops + 1, bytes + size));
+            let (ops, bytes) = elements.fold((0, 0), |(ops, bytes), element| (ops + 1, bytes + size(element)));
             sheet.recount(Reason::PayloadRead, ops, bytes);
             return;
         }
-        for (sequence, size) in sizes {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, size, Some(sequence)));
+        for element in elements {
+            let (sequence, buffer) = (Some(element.sequence), element.payload.buffer());
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, size(element), sequence, buffer));
         }
     }
 
@@ -201,7 +190,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn joined(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Within, Reason::HostSerialize, bytes, None));
+            sheet.transfer(self.copy(Way::Within, Reason::HostSerialize, bytes, None, None));
         }
     }
 
@@ -209,7 +198,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn lowered(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::MetadataMarshal, bytes, None));
+            sheet.transfer(self.copy(Way::Lowered, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
@@ -217,20 +206,20 @@ impl Boundary {
     #[inline]
     pub(crate) fn lifted(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None));
+            sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
     /// A piece of a payload was written.
     #[inline]
-    pub(crate) fn wrote_piece(&self, bytes: u64) {
+    pub(crate) fn wrote_piece(&self, buffer: BufferId, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, None));
+            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, None, Some(buffer)));
         }
     }
 
     /// Elements were written: of `sizes`, which are those of elements passed on where `is_written` says no. They come from
-    /// elements of the batch by `lineage`, as the flow resolves it. `before` are those that the call made already.
+    /// elements of the batch by `lineage`, as the flow resolves it. Their bytes are in `buffer`. `before` are those that the call made already.
     #[inline]
     pub(crate) fn wrote(
         &self,
@@ -238,6 +227,7 @@ impl Boundary {
         sizes: &[u64],
         lineage: &[u32],
         before: usize,
+        buffer: Option<BufferId>,
         is_written: impl Fn(u64) -> bool,
     ) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
@@ -254,11 +244,18 @@ impl Boundary {
             let origin = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
             let origin = origin.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence);
             let sequence = origin.or(self.next.map(|next| next + (before + entry) as u64));
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, size, sequence));
+            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, size, sequence, buffer));
         }
     }
 
-    fn copy(&self, way: Way, reason: Reason, bytes: u64, sequence: Option<u64>) -> TransferRecord {
-        TransferRecord::new(self.node, way, reason, bytes, sequence)
+    fn copy(
+        &self,
+        way: Way,
+        reason: Reason,
+        bytes: u64,
+        sequence: Option<u64>,
+        buffer: Option<BufferId>,
+    ) -> TransferRecord {
+        TransferRecord::new(self.node, way, reason, bytes, sequence, buffer)
     }
 }

@@ -69,7 +69,7 @@ mod tests {
     use crate::ledger::{Count, Reason, TransferRecord, Way};
 
     fn copy(bytes: u64) -> Record {
-        Record::Transfer(TransferRecord::new(0, Way::Lowered, Reason::PayloadRead, bytes, Some(bytes)))
+        Record::Transfer(TransferRecord::new(0, Way::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
     }
 
     #[test]

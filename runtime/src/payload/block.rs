@@ -12,12 +12,14 @@ use rustix::io::Errno;
 use super::classes::Class;
 use super::view::View;
 use super::{Buffer, FileRange, Payload, Pool};
+use crate::ownership::BufferId;
 
 /// Memory with one owner, who writes it.
 pub struct Block {
     /// Never grows beyond the capacity that it has from the pool.
     memory: Vec<u8>,
     class: Option<Class>,
+    buffer: BufferId,
     pool: Pool,
 }
 
@@ -41,9 +43,14 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Block {
-    pub(super) fn new(memory: Vec<u8>, class: Option<Class>, pool: Pool) -> Block {
+    pub(super) fn new(memory: Vec<u8>, class: Option<Class>, buffer: BufferId, pool: Pool) -> Block {
         debug_assert!(memory.is_empty(), "nothing is written yet");
-        Block { memory, class, pool }
+        Block { memory, class, buffer, pool }
+    }
+
+    /// Its number in the table of the pool.
+    pub(crate) fn id(&self) -> BufferId {
+        self.buffer
     }
 
     /// What is written.
@@ -127,8 +134,8 @@ impl Block {
 
     /// Ends the writing: what is written can from now on be shared and no longer be changed.
     pub fn freeze(self) -> Payload {
-        let (len, kept) = (self.memory.len(), self.memory.capacity());
-        View::whole(Buffer::Heap { bytes: self.into_bytes(), kept }, len).into()
+        let (len, kept, buffer) = (self.memory.len(), self.memory.capacity(), self.buffer);
+        View::whole(Buffer::block(self.into_bytes(), buffer, kept), len).into()
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
@@ -144,7 +151,7 @@ impl AsRef<[u8]> for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.memory), self.class);
+        self.pool.give_back(self.buffer, std::mem::take(&mut self.memory), self.class);
     }
 }
 

@@ -1,28 +1,58 @@
-//! What views share: memory that can no longer be written, or a file.
+//! What views share: memory that can no longer be written, or a file. Each is a buffer of the table of its pool.
 
 use bytes::Bytes;
 
-use super::SourceFile;
+use super::{Pool, SourceFile};
+use crate::ownership::BufferId;
 
 /// What views share.
-pub(super) enum Buffer {
-    /// A block of the pool, or what an endpoint brought.
-    Heap {
-        /// What was written.
-        bytes: Bytes,
-        /// Bytes of memory that it keeps, which can be more.
-        kept: usize,
-    },
-    /// A file, read where somebody reads it.
+pub(super) struct Buffer {
+    pub(super) memory: Memory,
+    id: BufferId,
+    /// Bytes of memory that it keeps as long as anybody has a view of it.
+    kept: usize,
+    /// Where it is to be released, unless the block does that whose memory it is.
+    pool: Option<Pool>,
+}
+
+/// Where the bytes of a buffer are.
+pub(super) enum Memory {
+    /// In a block of the pool, or in what an endpoint brought.
+    Heap(Bytes),
+    /// In a file, read where somebody reads it.
     File(SourceFile),
 }
 
 impl Buffer {
+    /// Of a block, which is released with the last of `bytes`.
+    pub(super) fn block(bytes: Bytes, id: BufferId, kept: usize) -> Buffer {
+        Buffer { memory: Memory::Heap(bytes), id, kept, pool: None }
+    }
+
+    pub(super) fn adopted(bytes: Bytes, id: BufferId, pool: Pool) -> Buffer {
+        let kept = bytes.len();
+        Buffer { memory: Memory::Heap(bytes), id, kept, pool: Some(pool) }
+    }
+
+    pub(super) fn file(file: SourceFile, id: BufferId, pool: Pool) -> Buffer {
+        Buffer { memory: Memory::File(file), id, kept: 0, pool: Some(pool) }
+    }
+
+    /// Which one it is.
+    pub(super) fn id(&self) -> BufferId {
+        self.id
+    }
+
     /// Bytes of memory that it keeps as long as anybody has a view of it.
     pub(super) fn kept(&self) -> usize {
-        match self {
-            Buffer::Heap { kept, .. } => *kept,
-            Buffer::File(_) => 0,
+        self.kept
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.let_go(self.id);
         }
     }
 }

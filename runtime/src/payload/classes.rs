@@ -54,7 +54,7 @@ pub struct PoolUse {
     pub returned: u64,
     /// Blocks handed out that had been used before ÷ blocks handed out; `None` where none was.
     pub reuse_rate: Option<f64>,
-    /// Blocks handed out that somebody still holds.
+    /// Buffers that are not released: blocks, and what inputs brought besides.
     pub live_at_end: u64,
     /// Each class of which there was a block, from the smallest; last, where there were any, the blocks of no class.
     pub classes: Vec<ClassUse>,

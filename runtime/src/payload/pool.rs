@@ -1,4 +1,4 @@
-//! Pooled memory in size classes, shared by the stages and endpoints of one flow.
+//! The buffers of one flow: pooled memory, and who may touch which buffer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,56 +7,228 @@ use bytes::Bytes;
 use super::classes::{Class, Classes, PoolSettings, PoolUse};
 use super::view::View;
 use super::{Block, Buffer, Payload, SourceFile};
+use crate::ledger::Recorder;
+use crate::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
 
-/// Memory for payloads, shared by the stages and endpoints of one flow.
+/// Memory for payloads, shared by the stages and endpoints of one flow. Its buffers are those of a table of
+/// [`ownership`](crate::ownership), which every use of them goes through.
+///
+/// It is locked once for each block that is taken or given back, and for each call of a stage; never for an element.
 #[derive(Clone, Default)]
-pub struct Pool(Arc<Mutex<Classes>>);
+pub struct Pool(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    classes: Classes,
+    buffers: Buffers,
+    /// What waits for the end of a call or a lease to be released.
+    waiting: Vec<Released>,
+    /// Reused from call to call.
+    lent: Vec<BufferId>,
+    /// The first thing that was done and is not allowed: a fault of ours.
+    fault: Option<String>,
+    recorder: Recorder,
+}
+
+/// A buffer that nobody has a view of any more.
+struct Released {
+    buffer: BufferId,
+    /// Its memory, where it is of this pool.
+    memory: Option<(Vec<u8>, Option<Class>)>,
+}
 
 impl Pool {
-    /// A pool that keeps as much as `settings` say.
-    pub fn new(settings: PoolSettings) -> Pool {
-        Pool(Arc::new(Mutex::new(Classes::new(settings))))
+    /// A pool that keeps as much as `settings` say, for a flow of that many nodes. What happens to its buffers is
+    /// recorded.
+    pub fn new(settings: PoolSettings, nodes: usize, recorder: Recorder) -> Pool {
+        let (classes, buffers) = (Classes::new(settings), Buffers::new(nodes));
+        Pool(Arc::new(Mutex::new(Shared { classes, buffers, recorder, ..Shared::default() })))
     }
 
-    /// Taken once a block, and never for an element.
-    fn lock(&self) -> MutexGuard<'_, Classes> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block with room for at least `len` bytes, in the smallest class that has it.
+    /// A block with room for at least `len` bytes, in the smallest class that has it. It is the host's.
     pub fn take(&self, len: usize) -> Block {
+        self.take_by(Owner::Host, len)
+    }
+
+    /// The same, for the owner that writes it.
+    pub fn take_by(&self, owner: Owner, len: usize) -> Block {
         let class = Class::of(len);
-        let waiting = self.lock().take(class);
+        let (buffer, waiting) = self.lock().take(owner, class);
         let memory = waiting.unwrap_or_else(|| Vec::with_capacity(class.map_or(len, Class::bytes)));
-        Block::new(memory, class, self.clone())
+        Block::new(memory, class, buffer, self.clone())
     }
 
     /// A block with room for `len` bytes and no more. Its memory is in no class: it is freed when it comes back.
     pub(super) fn take_exact(&self, len: usize) -> Block {
-        self.lock().take(None);
-        Block::new(Vec::with_capacity(len), None, self.clone())
+        let (buffer, _) = self.lock().take(Owner::Host, None);
+        Block::new(Vec::with_capacity(len), None, buffer, self.clone())
     }
 
-    pub(super) fn give_back(&self, memory: Vec<u8>, class: Option<Class>) {
-        let freed = self.lock().give_back(memory, class);
+    pub(super) fn give_back(&self, buffer: BufferId, memory: Vec<u8>, class: Option<Class>) {
+        let freed = self.lock().release(Released { buffer, memory: Some((memory, class)) });
         drop(freed);
+    }
+
+    /// Nobody has a view any more of a buffer whose memory is not of this pool.
+    pub(super) fn let_go(&self, buffer: BufferId) {
+        self.lock().release(Released { buffer, memory: None });
     }
 
     /// A payload of bytes that are not of this pool.
     pub fn adopt(&self, bytes: Bytes) -> Payload {
         let len = bytes.len();
-        View::whole(Buffer::Heap { bytes, kept: len }, len).into()
+        if len == 0 {
+            return Payload::default();
+        }
+        let buffer = self.lock().acquire(Owner::Host);
+        View::whole(Buffer::adopted(bytes, buffer, self.clone()), len).into()
     }
 
     /// All of a file as a payload. It is read where somebody reads it, and only then.
     pub fn adopt_file(&self, file: SourceFile) -> Payload {
         let len = usize::try_from(file.size()).expect("a size of a file is an address");
-        View::whole(Buffer::File(file), len).into()
+        let buffer = self.lock().acquire(Owner::Host);
+        View::whole(Buffer::file(file, buffer, self.clone()), len).into()
+    }
+
+    /// Begins a call of a stage, which borrows the buffers of these payloads until [`Pool::end_call`].
+    pub fn lend<'a>(&self, stage: StageId, payloads: impl Iterator<Item = &'a Payload>) {
+        let mut shared = self.lock();
+        let shared = &mut *shared;
+        shared.lent.clear();
+        // Neighbours in a batch are nearly always of one buffer.
+        let mut last = None;
+        for view in payloads.flat_map(Payload::views) {
+            if last.is_none_or(|last| !view.is_of(last)) {
+                shared.lent.push(view.buffer().id());
+                last = Some(view);
+            }
+        }
+        let lent = shared.buffers.lend(stage, &shared.lent, |transition| shared.recorder.transition(transition));
+        shared.note("lend", lent);
+    }
+
+    /// Ends a call of a stage, and what it borrows.
+    pub fn end_call(&self, stage: StageId) {
+        let mut guard = self.lock();
+        let shared = &mut *guard;
+        let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
+        shared.note("end a call", ended);
+        let freed = shared.release_waiting();
+        drop(guard);
+        drop(freed);
+    }
+
+    /// Gives the buffers of a payload that a stage wrote to the host: the call returned them.
+    pub fn transfer(&self, stage: StageId, payload: &Payload) {
+        let mut shared = self.lock();
+        for view in payload.views() {
+            let given = shared.buffers.transfer(view.buffer().id(), Owner::Stage(stage), Owner::Host);
+            shared.step("transfer", given);
+        }
+    }
+
+    /// Lets a stage hold a buffer beyond its calls.
+    pub(super) fn lease(&self, stage: StageId, buffer: BufferId, mode: Mode) {
+        let mut shared = self.lock();
+        let leased = shared.buffers.lease(stage, buffer, mode);
+        shared.step("lease", leased);
+    }
+
+    /// Ends a lease of a buffer.
+    pub(super) fn end_lease(&self, stage: StageId, buffer: BufferId) {
+        let mut shared = self.lock();
+        let ended = shared.buffers.end_lease(stage, buffer);
+        shared.step("end a lease", ended);
+        let freed = shared.release_waiting();
+        drop(shared);
+        drop(freed);
+    }
+
+    /// Ends everything that a stage has: it trapped, or is torn down.
+    pub fn abandon(&self, stage: StageId) {
+        let mut guard = self.lock();
+        let shared = &mut *guard;
+        let mut owed = 0;
+        let abandoned = shared.buffers.abandon(stage, |step| {
+            owed += usize::from(step.owes == Owes::Memory);
+            shared.recorder.transition(step.transition);
+        });
+        shared.note("abandon", abandoned);
+        if owed > 0 {
+            // Whatever a stage writes is dropped before this.
+            shared.fault.get_or_insert(format!("{owed} buffers that a stage owned were held when it was taken down"));
+        }
+        let freed = shared.release_waiting();
+        drop(guard);
+        drop(freed);
+    }
+
+    /// What was done with a buffer that is not allowed, if anything was.
+    pub fn fault(&self) -> Option<String> {
+        self.lock().fault.clone()
     }
 
     /// How it was used so far.
     pub fn usage(&self) -> PoolUse {
-        self.lock().usage()
+        let shared = self.lock();
+        let live = shared.buffers.live() as u64;
+        PoolUse { live_at_end: live, ..shared.classes.usage() }
+    }
+}
+
+impl Shared {
+    fn note(&mut self, what: &str, done: Result<(), Refusal>) {
+        if let Err(refusal) = done {
+            self.fault.get_or_insert_with(|| format!("cannot {what}: {refusal}"));
+        }
+    }
+
+    /// Records what was done, or why it could not be.
+    fn step(&mut self, what: &str, done: Result<Step, Refusal>) {
+        if let Ok(step) = done {
+            self.recorder.transition(step.transition);
+        }
+        self.note(what, done.map(drop));
+    }
+
+    fn acquire(&mut self, owner: Owner) -> BufferId {
+        let acquired = self.buffers.acquire(owner);
+        self.step("acquire", acquired);
+        acquired.map_or(BufferId { index: u32::MAX, generation: u32::MAX }, |step| step.transition.buffer)
+    }
+
+    fn take(&mut self, owner: Owner, class: Option<Class>) -> (BufferId, Option<Vec<u8>>) {
+        (self.acquire(owner), self.classes.take(class))
+    }
+
+    /// Releases a buffer, or lets it wait. Its memory is returned where it is not kept, to be freed where nobody waits
+    /// for it.
+    fn release(&mut self, released: Released) -> Option<Vec<u8>> {
+        let buffer = released.buffer;
+        let owner = self.buffers.get(buffer).map(|ownership| ownership.owner().unwrap_or(Owner::Host));
+        match owner.and_then(|owner| self.buffers.release(buffer, owner)) {
+            Ok(step) => self.recorder.transition(step.transition),
+            Err(Refusal::Borrowed | Refusal::Leased | Refusal::ExclusivelyLeased) => {
+                self.waiting.push(released);
+                return None;
+            }
+            Err(refusal) => self.note("release", Err(refusal)),
+        }
+        let (memory, class) = released.memory?;
+        self.classes.give_back(memory, class)
+    }
+
+    fn release_waiting(&mut self) -> Vec<Vec<u8>> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().filter_map(|released| self.release(released)).collect()
     }
 }
 
@@ -64,12 +236,23 @@ impl Pool {
 mod tests {
     use super::*;
 
+    fn pool() -> Pool {
+        Pool::new(PoolSettings::default(), 2, Recorder::off())
+    }
+
+    fn payload(pool: &Pool, owner: Owner) -> Payload {
+        let mut block = pool.take_by(owner, 10);
+        block.append(b"0123456789").unwrap();
+        block.freeze()
+    }
+
+    const STAGE: StageId = StageId(0);
+    const OTHER: StageId = StageId(1);
+
     #[test]
     fn memory_returns_with_the_last_slice() {
-        let pool = Pool::default();
-        let mut block = pool.take(10);
-        block.append(b"0123456789").unwrap();
-        let whole = block.freeze();
+        let pool = pool();
+        let whole = payload(&pool, Owner::Host);
         let part = whole.slice(2, 2).unwrap();
         drop(whole);
         assert_eq!(pool.usage().live_at_end, 1);
@@ -83,11 +266,70 @@ mod tests {
 
     #[test]
     fn memory_of_an_exact_size_is_not_kept() {
-        let pool = Pool::default();
+        let pool = pool();
         // The size of a class, and all the same of none.
         drop(pool.take_exact(4096));
         assert_eq!((pool.usage().returned, pool.usage().live_at_end), (0, 0));
         drop(pool.take(4096));
         assert_eq!(pool.usage().reuse_rate, Some(0.0));
+    }
+
+    #[test]
+    fn what_is_borrowed_is_not_reused_before_the_call_ends() {
+        let pool = pool();
+        let (one, two) = (payload(&pool, Owner::Host), pool.adopt(Bytes::from_static(b"adopted")));
+        let rope = Payload::join([&one, &two]);
+        pool.lend(STAGE, [&one, &one, &two, &rope].into_iter());
+        pool.lend(OTHER, std::iter::once(&one));
+        drop((one, two, rope));
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned), (2, 0));
+        pool.end_call(STAGE);
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
+        pool.end_call(OTHER);
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned), (0, 1));
+        assert_eq!(pool.fault(), None);
+    }
+
+    #[test]
+    fn what_is_leased_is_not_reused_before_the_lease_ends() {
+        let pool = pool();
+        let held = payload(&pool, Owner::Host);
+        let id = held.views()[0].buffer().id();
+        pool.lease(STAGE, id, Mode::Shared);
+        drop(held);
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
+        pool.abandon(STAGE);
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned, pool.fault()), (0, 1, None));
+    }
+
+    #[test]
+    fn a_stage_owns_what_it_writes_until_it_is_returned() {
+        let pool = pool();
+        let written = payload(&pool, Owner::Stage(STAGE));
+        pool.transfer(STAGE, &written);
+        pool.lend(STAGE, std::iter::once(&written));
+        pool.end_call(STAGE);
+        // What it did not return goes with it, first.
+        drop(payload(&pool, Owner::Stage(STAGE)));
+        pool.abandon(STAGE);
+        drop(written);
+        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_remembered() {
+        let twice = pool();
+        twice.lend(STAGE, std::iter::empty());
+        twice.lend(STAGE, std::iter::empty());
+        assert!(twice.fault().unwrap().starts_with("cannot lend: "));
+        let own = pool();
+        let written = payload(&own, Owner::Stage(STAGE));
+        own.lend(STAGE, std::iter::once(&written));
+        assert_eq!(own.fault().as_deref(), Some("cannot lend: the stage owns the buffer"));
+        let early = pool();
+        let written = payload(&early, Owner::Stage(STAGE));
+        early.abandon(STAGE);
+        drop(written);
+        assert_eq!(early.fault().as_deref(), Some("1 buffers that a stage owned were held when it was taken down"));
     }
 }

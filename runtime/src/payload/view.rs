@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::buffer::Memory;
 use super::{Block, Buffer, SourceFile};
 
 /// A part of a buffer.
@@ -36,6 +37,12 @@ impl View {
         Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
     }
 
+    /// Whether it is of the same buffer as another.
+    #[inline]
+    pub(super) fn is_of(&self, other: &View) -> bool {
+        Arc::ptr_eq(&self.buffer, &other.buffer)
+    }
+
     /// Whether there are other views of its buffer.
     pub(super) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.buffer) > 1
@@ -43,26 +50,26 @@ impl View {
 
     /// Its bytes, where they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
-        match &*self.buffer {
-            Buffer::Heap { bytes, .. } => Some(&bytes[self.start..self.start + self.len]),
-            Buffer::File(_) => None,
+        match &self.buffer.memory {
+            Memory::Heap(bytes) => Some(&bytes[self.start..self.start + self.len]),
+            Memory::File(_) => None,
         }
     }
 
     /// Where its bytes are.
     pub(super) fn piece(&self) -> Piece<'_> {
-        match &*self.buffer {
-            Buffer::Heap { bytes, .. } => Piece::Memory(&bytes[self.start..self.start + self.len]),
-            Buffer::File(file) => Piece::File(FileRange { file, offset: self.start as u64, len: self.len as u64 }),
+        match &self.buffer.memory {
+            Memory::Heap(bytes) => Piece::Memory(&bytes[self.start..self.start + self.len]),
+            Memory::File(file) => Piece::File(FileRange { file, offset: self.start as u64, len: self.len as u64 }),
         }
     }
 
     /// `len` of its bytes from `offset`, shared, where they are in memory.
     #[inline]
     pub(super) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
-        match &*self.buffer {
-            Buffer::Heap { bytes, .. } => Some(bytes.slice(self.start + offset..self.start + offset + len)),
-            Buffer::File(_) => None,
+        match &self.buffer.memory {
+            Memory::Heap(bytes) => Some(bytes.slice(self.start + offset..self.start + offset + len)),
+            Memory::File(_) => None,
         }
     }
 

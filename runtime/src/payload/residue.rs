@@ -1,0 +1,72 @@
+//! What a block held before can be read by nobody: not through a block, nor through a payload made of it.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::ledger::Recorder;
+
+/// Reuses of each class.
+const REUSES: usize = 10_000;
+const SECRET: u8 = 0xA5;
+/// What is written since, which is no secret.
+const WRITTEN: u8 = 0x11;
+
+/// Takes a block of a class and writes that much of the secret; the memory then waits.
+fn leave_secret(pool: &Pool, bytes: usize, len: usize) {
+    let mut block = pool.take(bytes);
+    let piece = [SECRET; 4096];
+    while block.written().len() < len {
+        block.append(&piece[..block.room().min(piece.len())]).unwrap();
+    }
+    drop(block.freeze());
+}
+
+/// How many bytes of the secret can be read, whichever way a block is taken and used. What is written is `len` bytes.
+fn stale(pool: &Pool, bytes: usize, len: usize, file: &std::fs::File) -> usize {
+    let secrets = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == SECRET).count();
+    let mut block = pool.take(bytes);
+    let mut found = secrets(block.written()) + secrets(block.as_ref());
+    assert!(block.write_at(0, &[WRITTEN]).is_err() && block.write_at(block.capacity(), &[WRITTEN]).is_err());
+    block.append(&vec![WRITTEN; len]).unwrap();
+    // Nothing comes from the end of a file, and nothing is uncovered by that.
+    assert_eq!(block.read_from(file).unwrap(), 0);
+    found += secrets(block.written()) + secrets(block.as_ref());
+    assert_eq!(block.written().len(), len);
+    let payload = block.freeze();
+    assert!(payload.slice(0, len + 1).is_none() && payload.slice(len, 1).is_none());
+    found += secrets(payload.as_slice().unwrap());
+    found += payload.pieces().unwrap().map(secrets).sum::<usize>();
+    let all = payload.gather(0, len, pool).unwrap();
+    assert_eq!(all.bytes.len(), len);
+    found += secrets(&all.bytes);
+    // In another block, which has been used too, and of which a part is written.
+    let rope = Payload::join([&payload, &Payload::default(), &pool.adopt(Bytes::from_static(&[WRITTEN])), &payload]);
+    let gathered = rope.gather(0, rope.len(), pool).unwrap();
+    assert_eq!(gathered.bytes.len(), 2 * len + 1);
+    found + secrets(&gathered.bytes) + secrets(&rope.compact(pool).unwrap().to_vec(pool).unwrap())
+}
+
+#[test]
+fn no_byte_of_before_can_be_read_in_any_class() {
+    let file = tempfile::tempfile().unwrap();
+    let (mut classes, mut reuses, mut residue) = (0, 0, 0);
+    for bytes in PoolSettings::classes().map(|bytes| bytes as usize) {
+        let mut settings = PoolSettings::default();
+        // Only what is asked for is kept: each block is the one before.
+        assert!(settings.keep_of(bytes as u64, bytes as u64));
+        let pool = Pool::new(settings, 1, Recorder::off());
+        // Once all of it, and every time the beginning: what is written takes the place of the secret there.
+        leave_secret(&pool, bytes, bytes);
+        for round in 0..REUSES {
+            leave_secret(&pool, bytes, 4096);
+            let len = [0, 1, 17, 100][round % 4];
+            residue += stale(&pool, bytes, len, &file);
+        }
+        let usage = pool.usage();
+        let class = usage.classes.iter().find(|class| class.bytes == Some(bytes as u64)).unwrap();
+        assert!(class.reused >= REUSES as u64, "{class:?}");
+        (classes, reuses) = (classes + 1, reuses + class.reused);
+    }
+    println!("classes={classes} reuses={reuses} residue={residue}");
+    assert_eq!(residue, 0);
+}
