@@ -56,7 +56,6 @@ struct Sent {
     passed: [u32; MAX_BATCH],
 }
 
-#[expect(clippy::large_enum_variant, reason = "a flow has few nodes, and they do not move")]
 enum Called {
     Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
