@@ -23,6 +23,7 @@ fn keeping(keep: u64) -> PoolSettings {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 fn a_pool_without_room_says_how_much_it_needs() {
     let account = upper(keeping(0));
     let shortage = account.pool.shortage().unwrap();

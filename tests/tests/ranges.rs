@@ -33,7 +33,7 @@ struct Files {
 fn files() -> Files {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.bin");
-    let bytes: Vec<u8> = (0..4 * CHUNK + 1000).map(|index| (index * index >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..4 * CHUNK + 1000).map(|index| ((index * index) >> 7) as u8).collect();
     fs::write(&path, &bytes).unwrap();
     Files { folder, path, bytes }
 }
@@ -80,9 +80,8 @@ fn framing_is_written_between_ranges() {
         let account = files.copied_to(File::create(&path).unwrap(), framing);
         let mut expected = Vec::new();
         for chunk in files.bytes.chunks(CHUNK) {
-            match framing {
-                OutputFraming::LengthPrefixed => expected.extend((chunk.len() as u32).to_be_bytes()),
-                _ => (),
+            if framing == OutputFraming::LengthPrefixed {
+                expected.extend((chunk.len() as u32).to_be_bytes());
             }
             expected.extend(chunk);
             if framing == OutputFraming::Lines {
@@ -263,6 +262,7 @@ impl Output for Slow<'static> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 fn a_file_cut_off_at_any_moment_gives_all_of_it_or_an_error() {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     let upper = Component::load(engine(), programs::UPPER.as_ref(), &Limits::default()).unwrap();

@@ -39,8 +39,8 @@ fn assert_imports(program: &str, functions: &[&str]) {
 /// What comes out of the program for these lines, and the account.
 fn through(program: &str, config: &[(&str, &str)], text: &str) -> (Vec<String>, Account) {
     let collected = Collected::default();
-    let account =
-        run(vec![input(lines(text)), stage("stage", program, config), output("out", collected.clone())]).unwrap();
+    let account = run(vec![input(lines(text)), stage("stage", program, config), output("out", collected.clone())])
+        .expect("the flow comes to its end");
     let payloads = collected.payloads().into_iter();
     (payloads.map(|payload| String::from_utf8(payload).expect("text stays text")).collect(), account)
 }
