@@ -167,12 +167,18 @@ impl Flow {
                 Ok(Step::Moved) => {}
                 Ok(Step::Wait(time)) => self.wait(time),
                 Ok(Step::Ended) => return self.settle(),
-                Err(error) => {
-                    self.nodes.iter_mut().for_each(Node::abandon);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.fail(error)),
             }
         }
+    }
+
+    /// Takes everything down, and gives back what it has. The first failure is the one to tell.
+    fn fail(mut self, error: Error) -> Error {
+        self.nodes.iter_mut().for_each(Node::abandon);
+        let Flow { nodes, edges, pool, .. } = self;
+        drop((nodes, edges));
+        debug_assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None), "after {error}");
+        error
     }
 
     /// Calls one node: the one nearest to the end that has something to do and room for what comes of it. Where there is
