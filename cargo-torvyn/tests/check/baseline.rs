@@ -34,7 +34,7 @@ error[worse-than-baseline]: `router` is worse than in the baseline: lost `handle
    |                     ---- calls `payload-read.read`
    |
    = note: it imports `payload-read.read` now, and did not then
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
    = help: undo that, or save a new baseline with `--save-baseline`
 
  stage   kind       world      verdict    proof    reads          writes

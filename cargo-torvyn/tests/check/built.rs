@@ -84,7 +84,7 @@ error[over-budget-component]: `router` can read an element once, and its budget 
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
    = help: leave out what reads, or allow it: `reads = 1`
 
  stage   kind       world      verdict    proof    reads          writes
@@ -120,7 +120,7 @@ error[not-of-world]: the component of `router` imports `payload-read`, which wor
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/lent.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
    = help: declare the world that the component fits: `world = "inspector"`; or write the stage for the world that is declared
 
  stage   kind       world   verdict    proof    reads          writes

@@ -28,6 +28,10 @@ pub enum Transform {}
 #[derive(Debug, Clone, Copy)]
 pub enum Slicer {}
 
+/// World `holder`: holds payloads beyond a call, passes them on and joins them; neither reads nor writes one.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder {}
+
 /// World `windowed`: holds payloads beyond a call, and can do all the others can.
 #[derive(Debug, Clone, Copy)]
 pub enum Windowed {}
@@ -47,18 +51,26 @@ pub enum DataSink {}
 /// A world that imports `payload-read`.
 pub trait CanRead: sealed::Sealed {}
 
+/// A world in which elements can be made without a batch, in `pull` or `flush`: by writing, or of what is held.
+pub trait CanMake: sealed::Sealed + Sized + 'static {
+    /// What was made without a batch.
+    #[doc(hidden)]
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
+    }
+}
+
 /// A world that imports `payload-write`.
-pub trait CanWrite: sealed::Sealed + Sized + 'static {
+pub trait CanWrite: CanMake {
     /// Before something is written. Where all that is made is written, there is nothing to say.
     #[doc(hidden)]
     #[inline(always)]
     fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
+}
 
-    /// What was made without a batch.
-    #[doc(hidden)]
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
-    }
+/// What was made, where all that is made is written.
+fn made_of_columns(making: &mut Making) -> Result<Option<Made>, Failure> {
+    if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
 }
 
 /// A world that imports `payload-view`.
@@ -68,7 +80,7 @@ pub trait CanSlice: ProcessorWorld {}
 pub trait CanBuffer: CanWrite {}
 
 /// A world that imports `payload-lease`.
-pub trait CanHold: ProcessorWorld {}
+pub trait CanHold: ProcessorWorld + CanMake {}
 
 /// A world that exports `source`.
 pub trait SourceWorld: CanWrite {
@@ -90,7 +102,7 @@ pub enum Makes {
     Nothing,
     /// It writes.
     Written,
-    /// It cuts, holds and writes: by different calls, whose elements are appended.
+    /// It cuts, holds or writes: by different calls, whose elements are appended.
     Several,
 }
 
@@ -127,6 +139,7 @@ impl sealed::Sealed for Router {}
 impl sealed::Sealed for Inspector {}
 impl sealed::Sealed for Transform {}
 impl sealed::Sealed for Slicer {}
+impl sealed::Sealed for Holder {}
 impl sealed::Sealed for Windowed {}
 impl sealed::Sealed for DataSource {}
 impl sealed::Sealed for BulkSource {}
@@ -138,6 +151,22 @@ impl CanRead for Slicer {}
 impl CanRead for Windowed {}
 impl CanRead for DataSink {}
 
+impl CanMake for Transform {
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        made_of_columns(making)
+    }
+}
+
+impl CanMake for DataSource {
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        made_of_columns(making)
+    }
+}
+
+impl CanMake for Holder {}
+impl CanMake for Windowed {}
+impl CanMake for BulkSource {}
+
 impl CanWrite for Transform {}
 impl CanWrite for DataSource {}
 
@@ -147,10 +176,6 @@ impl CanWrite for Windowed {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
     }
-
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        making.settle(None)
-    }
 }
 
 impl CanWrite for BulkSource {
@@ -158,10 +183,6 @@ impl CanWrite for BulkSource {
     fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
-    }
-
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        making.settle(None)
     }
 }
 
@@ -177,6 +198,7 @@ impl CanSlice for Slicer {}
 impl CanSlice for Windowed {}
 impl CanBuffer for Windowed {}
 impl CanBuffer for BulkSource {}
+impl CanHold for Holder {}
 impl CanHold for Windowed {}
 
 impl ProcessorWorld for Router {}
@@ -203,6 +225,27 @@ impl ProcessorWorld for Slicer {
 
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
         output.settle()
+    }
+}
+
+impl ProcessorWorld for Holder {
+    const MAKES: Makes = Makes::Several;
+
+    #[inline(always)]
+    fn begin_forwarded(making: &mut Making) {
+        making.ways.parts = Some(making::wholes);
+    }
+
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        output.settle()
+    }
+
+    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
+        stage.flush(writer)
+    }
+
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
     }
 }
 
