@@ -72,7 +72,7 @@ pub enum Door {
     Read,
     /// `payload-read.read-all`
     ReadAll,
-    /// `payload-lease.lease.read`
+    /// `payload-read.read-held`
     ReadHeld,
     /// `payload-write.emit-all`
     EmitAll,
@@ -178,7 +178,7 @@ impl Door {
         match self {
             Door::Read => ("payload-read", "read"),
             Door::ReadAll => ("payload-read", "read-all"),
-            Door::ReadHeld => ("payload-lease", "[method]lease.read"),
+            Door::ReadHeld => ("payload-read", "read-held"),
             Door::EmitAll => ("payload-write", "emit-all"),
             Door::Allocate => ("payload-buffer", "[static]buffer.allocate"),
             Door::Append => ("payload-buffer", "[method]buffer.append"),

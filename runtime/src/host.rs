@@ -37,6 +37,9 @@ use payload_buffer::Buffers;
 /// The resource `batch`. A store lends one at a time; its rep is the number of the call that lent it.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Batch {}
+/// The resource `lease`. Its rep is its place among the leases of the stage.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub enum Lease {}
 /// The resource `output`. Its rep is the place of the output among all that the store ever made.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
@@ -209,6 +212,10 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     use wasmtime::component::ResourceType;
     let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
     types.resource("batch", ResourceType::host::<Batch>(), |_, _| Ok(()))?;
+    types.resource("lease", ResourceType::host::<Lease>(), |mut store, rep| {
+        store.data_mut().leases.drop_lease(rep);
+        Ok(())
+    })?;
     outputs::link(&mut types)?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
     payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;

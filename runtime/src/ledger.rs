@@ -57,7 +57,8 @@ pub struct Copies {
     pub payload_write: Count,
     /// Bytes of metadata columns lowered to and lifted from a component, counted once a column list.
     pub metadata_marshal: Count,
-    /// Payload bytes that the host copied within its own memory, to have an element in one piece.
+    /// Payload bytes that the host copied within its own memory, to have them in one piece or in a buffer of their own;
+    /// counted once each time.
     pub host_serialize: Count,
 }
 

@@ -42,7 +42,9 @@ pub enum World {
     Slicer,
     /// A processor that writes payloads.
     Transform,
-    /// A processor that keeps payloads beyond the call that lent them, or writes them piece by piece.
+    /// A processor that keeps payloads beyond the call that lent them, and neither reads nor writes any.
+    Holder,
+    /// A processor that keeps payloads and also reads, writes or cuts, or that writes them piece by piece.
     Windowed,
     /// A source.
     DataSource,
@@ -81,6 +83,7 @@ impl fmt::Display for World {
             World::Inspector => "inspector",
             World::Slicer => "slicer",
             World::Transform => "transform",
+            World::Holder => "holder",
             World::Windowed => "windowed",
             World::DataSource => "data-source",
             World::BulkSource => "bulk-source",
@@ -182,11 +185,27 @@ impl World {
             Kind::Source if buffer => World::BulkSource,
             Kind::Source => World::DataSource,
             Kind::Sink => World::DataSink,
+            Kind::Processor if lease && !(read || write || view || buffer) => World::Holder,
             Kind::Processor if lease || buffer || (view && write) => World::Windowed,
             Kind::Processor if write => World::Transform,
             Kind::Processor if view => World::Slicer,
             Kind::Processor if read => World::Inspector,
             Kind::Processor => World::Router,
+        }
+    }
+
+    /// The interfaces to payloads that it imports.
+    pub fn payloads(self) -> Payloads {
+        let none = Payloads::default();
+        match self {
+            World::Router => none,
+            World::Inspector | World::DataSink => Payloads { read: true, ..none },
+            World::Slicer => Payloads { read: true, view: true, ..none },
+            World::Transform => Payloads { read: true, write: true, ..none },
+            World::Holder => Payloads { lease: true, ..none },
+            World::Windowed => Payloads { read: true, write: true, view: true, buffer: true, lease: true },
+            World::DataSource => Payloads { write: true, ..none },
+            World::BulkSource => Payloads { write: true, buffer: true, ..none },
         }
     }
 }

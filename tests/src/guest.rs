@@ -18,9 +18,10 @@ pub const HOST_RESULT: &str = "(i32.const 64)";
 pub struct Guest<'a> {
     /// What it exports.
     pub role: Role,
-    /// Whether it imports what its role may of `payload-read` and `payload-write`.
+    /// Whether it imports what its role may of `payload-read`, but for what is held, and `payload-write`.
     pub payloads: bool,
-    /// Whether it imports what its role may of `payload-view`, `payload-buffer` and `payload-lease`.
+    /// Whether it imports what its role may of `payload-view`, `payload-buffer` and `payload-lease`, and reads what it holds
+    /// where it reads.
     pub holds: bool,
     /// The size of its memory, in pages.
     pub memory: &'a str,
@@ -227,15 +228,18 @@ const HOLDS: &str = r#"
         (i32.const 0) (i32.const 0) (i32.const 64))
       (if (i32.eqz (call $done)) (then unreachable))
       (i32.load (i32.const 68)))
-    ;; Reads all of an element of three bytes of a lease, whatever comes of it.
-    (func $read_held (param $lease i32) (param $index i32)
-      (call $lease_read (local.get $lease) (local.get $index) (i64.const 0) (i64.const 3) (i32.const 64)))
     ;; Joins one lease; the output.
     (func $join_one (param $lease i32) (result i32)
       (i32.store (i32.const 3072) (local.get $lease))
       (call $join (i32.const 3072) (i32.const 1) (i32.const 1) (i32.const 64))
       (if (i32.eqz (call $done)) (then unreachable))
       (i32.load (i32.const 68)))
+"#;
+
+const READS_HELD: &str = r#"
+    ;; Reads all of an element of three bytes of a lease, whatever comes of it.
+    (func $read_held (param $lease i32) (param $index i32)
+      (call $lease_read (local.get $lease) (local.get $index) (i64.const 0) (i64.const 3) (i32.const 64)))
 "#;
 
 impl Guest<'_> {
@@ -247,7 +251,10 @@ impl Guest<'_> {
         let holds = self.holds && self.role == Role::Processor;
         let buffers = self.holds && self.role != Role::Sink;
         let when = |yes: bool, text: &'static str| if yes { text } else { "" };
-        let types = if holds { TYPES.replace(COLUMNS, &format!("{COLUMNS}{APPEND}")) } else { TYPES.to_string() };
+        let types = if holds { TYPES.replace(COLUMNS, HOLDER_TYPES) } else { TYPES.to_string() };
+        let reads_held = reads && holds;
+        let payload_read =
+            if reads_held { PAYLOAD_READ.replace(READ_ALL, READ_HELD) } else { PAYLOAD_READ.to_string() };
         let (interface, export, parameters, core_parameters, result) = match self.role {
             Role::Source => (
                 "source",
@@ -302,6 +309,7 @@ impl Guest<'_> {
   {lowered_write}
   {lowered_buffer}
   {lowered_holds}
+  {lowered_read_held}
   (core func $drop-batch (canon resource.drop $batch))
   (core func $drop-output (canon resource.drop $output))
   {definitions}
@@ -311,6 +319,7 @@ impl Guest<'_> {
     {write}
     {buffer}
     {hold}
+    {read_held}
     (import "host" "drop-batch" (func $drop_batch (param i32)))
     (import "host" "drop-output" (func $drop_output (param i32)))
     {fields}
@@ -320,6 +329,7 @@ impl Guest<'_> {
     {write_helpers}
     {buffer_helpers}
     {hold_helpers}
+    {read_held_helpers}
     {start}
     (func (export "init") (param $config i32) (param $entries i32) (result i32) {init})
     (func (export "{export}") {core_parameters} (result i32) {work})
@@ -333,6 +343,7 @@ impl Guest<'_> {
       {write_arguments}
       {buffer_arguments}
       {hold_arguments}
+      {read_held_arguments}
       (export "drop-batch" (func $drop-batch))
       (export "drop-output" (func $drop-output))
       {imports}))))
@@ -347,7 +358,7 @@ impl Guest<'_> {
   (instance $role (export "{export}" (func $work)) {exported_last})
   (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
   (export "torvyn:streaming/{interface}@0.2.0" (instance $role)))"#,
-            payload_read = when(reads, PAYLOAD_READ),
+            payload_read = if reads { payload_read } else { String::new() },
             payload_write = when(writes, PAYLOAD_WRITE),
             lowered_read = when(reads, LOWERED_READ),
             lowered_write = when(writes, LOWERED_WRITE),
@@ -355,12 +366,16 @@ impl Guest<'_> {
             payload_holds = when(holds, PAYLOAD_HOLDS),
             lowered_buffer = when(buffers, LOWERED_BUFFER),
             lowered_holds = when(holds, LOWERED_HOLDS),
+            lowered_read_held = when(reads_held, LOWERED_READ_HELD),
             buffer = when(buffers, IMPORTED_BUFFER),
             hold = when(holds, IMPORTED_HOLDS),
+            read_held = when(reads_held, IMPORTED_READ_HELD),
             buffer_helpers = when(buffers, BUFFERS),
             hold_helpers = when(holds, HOLDS),
+            read_held_helpers = when(reads_held, READS_HELD),
             buffer_arguments = when(buffers, BUFFER_ARGUMENTS),
             hold_arguments = when(holds, HOLD_ARGUMENTS),
+            read_held_arguments = when(reads_held, r#"(export "lease-read" (func $lease-read))"#),
             read_helpers = when(reads, READS),
             write_helpers = when(writes, WRITES),
             read_arguments = when(reads, r#"(export "read" (func $read)) (export "read-all" (func $read-all))"#),
@@ -456,11 +471,22 @@ const LOWERED_WRITE: &str = r#"
 "#;
 
 /// The last of the types, in their import.
-const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))"#;
+const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
 
-/// What is beside it where outputs are put together.
-const APPEND: &str = r#"
-    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))"#;
+/// What is beside it where elements are held, and outputs put together.
+const HOLDER_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
+    (export "lease" (type (sub resource)))
+    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
+  (alias export $types "lease" (type $lease))"#;
+
+/// A function of `payload-read`.
+const READ_ALL: &str = r#"(export "read-all" "#;
+
+/// What is beside it where what is held is read.
+const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
+    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $why)))))
+    (export "read-all" "#;
 
 const PAYLOAD_BUFFER: &str = r#"
   (import "torvyn:streaming/payload-buffer@0.2.0" (instance $payload-buffer
@@ -512,25 +538,21 @@ const PAYLOAD_HOLDS: &str = r#"
     (export "batch" (type $lent (eq $batch)))
     (export "output" (type $made (eq $output)))
     (export "failure" (type $why (eq $failure)))
-    (export "lease" (type $lease (sub resource)))
+    (export "lease" (type $held (eq $lease)))
     (type $mode-is (enum "shared" "exclusive"))
     (export "mode" (type $mode (eq $mode-is)))
     (type $scope-is (variant (case "stage") (case "deadline" u64)))
     (export "scope" (type $scope (eq $scope-is)))
-    (export "[method]lease.read" (func (param "self" (borrow $lease)) (param "index" u32) (param "offset" u64)
-      (param "len" u64) (result (result (list u8) (error $why)))))
     (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
-      (param "scope" $scope) (result (result (own $lease) (error $why)))))
-    (export "forward-all" (func (param "of" (borrow $lease)) (param "indices" (list u32)) (param "outputs" (list u32))
+      (param "scope" $scope) (result (result (own $held) (error $why)))))
+    (export "forward-all" (func (param "of" (borrow $held)) (param "indices" (list u32)) (param "outputs" (list u32))
       (result (result (own $made) (error $why)))))
-    (export "join" (func (param "leases" (list (borrow $lease))) (param "outputs" u32)
+    (export "join" (func (param "leases" (list (borrow $held))) (param "outputs" u32)
       (result (result (own $made) (error $why)))))))
-  (alias export $payload-lease "lease" (type $lease))
 "#;
 
 const LOWERED_HOLDS: &str = r#"
   (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))
-  (core func $lease-read (canon lower (func $payload-lease "[method]lease.read") (memory $memory) (realloc $realloc)))
   (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
   (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
   (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
@@ -538,9 +560,16 @@ const LOWERED_HOLDS: &str = r#"
   (core func $output-append (canon lower (func $types "[method]output.append")))
 "#;
 
+const LOWERED_READ_HELD: &str = r#"
+  (core func $lease-read (canon lower (func $payload-read "read-held") (memory $memory) (realloc $realloc)))
+"#;
+
+const IMPORTED_READ_HELD: &str = r#"
+    (import "host" "lease-read" (func $lease_read (param i32 i32 i64 i64 i32)))
+"#;
+
 const IMPORTED_HOLDS: &str = r#"
     (import "host" "slice-all" (func $slice_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
-    (import "host" "lease-read" (func $lease_read (param i32 i32 i64 i64 i32)))
     (import "host" "take" (func $take (param i32 i32 i32 i32 i32 i64 i32)))
     (import "host" "forward-all" (func $forward_all (param i32 i32 i32 i32 i32 i32)))
     (import "host" "join" (func $join (param i32 i32 i32 i32)))
@@ -550,7 +579,6 @@ const IMPORTED_HOLDS: &str = r#"
 
 const HOLD_ARGUMENTS: &str = r#"
       (export "slice-all" (func $slice-all))
-      (export "lease-read" (func $lease-read))
       (export "take" (func $take))
       (export "forward-all" (func $forward-all))
       (export "join" (func $join))

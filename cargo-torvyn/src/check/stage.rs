@@ -20,8 +20,7 @@ struct Deed {
     doors: &'static [Door],
 }
 
-const READS: Deed =
-    Deed { verb: "read", key: "reads", interfaces: &["payload-read", "payload-lease"], doors: Door::READS };
+const READS: Deed = Deed { verb: "read", key: "reads", interfaces: &["payload-read"], doors: Door::READS };
 const WRITES: Deed =
     Deed { verb: "write", key: "writes", interfaces: &["payload-write", "payload-buffer"], doors: Door::WRITES };
 const HOLDS: Deed = Deed { verb: "hold", key: "leases", interfaces: &["payload-lease"], doors: &[Door::Take] };
@@ -78,14 +77,16 @@ impl Subject {
             read: !reads,
             write: !writes,
             buffer: !writes,
-            lease: !reads || !allows(&self.budget.leases),
+            lease: !allows(&self.budget.leases),
             ..Payloads::default()
         };
-        let fits = World::narrowest(contract.kind, contract.payloads.without(forbidden)).to_string();
-        let narrower = match short(&contract.world) == fits {
-            true => String::new(),
-            false => format!("declare the world `{fits}`, or "),
+        let keeps = |without: Payloads| {
+            let fits = World::narrowest(contract.kind, contract.payloads.without(without));
+            (fits.payloads().without(forbidden) == fits.payloads()).then_some(fits)
         };
+        // The worlds that cut also read.
+        let fits = keeps(forbidden).or_else(|| keeps(Payloads { view: true, ..forbidden }));
+        let narrower = fits.map_or(String::new(), |fits| format!("declare the world `{fits}`, or "));
         Some(finding.help(format!(
             "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
         )))

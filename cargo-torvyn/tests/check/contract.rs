@@ -170,7 +170,7 @@ fn the_world_that_is_named_keeps_the_whole_budget() {
     project.run("check -p router", 0);
 }
 
-/// By its world alone a stage that can hold can also read, write and multiply.
+/// By the world `windowed` a stage that can hold can also read, write and multiply.
 #[test]
 fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
     let project = Project::copy();
@@ -181,9 +181,9 @@ fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
 warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, and its budget says nothing of leases
-  --> wit/worlds.wit:32:10
+  --> wit/worlds.wit:39:10
    |
-32 |   import payload-lease;
+39 |   import payload-lease;
    |          ^^^^^^^^^^^^^ imported here
    |
    = help: say how many: `leases = 1000`
@@ -213,7 +213,11 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     );
     project.edit("router/Cargo.toml", "reads = 1\nwrites = 1", "reads = 0\nwrites = 0");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `slicer`, or prove it").count(), 3, "{told}");
+    assert_eq!(told.matches("declare the world `router`, or prove it").count(), 3, "{told}");
+    project.edit("router/Cargo.toml", "leases = 0", "leases = 9");
+    let told = project.told("check -p router", 100);
+    assert_eq!(told.matches("declare the world `holder`, or prove it").count(), 2, "{told}");
+    project.edit("router/Cargo.toml", "leases = 9", "leases = 0");
 
     // What comes after it may be handed any number of elements for each.
     project.edit("router/Cargo.toml", "reads = 0\nwrites = 0\nleases = 0", "reads = 1\nwrites = 1\nleases = 1000");
@@ -222,6 +226,28 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     let main = lines.iter().find(|line| line["pipeline"] == "main").unwrap();
     assert_eq!((&main["copies"], &main["total"]), (&json!(4), &Value::Null));
     assert_eq!(main["edges"][1]["elements"], Value::Null);
+}
+
+/// By the world `holder` it neither reads nor writes, and multiplies.
+#[test]
+fn a_world_that_only_holds_proves_a_handle_pass() {
+    let project = Project::copy();
+    project.edit("router/Cargo.toml", "world = \"router\"", "world = \"holder\"");
+    project.edit("router/Cargo.toml", "writes = 0", "writes = 0\nleases = 1000");
+    assert_data_eq!(
+        project.told("check -p router", 0),
+        str![[r#"
+note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
+
+ stage   kind       world   verdict               proof     reads         writes
+ router  processor  holder  handle-pass, retains  contract  0 (contract)  0 (contract)
+
+     Checked 1 stage and 0 pipelines: nothing is wrong
+
+"#]]
+    );
+    let verdict = project.verdict("check -p router", "router");
+    assert_eq!((&verdict["retains"], &verdict["views"]["max"]), (&json!(true), &Value::Null));
 }
 
 #[test]

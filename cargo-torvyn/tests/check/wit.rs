@@ -25,7 +25,7 @@ error[unknown-world]: no world `ruoter` in the WIT
 7 | world = "ruoter"
   |         ^^^^^^^^ the world of this stage
   |
-  = help: did you mean `router`? the worlds are `bulk-source`, `data-sink`, `data-source`, `inspector`, `router`, `slicer`, `transform`, `windowed`
+  = help: did you mean `router`? the worlds are `bulk-source`, `data-sink`, `data-source`, `holder`, `inspector`, `router`, `slicer`, `transform`, `windowed`
 
      Checked 1 stage and 0 pipelines: 1 error
 

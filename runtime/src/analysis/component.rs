@@ -12,7 +12,7 @@
 //!
 //! - A batch is lent to `process` or `push`, and its handle ends with the call. So `read`, `read-all`, `slice-all` and
 //!   `take` do something only there.
-//! - A lease comes from `take` alone, and its handle stays good: `lease.read` does something in any later call, and where
+//! - A lease comes from `take` alone, and its handle stays good: `read-held` does something in any later call, and where
 //!   no `take` can be reached, nowhere. The elements that `forward-all` and `join` make are refused outside `process` and
 //!   `flush`.
 //! - A buffer comes from `allocate` alone, which any call may do: without it neither `append` nor `write-at` have
@@ -243,7 +243,7 @@ impl Reached {
             pieces: allocates && (open(Door::Append) || open(Door::WriteAt)),
             views: view || (retains && (open(Door::ForwardAll) || open(Door::Join))),
             retains,
-            used: Payloads { read, write: emits, view, buffer: allocates, lease: retains },
+            used: Payloads { read: read || reads_held, write: emits, view, buffer: allocates, lease: retains },
         }
     }
 

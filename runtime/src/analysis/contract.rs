@@ -1,5 +1,5 @@
-//! What a stage can do, proven from the WIT of its world, without a build. A world without an import of `payload-read` and
-//! `payload-lease` proves that nothing built for it reads, in whatever language. `packages` reads the WIT, `selection` finds the world.
+//! What a stage can do, proven from the WIT of its world, without a build. A world without an import of `payload-read`
+//! proves that nothing built for it reads, in whatever language. `packages` reads the WIT, `selection` finds the world.
 //!
 //! It is the world that is judged, not what was built: a component that was built for a wider world than the declared
 //! one is told from its binary.
@@ -103,8 +103,7 @@ impl Contract {
         let Payloads { read, write, view, buffer, lease } = self.payloads;
         let unless = |can: bool| if can { Bound::unknown() } else { Bound::never(Proof::Contract) };
         Bounds {
-            // What is held can be read through its lease.
-            reads: unless(read || lease),
+            reads: unless(read),
             writes: match self.kind {
                 Kind::Source if write && !buffer => Bound::exactly(1, Proof::Contract),
                 _ => unless(write || buffer),

@@ -14,6 +14,7 @@ pub mod processor {
         world: "torvyn:runtime-processor/processor-stage",
         with: {
             "torvyn:streaming/types.batch": crate::host::Batch,
+            "torvyn:streaming/types.lease": crate::host::Lease,
             "torvyn:streaming/types.output": crate::host::Output,
         },
     });

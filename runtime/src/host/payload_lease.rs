@@ -2,18 +2,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, ResourceType, WasmList};
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
 use super::leases::{Mode, Refused};
 use super::outputs::{Origin, Part, View, check_outputs, limit};
-use super::payload_read::{Read, may_read};
-use super::{Batch, Failure, Host, Output};
+use super::{Batch, Failure, Host, Lease, Output};
 use crate::element::Element;
 use crate::payload::Payload;
-
-/// The resource `lease`. Its rep is its place among the leases of the stage.
-enum Lease {}
 
 /// Elements that are joined to one at most, and pieces that its payload has.
 const MAX_JOINED: usize = 65_536;
@@ -29,12 +25,7 @@ enum Scope {
 }
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
-    interface.resource("lease", ResourceType::host::<Lease>(), |mut store, rep| {
-        store.data_mut().leases.drop_lease(rep);
-        Ok(())
-    })?;
     interface.func_wrap("take", take)?;
-    interface.func_wrap("[method]lease.read", read)?;
     interface.func_wrap("forward-all", forward_all)?;
     interface.func_wrap("join", join)
 }
@@ -180,30 +171,6 @@ impl Host {
         places.iter().for_each(|place| self.leases.share(*place));
         Ok(View { element, outputs, origin: Origin::Joined(places) })
     }
-}
-
-fn read(mut store: StoreContextMut<'_, Host>, (lease, index, offset, len): (Resource<Lease>, u32, u64, u64)) -> Read {
-    let host = store.data_mut();
-    let held = host.leases.get_mut(lease.rep(), index).map_err(Failure::from);
-    let may = held.and_then(|held| may_read(held.element.payload.len(), offset, len).map(|()| held));
-    let held = match may {
-        Ok(held) => held,
-        Err(refused) => return host.refuse_read(refused),
-    };
-    // What is read in the call that lent it is counted there, however it is read.
-    let allowed = match host.batch.get(held.index as usize) {
-        Some(_) => host.meter.read(&host.batch, held.index as usize, len),
-        None => host.meter.read_held(&held.element, &mut held.read, len),
-    };
-    if !allowed {
-        return host.refuse_read(Failure::BudgetExceeded);
-    }
-    let (sequence, buffer) = (held.element.sequence, held.element.payload.buffer());
-    let part = held.element.payload.gather(offset as usize, len as usize, &host.pool);
-    host.hand_over(part, |boundary, _, len| {
-        boundary.read(sequence, buffer, len);
-        1
-    })
 }
 
 type Made = wasmtime::Result<(Result<Resource<Output>, Failure>,)>;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
-use super::{Batch, Failure, Host};
+use super::{Batch, Failure, Host, Lease};
 use crate::element::Element;
 use crate::endpoint::MAX_ELEMENT_BYTES;
 use crate::ledger::Boundary;
@@ -14,13 +14,14 @@ use crate::payload::{Gathered, Payload};
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("read", read)?;
-    interface.func_wrap("read-all", read_all)
+    interface.func_wrap("read-all", read_all)?;
+    interface.func_wrap("read-held", read_held)
 }
 
 /// Bytes of one read. A payload that is in a file can have more.
 const MAX_READ_BYTES: u64 = MAX_ELEMENT_BYTES as u64;
 
-pub(super) type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
+type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 
 fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
@@ -61,8 +62,32 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     })
 }
 
+fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Lease>, u32, u64, u64)) -> Read {
+    let host = store.data_mut();
+    let held = host.leases.get_mut(of.rep(), index).map_err(Failure::from);
+    let may = held.and_then(|held| may_read(held.element.payload.len(), offset, len).map(|()| held));
+    let held = match may {
+        Ok(held) => held,
+        Err(refused) => return host.refuse_read(refused),
+    };
+    // What is read in the call that lent it is counted there, however it is read.
+    let allowed = match host.batch.get(held.index as usize) {
+        Some(_) => host.meter.read(&host.batch, held.index as usize, len),
+        None => host.meter.read_held(&held.element, &mut held.read, len),
+    };
+    if !allowed {
+        return host.refuse_read(Failure::BudgetExceeded);
+    }
+    let (sequence, buffer) = (held.element.sequence, held.element.payload.buffer());
+    let part = held.element.payload.gather(offset as usize, len as usize, &host.pool);
+    host.hand_over(part, |boundary, _, len| {
+        boundary.read(sequence, buffer, len);
+        1
+    })
+}
+
 /// Whether `len` bytes from `offset` are in a payload of `size` bytes, and not too many for one read.
-pub(super) fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
+fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
     if offset.checked_add(len).is_none_or(|end| end > size as u64) {
         return Err(Failure::OutOfBounds);
     }
@@ -75,13 +100,13 @@ fn too_much(len: u64) -> Failure {
 
 impl Host {
     /// Nothing is read.
-    pub(super) fn refuse_read(&mut self, refused: Failure) -> Read {
+    fn refuse_read(&mut self, refused: Failure) -> Read {
         self.meter.refused = true;
         Ok((Err(refused),))
     }
 
     /// Hands over what was read. `record` leaves the records of it, and tells of how many elements it is.
-    pub(super) fn hand_over(
+    fn hand_over(
         &mut self,
         read: io::Result<Gathered>,
         record: impl FnOnce(&Boundary, &[Element], u64) -> u64,

@@ -20,7 +20,7 @@ pub(crate) struct Guest<'a> {
     pub(crate) arguments: &'a str,
     /// The body of `teardown`.
     pub(crate) teardown: &'a str,
-    /// It also imports `payload-view`, `payload-buffer` and `payload-lease`, as functions `$slice_all`, `$allocate_buffer`
+    /// It also imports `payload-view`, `payload-buffer`, `payload-lease` and what reads what is held, as functions `$slice_all`, `$allocate_buffer`
     /// and so on.
     pub(crate) holds: bool,
 }
@@ -30,9 +30,10 @@ impl Guest<'_> {
         let Guest { process, flush, init, fields, realloc, before, after, read, arguments, teardown, holds } = self;
         let [types, lowered, held, calling, given] =
             if *holds { [HOLDING, LOWERED, HELD, CALLING, GIVEN] } else { [""; 5] };
+        let basic = if *holds { TYPES.replace(COLUMNS, LEASE).replace(READ_ALL, READ_HELD) } else { TYPES.to_string() };
         let read = if read.is_empty() { r#"(export "read" (func $read))"# } else { read };
         let text = format!(
-            r#"(component {TYPES} {types}
+            r#"(component {basic} {types}
   (core module $store
     (memory (export "memory") 1)
     (table $late (export "late") 1 funcref)
@@ -123,6 +124,22 @@ const TYPES: &str = r#"
       (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
 "#;
 
+/// The last of the types, in their import.
+const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
+
+/// What is beside it where elements are held.
+const LEASE: &str = r#"(export "columns" (type (eq $columns-is))) (export "lease" (type (sub resource)))))
+  (alias export $types "lease" (type $lease))"#;
+
+/// A function of `payload-read`.
+const READ_ALL: &str = r#"(export "read-all" "#;
+
+/// What is beside it where what is held is read.
+const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
+    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $why)))))
+    (export "read-all" "#;
+
 const HOLDING: &str = r#"
   (import "torvyn:streaming/payload-view@0.2.0" (instance $payload-view
     (export "batch" (type $lent (eq $batch)))
@@ -145,18 +162,16 @@ const HOLDING: &str = r#"
     (export "batch" (type $lent (eq $batch)))
     (export "output" (type $made (eq $output)))
     (export "failure" (type $why (eq $failure)))
-    (export "lease" (type $lease (sub resource)))
+    (export "lease" (type $held (eq $lease)))
     (type $mode-is (enum "shared" "exclusive"))
     (export "mode" (type $mode (eq $mode-is)))
     (type $scope-is (variant (case "stage") (case "deadline" u64)))
     (export "scope" (type $scope (eq $scope-is)))
-    (export "[method]lease.read" (func (param "self" (borrow $lease)) (param "index" u32) (param "offset" u64)
-      (param "len" u64) (result (result (list u8) (error $why)))))
     (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
-      (param "scope" $scope) (result (result (own $lease) (error $why)))))
-    (export "forward-all" (func (param "of" (borrow $lease)) (param "indices" (list u32)) (param "outputs" (list u32))
+      (param "scope" $scope) (result (result (own $held) (error $why)))))
+    (export "forward-all" (func (param "of" (borrow $held)) (param "indices" (list u32)) (param "outputs" (list u32))
       (result (result (own $made) (error $why)))))
-    (export "join" (func (param "leases" (list (borrow $lease))) (param "outputs" u32)
+    (export "join" (func (param "leases" (list (borrow $held))) (param "outputs" u32)
       (result (result (own $made) (error $why)))))))
 "#;
 
@@ -166,7 +181,7 @@ const LOWERED: &str = r#"
   (core func $append (canon lower (func $payload-buffer "[method]buffer.append") (memory $memory) (realloc $realloc)))
   (core func $write-at (canon lower (func $payload-buffer "[method]buffer.write-at") (memory $memory) (realloc $realloc)))
   (core func $freeze (canon lower (func $payload-buffer "[static]buffer.freeze") (memory $memory) (realloc $realloc)))
-  (core func $read-held (canon lower (func $payload-lease "[method]lease.read") (memory $memory) (realloc $realloc)))
+  (core func $read-held (canon lower (func $payload-read "read-held") (memory $memory) (realloc $realloc)))
   (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
   (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
   (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))

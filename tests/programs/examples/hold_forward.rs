@@ -1,15 +1,15 @@
-//! A windowed stage: holds each element until `after` others have come, and forwards it then; `mode` is `shared` or
+//! A stage that holds: keeps each element until `after` others have come, and forwards it then; `mode` is `shared` or
 //! `exclusive`. What is longer than `longest` is forwarded at once.
 
 use std::collections::VecDeque;
 
-use torvyn_guest::{Config, Element, Failure, Lease, Mode, Output, Processor, Scope, Stage, Windowed, Writer};
+use torvyn_guest::{Config, Element, Failure, Holder, Lease, Mode, Output, Processor, Scope, Stage, Writer};
 
 struct HoldForward {
     mode: Mode,
     after: usize,
     longest: u64,
-    held: VecDeque<Lease>,
+    held: VecDeque<Lease<Holder>>,
 }
 
 impl Stage for HoldForward {
@@ -25,8 +25,8 @@ impl Stage for HoldForward {
     }
 }
 
-impl Processor<Windowed> for HoldForward {
-    fn process(&mut self, element: Element<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+impl Processor<Holder> for HoldForward {
+    fn process(&mut self, element: Element<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
         if element.size() > self.longest {
             out.forward();
             return Ok(());
@@ -40,9 +40,9 @@ impl Processor<Windowed> for HoldForward {
         Ok(())
     }
 
-    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    fn flush(&mut self, out: &mut Writer<Holder>) -> Result<(), Failure> {
         self.held.drain(..).try_for_each(|lease| out.forward_lease(&lease))
     }
 }
 
-torvyn_guest::export!(HoldForward: Processor<Windowed>);
+torvyn_guest::export!(HoldForward: Processor<Holder>);

@@ -1,13 +1,13 @@
-//! A windowed stage: joins every `window` elements into one, and at the end those that are left. It reads and writes
-//! nothing.
+//! A stage that holds: joins every `window` elements into one, and at the end those that are left. Its world lets it neither
+//! read nor write.
 
 use torvyn_guest::{
-    Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, export,
+    Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export,
 };
 
 struct Window {
     window: u32,
-    held: Vec<Lease>,
+    held: Vec<Lease<Holder>>,
 }
 
 impl Stage for Window {
@@ -16,8 +16,8 @@ impl Stage for Window {
     }
 }
 
-impl BatchProcessor<Windowed> for Window {
-    fn process(&mut self, batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+impl BatchProcessor<Holder> for Window {
+    fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
         let mut next = 0;
         while next < batch.len() {
             let held: u32 = self.held.iter().map(Lease::len).sum();
@@ -32,9 +32,9 @@ impl BatchProcessor<Windowed> for Window {
         Ok(())
     }
 
-    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    fn flush(&mut self, out: &mut Writer<Holder>) -> Result<(), Failure> {
         if self.held.is_empty() { Ok(()) } else { out.join(&self.held) }
     }
 }
 
-export!(Window: BatchProcessor<Windowed>);
+export!(Window: BatchProcessor<Holder>);

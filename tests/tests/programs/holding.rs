@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::profile::{Profile, Verdict, World};
 use torvyn_runtime::{Account, Error, Fault};
-use torvyn_tests::{Collected, input, output, programs, run, stage};
+use torvyn_tests::{Collected, Elements, input, output, programs, run, stage};
 use wasmparser::{Parser, Payload};
 
 use super::lines;
@@ -50,6 +50,17 @@ fn numbered(count: usize) -> String {
     (0..count).map(|number| format!("{number}\n")).collect()
 }
 
+/// What a program makes of these payloads, with nothing read or written, and how many elements it held at once.
+fn held(program: &str, config: &[(&str, &str)], payloads: &[&str]) -> (Vec<String>, u64) {
+    let out = Collected::default();
+    let payloads = Elements::new(payloads.iter().map(|payload| payload.to_string()));
+    let account = run(vec![input(payloads), stage("hold", program, config), output("out", out.clone())]).unwrap();
+    assert_eq!(account.copies.payload_bytes(), 0);
+    assert_eq!((account.stages[0].verdict, account.stages[0].leases.at_end), (Verdict::HandlePass, 0));
+    let texts = out.payloads().into_iter().map(|payload| String::from_utf8(payload).unwrap());
+    (texts.collect(), account.stages[0].leases.elements_max)
+}
+
 #[test]
 pub(crate) fn window() {
     let (joined, account) = through(programs::WINDOW, &[("window", "1000")], &numbered(2500));
@@ -74,9 +85,13 @@ pub(crate) fn window() {
     assert_eq!(account.stages[0].copies.payload_bytes(), 0);
 
     assert_imports(programs::WINDOW, &["payload-lease.join", "payload-lease.take", "types.output.append"]);
+    let profile = Profile::parse(&std::fs::read(programs::WINDOW).unwrap()).unwrap();
+    assert_eq!(profile.world, World::Holder);
+    let joined = held(programs::WINDOW, &[("window", "3")], &["1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(joined, (["123", "456", "7"].map(String::from).to_vec(), 3));
 }
 
-/// What is passed on among what is held is a part that is the whole.
+/// What is passed on among what is held goes on from a lease of its own, at its place.
 #[test]
 pub(crate) fn hold_forward() {
     for mode in ["shared", "exclusive"] {
@@ -89,9 +104,16 @@ pub(crate) fn hold_forward() {
         assert_eq!(account.elements.dropped, 0);
         assert_eq!(account.stages[0].leases.elements_max, 21, "{mode}");
     }
-    let functions =
-        ["payload-lease.forward-all", "payload-lease.take", "payload-view.slice-all", "types.output.append"];
+    let functions = ["payload-lease.forward-all", "payload-lease.take", "types.output.append"];
     assert_imports(programs::HOLD_FORWARD, &functions);
+    let payloads = ["a", "b", "longer", "c", "longest", "longer still", "d"];
+    // What goes on from an exclusive lease is not held any more; a shared one has it until it is dropped.
+    for (mode, most) in [("shared", 4), ("exclusive", 3)] {
+        let (made, held) = held(programs::HOLD_FORWARD, &[("mode", mode), ("longest", "2")], &payloads);
+        // `a` is in a call of its own, `b` and `longer` in the next.
+        assert_eq!(made, ["a", "longer", "b", "longest", "longer still", "c", "d"], "{mode}");
+        assert_eq!(held, most, "{mode}: two that are passed on, `d`, and `c`");
+    }
 }
 
 #[test]
@@ -152,7 +174,7 @@ pub(crate) fn hold_read() {
     assert_eq!((stage.copies.payload_read, stage.reads_max), (Count { ops: 100, bytes: 190 }, 1));
     assert_eq!((stage.elements_out, stage.elements_dropped, stage.leases.elements_max), (19, 81, 100));
     let functions =
-        ["payload-lease.forward-all", "payload-lease.lease.read", "payload-lease.take", "types.output.append"];
+        ["payload-lease.forward-all", "payload-read.read-held", "payload-lease.take", "types.output.append"];
     assert_imports(programs::HOLD_READ, &functions);
 }
 

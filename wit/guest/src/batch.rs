@@ -86,11 +86,11 @@ impl<W: CanHold> Batch<'_, W> {
     ///
     /// ```
     /// use torvyn_guest::{
-    ///     Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, testing,
+    ///     Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
     /// };
     ///
     /// /// One element of each batch, and at the end one of all.
-    /// struct Join(Vec<Lease>);
+    /// struct Join(Vec<Lease<Holder>>);
     ///
     /// impl Stage for Join {
     ///     fn new(_: &Config) -> Result<Self, Failure> {
@@ -98,15 +98,15 @@ impl<W: CanHold> Batch<'_, W> {
     ///     }
     /// }
     ///
-    /// impl BatchProcessor<Windowed> for Join {
-    ///     fn process(&mut self, batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+    /// impl BatchProcessor<Holder> for Join {
+    ///     fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
     ///         let lease = batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?;
     ///         out.join([&lease])?;
     ///         self.0.push(lease);
     ///         Ok(())
     ///     }
     ///
-    ///     fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    ///     fn flush(&mut self, out: &mut Writer<Holder>) -> Result<(), Failure> {
     ///         out.join(&self.0)
     ///     }
     /// }
@@ -126,7 +126,7 @@ impl<W: CanHold> Batch<'_, W> {
     /// [`Failure::OutOfBounds`] where an element is not in the batch, [`Failure::InvalidInput`] where one is named twice or
     /// none is, [`Failure::Unavailable`] where one is asked for exclusively that is held or was made something of already,
     /// and [`Failure::BudgetExceeded`] where it is more than the stage may hold. Nothing is held then.
-    pub fn lease(self, indices: impl IntoIterator<Item = u32>, mode: Mode, scope: Scope) -> Result<Lease, Failure> {
+    pub fn lease(self, indices: impl IntoIterator<Item = u32>, mode: Mode, scope: Scope) -> Result<Lease<W>, Failure> {
         let indices: Vec<u32> = indices.into_iter().collect();
         let size = |index: &u32| self.sizes().get(*index as usize).copied().ok_or(Failure::OutOfBounds);
         let sizes = indices.iter().map(size).collect::<Result<_, _>>()?;
@@ -244,7 +244,7 @@ impl<W: CanHold> Element<'_, W> {
     /// # Errors
     ///
     /// As [`Batch::lease`].
-    pub fn lease(self, mode: Mode, scope: Scope) -> Result<Lease, Failure> {
+    pub fn lease(self, mode: Mode, scope: Scope) -> Result<Lease<W>, Failure> {
         Ok(Lease::new(self.frame.lent.take(&[self.index], mode, scope)?, vec![self.size()]))
     }
 }

@@ -9,7 +9,7 @@ use crate::output::Output;
 use crate::stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
-use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld, SourceWorld};
+use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SourceWorld};
 use crate::writer::Writer;
 
 /// Makes a component of a stage: `export!(TYPE: ROLE)`, where the role is one of `Source`, `BatchSource`,
@@ -163,7 +163,7 @@ impl<W: ProcessorWorld, S: Processor<W>> BatchProcessor<W> for PerElement<S> {
 
     fn flush(&mut self, out: &mut Writer<W>) -> Result<(), Failure>
     where
-        W: CanWrite,
+        W: CanMake,
     {
         self.0.flush(out)
     }
@@ -176,7 +176,7 @@ impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for 
 
     fn flush(&mut self, out: &mut Writer<W>) -> Result<(), Failure>
     where
-        W: CanWrite,
+        W: CanMake,
     {
         self.0.flush(out)
     }

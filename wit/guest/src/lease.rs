@@ -1,7 +1,11 @@
 //! Elements that a stage holds beyond the call that lent them.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use crate::bindings::lifecycle::types::Failure;
 use crate::host::Held;
+use crate::world::{CanRead, Windowed};
 
 pub use crate::bindings::processor::payload_lease::{Mode, Scope};
 
@@ -10,15 +14,29 @@ pub use crate::bindings::processor::payload_lease::{Mode, Scope};
 ///
 /// [`Batch::lease`](crate::Batch::lease) and [`Element::lease`](crate::Element::lease) take one; `join` and
 /// `forward_lease` of [`Output`](crate::Output) and [`Writer`](crate::Writer) make elements of it.
-#[derive(Debug)]
-pub struct Lease {
+///
+/// `W` is the world of the stage. What a [`Holder`](crate::Holder) holds it cannot read:
+///
+/// ```compile_fail,E0599
+/// fn peek(lease: &torvyn_guest::Lease<torvyn_guest::Holder>) {
+///     let _ = lease.read(0);
+/// }
+/// ```
+pub struct Lease<W = Windowed> {
     pub(crate) held: Held,
     sizes: Vec<u64>,
+    world: PhantomData<fn() -> W>,
 }
 
-impl Lease {
+impl<W> fmt::Debug for Lease<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("sizes", &self.sizes).finish_non_exhaustive()
+    }
+}
+
+impl<W> Lease<W> {
     pub(crate) fn new(held: Held, sizes: Vec<u64>) -> Self {
-        Lease { held, sizes }
+        Lease { held, sizes, world: PhantomData }
     }
 
     /// How many elements were taken; never 0.
@@ -31,7 +49,9 @@ impl Lease {
     pub fn sizes(&self) -> &[u64] {
         &self.sizes
     }
+}
 
+impl<W: CanRead> Lease<W> {
     /// The whole payload of element `index`: one copy, in a crossing of its own.
     ///
     /// # Errors

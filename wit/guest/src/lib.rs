@@ -3,7 +3,8 @@
 //! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. A processor also
 //! names its world, and the world is what it can do with payloads: [`Router`] passes elements on by handle and cannot
 //! see a byte of them, [`Inspector`] can read, [`Transform`] can read and write, [`Slicer`] can read and cut them into parts,
-//! and [`Windowed`] can do all of it and hold them beyond the call. [`export!`] makes a component of it.
+//! [`Holder`] can hold them beyond the call and join them but not see a byte either, and [`Windowed`] can do all of it.
+//! [`export!`] makes a component of it.
 //!
 //! ```
 //! use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
@@ -49,8 +50,8 @@ pub use stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
 pub use world::{
-    BulkSource, CanBuffer, CanHold, CanRead, CanSlice, CanWrite, DataSink, DataSource, Inspector, ProcessorWorld,
-    Router, Slicer, SourceWorld, Transform, Windowed,
+    BulkSource, CanBuffer, CanHold, CanMake, CanRead, CanSlice, CanWrite, DataSink, DataSource, Holder, Inspector,
+    ProcessorWorld, Router, Slicer, SourceWorld, Transform, Windowed,
 };
 pub use writer::Writer;
 

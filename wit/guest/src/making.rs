@@ -7,6 +7,7 @@
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::{Columns, bit};
 use crate::host::{self, Held, Lent, Made, Piece};
+use crate::lease::{Mode, Scope};
 
 /// Elements in the making.
 #[derive(Default)]
@@ -26,7 +27,7 @@ pub struct Making {
 pub(crate) enum Kind {
     /// Written, or passed on by handle: `payload-write.emit-all`.
     Written,
-    /// Parts of payloads: `payload-view.slice-all`.
+    /// Parts of payloads: `payload-view.slice-all`. In a world that cannot cut they are all whole, and go on from a lease.
     Parts,
 }
 
@@ -49,6 +50,22 @@ pub(crate) fn written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Opti
 pub(crate) fn parts(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
     // Only what there is can have parts.
     put(made, lent.ok_or(Failure::OutOfBounds)?.slice_all(columns)?);
+    Ok(())
+}
+
+/// The same where every part is the whole: it is held for this, and passed on from its lease.
+pub(crate) fn wholes(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
+    let mut indices = Vec::new();
+    let mut places = Vec::new();
+    for index in &columns.lineage {
+        let known = indices.iter().position(|known| known == index);
+        places.push(known.unwrap_or(indices.len()) as u32);
+        if known.is_none() {
+            indices.push(*index);
+        }
+    }
+    let held = lent.ok_or(Failure::OutOfBounds)?.take(&indices, Mode::Shared, Scope::Stage)?;
+    put(made, held.forward_all(&places, &columns.outputs)?);
     Ok(())
 }
 

@@ -92,7 +92,7 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     }
 
     /// Among what is written an element is passed on by handle; elsewhere it is a part that is the whole, and so needs no
-    /// import of `payload-write`.
+    /// import of `payload-write`. What a `Holder` passes on among what it makes goes on from a lease.
     fn list_whole(&mut self, index: u32, outputs: u32) {
         if self.making.kind == Some(Kind::Written) {
             self.making.columns.forward(index, outputs);
@@ -253,7 +253,7 @@ impl<W: CanHold> Output<'_, W> {
     /// # Errors
     ///
     /// As there.
-    pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+    pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         self.join_to(0, leases)
     }
 
@@ -266,7 +266,7 @@ impl<W: CanHold> Output<'_, W> {
     /// # Panics
     ///
     /// Where `port` is above 31.
-    pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+    pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         self.list();
         let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
         self.making.join(Some(self.lent), port, &held)
@@ -277,7 +277,7 @@ impl<W: CanHold> Output<'_, W> {
     /// # Errors
     ///
     /// As there.
-    pub fn forward_lease(&mut self, lease: &Lease) -> Result<(), Failure> {
+    pub fn forward_lease(&mut self, lease: &Lease<W>) -> Result<(), Failure> {
         self.forward_from(lease, 0..lease.len(), 0)
     }
 
@@ -292,7 +292,7 @@ impl<W: CanHold> Output<'_, W> {
     /// Where `port` is above 31.
     pub fn forward_from(
         &mut self,
-        lease: &Lease,
+        lease: &Lease<W>,
         indices: impl IntoIterator<Item = u32>,
         port: u32,
     ) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Element};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::config::Config;
 use crate::output::Output;
-use crate::world::{CanRead, CanWrite, DataSink, DataSource, ProcessorWorld, SourceWorld};
+use crate::world::{CanMake, CanRead, DataSink, DataSource, ProcessorWorld, SourceWorld};
 use crate::writer::Writer;
 
 /// A running stage: how it begins and ends.
@@ -68,7 +68,7 @@ pub trait Processor<W: ProcessorWorld>: Stage {
     /// A failure fails the stage.
     fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
-        W: CanWrite,
+        W: CanMake,
     {
         Ok(())
     }
@@ -121,7 +121,7 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
     /// A failure fails the stage.
     fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
-        W: CanWrite,
+        W: CanMake,
     {
         Ok(())
     }
@@ -169,7 +169,7 @@ pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     /// A failure fails the stage.
     fn flush(&mut self, _out: &mut Writer<W>) -> Result<(), Failure>
     where
-        W: CanWrite,
+        W: CanMake,
     {
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::host::{Lent, Payloads};
 use crate::making::Making;
 use crate::output::{Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
-use crate::world::{CanRead, CanWrite, DataSink, ProcessorWorld};
+use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld};
 use crate::writer::Writer;
 
 /// An element that came out of a stage.
@@ -88,7 +88,7 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn written<W: CanWrite, T>(
+pub fn written<W: CanMake, T>(
     write: impl FnOnce(&mut Writer<W>) -> Result<T, Failure>,
 ) -> Result<(T, Vec<Emitted>), Failure> {
     let mut writer = Writer::default();

@@ -28,6 +28,10 @@ pub enum Transform {}
 #[derive(Debug, Clone, Copy)]
 pub enum Slicer {}
 
+/// World `holder`: holds payloads beyond a call, passes them on and joins them; neither reads nor writes one.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder {}
+
 /// World `windowed`: holds payloads beyond a call, and can do all the others can.
 #[derive(Debug, Clone, Copy)]
 pub enum Windowed {}
@@ -47,19 +51,28 @@ pub enum DataSink {}
 /// A world that imports `payload-read`.
 pub trait CanRead: sealed::Sealed {}
 
+/// A world in which elements can be made without a batch, in `pull` or `flush`: by writing, or of what is held.
+pub trait CanMake: sealed::Sealed + Sized + 'static {
+    /// What was made without a batch.
+    #[doc(hidden)]
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        making.settle(None)
+    }
+}
+
 /// A world that imports `payload-write`.
-pub trait CanWrite: sealed::Sealed + Sized + 'static {
+pub trait CanWrite: CanMake {
     /// Before something is written. Where all that is made is written, there is nothing to say.
     #[doc(hidden)]
     #[inline(always)]
     fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
+}
 
-    /// What was made without a batch.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
-    }
+/// What was made, where all that is made is written. It is compiled into each stage: one that writes nothing has no call
+/// of it then, and imports none.
+#[inline(always)]
+fn made_of_columns(making: &mut Making) -> Result<Option<Made>, Failure> {
+    if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
 }
 
 /// A world that imports `payload-view`.
@@ -69,7 +82,7 @@ pub trait CanSlice: ProcessorWorld {}
 pub trait CanBuffer: CanWrite {}
 
 /// A world that imports `payload-lease`.
-pub trait CanHold: ProcessorWorld {}
+pub trait CanHold: ProcessorWorld + CanMake {}
 
 /// A world that exports `source`.
 pub trait SourceWorld: CanWrite {
@@ -91,7 +104,7 @@ pub enum Makes {
     Nothing,
     /// It writes.
     Written,
-    /// It cuts, holds and writes: by different calls, whose elements are appended.
+    /// It cuts, holds or writes: by different calls, whose elements are appended.
     Several,
 }
 
@@ -128,6 +141,7 @@ impl sealed::Sealed for Router {}
 impl sealed::Sealed for Inspector {}
 impl sealed::Sealed for Transform {}
 impl sealed::Sealed for Slicer {}
+impl sealed::Sealed for Holder {}
 impl sealed::Sealed for Windowed {}
 impl sealed::Sealed for DataSource {}
 impl sealed::Sealed for BulkSource {}
@@ -139,6 +153,22 @@ impl CanRead for Slicer {}
 impl CanRead for Windowed {}
 impl CanRead for DataSink {}
 
+impl CanMake for Transform {
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        made_of_columns(making)
+    }
+}
+
+impl CanMake for DataSource {
+    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+        made_of_columns(making)
+    }
+}
+
+impl CanMake for Holder {}
+impl CanMake for Windowed {}
+impl CanMake for BulkSource {}
+
 impl CanWrite for Transform {}
 impl CanWrite for DataSource {}
 
@@ -148,10 +178,6 @@ impl CanWrite for Windowed {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
     }
-
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        making.settle(None)
-    }
 }
 
 impl CanWrite for BulkSource {
@@ -159,10 +185,6 @@ impl CanWrite for BulkSource {
     fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
-    }
-
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        making.settle(None)
     }
 }
 
@@ -178,6 +200,7 @@ impl CanSlice for Slicer {}
 impl CanSlice for Windowed {}
 impl CanBuffer for Windowed {}
 impl CanBuffer for BulkSource {}
+impl CanHold for Holder {}
 impl CanHold for Windowed {}
 
 impl ProcessorWorld for Router {}
@@ -206,6 +229,27 @@ impl ProcessorWorld for Slicer {
 
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
         output.settle()
+    }
+}
+
+impl ProcessorWorld for Holder {
+    const MAKES: Makes = Makes::Several;
+
+    #[inline(always)]
+    fn begin_forwarded(making: &mut Making) {
+        making.ways.parts = Some(making::wholes);
+    }
+
+    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+        output.settle()
+    }
+
+    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
+        stage.flush(writer)
+    }
+
+    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+        Self::made(making)
     }
 }
 

@@ -98,7 +98,7 @@ impl<W: CanHold> Writer<W> {
     ///
     /// [`Failure::InvalidInput`] where nothing is held, [`Failure::DeadlineExceeded`] where the scope of a lease has ended,
     /// and what else the host refuses with.
-    pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+    pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         self.join_to(0, leases)
     }
 
@@ -111,7 +111,7 @@ impl<W: CanHold> Writer<W> {
     /// # Panics
     ///
     /// Where `port` is above 31.
-    pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease>) -> Result<(), Failure> {
+    pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
         self.making.join(None, port, &held)
     }
@@ -123,7 +123,7 @@ impl<W: CanHold> Writer<W> {
     ///
     /// [`Failure::OutOfBounds`] where an element is not held any more, [`Failure::DeadlineExceeded`] where the scope has
     /// ended, and what else the host refuses with. Nothing is passed on then.
-    pub fn forward_lease(&mut self, lease: &Lease) -> Result<(), Failure> {
+    pub fn forward_lease(&mut self, lease: &Lease<W>) -> Result<(), Failure> {
         self.forward_from(lease, 0..lease.len(), 0)
     }
 
@@ -138,7 +138,7 @@ impl<W: CanHold> Writer<W> {
     /// Where `port` is above 31.
     pub fn forward_from(
         &mut self,
-        lease: &Lease,
+        lease: &Lease<W>,
         indices: impl IntoIterator<Item = u32>,
         port: u32,
     ) -> Result<(), Failure> {

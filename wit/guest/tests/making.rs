@@ -3,8 +3,8 @@
 
 use torvyn_guest::testing::{Emitted, process, process_batch, written};
 use torvyn_guest::{
-    Batch, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Lease, Mode, Output, Processor, Scope, Slicer,
-    Stage, Windowed, Writer,
+    Batch, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Holder, Lease, Mode, Output, Processor, Scope,
+    Slicer, Stage, Windowed, Writer,
 };
 
 /// Does with each element what its payload says.
@@ -185,6 +185,63 @@ fn a_refused_join_makes_nothing() {
     });
     assert_eq!(refused.unwrap(), "one>0");
     assert_eq!(act(|_, out, _| out.join([]).or(Ok(()))).unwrap(), "");
+}
+
+/// Holds, forwards and joins each element as its sequence number in the plan says: it sees none.
+struct Blind(&'static str, Vec<Lease<Holder>>);
+
+impl Stage for Blind {
+    fn new(_: &Config) -> Result<Self, Failure> {
+        Ok(Blind("", Vec::new()))
+    }
+}
+
+impl Processor<Holder> for Blind {
+    fn process(&mut self, element: Element<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
+        match self.0.as_bytes()[element.index() as usize] {
+            b'f' => out.forward(),
+            b'F' => {
+                out.forward_to(1);
+                out.forward_to(2);
+                out.forward_to(1);
+            }
+            b'h' => self.1.push(element.lease(Mode::Shared, Scope::Stage)?),
+            b'x' => self.1.push(element.lease(Mode::Exclusive, Scope::Stage)?),
+            b'X' => {
+                self.1.push(element.lease(Mode::Exclusive, Scope::Stage)?);
+                out.forward();
+            }
+            b'j' => out.join(&self.1)?,
+            b'l' => self.1.drain(..).try_for_each(|lease| out.forward_lease(&lease))?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Writer<Holder>) -> Result<(), Failure> {
+        if self.1.is_empty() { Ok(()) } else { out.join(&self.1) }
+    }
+}
+
+/// What it passes on among what it makes keeps its place, though it can neither cut nor write.
+#[test]
+fn a_holder_keeps_the_order_too() {
+    for (plan, expected, last) in [
+        ("fdF", "0>0 2>1,2", ""),
+        ("fhjFf", "0>0 1>0 3>1,2 4>0", "1>0"),
+        ("hFjfxl", "1>1,2 0>0 3>0 0>0 4>0", ""),
+        ("Fxjd", "0>1,2 1>0", "1>0"),
+    ] {
+        let mut stage = Blind(plan, Vec::new());
+        let payloads: Vec<_> = (0..plan.len()).map(|index| index.to_string()).collect();
+        let payloads: Vec<_> = payloads.iter().map(|payload| payload.as_bytes()).collect();
+        let made = process(&mut stage, &payloads).unwrap();
+        assert!(made.iter().all(|element| element.by_handle));
+        assert_eq!(shown(&made), expected, "{plan}");
+        assert_eq!(shown(&written(|out| stage.flush(out)).unwrap().1), last, "{plan}");
+    }
+    let taken = process(&mut Blind("Xj", Vec::new()), &[b"0", b"1"]);
+    assert!(matches!(taken, Err(Failure::OutOfBounds)), "it is not in the batch any more");
 }
 
 struct Cut(u64, u64);

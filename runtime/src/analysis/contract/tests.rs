@@ -10,7 +10,7 @@ use wit_parser::ManglingAndAbi;
 use super::packages::Packages;
 use super::*;
 use crate::analysis::Door;
-use crate::profile::{Profile, World};
+use crate::profile::{Profile, Verdict, World};
 
 const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const READ: &str = "torvyn:streaming/payload-read@0.2.0";
@@ -138,7 +138,7 @@ fn copies(contract: &Contract) -> (bool, bool) {
     assert_eq!(
         contract.bounds(),
         Bounds {
-            reads: unless(read || lease),
+            reads: unless(read),
             writes: if whole { Bound::exactly(1, Proof::Contract) } else { unless(write || buffer) },
             pieces: unless(buffer),
             views: unless(view || lease),
@@ -154,6 +154,7 @@ fn the_worlds_of_the_contract() {
         ("inspector", Kind::Processor, true, false, &[]),
         ("slicer", Kind::Processor, true, false, &["payload-view"]),
         ("transform", Kind::Processor, true, true, &[]),
+        ("holder", Kind::Processor, false, false, &["payload-lease"]),
         ("windowed", Kind::Processor, true, true, &["payload-view", "payload-buffer", "payload-lease"]),
         ("data-source", Kind::Source, false, true, &[]),
         ("bulk-source", Kind::Source, false, true, &["payload-buffer"]),
@@ -167,8 +168,9 @@ fn the_worlds_of_the_contract() {
             let contract = Contract::load(Path::new(CONTRACT_WIT), Some(&name)).unwrap();
             assert_eq!((contract.world.as_str(), contract.kind), (full.as_str(), kind));
             assert_eq!(copies(&contract), (reads, writes), "{world}");
-            assert_eq!(World::narrowest(kind, contract.payloads).to_string(), world);
-            assert_eq!(contract.retains(), world == "windowed");
+            let narrowest = World::narrowest(kind, contract.payloads);
+            assert_eq!((narrowest.to_string().as_str(), narrowest.payloads()), (world, contract.payloads));
+            assert_eq!(contract.retains(), ["holder", "windowed"].contains(&world));
             let has = contract.payloads.interfaces().into_iter().skip(2).filter(|(_, has)| *has);
             assert!(has.map(|(name, _)| name).eq(more.iter().copied()), "{world}");
             assert_eq!(contract.capabilities, [""; 0]);
@@ -312,7 +314,7 @@ fn gates_hide_nothing() {
     assert_eq!(copies(&contract.contract()), (false, true));
 }
 
-/// What is held can be read, and made others of, without any other import.
+/// What is held can be made others of without any other import, and be read by none but `payload-read`.
 #[test]
 fn leases() {
     let package = Package::of_world(
@@ -320,7 +322,8 @@ fn leases() {
     );
     let contract = package.contract();
     assert_eq!((copies(&contract), contract.retains()), ((false, false), true));
-    assert!(!contract.bounds().reads.is_never() && contract.bounds().writes.is_never());
+    assert!(contract.bounds().reads.is_never() && contract.bounds().writes.is_never());
+    assert_eq!((contract.bounds().views, contract.bounds().verdict()), (Bound::unknown(), Verdict::HandlePass));
     assert_eq!(lines(&contract, LEASE), ["filters.wit: import payload-lease"]);
 }
 
@@ -440,6 +443,7 @@ fn worlds_that_are_not_there() {
             "bulk-source",
             "data-sink",
             "data-source",
+            "holder",
             "inspector",
             "one",
             "router",

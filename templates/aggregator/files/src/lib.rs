@@ -1,16 +1,16 @@
 //! A processor that holds: joins every `window` elements into one, and at the end those that are
-//! left. The payloads stay where they are, and it neither reads nor writes one.
+//! left. The payloads stay where they are, and its world lets it neither read nor write one.
 
 use std::num::NonZeroU32;
 
 use torvyn_guest::{
-    Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer,
+    Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer,
 };
 
 /// The elements of a window, as far as they have come.
 pub struct Aggregate {
     window: u32,
-    held: Vec<Lease>,
+    held: Vec<Lease<Holder>>,
 }
 
 impl Aggregate {
@@ -28,11 +28,11 @@ impl Stage for Aggregate {
     }
 }
 
-impl BatchProcessor<Windowed> for Aggregate {
+impl BatchProcessor<Holder> for Aggregate {
     fn process(
         &mut self,
-        batch: Batch<'_, Windowed>,
-        out: &mut Output<'_, Windowed>,
+        batch: Batch<'_, Holder>,
+        out: &mut Output<'_, Holder>,
     ) -> Result<(), Failure> {
         let mut next = 0;
         while next < batch.len() {
@@ -48,7 +48,7 @@ impl BatchProcessor<Windowed> for Aggregate {
         Ok(())
     }
 
-    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    fn flush(&mut self, out: &mut Writer<Holder>) -> Result<(), Failure> {
         if self.held.is_empty() {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl BatchProcessor<Windowed> for Aggregate {
     }
 }
 
-torvyn_guest::export!(Aggregate: BatchProcessor<Windowed>);
+torvyn_guest::export!(Aggregate: BatchProcessor<Holder>);
 
 #[cfg(test)]
 mod tests {

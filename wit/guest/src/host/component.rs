@@ -43,11 +43,11 @@ pub(crate) fn append(to: &mut Made, other: Made) {
 
 /// Elements that are held.
 #[derive(Debug)]
-pub(crate) struct Held(payload_lease::Lease);
+pub(crate) struct Held(types::Lease);
 
 impl Held {
     pub(crate) fn read(&self, index: u32, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
-        self.0.read(index, offset, len)
+        payload_read::read_held(&self.0, index, offset, len)
     }
 
     pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<Made, Failure> {
