@@ -68,13 +68,6 @@ pub trait CanWrite: CanMake {
     fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
 }
 
-/// What was made, where all that is made is written. It is compiled into each stage: one that writes nothing has no call
-/// of it then, and imports none.
-#[inline(always)]
-fn made_of_columns(making: &mut Making) -> Result<Option<Made>, Failure> {
-    if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
-}
-
 /// A world that imports `payload-view`.
 pub trait CanSlice: ProcessorWorld {}
 
@@ -154,14 +147,19 @@ impl CanRead for Windowed {}
 impl CanRead for DataSink {}
 
 impl CanMake for Transform {
+    #[inline(always)]
     fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        made_of_columns(making)
+        let mut made = None;
+        if let Some(way) = making.ways.written {
+            way(&making.columns, None, &mut made)?;
+        }
+        Ok(made)
     }
 }
 
 impl CanMake for DataSource {
     fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        made_of_columns(making)
+        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
     }
 }
 
@@ -169,7 +167,16 @@ impl CanMake for Holder {}
 impl CanMake for Windowed {}
 impl CanMake for BulkSource {}
 
-impl CanWrite for Transform {}
+impl CanWrite for Transform {
+    /// What is written in `flush` is made there by the way that is known from the first write on: a stage that writes
+    /// nothing there has no code for it.
+    #[inline(always)]
+    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+        if lent.is_none() {
+            making.ways.written = Some(making::written);
+        }
+    }
+}
 impl CanWrite for DataSource {}
 
 impl CanWrite for Windowed {
