@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use torvyn_runtime::analysis::{Budget, Limited, Overrun};
 use torvyn_runtime::endpoint::{Input, Pull, Pulled};
+use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::ledger::Count;
 use torvyn_runtime::{Account, Error, Fault, Limits};
 use torvyn_tests::guest::{Guest, HOLDER, SINK, TRANSFORM};
-use torvyn_tests::{Collected, Elements, Part, input, output, run, stage, stage_with};
+use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, run, stage, stage_with, start};
 
 const TIME: Duration = Duration::from_millis(200);
 
@@ -248,6 +250,140 @@ fn an_exclusive_payload_is_alone_in_its_buffer() {
         assert_eq!(account.stages[0].copies.host_serialize.bytes, copied);
         assert_eq!((account.copies.payload_bytes(), account.elements.dropped), (0, 1));
     }
+}
+
+/// One short payload of each large block; the block is full.
+struct Short {
+    left: usize,
+}
+
+/// Bytes of the block of each, which are a class.
+const LARGE: usize = 64 << 10;
+
+impl Input for Short {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let mut block = pull.pool.take(LARGE);
+        self.left -= 1;
+        block.append(format!("{:03}", self.left).as_bytes()).expect("a class has room for it");
+        block.append(&vec![b'-'; LARGE - 3]).expect("the block was taken for so many");
+        pull.give(block.freeze().slice(0, 3).expect("it has these"));
+        Ok(if self.left == 0 { Pulled::End } else { Pulled::More })
+    }
+}
+
+/// What is held keeps no more memory than it may: beyond that it is moved, which is a copy of the host.
+#[test]
+fn what_is_held_is_moved_where_it_keeps_too_much() {
+    const BLOCKS: usize = 200;
+    const PINNED: u64 = LARGE as u64 - 3;
+    let holding = |pinned_bytes| {
+        let out = Collected::default();
+        let stage = stage_with("stage", WINDOW.file().path, &[], Limits { pinned_bytes, ..limits() });
+        let account = run(vec![input(Short { left: BLOCKS }), stage, output("out", out.clone())]).unwrap();
+        let expected: String = (0..BLOCKS).rev().map(|index| format!("{index:03}")).collect();
+        assert_eq!(out.payloads(), [expected.into_bytes()]);
+        let class = account.pool.classes.iter().find(|class| class.bytes == Some(LARGE as u64)).copied();
+        assert_eq!((account.copies.payload_bytes(), account.stages[0].leases.elements_max), (0, BLOCKS as u64));
+        (account.stages[0].leases.pinned_max, account.copies.host_serialize, class.unwrap().most_live)
+    };
+    // Nothing is moved where all may be kept.
+    assert_eq!(holding(BLOCKS as u64 * PINNED), (BLOCKS as u64 * PINNED, Count::default(), BLOCKS as u64));
+    // The seventeenth is one too many: then all of them are moved, and those that were moved before stay.
+    let (pinned, moved, live) = holding(16 * PINNED);
+    assert_eq!((pinned, moved), (17 * PINNED, Count { ops: 11, bytes: 11 * 17 * 3 }));
+    assert!(live <= 18, "{live} blocks at once");
+    // Where nothing may be kept, each is moved at once.
+    let (pinned, moved, live) = holding(0);
+    assert_eq!((pinned, moved), (PINNED, Count { ops: BLOCKS as u64, bytes: 3 * BLOCKS as u64 }));
+    assert!(live <= 2, "{live} blocks at once");
+}
+
+/// Takes both of the two for the stage alone, into the global `$lease`.
+const TAKE_BOTH: &str = "(global.set $lease (call $hold_first (local.get $batch) (i32.const 2) (i32.const 1)))";
+const LEASE: &str = "(global $lease (mut i32) (i32.const 0))";
+
+/// What is joined of it is for others too, while it is held and after.
+#[test]
+fn an_exclusive_payload_that_is_joined_is_read_by_another_stage() {
+    let joins = format!(
+        "{TAKE_BOTH} (local.set $made (call $join_one (global.get $lease)))
+        (call $drop_batch (local.get $batch))"
+    );
+    let made = "(return (call $output (local.get $made)))";
+    let reads = "(call $read_held (global.get $lease) (i32.const 1))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (if (i32.ne (i32.load8_u (i32.add (i32.load (i32.const 68)) (i32.const 2))) (i32.const 0x32)) (then unreachable))
+        (call $ok)";
+    for (released, last, reads, at_end) in
+        [("", reads, 1, 1), ("(call $drop_lease (global.get $lease))", "(call $ok)", 0, 0)]
+    {
+        let work = with_two(&format!("{joins} {released} {made}"), 1);
+        let held = Arc::new(());
+        let payloads = (0..3).map(|index| Bytes::from_owner(Held(format!("{index:03}").into(), held.clone())));
+        let out = Collected::default();
+        let parts = vec![
+            input(Elements::new(payloads)),
+            holder(Guest { work: &work, fields: LEASE, last, ..HOLDER }),
+            stage("second", TRANSFORM.file().path, &[]),
+            output("out", out.clone()),
+        ];
+        let account = run(parts).unwrap();
+        assert_eq!(out.payloads(), [b"111".to_vec(), b"112113".to_vec()]);
+        assert_eq!(Arc::strong_count(&held), 1, "no payload is left");
+        let [first, second] = &account.stages[..] else { panic!("two stages") };
+        assert_eq!((first.leases.taken, first.leases.at_end, first.elements_dropped), (1, at_end, 0));
+        assert_eq!((first.copies.payload_read.ops, first.copies.host_serialize), (reads, Count::default()));
+        // It is in two pieces, which are put together for who reads them.
+        assert_eq!(second.copies.payload_read, Count { ops: 2, bytes: 9 });
+        assert_eq!(second.copies.host_serialize, Count { ops: 1, bytes: 6 });
+    }
+}
+
+#[test]
+fn an_exclusive_payload_goes_on_from_stage_to_stage() {
+    // Each stage has it for itself, one after the other, and none of them copies it.
+    let on = format!(
+        "{TAKE_BOTH} (local.set $made (call $forward_first (global.get $lease) (i32.const 2)))
+        (call $drop_batch (local.get $batch)) (return (call $output (local.get $made)))"
+    );
+    let work = with_two(&on, 1);
+    let forwards = || holder(Guest { work: &work, fields: LEASE, ..HOLDER });
+    let numbers = || input(Elements::new(["000", "001", "002"]));
+    let out = Collected::default();
+    let transform = |name: &str| stage(name, TRANSFORM.file().path, &[]);
+    let parts = vec![numbers(), forwards(), forwards().named("second"), transform("third"), output("out", out.clone())];
+    let account = run(parts).unwrap();
+    assert_eq!(out.payloads(), [b"111", b"112", b"113"]);
+    for stage in &account.stages[..2] {
+        assert_eq!((stage.leases.taken, stage.leases.elements_max, stage.elements_dropped), (1, 2, 0));
+        assert_eq!((stage.copies.payload_bytes(), stage.copies.host_serialize), (0, Count::default()));
+    }
+    assert_eq!(account.stages[2].copies.payload_read, Count { ops: 3, bytes: 9 });
+    // To two stages at once, which both read it.
+    let both = format!(
+        "{TAKE_BOTH} (call $count_up (i32.const 2048) (i32.const 2)) (i64.store (i32.const 2056) (i64.const 0x300000003))
+        (call $forward_all (global.get $lease) (i32.const 2048) (i32.const 2) (i32.const 2056) (i32.const 2) (i32.const 64))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (call $drop_batch (local.get $batch)) (return (call $output (i32.load (i32.const 68))))"
+    );
+    let work = with_two(&both, 3);
+    let (left, right) = (Collected::default(), Collected::default());
+    let parts = vec![
+        numbers(),
+        holder(Guest { work: &work, fields: LEASE, ..HOLDER }).outputs(2),
+        transform("left-stage"),
+        transform("right-stage"),
+        output("left", left.clone()),
+        output("right", right.clone()),
+    ];
+    let edges = [(0, 0, 1), (1, 0, 2), (1, 1, 3), (2, 0, 4), (3, 0, 5)];
+    let edges = edges.map(|(from, output, to)| (from, output, to, Capacity::default()));
+    let account = start(parts, &edges).unwrap().0.run().unwrap();
+    assert_settled(&account);
+    for out in [left, right] {
+        assert_eq!(out.payloads(), [b"111", b"112", b"113"]);
+    }
+    assert_eq!((account.stages[0].copies.payload_bytes(), account.copies.payload_read.bytes), (0, 18));
 }
 
 #[test]
