@@ -255,7 +255,7 @@ fn no_stage_reads_what_memory_held_before() {
     for (told, stage) in [told(&first), told(&second)].iter().zip(&account.stages[1..]) {
         let read = stage.copies.payload_read;
         assert_eq!(told[..2], [read.ops, read.bytes], "`{}` looked at all that it read", stage.name);
-        (residue, bytes) = (residue + told[2], bytes + read.bytes);
+        (residue, bytes) = (told[2].saturating_add(residue), bytes + read.bytes);
     }
     let reuses: u64 = account.pool.classes.iter().map(|class| class.reused).sum();
     println!("reuses={reuses} bytes={bytes} residue={residue}");
