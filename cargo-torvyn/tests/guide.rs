@@ -307,7 +307,7 @@ fn the_documented_fields_are_those_of_the_records() {
     assert_eq!(code, 0, "{printed}");
     let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let reasons: BTreeSet<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
-    assert_eq!(reasons, BTreeSet::from(["transfer", "call", "hand-off", "records-summary"]));
+    assert_eq!(reasons, BTreeSet::from(["transfer", "transition", "call", "hand-off", "records-summary"]));
     for reason in reasons {
         let mut printed_fields = BTreeSet::new();
         lines.iter().filter(|line| line["reason"] == reason).for_each(|line| fields("", line, &mut printed_fields));
