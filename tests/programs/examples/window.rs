@@ -1,9 +1,7 @@
 //! A stage that holds: joins every `window` elements into one, and at the end those that are left. Its world lets it neither
 //! read nor write.
 
-use torvyn_guest::{
-    Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export,
-};
+use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export};
 
 struct Window {
     window: u32,
