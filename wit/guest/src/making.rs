@@ -47,6 +47,12 @@ pub(crate) fn written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Opti
     Ok(())
 }
 
+/// As [`written`], where all that is made is written: there is nothing to append it to.
+pub(crate) fn all_written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
+    *made = Some(host::emit_all(columns, lent)?);
+    Ok(())
+}
+
 pub(crate) fn parts(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
     // Only what there is can have parts.
     put(made, lent.ok_or(Failure::OutOfBounds)?.slice_all(columns)?);

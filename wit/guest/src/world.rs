@@ -173,7 +173,7 @@ impl CanWrite for Transform {
     #[inline(always)]
     fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
         if lent.is_none() {
-            making.ways.written = Some(making::written);
+            making.ways.written = Some(making::all_written);
         }
     }
 }
