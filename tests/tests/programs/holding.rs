@@ -54,10 +54,11 @@ fn numbered(count: usize) -> String {
 fn held(program: &str, config: &[(&str, &str)], payloads: &[&str]) -> (Vec<String>, u64) {
     let out = Collected::default();
     let payloads = Elements::new(payloads.iter().map(|payload| payload.to_string()));
-    let account = run(vec![input(payloads), stage("hold", program, config), output("out", out.clone())]).unwrap();
+    let account = run(vec![input(payloads), stage("hold", program, config), output("out", out.clone())])
+        .expect("the flow comes to its end");
     assert_eq!(account.copies.payload_bytes(), 0);
     assert_eq!((account.stages[0].verdict, account.stages[0].leases.at_end), (Verdict::HandlePass, 0));
-    let texts = out.payloads().into_iter().map(|payload| String::from_utf8(payload).unwrap());
+    let texts = out.payloads().into_iter().map(|payload| String::from_utf8(payload).expect("text stays text"));
     (texts.collect(), account.stages[0].leases.elements_max)
 }
 
