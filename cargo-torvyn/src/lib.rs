@@ -29,6 +29,7 @@ mod check;
 mod cli;
 mod code;
 mod commands;
+mod components;
 mod declared;
 mod diagnostic;
 mod document;

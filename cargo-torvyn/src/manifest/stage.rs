@@ -42,7 +42,7 @@ pub(crate) struct Stage {
 }
 
 /// A component, as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ComponentRef {
     /// A package of the workspace.
     Package(String),
