@@ -307,8 +307,8 @@ pub(crate) struct TestArgs {
 
 /// See it work: scaffold, build, check, test and run a pipeline on real input
 ///
-/// Makes a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests, and
-/// then its pipeline on what cargo itself said while it built them. Ends with the account of what was copied.
+/// Makes a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests and its
+/// cases, and then its pipeline on what cargo itself said while it built them. Ends with the account of what was copied.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
