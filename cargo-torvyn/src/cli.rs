@@ -23,6 +23,7 @@ Examples:
   cargo torvyn check                          see what its stages can copy, before anything is built
   cargo torvyn build                          build its components
   cargo torvyn run --input app.log            run its pipeline, and see what was copied
+  cargo torvyn test                           run its cases
   cargo torvyn demo                           see all of that, in a temporary folder
   cargo torvyn explain wide-world             read about what was found
   cargo torvyn doctor                         see what is missing on this machine"
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Build(BuildArgs),
     Run(RunArgs),
+    Test(TestArgs),
     Demo(DemoArgs),
     Explain(ExplainArgs),
     Doctor(DoctorArgs),
@@ -257,10 +259,56 @@ fn record_capacity(text: &str) -> Result<usize, String> {
     capacity.ok_or_else(|| format!("it is a number from 1 to {MAX_RECORDS}"))
 }
 
+/// Run the cases of a project: given elements, and what is to come of them and be copied
+///
+/// Builds what is stale, in the release profile unless another is named, and runs the cases of Torvyn.toml and of the
+/// TOML files in the folder tests beside it: pipelines and single stages, on elements that the case gives, each in a flow
+/// of its own. What is not as expected is shown at its place in the case.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn test                       all cases
+  cargo torvyn test empty long            those with `empty` or `long` in their names
+  cargo torvyn test -p router --list      the names of those that run a stage of this package
+  cargo torvyn test --no-fail-fast        do not end with the first that fails
+  cargo torvyn test --bless               write the files of expected elements anew
+  cargo torvyn test --junit report.xml    and a report for a service
+
+Exit codes: 0 all passed, 2 usage, 4 no case is selected, 96 something must be installed first, 100 a case failed, 101 the
+cases could not be run, 130 and 143 it was interrupted.")]
+pub(crate) struct TestArgs {
+    /// Only cases whose names contain one of these
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// Only cases whose names are one of FILTER
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Only cases that run a stage of this package
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) package: Vec<String>,
+    /// Print the names of the cases and do nothing else
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run all cases, also when one has failed
+    #[arg(long)]
+    pub(crate) no_fail_fast: bool,
+    /// Write the files of expected elements anew, with what comes out
+    #[arg(long)]
+    pub(crate) bless: bool,
+    /// Also write what came of the cases into this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// For whom to write: `human` on stderr; `json` an object for each case and one for all, a line each, on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+}
+
 /// See it work: scaffold, build, check, test and run a pipeline on real input
 ///
-/// Makes a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests, and
-/// then its pipeline on what cargo itself said while it built them. Ends with the account of what was copied.
+/// Makes a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests and its
+/// cases, and then its pipeline on what cargo itself said while it built them. Ends with the account of what was copied.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -273,9 +321,10 @@ pub(crate) struct DemoArgs {
 }
 
 /// For whom a result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MessageFormat {
     /// For people, on stderr
+    #[default]
     Human,
     /// For programs, on stdout: an object a line, each with a `reason`
     Json,

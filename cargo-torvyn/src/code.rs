@@ -1,5 +1,5 @@
-//! The codes of everything `Torvyn.toml` and the tables of Torvyn in a `Cargo.toml` can be told off for: stable names,
-//! listed once. Those of what `check` finds are in `lint`.
+//! The codes of everything `Torvyn.toml`, files of cases and the tables of Torvyn in a `Cargo.toml` can be told off for, and
+//! of what is not as a case expects: stable names, listed once. Those of what `check` finds are in `lint`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -96,6 +96,18 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+    /// Bytes that are not written as their key says.
+    BAD_ENCODING = "bad-encoding";
+    /// What came out of a case is not what it expects.
+    UNEXPECTED_OUTPUT = "unexpected-output";
+    /// The account of a case is not what it expects.
+    UNEXPECTED_ACCOUNT = "unexpected-account";
+    /// A case failed, and was expected not to, or otherwise.
+    UNEXPECTED_FAILURE = "unexpected-failure";
+    /// A case did not fail, and was expected to.
+    MISSING_FAILURE = "missing-failure";
+    /// A case did not come to its end.
+    TIMED_OUT = "timed-out";
     /// The WIT of a stage is not there, or cannot be read.
     WIT_MISSING = "wit-missing";
     /// A file of WIT is not WIT.
@@ -126,6 +138,7 @@ mod tests {
         let mut produced = crate::manifest::tests::codes();
         produced.extend(crate::settings::tests::codes());
         produced.extend(crate::check::subject_codes());
+        produced.extend(crate::cases::tests::codes());
         assert_eq!(produced, all);
     }
 }

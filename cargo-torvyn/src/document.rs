@@ -40,6 +40,16 @@ pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a
     errors.is_empty().then(|| document.into_inner())
 }
 
+/// What is wrong with a path that has to be a file, or else a folder; without a place.
+pub(crate) fn check_path(path: &Path, wants_folder: bool) -> Option<Diagnostic> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() == wants_folder => None,
+        Ok(_) if wants_folder => Some(not_a_directory(path)),
+        Ok(_) => Some(is_a_directory(path)),
+        Err(error) => Some(unreadable(path, &error)),
+    }
+}
+
 /// A directory where a file is needed; without a place.
 pub(crate) fn is_a_directory(path: &Path) -> Diagnostic {
     Diagnostic::error(code::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))

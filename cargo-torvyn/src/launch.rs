@@ -1,6 +1,5 @@
 //! From a pipeline in a manifest to the account of its flow: what `run` and `demo` have in common.
 
-use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -8,22 +7,21 @@ use anyhow::Context as _;
 use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
-use torvyn_runtime::{Account, Body, Component, Control, Engine, Flow, Limits, Stage};
+use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
 use crate::budget::Budget;
-use crate::cargo;
 use crate::check::{self, Composed, Subject};
-use crate::cli::{CargoArgs, MessageFormat, RecordArgs};
+use crate::cli::{CargoArgs, RecordArgs};
+use crate::components::{Components, limits, told};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
-use crate::lint::{Levels, LintArgs};
-use crate::manifest::{ComponentRef, Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring};
+use crate::lint::Levels;
+use crate::manifest::{Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
-use crate::settings::WorkspaceSettings;
 use crate::shell::Shell;
-use crate::workspace::{self, Workspace};
+use crate::workspace;
 
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
@@ -74,30 +72,27 @@ impl Finished {
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
-    let built = components(&pipeline, request.cargo, &mut sources, shell)?;
-
-    let engine = Engine::new()?;
-    let limits: Vec<_> = pipeline.stages.iter().map(limits).collect();
-    let loaded = load(&engine, &pipeline, &built.paths, &limits).or_else(|found| told(&found, &sources, shell))?;
-    let roles: Vec<_> = loaded.iter().map(|component| Role::from(component.profile().kind)).collect();
+    let components = Components::of(&[&pipeline], request.cargo, &mut sources, shell)?;
+    let ready = components.stages(&pipeline);
+    let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
 
-    let (mut subjects, levels) =
-        subjects(&pipeline, &built, &loaded, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let (loaded, mut subjects): (Vec<_>, Vec<_>) =
+        ready.into_iter().map(|ready| (ready.component, ready.subject)).unzip();
     if request.ignore_budget {
         subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
     }
     let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
     let verdicts = verdicts.context("what was loaded was analysed")?;
     if !request.ignore_budget {
-        within_budget(&subjects, &verdicts, &levels, &pipeline, &wiring, &mut sources, shell)?;
+        within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, &mut sources, shell)?;
     }
 
     let records = Files::open(request.records, &wiring)?;
     let interrupt = Interrupt::watch()?;
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
     let copies: Vec<_> = copies.collect();
-    let bodies = bodies(&wiring, &pipeline, loaded, limits, &copies)?;
+    let bodies = bodies(&wiring, &pipeline, loaded, &copies)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control {
         log: bar.log(),
@@ -117,9 +112,9 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     written?;
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
-        found.extend(check::measured_over_budget(&pipeline, &levels, &account));
+        found.extend(check::measured_over_budget(&pipeline, &components.levels, &account));
     }
-    found.extend(check::measured_pool(&pipeline, &pool, &levels, &account.pool));
+    found.extend(check::measured_pool(&pipeline, &pool, &components.levels, &account.pool));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
     Ok(Finished { pipeline: pipeline.name, account, interrupted: interrupt.exit(), found, sources })
@@ -152,94 +147,6 @@ pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| workspace::from_here(&path))
 }
 
-/// Tells what is wrong with the manifest, and stops.
-fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
-    shell.diagnostics(found, sources)?;
-    Err(Stop::silent(Exit::Failed).into())
-}
-
-/// The components of a pipeline's stages.
-struct Built {
-    /// One for each stage.
-    paths: Vec<PathBuf>,
-    /// The packages among them.
-    packages: Vec<Option<workspace::Stage>>,
-    /// The Cargo.toml of their workspace.
-    workspace: PathBuf,
-}
-
-/// The component of each stage, built where it is a package.
-fn components(
-    pipeline: &Pipeline,
-    args: &CargoArgs,
-    sources: &mut Sources,
-    shell: &mut Shell,
-) -> anyhow::Result<Built> {
-    let is_package = |stage: &crate::manifest::Stage| matches!(stage.component, ComponentRef::Package(_));
-    let mut built: HashMap<String, (PathBuf, workspace::Stage)> = HashMap::new();
-    let mut manifest = PathBuf::new();
-    if pipeline.stages.iter().any(is_package) {
-        let workspace = Workspace::load(args)?;
-        manifest = workspace.manifest();
-        let known = workspace.stages();
-        let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
-        let found = pipeline.check_packages(&names);
-        if !found.is_empty() {
-            return told(&found, sources, shell);
-        }
-        let wanted: Vec<_> = known
-            .into_iter()
-            .filter(|package| {
-                let of_package = ComponentRef::Package(package.package.clone());
-                pipeline.stages.iter().any(|stage| stage.component == of_package)
-            })
-            .collect();
-        let artifacts = cargo::build(args, &wanted, MessageFormat::Human, shell, |_, _| Ok(()))?;
-        let paths = artifacts.into_iter().map(|artifact| artifact.path);
-        built.extend(paths.zip(wanted).map(|(path, stage)| (stage.package.clone(), (path, stage))));
-    }
-    let component = |stage: &crate::manifest::Stage| match &stage.component {
-        ComponentRef::Path(path) => Ok((path.clone(), None)),
-        ComponentRef::Package(package) => {
-            let built = built.get(package).cloned().map(|(path, stage)| (path, Some(stage)));
-            built.with_context(|| format!("package `{package}` was not built"))
-        }
-    };
-    let components: Vec<_> = pipeline.stages.iter().map(component).collect::<anyhow::Result<_>>()?;
-    let (paths, packages) = components.into_iter().unzip();
-    Ok(Built { paths, packages, workspace: manifest })
-}
-
-/// The stages as `check` sees them: what was loaded, and what their authors declared. And the levels of what is found of
-/// the pipeline.
-fn subjects(
-    pipeline: &Pipeline,
-    built: &Built,
-    loaded: &[Component],
-    sources: &mut Sources,
-) -> Result<(Vec<Subject>, Levels), Diagnostics> {
-    let mut found = Diagnostics::default();
-    let any_package = built.packages.iter().any(Option::is_some);
-    let workspace = any_package.then(|| WorkspaceSettings::load(&built.workspace, sources, &mut found));
-    let workspace = workspace.unwrap_or_default();
-    let mut subjects = Vec::new();
-    for ((stage, component), package) in pipeline.stages.iter().zip(loaded).zip(&built.packages) {
-        let analysis = component.analysis().clone();
-        let mut subject = match package {
-            Some(package) => {
-                let mut declared = Subject::package(package, &workspace, &LintArgs::default(), sources, &mut found);
-                // A world that cannot be told is for `check`; the component is proof enough to run it.
-                declared.read_contract(&workspace, sources).ok();
-                Subject { analysis: Some(analysis), ..declared }
-            }
-            None => Subject::file(component.path(), workspace.pipeline_levels(), analysis),
-        };
-        subject.budget = stage.budget.clone().or(&subject.budget);
-        subjects.push(subject);
-    }
-    if found.is_empty() { Ok((subjects, workspace.pipeline_levels())) } else { Err(found) }
-}
-
 /// Refuses a pipeline that can copy more than is declared.
 fn within_budget(
     subjects: &[Subject],
@@ -263,58 +170,14 @@ fn within_budget(
     Err(stop.help("`--ignore-budget` runs it all the same").into())
 }
 
-fn limits(stage: &crate::manifest::Stage) -> Limits {
-    let mut limits = Limits::default();
-    let given = &stage.limits;
-    if let Some(memory) = given.memory {
-        limits.memory = memory as u64;
-    }
-    if let Some(time) = given.time {
-        limits.time = time;
-    }
-    if let Some(handles) = given.handles {
-        limits.handles = u32::try_from(handles).unwrap_or(u32::MAX);
-    }
-    if let Some(size) = given.component_size {
-        limits.component_size = size;
-    }
-    if let Some(pinned) = given.pinned_bytes {
-        limits.pinned_bytes = pinned;
-    }
-    limits
-}
-
-/// Compiles each component once, however many stages run it.
-fn load(
-    engine: &Engine,
-    pipeline: &Pipeline,
-    paths: &[PathBuf],
-    limits: &[Limits],
-) -> Result<Vec<Component>, Diagnostics> {
-    let mut loaded: HashMap<&Path, Component> = HashMap::new();
-    let mut components = Vec::new();
-    for (stage, (path, limits)) in paths.iter().zip(limits).enumerate() {
-        if !loaded.contains_key(path.as_path()) {
-            let component = Component::load(engine, path, limits).map_err(|error| {
-                let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-                pipeline.bad_component(stage, &causes)
-            })?;
-            loaded.insert(path, component);
-        }
-        components.extend(loaded.get(path.as_path()).cloned());
-    }
-    Ok(components)
-}
-
 /// Opens the endpoints, and gives every stage its component and settings.
 fn bodies(
     wiring: &Wiring,
     pipeline: &Pipeline,
     components: Vec<Component>,
-    limits: Vec<Limits>,
     copies: &[(analysis::Budget, Bounds)],
 ) -> anyhow::Result<Vec<Body>> {
-    let mut stages: Vec<_> = components.into_iter().zip(limits).map(Some).collect();
+    let mut components: Vec<_> = components.into_iter().map(Some).collect();
     let body = |node: &WiredNode| {
         Ok(match node {
             WiredNode::Input(input) => {
@@ -324,8 +187,9 @@ fn bodies(
                 Body::Output(open_output(output).with_context(|| format!("cannot write {}", output_name(output)))?)
             }
             WiredNode::Stage(index) => {
-                let (component, limits) = stages[*index].take().context("a stage stands in the graph once")?;
-                let config = pipeline.stages[*index].config.clone();
+                let component = components[*index].take().context("a stage stands in the graph once")?;
+                let stage = &pipeline.stages[*index];
+                let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
                 Body::Stage(Stage { component, config, limits, budget, bounds })
             }
@@ -334,7 +198,7 @@ fn bodies(
     wiring.nodes.iter().map(body).collect()
 }
 
-fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Input>> {
+pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Input>> {
     Ok(match input {
         Input::File { path, framing } => Box::new(open_file(path, *framing)?),
         Input::Dir { path } => Box::new(Directory::open(path)?),
@@ -351,7 +215,7 @@ fn open_output(output: &Output) -> std::io::Result<Box<dyn endpoint::Output>> {
     })
 }
 
-fn input_name(input: &Input) -> String {
+pub(crate) fn input_name(input: &Input) -> String {
     match input {
         Input::File { path, .. } | Input::Dir { path } => format!("`{}`", path.display()),
         Input::Stdin { .. } => "standard input".to_string(),
@@ -381,7 +245,7 @@ fn input_bytes(wiring: &Wiring) -> Option<u64> {
 }
 
 /// A failure of an endpoint, with the file or stream that it is.
-fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pipeline) -> anyhow::Error {
+pub(crate) fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pipeline) -> anyhow::Error {
     let endpoint = match &error {
         torvyn_runtime::Error::Input { input: name, .. } | torvyn_runtime::Error::Output { output: name, .. } => {
             let node = wiring.graph.nodes().iter().position(|node| node.name == *name);

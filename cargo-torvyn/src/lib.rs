@@ -12,8 +12,8 @@
 //!
 //! The life of a check: arguments → the workspace → `settings`, what packages declare, with places → the verdicts of
 //! `torvyn_runtime::analysis`, from WIT and from components → `check` pushes diagnostics where they are beyond what is
-//! declared → the `shell` renders them, or `findings` does for programs → the exit code of the worst. `run` and `demo` go
-//! through the same before a flow begins.
+//! declared → the `shell` renders them, or `findings` does for programs → the exit code of the worst. `run`, `test` and
+//! `demo` go through the same before a flow begins.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 
@@ -25,10 +25,12 @@ use crate::shell::{Shell, StdoutClosed};
 
 mod budget;
 mod cargo;
+mod cases;
 mod check;
 mod cli;
 mod code;
 mod commands;
+mod components;
 mod declared;
 mod diagnostic;
 mod document;

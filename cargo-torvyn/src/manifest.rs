@@ -1,4 +1,4 @@
-//! `Torvyn.toml`: the pipelines a person wrote, read with their places.
+//! `Torvyn.toml`: the pipelines and the cases a person wrote, read with their places.
 //!
 //! The way from text to graph: [`Manifest::load`] → the text as TOML → each table through `table`, which reports what is
 //! wrong and goes on → `feed` follows each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
@@ -21,11 +21,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::cases::Case;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted, suggestion};
 use crate::table::{Field, Report, Table};
 use crate::{code, document};
+pub(crate) use config::read as read_config;
 pub(crate) use input::Input;
-pub(crate) use output::Output;
+pub(crate) use output::{Output, read_framing as read_output_framing};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use pool::Pool;
 pub(crate) use stage::{ComponentRef, Stage};
@@ -42,6 +44,8 @@ pub(crate) struct Manifest {
     pub(crate) default: Option<usize>,
     /// How much payload memory is kept for reuse, whichever pipeline runs.
     pub(crate) pool: Pool,
+    /// The cases, in the order of the file.
+    pub(crate) cases: Vec<Case>,
 }
 
 impl Manifest {
@@ -69,8 +73,9 @@ impl Manifest {
     }
 
     fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
-        let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime"], report);
+        let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime", "test"], report);
         let pool = table.get("runtime").and_then(|field| Pool::read_runtime(&field, report)).unwrap_or_default();
+        let cases = table.get("test").map(|field| Case::read_all(&field, report)).unwrap_or_default();
         let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report))?;
         let pipelines: Vec<_> = fields.iter().filter_map(|field| Pipeline::read(field, report)).collect();
 
@@ -87,7 +92,7 @@ impl Manifest {
             None if names.len() == 1 => Some(0),
             None => names.iter().position(|name| *name == "main"),
         };
-        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, pool })
+        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, pool, cases })
     }
 
     /// The pipeline of a name, or the default one.

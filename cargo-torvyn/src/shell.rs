@@ -70,6 +70,22 @@ impl Shell {
         self.say(Verbosity::Normal, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))
     }
 
+    /// As [`Shell::status`], of what went wrong.
+    pub(crate) fn failure(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
+        self.say(Verbosity::Quiet, &format!("{}{verb:>12}{:#} {object}\n", style::ERROR, style::ERROR))
+    }
+
+    /// Shows what stages printed, each line with its stage, after `before` that are not shown.
+    pub(crate) fn log(&mut self, lines: &[(String, String)], before: u64) -> io::Result<()> {
+        if before > 0 {
+            self.say(Verbosity::Quiet, &format!("{before} lines that stages printed are not shown\n"))?;
+        }
+        let dim = style::TRANSIENT;
+        lines.iter().try_for_each(|(stage, text)| {
+            self.say(Verbosity::Quiet, &format!("{dim}{stage:>12}{dim:#} {}\n", printable(text, false)))
+        })
+    }
+
     /// As [`Shell::status`], when asked to say more.
     pub(crate) fn verbose(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
         self.say(Verbosity::Verbose, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))

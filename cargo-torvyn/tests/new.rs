@@ -1,5 +1,5 @@
 //! What `new` makes, it makes of itself alone: each template, outside this tree, is built, tested, linted and formatted
-//! by plain cargo.
+//! by plain cargo, and passes its own cases.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -51,6 +51,8 @@ fn owes(project: &Path, components: &[&str]) {
     }
     let tested = String::from_utf8(cargo(project, &["test"]).stdout).unwrap();
     assert!(passed(&tested) >= components.len(), "{tested}");
+    let said = String::from_utf8(run(&mut torvyn(project, &["test", "--locked"])).stderr).unwrap();
+    assert!(said.lines().filter(|line| line.trim_start().starts_with("Pass ")).count() >= components.len(), "{said}");
     cargo(project, &["clippy", "--all-targets", "--", "-D", "warnings"]);
     cargo(project, &["fmt", "--all", "--check"]);
 }

@@ -3,6 +3,7 @@
 //! The driver runs on one thread, batch by batch, and always prefers the node nearest to the end: what is on its way is
 //! finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -172,13 +173,39 @@ impl Flow {
         }
     }
 
-    /// Takes everything down, and gives back what it has. The first failure is the one to tell.
-    fn fail(mut self, error: Error) -> Error {
+    /// As [`Flow::run`], but gives up at `deadline`, after the call that it is in: everything is torn down then, as after
+    /// a failure, and there is no account.
+    ///
+    /// # Errors
+    ///
+    /// As [`Flow::run`].
+    pub fn run_until(mut self, deadline: Instant) -> Result<Option<Account>, Error> {
+        loop {
+            match self.step() {
+                Ok(Step::Moved) => {}
+                Ok(Step::Wait(time)) => self.wait(time.min(deadline.saturating_duration_since(Instant::now()))),
+                Ok(Step::Ended) => return self.settle().map(Some),
+                Err(error) => return Err(self.fail(error)),
+            }
+            if self.last >= deadline {
+                self.take_down(&"its deadline");
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The first failure is the one to tell.
+    fn fail(self, error: Error) -> Error {
+        self.take_down(&error);
+        error
+    }
+
+    /// Takes everything down before it has ended, and gives back what it has.
+    fn take_down(mut self, after: &dyn fmt::Display) {
         self.nodes.iter_mut().for_each(Node::abandon);
         let Flow { nodes, edges, pool, .. } = self;
         drop((nodes, edges));
-        debug_assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None), "after {error}");
-        error
+        debug_assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None), "after {after}");
     }
 
     /// Calls one node: the one nearest to the end that has something to do and room for what comes of it. Where there is

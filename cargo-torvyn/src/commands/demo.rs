@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
-use super::check;
+use super::{check, test};
 use crate::cargo::{self, Artifact};
-use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs};
+use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs, TestArgs};
 use crate::exit::{Exit, Stop};
 use crate::launch::{self, Request};
 use crate::report;
@@ -46,6 +46,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     shell.status("Checking", "what the components can copy")?;
     check::show(&cargo_args, &workspace, built, shell)?;
     test(&cargo_args, shell)?;
+    cases(folder, shell)?;
 
     let output = folder.join(OUTPUT);
     let request = Request {
@@ -84,6 +85,15 @@ fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     }
     let status = cargo.status().context("could not run `cargo`")?;
     if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project fail").into()) }
+}
+
+/// Runs the cases of the project.
+fn cases(folder: &Path, shell: &mut Shell) -> anyhow::Result<()> {
+    let cargo = CargoArgs { manifest_path: Some(folder.join("Cargo.toml")), ..CargoArgs::default() };
+    match test::exec(TestArgs { cargo, ..TestArgs::default() }, shell)? {
+        Exit::Ok => Ok(()),
+        other => Err(Stop::silent(other).into()),
+    }
 }
 
 /// Whether the output is what the pipeline makes of the input: no empty line, and all in upper case.

@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod new;
 mod run;
+mod test;
 
 /// Does what was typed.
 ///
@@ -23,6 +24,7 @@ pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> 
         Command::Check(args) => check::exec(args, shell),
         Command::Build(args) => build::exec(args, shell),
         Command::Run(args) => run::exec(args, shell),
+        Command::Test(args) => test::exec(args, shell),
         Command::Demo(args) => demo::exec(args, shell),
         Command::Explain(args) => explain::exec(args, shell),
         Command::Doctor(args) => doctor::exec(args, shell),

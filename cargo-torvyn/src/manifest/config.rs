@@ -10,7 +10,7 @@ use crate::table::{Field, Report};
 
 /// The pairs of a `config` table in the order of the file: `nested.x` for a key of a table in it, `list.0` for an item of
 /// an array, everything that is no text as it is written in decimal or RFC 3339.
-pub(super) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> {
+pub(crate) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> {
     let mut flat = Flat { pairs: Vec::new(), spans: Vec::new() };
     match field.value {
         DeValue::Table(_) => flat.add(String::new(), field, report),

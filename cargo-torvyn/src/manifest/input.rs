@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::stamp;
+use crate::diagnostic::Diagnostic;
+use crate::document;
 use crate::table::{Field, Report, Table};
 use toml::de::DeValue;
 use torvyn_runtime::element::Stamp;
@@ -48,6 +50,15 @@ impl Input {
         Input::at(argument, Path::new(""), framing)
     }
 
+    /// What is wrong with the file or folder that it names; without a place.
+    pub(crate) fn check_path(&self) -> Option<Diagnostic> {
+        match self {
+            Input::File { path, .. } => document::check_path(path, false),
+            Input::Dir { path } => document::check_path(path, true),
+            Input::Stdin { .. } | Input::Generate { .. } => None,
+        }
+    }
+
     fn at(path: &Path, folder: &Path, framing: Framing) -> Self {
         if path == Path::new("-") { Input::Stdin { framing } } else { Input::File { path: folder.join(path), framing } }
     }
@@ -72,7 +83,8 @@ impl Input {
         }
     }
 
-    fn read_table(table: &Table, report: &mut Report) -> Option<Self> {
+    /// Reads a table that has one of `file`, `dir`, `stdin` and `generate`.
+    pub(crate) fn read_table(table: &Table, report: &mut Report) -> Option<Self> {
         let field = table.need_one(&["file", "dir", "stdin", "generate"], report)?;
         match field.key {
             "file" | "stdin" => {

@@ -82,7 +82,8 @@ impl Output {
     }
 }
 
-fn read_framing(field: &Field, report: &mut Report) -> Option<OutputFraming> {
+/// Reads `as`: how elements are put one after another.
+pub(crate) fn read_framing(field: &Field, report: &mut Report) -> Option<OutputFraming> {
     Some(match field.choice(&["lines", "length-prefixed", "raw"], report)? {
         "lines" => OutputFraming::Lines,
         "length-prefixed" => OutputFraming::LengthPrefixed,

@@ -1,6 +1,5 @@
 //! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -117,11 +116,11 @@ impl Pipeline {
     /// The component files and the input that are not there, or are something else.
     pub(crate) fn check_paths(&self) -> Diagnostics {
         let mut found = self.check_components();
-        match &self.input {
-            Some(Input::File { path, .. }) => found.extend(self.check_path(path, false, self.input_span.as_ref())),
-            Some(Input::Dir { path }) => found.extend(self.check_path(path, true, self.input_span.as_ref())),
-            Some(Input::Stdin { .. } | Input::Generate { .. }) | None => {}
-        }
+        let wrong = self.input.as_ref().and_then(Input::check_path);
+        found.extend(wrong.map(|wrong| match &self.input_span {
+            Some(place) => wrong.label(&self.file, place.clone(), ""),
+            None => wrong,
+        }));
         found
     }
 
@@ -130,7 +129,8 @@ impl Pipeline {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Path(path) = &stage.component {
-                found.extend(self.check_path(path, false, Some(&stage.places.component)));
+                let wrong = document::check_path(path, false);
+                found.extend(wrong.map(|wrong| wrong.label(&self.file, stage.places.component.clone(), "")));
             }
         }
         found
@@ -145,17 +145,35 @@ impl Pipeline {
         )
     }
 
-    fn check_path(&self, path: &Path, wants_folder: bool, place: Option<&Range<usize>>) -> Option<Diagnostic> {
-        let diagnostic = match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() == wants_folder => return None,
-            Ok(_) if wants_folder => document::not_a_directory(path),
-            Ok(_) => document::is_a_directory(path),
-            Err(error) => document::unreadable(path, &error),
+    /// A pipeline of one stage, with an end at each of its outputs: called `output` where its outputs are not named, and
+    /// otherwise `STAGE.OUTPUT`. `file` and `span` are where the stage is written.
+    pub(crate) fn alone(name: &str, mut stage: Stage, file: &Path, span: Range<usize>) -> Pipeline {
+        stage.from = feed::understood(Origin::Input);
+        stage.merge = Default::default();
+        stage.places.from = None;
+        let end = |(index, output): (usize, &String)| NamedOutput {
+            name: match stage.places.outputs.is_empty() {
+                true => name::OUTPUT.to_string(),
+                false => format!("{}.{output}", stage.name),
+            },
+            output: Output::Discard,
+            from: feed::understood(Origin::Stage { stage: 0, output: index }),
+            merge: Default::default(),
+            span: None,
         };
-        Some(match place {
-            Some(place) => diagnostic.label(&self.file, place.clone(), ""),
-            None => diagnostic,
-        })
+        let outputs = stage.outputs.iter().enumerate().map(end).collect();
+        let budget = PipelineBudget::default();
+        Pipeline {
+            name: name.to_string(),
+            input: None,
+            stamp: Stamp::default(),
+            stages: vec![stage],
+            outputs,
+            budget,
+            file: file.to_path_buf(),
+            span,
+            input_span: None,
+        }
     }
 
     /// Puts an input in the place of the one of the manifest.

@@ -42,7 +42,7 @@ pub(crate) struct Stage {
 }
 
 /// A component, as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ComponentRef {
     /// A package of the workspace.
     Package(String),
@@ -143,6 +143,27 @@ impl<'a> Written<'a> {
 }
 
 impl Stage {
+    /// Reads a stage that stands by itself, in either form; it takes what it is given.
+    pub(crate) fn read_alone(field: &Field, report: &mut Report) -> Option<Stage> {
+        let written = Written::read(field, report)?;
+        if let Some(from) = written.from {
+            let message = "a stage alone takes the input of its case";
+            let diagnostic = Diagnostic::error(code::UNKNOWN_KEY, message).label(report.file, from.key_span, "");
+            report.found.push(diagnostic.help("leave `from` out"));
+        }
+        Some(written.stage)
+    }
+
+    /// Puts these settings in the place of those of the same names, or beside the others.
+    pub(crate) fn configure(&mut self, config: &[(String, String)]) {
+        for (key, value) in config {
+            match self.config.iter_mut().find(|(known, _)| known == key) {
+                Some((_, old)) => old.clone_from(value),
+                None => self.config.push((key.clone(), value.clone())),
+            }
+        }
+    }
+
     /// A stage of its name and its component, either of which gives the other, and of nothing else.
     fn named(name_field: Option<&Field>, component: Option<&Field>, report: &mut Report) -> Option<Self> {
         let component_field = component.or(name_field)?;

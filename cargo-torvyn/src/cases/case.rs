@@ -1,0 +1,221 @@
+//! A case, as it is written in `[[test]]`: of which pipeline or stage it is, what it gives, and what it expects.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::account::ExpectedAccount;
+use super::expected::Expected;
+use super::failure::ExpectedFailure;
+use super::given::Given;
+use crate::code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::manifest::{Stage, read_config};
+use crate::table::{Field, Report, Table};
+
+/// How long a case may take that says nothing of it.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A case.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Case {
+    /// Unique in a project.
+    pub(crate) name: String,
+    /// What runs.
+    pub(super) subject: Subject,
+    /// What it takes; none where nothing is written.
+    pub(super) input: Option<Given>,
+    /// Settings in place of those of the stages.
+    pub(super) config: Vec<Config>,
+    /// What is expected of outputs, by their names.
+    pub(super) outputs: Vec<(Named, Expected)>,
+    /// What is expected of what the stages print.
+    pub(super) log: Option<Expected>,
+    /// What is expected of the account.
+    pub(super) account: ExpectedAccount,
+    /// The failure that is expected, where one is.
+    pub(super) fails: Option<ExpectedFailure>,
+    /// How long it may take.
+    pub(super) timeout: Duration,
+    /// The file it is in.
+    pub(crate) file: PathBuf,
+    /// Where its name is.
+    pub(super) span: Range<usize>,
+}
+
+/// What runs in a case.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Subject {
+    /// The pipeline of a name, or the default one.
+    Pipeline(Option<Named>),
+    /// A stage of a pipeline, alone.
+    StageOf { pipeline: Named, stage: Named },
+    /// A stage that the case has written down, alone.
+    Stage(Box<Stage>),
+}
+
+/// A name, and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
+}
+
+/// Settings of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Config {
+    /// The stage; none for the one that is alone.
+    pub(super) stage: Option<Named>,
+    pub(super) pairs: Vec<(String, String)>,
+}
+
+impl Case {
+    const KEYS: [&str; 10] =
+        ["name", "pipeline", "stage", "input", "config", "expect", "log", "account", "fails", "timeout"];
+
+    /// Reads `test`, an array of cases.
+    pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Case> {
+        field.items(report).unwrap_or_default().iter().filter_map(|item| Case::read(item, report)).collect()
+    }
+
+    fn read(field: &Field, report: &mut Report) -> Option<Case> {
+        let table = field.table("a case", &Case::KEYS, report)?;
+        let name = table.need("name", report).and_then(|field| read_name(&field, report));
+        let subject = read_subject(&table, report);
+        let input = read_key(&table, "input", report, Given::read);
+        let fails = read_key(&table, "fails", report, ExpectedFailure::read);
+        let account = read_key(&table, "account", report, ExpectedAccount::read);
+        let log = read_key(&table, "log", report, Expected::read_log);
+        let outputs = read_key(&table, "expect", report, read_outputs);
+        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
+        if let Some(fails) = table.get("fails") {
+            ["expect", "account"].iter().for_each(|key| table.exclude(key, &fails, report));
+        }
+        let subject = subject?;
+        let alone = !matches!(subject, Subject::Pipeline(_));
+        let config = read_key(&table, "config", report, |field, report| read_config_of(field, alone, report));
+        let Named { name, span } = name?;
+        Some(Case {
+            name,
+            subject,
+            input: input?,
+            config: config?.unwrap_or_default(),
+            outputs: outputs?.unwrap_or_default(),
+            log: log?,
+            account: account?.unwrap_or_default(),
+            fails: fails?,
+            timeout: timeout?.unwrap_or(TIMEOUT),
+            file: report.file.to_path_buf(),
+            span,
+        })
+    }
+
+    /// The cases that have the name of one before them.
+    pub(super) fn duplicates(cases: &[Case]) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for (index, case) in cases.iter().enumerate() {
+            if let Some(first) = cases[..index].iter().find(|other| other.name == case.name) {
+                found.push(
+                    Diagnostic::error(code::DUPLICATE_NAME, format!("two cases are called `{}`", case.name))
+                        .label(&case.file, case.span.clone(), "")
+                        .label(&first.file, first.span.clone(), "the first")
+                        .help("give one of them another `name`"),
+                );
+            }
+        }
+        found
+    }
+
+    /// A problem at its name.
+    pub(super) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, message).label(&self.file, self.span.clone(), "")
+    }
+
+    /// It did not come to its end.
+    pub(super) fn timed_out(&self) -> Diagnostic {
+        let message = format!("it did not come to its end within {:?}", self.timeout);
+        let help =
+            "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
+        self.wrong(code::TIMED_OUT, message).help(help)
+    }
+
+    /// The file that its places are in.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+/// A key that need not be there: none where its value is wrong, which is reported then.
+fn read_key<'a, T>(
+    table: &Table<'a>,
+    key: &str,
+    report: &mut Report,
+    read: impl FnOnce(&Field<'a>, &mut Report) -> Option<T>,
+) -> Option<Option<T>> {
+    match table.get(key) {
+        Some(field) => read(&field, report).map(Some),
+        None => Some(None),
+    }
+}
+
+fn read_name(field: &Field, report: &mut Report) -> Option<Named> {
+    let name = field.text(report)?;
+    if name.chars().any(char::is_control) || name.trim() != name {
+        let diagnostic = field.wrong(code::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
+        diagnostic.help = Some("the name of a case is one line, without spaces around it".to_string());
+        return None;
+    }
+    Some(Named { name: name.to_string(), span: field.span.clone() })
+}
+
+fn read_named(field: &Field, report: &mut Report) -> Option<Named> {
+    Some(Named { name: field.text(report)?.to_string(), span: field.span.clone() })
+}
+
+fn read_subject(table: &Table, report: &mut Report) -> Option<Subject> {
+    let pipeline = read_key(table, "pipeline", report, read_named)?;
+    let Some(stage) = table.get("stage") else { return Some(Subject::Pipeline(pipeline)) };
+    match pipeline {
+        Some(pipeline) => Some(Subject::StageOf { pipeline, stage: read_named(&stage, report)? }),
+        None => Stage::read_alone(&stage, report).map(|stage| Subject::Stage(Box::new(stage))),
+    }
+}
+
+fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expected)>> {
+    let entries = field.entries(report)?;
+    if let Some(field) =
+        entries.iter().find(|field| ["lines", "elements", "count"].contains(&field.key) && !field.value.is_table())
+    {
+        let message = format!("`{}` of which output?", field.key);
+        let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
+        report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));
+        return None;
+    }
+    let output = |field: &Field| {
+        let name = Named { name: field.key.to_string(), span: field.key_span.clone() };
+        Some((name, Expected::read(field, report)?))
+    };
+    entries.iter().map(output).collect()
+}
+
+/// The settings of the stage that is alone, or those of each stage that is named.
+fn read_config_of(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<Config>> {
+    if alone {
+        return Some(vec![Config { stage: None, pairs: read_config(field, report) }]);
+    }
+    let mut configs = Vec::new();
+    for field in field.entries(report)? {
+        if !matches!(field.value, DeValue::Table(_)) {
+            let label = "here a stage is named";
+            let message = format!("`{}` is no table of a stage", field.key);
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span, label);
+            report.found.push(diagnostic.help("write config.STAGE = { … } for a stage of the pipeline"));
+            return None;
+        }
+        let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };
+        configs.push(Config { stage: Some(stage), pairs: read_config(&field, report) });
+    }
+    Some(configs)
+}

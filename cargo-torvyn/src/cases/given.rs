@@ -1,0 +1,122 @@
+//! What a case gives to a pipeline or a stage: elements that it has written down, or an input as pipelines have.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
+
+use super::literal::Literal;
+use crate::diagnostic::Diagnostics;
+use crate::manifest::Input;
+use crate::table::{Field, Report};
+
+/// The `input` of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    what: What,
+    /// Where it is written.
+    pub(crate) span: Range<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Written(Vec<Literal>),
+    Input(Input),
+}
+
+/// What a case gives, ready to be taken any number of times.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Written(Arc<[Vec<u8>]>),
+    Input(Input),
+}
+
+impl Given {
+    /// Reads `input`: a path or a table.
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Given> {
+        let span = field.span.clone();
+        let what = match field.value {
+            DeValue::String(_) => {
+                let path = report.folder().join(field.text(report)?);
+                What::Input(Input::File { path, framing: Framing::default() })
+            }
+            DeValue::Table(_) => {
+                let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline"];
+                let table = field.table("the input of a case", &keys, report)?;
+                let what = table.need_one(&keys[..5], report)?;
+                if matches!(what.key, "lines" | "elements") {
+                    keys[5..].iter().for_each(|key| table.exclude(key, &what, report));
+                }
+                match what.key {
+                    "lines" => What::Written(Literal::read_lines(&what, report)?),
+                    "elements" => What::Written(Literal::read_all(&what, report)?),
+                    _ => What::Input(Input::read_table(&table, report)?),
+                }
+            }
+            _ => {
+                field.wrong_type("a path or a table", report);
+                return None;
+            }
+        };
+        Some(Given { what, span })
+    }
+
+    /// Makes it ready: files of elements are read now, an input is opened by each run. `file` is the one that the case is
+    /// in.
+    ///
+    /// # Errors
+    ///
+    /// The files that are not there.
+    pub(super) fn source(&self, file: &Path) -> Result<Source, Diagnostics> {
+        match &self.what {
+            What::Written(literals) => {
+                let elements: Result<Vec<_>, _> = literals.iter().map(|literal| literal.bytes(file)).collect();
+                Ok(Source::Written(elements?.into()))
+            }
+            What::Input(input) => match input.check_path() {
+                Some(wrong) => Err(wrong.label(file, self.span.clone(), "").into()),
+                None => Ok(Source::Input(input.clone())),
+            },
+        }
+    }
+}
+
+/// The input of a flow that hands over what a case has written down.
+pub(super) struct Written {
+    elements: Arc<[Vec<u8>]>,
+    next: usize,
+}
+
+impl Written {
+    pub(super) fn new(elements: Arc<[Vec<u8>]>) -> Self {
+        Written { elements, next: 0 }
+    }
+}
+
+impl endpoint::Input for Written {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let mut bytes = 0;
+        let left = self.elements[self.next..].iter().take(pull.max_elements);
+        let fitting = left.take_while(|element| {
+            let fits = bytes < pull.max_bytes;
+            bytes += element.len();
+            fits
+        });
+        let batch: Vec<_> = fitting.collect();
+        let mut block = pull.pool.take(batch.iter().map(|element| element.len()).sum());
+        for element in &batch {
+            block.append(element).map_err(io::Error::other)?;
+        }
+        let payloads = block.freeze();
+        let mut from = 0;
+        for element in &batch {
+            pull.give(payloads.slice(from, element.len()).unwrap_or_default());
+            from += element.len();
+        }
+        self.next += batch.len();
+        Ok(if self.next < self.elements.len() { Pulled::More } else { Pulled::End })
+    }
+}

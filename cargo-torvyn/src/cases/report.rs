@@ -1,0 +1,131 @@
+//! What came of cases, counted, and as lines of JSON.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use torvyn_runtime::Account;
+
+use super::case::Case;
+use super::run::Outcome;
+use crate::diagnostic::Sources;
+
+/// How many cases came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Tally {
+    /// Cases that were to run.
+    pub(crate) selected: usize,
+    /// What came is what was expected.
+    pub(crate) passed: usize,
+    /// It is not.
+    pub(crate) failed: usize,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
+        if outcome.interrupted {
+            return;
+        }
+        if outcome.found.is_empty() { self.passed += 1 } else { self.failed += 1 }
+    }
+
+    /// Those that were not run, or not to their end.
+    fn not_run(&self) -> usize {
+        self.selected - self.passed - self.failed
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cases = if self.selected == 1 { "case" } else { "cases" };
+        write!(f, "{} {cases}: {} passed", self.selected, self.passed)?;
+        for (count, what) in [(self.failed, "failed"), (self.not_run(), "not run")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The line of `test --message-format json` for a case.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "case-finished")]
+pub(crate) struct CaseLine<'a> {
+    name: &'a str,
+    file: &'a Path,
+    outcome: &'static str,
+    time_ns: u64,
+    findings: Vec<Finding<'a>>,
+    log: Vec<LogLine<'a>>,
+    blessed: &'a [std::path::PathBuf],
+    account: Option<&'a Account>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    code: &'static str,
+    message: &'a str,
+    rendered: String,
+}
+
+#[derive(Serialize)]
+struct LogLine<'a> {
+    stage: &'a str,
+    text: &'a str,
+}
+
+/// The last line of `test --message-format json`.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "test-summary")]
+pub(crate) struct Summary {
+    #[serde(flatten)]
+    tally: Tally,
+    not_run: usize,
+    wall_ns: u64,
+}
+
+impl<'a> CaseLine<'a> {
+    /// What came of a case; `sources` has the texts of its places.
+    pub(crate) fn new(case: &'a Case, outcome: &'a Outcome, sources: &Sources) -> CaseLine<'a> {
+        let finding = |diagnostic: &'a crate::diagnostic::Diagnostic| Finding {
+            code: diagnostic.code,
+            message: &diagnostic.message,
+            rendered: diagnostic.render(sources, false),
+        };
+        CaseLine {
+            name: &case.name,
+            file: &case.file,
+            outcome: outcome.word(),
+            time_ns: ns(outcome.time),
+            findings: outcome.found.iter().map(finding).collect(),
+            log: outcome.log.iter().map(|(stage, text)| LogLine { stage, text }).collect(),
+            blessed: &outcome.blessed,
+            account: outcome.account.as_ref(),
+        }
+    }
+}
+
+impl Summary {
+    /// Of a session that took so long.
+    pub(crate) fn new(tally: Tally, took: Duration) -> Summary {
+        Summary { tally, not_run: tally.not_run(), wall_ns: ns(took) }
+    }
+}
+
+impl Outcome {
+    fn word(&self) -> &'static str {
+        match (self.interrupted, self.found.is_empty()) {
+            (true, _) => "interrupted",
+            (false, true) => "passed",
+            (false, false) => "failed",
+        }
+    }
+}
+
+/// A duration in nanoseconds, as reports have it.
+pub(crate) fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

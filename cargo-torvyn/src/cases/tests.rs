@@ -1,0 +1,338 @@
+//! What a case means, and what is said of one that means nothing or is not as expected: texts and the codes and places
+//! they give.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use torvyn_runtime::Account;
+use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::analysis::Bounds;
+use torvyn_runtime::ledger::{Copies, Count};
+use torvyn_runtime::payload::Pool;
+use torvyn_runtime::profile::{Kind, Verdict};
+
+use super::collected::Collected;
+use super::failure::Failure;
+use super::*;
+use crate::code;
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::manifest::Manifest;
+
+const PIPELINES: &str = "default = 'a'\n\
+     pipeline.a = { stages = ['x', { name = 'y', config = { n = 1, m = 2 } }] }\n\
+     pipeline.b = { stages = [{ name = 'z', outputs = ['p', 'q'] }], output = [{ from = 'z.p', discard = true }, \
+     { from = 'z.q', discard = true }] }\n";
+
+fn manifest(cases: &str) -> Result<Manifest, Diagnostics> {
+    Manifest::parse(&format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"))
+}
+
+/// The one case in a text.
+fn case(text: &str) -> Case {
+    let found = |found: Diagnostics| -> Manifest { panic!("{}", shown(text, &found)) };
+    let [case] = &manifest(text).unwrap_or_else(found).cases[..] else { panic!("{text}") };
+    case.clone()
+}
+
+fn shown(text: &str, found: &Diagnostics) -> String {
+    let mut sources = Sources::default();
+    sources.add("Torvyn.toml", format!("{PIPELINES}{text}"));
+    found.render(&sources, false)
+}
+
+/// What is wrong with a text, or with the pipelines of the cases in it.
+fn wrong(text: &str) -> Diagnostics {
+    let manifest = match manifest(text) {
+        Ok(manifest) => manifest,
+        Err(found) => return found,
+    };
+    let mut found = Case::duplicates(&manifest.cases);
+    for case in &manifest.cases {
+        if let Err(wrong) = Draft::new(case, &manifest) {
+            found.extend(wrong);
+        }
+    }
+    found
+}
+
+/// The keys of a case, and the codes with what their primary labels cover.
+const CASES: &[(&str, &[(&str, &str)])] = &[
+    ("", &[(code::MISSING_KEY, "[[test]]")]),
+    ("name = 'a'\nnaem = 1", &[(code::UNKNOWN_KEY, "naem")]),
+    ("name = ''", &[(code::EMPTY, "''")]),
+    ("name = \"a\\nb\"", &[(code::BAD_NAME, "\"a\\nb\"")]),
+    ("name = ' a'", &[(code::BAD_NAME, "' a'")]),
+    ("name = 1", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ntimeout = '1h'", &[(code::BAD_DURATION, "'1h'")]),
+    ("name = 'a'\ntimeout = '0s'", &[(code::ZERO, "'0s'")]),
+    // What runs
+    ("name = 'a'\npipeline = 'c'", &[(code::UNKNOWN_PIPELINE, "'c'")]),
+    ("name = 'a'\npipeline = 'a'\nstage = 'z'", &[(code::UNKNOWN_STAGE, "'z'")]),
+    ("name = 'a'\npipeline = 'a'\nstage = { name = 'x' }", &[(code::WRONG_TYPE, "{ name = 'x' }")]),
+    ("name = 'a'\nstage = { component = 'x', from = 'y' }", &[(code::UNKNOWN_KEY, "from")]),
+    ("name = 'a'\nconfig.z.n = 1", &[(code::UNKNOWN_STAGE, "z")]),
+    ("name = 'a'\nconfig.n = 1", &[(code::WRONG_TYPE, "n")]),
+    ("name = 'a'\nstage = 'x'\nconfig = 1", &[(code::WRONG_TYPE, "1")]),
+    // Input
+    ("name = 'a'\ninput = 1", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput = {}", &[(code::MISSING_KEY, "{}")]),
+    ("name = 'a'\ninput = { stdin = true }", &[(code::MISSING_KEY, "{ stdin = true }"), (code::UNKNOWN_KEY, "stdin")]),
+    ("name = 'a'\ninput = { lines = [], elements = [] }", &[(code::CONFLICTING_KEYS, "elements")]),
+    ("name = 'a'\ninput = { lines = [], as = 'lines' }", &[(code::CONFLICTING_KEYS, "as")]),
+    ("name = 'a'\ninput = { lines = ['a', 1] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput = { lines = 1 }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput = { elements = 'a' }", &[(code::WRONG_TYPE, "'a'")]),
+    ("name = 'a'\ninput = { elements = [1] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput = { elements = [{ hex = '0' }] }", &[(code::BAD_ENCODING, "'0'")]),
+    ("name = 'a'\ninput = { elements = [{ base64 = 'Z' }] }", &[(code::BAD_ENCODING, "'Z'")]),
+    ("name = 'a'\ninput = { elements = [{ hex = '', text = '' }] }", &[(code::CONFLICTING_KEYS, "text")]),
+    ("name = 'a'\ninput = { elements = [{ hex = 1 }] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput = { generate = { count = 1 } }", &[(code::MISSING_KEY, "{ count = 1 }")]),
+    // What is expected
+    ("name = 'a'\nexpect = 1", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nexpect.lines = []", &[(code::WRONG_TYPE, "lines")]),
+    ("name = 'a'\nexpect.output = []", &[(code::WRONG_TYPE, "[]")]),
+    ("name = 'a'\nexpect.output.line = []", &[(code::UNKNOWN_KEY, "line")]),
+    ("name = 'a'\nexpect.output = { lines = [], file = 'a' }", &[(code::CONFLICTING_KEYS, "file")]),
+    ("name = 'a'\nexpect.output = { lines = [], as = 'raw' }", &[(code::CONFLICTING_KEYS, "as")]),
+    ("name = 'a'\nexpect.output = { as = 'raw' }", &[(code::MISSING_KEY, "{ as = 'raw' }")]),
+    ("name = 'a'\nexpect.output = { any-order = true }", &[(code::MISSING_KEY, "{ any-order = true }")]),
+    ("name = 'a'\nexpect.output = { lines = [], any-order = false }", &[(code::UNKNOWN_VALUE, "false")]),
+    ("name = 'a'\nexpect.output.count = -1", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\nexpect.output.count = {}", &[(code::MISSING_KEY, "{}")]),
+    ("name = 'a'\nexpect.output.count = { mx = 1 }", &[(code::MISSING_KEY, "{ mx = 1 }"), (code::UNKNOWN_KEY, "mx")]),
+    ("name = 'a'\nlog.file = 'a'", &[(code::UNKNOWN_KEY, "file")]),
+    ("name = 'a'\naccount.verdict = 'zero-copy'", &[(code::UNKNOWN_VALUE, "'zero-copy'")]),
+    ("name = 'a'\naccount.amplification = -1", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\naccount.copies = 1.5", &[(code::WRONG_TYPE, "1.5")]),
+    ("name = 'a'\naccount.stage.x.stage = 1", &[(code::UNKNOWN_KEY, "stage")]),
+    ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
+    ("name = 'a'\nfails = true", &[(code::WRONG_TYPE, "true")]),
+    ("name = 'a'\nfails = {}", &[(code::MISSING_KEY, "{}")]),
+    ("name = 'a'\nfails = 'x'\nexpect.output.count = 1", &[(code::CONFLICTING_KEYS, "expect")]),
+    ("name = 'a'\nfails = 'x'\naccount.copies = 1", &[(code::CONFLICTING_KEYS, "account")]),
+    // Several cases
+    ("name = 'a'\n[[test]]\nname = \"a\"", &[(code::DUPLICATE_NAME, "\"a\"")]),
+];
+
+fn codes_of_cases() -> BTreeSet<&'static str> {
+    let mut codes = BTreeSet::new();
+    for (keys, expected) in CASES {
+        let text = format!("[[test]]\n{keys}\n");
+        let all = format!("{PIPELINES}{text}");
+        let found = wrong(&text);
+        let covered: Vec<_> =
+            found.iter().map(|diagnostic| (diagnostic.code, &all[diagnostic.labels[0].span.clone()])).collect();
+        assert_eq!(covered, *expected, "\n{text}\n{}", shown(&text, &found));
+        codes.extend(found.iter().map(|diagnostic| diagnostic.code));
+    }
+    codes
+}
+
+/// What a case says of elements that came.
+fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
+    let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
+    let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
+    let mut collected = Collected::new(Some(&wanted));
+    came.iter().for_each(|element| collected.add(element.as_bytes().to_vec()));
+    wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
+}
+
+/// The account of a stage that was lent 4 elements of 10 bytes, read all and dropped one.
+fn account() -> Account {
+    let copies = Copies { payload_read: Count { ops: 4, bytes: 40 }, ..Copies::default() };
+    let stage = StageAccount {
+        name: "x".to_string(),
+        kind: Kind::Processor,
+        verdict: Verdict::ReadOnly,
+        proof: None,
+        bounds: Bounds::default(),
+        elements_in: 4,
+        elements_out: 3,
+        elements_dropped: 1,
+        busy_ns: 1,
+        copies,
+        reads_max: 1,
+        writes_max: 0,
+        writes_unchanged: 0,
+        rewritten: Count::default(),
+        given_up: Count::default(),
+        leases: LeaseUse::default(),
+        amplification: Some(4.0 / 3.0),
+    };
+    Account {
+        elements: Elements { entered: 4, left: 3, dropped: 1, ..Elements::default() },
+        traces: Vec::new(),
+        stages: vec![stage],
+        endpoints: Vec::new(),
+        copies,
+        amplification: None,
+        pool: Pool::default().usage(),
+        wall_ns: 1,
+        cancelled: false,
+    }
+}
+
+/// What a case says of that account.
+fn accounted(keys: &str) -> Vec<String> {
+    let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
+    let found = case.account.judge(Path::new("Torvyn.toml"), &account());
+    assert!(found.iter().all(|found| found.code == code::UNEXPECTED_ACCOUNT));
+    found.into_iter().map(|found| format!("{}, {}", found.message, found.labels[0].text)).collect()
+}
+
+/// What a case says of a flow that failed.
+fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
+    let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
+    let causes = ["stage `x` failed in `init`".to_string(), "it returned invalid-input: no n".to_string()];
+    let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours };
+    (case.fails.as_ref().is_some_and(|expected| expected.is(&failure)), failure.told(&case))
+}
+
+/// Every code that comes up with cases, each checked.
+pub(crate) fn codes() -> BTreeSet<&'static str> {
+    let mut codes = codes_of_cases();
+    codes.extend(judged("expect.output.count = 1", &[]).iter().map(|found| found.code));
+    codes.extend([code::UNEXPECTED_ACCOUNT]);
+    assert_eq!(accounted("account.reads = 0").len(), 1);
+    let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
+    let missing = expected.fails.as_ref().unwrap().missing(&expected);
+    assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
+    codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
+    codes
+}
+
+#[test]
+fn elements_that_came_otherwise_are_shown() {
+    let text = "[[test]]\nname = 'a'\nexpect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }\n";
+    let found = judged(
+        "expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }",
+        &["one", "TWO"],
+    );
+    let found: Diagnostics = found.into_iter().fold(Diagnostics::default(), |mut all, one| {
+        all.push(one);
+        all
+    });
+    let expected = "\
+error[unexpected-output]: `output` is not as expected
+ --> Torvyn.toml:6:27
+  |
+6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+  |                           ^^^^^^^^^^^^^^ expected 2 elements, 2 came
+  |
+  = note: `-` was expected, `+` came
+             0   \"one\"
+             1 - \"two\"
+             1 + \"TWO\"
+
+error[unexpected-output]: `output` has 2 elements
+ --> Torvyn.toml:6:51
+  |
+6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+  |                                                   ^^^^^^^^^^^ expected at least 3
+
+error[unexpected-output]: no element of `output` contains \"z\"
+ --> Torvyn.toml:6:76
+  |
+6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+  |                                                                            ^^^ not in 2 elements
+";
+    assert_eq!(shown(text, &found), expected);
+}
+
+#[test]
+fn elements_that_came_as_expected_say_nothing() {
+    for (keys, came) in [
+        ("expect.output.lines = ['a', 'b']", &["a", "b"][..]),
+        ("expect.output.lines = \"a\\nb\\n\"", &["a", "b"]),
+        ("expect.output.lines = ''", &[]),
+        ("expect.output = { lines = ['b', 'a', 'b'], any-order = true }", &["a", "b", "b"]),
+        ("expect.output = { elements = [{ hex = '61' }, { base64 = 'YQ==' }, { text = 'a' }] }", &["a", "a", "a"]),
+        ("expect.output.count = 2", &["a", "b"]),
+        ("expect.output.count = { min = 1, max = 2 }", &["a", "b"]),
+        ("expect.output.contains = 'b'", &["a", "abc"]),
+        ("expect.output = {}", &["a"]),
+    ] {
+        assert!(judged(keys, came).is_empty(), "{keys}");
+    }
+    for (keys, came) in [
+        ("expect.output.lines = ['a', 'b']", &["b", "a"][..]),
+        ("expect.output.lines = []", &["a"]),
+        ("expect.output = { lines = ['b', 'a'], any-order = true }", &["a", "a"]),
+        ("expect.output.count = { max = 1 }", &["a", "b"]),
+    ] {
+        assert_eq!(judged(keys, came).len(), 1, "{keys}");
+    }
+}
+
+/// More came than is kept for comparison.
+#[test]
+fn what_was_not_kept_is_not_forgotten() {
+    let came = vec!["a"; 1000];
+    assert_eq!(judged("expect.output = { lines = ['a'], any-order = true }", &came).len(), 1);
+    assert_eq!(judged("expect.output.lines = ['a']", &came).len(), 1);
+    let all = format!("expect.output.lines = {came:?}");
+    assert!(judged(&all, &came).is_empty());
+    assert!(judged("expect.output.count = 1000", &came).is_empty());
+}
+
+#[test]
+fn an_account_is_held_to_what_is_expected() {
+    let none: [&str; 0] = [];
+    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, verdict = 'read-only', \
+                    stage.x = { reads = { max = 4 }, amplification = 1.33, verdict = 'read-only' } }";
+    assert_eq!(accounted(as_it_is), none);
+    let otherwise = "account = { copies = 0, writes = { min = 1 }, dropped = { min = 2, max = 3 }, amplification = 1, \
+                     stage.x = { amplification = 1.3, verdict = 'handle-pass' } }";
+    let expected = [
+        "`copies` of all stages together is 4, expected 0",
+        "`writes` of all stages together is 0, expected at least 1",
+        "`dropped` of all stages together is 1, expected 2 to 3",
+        "`amplification` of all stages together is none: no payload byte was offered, expected 1",
+        "`amplification` of stage `x` is 1.33, expected 1.3",
+        "`verdict` of stage `x` is `read-only`, expected `handle-pass`",
+    ];
+    assert_eq!(accounted(otherwise), expected);
+}
+
+#[test]
+fn a_failure_is_the_one_that_is_expected_or_not() {
+    for keys in ["fails = 'invalid-input'", "fails = 'failed in `init`'", "fails.stage = 'x'"] {
+        assert!(failed(keys, false).0, "{keys}");
+        assert!(!failed(keys, true).0, "a fault of ours is never expected");
+    }
+    for keys in ["", "fails = 'fatal'", "fails = { stage = 'y', text = 'no n' }"] {
+        let (expected, told) = failed(keys, false);
+        assert!(!expected, "{keys}");
+        assert_eq!((told.message.as_str(), told.notes.len()), ("stage `x` failed in `init`", 1));
+    }
+    assert!(failed("", true).1.notes[1].contains("broke a rule of its own"));
+}
+
+#[test]
+fn a_stage_alone_and_its_settings() {
+    let text = "[[test]]\nname = 'a'\npipeline = 'b'\nstage = 'z'\nconfig = { n = 3 }\ntimeout = '5s'\n\
+                [[test]]\nname = 'b'\nconfig.y = { n = 3, o = 4 }\n\
+                [[test]]\nname = 'c'\nstage = { component = './w.wasm', limits.memory = '1MiB' }\n";
+    let manifest = manifest(text).unwrap();
+    let drafts: Vec<_> = manifest.cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
+    let [alone, whole, written] = &drafts[..] else { panic!() };
+    let names = |draft: &Draft<'_>| -> Vec<_> { draft.pipeline.outputs.iter().map(|out| out.name.clone()).collect() };
+    assert_eq!(
+        (names(alone), names(written)),
+        (vec!["z.p".to_string(), "z.q".to_string()], vec!["output".to_string()])
+    );
+    assert_eq!(alone.pipeline.stages[0].config, [("n".to_string(), "3".to_string())]);
+    let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
+    assert_eq!(whole.pipeline.stages[1].config, [pair("n", "3"), pair("m", "2"), pair("o", "4")]);
+    assert_eq!((alone.case.timeout, whole.case.timeout), (Duration::from_secs(5), Duration::from_secs(60)));
+    assert!(whole.runs("y") && !written.runs("w"));
+}
+
+#[test]
+fn a_file_of_cases_has_nothing_else() {
+    let mut found = Diagnostics::default();
+    let cases = files::parse("[[test]]\nname = 'a'\n[pipeline.b]\n", Path::new("tests/a.toml"), &mut found);
+    assert_eq!((cases.len(), found.iter().next().unwrap().code), (1, code::UNKNOWN_KEY));
+}

@@ -1,0 +1,206 @@
+//! The components of pipelines, ready to run: built where they are packages, loaded once each however many stages run
+//! them, and with what their authors declared.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use torvyn_runtime::{Component, Engine, Limits};
+
+use crate::cargo;
+use crate::check::Subject;
+use crate::cli::{CargoArgs, MessageFormat};
+use crate::diagnostic::{Diagnostics, Sources};
+use crate::exit::{Exit, Stop};
+use crate::lint::{Levels, LintArgs};
+use crate::manifest::{ComponentRef, Pipeline, Stage};
+use crate::settings::WorkspaceSettings;
+use crate::shell::Shell;
+use crate::workspace::{self, Workspace};
+
+/// The components of pipelines.
+pub(crate) struct Components {
+    ready: HashMap<ComponentRef, Ready>,
+    /// The levels of what is found of a pipeline.
+    pub(crate) levels: Levels,
+}
+
+/// A component, and what is known of it before it runs.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    /// It.
+    pub(crate) component: Component,
+    /// As `check` sees it.
+    pub(crate) subject: Subject,
+}
+
+impl Components {
+    /// Builds what is stale, once for all `pipelines`, and loads it.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where a component is not there, cannot be built or is none, which is told then.
+    pub(crate) fn of(
+        pipelines: &[&Pipeline],
+        args: &CargoArgs,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<Components> {
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            tell_once(&mut found, pipeline.check_components());
+        }
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        let built = Built::of(pipelines, args, sources, shell)?;
+        let engine = Engine::new()?;
+        let loaded = built.load(pipelines, &engine).or_else(|found| told(&found, sources, shell))?;
+        built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
+    }
+
+    /// Those of the stages of a pipeline, in their order, each with the budget that it has there.
+    pub(crate) fn stages(&self, pipeline: &Pipeline) -> Vec<Ready> {
+        let stage = |stage: &Stage| {
+            let mut ready = self.ready[&stage.component].clone();
+            ready.subject.budget = stage.budget.clone().or(&ready.subject.budget);
+            ready
+        };
+        pipeline.stages.iter().map(stage).collect()
+    }
+}
+
+/// Says what is wrong with people's files, and stops.
+pub(crate) fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
+    shell.diagnostics(found, sources)?;
+    Err(Stop::silent(Exit::Failed).into())
+}
+
+/// Adds what was not found before: pipelines may have a place in common.
+fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
+    for diagnostic in more {
+        if found.same_as(&diagnostic).is_none() {
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// Component files, and the packages that they were built from.
+struct Built {
+    files: HashMap<ComponentRef, (PathBuf, Option<workspace::Stage>)>,
+    /// The Cargo.toml of the workspace, where any is a package.
+    workspace: Option<PathBuf>,
+}
+
+impl Built {
+    fn of(
+        pipelines: &[&Pipeline],
+        args: &CargoArgs,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<Built> {
+        let mut built = Built { files: HashMap::new(), workspace: None };
+        let mut any_package = false;
+        for stage in stages(pipelines) {
+            match &stage.component {
+                ComponentRef::Path(path) => _ = built.files.insert(stage.component.clone(), (path.clone(), None)),
+                ComponentRef::Package(_) => any_package = true,
+            }
+        }
+        if !any_package {
+            return Ok(built);
+        }
+        let workspace = Workspace::load(args)?;
+        built.workspace = Some(workspace.manifest());
+        let known = workspace.stages();
+        let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            tell_once(&mut found, pipeline.check_packages(&names));
+        }
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        let of_package = |package: &workspace::Stage| ComponentRef::Package(package.package.clone());
+        let is_wanted = |package: &workspace::Stage| {
+            let component = of_package(package);
+            stages(pipelines).any(|stage| stage.component == component)
+        };
+        let wanted: Vec<_> = known.into_iter().filter(is_wanted).collect();
+        let artifacts = cargo::build(args, &wanted, MessageFormat::Human, shell, |_, _| Ok(()))?;
+        let files = artifacts.into_iter().map(|artifact| artifact.path).zip(wanted);
+        built.files.extend(files.map(|(path, package)| (of_package(&package), (path, Some(package)))));
+        Ok(built)
+    }
+
+    fn load(&self, pipelines: &[&Pipeline], engine: &Engine) -> Result<HashMap<ComponentRef, Component>, Diagnostics> {
+        let mut loaded = HashMap::new();
+        for pipeline in pipelines {
+            for (index, stage) in pipeline.stages.iter().enumerate() {
+                if loaded.contains_key(&stage.component) {
+                    continue;
+                }
+                let (path, _) = &self.files[&stage.component];
+                let component = Component::load(engine, path, &limits(stage)).map_err(|error| {
+                    let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
+                    pipeline.bad_component(index, &causes)
+                })?;
+                loaded.insert(stage.component.clone(), component);
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// With what their authors declared of them.
+    fn declared(
+        &self,
+        loaded: HashMap<ComponentRef, Component>,
+        sources: &mut Sources,
+    ) -> Result<Components, Diagnostics> {
+        let mut found = Diagnostics::default();
+        let settings = self.workspace.as_ref().map(|file| WorkspaceSettings::load(file, sources, &mut found));
+        let settings = settings.unwrap_or_default();
+        let levels = settings.pipeline_levels();
+        let mut ready = HashMap::new();
+        for (name, component) in loaded {
+            let analysis = component.analysis().clone();
+            let subject = match &self.files[&name] {
+                (_, Some(package)) => {
+                    let mut declared = Subject::package(package, &settings, &LintArgs::default(), sources, &mut found);
+                    // A world that cannot be told is for `check`; the component is proof enough to run it.
+                    declared.read_contract(&settings, sources).ok();
+                    Subject { analysis: Some(analysis), ..declared }
+                }
+                (path, None) => Subject::file(path, levels.clone(), analysis),
+            };
+            ready.insert(name, Ready { component, subject });
+        }
+        found.sort_by_place();
+        if found.is_empty() { Ok(Components { ready, levels }) } else { Err(found) }
+    }
+}
+
+fn stages<'a>(pipelines: &'a [&'a Pipeline]) -> impl Iterator<Item = &'a Stage> {
+    pipelines.iter().flat_map(|pipeline| &pipeline.stages)
+}
+
+/// What a stage may use.
+pub(crate) fn limits(stage: &Stage) -> Limits {
+    let mut limits = Limits::default();
+    let given = &stage.limits;
+    if let Some(memory) = given.memory {
+        limits.memory = memory as u64;
+    }
+    if let Some(time) = given.time {
+        limits.time = time;
+    }
+    if let Some(handles) = given.handles {
+        limits.handles = u32::try_from(handles).unwrap_or(u32::MAX);
+    }
+    if let Some(size) = given.component_size {
+        limits.component_size = size;
+    }
+    if let Some(pinned) = given.pinned_bytes {
+        limits.pinned_bytes = pinned;
+    }
+    limits
+}

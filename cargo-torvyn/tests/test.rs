@@ -1,0 +1,422 @@
+//! `cargo torvyn test`, as a user runs it: cases of real components that pass, that fail, and that mean nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Its own: components of one name from different projects would be put in one place.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-target")
+}
+
+/// One project for all tests, made and built once. Its inspector goes wrong on demand.
+fn project() -> &'static Path {
+    static PROJECT: OnceLock<PathBuf> = OnceLock::new();
+    PROJECT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-project");
+        fs::remove_dir_all(&folder).ok();
+        fs::create_dir_all(&folder).unwrap();
+        let new = torvyn(&folder, &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
+        assert!(new.status.success(), "{}", said(&new));
+        let project = folder.join("logs");
+        let faulty = include_str!("../../tests/programs/examples/faulty.rs");
+        fs::write(project.join("inspector/src/lib.rs"), faulty).unwrap();
+        let build = torvyn(&project, &["build"]);
+        assert!(build.status.success(), "{}", said(&build));
+        project
+    })
+}
+
+/// A folder with pipelines of the components of the project, and these cases.
+fn folder(cases: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    project();
+    let release = target().join("wasm32-wasip2/release");
+    let text = format!("{PIPELINES}{cases}").replace("COMPONENTS", release.to_str().unwrap());
+    fs::write(folder.path().join("Torvyn.toml"), text).unwrap();
+    folder
+}
+
+const PIPELINES: &str = r#"
+[pipeline.main]
+stages = ["COMPONENTS/router.wasm", "COMPONENTS/transform.wasm"]
+
+[pipeline.count]
+stages = [{ component = "COMPONENTS/source.wasm", config = { count = 3 } }, "COMPONENTS/sink.wasm"]
+
+[pipeline.faulty]
+stages = [{ name = "faulty", component = "COMPONENTS/inspector.wasm", config = { how = "trap", at = "process" }, limits = { memory = "8MiB", time = "200ms" } }]
+"#;
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
+    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    command
+}
+
+fn torvyn(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs `test`, and asserts the exit code and that stderr has all of `texts`, in their order.
+#[track_caller]
+fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
+    let output = torvyn(folder, &[&["test"], args].concat());
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    let mut rest = &said[..];
+    for text in texts {
+        let at = rest.find(text).unwrap_or_else(|| panic!("{args:?} does not say {text:?} there:\n{said}"));
+        rest = &rest[at + text.len()..];
+    }
+    assert!(!said.contains("panicked at cargo-torvyn") && !said.contains("panicked at runtime"), "{said}");
+    output
+}
+
+#[test]
+fn cases_pass_in_the_order_of_their_files() {
+    let folder = folder(
+        r#"
+[[test]]
+name = "main"
+input = { lines = ["one", "", "two"] }
+expect.output.lines = ["ONE", "TWO"]
+account = { copies = 4, dropped = 1, stage.router = { verdict = "handle-pass", reads = 0 }, stage.transform.amplification = 2 }
+
+[[test]]
+name = "source alone"
+pipeline = "count"
+stage = "source"
+expect.output = { elements = ["1", { hex = "32" }, { base64 = "Mw==" }], count = 3 }
+
+[[test]]
+name = "sink alone"
+stage = "COMPONENTS/sink.wasm"
+input.generate = { count = 1000, size = "1KiB" }
+log.lines = ["1000 elements, 1024000 bytes"]
+account.copies = 0
+"#,
+    );
+    fs::create_dir(folder.path().join("tests")).unwrap();
+    let binary: Vec<u8> = (0..=255).collect();
+    fs::write(folder.path().join("tests/all.bin"), &binary).unwrap();
+    fs::write(folder.path().join("tests/some.txt"), "b\na\n\nc").unwrap();
+    let more = r#"
+[[test]]
+name = "bytes of a file"
+stage = "RELEASE/router.wasm"
+input = { elements = [{ file = "all.bin" }] }
+expect.output = { file = "all.bin", as = "raw", contains = { hex = "fe ff" } }
+
+[[test]]
+name = "lines of a file"
+stage = "RELEASE/router.wasm"
+input = "some.txt"
+expect.output = { lines = ["a", "b", "c"], any-order = true }
+"#;
+    let more = more.replace("RELEASE", target().join("wasm32-wasip2/release").to_str().unwrap());
+    fs::write(folder.path().join("tests/more.toml"), more).unwrap();
+    let names = ["main", "source alone", "sink alone", "bytes of a file", "lines of a file"];
+    let said: Vec<_> = names.iter().flat_map(|name| ["Pass", name]).chain(["5 cases: 5 passed, in"]).collect();
+    expect(folder.path(), &[], 0, &said);
+
+    let listed = expect(folder.path(), &["--list"], 0, &[]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap(), names.join("\n") + "\n");
+    expect(
+        folder.path(),
+        &["alone", "bytes"],
+        0,
+        &["source alone", "sink alone", "bytes of a file", "3 cases: 3 passed"],
+    );
+    expect(folder.path(), &["--exact", "main"], 0, &["1 case: 1 passed"]);
+    for nothing in [&["--exact", "alone"][..], &["nothing"], &["--package", "nobody"]] {
+        expect(folder.path(), nothing, 4, &["error: none of the 5 cases is selected", "--list"]);
+    }
+}
+
+#[test]
+fn a_project_without_cases_says_how_to_write_one() {
+    expect(folder("").path(), &[], 4, &["error: there is no case in `Torvyn.toml`", "[[test]]"]);
+    let nothing = tempfile::tempdir().unwrap();
+    expect(nothing.path(), &[], 101, &["`Torvyn.toml` is not there"]);
+}
+
+#[test]
+fn what_is_not_as_expected_is_shown_in_the_case() {
+    let folder = folder(
+        r#"
+[[test]]
+name = "binary"
+stage = "COMPONENTS/transform.wasm"
+input = { elements = ["same", { hex = "00 ff" }, "last"] }
+expect.output = { elements = ["SAME", { hex = "00 fe" }] }
+
+[[test]]
+name = "copies"
+input = { lines = ["one"] }
+account = { copies = { max = 1 }, stage.router.verdict = "read-only" }
+
+[[test]]
+name = "printed"
+pipeline = "count"
+log = { contains = "4 elements", count = 2 }
+
+[[test]]
+name = "fine"
+pipeline = "count"
+"#,
+    );
+    let all = [
+        "Fail",
+        "binary",
+        "error[unexpected-output]: `output` is not as expected\n  --> Torvyn.toml:15:30",
+        "expected 2 elements, 3 came",
+        "0   \"SAME\"",
+        "1 - hex 00 fe",
+        "1 + hex 00 ff",
+        "2 + \"LAST\"",
+        "Fail",
+        "copies",
+        "error[unexpected-account]: `copies` of all stages together is 2",
+        "expected at most 1",
+        "`router` read 0 payloads of 1 and wrote 0",
+        "`transform` read 1 payloads of 1 and wrote 1",
+        "`verdict` of stage `router` is `handle-pass`",
+        "Fail",
+        "printed",
+        "the log has 1 element",
+        "no element of the log contains \"4 elements\"",
+        "        sink 3 elements, 3 bytes",
+        "Pass",
+        "fine",
+        "4 cases: 1 passed, 3 failed, in",
+    ];
+    expect(folder.path(), &["--no-fail-fast"], 100, &all);
+    expect(folder.path(), &["-j", "1"], 100, &["Fail", "binary", "4 cases: 0 passed, 1 failed, 3 not run"]);
+    let quiet = said(&torvyn(folder.path(), &["test", "--quiet", "--no-fail-fast"]));
+    assert!(quiet.contains("Fail") && !quiet.contains("Pass"), "{quiet}");
+}
+
+#[test]
+fn a_read_that_its_author_adds_fails_the_case() {
+    let temp = tempfile::tempdir().unwrap();
+    let new = torvyn(temp.path(), &["new", "counter", "--template", "sink", "--vcs", "none"]);
+    assert!(new.status.success(), "{}", said(&new));
+    let project = temp.path().join("counter");
+    expect(&project, &[], 0, &["Pass", "1 case: 1 passed"]);
+    let source = project.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let text = text.replace("element.size()", "element.read()?.len() as u64");
+    fs::write(&source, text).unwrap();
+    let said = ["error[unexpected-account]: `reads` of all stages together is 3", "Torvyn.toml:", "expected 0"];
+    expect(&project, &["-p", "counter"], 100, &said);
+}
+
+#[test]
+fn failures_are_expected_or_told() {
+    let case = |name: &str, config: &str, rest: &str| {
+        format!(
+            "[[test]]\nname = '{name}'\npipeline = 'faulty'\nconfig.faulty = {config}\n\
+             input = {{ lines = ['fine', 'poison'] }}\n{rest}\n"
+        )
+    };
+    let cases = [
+        case("trap", "{}", "fails = { stage = 'faulty', text = '`unreachable` instruction executed' }"),
+        case("loop", "{ how = 'loop' }", "fails = 'ran longer than the 200ms a call may take'"),
+        case("grow", "{ how = 'grow' }", "fails = 'more than the 8388608 bytes of memory'"),
+        case("init", "{ how = 'fail', at = 'init' }", "fails = 'invalid-input: told to fail in init'"),
+        case("log", "{ how = 'print' }", "log.lines = ['printed in process', 'half a line']"),
+        case("told", "{ at = 'flush' }", ""),
+        case("other", "{ how = 'fail', at = 'teardown' }", "fails = 'fatal'"),
+        case("fine", "{ how = 'print', at = 'init' }", "fails.stage = 'faulty'"),
+    ];
+    let said = [
+        "Pass",
+        "trap",
+        "Pass",
+        "loop",
+        "Pass",
+        "grow",
+        "Pass",
+        "init",
+        "Pass",
+        "log",
+        "Fail",
+        "told",
+        "error[unexpected-failure]: stage `faulty` failed in `flush`",
+        "told to trap in flush",
+        "Fail",
+        "other",
+        "error[unexpected-failure]: stage `faulty` failed in `teardown`",
+        "expected a failure with `fatal`",
+        "Fail",
+        "fine",
+        "error[missing-failure]: it ran to its end",
+        "expected a failure of stage `faulty`",
+        "faulty printed in init",
+        "8 cases: 5 passed, 3 failed",
+    ];
+    expect(folder(&cases.concat()).path(), &["--no-fail-fast"], 100, &said);
+}
+
+/// A source that will not come to its end, and a case that gives it little time.
+const ENDLESS: &str = r#"
+[[test]]
+name = "endless"
+pipeline = "count"
+stage = "source"
+config.count = "18446744073709551615"
+"#;
+
+#[test]
+fn a_case_that_does_not_end_is_ended() {
+    let folder = folder(&format!("{ENDLESS}timeout = \"300ms\"\n"));
+    let began = Instant::now();
+    let said = ["error[timed-out]: it did not come to its end within 300ms", "Torvyn.toml:12:8", "`timeout`"];
+    expect(folder.path(), &[], 100, &said);
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn an_interrupt_ends_the_session() {
+    let folder = folder(&format!("{ENDLESS}[[test]]\nname = 'never'\npipeline = 'count'\n"));
+    let mut run = command(folder.path(), &["test", "-j", "1"]);
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(Command::new("kill").args(["-s", "INT", &run.id().to_string()]).status().unwrap().success());
+    let began = Instant::now();
+    while run.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(said(&output).contains("Stopped") && said(&output).contains("2 not run"), "{}", said(&output));
+}
+
+#[test]
+fn what_is_wrong_with_a_case_is_shown_before_anything_runs() {
+    for (case, said) in [
+        ("naem = 'b'", "unknown key `naem` in a case"),
+        ("input.lines = ['x']\npipeline = 'count'", "error[unused-input]: nothing takes from the input"),
+        ("", "error[missing-key]: a case needs the key `input`"),
+        ("input.lines = []\nexpect.errors.count = 1", "error[unknown-output]: there is no output `errors`"),
+        ("input.lines = []\naccount.stage.ruoter.reads = 0", "did you mean `router`?"),
+        ("input.lines = []\nfails.stage = 'x'", "error[unknown-stage]: there is no stage `x` in `main`"),
+        ("input = 'no.txt'", "error[not-found]: `no.txt` is not there"),
+        ("input.elements = [{ file = 'no.bin' }]", "error[not-found]: `no.bin` is not there"),
+        ("input = '.'", "is a directory"),
+        ("input.lines = []\nexpect.output.file = 'no.txt'", "`cargo torvyn test --bless` writes what comes out"),
+        ("stage = './no.wasm'\ninput.lines = []", "error[not-found]: `./no.wasm` is not there"),
+        ("stage = 'nobody'\ninput.lines = []", "could not find `Cargo.toml`"),
+        ("stage = 'COMPONENTS/sink.wasm'\ninput.lines = []\nexpect.output.count = 1", "there are no outputs"),
+    ] {
+        let folder = folder(&format!("[[test]]\nname = 'a'\n{case}\n"));
+        expect(folder.path(), &[], 101, &[said]);
+    }
+    let folder = folder("[[test]]\nname = 'a'\npipeline = 'count'\n");
+    fs::create_dir(folder.path().join("tests")).unwrap();
+    fs::write(folder.path().join("tests/more.toml"), "[[test]]\nname = 'a'\n").unwrap();
+    expect(folder.path(), &[], 101, &["error[duplicate-name]", "tests/more.toml:2:8", "Torvyn.toml:11:8"]);
+}
+
+#[test]
+fn files_of_elements_are_written_anew() {
+    let folder = folder(
+        r#"
+[[test]]
+name = "blessed"
+input = { lines = ["one", "two"] }
+expect.output = { file = "upper.txt", count = 2 }
+
+[[test]]
+name = "prefixed"
+stage = "COMPONENTS/router.wasm"
+input = { elements = ["a\nb"] }
+expect.output = { file = "prefixed.bin", as = "length-prefixed" }
+"#,
+    );
+    let path = folder.path();
+    expect(path, &["--bless"], 0, &["Blessed `upper.txt`", "Blessed `prefixed.bin`", "2 cases: 2 passed"]);
+    assert_eq!(fs::read_to_string(path.join("upper.txt")).unwrap(), "ONE\nTWO\n");
+    assert_eq!(fs::read(path.join("prefixed.bin")).unwrap(), b"\0\0\0\x03a\nb");
+    expect(path, &[], 0, &["2 cases: 2 passed"]);
+    assert!(!said(&torvyn(path, &["test", "--bless"])).contains("Blessed"), "what is as it was is not written");
+    fs::write(path.join("upper.txt"), "ONE\nZWEI\n").unwrap();
+    expect(path, &[], 100, &["1 - \"ZWEI\"", "1 + \"TWO\"", "--bless"]);
+    assert_eq!(fs::read_to_string(path.join("upper.txt")).unwrap(), "ONE\nZWEI\n");
+}
+
+#[test]
+fn what_is_over_its_budget_does_not_run() {
+    let over = "[[test]]\nname = 'a'\nstage = { component = 'COMPONENTS/transform.wasm', budget = { writes = 0 } }\n\
+                input.lines = ['x']\n";
+    expect(folder(over).path(), &[], 100, &["Fail", "error[over-budget-component]"]);
+    let expected = format!("{over}fails = 'over-budget-component'\n");
+    expect(folder(&expected).path(), &[], 0, &["Pass"]);
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let folder = folder(
+        r#"
+[[test]]
+name = "a <b> & \"c\""
+input = { lines = ["one"] }
+expect.output.lines = ["one"]
+
+[[test]]
+name = "fine"
+input = { lines = ["one"] }
+"#,
+    );
+    let args = ["test", "--no-fail-fast", "--message-format", "json", "--junit", "report.xml"];
+    let output = torvyn(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(100));
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [failed, fine, summary] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&failed["reason"], &failed["outcome"]), (&"case-finished".into(), &"failed".into()));
+    assert_eq!(failed["findings"][0]["code"], "unexpected-output");
+    assert_eq!((&fine["name"], &fine["outcome"]), (&"fine".into(), &"passed".into()));
+    assert_eq!(fine["account"]["copies"]["payload_read"]["ops"], 1);
+    assert_eq!((&summary["reason"], &summary["passed"]), (&"test-summary".into(), &1.into()));
+
+    let report = fs::read_to_string(folder.path().join("report.xml")).unwrap();
+    for text in [
+        "<testsuite name=\"Torvyn.toml\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\"",
+        "<testcase name=\"a &lt;b&gt; &amp; &quot;c&quot;\" classname=\"Torvyn.toml\"",
+        "<property name=\"reads\" value=\"1\"/>",
+        "<failure message=\"`output` is not as expected\" type=\"unexpected-output\">error[unexpected-output]",
+    ] {
+        assert!(report.contains(text), "{text}\n{report}");
+    }
+}
+
+/// Twice as many cases as a flow has elements in a batch, over all components.
+#[test]
+fn many_cases_run_at_once() {
+    let case = |index: usize| {
+        format!(
+            "[[test]]\nname = 'case {index:03}'\ninput.lines = ['a{index}', '']\nexpect.output.lines = ['A{index}']\n\
+             account = {{ copies = 2, dropped = 1 }}\n"
+        )
+    };
+    let folder = folder(&(0..128).map(case).collect::<String>());
+    let output = expect(folder.path(), &["-j", "4"], 0, &["case 000", "case 001", "case 127", "128 cases: 128 passed"]);
+    let said = said(&output);
+    let names: Vec<_> = said.lines().filter_map(|line| line.split("  case ").nth(1)).collect();
+    assert!(names.len() == 128 && names.is_sorted(), "{said}");
+}
