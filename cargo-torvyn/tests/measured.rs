@@ -3,27 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Output;
 
 use serde_json::Value;
 
-/// Its own: components of one name from different projects would be put in one place.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("measured-target")
-}
+#[path = "common/program.rs"]
+mod program;
 
-fn torvyn(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
-    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
-    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
-    command.output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use program::{said, torvyn};
 
 const PIPELINES: &str = r#"
 [pipeline.echo]

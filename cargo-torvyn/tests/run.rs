@@ -5,67 +5,23 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "common/program.rs"]
+mod program;
+#[path = "common/project.rs"]
+mod project;
 #[path = "run/records.rs"]
 mod records;
 #[path = "run/trace.rs"]
 mod trace;
 
-/// One project for all tests, made and built once; each test runs it from a folder of its own.
-fn project() -> &'static Path {
-    static PROJECT: OnceLock<PathBuf> = OnceLock::new();
-    PROJECT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-project");
-        fs::remove_dir_all(&folder).ok();
-        fs::create_dir_all(&folder).unwrap();
-        let new = torvyn(&folder, &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
-        assert!(new.status.success(), "{}", said(&new));
-        let project = folder.join("logs");
-        // A stage that goes wrong on demand, in place of the inspector.
-        let faulty = include_str!("../../tests/programs/examples/faulty.rs");
-        fs::write(project.join("inspector/src/lib.rs"), faulty).unwrap();
-        let build = torvyn(&project, &["build"]);
-        assert!(build.status.success(), "{}", said(&build));
-        project
-    })
-}
-
-/// A folder with the manifest `text`, whose components are those of the project.
-fn folder(text: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    project();
-    let release = target().join("wasm32-wasip2/release");
-    let text = text.replace("COMPONENTS", release.to_str().unwrap());
-    fs::write(folder.path().join("Torvyn.toml"), text).unwrap();
-    folder
-}
-
-/// Its own: components of one name from different projects would be put in one place.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-target")
-}
-
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
-    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
-    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
-    command
-}
-
-fn torvyn(folder: &Path, args: &[&str]) -> Output {
-    command(folder, args).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use program::{command, said, torvyn};
+use project::{folder, project};
 
 /// Runs, and asserts the exit code and that stderr has all of `texts`.
 fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {

@@ -3,44 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Its own: components of one name from different projects would be put in one place.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-target")
-}
+#[path = "common/program.rs"]
+mod program;
+#[path = "common/project.rs"]
+mod project;
 
-/// One project for all tests, made and built once. Its inspector goes wrong on demand.
-fn project() -> &'static Path {
-    static PROJECT: OnceLock<PathBuf> = OnceLock::new();
-    PROJECT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-project");
-        fs::remove_dir_all(&folder).ok();
-        fs::create_dir_all(&folder).unwrap();
-        let new = torvyn(&folder, &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
-        assert!(new.status.success(), "{}", said(&new));
-        let project = folder.join("logs");
-        let faulty = include_str!("../../tests/programs/examples/faulty.rs");
-        fs::write(project.join("inspector/src/lib.rs"), faulty).unwrap();
-        let build = torvyn(&project, &["build"]);
-        assert!(build.status.success(), "{}", said(&build));
-        project
-    })
-}
+use program::{command, said, target, torvyn};
 
 /// A folder with pipelines of the components of the project, and these cases.
 fn folder(cases: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    project();
-    let release = target().join("wasm32-wasip2/release");
-    let text = format!("{PIPELINES}{cases}").replace("COMPONENTS", release.to_str().unwrap());
-    fs::write(folder.path().join("Torvyn.toml"), text).unwrap();
-    folder
+    project::folder(&format!("{PIPELINES}{cases}"))
 }
 
 const PIPELINES: &str = r#"
@@ -53,22 +31,6 @@ stages = [{ component = "COMPONENTS/source.wasm", config = { count = 3 } }, "COM
 [pipeline.faulty]
 stages = [{ name = "faulty", component = "COMPONENTS/inspector.wasm", config = { how = "trap", at = "process" }, limits = { memory = "8MiB", time = "200ms" } }]
 "#;
-
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
-    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
-    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
-    command
-}
-
-fn torvyn(folder: &Path, args: &[&str]) -> Output {
-    command(folder, args).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// Runs `test`, and asserts the exit code and that stderr has all of `texts`, in their order.
 #[track_caller]

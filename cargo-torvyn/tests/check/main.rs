@@ -16,19 +16,18 @@ mod holding;
 mod levels;
 mod pipelines;
 mod place;
+#[path = "../common/program.rs"]
+mod program;
 mod wit;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-/// Its own: components of one name from different projects would be put in one place.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-target")
-}
+use program::{command, said, target, torvyn};
 
 /// A project of the template `pipeline`, as it was made.
 fn scaffolded() -> &'static Path {
@@ -149,22 +148,6 @@ fn restore(from: &Path, to: &Path) {
             fs::copy(from, to).unwrap();
         }
     }
-}
-
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"));
-    command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
-    command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
-    command
-}
-
-fn torvyn(folder: &Path, args: &[&str]) -> Output {
-    command(folder, args).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What is said on stderr without the status of cargo.
