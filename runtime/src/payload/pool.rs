@@ -114,12 +114,19 @@ impl Pool {
 
     /// Ends a call of a stage, and what it borrows.
     pub fn end_call(&self, stage: StageId) {
-        let mut guard = self.lock();
-        let shared = &mut *guard;
-        let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
-        shared.note("end a call", ended);
+        self.end(|shared| {
+            let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
+            shared.note("end a call", ended);
+        });
+    }
+
+    /// Does what can be the end that released buffers wait for. Memory that is not kept is freed where nobody waits for
+    /// it.
+    fn end(&self, end: impl FnOnce(&mut Shared)) {
+        let mut shared = self.lock();
+        end(&mut shared);
         let freed = shared.release_waiting();
-        drop(guard);
+        drop(shared);
         drop(freed);
     }
 
@@ -141,31 +148,27 @@ impl Pool {
 
     /// Ends a lease of a buffer.
     pub(super) fn end_lease(&self, stage: StageId, buffer: BufferId) {
-        let mut shared = self.lock();
-        let ended = shared.buffers.end_lease(stage, buffer);
-        shared.step("end a lease", ended);
-        let freed = shared.release_waiting();
-        drop(shared);
-        drop(freed);
+        self.end(|shared| {
+            let ended = shared.buffers.end_lease(stage, buffer);
+            shared.step("end a lease", ended);
+        });
     }
 
     /// Ends everything that a stage has: it trapped, or is torn down.
     pub fn abandon(&self, stage: StageId) {
-        let mut guard = self.lock();
-        let shared = &mut *guard;
-        let mut owed = 0;
-        let abandoned = shared.buffers.abandon(stage, |step| {
-            owed += usize::from(step.owes == Owes::Memory);
-            shared.recorder.transition(step.transition);
+        self.end(|shared| {
+            let mut owed = 0;
+            let abandoned = shared.buffers.abandon(stage, |step| {
+                owed += usize::from(step.owes == Owes::Memory);
+                shared.recorder.transition(step.transition);
+            });
+            shared.note("abandon", abandoned);
+            if owed > 0 {
+                // Whatever a stage writes is dropped before this.
+                let broken = format!("{owed} buffers that a stage owned were held when it was taken down");
+                shared.fault.get_or_insert(broken);
+            }
         });
-        shared.note("abandon", abandoned);
-        if owed > 0 {
-            // Whatever a stage writes is dropped before this.
-            shared.fault.get_or_insert(format!("{owed} buffers that a stage owned were held when it was taken down"));
-        }
-        let freed = shared.release_waiting();
-        drop(guard);
-        drop(freed);
     }
 
     /// What was done with a buffer that is not allowed, if anything was.
