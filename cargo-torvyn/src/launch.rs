@@ -100,6 +100,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         progress: bar.progress(),
         pool: pool.settings.clone(),
         recorder: records.recorder(),
+        ..Control::default()
     };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
@@ -191,7 +192,7 @@ fn bodies(
                 let stage = &pipeline.stages[*index];
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
-                Body::Stage(Stage { component, config, limits, budget, bounds })
+                Body::Stage(Stage { config, limits, budget, bounds, ..Stage::new(component) })
             }
         })
     };

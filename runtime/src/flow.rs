@@ -11,17 +11,20 @@ use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::analysis::{Bounds, Budget};
+use crate::clock::Clock;
 use crate::component::Component;
 use crate::edge::Edge;
 use crate::endpoint::{Input, Output};
 use crate::error::Error;
 use crate::graph::Graph;
+use crate::injection::Injection;
 use crate::ledger::journal::Journal;
 use crate::ledger::{Call, Count, Recorder};
 use crate::limits::Limits;
 use crate::log::LogSink;
 use crate::node::{Context, Node};
 use crate::payload::{Pool, PoolSettings};
+use crate::policy::{DeadLetters, Policy};
 
 /// What a node of the graph is.
 #[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
@@ -46,6 +49,25 @@ pub struct Stage {
     pub budget: Budget,
     /// What is proven of it. A stage that copies more all the same shows a fault of the proof, and fails the flow.
     pub bounds: Bounds,
+    /// What becomes of an element that it fails at.
+    pub policy: Policy,
+    /// What a test has it suffer.
+    pub faults: Vec<Injection>,
+}
+
+impl Stage {
+    /// A component without settings, within the default limits, of which nothing is known and nothing demanded.
+    pub fn new(component: Component) -> Stage {
+        Stage {
+            component,
+            config: Vec::new(),
+            limits: Limits::default(),
+            budget: Budget::default(),
+            bounds: Bounds::unknown(),
+            policy: Policy::default(),
+            faults: Vec::new(),
+        }
+    }
 }
 
 /// What a flow shares with its caller while it runs.
@@ -61,6 +83,38 @@ pub struct Control {
     pub pool: PoolSettings,
     /// Takes the records of what happens, where they are wanted.
     pub recorder: Recorder,
+    /// Takes the elements that stages failed at, where their policy is to keep them.
+    pub dead_letters: DeadLetters,
+    /// The time that the flow and its stages go by.
+    pub clock: Clock,
+    /// Which of the nodes that can move does.
+    pub schedule: Schedule,
+}
+
+impl Default for Control {
+    /// Nobody listens, and nothing is recorded.
+    fn default() -> Control {
+        Control {
+            log: Arc::new(|_| {}),
+            cancel: Arc::default(),
+            progress: Arc::default(),
+            pool: PoolSettings::default(),
+            recorder: Recorder::off(),
+            dead_letters: Arc::new(|_| Ok(())),
+            clock: Clock::system(),
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+/// Which of the nodes that can move does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schedule {
+    /// The one nearest to the end, with as much as it can take.
+    #[default]
+    Downstream,
+    /// Any, with any part of what it can take: the same one for the same seed.
+    Seeded(u64),
 }
 
 /// How far a flow is; written once a batch.

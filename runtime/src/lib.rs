@@ -27,16 +27,19 @@
 //! or a manifest; Wasmtime is named only here.
 
 pub use account::Account;
+pub use clock::Clock;
 pub use component::Component;
 pub use engine::Engine;
 pub use error::{Error, Fault, LoadError};
-pub use flow::{Body, Control, Flow, Stage};
+pub use flow::{Body, Control, Flow, Schedule, Stage};
 pub use ledger::Recorder;
 pub use limits::Limits;
+pub use policy::Policy;
 
 pub mod account;
 pub mod analysis;
 mod audit;
+pub mod clock;
 pub mod component;
 mod edge;
 pub mod element;
@@ -46,6 +49,7 @@ pub mod error;
 pub mod flow;
 pub mod graph;
 mod host;
+pub mod injection;
 mod inlet;
 mod instance;
 pub mod ledger;
@@ -54,6 +58,7 @@ pub mod log;
 mod node;
 pub mod ownership;
 pub mod payload;
+pub mod policy;
 pub mod profile;
 pub mod strip;
 pub mod trace;

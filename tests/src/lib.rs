@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
-use torvyn_runtime::payload::{Pool, PoolSettings};
+use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::Kind;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
@@ -170,7 +169,7 @@ pub fn stage_of(name: &str, component: &Component, config: &[(&str, &str)], limi
     let role = Role::from(component.profile().kind);
     let config = config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let bounds = component.analysis().bounds();
-    let stage = Stage { component, config, limits, budget: Budget::default(), bounds };
+    let stage = Stage { config, limits, bounds, ..Stage::new(component) };
     let (outputs, merge, stamp) = (usize::from(role != Role::Sink), Merge::default(), Stamp::default());
     Part { name: name.to_string(), role, outputs, merge, stamp, body: Body::Stage(stage) }
 }
@@ -224,9 +223,7 @@ pub fn control() -> (Control, Printed) {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });
-    let (cancel, progress) = (Arc::new(AtomicBool::new(false)), Arc::default());
-    let control = Control { log, cancel, progress, pool: PoolSettings::default(), recorder: Recorder::off() };
-    (control, printed)
+    (Control { log, ..Control::default() }, printed)
 }
 
 /// Starts a flow; an edge is (from, output, to, capacity), by index.

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::profile::Verdict;
@@ -346,13 +345,7 @@ fn run_on(component: &Component, payload: Vec<u8>) -> Result<Account, Error> {
     let nodes = vec![named("in", Role::Source, 1), named("hostile", Role::Processor, 1), named("out", Role::Sink, 0)];
     let edge = |from, to| Edge { from, output: 0, to, capacity: Capacity::default() };
     let graph = Graph::new(nodes, vec![edge(0, 1), edge(1, 2)]).expect("the graph is in order");
-    let stage = Stage {
-        component: component.clone(),
-        config: Vec::new(),
-        limits: limits(),
-        budget: Budget::default(),
-        bounds: Bounds::unknown(),
-    };
+    let stage = Stage { limits: limits(), ..Stage::new(component.clone()) };
     let bodies = vec![
         Body::Input(Box::new(Elements::new([payload]))),
         Body::Stage(stage),

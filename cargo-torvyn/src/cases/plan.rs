@@ -176,11 +176,11 @@ impl Plan<'_> {
                     let (ready, budget, bounds) = &self.stages[*index];
                     let stage = &self.pipeline.stages[*index];
                     Body::Stage(Stage {
-                        component: ready.component.clone(),
                         config: stage.config.clone(),
                         limits: limits(stage),
                         budget: *budget,
                         bounds: *bounds,
+                        ..Stage::new(ready.component.clone())
                     })
                 }
             });

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use torvyn_runtime::flow::Progress;
-use torvyn_runtime::ledger::Recorder;
 use torvyn_runtime::{Account, Control, Error, Flow};
 
 use super::collected::Log;
@@ -62,7 +61,7 @@ impl Plan<'_> {
                 cancel: cancel.clone(),
                 progress: Arc::new(Progress::default()),
                 pool: self.pool.clone(),
-                recorder: Recorder::default(),
+                ..Control::default()
             };
             let (end, collectors) = self.flow(control, began);
             self.judge(end, &collectors, &mut outcome);

@@ -7,16 +7,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
 use torvyn_runtime::log::LogLine;
-use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 use super::guests::build_guests;
@@ -138,13 +135,7 @@ impl Pipeline {
         let log = Arc::new(move |line: LogLine<'_>| {
             to.lock().expect("nothing panics that prints").push_str(&String::from_utf8_lossy(line.text));
         });
-        let control = Control {
-            log,
-            cancel: Arc::new(AtomicBool::new(false)),
-            progress: Arc::default(),
-            pool: PoolSettings::default(),
-            recorder: self.recorder.clone(),
-        };
+        let control = Control { log, recorder: self.recorder.clone(), ..Control::default() };
         let flow = Flow::start(&self.graph, bodies, control);
         flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
         printed.lock().expect("nothing panics that prints").clone()
@@ -153,13 +144,7 @@ impl Pipeline {
 
 fn stage<const N: usize>(component: &Component, config: [(&str, String); N]) -> Body {
     let config = config.map(|(name, value)| (name.to_owned(), value)).into();
-    Body::Stage(Stage {
-        component: component.clone(),
-        config,
-        limits: Limits::default(),
-        budget: Budget::default(),
-        bounds: Bounds::unknown(),
-    })
+    Body::Stage(Stage { config, ..Stage::new(component.clone()) })
 }
 
 /// What the sink component printed.

@@ -1,0 +1,44 @@
+//! Faults that a test has a stage suffer.
+
+use std::time::Duration;
+
+/// A fault that a stage suffers at an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injection {
+    /// The element that it is given, or that it makes where it is a source, counted from 0.
+    pub element: u64,
+    /// How often, if it is given the element as often.
+    pub times: u32,
+    /// What happens.
+    pub what: Injected,
+}
+
+/// What happens to a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Injected {
+    /// It traps where it enters the call.
+    Trap,
+    /// It is stopped where it enters the call, as one whose time is over.
+    Deadline,
+    /// It is refused more memory, and more payload memory, during the call.
+    Allocation,
+    /// The call is not made, and fails as if the stage had returned this.
+    Failure(FailureKind),
+    /// The call is made this much later. What others do meanwhile is not held up.
+    Pause(Duration),
+}
+
+/// What a stage can return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The element is not what the stage takes.
+    InvalidInput,
+    /// Something outside is not there now.
+    Unavailable,
+    /// The stage is at fault.
+    Internal,
+    /// It took too long.
+    DeadlineExceeded,
+    /// It cannot go on with any element.
+    Fatal,
+}
