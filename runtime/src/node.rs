@@ -316,7 +316,7 @@ impl Node {
                 let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
-                let signal = instance.push()?;
+                let signal = instance.push().map_err(|failed| failed.error)?;
                 if self.has_deadlines {
                     let (due, late) = due_and_late(instance.batch());
                     (self.due, self.late) = (self.due + due, self.late + late);
@@ -336,7 +336,7 @@ impl Node {
                     (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
                     self.context = last.context.clone();
                 }
-                match instance.process()? {
+                match instance.process().map_err(|failed| failed.error)? {
                     Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
                     Processed::Made(made) => self.send_made("process", made, context.edges)?,
                 }
