@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
@@ -15,6 +16,7 @@ use crate::payload::{Block, Pinned, Pool};
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
 pub(crate) mod bindings;
+mod clocks;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -26,7 +28,7 @@ mod payload_write;
 mod poll;
 mod slab;
 
-pub(crate) use leases::{LeaseUse, Leases};
+pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
 pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
 pub(crate) use payload_write::BY_HANDLE;
@@ -70,14 +72,15 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
+    clock: Clock,
+    /// The next of the moments that it waits for, of a clock that does not go on by itself.
+    next: clocks::Next,
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
 impl Host {
     /// Grants nothing but the stage's log.
-    ///
-    /// Where it `keeps` what a call releases until it has ended, a call that fails can be undone.
     pub(crate) fn new(
         limits: &Limits,
         meter: Meter,
@@ -85,15 +88,17 @@ impl Host {
         stage: StageId,
         boundary: Boundary,
         log: &StageLog,
-        keeps: bool,
+        clock: Clock,
     ) -> Host {
-        let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.clone()).stderr(log.clone());
+        clocks::show(&clock, &mut wasi);
         Host {
             batch: Vec::new(),
             call: 0,
             outputs: Outputs::new(limits.output_bytes),
             buffers: Buffers::new(limits.output_bytes),
-            leases: Leases::new(Pinned::new(pool.clone(), stage), keeps, LeaseUse::default()),
+            leases: Leases::new(Pinned::new(pool.clone(), stage)),
             held_elements: limits.held_elements,
             held_bytes: limits.held_bytes,
             unreadable: None,
@@ -106,7 +111,9 @@ impl Host {
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
-            wasi,
+            clock,
+            next: clocks::Next::default(),
+            wasi: wasi.build(),
             table: ResourceTable::new(),
         }
     }
@@ -114,10 +121,12 @@ impl Host {
     /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
     /// the batch.
     pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
-        let Host { copies, stage, .. } = *self;
-        let host = Host::new(limits, self.meter.clone(), self.pool.clone(), stage, self.boundary.clone(), log, true);
-        let leases = Leases::new(Pinned::new(self.pool.clone(), stage), true, self.leases.used);
-        Host { copies, leases, buffers: Buffers::after(&self.buffers), ..host }
+        let (meter, pool, boundary, clock) =
+            (self.meter.clone(), self.pool.clone(), self.boundary.clone(), self.clock.clone());
+        let mut host = Host::new(limits, meter, pool, self.stage, boundary, log, clock);
+        host.leases.keep();
+        host.leases.used = self.leases.used;
+        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
     }
 
     /// Begins a call that is lent `batch`.
@@ -261,5 +270,6 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
     payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
     payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
+    clocks::link(linker)?;
     poll::link(linker)
 }

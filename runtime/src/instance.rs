@@ -7,6 +7,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::analysis::{Bounds, Budget};
+use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
@@ -38,6 +39,7 @@ pub(crate) struct Start<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
+    pub(crate) clock: &'a Clock,
     /// Whether it can begin anew after a call that did not return.
     pub(crate) restarts: bool,
 }
@@ -101,8 +103,11 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let (pool, restarts) = (start.pool.clone(), start.restarts);
-        let host = Host::new(start.limits, meter, pool, start.stage, start.boundary, &log, restarts);
+        let (pool, clock, restarts) = (start.pool.clone(), start.clock.clone(), start.restarts);
+        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, &log, clock);
+        if restarts {
+            host.leases.keep();
+        }
         let (store, exports) = open(start.name, start.component, start.limits, host)?;
         let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
         let origin = restarts.then(|| Origin { component: start.component.clone(), config: config.clone() });

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Clock;
 use crate::element::Element;
 use crate::error::{Error, Fault};
 use crate::faults::Faults;
@@ -33,7 +32,6 @@ pub struct FailureUse {
 pub(crate) struct Recovery {
     policy: Policy,
     dead_letters: DeadLetters,
-    pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     /// To be lent again before anything else, in order.
     again: VecDeque<Again>,
@@ -86,7 +84,6 @@ impl Recovery {
             Box::new(Recovery {
                 policy,
                 dead_letters: control.dead_letters.clone(),
-                clock: control.clock.clone(),
                 faults: Faults::new(faults),
                 again: VecDeque::new(),
                 marks: Vec::new(),

@@ -124,7 +124,7 @@ pub(super) enum Refused {
 }
 
 impl Leases {
-    pub(super) fn new(pinned: Pinned, keeps: bool, used: LeaseUse) -> Leases {
+    pub(super) fn new(pinned: Pinned) -> Leases {
         Leases {
             leases: Slab::new(),
             held: Slab::new(),
@@ -135,9 +135,14 @@ impl Leases {
             elements: 0,
             bytes: 0,
             pinned,
-            keeps,
-            used,
+            keeps: false,
+            used: LeaseUse::default(),
         }
+    }
+
+    /// Keeps from now on what is released until the call has ended, so that one that fails can be undone.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// The elements that left the batch, as bits.

@@ -17,11 +17,11 @@ impl Node {
     }
 
     /// Waits before the next call of its stage, if a fault is injected that says so.
-    pub(super) fn is_held_up(&mut self) -> bool {
+    pub(super) fn is_held_up(&mut self, context: &Context<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
         let next = if self.inlet.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
         let Some(time) = next.and_then(|next| recovery.faults.pause(next)) else { return false };
-        self.leave_alone(time);
+        self.leave_alone(time, context);
         true
     }
 
@@ -83,7 +83,7 @@ impl Node {
         let rest = instance.undo(index);
         match made {
             Some(made) if at.is_some() => self.send(made, context.edges)?,
-            _ if is_sink => self.took(),
+            _ if is_sink => self.took(context),
             _ => self.dropped += instance.settle(0),
         }
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
@@ -98,7 +98,7 @@ impl Node {
         recovery.fail(lent, instance.copies());
         recovery.put_back(held, rest, index, verdict.as_ref());
         if let Some(Verdict::Again(time)) = verdict {
-            self.leave_alone(time);
+            self.leave_alone(time, context);
         }
         Ok(())
     }
@@ -116,14 +116,14 @@ impl Node {
         context.failed = true;
         self.dropped += instance.settle(0);
         recovery.fail(Count::default(), instance.copies());
-        self.leave_alone(time);
+        self.leave_alone(time, context);
         Ok(())
     }
 
     /// Leaves the node alone for this time.
-    fn leave_alone(&mut self, time: Duration) {
-        if let Some(recovery) = self.recovery.as_ref().filter(|_| !time.is_zero()) {
-            self.resume = recovery.clock.now().checked_add(time);
+    fn leave_alone(&mut self, time: Duration, context: &Context<'_>) {
+        if !time.is_zero() {
+            self.resume = Some(context.clock.after(context.clock.now(), time));
         }
     }
 }
