@@ -1,9 +1,11 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::analysis::Bounds;
+use crate::chance::Chance;
+use crate::clock::Clock;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
@@ -12,14 +14,16 @@ use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::BackpressureSignal;
 use crate::inlet::{Inlet, Ready};
-use crate::instance::{Instance, Processed, Start};
+use crate::instance::{Failed, Instance, Start};
 use crate::ledger::{Boundary, Call, Copies, Count};
 use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
+use crate::recovery::{FailureUse, Recovery};
 use crate::unchanged::Unchanged;
 
 mod ending;
+mod recovering;
 mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
@@ -30,7 +34,7 @@ const MAX_BATCH_BYTES: usize = 128 << 10;
 const CALL_SHARE: u32 = 8;
 /// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// What a step works with besides the node.
 pub(crate) struct Context<'a> {
@@ -38,10 +42,27 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// Whether a call failed that the flow does not end with.
+    pub(crate) failed: bool,
     /// Which call the step made, if it made one.
     pub(crate) call: Option<Call>,
     /// A merge by sequence need not wait: the greatest number that it may take.
     pub(crate) released: Option<u64>,
+    pub(crate) clock: &'a Clock,
+    /// When the flow began, by that clock.
+    pub(crate) began: Instant,
+    /// What a seed decides, in a flow that has one.
+    pub(crate) chance: Option<&'a mut Chance>,
+}
+
+impl Context<'_> {
+    /// How many elements a call is for that could be for so many.
+    fn some_of(&mut self, elements: usize) -> usize {
+        match &mut self.chance {
+            None => elements,
+            Some(chance) => 1 + chance.below(elements),
+        }
+    }
 }
 
 /// How far a node is.
@@ -63,6 +84,8 @@ enum Called {
 pub(crate) struct Node {
     name: String,
     called: Called,
+    /// Of a stage whose flow does not end with its first failure.
+    recovery: Option<Box<Recovery>>,
     phase: Phase,
     inlet: Inlet,
     outlet: Outlet,
@@ -105,6 +128,7 @@ impl Node {
         let node = &graph.nodes()[index];
         let stamps = Stamps::new(node.stamp, trace);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let mut recovery = None;
         let called = match body {
             Body::Input(input) => {
                 let boundary = control.recorder.at(index);
@@ -112,6 +136,7 @@ impl Node {
             }
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
             Body::Stage(stage) => {
+                recovery = Recovery::new(stage.policy, stage.faults, control);
                 let start = Start {
                     name: &node.name,
                     stage: StageId(index as u32),
@@ -123,6 +148,8 @@ impl Node {
                     pool,
                     boundary: control.recorder.at(index),
                     log: &control.log,
+                    clock: &control.clock,
+                    restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
@@ -143,6 +170,7 @@ impl Node {
         Ok(Node {
             name: node.name.clone(),
             called,
+            recovery,
             phase: Phase::Running,
             inlet,
             outlet: Outlet::new(outputs.collect()),
@@ -186,7 +214,9 @@ impl Node {
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            if !context.cancelled && Instant::now() < resume {
+            // One that is cancelled goes on at once, but for a stage that is to recover.
+            let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
+            if waits && context.clock.now() < resume {
                 return Ok(false);
             }
             self.resume = None;
@@ -214,13 +244,15 @@ impl Node {
         context.call = Some(Call::Pull);
         let mut pull = Pull {
             pool: context.pool,
-            max_elements: MAX_BATCH.min(room.elements),
+            max_elements: context.some_of(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            clock: context.clock,
+            began: context.began,
         };
         let pulled = input.pull(&mut pull);
-        let timestamp = now();
+        let timestamp = context.clock.unix_ns();
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
@@ -236,7 +268,11 @@ impl Node {
         let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
         match pulled {
             Pulled::More => self.pause_length = Duration::ZERO,
-            Pulled::Idle => self.pause(),
+            Pulled::Idle => self.pause(context),
+            Pulled::Until(time) => {
+                self.pause_length = Duration::ZERO;
+                self.resume = Some(context.clock.after(context.began, time));
+            }
             Pulled::End => self.phase = Phase::Last,
         }
         Ok(moved || pulled == Pulled::End)
@@ -244,21 +280,34 @@ impl Node {
 
     /// Asks a source component for elements.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        if self.is_held_up(context) {
+            return Ok(false);
+        }
         context.call = Some(Call::Pull);
+        let begun = self.begin("pull");
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
-        let max_elements = self.batch_limit.min(room.elements) as u32;
+        let max_elements = context.some_of(self.batch_limit.min(room.elements));
+        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
+        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
-        let Some(made) = instance.pull(max_elements, max_bytes)? else {
-            self.phase = Phase::Last;
-            return Ok(true);
+        let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                self.phase = Phase::Last;
+                return Ok(true);
+            }
+            Err(error) => return self.call_again(error, context).map(|()| true),
         };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.succeed();
+        }
         let elements = made.len();
         if elements > max_elements as usize {
             let broken = format!("it made {elements} elements where {max_elements} were asked for");
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
-        self.timestamp = now();
+        self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
         self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(elements as u64, made.written_bytes());
@@ -266,32 +315,36 @@ impl Node {
         if moved {
             self.pause_length = Duration::ZERO;
         } else {
-            self.pause();
+            self.pause(context);
         }
         Ok(moved)
     }
 
     /// Takes a batch from the edges, for a processor, a sink or an output.
     fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        match self.inlet.ready(context.edges) {
-            Ready::Batch => {}
-            Ready::Waits(_) if context.released.is_some() => {}
-            Ready::Waits(_) | Ready::Nothing => return Ok(false),
-            Ready::Finished => return self.finish(context).map(|()| true),
+        if !self.lends_again() {
+            match self.inlet.ready(context.edges) {
+                Ready::Batch => {}
+                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) | Ready::Nothing => return Ok(false),
+                Ready::Finished => return self.finish(context).map(|()| true),
+            }
         }
         let last = context.released.unwrap_or(u64::MAX);
-        let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
-        let mut take = |batch: &mut _, max| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
-        let max = self.batch_limit.min(room.elements);
+        let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
+        if context.chance.is_some() {
+            let again = self.waiting_again();
+            max = context.some_of(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+        }
         match &mut self.called {
             Called::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = take(batch, MAX_BATCH);
+                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
                 if self.has_deadlines {
-                    let (due, late) = due_and_late(batch);
+                    let (due, late) = due_and_late(batch, context.clock.unix_ns());
                     (self.due, self.late) = (self.due + due, self.late + late);
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
@@ -302,34 +355,13 @@ impl Node {
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;
             }
-            Called::Stage { instance, kind: Kind::Sink, .. } => {
-                context.call = Some(Call::Push);
-                let bytes = take(instance.batch(), max);
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                let signal = instance.push().map_err(|failed| failed.error)?;
-                if self.has_deadlines {
-                    let (due, late) = due_and_late(instance.batch());
-                    (self.due, self.late) = (self.due + due, self.late + late);
+            Called::Stage { .. } => {
+                if self.is_held_up(context) {
+                    return Ok(false);
                 }
-                instance.batch().clear();
-                match signal {
-                    BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
-                    BackpressureSignal::Pause => self.pause(),
-                }
-            }
-            Called::Stage { instance, .. } => {
-                context.call = Some(Call::Process);
-                let bytes = take(instance.batch(), max);
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                if let Some(last) = instance.batch().last() {
-                    (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-                    self.context = last.context.clone();
-                }
-                match instance.process().map_err(|failed| failed.error)? {
-                    Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
-                    Processed::Made(made) => self.send_made("process", made, context.edges)?,
+                self.fill(max, last, context);
+                if let Err(failed) = self.lend(context) {
+                    self.recover(*failed, context)?;
                 }
             }
             Called::Input { .. } => unreachable!("nothing goes to an input"),
@@ -337,21 +369,56 @@ impl Node {
         Ok(true)
     }
 
+    /// Lends the batch to the stage, and sends what comes of it.
+    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
+        if self.outlet.outputs() == 0 {
+            context.call = Some(Call::Push);
+            self.begin("push").map_err(Failed::whole)?;
+            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            let signal = instance.push()?;
+            self.took(context);
+            match signal {
+                BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
+                BackpressureSignal::Pause => self.pause(context),
+            }
+            return Ok(());
+        }
+        context.call = Some(Call::Process);
+        self.begin("process").map_err(Failed::whole)?;
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let processed = instance.process()?;
+        self.send(processed, context.edges).map_err(Failed::whole)
+    }
+
+    /// A sink took the batch.
+    fn took(&mut self, context: &Context<'_>) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        if self.has_deadlines {
+            let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
+            (self.due, self.late) = (self.due + due, self.late + late);
+        }
+        instance.batch().clear();
+    }
+
     /// Everything that comes in was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else {
+            self.phase = Phase::Last;
+            return Ok(());
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.begin(instance.copies());
+        }
+        let is_sink = *kind == Kind::Sink;
+        context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
+        let ended = if is_sink { instance.complete().map(|()| None) } else { instance.flush() };
+        match ended {
+            Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
+            Ok(None) => self.dropped += instance.settle(0),
+            Err(error) => return self.call_again(error, context),
+        }
         self.phase = Phase::Last;
-        let Called::Stage { instance, kind, .. } = &mut self.called else { return Ok(()) };
-        context.call = Some(if *kind == Kind::Sink { Call::Complete } else { Call::Flush });
-        if *kind == Kind::Sink {
-            return instance.complete();
-        }
-        match instance.flush()? {
-            Some(made) => self.send_made("flush", made, context.edges),
-            None => {
-                self.dropped += instance.settle(0);
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     /// Takes back what its stage holds by leases whose deadline is past.
@@ -373,16 +440,19 @@ impl Node {
     }
 
     /// Leaves the node alone for a while, longer each time in a row.
-    fn pause(&mut self) {
+    fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.resume = Some(Instant::now() + self.pause_length);
+        let chance = context.chance.as_mut();
+        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
-    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less.
-    pub(crate) fn called_for(&mut self, time: Duration) {
+    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
+    /// what the flow does is to be `the_same` every time.
+    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
         self.busy += time;
         if let Called::Stage { time_limit, .. } = &self.called {
-            let long = time > *time_limit / CALL_SHARE;
+            let long = !the_same && time > *time_limit / CALL_SHARE;
             self.batch_limit = if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(MAX_BATCH) };
         }
     }
@@ -408,7 +478,8 @@ impl Node {
 
     /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
-        let called = self.phase == Phase::Running && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        let runs = self.phase == Phase::Running && !self.lends_again();
+        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
         match self.inlet.ready(edges) {
             Ready::Waits(first) if called => Some(first),
             _ => None,
@@ -431,17 +502,33 @@ impl Node {
         Count { ops, bytes }
     }
 
+    fn is_output(&self) -> bool {
+        matches!(self.called, Called::Output { .. })
+    }
+
     pub(crate) fn is_stage(&self) -> bool {
         matches!(self.called, Called::Stage { .. })
     }
 
     /// Elements that left the flow here.
     pub(crate) fn left(&self) -> u64 {
-        if self.outlet.outputs() == 0 { self.taken } else { 0 }
+        if self.outlet.outputs() > 0 {
+            return 0;
+        }
+        let failed = self.failures();
+        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.outlet.held()
+        self.outlet.held() + self.waiting_again()
+    }
+
+    fn waiting_again(&self) -> usize {
+        self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
+    }
+
+    fn failures(&self) -> FailureUse {
+        self.recovery.as_ref().map_or(FailureUse::default(), |recovery| recovery.used)
     }
 }
 
@@ -450,13 +537,7 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
 }
 
 /// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
-fn due_and_late(batch: &[Element]) -> (u64, u64) {
-    let now = now();
+fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
     let deadlines = batch.iter().filter_map(Element::deadline);
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
-}
-
-/// Nanoseconds since the Unix epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
 }
