@@ -222,7 +222,13 @@ pub(crate) fn process_each<W: ProcessorWorld, S: Processor<W>>(
     batch: Batch<'_, W>,
     out: &mut Output<'_, W>,
 ) -> Result<(), BatchFailure> {
-    batch.iter().try_for_each(|element| stage.process(element, out.at(element)).map_err(|failure| failure.at(element)))
+    // Not by `try_for_each`: a closure that makes something of the failure keeps the stage from being inlined here.
+    for element in batch.iter() {
+        if let Err(failure) = stage.process(element, out.at(element)) {
+            return Err(failure.at(element));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
@@ -238,10 +244,14 @@ pub(crate) fn push_each<S: Sink>(
     stage: &mut S,
     batch: Batch<'_, DataSink>,
 ) -> Result<BackpressureSignal, BatchFailure> {
-    batch.iter().try_fold(BackpressureSignal::Ready, |signal, element| {
-        let pushed = stage.push(element).map_err(|failure| failure.at(element))?;
-        Ok(pause_if_either(signal, pushed))
-    })
+    let mut signal = BackpressureSignal::Ready;
+    for element in batch.iter() {
+        match stage.push(element) {
+            Ok(pushed) => signal = pause_if_either(signal, pushed),
+            Err(failure) => return Err(failure.at(element)),
+        }
+    }
+    Ok(signal)
 }
 
 pub(crate) fn push_with_payloads<S: PayloadSink>(
