@@ -90,6 +90,8 @@ codes! {
     OUTPUTS_ON_SINK = "outputs-on-sink";
     /// A deadline or a trace for elements that do not begin there.
     NOT_A_SOURCE = "not-a-source";
+    /// A source component is told to leave out elements that it fails at.
+    NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.

@@ -278,12 +278,18 @@ impl<'a> Field<'a> {
 
     /// A duration of more than nothing.
     pub(crate) fn duration(&self, report: &mut Report) -> Option<Duration> {
+        let duration = self.any_duration(report)?;
+        self.not_zero(duration, report)
+    }
+
+    /// A duration, of nothing too.
+    pub(crate) fn any_duration(&self, report: &mut Report) -> Option<Duration> {
         let DeValue::String(text) = self.value else {
             self.wrong_type("a duration such as \"500ms\"", report);
             return None;
         };
         match quantity::duration(text) {
-            Ok(duration) => self.not_zero(duration, report),
+            Ok(duration) => Some(duration),
             Err(help) => {
                 self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = Some(help);
                 None

@@ -180,6 +180,7 @@ impl Plan<'_> {
                         limits: limits(stage),
                         budget: *budget,
                         bounds: *bounds,
+                        policy: stage.on_failure.policy,
                         ..Stage::new(ready.component.clone())
                     })
                 }
