@@ -169,6 +169,9 @@ pub enum Fault {
     /// It returned a failure of its own.
     #[error("it returned {0}")]
     Failure(String),
+    /// It returned that it cannot go on with any element.
+    #[error("it returned {0}")]
+    Fatal(String),
     /// Its exports do not have the types of the contract, or the engine refused to instantiate it.
     #[error("it does not fit the contract: {0}")]
     Link(String),

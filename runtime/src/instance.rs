@@ -65,6 +65,22 @@ pub(crate) enum Processed {
     Made(Made),
 }
 
+/// A call that elements were lent to, and that failed. They stay in [`Instance::batch`].
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// The index of the element that it failed at. `None` where that is not known: nothing came of any of them then.
+    pub(crate) at: Option<u32>,
+    /// Of a processor, what it made of the elements before that one, as if the batch had ended there.
+    pub(crate) made: Option<Processed>,
+}
+
+impl Failed {
+    /// Nothing came of the batch.
+    fn whole(error: Error) -> Box<Failed> {
+        Box::new(Failed { error, at: None, made: None })
+    }
+}
+
 impl Instance {
     /// Instantiates the component and calls its `init`.
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
@@ -137,7 +153,7 @@ impl Instance {
     }
 
     /// Lends the batch to a processor.
-    pub(crate) fn process(&mut self) -> Result<Processed, Error> {
+    pub(crate) fn process(&mut self) -> Result<Processed, Box<Failed>> {
         let (batch, count, metadata) = self.lend();
         let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
@@ -146,16 +162,16 @@ impl Instance {
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        let (output, routes) = match outcome? {
+        let (output, routes) = match outcome.map_err(Failed::whole)? {
             Outcome::Output(output) => (Some(output), Vec::new()),
             Outcome::Routes(routes) => (None, routes),
         };
-        if let Some(made) = self.take_output("process", output)? {
+        if let Some(made) = self.take_output("process", output).map_err(Failed::whole)? {
             return Ok(Processed::Made(made));
         }
         if routes.len() != count as usize {
             let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
-            return Err(self.failed("process", Fault::Contract(broken)));
+            return Err(Failed::whole(self.failed("process", Fault::Contract(broken))));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
         self.boundary().lifted(size_of_val(&routes[..]) as u64);
@@ -172,14 +188,14 @@ impl Instance {
     }
 
     /// Lends the batch to a sink.
-    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Error> {
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
         let (batch, count, metadata) = self.lend();
         let signal = self.call("push", |exports, store| match exports {
             Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata),
             _ => unreachable!("only sinks are pushed to"),
         });
         self.metadata = metadata;
-        signal
+        signal.map_err(Failed::whole)
     }
 
     /// Tells a sink that its input has ended.
@@ -314,7 +330,7 @@ impl Instance {
                 self.name, overrun.limit
             )),
             (_, Ok(Ok(value))) => return Ok(value),
-            (_, Ok(Err(failure))) => self.failed(name, Fault::Failure(text(&failure))),
+            (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
             (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
         };
         self.end_failed_call();
@@ -377,20 +393,22 @@ fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX >> 1) + 1
 }
 
-fn text(failure: &Failure) -> String {
+/// What a failure that a stage returned says about it.
+fn returned(failure: &Failure) -> Fault {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
         Failure::Unavailable(text) => ("unavailable", text),
         Failure::Internal(text) => ("internal", text),
-        Failure::DeadlineExceeded => return "deadline-exceeded".to_string(),
+        Failure::DeadlineExceeded => return Fault::Failure("deadline-exceeded".to_string()),
         Failure::Fatal(text) => ("fatal", text),
-        Failure::OutOfBounds => return "out-of-bounds".to_string(),
-        Failure::BudgetExceeded => return "budget-exceeded".to_string(),
+        Failure::OutOfBounds => return Fault::Failure("out-of-bounds".to_string()),
+        Failure::BudgetExceeded => return Fault::Failure("budget-exceeded".to_string()),
         Failure::LimitExceeded(text) => ("limit-exceeded", text),
     };
     let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
     let rest = if kept.len() < text.len() { " …" } else { "" };
-    format!("{name}: {kept}{rest}")
+    let text = format!("{name}: {kept}{rest}");
+    if matches!(failure, Failure::Fatal(_)) { Fault::Fatal(text) } else { Fault::Failure(text) }
 }
 
 /// What an error of the engine says about the stage.

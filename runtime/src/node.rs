@@ -3,23 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
-use crate::audit::Audit;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
-use crate::host::{BY_HANDLE, BackpressureSignal, Made, Origin, Part, View, Written, all_outputs};
+use crate::host::BackpressureSignal;
 use crate::inlet::{Inlet, Ready};
 use crate::instance::{Instance, Processed, Start};
-use crate::ledger::{Boundary, Call, Copies, Count, amplification};
+use crate::ledger::{Boundary, Call, Copies, Count};
 use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::unchanged::Unchanged;
+
+mod ending;
+mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
 const MAX_BATCH: usize = 64;
@@ -30,8 +31,6 @@ const CALL_SHARE: u32 = 8;
 /// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// In the `lineage` of an output: the element comes from none of the batch.
-const NO_LINEAGE: u32 = u32::MAX;
 
 /// What a step works with besides the node.
 pub(crate) struct Context<'a> {
@@ -52,14 +51,6 @@ enum Phase {
     /// It will not be called again; what it made may still be held.
     Last,
     Ended,
-}
-
-/// What of a batch is in what was sent of an output so far.
-struct Sent {
-    /// The elements that something was sent of, as bits.
-    named: u64,
-    /// For each element the outputs it was passed on to by handle.
-    passed: [u32; MAX_BATCH],
 }
 
 enum Called {
@@ -316,7 +307,7 @@ impl Node {
                 let bytes = take(instance.batch(), max);
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
-                let signal = instance.push()?;
+                let signal = instance.push().map_err(|failed| failed.error)?;
                 if self.has_deadlines {
                     let (due, late) = due_and_late(instance.batch());
                     (self.due, self.late) = (self.due + due, self.late + late);
@@ -336,7 +327,7 @@ impl Node {
                     (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
                     self.context = last.context.clone();
                 }
-                match instance.process()? {
+                match instance.process().map_err(|failed| failed.error)? {
                     Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
                     Processed::Made(made) => self.send_made("process", made, context.edges)?,
                 }
@@ -360,141 +351,6 @@ impl Node {
                 self.dropped += instance.settle(0);
                 Ok(())
             }
-        }
-    }
-
-    /// Sends the batch on as a processor routed it.
-    fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
-        if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
-            return Err(instance.failed("process", broken));
-        }
-        let held = instance.leases().held_here();
-        let gone = instance.leases().exclusive();
-        if gone != 0 {
-            let named = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
-            let named = gone & named.fold(0, |named, (index, _)| named | 1u64 << index);
-            if named != 0 {
-                return Err(instance.failed("process", exclusive(named)));
-            }
-        }
-        let mut named = 0u64;
-        for (index, (element, &outputs)) in instance.batch().drain(..).zip(routes).enumerate() {
-            if outputs == 0 {
-                self.dropped += u64::from(held & 1 << index == 0);
-            } else {
-                self.made += 1;
-                named |= 1 << index;
-                self.outlet.send(edges, element, outputs);
-            }
-        }
-        self.dropped += instance.settle(named);
-        Ok(())
-    }
-
-    /// Sends what a stage made, and what it passed on in between.
-    fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        if let Some(broken) = beyond(made.goes_to(), self.outlet.outputs()) {
-            return Err(instance.failed(call, broken));
-        }
-        let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
-        for part in made.into_parts() {
-            match part {
-                Part::Written(part) => self.send_written(call, &part, &mut sent, edges)?,
-                Part::Views(views) => self.send_views(views, &mut sent, edges),
-            }
-        }
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        let batch = instance.batch().len() as u64;
-        instance.batch().clear();
-        self.dropped += batch - u64::from((sent.named | instance.leases().held_here()).count_ones());
-        self.dropped += instance.settle(sent.named);
-        Ok(())
-    }
-
-    /// Sends what a stage wrote, and what it passed on in between.
-    fn send_written(
-        &mut self,
-        call: &'static str,
-        made: &Written,
-        sent: &mut Sent,
-        edges: &mut [Edge],
-    ) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
-        let gone = instance.leases().exclusive();
-        let batch = instance.batch();
-        let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
-        if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
-            let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
-            return Err(instance.failed(call, Fault::Contract(broken)));
-        }
-        if gone != 0 {
-            let named = named.fold(0, |named, index| named | 1u64 << index);
-            if named & gone != 0 {
-                return Err(instance.failed(call, exclusive(named & gone)));
-            }
-        }
-        self.unchanged.look(made, batch);
-        let mut at = 0;
-        for (entry, &size) in made.sizes.iter().enumerate() {
-            let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
-            let origin = lineage.map(|index| &batch[index as usize]);
-            let outputs = made.outputs.get(entry).copied().unwrap_or(1);
-            if outputs != 0 {
-                sent.named |= lineage.map_or(0, |index| 1 << index);
-            }
-            let payload = match origin {
-                Some(origin) if size == BY_HANDLE => {
-                    let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
-                    if *passed & outputs != 0 {
-                        let output = (*passed & outputs).trailing_zeros();
-                        let broken = format!("an element is passed on to output {output} twice");
-                        return Err(instance.failed(call, Fault::Contract(broken)));
-                    }
-                    *passed |= outputs;
-                    origin.payload.clone()
-                }
-                None if size == BY_HANDLE => {
-                    let broken = "an element without lineage is passed on by handle".to_string();
-                    return Err(instance.failed(call, Fault::Contract(broken)));
-                }
-                _ => {
-                    let from = at;
-                    at += size as usize;
-                    self.written.record(1, size);
-                    made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
-                }
-            };
-            let (sequence, timestamp, context) = match origin {
-                Some(origin) => (origin.sequence, origin.timestamp, origin.context.clone()),
-                None => (self.sequence, self.timestamp, self.context.clone()),
-            };
-            if *kind == Kind::Source {
-                self.sequence += 1;
-                self.dropped += u64::from(outputs == 0);
-            }
-            self.made += 1;
-            self.made_bytes += payload.len() as u64;
-            self.outlet.send(edges, Element { payload, sequence, timestamp, context }, outputs);
-        }
-        Ok(())
-    }
-
-    /// Sends what a stage made of others without a copy.
-    fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        for View { element, outputs, origin } in views {
-            if outputs != 0 {
-                match origin {
-                    Origin::Lent(index) => sent.named |= 1 << index,
-                    Origin::Held(place) => instance.came_of(&[place]),
-                    Origin::Joined(places) => instance.came_of(&places),
-                }
-            }
-            self.made += 1;
-            self.made_bytes += element.payload.len() as u64;
-            self.outlet.send(edges, element, outputs);
         }
     }
 
@@ -587,123 +443,6 @@ impl Node {
     pub(crate) fn held(&self) -> usize {
         self.outlet.held()
     }
-
-    /// Ends the stage, when the flow has come to its end.
-    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
-        if let Called::Stage { instance, .. } = &mut self.called {
-            self.dropped += instance.teardown()?;
-        }
-        Ok(())
-    }
-
-    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
-    pub(crate) fn abandon(&mut self) {
-        _ = self.teardown();
-    }
-
-    /// Lets an output show what it has.
-    pub(crate) fn complete(&mut self) -> Result<(), Error> {
-        match &mut self.called {
-            Called::Output { output, .. } => {
-                let completed = output.complete();
-                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether its ledger holds, in a flow that has come to its end.
-    pub(crate) fn audit(&self) -> Result<(), Error> {
-        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
-        let audit = Audit {
-            stage: &self.name,
-            bounds: *bounds,
-            copies: instance.copies(),
-            reads_max: instance.meter().reads_max,
-            refused: instance.meter().refused,
-            taken: Count { ops: self.taken, bytes: self.taken_bytes },
-            written: self.written,
-            rewritten: instance.rewritten(),
-            given_up: instance.given_up(),
-            elements: if *kind == Kind::Source { self.made } else { self.taken },
-        };
-        audit.check()
-    }
-
-    /// Adds its part to the account.
-    pub(crate) fn account(self, account: &mut Account) {
-        account.elements.entered += self.entered();
-        account.elements.left += self.left();
-        account.elements.dropped += self.dropped;
-        account.elements.due += self.due;
-        account.elements.late += self.late;
-        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
-        let busy_ns = self.busy.as_nanos() as u64;
-        let copies = match self.called {
-            Called::Stage { instance, kind, bounds, .. } => {
-                let copies = instance.copies();
-                account.stages.push(StageAccount {
-                    name: self.name,
-                    kind,
-                    verdict: bounds.verdict(),
-                    proof: bounds.proof(),
-                    bounds,
-                    elements_in: self.taken,
-                    elements_out: self.outlet.sent,
-                    elements_dropped: self.dropped,
-                    busy_ns,
-                    copies,
-                    reads_max: instance.meter().reads_max,
-                    writes_max: instance.meter().writes_max,
-                    writes_unchanged: self.unchanged.count(),
-                    rewritten: instance.rewritten(),
-                    given_up: instance.given_up(),
-                    leases: instance.leases().used,
-                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
-                });
-                copies
-            }
-            Called::Input { input, copies, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "input",
-                    elements: self.made,
-                    payload_bytes: self.made_bytes,
-                    busy_ns,
-                    copies,
-                    kernel: input.kernel(),
-                });
-                copies
-            }
-            Called::Output { output, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "output",
-                    elements: self.taken,
-                    payload_bytes: self.taken_bytes,
-                    busy_ns,
-                    copies: Copies::default(),
-                    kernel: output.kernel(),
-                });
-                Copies::default()
-            }
-        };
-        account.copies += copies;
-    }
-}
-
-/// What is wrong with elements that go to outputs their stage does not have.
-fn beyond(goes_to: u32, outputs: usize) -> Option<Fault> {
-    let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
-    let unknown = goes_to & !known;
-    let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
-    Some(Fault::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
-}
-
-/// What is wrong with elements of a batch that are named after they left it, as bits.
-fn exclusive(named: u64) -> Fault {
-    let index = named.trailing_zeros();
-    Fault::Contract(format!("element {index} of the batch is held by an exclusive lease, and is named all the same"))
 }
 
 fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
