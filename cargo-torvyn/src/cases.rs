@@ -10,6 +10,7 @@ pub(crate) use case::Case;
 pub(crate) use plan::{Draft, Plan};
 pub(crate) use report::{CaseLine, Summary, Tally};
 pub(crate) use run::Outcome;
+pub(crate) use schedules::Schedules;
 pub(crate) use session::run_all;
 
 mod account;
@@ -19,13 +20,16 @@ mod collected;
 mod diff;
 mod expected;
 mod failure;
+mod fault;
 pub(crate) mod files;
 mod given;
 pub(crate) mod junit;
+mod letters;
 mod literal;
 mod plan;
 pub(crate) mod report;
 mod run;
+mod schedules;
 mod session;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -108,6 +108,10 @@ codes! {
     UNEXPECTED_FAILURE = "unexpected-failure";
     /// A case did not fail, and was expected to.
     MISSING_FAILURE = "missing-failure";
+    /// A fault that a case has a stage suffer never came.
+    FAULT_NEVER_CAME = "fault-never-came";
+    /// Dead letters are expected of a stage that leaves none.
+    NO_DEAD_LETTERS = "no-dead-letters";
     /// A case did not come to its end.
     TIMED_OUT = "timed-out";
     /// The WIT of a stage is not there, or cannot be read.

@@ -177,7 +177,7 @@ pub(crate) fn kind(error: &Error) -> String {
         Fault::Trap { .. } => "trap",
         Fault::Deadline { .. } => "deadline",
         Fault::Memory { .. } => "memory",
-        Fault::Failure(text) => text.split(':').next().unwrap_or(text),
+        Fault::Failure(text) | Fault::Fatal(text) => text.split(':').next().unwrap_or(text),
         Fault::Budget(_) => "budget-exceeded",
         Fault::Link(_) | Fault::Contract(_) => "contract",
     }

@@ -15,7 +15,7 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document;
 use crate::manifest::read_output_framing;
-use crate::table::{Field, Report};
+use crate::table::{Field, Report, Table};
 
 /// Elements beyond the expected ones that are kept, to be shown.
 const KEPT_BEYOND: usize = 64;
@@ -62,6 +62,13 @@ impl Expected {
         Expected::read_keys(field, "what is expected of an output", &Expected::KEYS, report)
     }
 
+    /// Reads the table of dead letters, which has a key more. That is left to the caller, with the table.
+    pub(super) fn read_letters<'a>(field: &Field<'a>, report: &mut Report) -> Option<(Expected, Table<'a>)> {
+        let keys = [&Expected::KEYS[..], &["reason"]].concat();
+        let table = field.table("what is expected of dead letters", &keys, report)?;
+        Some((Expected::read_table(&table, report)?, table))
+    }
+
     /// Reads the table of what stages print.
     pub(super) fn read_log(field: &Field, report: &mut Report) -> Option<Expected> {
         Expected::read_keys(field, "what is expected of the log", &["lines", "any-order", "count", "contains"], report)
@@ -69,6 +76,10 @@ impl Expected {
 
     fn read_keys(field: &Field, what: &'static str, keys: &[&str], report: &mut Report) -> Option<Expected> {
         let table = field.table(what, keys, report)?;
+        Expected::read_table(&table, report)
+    }
+
+    fn read_table(table: &Table, report: &mut Report) -> Option<Expected> {
         let is_written = |key: &&&str| table.get(key).is_some();
         let elements = match ["lines", "elements", "file"].iter().filter(is_written).count() {
             0 => None,

@@ -12,6 +12,7 @@ use torvyn_runtime::graph::{Capacity, Merge, Role};
 use torvyn_runtime::policy::Then;
 
 use super::feed::Origin;
+use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
 
