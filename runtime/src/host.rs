@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
@@ -15,6 +16,7 @@ use crate::payload::{Block, Pinned, Pool};
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
 
 pub(crate) mod bindings;
+mod clocks;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -70,6 +72,9 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
+    clock: Clock,
+    /// The next of the moments that it waits for, of a clock that does not go on by itself.
+    next: clocks::Next,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -83,8 +88,11 @@ impl Host {
         stage: StageId,
         boundary: Boundary,
         log: &StageLog,
+        clock: Clock,
     ) -> Host {
-        let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.clone()).stderr(log.clone());
+        clocks::show(&clock, &mut wasi);
         Host {
             batch: Vec::new(),
             call: 0,
@@ -103,7 +111,9 @@ impl Host {
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
-            wasi,
+            clock,
+            next: clocks::Next::default(),
+            wasi: wasi.build(),
             table: ResourceTable::new(),
         }
     }
@@ -222,5 +232,6 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
     payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
     payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
+    clocks::link(linker)?;
     poll::link(linker)
 }

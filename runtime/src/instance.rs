@@ -7,6 +7,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::analysis::{Bounds, Budget};
+use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
@@ -37,6 +38,7 @@ pub(crate) struct Start<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
+    pub(crate) clock: &'a Clock,
 }
 
 /// One running stage.
@@ -87,7 +89,8 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log);
+        let clock = start.clock.clone();
+        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log, clock);
         let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);

@@ -1,9 +1,11 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::analysis::Bounds;
+use crate::chance::Chance;
+use crate::clock::Clock;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
@@ -30,7 +32,7 @@ const MAX_BATCH_BYTES: usize = 128 << 10;
 const CALL_SHARE: u32 = 8;
 /// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// What a step works with besides the node.
 pub(crate) struct Context<'a> {
@@ -42,6 +44,21 @@ pub(crate) struct Context<'a> {
     pub(crate) call: Option<Call>,
     /// A merge by sequence need not wait: the greatest number that it may take.
     pub(crate) released: Option<u64>,
+    pub(crate) clock: &'a Clock,
+    /// When the flow began, by that clock.
+    pub(crate) began: Instant,
+    /// What a seed decides, in a flow that has one.
+    pub(crate) chance: Option<&'a mut Chance>,
+}
+
+impl Context<'_> {
+    /// How many elements a call is for that could be for so many.
+    fn some_of(&mut self, elements: usize) -> usize {
+        match &mut self.chance {
+            None => elements,
+            Some(chance) => 1 + chance.below(elements),
+        }
+    }
 }
 
 /// How far a node is.
@@ -123,6 +140,7 @@ impl Node {
                     pool,
                     boundary: control.recorder.at(index),
                     log: &control.log,
+                    clock: &control.clock,
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
@@ -186,7 +204,7 @@ impl Node {
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            if !context.cancelled && Instant::now() < resume {
+            if !context.cancelled && context.clock.now() < resume {
                 return Ok(false);
             }
             self.resume = None;
@@ -214,13 +232,15 @@ impl Node {
         context.call = Some(Call::Pull);
         let mut pull = Pull {
             pool: context.pool,
-            max_elements: MAX_BATCH.min(room.elements),
+            max_elements: context.some_of(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            clock: context.clock,
+            began: context.began,
         };
         let pulled = input.pull(&mut pull);
-        let timestamp = now();
+        let timestamp = context.clock.unix_ns();
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
@@ -236,7 +256,11 @@ impl Node {
         let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
         match pulled {
             Pulled::More => self.pause_length = Duration::ZERO,
-            Pulled::Idle => self.pause(),
+            Pulled::Idle => self.pause(context),
+            Pulled::Until(time) => {
+                self.pause_length = Duration::ZERO;
+                self.resume = Some(context.clock.after(context.began, time));
+            }
             Pulled::End => self.phase = Phase::Last,
         }
         Ok(moved || pulled == Pulled::End)
@@ -247,7 +271,7 @@ impl Node {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
         context.call = Some(Call::Pull);
         instance.boundary().makes_from(self.sequence);
-        let max_elements = self.batch_limit.min(room.elements) as u32;
+        let max_elements = context.some_of(self.batch_limit.min(room.elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
         let Some(made) = instance.pull(max_elements, max_bytes)? else {
             self.phase = Phase::Last;
@@ -258,7 +282,7 @@ impl Node {
             let broken = format!("it made {elements} elements where {max_elements} were asked for");
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
-        self.timestamp = now();
+        self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
         self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(elements as u64, made.written_bytes());
@@ -266,7 +290,7 @@ impl Node {
         if moved {
             self.pause_length = Duration::ZERO;
         } else {
-            self.pause();
+            self.pause(context);
         }
         Ok(moved)
     }
@@ -280,18 +304,21 @@ impl Node {
             Ready::Finished => return self.finish(context).map(|()| true),
         }
         let last = context.released.unwrap_or(u64::MAX);
+        let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
+        if context.chance.is_some() {
+            max = context.some_of(max.min(self.inlet.waiting(context.edges)));
+        }
         let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
-        let mut take = |batch: &mut _, max| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
-        let max = self.batch_limit.min(room.elements);
+        let mut take = |batch: &mut _| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
         match &mut self.called {
             Called::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = take(batch, MAX_BATCH);
+                let bytes = take(batch);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
                 if self.has_deadlines {
-                    let (due, late) = due_and_late(batch);
+                    let (due, late) = due_and_late(batch, context.clock.unix_ns());
                     (self.due, self.late) = (self.due + due, self.late + late);
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
@@ -304,23 +331,23 @@ impl Node {
             }
             Called::Stage { instance, kind: Kind::Sink, .. } => {
                 context.call = Some(Call::Push);
-                let bytes = take(instance.batch(), max);
+                let bytes = take(instance.batch());
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 let signal = instance.push().map_err(|failed| failed.error)?;
                 if self.has_deadlines {
-                    let (due, late) = due_and_late(instance.batch());
+                    let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
                     (self.due, self.late) = (self.due + due, self.late + late);
                 }
                 instance.batch().clear();
                 match signal {
                     BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
-                    BackpressureSignal::Pause => self.pause(),
+                    BackpressureSignal::Pause => self.pause(context),
                 }
             }
             Called::Stage { instance, .. } => {
                 context.call = Some(Call::Process);
-                let bytes = take(instance.batch(), max);
+                let bytes = take(instance.batch());
                 self.taken += instance.batch().len() as u64;
                 self.taken_bytes += bytes as u64;
                 if let Some(last) = instance.batch().last() {
@@ -373,16 +400,19 @@ impl Node {
     }
 
     /// Leaves the node alone for a while, longer each time in a row.
-    fn pause(&mut self) {
+    fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.resume = Some(Instant::now() + self.pause_length);
+        let chance = context.chance.as_mut();
+        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
-    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less.
-    pub(crate) fn called_for(&mut self, time: Duration) {
+    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
+    /// what the flow does is to be `the_same` every time.
+    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
         self.busy += time;
         if let Called::Stage { time_limit, .. } = &self.called {
-            let long = time > *time_limit / CALL_SHARE;
+            let long = !the_same && time > *time_limit / CALL_SHARE;
             self.batch_limit = if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(MAX_BATCH) };
         }
     }
@@ -431,6 +461,10 @@ impl Node {
         Count { ops, bytes }
     }
 
+    fn is_output(&self) -> bool {
+        matches!(self.called, Called::Output { .. })
+    }
+
     pub(crate) fn is_stage(&self) -> bool {
         matches!(self.called, Called::Stage { .. })
     }
@@ -450,13 +484,7 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
 }
 
 /// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
-fn due_and_late(batch: &[Element]) -> (u64, u64) {
-    let now = now();
+fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
     let deadlines = batch.iter().filter_map(Element::deadline);
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
-}
-
-/// Nanoseconds since the Unix epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
 }
