@@ -74,6 +74,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An element that a stage failed at could not be kept as a dead letter.
+    #[error("a dead letter of stage `{stage}`, element {element}, could not be kept")]
+    DeadLetter {
+        /// The stage.
+        stage: String,
+        /// The sequence number of the element.
+        element: u64,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
     /// A payload that is in a file could not be read from it.
     #[error("a payload cannot be read for `{reader}`{}", place(elements))]
     Payload {

@@ -118,6 +118,17 @@ impl Host {
         }
     }
 
+    /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
+    /// the batch.
+    pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
+        let (meter, pool, boundary, clock) =
+            (self.meter.clone(), self.pool.clone(), self.boundary.clone(), self.clock.clone());
+        let mut host = Host::new(limits, meter, pool, self.stage, boundary, log, clock);
+        host.leases.keep();
+        host.leases.used = self.leases.used;
+        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
+    }
+
     /// Begins a call that is lent `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
@@ -133,6 +144,14 @@ impl Host {
         if std::mem::replace(&mut self.borrows, false) {
             self.pool.end_call(self.stage);
         }
+    }
+
+    /// Whether it may have payload memory: a test can refuse it.
+    fn may_allocate(&self) -> Result<(), Failure> {
+        if self.memory.closed {
+            return Err(outputs::limit("is refused payload memory by an injected fault".to_string()));
+        }
+        Ok(())
     }
 
     /// A block that the stage writes, and owns until a call returns it.
@@ -190,10 +209,29 @@ impl Host {
         self.settle(0)
     }
 
-    /// Takes back everything that the stage has: it is gone. Tells what [`Host::settle`] does.
+    /// Gives up what this call wrote and did not return: it failed.
+    pub(crate) fn give_up_written(&mut self, returned: Option<&Made>) {
+        let returned =
+            returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
+        self.buffers.given_up += self.outputs.wrote().since(returned);
+    }
+
+    /// Undoes what a call that failed did to the elements of the batch from `first` on.
+    pub(crate) fn undo(&mut self, first: usize) {
+        self.leases.undo(&mut self.batch, first);
+    }
+
+    /// Undoes all that a call did that will not return, but for what it counted. Tells what was held before it and nothing
+    /// came of.
+    pub(crate) fn rescue(&mut self) -> Vec<Element> {
+        self.undo(0);
+        self.meter.forget();
+        self.leases.rescue()
+    }
+
+    /// Takes back everything that the stage has, but for the batch: it is gone. Tells what [`Host::settle`] does.
     pub(crate) fn reclaim(&mut self) -> u64 {
         self.end_call();
-        self.batch.clear();
         self.buffers.give_up_all();
         self.leases.end_all();
         self.pool.abandon(self.stage);

@@ -14,6 +14,7 @@ use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output};
+use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
@@ -39,6 +40,8 @@ pub(crate) struct Start<'a> {
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
+    /// Whether it can begin anew after a call that did not return.
+    pub(crate) restarts: bool,
 }
 
 /// One running stage.
@@ -53,6 +56,17 @@ pub(crate) struct Instance {
     log: StageLog,
     /// It trapped or was torn down: nothing in its store is called again.
     over: bool,
+    /// What it begins anew with, where it can.
+    origin: Option<Origin>,
+    /// What it held when a call did not return, and nothing came of.
+    rescued: Vec<Element>,
+    /// What is to happen to it in the next call.
+    suffers: Option<Injected>,
+}
+
+struct Origin {
+    component: Component,
+    config: Vec<(String, String)>,
 }
 
 enum Exports {
@@ -78,7 +92,7 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// Nothing came of the batch.
-    fn whole(error: Error) -> Box<Failed> {
+    pub(crate) fn whole(error: Error) -> Box<Failed> {
         Box::new(Failed { error, at: None, made: None })
     }
 }
@@ -89,20 +103,14 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let clock = start.clock.clone();
-        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log, clock);
-        let mut store = Store::new(start.component.engine(), host);
-        store.limiter(|host| &mut host.memory);
-        store.set_max_component_handles(start.limits.handles as usize);
-        store.set_epoch_deadline(ticks(start.limits.time));
-        let exports = instantiate(&mut store, start.component);
-        let exports = exports.map_err(|error| Error::Start {
-            stage: start.name.to_string(),
-            fault: match fault(&error, &store, start.limits) {
-                Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
-                fault => fault,
-            },
-        })?;
+        let (pool, clock, restarts) = (start.pool.clone(), start.clock.clone(), start.restarts);
+        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, &log, clock);
+        if restarts {
+            host.leases.keep();
+        }
+        let (store, exports) = open(start.name, start.component, start.limits, host)?;
+        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+        let origin = restarts.then(|| Origin { component: start.component.clone(), config: config.clone() });
         let mut instance = Instance {
             name: start.name.into(),
             store,
@@ -112,10 +120,47 @@ impl Instance {
             limits: start.limits.clone(),
             log,
             over: false,
+            origin,
+            rescued: Vec::new(),
+            suffers: None,
         };
-        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
         instance.columns = instance.init(&config)?;
         Ok(instance)
+    }
+
+    /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
+    /// goes on, and so does its log. Its batch is to be taken before.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        let Some(origin) = self.origin.take() else { unreachable!("it was started to begin anew") };
+        self.log.finish();
+        let host = self.store.data().anew(&self.limits, &self.log);
+        (self.store, self.exports) = open(&self.name, &origin.component, &self.limits, host)?;
+        self.over = false;
+        self.columns = self.init(&origin.config)?;
+        self.origin = Some(origin);
+        Ok(())
+    }
+
+    /// Whether it is not to be called any more, or only after it began anew.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Something is to happen to it in the next call.
+    pub(crate) fn suffer(&mut self, what: Injected) {
+        self.suffers = Some(what);
+    }
+
+    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed.
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<Element> {
+        let host = self.store.data_mut();
+        host.undo(first);
+        host.batch.split_off(first)
+    }
+
+    /// What it held when a call did not return, and nothing came of: it is to be lent that again.
+    pub(crate) fn rescued(&mut self) -> Vec<Element> {
+        std::mem::take(&mut self.rescued)
     }
 
     fn init(&mut self, config: &[(String, String)]) -> Result<Columns, Error> {
@@ -317,7 +362,15 @@ impl Instance {
     ) -> Result<T, Error> {
         self.store.set_epoch_deadline(ticks(self.limits.time));
         self.store.data_mut().memory.refused = false;
+        let suffers = self.suffers.take();
+        if let Some(injected) = &suffers {
+            strike(&mut self.store, injected);
+        }
         let result = call(&self.exports, &mut self.store);
+        if suffers.is_some() {
+            self.store.data_mut().memory.closed = false;
+            self.store.epoch_deadline_trap();
+        }
         self.over |= result.is_err();
         let host = self.store.data_mut();
         if let Some(source) = host.unreadable.take() {
@@ -342,8 +395,13 @@ impl Instance {
 
     /// What the stage has is taken back at once where it is not called again.
     fn end_failed_call(&mut self) {
+        let host = self.store.data_mut();
+        host.give_up_written(None);
         if self.over {
-            self.store.data_mut().reclaim();
+            if self.origin.is_some() {
+                self.rescued = host.rescue();
+            }
+            host.reclaim();
         } else {
             self.end_call();
         }
@@ -370,6 +428,19 @@ impl Instance {
         self.store.data_mut().end_call();
     }
 
+    /// The failure of this stage as if it had returned this.
+    pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
+        let text = "it was injected".to_string();
+        let fault = returned(&match kind {
+            FailureKind::InvalidInput => Failure::InvalidInput(text),
+            FailureKind::Unavailable => Failure::Unavailable(text),
+            FailureKind::Internal => Failure::Internal(text),
+            FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
+            FailureKind::Fatal => Failure::Fatal(text),
+        });
+        self.failed(call, fault)
+    }
+
     /// The failure of this stage; the elements are those of the current batch.
     pub(crate) fn failed(&mut self, call: &'static str, fault: Fault) -> Error {
         Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
@@ -380,6 +451,37 @@ impl Instance {
         let lent = matches!(call, "process" | "push");
         let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
         batch.clone().min().zip(batch.max())
+    }
+}
+
+/// The store of a stage, with an instance in it.
+fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
+    let mut store = Store::new(component.engine(), host);
+    store.limiter(|host| &mut host.memory);
+    store.set_max_component_handles(limits.handles as usize);
+    store.set_epoch_deadline(ticks(limits.time));
+    let exports = instantiate(&mut store, component);
+    let exports = exports.map_err(|error| Error::Start {
+        stage: name.to_string(),
+        fault: match fault(&error, &store, limits) {
+            Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
+            fault => fault,
+        },
+    })?;
+    Ok((store, exports))
+}
+
+/// Has what a test injects happen in the call that comes.
+fn strike(store: &mut Store<Host>, injected: &Injected) {
+    match injected {
+        // The stage looks at the epoch where it enters a function, and meets what is there for it.
+        Injected::Deadline => store.set_epoch_deadline(0),
+        Injected::Trap => {
+            store.epoch_deadline_callback(|_| Err(wasmtime::Error::msg("a trap that was injected")));
+            store.set_epoch_deadline(0);
+        }
+        Injected::Allocation => store.data_mut().memory.closed = true,
+        Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
     }
 }
 

@@ -14,14 +14,16 @@ use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
 use crate::host::BackpressureSignal;
 use crate::inlet::{Inlet, Ready};
-use crate::instance::{Instance, Processed, Start};
+use crate::instance::{Failed, Instance, Start};
 use crate::ledger::{Boundary, Call, Copies, Count};
 use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
+use crate::recovery::{FailureUse, Recovery};
 use crate::unchanged::Unchanged;
 
 mod ending;
+mod recovering;
 mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
@@ -40,6 +42,8 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// Whether a call failed that the flow does not end with.
+    pub(crate) failed: bool,
     /// Which call the step made, if it made one.
     pub(crate) call: Option<Call>,
     /// A merge by sequence need not wait: the greatest number that it may take.
@@ -80,6 +84,8 @@ enum Called {
 pub(crate) struct Node {
     name: String,
     called: Called,
+    /// Of a stage whose flow does not end with its first failure.
+    recovery: Option<Box<Recovery>>,
     phase: Phase,
     inlet: Inlet,
     outlet: Outlet,
@@ -122,6 +128,7 @@ impl Node {
         let node = &graph.nodes()[index];
         let stamps = Stamps::new(node.stamp, trace);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let mut recovery = None;
         let called = match body {
             Body::Input(input) => {
                 let boundary = control.recorder.at(index);
@@ -129,6 +136,7 @@ impl Node {
             }
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
             Body::Stage(stage) => {
+                recovery = Recovery::new(stage.policy, stage.faults, control);
                 let start = Start {
                     name: &node.name,
                     stage: StageId(index as u32),
@@ -141,6 +149,7 @@ impl Node {
                     boundary: control.recorder.at(index),
                     log: &control.log,
                     clock: &control.clock,
+                    restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
@@ -161,6 +170,7 @@ impl Node {
         Ok(Node {
             name: node.name.clone(),
             called,
+            recovery,
             phase: Phase::Running,
             inlet,
             outlet: Outlet::new(outputs.collect()),
@@ -204,7 +214,9 @@ impl Node {
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            if !context.cancelled && context.clock.now() < resume {
+            // One that is cancelled goes on at once, but for a stage that is to recover.
+            let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
+            if waits && context.clock.now() < resume {
                 return Ok(false);
             }
             self.resume = None;
@@ -268,15 +280,28 @@ impl Node {
 
     /// Asks a source component for elements.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        if self.is_held_up(context) {
+            return Ok(false);
+        }
         context.call = Some(Call::Pull);
+        let begun = self.begin("pull");
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
-        let max_elements = context.some_of(self.batch_limit.min(room.elements)) as u32;
+        let max_elements = context.some_of(self.batch_limit.min(room.elements));
+        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
+        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
-        let Some(made) = instance.pull(max_elements, max_bytes)? else {
-            self.phase = Phase::Last;
-            return Ok(true);
+        let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                self.phase = Phase::Last;
+                return Ok(true);
+            }
+            Err(error) => return self.call_again(error, context).map(|()| true),
         };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.succeed();
+        }
         let elements = made.len();
         if elements > max_elements as usize {
             let broken = format!("it made {elements} elements where {max_elements} were asked for");
@@ -297,23 +322,24 @@ impl Node {
 
     /// Takes a batch from the edges, for a processor, a sink or an output.
     fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        match self.inlet.ready(context.edges) {
-            Ready::Batch => {}
-            Ready::Waits(_) if context.released.is_some() => {}
-            Ready::Waits(_) | Ready::Nothing => return Ok(false),
-            Ready::Finished => return self.finish(context).map(|()| true),
+        if !self.lends_again() {
+            match self.inlet.ready(context.edges) {
+                Ready::Batch => {}
+                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) | Ready::Nothing => return Ok(false),
+                Ready::Finished => return self.finish(context).map(|()| true),
+            }
         }
         let last = context.released.unwrap_or(u64::MAX);
         let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
         if context.chance.is_some() {
-            max = context.some_of(max.min(self.inlet.waiting(context.edges)));
+            let again = self.waiting_again();
+            max = context.some_of(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
         }
-        let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
-        let mut take = |batch: &mut _| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
         match &mut self.called {
             Called::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = take(batch);
+                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -329,34 +355,13 @@ impl Node {
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;
             }
-            Called::Stage { instance, kind: Kind::Sink, .. } => {
-                context.call = Some(Call::Push);
-                let bytes = take(instance.batch());
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                let signal = instance.push().map_err(|failed| failed.error)?;
-                if self.has_deadlines {
-                    let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
-                    (self.due, self.late) = (self.due + due, self.late + late);
+            Called::Stage { .. } => {
+                if self.is_held_up(context) {
+                    return Ok(false);
                 }
-                instance.batch().clear();
-                match signal {
-                    BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
-                    BackpressureSignal::Pause => self.pause(context),
-                }
-            }
-            Called::Stage { instance, .. } => {
-                context.call = Some(Call::Process);
-                let bytes = take(instance.batch());
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                if let Some(last) = instance.batch().last() {
-                    (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-                    self.context = last.context.clone();
-                }
-                match instance.process().map_err(|failed| failed.error)? {
-                    Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
-                    Processed::Made(made) => self.send_made("process", made, context.edges)?,
+                self.fill(max, last, context);
+                if let Err(failed) = self.lend(context) {
+                    self.recover(*failed, context)?;
                 }
             }
             Called::Input { .. } => unreachable!("nothing goes to an input"),
@@ -364,21 +369,56 @@ impl Node {
         Ok(true)
     }
 
+    /// Lends the batch to the stage, and sends what comes of it.
+    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
+        if self.outlet.outputs() == 0 {
+            context.call = Some(Call::Push);
+            self.begin("push").map_err(Failed::whole)?;
+            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            let signal = instance.push()?;
+            self.took(context);
+            match signal {
+                BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
+                BackpressureSignal::Pause => self.pause(context),
+            }
+            return Ok(());
+        }
+        context.call = Some(Call::Process);
+        self.begin("process").map_err(Failed::whole)?;
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let processed = instance.process()?;
+        self.send(processed, context.edges).map_err(Failed::whole)
+    }
+
+    /// A sink took the batch.
+    fn took(&mut self, context: &Context<'_>) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        if self.has_deadlines {
+            let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
+            (self.due, self.late) = (self.due + due, self.late + late);
+        }
+        instance.batch().clear();
+    }
+
     /// Everything that comes in was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else {
+            self.phase = Phase::Last;
+            return Ok(());
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.begin(instance.copies());
+        }
+        let is_sink = *kind == Kind::Sink;
+        context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
+        let ended = if is_sink { instance.complete().map(|()| None) } else { instance.flush() };
+        match ended {
+            Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
+            Ok(None) => self.dropped += instance.settle(0),
+            Err(error) => return self.call_again(error, context),
+        }
         self.phase = Phase::Last;
-        let Called::Stage { instance, kind, .. } = &mut self.called else { return Ok(()) };
-        context.call = Some(if *kind == Kind::Sink { Call::Complete } else { Call::Flush });
-        if *kind == Kind::Sink {
-            return instance.complete();
-        }
-        match instance.flush()? {
-            Some(made) => self.send_made("flush", made, context.edges),
-            None => {
-                self.dropped += instance.settle(0);
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     /// Takes back what its stage holds by leases whose deadline is past.
@@ -438,7 +478,8 @@ impl Node {
 
     /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
-        let called = self.phase == Phase::Running && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        let runs = self.phase == Phase::Running && !self.lends_again();
+        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
         match self.inlet.ready(edges) {
             Ready::Waits(first) if called => Some(first),
             _ => None,
@@ -471,11 +512,23 @@ impl Node {
 
     /// Elements that left the flow here.
     pub(crate) fn left(&self) -> u64 {
-        if self.outlet.outputs() == 0 { self.taken } else { 0 }
+        if self.outlet.outputs() > 0 {
+            return 0;
+        }
+        let failed = self.failures();
+        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.outlet.held()
+        self.outlet.held() + self.waiting_again()
+    }
+
+    fn waiting_again(&self) -> usize {
+        self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
+    }
+
+    fn failures(&self) -> FailureUse {
+        self.recovery.as_ref().map_or(FailureUse::default(), |recovery| recovery.used)
     }
 }
 

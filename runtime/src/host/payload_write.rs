@@ -31,6 +31,7 @@ fn make(
     let len = bytes.as_le_slice(store.as_context()).len();
     let elements = sizes.as_le_slice(store.as_context()).len();
     store.data().outputs.room(len, elements)?;
+    store.data().may_allocate()?;
     let sizes = sizes.as_le_slice(store.as_context()).to_vec();
     let lineage = lineage.as_le_slice(store.as_context()).to_vec();
     let outputs = outputs.as_le_slice(store.as_context()).to_vec();

@@ -35,17 +35,24 @@ impl Node {
     /// Whether its ledger holds, in a flow that has come to its end.
     pub(crate) fn audit(&self) -> Result<(), Error> {
         let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
+        let taken = Count { ops: self.taken, bytes: self.taken_bytes };
+        let (mut lent, mut failed, mut failed_copies) = (taken, Count::default(), Copies::default());
+        if let Some(recovery) = &self.recovery {
+            lent += recovery.repeated;
+            (failed, failed_copies) = (recovery.failed, recovery.failed_copies);
+        }
         let audit = Audit {
             stage: &self.name,
             bounds: *bounds,
             copies: instance.copies(),
+            failed_copies,
             reads_max: instance.meter().reads_max,
             refused: instance.meter().refused,
-            taken: Count { ops: self.taken, bytes: self.taken_bytes },
+            lent,
             written: self.written,
             rewritten: instance.rewritten(),
             given_up: instance.given_up(),
-            elements: if *kind == Kind::Source { self.made } else { self.taken },
+            elements: if *kind == Kind::Source { self.made } else { lent.ops - failed.ops },
         };
         audit.check()
     }
@@ -55,6 +62,9 @@ impl Node {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
         account.elements.dropped += self.dropped;
+        let failures = self.failures();
+        account.elements.skipped += failures.skipped;
+        account.elements.dead_letters += failures.dead_letters;
         account.elements.due += self.due;
         account.elements.late += self.late;
         account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
@@ -79,6 +89,7 @@ impl Node {
                     rewritten: instance.rewritten(),
                     given_up: instance.given_up(),
                     leases: instance.leases().used,
+                    failures,
                     amplification: amplification(copies.payload_bytes(), self.taken_bytes),
                 });
                 copies

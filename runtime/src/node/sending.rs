@@ -5,11 +5,13 @@ use crate::edge::Edge;
 use crate::element::Element;
 use crate::error::{Error, Fault};
 use crate::host::{BY_HANDLE, Made, Origin, Part, View, Written, all_outputs};
+use crate::instance::Processed;
 use crate::profile::Kind;
 
 /// In the `lineage` of an output: the element comes from none of the batch.
 const NO_LINEAGE: u32 = u32::MAX;
 
+/// What of a batch is in what was sent of an output so far.
 struct Sent {
     /// The elements that something was sent of, as bits.
     named: u64,
@@ -18,8 +20,21 @@ struct Sent {
 }
 
 impl Node {
+    /// Sends what a processor made of the batch.
+    pub(super) fn send(&mut self, processed: Processed, edges: &mut [Edge]) -> Result<(), Error> {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages process") };
+        if let Some(last) = instance.batch().last() {
+            (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
+            self.context = last.context.clone();
+        }
+        match processed {
+            Processed::Routes(routes) => self.send_routes(&routes, edges),
+            Processed::Made(made) => self.send_made("process", made, edges),
+        }
+    }
+
     /// Sends the batch on as a processor routed it.
-    pub(super) fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
+    fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
         if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
             return Err(instance.failed("process", broken));

@@ -192,7 +192,7 @@ fn the_other_worlds_import_what_they_did() {
 
 /// What it makes of elements that come one after the other is in `clock.rs`.
 #[test]
-fn tumble() {
+pub(crate) fn tumble() {
     assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take"]);
     // All the time there is is one window, whatever comes in it.
     let all = [("every", "18446744073709")];
