@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::element::Element;
+use crate::element::{Element, Metadata};
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
 
@@ -39,6 +39,8 @@ pub struct Pull<'a> {
     pub max_bytes: usize,
     /// Where the payloads go; empty at the beginning.
     pub payloads: &'a mut Vec<Payload>,
+    /// What is said of the payloads of these indices; most inputs say nothing.
+    pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
     /// Where copies within the host are recorded.
     pub host_serialize: Joins<'a>,
 }
@@ -63,6 +65,14 @@ impl Pull<'_> {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
         self.payloads.push(payload);
         self.has_room()
+    }
+
+    /// Hands over the payload of one element, and what is to be said of it. Tells whether there is room for another.
+    pub fn give_with(&mut self, payload: Payload, metadata: Metadata) -> bool {
+        if metadata != Metadata::default() {
+            self.metadata.push((self.payloads.len(), metadata));
+        }
+        self.give(payload)
     }
 
     /// Whether there is room for another element.
@@ -90,6 +100,11 @@ pub trait Input {
     ///
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+
+    /// Whether it gives elements deadlines of their own, which ends look for then.
+    fn gives_deadlines(&self) -> bool {
+        false
+    }
 
     /// What the operating system did for it so far, and for who read its elements later.
     fn kernel(&self) -> Kernel {
