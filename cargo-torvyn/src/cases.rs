@@ -1,6 +1,6 @@
 //! Cases: pipelines and stages, run on given elements and held against what they are expected to give and to copy.
 //!
-//! The life of a case: `case` reads it from `Torvyn.toml` or a file of `tests/`, with `literal` for elements, `given` for
+//! The life of a case: `case` reads it from `Torvyn.toml` or a file of `tests/`, with `element` for elements, `given` for
 //! the input, and `expected`, `account` and `failure` for what is expected → [`Plan`] puts the case's ends in the place
 //! of those of its pipeline, and judges copies as `check` does → `session` runs the plans of all cases on several threads,
 //! each in a flow of its own → `verdict` holds what came against what was expected, and the differences are diagnostics at
@@ -18,6 +18,8 @@ mod amount;
 mod case;
 mod collected;
 mod diff;
+mod element;
+mod entries;
 mod expected;
 mod failure;
 mod fault;
@@ -26,6 +28,7 @@ mod given;
 pub(crate) mod junit;
 mod letters;
 mod literal;
+mod metadata;
 mod plan;
 pub(crate) mod report;
 mod run;
@@ -33,3 +36,4 @@ mod schedules;
 mod session;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wanted;

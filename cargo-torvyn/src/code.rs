@@ -46,6 +46,8 @@ codes! {
     BAD_SIZE = "bad-size";
     /// A duration that is not a number with a unit.
     BAD_DURATION = "bad-duration";
+    /// A date or time that is no moment from 1970 on.
+    BAD_TIME = "bad-time";
     /// A text that is not a `traceparent` of the W3C Trace Context.
     BAD_TRACEPARENT = "bad-traceparent";
     /// A limit or capacity of nothing.

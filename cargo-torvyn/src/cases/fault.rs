@@ -8,7 +8,7 @@ use torvyn_runtime::injection::{FailureKind, Injected, Injection};
 use torvyn_runtime::profile::Kind;
 
 use super::case::Named;
-use super::expected::counted;
+use super::wanted::counted;
 use crate::code;
 use crate::diagnostic::Diagnostic;
 use crate::table::{Field, Report};

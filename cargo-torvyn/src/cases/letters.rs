@@ -11,7 +11,8 @@ use torvyn_runtime::policy::DeadLetters;
 
 use super::case::Named;
 use super::collected::{Collected, Collector};
-use super::expected::{Expected, Wanted};
+use super::expected::Expected;
+use super::wanted::{Wanted, counted};
 use crate::code;
 use crate::dead_letters::reason;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -145,7 +146,7 @@ impl WantedLetters {
             let message = format!("no dead letter of `{}` has a reason with `{text}`", self.stage);
             let wrong = Diagnostic::error(code::UNEXPECTED_OUTPUT, message);
             let came: Vec<_> = of_stage.came.iter().map(|reason| printable(reason, true)).collect();
-            let text = format!("not among {}", super::expected::counted(collected.count));
+            let text = format!("not among {}", counted(collected.count));
             let wrong = wrong.label(file, span.clone(), text);
             if came.is_empty() { wrong } else { wrong.note(came.join("\n")) }
         }));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use crate::diagnostic::Diagnostic;
-use crate::table::{Field, Report};
+use crate::table::{Field, Report, Table};
 use crate::{base64, code, document};
 
 /// The bytes of an element.
@@ -24,34 +24,15 @@ pub(crate) enum Literal {
     },
 }
 
+/// The keys of an element that say what its bytes are.
+pub(super) const KEYS: [&str; 4] = ["text", "hex", "base64", "file"];
+
 impl Literal {
     /// Reads a text, or a table that says how the bytes are written.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Literal> {
         match field.value {
             DeValue::String(text) => Some(Literal::Bytes(text.as_bytes().to_vec())),
-            DeValue::Table(_) => {
-                let keys = ["text", "hex", "base64", "file"];
-                let table = field.table("an element", &keys, report)?;
-                let field = table.need_one(&keys, report)?;
-                let DeValue::String(text) = field.value else {
-                    field.wrong_type("a string", report);
-                    return None;
-                };
-                let decoded = match field.key {
-                    "text" => Ok(text.as_bytes().to_vec()),
-                    "hex" => hex(text),
-                    "base64" => base64::decode(text),
-                    _ => {
-                        let path = report.folder().join(field.text(report)?);
-                        return Some(Literal::File { path, span: field.span });
-                    }
-                };
-                let wrong = |help: String| {
-                    let message = format!("`{}` is not in {}", field.key, encoding(field.key));
-                    field.wrong(code::BAD_ENCODING, message, "", report).help = Some(help);
-                };
-                decoded.map_err(wrong).ok().map(Literal::Bytes)
-            }
+            DeValue::Table(_) => Literal::read_table(&field.table("an element", &KEYS, report)?, report),
             _ => {
                 field.wrong_type("a string or a table", report);
                 None
@@ -59,10 +40,27 @@ impl Literal {
         }
     }
 
-    /// Reads an array of elements.
-    pub(super) fn read_all(field: &Field, report: &mut Report) -> Option<Vec<Literal>> {
-        let items = field.items(report)?;
-        items.iter().map(|item| Literal::read(item, report)).collect()
+    /// Reads the one of [`KEYS`] that is in a table.
+    pub(super) fn read_table(table: &Table, report: &mut Report) -> Option<Literal> {
+        let field = table.need_one(&KEYS, report)?;
+        let DeValue::String(text) = field.value else {
+            field.wrong_type("a string", report);
+            return None;
+        };
+        let decoded = match field.key {
+            "text" => Ok(text.as_bytes().to_vec()),
+            "hex" => hex(text),
+            "base64" => base64::decode(text),
+            _ => {
+                let path = report.folder().join(field.text(report)?);
+                return Some(Literal::File { path, span: field.span });
+            }
+        };
+        let wrong = |help: String| {
+            let message = format!("`{}` is not in {}", field.key, encoding(field.key));
+            field.wrong(code::BAD_ENCODING, message, "", report).help = Some(help);
+        };
+        decoded.map_err(wrong).ok().map(Literal::Bytes)
     }
 
     /// Reads `lines`: a text that is cut at its line ends, or an array of lines.

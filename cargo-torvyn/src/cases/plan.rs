@@ -10,11 +10,11 @@ use torvyn_runtime::{Body, Stage};
 
 use super::case::{Case, Config, Named, Subject};
 use super::collected::Collector;
-use super::expected::Wanted;
 use super::fault::Fault;
 use super::given::{Source, Written};
 use super::letters::{ExpectedLetters, WantedLetters};
 use super::schedules::Schedules;
+use super::wanted::Wanted;
 use crate::check::{self, Composed};
 use crate::code;
 use crate::components::{Components, Ready, limits};

@@ -10,12 +10,12 @@ use torvyn_runtime::injection::Injection;
 use torvyn_runtime::{Account, Control, Error, Flow};
 
 use super::collected::{Collected, Log};
-use super::expected::Wanted;
 use super::failure::Failure;
 use super::fault::Fault;
 use super::letters::Letters;
 use super::plan::{Collectors, Plan, output_name};
 use super::schedules::schedule;
+use super::wanted::Wanted;
 use crate::code;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::launch::named;

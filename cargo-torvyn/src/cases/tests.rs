@@ -13,6 +13,7 @@ use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::{Kind, Verdict};
 
 use super::collected::Collected;
+use super::element::Entry;
 use super::failure::Failure;
 use super::*;
 use crate::code;
@@ -88,6 +89,14 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ninput = { elements = [{ base64 = 'Z' }] }", &[(code::BAD_ENCODING, "'Z'")]),
     ("name = 'a'\ninput = { elements = [{ hex = '', text = '' }] }", &[(code::CONFLICTING_KEYS, "text")]),
     ("name = 'a'\ninput = { elements = [{ hex = 1 }] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ sequence = 1 }]", &[(code::MISSING_KEY, "{ sequence = 1 }")]),
+    ("name = 'a'\ninput.elements = [{ text = '', sequence = -1 }]", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 'now' }]", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 2000-01-01 }]", &[(code::BAD_TIME, "2000-01-01")]),
+    ("name = 'a'\ninput.elements = [{ text = '', deadline = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = true }]", &[(code::WRONG_TYPE, "true")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = '00' }]", &[(code::BAD_TRACEPARENT, "'00'")]),
+    ("name = 'a'\nexpect.output.contains = { text = '', trace = '' }", &[(code::UNKNOWN_KEY, "trace")]),
     ("name = 'a'\ninput = { generate = { count = 1 } }", &[(code::MISSING_KEY, "{ count = 1 }")]),
     // What is expected
     ("name = 'a'\nexpect = 1", &[(code::WRONG_TYPE, "1")]),
@@ -156,7 +165,7 @@ fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
     let mut collected = Collected::new(Some(&wanted));
-    came.iter().for_each(|element| collected.add(element.as_bytes().to_vec()));
+    came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
 }
 
