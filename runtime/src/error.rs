@@ -46,7 +46,8 @@ pub enum Error {
         stage: String,
         /// The export that was called.
         call: &'static str,
-        /// The sequence numbers of the first and last element of its batch, if it had one.
+        /// The sequence numbers of the first and last element that it may have failed at, if it was lent any: that at which
+        /// it says so, or else those of its batch.
         elements: Option<(u64, u64)>,
         /// What happened.
         #[source]

@@ -13,7 +13,7 @@ use crate::log::StageLog;
 use crate::ownership::{Owner, StageId};
 use crate::payload::{Block, Pinned, Pool};
 
-pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
+pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome, ProcessFailure, PushFailure, Reached};
 
 pub(crate) mod bindings;
 mod clocks;
@@ -31,7 +31,7 @@ mod slab;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
 pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
-pub(crate) use payload_write::BY_HANDLE;
+pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
 use outputs::Outputs;
 use payload_buffer::Buffers;
@@ -194,6 +194,21 @@ impl Host {
     /// Takes the output that was returned, if it was made in this call.
     pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<Made> {
         self.outputs.take(output.rep())
+    }
+
+    /// An element of the batch from `first` on that something in `made` was made of.
+    pub(crate) fn named_from(&self, made: &Made, first: u32) -> Option<u32> {
+        let from_there = |index: &u32| *index >= first;
+        made.parts().find_map(|part| match part {
+            Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(from_there),
+            Part::Views(views) => views.iter().find_map(|view| match &view.origin {
+                Origin::Lent(index) => Some(*index).filter(from_there),
+                Origin::Held(place) => self.leases.index_of(*place).filter(from_there),
+                Origin::Joined(places) => {
+                    places.iter().filter_map(|place| self.leases.index_of(*place)).find(from_there)
+                }
+            }),
+        })
     }
 
     /// Ends the lending of a batch, of which `named` were sent on, as bits. Tells how many elements that were held are held

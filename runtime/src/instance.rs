@@ -13,7 +13,10 @@ use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output};
+use crate::host::{
+    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output, ProcessFailure,
+    PushFailure, Reached,
+};
 use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
@@ -73,6 +76,15 @@ enum Exports {
     Source(source::SourceStage),
     Processor(processor::ProcessorStage),
     Sink(sink::SinkStage),
+}
+
+/// What a call returned from which elements are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    /// All that it made is in there.
+    Done,
+    /// It failed, and only what it made of the elements before that is.
+    Failed,
 }
 
 /// What a processor made of its batch, which stays in [`Instance::batch`].
@@ -197,7 +209,7 @@ impl Instance {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
             _ => unreachable!("only sources are pulled from"),
         })?;
-        self.take_output("pull", output)
+        self.take_output("pull", output, Returns::Done)
     }
 
     /// Lends the batch to a processor.
@@ -205,21 +217,53 @@ impl Instance {
         let (batch, count, metadata) = self.lend();
         let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
-                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata)
+                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata).map(Ok)
             }
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        let (output, routes) = match outcome.map_err(Failed::whole)? {
+        let ProcessFailure { failure, reached } = match outcome.map_err(Failed::whole)? {
+            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(Failed::whole),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match reached {
+            Some(Reached { index, outcome }) if index < count => {
+                let made = self.processed(outcome, index, Returns::Failed).map_err(Failed::whole)?;
+                let error = self.failed_at("process", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: Some(made) }))
+            }
+            reached => {
+                self.end_failed_call();
+                let fault = reached.map_or(fault, |reached| beyond(reached.index, count));
+                Err(Failed::whole(self.failed("process", fault)))
+            }
+        }
+    }
+
+    /// Takes what became of the first `count` elements of the batch.
+    fn processed(&mut self, outcome: Outcome, count: u32, returns: Returns) -> Result<Processed, Error> {
+        let (output, routes) = match outcome {
             Outcome::Output(output) => (Some(output), Vec::new()),
             Outcome::Routes(routes) => (None, routes),
         };
-        if let Some(made) = self.take_output("process", output).map_err(Failed::whole)? {
+        if let Some(made) = self.take_output("process", output, returns)? {
+            if let (Returns::Failed, Some(named)) = (returns, self.store.data().named_from(&made, count)) {
+                let broken =
+                    format!("it failed at element {count} of the batch, and made something of element {named}");
+                return Err(self.failed("process", Fault::Contract(broken)));
+            }
             return Ok(Processed::Made(made));
         }
         if routes.len() != count as usize {
-            let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
-            return Err(Failed::whole(self.failed("process", Fault::Contract(broken))));
+            let entries = routes.len();
+            let broken = match returns {
+                Returns::Done => format!("`routes` has {entries} entries for a batch of {count}"),
+                Returns::Failed => {
+                    format!("`routes` has {entries} entries, and it failed at element {count} of the batch")
+                }
+            };
+            return Err(self.failed("process", Fault::Contract(broken)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
         self.boundary().lifted(size_of_val(&routes[..]) as u64);
@@ -232,18 +276,32 @@ impl Instance {
             Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
             _ => unreachable!("only processors are flushed"),
         })?;
-        self.take_output("flush", output)
+        self.take_output("flush", output, Returns::Done)
     }
 
     /// Lends the batch to a sink.
     pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
         let (batch, count, metadata) = self.lend();
         let signal = self.call("push", |exports, store| match exports {
-            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata),
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata).map(Ok),
             _ => unreachable!("only sinks are pushed to"),
         });
         self.metadata = metadata;
-        signal.map_err(Failed::whole)
+        let PushFailure { failure, index } = match signal.map_err(Failed::whole)? {
+            Ok(signal) => return Ok(signal),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match index {
+            Some(index) if index < count => {
+                let error = self.failed_at("push", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: None }))
+            }
+            index => {
+                let fault = index.map_or(fault, |index| beyond(index, count));
+                Err(Failed::whole(self.failed("push", fault)))
+            }
+        }
     }
 
     /// Tells a sink that its input has ended.
@@ -408,15 +466,23 @@ impl Instance {
     }
 
     /// Takes the output that a call returned, if it did, and ends the call.
-    fn take_output(&mut self, call: &'static str, output: Option<Resource<Output>>) -> Result<Option<Made>, Error> {
+    fn take_output(
+        &mut self,
+        call: &'static str,
+        output: Option<Resource<Output>>,
+        returns: Returns,
+    ) -> Result<Option<Made>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
         made.iter().for_each(|made| host.take_over(made));
         let unreturned = host.unreturned(made.as_ref());
+        if returns == Returns::Failed {
+            host.give_up_written(made.as_ref());
+        }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
             "it returned an output that another call made".to_string()
-        } else if unreturned > 0 {
+        } else if unreturned > 0 && returns == Returns::Done {
             format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
         } else {
             return Ok(made);
@@ -439,6 +505,12 @@ impl Instance {
             FailureKind::Fatal => Failure::Fatal(text),
         });
         self.failed(call, fault)
+    }
+
+    /// The failure of this stage at one element of the current batch.
+    fn failed_at(&mut self, call: &'static str, index: u32, fault: Fault) -> Error {
+        let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
+        Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
     /// The failure of this stage; the elements are those of the current batch.
@@ -483,6 +555,11 @@ fn strike(store: &mut Store<Host>, injected: &Injected) {
         Injected::Allocation => store.data_mut().memory.closed = true,
         Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
     }
+}
+
+/// What is wrong with a failure at an element that was not lent.
+fn beyond(index: u32, count: u32) -> Fault {
+    Fault::Contract(format!("it failed at element {index} of a batch of {count}"))
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {

@@ -157,6 +157,11 @@ impl Leases {
         held.is_some_and(|held| held.leases > 0)
     }
 
+    /// The index in the batch of an element that was held in this call.
+    pub(super) fn index_of(&self, place: u32) -> Option<u32> {
+        self.here.iter().position(|here| *here == place).map(|index| index as u32)
+    }
+
     /// How many elements, and bytes, would be held with so many more.
     pub(super) fn with(&self, elements: u64, bytes: u64) -> (u64, u64) {
         (self.elements.saturating_add(elements), self.bytes.saturating_add(bytes))

@@ -4,12 +4,9 @@ use super::{Called, MAX_BATCH, Node};
 use crate::edge::Edge;
 use crate::element::Element;
 use crate::error::{Error, Fault};
-use crate::host::{BY_HANDLE, Made, Origin, Part, View, Written, all_outputs};
+use crate::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
 use crate::instance::Processed;
 use crate::profile::Kind;
-
-/// In the `lineage` of an output: the element comes from none of the batch.
-const NO_LINEAGE: u32 = u32::MAX;
 
 /// What of a batch is in what was sent of an output so far.
 struct Sent {

@@ -6,9 +6,10 @@
 use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
+use crate::failure::BatchFailure;
 use crate::host::{Lent, Payloads};
 use crate::making::Making;
-use crate::output::{Outcome, Output};
+use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld};
 use crate::writer::Writer;
@@ -24,13 +25,33 @@ pub struct Emitted {
     pub by_handle: bool,
 }
 
+/// A processor that failed.
+#[derive(Debug, Clone)]
+pub struct ProcessFailure {
+    /// What went wrong.
+    pub failure: Failure,
+    /// The index of the element that it went wrong at, if the stage knows.
+    pub index: Option<u32>,
+    /// What came of the elements before that one, in order.
+    pub emitted: Vec<Emitted>,
+}
+
+impl From<ProcessFailure> for Failure {
+    fn from(failed: ProcessFailure) -> Self {
+        failed.failure
+    }
+}
+
 /// Lends one batch of these payloads to a processor, and returns what came out, in order. The elements are numbered
 /// from 0, their timestamps are 0, and they have no deadline and no trace.
 ///
 /// # Errors
 ///
-/// The failure of the stage.
-pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[u8]]) -> Result<Vec<Emitted>, Failure> {
+/// The failure of the stage, with what came of the elements before.
+pub fn process<W: ProcessorWorld, S: Processor<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<Vec<Emitted>, ProcessFailure> {
     processed::<W, S>(payloads, |batch, out| export::process_each(stage, batch, out))
 }
 
@@ -42,7 +63,7 @@ pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[
 pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
+) -> Result<Vec<Emitted>, ProcessFailure> {
     processed::<W, S>(payloads, |batch, out| export::process_with_payloads(stage, batch, out))
 }
 
@@ -54,7 +75,7 @@ pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>
 pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
+) -> Result<Vec<Emitted>, ProcessFailure> {
     processed::<W, S>(payloads, |batch, out| stage.process(batch, out))
 }
 
@@ -101,7 +122,7 @@ pub fn written<W: CanMake, T>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
     lend::<DataSink, S, _>(payloads, |_, batch| export::push_each(stage, batch))
 }
 
@@ -110,7 +131,10 @@ pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSi
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push_with_payloads<S: PayloadSink>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<BackpressureSignal, BatchFailure> {
     lend::<DataSink, S, _>(payloads, |_, batch| export::push_with_payloads(stage, batch))
 }
 
@@ -119,7 +143,7 @@ pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> 
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
     lend::<DataSink, S, _>(payloads, |_, batch| stage.push(batch))
 }
 
@@ -145,15 +169,24 @@ fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(&Frame<'_>, Batch<
 
 fn processed<W: ProcessorWorld, S: Stage>(
     payloads: &[&[u8]],
-    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
-) -> Result<Vec<Emitted>, Failure> {
+    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), BatchFailure>,
+) -> Result<Vec<Emitted>, ProcessFailure> {
     let mut making = Making::default();
     lend::<W, S, _>(payloads, |frame, batch| {
         let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
-        call(batch, &mut out)?;
-        match W::finish(out)? {
+        let done = call(batch, &mut out);
+        let emitted = |outcome| match outcome {
             Outcome::Routes(routes) => frame.lent.routed(&routes),
             Outcome::Made(made) => Ok(made),
+        };
+        let whole = |failure| ProcessFailure { failure, index: None, emitted: Vec::new() };
+        match out.end(done) {
+            Ok(outcome) => emitted(outcome).map_err(whole),
+            Err(Failed { failure, reached: None }) => Err(whole(failure)),
+            Err(Failed { failure, reached: Some((index, outcome)) }) => {
+                let emitted = emitted(outcome).map_err(whole)?;
+                Err(ProcessFailure { failure, index: Some(index), emitted })
+            }
         }
     })
 }
