@@ -12,7 +12,7 @@ use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output};
+use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Origin, Outcome, Output};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
@@ -211,6 +211,12 @@ impl Instance {
         places.iter().for_each(|place| leases.came(*place));
     }
 
+    /// An element that the last call made of others has the attributes that they had when it returned.
+    #[inline]
+    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+        self.store.data().take_over_attributes(element, origin);
+    }
+
     /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
     /// no longer, and nothing came of.
     #[inline]
@@ -323,6 +329,7 @@ impl Instance {
 
     /// What the stage has is taken back at once where it is not called again.
     fn end_failed_call(&mut self) {
+        self.store.data_mut().revert_attributes(0);
         if self.over {
             self.store.data_mut().reclaim();
         } else {

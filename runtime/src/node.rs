@@ -334,7 +334,7 @@ impl Node {
                 self.taken_bytes += bytes as u64;
                 if let Some(last) = instance.batch().last() {
                     (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-                    self.context = last.context.clone();
+                    self.context = element::without_attributes(last.context.as_ref());
                 }
                 match instance.process()? {
                     Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
@@ -484,7 +484,8 @@ impl Node {
     /// Sends what a stage made of others without a copy.
     fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        for View { element, outputs, origin } in views {
+        for View { mut element, outputs, origin } in views {
+            instance.take_over_attributes(&mut element, &origin);
             if outputs != 0 {
                 match origin {
                     Origin::Lent(index) => sent.named |= 1 << index,

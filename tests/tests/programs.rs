@@ -13,11 +13,14 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
+#[path = "programs/attributes.rs"]
+mod attributes;
 #[path = "programs/holding.rs"]
 mod holding;
 #[path = "programs/reads.rs"]
 mod reads;
 
+use attributes::*;
 use holding::*;
 use reads::*;
 
@@ -232,7 +235,7 @@ fn stamped() {
         (collected.payloads().into_iter().map(|text| String::from_utf8(text).unwrap()).collect::<Vec<_>>(), collected)
     };
     let (lines, collected) = written(both);
-    let Some(Context { deadline: Some(deadline), trace: Some(pulled) }) = collected.contexts()[0] else {
+    let Some(Context { deadline: Some(deadline), trace: Some(pulled), .. }) = collected.contexts()[0] else {
         panic!("{:?}", collected.contexts());
     };
     assert_eq!(deadline, collected.timestamps()[0] + 250_000_000);
