@@ -15,6 +15,7 @@ use crate::payload::{Block, Pinned, Pool};
 
 pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome, ProcessFailure, PushFailure, Reached};
 
+mod attributes;
 pub(crate) mod bindings;
 mod clocks;
 pub(crate) mod leases;
@@ -33,6 +34,7 @@ pub(crate) use meter::Meter;
 pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
 pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
+use attributes::Changed;
 use outputs::Outputs;
 use payload_buffer::Buffers;
 
@@ -50,6 +52,7 @@ pub enum Output {}
 pub(crate) struct Host {
     /// The elements of the current call.
     pub(crate) batch: Vec<Element>,
+    changed: Changed,
     /// The number of the current call.
     call: u32,
     pub(crate) outputs: Outputs,
@@ -95,6 +98,7 @@ impl Host {
         clocks::show(&clock, &mut wasi);
         Host {
             batch: Vec::new(),
+            changed: Changed::default(),
             call: 0,
             outputs: Outputs::new(limits.output_bytes),
             buffers: Buffers::new(limits.output_bytes),
@@ -132,6 +136,7 @@ impl Host {
     /// Begins a call that is lent `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
+        self.begin_attributes();
         self.meter.lend(self.batch.len());
         self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
         self.borrows = true;
@@ -140,6 +145,7 @@ impl Host {
 
     /// Ends a call: outputs that were not returned are gone.
     pub(crate) fn end_call(&mut self) {
+        self.settle_attributes();
         self.outputs.end_call();
         if std::mem::replace(&mut self.borrows, false) {
             self.pool.end_call(self.stage);
@@ -233,6 +239,7 @@ impl Host {
 
     /// Undoes what a call that failed did to the elements of the batch from `first` on.
     pub(crate) fn undo(&mut self, first: usize) {
+        self.revert_attributes(first as u32);
         self.leases.undo(&mut self.batch, first);
     }
 
@@ -280,6 +287,7 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         Ok(())
     })?;
     outputs::link(&mut types)?;
+    attributes::link(&mut linker.instance("torvyn:streaming/attributes@0.2.0")?)?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
     payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;
     payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;

@@ -14,7 +14,7 @@ use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{
-    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output, ProcessFailure,
+    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Origin, Outcome, Output, ProcessFailure,
     PushFailure, Reached,
 };
 use crate::injection::{FailureKind, Injected};
@@ -60,14 +60,14 @@ pub(crate) struct Instance {
     /// It trapped or was torn down: nothing in its store is called again.
     over: bool,
     /// What it begins anew with, where it can.
-    origin: Option<Origin>,
+    anew: Option<Anew>,
     /// What it held when a call did not return, and nothing came of.
     rescued: Vec<Element>,
     /// What is to happen to it in the next call.
     suffers: Option<Injected>,
 }
 
-struct Origin {
+struct Anew {
     component: Component,
     config: Vec<(String, String)>,
 }
@@ -122,7 +122,7 @@ impl Instance {
         }
         let (store, exports) = open(start.name, start.component, start.limits, host)?;
         let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
-        let origin = restarts.then(|| Origin { component: start.component.clone(), config: config.clone() });
+        let anew = restarts.then(|| Anew { component: start.component.clone(), config: config.clone() });
         let mut instance = Instance {
             name: start.name.into(),
             store,
@@ -132,7 +132,7 @@ impl Instance {
             limits: start.limits.clone(),
             log,
             over: false,
-            origin,
+            anew,
             rescued: Vec::new(),
             suffers: None,
         };
@@ -143,13 +143,13 @@ impl Instance {
     /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
     /// goes on, and so does its log. Its batch is to be taken before.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let Some(origin) = self.origin.take() else { unreachable!("it was started to begin anew") };
+        let Some(anew) = self.anew.take() else { unreachable!("it was started to begin anew") };
         self.log.finish();
         let host = self.store.data().anew(&self.limits, &self.log);
-        (self.store, self.exports) = open(&self.name, &origin.component, &self.limits, host)?;
+        (self.store, self.exports) = open(&self.name, &anew.component, &self.limits, host)?;
         self.over = false;
-        self.columns = self.init(&origin.config)?;
-        self.origin = Some(origin);
+        self.columns = self.init(&anew.config)?;
+        self.anew = Some(anew);
         Ok(())
     }
 
@@ -333,6 +333,12 @@ impl Instance {
         places.iter().for_each(|place| leases.came(*place));
     }
 
+    /// An element that the last call made of others has the attributes that they had when it returned.
+    #[inline]
+    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+        self.store.data().take_over_attributes(element, origin);
+    }
+
     /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
     /// no longer, and nothing came of.
     #[inline]
@@ -456,7 +462,7 @@ impl Instance {
         let host = self.store.data_mut();
         host.give_up_written(None);
         if self.over {
-            if self.origin.is_some() {
+            if self.anew.is_some() {
                 self.rescued = host.rescue();
             }
             host.reclaim();

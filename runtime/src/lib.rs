@@ -38,6 +38,7 @@ pub use policy::Policy;
 
 pub mod account;
 pub mod analysis;
+pub mod attributes;
 mod audit;
 mod chance;
 pub mod clock;

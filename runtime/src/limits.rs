@@ -21,7 +21,8 @@ pub struct Limits {
     pub pinned_bytes: u64,
     /// Elements that it holds at once beyond the calls that lent them.
     pub held_elements: u64,
-    /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them.
+    /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them. Their attributes may
+    /// have as many bytes besides.
     pub held_bytes: u64,
 }
 

@@ -83,7 +83,14 @@ impl Collected {
 
     /// What they were stamped with, in order.
     pub fn contexts(&self) -> Vec<Option<Context>> {
-        self.0.borrow().iter().map(|element| element.context).collect()
+        self.0.borrow().iter().map(|element| element.context.clone()).collect()
+    }
+
+    /// Their attributes, in order: `name=value name=value`.
+    pub fn attributes(&self) -> Vec<String> {
+        let pair = |(name, value): (&str, &str)| format!("{name}={value}");
+        let shown = |context: &Context| context.attributes.iter().map(pair).collect::<Vec<_>>().join(" ");
+        self.0.borrow().iter().map(|element| element.context.as_ref().map_or(String::new(), shown)).collect()
     }
 
     /// Their timestamps, in order.
@@ -98,7 +105,7 @@ impl Collected {
             payload: element.payload.to_vec(&pool).expect("the payload can be read"),
             sequence: element.sequence,
             timestamp: element.timestamp,
-            context: element.context.as_deref().copied(),
+            context: element.context.as_deref().cloned(),
         };
         self.0.borrow_mut().extend(elements.iter().map(copy));
     }

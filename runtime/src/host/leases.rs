@@ -4,6 +4,7 @@
 //! with what was read of it so far and whether anything came of it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::meter::{Meter, Part};
 use super::slab::Slab;
-use crate::element::Element;
+use crate::element::{Context, Element};
 use crate::ownership;
 use crate::payload::Pinned;
 
@@ -24,7 +25,7 @@ const NONE: u32 = u32::MAX;
 #[repr(u8)]
 pub(super) enum Mode {
     #[component(name = "shared")]
-    #[expect(dead_code, reason = "it comes from a stage")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "it comes from a stage"))]
     Shared,
     #[component(name = "exclusive")]
     Exclusive,
@@ -72,6 +73,8 @@ pub(crate) struct Leases {
     elements: u64,
     /// Their payload bytes.
     bytes: u64,
+    /// Bytes of the attributes of what is held, each element counted once.
+    attributes: u64,
     /// The buffers of what is held.
     pinned: Pinned,
     /// Payloads that are released stay until the call has ended, so that what it did can be undone.
@@ -109,6 +112,8 @@ pub(super) struct Held {
     pub(super) index: u32,
     /// In how many leases it is.
     leases: u32,
+    /// Bytes of its attributes, as they are counted.
+    attributes: u64,
     /// Whether an element was sent on that was made of it.
     came: bool,
 }
@@ -134,6 +139,7 @@ impl Leases {
             deadline: None,
             elements: 0,
             bytes: 0,
+            attributes: 0,
             pinned,
             keeps: false,
             used: LeaseUse::default(),
@@ -195,6 +201,8 @@ impl Leases {
                 held.index = NONE;
             }
             if held.leases == 1 {
+                held.attributes = held.element.attributes().bytes() as u64;
+                self.attributes += held.attributes;
                 self.pinned.add(&held.element.payload, mode.into());
             }
             self.elements += 1;
@@ -207,6 +215,27 @@ impl Leases {
         self.used.elements_max = self.used.elements_max.max(self.elements);
         self.used.bytes_max = self.used.bytes_max.max(self.bytes);
         self.leases.insert(Lease::Held { mode, deadline, entries })
+    }
+
+    /// Bytes of the attributes of what is held.
+    pub(super) fn attributes(&self) -> u64 {
+        self.attributes
+    }
+
+    /// An element that is held, or was in this call.
+    pub(super) fn element(&self, place: u32) -> Option<&Element> {
+        Some(&self.held.get(place)?.element)
+    }
+
+    /// What an element of the batch carries is this, also where it is held in this call.
+    pub(super) fn put_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
+        let Some(held) = self.here.get(index).and_then(|place| self.held.get_mut(*place)) else { return };
+        held.element.context.clone_from(context);
+        if held.leases > 0 {
+            let bytes = held.element.attributes().bytes() as u64;
+            self.attributes = self.attributes - held.attributes + bytes;
+            held.attributes = bytes;
+        }
     }
 
     /// Bytes of host memory that what is held keeps besides its own bytes.
@@ -239,7 +268,8 @@ impl Leases {
             None => {
                 let index_here = index as u32;
                 let element = element.clone();
-                let held = Held { element, read: Part::default(), index: index_here, leases: 0, came: false };
+                let held =
+                    Held { element, read: Part::default(), index: index_here, leases: 0, attributes: 0, came: false };
                 let place = self.held.insert(held);
                 self.here[index] = place;
                 place
@@ -373,6 +403,7 @@ impl Leases {
         self.bytes -= held.element.payload.len() as u64;
         held.leases -= 1;
         if held.leases == 0 {
+            self.attributes -= held.attributes;
             self.pinned.remove(&held.element.payload);
             if !self.keeps {
                 held.element.payload = Default::default();

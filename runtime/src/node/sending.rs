@@ -2,7 +2,7 @@
 
 use super::{Called, MAX_BATCH, Node};
 use crate::edge::Edge;
-use crate::element::Element;
+use crate::element::{self, Element};
 use crate::error::{Error, Fault};
 use crate::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
 use crate::instance::Processed;
@@ -22,7 +22,7 @@ impl Node {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages process") };
         if let Some(last) = instance.batch().last() {
             (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-            self.context = last.context.clone();
+            self.context = element::without_attributes(last.context.as_ref());
         }
         match processed {
             Processed::Routes(routes) => self.send_routes(&routes, edges),
@@ -151,7 +151,8 @@ impl Node {
     /// Sends what a stage made of others without a copy.
     fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        for View { element, outputs, origin } in views {
+        for View { mut element, outputs, origin } in views {
+            instance.take_over_attributes(&mut element, &origin);
             if outputs != 0 {
                 match origin {
                     Origin::Lent(index) => sent.named |= 1 << index,
