@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::analysis::Bounds;
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
@@ -187,6 +187,7 @@ fn account() -> Account {
     let stage = StageAccount {
         name: "x".to_string(),
         kind: Kind::Processor,
+        failures: FailureUse::default(),
         verdict: Verdict::ReadOnly,
         proof: None,
         bounds: Bounds::default(),
