@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
 
+use crate::cargo;
 use crate::cli::CargoArgs;
 use crate::exit::{Exit, Stop};
 use crate::toolchain;
@@ -71,6 +72,20 @@ impl Workspace {
     /// All stages, by package name.
     pub(crate) fn stages(&self) -> Vec<Stage> {
         self.metadata.workspace_packages().into_iter().filter_map(stage).collect()
+    }
+
+    /// Where cargo puts the component of a stage.
+    pub(crate) fn component(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
+        let folder = match &args.target_dir {
+            Some(folder) => env::current_dir().unwrap_or_default().join(folder),
+            None => self.metadata.target_directory.as_std_path().to_path_buf(),
+        };
+        // The folder of a profile has its name, but for the one that cargo users had before profiles had names.
+        let profile = match cargo::profile(args) {
+            "dev" => "debug",
+            profile => profile,
+        };
+        folder.join(toolchain::TARGET).join(profile).join(format!("{}.wasm", stage.target.name.replace('-', "_")))
     }
 
     /// The stages that the flags select: those named, or else what cargo would build here.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::cases::report::ns;
 use crate::cases::{Case, CaseLine, Draft, Outcome, Plan, Summary, Tally, files, junit, run_all};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
-use crate::components::{Components, told};
+use crate::components::{Compiled, Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
@@ -28,7 +28,7 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
-    let components = Components::of(&pipelines, &args.cargo, &mut sources, shell)?;
+    let components = Components::of(&pipelines, &args.cargo, &Compiled::default(), &mut sources, shell)?;
     let mut plans = Vec::new();
     let mut found = Diagnostics::default();
     for draft in drafts {
