@@ -6,14 +6,16 @@
 //! each in a flow of its own → `verdict` holds what came against what was expected, and the differences are diagnostics at
 //! their places → `report` and `junit` say them.
 
+pub(crate) use basis::{Basis, Common};
 pub(crate) use case::Case;
 pub(crate) use plan::{Draft, Plan};
-pub(crate) use report::{CaseLine, Summary, Tally};
+pub(crate) use report::{CaseLine, ListLine, Summary, Tally};
 pub(crate) use run::Outcome;
-pub(crate) use session::run_all;
+pub(crate) use session::Session;
 
 mod account;
 mod amount;
+mod basis;
 mod case;
 mod collected;
 mod diff;
@@ -21,11 +23,14 @@ mod expected;
 mod failure;
 pub(crate) mod files;
 mod given;
+#[cfg(test)]
+mod invariant;
 pub(crate) mod junit;
 mod literal;
 mod plan;
 pub(crate) mod report;
 mod run;
 mod session;
+mod speed;
 #[cfg(test)]
 pub(crate) mod tests;

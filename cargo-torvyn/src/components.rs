@@ -28,6 +28,18 @@ pub(crate) struct Components {
     ready: HashMap<ComponentRef, Ready>,
     /// The levels of what is found of a pipeline.
     pub(crate) levels: Levels,
+    project: Option<Project>,
+}
+
+/// Where the packages are that components were built from.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// The Cargo.toml of the workspace.
+    pub(crate) manifest: PathBuf,
+    /// All that they are made of.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
 }
 
 /// A component, and what is known of it before it runs.
@@ -66,6 +78,21 @@ impl Components {
         built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
     }
 
+    /// Where the packages are that they were built from, if any was.
+    pub(crate) fn project(&self) -> Option<&Project> {
+        self.project.as_ref()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many of them were compiled since there were so many.
+    pub(crate) fn compiled_since(&self, before: usize) -> usize {
+        self.ready.values().filter(|ready| ready.version >= before).count()
+    }
+
     /// Those of the stages of a pipeline, in their order, each with the budget that it has there.
     pub(crate) fn stages(&self, pipeline: &Pipeline) -> Vec<Ready> {
         let stage = |stage: &Stage| {
@@ -95,8 +122,8 @@ fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
 /// Component files, and the packages that they were built from.
 struct Built {
     files: HashMap<ComponentRef, (PathBuf, Option<workspace::Stage>)>,
-    /// The Cargo.toml of the workspace, where any is a package.
-    workspace: Option<PathBuf>,
+    /// Where the packages are, if any is one.
+    project: Option<Project>,
 }
 
 impl Built {
@@ -107,7 +134,7 @@ impl Built {
         sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<Built> {
-        let mut built = Built { files: HashMap::new(), workspace: None };
+        let mut built = Built { files: HashMap::new(), project: None };
         let mut any_package = false;
         for stage in stages(pipelines) {
             match &stage.component {
@@ -124,7 +151,11 @@ impl Built {
             scope.spawn(|| compiled.engine().ok());
             Workspace::load(args)
         })?;
-        built.workspace = Some(workspace.manifest());
+        built.project = Some(Project {
+            manifest: workspace.manifest(),
+            folders: workspace.folders(),
+            target: workspace::from_here(&workspace.target_dir(args)),
+        });
         let known = workspace.stages();
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
         let mut found = Diagnostics::default();
@@ -195,7 +226,8 @@ impl Built {
         sources: &mut Sources,
     ) -> Result<Components, Diagnostics> {
         let mut found = Diagnostics::default();
-        let settings = self.workspace.as_ref().map(|file| WorkspaceSettings::load(file, sources, &mut found));
+        let settings =
+            self.project.as_ref().map(|project| WorkspaceSettings::load(&project.manifest, sources, &mut found));
         let settings = settings.unwrap_or_default();
         let levels = settings.pipeline_levels();
         let mut ready = HashMap::new();
@@ -213,7 +245,7 @@ impl Built {
             ready.insert(name, Ready { component, subject, version });
         }
         found.sort_by_place();
-        if found.is_empty() { Ok(Components { ready, levels }) } else { Err(found) }
+        if found.is_empty() { Ok(Components { ready, levels, project: self.project.clone() }) } else { Err(found) }
     }
 }
 

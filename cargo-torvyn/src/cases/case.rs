@@ -10,6 +10,7 @@ use super::account::ExpectedAccount;
 use super::expected::Expected;
 use super::failure::ExpectedFailure;
 use super::given::Given;
+use super::speed::ExpectedSpeed;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::manifest::{Stage, read_config};
@@ -37,6 +38,8 @@ pub(crate) struct Case {
     pub(super) account: ExpectedAccount,
     /// The failure that is expected, where one is.
     pub(super) fails: Option<ExpectedFailure>,
+    /// What is expected of its speed.
+    pub(super) speed: Option<ExpectedSpeed>,
     /// How long it may take.
     pub(super) timeout: Duration,
     /// The file it is in.
@@ -72,8 +75,8 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 10] =
-        ["name", "pipeline", "stage", "input", "config", "expect", "log", "account", "fails", "timeout"];
+    const KEYS: [&str; 11] =
+        ["name", "pipeline", "stage", "input", "config", "expect", "log", "account", "speed", "fails", "timeout"];
 
     /// Reads `test`, an array of cases.
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Case> {
@@ -89,9 +92,10 @@ impl Case {
         let account = read_key(&table, "account", report, ExpectedAccount::read);
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
+        let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
         let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
         if let Some(fails) = table.get("fails") {
-            ["expect", "account"].iter().for_each(|key| table.exclude(key, &fails, report));
+            ["expect", "account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
@@ -106,6 +110,7 @@ impl Case {
             log: log?,
             account: account?.unwrap_or_default(),
             fails: fails?,
+            speed: speed?,
             timeout: timeout?.unwrap_or(TIMEOUT),
             file: report.file.to_path_buf(),
             span,
@@ -139,6 +144,12 @@ impl Case {
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
         self.wrong(code::TIMED_OUT, message).help(help)
+    }
+
+    /// The files that it reads, and that it is compared with.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
+        self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
     /// The file that its places are in.

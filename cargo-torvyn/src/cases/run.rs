@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::flow::Progress;
+use torvyn_runtime::log::LogSink;
 use torvyn_runtime::{Account, Control, Error, Flow};
 
 use super::collected::Log;
 use super::failure::Failure;
 use super::plan::{Collectors, Plan, output_name};
+use super::speed::Speed;
 use crate::code;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::launch::named;
 use crate::whole;
 
 /// What came of a case.
+#[derive(Clone, Default)]
 pub(crate) struct Outcome {
     /// What is not as expected.
     pub(crate) found: Diagnostics,
@@ -32,6 +34,27 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
     /// Whether a signal ended it.
     pub(crate) interrupted: bool,
+    /// How long an element took, where that was compared.
+    pub(crate) speed: Option<Speed>,
+    /// What came of it before, each time it failed and was to be tried again.
+    pub(crate) failed: Vec<Outcome>,
+}
+
+impl Outcome {
+    /// Whether it is as expected.
+    pub(crate) fn passed(&self) -> bool {
+        !self.interrupted && self.found.is_empty()
+    }
+
+    /// Which try it was, from 1.
+    pub(crate) fn attempt(&self) -> usize {
+        self.failed.len() + 1
+    }
+
+    /// Whether it is as expected only now.
+    pub(crate) fn is_flaky(&self) -> bool {
+        self.passed() && !self.failed.is_empty()
+    }
 }
 
 /// How a flow ended.
@@ -46,24 +69,9 @@ impl Plan<'_> {
     pub(super) fn run(&self, cancel: &Arc<AtomicBool>) -> Outcome {
         let began = Instant::now();
         let log = Log::new(self.log.as_ref());
-        let mut outcome = Outcome {
-            found: Diagnostics::default(),
-            account: None,
-            log: Vec::new(),
-            log_before: 0,
-            blessed: Vec::new(),
-            time: Duration::ZERO,
-            interrupted: false,
-        };
+        let mut outcome = Outcome::default();
         if self.over_budget.is_empty() {
-            let control = Control {
-                log: log.sink(),
-                cancel: cancel.clone(),
-                progress: Arc::new(Progress::default()),
-                pool: self.pool.clone(),
-                ..Control::default()
-            };
-            let (end, collectors) = self.flow(control, began);
+            let (end, collectors) = self.flow(self.control(log.sink(), cancel), began);
             self.judge(end, &collectors, &mut outcome);
             if let Some(wanted) = self.log.as_ref().filter(|_| !outcome.interrupted) {
                 outcome.found.extend(wanted.judge("the log", self.case.file(), &log.printed().collected));
@@ -78,9 +86,14 @@ impl Plan<'_> {
         outcome
     }
 
+    /// What a flow of it is given, besides its nodes.
+    pub(super) fn control(&self, log: LogSink, cancel: &Arc<AtomicBool>) -> Control {
+        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), ..Control::default() }
+    }
+
     fn flow(&self, control: Control, began: Instant) -> (End, Collectors<'_>) {
         let failed = |error: anyhow::Error| End::Failure(Failure::of(&error));
-        let (bodies, collectors) = match self.bodies() {
+        let (bodies, collectors) = match self.bodies(true) {
             Ok(bodies) => bodies,
             Err(error) => return (failed(error), Vec::new()),
         };
