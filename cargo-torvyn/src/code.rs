@@ -106,6 +106,10 @@ codes! {
     UNEXPECTED_OUTPUT = "unexpected-output";
     /// The account of a case is not what it expects.
     UNEXPECTED_ACCOUNT = "unexpected-account";
+    /// A case took longer for an element, against another, than it expects.
+    UNEXPECTED_SPEED = "unexpected-speed";
+    /// The case to compare with is none.
+    UNKNOWN_CASE = "unknown-case";
     /// A case failed, and was expected not to, or otherwise.
     UNEXPECTED_FAILURE = "unexpected-failure";
     /// A case did not fail, and was expected to.

@@ -12,6 +12,7 @@ use super::failure::ExpectedFailure;
 use super::fault::Fault;
 use super::given::Given;
 use super::letters::ExpectedLetters;
+use super::speed::ExpectedSpeed;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::manifest::{Stage, read_config};
@@ -45,6 +46,8 @@ pub(crate) struct Case {
     pub(super) letters: Vec<ExpectedLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
     pub(super) seed: Option<u64>,
+    /// What is expected of its speed.
+    pub(super) speed: Option<ExpectedSpeed>,
     /// How long it may take.
     pub(super) timeout: Duration,
     /// The file it is in.
@@ -80,7 +83,7 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         "pipeline",
         "stage",
@@ -92,6 +95,7 @@ impl Case {
         "dead-letters",
         "log",
         "account",
+        "speed",
         "fails",
         "timeout",
     ];
@@ -110,9 +114,10 @@ impl Case {
         let account = read_key(&table, "account", report, ExpectedAccount::read);
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
+        let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
         let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
         if let Some(fails) = table.get("fails") {
-            table.exclude("account", &fails, report);
+            ["account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
@@ -134,6 +139,7 @@ impl Case {
             faults: faults?.unwrap_or_default(),
             letters: letters?.unwrap_or_default(),
             seed: seed?,
+            speed: speed?,
             timeout: timeout?.unwrap_or(TIMEOUT),
             file: report.file.to_path_buf(),
             span,
@@ -167,6 +173,12 @@ impl Case {
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
         self.wrong(code::TIMED_OUT, message).help(help)
+    }
+
+    /// The files that it reads, and that it is compared with.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
+        self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
     /// The file that its places are in.

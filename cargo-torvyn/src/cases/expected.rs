@@ -39,6 +39,17 @@ enum What {
 }
 
 impl Expected {
+    /// The files that are compared with, or that elements are in.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let elements = match self.elements.as_ref().map(|elements| &elements.what) {
+            Some(What::Written(written)) => written.iter().filter_map(|element| element.payload.path()).collect(),
+            Some(What::File { path, .. }) => vec![path.as_path()],
+            None => Vec::new(),
+        };
+        let contains = self.contains.iter().filter_map(|(literal, _)| literal.path());
+        elements.into_iter().chain(contains).collect()
+    }
+
     const KEYS: [&str; 7] = ["lines", "elements", "file", "as", "any-order", "count", "contains"];
 
     /// Reads the table of an output.

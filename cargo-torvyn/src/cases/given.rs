@@ -64,6 +64,14 @@ impl Given {
         Some(Given { what, span })
     }
 
+    /// The files and folders that it is read from.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        match &self.what {
+            What::Written(written) => written.iter().filter_map(|element| element.payload.path()).collect(),
+            What::Input(input) => input.path().into_iter().collect(),
+        }
+    }
+
     /// Makes it ready: files of elements are read now, an input is opened by each run. `file` is the one that the case is
     /// in.
     ///

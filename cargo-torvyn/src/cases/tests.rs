@@ -15,6 +15,7 @@ use torvyn_runtime::profile::{Kind, Verdict};
 use super::collected::Collected;
 use super::element::Entry;
 use super::failure::Failure;
+use super::speed::Speed;
 use super::*;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
@@ -49,6 +50,7 @@ fn wrong(text: &str) -> Diagnostics {
         Err(found) => return found,
     };
     let mut found = Case::duplicates(&manifest.cases);
+    found.extend(Case::unknown_others(&manifest.cases));
     for case in &manifest.cases {
         if let Err(wrong) = Draft::new(case, &manifest) {
             found.extend(wrong);
@@ -142,7 +144,19 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ndead-letters.x = { line = [] }", &[(code::UNKNOWN_KEY, "line")]),
     ("name = 'a'\nstage = 'x'\ndead-letters = { reason = [1] }", &[(code::WRONG_TYPE, "1")]),
     ("name = 'a'\nfails = 'x'\naccount.copies = 1", &[(code::CONFLICTING_KEYS, "account")]),
+    ("name = 'a'\nfails = 'x'\nspeed = { case = 'b', max = 1 }", &[(code::CONFLICTING_KEYS, "speed")]),
+    ("name = 'a'\nspeed = 1.5", &[(code::WRONG_TYPE, "1.5")]),
+    ("name = 'a'\nspeed = { max = 0 }", &[(code::MISSING_KEY, "{ max = 0 }"), (code::ZERO, "0")]),
+    ("name = 'a'\nspeed = { case = '', max = -1 }", &[(code::EMPTY, "''"), (code::BAD_NUMBER, "-1")]),
+    (
+        "name = 'a'\nspeed = { case = 'b', min = 1 }",
+        &[(code::MISSING_KEY, "{ case = 'b', min = 1 }"), (code::UNKNOWN_KEY, "min")],
+    ),
     // Several cases
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'a', max = 1 }", &[(code::UNKNOWN_CASE, "'a'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nfails = 'x'", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nspeed = { case = 'a', max = 2 }", &[]),
     ("name = 'a'\n[[test]]\nname = \"a\"", &[(code::DUPLICATE_NAME, "\"a\"")]),
 ];
 
@@ -243,6 +257,10 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
     let missing = expected.fails.as_ref().unwrap().missing(&expected);
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
+    let compared = case("[[test]]\nname = 'a'\nspeed = { case = 'a', max = 1.5 }\n");
+    let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
+    codes.extend(expected_speed.judge(&compared, &slow).map(|found| found.code));
+    assert_eq!(expected_speed.judge(&compared, &Speed::of("a", 1.5, 1.5)), None);
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
 }

@@ -180,10 +180,7 @@ impl Stage {
 
     /// Held to what is proven of the component.
     pub(crate) fn body(&self) -> flow::Stage {
-        let suffers = |(element, times, what): &(u64, u32, Injected)| {
-            let (element, times, what) = (*element, *times, what.clone());
-            Injection { element, times, what }
-        };
+        let suffers = |(element, times, what): &(u64, u32, Injected)| Injection::new(*element, *times, what.clone());
         flow::Stage {
             config: self.config.clone(),
             limits: self.limits.clone(),
