@@ -16,6 +16,7 @@ pub(crate) use session::Session;
 
 mod account;
 mod amount;
+mod arrivals;
 mod basis;
 mod case;
 mod collected;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use torvyn_runtime::injection::Injection;
 use torvyn_runtime::log::LogSink;
-use torvyn_runtime::{Account, Control, Error, Flow};
+use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
 use super::collected::{Collected, Log};
 use super::failure::Failure;
@@ -130,7 +130,8 @@ impl Plan<'_> {
 
     /// What a flow of it is given, besides its nodes.
     pub(super) fn control(&self, log: LogSink, cancel: &Arc<AtomicBool>) -> Control {
-        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), ..Control::default() }
+        let clock = Clock::virtual_from(self.case.clock);
+        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), clock, ..Control::default() }
     }
 
     fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
