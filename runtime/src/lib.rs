@@ -39,6 +39,7 @@ pub use policy::Policy;
 pub mod account;
 pub mod analysis;
 mod audit;
+mod chance;
 pub mod clock;
 pub mod component;
 mod edge;
