@@ -23,12 +23,17 @@ mod expected;
 mod failure;
 pub(crate) mod files;
 mod given;
+mod json;
 pub(crate) mod junit;
 mod literal;
 mod metadata;
+mod part;
+mod pattern;
 mod plan;
 pub(crate) mod report;
 mod run;
+mod schema;
+mod search;
 mod session;
 #[cfg(test)]
 pub(crate) mod tests;
