@@ -30,14 +30,19 @@ pub(crate) mod files;
 mod given;
 #[cfg(test)]
 mod invariant;
+mod json;
 pub(crate) mod junit;
 mod letters;
 mod literal;
 mod metadata;
+mod part;
+mod pattern;
 mod plan;
 pub(crate) mod report;
 mod run;
 mod schedules;
+mod schema;
+mod search;
 mod session;
 mod speed;
 #[cfg(test)]

@@ -104,6 +104,12 @@ codes! {
     OUT_OF_ORDER = "out-of-order";
     /// Bytes that are not written as their key says.
     BAD_ENCODING = "bad-encoding";
+    /// Stages of a pipeline that are no part of it by themselves.
+    NOT_A_PART = "not-a-part";
+    /// A text that is no regular expression.
+    BAD_PATTERN = "bad-pattern";
+    /// A file that is no JSON Schema.
+    BAD_SCHEMA = "bad-schema";
     /// What came out of a case is not what it expects.
     UNEXPECTED_OUTPUT = "unexpected-output";
     /// The account of a case is not what it expects.

@@ -225,7 +225,8 @@ pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Inp
         Input::File { path, framing } => Box::new(open_file(path, *framing)?),
         Input::Dir { path } => Box::new(Directory::open(path)?),
         Input::Stdin { framing } => Box::new(open_stdin(*framing)?),
-        Input::Generate { count, size } => Box::new(Generate::new(*count, *size)),
+        Input::Generate { count, sizes, seed: Some(seed) } => Box::new(Generate::seeded(*count, sizes.clone(), *seed)),
+        Input::Generate { count, sizes, seed: None } => Box::new(Generate::new(*count, *sizes.start())),
     })
 }
 
@@ -259,7 +260,9 @@ fn input_bytes(wiring: &Wiring) -> Option<u64> {
         WiredNode::Input(Input::File { path, .. }) => {
             std::fs::metadata(path).ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
         }
-        WiredNode::Input(Input::Generate { count, size }) => count.checked_mul(*size as u64),
+        WiredNode::Input(Input::Generate { count, sizes, .. }) if sizes.start() == sizes.end() => {
+            count.checked_mul(*sizes.start() as u64)
+        }
         WiredNode::Input(_) => None,
         WiredNode::Stage(_) | WiredNode::Output(_) => Some(0),
     };

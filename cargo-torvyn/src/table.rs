@@ -348,6 +348,16 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The items of an array that has some.
+    pub(crate) fn some_items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+        let items = self.items(report)?;
+        if items.is_empty() {
+            self.wrong(code::EMPTY, format!("`{}` is empty", self.key), "", report);
+            return None;
+        }
+        Some(items)
+    }
+
     /// The items of an array, each under the key of the array.
     pub(crate) fn items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
         match self.value {

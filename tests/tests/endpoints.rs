@@ -9,8 +9,9 @@ use std::path::Path;
 use std::thread;
 
 use torvyn_runtime::endpoint::{Directory, Discard, FileOutput, Framing, Generate, OutputFraming, open_file};
+use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::{Account, Error};
-use torvyn_tests::{Collected, input, output, programs, run, stage};
+use torvyn_tests::{Collected, input, output, programs, run, stage, start};
 
 fn read(path: &Path, framing: Framing) -> Result<(Vec<Vec<u8>>, Account), Error> {
     let collected = Collected::default();
@@ -216,4 +217,24 @@ fn generated_elements_are_counted_and_alike() {
     let collected = Collected::default();
     run(vec![input(Generate::new(1000, 28)), output("out", collected.clone())]).unwrap();
     assert_eq!(collected.payloads(), vec![b"abcdefghijklmnopqrstuvwxyzab".to_vec(); 1000]);
+}
+
+#[test]
+fn of_a_seed_the_same_elements_come_every_time() {
+    let generated = |sizes, seed, capacity| {
+        let collected = Collected::default();
+        let parts = vec![input(Generate::seeded(500, sizes, seed)), output("out", collected.clone())];
+        let capacity = Capacity { elements: capacity, ..Capacity::default() };
+        start(parts, &[(0, 0, 1, capacity)]).unwrap().0.run().unwrap();
+        collected.payloads()
+    };
+    let payloads = generated(3..=20, 1, 64);
+    assert!(payloads.len() == 500 && (3..=20).all(|size| payloads.iter().any(|payload| payload.len() == size)));
+    assert!(payloads.iter().all(|payload| (3..=20).contains(&payload.len())));
+    assert_eq!(generated(3..=20, 1, 3), payloads, "however many are pulled at once");
+    assert_ne!(generated(3..=20, 2, 64), payloads);
+    let same = generated(9..=9, 0, 64);
+    assert!(same.iter().all(|payload| payload.len() == 9) && same[0] != same[1]);
+    // SplitMix64 of the seed 0 begins so; its first number decided the size.
+    assert_eq!(same[0][..8], 0x6e78_9e6a_a1b9_65f4_u64.to_le_bytes());
 }

@@ -31,6 +31,10 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// What runs.
     pub(super) subject: Subject,
+    /// The stages of a pipeline that take the input; none where it is run from its beginning.
+    pub(super) from: Vec<Named>,
+    /// The last stage of it; none where it is run to its end.
+    pub(super) to: Option<Named>,
     /// What it takes; none where nothing is written.
     pub(super) input: Option<Given>,
     /// Settings in place of those of the stages.
@@ -88,10 +92,12 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 17] = [
         "name",
         "pipeline",
         "stage",
+        "from",
+        "to",
         "input",
         "config",
         "faults",
@@ -115,6 +121,11 @@ impl Case {
         let table = field.table("a case", &Case::KEYS, report)?;
         let name = table.need("name", report).and_then(|field| read_name(&field, report));
         let subject = read_subject(&table, report);
+        let from = read_key(&table, "from", report, read_some_named);
+        let to = read_key(&table, "to", report, read_named);
+        if let Some(stage) = table.get("stage") {
+            ["from", "to"].iter().for_each(|key| table.exclude(key, &stage, report));
+        }
         let input = read_key(&table, "input", report, Given::read);
         let fails = read_key(&table, "fails", report, ExpectedFailure::read);
         let account = read_key(&table, "account", report, ExpectedAccount::read);
@@ -137,6 +148,8 @@ impl Case {
         Some(Case {
             name,
             subject,
+            from: from?.unwrap_or_default(),
+            to: to?,
             input: input?,
             config: config?.unwrap_or_default(),
             outputs: outputs?.unwrap_or_default(),
@@ -168,6 +181,11 @@ impl Case {
             }
         }
         found
+    }
+
+    /// Whether a part of a pipeline runs.
+    pub(super) fn is_part(&self) -> bool {
+        !self.from.is_empty() || self.to.is_some()
     }
 
     /// A problem at its name.
@@ -222,6 +240,18 @@ fn read_named(field: &Field, report: &mut Report) -> Option<Named> {
     Some(Named { name: field.text(report)?.to_string(), span: field.span.clone() })
 }
 
+/// A name, or an array of some.
+fn read_some_named(field: &Field, report: &mut Report) -> Option<Vec<Named>> {
+    match field.value {
+        DeValue::Array(_) => field.some_items(report)?.iter().map(|item| read_named(item, report)).collect(),
+        DeValue::String(_) => Some(vec![read_named(field, report)?]),
+        _ => {
+            field.wrong_type("a stage or an array of stages", report);
+            None
+        }
+    }
+}
+
 fn read_subject(table: &Table, report: &mut Report) -> Option<Subject> {
     let pipeline = read_key(table, "pipeline", report, read_named)?;
     let Some(stage) = table.get("stage") else { return Some(Subject::Pipeline(pipeline)) };
@@ -233,9 +263,9 @@ fn read_subject(table: &Table, report: &mut Report) -> Option<Subject> {
 
 fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expected)>> {
     let entries = field.entries(report)?;
-    if let Some(field) =
-        entries.iter().find(|field| ["lines", "elements", "count"].contains(&field.key) && !field.value.is_table())
-    {
+    if let Some(field) = entries.iter().find(|field| {
+        ["lines", "elements", "count", "json", "matches", "schema"].contains(&field.key) && !field.value.is_table()
+    }) {
         let message = format!("`{}` of which output?", field.key);
         let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
         report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));

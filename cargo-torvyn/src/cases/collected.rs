@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memchr::memmem;
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint;
 use torvyn_runtime::log::LogSink;
@@ -12,13 +11,14 @@ use torvyn_runtime::payload::Pool;
 
 use super::element::Entry;
 use super::metadata;
+use super::search::Search;
 use super::wanted::Wanted;
 
 /// Lines of a log that are kept to be shown.
 const KEPT_LINES: usize = 100;
 
 /// Elements that came out, as far as they are needed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Collected {
     /// All that came.
     pub(super) count: u64,
@@ -28,31 +28,22 @@ pub(super) struct Collected {
     most: usize,
     /// How many bytes of each are.
     most_bytes: usize,
-    needles: Vec<Vec<u8>>,
-    /// For each needle, whether an element contains it.
-    pub(super) found: Vec<bool>,
+    /// What is looked for in all of them.
+    pub(super) search: Search,
 }
 
 impl Collected {
     /// Keeps what is needed to tell whether it is what is wanted; of what nobody wants anything, the number.
     pub(super) fn new(wanted: Option<&Wanted>) -> Collected {
         let Some(wanted) = wanted else { return Collected::default() };
-        let needles = wanted.needles();
         let (most, most_bytes) = wanted.kept();
-        Collected { most, most_bytes, found: vec![false; needles.len()], needles, ..Collected::default() }
-    }
-
-    /// Whether something is looked for in all bytes of an element.
-    fn is_searched(&self) -> bool {
-        self.found.contains(&false)
+        Collected { most, most_bytes, search: wanted.search(), ..Collected::default() }
     }
 
     /// Takes an element that came, whole or as far as it is needed.
     pub(super) fn add(&mut self, mut element: Entry) {
+        self.search.look_into(self.count, &element.bytes);
         self.count += 1;
-        for (needle, found) in self.needles.iter().zip(&mut self.found).filter(|(_, found)| !**found) {
-            *found = memmem::find(&element.bytes, needle).is_some();
-        }
         if self.kept.len() < self.most {
             if element.bytes.len() > self.most_bytes {
                 element.bytes.truncate(self.most_bytes);
@@ -86,11 +77,12 @@ impl endpoint::Output for Collector {
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
         for element in elements {
             let size = element.payload.len();
-            let needed = if collected.is_searched() { size } else { size.min(collected.most_bytes) };
-            if collected.kept.len() >= collected.most && !collected.is_searched() {
+            let is_searched = collected.search.is_on();
+            if collected.kept.len() >= collected.most && !is_searched {
                 collected.count += 1;
                 continue;
             }
+            let needed = if is_searched { size } else { size.min(collected.most_bytes) };
             let bytes = element.payload.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
             collected.add(Entry { bytes, size: size as u64, metadata: metadata::of(element) });
         }
@@ -107,10 +99,10 @@ impl endpoint::Output for Collector {
 }
 
 /// What the stages of a case printed.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Printed>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Printed {
     /// The last lines, each with its stage.
     pub(super) lines: VecDeque<(String, String)>,

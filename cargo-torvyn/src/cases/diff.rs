@@ -288,6 +288,13 @@ fn is_text(letter: char) -> bool {
     !letter.is_control() || matches!(letter, '\t' | '\n' | '\r')
 }
 
+/// A letter as it can be seen: what would steer a terminal, or is not to be seen, by its number.
+pub(super) fn visible(letter: char) -> String {
+    let is_hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}');
+    if is_hidden || letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() }
+}
+
 /// A letter as it stands in a string of TOML.
 fn quoted(letter: char) -> String {
     match letter {
@@ -295,7 +302,7 @@ fn quoted(letter: char) -> String {
         '\t' => "\\t".to_string(),
         '\n' => "\\n".to_string(),
         '\r' => "\\r".to_string(),
-        _ => letter.to_string(),
+        _ => visible(letter),
     }
 }
 
@@ -308,6 +315,7 @@ mod tests {
         assert_eq!(shown(b"", 0), "\"\"");
         assert_eq!(shown("a \"b\\\r\n ä".as_bytes(), 0), "\"a \\\"b\\\\\\r\\n ä\"");
         assert_eq!(shown(b"\x1b[2J", 0), "hex 1b 5b 32 4a");
+        assert_eq!(shown("a\u{202e}b\u{200b}".as_bytes(), 0), "\"a\\u202eb\\u200b\"");
         assert_eq!(shown(&[0xff; 30], 0), format!("hex {} ... (30 bytes)", ["ff"; 24].join(" ")));
         let long = "ä".repeat(100);
         assert_eq!(

@@ -4,14 +4,19 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use serde_json::Value;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::OutputFraming;
 
 use super::amount::Amount;
 use super::element::{Entry, Written};
+use super::json;
 use super::literal::Literal;
-use super::wanted::{self, Wanted};
+use super::pattern::Pattern;
+use super::schema::Schema;
+use super::wanted::{self, List, Wanted};
 use crate::diagnostic::Diagnostics;
 use crate::document;
 use crate::manifest::read_output_framing;
@@ -24,6 +29,8 @@ pub(crate) struct Expected {
     any_order: bool,
     count: Option<Amount<u64>>,
     contains: Vec<(Literal, Range<usize>)>,
+    matches: Vec<Pattern>,
+    schema: Option<(PathBuf, Range<usize>)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +43,7 @@ struct Elements {
 enum What {
     Written(Vec<Written>),
     File { path: PathBuf, framing: OutputFraming },
+    Json(Vec<Value>),
 }
 
 impl Expected {
@@ -44,13 +52,18 @@ impl Expected {
         let elements = match self.elements.as_ref().map(|elements| &elements.what) {
             Some(What::Written(written)) => written.iter().filter_map(|element| element.payload.path()).collect(),
             Some(What::File { path, .. }) => vec![path.as_path()],
-            None => Vec::new(),
+            Some(What::Json(_)) | None => Vec::new(),
         };
         let contains = self.contains.iter().filter_map(|(literal, _)| literal.path());
-        elements.into_iter().chain(contains).collect()
+        let schema = self.schema.iter().map(|(path, _)| path.as_path());
+        elements.into_iter().chain(contains).chain(schema).collect()
     }
 
-    const KEYS: [&str; 7] = ["lines", "elements", "file", "as", "any-order", "count", "contains"];
+    const KEYS: [&str; 10] =
+        ["lines", "elements", "json", "file", "as", "any-order", "count", "contains", "matches", "schema"];
+    const LOG_KEYS: [&str; 5] = ["lines", "any-order", "count", "contains", "matches"];
+    /// Those that say which elements are to come.
+    const LISTS: [&str; 4] = ["lines", "elements", "json", "file"];
 
     /// Reads the table of an output.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Expected> {
@@ -61,24 +74,24 @@ impl Expected {
     pub(super) fn read_letters<'a>(field: &Field<'a>, report: &mut Report) -> Option<(Expected, Table<'a>)> {
         let keys = [&Expected::KEYS[..], &["reason"]].concat();
         let table = field.table("what is expected of dead letters", &keys, report)?;
-        Some((Expected::read_table(&table, report)?, table))
+        Some((Expected::read_table(&table, &keys, report)?, table))
     }
 
     /// Reads the table of what stages print.
     pub(super) fn read_log(field: &Field, report: &mut Report) -> Option<Expected> {
-        Expected::read_keys(field, "what is expected of the log", &["lines", "any-order", "count", "contains"], report)
+        Expected::read_keys(field, "what is expected of the log", &Expected::LOG_KEYS, report)
     }
 
     fn read_keys(field: &Field, what: &'static str, keys: &[&str], report: &mut Report) -> Option<Expected> {
         let table = field.table(what, keys, report)?;
-        Expected::read_table(&table, report)
+        Expected::read_table(&table, keys, report)
     }
 
-    fn read_table(table: &Table, report: &mut Report) -> Option<Expected> {
+    fn read_table(table: &Table, keys: &[&str], report: &mut Report) -> Option<Expected> {
         let is_written = |key: &&&str| table.get(key).is_some();
-        let elements = match ["lines", "elements", "file"].iter().filter(is_written).count() {
+        let elements = match Expected::LISTS.iter().filter(is_written).count() {
             0 => None,
-            _ => Some(table.need_one(&["lines", "elements", "file"], report)?),
+            _ => Some(table.need_one(&Expected::LISTS, report)?),
         };
         let framing = match (table.get("as"), &elements) {
             (None, _) => OutputFraming::default(),
@@ -98,6 +111,7 @@ impl Expected {
                 what: match field.key {
                     "lines" => What::Written(Written::read_lines(field, report)?),
                     "elements" => What::Written(Written::read_all(field, &[], report)?),
+                    "json" => What::Json(json::read(field, report)?),
                     _ => What::File { path: report.folder().join(field.text(report)?), framing },
                 },
                 span: field.span.clone(),
@@ -107,11 +121,16 @@ impl Expected {
         if let Some(field) = &any_order {
             field.only_true(report)?;
             if what.is_none() {
-                table.missing(&["lines", "elements", "file"], report);
+                let known: Vec<_> = Expected::LISTS.into_iter().filter(|key| keys.contains(key)).collect();
+                table.missing(&known, report);
+            }
+            if let Some(framing) = table.get("as").filter(|_| framing == OutputFraming::Raw) {
+                table.exclude("any-order", &framing, report);
+                return None;
             }
         }
         let contains = match table.get("contains") {
-            Some(field) if matches!(field.value, DeValue::Array(_)) => field.items(report)?,
+            Some(field) if matches!(field.value, DeValue::Array(_)) => field.some_items(report)?,
             field => field.into_iter().collect(),
         };
         let contains = contains.iter().map(|item| Some((Literal::read(item, report)?, item.span.clone())));
@@ -119,6 +138,14 @@ impl Expected {
             elements: what,
             any_order: any_order.is_some(),
             contains: contains.collect::<Option<_>>()?,
+            matches: match table.get("matches") {
+                Some(field) => Pattern::read_all(&field, report)?,
+                None => Vec::new(),
+            },
+            schema: match table.get("schema") {
+                Some(field) => Some((report.folder().join(field.text(report)?), field.span)),
+                None => None,
+            },
             count: match table.get("count") {
                 Some(field) => Some(Amount::read(&field, report)?),
                 None => None,
@@ -133,13 +160,24 @@ impl Expected {
     ///
     /// The files that cannot be read.
     pub(super) fn wanted(&self, file: &Path, bless: bool) -> Result<Wanted, Diagnostics> {
-        let mut wanted = Wanted { any_order: self.any_order, count: self.count.clone(), ..Wanted::default() };
+        let mut wanted = Wanted {
+            any_order: self.any_order,
+            count: self.count.clone(),
+            matches: self.matches.clone(),
+            ..Wanted::default()
+        };
+        if let Some((path, span)) = &self.schema {
+            wanted.schema = Some((Arc::new(Schema::load(path, file, span)?), span.clone()));
+        }
         for (literal, span) in &self.contains {
             wanted.contains.push((literal.bytes(file)?, span.clone()));
         }
         let Some(Elements { what, span }) = &self.elements else { return Ok(wanted) };
         let elements = match what {
-            What::Written(written) => written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?,
+            What::Json(values) => List::Json(values.clone()),
+            What::Written(written) => {
+                List::Entries(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
+            }
             What::File { path, framing } => {
                 let bytes = match fs::read(path) {
                     Err(error) if !bless || path.is_dir() => {
@@ -148,7 +186,7 @@ impl Expected {
                     }
                     read => read.unwrap_or_default(),
                 };
-                let elements = wanted::cut(&bytes, *framing).into_iter().map(Entry::plain).collect();
+                let elements = List::Entries(wanted::cut(&bytes, *framing).into_iter().map(Entry::plain).collect());
                 wanted.bless = bless;
                 wanted.file = Some((path.clone(), *framing, bytes));
                 elements

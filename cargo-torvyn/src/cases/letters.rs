@@ -35,7 +35,6 @@ pub(crate) struct ExpectedLetters {
 }
 
 /// What is wanted of the dead letters of a stage, with the bytes of all files in it.
-#[derive(Debug)]
 pub(super) struct WantedLetters {
     stage: String,
     pub(super) elements: Wanted,

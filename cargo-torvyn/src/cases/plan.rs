@@ -15,6 +15,7 @@ use super::collected::Collector;
 use super::fault::Fault;
 use super::given::{Source, Written};
 use super::letters::{ExpectedLetters, WantedLetters};
+use super::part::{self, find_stage};
 use super::schedules::Schedules;
 use super::wanted::Wanted;
 use crate::check::{self, Composed};
@@ -31,6 +32,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) case: &'a Case,
     /// The pipeline, with the settings of the case.
     pub(crate) pipeline: Pipeline,
+    /// All of it, where that is a part.
+    whole: Option<Pipeline>,
     /// Which stage each fault of the case is of, by index.
     faults: Vec<usize>,
     /// Which stage each of its expectations of dead letters is of.
@@ -84,18 +87,13 @@ impl<'a> Draft<'a> {
             }
             Subject::Stage(stage) => Pipeline::alone(&case.name, (**stage).clone(), case.file(), case.span.clone()),
         };
-        for Config { stage, pairs } in &case.config {
-            let index = match stage {
-                Some(stage) => find_stage(case, &pipeline, stage)?,
-                None => 0,
-            };
-            pipeline.stages[index].configure(pairs);
+        let whole = case.is_part().then(|| pipeline.clone());
+        if let Some(whole) = &whole {
+            pipeline = part::of(case, whole, &[])?;
         }
-        let fault = |fault: &Fault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, &pipeline, stage));
-        let faults = case.faults.iter().map(fault).collect::<Result<_, _>>()?;
-        let letters = case.letters.iter().map(|expected| find_letters(case, &pipeline, expected));
-        let letters = letters.collect::<Result<_, _>>()?;
-        Ok(Draft { case, pipeline, faults, letters, pool: manifest.pool.settings.clone() })
+        configure(case, &mut pipeline)?;
+        let (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
+        Ok(Draft { case, pipeline, whole, faults, letters, pool: manifest.pool.settings.clone() })
     }
 
     /// The packages of the workspace that are stages of it, in their order.
@@ -128,12 +126,23 @@ impl<'a> Draft<'a> {
         bless: bool,
         sources: &mut Sources,
     ) -> Result<Plan<'a>, Diagnostics> {
-        let Draft { case, mut pipeline, faults, letters, pool } = self;
-        let ready = components.stages(&pipeline);
-        let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
+        let Draft { case, mut pipeline, whole, mut faults, mut letters, pool } = self;
+        let mut ready = components.stages(&pipeline);
+        let mut roles = roles_of(&ready);
+        if let Some(whole) = &whole {
+            // What a source component seems to take may have brought in stages that are not in the part.
+            let stages = pipeline.stages.iter().zip(&roles).filter(|(_, role)| **role == Role::Source);
+            let sources: Vec<_> = stages.map(|(stage, _)| &*stage.name).collect();
+            pipeline = part::of(case, whole, &sources)?;
+            configure(case, &mut pipeline)?;
+            (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
+            ready = components.stages(&pipeline);
+            roles = roles_of(&ready);
+        }
         let alone = !matches!(case.subject, Subject::Pipeline(_));
-        if alone && roles == [Role::Sink] {
-            pipeline.outputs.clear();
+        if alone || case.to.is_some() {
+            let sinks = roles.iter().enumerate().filter(|(_, role)| **role == Role::Sink);
+            sinks.for_each(|(index, _)| pipeline.without_ends_of(index));
         }
         let wiring = pipeline.wire(&roles)?;
 
@@ -310,25 +319,41 @@ fn select<'a>(case: &Case, manifest: &'a Manifest, name: &Named) -> Result<&'a P
     manifest.select(Some(&name.name)).map_err(|wrong| wrong.label(case.file(), name.span.clone(), ""))
 }
 
-fn find_stage(case: &Case, pipeline: &Pipeline, stage: &Named) -> Result<usize, Diagnostic> {
-    let names: Vec<_> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
-    names.iter().position(|known| *known == stage.name).ok_or_else(|| {
-        let message = format!("there is no stage `{}` in `{}`", stage.name, pipeline.name);
-        let diagnostic = Diagnostic::error(code::UNKNOWN_STAGE, message);
-        diagnostic.label(case.file(), stage.span.clone(), "").help(suggestion(&stage.name, "stages", &names))
-    })
+/// Puts the settings of the case in the place of those of the stages.
+fn configure(case: &Case, pipeline: &mut Pipeline) -> Result<(), Diagnostic> {
+    for Config { stage, pairs } in &case.config {
+        let index = match stage {
+            Some(stage) => find_stage(case, pipeline, stage)?,
+            None => 0,
+        };
+        pipeline.stages[index].configure(pairs);
+    }
+    Ok(())
 }
 
-/// The stage whose dead letters a case names, by index. It has to leave some.
-fn find_letters(case: &Case, pipeline: &Pipeline, expected: &ExpectedLetters) -> Result<usize, Diagnostic> {
-    let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
-    let stage = &pipeline.stages[index];
-    if stage.on_failure.policy.then == Then::DeadLetter {
-        return Ok(index);
-    }
-    let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
-    let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
-    Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
+fn roles_of(stages: &[Ready]) -> Vec<Role> {
+    stages.iter().map(|ready| Role::from(ready.component.profile().kind)).collect()
+}
+
+/// The stages that its faults are of, by index.
+fn find_faults(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
+    let find = |fault: &Fault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage));
+    case.faults.iter().map(find).collect()
+}
+
+/// The stages whose dead letters it names, by index. Each has to leave some.
+fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
+    let find = |expected: &ExpectedLetters| {
+        let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
+        let stage = &pipeline.stages[index];
+        if stage.on_failure.policy.then == Then::DeadLetter {
+            return Ok(index);
+        }
+        let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
+        let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
+        Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
+    };
+    case.letters.iter().map(find).collect()
 }
 
 /// The name of the node that an output of the case is.
@@ -336,7 +361,8 @@ fn find_output(case: &Case, wiring: &Wiring, output: &Named, found: &mut Diagnos
     let nodes = wiring.graph.nodes().iter().zip(&wiring.nodes);
     let ends = nodes.filter(|(_, wired)| matches!(wired, WiredNode::Output(_)));
     let ends: Vec<_> = ends.map(|(node, _)| node.name.as_str()).collect();
-    let end = ends.iter().find(|end| output_name(end) == output.name);
+    let is_named = |end: &&&str| **end == output.name;
+    let end = ends.iter().find(is_named).or_else(|| ends.iter().find(|end| output_name(end) == output.name));
     if end.is_none() {
         let names: Vec<_> = ends.iter().map(|end| output_name(end)).collect();
         let message = format!("there is no output `{}` in this case", output.name);
@@ -359,7 +385,10 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
             Some(diagnostic.label(case.file(), given.span.clone(), label).help("leave `input` out"))
         }
         (None, Some(Input::Stdin { .. })) => {
-            let message = "a case needs the key `input` where elements come from standard input";
+            let message = match case.from.is_empty() {
+                true => "a case needs the key `input` where elements come from standard input",
+                false => "a case needs the key `input` where it begins at a stage",
+            };
             let help = "give it elements: input = { lines = [\"one\", \"two\"] }";
             Some(case.wrong(code::MISSING_KEY, message).help(help))
         }

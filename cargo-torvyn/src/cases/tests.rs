@@ -15,6 +15,7 @@ use torvyn_runtime::profile::{Kind, Verdict};
 use super::collected::Collected;
 use super::element::Entry;
 use super::failure::Failure;
+use super::schema::Schema;
 use super::speed::Speed;
 use super::*;
 use crate::code;
@@ -24,7 +25,10 @@ use crate::manifest::Manifest;
 const PIPELINES: &str = "default = 'a'\n\
      pipeline.a = { stages = ['x', { name = 'y', config = { n = 1, m = 2 } }] }\n\
      pipeline.b = { stages = [{ name = 'z', outputs = ['p', 'q'] }], output = [{ from = 'z.p', discard = true }, \
-     { from = 'z.q', discard = true }] }\n";
+     { from = 'z.q', discard = true }] }\n\
+     pipeline.m = { stages = ['v', { name = 'w', from = 'input' }, { name = 'j', from = ['v', 'w'] }] }\n\
+     pipeline.o = { stages = [{ name = 'a', outputs = ['good', 'bad'] }, { name = 'b', from = 'a.good' }, 'c'], \
+     output = [{ name = 'good', discard = true }, { name = 'bad', from = 'a.bad', discard = true }] }\n";
 
 fn manifest(cases: &str) -> Result<Manifest, Diagnostics> {
     Manifest::parse(&format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"))
@@ -74,6 +78,17 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\npipeline = 'a'\nstage = 'z'", &[(code::UNKNOWN_STAGE, "'z'")]),
     ("name = 'a'\npipeline = 'a'\nstage = { name = 'x' }", &[(code::WRONG_TYPE, "{ name = 'x' }")]),
     ("name = 'a'\nstage = { component = 'x', from = 'y' }", &[(code::UNKNOWN_KEY, "from")]),
+    ("name = 'a'\nstage = { component = 'x', merge = 'sequence' }", &[(code::NOTHING_TO_MERGE, "merge")]),
+    ("name = 'a'\nstage = 'x'\nfrom = 'x'", &[(code::CONFLICTING_KEYS, "from")]),
+    ("name = 'a'\nfrom = []", &[(code::EMPTY, "[]")]),
+    ("name = 'a'\nfrom = 1", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nto = ['x']", &[(code::WRONG_TYPE, "['x']")]),
+    ("name = 'a'\nfrom = ['x', 'z']", &[(code::UNKNOWN_STAGE, "'z'")]),
+    ("name = 'a'\nto = 'z'", &[(code::UNKNOWN_STAGE, "'z'")]),
+    ("name = 'a'\nfrom = 'y'\nto = 'x'", &[(code::NOT_A_PART, "'x'")]),
+    ("name = 'a'\npipeline = 'm'\nfrom = ['v', 'j']\nto = 'w'", &[(code::NOT_A_PART, "'w'")]),
+    ("name = 'a'\npipeline = 'm'\nfrom = 'v'", &[(code::NOT_A_PART, "'v'")]),
+    ("name = 'a'\nfrom = 'y'\nconfig.x.n = 1", &[(code::UNKNOWN_STAGE, "x")]),
     ("name = 'a'\nconfig.z.n = 1", &[(code::UNKNOWN_STAGE, "z")]),
     ("name = 'a'\nconfig.n = 1", &[(code::WRONG_TYPE, "n")]),
     ("name = 'a'\nstage = 'x'\nconfig = 1", &[(code::WRONG_TYPE, "1")]),
@@ -99,6 +114,12 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ninput.elements = [{ text = '', trace = true }]", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\ninput.elements = [{ text = '', trace = '00' }]", &[(code::BAD_TRACEPARENT, "'00'")]),
     ("name = 'a'\nexpect.output.contains = { text = '', trace = '' }", &[(code::UNKNOWN_KEY, "trace")]),
+    ("name = 'a'\ninput.generate = { count = 1, size = { min = 2, max = 1 }, seed = 1 }", &[(code::BAD_SIZE, "1")]),
+    (
+        "name = 'a'\ninput.generate = { count = 1, size = { min = 1, max = 2 } }",
+        &[(code::MISSING_KEY, "{ count = 1, size = { min = 1, max = 2 } }")],
+    ),
+    ("name = 'a'\ninput.generate = { count = 1, size = 1, seed = 'x' }", &[(code::WRONG_TYPE, "'x'")]),
     ("name = 'a'\ninput = { generate = { count = 1 } }", &[(code::MISSING_KEY, "{ count = 1 }")]),
     // What is expected
     ("name = 'a'\nexpect = 1", &[(code::WRONG_TYPE, "1")]),
@@ -113,6 +134,23 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nexpect.output.count = -1", &[(code::BAD_NUMBER, "-1")]),
     ("name = 'a'\nexpect.output.count = {}", &[(code::MISSING_KEY, "{}")]),
     ("name = 'a'\nexpect.output.count = { mx = 1 }", &[(code::MISSING_KEY, "{ mx = 1 }"), (code::UNKNOWN_KEY, "mx")]),
+    (
+        "name = 'a'\nexpect.output = { file = 'a', as = 'raw', any-order = true }",
+        &[(code::CONFLICTING_KEYS, "any-order")],
+    ),
+    ("name = 'a'\nexpect.output.contains = []", &[(code::EMPTY, "[]")]),
+    ("name = 'a'\nexpect.output.matches = []", &[(code::EMPTY, "[]")]),
+    ("name = 'a'\nexpect.output.matches = 1", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nexpect.output.matches = ['a', '(b']", &[(code::BAD_PATTERN, "'(b'")]),
+    ("name = 'a'\nlog.matches = 'a{9}{999999}{99999}'", &[(code::BAD_PATTERN, "'a{9}{999999}{99999}'")]),
+    ("name = 'a'\nexpect.matches = 'a'", &[(code::WRONG_TYPE, "matches")]),
+    ("name = 'a'\nexpect.output = { json = {}, lines = [] }", &[(code::CONFLICTING_KEYS, "lines")]),
+    ("name = 'a'\nexpect.output.json = { at = 2000-01-01 }", &[(code::WRONG_TYPE, "2000-01-01")]),
+    ("name = 'a'\nexpect.output.json = { n = [inf] }", &[(code::BAD_NUMBER, "inf")]),
+    ("name = 'a'\nexpect.output.json = 18446744073709551616", &[(code::BAD_NUMBER, "18446744073709551616")]),
+    ("name = 'a'\nexpect.output.schema = {}", &[(code::WRONG_TYPE, "{}")]),
+    ("name = 'a'\nlog.json = {}", &[(code::UNKNOWN_KEY, "json")]),
+    ("name = 'a'\nlog.any-order = true", &[(code::MISSING_KEY, "log")]),
     ("name = 'a'\nlog.file = 'a'", &[(code::UNKNOWN_KEY, "file")]),
     ("name = 'a'\naccount.verdict = 'zero-copy'", &[(code::UNKNOWN_VALUE, "'zero-copy'")]),
     ("name = 'a'\naccount.amplification = -1", &[(code::BAD_NUMBER, "-1")]),
@@ -215,7 +253,6 @@ fn account() -> Account {
     let stage = StageAccount {
         name: "x".to_string(),
         kind: Kind::Processor,
-        failures: FailureUse::default(),
         verdict: Verdict::ReadOnly,
         proof: None,
         bounds: Bounds::default(),
@@ -262,6 +299,35 @@ fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
     (case.fails.as_ref().is_some_and(|expected| expected.is(&failure)), failure.told(&case))
 }
 
+/// What a case says of a schema that is this text.
+fn schema(text: &str) -> Result<(), Diagnostic> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a # b.json");
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("other.json"), r#"{"type": "integer"}"#).unwrap();
+    Schema::load(&path, Path::new("Torvyn.toml"), &(0..0)).map(|_| ())
+}
+
+#[test]
+fn a_schema_is_one_or_says_why_not() {
+    for text in ["true", "{}", r#"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "other.json"}"#] {
+        assert_eq!(schema(text), Ok(()), "{text}");
+    }
+    for (text, reason) in [
+        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "$: want "),
+        (r#"{"properties": {"a": {"type": "strnig"}}}"#, "$.properties.a.type: "),
+        (r#"{"type": "string", "pattern": "("}"#, "$.pattern: "),
+        (r#"{"$ref": "https://example.com/schema.json"}"#, "nothing is fetched; keep a copy beside the schema"),
+        (r#"{"$ref": "absent.json"}"#, "absent.json"),
+        (r##"{"$ref": "#/absent"}"##, "absent"),
+    ] {
+        let wrong = schema(text).unwrap_err();
+        assert!(wrong.notes[0].contains(reason), "{text}: {wrong:?}");
+        assert_eq!(wrong.code, code::BAD_SCHEMA);
+    }
+}
+
 /// Every code that comes up with cases, each checked.
 pub(crate) fn codes() -> BTreeSet<&'static str> {
     let mut codes = codes_of_cases();
@@ -276,6 +342,7 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
     codes.extend(expected_speed.judge(&compared, &slow).map(|found| found.code));
     assert_eq!(expected_speed.judge(&compared, &Speed::of("a", 1.5, 1.5)), None);
+    codes.extend(schema("[]").err().map(|wrong| wrong.code));
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
 }
@@ -293,9 +360,9 @@ fn elements_that_came_otherwise_are_shown() {
     });
     let expected = "\
 error[unexpected-output]: `output` is not as expected
- --> Torvyn.toml:6:27
+ --> Torvyn.toml:8:27
   |
-6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
   |                           ^^^^^^^^^^^^^^ expected 2 elements, 2 came
   |
   = note: `-` was expected, `+` came
@@ -304,15 +371,15 @@ error[unexpected-output]: `output` is not as expected
              1 + \"TWO\"
 
 error[unexpected-output]: `output` has 2 elements
- --> Torvyn.toml:6:51
+ --> Torvyn.toml:8:51
   |
-6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
   |                                                   ^^^^^^^^^^^ expected at least 3
 
 error[unexpected-output]: no element of `output` contains \"z\"
- --> Torvyn.toml:6:76
+ --> Torvyn.toml:8:76
   |
-6 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
+8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
   |                                                                            ^^^ not in 2 elements
 ";
     assert_eq!(shown(text, &found), expected);
@@ -329,6 +396,10 @@ fn elements_that_came_as_expected_say_nothing() {
         ("expect.output.count = 2", &["a", "b"]),
         ("expect.output.count = { min = 1, max = 2 }", &["a", "b"]),
         ("expect.output.contains = 'b'", &["a", "abc"]),
+        ("expect.output.matches = ['^a$', 'B+']", &["a", "BB"]),
+        ("expect.output.matches = '^\\w+$'", &["\u{e4}"]),
+        ("expect.output = { json = [{ n = 1 }, 'x', [true]], count = 3 }", &["{\"n\":1.0,\"m\":2}", "\"x\"", "[true]"]),
+        ("expect.output = { json = [{}, { a = 1 }], any-order = true }", &["{\"a\":1}", "{\"b\":1}"]),
         ("expect.output = {}", &["a"]),
     ] {
         assert!(judged(keys, came).is_empty(), "{keys}");
@@ -338,6 +409,11 @@ fn elements_that_came_as_expected_say_nothing() {
         ("expect.output.lines = []", &["a"]),
         ("expect.output = { lines = ['b', 'a'], any-order = true }", &["a", "a"]),
         ("expect.output.count = { max = 1 }", &["a", "b"]),
+        ("expect.output.matches = ['^a$', 'B+']", &["ab", "BB"]),
+        ("expect.output.json = {}", &["{}", "{}"]),
+        ("expect.output.json = {}", &["[]"]),
+        ("expect.output.json = []", &["[]"]),
+        ("expect.output = { json = [{ b = 1 }, { a = 1 }], any-order = true }", &["{\"a\":1}", "{\"b\":2}"]),
     ] {
         assert_eq!(judged(keys, came).len(), 1, "{keys}");
     }
@@ -413,4 +489,38 @@ fn a_file_of_cases_has_nothing_else() {
     let mut found = Diagnostics::default();
     let cases = files::parse("[[test]]\nname = 'a'\n[pipeline.b]\n", Path::new("tests/a.toml"), &mut found);
     assert_eq!((cases.len(), found.iter().next().unwrap().code), (1, code::UNKNOWN_KEY));
+}
+
+/// Of each stage of the part its name and what it takes, and the names of the outputs.
+fn part(keys: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
+    let manifest = manifest(&format!("[[test]]\nname = 'a'\n{keys}\n")).unwrap();
+    let Draft { pipeline, .. } = Draft::new(&manifest.cases[0], &manifest).unwrap();
+    let giver = |stage: usize, feed: usize| pipeline.feed(stage, feed).1.to_string();
+    let feeds = |stage: usize| (0..pipeline.stages[stage].from.len()).map(|feed| giver(stage, feed)).collect();
+    let stages = pipeline.stages.iter().enumerate();
+    let stages = stages.map(|(index, stage)| (stage.name.clone(), feeds(index))).collect();
+    (stages, pipeline.outputs.iter().map(|output| output.name.clone()).collect())
+}
+
+#[test]
+fn parts_of_a_pipeline() {
+    for (keys, stages, outputs) in [
+        ("from = 'y'", &[("y", &["input"][..])][..], &[][..]),
+        ("to = 'x'", &[("x", &["input"])], &["output"]),
+        ("from = 'x'\nto = 'x'", &[("x", &["input"])], &["output"]),
+        ("from = 'x'\nto = 'y'", &[("x", &["input"]), ("y", &["x"])], &["output"]),
+        ("pipeline = 'b'\nto = 'z'", &[("z", &["input"])], &["z.p", "z.q"]),
+        ("pipeline = 'm'\nfrom = 'j'", &[("j", &["input"])], &[]),
+        ("pipeline = 'm'\nfrom = ['v', 'j']", &[("v", &["input"]), ("j", &["v", "input"])], &[]),
+        ("pipeline = 'm'\nto = 'j'", &[("v", &["input"]), ("w", &["input"]), ("j", &["v", "w"])], &["output"]),
+        ("pipeline = 'o'\nto = 'b'", &[("a", &["input"]), ("b", &["a"])], &["output", "a.bad"]),
+        ("pipeline = 'o'\nfrom = 'b'", &[("b", &["input"]), ("c", &["b"])], &["good"]),
+    ] {
+        let stage = |(name, feeds): &(&str, &[&str])| {
+            (name.to_string(), feeds.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (expected, outputs): (Vec<_>, Vec<_>) =
+            (stages.iter().map(stage).collect(), outputs.iter().map(ToString::to_string).collect());
+        assert_eq!(part(keys), (expected, outputs), "{keys}");
+    }
 }

@@ -2,16 +2,23 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use serde_json::Value;
 use torvyn_runtime::endpoint::OutputFraming;
 
 use super::amount::Amount;
 use super::collected::Collected;
-use super::diff;
+use super::diff::{self, Sides};
 use super::element::Entry;
 use super::entries::Entries;
+use super::json::Json;
+use super::pattern::Pattern;
+use super::schema::Schema;
+use super::search::Search;
 use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::shell::printable;
 
 /// Elements beyond the expected ones that are kept, to be shown.
 const KEPT_BEYOND: usize = 64;
@@ -19,16 +26,45 @@ const KEPT_BEYOND: usize = 64;
 const KEPT_BYTES_BEYOND: usize = 4096;
 
 /// What is expected, with the bytes of all files in it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Wanted {
-    pub(super) elements: Option<(Vec<Entry>, Range<usize>)>,
+    pub(super) elements: Option<(List, Range<usize>)>,
     /// The file that the elements are to be in, and all that is in it now.
     pub(super) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
     pub(super) any_order: bool,
     pub(super) count: Option<Amount<u64>>,
     pub(super) contains: Vec<(Vec<u8>, Range<usize>)>,
+    pub(super) matches: Vec<Pattern>,
+    pub(super) schema: Option<(Arc<Schema>, Range<usize>)>,
     /// Whether the file is written anew instead of compared.
     pub(super) bless: bool,
+}
+
+/// The elements that are to come, and no others.
+pub(super) enum List {
+    Entries(Vec<Entry>),
+    /// What each of them contains.
+    Json(Vec<Value>),
+}
+
+impl List {
+    fn len(&self) -> usize {
+        match self {
+            List::Entries(entries) => entries.len(),
+            List::Json(values) => values.len(),
+        }
+    }
+
+    /// The difference to those that came.
+    fn difference(&self, got: &[Entry], any_order: bool) -> Vec<String> {
+        fn difference(sides: &impl Sides, any_order: bool) -> Vec<String> {
+            if any_order { diff::unordered(sides) } else { diff::ordered(sides) }
+        }
+        match self {
+            List::Entries(expected) => difference(&Entries { expected, got }, any_order),
+            List::Json(expected) => difference(&Json::new(expected, got), any_order),
+        }
+    }
 }
 
 impl Wanted {
@@ -37,7 +73,8 @@ impl Wanted {
         match (&self.elements, &self.file) {
             (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
             _ if self.bless => (usize::MAX, usize::MAX),
-            (Some((elements, _)), _) => {
+            (Some((List::Json(values), _)), _) => (values.len() + KEPT_BEYOND, usize::MAX),
+            (Some((List::Entries(elements), _)), _) => {
                 let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
                 (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
             }
@@ -45,9 +82,13 @@ impl Wanted {
         }
     }
 
-    /// The texts that elements have to contain.
-    pub(super) fn needles(&self) -> Vec<Vec<u8>> {
-        self.contains.iter().map(|(needle, _)| needle.clone()).collect()
+    /// What is looked for in all elements.
+    pub(super) fn search(&self) -> Search {
+        Search::new(
+            self.contains.iter().map(|(needle, _)| needle.clone()).collect(),
+            self.matches.iter().map(|pattern| pattern.regex.clone()).collect(),
+            self.schema.as_ref().map(|(schema, _)| schema.clone()),
+        )
     }
 
     /// What is not as expected. `what` is an output or the log, and `file` that of the case.
@@ -74,23 +115,37 @@ impl Wanted {
             let message = format!("{what} has {}", counted(collected.count));
             found.push(wrong(message, &count.span, format!("expected {count}")));
         }
-        for ((needle, span), _) in self.contains.iter().zip(&collected.found).filter(|(_, found)| !**found) {
+        let search = &collected.search;
+        let not_in = || format!("not in {}", counted(collected.count));
+        for ((needle, span), _) in self.contains.iter().zip(&search.found).filter(|(_, found)| !**found) {
             let message = format!("no element of {what} contains {}", diff::shown(needle, 0));
-            found.push(wrong(message, span, format!("not in {}", counted(collected.count))));
+            found.push(wrong(message, span, not_in()));
+        }
+        for (Pattern { regex, span }, _) in self.matches.iter().zip(&search.matched).filter(|(_, matched)| !**matched) {
+            let message = format!("no element of {what} matches `{}`", printable(regex.as_str(), false));
+            let diagnostic = wrong(message, span, not_in());
+            found.push(match search.no_text {
+                0 => diagnostic,
+                1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
+                count => diagnostic.note(format!("{count} elements are not UTF-8, and match nothing")),
+            });
+        }
+        if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
+            let message = format!("{what} has {} that the schema does not accept", counted(search.refused));
+            found.push(wrong(message, span, format!("of {} that came", collected.count)).note(search.refusals()));
         }
         found
     }
 
-    fn difference(&self, expected: &[Entry], collected: &Collected) -> Vec<String> {
+    fn difference(&self, expected: &List, collected: &Collected) -> Vec<String> {
         let got = &collected.kept[..];
         let mut lines = match &self.file {
             Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
             Some((_, OutputFraming::Raw, bytes)) => {
-                let (expected, got) = ([Entry::plain(bytes.clone())], [Entry::plain(framed(got, OutputFraming::Raw))]);
-                diff::ordered(&Entries { expected: &expected, got: &got })
+                let whole = Entry::plain(framed(got, OutputFraming::Raw));
+                List::Entries(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
             }
-            _ if self.any_order => diff::unordered(&Entries { expected, got }),
-            _ => diff::ordered(&Entries { expected, got }),
+            _ => expected.difference(got, self.any_order),
         };
         let not_kept = collected.count - got.len() as u64;
         if not_kept > 0 {
@@ -103,10 +158,7 @@ impl Wanted {
     pub(super) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>)> {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
-            && self
-                .elements
-                .as_ref()
-                .is_some_and(|(all, _)| diff::unordered(&Entries { expected: all, got: &collected.kept }).is_empty());
+            && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
         let now = framed(&collected.kept, *framing);
         (now != *bytes && !same_in_any_order || !path.exists()).then_some((path, now))
     }

@@ -1,11 +1,12 @@
 //! Where the elements of a pipeline come from when no source component makes them.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::stamp;
 use crate::diagnostic::Diagnostic;
-use crate::document;
 use crate::table::{Field, Report, Table};
+use crate::{code, document};
 use toml::de::DeValue;
 use torvyn_runtime::element::Stamp;
 use torvyn_runtime::endpoint::Framing;
@@ -34,8 +35,10 @@ pub(crate) enum Input {
     Generate {
         /// How many.
         count: u64,
-        /// Payload bytes of each.
-        size: usize,
+        /// Payload bytes of each, from the least to the most.
+        sizes: RangeInclusive<usize>,
+        /// What decides their bytes and sizes; none where they are all alike.
+        seed: Option<u64>,
     },
 }
 
@@ -111,13 +114,35 @@ impl Input {
             }
             _ => {
                 FRAMING_KEYS.iter().for_each(|key| table.exclude(key, &field, report));
-                let generate = field.table("`generate`", &["count", "size"], report)?;
+                let generate = field.table("`generate`", &["count", "size", "seed"], report)?;
                 let count = generate.need("count", report).and_then(|field| field.count(report));
-                let size = generate.need("size", report).and_then(|field| field.size(report));
-                Some(Input::Generate { count: count?, size: size? })
+                let seed = match generate.get("seed") {
+                    Some(field) => field.count(report).map(Some),
+                    None => Some(None),
+                };
+                let sizes = generate.need("size", report).and_then(|field| read_sizes(&field, &generate, report));
+                Some(Input::Generate { count: count?, sizes: sizes?, seed: seed? })
             }
         }
     }
+}
+
+/// The size of all elements that are made up, or a range, of which a seed decides.
+fn read_sizes(field: &Field, generate: &Table, report: &mut Report) -> Option<RangeInclusive<usize>> {
+    if !matches!(field.value, DeValue::Table(_)) {
+        let size = field.size(report)?;
+        return Some(size..=size);
+    }
+    let range = field.table("a range", &["min", "max"], report)?;
+    let min: Option<usize> = range.need("min", report).and_then(|field| field.size(report));
+    let max_field = range.need("max", report)?;
+    let (min, max) = (min?, max_field.size(report)?);
+    if min > max {
+        max_field.wrong(code::BAD_SIZE, "`max` is less than `min`", "", report);
+        return None;
+    }
+    generate.need("seed", report)?;
+    Some(min..=max)
 }
 
 /// Keys that say how bytes are cut into elements.

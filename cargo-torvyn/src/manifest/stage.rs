@@ -151,6 +151,15 @@ impl<'a> Written<'a> {
 impl Stage {
     /// Reads a stage that stands by itself, in either form; it takes what it is given.
     pub(crate) fn read_alone(field: &Field, report: &mut Report) -> Option<Stage> {
+        let merge = field.value.as_table().and_then(|table| Field::of(table, "merge"));
+        if let Some(merge) = merge {
+            let message = "a stage alone takes from one input, and has nothing to merge";
+            let diagnostic = Diagnostic::error(code::NOTHING_TO_MERGE, message).label(report.file, merge.key_span, "");
+            report
+                .found
+                .push(diagnostic.help("leave `merge` out; the stage of a pipeline runs as it is with `from` and `to`"));
+            return None;
+        }
         let written = Written::read(field, report)?;
         if let Some(from) = written.from {
             let message = "a stage alone takes the input of its case";

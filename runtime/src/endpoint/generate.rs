@@ -1,38 +1,72 @@
 //! The input that makes elements up.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use super::{Input, Pull, Pulled};
+use crate::chance::Chance;
 use crate::payload::Payload;
 
-/// `count` elements of `size` bytes: the lower-case letters over and over, the same in every element.
+/// Elements that are made up: the same bytes in each, or bytes that a seed decides.
 #[derive(Debug)]
 pub struct Generate {
     left: u64,
-    size: usize,
-    payload: Option<Payload>,
+    made: Made,
+}
+
+#[derive(Debug)]
+enum Made {
+    /// The lower-case letters over and over.
+    Letters { size: usize, payload: Option<Payload> },
+    /// Bytes and sizes by chance.
+    Seeded { sizes: RangeInclusive<usize>, chance: Chance },
 }
 
 impl Generate {
-    /// `count` elements of `size` bytes each.
+    /// `count` elements of `size` bytes each: the lower-case letters over and over, the same in every element.
     pub fn new(count: u64, size: usize) -> Self {
-        Generate { left: count, size, payload: None }
+        Generate { left: count, made: Made::Letters { size, payload: None } }
+    }
+
+    /// `count` elements, the size of each one of `sizes` and all bytes as `seed` decides: the same for the same seed.
+    pub fn seeded(count: u64, sizes: RangeInclusive<usize>, seed: u64) -> Self {
+        Generate { left: count, made: Made::Seeded { sizes, chance: Chance::new(seed) } }
     }
 }
 
 impl Input for Generate {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
-        let size = self.size;
-        let payload = self.payload.get_or_insert_with(|| {
-            let mut block = pull.pool.take(size);
-            let letters: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
-            block.append(&letters).expect("the block was taken for so many");
-            block.freeze()
-        });
-        while self.left > 0 {
-            self.left -= 1;
-            if !pull.give(payload.clone()) {
-                return Ok(Pulled::More);
+        match &mut self.made {
+            Made::Letters { size, payload } => {
+                let size = *size;
+                let payload = payload.get_or_insert_with(|| {
+                    let mut block = pull.pool.take(size);
+                    let letters: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
+                    block.append(&letters).expect("the block was taken for so many");
+                    block.freeze()
+                });
+                while self.left > 0 {
+                    self.left -= 1;
+                    if !pull.give(payload.clone()) {
+                        return Ok(Pulled::More);
+                    }
+                }
+            }
+            Made::Seeded { sizes, chance } => {
+                let mut bytes = Vec::new();
+                while self.left > 0 {
+                    self.left -= 1;
+                    let size = sizes.start() + chance.below((sizes.end() - sizes.start()).saturating_add(1));
+                    bytes.clear();
+                    while bytes.len() < size {
+                        bytes.extend_from_slice(&chance.next().to_le_bytes());
+                    }
+                    let mut block = pull.pool.take(size);
+                    block.append(&bytes[..size]).map_err(io::Error::other)?;
+                    if !pull.give(block.freeze()) {
+                        return Ok(Pulled::More);
+                    }
+                }
             }
         }
         Ok(Pulled::End)
