@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::analysis::Bounds;
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
@@ -159,6 +159,7 @@ fn account() -> Account {
         rewritten: Count::default(),
         given_up: Count::default(),
         leases: LeaseUse::default(),
+        failures: FailureUse::default(),
         amplification: Some(4.0 / 3.0),
     };
     Account {
