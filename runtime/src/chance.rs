@@ -1,6 +1,9 @@
 //! Numbers that look like chance, and are the same for the same seed.
 
+use std::convert::Infallible;
 use std::time::Duration;
+
+use rand_core::TryRng;
 
 /// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the constants of
 /// <https://prng.di.unimi.it/splitmix64.c>.
@@ -12,7 +15,12 @@ impl Chance {
         Chance(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    /// What a stage draws in a flow of this seed.
+    pub(crate) fn of_stage(seed: u64, stage: u32) -> Chance {
+        Chance(Chance::new(seed ^ u64::from(stage).rotate_left(32)).next())
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -28,6 +36,23 @@ impl Chance {
     pub(crate) fn part_of(&mut self, time: Duration) -> Duration {
         let most = if self.below(4) == 0 { 0 } else { time.as_nanos() as usize };
         Duration::from_nanos(self.below(most + 1) as u64)
+    }
+}
+
+impl TryRng for Chance {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.next() as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]));
+        Ok(())
     }
 }
 

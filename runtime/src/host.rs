@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
@@ -46,6 +47,14 @@ pub enum Lease {}
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
+/// What a stage has around it besides the contract.
+pub(crate) struct Surroundings {
+    pub(crate) log: StageLog,
+    pub(crate) clock: Clock,
+    /// What it draws random numbers from, where they are to be the same every time.
+    pub(crate) chance: Option<Chance>,
+}
+
 /// What the store of a stage holds.
 pub(crate) struct Host {
     /// The elements of the current call.
@@ -80,19 +89,22 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Grants nothing but the stage's log.
+    /// Grants nothing but the stage's log, clocks and random numbers.
     pub(crate) fn new(
         limits: &Limits,
         meter: Meter,
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        log: &StageLog,
-        clock: Clock,
+        Surroundings { log, clock, chance }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(log.clone()).stderr(log.clone());
+        wasi.stdout(log.clone()).stderr(log);
         clocks::show(&clock, &mut wasi);
+        if let Some(mut chance) = chance {
+            wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
+            wasi.secure_random(chance.clone()).insecure_random(chance);
+        }
         Host {
             batch: Vec::new(),
             call: 0,

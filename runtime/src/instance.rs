@@ -7,13 +7,16 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::analysis::{Bounds, Budget};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output};
+use crate::host::{
+    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output, Surroundings,
+};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
@@ -39,6 +42,7 @@ pub(crate) struct Start<'a> {
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
+    pub(crate) chance: Option<Chance>,
 }
 
 /// One running stage.
@@ -73,8 +77,8 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let clock = start.clock.clone();
-        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log, clock);
+        let surroundings = Surroundings { log: log.clone(), clock: start.clock.clone(), chance: start.chance };
+        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, surroundings);
         let mut store = Store::new(start.component.engine(), host);
         store.limiter(|host| &mut host.memory);
         store.set_max_component_handles(start.limits.handles as usize);

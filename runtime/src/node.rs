@@ -150,6 +150,7 @@ impl Node {
                     boundary: control.recorder.at(index),
                     log: &control.log,
                     clock: &control.clock,
+                    chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
