@@ -46,6 +46,8 @@ codes! {
     BAD_SIZE = "bad-size";
     /// A duration that is not a number with a unit.
     BAD_DURATION = "bad-duration";
+    /// A date or time that is no moment from 1970 on.
+    BAD_TIME = "bad-time";
     /// A text that is not a `traceparent` of the W3C Trace Context.
     BAD_TRACEPARENT = "bad-traceparent";
     /// A limit or capacity of nothing.
@@ -90,22 +92,34 @@ codes! {
     OUTPUTS_ON_SINK = "outputs-on-sink";
     /// A deadline or a trace for elements that do not begin there.
     NOT_A_SOURCE = "not-a-source";
+    /// A source component is told to leave out elements that it fails at.
+    NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+    /// Elements that do not come in the order in which they are written.
+    OUT_OF_ORDER = "out-of-order";
     /// Bytes that are not written as their key says.
     BAD_ENCODING = "bad-encoding";
     /// What came out of a case is not what it expects.
     UNEXPECTED_OUTPUT = "unexpected-output";
     /// The account of a case is not what it expects.
     UNEXPECTED_ACCOUNT = "unexpected-account";
+    /// A case took longer for an element, against another, than it expects.
+    UNEXPECTED_SPEED = "unexpected-speed";
+    /// The case to compare with is none.
+    UNKNOWN_CASE = "unknown-case";
     /// A case failed, and was expected not to, or otherwise.
     UNEXPECTED_FAILURE = "unexpected-failure";
     /// A case did not fail, and was expected to.
     MISSING_FAILURE = "missing-failure";
+    /// A fault that a case has a stage suffer never came.
+    FAULT_NEVER_CAME = "fault-never-came";
+    /// Dead letters are expected of a stage that leaves none.
+    NO_DEAD_LETTERS = "no-dead-letters";
     /// A case did not come to its end.
     TIMED_OUT = "timed-out";
     /// The WIT of a stage is not there, or cannot be read.

@@ -3,7 +3,6 @@
 //! The driver runs on one thread, batch by batch, and prefers the node nearest to the end, unless its schedule is another:
 //! what is on its way is finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -184,7 +183,7 @@ pub struct Census {
     pub left: u64,
     /// Elements that wait on each edge of the graph.
     pub waiting: Vec<u64>,
-    /// Elements that a node made and has not got rid of.
+    /// Elements that a node made and has not got rid of, or is to be given again.
     pub held: u64,
 }
 
@@ -218,10 +217,13 @@ impl Flow {
                 Ok(node) => nodes.push(node),
                 Err(error) => {
                     nodes.iter_mut().for_each(Node::abandon);
-                    return Err(error);
+                    drop(nodes);
+                    return Err(told(held(&pool), error));
                 }
             }
         }
+        let giving: Vec<_> = nodes.iter().map(Node::gives_deadlines).collect();
+        nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
         let chance = control.schedule.seed().map(Chance::new);
@@ -233,8 +235,9 @@ impl Flow {
     ///
     /// # Errors
     ///
-    /// The first failure of a stage or an endpoint. Everything is torn down then, and outputs that could wait with
-    /// what they were given show nothing of it.
+    /// The first failure of a stage or an endpoint that the policy of the stage does not cover. Everything is torn down
+    /// then, and outputs that could wait with what they were given show nothing of it. [`Error::Internal`], which names
+    /// that failure, where a payload is held even so.
     pub fn run(mut self) -> Result<Account, Error> {
         loop {
             match self.step() {
@@ -261,24 +264,25 @@ impl Flow {
                 Err(error) => return Err(self.fail(error)),
             }
             if self.last >= deadline {
-                self.take_down(&"its deadline");
-                return Ok(None);
+                return match self.take_down() {
+                    None => Ok(None),
+                    Some(held) => Err(Error::Internal(format!("{held} after its deadline"))),
+                };
             }
         }
     }
 
     /// The first failure is the one to tell.
     fn fail(self, error: Error) -> Error {
-        self.take_down(&error);
-        error
+        told(self.take_down(), error)
     }
 
-    /// Takes everything down before it has ended, and gives back what it has.
-    fn take_down(mut self, after: &dyn fmt::Display) {
+    /// Takes everything down before it has ended, and gives back what it has. Tells what is held even so, or was done to it.
+    fn take_down(mut self) -> Option<String> {
         self.nodes.iter_mut().for_each(Node::abandon);
         let Flow { nodes, edges, pool, .. } = self;
         drop((nodes, edges));
-        debug_assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None), "after {after}");
+        held(&pool)
     }
 
     /// Calls one node that has something to do and room for what comes of it: which one, the schedule says. Where there is
@@ -363,6 +367,7 @@ impl Flow {
             pool: &self.pool,
             progress: &self.control.progress,
             cancelled,
+            failed: false,
             call: None,
             released,
             clock: &self.control.clock,
@@ -380,7 +385,8 @@ impl Flow {
         }
         let now = Instant::now();
         if let Some((journal, before)) = self.journal.as_mut().zip(before) {
-            journal.end(now, index, context.call, node.moved().since(before), moved.is_err(), context.edges);
+            let failed = context.failed || moved.is_err();
+            journal.end(now, index, context.call, node.moved().since(before), failed, context.edges);
         }
         node.called_for(now - self.last, self.control.clock.is_virtual());
         self.expires = node.expires_at().into_iter().chain(self.expires).min();
@@ -459,12 +465,13 @@ impl Flow {
                 journal.end(Instant::now(), index, Some(Call::Teardown), Count::default(), ended.is_err(), &[]);
             }
             if let Err(error) = ended {
-                self.nodes.iter_mut().for_each(Node::abandon);
-                return Err(error);
+                return Err(self.fail(error));
             }
         }
-        self.nodes.iter().try_for_each(Node::audit)?;
-        self.nodes.iter_mut().try_for_each(Node::complete)?;
+        let audited = self.nodes.iter().try_for_each(Node::audit);
+        if let Err(error) = audited.and_then(|()| self.nodes.iter_mut().try_for_each(Node::complete)) {
+            return Err(self.fail(error));
+        }
         let mut account = Account {
             elements: Default::default(),
             traces: Vec::new(),
@@ -484,13 +491,28 @@ impl Flow {
         account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
         account.pool = self.pool.usage();
         account.wall_ns = self.measured.elapsed().as_nanos() as u64;
-        if account.pool.live_at_end > 0 {
-            let live = account.pool.live_at_end;
-            return Err(Error::Internal(format!("{live} payload buffers are held after everything has ended")));
+        match held(&self.pool) {
+            None => Ok(account),
+            Some(held) => Err(Error::Internal(format!("{held} after everything has ended"))),
         }
-        if let Some(fault) = self.pool.fault() {
-            return Err(Error::Internal(format!("a payload buffer: {fault}")));
-        }
-        Ok(account)
     }
+}
+
+/// What is still held of the payload memory of a flow that is down, or was done to it and is not allowed.
+fn held(pool: &Pool) -> Option<String> {
+    let live = pool.usage().live_at_end;
+    let held = (live > 0).then(|| format!("{live} payload buffers are held"));
+    held.or_else(|| pool.fault().map(|fault| format!("a payload buffer: {fault}")))
+}
+
+/// The failure that a flow ended with. Where something is held even so, that is told, with the failure and its causes.
+fn told(held: Option<String>, failure: Error) -> Error {
+    let Some(held) = held else { return failure };
+    let mut after = format!("{held} after a failure: {failure}");
+    let mut cause = std::error::Error::source(&failure);
+    while let Some(error) = cause {
+        after += &format!(": {error}");
+        cause = error.source();
+    }
+    Error::Internal(after)
 }

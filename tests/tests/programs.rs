@@ -13,11 +13,17 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
+#[path = "programs/attributes.rs"]
+mod attributes;
+#[path = "programs/failing.rs"]
+mod failing;
 #[path = "programs/holding.rs"]
 mod holding;
 #[path = "programs/reads.rs"]
 mod reads;
 
+use attributes::*;
+use failing::*;
 use holding::*;
 use reads::*;
 
@@ -198,7 +204,7 @@ fn repeat() {
     .unwrap();
     assert_eq!(collected.payloads(), [b"a", b"a", b"a", b"b", b"b", b"b", b"2"].map(|payload| payload.to_vec()));
     assert_eq!(collected.sequences(), [0, 0, 0, 1, 1, 1, 1]);
-    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0, ..Default::default() });
     let stage = &account.stages[0];
     assert_eq!((stage.writes_max, stage.writes_unchanged), (3, 6), "what is from no element is not compared");
 }
@@ -214,7 +220,7 @@ fn every_other() {
     ])
     .unwrap();
     assert_eq!(collected.sequences(), (0..1000).step_by(2).collect::<Vec<_>>());
-    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500, ..Default::default() });
 }
 
 #[test]
@@ -232,7 +238,7 @@ fn stamped() {
         (collected.payloads().into_iter().map(|text| String::from_utf8(text).unwrap()).collect::<Vec<_>>(), collected)
     };
     let (lines, collected) = written(both);
-    let Some(Context { deadline: Some(deadline), trace: Some(pulled) }) = collected.contexts()[0] else {
+    let Some(Context { deadline: Some(deadline), trace: Some(pulled), .. }) = collected.contexts()[0] else {
         panic!("{:?}", collected.contexts());
     };
     assert_eq!(deadline, collected.timestamps()[0] + 250_000_000);
@@ -321,7 +327,7 @@ fn digest() {
     assert_settled(&account);
     assert_eq!(*printed.lock().unwrap(), ["digest: elements=257 bytes=1285 xor=0"]);
     assert_eq!(account.amplification, Some(2.0));
-    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, ..Default::default() });
 }
 
 /// What was made is somewhere: taken, on an edge up to its capacity, or in hand.

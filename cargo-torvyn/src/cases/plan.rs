@@ -1,15 +1,22 @@
 //! From a case to what can be run any number of times: its pipeline with the ends that the case puts there, its
 //! components, and what they may copy.
 
+use std::path::Path;
+
 use torvyn_runtime::analysis::{self, Bounds};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::payload::PoolSettings;
+use torvyn_runtime::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
 use super::case::{Case, Config, Named, Subject};
 use super::collected::Collector;
-use super::expected::Wanted;
+use super::fault::Fault;
 use super::given::{Source, Written};
+use super::letters::{ExpectedLetters, WantedLetters};
+use super::schedules::Schedules;
+use super::wanted::Wanted;
 use crate::check::{self, Composed};
 use crate::code;
 use crate::components::{Components, Ready, limits};
@@ -24,6 +31,10 @@ pub(crate) struct Draft<'a> {
     pub(crate) case: &'a Case,
     /// The pipeline, with the settings of the case.
     pub(crate) pipeline: Pipeline,
+    /// Which stage each fault of the case is of, by index.
+    faults: Vec<usize>,
+    /// Which stage each of its expectations of dead letters is of.
+    letters: Vec<usize>,
     pool: PoolSettings,
 }
 
@@ -33,11 +44,18 @@ pub(crate) struct Plan<'a> {
     pub(crate) case: &'a Case,
     pub(super) pipeline: Pipeline,
     pub(super) wiring: Wiring,
-    stages: Vec<(Ready, analysis::Budget, Bounds)>,
+    /// Its stages, each with what it may copy and what is proven of it.
+    pub(super) stages: Vec<(Ready, analysis::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
     pub(super) outputs: Vec<(String, Wanted)>,
     pub(super) log: Option<Wanted>,
+    /// What is wanted of the dead letters of each stage that the case names.
+    pub(super) letters: Vec<WantedLetters>,
+    /// Which stage each fault of the case is of, by index.
+    faults: Vec<usize>,
+    /// Under which schedules it runs.
+    pub(super) schedules: Schedules,
     /// What it can copy beyond its budgets; it is not run then.
     pub(super) over_budget: Diagnostics,
     pub(super) levels: Levels,
@@ -73,13 +91,29 @@ impl<'a> Draft<'a> {
             };
             pipeline.stages[index].configure(pairs);
         }
-        Ok(Draft { case, pipeline, pool: manifest.pool.settings.clone() })
+        let fault = |fault: &Fault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, &pipeline, stage));
+        let faults = case.faults.iter().map(fault).collect::<Result<_, _>>()?;
+        let letters = case.letters.iter().map(|expected| find_letters(case, &pipeline, expected));
+        let letters = letters.collect::<Result<_, _>>()?;
+        Ok(Draft { case, pipeline, faults, letters, pool: manifest.pool.settings.clone() })
+    }
+
+    /// The packages of the workspace that are stages of it, in their order.
+    pub(crate) fn packages(&self) -> Vec<&str> {
+        let mut packages = Vec::new();
+        for stage in &self.pipeline.stages {
+            if let ComponentRef::Package(name) = &stage.component
+                && !packages.contains(&name.as_str())
+            {
+                packages.push(name);
+            }
+        }
+        packages
     }
 
     /// Whether a stage of it is this package of the workspace.
     pub(crate) fn runs(&self, package: &str) -> bool {
-        let is_it = |component: &ComponentRef| matches!(component, ComponentRef::Package(name) if name == package);
-        self.pipeline.stages.iter().any(|stage| is_it(&stage.component))
+        self.packages().contains(&package)
     }
 
     /// Makes it ready to run. With `bless` the files of expected elements are written anew.
@@ -94,7 +128,7 @@ impl<'a> Draft<'a> {
         bless: bool,
         sources: &mut Sources,
     ) -> Result<Plan<'a>, Diagnostics> {
-        let Draft { case, mut pipeline, pool } = self;
+        let Draft { case, mut pipeline, faults, letters, pool } = self;
         let ready = components.stages(&pipeline);
         let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
         let alone = !matches!(case.subject, Subject::Pipeline(_));
@@ -122,6 +156,13 @@ impl<'a> Draft<'a> {
             }
         }
         let log = case.log.as_ref().map(|expected| expected.wanted(case.file(), false)).transpose()?;
+        let mut wanted_letters = Vec::new();
+        for (expected, stage) in case.letters.iter().zip(letters) {
+            match expected.wanted(&pipeline.stages[stage].name, case.file(), bless) {
+                Ok(wanted) => wanted_letters.push(wanted),
+                Err(wrong) => found.extend(wrong),
+            }
+        }
         let failing = case.fails.iter().filter_map(|fails| fails.stage.as_ref());
         for stage in case.account.stages.iter().map(|(stage, _)| stage).chain(failing) {
             found.extend(find_stage(case, &pipeline, stage).err());
@@ -143,31 +184,77 @@ impl<'a> Draft<'a> {
         };
         let stages = ready.into_iter().zip(&verdicts).map(limited).collect();
         let levels = components.levels.clone();
-        Ok(Plan { case, pipeline, wiring, stages, source, outputs, log, over_budget, levels, pool })
+        let schedules = Schedules::default();
+        Ok(Plan {
+            case,
+            pipeline,
+            wiring,
+            stages,
+            source,
+            outputs,
+            log,
+            letters: wanted_letters,
+            faults,
+            schedules,
+            over_budget,
+            levels,
+            pool,
+        })
     }
+}
+
+impl Draft<'_> {
+    /// The files that it reads, and that it is compared with.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        paths(self.case, &self.pipeline)
+    }
+}
+
+/// The files that a case reads, and that it is compared with.
+fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
+    let own = pipeline.input.as_ref().filter(|_| case.input.is_none()).and_then(Input::path);
+    case.paths().into_iter().chain(own).collect()
 }
 
 /// What collects each output, by the name of its node.
 pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
-    /// A flow's worth of endpoints and stages, and what collects its outputs.
+    /// Under other schedules than its own.
+    #[must_use]
+    pub(crate) fn under(self, schedules: Schedules) -> Self {
+        Plan { schedules, ..self }
+    }
+
+    /// The name of the stage that each fault of the case is of.
+    pub(super) fn suffering(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
+    }
+
+    /// A flow's worth of endpoints and stages, which suffer the faults of the case, and what collects its outputs: with
+    /// `keep` what is needed to compare it, otherwise numbers only.
     ///
     /// # Errors
     ///
     /// Where the input cannot be opened.
-    pub(super) fn bodies(&self) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
+    pub(super) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
             bodies.push(match wired {
-                WiredNode::Input(input) => Body::Input(match &self.source {
-                    Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
-                    Some(Source::Input(given)) => open(given)?,
-                    None => open(input)?,
-                }),
+                WiredNode::Input(input) => {
+                    let opened = match &self.source {
+                        Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
+                        Some(Source::Input(given)) => open(given)?,
+                        None => open(input)?,
+                    };
+                    Body::Input(match &self.case.input {
+                        Some(given) => given.arrivals.of(opened),
+                        None => opened,
+                    })
+                }
                 WiredNode::Output(_) => {
-                    let wanted = self.outputs.iter().find(|(name, _)| *name == node.name);
+                    let wanted = self.outputs.iter().find(|(name, _)| keep && *name == node.name);
                     let collector = Collector::new(wanted.map(|(_, wanted)| wanted));
                     collectors.push((&*node.name, collector.clone()));
                     Body::Output(Box::new(collector))
@@ -175,17 +262,32 @@ impl Plan<'_> {
                 WiredNode::Stage(index) => {
                     let (ready, budget, bounds) = &self.stages[*index];
                     let stage = &self.pipeline.stages[*index];
+                    let suffered = self.faults.iter().zip(faults).filter(|(stage, _)| *stage == index);
                     Body::Stage(Stage {
                         config: stage.config.clone(),
                         limits: limits(stage),
                         budget: *budget,
                         bounds: *bounds,
+                        policy: stage.on_failure.policy,
+                        faults: suffered.map(|(_, fault)| fault.clone()).collect(),
                         ..Stage::new(ready.component.clone())
                     })
                 }
             });
         }
         Ok((bodies, collectors))
+    }
+
+    /// The files that it reads, and that it is compared with.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        paths(self.case, &self.pipeline)
+    }
+
+    /// Of each stage which of the compiled components it is, and the files in which their packages declare what they may.
+    pub(super) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
+        let ready = || self.stages.iter().map(|(ready, ..)| ready);
+        let packages = ready().filter_map(|ready| Some(ready.subject.package.as_ref()?.manifest.as_path()));
+        (ready().map(|ready| ready.version).collect(), packages.collect())
     }
 
     /// What a run showed to be beyond the budget of the pipeline.
@@ -215,6 +317,18 @@ fn find_stage(case: &Case, pipeline: &Pipeline, stage: &Named) -> Result<usize, 
         let diagnostic = Diagnostic::error(code::UNKNOWN_STAGE, message);
         diagnostic.label(case.file(), stage.span.clone(), "").help(suggestion(&stage.name, "stages", &names))
     })
+}
+
+/// The stage whose dead letters a case names, by index. It has to leave some.
+fn find_letters(case: &Case, pipeline: &Pipeline, expected: &ExpectedLetters) -> Result<usize, Diagnostic> {
+    let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
+    let stage = &pipeline.stages[index];
+    if stage.on_failure.policy.then == Then::DeadLetter {
+        return Ok(index);
+    }
+    let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
+    let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
+    Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
 }
 
 /// The name of the node that an output of the case is.

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::analysis::Bounds;
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::{Kind, Verdict};
 
 use super::collected::Collected;
+use super::element::Entry;
 use super::failure::Failure;
+use super::speed::Speed;
 use super::*;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
@@ -48,6 +50,7 @@ fn wrong(text: &str) -> Diagnostics {
         Err(found) => return found,
     };
     let mut found = Case::duplicates(&manifest.cases);
+    found.extend(Case::unknown_others(&manifest.cases));
     for case in &manifest.cases {
         if let Err(wrong) = Draft::new(case, &manifest) {
             found.extend(wrong);
@@ -88,6 +91,14 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ninput = { elements = [{ base64 = 'Z' }] }", &[(code::BAD_ENCODING, "'Z'")]),
     ("name = 'a'\ninput = { elements = [{ hex = '', text = '' }] }", &[(code::CONFLICTING_KEYS, "text")]),
     ("name = 'a'\ninput = { elements = [{ hex = 1 }] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ sequence = 1 }]", &[(code::MISSING_KEY, "{ sequence = 1 }")]),
+    ("name = 'a'\ninput.elements = [{ text = '', sequence = -1 }]", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 'now' }]", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 2000-01-01 }]", &[(code::BAD_TIME, "2000-01-01")]),
+    ("name = 'a'\ninput.elements = [{ text = '', deadline = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = true }]", &[(code::WRONG_TYPE, "true")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = '00' }]", &[(code::BAD_TRACEPARENT, "'00'")]),
+    ("name = 'a'\nexpect.output.contains = { text = '', trace = '' }", &[(code::UNKNOWN_KEY, "trace")]),
     ("name = 'a'\ninput = { generate = { count = 1 } }", &[(code::MISSING_KEY, "{ count = 1 }")]),
     // What is expected
     ("name = 'a'\nexpect = 1", &[(code::WRONG_TYPE, "1")]),
@@ -110,9 +121,56 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
     ("name = 'a'\nfails = true", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\nfails = {}", &[(code::MISSING_KEY, "{}")]),
-    ("name = 'a'\nfails = 'x'\nexpect.output.count = 1", &[(code::CONFLICTING_KEYS, "expect")]),
+    // Time
+    ("name = 'a'\nclock = 'now'", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\nclock = '2026-01-01T00:00:00'", &[(code::BAD_TIME, "'2026-01-01T00:00:00'")]),
+    ("name = 'a'\ninput = { lines = [], every = '0s' }", &[(code::ZERO, "'0s'")]),
+    (
+        "name = 'a'\ninput = { elements = [{ text = 'x', at = '1s' }], every = '1s' }",
+        &[(code::CONFLICTING_KEYS, "every")],
+    ),
+    (
+        "name = 'a'\ninput.elements = [{ text = '', at = '2s' }, 'y', { text = '', at = '1s' }]",
+        &[(code::OUT_OF_ORDER, "'1s'")],
+    ),
+    ("name = 'a'\ninput.elements = [{ text = '', at = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nexpect.output.elements = [{ text = '', at = '1s' }]", &[(code::UNKNOWN_KEY, "at")]),
+    // What its stages suffer, and leave
+    ("name = 'a'\nseed = -1", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\nfaults = {}", &[(code::WRONG_TYPE, "{}")]),
+    (
+        "name = 'a'\nfaults = [{ element = 1, fault = 'trap' }]",
+        &[(code::MISSING_KEY, "{ element = 1, fault = 'trap' }")],
+    ),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ fault = 'trap' }]", &[(code::MISSING_KEY, "{ fault = 'trap' }")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1 }]", &[(code::MISSING_KEY, "{ element = 1 }")]),
+    (
+        "name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'trap', pause = '1s' }]",
+        &[(code::CONFLICTING_KEYS, "pause")],
+    ),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'tarp' }]", &[(code::UNKNOWN_VALUE, "'tarp'")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, pause = 5 }]", &[(code::WRONG_TYPE, "5")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'trap', times = 0 }]", &[(code::ZERO, "0")]),
+    ("name = 'a'\nfaults = [{ stage = 'z', element = 1, fault = 'trap' }]", &[(code::UNKNOWN_STAGE, "'z'")]),
+    ("name = 'a'\ndead-letters.z = {}", &[(code::UNKNOWN_STAGE, "z")]),
+    ("name = 'a'\ndead-letters.x = {}", &[(code::NO_DEAD_LETTERS, "x")]),
+    ("name = 'a'\ndead-letters = { count = 1 }", &[(code::WRONG_TYPE, "count")]),
+    ("name = 'a'\ndead-letters.x = { line = [] }", &[(code::UNKNOWN_KEY, "line")]),
+    ("name = 'a'\nstage = 'x'\ndead-letters = { reason = [1] }", &[(code::WRONG_TYPE, "1")]),
     ("name = 'a'\nfails = 'x'\naccount.copies = 1", &[(code::CONFLICTING_KEYS, "account")]),
+    ("name = 'a'\nfails = 'x'\nspeed = { case = 'b', max = 1 }", &[(code::CONFLICTING_KEYS, "speed")]),
+    ("name = 'a'\nspeed = 1.5", &[(code::WRONG_TYPE, "1.5")]),
+    ("name = 'a'\nspeed = { max = 0 }", &[(code::MISSING_KEY, "{ max = 0 }"), (code::ZERO, "0")]),
+    ("name = 'a'\nspeed = { case = '', max = -1 }", &[(code::EMPTY, "''"), (code::BAD_NUMBER, "-1")]),
+    (
+        "name = 'a'\nspeed = { case = 'b', min = 1 }",
+        &[(code::MISSING_KEY, "{ case = 'b', min = 1 }"), (code::UNKNOWN_KEY, "min")],
+    ),
     // Several cases
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'a', max = 1 }", &[(code::UNKNOWN_CASE, "'a'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nfails = 'x'", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nspeed = { case = 'a', max = 2 }", &[]),
     ("name = 'a'\n[[test]]\nname = \"a\"", &[(code::DUPLICATE_NAME, "\"a\"")]),
 ];
 
@@ -135,8 +193,20 @@ fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
     let mut collected = Collected::new(Some(&wanted));
-    came.iter().for_each(|element| collected.add(element.as_bytes().to_vec()));
+    came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
+}
+
+/// A fault that never came.
+fn code_of_fault() -> &'static str {
+    let text = "name = 'a'\nfaults = [{ stage = 'x', element = 7, fault = 'trap' }]\n";
+    let case = case(&format!("[[test]]\n{text}"));
+    let all = format!("{PIPELINES}[[test]]\n{text}");
+    let came = case.faults[0].never_came("x", Path::new("Torvyn.toml"), Some(&account()));
+    assert_eq!(came.message, "`x` did not come to element 7");
+    assert_eq!(came.labels[0].text, "it was given 4 elements, counted from 0");
+    assert_eq!(&all[came.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");
+    came.code
 }
 
 /// The account of a stage that was lent 4 elements of 10 bytes, read all and dropped one.
@@ -145,6 +215,7 @@ fn account() -> Account {
     let stage = StageAccount {
         name: "x".to_string(),
         kind: Kind::Processor,
+        failures: FailureUse::default(),
         verdict: Verdict::ReadOnly,
         proof: None,
         bounds: Bounds::default(),
@@ -159,6 +230,7 @@ fn account() -> Account {
         rewritten: Count::default(),
         given_up: Count::default(),
         leases: LeaseUse::default(),
+        failures: FailureUse { calls: 3, retries: 2, skipped: 1, dead_letters: 0, restarts: 3 },
         amplification: Some(4.0 / 3.0),
     };
     Account {
@@ -196,9 +268,14 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     codes.extend(judged("expect.output.count = 1", &[]).iter().map(|found| found.code));
     codes.extend([code::UNEXPECTED_ACCOUNT]);
     assert_eq!(accounted("account.reads = 0").len(), 1);
+    codes.insert(code_of_fault());
     let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
     let missing = expected.fails.as_ref().unwrap().missing(&expected);
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
+    let compared = case("[[test]]\nname = 'a'\nspeed = { case = 'a', max = 1.5 }\n");
+    let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
+    codes.extend(expected_speed.judge(&compared, &slow).map(|found| found.code));
+    assert_eq!(expected_speed.judge(&compared, &Speed::of("a", 1.5, 1.5)), None);
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
 }
@@ -280,7 +357,8 @@ fn what_was_not_kept_is_not_forgotten() {
 #[test]
 fn an_account_is_held_to_what_is_expected() {
     let none: [&str; 0] = [];
-    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, verdict = 'read-only', \
+    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, skipped = 1, dead-letters = 0, \
+                    retries = 2, restarts = 3, verdict = 'read-only', \
                     stage.x = { reads = { max = 4 }, amplification = 1.33, verdict = 'read-only' } }";
     assert_eq!(accounted(as_it_is), none);
     let otherwise = "account = { copies = 0, writes = { min = 1 }, dropped = { min = 2, max = 3 }, amplification = 1, \

@@ -92,11 +92,15 @@ impl Host {
         if bytes > self.held_bytes {
             return Err(limit(format!("holds at most {} payload bytes at once", self.held_bytes)));
         }
+        let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
+        if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
+            return Err(limit(format!("holds at most {} bytes of attributes at once", self.held_bytes)));
+        }
         Ok(deadline)
     }
 
     /// Holds these elements, which may be held.
-    fn hold(&mut self, indices: &[usize], mode: Mode, deadline: Option<Instant>) -> wasmtime::Result<u32> {
+    pub(super) fn hold(&mut self, indices: &[usize], mode: Mode, deadline: Option<Instant>) -> wasmtime::Result<u32> {
         let mut own = Vec::new();
         if mode == Mode::Exclusive {
             // All of them before any leaves the batch: a copy can fail.

@@ -1,0 +1,119 @@
+//! What cargo does for tests: it builds components, once for all tests of a process, and runs declared cases.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use serde_json::Value;
+use torvyn_runtime::Component;
+
+use crate::stage::{component, package};
+use crate::{Error, Stage};
+
+/// The component of a package of the workspace that the test is in, under the name of the package.
+///
+/// Cargo builds it as `cargo torvyn build` does: for `wasm32-wasip2`, in the profile `release`. Tests that run at the same
+/// time wait for one another, and a process builds and loads a package once.
+///
+/// # Errors
+///
+/// [`Error::Build`] with what the compiler says, [`Error::NoComponent`], and [`Error::Load`].
+pub fn build(package: &str) -> Result<Stage, Error> {
+    build_in("", package)
+}
+
+/// The component of a package of the workspace in the folder `workspace`, relative to the package of the test; as [`build`].
+///
+/// # Errors
+///
+/// As [`build`], and [`Error::Missing`] where there is no such folder.
+pub fn build_in(workspace: impl AsRef<Path>, package: &str) -> Result<Stage, Error> {
+    static BUILT: Mutex<Option<HashMap<(PathBuf, String), Component>>> = Mutex::new(None);
+    let folder = found(workspace.as_ref())?;
+    // It is held while cargo builds: the others then find what they wait for.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    let key = (folder, package.to_string());
+    let component = match built.get(&key) {
+        Some(known) => known.clone(),
+        None => {
+            let fresh = component(&compile(&key.0, package)?)?;
+            built.insert(key, fresh.clone());
+            fresh
+        }
+    };
+    Ok(Stage::of(package.to_string(), component))
+}
+
+/// Runs the cases that are declared in the file `manifest` and beside it, as `cargo torvyn test` does. The path is relative
+/// to the package of the test.
+///
+/// It takes an installed `cargo-torvyn`.
+///
+/// # Errors
+///
+/// [`Error::Cases`] with its report where a case does not pass, or there is none.
+pub fn cases(manifest: impl AsRef<Path>) -> Result<(), Error> {
+    let path = found(manifest.as_ref())?;
+    let mut command = cargo(path.parent().unwrap_or(Path::new("/")));
+    let Output { status, stderr, .. } = command.args(["torvyn", "test"]).output().map_err(Error::Cargo)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Cases { path, said: String::from_utf8_lossy(&stderr).into_owned() })
+}
+
+fn found(path: &Path) -> Result<PathBuf, Error> {
+    let path = package().join(path);
+    fs::canonicalize(&path).map_err(|source| Error::Missing { path, source })
+}
+
+/// The cargo that runs the tests, in this folder.
+fn cargo(folder: &Path) -> Command {
+    let cargo = env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(folder).stdin(Stdio::null()).env("CARGO_TERM_COLOR", "never");
+    command
+}
+
+/// Has cargo build a package. Where its component is.
+fn compile(folder: &Path, package: &str) -> Result<PathBuf, Error> {
+    let mut command = cargo(folder);
+    command.args(["build", "--release", "--target", "wasm32-wasip2", "--lib", "--package", package]);
+    command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = command.spawn().map_err(Error::Cargo)?;
+    let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
+    let listening = thread::spawn(move || {
+        let mut said = Vec::new();
+        stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut said)).map(|_| said)
+    });
+    // The package itself is built last, after whatever it depends on.
+    let mut last = None;
+    for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+        last = made(&line.map_err(Error::Cargo)?).or(last);
+    }
+    let status = running.wait().map_err(Error::Cargo)?;
+    let said = listening.join().unwrap_or_else(|_| Err(io::Error::other("cannot listen"))).map_err(Error::Cargo)?;
+    if !status.success() {
+        return Err(Error::Build { package: package.to_string(), said: String::from_utf8_lossy(&said).into_owned() });
+    }
+    last.ok_or_else(|| Error::NoComponent { package: package.to_string() })
+}
+
+/// The component that a line of cargo's tells about, if it does.
+fn made(line: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let is_library = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "cdylib");
+    let files = message["filenames"].as_array().filter(|_| is_library)?;
+    files
+        .iter()
+        .filter_map(Value::as_str)
+        .map(PathBuf::from)
+        .find(|file| file.extension().is_some_and(|it| it == "wasm"))
+}

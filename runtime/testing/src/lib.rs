@@ -1,0 +1,47 @@
+//! Runs components of your own in `#[test]` functions: built by cargo, on elements from the test, with every payload byte
+//! that they copy counted.
+//!
+//! ```no_run
+//! let upper = torvyn_testing::build("upper")?;
+//! let run = upper.run(["one", "two"])?;
+//! assert_eq!(run.output(0), ["ONE", "TWO"]);
+//! assert_eq!(run.stage("upper").copies.payload_read.ops, 2);
+//! # Ok::<(), torvyn_testing::Error>(())
+//! ```
+//!
+//! [`build`] has cargo build a package of the workspace that the test is in, [`build_in`] one of another, and [`load`]
+//! takes a component file of any origin. What comes of each is a [`Stage`]: with its settings it runs alone, or in a
+//! [`Pipeline`] with others. A [`Run`] is what came of it: elements, what was copied, and what stages printed.
+//!
+//! A test that runs something does so as `cargo torvyn run` would, in flows of the same runtime and under its limits. What
+//! is proven of a component holds in each: one that copies more fails the run, and so does payload memory that is still
+//! held at the end. Only the clock is another: time goes on only where a flow waits, unless a test says otherwise.
+//!
+//! The copy budgets that packages declare, and the pipelines of a `Torvyn.toml`, are for `cargo torvyn`; [`cases`] has it
+//! run the cases that are declared there.
+
+pub use torvyn_runtime as runtime;
+pub use torvyn_runtime::account::{Account, StageAccount};
+pub use torvyn_runtime::analysis::Budget;
+pub use torvyn_runtime::clock::Clock;
+pub use torvyn_runtime::element::Stamp;
+pub use torvyn_runtime::graph::Merge;
+pub use torvyn_runtime::injection::{FailureKind, Injected};
+pub use torvyn_runtime::limits::Limits;
+pub use torvyn_runtime::policy::{Policy, Retry, Then};
+pub use torvyn_runtime::profile::Verdict;
+
+pub use cargo::{build, build_in, cases};
+pub use element::Element;
+pub use error::{Error, Log};
+pub use pipeline::Pipeline;
+pub use run::{DeadLetter, Run};
+pub use stage::{Stage, load};
+
+mod cargo;
+mod element;
+mod ends;
+mod error;
+mod pipeline;
+mod run;
+mod stage;
