@@ -1,6 +1,9 @@
 //! Numbers that look like chance, and are the same for the same seed.
 
+use std::convert::Infallible;
 use std::time::Duration;
+
+use rand_core::TryRng;
 
 /// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the constants of
 /// <https://prng.di.unimi.it/splitmix64.c>.
@@ -10,6 +13,11 @@ pub(crate) struct Chance(u64);
 impl Chance {
     pub(crate) fn new(seed: u64) -> Chance {
         Chance(seed)
+    }
+
+    /// What a stage draws in a flow of this seed.
+    pub(crate) fn of_stage(seed: u64, stage: u32) -> Chance {
+        Chance(Chance::new(seed ^ u64::from(stage).rotate_left(32)).next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -28,6 +36,23 @@ impl Chance {
     pub(crate) fn part_of(&mut self, time: Duration) -> Duration {
         let most = if self.below(4) == 0 { 0 } else { time.as_nanos() as usize };
         Duration::from_nanos(self.below(most + 1) as u64)
+    }
+}
+
+impl TryRng for Chance {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.next() as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]));
+        Ok(())
     }
 }
 

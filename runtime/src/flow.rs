@@ -1,7 +1,7 @@
 //! A running pipeline, and the one driver that moves its elements.
 //!
-//! The driver runs on one thread, batch by batch, and always prefers the node nearest to the end: what is on its way is
-//! finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
+//! The driver runs on one thread, batch by batch, and prefers the node nearest to the end, unless its schedule is another:
+//! what is on its way is finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,8 +113,17 @@ pub enum Schedule {
     #[default]
     Downstream,
     /// Any, with any part of what it can take, and after a pause of any length up to the usual one: by a
-    /// [clock](Clock::virtual_from) of its own the same for the same seed.
+    /// [clock](Clock::virtual_from) of its own the same for the same seed. So are the random numbers that stages draw.
     Seeded(u64),
+}
+
+impl Schedule {
+    pub(crate) fn seed(self) -> Option<u64> {
+        match self {
+            Schedule::Downstream => None,
+            Schedule::Seeded(seed) => Some(seed),
+        }
+    }
 }
 
 /// How far a flow is; written once a batch.
@@ -217,10 +226,7 @@ impl Flow {
         nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        let chance = match control.schedule {
-            Schedule::Downstream => None,
-            Schedule::Seeded(seed) => Some(Chance::new(seed)),
-        };
+        let chance = control.schedule.seed().map(Chance::new);
         let (expires, last) = (None, Instant::now());
         Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last })
     }
@@ -392,7 +398,7 @@ impl Flow {
     /// number that it may take then.
     ///
     /// It takes nothing that a smaller number could still come after, where there is one source and every stage keeps
-    /// the order. For let `m` be its first number, the smallest of all merges that wait, and `x` the smallest in the
+    /// the order, whichever schedule led to where no node can move. For let `m` be its first number, the smallest of all merges that wait, and `x` the smallest in the
     /// flow that is to come on the edge it waits for, with `x < m`. The source has sent `m` already, so `x` has been
     /// sent too, and is on the edge to some node, or held there, before anything greater. That node does not wait as a
     /// merge, or `m` were not the smallest; it is no sink, for one that is left alone is waited for; so an edge that

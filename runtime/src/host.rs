@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
@@ -48,6 +49,14 @@ pub enum Lease {}
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
+/// What a stage has around it besides the contract.
+pub(crate) struct Surroundings {
+    pub(crate) log: StageLog,
+    pub(crate) clock: Clock,
+    /// What it draws random numbers from, where they are to be the same every time.
+    pub(crate) chance: Option<Chance>,
+}
+
 /// What the store of a stage holds.
 pub(crate) struct Host {
     /// The elements of the current call.
@@ -76,6 +85,8 @@ pub(crate) struct Host {
     /// The time limit of a call.
     time: Duration,
     clock: Clock,
+    /// What it draws from where it begins anew.
+    anew: Option<Chance>,
     /// The next of the moments that it waits for, of a clock that does not go on by itself.
     next: clocks::Next,
     wasi: WasiCtx,
@@ -83,19 +94,24 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Grants nothing but the stage's log.
+    /// Grants nothing but the stage's log, clocks and random numbers.
     pub(crate) fn new(
         limits: &Limits,
         meter: Meter,
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        log: &StageLog,
-        clock: Clock,
+        Surroundings { log, clock, chance }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(log.clone()).stderr(log.clone());
+        wasi.stdout(log.clone()).stderr(log);
         clocks::show(&clock, &mut wasi);
+        let mut anew = None;
+        if let Some(mut chance) = chance {
+            anew = Some(Chance::new(chance.next()));
+            wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
+            wasi.secure_random(chance.clone()).insecure_random(chance);
+        }
         Host {
             batch: Vec::new(),
             changed: Changed::default(),
@@ -116,6 +132,7 @@ impl Host {
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
             clock,
+            anew,
             next: clocks::Next::default(),
             wasi: wasi.build(),
             table: ResourceTable::new(),
@@ -125,9 +142,9 @@ impl Host {
     /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
     /// the batch.
     pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
-        let (meter, pool, boundary, clock) =
-            (self.meter.clone(), self.pool.clone(), self.boundary.clone(), self.clock.clone());
-        let mut host = Host::new(limits, meter, pool, self.stage, boundary, log, clock);
+        let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
+        let around = Surroundings { log: log.clone(), clock: self.clock.clone(), chance: self.anew.clone() };
+        let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
         host.leases.keep();
         host.leases.used = self.leases.used;
         Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }

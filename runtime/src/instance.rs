@@ -7,6 +7,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::analysis::{Bounds, Budget};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
@@ -15,7 +16,7 @@ use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{
     BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Origin, Outcome, Output, ProcessFailure,
-    PushFailure, Reached,
+    PushFailure, Reached, Surroundings,
 };
 use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
@@ -43,6 +44,7 @@ pub(crate) struct Start<'a> {
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
+    pub(crate) chance: Option<Chance>,
     /// Whether it can begin anew after a call that did not return.
     pub(crate) restarts: bool,
 }
@@ -115,8 +117,9 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let (pool, clock, restarts) = (start.pool.clone(), start.clock.clone(), start.restarts);
-        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, &log, clock);
+        let (pool, restarts) = (start.pool.clone(), start.restarts);
+        let around = Surroundings { log: log.clone(), clock: start.clock.clone(), chance: start.chance };
+        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
             host.leases.keep();
         }

@@ -9,7 +9,7 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// Bytes of its memory, all linear memories together.
     pub memory: u64,
-    /// How long one call may take. A stage that is slow is offered fewer elements in a call.
+    /// How long one call may take, by the time of the system. A stage that is slow is offered fewer elements in a call.
     pub time: Duration,
     /// Handles of resources that it holds, lent ones included.
     pub handles: u32,

@@ -149,6 +149,7 @@ impl Node {
                     boundary: control.recorder.at(index),
                     log: &control.log,
                     clock: &control.clock,
+                    chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();

@@ -254,6 +254,19 @@ fn stamped() {
     assert_eq!(collected.contexts(), [None, None]);
 }
 
+/// What it draws in a flow with a seed is in `schedules.rs`.
+#[test]
+fn draw() {
+    let drawn = || {
+        let collected = Collected::default();
+        run(vec![input(lines("one\ntwo")), stage("draw", programs::DRAW, &[]), output("out", collected.clone())])
+            .unwrap();
+        collected.payloads()
+    };
+    let (once, again) = (drawn(), drawn());
+    assert!(once.len() == 2 && once[0] != once[1] && once != again, "{once:?} {again:?}");
+}
+
 /// What it sees of a time of the flow's own is in `clock.rs`.
 #[test]
 fn nap() {

@@ -164,6 +164,32 @@ fn the_same_seed_is_the_same_flow() {
     }
 }
 
+#[test]
+fn the_same_seed_draws_the_same_numbers() {
+    let draw = Component::load(engine(), programs::DRAW.as_ref(), &Limits::default()).unwrap();
+    let drawn = |seed| {
+        let collected = Collected::default();
+        let parts = vec![
+            input(sizes([1, 2])),
+            stage_of("one", &draw, &[], Limits::default()),
+            stage_of("two", &draw, &[], Limits::default()),
+            output("out", collected.clone()),
+        ];
+        let edges = [(0, 0, 1), (0, 0, 2), (1, 0, 3), (2, 0, 3)];
+        let edges = edges.map(|(from, output, to)| (from, output, to, capacity(2)));
+        assert_settled(&start(parts, &edges, Schedule::Seeded(seed), Recorder::off()).run().unwrap());
+        let mut drawn = collected.payloads();
+        drawn.sort();
+        drawn
+    };
+    let (first, other) = (drawn(1), drawn(2));
+    assert_eq!(first, drawn(1));
+    let mut all = [first, other].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 8, "each stage, element and seed has its own");
+}
+
 /// What a schedule can do that the usual one does not: call whoever can be called, for any part of what waits.
 #[test]
 fn all_that_can_happen_does() {

@@ -169,8 +169,8 @@ mod tests {
     use super::*;
     use crate::analysis::{Bounds, Budget};
     use crate::clock::Clock;
-    use crate::host::Meter;
     use crate::host::leases::Mode;
+    use crate::host::{Meter, Surroundings};
     use crate::ledger::Boundary;
     use crate::limits::Limits;
     use crate::log::StageLog;
@@ -182,8 +182,8 @@ mod tests {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}));
-        let mut host =
-            Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), &log, Clock::system());
+        let around = Surroundings { log, clock: Clock::system(), chance: None };
+        let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));
         let mut attributes = crate::attributes::Attributes::new();
