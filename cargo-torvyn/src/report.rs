@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use torvyn_runtime::Account;
-use torvyn_runtime::account::Elements;
+use torvyn_runtime::account::{Elements, FailureUse};
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::PoolUse;
 
@@ -99,6 +99,7 @@ fn whole(account: &Account) -> String {
         None => "none: no block was handed out".to_string(),
     };
     let mut whole = format!("flow amplification  {amplification}\npool reuse          {reuse}\n");
+    whole += &failures(account.stages.iter().map(|stage| stage.failures)).unwrap_or_default();
     let Elements { due, late, .. } = account.elements;
     if due > 0 {
         whole += &format!("late                {} of {} elements with a deadline\n", grouped(late), grouped(due));
@@ -107,6 +108,23 @@ fn whole(account: &Account) -> String {
         whole += &format!("trace               {trace}\n");
     }
     whole
+}
+
+/// How stages failed in a flow that went on, if they did.
+fn failures(stages: impl Iterator<Item = FailureUse> + Clone) -> Option<String> {
+    let sum = |count: fn(&FailureUse) -> u64| stages.clone().map(|stage| count(&stage)).sum::<u64>();
+    let counted = |count: u64, one: &str, many: &str| {
+        (count > 0).then(|| format!("{} {}", grouped(count), if count == 1 { one } else { many }))
+    };
+    let calls = counted(sum(|stage| stage.calls), "failed call", "failed calls")?;
+    let came = [
+        counted(sum(|stage| stage.retries), "retry", "retries"),
+        counted(sum(|stage| stage.skipped), "element skipped", "elements skipped"),
+        counted(sum(|stage| stage.dead_letters), "dead letter", "dead letters"),
+        counted(sum(|stage| stage.restarts), "restart", "restarts"),
+    ];
+    let came = came.into_iter().flatten().map(|came| format!(", {came}"));
+    Some(format!("failures            {calls}{}\n", came.collect::<String>()))
 }
 
 /// Which blocks the pool had no room to keep.
@@ -168,6 +186,19 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_are_told_where_there_were_any() {
+        let none = FailureUse::default();
+        let one = FailureUse { calls: 1, skipped: 1, restarts: 1, ..none };
+        let more = FailureUse { calls: 1500, retries: 1, dead_letters: 1499, ..none };
+        assert_eq!(failures([none, none].into_iter()), None);
+        let told = |stages: &[FailureUse]| failures(stages.iter().copied()).unwrap();
+        assert_eq!(told(&[none, one]), "failures            1 failed call, 1 element skipped, 1 restart\n");
+        let both =
+            "failures            1,501 failed calls, 1 retry, 1 element skipped, 1,499 dead letters, 1 restart\n";
+        assert_eq!(told(&[one, more]), both);
+    }
 
     #[test]
     fn numbers_for_people() {
