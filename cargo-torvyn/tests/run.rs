@@ -78,7 +78,10 @@ fn the_last_line_of_json_is_the_summary() {
     assert_eq!(lines[..3], [&b"ONE"[..], b"TWO", b"LAST"]);
     let summary: Value = serde_json::from_slice(lines[3]).unwrap();
     assert_eq!((lines.len(), &summary["reason"]), (4, &"run-summary".into()));
-    assert_eq!(summary["elements"], serde_json::json!({"in": 4, "out": 3, "dropped": 1, "due": 0, "late": 0}));
+    let elements = serde_json::json!({
+        "in": 4, "out": 3, "dropped": 1, "skipped": 0, "dead_letters": 0, "due": 0, "late": 0,
+    });
+    assert_eq!(summary["elements"], elements);
     assert_eq!(summary["stages"][0]["verdict"], "handle-pass");
     assert_eq!(summary["stages"][1]["copies"]["payload_read"], serde_json::json!({"ops": 3, "bytes": 10}));
     assert_eq!(summary["amplification"], 2.0);

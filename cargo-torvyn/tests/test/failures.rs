@@ -34,7 +34,7 @@ fn dead_letters_are_expected_and_go_to_no_file() {
             "trap",
             "keeps",
             &format!(
-                "{LINES}config.faulty.how = 'trap'\n{}\naccount.restarts = 1",
+                "{LINES}config.faulty.how = 'trap'\n{}\naccount.restarts = 2",
                 "dead-letters.faulty.reason = 'unreachable'"
             ),
         ),
