@@ -42,12 +42,13 @@ impl Schema {
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
         compiler.enable_format_assertions();
         compiler.use_loader(Box::new(Files));
-        let added = compiler.add_resource(&url, schema);
-        match added.and_then(|()| compiler.compile(&url, &mut schemas)) {
-            Ok(index) => Ok(Schema { schemas, index }),
-            Err(CompileError::ValidationError { src, .. }) => Err(wrong(reasons(&src).join("\n"))),
-            Err(error) => Err(wrong(format!("{error:#}"))),
-        }
+        let refused = |error: CompileError| match error {
+            CompileError::ValidationError { src, .. } => wrong(reasons(&src).join("\n")),
+            other => wrong(format!("{other:#}")),
+        };
+        compiler.add_resource(&url, schema).map_err(refused)?;
+        let index = compiler.compile(&url, &mut schemas).map_err(refused)?;
+        Ok(Schema { schemas, index })
     }
 
     /// Why an element is not accepted; nothing where it is.
