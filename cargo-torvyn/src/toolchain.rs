@@ -85,7 +85,7 @@ pub(crate) fn look_for_target() -> Target {
 }
 
 impl Target {
-    fn is_there(self) -> anyhow::Result<bool> {
+    fn found(self) -> anyhow::Result<bool> {
         self.0.join().unwrap_or_else(|_| has_target())
     }
 }
@@ -96,7 +96,7 @@ impl Target {
 ///
 /// A [`Stop`] that says what to type where it cannot be installed from here.
 pub(crate) fn install_target(target: Target, offline: bool, shell: &mut Shell) -> anyhow::Result<()> {
-    if target.is_there()? {
+    if target.found()? {
         return Ok(());
     }
     if offline {
