@@ -52,7 +52,7 @@ struct Came {
 impl Came {
     #[track_caller]
     fn account(&self) -> &Account {
-        self.result.as_ref().unwrap()
+        self.result.as_ref().expect("it comes to its end")
     }
 
     /// How its only stage failed.
@@ -64,7 +64,7 @@ impl Came {
     /// The error, with its causes.
     #[track_caller]
     fn error(&self) -> String {
-        let error = self.result.as_ref().unwrap_err();
+        let error = self.result.as_ref().expect_err("it fails");
         let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }

@@ -21,7 +21,7 @@ const KINDS: [(Injected, &str); 8] = [
 
 /// `upper` reads all and writes all, by a real library: what the host refuses it returns as its failure.
 fn upper() -> Component {
-    Component::load(engine(), programs::UPPER.as_ref(), &limits()).unwrap()
+    Component::load(engine(), programs::UPPER.as_ref(), &limits()).expect("the component loads")
 }
 
 #[test]
