@@ -163,7 +163,8 @@ impl Door {
         Door::Join,
     ];
     /// Those through which payload bytes come into a component. There is no other: a buffer cannot be read back, and what
-    /// else the host tells are sizes, sequence numbers, times and failures.
+    /// else the host tells are sizes, sequence numbers, times, failures, and attributes, where a stage that reads can have put
+    /// what it likes.
     pub const READS: &[Door] = &[Door::Read, Door::ReadAll, Door::ReadHeld];
     /// Those through which payload bytes leave a component, and the one that begins a payload.
     pub const WRITES: &[Door] = &[Door::EmitAll, Door::Allocate, Door::Append, Door::WriteAt];

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attributes::Attributes;
 use crate::payload::Payload;
-
 use crate::trace::{Spans, Trace, new_id};
 
 /// An element: metadata, and the payload in host memory.
@@ -16,7 +16,7 @@ pub struct Element {
     pub sequence: u64,
     /// When it entered the flow, in nanoseconds since the Unix epoch.
     pub timestamp: u64,
-    /// What its source stamped it with, if anything.
+    /// What it carries besides, if anything.
     pub context: Option<Arc<Context>>,
 }
 
@@ -32,15 +32,68 @@ impl Element {
     pub fn trace(&self) -> Option<Trace> {
         self.context.as_ref()?.trace
     }
+
+    /// Its attributes.
+    #[inline]
+    pub fn attributes(&self) -> &Attributes {
+        static NONE: Attributes = Attributes::new();
+        self.context.as_ref().map_or(&NONE, |context| &context.attributes)
+    }
 }
 
-/// What all elements of one pull have in common, and what is made of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What elements carry besides their payload, number and time. All elements of one pull share it, and what is made of
+/// them, until a stage gives one of them attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     /// When they should have reached the end, in nanoseconds since the Unix epoch; below 2^64 - 1.
     pub deadline: Option<u64>,
     /// The trace they are part of, and in it the span of the pull.
     pub trace: Option<Trace>,
+    /// The attributes of this element, and of what came of it.
+    pub attributes: Attributes,
+}
+
+/// What is made without lineage carries of what the last element does: not its attributes, which are of that one.
+pub(crate) fn without_attributes(context: Option<&Arc<Context>>) -> Option<Arc<Context>> {
+    let context = context?;
+    if context.attributes.is_empty() {
+        return Some(context.clone());
+    }
+    let Context { deadline, trace, .. } = **context;
+    (deadline.is_some() || trace.is_some()).then(|| Arc::new(Context { deadline, trace, ..Context::default() }))
+}
+
+/// What an input says of an element of its own, in place of what the flow would say of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its number; those after it are counted on from there.
+    pub sequence: Option<u64>,
+    /// When it entered the flow, in nanoseconds since the Unix epoch.
+    pub timestamp: Option<u64>,
+    /// The deadline: this long after the timestamp.
+    pub deadline: Option<Duration>,
+    /// The trace it is part of, and the span that it was brought in.
+    pub trace: Option<Trace>,
+}
+
+impl Metadata {
+    /// Puts what is said in the place of what the element has.
+    pub(crate) fn put_on(self, element: &mut Element) {
+        let Metadata { sequence, timestamp, deadline, trace } = self;
+        element.sequence = sequence.unwrap_or(element.sequence);
+        element.timestamp = timestamp.unwrap_or(element.timestamp);
+        if deadline.is_some() || trace.is_some() {
+            let deadline = deadline.map(|time| time_after(element.timestamp, time));
+            let (deadline, trace) = (deadline.or(element.deadline()), trace.or(element.trace()));
+            let attributes = element.attributes().clone();
+            element.context = Some(Arc::new(Context { deadline, trace, attributes }));
+        }
+    }
+}
+
+/// So long after a time, in nanoseconds since the Unix epoch.
+fn time_after(timestamp: u64, time: Duration) -> u64 {
+    timestamp.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).min(u64::MAX - 1)
 }
 
 /// What a source stamps its elements with.
@@ -95,6 +148,6 @@ impl Stamps {
     pub(crate) fn next(&mut self, timestamp: u64) -> Arc<Context> {
         let trace = self.trace.as_mut().map(|(trace, spans)| Trace { span: spans.next(), ..*trace });
         let deadline = self.deadline.map(|time| timestamp.saturating_add(time).min(u64::MAX - 1));
-        Arc::new(Context { deadline, trace })
+        Arc::new(Context { deadline, trace, ..Context::default() })
     }
 }

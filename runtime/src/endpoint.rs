@@ -1,8 +1,10 @@
 //! Where elements enter and leave a flow without a component: code of the host.
 
 use std::io;
+use std::time::{Duration, Instant};
 
-use crate::element::Element;
+use crate::clock::Clock;
+use crate::element::{Element, Metadata};
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
 
@@ -13,6 +15,7 @@ pub use generate::Generate;
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
+pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
 mod directory;
@@ -23,6 +26,7 @@ mod kernel;
 mod range;
 mod reader;
 mod stdio;
+mod timed;
 mod writer;
 
 /// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
@@ -39,8 +43,12 @@ pub struct Pull<'a> {
     pub max_bytes: usize,
     /// Where the payloads go; empty at the beginning.
     pub payloads: &'a mut Vec<Payload>,
+    /// What is said of the payloads of these indices; most inputs say nothing.
+    pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
     /// Where copies within the host are recorded.
     pub host_serialize: Joins<'a>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) began: Instant,
 }
 
 /// The copies that an input makes within the host.
@@ -58,11 +66,24 @@ impl Joins<'_> {
 }
 
 impl Pull<'_> {
+    /// How long ago the flow began, by its clock.
+    pub fn time(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.began)
+    }
+
     /// Hands over the payload of one element. Tells whether there is room for another.
     pub fn give(&mut self, payload: Payload) -> bool {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
         self.payloads.push(payload);
         self.has_room()
+    }
+
+    /// Hands over the payload of one element, and what is to be said of it. Tells whether there is room for another.
+    pub fn give_with(&mut self, payload: Payload, metadata: Metadata) -> bool {
+        if metadata != Metadata::default() {
+            self.metadata.push((self.payloads.len(), metadata));
+        }
+        self.give(payload)
     }
 
     /// Whether there is room for another element.
@@ -78,6 +99,8 @@ pub enum Pulled {
     More,
     /// There is nothing just now. Ask again a little later.
     Idle,
+    /// There is nothing before the flow is this old: see [`Pull::time`].
+    Until(Duration),
     /// There will be nothing more.
     End,
 }
@@ -90,6 +113,11 @@ pub trait Input {
     ///
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+
+    /// Whether it gives elements deadlines of their own, which ends look for then.
+    fn gives_deadlines(&self) -> bool {
+        false
+    }
 
     /// What the operating system did for it so far, and for who read its elements later.
     fn kernel(&self) -> Kernel {

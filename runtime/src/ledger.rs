@@ -55,7 +55,8 @@ pub struct Copies {
     pub payload_read: Count,
     /// Payload bytes from a component to the host, because it wrote them.
     pub payload_write: Count,
-    /// Bytes of metadata columns lowered to and lifted from a component, counted once a column list.
+    /// Bytes of metadata columns lowered to and lifted from a component, counted once a column list; and of attributes,
+    /// counted once a call for what was asked with, and once for what was told.
     pub metadata_marshal: Count,
     /// Payload bytes that the host copied within its own memory, to have them in one piece or in a buffer of their own;
     /// counted once each time.

@@ -13,6 +13,9 @@ use crate::error::{Error, LoadError};
 
 mod foreign;
 
+/// The interface to what elements carry besides their payloads.
+pub(crate) const ATTRIBUTES: &str = "attributes";
+
 /// The contract that this runtime runs.
 pub const CONTRACT: &str = "torvyn:streaming@0.2.0";
 pub(crate) const NAMESPACE: &str = "torvyn:streaming/";
@@ -239,6 +242,8 @@ pub struct Profile {
     pub world: World,
     /// The interfaces to payloads of which it imports a function.
     pub payloads: Payloads,
+    /// Whether it imports a function of `attributes`.
+    pub attributes: bool,
     /// The functions it imports that proofs are about.
     pub doors: Vec<Door>,
     /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
@@ -257,12 +262,12 @@ impl Profile {
         let (resolve, world) = foreign::decode(bytes)?;
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
-        let Imports { payloads, doors, others: other_imports } = Imports::of(&resolve, world)?;
+        let Imports { payloads, attributes, doors, others: other_imports } = Imports::of(&resolve, world)?;
         if let Some((interface, _)) = payloads.foreign_to(kind) {
             return Err(LoadError::world(kind, &format!("a {kind} that imports `{interface}`")));
         }
         let world = World::narrowest(kind, payloads);
-        Ok(Profile { kind, world, payloads, doors, other_imports, size: bytes.len() as u64 })
+        Ok(Profile { kind, world, payloads, attributes, doors, other_imports, size: bytes.len() as u64 })
     }
 }
 
@@ -325,6 +330,7 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
 #[derive(Default)]
 struct Imports {
     payloads: Payloads,
+    attributes: bool,
     doors: Vec<Door>,
     others: Vec<String>,
 }
@@ -351,6 +357,7 @@ impl Imports {
                     });
                 }
                 Some(("types", _)) => {}
+                Some((ATTRIBUTES, _)) => imports.attributes |= functions > 0,
                 Some((interface, _)) => {
                     let Some(one) = Payloads::named(interface) else {
                         return Err(LoadError::World {

@@ -11,10 +11,11 @@ use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::Kind;
-use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
 
 pub mod guest;
 pub mod measure;
@@ -82,7 +83,14 @@ impl Collected {
 
     /// What they were stamped with, in order.
     pub fn contexts(&self) -> Vec<Option<Context>> {
-        self.0.borrow().iter().map(|element| element.context).collect()
+        self.0.borrow().iter().map(|element| element.context.clone()).collect()
+    }
+
+    /// Their attributes, in order: `name=value name=value`.
+    pub fn attributes(&self) -> Vec<String> {
+        let pair = |(name, value): (&str, &str)| format!("{name}={value}");
+        let shown = |context: &Context| context.attributes.iter().map(pair).collect::<Vec<_>>().join(" ");
+        self.0.borrow().iter().map(|element| element.context.as_ref().map_or(String::new(), shown)).collect()
     }
 
     /// Their timestamps, in order.
@@ -97,7 +105,7 @@ impl Collected {
             payload: element.payload.to_vec(&pool).expect("the payload can be read"),
             sequence: element.sequence,
             timestamp: element.timestamp,
-            context: element.context.as_deref().copied(),
+            context: element.context.as_deref().cloned(),
         };
         self.0.borrow_mut().extend(elements.iter().map(copy));
     }
@@ -199,6 +207,32 @@ impl Part {
     pub fn budget(mut self, budget: Budget) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.budget = budget;
+        }
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Whether elements end there.
+    pub fn is_sink(&self) -> bool {
+        self.role == Role::Sink
+    }
+
+    /// With a policy for what it fails at.
+    pub fn policy(mut self, policy: Policy) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.policy = policy;
+        }
+        self
+    }
+
+    /// With faults that it suffers.
+    pub fn faults(mut self, faults: Vec<Injection>) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.faults = faults;
         }
         self
     }

@@ -224,7 +224,7 @@ fn the_contract_is_linked_in_its_version() {
     // Both guests import what is linked, and run in other tests.
     let text = PROCESSOR.text();
     assert!(["types", "payload-read", "payload-write"].iter().all(|name| text.contains(&format!("/{name}@0.2.0"))));
-    for name in ["payload-view", "payload-buffer", "payload-lease"] {
+    for name in ["attributes", "payload-view", "payload-buffer", "payload-lease"] {
         assert_eq!(grant(&format!("torvyn:streaming/{name}@0.2.0")), Grant::Linked);
     }
     for interface in ["torvyn:streaming/processor@0.2.0", "torvyn:streaming/x@0.2.0"] {

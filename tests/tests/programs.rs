@@ -1,6 +1,6 @@
 //! Every guest program, through a real flow.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use torvyn_runtime::element::{Context, Stamp, TraceOrigin};
 use torvyn_runtime::flow::Step;
@@ -13,11 +13,14 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
+#[path = "programs/attributes.rs"]
+mod attributes;
 #[path = "programs/holding.rs"]
 mod holding;
 #[path = "programs/reads.rs"]
 mod reads;
 
+use attributes::*;
 use holding::*;
 use reads::*;
 
@@ -198,7 +201,7 @@ fn repeat() {
     .unwrap();
     assert_eq!(collected.payloads(), [b"a", b"a", b"a", b"b", b"b", b"b", b"2"].map(|payload| payload.to_vec()));
     assert_eq!(collected.sequences(), [0, 0, 0, 1, 1, 1, 1]);
-    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 2, left: 7, dropped: 0, ..Default::default() });
     let stage = &account.stages[0];
     assert_eq!((stage.writes_max, stage.writes_unchanged), (3, 6), "what is from no element is not compared");
 }
@@ -214,7 +217,7 @@ fn every_other() {
     ])
     .unwrap();
     assert_eq!(collected.sequences(), (0..1000).step_by(2).collect::<Vec<_>>());
-    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 1000, left: 500, dropped: 500, ..Default::default() });
 }
 
 #[test]
@@ -232,7 +235,7 @@ fn stamped() {
         (collected.payloads().into_iter().map(|text| String::from_utf8(text).unwrap()).collect::<Vec<_>>(), collected)
     };
     let (lines, collected) = written(both);
-    let Some(Context { deadline: Some(deadline), trace: Some(pulled) }) = collected.contexts()[0] else {
+    let Some(Context { deadline: Some(deadline), trace: Some(pulled), .. }) = collected.contexts()[0] else {
         panic!("{:?}", collected.contexts());
     };
     assert_eq!(deadline, collected.timestamps()[0] + 250_000_000);
@@ -246,6 +249,25 @@ fn stamped() {
     let (lines, collected) = written(Stamp::default());
     assert_eq!(lines, ["None None"; 2]);
     assert_eq!(collected.contexts(), [None, None]);
+}
+
+/// What it sees of a time of the flow's own is in `clock.rs`.
+#[test]
+fn nap() {
+    let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let (collected, began) = (Collected::default(), since());
+    let parts = vec![
+        input(lines("one\ntwo")),
+        stage("nap", programs::NAP, &[("ms", "2"), ("times", "2")]),
+        output("out", collected.clone()),
+    ];
+    run(parts).unwrap();
+    let written = collected.payloads().into_iter().map(|payload| String::from_utf8(payload).unwrap());
+    let numbers = written.map(|text| text.split(' ').map(|number| number.parse().unwrap()).collect());
+    let numbers: Vec<Vec<u128>> = numbers.collect();
+    assert!(numbers.iter().all(|numbers| (4_000_000..1_000_000_000).contains(&numbers[1])), "{numbers:?}");
+    let times = [began + 4_000_000, numbers[0][0], numbers[1][0], since()];
+    assert!(times.is_sorted() && times[2] - times[1] >= 4_000_000, "{times:?}");
 }
 
 #[test]
@@ -289,7 +311,7 @@ fn digest() {
     assert_settled(&account);
     assert_eq!(*printed.lock().unwrap(), ["digest: elements=257 bytes=1285 xor=0"]);
     assert_eq!(account.amplification, Some(2.0));
-    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, due: 0, late: 0 });
+    assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, ..Default::default() });
 }
 
 /// What was made is somewhere: taken, on an edge up to its capacity, or in hand.

@@ -70,7 +70,8 @@ fn programs_are_told_of_each_stage_and_pipeline_and_last_the_summary() {
         json!({
             "reason": "stage-verdict", "package": package, "kind": kind,
             "world": format!("torvyn:streaming/{world}@0.2.0"), "verdict": verdict, "proof": proof,
-            "reads": reads, "writes": writes, "pieces": none(), "views": none(), "retains": false, "capabilities": [], "weaker": [],
+            "reads": reads, "writes": writes, "pieces": none(), "views": none(), "retains": false,
+            "attributes": kind != "source", "capabilities": [], "weaker": [],
         })
     };
     assert_eq!(

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::profile::{NAMESPACE, Payloads, VERSION};
+use crate::profile::{ATTRIBUTES, NAMESPACE, Payloads, VERSION};
 
 /// What a stage gets of an interface that it imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,7 +56,7 @@ const EMPTY: [&str; 16] = [
 pub fn grant(interface: &str) -> Grant {
     let Some((name, version)) = interface.split_once('@') else { return Grant::Absent };
     if let Some(own) = name.strip_prefix(NAMESPACE) {
-        let linked = version == VERSION && (own == "types" || Payloads::named(own).is_some());
+        let linked = version == VERSION && (["types", ATTRIBUTES].contains(&own) || Payloads::named(own).is_some());
         return if linked { Grant::Linked } else { Grant::Absent };
     }
     match name {

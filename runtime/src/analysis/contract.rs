@@ -11,7 +11,7 @@ use serde::Serialize;
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
 use super::{Bound, Bounds, Proof};
-use crate::profile::{CONTRACT, Kind, Payloads, full_name};
+use crate::profile::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
 use packages::Packages;
 use trace::{Half, Target};
 
@@ -36,6 +36,8 @@ pub struct Contract {
     pub kind: Kind,
     /// The interfaces to payloads that it imports.
     pub payloads: Payloads,
+    /// Whether it imports `attributes`.
+    pub attributes: bool,
     /// What else it imports: interfaces with functions or resources in them, `wasi:clocks/monotonic-clock@0.2.6`, and
     /// by their own names what the world imports itself. Interfaces of types alone are not told.
     pub capabilities: Vec<String>,
@@ -136,6 +138,7 @@ impl Packages {
             world: self.world_name(world),
             kind,
             payloads: Payloads::default(),
+            attributes: false,
             capabilities: Vec::new(),
             places: Vec::new(),
             files: Vec::new(),
@@ -151,6 +154,7 @@ impl Packages {
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
                     Some("types") if self.functions(*id).all(|function| function == APPEND) => continue,
+                    Some(ATTRIBUTES) => contract.attributes |= self.has_functions(*id),
                     own => match own.and_then(Payloads::named) {
                         Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),
                         Some(_) => {}

@@ -26,6 +26,8 @@ pub struct StageVerdict {
     pub views: Bound,
     /// Whether it can hold payloads after the call that lent them.
     pub retains: bool,
+    /// Whether it can see and set the attributes of elements.
+    pub attributes: bool,
     /// The interfaces it imports besides those of the contract.
     pub capabilities: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl StageVerdict {
             contract.bounds(),
             budget,
             contract.retains(),
+            contract.attributes,
             contract.capabilities.clone(),
         )
     }
@@ -62,7 +65,8 @@ impl StageVerdict {
             None => full_name(&analysis.profile.world.to_string()),
         };
         let capabilities = analysis.profile.other_imports.clone();
-        StageVerdict::new(analysis.profile.kind, world, bounds, budget, analysis.retains, capabilities)
+        let (retains, attributes) = (analysis.retains, analysis.profile.attributes);
+        StageVerdict::new(analysis.profile.kind, world, bounds, budget, retains, attributes, capabilities)
     }
 
     /// Its bounds.
@@ -76,6 +80,7 @@ impl StageVerdict {
         bounds: Bounds,
         budget: &Budget,
         retains: bool,
+        attributes: bool,
         capabilities: Vec<String>,
     ) -> StageVerdict {
         let verdict = bounds.verdict();
@@ -97,6 +102,7 @@ impl StageVerdict {
             pieces,
             views,
             retains,
+            attributes,
             capabilities,
         }
     }
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
 
     fn verdict(bounds: Bounds, budget: Budget) -> StageVerdict {
-        StageVerdict::new(Kind::Processor, "w".to_string(), bounds, &budget, false, Vec::new())
+        StageVerdict::new(Kind::Processor, "w".to_string(), bounds, &budget, false, false, Vec::new())
     }
 
     /// Whatever is written for an element can all be of one payload; none of it counts as proven.

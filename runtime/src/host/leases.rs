@@ -4,6 +4,7 @@
 //! with what was read of it so far and whether anything came of it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::meter::{Meter, Part};
 use super::slab::Slab;
-use crate::element::Element;
+use crate::element::{Context, Element};
 use crate::ownership;
 use crate::payload::Pinned;
 
@@ -24,7 +25,7 @@ const NONE: u32 = u32::MAX;
 #[repr(u8)]
 pub(super) enum Mode {
     #[component(name = "shared")]
-    #[expect(dead_code, reason = "it comes from a stage")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "it comes from a stage"))]
     Shared,
     #[component(name = "exclusive")]
     Exclusive,
@@ -72,8 +73,12 @@ pub(crate) struct Leases {
     elements: u64,
     /// Their payload bytes.
     bytes: u64,
+    /// Bytes of the attributes of what is held, each element counted once.
+    attributes: u64,
     /// The buffers of what is held.
     pinned: Pinned,
+    /// Payloads that are released stay until the call has ended, so that what it did can be undone.
+    keeps: bool,
     pub(crate) used: LeaseUse,
 }
 
@@ -107,6 +112,8 @@ pub(super) struct Held {
     pub(super) index: u32,
     /// In how many leases it is.
     leases: u32,
+    /// Bytes of its attributes, as they are counted.
+    attributes: u64,
     /// Whether an element was sent on that was made of it.
     came: bool,
 }
@@ -132,9 +139,16 @@ impl Leases {
             deadline: None,
             elements: 0,
             bytes: 0,
+            attributes: 0,
             pinned,
+            keeps: false,
             used: LeaseUse::default(),
         }
+    }
+
+    /// Keeps from now on what is released until the call has ended, so that one that fails can be undone.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// The elements that left the batch, as bits.
@@ -147,6 +161,11 @@ impl Leases {
     pub(super) fn holds(&self, index: usize) -> bool {
         let held = self.here.get(index).and_then(|place| self.held.get(*place));
         held.is_some_and(|held| held.leases > 0)
+    }
+
+    /// The index in the batch of an element that was held in this call.
+    pub(super) fn index_of(&self, place: u32) -> Option<u32> {
+        self.here.iter().position(|here| *here == place).map(|index| index as u32)
     }
 
     /// How many elements, and bytes, would be held with so many more.
@@ -182,6 +201,8 @@ impl Leases {
                 held.index = NONE;
             }
             if held.leases == 1 {
+                held.attributes = held.element.attributes().bytes() as u64;
+                self.attributes += held.attributes;
                 self.pinned.add(&held.element.payload, mode.into());
             }
             self.elements += 1;
@@ -194,6 +215,27 @@ impl Leases {
         self.used.elements_max = self.used.elements_max.max(self.elements);
         self.used.bytes_max = self.used.bytes_max.max(self.bytes);
         self.leases.insert(Lease::Held { mode, deadline, entries })
+    }
+
+    /// Bytes of the attributes of what is held.
+    pub(super) fn attributes(&self) -> u64 {
+        self.attributes
+    }
+
+    /// An element that is held, or was in this call.
+    pub(super) fn element(&self, place: u32) -> Option<&Element> {
+        Some(&self.held.get(place)?.element)
+    }
+
+    /// What an element of the batch carries is this, also where it is held in this call.
+    pub(super) fn put_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
+        let Some(held) = self.here.get(index).and_then(|place| self.held.get_mut(*place)) else { return };
+        held.element.context.clone_from(context);
+        if held.leases > 0 {
+            let bytes = held.element.attributes().bytes() as u64;
+            self.attributes = self.attributes - held.attributes + bytes;
+            held.attributes = bytes;
+        }
     }
 
     /// Bytes of host memory that what is held keeps besides its own bytes.
@@ -226,7 +268,8 @@ impl Leases {
             None => {
                 let index_here = index as u32;
                 let element = element.clone();
-                let held = Held { element, read: Part::default(), index: index_here, leases: 0, came: false };
+                let held =
+                    Held { element, read: Part::default(), index: index_here, leases: 0, attributes: 0, came: false };
                 let place = self.held.insert(held);
                 self.here[index] = place;
                 place
@@ -360,10 +403,51 @@ impl Leases {
         self.bytes -= held.element.payload.len() as u64;
         held.leases -= 1;
         if held.leases == 0 {
+            self.attributes -= held.attributes;
             self.pinned.remove(&held.element.payload);
-            held.element.payload = Default::default();
+            if !self.keeps {
+                held.element.payload = Default::default();
+            }
             self.released.push(place);
         }
+    }
+
+    /// Undoes what the call did to the elements of the batch from `first` on: they are there as they were lent, and in no
+    /// lease. Only where payloads are kept that are released.
+    pub(super) fn undo(&mut self, batch: &mut [Element], first: usize) {
+        if self.here.len() <= first {
+            return;
+        }
+        let mut places = Vec::new();
+        for (index, place) in self.here.drain(first..).enumerate() {
+            let index = first + index;
+            let Some(held) = self.held.get(place) else { continue };
+            if self.exclusive & 1 << index != 0 {
+                batch[index].payload = held.element.payload.clone();
+            }
+            places.push(place);
+        }
+        self.exclusive &= !(u64::MAX << first);
+        places.sort_unstable();
+        let mut ended = Vec::new();
+        for lease in self.leases.iter_mut() {
+            let Lease::Held { entries, .. } = lease else { continue };
+            for entry in entries.iter_mut().filter(|entry| places.binary_search(&entry.place).is_ok()) {
+                ended.extend((!std::mem::replace(&mut entry.gone, true)).then_some(entry.place));
+            }
+        }
+        ended.into_iter().for_each(|place| self.release(place));
+        self.released.retain(|place| places.binary_search(place).is_err());
+        places.into_iter().for_each(|place| drop(self.held.remove(place)));
+    }
+
+    /// What was held when the call began, and nothing came of, by its number at the source. What the call did to its batch is
+    /// undone already.
+    pub(super) fn rescue(&self) -> Vec<Element> {
+        let held = self.held.iter().filter(|(_, held)| !held.came);
+        let mut elements: Vec<Element> = held.map(|(_, held)| held.element.clone()).collect();
+        elements.sort_by_key(|element| element.sequence);
+        elements
     }
 
     /// The elements of the batch, as bits, that were held in this call: what comes of them is known when they are released.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::bindings::lifecycle::types::{Columns, Failure};
 use crate::host::Lent;
 use crate::lease::{Lease, Mode, Scope};
-use crate::world::{CanHold, CanRead};
+use crate::world::{CanHold, CanRead, ProcessorWorld};
 
 /// What the host sent with a call.
 pub(crate) struct Frame<'a> {
@@ -86,7 +86,7 @@ impl<W: CanHold> Batch<'_, W> {
     ///
     /// ```
     /// use torvyn_guest::{
-    ///     Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
+    ///     Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
     /// };
     ///
     /// /// One element of each batch, and at the end one of all.
@@ -99,7 +99,7 @@ impl<W: CanHold> Batch<'_, W> {
     /// }
     ///
     /// impl BatchProcessor<Holder> for Join {
-    ///     fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
+    ///     fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), BatchFailure> {
     ///         let lease = batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?;
     ///         out.join([&lease])?;
     ///         self.0.push(lease);
@@ -213,6 +213,52 @@ impl<W> Element<'_, W> {
     fn column(self, before: Columns, nth: u32) -> u64 {
         let asked = self.frame.columns.intersection(before).bits().count_ones();
         self.frame.value(1 + asked + nth, self.index)
+    }
+}
+
+impl<W> Element<'_, W> {
+    /// The value of its attribute `name`, in a crossing of its own; `None` where it has none of this name.
+    ///
+    /// [`testing::Elements`](crate::testing::Elements) shows it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::InvalidInput`] and [`Failure::LimitExceeded`] where no element can have an attribute of this name, and
+    /// [`Failure::OutOfBounds`] where the element was held exclusively in this call.
+    pub fn attribute(self, name: &str) -> Result<Option<String>, Failure> {
+        self.frame.lent.attribute(self.index, name)
+    }
+
+    /// All its attributes, in the order of their names, in a crossing of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::OutOfBounds`] where the element was held exclusively in this call.
+    pub fn attributes(self) -> Result<Vec<(String, String)>, Failure> {
+        self.frame.lent.attributes(self.index)
+    }
+}
+
+impl<W: ProcessorWorld> Element<'_, W> {
+    /// Gives it the attribute `name`, or another value of it, in a crossing of its own. Whatever comes of the element in
+    /// this call, before or after, has it then.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::InvalidInput`] where the name is empty, or a control character is in it or in the value,
+    /// [`Failure::LimitExceeded`] where the element would have more attributes than it can, and [`Failure::OutOfBounds`]
+    /// where it was held exclusively in this call. Nothing is changed then.
+    pub fn set_attribute(self, name: &str, value: &str) -> Result<(), Failure> {
+        self.frame.lent.set_attribute(self.index, name, Some(value))
+    }
+
+    /// Takes the attribute `name` away from it, if it has it, in a crossing of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`attribute`](Element::attribute).
+    pub fn remove_attribute(self, name: &str) -> Result<(), Failure> {
+        self.frame.lent.set_attribute(self.index, name, None)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod processor {
         path: "..",
         inline: "package torvyn:guest-processor;
             world stage-processor {
+                import torvyn:streaming/attributes@0.2.0;
                 import torvyn:streaming/payload-read@0.2.0;
                 import torvyn:streaming/payload-write@0.2.0;
                 import torvyn:streaming/payload-view@0.2.0;
@@ -35,7 +36,7 @@ pub mod processor {
         default_bindings_module: "torvyn_guest::bindings::processor",
         generate_all,
     });
-    pub use torvyn::streaming::{payload_buffer, payload_lease, payload_read, payload_view, payload_write};
+    pub use torvyn::streaming::{attributes, payload_buffer, payload_lease, payload_read, payload_view, payload_write};
 }
 
 pub mod source {

@@ -4,7 +4,7 @@
 #[cfg(target_arch = "wasm32")]
 pub(crate) use component::{Held, Lent, Made, Piece, append, emit_all, join};
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::{Held, Lent, Made, Payloads, Piece, append, emit_all, join};
+pub(crate) use native::{Held, Lent, Made, Payloads, Piece, append, emit_all, emitted, join};
 
 #[cfg(target_arch = "wasm32")]
 mod component;

@@ -3,12 +3,15 @@
 //! The stage runs as it is, without the sandbox: payloads come from a slice instead of the host, and what is held is kept
 //! in memory. What it costs to run, what it copies, and when a lease ends shows only in a component.
 
+use std::collections::BTreeMap;
+
 use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
-use crate::host::{Lent, Payloads};
+use crate::failure::BatchFailure;
+use crate::host::{Lent, Payloads, emitted};
 use crate::making::Making;
-use crate::output::{Outcome, Output};
+use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld};
 use crate::writer::Writer;
@@ -22,6 +25,136 @@ pub struct Emitted {
     pub outputs: Vec<u32>,
     /// Whether its payload stayed with the host, passed on, cut or joined; otherwise it was written.
     pub by_handle: bool,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A batch of elements that carry attributes. Those that are lent by payload alone have none.
+///
+/// ```
+/// use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage, testing};
+///
+/// /// What is of tenant `a` to output 0, the rest to output 1, and all of it marked as seen.
+/// struct ByTenant;
+///
+/// impl Stage for ByTenant {
+///     fn new(_: &Config) -> Result<Self, Failure> {
+///         Ok(ByTenant)
+///     }
+/// }
+///
+/// impl Processor<Router> for ByTenant {
+///     fn process(&mut self, element: Element<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
+///         out.forward_to(u32::from(element.attribute("tenant")?.as_deref() != Some("a")));
+///         element.set_attribute("seen", "yes")
+///     }
+/// }
+///
+/// let elements = testing::Elements::new(&[b"one", b"two"]).attribute(1, "tenant", "a");
+/// let emitted = elements.process(&mut ByTenant)?;
+/// assert_eq!((&*emitted[0].outputs, &*emitted[1].outputs), (&[1][..], &[0][..]));
+/// assert_eq!(emitted[0].attributes["seen"], "yes");
+/// # Ok::<(), Failure>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    payloads: &'a [&'a [u8]],
+    attributes: Vec<BTreeMap<String, String>>,
+}
+
+impl<'a> Elements<'a> {
+    /// With these payloads, and no attributes.
+    pub fn new(payloads: &'a [&'a [u8]]) -> Self {
+        Elements { payloads, attributes: vec![BTreeMap::new(); payloads.len()] }
+    }
+
+    /// Gives element `index` an attribute.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such element.
+    #[must_use]
+    pub fn attribute(mut self, index: usize, name: &str, value: &str) -> Self {
+        self.attributes[index].insert(name.to_string(), value.to_string());
+        self
+    }
+
+    /// Lends them to a processor, as [`process`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`process`].
+    pub fn process<W: ProcessorWorld, S: Processor<W>>(&self, stage: &mut S) -> Result<Vec<Emitted>, ProcessFailure> {
+        processed::<W, S>(self, |batch, out| export::process_each(stage, batch, out))
+    }
+
+    /// Lends them to a processor that takes payloads.
+    ///
+    /// # Errors
+    ///
+    /// As [`process`].
+    pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
+        &self,
+        stage: &mut S,
+    ) -> Result<Vec<Emitted>, ProcessFailure> {
+        processed::<W, S>(self, |batch, out| export::process_with_payloads(stage, batch, out))
+    }
+
+    /// Lends them to a processor that takes the batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`process`].
+    pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
+        &self,
+        stage: &mut S,
+    ) -> Result<Vec<Emitted>, ProcessFailure> {
+        processed::<W, S>(self, |batch, out| stage.process(batch, out))
+    }
+
+    /// Lends them to a sink, as [`push`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`].
+    pub fn push<S: Sink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
+        lend::<DataSink, S, _>(self, |_, batch| export::push_each(stage, batch))
+    }
+
+    /// Lends them to a sink that takes payloads.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`].
+    pub fn push_with_payloads<S: PayloadSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
+        lend::<DataSink, S, _>(self, |_, batch| export::push_with_payloads(stage, batch))
+    }
+
+    /// Lends them to a sink that takes the batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`].
+    pub fn push_batch<S: BatchSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
+        lend::<DataSink, S, _>(self, |_, batch| stage.push(batch))
+    }
+}
+
+/// A processor that failed.
+#[derive(Debug, Clone)]
+pub struct ProcessFailure {
+    /// What went wrong.
+    pub failure: Failure,
+    /// The index of the element that it went wrong at, if the stage knows.
+    pub index: Option<u32>,
+    /// What came of the elements before that one, in order.
+    pub emitted: Vec<Emitted>,
+}
+
+impl From<ProcessFailure> for Failure {
+    fn from(failed: ProcessFailure) -> Self {
+        failed.failure
+    }
 }
 
 /// Lends one batch of these payloads to a processor, and returns what came out, in order. The elements are numbered
@@ -29,9 +162,12 @@ pub struct Emitted {
 ///
 /// # Errors
 ///
-/// The failure of the stage.
-pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[u8]]) -> Result<Vec<Emitted>, Failure> {
-    processed::<W, S>(payloads, |batch, out| export::process_each(stage, batch, out))
+/// The failure of the stage, with what came of the elements before.
+pub fn process<W: ProcessorWorld, S: Processor<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<Vec<Emitted>, ProcessFailure> {
+    Elements::new(payloads).process(stage)
 }
 
 /// As [`process`], for a processor that takes payloads.
@@ -42,8 +178,8 @@ pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[
 pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
-    processed::<W, S>(payloads, |batch, out| export::process_with_payloads(stage, batch, out))
+) -> Result<Vec<Emitted>, ProcessFailure> {
+    Elements::new(payloads).process_with_payloads(stage)
 }
 
 /// As [`process`], for a processor that takes the batch.
@@ -54,8 +190,8 @@ pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>
 pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
-    processed::<W, S>(payloads, |batch, out| stage.process(batch, out))
+) -> Result<Vec<Emitted>, ProcessFailure> {
+    Elements::new(payloads).process_batch(stage)
 }
 
 /// Calls what makes elements without a batch, the `pull` of a source or the `flush` of a processor, and returns what
@@ -93,7 +229,7 @@ pub fn written<W: CanMake, T>(
 ) -> Result<(T, Vec<Emitted>), Failure> {
     let mut writer = Writer::default();
     let said = write(&mut writer)?;
-    Ok((said, W::made(&mut writer.making)?.unwrap_or_default()))
+    Ok((said, emitted(W::made(&mut writer.making)?.unwrap_or_default())))
 }
 
 /// Lends one batch of these payloads to a sink, and returns what it said.
@@ -101,8 +237,8 @@ pub fn written<W: CanMake, T>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |_, batch| export::push_each(stage, batch))
+pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
+    Elements::new(payloads).push(stage)
 }
 
 /// As [`push`], for a sink that takes payloads.
@@ -110,8 +246,11 @@ pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSi
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |_, batch| export::push_with_payloads(stage, batch))
+pub fn push_with_payloads<S: PayloadSink>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<BackpressureSignal, BatchFailure> {
+    Elements::new(payloads).push_with_payloads(stage)
 }
 
 /// As [`push`], for a sink that takes the batch.
@@ -119,11 +258,12 @@ pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> 
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
-    lend::<DataSink, S, _>(payloads, |_, batch| stage.push(batch))
+pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
+    Elements::new(payloads).push_batch(stage)
 }
 
-fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(&Frame<'_>, Batch<'_, W>) -> T) -> T {
+fn lend<W, S: Stage, T>(elements: &Elements<'_>, call: impl FnOnce(&Frame<'_>, Batch<'_, W>) -> T) -> T {
+    let payloads = elements.payloads;
     let count = payloads.len() as u64;
     let mut metadata: Vec<u64> = payloads.iter().map(|payload| payload.len() as u64).collect();
     if S::COLUMNS.contains(Columns::SEQUENCE) {
@@ -138,22 +278,31 @@ fn lend<W, S: Stage, T>(payloads: &[&[u8]], call: impl FnOnce(&Frame<'_>, Batch<
     if S::COLUMNS.contains(Columns::TRACE) {
         metadata.extend((0..3 * count).map(|_| 0));
     }
-    let payloads = Payloads::new(payloads);
+    let payloads = Payloads::new(payloads, &elements.attributes);
     let frame = Frame { lent: Lent(&payloads), count: count as u32, columns: S::COLUMNS, metadata: &metadata };
     call(&frame, Batch::new(&frame))
 }
 
 fn processed<W: ProcessorWorld, S: Stage>(
-    payloads: &[&[u8]],
-    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
-) -> Result<Vec<Emitted>, Failure> {
+    elements: &Elements<'_>,
+    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), BatchFailure>,
+) -> Result<Vec<Emitted>, ProcessFailure> {
     let mut making = Making::default();
-    lend::<W, S, _>(payloads, |frame, batch| {
+    lend::<W, S, _>(elements, |frame, batch| {
         let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
-        call(batch, &mut out)?;
-        match W::finish(out)? {
-            Outcome::Routes(routes) => frame.lent.routed(&routes),
-            Outcome::Made(made) => Ok(made),
+        let done = call(batch, &mut out);
+        let came = |outcome| match outcome {
+            Outcome::Routes(routes) => frame.lent.routed(&routes).map(emitted),
+            Outcome::Made(made) => Ok(emitted(made)),
+        };
+        let whole = |failure| ProcessFailure { failure, index: None, emitted: Vec::new() };
+        match out.end(done) {
+            Ok(outcome) => came(outcome).map_err(whole),
+            Err(Failed { failure, reached: None }) => Err(whole(failure)),
+            Err(Failed { failure, reached: Some((index, outcome)) }) => {
+                let emitted = came(outcome).map_err(whole)?;
+                Err(ProcessFailure { failure, index: Some(index), emitted })
+            }
         }
     })
 }

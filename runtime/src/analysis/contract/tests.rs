@@ -104,7 +104,7 @@ fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Co
         contract.payloads.interfaces().contains(&(interface.split_once('.').unwrap().0, true))
     });
     assert!(doors.eq(Door::ALL.into_iter().filter(|door| profile.doors.contains(door))), "{:?}", profile.doors);
-    assert_eq!(profile.other_imports, contract.capabilities);
+    assert_eq!((&profile.other_imports, profile.attributes), (&contract.capabilities, contract.attributes));
 }
 
 /// The text at a place.
@@ -174,6 +174,7 @@ fn the_worlds_of_the_contract() {
             let has = contract.payloads.interfaces().into_iter().skip(2).filter(|(_, has)| *has);
             assert!(has.map(|(name, _)| name).eq(more.iter().copied()), "{world}");
             assert_eq!(contract.capabilities, [""; 0]);
+            assert_eq!(contract.attributes, kind != Kind::Source);
             assert_eq!(contract.places[0].what, What::World);
             assert_eq!(text(&contract.files, &contract.places[0]), world);
             assert_eq!(lines(&contract, READ).is_empty(), !reads);
@@ -638,7 +639,7 @@ fn text_cut_and_changed() {
 /// Worlds of random lines that include each other. Loading holds each against the widest component for it.
 #[test]
 fn random_worlds() {
-    const LINES: [&str; 15] = [
+    const LINES: [&str; 16] = [
         "include torvyn:streaming/router@0.2.0;",
         "include torvyn:streaming/inspector@0.2.0;",
         "include torvyn:streaming/transform@0.2.0;",
@@ -648,6 +649,7 @@ fn random_worlds() {
         "import torvyn:streaming/payload-view@0.2.0;",
         "import torvyn:streaming/payload-buffer@0.2.0;",
         "import torvyn:streaming/payload-lease@0.2.0;",
+        "import torvyn:streaming/attributes@0.2.0;",
         "import wasi:clocks/monotonic-clock@0.2.6;",
         "import wasi:clocks/types-only@0.2.6;",
         "import lent;",
@@ -666,7 +668,7 @@ fn random_worlds() {
     let package = Package::of_world("");
     fs::write(package.0.path().join("deps/clocks.wit"), clocks).unwrap();
     let mut seen = [0; 4];
-    for _ in 0..100 {
+    for _ in 0..200 {
         let mut text = "package acme:filters@1.0.0;
             interface lent { use torvyn:streaming/payload-read@0.2.0.{batch}; type lent = borrow<batch>; }
             interface made { use torvyn:streaming/types@0.2.0.{output}; resource made; }"

@@ -1,7 +1,9 @@
 //! The host of a component: each function here is one crossing.
 
 use crate::bindings::lifecycle::types::{self, Failure};
-use crate::bindings::processor::{payload_buffer, payload_lease, payload_read, payload_view, payload_write};
+use crate::bindings::processor::{
+    attributes, payload_buffer, payload_lease, payload_read, payload_view, payload_write,
+};
 use crate::columns::Columns;
 use crate::lease::{Mode, Scope};
 
@@ -21,6 +23,18 @@ impl Lent<'_> {
     #[inline(always)]
     pub(crate) fn read_all(self) -> Result<Vec<u8>, Failure> {
         payload_read::read_all(self.0)
+    }
+
+    pub(crate) fn attribute(self, index: u32, name: &str) -> Result<Option<String>, Failure> {
+        attributes::get(self.0, index, name)
+    }
+
+    pub(crate) fn attributes(self, index: u32) -> Result<Vec<(String, String)>, Failure> {
+        attributes::all(self.0, index)
+    }
+
+    pub(crate) fn set_attribute(self, index: u32, name: &str, value: Option<&str>) -> Result<(), Failure> {
+        attributes::set(self.0, index, name, value)
     }
 
     pub(crate) fn slice_all(self, of: &Columns) -> Result<Made, Failure> {

@@ -2,6 +2,8 @@
 //! budgets, no limits and no clock.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::{BY_HANDLE, Columns, NO_LINEAGE, OUTPUT_0};
@@ -9,11 +11,26 @@ use crate::lease::{Mode, Scope};
 use crate::testing::Emitted;
 
 /// Elements that were made.
-pub(crate) type Made = Vec<Emitted>;
+pub(crate) type Made = Vec<MadeElement>;
+
+/// An element that was made.
+#[derive(Debug)]
+pub struct MadeElement {
+    emitted: Emitted,
+    attributes: Shared,
+}
+
+/// The attributes of an element, and of what comes of it: until the call returns it has what is set of them.
+type Shared = Rc<RefCell<BTreeMap<String, String>>>;
+
+/// What an element can have of attributes.
+const MAX_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTE_BYTES: usize = 8 << 10;
 
 /// The payloads of a batch.
 pub(crate) struct Payloads<'a> {
     payloads: &'a [&'a [u8]],
+    attributes: Vec<Shared>,
     states: RefCell<Vec<State>>,
 }
 
@@ -28,8 +45,9 @@ enum State {
 }
 
 impl<'a> Payloads<'a> {
-    pub(crate) fn new(payloads: &'a [&'a [u8]]) -> Self {
-        Payloads { payloads, states: RefCell::new(vec![State::Lent; payloads.len()]) }
+    pub(crate) fn new(payloads: &'a [&'a [u8]], attributes: &[BTreeMap<String, String>]) -> Self {
+        let attributes = attributes.iter().map(|of| Rc::new(RefCell::new(of.clone()))).collect();
+        Payloads { payloads, attributes, states: RefCell::new(vec![State::Lent; payloads.len()]) }
     }
 }
 
@@ -49,11 +67,46 @@ impl<'a> Lent<'a> {
     pub(crate) fn slice_all(self, of: &Columns) -> Result<Made, Failure> {
         let sliced = |entry: usize| {
             let payload = part(self.payload(of.lineage[entry])?, of.offsets[entry], of.sizes[entry])?;
-            Ok(emitted(payload, of.outputs.get(entry), true))
+            Ok(made(payload, self.shared(of.lineage[entry]), of.outputs.get(entry), true))
         };
         let made = (0..of.sizes.len()).map(sliced).collect::<Result<_, Failure>>()?;
         of.lineage.iter().for_each(|index| self.now(*index, State::Used));
         Ok(made)
+    }
+
+    pub(crate) fn attribute(self, index: u32, name: &str) -> Result<Option<String>, Failure> {
+        self.payload(index)?;
+        check_attribute(name, "")?;
+        Ok(self.0.attributes[index as usize].borrow().get(name).cloned())
+    }
+
+    pub(crate) fn attributes(self, index: u32) -> Result<Vec<(String, String)>, Failure> {
+        self.payload(index)?;
+        let attributes = self.0.attributes[index as usize].borrow();
+        Ok(attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    pub(crate) fn set_attribute(self, index: u32, name: &str, value: Option<&str>) -> Result<(), Failure> {
+        self.payload(index)?;
+        check_attribute(name, value.unwrap_or_default())?;
+        let mut attributes = self.0.attributes[index as usize].borrow_mut();
+        let Some(value) = value else {
+            attributes.remove(name);
+            return Ok(());
+        };
+        let others = attributes.iter().filter(|(known, _)| *known != name);
+        let (count, bytes) = others.fold((1, name.len() + value.len()), |(count, bytes), (name, value)| {
+            (count + 1, bytes + name.len() + value.len())
+        });
+        if count > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTE_BYTES {
+            return Err(too_many());
+        }
+        attributes.insert(name.to_string(), value.to_string());
+        Ok(())
+    }
+
+    fn shared(self, index: u32) -> Shared {
+        self.0.attributes[index as usize].clone()
     }
 
     pub(crate) fn take(self, indices: &[u32], mode: Mode, _: Scope) -> Result<Held, Failure> {
@@ -67,14 +120,19 @@ impl<'a> Lent<'a> {
             return Err(Failure::Unavailable("something was made of an element already, or it is held".to_string()));
         }
         indices.iter().for_each(|index| self.now(*index, state));
-        let elements = payloads.into_iter().map(|payload| HeldElement { payload: payload.to_vec(), gone_to: 0 });
+        let elements = payloads.into_iter().zip(indices).map(|(payload, index)| HeldElement {
+            payload: payload.to_vec(),
+            attributes: self.shared(*index),
+            gone_to: 0,
+        });
         Ok(Held { mode, elements: RefCell::new(elements.map(Some).collect()) })
     }
 
     /// The elements that `routes` passes on.
     pub(crate) fn routed(self, routes: &[u32]) -> Result<Made, Failure> {
         let routed = (0..).zip(routes).filter(|(_, outputs)| **outputs != 0);
-        routed.map(|(index, outputs)| Ok(emitted(self.payload(index)?, Some(outputs), true))).collect()
+        let whole = |(index, outputs)| Ok(made(self.payload(index)?, self.shared(index), Some(outputs), true));
+        routed.map(whole).collect()
     }
 
     fn payload(self, index: u32) -> Result<&'a [u8], Failure> {
@@ -93,7 +151,7 @@ impl<'a> Lent<'a> {
 
 pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<Made, Failure> {
     let mut rest = of.bytes.as_slice();
-    let mut made = Made::new();
+    let mut all = Made::new();
     for (entry, &size) in of.sizes.iter().enumerate() {
         let from = of.lineage.get(entry).filter(|index| **index != NO_LINEAGE);
         let element = match from {
@@ -107,12 +165,33 @@ pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<Made, Fai
             (written, rest) = rest.split_at(size as usize);
             written
         };
+        let mut attributes = Shared::default();
         if let (Some(lent), Some(&index)) = (lent, from) {
             lent.now(index, State::Used);
+            attributes = lent.shared(index);
         }
-        made.push(emitted(payload, of.outputs.get(entry), size == BY_HANDLE));
+        all.push(made(payload, attributes, of.outputs.get(entry), size == BY_HANDLE));
     }
-    Ok(made)
+    Ok(all)
+}
+
+/// What came out of a call that has returned.
+pub(crate) fn emitted(made: Made) -> Vec<Emitted> {
+    let with = |made: MadeElement| Emitted { attributes: made.attributes.borrow().clone(), ..made.emitted };
+    made.into_iter().map(with).collect()
+}
+
+fn check_attribute(name: &str, value: &str) -> Result<(), Failure> {
+    if name.is_empty() || [name, value].iter().any(|text| text.contains(char::is_control)) {
+        let why = "the name of an attribute is not empty, and no control characters are in it or in the value";
+        return Err(Failure::InvalidInput(why.to_string()));
+    }
+    if name.len() + value.len() > MAX_ATTRIBUTE_BYTES { Err(too_many()) } else { Ok(()) }
+}
+
+fn too_many() -> Failure {
+    let most = format!("{MAX_ATTRIBUTES} attributes, of {MAX_ATTRIBUTE_BYTES} bytes together");
+    Failure::LimitExceeded(format!("an element has at most {most}"))
 }
 
 pub(crate) fn append(to: &mut Made, other: Made) {
@@ -129,6 +208,7 @@ pub(crate) struct Held {
 #[derive(Debug, Clone)]
 struct HeldElement {
     payload: Vec<u8>,
+    attributes: Shared,
     /// The outputs that it was passed on to.
     gone_to: u32,
 }
@@ -142,7 +222,7 @@ impl Held {
 
     pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<Made, Failure> {
         let mut elements = self.elements.borrow().clone();
-        let mut made = Made::new();
+        let mut forwarded = Made::new();
         for (nth, index) in indices.iter().enumerate() {
             let slot = elements.get_mut(*index as usize).ok_or(Failure::OutOfBounds)?;
             let element = slot.as_mut().ok_or(Failure::OutOfBounds)?;
@@ -151,23 +231,24 @@ impl Held {
                 return Err(Failure::InvalidInput("an element goes to each output at most once".to_string()));
             }
             element.gone_to |= to;
-            made.push(emitted(&element.payload, Some(&to), true));
+            forwarded.push(made(&element.payload, element.attributes.clone(), Some(&to), true));
             if self.mode == Mode::Exclusive {
                 *slot = None;
             }
         }
         *self.elements.borrow_mut() = elements;
-        Ok(made)
+        Ok(forwarded)
     }
 }
 
 pub(crate) fn join(leases: &[&Held], outputs: u32) -> Result<Made, Failure> {
     let mut held = leases.iter().flat_map(|held| held.elements.borrow().clone()).flatten().peekable();
-    if held.peek().is_none() {
+    let Some(first) = held.peek() else {
         return Err(Failure::InvalidInput("nothing to join".to_string()));
-    }
+    };
+    let attributes = first.attributes.clone();
     let payload: Vec<u8> = held.flat_map(|element| element.payload).collect();
-    Ok(vec![emitted(&payload, Some(&outputs), true)])
+    Ok(vec![made(&payload, attributes, Some(&outputs), true)])
 }
 
 /// A payload in the making.
@@ -198,12 +279,14 @@ impl Piece {
     }
 
     pub(crate) fn freeze(self, lineage: u32, outputs: u32, lent: Option<Lent<'_>>) -> Result<Made, Failure> {
+        let mut attributes = Shared::default();
         if lineage != NO_LINEAGE {
             let lent = lent.ok_or(Failure::OutOfBounds)?;
             lent.payload(lineage)?;
             lent.now(lineage, State::Used);
+            attributes = lent.shared(lineage);
         }
-        Ok(vec![emitted(&self.bytes, Some(&outputs), false)])
+        Ok(vec![made(&self.bytes, attributes, Some(&outputs), false)])
     }
 }
 
@@ -215,8 +298,9 @@ fn part(payload: &[u8], offset: u64, len: u64) -> Result<&[u8], Failure> {
     range(offset, len).and_then(|range| payload.get(range)).ok_or(Failure::OutOfBounds)
 }
 
-fn emitted(payload: &[u8], outputs: Option<&u32>, by_handle: bool) -> Emitted {
+fn made(payload: &[u8], attributes: Shared, outputs: Option<&u32>, by_handle: bool) -> MadeElement {
     let outputs = outputs.copied().unwrap_or(OUTPUT_0);
     let outputs = (0..u32::BITS).filter(|port| outputs & (1 << port) != 0).collect();
-    Emitted { payload: payload.to_vec(), outputs, by_handle }
+    let emitted = Emitted { payload: payload.to_vec(), outputs, by_handle, attributes: BTreeMap::new() };
+    MadeElement { emitted, attributes }
 }

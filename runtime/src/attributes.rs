@@ -1,0 +1,219 @@
+//! Attributes: pairs of a name and a value that an element carries besides its payload. `host/attributes.rs` gives stages
+//! theirs.
+
+use std::sync::Arc;
+
+/// Attributes that one element can have.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// Bytes that the attributes of one element can have together, names and values.
+pub const MAX_ATTRIBUTE_BYTES: usize = 8 << 10;
+
+/// The attributes of an element, in the order of their names. Clones share the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes(Vec<(Arc<str>, Arc<str>)>);
+
+/// An attribute that an element can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    name: Arc<str>,
+    value: Arc<str>,
+}
+
+/// Why an element cannot have an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// It has no name.
+    #[error("the name of an attribute is not empty")]
+    Nameless,
+    /// A control character is in its name. Whoever shows it could be misled.
+    #[error("the name of an attribute has no control characters")]
+    ControlInName,
+    /// A control character is in its value.
+    #[error("the value of an attribute has no control characters")]
+    ControlInValue,
+    /// There would be too many.
+    #[error("an element has at most {MAX_ATTRIBUTES} attributes")]
+    TooMany,
+    /// They would be too long together.
+    #[error("the attributes of an element have at most {MAX_ATTRIBUTE_BYTES} bytes together")]
+    TooLong,
+}
+
+impl AttributeError {
+    /// Whether the attribute itself is in order, and there is only too much of it.
+    pub fn is_limit(self) -> bool {
+        matches!(self, AttributeError::TooMany | AttributeError::TooLong)
+    }
+}
+
+impl Attribute {
+    /// # Errors
+    ///
+    /// [`AttributeError`] where no element can have it.
+    pub fn new(name: &str, value: &str) -> Result<Attribute, AttributeError> {
+        check_name(name)?;
+        if name.len() + value.len() > MAX_ATTRIBUTE_BYTES {
+            return Err(AttributeError::TooLong);
+        }
+        if value.contains(char::is_control) {
+            return Err(AttributeError::ControlInValue);
+        }
+        Ok(Attribute { name: name.into(), value: value.into() })
+    }
+
+    /// Bytes of its name and its value.
+    pub fn bytes(&self) -> usize {
+        self.name.len() + self.value.len()
+    }
+}
+
+/// Whether an element can have an attribute of this name.
+///
+/// # Errors
+///
+/// Why not.
+pub fn check_name(name: &str) -> Result<(), AttributeError> {
+    if name.is_empty() {
+        return Err(AttributeError::Nameless);
+    }
+    if name.len() > MAX_ATTRIBUTE_BYTES {
+        return Err(AttributeError::TooLong);
+    }
+    if name.contains(char::is_control) { Err(AttributeError::ControlInName) } else { Ok(()) }
+}
+
+impl Attributes {
+    /// None.
+    pub const fn new() -> Attributes {
+        Attributes(Vec::new())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    /// The value of the one of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.shared(name).map(|value| &**value)
+    }
+
+    /// All of them, in the order of their names, compared byte by byte.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    pub(crate) fn shared(&self, name: &str) -> Option<&Arc<str>> {
+        self.place(name).ok().map(|at| &self.0[at].1)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[(Arc<str>, Arc<str>)] {
+        &self.0
+    }
+
+    /// Whether there is room for this one, in place of the one of its name that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`AttributeError::TooMany`] and [`AttributeError::TooLong`].
+    pub fn room_for(&self, attribute: &Attribute) -> Result<(), AttributeError> {
+        let before = self.shared(&attribute.name).map(|value| attribute.name.len() + value.len());
+        if before.is_none() && self.len() == MAX_ATTRIBUTES {
+            return Err(AttributeError::TooMany);
+        }
+        let bytes = self.bytes() - before.unwrap_or(0) + attribute.bytes();
+        if bytes > MAX_ATTRIBUTE_BYTES { Err(AttributeError::TooLong) } else { Ok(()) }
+    }
+
+    /// Puts it there, in place of the one of its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`room_for`](Attributes::room_for). Nothing is changed then.
+    pub fn set(&mut self, attribute: Attribute) -> Result<(), AttributeError> {
+        self.room_for(&attribute)?;
+        let Attribute { name, value } = attribute;
+        match self.place(&name) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (name, value)),
+        }
+        Ok(())
+    }
+
+    /// Takes the one of this name away, if it is there.
+    pub fn remove(&mut self, name: &str) {
+        if let Ok(at) = self.place(name) {
+            self.0.remove(at);
+        }
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+        let mut attributes = Attributes::new();
+        for (name, value) in pairs {
+            attributes.set(Attribute::new(name, value).unwrap()).unwrap();
+        }
+        attributes
+    }
+
+    #[test]
+    fn they_are_found_and_listed_by_name() {
+        let mut some = attributes(&[("tenant", "a"), ("Zone", ""), ("größe", "1"), ("tenant", "b")]);
+        assert_eq!(some.iter().collect::<Vec<_>>(), [("Zone", ""), ("größe", "1"), ("tenant", "b")]);
+        assert_eq!((some.get("tenant"), some.get("Zone"), some.get("zone")), (Some("b"), Some(""), None));
+        assert_eq!((some.len(), some.bytes()), (3, 4 + 8 + 7));
+        some.remove("none");
+        some.remove("Zone");
+        assert_eq!(some, attributes(&[("größe", "1"), ("tenant", "b")]));
+    }
+
+    #[test]
+    fn what_could_mislead_is_refused() {
+        use AttributeError::*;
+        let why = |name: &str, value: &str| Attribute::new(name, value).unwrap_err();
+        assert_eq!(why("", "a"), Nameless);
+        for hostile in ["\0", "\n", "\u{1b}[31m", "\u{7f}", "\u{9b}1m"] {
+            assert_eq!((why(hostile, "a"), why("a", hostile)), (ControlInName, ControlInValue), "{hostile:?}");
+            assert_eq!(check_name(hostile), Err(ControlInName));
+        }
+        assert_eq!(why(&"a".repeat(MAX_ATTRIBUTE_BYTES), "b"), TooLong);
+        assert_eq!(check_name(&"a".repeat(MAX_ATTRIBUTE_BYTES + 1)), Err(TooLong));
+        assert!(TooLong.is_limit() && TooMany.is_limit() && !Nameless.is_limit() && !ControlInValue.is_limit());
+    }
+
+    #[test]
+    fn there_is_a_limit_to_their_number_and_their_bytes() {
+        let mut many = Attributes::new();
+        for number in 0..MAX_ATTRIBUTES {
+            many.set(Attribute::new(&format!("{number:02}"), "v").unwrap()).unwrap();
+        }
+        let one = |name: &str, bytes: usize| Attribute::new(name, &"v".repeat(bytes)).unwrap();
+        assert_eq!(many.set(one("xx", 1)), Err(AttributeError::TooMany));
+        let left = MAX_ATTRIBUTE_BYTES - many.bytes();
+        assert_eq!(many.set(one("00", left + 2)), Err(AttributeError::TooLong));
+        assert_eq!((many.get("00"), many.len()), (Some("v"), MAX_ATTRIBUTES), "nothing was changed");
+        many.set(one("00", left + 1)).unwrap();
+        assert_eq!(many.bytes(), MAX_ATTRIBUTE_BYTES);
+        many.remove("01");
+        many.set(one("xx", 1)).unwrap();
+        assert_eq!(many.set(one("xx", 2)), Err(AttributeError::TooLong));
+    }
+}
