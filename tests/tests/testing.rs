@@ -50,7 +50,7 @@ fn stages_take_from_outputs_of_others() {
 fn elements_come_from_components_and_inputs() {
     let numbers = program(programs::NUMBERS).with("count", 5).with("count", 3);
     assert_eq!(numbers.run_source().unwrap().output(0), ["1", "2", "3"]);
-    let run = program(programs::EVERY_OTHER).alone().run_on(Generate::new(10, 4)).unwrap();
+    let run = program(programs::EVERY_OTHER).alone().timeout(Duration::MAX).run_on(Generate::new(10, 4)).unwrap();
     assert_eq!((run.account().elements.entered, run.output(0).len()), (10, 5));
 
     assert!(refused(numbers.run(["1"])).contains("use `run_source`"));

@@ -22,6 +22,9 @@ const INPUT: &str = "input";
 /// 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
 const BEGINNING: u64 = 946_684_800_000_000_000;
 
+/// A time that no test takes, and that can be reckoned with.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
+
 /// Stages in a row, each taking from the one before it unless it says [`from`](Stage::from) where. An output that no stage
 /// takes from is an output of the run: they count from 0, in the order of the stages and of the outputs of each.
 ///
@@ -134,7 +137,8 @@ impl Pipeline {
         let clock = self.clock.clone().unwrap_or_else(|| Clock::virtual_from(BEGINNING));
         let listener = Listener::default();
         let control = listener.control(clock.clone(), self.schedule, self.pool.clone());
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + LONGEST);
         let ended = Flow::start(&wiring.graph, bodies, control).and_then(|flow| flow.run_until(deadline));
         let (log, dead_letters) = listener.heard();
         match ended {
