@@ -11,7 +11,7 @@ use cargo_metadata::{Message, TargetKind};
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, Verbosity};
-use crate::toolchain::{self, TARGET};
+use crate::toolchain::{self, TARGET, Target};
 use crate::workspace::Stage;
 
 /// A component that cargo built.
@@ -25,7 +25,7 @@ pub(crate) struct Artifact {
     pub(crate) fresh: bool,
 }
 
-/// Builds the components of `stages`, in their order; installs the target where it is missing.
+/// Builds the components of `stages`, in their order; installs the target where it turns out to be missing.
 ///
 /// Cargo's status and the compiler's diagnostics go to stderr as they come, except that with `Json` the diagnostics are
 /// among the messages. `message` is called with each line of JSON that cargo prints.
@@ -36,11 +36,12 @@ pub(crate) struct Artifact {
 pub(crate) fn build(
     args: &CargoArgs,
     stages: &[Stage],
+    target: Target,
     format: MessageFormat,
     shell: &mut Shell,
     mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Artifact>> {
-    toolchain::install_target(args.offline || args.frozen, shell)?;
+    toolchain::install_target(target, args.offline || args.frozen, shell)?;
     let mut command = command(args, stages, format, shell);
     shell.verbose("Running", format_args!("{command:?}"))?;
     let mut cargo = command.spawn().context("could not run `cargo`")?;
@@ -114,7 +115,7 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
 }
 
 /// The profile that is built in: release unless another is named.
-fn profile(args: &CargoArgs) -> &str {
+pub(crate) fn profile(args: &CargoArgs) -> &str {
     match &args.profile {
         Some(profile) => profile,
         None if args.dev => "dev",

@@ -6,15 +6,18 @@
 //! each in a flow of its own → `verdict` holds what came against what was expected, and the differences are diagnostics at
 //! their places → `report` and `junit` say them.
 
+pub(crate) use basis::{Basis, Common};
 pub(crate) use case::Case;
 pub(crate) use plan::{Draft, Plan};
-pub(crate) use report::{CaseLine, Summary, Tally};
+pub(crate) use report::{CaseLine, ListLine, Summary, Tally};
 pub(crate) use run::Outcome;
 pub(crate) use schedules::Schedules;
-pub(crate) use session::run_all;
+pub(crate) use session::Session;
 
 mod account;
 mod amount;
+mod arrivals;
+mod basis;
 mod case;
 mod collected;
 mod diff;
@@ -25,6 +28,8 @@ mod failure;
 mod fault;
 pub(crate) mod files;
 mod given;
+#[cfg(test)]
+mod invariant;
 pub(crate) mod junit;
 mod letters;
 mod literal;
@@ -34,6 +39,7 @@ pub(crate) mod report;
 mod run;
 mod schedules;
 mod session;
+mod speed;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wanted;

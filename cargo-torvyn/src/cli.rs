@@ -271,6 +271,8 @@ Examples:
   cargo torvyn test empty long            those with `empty` or `long` in their names
   cargo torvyn test -p router --list      the names of those that run a stage of this package
   cargo torvyn test --no-fail-fast        do not end with the first that fails
+  cargo torvyn test --watch               and again those that a change affects
+  cargo torvyn test --retries 2           try one that fails twice more
   cargo torvyn test --bless               write the files of expected elements anew
   cargo torvyn test --schedules 100       each case in 100 orders of what can happen at once
   cargo torvyn test --seed 17             all cases in one of these orders
@@ -294,6 +296,12 @@ pub(crate) struct TestArgs {
     /// Run all cases, also when one has failed
     #[arg(long)]
     pub(crate) no_fail_fast: bool,
+    /// Run a case that fails up to N times again; one that passes then is flaky
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: usize,
+    /// Run them, and then again whenever something has changed: those that it makes a difference to
+    #[arg(long, conflicts_with_all = ["list", "junit"])]
+    pub(crate) watch: bool,
     /// Write the files of expected elements anew, with what comes out
     #[arg(long)]
     pub(crate) bless: bool,

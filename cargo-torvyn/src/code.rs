@@ -100,12 +100,18 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+    /// Elements that do not come in the order in which they are written.
+    OUT_OF_ORDER = "out-of-order";
     /// Bytes that are not written as their key says.
     BAD_ENCODING = "bad-encoding";
     /// What came out of a case is not what it expects.
     UNEXPECTED_OUTPUT = "unexpected-output";
     /// The account of a case is not what it expects.
     UNEXPECTED_ACCOUNT = "unexpected-account";
+    /// A case took longer for an element, against another, than it expects.
+    UNEXPECTED_SPEED = "unexpected-speed";
+    /// The case to compare with is none.
+    UNKNOWN_CASE = "unknown-case";
     /// A case failed, and was expected not to, or otherwise.
     UNEXPECTED_FAILURE = "unexpected-failure";
     /// A case did not fail, and was expected to.

@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::thread;
 
-use torvyn_runtime::{Component, Engine, Limits};
+use torvyn_runtime::{Component, Limits};
 
+pub(crate) use self::compiled::Compiled;
+use self::compiled::Versioned;
 use crate::cargo;
 use crate::check::Subject;
 use crate::cli::{CargoArgs, MessageFormat};
@@ -15,13 +18,28 @@ use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Pipeline, Stage};
 use crate::settings::WorkspaceSettings;
 use crate::shell::Shell;
+use crate::toolchain;
 use crate::workspace::{self, Workspace};
+
+mod compiled;
 
 /// The components of pipelines.
 pub(crate) struct Components {
     ready: HashMap<ComponentRef, Ready>,
     /// The levels of what is found of a pipeline.
     pub(crate) levels: Levels,
+    project: Option<Project>,
+}
+
+/// Where the packages are that components were built from.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// The Cargo.toml of the workspace.
+    pub(crate) manifest: PathBuf,
+    /// All that they are made of.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
 }
 
 /// A component, and what is known of it before it runs.
@@ -31,10 +49,12 @@ pub(crate) struct Ready {
     pub(crate) component: Component,
     /// As `check` sees it.
     pub(crate) subject: Subject,
+    /// Which of those that were compiled it is.
+    pub(crate) version: usize,
 }
 
 impl Components {
-    /// Builds what is stale, once for all `pipelines`, and loads it.
+    /// Builds what is stale, once for all `pipelines`, and loads it, but what is in `compiled` already.
     ///
     /// # Errors
     ///
@@ -42,6 +62,7 @@ impl Components {
     pub(crate) fn of(
         pipelines: &[&Pipeline],
         args: &CargoArgs,
+        compiled: &Compiled,
         sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<Components> {
@@ -52,10 +73,24 @@ impl Components {
         if !found.is_empty() {
             return told(&found, sources, shell);
         }
-        let built = Built::of(pipelines, args, sources, shell)?;
-        let engine = Engine::new()?;
-        let loaded = built.load(pipelines, &engine).or_else(|found| told(&found, sources, shell))?;
+        let built = Built::of(pipelines, args, compiled, sources, shell)?;
+        let loaded = built.load(pipelines, compiled).or_else(|found| told(&found, sources, shell))?;
         built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
+    }
+
+    /// Where the packages are that they were built from, if any was.
+    pub(crate) fn project(&self) -> Option<&Project> {
+        self.project.as_ref()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many of them were compiled since there were so many.
+    pub(crate) fn compiled_since(&self, before: usize) -> usize {
+        self.ready.values().filter(|ready| ready.version >= before).count()
     }
 
     /// Those of the stages of a pipeline, in their order, each with the budget that it has there.
@@ -87,18 +122,19 @@ fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
 /// Component files, and the packages that they were built from.
 struct Built {
     files: HashMap<ComponentRef, (PathBuf, Option<workspace::Stage>)>,
-    /// The Cargo.toml of the workspace, where any is a package.
-    workspace: Option<PathBuf>,
+    /// Where the packages are, if any is one.
+    project: Option<Project>,
 }
 
 impl Built {
     fn of(
         pipelines: &[&Pipeline],
         args: &CargoArgs,
+        compiled: &Compiled,
         sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<Built> {
-        let mut built = Built { files: HashMap::new(), workspace: None };
+        let mut built = Built { files: HashMap::new(), project: None };
         let mut any_package = false;
         for stage in stages(pipelines) {
             match &stage.component {
@@ -109,8 +145,17 @@ impl Built {
         if !any_package {
             return Ok(built);
         }
-        let workspace = Workspace::load(args)?;
-        built.workspace = Some(workspace.manifest());
+        // What does not need an answer of cargo begins before there is one.
+        let target = toolchain::look_for_target();
+        let workspace = thread::scope(|scope| {
+            scope.spawn(|| compiled.engine().ok());
+            Workspace::load(args)
+        })?;
+        built.project = Some(Project {
+            manifest: workspace.manifest(),
+            folders: workspace.folders(),
+            target: workspace::from_here(&workspace.target_dir(args)),
+        });
         let known = workspace.stages();
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
         let mut found = Diagnostics::default();
@@ -126,42 +171,67 @@ impl Built {
             stages(pipelines).any(|stage| stage.component == component)
         };
         let wanted: Vec<_> = known.into_iter().filter(is_wanted).collect();
-        let artifacts = cargo::build(args, &wanted, MessageFormat::Human, shell, |_, _| Ok(()))?;
+        let ahead: Vec<_> = wanted.iter().map(|package| workspace.component(package, args)).collect();
+        let artifacts = thread::scope(|scope| {
+            // Most often cargo finds that nothing is stale, and then they are ready when it has. What is stale is another
+            // file afterwards, and is compiled again.
+            let limits = |package| stages(pipelines).find(|stage| stage.component == of_package(package)).map(limits);
+            let ahead: Vec<_> = ahead.iter().zip(&wanted).collect();
+            scope.spawn(move || {
+                let files = ahead.iter().map(|(path, package)| (path.as_path(), limits(package).unwrap_or_default()));
+                compiled.load(&files.collect::<Vec<_>>())
+            });
+            cargo::build(args, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))
+        })?;
         let files = artifacts.into_iter().map(|artifact| artifact.path).zip(wanted);
         built.files.extend(files.map(|(path, package)| (of_package(&package), (path, Some(package)))));
         Ok(built)
     }
 
-    fn load(&self, pipelines: &[&Pipeline], engine: &Engine) -> Result<HashMap<ComponentRef, Component>, Diagnostics> {
-        let mut loaded = HashMap::new();
+    fn load(
+        &self,
+        pipelines: &[&Pipeline],
+        compiled: &Compiled,
+    ) -> Result<HashMap<ComponentRef, Versioned>, Diagnostics> {
+        let mut first: Vec<(&Pipeline, usize)> = Vec::new();
         for pipeline in pipelines {
             for (index, stage) in pipeline.stages.iter().enumerate() {
-                if loaded.contains_key(&stage.component) {
-                    continue;
+                if !first.iter().any(|(pipeline, index)| pipeline.stages[*index].component == stage.component) {
+                    first.push((pipeline, index));
                 }
-                let (path, _) = &self.files[&stage.component];
-                let component = Component::load(engine, path, &limits(stage)).map_err(|error| {
-                    let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-                    pipeline.bad_component(index, &causes)
-                })?;
-                loaded.insert(stage.component.clone(), component);
             }
         }
-        Ok(loaded)
+        let files = first.iter().map(|(pipeline, index)| {
+            let stage = &pipeline.stages[*index];
+            (self.files[&stage.component].0.as_path(), limits(stage))
+        });
+        let mut found = Diagnostics::default();
+        let mut all = HashMap::new();
+        for ((pipeline, index), loaded) in first.iter().zip(compiled.load(&files.collect::<Vec<_>>())) {
+            match loaded {
+                Ok(loaded) => _ = all.insert(pipeline.stages[*index].component.clone(), loaded),
+                Err(error) => {
+                    let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
+                    found.push(pipeline.bad_component(*index, &causes));
+                }
+            }
+        }
+        if found.is_empty() { Ok(all) } else { Err(found) }
     }
 
     /// With what their authors declared of them.
     fn declared(
         &self,
-        loaded: HashMap<ComponentRef, Component>,
+        loaded: HashMap<ComponentRef, Versioned>,
         sources: &mut Sources,
     ) -> Result<Components, Diagnostics> {
         let mut found = Diagnostics::default();
-        let settings = self.workspace.as_ref().map(|file| WorkspaceSettings::load(file, sources, &mut found));
+        let settings =
+            self.project.as_ref().map(|project| WorkspaceSettings::load(&project.manifest, sources, &mut found));
         let settings = settings.unwrap_or_default();
         let levels = settings.pipeline_levels();
         let mut ready = HashMap::new();
-        for (name, component) in loaded {
+        for (name, Versioned { component, version }) in loaded {
             let analysis = component.analysis().clone();
             let subject = match &self.files[&name] {
                 (_, Some(package)) => {
@@ -172,10 +242,10 @@ impl Built {
                 }
                 (path, None) => Subject::file(path, levels.clone(), analysis),
             };
-            ready.insert(name, Ready { component, subject });
+            ready.insert(name, Ready { component, subject, version });
         }
         found.sort_by_place();
-        if found.is_empty() { Ok(Components { ready, levels }) } else { Err(found) }
+        if found.is_empty() { Ok(Components { ready, levels, project: self.project.clone() }) } else { Err(found) }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::exit::Exit;
 pub(crate) struct Interrupt {
     flag: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
+    /// Whether the first signal ends the process too.
+    at_once: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -22,7 +24,7 @@ impl Interrupt {
     ///
     /// Where the system refuses.
     pub(crate) fn watch() -> anyhow::Result<Interrupt> {
-        let interrupt = Interrupt { flag: Arc::default(), signal: Arc::default() };
+        let interrupt = Interrupt { flag: Arc::default(), signal: Arc::default(), at_once: Arc::default() };
         interrupt.register().context("could not watch for signals")?;
         Ok(interrupt)
     }
@@ -31,12 +33,18 @@ impl Interrupt {
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             // In this order: the first signal finds the flag unset and sets it, the second finds it set.
             flag::register_conditional_shutdown(signal, i32::from(exit as u8), self.flag.clone())?;
+            flag::register_conditional_shutdown(signal, i32::from(exit as u8), self.at_once.clone())?;
             flag::register(signal, self.flag.clone())?;
             flag::register_usize(signal, self.signal.clone(), signal as usize)?;
         }
         // A file that may not grow any more is an error of the write, not the end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
         Ok(())
+    }
+
+    /// Whether the first signal is to end the process too, while there is nothing to end in order.
+    pub(crate) fn at_once(&self, at_once: bool) {
+        self.at_once.store(at_once, Ordering::Relaxed);
     }
 
     /// Set once the first signal has come.

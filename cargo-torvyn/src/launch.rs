@@ -12,7 +12,7 @@ use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 use crate::budget::Budget;
 use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, RecordArgs};
-use crate::components::{Components, limits, told};
+use crate::components::{Compiled, Components, limits, told};
 use crate::dead_letters::DeadLetterFiles;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
@@ -56,6 +56,11 @@ impl Finished {
     /// Tells what the run showed, after its account. The exit code that follows.
     pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
         tell_letters(&self.letters, shell)?;
+        for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
+            let (name, skipped) = (&stage.name, report::grouped(stage.failures.skipped));
+            let elements = if stage.failures.skipped == 1 { "element" } else { "elements" };
+            shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
+        }
         if !self.found.is_empty() {
             shell.space()?;
             shell.diagnostics(&self.found, &self.sources)?;
@@ -76,7 +81,7 @@ impl Finished {
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
-    let components = Components::of(&[&pipeline], request.cargo, &mut sources, shell)?;
+    let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;

@@ -53,6 +53,7 @@ mod settings;
 mod shell;
 mod table;
 mod toolchain;
+mod watched;
 mod whole;
 mod workspace;
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, bail};
 
@@ -75,13 +76,27 @@ pub(crate) fn has_target() -> anyhow::Result<bool> {
     Ok(target_dir()?.join("lib").is_dir())
 }
 
+/// Whether the target is there, as far as it is known yet.
+pub(crate) struct Target(JoinHandle<anyhow::Result<bool>>);
+
+/// Asks the compiler, while something else is done.
+pub(crate) fn look_for_target() -> Target {
+    Target(thread::spawn(has_target))
+}
+
+impl Target {
+    fn is_there(self) -> anyhow::Result<bool> {
+        self.0.join().unwrap_or_else(|_| has_target())
+    }
+}
+
 /// Installs the target where it is missing, with rustup and unless `offline`.
 ///
 /// # Errors
 ///
 /// A [`Stop`] that says what to type where it cannot be installed from here.
-pub(crate) fn install_target(offline: bool, shell: &mut Shell) -> anyhow::Result<()> {
-    if has_target()? {
+pub(crate) fn install_target(target: Target, offline: bool, shell: &mut Shell) -> anyhow::Result<()> {
+    if target.is_there()? {
         return Ok(());
     }
     if offline {

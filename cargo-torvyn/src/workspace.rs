@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
 
+use crate::cargo;
 use crate::cli::CargoArgs;
 use crate::exit::{Exit, Stop};
 use crate::toolchain;
@@ -71,6 +72,35 @@ impl Workspace {
     /// All stages, by package name.
     pub(crate) fn stages(&self) -> Vec<Stage> {
         self.metadata.workspace_packages().into_iter().filter_map(stage).collect()
+    }
+
+    /// The folders that its packages are made of: its own, and those of packages elsewhere that they depend on.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let dependencies = self.metadata.packages.iter().flat_map(|package| &package.dependencies);
+        let elsewhere = dependencies.filter_map(|dependency| dependency.path.as_deref());
+        let elsewhere = elsewhere.filter(|path| !path.starts_with(&self.metadata.workspace_root));
+        [self.root()].into_iter().chain(elsewhere.map(AsRef::as_ref)).map(from_here).collect()
+    }
+
+    /// The folder for everything that is built.
+    pub(crate) fn target_dir(&self, args: &CargoArgs) -> PathBuf {
+        match &args.target_dir {
+            Some(folder) => env::current_dir().unwrap_or_default().join(folder),
+            None => self.metadata.target_directory.as_std_path().to_path_buf(),
+        }
+    }
+
+    /// Where cargo puts the component of a stage.
+    pub(crate) fn component(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
+        // The folder of a profile has its name, but for the one that cargo users had before profiles had names.
+        let profile = match cargo::profile(args) {
+            "dev" => "debug",
+            profile => profile,
+        };
+        self.target_dir(args)
+            .join(toolchain::TARGET)
+            .join(profile)
+            .join(format!("{}.wasm", stage.target.name.replace('-', "_")))
     }
 
     /// The stages that the flags select: those named, or else what cargo would build here.
@@ -161,6 +191,15 @@ fn seen_from(here: &Path, path: &Path) -> PathBuf {
         }
         _ => path.to_path_buf(),
     }
+}
+
+/// The folder of the Cargo.toml that a command is about, where there is one.
+pub(crate) fn nearest(args: &CargoArgs) -> Option<PathBuf> {
+    let manifest = match &args.manifest_path {
+        Some(manifest) => manifest.clone(),
+        None => nearest_manifest(&env::current_dir().ok()?).ok()?,
+    };
+    manifest.parent().map(Path::to_path_buf)
 }
 
 fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {

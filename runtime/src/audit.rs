@@ -16,8 +16,8 @@ pub(crate) struct Audit<'a> {
     /// The most reads that an element had, in the call it was lent for and through its leases afterwards: what is read of
     /// what is held is read of what was lent. So the bytes read are at most this often the bytes lent.
     pub(crate) reads_max: u32,
-    /// Whether the host refused a copy.
-    pub(crate) refused: bool,
+    /// Whether there can be fewer copies than is proven: the host refused one, or a call failed.
+    pub(crate) fewer: bool,
     /// What the node lent to it, each time it did.
     pub(crate) lent: Count,
     /// What the node sent on, or dropped, of the payloads that the stage wrote.
@@ -26,7 +26,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) rewritten: Count,
     /// What was written to payloads that were given up.
     pub(crate) given_up: Count,
-    /// The elements that the bounds are for: those lent to it in calls that did not fail, of a source those that it made.
+    /// The elements that the bounds are for: those lent to it, but for those lent in vain, of a source those that it made.
     pub(crate) elements: u64,
 }
 
@@ -62,7 +62,7 @@ impl Audit<'_> {
         if count > most {
             return self.fault(format!("{count} {what} of {elements} elements, where at most {max} of each is proven"));
         }
-        if bound.exact && !self.refused && count < most {
+        if bound.exact && !self.fewer && count < most {
             return self.fault(format!("{count} {what} of {elements} elements, where {max} of each is proven"));
         }
         Ok(())
@@ -87,7 +87,7 @@ mod tests {
             copies: Copies { payload_read: each, payload_write: each, ..Copies::default() },
             failed_copies: Copies::default(),
             reads_max: 1,
-            refused: false,
+            fewer: false,
             lent: each,
             written: each,
             rewritten: Count::default(),
@@ -117,7 +117,7 @@ mod tests {
         );
         let twice = Bounds { reads: Bound::exactly(2, Proof::Bounded), ..audit().bounds };
         says(Audit { bounds: twice, ..audit() }, "2 reads of 2 elements, where 2 of each is proven");
-        Audit { bounds: twice, refused: true, ..audit() }.check().unwrap();
+        Audit { bounds: twice, fewer: true, ..audit() }.check().unwrap();
     }
 
     #[test]

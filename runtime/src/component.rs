@@ -21,11 +21,49 @@ pub struct Component {
     pub(crate) exports: Arc<ExportsPre>,
 }
 
+/// The file of a component, read: what is analysed and what is compiled are these bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Binary {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
 /// The component linked, with its exports found.
 pub(crate) enum ExportsPre {
     Source(SourceStagePre<Host>),
     Processor(ProcessorStagePre<Host>),
     Sink(SinkStagePre<Host>),
+}
+
+impl Binary {
+    /// Reads a file that is no greater than it may be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where it cannot be read.
+    pub fn read(path: &Path, limits: &Limits) -> Result<Binary, Error> {
+        Ok(Binary { path: path.to_path_buf(), bytes: profile::read(path, limits.component_size)? })
+    }
+
+    /// Checks, analyses and compiles it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::load`].
+    pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
+        let Binary { path, bytes } = self;
+        let analysis = Analysis::parse(bytes).map_err(|reason| Error::load(path, reason))?;
+        let refused = |error: wasmtime::Error| Error::Compile { path: path.clone(), source: error.into() };
+        let component = wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(refused)?;
+        let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
+        let exports = match analysis.profile.kind {
+            Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
+            Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
+            Kind::Sink => SinkStagePre::new(pre).map(ExportsPre::Sink),
+        };
+        let exports = Arc::new(exports.map_err(refused)?);
+        Ok(Component { path: path.clone(), analysis: Arc::new(analysis), exports })
+    }
 }
 
 impl Component {
@@ -36,18 +74,7 @@ impl Component {
     /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::Compile`] where the
     /// engine refuses it.
     pub fn load(engine: &Engine, path: &Path, limits: &Limits) -> Result<Component, Error> {
-        let bytes = profile::read(path, limits.component_size)?;
-        let analysis = Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))?;
-        let refused = |error: wasmtime::Error| Error::Compile { path: path.to_path_buf(), source: error.into() };
-        let component = wasmtime::component::Component::from_binary(&engine.engine, &bytes).map_err(refused)?;
-        let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
-        let exports = match analysis.profile.kind {
-            Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
-            Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
-            Kind::Sink => SinkStagePre::new(pre).map(ExportsPre::Sink),
-        };
-        let exports = Arc::new(exports.map_err(refused)?);
-        Ok(Component { path: path.to_path_buf(), analysis: Arc::new(analysis), exports })
+        Binary::read(path, limits)?.compile(engine)
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {

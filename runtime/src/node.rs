@@ -387,7 +387,7 @@ impl Node {
 
     /// Lends the batch to the stage, and sends what comes of it.
     fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
-        if self.outlet.outputs() == 0 {
+        if matches!(self.called, Called::Stage { kind: Kind::Sink, .. }) {
             context.call = Some(Call::Push);
             self.begin("push").map_err(Failed::whole)?;
             let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };

@@ -13,7 +13,10 @@ use crate::error::Error;
 ///
 /// It covers what a stage returns as a failure, unless it says that it cannot go on with any element; traps; and calls
 /// that take too long, or want more than they may have. A stage that trapped or was stopped begins anew. A stage that
-/// breaks the contract, and a payload that cannot be read, end the flow whatever the policy.
+/// breaks the contract or cannot begin anew, and a payload that cannot be read, end the flow whatever the policy.
+///
+/// A call that lends no element, as `flush` and those of a source, has none to leave out: where it returns a failure, it is
+/// made again as [`Policy::retry`] says, and after that the flow fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     /// How often it is given to the stage again, if it is.
@@ -53,11 +56,12 @@ pub struct DeadLetter<'a> {
     pub element: &'a Element,
     /// How it failed the last time.
     pub error: &'a Error,
-    /// How often it was given the element, from 1.
+    /// How often it failed at the element, from 1. Calls count that it was alone in, or that said that it was this one.
     pub attempt: u32,
 }
 
-/// Takes the elements that stages failed at for good. What it returns as an error ends the flow.
+/// Takes the elements that stages failed at for good. What it returns as an error ends the flow. It must not keep an
+/// element, whose payload would still be held when the flow has ended.
 pub type DeadLetters = Arc<dyn Fn(DeadLetter<'_>) -> io::Result<()> + Send + Sync>;
 
 impl Retry {

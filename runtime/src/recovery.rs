@@ -46,9 +46,9 @@ pub(crate) struct Recovery {
     pub(crate) used: FailureUse,
     /// What was lent another time.
     pub(crate) repeated: Count,
-    /// What was lent in calls that failed, whether or not for the first time.
-    pub(crate) failed: Count,
-    /// What was copied in these calls, and until the stage was ready for the next.
+    /// How many elements were lent in vain, whether or not for the first time.
+    pub(crate) in_vain: u64,
+    /// What was copied in calls that failed, and until the stage was ready for the next.
     pub(crate) failed_copies: Copies,
 }
 
@@ -92,7 +92,7 @@ impl Recovery {
                 before: Copies::default(),
                 used: FailureUse::default(),
                 repeated: Count::default(),
-                failed: Count::default(),
+                in_vain: 0,
                 failed_copies: Copies::default(),
             })
         })
@@ -164,10 +164,11 @@ impl Recovery {
         self.attempts = 0;
     }
 
-    /// A call has failed, and after it the flow goes on. The stage has copied so much by now.
-    pub(crate) fn fail(&mut self, lent: Count, copies: Copies) {
+    /// A call has failed, and after it the flow goes on. So many elements were lent in vain, and the stage has copied so much
+    /// by now.
+    pub(crate) fn fail(&mut self, in_vain: u64, copies: Copies) {
         self.used.calls += 1;
-        self.failed += lent;
+        self.in_vain += in_vain;
         self.failed_copies.payload_read += copies.payload_read.since(self.before.payload_read);
         self.failed_copies.payload_write += copies.payload_write.since(self.before.payload_write);
     }

@@ -9,7 +9,7 @@ use torvyn_runtime::account::FailureUse;
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
 use torvyn_runtime::policy::{DeadLetter, Retry, Then};
-use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Recorder};
+use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Recorder, Schedule};
 use torvyn_tests::guest::Guest;
 use torvyn_tests::{
     Collected, Elements, Part, assert_recorded, assert_settled, engine, input, output, stage_of, start_with,
@@ -104,11 +104,11 @@ impl AsRef<[u8]> for Held {
 /// is missing in it, and the records add up to it.
 #[track_caller]
 fn through(part: Part, payloads: Vec<String>) -> Came {
-    through_with(part, payloads, Clock::virtual_from(0))
+    through_with(part, payloads, |control| control)
 }
 
 #[track_caller]
-fn through_with(part: Part, payloads: Vec<String>, clock: Clock) -> Came {
+fn through_with(part: Part, payloads: Vec<String>, control: impl FnOnce(Control) -> Control) -> Came {
     let (held, out, recorder) = (Arc::new(()), Collected::default(), Recorder::new(1, DEFAULT_CAPACITY));
     let (count, is_sink) = (payloads.len() as u64, part.is_sink());
     let payloads = payloads.into_iter().map(|text| Bytes::from_owner(Held(text.into_bytes(), held.clone())));
@@ -131,8 +131,13 @@ fn through_with(part: Part, payloads: Vec<String>, clock: Clock) -> Came {
         });
         io::Result::Ok(())
     };
-    let control = |control| Control { recorder: recorder.clone(), dead_letters: Arc::new(keep), clock, ..control };
-    let result = start_with(parts, &edges, control).and_then(|(flow, _)| flow.run());
+    let of_all = |control| Control {
+        recorder: recorder.clone(),
+        dead_letters: Arc::new(keep),
+        clock: Clock::virtual_from(0),
+        ..control
+    };
+    let result = start_with(parts, &edges, |given| control(of_all(given))).and_then(|(flow, _)| flow.run());
     assert_eq!(Arc::strong_count(&held), 1, "no payload is left");
     if let Ok(account) = &result {
         assert_settled(account);

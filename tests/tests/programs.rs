@@ -15,12 +15,15 @@ use torvyn_tests::{
 
 #[path = "programs/attributes.rs"]
 mod attributes;
+#[path = "programs/failing.rs"]
+mod failing;
 #[path = "programs/holding.rs"]
 mod holding;
 #[path = "programs/reads.rs"]
 mod reads;
 
 use attributes::*;
+use failing::*;
 use holding::*;
 use reads::*;
 

@@ -80,7 +80,7 @@ fn what_is_made_of_an_element_carries_what_it_carried() {
     assert_eq!(collected.payloads(), [b"a", b"a", b"b", b"b", b"c", b"c", b"3"].map(|payload| payload.to_vec()));
     let contexts = collected.contexts();
     assert!(contexts.iter().all(|context| *context == contexts[0]), "{contexts:?}");
-    let context = contexts[0].unwrap();
+    let context = contexts[0].as_ref().unwrap();
     assert_eq!(context.deadline, Some(collected.timestamps()[0] + 1_000_000_000));
     assert_eq!(account.traces, [format!("{:032x}", context.trace.unwrap().id)]);
 }
@@ -146,10 +146,12 @@ fn an_input_says_what_its_elements_carry() {
         let account = run(parts).unwrap();
         assert_eq!(collected.sequences(), [0, 7, 8], "those after it are counted on from there");
         let (contexts, stamped) = (collected.contexts(), stamp.deadline.is_some());
-        let deadlines: Vec<_> = contexts.iter().map(|context| context.and_then(|context| context.deadline)).collect();
+        let deadlines: Vec<_> =
+            contexts.iter().map(|context| context.as_ref().and_then(|context| context.deadline)).collect();
         assert_eq!((deadlines[0].is_some(), deadlines[1].is_some()), (stamped, stamped));
         assert_eq!((collected.timestamps()[2], deadlines[2]), (1_000, Some(5_000_001_000)));
-        let traces: Vec<_> = contexts.iter().map(|context| context.and_then(|context| context.trace)).collect();
+        let traces: Vec<_> =
+            contexts.iter().map(|context| context.as_ref().and_then(|context| context.trace)).collect();
         assert_eq!((traces[0], traces[1].unwrap().span, traces[2]), (None, 0xb7ad_6b71_6920_3331, None));
         assert_eq!((account.elements.entered, account.elements.left), (3, 3));
         assert_eq!((account.elements.due, account.elements.late), (if stamped { 3 } else { 1 }, 1));

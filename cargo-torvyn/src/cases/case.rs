@@ -12,6 +12,7 @@ use super::failure::ExpectedFailure;
 use super::fault::Fault;
 use super::given::Given;
 use super::letters::ExpectedLetters;
+use super::speed::ExpectedSpeed;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::manifest::{Stage, read_config};
@@ -19,6 +20,9 @@ use crate::table::{Field, Report, Table};
 
 /// How long a case may take that says nothing of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// When a case begins that says nothing of it: 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
+const BEGINS: u64 = 946_684_800_000_000_000;
 
 /// A case.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +49,11 @@ pub(crate) struct Case {
     pub(super) letters: Vec<ExpectedLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
     pub(super) seed: Option<u64>,
-    /// How long it may take.
+    /// What is expected of its speed.
+    pub(super) speed: Option<ExpectedSpeed>,
+    /// When it begins, in nanoseconds since the Unix epoch, by its own clock.
+    pub(super) clock: u64,
+    /// How long it may take, by the clock on the wall.
     pub(super) timeout: Duration,
     /// The file it is in.
     pub(crate) file: PathBuf,
@@ -80,18 +88,20 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         "pipeline",
         "stage",
         "input",
         "config",
         "faults",
+        "clock",
         "seed",
         "expect",
         "dead-letters",
         "log",
         "account",
+        "speed",
         "fails",
         "timeout",
     ];
@@ -110,9 +120,10 @@ impl Case {
         let account = read_key(&table, "account", report, ExpectedAccount::read);
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
+        let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
         let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
         if let Some(fails) = table.get("fails") {
-            table.exclude("account", &fails, report);
+            ["account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
@@ -120,6 +131,7 @@ impl Case {
         let faults = read_key(&table, "faults", report, |field, report| Fault::read_all(field, alone, report));
         let letters =
             read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
+        let clock = read_key(&table, "clock", report, |field, report| field.time(report));
         let seed = read_key(&table, "seed", report, |field, report| field.count(report));
         let Named { name, span } = name?;
         Some(Case {
@@ -133,7 +145,9 @@ impl Case {
             fails: fails?,
             faults: faults?.unwrap_or_default(),
             letters: letters?.unwrap_or_default(),
+            clock: clock?.unwrap_or(BEGINS),
             seed: seed?,
+            speed: speed?,
             timeout: timeout?.unwrap_or(TIMEOUT),
             file: report.file.to_path_buf(),
             span,
@@ -167,6 +181,12 @@ impl Case {
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
         self.wrong(code::TIMED_OUT, message).help(help)
+    }
+
+    /// The files that it reads, and that it is compared with.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
+        self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
     /// The file that its places are in.

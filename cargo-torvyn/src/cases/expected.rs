@@ -39,6 +39,17 @@ enum What {
 }
 
 impl Expected {
+    /// The files that are compared with, or that elements are in.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let elements = match self.elements.as_ref().map(|elements| &elements.what) {
+            Some(What::Written(written)) => written.iter().filter_map(|element| element.payload.path()).collect(),
+            Some(What::File { path, .. }) => vec![path.as_path()],
+            None => Vec::new(),
+        };
+        let contains = self.contains.iter().filter_map(|(literal, _)| literal.path());
+        elements.into_iter().chain(contains).collect()
+    }
+
     const KEYS: [&str; 7] = ["lines", "elements", "file", "as", "any-order", "count", "contains"];
 
     /// Reads the table of an output.
@@ -86,7 +97,7 @@ impl Expected {
             Some(field) => Some(Elements {
                 what: match field.key {
                     "lines" => What::Written(Written::read_lines(field, report)?),
-                    "elements" => What::Written(Written::read_all(field, report)?),
+                    "elements" => What::Written(Written::read_all(field, &[], report)?),
                     _ => What::File { path: report.folder().join(field.text(report)?), framing },
                 },
                 span: field.span.clone(),

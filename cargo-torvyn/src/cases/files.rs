@@ -28,6 +28,10 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<Vec<Cas
         }
     }
     found.extend(Case::duplicates(&cases));
+    // Where cases are missing because something is wrong with them, their names mean nothing yet.
+    if found.is_empty() {
+        found.extend(Case::unknown_others(&cases));
+    }
     if found.is_empty() { Ok(cases) } else { Err(found) }
 }
 

@@ -20,7 +20,7 @@ use crate::whole;
 /// Where the file cannot be written.
 pub(crate) fn write(
     path: &Path,
-    outcomes: &[(&Case, Outcome)],
+    outcomes: &[(&Plan<'_>, Outcome)],
     plans: &[Plan<'_>],
     took: Duration,
     sources: &Sources,
@@ -30,7 +30,7 @@ pub(crate) fn write(
     let suites = files.iter().map(|file| {
         let of_file = |case: &&Case| case.file() == *file;
         let cases = plans.iter().map(|plan| plan.case).filter(of_file);
-        let came = |case: &Case| outcomes.iter().find(|(other, _)| other.name == case.name).map(|(_, came)| came);
+        let came = |case: &Case| outcomes.iter().find(|(plan, _)| plan.case.name == case.name).map(|(_, came)| came);
         suite(file, cases.map(|case| (case, came(case))), sources)
     });
     let text = format!(
@@ -84,23 +84,46 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
             ("writes", writes.ops.to_string()),
             ("written-bytes", writes.bytes.to_string()),
         ];
-        for (name, value) in properties.into_iter().chain(amplification) {
+        let ratio = outcome.speed.as_ref().map(|speed| ("speed-ratio", format!("{:.2}", speed.ratio)));
+        for (name, value) in properties.into_iter().chain(amplification).chain(ratio) {
             line(format_args!("  <property name=\"{name}\" value=\"{value}\"/>"));
         }
     }
     if outcome.account.is_some() || outcome.seed.is_some() {
         line(format_args!("</properties>"));
     }
-    for found in &outcome.found {
+    // As nextest does: of a case that failed each time the first is the failure and others are reruns of it.
+    let (first, reruns, again) = match (outcome.passed(), &outcome.failed[..]) {
+        (true, failed) => (None, failed.iter().collect(), "flakyFailure"),
+        (false, []) => (Some(outcome), Vec::new(), ""),
+        (false, [first, rest @ ..]) => (Some(first), rest.iter().chain([outcome]).collect::<Vec<_>>(), "rerunFailure"),
+    };
+    for found in first.iter().flat_map(|first| &first.found) {
         let (message, kind) = (attribute(&found.message), found.code);
         let rendered = escaped(&found.render(sources, false));
         line(format_args!("<failure message=\"{message}\" type=\"{kind}\">{rendered}</failure>"));
     }
-    if !outcome.log.is_empty() {
-        let log: String = outcome.log.iter().map(|(stage, text)| format!("{stage}: {text}\n")).collect();
-        line(format_args!("<system-out>{}</system-out>", escaped(&log)));
+    for rerun in reruns {
+        let first = rerun.found.iter().next();
+        let (message, kind) = first.map_or(Default::default(), |first| (attribute(&first.message), first.code));
+        let time = rerun.time.as_secs_f64();
+        line(format_args!("<{again} time=\"{time:.6}\" message=\"{message}\" type=\"{kind}\">"));
+        line(format_args!("  <stackTrace>{}</stackTrace>", escaped(&rerun.found.render(sources, false))));
+        if !rerun.log.is_empty() {
+            line(format_args!("  <system-out>{}</system-out>", log(rerun)));
+        }
+        line(format_args!("</{again}>"));
+    }
+    if let Some(shown) = first.or(Some(outcome)).filter(|shown| !shown.log.is_empty()) {
+        line(format_args!("<system-out>{}</system-out>", log(shown)));
     }
     text + "    </testcase>\n"
+}
+
+/// What the stages printed.
+fn log(outcome: &Outcome) -> String {
+    let log: String = outcome.log.iter().map(|(stage, text)| format!("{stage}: {text}\n")).collect();
+    escaped(&log)
 }
 
 /// As an attribute has it: line ends and tabs would become spaces there.

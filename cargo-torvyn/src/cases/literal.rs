@@ -86,6 +86,14 @@ impl Literal {
         }
     }
 
+    /// The file that it is, where it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Literal::Bytes(_) => None,
+            Literal::File { path, .. } => Some(path),
+        }
+    }
+
     /// The bytes; those of a file are read now. `file` is the one that the element is written in.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! From a case to what can be run any number of times: its pipeline with the ends that the case puts there, its
 //! components, and what they may copy.
 
+use std::path::Path;
+
 use torvyn_runtime::analysis::{self, Bounds};
 use torvyn_runtime::graph::Role;
 use torvyn_runtime::injection::Injection;
@@ -42,7 +44,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) case: &'a Case,
     pub(super) pipeline: Pipeline,
     pub(super) wiring: Wiring,
-    stages: Vec<(Ready, analysis::Budget, Bounds)>,
+    /// Its stages, each with what it may copy and what is proven of it.
+    pub(super) stages: Vec<(Ready, analysis::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
     pub(super) outputs: Vec<(String, Wanted)>,
@@ -95,10 +98,22 @@ impl<'a> Draft<'a> {
         Ok(Draft { case, pipeline, faults, letters, pool: manifest.pool.settings.clone() })
     }
 
+    /// The packages of the workspace that are stages of it, in their order.
+    pub(crate) fn packages(&self) -> Vec<&str> {
+        let mut packages = Vec::new();
+        for stage in &self.pipeline.stages {
+            if let ComponentRef::Package(name) = &stage.component
+                && !packages.contains(&name.as_str())
+            {
+                packages.push(name);
+            }
+        }
+        packages
+    }
+
     /// Whether a stage of it is this package of the workspace.
     pub(crate) fn runs(&self, package: &str) -> bool {
-        let is_it = |component: &ComponentRef| matches!(component, ComponentRef::Package(name) if name == package);
-        self.pipeline.stages.iter().any(|stage| is_it(&stage.component))
+        self.packages().contains(&package)
     }
 
     /// Makes it ready to run. With `bless` the files of expected elements are written anew.
@@ -188,6 +203,19 @@ impl<'a> Draft<'a> {
     }
 }
 
+impl Draft<'_> {
+    /// The files that it reads, and that it is compared with.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        paths(self.case, &self.pipeline)
+    }
+}
+
+/// The files that a case reads, and that it is compared with.
+fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
+    let own = pipeline.input.as_ref().filter(|_| case.input.is_none()).and_then(Input::path);
+    case.paths().into_iter().chain(own).collect()
+}
+
 /// What collects each output, by the name of its node.
 pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
@@ -203,23 +231,30 @@ impl Plan<'_> {
         self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
     }
 
-    /// A flow's worth of endpoints and stages, which suffer the faults of the case, and what collects its outputs.
+    /// A flow's worth of endpoints and stages, which suffer the faults of the case, and what collects its outputs: with
+    /// `keep` what is needed to compare it, otherwise numbers only.
     ///
     /// # Errors
     ///
     /// Where the input cannot be opened.
-    pub(super) fn bodies(&self, faults: &[Injection]) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
+    pub(super) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
             bodies.push(match wired {
-                WiredNode::Input(input) => Body::Input(match &self.source {
-                    Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
-                    Some(Source::Input(given)) => open(given)?,
-                    None => open(input)?,
-                }),
+                WiredNode::Input(input) => {
+                    let opened = match &self.source {
+                        Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
+                        Some(Source::Input(given)) => open(given)?,
+                        None => open(input)?,
+                    };
+                    Body::Input(match &self.case.input {
+                        Some(given) => given.arrivals.of(opened),
+                        None => opened,
+                    })
+                }
                 WiredNode::Output(_) => {
-                    let wanted = self.outputs.iter().find(|(name, _)| *name == node.name);
+                    let wanted = self.outputs.iter().find(|(name, _)| keep && *name == node.name);
                     let collector = Collector::new(wanted.map(|(_, wanted)| wanted));
                     collectors.push((&*node.name, collector.clone()));
                     Body::Output(Box::new(collector))
@@ -241,6 +276,18 @@ impl Plan<'_> {
             });
         }
         Ok((bodies, collectors))
+    }
+
+    /// The files that it reads, and that it is compared with.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        paths(self.case, &self.pipeline)
+    }
+
+    /// Of each stage which of the compiled components it is, and the files in which their packages declare what they may.
+    pub(super) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
+        let ready = || self.stages.iter().map(|(ready, ..)| ready);
+        let packages = ready().filter_map(|ready| Some(ready.subject.package.as_ref()?.manifest.as_path()));
+        (ready().map(|ready| ready.version).collect(), packages.collect())
     }
 
     /// What a run showed to be beyond the budget of the pipeline.

@@ -1,15 +1,17 @@
 //! What came of cases, counted, and as lines of JSON.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use torvyn_runtime::Account;
 
 use super::case::Case;
+use super::plan::Draft;
 use super::run::Outcome;
-use crate::diagnostic::Sources;
+use super::speed::Speed;
+use crate::diagnostic::{Diagnostic, Sources};
 
 /// How many cases came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -18,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) selected: usize,
     /// What came is what was expected.
     pub(crate) passed: usize,
+    /// Those of them that had failed before.
+    pub(crate) flaky: usize,
     /// It is not.
     pub(crate) failed: usize,
 }
@@ -28,7 +32,12 @@ impl Tally {
         if outcome.interrupted {
             return;
         }
-        if outcome.found.is_empty() { self.passed += 1 } else { self.failed += 1 }
+        if outcome.found.is_empty() {
+            self.passed += 1
+        } else {
+            self.failed += 1
+        }
+        self.flaky += usize::from(outcome.is_flaky());
     }
 
     /// Those that were not run, or not to their end.
@@ -41,6 +50,9 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cases = if self.selected == 1 { "case" } else { "cases" };
         write!(f, "{} {cases}: {} passed", self.selected, self.passed)?;
+        if self.flaky > 0 {
+            write!(f, " ({} flaky)", self.flaky)?;
+        }
         for (count, what) in [(self.failed, "failed"), (self.not_run(), "not run")] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -57,12 +69,33 @@ pub(crate) struct CaseLine<'a> {
     name: &'a str,
     file: &'a Path,
     outcome: &'static str,
+    attempt: usize,
     time_ns: u64,
     seed: Option<u64>,
     findings: Vec<Finding<'a>>,
     log: Vec<LogLine<'a>>,
-    blessed: &'a [std::path::PathBuf],
+    blessed: &'a [PathBuf],
     account: Option<&'a Account>,
+    speed: Option<&'a Speed>,
+    failed_attempts: Vec<Attempt<'a>>,
+}
+
+/// A try that failed.
+#[derive(Serialize)]
+struct Attempt<'a> {
+    time_ns: u64,
+    findings: Vec<Finding<'a>>,
+    log: Vec<LogLine<'a>>,
+}
+
+/// The line of `test --list --message-format json` for a case.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "case-listed")]
+pub(crate) struct ListLine<'a> {
+    name: &'a str,
+    file: &'a Path,
+    /// The packages of the workspace that it runs.
+    packages: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -91,22 +124,45 @@ pub(crate) struct Summary {
 impl<'a> CaseLine<'a> {
     /// What came of a case; `sources` has the texts of its places.
     pub(crate) fn new(case: &'a Case, outcome: &'a Outcome, sources: &Sources) -> CaseLine<'a> {
-        let finding = |diagnostic: &'a crate::diagnostic::Diagnostic| Finding {
-            code: diagnostic.code,
-            message: &diagnostic.message,
-            rendered: diagnostic.render(sources, false),
+        let attempt = |failed: &'a Outcome| Attempt {
+            time_ns: ns(failed.time),
+            findings: findings(failed, sources),
+            log: log(failed),
         };
         CaseLine {
             name: &case.name,
             file: &case.file,
             outcome: outcome.word(),
+            attempt: outcome.attempt(),
             time_ns: ns(outcome.time),
             seed: outcome.seed,
-            findings: outcome.found.iter().map(finding).collect(),
-            log: outcome.log.iter().map(|(stage, text)| LogLine { stage, text }).collect(),
+            findings: findings(outcome, sources),
+            log: log(outcome),
             blessed: &outcome.blessed,
             account: outcome.account.as_ref(),
+            speed: outcome.speed.as_ref(),
+            failed_attempts: outcome.failed.iter().map(attempt).collect(),
         }
+    }
+}
+
+fn findings<'a>(outcome: &'a Outcome, sources: &Sources) -> Vec<Finding<'a>> {
+    let finding = |diagnostic: &'a Diagnostic| Finding {
+        code: diagnostic.code,
+        message: &diagnostic.message,
+        rendered: diagnostic.render(sources, false),
+    };
+    outcome.found.iter().map(finding).collect()
+}
+
+fn log(outcome: &Outcome) -> Vec<LogLine<'_>> {
+    outcome.log.iter().map(|(stage, text)| LogLine { stage, text }).collect()
+}
+
+impl<'a> ListLine<'a> {
+    /// Of a case that is not run.
+    pub(crate) fn new(draft: &'a Draft<'_>) -> ListLine<'a> {
+        ListLine { name: &draft.case.name, file: &draft.case.file, packages: draft.packages() }
     }
 }
 
@@ -121,6 +177,7 @@ impl Outcome {
     fn word(&self) -> &'static str {
         match (self.interrupted, self.found.is_empty()) {
             (true, _) => "interrupted",
+            (false, true) if self.is_flaky() => "flaky",
             (false, true) => "passed",
             (false, false) => "failed",
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::flow::Progress;
 use torvyn_runtime::injection::Injection;
-use torvyn_runtime::{Account, Control, Error, Flow};
+use torvyn_runtime::log::LogSink;
+use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
 use super::collected::{Collected, Log};
 use super::failure::Failure;
@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::letters::Letters;
 use super::plan::{Collectors, Plan, output_name};
 use super::schedules::schedule;
+use super::speed::Speed;
 use super::wanted::Wanted;
 use crate::code;
 use crate::diagnostic::{Diagnostics, Severity};
@@ -22,6 +23,7 @@ use crate::launch::named;
 use crate::whole;
 
 /// What came of a case.
+#[derive(Clone, Default)]
 pub(crate) struct Outcome {
     /// What is not as expected.
     pub(crate) found: Diagnostics,
@@ -39,6 +41,27 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
     /// Whether a signal ended it.
     pub(crate) interrupted: bool,
+    /// How long an element took, where that was compared.
+    pub(crate) speed: Option<Speed>,
+    /// What came of it before, each time it failed and was to be tried again.
+    pub(crate) failed: Vec<Outcome>,
+}
+
+impl Outcome {
+    /// Whether it is as expected.
+    pub(crate) fn passed(&self) -> bool {
+        !self.interrupted && self.found.is_empty()
+    }
+
+    /// Which try it was, from 1.
+    pub(crate) fn attempt(&self) -> usize {
+        self.failed.len() + 1
+    }
+
+    /// Whether it is as expected only now.
+    pub(crate) fn is_flaky(&self) -> bool {
+        self.passed() && !self.failed.is_empty()
+    }
 }
 
 /// What came of a flow, however it ended.
@@ -80,27 +103,11 @@ impl Plan<'_> {
         let began = Instant::now();
         let log = Log::new(self.log.as_ref());
         let letters = Letters::new(&self.letters);
-        let faults: Vec<_> = self.case.faults.iter().map(Fault::injection).collect();
-        let mut outcome = Outcome {
-            found: Diagnostics::default(),
-            account: None,
-            log: Vec::new(),
-            log_before: 0,
-            blessed: Vec::new(),
-            seed,
-            time: Duration::ZERO,
-            interrupted: false,
-        };
+        let faults = self.injections();
+        let mut outcome = Outcome { seed, ..Outcome::default() };
         if self.over_budget.is_empty() {
-            let control = Control {
-                log: log.sink(),
-                cancel: cancel.clone(),
-                progress: Arc::new(Progress::default()),
-                pool: self.pool.clone(),
-                dead_letters: letters.sink(),
-                schedule: schedule(seed),
-                ..Control::default()
-            };
+            let control =
+                Control { dead_letters: letters.sink(), schedule: schedule(seed), ..self.control(log.sink(), cancel) };
             let (end, collectors) = self.flow(control, &faults, began);
             self.judge(end, &Came { collectors, letters, faults }, &mut outcome);
             if let Some(wanted) = self.log.as_ref().filter(|_| !outcome.interrupted) {
@@ -116,9 +123,20 @@ impl Plan<'_> {
         outcome
     }
 
+    /// What its stages suffer in one run.
+    pub(super) fn injections(&self) -> Vec<Injection> {
+        self.case.faults.iter().map(Fault::injection).collect()
+    }
+
+    /// What a flow of it is given, besides its nodes.
+    pub(super) fn control(&self, log: LogSink, cancel: &Arc<AtomicBool>) -> Control {
+        let clock = Clock::virtual_from(self.case.clock);
+        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), clock, ..Control::default() }
+    }
+
     fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
         let failed = |error: anyhow::Error| End::Failure(Failure::of(&error));
-        let (bodies, collectors) = match self.bodies(faults) {
+        let (bodies, collectors) = match self.bodies(faults, true) {
             Ok(bodies) => bodies,
             Err(error) => return (failed(error), Vec::new()),
         };

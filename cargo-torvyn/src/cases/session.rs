@@ -1,4 +1,5 @@
-//! The runs of many cases: on several threads, each case in a flow of its own, and told in their order.
+//! The runs of many cases: on several threads, each case in a flow of its own, and told in their order. Those whose speed
+//! is to be compared come last, one after another, when nothing else of ours runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,49 +9,121 @@ use std::thread;
 
 use super::plan::Plan;
 use super::run::Outcome;
+use super::speed::{Compared, ExpectedSpeed};
 
-/// Runs the cases, `threads` at a time, and calls `finished` with what came of each, in their order. With `fail_fast` none
-/// begins after one has failed, and none does once `cancel` is set.
-///
-/// # Errors
-///
-/// What `finished` returns, which ends the session.
-pub(crate) fn run_all<'a, 'c>(
-    plans: &'a [Plan<'c>],
-    threads: usize,
-    fail_fast: bool,
-    cancel: &Arc<AtomicBool>,
-    mut finished: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (sender, receiver) = mpsc::channel();
-    let work = |sender: mpsc::Sender<(usize, Outcome)>| {
-        while !stop.load(Ordering::Relaxed) && !cancel.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(plan) = plans.get(index) else { break };
-            let outcome = plan.run(cancel);
-            if fail_fast && !outcome.found.is_empty() {
-                stop.store(true, Ordering::Relaxed);
+/// How cases run.
+pub(crate) struct Session {
+    /// So many at a time.
+    pub(crate) threads: usize,
+    /// None begins after one has failed.
+    pub(crate) fail_fast: bool,
+    /// How often one that fails is tried again.
+    pub(crate) retries: usize,
+    /// None begins once this is set.
+    pub(crate) cancel: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Runs the cases and calls `told` with what came of each, in their order, those whose speed is compared last. `others`
+    /// are cases that are not run, but compared with.
+    ///
+    /// # Errors
+    ///
+    /// What `told` returns, which ends the session.
+    pub(crate) fn run<'a, 'c>(
+        &self,
+        plans: &'a [Plan<'c>],
+        others: &'a [Plan<'c>],
+        mut told: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (mut to_compare, mut any_failed) = (Vec::new(), false);
+        self.run_at_once(plans, |plan, outcome| match &plan.case.speed {
+            Some(speed) if outcome.passed() => {
+                to_compare.push((plan, speed, outcome));
+                Ok(())
             }
-            if sender.send((index, outcome)).is_err() {
+            _ => {
+                any_failed |= !outcome.passed();
+                told(plan, outcome)
+            }
+        })?;
+        for (plan, speed, outcome) in to_compare {
+            if self.cancel.load(Ordering::Relaxed) || self.fail_fast && any_failed {
                 break;
             }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..threads.min(plans.len()) {
-            let sender = sender.clone();
-            scope.spawn(|| work(sender));
-        }
-        drop(sender);
-        let (mut early, mut told) = (BTreeMap::new(), 0);
-        for (index, outcome) in receiver {
-            early.insert(index, outcome);
-            while let Some(outcome) = early.remove(&told) {
-                finished(&plans[told], outcome).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
-                told += 1;
-            }
+            let other = plans.iter().chain(others).find(|other| Some(other.case.name.as_str()) == plan.case.other());
+            let Some(other) = other else { continue };
+            let outcome = self.compare(plan, speed, other, outcome);
+            any_failed |= !outcome.passed();
+            told(plan, outcome)?;
         }
         Ok(())
-    })
+    }
+
+    fn run_at_once<'a, 'c>(
+        &self,
+        plans: &'a [Plan<'c>],
+        mut told: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (sender, receiver) = mpsc::channel();
+        let work = |sender: mpsc::Sender<(usize, Outcome)>| {
+            while !stop.load(Ordering::Relaxed) && !self.cancel.load(Ordering::Relaxed) {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(plan) = plans.get(index) else { break };
+                let outcome = self.try_often(Vec::new(), || plan.run(&self.cancel));
+                if self.fail_fast && !outcome.passed() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                if sender.send((index, outcome)).is_err() {
+                    break;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.threads.min(plans.len()) {
+                let sender = sender.clone();
+                scope.spawn(|| work(sender));
+            }
+            drop(sender);
+            let (mut early, mut next) = (BTreeMap::new(), 0);
+            for (index, outcome) in receiver {
+                early.insert(index, outcome);
+                while let Some(outcome) = early.remove(&next) {
+                    told(&plans[next], outcome).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+                    next += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Tries until it passes, or has failed often enough.
+    fn try_often(&self, mut failed: Vec<Outcome>, mut run: impl FnMut() -> Outcome) -> Outcome {
+        loop {
+            let outcome = run();
+            let again = !outcome.passed() && failed.len() < self.retries && !self.cancel.load(Ordering::Relaxed);
+            if !again {
+                return Outcome { failed, ..outcome };
+            }
+            failed.push(outcome);
+        }
+    }
+
+    /// What came of a case that was as expected so far, with its speed.
+    fn compare(&self, plan: &Plan<'_>, expected: &ExpectedSpeed, other: &Plan<'_>, mut before: Outcome) -> Outcome {
+        let failed = std::mem::take(&mut before.failed);
+        self.try_often(failed, || {
+            let mut outcome = before.clone();
+            match plan.compare(expected, other, &self.cancel) {
+                Compared::Measured(speed) => {
+                    outcome.found.extend(expected.judge(plan.case, &speed));
+                    outcome.speed = Some(speed);
+                }
+                Compared::Unmeasured(wrong) => _ = outcome.found.push(wrong),
+                Compared::Interrupted => outcome.interrupted = true,
+            }
+            outcome
+        })
+    }
 }

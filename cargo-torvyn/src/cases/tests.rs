@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::analysis::Bounds;
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
@@ -15,6 +15,7 @@ use torvyn_runtime::profile::{Kind, Verdict};
 use super::collected::Collected;
 use super::element::Entry;
 use super::failure::Failure;
+use super::speed::Speed;
 use super::*;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
@@ -49,6 +50,7 @@ fn wrong(text: &str) -> Diagnostics {
         Err(found) => return found,
     };
     let mut found = Case::duplicates(&manifest.cases);
+    found.extend(Case::unknown_others(&manifest.cases));
     for case in &manifest.cases {
         if let Err(wrong) = Draft::new(case, &manifest) {
             found.extend(wrong);
@@ -119,6 +121,20 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
     ("name = 'a'\nfails = true", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\nfails = {}", &[(code::MISSING_KEY, "{}")]),
+    // Time
+    ("name = 'a'\nclock = 'now'", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\nclock = '2026-01-01T00:00:00'", &[(code::BAD_TIME, "'2026-01-01T00:00:00'")]),
+    ("name = 'a'\ninput = { lines = [], every = '0s' }", &[(code::ZERO, "'0s'")]),
+    (
+        "name = 'a'\ninput = { elements = [{ text = 'x', at = '1s' }], every = '1s' }",
+        &[(code::CONFLICTING_KEYS, "every")],
+    ),
+    (
+        "name = 'a'\ninput.elements = [{ text = '', at = '2s' }, 'y', { text = '', at = '1s' }]",
+        &[(code::OUT_OF_ORDER, "'1s'")],
+    ),
+    ("name = 'a'\ninput.elements = [{ text = '', at = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nexpect.output.elements = [{ text = '', at = '1s' }]", &[(code::UNKNOWN_KEY, "at")]),
     // What its stages suffer, and leave
     ("name = 'a'\nseed = -1", &[(code::BAD_NUMBER, "-1")]),
     ("name = 'a'\nfaults = {}", &[(code::WRONG_TYPE, "{}")]),
@@ -142,7 +158,19 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ndead-letters.x = { line = [] }", &[(code::UNKNOWN_KEY, "line")]),
     ("name = 'a'\nstage = 'x'\ndead-letters = { reason = [1] }", &[(code::WRONG_TYPE, "1")]),
     ("name = 'a'\nfails = 'x'\naccount.copies = 1", &[(code::CONFLICTING_KEYS, "account")]),
+    ("name = 'a'\nfails = 'x'\nspeed = { case = 'b', max = 1 }", &[(code::CONFLICTING_KEYS, "speed")]),
+    ("name = 'a'\nspeed = 1.5", &[(code::WRONG_TYPE, "1.5")]),
+    ("name = 'a'\nspeed = { max = 0 }", &[(code::MISSING_KEY, "{ max = 0 }"), (code::ZERO, "0")]),
+    ("name = 'a'\nspeed = { case = '', max = -1 }", &[(code::EMPTY, "''"), (code::BAD_NUMBER, "-1")]),
+    (
+        "name = 'a'\nspeed = { case = 'b', min = 1 }",
+        &[(code::MISSING_KEY, "{ case = 'b', min = 1 }"), (code::UNKNOWN_KEY, "min")],
+    ),
     // Several cases
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'a', max = 1 }", &[(code::UNKNOWN_CASE, "'a'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nfails = 'x'", &[(code::UNKNOWN_CASE, "'b'")]),
+    ("name = 'a'\nspeed = { case = 'b', max = 1 }\n[[test]]\nname = 'b'\nspeed = { case = 'a', max = 2 }", &[]),
     ("name = 'a'\n[[test]]\nname = \"a\"", &[(code::DUPLICATE_NAME, "\"a\"")]),
 ];
 
@@ -187,6 +215,7 @@ fn account() -> Account {
     let stage = StageAccount {
         name: "x".to_string(),
         kind: Kind::Processor,
+        failures: FailureUse::default(),
         verdict: Verdict::ReadOnly,
         proof: None,
         bounds: Bounds::default(),
@@ -201,6 +230,7 @@ fn account() -> Account {
         rewritten: Count::default(),
         given_up: Count::default(),
         leases: LeaseUse::default(),
+        failures: FailureUse { calls: 3, retries: 2, skipped: 1, dead_letters: 0, restarts: 3 },
         amplification: Some(4.0 / 3.0),
     };
     Account {
@@ -242,6 +272,10 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
     let missing = expected.fails.as_ref().unwrap().missing(&expected);
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
+    let compared = case("[[test]]\nname = 'a'\nspeed = { case = 'a', max = 1.5 }\n");
+    let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
+    codes.extend(expected_speed.judge(&compared, &slow).map(|found| found.code));
+    assert_eq!(expected_speed.judge(&compared, &Speed::of("a", 1.5, 1.5)), None);
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
 }
@@ -323,7 +357,8 @@ fn what_was_not_kept_is_not_forgotten() {
 #[test]
 fn an_account_is_held_to_what_is_expected() {
     let none: [&str; 0] = [];
-    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, verdict = 'read-only', \
+    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, skipped = 1, dead-letters = 0, \
+                    retries = 2, restarts = 3, verdict = 'read-only', \
                     stage.x = { reads = { max = 4 }, amplification = 1.33, verdict = 'read-only' } }";
     assert_eq!(accounted(as_it_is), none);
     let otherwise = "account = { copies = 0, writes = { min = 1 }, dropped = { min = 2, max = 3 }, amplification = 1, \

@@ -119,7 +119,7 @@ impl Measured<'_> {
 mod tests {
     use std::path::Path;
 
-    use torvyn_runtime::account::LeaseUse;
+    use torvyn_runtime::account::{FailureUse, LeaseUse};
     use torvyn_runtime::analysis::Bounds;
     use torvyn_runtime::graph::Role;
     use torvyn_runtime::ledger::{Copies, Count, amplification};
@@ -134,6 +134,7 @@ mod tests {
         StageAccount {
             name: "it".to_string(),
             kind: Kind::Processor,
+            failures: FailureUse::default(),
             verdict: Bounds::default().verdict(),
             proof: None,
             bounds: Bounds::default(),
@@ -148,6 +149,7 @@ mod tests {
             rewritten: Count::default(),
             given_up: Count::default(),
             leases: LeaseUse::default(),
+            failures: Default::default(),
             amplification: Some(1.0),
         }
     }

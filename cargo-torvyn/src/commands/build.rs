@@ -15,6 +15,7 @@ use crate::cli::{BuildArgs, MessageFormat};
 use crate::exit::Exit;
 use crate::report::bytes;
 use crate::shell::Shell;
+use crate::toolchain;
 use crate::whole;
 use crate::workspace::Workspace;
 
@@ -40,19 +41,13 @@ struct Shipped {
 }
 
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let target = toolchain::look_for_target();
     let workspace = Workspace::load(&args.cargo)?;
     let stages = workspace.select(&args.workspace)?;
     let json = args.message_format == MessageFormat::Json;
-    let artifacts =
-        cargo::build(
-            &args.cargo,
-            &stages,
-            args.message_format,
-            shell,
-            |shell, line| {
-                if json { shell.result(line) } else { Ok(()) }
-            },
-        )?;
+    let artifacts = cargo::build(&args.cargo, &stages, target, args.message_format, shell, |shell, line| {
+        if json { shell.result(line) } else { Ok(()) }
+    })?;
     for artifact in &artifacts {
         let built = built(artifact, args.artifact_dir.as_deref())?;
         if json {

@@ -23,6 +23,7 @@ use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
 use crate::shell::{Shell, StdoutClosed};
+use crate::toolchain;
 use crate::workspace::{self, Workspace};
 
 /// What was checked, and what was found.
@@ -99,7 +100,8 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
-        built = cargo::build(&args.cargo, &stages, format, shell, print)?;
+        let target = toolchain::look_for_target();
+        built = cargo::build(&args.cargo, &stages, target, format, shell, print)?;
     }
     stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }

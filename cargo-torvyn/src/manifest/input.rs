@@ -59,6 +59,14 @@ impl Input {
         }
     }
 
+    /// The file or folder that it is, where it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Input::File { path, .. } | Input::Dir { path } => Some(path),
+            Input::Stdin { .. } | Input::Generate { .. } => None,
+        }
+    }
+
     fn at(path: &Path, folder: &Path, framing: Framing) -> Self {
         if path == Path::new("-") { Input::Stdin { framing } } else { Input::File { path: folder.join(path), framing } }
     }

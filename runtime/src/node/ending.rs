@@ -36,10 +36,10 @@ impl Node {
     pub(crate) fn audit(&self) -> Result<(), Error> {
         let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
         let taken = Count { ops: self.taken, bytes: self.taken_bytes };
-        let (mut lent, mut failed, mut failed_copies) = (taken, Count::default(), Copies::default());
+        let (mut lent, mut in_vain, mut failed_copies) = (taken, 0, Copies::default());
         if let Some(recovery) = &self.recovery {
             lent += recovery.repeated;
-            (failed, failed_copies) = (recovery.failed, recovery.failed_copies);
+            (in_vain, failed_copies) = (recovery.in_vain, recovery.failed_copies);
         }
         let audit = Audit {
             stage: &self.name,
@@ -47,12 +47,12 @@ impl Node {
             copies: instance.copies(),
             failed_copies,
             reads_max: instance.meter().reads_max,
-            refused: instance.meter().refused,
+            fewer: instance.meter().refused || self.failures().calls > 0,
             lent,
             written: self.written,
             rewritten: instance.rewritten(),
             given_up: instance.given_up(),
-            elements: if *kind == Kind::Source { self.made } else { lent.ops - failed.ops },
+            elements: if *kind == Kind::Source { self.made } else { lent.ops - in_vain },
         };
         audit.check()
     }

@@ -6,7 +6,6 @@ use super::{Called, Context, MAX_BATCH_BYTES, Node};
 use crate::error::Error;
 use crate::injection::Injected;
 use crate::instance::Failed;
-use crate::ledger::Count;
 use crate::profile::Kind;
 use crate::recovery::Verdict;
 
@@ -72,12 +71,8 @@ impl Node {
             return Err(error);
         }
         context.failed = true;
-        let (is_sink, batch) = (*kind == Kind::Sink, instance.batch());
-        let lent = batch.iter().fold(Count::default(), |mut lent, element| {
-            lent.record(1, element.payload.len() as u64);
-            lent
-        });
-        let at = at.map(|at| at as usize).or((batch.len() == 1).then_some(0));
+        let is_sink = *kind == Kind::Sink;
+        let at = at.map(|at| at as usize).or((instance.batch().len() == 1).then_some(0));
         let at = at.filter(|at| *at == 0 || is_sink || made.is_some());
         let index = at.unwrap_or(0);
         let rest = instance.undo(index);
@@ -95,7 +90,7 @@ impl Node {
             instance.restart()?;
             recovery.used.restarts += 1;
         }
-        recovery.fail(lent, instance.copies());
+        recovery.fail(rest.len() as u64, instance.copies());
         recovery.put_back(held, rest, index, verdict.as_ref());
         if let Some(Verdict::Again(time)) = verdict {
             self.leave_alone(time, context);
@@ -115,7 +110,7 @@ impl Node {
         let Some(time) = recovery.call_again(&error).filter(|_| !instance.is_over()) else { return Err(error) };
         context.failed = true;
         self.dropped += instance.settle(0);
-        recovery.fail(Count::default(), instance.copies());
+        recovery.fail(0, instance.copies());
         self.leave_alone(time, context);
         Ok(())
     }

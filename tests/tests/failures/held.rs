@@ -1,5 +1,6 @@
 //! What a stage holds when it fails.
 
+use torvyn_runtime::analysis::{Bound, Bounds, Proof};
 use torvyn_tests::guest::HOLDER;
 
 use super::*;
@@ -101,4 +102,43 @@ fn what_something_came_of_is_not_lent_again() {
     let came = through(stage(&component).policy(SKIP), poisoned(100, &[50]));
     assert_eq!(came.sequences, (0..100).filter(|sequence| *sequence != 50).collect::<Vec<_>>());
     assert_eq!(came.account().stages[0].elements_dropped, 0);
+}
+
+/// Where the stage says at which element it failed, a lease of that call keeps what is before, and what it reads of that later
+/// is within what is proven.
+#[test]
+fn a_lease_of_a_failed_call_keeps_what_is_before() {
+    let (last, reads) = (
+        "(call $join (i32.const 2048) (global.get $leases) (i32.const 1) (i32.const 64))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (call $output (i32.load (i32.const 68)))",
+        "(call $read_held (i32.load (i32.const 2048)) (i32.const 0))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (call $read_held (i32.load (i32.const 2052)) (i32.const 0))
+        (if (i32.eqz (call $done)) (then unreachable))",
+    );
+    for (k, count, last) in [(2, 3, format!("{reads}{last}")), (5, 100, last.to_string()), (63, 100, last.to_string())]
+    {
+        let work = format!(
+            "(local $index i32)
+            (i32.store (i32.add (i32.const 2048) (i32.mul (global.get $leases) (i32.const 4)))
+              (call $hold_first (local.get $batch) (local.get $count) (i32.const 0)))
+            (global.set $leases (i32.add (global.get $leases) (i32.const 1)))
+            {}
+            (call $drop_batch (local.get $batch))
+            (call $all_to (local.get $count) (i32.const 0))",
+            // Nothing goes on of those before it.
+            at_poison(
+                "(call $drop_batch (local.get $batch)) (memory.fill (i32.const 3456) (i32.const 0) (i32.const 256))
+                (return (call $fail_routed (i32.const 0) (local.get $index) (i32.const 3456) (local.get $index)))"
+            )
+        );
+        let fields = "(global $leases (mut i32) (i32.const 0))";
+        let component = guest(Guest { fields, work: &work, last: &last, ..HOLDER });
+        let bounds = Bounds::copying(Bound::at_most(1, Proof::Bounded), Bound::never(Proof::Component));
+        let came = through(stage(&component).policy(SKIP).bounds(bounds), poisoned(count, &[k]));
+        let expected: String = poisoned(count, &[k]).into_iter().filter(|text| text.len() == 3).collect();
+        assert_eq!(came.payloads, [expected], "element {k}");
+        assert_eq!(came.failures(), FailureUse { calls: 1, skipped: 1, ..FailureUse::default() });
+    }
 }

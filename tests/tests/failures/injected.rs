@@ -96,7 +96,7 @@ fn a_pause_puts_a_call_off() {
     let pause = Injection::new(70, 1, Injected::Pause(Duration::from_secs(3600)));
     let before = Instant::now();
     let part = stage(&guest(TRANSFORM)).faults(vec![pause.clone()]);
-    let came = through_with(part, poisoned(100, &[]), clock.clone());
+    let came = through_with(part, poisoned(100, &[]), |control| Control { clock: clock.clone(), ..control });
     assert_eq!((came.sequences.len(), pause.happened()), (100, 1));
     assert_eq!(clock.unix_ns(), 3_600_000_000_000);
     println!("pause virtual_ns={} real={:?}", clock.unix_ns(), before.elapsed());

@@ -91,6 +91,35 @@ fn each_of_several_is_found() {
     }
 }
 
+/// Whoever goes on, and with how many elements: what becomes of each is the same.
+#[test]
+fn under_any_schedule() {
+    const SEEDS: u64 = 200;
+    let component = |how| {
+        let work = format!("(local $index i32) {} {}", at_poison(how), PROCESSOR.work);
+        guest(Guest { work: &work, ..PROCESSOR })
+    };
+    let components = [FAILS, TRAPS].map(component);
+    for seed in 0..SEEDS {
+        // Some of 150 elements, other ones with each seed.
+        let at: Vec<usize> =
+            (0..150).filter(|index| (index * 7 + seed as usize * 13) % 31 < seed as usize % 5).collect();
+        for component in &components {
+            let policy = if seed % 2 == 0 { DEAD_LETTER } else { retry(2, Then::DeadLetter) };
+            let came = through_with(stage(component).policy(policy), poisoned(150, &at), |control| Control {
+                schedule: Schedule::Seeded(seed),
+                ..control
+            });
+            let expected: Vec<u64> = (0..150).filter(|index| !at.contains(&(*index as usize))).collect();
+            assert_eq!(came.sequences, expected, "seed {seed}");
+            let letters: Vec<_> = came.letters.iter().map(|letter| letter.sequence as usize).collect();
+            assert_eq!(letters, at, "seed {seed}");
+            assert!(came.letters.iter().all(|letter| letter.attempt == 1 + 2 * (seed % 2) as u32), "seed {seed}");
+        }
+    }
+    println!("schedules seeds={SEEDS} flows={} lost=0 twice=0", 2 * SEEDS);
+}
+
 /// A real program, with what is proven of it: it reads each element once, so what is lent again is read again, and that
 /// much is proven.
 #[test]

@@ -26,11 +26,8 @@ fn it_succeeds_at_the_third_time() {
     let component = guest(Guest { work: &work, fields: TRIES, ..PROCESSOR });
     let policy = |backoff| Policy { retry: Some(Retry { count: 2, backoff }), then: Then::Stop };
     let clock = Clock::virtual_from(1_000);
-    // The batch that it is alone in fails for the first time.
-    let (before, came) = (
-        Instant::now(),
-        through_with(stage(&component).policy(policy(Duration::from_secs(20))), poisoned(9, &[0]), clock.clone()),
-    );
+    let (before, part) = (Instant::now(), stage(&component).policy(policy(Duration::from_secs(20))));
+    let came = through_with(part, poisoned(9, &[0]), |control| Control { clock: clock.clone(), ..control });
     assert_eq!(came.sequences, (0..9).collect::<Vec<_>>());
     assert_eq!(came.failures(), FailureUse { calls: 2, retries: 2, ..FailureUse::default() });
     println!("backoff virtual_ns={} real={:?}", clock.unix_ns() - 1_000, before.elapsed());

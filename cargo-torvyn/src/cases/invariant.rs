@@ -1,0 +1,53 @@
+//! What every case is held to, whatever it expects: a proof that turns out to be wrong is a fault of this program.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anstream::ColorChoice;
+use torvyn_runtime::analysis::{Bound, Bounds, Proof};
+
+use super::{Draft, Outcome};
+use crate::cli::CargoArgs;
+use crate::code;
+use crate::components::{Compiled, Components};
+use crate::diagnostic::Sources;
+use crate::manifest::Manifest;
+use crate::shell::{Shell, Verbosity};
+
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
+#[path = "../../../tests/src/guest.rs"]
+mod guest;
+
+const CASES: &str = "[[test]]\nname = 'plain'\ninput.lines = ['a', 'b']\naccount.copies = 4\n\
+                     [[test]]\nname = 'expected'\ninput.lines = ['a', 'b']\nfails = 'is proven'\n";
+
+#[test]
+fn more_than_is_proven_fails_the_case_and_is_ours() {
+    let stage = guest::TRANSFORM.file();
+    let text = format!("[pipeline.main]\nstages = [{:?}]\n{CASES}", stage.path);
+    let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
+    let drafts: Vec<_> = manifest.cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
+    let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet);
+    let (mut sources, compiled) = (Sources::default(), Compiled::default());
+    let args = CargoArgs::default();
+    let components = Components::of(&pipelines, &args, &compiled, &mut sources, &mut shell).unwrap();
+    let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
+    let mut plans: Vec<_> = plans.collect();
+    let run =
+        |plans: &[super::Plan<'_>]| -> Vec<Outcome> { plans.iter().map(|plan| plan.run(&Arc::default())).collect() };
+
+    let [plain, expected] = &run(&plans)[..] else { panic!() };
+    assert!(plain.found.is_empty(), "{:?}", plain.found);
+    assert_eq!(expected.found.iter().next().unwrap().code, code::MISSING_FAILURE);
+
+    let never = Bound::never(Proof::CallGraph);
+    plans.iter_mut().for_each(|plan| plan.stages[0].2 = Bounds::copying(never, never));
+    for outcome in run(&plans) {
+        let found = outcome.found.iter().next().unwrap();
+        let told = format!("{}\n{}", found.message, found.notes.join("\n"));
+        assert_eq!(found.code, code::UNEXPECTED_FAILURE);
+        assert!(told.contains("a fault of torvyn itself") && told.contains("is proven"), "{told}");
+        assert!(told.contains("`cargo torvyn` broke a rule of its own"), "{told}");
+    }
+}

@@ -1,0 +1,232 @@
+//! `cargo torvyn test --watch`: runs the cases, and then, whenever something has changed, those that it makes a difference
+//! to. Which these are is not guessed from the name of what changed: cargo builds what is stale, and a case runs where
+//! anything differs from what it last ran with, `cases::Basis`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Cases, Planned, counted, run};
+use crate::cases::{Basis, Common};
+use crate::cli::{MessageFormat, TestArgs};
+use crate::components::{Compiled, Project};
+use crate::diagnostic::Sources;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::launch;
+use crate::manifest::ComponentRef;
+use crate::shell::{Shell, StdoutClosed};
+use crate::watched::{Places, Snapshot};
+use crate::workspace;
+
+/// Changed files that are named.
+const NAMED: usize = 3;
+
+/// The line of `--message-format json` with which a round begins.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "watch-round")]
+struct RoundLine<'a> {
+    changed: &'a [PathBuf],
+}
+
+/// The line with which it ends.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename = "watch-waiting")]
+struct WaitingLine {
+    /// How the command would have ended.
+    exit: u8,
+    /// Cases that have run, in this round or before.
+    cases: usize,
+    failed: usize,
+}
+
+/// What a session keeps from round to round.
+struct Watch<'a> {
+    args: &'a TestArgs,
+    interrupt: Interrupt,
+    compiled: Compiled,
+    places: Places,
+    /// How the places were before what is running now looked at them.
+    before: Snapshot,
+    /// Where the packages are, as far as cases run any and it was told.
+    project: Option<Project>,
+    last: HashMap<String, Last>,
+}
+
+/// The last run of a case.
+struct Last {
+    basis: Basis,
+    failed: bool,
+}
+
+pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::watch()?;
+    interrupt.at_once(true);
+    let places = Places::default();
+    let before = Snapshot::default();
+    let mut watch =
+        Watch { args, interrupt, compiled: Compiled::default(), places, before, project: None, last: HashMap::new() };
+    watch.look_at(watch.places_of(true));
+    let mut changed = Vec::new();
+    loop {
+        watch.begin(&changed, shell)?;
+        let exit = match watch.round(shell) {
+            Ok(exit) => exit,
+            Err(error) if error.is::<StdoutClosed>() => return Err(error),
+            Err(error) => {
+                shell.error(&error)?;
+                Exit::of(&error)
+            }
+        };
+        if let Some(exit) = watch.interrupt.exit() {
+            return Ok(exit);
+        }
+        watch.end(exit, shell)?;
+        changed = watch.before.wait(&watch.places);
+        watch.before = Snapshot::of(&watch.places);
+    }
+}
+
+impl Watch<'_> {
+    /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
+    fn places_of(&self, packages: bool) -> Places {
+        let manifest = launch::manifest_path(&self.args.cargo);
+        let mut places = Places { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
+        match self.project.as_ref().filter(|_| packages) {
+            Some(project) => {
+                places.paths.extend(project.folders.iter().cloned());
+                places.except.push(project.target.clone());
+            }
+            None if packages => {
+                let project = workspace::nearest(&self.args.cargo);
+                places.paths.extend(project.map(|folder| workspace::from_here(&folder)));
+            }
+            None => {}
+        }
+        places
+    }
+
+    /// Looks at these places from now on. Those that were not looked at before are taken as they are.
+    fn look_at(&mut self, places: Places) {
+        let new: Vec<_> = places.paths.iter().filter(|path| !self.places.paths.contains(path)).cloned().collect();
+        self.before.add(Snapshot::of(&Places { paths: new, except: places.except.clone() }));
+        self.before.keep(&places);
+        self.places = places;
+    }
+
+    fn begin(&self, changed: &[PathBuf], shell: &mut Shell) -> anyhow::Result<()> {
+        if self.args.message_format == MessageFormat::Json {
+            shell.result(serde_json::to_string(&RoundLine { changed })?)?;
+        }
+        let more = changed.len().saturating_sub(NAMED);
+        let named: Vec<_> = changed.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
+        match (changed.len(), more) {
+            (0, _) => {}
+            (_, 0) => shell.status("Changed", named.join(", "))?,
+            (..) => shell.status("Changed", format_args!("{} and {more} more", named.join(", ")))?,
+        }
+        Ok(())
+    }
+
+    /// Runs what differs from what it last ran with.
+    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Exit> {
+        let mut sources = Sources::default();
+        let cases = Cases::load(self.args, &mut sources, shell)?;
+        let selected = cases.select(self.args, &sources, shell)?;
+        let all = || selected.drafts.iter().chain(&selected.others);
+        let packages = all().any(|draft| !draft.packages().is_empty());
+        let mut named = Vec::new();
+        for draft in all() {
+            named.extend(draft.paths().into_iter().map(Path::to_path_buf));
+            let components = draft.pipeline.stages.iter().filter_map(|stage| match &stage.component {
+                ComponentRef::Path(path) => Some(path.clone()),
+                ComponentRef::Package(_) => None,
+            });
+            named.extend(components);
+        }
+        named.sort();
+        named.dedup();
+        let places = |watch: &Watch<'_>| {
+            let mut places = watch.places_of(packages);
+            places.paths.extend(named.iter().cloned());
+            places
+        };
+        self.look_at(places(self));
+
+        let compiled_before = self.compiled.times();
+        let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
+        let Planned { plans, mut others, components } = planned;
+        self.project = components.project().cloned();
+        self.look_at(places(self));
+        if let Some(project) = &self.project {
+            // Cargo may have written it just now.
+            self.before.renew(&project.manifest.with_file_name("Cargo.lock"));
+        }
+
+        let common = Common::of(&cases.manifest, &sources, &self.before, &components);
+        let mut bases: HashMap<_, _> = plans
+            .iter()
+            .chain(&others)
+            .map(|plan| (plan.case.name.clone(), Basis::of(plan, &common, &sources)))
+            .collect();
+        Basis::with_others(&mut bases, plans.iter().chain(&others));
+        self.last.retain(|name, _| plans.iter().any(|plan| plan.case.name == *name));
+        let count = plans.len();
+        let is_other = |name: &str| self.last.get(name).is_none_or(|last| Some(&last.basis) != bases.get(name));
+        let (plans, same): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| is_other(&plan.case.name));
+        others.extend(same);
+        if plans.is_empty() {
+            shell.status("Unchanged", "no case is affected")?;
+            return Ok(self.standing());
+        }
+        let (compiled, all) = (components.compiled_since(compiled_before), components.count());
+        let components = if all == 1 { "component" } else { "components" };
+        let what = format_args!("{} of {}, {compiled} of {all} {components} compiled", plans.len(), counted(count));
+        shell.status("Testing", what)?;
+
+        self.interrupt.at_once(false);
+        let ran = run(&plans, &others, self.args, &self.interrupt, &sources, shell);
+        self.interrupt.at_once(true);
+        let (_, outcomes) = ran?;
+        for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
+            let Some(mut basis) = bases.remove(&plan.case.name) else { continue };
+            for path in &outcome.blessed {
+                self.before.renew(path);
+                basis.renew(path, &self.before);
+            }
+            self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
+        }
+        Ok(self.standing())
+    }
+
+    /// How the command would end if this was all.
+    fn standing(&self) -> Exit {
+        if self.last.values().any(|last| last.failed) { Exit::Findings } else { Exit::Ok }
+    }
+
+    fn end(&self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
+        let mut failing: Vec<_> =
+            self.last.iter().filter(|(_, last)| last.failed).map(|(name, _)| format!("`{name}`")).collect();
+        failing.sort();
+        let cases = self.last.len();
+        if self.args.message_format == MessageFormat::Json {
+            let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
+            shell.result(serde_json::to_string(&line)?)?;
+        }
+        let all = counted(cases);
+        match &failing[..] {
+            // Nothing has run, and what stands above says why.
+            _ if !matches!(exit, Exit::Ok | Exit::Findings) => shell.failure("Watching", "for changes")?,
+            [] => shell.status("Watching", format_args!("{all}, of which none fails"))?,
+            [one] => shell.failure("Watching", format_args!("{all}, of which {one} fails"))?,
+            several => {
+                let named = several.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+                let more = several.len().saturating_sub(NAMED);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                shell.failure("Watching", format_args!("{all}, of which {named}{more} fail"))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! What `--watch` looks at: files and folders, and how one finds that something in them has changed.
+//!
+//! The times and sizes of the files are looked at again and again, instead of having the system tell of each change. That
+//! is the same on every system and file system, needs nothing besides, and loses nothing in a queue; of a folder with a
+//! thousand files it takes a few milliseconds, and the pause after it is as much longer as it was slow.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often to look.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The part of the time that looking may take is 1 in so many.
+const SHARE: u32 = 20;
+/// For so long nothing has to change before what has changed is told: an editor writes several files, and a file in parts.
+const QUIET: Duration = Duration::from_millis(80);
+/// The mark of folders that can be made again: <https://bford.info/cachedir/>. Cargo puts it into its target folder.
+const CACHE_MARK: &str = "CACHEDIR.TAG";
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// Files, and folders with all that is in them.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Folders that are left out, besides those that are hidden or can be made again.
+    pub(crate) except: Vec<PathBuf>,
+}
+
+/// The files at some places, as they were at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot(BTreeMap<PathBuf, State>);
+
+/// What tells a file from what it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    modified: Option<SystemTime>,
+    size: u64,
+}
+
+impl State {
+    fn of(metadata: &Metadata) -> State {
+        State { modified: metadata.modified().ok(), size: metadata.len() }
+    }
+}
+
+impl Snapshot {
+    /// As they are now. What cannot be read is not there.
+    pub(crate) fn of(places: &Places) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        places.paths.iter().for_each(|path| snapshot.look(path, &places.except));
+        snapshot
+    }
+
+    fn look(&mut self, path: &Path, except: &[PathBuf]) {
+        let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let Ok(metadata) = fs::metadata(here) else { return };
+        if !metadata.is_dir() {
+            self.0.insert(path.to_path_buf(), State::of(&metadata));
+            return;
+        }
+        for entry in fs::read_dir(here).into_iter().flatten().flatten() {
+            let (child, name) = (path.join(entry.file_name()), entry.file_name());
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if name.as_encoded_bytes().starts_with(b".") || is_link && child.is_dir() {
+                continue;
+            }
+            let is_left_out = || name == "node_modules" || except.contains(&child) || child.join(CACHE_MARK).is_file();
+            if !(is_folder && is_left_out()) {
+                self.look(&child, except);
+            }
+        }
+    }
+
+    /// Waits until something is not as it was, and then until nothing more changes. What has changed.
+    pub(crate) fn wait(&self, places: &Places) -> Vec<PathBuf> {
+        let mut pause = PAUSE;
+        loop {
+            thread::sleep(pause);
+            let began = Instant::now();
+            let mut now = Snapshot::of(places);
+            pause = PAUSE.max(began.elapsed() * SHARE);
+            if now == *self {
+                continue;
+            }
+            loop {
+                thread::sleep(QUIET);
+                let next = Snapshot::of(places);
+                if next == now {
+                    break;
+                }
+                now = next;
+            }
+            let changed = self.changed(&now);
+            if !changed.is_empty() {
+                return changed;
+            }
+        }
+    }
+
+    /// The files that are not the same in another one.
+    pub(crate) fn changed(&self, other: &Snapshot) -> Vec<PathBuf> {
+        let here = self.0.iter().filter(|(path, state)| other.0.get(*path) != Some(state));
+        let new = other.0.iter().filter(|(path, _)| !self.0.contains_key(*path));
+        let mut changed: Vec<_> = here.chain(new).map(|(path, _)| path.clone()).collect();
+        changed.sort();
+        changed
+    }
+
+    /// Adds what is in another one and not in this.
+    pub(crate) fn add(&mut self, other: Snapshot) {
+        for (path, state) in other.0 {
+            self.0.entry(path).or_insert(state);
+        }
+    }
+
+    /// Leaves out what is not at these places.
+    pub(crate) fn keep(&mut self, places: &Places) {
+        let is_in = |path: &Path, place: &PathBuf| match place.as_os_str().is_empty() {
+            true => path.is_relative() && !path.starts_with(".."),
+            false => path.starts_with(place),
+        };
+        self.0.retain(|path, _| {
+            let is_named = places.paths.contains(path);
+            let is_looked_at = || places.paths.iter().any(|place| is_in(path, place));
+            is_named || is_looked_at() && !places.except.iter().any(|place| is_in(path, place))
+        });
+    }
+
+    /// Takes a file as it is now: this program has written it.
+    pub(crate) fn renew(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Ok(metadata) => _ = self.0.insert(path.to_path_buf(), State::of(&metadata)),
+            Err(_) => _ = self.0.remove(path),
+        }
+    }
+
+    /// The part of it at a place, or in a folder.
+    pub(crate) fn at<'a>(&'a self, place: &'a Path) -> impl Iterator<Item = (&'a Path, State)> {
+        self.filter(move |path| path.starts_with(place))
+    }
+
+    /// The part of it with these paths.
+    pub(crate) fn filter(&self, is_in: impl Fn(&Path) -> bool) -> impl Iterator<Item = (&Path, State)> {
+        self.0.iter().filter(move |(path, _)| is_in(path)).map(|(path, state)| (path.as_path(), *state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_is_told_and_what_can_be_made_again_is_not_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let write = |file: &str, text: &str| {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        for file in ["target/CACHEDIR.TAG", "target/a.wasm", ".git/HEAD", "node_modules/x.js", "out/a", ".hidden"] {
+            write(file, "");
+        }
+        let (lib, gone) = (write("src/lib.rs", "a"), write("gone.rs", ""));
+        // Elsewhere, and hidden, but named.
+        let hidden = write("src/.data", "1");
+        let places = Places {
+            paths: vec![root.to_path_buf(), lib.clone(), hidden.clone(), root.join("not-there")],
+            except: vec![root.join("out")],
+        };
+        let before = Snapshot::of(&places);
+        assert_eq!(before.0.keys().collect::<Vec<_>>(), [&gone, &hidden, &lib]);
+        assert_eq!(before.at(&root.join("src")).count(), 2);
+
+        write("target/a.wasm", "changed");
+        write("out/a", "changed");
+        assert_eq!(Snapshot::of(&places), before);
+        let new = write("src/new.rs", "");
+        write("src/lib.rs", "other");
+        write("src/.data", "22");
+        fs::remove_file(&gone).unwrap();
+        let waited = before.wait(&places);
+        assert_eq!(waited, [gone, hidden, lib.clone(), new]);
+
+        let mut all = Snapshot::of(&Places { paths: places.paths.clone(), except: Vec::new() });
+        assert_ne!(all, Snapshot::of(&places));
+        all.keep(&places);
+        assert_eq!(all, Snapshot::of(&places));
+
+        let mut after = Snapshot::of(&places);
+        write("src/lib.rs", "written by this program");
+        after.renew(&lib);
+        assert_eq!(Snapshot::of(&places), after);
+    }
+}
