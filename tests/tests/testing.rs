@@ -5,11 +5,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use torvyn_testing::runtime::endpoint::Generate;
 use torvyn_testing::runtime::{self, Fault};
-use torvyn_testing::{Error, Limits, Merge, Stage, build_in, load};
+use torvyn_testing::{Error, FailureKind, Injected, Limits, Merge, Policy, Retry, Stage, Then, build_in, load};
 use torvyn_tests::programs;
 
 fn program(path: &str) -> Stage {
@@ -50,7 +50,7 @@ fn stages_take_from_outputs_of_others() {
 fn elements_come_from_components_and_inputs() {
     let numbers = program(programs::NUMBERS).with("count", 5).with("count", 3);
     assert_eq!(numbers.run_source().unwrap().output(0), ["1", "2", "3"]);
-    let run = program(programs::EVERY_OTHER).alone().run_on(Generate::new(10, 4)).unwrap();
+    let run = program(programs::EVERY_OTHER).alone().timeout(Duration::MAX).run_on(Generate::new(10, 4)).unwrap();
     assert_eq!((run.account().elements.entered, run.output(0).len()), (10, 5));
 
     assert!(refused(numbers.run(["1"])).contains("use `run_source`"));
@@ -101,6 +101,31 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
     let endless = program(programs::NUMBERS).with("count", u64::MAX).alone().timeout(Duration::from_millis(50));
     let error = endless.run_source().unwrap_err();
     assert_eq!(error.to_string(), "it did not come to its end within 50ms");
+}
+
+#[test]
+fn policies_hold_and_time_goes_on_only_where_it_is_waited_for() {
+    let retry = Some(Retry { count: 5, backoff: Duration::from_secs(20) });
+    let upper = program(programs::UPPER).fault(1, 2, Injected::Failure(FailureKind::Unavailable));
+    let began = Instant::now();
+    for _ in 0..2 {
+        let run = upper.policy(Policy { retry, then: Then::Stop }).run(["one", "two"]).unwrap();
+        assert_eq!(run.output(0), ["ONE", "TWO"]);
+        assert_eq!(run.clock().unix_ns(), (946_684_800 + 20 + 40) * 1_000_000_000);
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+
+    let kept =
+        upper.policy(Policy { retry: None, then: Then::DeadLetter }).alone().seed(7).run(["one", "two"]).unwrap();
+    assert_eq!(kept.output(0), ["ONE"]);
+    let [letter] = kept.dead_letters() else { panic!("there is one: {kept:?}") };
+    assert_eq!((&*letter.stage, letter.attempt, letter.element.sequence), ("upper", 1, 1));
+    assert!(letter.element == "two" && letter.reason.contains("unavailable"), "{letter:?}");
+
+    let error = upper.run(["one", "two"]).unwrap_err();
+    assert!(format!("{error:#}").contains("at element 1: it returned unavailable"), "{error:?}");
+    let error = upper.run(["one"]).unwrap_err();
+    assert_eq!(error.to_string(), "`upper` did not come to element 1");
 }
 
 #[test]

@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn payloads_are_compared_with_whatever_has_bytes() {
-        let one = element(b"one");
-        assert!(one == "one" && one == *"one" && one == b"one" && one == "one".to_string() && one == b"one".to_vec());
+        let (one, text, bytes) = (element(b"one"), "one".to_string(), b"one".to_vec());
+        assert!(one == "one" && one == *"one" && one == b"one" && one == text && one == bytes);
         assert!(one == Element { sequence: 7, ..one.clone() } && one != "two");
         assert_eq!([one][..], ["one"]);
     }

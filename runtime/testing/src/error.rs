@@ -50,6 +50,13 @@ pub enum Error {
         /// What stages printed meanwhile.
         log: Log,
     },
+    /// The run came to its end, and a fault that a stage was to suffer did not happen.
+    FaultNeverCame {
+        /// The stage.
+        stage: String,
+        /// The element that it was to suffer it at.
+        element: u64,
+    },
     /// `cargo torvyn test` found something.
     Cases {
         /// The manifest.
@@ -106,6 +113,7 @@ impl StdError for Error {
             | Error::NoComponent { .. }
             | Error::Pipeline(_)
             | Error::TimedOut { .. }
+            | Error::FaultNeverCame { .. }
             | Error::Cases { .. } => None,
         }
     }
@@ -124,6 +132,7 @@ impl fmt::Display for Error {
             Error::Pipeline(wrong) => f.write_str(wrong),
             Error::Failed { error, .. } => write!(f, "{error}"),
             Error::TimedOut { after, .. } => write!(f, "it did not come to its end within {after:?}"),
+            Error::FaultNeverCame { stage, element } => write!(f, "`{stage}` did not come to element {element}"),
             Error::Cases { path, .. } => write!(f, "the cases of `{}` do not pass", path.display()),
         }?;
         if f.alternate() { causes(self).skip(1).try_for_each(|cause| write!(f, ": {cause}")) } else { Ok(()) }

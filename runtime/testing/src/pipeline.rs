@@ -8,6 +8,7 @@ use torvyn_runtime::clock::Clock;
 use torvyn_runtime::element::Stamp;
 use torvyn_runtime::endpoint::Input;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, GraphError, Merge, Node, Role};
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Body, Flow, Schedule};
 
@@ -20,6 +21,9 @@ const INPUT: &str = "input";
 
 /// 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
 const BEGINNING: u64 = 946_684_800_000_000_000;
+
+/// A time that no test takes, and that can be reckoned with.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 /// Stages in a row, each taking from the one before it unless it says [`from`](Stage::from) where. An output that no stage
 /// takes from is an output of the run: they count from 0, in the order of the stages and of the outputs of each.
@@ -90,7 +94,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`Error::Pipeline`] where the stages cannot be put together so, [`Error::Failed`] and [`Error::TimedOut`].
+    /// [`Error::Pipeline`] where the stages cannot be put together so, [`Error::Failed`], [`Error::TimedOut`], and
+    /// [`Error::FaultNeverCame`].
     pub fn run<T: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = T>) -> Result<Run, Error> {
         let payloads = elements.into_iter().map(|payload| Bytes::copy_from_slice(payload.as_ref())).collect();
         self.run_with(Some(Box::new(Given::new(payloads))))
@@ -124,18 +129,25 @@ impl Pipeline {
             (Some(_), false) => return wrong("nothing takes the elements that are given: use `run_source`"),
             (None, true) => return wrong("no elements are given: use `run`"),
         }
-        bodies.extend(self.stages.iter().map(|stage| Body::Stage(stage.body())));
+        let faults: Vec<_> = self.stages.iter().map(Stage::injections).collect();
+        bodies.extend(self.stages.iter().zip(&faults).map(|(stage, faults)| Body::Stage(stage.body(faults.clone()))));
         let kept: Vec<_> = (0..wiring.outputs).map(|_| Kept::default()).collect();
         bodies.extend(kept.iter().map(|kept| Body::Output(Box::new(kept.clone()))));
 
         let clock = self.clock.clone().unwrap_or_else(|| Clock::virtual_from(BEGINNING));
         let listener = Listener::default();
         let control = listener.control(clock.clone(), self.schedule, self.pool.clone());
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + LONGEST);
         let ended = Flow::start(&wiring.graph, bodies, control).and_then(|flow| flow.run_until(deadline));
         let (log, dead_letters) = listener.heard();
         match ended {
             Ok(Some(account)) => {
+                for (stage, faults) in self.stages.iter().zip(&faults) {
+                    if let Some(Injection { element, .. }) = faults.iter().find(|fault| fault.happened() == 0) {
+                        return Err(Error::FaultNeverCame { stage: stage.name.clone(), element: *element });
+                    }
+                }
                 let outputs = kept.iter().map(Kept::take).collect();
                 Ok(Run { outputs, account, log, dead_letters, clock })
             }

@@ -13,7 +13,6 @@ use crate::error::{Log, causes};
 
 /// What came of a run that came to its end.
 #[derive(Debug)]
-#[must_use = "a run says what came of it, for the test to compare"]
 pub struct Run {
     pub(crate) outputs: Vec<Vec<Element>>,
     pub(crate) account: Account,

@@ -134,7 +134,8 @@ impl Stage {
     }
 
     /// With a fault that it suffers, besides those that it has: `what` happens at this element, counted from 0, the first
-    /// so many `times` that the stage is given it, or that it makes it where it is a source.
+    /// so many `times` that the stage is given it, or that it makes it where it is a source. A run in which one does not
+    /// happen at all is an error.
     pub fn fault(&self, element: u64, times: u32, what: Injected) -> Stage {
         let mut suffering = self.clone();
         suffering.faults.push((element, times, what));
@@ -178,16 +179,20 @@ impl Stage {
         Role::from(self.component.profile().kind)
     }
 
+    /// What it suffers in one run.
+    pub(crate) fn injections(&self) -> Vec<Injection> {
+        self.faults.iter().map(|(element, times, what)| Injection::new(*element, *times, what.clone())).collect()
+    }
+
     /// Held to what is proven of the component.
-    pub(crate) fn body(&self) -> flow::Stage {
-        let suffers = |(element, times, what): &(u64, u32, Injected)| Injection::new(*element, *times, what.clone());
+    pub(crate) fn body(&self, faults: Vec<Injection>) -> flow::Stage {
         flow::Stage {
             config: self.config.clone(),
             limits: self.limits.clone(),
             budget: self.budget,
             bounds: self.component.analysis().bounds(),
             policy: self.policy,
-            faults: self.faults.iter().map(suffers).collect(),
+            faults,
             ..flow::Stage::new(self.component.clone())
         }
     }

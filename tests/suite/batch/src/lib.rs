@@ -1,6 +1,8 @@
 //! Joins every `count` elements into one, and at the end those that are left. No payload byte moves.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer};
+use torvyn_guest::{
+    Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer,
+};
 
 struct Join {
     count: u32,
@@ -14,7 +16,7 @@ impl Stage for Join {
 }
 
 impl BatchProcessor<Holder> for Join {
-    fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), BatchFailure> {
         for index in 0..batch.len() {
             self.held.push(batch.lease(index..index + 1, Mode::Shared, Scope::Stage)?);
             if self.held.len() as u32 == self.count {
