@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 pub use crate::host::leases::LeaseUse;
+pub use crate::recovery::FailureUse;
 
 use crate::analysis::{Bounds, Proof};
 use crate::ledger::{Copies, Count, Kernel};
@@ -20,6 +21,10 @@ pub struct Elements {
     pub left: u64,
     /// Elements that a stage took and nothing came of, over all stages.
     pub dropped: u64,
+    /// Elements that a stage failed at and were left out, over all stages.
+    pub skipped: u64,
+    /// Elements that a stage failed at and were kept as dead letters, over all stages.
+    pub dead_letters: u64,
     /// Elements with a deadline that reached an end, counted at each end.
     pub due: u64,
     /// Those of them that an end had taken only after their deadline.
@@ -39,7 +44,7 @@ pub struct StageAccount {
     pub proof: Option<Proof>,
     /// What it copies at most, which the flow was held to.
     pub bounds: Bounds,
-    /// Elements it was lent.
+    /// Elements it was lent, each counted once.
     pub elements_in: u64,
     /// Elements it sent, counted once an output.
     pub elements_out: u64,
@@ -63,6 +68,8 @@ pub struct StageAccount {
     pub given_up: Count,
     /// What the stage held beyond the calls that lent it.
     pub leases: LeaseUse,
+    /// How it failed, without an end to the flow.
+    pub failures: FailureUse,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }

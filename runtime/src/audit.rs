@@ -5,26 +5,28 @@ use crate::analysis::{Bound, Bounds};
 use crate::error::Error;
 use crate::ledger::{Copies, Count};
 
-/// What a stage did in a flow in which every call returned.
+/// What a stage did in a flow that has come to its end.
 pub(crate) struct Audit<'a> {
     pub(crate) stage: &'a str,
     pub(crate) bounds: Bounds,
     /// What the ledger says.
     pub(crate) copies: Copies,
+    /// What of it was copied in calls that failed, of which nothing is proven.
+    pub(crate) failed_copies: Copies,
     /// The most reads that an element had, in the call it was lent for and through its leases afterwards: what is read of
-    /// what is held is read of what was taken. So the bytes read are at most this often the bytes taken.
+    /// what is held is read of what was lent. So the bytes read are at most this often the bytes lent.
     pub(crate) reads_max: u32,
     /// Whether the host refused a copy.
     pub(crate) refused: bool,
-    /// What the node took from its edges.
-    pub(crate) taken: Count,
+    /// What the node lent to it, each time it did.
+    pub(crate) lent: Count,
     /// What the node sent on, or dropped, of the payloads that the stage wrote.
     pub(crate) written: Count,
     /// What was written of these payloads besides: writes after the first of each, and bytes that others took the place of.
     pub(crate) rewritten: Count,
     /// What was written to payloads that were given up.
     pub(crate) given_up: Count,
-    /// The elements that the bound of writes is for: those lent to it, of a source those that it made.
+    /// The elements that the bounds are for: those lent to it in calls that did not fail, of a source those that it made.
     pub(crate) elements: u64,
 }
 
@@ -44,12 +46,13 @@ impl Audit<'_> {
                 write.ops, write.bytes
             ));
         }
-        let readable = u128::from(self.reads_max) * u128::from(self.taken.bytes);
+        let readable = u128::from(self.reads_max) * u128::from(self.lent.bytes);
         if u128::from(read.bytes) > readable {
             return self.fault(format!("it read {} bytes where there were {readable}", read.bytes));
         }
-        self.hold("reads", read.ops, self.bounds.reads, self.taken.ops)?;
-        self.hold("writes", write.ops, self.bounds.writes, self.elements)
+        let Copies { payload_read: failed_read, payload_write: failed_write, .. } = self.failed_copies;
+        self.hold("reads", read.since(failed_read).ops, self.bounds.reads, self.elements)?;
+        self.hold("writes", write.since(failed_write).ops, self.bounds.writes, self.elements)
     }
 
     fn hold(&self, what: &str, count: u64, bound: Bound, elements: u64) -> Result<(), Error> {
@@ -82,9 +85,10 @@ mod tests {
             stage: "s",
             bounds: Bounds::copying(Bound::exactly(1, Proof::Bounded), Bound::at_most(1, Proof::Enforced)),
             copies: Copies { payload_read: each, payload_write: each, ..Copies::default() },
+            failed_copies: Copies::default(),
             reads_max: 1,
             refused: false,
-            taken: each,
+            lent: each,
             written: each,
             rewritten: Count::default(),
             given_up: Count::default(),
@@ -131,6 +135,6 @@ mod tests {
             "3 writes of 6 bytes are accounted for, and 2 of 6 bytes are in the ledger",
         );
         let few = Count { ops: 2, bytes: 5 };
-        says(Audit { taken: few, ..audit() }, "it read 6 bytes where there were 5");
+        says(Audit { lent: few, ..audit() }, "it read 6 bytes where there were 5");
     }
 }

@@ -1,7 +1,9 @@
 //! Where elements enter and leave a flow without a component: code of the host.
 
 use std::io;
+use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
@@ -13,6 +15,7 @@ pub use generate::Generate;
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
+pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
 mod directory;
@@ -23,6 +26,7 @@ mod kernel;
 mod range;
 mod reader;
 mod stdio;
+mod timed;
 mod writer;
 
 /// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
@@ -41,6 +45,8 @@ pub struct Pull<'a> {
     pub payloads: &'a mut Vec<Payload>,
     /// Where copies within the host are recorded.
     pub host_serialize: Joins<'a>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) began: Instant,
 }
 
 /// The copies that an input makes within the host.
@@ -58,6 +64,11 @@ impl Joins<'_> {
 }
 
 impl Pull<'_> {
+    /// How long ago the flow began, by its clock.
+    pub fn time(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.began)
+    }
+
     /// Hands over the payload of one element. Tells whether there is room for another.
     pub fn give(&mut self, payload: Payload) -> bool {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
@@ -78,6 +89,8 @@ pub enum Pulled {
     More,
     /// There is nothing just now. Ask again a little later.
     Idle,
+    /// There is nothing before the flow is this old: see [`Pull::time`].
+    Until(Duration),
     /// There will be nothing more.
     End,
 }

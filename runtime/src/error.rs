@@ -46,7 +46,8 @@ pub enum Error {
         stage: String,
         /// The export that was called.
         call: &'static str,
-        /// The sequence numbers of the first and last element of its batch, if it had one.
+        /// The sequence numbers of the first and last element that it may have failed at, if it was lent any: that at which
+        /// it says so, or else those of its batch.
         elements: Option<(u64, u64)>,
         /// What happened.
         #[source]
@@ -70,6 +71,17 @@ pub enum Error {
         output: String,
         /// Bytes written to it before.
         bytes: u64,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// An element that a stage failed at could not be kept as a dead letter.
+    #[error("a dead letter of stage `{stage}`, element {element}, could not be kept")]
+    DeadLetter {
+        /// The stage.
+        stage: String,
+        /// The sequence number of the element.
+        element: u64,
         /// What happened.
         #[source]
         source: io::Error,
@@ -169,6 +181,9 @@ pub enum Fault {
     /// It returned a failure of its own.
     #[error("it returned {0}")]
     Failure(String),
+    /// It returned that it cannot go on with any element.
+    #[error("it returned {0}")]
+    Fatal(String),
     /// Its exports do not have the types of the contract, or the engine refused to instantiate it.
     #[error("it does not fit the contract: {0}")]
     Link(String),

@@ -3,14 +3,13 @@
 //! The driver runs on one thread, batch by batch, and always prefers the node nearest to the end: what is on its way is
 //! finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::analysis::{Bounds, Budget};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::component::Component;
 use crate::edge::Edge;
@@ -22,7 +21,7 @@ use crate::ledger::journal::Journal;
 use crate::ledger::{Call, Count, Recorder};
 use crate::limits::Limits;
 use crate::log::LogSink;
-use crate::node::{Context, Node};
+use crate::node::{Context, LONGEST_PAUSE, Node};
 use crate::payload::{Pool, PoolSettings};
 use crate::policy::{DeadLetters, Policy};
 
@@ -113,7 +112,8 @@ pub enum Schedule {
     /// The one nearest to the end, with as much as it can take.
     #[default]
     Downstream,
-    /// Any, with any part of what it can take: the same one for the same seed.
+    /// Any, with any part of what it can take, and after a pause of any length up to the usual one: by a
+    /// [clock](Clock::virtual_from) of its own the same for the same seed.
     Seeded(u64),
 }
 
@@ -138,7 +138,7 @@ impl Progress {
 pub enum Step {
     /// A node was called, or elements moved on.
     Moved,
-    /// Nothing can be done for this long.
+    /// Nothing can be done for this long, by the [`Control::clock`].
     Wait(Duration),
     /// Everything has ended.
     Ended,
@@ -153,8 +153,15 @@ pub struct Flow {
     control: Control,
     pool: Pool,
     journal: Option<Journal>,
+    /// When it began, by its clock.
     began: Instant,
-    /// When the last step ended, which is when the next begins: one reading of the clock a batch.
+    /// What the seed decides, where there is one.
+    chance: Option<Chance>,
+    /// No lease ends before.
+    expires: Option<Instant>,
+    /// When it began by the time of the system, which is what is measured.
+    measured: Instant,
+    /// When the last step ended by that time, which is when the next begins: one reading of the clock a batch.
     last: Instant,
 }
 
@@ -167,7 +174,7 @@ pub struct Census {
     pub left: u64,
     /// Elements that wait on each edge of the graph.
     pub waiting: Vec<u64>,
-    /// Elements that a node made and has not got rid of.
+    /// Elements that a node made and has not got rid of, or is to be given again.
     pub held: u64,
 }
 
@@ -184,7 +191,7 @@ impl Flow {
     /// Where there are not as many bodies as nodes.
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
-        let began = Instant::now();
+        let (measured, began) = (Instant::now(), control.clock.now());
         let pool = Pool::new(control.pool.clone(), graph.nodes().len(), control.recorder.clone());
         let mut journal = Journal::new(&control.recorder, graph);
         let (mut nodes, mut trace) = (Vec::new(), None);
@@ -201,34 +208,41 @@ impl Flow {
                 Ok(node) => nodes.push(node),
                 Err(error) => {
                     nodes.iter_mut().for_each(Node::abandon);
-                    return Err(error);
+                    drop(nodes);
+                    return Err(told(held(&pool), error));
                 }
             }
         }
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, last: Instant::now() })
+        let chance = match control.schedule {
+            Schedule::Downstream => None,
+            Schedule::Seeded(seed) => Some(Chance::new(seed)),
+        };
+        let (expires, last) = (None, Instant::now());
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last })
     }
 
     /// Runs until everything has ended, and settles the account.
     ///
     /// # Errors
     ///
-    /// The first failure of a stage or an endpoint. Everything is torn down then, and outputs that could wait with
-    /// what they were given show nothing of it.
+    /// The first failure of a stage or an endpoint that the policy of the stage does not cover. Everything is torn down
+    /// then, and outputs that could wait with what they were given show nothing of it. [`Error::Internal`], which names
+    /// that failure, where a payload is held even so.
     pub fn run(mut self) -> Result<Account, Error> {
         loop {
             match self.step() {
                 Ok(Step::Moved) => {}
-                Ok(Step::Wait(time)) => self.wait(time),
+                Ok(Step::Wait(time)) => self.wait(time, None),
                 Ok(Step::Ended) => return self.settle(),
                 Err(error) => return Err(self.fail(error)),
             }
         }
     }
 
-    /// As [`Flow::run`], but gives up at `deadline`, after the call that it is in: everything is torn down then, as after
-    /// a failure, and there is no account.
+    /// As [`Flow::run`], but gives up at `deadline`, by the time of the system, after the call that it is in: everything
+    /// is torn down then, as after a failure, and there is no account.
     ///
     /// # Errors
     ///
@@ -237,32 +251,33 @@ impl Flow {
         loop {
             match self.step() {
                 Ok(Step::Moved) => {}
-                Ok(Step::Wait(time)) => self.wait(time.min(deadline.saturating_duration_since(Instant::now()))),
+                Ok(Step::Wait(time)) => self.wait(time, Some(deadline)),
                 Ok(Step::Ended) => return self.settle().map(Some),
                 Err(error) => return Err(self.fail(error)),
             }
             if self.last >= deadline {
-                self.take_down(&"its deadline");
-                return Ok(None);
+                return match self.take_down() {
+                    None => Ok(None),
+                    Some(held) => Err(Error::Internal(format!("{held} after its deadline"))),
+                };
             }
         }
     }
 
     /// The first failure is the one to tell.
     fn fail(self, error: Error) -> Error {
-        self.take_down(&error);
-        error
+        told(self.take_down(), error)
     }
 
-    /// Takes everything down before it has ended, and gives back what it has.
-    fn take_down(mut self, after: &dyn fmt::Display) {
+    /// Takes everything down before it has ended, and gives back what it has. Tells what is held even so, or was done to it.
+    fn take_down(mut self) -> Option<String> {
         self.nodes.iter_mut().for_each(Node::abandon);
         let Flow { nodes, edges, pool, .. } = self;
         drop((nodes, edges));
-        debug_assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None), "after {after}");
+        held(&pool)
     }
 
-    /// Calls one node: the one nearest to the end that has something to do and room for what comes of it. Where there is
+    /// Calls one node that has something to do and room for what comes of it: which one, the schedule says. Where there is
     /// none, a merge by sequence need not wait any more, unless for a node that is left alone for a while: of those that
     /// wait the one that has the smallest number takes what it has up to the smallest of the others.
     ///
@@ -270,23 +285,17 @@ impl Flow {
     ///
     /// The failure of that node.
     pub fn step(&mut self) -> Result<Step, Error> {
-        self.nodes.iter_mut().for_each(|node| node.expire(self.last));
-        for place in 0..self.order.len() {
-            let index = self.order[place];
-            if self.step_node(index, None)? {
-                // Sources stand together at the end of the order, and have their turn one after the other.
-                if self.nodes[index].is_source() {
-                    self.order[place..].rotate_left(1);
-                }
-                return Ok(Step::Moved);
-            }
+        self.expire();
+        let moved = if self.chance.is_some() { self.step_any()? } else { self.step_nearest()? };
+        if moved {
+            return Ok(Step::Moved);
         }
         if self.nodes.iter().all(Node::has_ended) {
             return Ok(Step::Ended);
         }
-        let now = Instant::now();
+        let now = self.control.clock.now();
         if let Some((index, last)) = self.released()
-            && self.step_node(index, Some(last))?
+            && self.step_node(index, self.is_cancelled(), Some(last))?
         {
             return Ok(Step::Moved);
         }
@@ -300,30 +309,79 @@ impl Flow {
         })
     }
 
+    /// Calls the node nearest to the end that has something to do. Tells whether there was one.
+    fn step_nearest(&mut self) -> Result<bool, Error> {
+        let cancelled = self.is_cancelled();
+        for place in 0..self.order.len() {
+            let index = self.order[place];
+            if self.step_node(index, cancelled, None)? {
+                // Sources stand together at the end of the order, and have their turn one after the other.
+                if self.nodes[index].is_source() {
+                    self.order[place..].rotate_left(1);
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Calls a node that has something to do, whichever chance will have it. Tells whether there was one.
+    fn step_any(&mut self) -> Result<bool, Error> {
+        let cancelled = self.is_cancelled();
+        for place in 0..self.order.len() {
+            let left = self.order.len() - place;
+            self.order.swap(place, place + self.chance.as_mut().map_or(0, |chance| chance.below(left)));
+            if self.step_node(self.order[place], cancelled, None)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.control.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Takes back what stages hold by leases whose deadline is past.
+    fn expire(&mut self) {
+        let Some(expires) = self.expires else { return };
+        let now = if self.control.clock.is_virtual() { self.control.clock.now() } else { self.last };
+        if expires <= now {
+            self.nodes.iter_mut().for_each(|node| node.expire(now));
+            self.expires = self.nodes.iter().filter_map(Node::expires_at).min();
+        }
+    }
+
     /// Calls this node, if it has something to do. Tells whether it had.
-    fn step_node(&mut self, index: usize, released: Option<u64>) -> Result<bool, Error> {
+    fn step_node(&mut self, index: usize, cancelled: bool, released: Option<u64>) -> Result<bool, Error> {
         let mut context = Context {
             edges: &mut self.edges,
             pool: &self.pool,
             progress: &self.control.progress,
-            cancelled: self.control.cancel.load(Ordering::Relaxed),
+            cancelled,
+            failed: false,
             call: None,
             released,
+            clock: &self.control.clock,
+            began: self.began,
+            chance: self.chance.as_mut(),
         };
         let node = &mut self.nodes[index];
-        if let Some(journal) = &mut self.journal {
+        let before = self.journal.as_mut().map(|journal| {
             journal.begin(self.last);
-        }
-        let before = node.moved();
+            node.moved()
+        });
         let moved = node.step(&mut context);
         if matches!(moved, Ok(false)) {
             return Ok(false);
         }
         let now = Instant::now();
-        if let Some(journal) = &mut self.journal {
-            journal.end(now, index, context.call, node.moved().since(before), moved.is_err(), context.edges);
+        if let Some((journal, before)) = self.journal.as_mut().zip(before) {
+            let failed = context.failed || moved.is_err();
+            journal.end(now, index, context.call, node.moved().since(before), failed, context.edges);
         }
-        node.called_for(now - self.last);
+        node.called_for(now - self.last, self.control.clock.is_virtual());
+        self.expires = node.expires_at().into_iter().chain(self.expires).min();
         self.last = now;
         moved
     }
@@ -362,8 +420,12 @@ impl Flow {
         (!self.nodes.iter().enumerate().any(waited_for)).then_some((index, last))
     }
 
-    fn wait(&mut self, time: Duration) {
-        thread::sleep(time);
+    /// Lets this time go by. What is really waited for ends at `deadline`, and after a while that nobody who cancels the flow
+    /// feels.
+    fn wait(&mut self, time: Duration, deadline: Option<Instant>) {
+        let clock = &self.control.clock;
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        clock.wait(if clock.is_virtual() { time } else { time.min(LONGEST_PAUSE).min(left) });
         self.last = Instant::now();
     }
 
@@ -395,12 +457,13 @@ impl Flow {
                 journal.end(Instant::now(), index, Some(Call::Teardown), Count::default(), ended.is_err(), &[]);
             }
             if let Err(error) = ended {
-                self.nodes.iter_mut().for_each(Node::abandon);
-                return Err(error);
+                return Err(self.fail(error));
             }
         }
-        self.nodes.iter().try_for_each(Node::audit)?;
-        self.nodes.iter_mut().try_for_each(Node::complete)?;
+        let audited = self.nodes.iter().try_for_each(Node::audit);
+        if let Err(error) = audited.and_then(|()| self.nodes.iter_mut().try_for_each(Node::complete)) {
+            return Err(self.fail(error));
+        }
         let mut account = Account {
             elements: Default::default(),
             traces: Vec::new(),
@@ -410,7 +473,7 @@ impl Flow {
             amplification: None,
             pool: self.pool.usage(),
             wall_ns: 0,
-            cancelled: self.control.cancel.load(Ordering::Relaxed),
+            cancelled: self.is_cancelled(),
         };
         let entered_bytes = self.nodes.iter().map(Node::entered_bytes).sum();
         self.nodes.into_iter().for_each(|node| node.account(&mut account));
@@ -419,14 +482,29 @@ impl Flow {
         account.traces.dedup();
         account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
         account.pool = self.pool.usage();
-        account.wall_ns = self.began.elapsed().as_nanos() as u64;
-        if account.pool.live_at_end > 0 {
-            let live = account.pool.live_at_end;
-            return Err(Error::Internal(format!("{live} payload buffers are held after everything has ended")));
+        account.wall_ns = self.measured.elapsed().as_nanos() as u64;
+        match held(&self.pool) {
+            None => Ok(account),
+            Some(held) => Err(Error::Internal(format!("{held} after everything has ended"))),
         }
-        if let Some(fault) = self.pool.fault() {
-            return Err(Error::Internal(format!("a payload buffer: {fault}")));
-        }
-        Ok(account)
     }
+}
+
+/// What is still held of the payload memory of a flow that is down, or was done to it and is not allowed.
+fn held(pool: &Pool) -> Option<String> {
+    let live = pool.usage().live_at_end;
+    let held = (live > 0).then(|| format!("{live} payload buffers are held"));
+    held.or_else(|| pool.fault().map(|fault| format!("a payload buffer: {fault}")))
+}
+
+/// The failure that a flow ended with. Where something is held even so, that is told, with the failure and its causes.
+fn told(held: Option<String>, failure: Error) -> Error {
+    let Some(held) = held else { return failure };
+    let mut after = format!("{held} after a failure: {failure}");
+    let mut cause = std::error::Error::source(&failure);
+    while let Some(error) = cause {
+        after += &format!(": {error}");
+        cause = error.source();
+    }
+    Error::Internal(after)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use crate::clock::Clock;
 use crate::element::Element;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
@@ -12,10 +13,11 @@ use crate::log::StageLog;
 use crate::ownership::{Owner, StageId};
 use crate::payload::{Block, Pinned, Pool};
 
-pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome};
+pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome, ProcessFailure, PushFailure, Reached};
 
 mod attributes;
 pub(crate) mod bindings;
+mod clocks;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -30,7 +32,7 @@ mod slab;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
 pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
-pub(crate) use payload_write::BY_HANDLE;
+pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
 use attributes::Changed;
 use outputs::Outputs;
@@ -73,6 +75,9 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
+    clock: Clock,
+    /// The next of the moments that it waits for, of a clock that does not go on by itself.
+    next: clocks::Next,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -86,8 +91,11 @@ impl Host {
         stage: StageId,
         boundary: Boundary,
         log: &StageLog,
+        clock: Clock,
     ) -> Host {
-        let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.clone()).stderr(log.clone());
+        clocks::show(&clock, &mut wasi);
         Host {
             batch: Vec::new(),
             changed: Changed::default(),
@@ -107,9 +115,22 @@ impl Host {
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
-            wasi,
+            clock,
+            next: clocks::Next::default(),
+            wasi: wasi.build(),
             table: ResourceTable::new(),
         }
+    }
+
+    /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
+    /// the batch.
+    pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
+        let (meter, pool, boundary, clock) =
+            (self.meter.clone(), self.pool.clone(), self.boundary.clone(), self.clock.clone());
+        let mut host = Host::new(limits, meter, pool, self.stage, boundary, log, clock);
+        host.leases.keep();
+        host.leases.used = self.leases.used;
+        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
     }
 
     /// Begins a call that is lent `batch`.
@@ -129,6 +150,14 @@ impl Host {
         if std::mem::replace(&mut self.borrows, false) {
             self.pool.end_call(self.stage);
         }
+    }
+
+    /// Whether it may have payload memory: a test can refuse it.
+    fn may_allocate(&self) -> Result<(), Failure> {
+        if self.memory.closed {
+            return Err(outputs::limit("is refused payload memory by an injected fault".to_string()));
+        }
+        Ok(())
     }
 
     /// A block that the stage writes, and owns until a call returns it.
@@ -173,6 +202,21 @@ impl Host {
         self.outputs.take(output.rep())
     }
 
+    /// An element of the batch from `first` on that something in `made` was made of.
+    pub(crate) fn named_from(&self, made: &Made, first: u32) -> Option<u32> {
+        let from_there = |index: &u32| *index >= first;
+        made.parts().find_map(|part| match part {
+            Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(from_there),
+            Part::Views(views) => views.iter().find_map(|view| match &view.origin {
+                Origin::Lent(index) => Some(*index).filter(from_there),
+                Origin::Held(place) => self.leases.index_of(*place).filter(from_there),
+                Origin::Joined(places) => {
+                    places.iter().filter_map(|place| self.leases.index_of(*place)).find(from_there)
+                }
+            }),
+        })
+    }
+
     /// Ends the lending of a batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
     /// no longer, and nothing came of.
     #[inline]
@@ -186,10 +230,30 @@ impl Host {
         self.settle(0)
     }
 
-    /// Takes back everything that the stage has: it is gone. Tells what [`Host::settle`] does.
+    /// Gives up what this call wrote and did not return: it failed.
+    pub(crate) fn give_up_written(&mut self, returned: Option<&Made>) {
+        let returned =
+            returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
+        self.buffers.given_up += self.outputs.wrote().since(returned);
+    }
+
+    /// Undoes what a call that failed did to the elements of the batch from `first` on.
+    pub(crate) fn undo(&mut self, first: usize) {
+        self.revert_attributes(first as u32);
+        self.leases.undo(&mut self.batch, first);
+    }
+
+    /// Undoes all that a call did that will not return, but for what it counted. Tells what was held before it and nothing
+    /// came of.
+    pub(crate) fn rescue(&mut self) -> Vec<Element> {
+        self.undo(0);
+        self.meter.forget();
+        self.leases.rescue()
+    }
+
+    /// Takes back everything that the stage has, but for the batch: it is gone. Tells what [`Host::settle`] does.
     pub(crate) fn reclaim(&mut self) -> u64 {
         self.end_call();
-        self.batch.clear();
         self.buffers.give_up_all();
         self.leases.end_all();
         self.pool.abandon(self.stage);
@@ -229,5 +293,6 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
     payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
     payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
+    clocks::link(linker)?;
     poll::link(linker)
 }

@@ -47,6 +47,11 @@ impl Inlet {
         &self.sources
     }
 
+    /// Elements that wait.
+    pub(crate) fn waiting(&self, edges: &[Edge]) -> usize {
+        self.edges.iter().map(|&edge| edges[edge].len()).sum()
+    }
+
     pub(crate) fn ready(&self, edges: &[Edge]) -> Ready {
         let mut inlets = self.edges.iter().map(|&edge| &edges[edge]);
         if let [only] = self.edges[..] {

@@ -7,12 +7,17 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::analysis::{Bounds, Budget};
+use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
 use crate::element::Element;
 use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
-use crate::host::{BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Origin, Outcome, Output};
+use crate::host::{
+    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Outcome, Output, ProcessFailure,
+    PushFailure, Reached,
+};
+use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
 use crate::log::{LogSink, StageLog};
@@ -37,6 +42,9 @@ pub(crate) struct Start<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
+    pub(crate) clock: &'a Clock,
+    /// Whether it can begin anew after a call that did not return.
+    pub(crate) restarts: bool,
 }
 
 /// One running stage.
@@ -51,6 +59,17 @@ pub(crate) struct Instance {
     log: StageLog,
     /// It trapped or was torn down: nothing in its store is called again.
     over: bool,
+    /// What it begins anew with, where it can.
+    origin: Option<Origin>,
+    /// What it held when a call did not return, and nothing came of.
+    rescued: Vec<Element>,
+    /// What is to happen to it in the next call.
+    suffers: Option<Injected>,
+}
+
+struct Origin {
+    component: Component,
+    config: Vec<(String, String)>,
 }
 
 enum Exports {
@@ -59,10 +78,35 @@ enum Exports {
     Sink(sink::SinkStage),
 }
 
+/// What a call returned from which elements are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    /// All that it made is in there.
+    Done,
+    /// It failed, and only what it made of the elements before that is.
+    Failed,
+}
+
 /// What a processor made of its batch, which stays in [`Instance::batch`].
 pub(crate) enum Processed {
     Routes(Vec<u32>),
     Made(Made),
+}
+
+/// A call that elements were lent to, and that failed. They stay in [`Instance::batch`].
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// The index of the element that it failed at. `None` where that is not known: nothing came of any of them then.
+    pub(crate) at: Option<u32>,
+    /// Of a processor, what it made of the elements before that one, as if the batch had ended there.
+    pub(crate) made: Option<Processed>,
+}
+
+impl Failed {
+    /// Nothing came of the batch.
+    pub(crate) fn whole(error: Error) -> Box<Failed> {
+        Box::new(Failed { error, at: None, made: None })
+    }
 }
 
 impl Instance {
@@ -71,19 +115,14 @@ impl Instance {
         let log = StageLog::new(start.name, start.log.clone());
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
-        let host = Host::new(start.limits, meter, start.pool.clone(), start.stage, start.boundary, &log);
-        let mut store = Store::new(start.component.engine(), host);
-        store.limiter(|host| &mut host.memory);
-        store.set_max_component_handles(start.limits.handles as usize);
-        store.set_epoch_deadline(ticks(start.limits.time));
-        let exports = instantiate(&mut store, start.component);
-        let exports = exports.map_err(|error| Error::Start {
-            stage: start.name.to_string(),
-            fault: match fault(&error, &store, start.limits) {
-                Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
-                fault => fault,
-            },
-        })?;
+        let (pool, clock, restarts) = (start.pool.clone(), start.clock.clone(), start.restarts);
+        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, &log, clock);
+        if restarts {
+            host.leases.keep();
+        }
+        let (store, exports) = open(start.name, start.component, start.limits, host)?;
+        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+        let origin = restarts.then(|| Origin { component: start.component.clone(), config: config.clone() });
         let mut instance = Instance {
             name: start.name.into(),
             store,
@@ -93,10 +132,47 @@ impl Instance {
             limits: start.limits.clone(),
             log,
             over: false,
+            origin,
+            rescued: Vec::new(),
+            suffers: None,
         };
-        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
         instance.columns = instance.init(&config)?;
         Ok(instance)
+    }
+
+    /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
+    /// goes on, and so does its log. Its batch is to be taken before.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        let Some(origin) = self.origin.take() else { unreachable!("it was started to begin anew") };
+        self.log.finish();
+        let host = self.store.data().anew(&self.limits, &self.log);
+        (self.store, self.exports) = open(&self.name, &origin.component, &self.limits, host)?;
+        self.over = false;
+        self.columns = self.init(&origin.config)?;
+        self.origin = Some(origin);
+        Ok(())
+    }
+
+    /// Whether it is not to be called any more, or only after it began anew.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Something is to happen to it in the next call.
+    pub(crate) fn suffer(&mut self, what: Injected) {
+        self.suffers = Some(what);
+    }
+
+    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed.
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<Element> {
+        let host = self.store.data_mut();
+        host.undo(first);
+        host.batch.split_off(first)
+    }
+
+    /// What it held when a call did not return, and nothing came of: it is to be lent that again.
+    pub(crate) fn rescued(&mut self) -> Vec<Element> {
+        std::mem::take(&mut self.rescued)
     }
 
     fn init(&mut self, config: &[(String, String)]) -> Result<Columns, Error> {
@@ -133,28 +209,60 @@ impl Instance {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
             _ => unreachable!("only sources are pulled from"),
         })?;
-        self.take_output("pull", output)
+        self.take_output("pull", output, Returns::Done)
     }
 
     /// Lends the batch to a processor.
-    pub(crate) fn process(&mut self) -> Result<Processed, Error> {
+    pub(crate) fn process(&mut self) -> Result<Processed, Box<Failed>> {
         let (batch, count, metadata) = self.lend();
         let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
-                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata)
+                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata).map(Ok)
             }
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        let (output, routes) = match outcome? {
+        let ProcessFailure { failure, reached } = match outcome.map_err(Failed::whole)? {
+            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(Failed::whole),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match reached {
+            Some(Reached { index, outcome }) if index < count => {
+                let made = self.processed(outcome, index, Returns::Failed).map_err(Failed::whole)?;
+                let error = self.failed_at("process", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: Some(made) }))
+            }
+            reached => {
+                self.end_failed_call();
+                let fault = reached.map_or(fault, |reached| beyond(reached.index, count));
+                Err(Failed::whole(self.failed("process", fault)))
+            }
+        }
+    }
+
+    /// Takes what became of the first `count` elements of the batch.
+    fn processed(&mut self, outcome: Outcome, count: u32, returns: Returns) -> Result<Processed, Error> {
+        let (output, routes) = match outcome {
             Outcome::Output(output) => (Some(output), Vec::new()),
             Outcome::Routes(routes) => (None, routes),
         };
-        if let Some(made) = self.take_output("process", output)? {
+        if let Some(made) = self.take_output("process", output, returns)? {
+            if let (Returns::Failed, Some(named)) = (returns, self.store.data().named_from(&made, count)) {
+                let broken =
+                    format!("it failed at element {count} of the batch, and made something of element {named}");
+                return Err(self.failed("process", Fault::Contract(broken)));
+            }
             return Ok(Processed::Made(made));
         }
         if routes.len() != count as usize {
-            let broken = format!("`routes` has {} entries for a batch of {count}", routes.len());
+            let entries = routes.len();
+            let broken = match returns {
+                Returns::Done => format!("`routes` has {entries} entries for a batch of {count}"),
+                Returns::Failed => {
+                    format!("`routes` has {entries} entries, and it failed at element {count} of the batch")
+                }
+            };
             return Err(self.failed("process", Fault::Contract(broken)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
@@ -168,18 +276,32 @@ impl Instance {
             Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
             _ => unreachable!("only processors are flushed"),
         })?;
-        self.take_output("flush", output)
+        self.take_output("flush", output, Returns::Done)
     }
 
     /// Lends the batch to a sink.
-    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Error> {
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
         let (batch, count, metadata) = self.lend();
         let signal = self.call("push", |exports, store| match exports {
-            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata),
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata).map(Ok),
             _ => unreachable!("only sinks are pushed to"),
         });
         self.metadata = metadata;
-        signal
+        let PushFailure { failure, index } = match signal.map_err(Failed::whole)? {
+            Ok(signal) => return Ok(signal),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match index {
+            Some(index) if index < count => {
+                let error = self.failed_at("push", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: None }))
+            }
+            index => {
+                let fault = index.map_or(fault, |index| beyond(index, count));
+                Err(Failed::whole(self.failed("push", fault)))
+            }
+        }
     }
 
     /// Tells a sink that its input has ended.
@@ -213,7 +335,7 @@ impl Instance {
 
     /// An element that the last call made of others has the attributes that they had when it returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &crate::host::Origin) {
         self.store.data().take_over_attributes(element, origin);
     }
 
@@ -304,7 +426,15 @@ impl Instance {
     ) -> Result<T, Error> {
         self.store.set_epoch_deadline(ticks(self.limits.time));
         self.store.data_mut().memory.refused = false;
+        let suffers = self.suffers.take();
+        if let Some(injected) = &suffers {
+            strike(&mut self.store, injected);
+        }
         let result = call(&self.exports, &mut self.store);
+        if suffers.is_some() {
+            self.store.data_mut().memory.closed = false;
+            self.store.epoch_deadline_trap();
+        }
         self.over |= result.is_err();
         let host = self.store.data_mut();
         if let Some(source) = host.unreadable.take() {
@@ -320,7 +450,7 @@ impl Instance {
                 self.name, overrun.limit
             )),
             (_, Ok(Ok(value))) => return Ok(value),
-            (_, Ok(Err(failure))) => self.failed(name, Fault::Failure(text(&failure))),
+            (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
             (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
         };
         self.end_failed_call();
@@ -329,24 +459,36 @@ impl Instance {
 
     /// What the stage has is taken back at once where it is not called again.
     fn end_failed_call(&mut self) {
-        self.store.data_mut().revert_attributes(0);
+        let host = self.store.data_mut();
+        host.give_up_written(None);
         if self.over {
-            self.store.data_mut().reclaim();
+            if self.origin.is_some() {
+                self.rescued = host.rescue();
+            }
+            host.reclaim();
         } else {
             self.end_call();
         }
     }
 
     /// Takes the output that a call returned, if it did, and ends the call.
-    fn take_output(&mut self, call: &'static str, output: Option<Resource<Output>>) -> Result<Option<Made>, Error> {
+    fn take_output(
+        &mut self,
+        call: &'static str,
+        output: Option<Resource<Output>>,
+        returns: Returns,
+    ) -> Result<Option<Made>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
         made.iter().for_each(|made| host.take_over(made));
         let unreturned = host.unreturned(made.as_ref());
+        if returns == Returns::Failed {
+            host.give_up_written(made.as_ref());
+        }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
             "it returned an output that another call made".to_string()
-        } else if unreturned > 0 {
+        } else if unreturned > 0 && returns == Returns::Done {
             format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
         } else {
             return Ok(made);
@@ -356,6 +498,25 @@ impl Instance {
 
     fn end_call(&mut self) {
         self.store.data_mut().end_call();
+    }
+
+    /// The failure of this stage as if it had returned this.
+    pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
+        let text = "it was injected".to_string();
+        let fault = returned(&match kind {
+            FailureKind::InvalidInput => Failure::InvalidInput(text),
+            FailureKind::Unavailable => Failure::Unavailable(text),
+            FailureKind::Internal => Failure::Internal(text),
+            FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
+            FailureKind::Fatal => Failure::Fatal(text),
+        });
+        self.failed(call, fault)
+    }
+
+    /// The failure of this stage at one element of the current batch.
+    fn failed_at(&mut self, call: &'static str, index: u32, fault: Fault) -> Error {
+        let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
+        Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
     /// The failure of this stage; the elements are those of the current batch.
@@ -371,6 +532,42 @@ impl Instance {
     }
 }
 
+/// The store of a stage, with an instance in it.
+fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
+    let mut store = Store::new(component.engine(), host);
+    store.limiter(|host| &mut host.memory);
+    store.set_max_component_handles(limits.handles as usize);
+    store.set_epoch_deadline(ticks(limits.time));
+    let exports = instantiate(&mut store, component);
+    let exports = exports.map_err(|error| Error::Start {
+        stage: name.to_string(),
+        fault: match fault(&error, &store, limits) {
+            Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
+            fault => fault,
+        },
+    })?;
+    Ok((store, exports))
+}
+
+/// Has what a test injects happen in the call that comes.
+fn strike(store: &mut Store<Host>, injected: &Injected) {
+    match injected {
+        // The stage looks at the epoch where it enters a function, and meets what is there for it.
+        Injected::Deadline => store.set_epoch_deadline(0),
+        Injected::Trap => {
+            store.epoch_deadline_callback(|_| Err(wasmtime::Error::msg("a trap that was injected")));
+            store.set_epoch_deadline(0);
+        }
+        Injected::Allocation => store.data_mut().memory.closed = true,
+        Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
+    }
+}
+
+/// What is wrong with a failure at an element that was not lent.
+fn beyond(index: u32, count: u32) -> Fault {
+    Fault::Contract(format!("it failed at element {index} of a batch of {count}"))
+}
+
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
     Ok(match &*component.exports {
         ExportsPre::Source(pre) => Exports::Source(pre.instantiate(store)?),
@@ -384,20 +581,22 @@ fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX >> 1) + 1
 }
 
-fn text(failure: &Failure) -> String {
+/// What a failure that a stage returned says about it.
+fn returned(failure: &Failure) -> Fault {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
         Failure::Unavailable(text) => ("unavailable", text),
         Failure::Internal(text) => ("internal", text),
-        Failure::DeadlineExceeded => return "deadline-exceeded".to_string(),
+        Failure::DeadlineExceeded => return Fault::Failure("deadline-exceeded".to_string()),
         Failure::Fatal(text) => ("fatal", text),
-        Failure::OutOfBounds => return "out-of-bounds".to_string(),
-        Failure::BudgetExceeded => return "budget-exceeded".to_string(),
+        Failure::OutOfBounds => return Fault::Failure("out-of-bounds".to_string()),
+        Failure::BudgetExceeded => return Fault::Failure("budget-exceeded".to_string()),
         Failure::LimitExceeded(text) => ("limit-exceeded", text),
     };
     let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
     let rest = if kept.len() < text.len() { " …" } else { "" };
-    format!("{name}: {kept}{rest}")
+    let text = format!("{name}: {kept}{rest}");
+    if matches!(failure, Failure::Fatal(_)) { Fault::Fatal(text) } else { Fault::Failure(text) }
 }
 
 /// What an error of the engine says about the stage.

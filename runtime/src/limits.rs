@@ -51,18 +51,20 @@ pub(crate) struct MemoryLimit {
     limit: u64,
     used: u64,
     pub(crate) refused: bool,
+    /// It may have no more, whatever its limit.
+    pub(crate) closed: bool,
 }
 
 impl MemoryLimit {
     pub(crate) fn new(limit: u64) -> Self {
-        MemoryLimit { limit, used: 0, refused: false }
+        MemoryLimit { limit, used: 0, refused: false, closed: false }
     }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used - (current as u64).min(self.used) + desired as u64;
-        if used <= self.limit {
+        if used <= self.limit && !self.closed {
             self.used = used;
             Ok(true)
         } else {

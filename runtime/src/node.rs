@@ -1,25 +1,30 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::analysis::Bounds;
-use crate::audit::Audit;
+use crate::chance::Chance;
+use crate::clock::Clock;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::{self, Element, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::{Body, Control, Progress};
 use crate::graph::Graph;
-use crate::host::{BY_HANDLE, BackpressureSignal, Made, Origin, Part, View, Written, all_outputs};
+use crate::host::BackpressureSignal;
 use crate::inlet::{Inlet, Ready};
-use crate::instance::{Instance, Processed, Start};
-use crate::ledger::{Boundary, Call, Copies, Count, amplification};
+use crate::instance::{Failed, Instance, Start};
+use crate::ledger::{Boundary, Call, Copies, Count};
 use crate::ownership::StageId;
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
+use crate::recovery::{FailureUse, Recovery};
 use crate::unchanged::Unchanged;
+
+mod ending;
+mod recovering;
+mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
 const MAX_BATCH: usize = 64;
@@ -29,9 +34,7 @@ const MAX_BATCH_BYTES: usize = 128 << 10;
 const CALL_SHARE: u32 = 8;
 /// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// In the `lineage` of an output: the element comes from none of the batch.
-const NO_LINEAGE: u32 = u32::MAX;
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// What a step works with besides the node.
 pub(crate) struct Context<'a> {
@@ -39,10 +42,27 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// Whether a call failed that the flow does not end with.
+    pub(crate) failed: bool,
     /// Which call the step made, if it made one.
     pub(crate) call: Option<Call>,
     /// A merge by sequence need not wait: the greatest number that it may take.
     pub(crate) released: Option<u64>,
+    pub(crate) clock: &'a Clock,
+    /// When the flow began, by that clock.
+    pub(crate) began: Instant,
+    /// What a seed decides, in a flow that has one.
+    pub(crate) chance: Option<&'a mut Chance>,
+}
+
+impl Context<'_> {
+    /// How many elements a call is for that could be for so many.
+    fn some_of(&mut self, elements: usize) -> usize {
+        match &mut self.chance {
+            None => elements,
+            Some(chance) => 1 + chance.below(elements),
+        }
+    }
 }
 
 /// How far a node is.
@@ -52,14 +72,6 @@ enum Phase {
     /// It will not be called again; what it made may still be held.
     Last,
     Ended,
-}
-
-/// What of a batch is in what was sent of an output so far.
-struct Sent {
-    /// The elements that something was sent of, as bits.
-    named: u64,
-    /// For each element the outputs it was passed on to by handle.
-    passed: [u32; MAX_BATCH],
 }
 
 enum Called {
@@ -72,6 +84,8 @@ enum Called {
 pub(crate) struct Node {
     name: String,
     called: Called,
+    /// Of a stage whose flow does not end with its first failure.
+    recovery: Option<Box<Recovery>>,
     phase: Phase,
     inlet: Inlet,
     outlet: Outlet,
@@ -114,6 +128,7 @@ impl Node {
         let node = &graph.nodes()[index];
         let stamps = Stamps::new(node.stamp, trace);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let mut recovery = None;
         let called = match body {
             Body::Input(input) => {
                 let boundary = control.recorder.at(index);
@@ -121,6 +136,7 @@ impl Node {
             }
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
             Body::Stage(stage) => {
+                recovery = Recovery::new(stage.policy, stage.faults, control);
                 let start = Start {
                     name: &node.name,
                     stage: StageId(index as u32),
@@ -132,6 +148,8 @@ impl Node {
                     pool,
                     boundary: control.recorder.at(index),
                     log: &control.log,
+                    clock: &control.clock,
+                    restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
                 Called::Stage {
@@ -152,6 +170,7 @@ impl Node {
         Ok(Node {
             name: node.name.clone(),
             called,
+            recovery,
             phase: Phase::Running,
             inlet,
             outlet: Outlet::new(outputs.collect()),
@@ -195,7 +214,9 @@ impl Node {
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            if !context.cancelled && Instant::now() < resume {
+            // One that is cancelled goes on at once, but for a stage that is to recover.
+            let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
+            if waits && context.clock.now() < resume {
                 return Ok(false);
             }
             self.resume = None;
@@ -223,13 +244,15 @@ impl Node {
         context.call = Some(Call::Pull);
         let mut pull = Pull {
             pool: context.pool,
-            max_elements: MAX_BATCH.min(room.elements),
+            max_elements: context.some_of(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            clock: context.clock,
+            began: context.began,
         };
         let pulled = input.pull(&mut pull);
-        let timestamp = now();
+        let timestamp = context.clock.unix_ns();
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
@@ -245,7 +268,11 @@ impl Node {
         let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
         match pulled {
             Pulled::More => self.pause_length = Duration::ZERO,
-            Pulled::Idle => self.pause(),
+            Pulled::Idle => self.pause(context),
+            Pulled::Until(time) => {
+                self.pause_length = Duration::ZERO;
+                self.resume = Some(context.clock.after(context.began, time));
+            }
             Pulled::End => self.phase = Phase::Last,
         }
         Ok(moved || pulled == Pulled::End)
@@ -253,21 +280,34 @@ impl Node {
 
     /// Asks a source component for elements.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        if self.is_held_up(context) {
+            return Ok(false);
+        }
         context.call = Some(Call::Pull);
+        let begun = self.begin("pull");
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
-        let max_elements = self.batch_limit.min(room.elements) as u32;
+        let max_elements = context.some_of(self.batch_limit.min(room.elements));
+        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
+        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
-        let Some(made) = instance.pull(max_elements, max_bytes)? else {
-            self.phase = Phase::Last;
-            return Ok(true);
+        let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                self.phase = Phase::Last;
+                return Ok(true);
+            }
+            Err(error) => return self.call_again(error, context).map(|()| true),
         };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.succeed();
+        }
         let elements = made.len();
         if elements > max_elements as usize {
             let broken = format!("it made {elements} elements where {max_elements} were asked for");
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
-        self.timestamp = now();
+        self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
         self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(elements as u64, made.written_bytes());
@@ -275,32 +315,36 @@ impl Node {
         if moved {
             self.pause_length = Duration::ZERO;
         } else {
-            self.pause();
+            self.pause(context);
         }
         Ok(moved)
     }
 
     /// Takes a batch from the edges, for a processor, a sink or an output.
     fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        match self.inlet.ready(context.edges) {
-            Ready::Batch => {}
-            Ready::Waits(_) if context.released.is_some() => {}
-            Ready::Waits(_) | Ready::Nothing => return Ok(false),
-            Ready::Finished => return self.finish(context).map(|()| true),
+        if !self.lends_again() {
+            match self.inlet.ready(context.edges) {
+                Ready::Batch => {}
+                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) | Ready::Nothing => return Ok(false),
+                Ready::Finished => return self.finish(context).map(|()| true),
+            }
         }
         let last = context.released.unwrap_or(u64::MAX);
-        let (inlet, edges) = (&mut self.inlet, &mut *context.edges);
-        let mut take = |batch: &mut _, max| inlet.take(edges, batch, max, MAX_BATCH_BYTES, last);
-        let max = self.batch_limit.min(room.elements);
+        let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
+        if context.chance.is_some() {
+            let again = self.waiting_again();
+            max = context.some_of(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+        }
         match &mut self.called {
             Called::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = take(batch, MAX_BATCH);
+                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
                 if self.has_deadlines {
-                    let (due, late) = due_and_late(batch);
+                    let (due, late) = due_and_late(batch, context.clock.unix_ns());
                     (self.due, self.late) = (self.due + due, self.late + late);
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
@@ -311,34 +355,13 @@ impl Node {
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;
             }
-            Called::Stage { instance, kind: Kind::Sink, .. } => {
-                context.call = Some(Call::Push);
-                let bytes = take(instance.batch(), max);
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                let signal = instance.push()?;
-                if self.has_deadlines {
-                    let (due, late) = due_and_late(instance.batch());
-                    (self.due, self.late) = (self.due + due, self.late + late);
+            Called::Stage { .. } => {
+                if self.is_held_up(context) {
+                    return Ok(false);
                 }
-                instance.batch().clear();
-                match signal {
-                    BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
-                    BackpressureSignal::Pause => self.pause(),
-                }
-            }
-            Called::Stage { instance, .. } => {
-                context.call = Some(Call::Process);
-                let bytes = take(instance.batch(), max);
-                self.taken += instance.batch().len() as u64;
-                self.taken_bytes += bytes as u64;
-                if let Some(last) = instance.batch().last() {
-                    (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-                    self.context = element::without_attributes(last.context.as_ref());
-                }
-                match instance.process()? {
-                    Processed::Routes(routes) => self.send_routes(&routes, context.edges)?,
-                    Processed::Made(made) => self.send_made("process", made, context.edges)?,
+                self.fill(max, last, context);
+                if let Err(failed) = self.lend(context) {
+                    self.recover(*failed, context)?;
                 }
             }
             Called::Input { .. } => unreachable!("nothing goes to an input"),
@@ -346,157 +369,56 @@ impl Node {
         Ok(true)
     }
 
+    /// Lends the batch to the stage, and sends what comes of it.
+    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
+        if self.outlet.outputs() == 0 {
+            context.call = Some(Call::Push);
+            self.begin("push").map_err(Failed::whole)?;
+            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            let signal = instance.push()?;
+            self.took(context);
+            match signal {
+                BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
+                BackpressureSignal::Pause => self.pause(context),
+            }
+            return Ok(());
+        }
+        context.call = Some(Call::Process);
+        self.begin("process").map_err(Failed::whole)?;
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let processed = instance.process()?;
+        self.send(processed, context.edges).map_err(Failed::whole)
+    }
+
+    /// A sink took the batch.
+    fn took(&mut self, context: &Context<'_>) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        if self.has_deadlines {
+            let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
+            (self.due, self.late) = (self.due + due, self.late + late);
+        }
+        instance.batch().clear();
+    }
+
     /// Everything that comes in was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else {
+            self.phase = Phase::Last;
+            return Ok(());
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.begin(instance.copies());
+        }
+        let is_sink = *kind == Kind::Sink;
+        context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
+        let ended = if is_sink { instance.complete().map(|()| None) } else { instance.flush() };
+        match ended {
+            Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
+            Ok(None) => self.dropped += instance.settle(0),
+            Err(error) => return self.call_again(error, context),
+        }
         self.phase = Phase::Last;
-        let Called::Stage { instance, kind, .. } = &mut self.called else { return Ok(()) };
-        context.call = Some(if *kind == Kind::Sink { Call::Complete } else { Call::Flush });
-        if *kind == Kind::Sink {
-            return instance.complete();
-        }
-        match instance.flush()? {
-            Some(made) => self.send_made("flush", made, context.edges),
-            None => {
-                self.dropped += instance.settle(0);
-                Ok(())
-            }
-        }
-    }
-
-    /// Sends the batch on as a processor routed it.
-    fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
-        if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
-            return Err(instance.failed("process", broken));
-        }
-        let held = instance.leases().held_here();
-        let gone = instance.leases().exclusive();
-        if gone != 0 {
-            let named = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
-            let named = gone & named.fold(0, |named, (index, _)| named | 1u64 << index);
-            if named != 0 {
-                return Err(instance.failed("process", exclusive(named)));
-            }
-        }
-        let mut named = 0u64;
-        for (index, (element, &outputs)) in instance.batch().drain(..).zip(routes).enumerate() {
-            if outputs == 0 {
-                self.dropped += u64::from(held & 1 << index == 0);
-            } else {
-                self.made += 1;
-                named |= 1 << index;
-                self.outlet.send(edges, element, outputs);
-            }
-        }
-        self.dropped += instance.settle(named);
         Ok(())
-    }
-
-    /// Sends what a stage made, and what it passed on in between.
-    fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        if let Some(broken) = beyond(made.goes_to(), self.outlet.outputs()) {
-            return Err(instance.failed(call, broken));
-        }
-        let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
-        for part in made.into_parts() {
-            match part {
-                Part::Written(part) => self.send_written(call, &part, &mut sent, edges)?,
-                Part::Views(views) => self.send_views(views, &mut sent, edges),
-            }
-        }
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        let batch = instance.batch().len() as u64;
-        instance.batch().clear();
-        self.dropped += batch - u64::from((sent.named | instance.leases().held_here()).count_ones());
-        self.dropped += instance.settle(sent.named);
-        Ok(())
-    }
-
-    /// Sends what a stage wrote, and what it passed on in between.
-    fn send_written(
-        &mut self,
-        call: &'static str,
-        made: &Written,
-        sent: &mut Sent,
-        edges: &mut [Edge],
-    ) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
-        let gone = instance.leases().exclusive();
-        let batch = instance.batch();
-        let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
-        if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
-            let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
-            return Err(instance.failed(call, Fault::Contract(broken)));
-        }
-        if gone != 0 {
-            let named = named.fold(0, |named, index| named | 1u64 << index);
-            if named & gone != 0 {
-                return Err(instance.failed(call, exclusive(named & gone)));
-            }
-        }
-        self.unchanged.look(made, batch);
-        let mut at = 0;
-        for (entry, &size) in made.sizes.iter().enumerate() {
-            let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
-            let origin = lineage.map(|index| &batch[index as usize]);
-            let outputs = made.outputs.get(entry).copied().unwrap_or(1);
-            if outputs != 0 {
-                sent.named |= lineage.map_or(0, |index| 1 << index);
-            }
-            let payload = match origin {
-                Some(origin) if size == BY_HANDLE => {
-                    let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
-                    if *passed & outputs != 0 {
-                        let output = (*passed & outputs).trailing_zeros();
-                        let broken = format!("an element is passed on to output {output} twice");
-                        return Err(instance.failed(call, Fault::Contract(broken)));
-                    }
-                    *passed |= outputs;
-                    origin.payload.clone()
-                }
-                None if size == BY_HANDLE => {
-                    let broken = "an element without lineage is passed on by handle".to_string();
-                    return Err(instance.failed(call, Fault::Contract(broken)));
-                }
-                _ => {
-                    let from = at;
-                    at += size as usize;
-                    self.written.record(1, size);
-                    made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
-                }
-            };
-            let (sequence, timestamp, context) = match origin {
-                Some(origin) => (origin.sequence, origin.timestamp, origin.context.clone()),
-                None => (self.sequence, self.timestamp, self.context.clone()),
-            };
-            if *kind == Kind::Source {
-                self.sequence += 1;
-                self.dropped += u64::from(outputs == 0);
-            }
-            self.made += 1;
-            self.made_bytes += payload.len() as u64;
-            self.outlet.send(edges, Element { payload, sequence, timestamp, context }, outputs);
-        }
-        Ok(())
-    }
-
-    /// Sends what a stage made of others without a copy.
-    fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        for View { mut element, outputs, origin } in views {
-            instance.take_over_attributes(&mut element, &origin);
-            if outputs != 0 {
-                match origin {
-                    Origin::Lent(index) => sent.named |= 1 << index,
-                    Origin::Held(place) => instance.came_of(&[place]),
-                    Origin::Joined(places) => instance.came_of(&places),
-                }
-            }
-            self.made += 1;
-            self.made_bytes += element.payload.len() as u64;
-            self.outlet.send(edges, element, outputs);
-        }
     }
 
     /// Takes back what its stage holds by leases whose deadline is past.
@@ -518,16 +440,19 @@ impl Node {
     }
 
     /// Leaves the node alone for a while, longer each time in a row.
-    fn pause(&mut self) {
+    fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.resume = Some(Instant::now() + self.pause_length);
+        let chance = context.chance.as_mut();
+        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
-    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less.
-    pub(crate) fn called_for(&mut self, time: Duration) {
+    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
+    /// what the flow does is to be `the_same` every time.
+    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
         self.busy += time;
         if let Called::Stage { time_limit, .. } = &self.called {
-            let long = time > *time_limit / CALL_SHARE;
+            let long = !the_same && time > *time_limit / CALL_SHARE;
             self.batch_limit = if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(MAX_BATCH) };
         }
     }
@@ -553,7 +478,8 @@ impl Node {
 
     /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
-        let called = self.phase == Phase::Running && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        let runs = self.phase == Phase::Running && !self.lends_again();
+        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
         match self.inlet.ready(edges) {
             Ready::Waits(first) if called => Some(first),
             _ => None,
@@ -576,135 +502,34 @@ impl Node {
         Count { ops, bytes }
     }
 
+    fn is_output(&self) -> bool {
+        matches!(self.called, Called::Output { .. })
+    }
+
     pub(crate) fn is_stage(&self) -> bool {
         matches!(self.called, Called::Stage { .. })
     }
 
     /// Elements that left the flow here.
     pub(crate) fn left(&self) -> u64 {
-        if self.outlet.outputs() == 0 { self.taken } else { 0 }
+        if self.outlet.outputs() > 0 {
+            return 0;
+        }
+        let failed = self.failures();
+        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.outlet.held()
+        self.outlet.held() + self.waiting_again()
     }
 
-    /// Ends the stage, when the flow has come to its end.
-    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
-        if let Called::Stage { instance, .. } = &mut self.called {
-            self.dropped += instance.teardown()?;
-        }
-        Ok(())
+    fn waiting_again(&self) -> usize {
+        self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
     }
 
-    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
-    pub(crate) fn abandon(&mut self) {
-        _ = self.teardown();
+    fn failures(&self) -> FailureUse {
+        self.recovery.as_ref().map_or(FailureUse::default(), |recovery| recovery.used)
     }
-
-    /// Lets an output show what it has.
-    pub(crate) fn complete(&mut self) -> Result<(), Error> {
-        match &mut self.called {
-            Called::Output { output, .. } => {
-                let completed = output.complete();
-                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether its ledger holds, in a flow that has come to its end.
-    pub(crate) fn audit(&self) -> Result<(), Error> {
-        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
-        let audit = Audit {
-            stage: &self.name,
-            bounds: *bounds,
-            copies: instance.copies(),
-            reads_max: instance.meter().reads_max,
-            refused: instance.meter().refused,
-            taken: Count { ops: self.taken, bytes: self.taken_bytes },
-            written: self.written,
-            rewritten: instance.rewritten(),
-            given_up: instance.given_up(),
-            elements: if *kind == Kind::Source { self.made } else { self.taken },
-        };
-        audit.check()
-    }
-
-    /// Adds its part to the account.
-    pub(crate) fn account(self, account: &mut Account) {
-        account.elements.entered += self.entered();
-        account.elements.left += self.left();
-        account.elements.dropped += self.dropped;
-        account.elements.due += self.due;
-        account.elements.late += self.late;
-        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
-        let busy_ns = self.busy.as_nanos() as u64;
-        let copies = match self.called {
-            Called::Stage { instance, kind, bounds, .. } => {
-                let copies = instance.copies();
-                account.stages.push(StageAccount {
-                    name: self.name,
-                    kind,
-                    verdict: bounds.verdict(),
-                    proof: bounds.proof(),
-                    bounds,
-                    elements_in: self.taken,
-                    elements_out: self.outlet.sent,
-                    elements_dropped: self.dropped,
-                    busy_ns,
-                    copies,
-                    reads_max: instance.meter().reads_max,
-                    writes_max: instance.meter().writes_max,
-                    writes_unchanged: self.unchanged.count(),
-                    rewritten: instance.rewritten(),
-                    given_up: instance.given_up(),
-                    leases: instance.leases().used,
-                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
-                });
-                copies
-            }
-            Called::Input { input, copies, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "input",
-                    elements: self.made,
-                    payload_bytes: self.made_bytes,
-                    busy_ns,
-                    copies,
-                    kernel: input.kernel(),
-                });
-                copies
-            }
-            Called::Output { output, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "output",
-                    elements: self.taken,
-                    payload_bytes: self.taken_bytes,
-                    busy_ns,
-                    copies: Copies::default(),
-                    kernel: output.kernel(),
-                });
-                Copies::default()
-            }
-        };
-        account.copies += copies;
-    }
-}
-
-/// What is wrong with elements that go to outputs their stage does not have.
-fn beyond(goes_to: u32, outputs: usize) -> Option<Fault> {
-    let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
-    let unknown = goes_to & !known;
-    let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
-    Some(Fault::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
-}
-
-/// What is wrong with elements of a batch that are named after they left it, as bits.
-fn exclusive(named: u64) -> Fault {
-    let index = named.trailing_zeros();
-    Fault::Contract(format!("element {index} of the batch is held by an exclusive lease, and is named all the same"))
 }
 
 fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
@@ -712,13 +537,7 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
 }
 
 /// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
-fn due_and_late(batch: &[Element]) -> (u64, u64) {
-    let now = now();
+fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
     let deadlines = batch.iter().filter_map(Element::deadline);
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
-}
-
-/// Nanoseconds since the Unix epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
 }

@@ -122,7 +122,7 @@ pub const BUMP: &str = "(local.set $at (i32.and (i32.add (global.get $top) (i32.
 const HELPERS: &str = r#"
     ;; ok of nothing: no columns, no output, `ready`.
     (func $ok (result i32)
-      (memory.fill (i32.const 16) (i32.const 0) (i32.const 16))
+      (memory.fill (i32.const 16) (i32.const 0) (i32.const 48))
       (i32.const 16))
     ;; ok of the routes there.
     (func $routes (param $at i32) (param $len i32) (result i32)
@@ -149,6 +149,24 @@ const HELPERS: &str = r#"
       (drop (call $ok))
       (i32.store (i32.const 16) (i32.const 1))
       (i32.store (i32.const 20) (local.get $failure))
+      (i32.const 16))
+    ;; The same in `process` or `push`, at an element; nothing came of those before it.
+    (func $fail_at (param $failure i32) (param $index i32) (result i32)
+      (drop (call $fail (local.get $failure)))
+      (i32.store (i32.const 32) (i32.const 1))
+      (i32.store (i32.const 36) (local.get $index))
+      (i32.const 16))
+    ;; The same in `process`, with the routes there for those before it.
+    (func $fail_routed (param $failure i32) (param $index i32) (param $at i32) (param $len i32) (result i32)
+      (drop (call $fail_at (local.get $failure) (local.get $index)))
+      (i32.store (i32.const 44) (local.get $at))
+      (i32.store (i32.const 48) (local.get $len))
+      (i32.const 16))
+    ;; The same, with an output.
+    (func $fail_made (param $failure i32) (param $index i32) (param $output i32) (result i32)
+      (drop (call $fail_at (local.get $failure) (local.get $index)))
+      (i32.store (i32.const 40) (i32.const 1))
+      (i32.store (i32.const 44) (local.get $output))
       (i32.const 16))
     ;; Whether the host did what it was asked.
     (func $done (result i32) (i32.eqz (i32.load8_u (i32.const 64))))
@@ -255,16 +273,17 @@ impl Guest<'_> {
         let reads_held = reads && holds;
         let payload_read =
             if reads_held { PAYLOAD_READ.replace(READ_ALL, READ_HELD) } else { PAYLOAD_READ.to_string() };
-        let (interface, export, parameters, core_parameters, result) = match self.role {
+        let (interface, export, parameters, core_parameters, result, failure) = match self.role {
             Role::Source => (
                 "source",
                 "pull",
                 r#"(param "max-elements" u32) (param "max-bytes" u64)"#,
                 "(param $max_elements i32) (param $max_bytes i64)",
                 "(option (own $output))",
+                "$failure",
             ),
-            Role::Processor => ("processor", "process", LENT, CORE_LENT, "$outcome"),
-            Role::Sink => ("sink", "push", LENT, CORE_LENT, "$signal"),
+            Role::Processor => ("processor", "process", LENT, CORE_LENT, "$outcome", "$process-failure"),
+            Role::Sink => ("sink", "push", LENT, CORE_LENT, "$signal", "$push-failure"),
         };
         let (last, last_result) = match self.role {
             Role::Source => (None, ""),
@@ -350,7 +369,7 @@ impl Guest<'_> {
   (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
     (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
   (func $teardown (canon lift (core func $main "teardown")))
-  (func $work {parameters} (result (result {result} (error $failure)))
+  (func $work {parameters} (result (result {result} (error {failure})))
     (canon lift (core func $main "{export}") (memory $memory) (realloc $realloc)
       (post-return (func $main "post-return"))))
   {lifted_last}
@@ -425,11 +444,17 @@ pub const TYPES: &str = r#"
     (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
       (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
       (case "limit-exceeded" string)))
-    (export "failure" (type (eq $failure-is)))
+    (export "failure" (type $why (eq $failure-is)))
     (type $routes-is (list u32))
     (export "routes" (type $routes (eq $routes-is)))
     (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
-    (export "outcome" (type (eq $outcome-is)))
+    (export "outcome" (type $became (eq $outcome-is)))
+    (type $reached-is (record (field "index" u32) (field "outcome" $became)))
+    (export "reached" (type $reached (eq $reached-is)))
+    (type $process-failure-is (record (field "failure" $why) (field "reached" (option $reached))))
+    (export "process-failure" (type (eq $process-failure-is)))
+    (type $push-failure-is (record (field "failure" $why) (field "index" (option u32))))
+    (export "push-failure" (type (eq $push-failure-is)))
     (type $signal-is (enum "ready" "pause"))
     (export "backpressure-signal" (type (eq $signal-is)))
     (type $columns-is (flags "sequence" "timestamp" "deadline" "trace"))
@@ -438,6 +463,8 @@ pub const TYPES: &str = r#"
   (alias export $types "output" (type $output))
   (alias export $types "failure" (type $failure))
   (alias export $types "outcome" (type $outcome))
+  (alias export $types "process-failure" (type $process-failure))
+  (alias export $types "push-failure" (type $push-failure))
   (alias export $types "backpressure-signal" (type $signal))
   (alias export $types "columns" (type $columns))
 "#;

@@ -11,7 +11,7 @@ use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::profile::Verdict;
 use torvyn_runtime::{Account, Component, Error, Fault, Flow, Limits};
-use torvyn_tests::guest::{BUMP, Guest, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::guest::{BUMP, Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, control, engine, input, output, run, stage, stage_with, start,
 };
@@ -584,6 +584,9 @@ fn reads_out_of_bounds() {
     assert_eq!((copies.payload_read.ops, copies.payload_read.bytes), (4, 4), "what was refused is not counted");
 }
 
+/// What returns the output that was made last.
+const RETURNS: &str = "(call $output (i32.load (i32.const 68)))";
+
 /// A guest that makes an output of these columns from its first batch, and returns it or the host's refusal.
 fn makes(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> (String, String) {
     let data = |at: usize, bytes: Vec<u8>| {
@@ -597,7 +600,7 @@ fn makes(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> (Stri
     let work = format!(
         "(if (call $emit (i32.const 0) (i32.const {bytes}) (i32.const 2048) (i32.const {})
             (i32.const 2560) (i32.const {}) (i32.const 3072) (i32.const {}))
-          (then (return (call $output (i32.load (i32.const 68))))))
+          (then (return {RETURNS})))
         {HOST_RESULT}",
         sizes.len(),
         lineage.len(),
@@ -664,6 +667,103 @@ fn routes_that_lie() {
         let work = format!("(call $drop_batch (local.get $batch)) {routes}");
         assert_fails(Guest { work: &work, ..PROCESSOR }, "process", cause);
     }
+}
+
+/// A guest that lies about where it failed, in its second call, which is lent elements 1 and 2.
+fn lying<'a>(guest: Guest<'a>, work: &'a mut String, lie: &str) -> Guest<'a> {
+    let done = if guest.role == Role::Sink { "(call $ok)" } else { "(call $all_to (i32.const 1) (i32.const 1))" };
+    *work = format!(
+        "(if (i32.eq (local.get $count) (i32.const 1)) (then (call $drop_batch (local.get $batch)) (return {done}))) {lie}"
+    );
+    Guest { work, ..guest }
+}
+
+#[test]
+fn failures_that_lie() {
+    const HANDLE: u64 = u64::MAX;
+    let drop_batch = "(call $drop_batch (local.get $batch))";
+    let mut work = String::new();
+    for index in ["2", "64", "-1", "0x80000000"] {
+        let index_of_it = index.parse::<i32>().map_or(1 << 31, |index| index as u32);
+        let lie = format!("{drop_batch} (call $fail_at (i32.const 1) (i32.const {index}))");
+        let cause = format!("it broke the contract: it failed at element {index_of_it} of a batch of 2");
+        assert_fails(lying(PROCESSOR, &mut work, &lie), "process", &cause);
+        assert_fails(lying(SINK, &mut work, &lie), "push", &cause);
+    }
+    for (len, cause) in [
+        ("0", "`routes` has 0 entries, and it failed at element 1 of the batch"),
+        ("2", "`routes` has 2 entries, and it failed at element 1 of the batch"),
+        ("-1", "list pointer/length out of bounds of memory"),
+    ] {
+        let routes = format!("(call $fail_routed (i32.const 1) (i32.const 1) (i32.const 1024) (i32.const {len}))");
+        assert_fails(lying(PROCESSOR, &mut work, &format!("{drop_batch} {routes}")), "process", cause);
+    }
+    let failing = "(call $fail_made (i32.const 1) (i32.const 1) (i32.load (i32.const 68)))";
+    // The elements that it makes something of are before the one that it failed at.
+    for (sizes, lineage, named) in [
+        (&[HANDLE][..], &[1][..], "1"),
+        (&[HANDLE, 0], &[0, 1], "1"),
+        (&[HANDLE], &[2], "2"),
+        (&[0, 0], &[u32::MAX, u32::MAX - 1], "4294967294"),
+    ] {
+        let (fields, made) = makes(0, sizes, lineage, &[]);
+        let lie = format!("{drop_batch} {}", made.replace(RETURNS, failing));
+        let guest = Guest { fields: &fields, ..lying(PROCESSOR, &mut work, &lie) };
+        assert_fails(
+            guest,
+            "process",
+            &format!("it failed at element 1 of the batch, and made something of element {named}"),
+        );
+    }
+    for made in [
+        "(i32.store (i32.const 2048) (i32.const 1)) (i64.store (i32.const 2056) (i64.const 0))
+        (call $slice_all (local.get $batch) (i32.const 2048) (i32.const 1) (i32.const 2056) (i32.const 1)
+          (i32.const 2056) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 64))",
+        "(i32.store (i32.const 68) (call $forward_first (call $hold_first (local.get $batch) (i32.const 2) (i32.const 0)) (i32.const 2)))",
+        "(i32.store (i32.const 68) (call $forward_first (call $hold_first (local.get $batch) (i32.const 2) (i32.const 1)) (i32.const 2)))",
+        "(i32.store (i32.const 68) (call $join_one (call $hold_first (local.get $batch) (i32.const 2) (i32.const 0))))",
+    ] {
+        let lie = format!("{made} {drop_batch} {failing}");
+        let cause = "it failed at element 1 of the batch, and made something of element 1";
+        assert_fails(lying(HOLDER, &mut work, &lie), "process", cause);
+    }
+    // An output is of this call, and there.
+    let kept = format!(
+        "(if (i32.eq (local.get $count) (i32.const 1)) (then {drop_batch} (global.set $kept (call $empty))
+        (return (call $all_to (i32.const 1) (i32.const 1))))) {drop_batch}"
+    );
+    let returns = "(call $fail_made (i32.const 1) (i32.const 1) (global.get $kept))";
+    let fields = "(global $kept (mut i32) (i32.const 0))";
+    let work = format!("{kept} {returns}");
+    assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "it returned an output that another call made");
+    let work = format!("{kept} (call $drop_output (global.get $kept)) {returns}");
+    assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "unknown handle index");
+}
+
+/// One that says what is so is told as the failure it is, at its element. What it wrote and gives up breaks nothing.
+#[test]
+fn failures_at_an_element() {
+    let drop_batch = "(call $drop_batch (local.get $batch))";
+    let failing = "(call $fail_routed (i32.const 1) (i32.const 1) (i32.const 1024) (i32.const 1))";
+    let (fields, made) = makes(3, &[3], &[0], &[]);
+    let made_before = "(call $fail_made (i32.const 1) (i32.const 1) (i32.load (i32.const 68)))";
+    let mut work = String::new();
+    let sink = format!("{drop_batch} (call $fail_at (i32.const 1) (i32.const 1))");
+    for (guest, lie, place) in [
+        (PROCESSOR, format!("{drop_batch} {failing}"), "process"),
+        (PROCESSOR, format!("{drop_batch} {}", made.replace(RETURNS, failing)), "process"),
+        (PROCESSOR, format!("{drop_batch} {}", made.replace(RETURNS, made_before)), "process"),
+        (SINK, sink, "push"),
+    ] {
+        let fields = if guest.role == Role::Sink { "" } else { &fields };
+        let error = failure(Guest { fields, ..lying(guest, &mut work, &lie) });
+        assert_says(&error, place, "it returned unavailable: ");
+        assert!(matches!(error, Error::Stage { elements: Some((2, 2)), .. }), "{error:?}");
+    }
+    // One that does not know may have failed at any.
+    let lie = format!("{drop_batch} (call $fail (i32.const 1))");
+    let error = failure(lying(PROCESSOR, &mut work, &lie));
+    assert!(matches!(error, Error::Stage { elements: Some((1, 2)), .. }), "{error:?}");
 }
 
 #[test]
@@ -735,6 +835,7 @@ fn values_that_are_none() {
         "(i32.store (i32.const 16) (i32.const 1)) (i32.store (i32.const 24) (i32.const 1024))
         (i32.store (i32.const 28) (i32.const 2)) (i32.store16 (i32.const 1024) (i32.const 0xfffe))",
     );
+    let reached = with("(i32.store (i32.const 16) (i32.const 1)) (i32.store (i32.const 32) (i32.const 2))");
     let nowhere = with(
         "(i32.store (i32.const 16) (i32.const 1)) (i32.store (i32.const 24) (i32.const -8))
         (i32.store (i32.const 28) (i32.const 9))",
@@ -758,6 +859,9 @@ fn values_that_are_none() {
     assert_fails(Guest { work: &process, ..SINK }, "push", "discriminant");
     assert_fails(Guest { work: &second, ..SOURCE }, "pull", "discriminant");
     assert_fails(Guest { last: &second, ..PROCESSOR }, "flush", "discriminant");
+    let process = format!("(call $drop_batch (local.get $batch)) {reached}");
+    assert_fails(Guest { work: &process, ..PROCESSOR }, "process", "discriminant");
+    assert_fails(Guest { work: &process, ..SINK }, "push", "discriminant");
     // Columns that there are not mean nothing.
     let columns = with("(i32.store (i32.const 20) (i32.const 0xff))");
     let account = run_with(Guest { init: &columns, ..PROCESSOR }, 3, limits()).unwrap();

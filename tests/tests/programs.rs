@@ -1,6 +1,6 @@
 //! Every guest program, through a real flow.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use torvyn_runtime::element::{Context, Stamp, TraceOrigin};
 use torvyn_runtime::flow::Step;
@@ -249,6 +249,25 @@ fn stamped() {
     let (lines, collected) = written(Stamp::default());
     assert_eq!(lines, ["None None"; 2]);
     assert_eq!(collected.contexts(), [None, None]);
+}
+
+/// What it sees of a time of the flow's own is in `clock.rs`.
+#[test]
+fn nap() {
+    let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let (collected, began) = (Collected::default(), since());
+    let parts = vec![
+        input(lines("one\ntwo")),
+        stage("nap", programs::NAP, &[("ms", "2"), ("times", "2")]),
+        output("out", collected.clone()),
+    ];
+    run(parts).unwrap();
+    let written = collected.payloads().into_iter().map(|payload| String::from_utf8(payload).unwrap());
+    let numbers = written.map(|text| text.split(' ').map(|number| number.parse().unwrap()).collect());
+    let numbers: Vec<Vec<u128>> = numbers.collect();
+    assert!(numbers.iter().all(|numbers| (4_000_000..1_000_000_000).contains(&numbers[1])), "{numbers:?}");
+    let times = [began + 4_000_000, numbers[0][0], numbers[1][0], since()];
+    assert!(times.is_sorted() && times[2] - times[1] >= 4_000_000, "{times:?}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Host {
     }
 
     /// A call failed: nothing was set of the elements of the batch from this one on.
-    pub(crate) fn revert_attributes(&mut self, from: u32) {
+    pub(super) fn revert_attributes(&mut self, from: u32) {
         for (index, before) in self.changed.0.extract_if(.., |(index, _)| *index >= from) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;
@@ -168,6 +168,7 @@ impl From<AttributeError> for Failure {
 mod tests {
     use super::*;
     use crate::analysis::{Bounds, Budget};
+    use crate::clock::Clock;
     use crate::host::Meter;
     use crate::host::leases::Mode;
     use crate::ledger::Boundary;
@@ -181,7 +182,8 @@ mod tests {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}));
-        let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), &log);
+        let mut host =
+            Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), &log, Clock::default());
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));
         let mut attributes = crate::attributes::Attributes::new();

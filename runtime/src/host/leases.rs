@@ -77,6 +77,8 @@ pub(crate) struct Leases {
     attributes: u64,
     /// The buffers of what is held.
     pinned: Pinned,
+    /// Payloads that are released stay until the call has ended, so that what it did can be undone.
+    keeps: bool,
     pub(crate) used: LeaseUse,
 }
 
@@ -139,8 +141,14 @@ impl Leases {
             bytes: 0,
             attributes: 0,
             pinned,
+            keeps: false,
             used: LeaseUse::default(),
         }
+    }
+
+    /// Keeps from now on what is released until the call has ended, so that one that fails can be undone.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// The elements that left the batch, as bits.
@@ -153,6 +161,11 @@ impl Leases {
     pub(super) fn holds(&self, index: usize) -> bool {
         let held = self.here.get(index).and_then(|place| self.held.get(*place));
         held.is_some_and(|held| held.leases > 0)
+    }
+
+    /// The index in the batch of an element that was held in this call.
+    pub(super) fn index_of(&self, place: u32) -> Option<u32> {
+        self.here.iter().position(|here| *here == place).map(|index| index as u32)
     }
 
     /// How many elements, and bytes, would be held with so many more.
@@ -392,9 +405,49 @@ impl Leases {
         if held.leases == 0 {
             self.attributes -= held.attributes;
             self.pinned.remove(&held.element.payload);
-            held.element.payload = Default::default();
+            if !self.keeps {
+                held.element.payload = Default::default();
+            }
             self.released.push(place);
         }
+    }
+
+    /// Undoes what the call did to the elements of the batch from `first` on: they are there as they were lent, and in no
+    /// lease. Only where payloads are kept that are released.
+    pub(super) fn undo(&mut self, batch: &mut [Element], first: usize) {
+        if self.here.len() <= first {
+            return;
+        }
+        let mut places = Vec::new();
+        for (index, place) in self.here.drain(first..).enumerate() {
+            let index = first + index;
+            let Some(held) = self.held.get(place) else { continue };
+            if self.exclusive & 1 << index != 0 {
+                batch[index].payload = held.element.payload.clone();
+            }
+            places.push(place);
+        }
+        self.exclusive &= !(u64::MAX << first);
+        places.sort_unstable();
+        let mut ended = Vec::new();
+        for lease in self.leases.iter_mut() {
+            let Lease::Held { entries, .. } = lease else { continue };
+            for entry in entries.iter_mut().filter(|entry| places.binary_search(&entry.place).is_ok()) {
+                ended.extend((!std::mem::replace(&mut entry.gone, true)).then_some(entry.place));
+            }
+        }
+        ended.into_iter().for_each(|place| self.release(place));
+        self.released.retain(|place| places.binary_search(place).is_err());
+        places.into_iter().for_each(|place| drop(self.held.remove(place)));
+    }
+
+    /// What was held when the call began, and nothing came of, by its number at the source. What the call did to its batch is
+    /// undone already.
+    pub(super) fn rescue(&self) -> Vec<Element> {
+        let held = self.held.iter().filter(|(_, held)| !held.came);
+        let mut elements: Vec<Element> = held.map(|(_, held)| held.element.clone()).collect();
+        elements.sort_by_key(|element| element.sequence);
+        elements
     }
 
     /// The elements of the batch, as bits, that were held in this call: what comes of them is known when they are released.

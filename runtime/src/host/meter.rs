@@ -7,6 +7,7 @@ use crate::element::Element;
 use super::payload_write::BY_HANDLE;
 
 /// The copies of one stage.
+#[derive(Clone)]
 pub(crate) struct Meter {
     budget: Budget,
     bounds: Bounds,
@@ -27,6 +28,8 @@ pub(crate) struct Meter {
     lent: u64,
     /// Writes so far.
     written: u64,
+    /// Writes before this call.
+    written_before: u64,
     /// The first refusal for the budget.
     over_budget: Option<Overrun>,
     /// The first copy beyond what is proven.
@@ -59,6 +62,7 @@ impl Meter {
             writes: Vec::new(),
             lent: 0,
             written: 0,
+            written_before: 0,
             over_budget: None,
             over_bound: None,
             refused: false,
@@ -76,6 +80,12 @@ impl Meter {
         self.most = (0, 0);
         self.left = 0;
         self.writes.clear();
+        self.written_before = self.written;
+    }
+
+    /// The call did not return. Its writes are in nothing, and what is proven of calls that return says nothing of them.
+    pub(crate) fn forget(&mut self) {
+        self.written = self.written_before;
     }
 
     /// What went wrong in the call: beyond the budget, and beyond what is proven.

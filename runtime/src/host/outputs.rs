@@ -5,6 +5,7 @@ use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
 use super::{Failure, Host, Output};
 use crate::element::Element;
+use crate::ledger::Count;
 use crate::payload::Payload;
 
 /// Outputs that a stage can make in one call.
@@ -162,6 +163,11 @@ impl Outputs {
         self.written - returned.map_or(0, Made::written)
     }
 
+    /// What this call wrote in outputs.
+    pub(super) fn wrote(&self) -> Count {
+        Count { ops: self.written, bytes: self.bytes }
+    }
+
     /// The elements of the batch, as bits, that something was made of in this call and is still there.
     pub(super) fn named(&self) -> u64 {
         self.made.iter().flatten().flat_map(Made::parts).fold(0, |named, part| named | part.named())
@@ -204,7 +210,7 @@ impl Made {
     }
 
     /// How many of its payloads were written.
-    fn written(&self) -> u64 {
+    pub(super) fn written(&self) -> u64 {
         self.parts().map(|part| if let Part::Written(part) = part { part.written } else { 0 }).sum()
     }
 

@@ -134,6 +134,7 @@ impl Host {
         if !self.meter.may_write(0) {
             return Err(Failure::BudgetExceeded);
         }
+        self.may_allocate()?;
         let block = self.block(capacity as usize);
         self.buffers.capacity += capacity;
         let rep = self.buffers.buffers.insert(Growing { block, capacity, writes: 0, overwritten: 0 });
@@ -181,6 +182,12 @@ impl Buffers {
             rewritten: Count::default(),
             given_up: Count::default(),
         }
+    }
+
+    /// None yet, of a stage that begins anew after `before`, which are all given up.
+    pub(super) fn after(before: &Buffers) -> Buffers {
+        let Buffers { rewritten, given_up, .. } = *before;
+        Buffers { rewritten, given_up, ..Buffers::new(before.most_capacity) }
     }
 
     /// Takes a buffer away, to freeze it or to give it up.

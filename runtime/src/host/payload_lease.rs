@@ -1,6 +1,6 @@
 //! Interface `payload-lease`: elements that a stage keeps beyond the call that lent them.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
@@ -69,10 +69,10 @@ impl Host {
         let deadline = match scope {
             Scope::Stage => None,
             Scope::Deadline(at) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let left = Duration::from_nanos(at).checked_sub(now).filter(|left| !left.is_zero());
+                let left = at.checked_sub(self.clock.unix_ns()).filter(|left| *left > 0);
+                let left = Duration::from_nanos(left.ok_or(Failure::DeadlineExceeded)?);
                 // From here on only time that passes counts, whatever the clock is set to.
-                Instant::now().checked_add(left.ok_or(Failure::DeadlineExceeded)?)
+                self.clock.now().checked_add(left)
             }
         };
         if mode == Mode::Exclusive {

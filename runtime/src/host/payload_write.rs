@@ -8,6 +8,8 @@ use super::{Failure, Host, Output};
 
 /// In `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
+/// In `lineage`: the element comes from none of the batch.
+pub(crate) const NO_LINEAGE: u32 = u32::MAX;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("emit-all", emit_all)
@@ -31,6 +33,7 @@ fn make(
     let len = bytes.as_le_slice(store.as_context()).len();
     let elements = sizes.as_le_slice(store.as_context()).len();
     store.data().outputs.room(len, elements)?;
+    store.data().may_allocate()?;
     let sizes = sizes.as_le_slice(store.as_context()).to_vec();
     let lineage = lineage.as_le_slice(store.as_context()).to_vec();
     let outputs = outputs.as_le_slice(store.as_context()).to_vec();

@@ -1,5 +1,8 @@
 //! Interface `wasi:io/poll`: a stage waits no longer than a call may take. The clock that stops stages does not stop a
-//! function of the host, and waiting is the only one that lasts.
+//! function of the host, and waiting is the only one that lasts. A time of the flow's own is not waited for: it goes on to
+//! where the stage can.
+
+use std::time::Duration;
 
 use wasmtime::Trap;
 use wasmtime::component::{HasSelf, Linker, Resource};
@@ -10,6 +13,8 @@ use wasmtime_wasi::p2::bindings::sync::io::poll::{self, Host as _, HostPollable}
 
 use super::Host;
 
+type Pollables = Vec<Resource<DynPollable>>;
+
 /// Takes the place of what is there.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
@@ -18,16 +23,41 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-impl poll::Host for Host {
-    fn poll(&mut self, mut pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
-        wasmtime::ensure!(!pollables.is_empty(), "nothing to poll");
-        let polled = pollables.len() as u32;
-        let limit = u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX);
-        let end = self.clocks().subscribe_duration(limit)?;
-        pollables.push(Resource::new_borrow(end.rep()));
-        let ready = self.table.poll(pollables);
+impl Host {
+    /// Those that are ready within this time of the system's.
+    fn ready_within(&mut self, time: Duration, pollables: &Pollables) -> wasmtime::Result<Vec<u32>> {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let end = self.clocks().subscribe_duration(time)?;
+        let mut polled: Pollables = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
+        polled.push(Resource::new_borrow(end.rep()));
+        let ready = self.table.poll(polled);
         HostPollable::drop(&mut self.table, end)?;
-        let ready: Vec<u32> = ready?.into_iter().filter(|&index| index < polled).collect();
+        Ok(ready?.into_iter().filter(|&index| (index as usize) < pollables.len()).collect())
+    }
+
+    /// Those that are ready at the first moment of the flow's own time at which one is, which is now then. None, where no
+    /// moment is waited for.
+    fn ready_next(&mut self, pollables: &Pollables) -> wasmtime::Result<Vec<u32>> {
+        self.next.clear();
+        let ready = self.ready_within(Duration::ZERO, pollables)?;
+        let Some((at, elapsed)) = self.next.get().zip(self.clock.elapsed_ns()).filter(|_| ready.is_empty()) else {
+            return Ok(ready);
+        };
+        self.clock.wait(Duration::from_nanos(at.saturating_sub(elapsed)));
+        self.ready_within(Duration::ZERO, pollables)
+    }
+}
+
+impl poll::Host for Host {
+    fn poll(&mut self, pollables: Pollables) -> wasmtime::Result<Vec<u32>> {
+        wasmtime::ensure!(!pollables.is_empty(), "nothing to poll");
+        let mut ready = Vec::new();
+        if self.clock.is_virtual() {
+            ready = self.ready_next(&pollables)?;
+        }
+        if ready.is_empty() {
+            ready = self.ready_within(self.time, &pollables)?;
+        }
         if ready.is_empty() { Err(Trap::Interrupt.into()) } else { Ok(ready) }
     }
 }

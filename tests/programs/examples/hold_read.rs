@@ -1,7 +1,7 @@
 //! A windowed stage that reads what it holds: once the input has ended, it forwards what contains `needle`.
 
 use torvyn_guest::{
-    Batch, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, export,
+    Batch, BatchFailure, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, export,
 };
 
 struct HoldRead {
@@ -17,7 +17,7 @@ impl Stage for HoldRead {
 }
 
 impl BatchProcessor<Windowed> for HoldRead {
-    fn process(&mut self, batch: Batch<'_, Windowed>, _: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Windowed>, _: &mut Output<'_, Windowed>) -> Result<(), BatchFailure> {
         self.held.push(batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?);
         Ok(())
     }

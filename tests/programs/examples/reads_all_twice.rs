@@ -1,6 +1,6 @@
 //! An inspector that reads its batch in one crossing, twice.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsAllTwice;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsAllTwice {
 }
 
 impl BatchProcessor<Inspector> for ReadsAllTwice {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         let once = batch.read_all()?;
         let again = batch.read_all()?;
         for element in batch.iter() {

@@ -1,6 +1,6 @@
 //! An inspector that puts the elements of a batch into a list, in an order of its own, and reads what is there.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsCollected;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsCollected {
 }
 
 impl BatchProcessor<Inspector> for ReadsCollected {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         let mut elements: Vec<_> = batch.iter().collect();
         elements.sort_by_key(|element| element.size());
         elements.extend_from_within(..1);

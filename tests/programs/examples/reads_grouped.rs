@@ -1,6 +1,6 @@
 //! An inspector that reads the elements in groups of four, and the first of each group for each of them.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsGrouped;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsGrouped {
 }
 
 impl BatchProcessor<Inspector> for ReadsGrouped {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         let elements: Vec<_> = batch.iter().collect();
         for group in elements.chunks(4) {
             for element in group {

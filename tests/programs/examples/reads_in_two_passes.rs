@@ -1,6 +1,6 @@
 //! An inspector that goes over its batch twice.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsInTwoPasses;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsInTwoPasses {
 }
 
 impl BatchProcessor<Inspector> for ReadsInTwoPasses {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         let mut longest = 0;
         for element in batch.iter() {
             longest = longest.max(element.read()?.len());

@@ -1,6 +1,6 @@
 //! An inspector that reads the elements of a batch by numbers that it computes: each third of them three times.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsNth;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsNth {
 }
 
 impl BatchProcessor<Inspector> for ReadsNth {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         for index in 0..batch.len() {
             if let Some(element) = batch.iter().nth((index - index % 3) as usize)
                 && element.read()?.len() as u32 > index

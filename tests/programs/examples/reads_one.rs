@@ -1,6 +1,6 @@
 //! An inspector that reads one element of each batch, the largest.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsOne;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsOne {
 }
 
 impl BatchProcessor<Inspector> for ReadsOne {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         if let Some(largest) = batch.iter().max_by_key(|element| element.size())
             && !largest.read()?.is_empty()
         {

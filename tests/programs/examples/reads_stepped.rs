@@ -1,6 +1,6 @@
 //! An inspector that reads every third element.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsStepped;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsStepped {
 }
 
 impl BatchProcessor<Inspector> for ReadsStepped {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         for element in batch.iter().step_by(3) {
             if !element.read()?.is_empty() {
                 out.at(element).forward();

@@ -1,6 +1,6 @@
 //! An inspector that compares each element with the one after it: it reads most of them twice.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct ReadsZipped;
 
@@ -11,7 +11,7 @@ impl Stage for ReadsZipped {
 }
 
 impl BatchProcessor<Inspector> for ReadsZipped {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         for (element, next) in batch.iter().zip(batch.iter().skip(1)) {
             if element.read()? != next.read()? {
                 out.at(element).forward();

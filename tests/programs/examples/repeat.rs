@@ -1,7 +1,7 @@
 //! A transform that takes the batch and makes more of it: every element is written `times` times, and the number of
 //! elements seen is written once the input has ended.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Output, Stage, Transform, Writer};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Output, Stage, Transform, Writer};
 
 struct Repeat {
     times: usize,
@@ -15,7 +15,7 @@ impl Stage for Repeat {
 }
 
 impl BatchProcessor<Transform> for Repeat {
-    fn process(&mut self, batch: Batch<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), BatchFailure> {
         self.seen += u64::from(batch.len());
         let payloads = batch.read_all()?;
         let mut rest = payloads.as_slice();

@@ -1,7 +1,7 @@
 //! An inspector that reads each element `times` times and forwards it: `by` is `element`, `byte` for the first alone, or
 //! `batch`. `then` says what it does when the host refuses: `fail`, `ignore` or `trap`.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Inspector, Output, Stage};
+use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 
 struct Reread {
     times: u32,
@@ -31,9 +31,9 @@ impl Stage for Reread {
 }
 
 impl BatchProcessor<Inspector> for Reread {
-    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         match self.read(batch) {
-            Err(failure) if self.then == "fail" => return Err(failure),
+            Err(failure) if self.then == "fail" => return Err(failure.into()),
             Err(failure) if self.then == "trap" => panic!("{failure:?}"),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! A sink that never reads, and asks for a pause after each batch of the first `batches`.
 
-use torvyn_guest::{BackpressureSignal, Batch, BatchSink, Config, DataSink, Failure, Stage};
+use torvyn_guest::{BackpressureSignal, Batch, BatchFailure, BatchSink, Config, DataSink, Failure, Stage};
 
 struct Stall {
     batches: u64,
@@ -13,7 +13,7 @@ impl Stage for Stall {
 }
 
 impl BatchSink for Stall {
-    fn push(&mut self, _: Batch<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+    fn push(&mut self, _: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
         if self.batches == 0 {
             return Ok(BackpressureSignal::Ready);
         }

@@ -1,7 +1,9 @@
 //! A stage that holds: joins every `window` elements into one, and at the end those that are left. Its world lets it neither
 //! read nor write.
 
-use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export};
+use torvyn_guest::{
+    Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export,
+};
 
 struct Window {
     window: u32,
@@ -15,7 +17,7 @@ impl Stage for Window {
 }
 
 impl BatchProcessor<Holder> for Window {
-    fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), BatchFailure> {
         let mut next = 0;
         while next < batch.len() {
             let held: u32 = self.held.iter().map(Lease::len).sum();

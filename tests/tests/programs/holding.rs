@@ -189,3 +189,12 @@ fn the_other_worlds_import_what_they_did() {
     assert_imports(programs::NUMBERS, &["payload-write.emit-all"]);
     assert_imports(programs::DIGEST, &["payload-read.read-all"]);
 }
+
+/// What it makes of elements that come one after the other is in `clock.rs`.
+#[test]
+pub(crate) fn tumble() {
+    assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take"]);
+    // All the time there is is one window, whatever comes in it.
+    let all = [("every", "18446744073709")];
+    assert_eq!(held(programs::TUMBLE, &all, &["one", "", "two"]).0, ["onetwo"]);
+}

@@ -86,7 +86,7 @@ impl<W: CanHold> Batch<'_, W> {
     ///
     /// ```
     /// use torvyn_guest::{
-    ///     Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
+    ///     Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
     /// };
     ///
     /// /// One element of each batch, and at the end one of all.
@@ -99,7 +99,7 @@ impl<W: CanHold> Batch<'_, W> {
     /// }
     ///
     /// impl BatchProcessor<Holder> for Join {
-    ///     fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), Failure> {
+    ///     fn process(&mut self, batch: Batch<'_, Holder>, out: &mut Output<'_, Holder>) -> Result<(), BatchFailure> {
     ///         let lease = batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?;
     ///         out.join([&lease])?;
     ///         self.0.push(lease);

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 
 use crate::batch::{Batch, Frame};
-use crate::bindings::lifecycle::types::{self, BackpressureSignal, Columns, Failure};
+use crate::bindings::lifecycle::types::{
+    self, BackpressureSignal, Columns, Failure, ProcessFailure, PushFailure, Reached,
+};
 use crate::config::Config;
 use crate::host::Lent;
-use crate::output::{Outcome, Output};
+use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, BatchSource, Next, Stage};
 use crate::world::{ProcessorWorld, SourceWorld};
 use crate::writer::Writer;
@@ -44,20 +46,20 @@ impl<S: Stage, K: Default> Cell<S, K> {
         }
     }
 
-    fn running<T>(&self, call: impl FnOnce(&mut Running<S, K>) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn running<T, E: From<Failure>>(&self, call: impl FnOnce(&mut Running<S, K>) -> Result<T, E>) -> Result<T, E> {
         match &mut *self.0.borrow_mut() {
             Some(running) => call(running),
-            None => Err(Failure::Internal("the stage is not running".to_string())),
+            None => Err(Failure::Internal("the stage is not running".to_string()).into()),
         }
     }
 
-    pub fn push(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<BackpressureSignal, Failure>
+    pub fn push(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<BackpressureSignal, PushFailure>
     where
         S: BatchSink,
     {
         self.running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
-            running.stage.push(Batch::new(&frame))
+            Ok(running.stage.push(Batch::new(&frame))?)
         })
     }
 
@@ -70,7 +72,7 @@ impl<S: Stage, K: Default> Cell<S, K> {
 }
 
 impl<S: Stage, W> Cell<S, Writer<W>> {
-    pub fn process(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<types::Outcome, Failure>
+    pub fn process(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<types::Outcome, ProcessFailure>
     where
         W: ProcessorWorld,
         S: BatchProcessor<W>,
@@ -78,10 +80,10 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
         self.running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
             let mut out = Output::new(frame.lent, metadata, count, &mut running.kept.making);
-            running.stage.process(Batch::new(&frame), &mut out)?;
-            Ok(match W::finish(out)? {
-                Outcome::Routes(routes) => types::Outcome::Routes(routes),
-                Outcome::Made(made) => types::Outcome::Output(made),
+            let done = running.stage.process(Batch::new(&frame), &mut out);
+            out.end(done).map(returned).map_err(|Failed { failure, reached }| {
+                let reached = reached.map(|(index, outcome)| Reached { index, outcome: returned(outcome) });
+                ProcessFailure { failure, reached }
             })
         })
     }
@@ -114,5 +116,12 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
             let is_over = running.ended && running.kept.is_empty();
             if is_over { Ok(None) } else { W::made_or_none(&mut running.kept.making).map(Some) }
         })
+    }
+}
+
+fn returned(outcome: Outcome) -> types::Outcome {
+    match outcome {
+        Outcome::Routes(routes) => types::Outcome::Routes(routes),
+        Outcome::Made(made) => types::Outcome::Output(made),
     }
 }

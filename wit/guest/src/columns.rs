@@ -66,6 +66,39 @@ impl Columns {
         }
     }
 
+    /// Keeps the first `entries`, and gives the rest.
+    pub(crate) fn split_off(&mut self, entries: usize) -> Columns {
+        let bytes = self.bytes_of(entries);
+        // A column may be empty.
+        fn rest<T>(column: &mut Vec<T>, from: usize) -> Vec<T> {
+            column.split_off(from.min(column.len()))
+        }
+        Columns {
+            bytes: rest(&mut self.bytes, bytes),
+            sizes: rest(&mut self.sizes, entries),
+            offsets: rest(&mut self.offsets, entries),
+            lineage: rest(&mut self.lineage, entries),
+            outputs: rest(&mut self.outputs, entries),
+            whole: std::mem::take(&mut self.whole),
+        }
+    }
+
+    /// Keeps the first `entries`.
+    pub(crate) fn truncate(&mut self, entries: usize) {
+        self.bytes.truncate(self.bytes_of(entries));
+        self.sizes.truncate(entries);
+        self.offsets.truncate(entries);
+        self.lineage.truncate(entries);
+        self.outputs.truncate(entries);
+        self.whole = false;
+    }
+
+    /// The bytes of the first `entries`, if they are written; of parts there are none.
+    fn bytes_of(&self, entries: usize) -> usize {
+        let written = self.sizes[..entries].iter().filter(|size| **size != BY_HANDLE);
+        written.fold(0, |bytes: usize, size| bytes.saturating_add(*size as usize))
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_CAPACITY);

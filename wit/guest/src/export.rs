@@ -5,6 +5,7 @@ use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 #[cfg(target_arch = "wasm32")]
 pub use crate::cell::Cell;
 use crate::config::Config;
+use crate::failure::BatchFailure;
 use crate::output::Output;
 use crate::stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
@@ -86,7 +87,7 @@ macro_rules! __export_role {
                 of: &types::Batch,
                 count: u32,
                 metadata: ::std::vec::Vec<u64>,
-            ) -> ::std::result::Result<types::Outcome, types::Failure> {
+            ) -> ::std::result::Result<types::Outcome, types::ProcessFailure> {
                 STAGE.with(|stage| stage.process(of, count, &metadata))
             }
 
@@ -113,7 +114,7 @@ macro_rules! __export_role {
                 of: &types::Batch,
                 count: u32,
                 metadata: ::std::vec::Vec<u64>,
-            ) -> ::std::result::Result<types::BackpressureSignal, types::Failure> {
+            ) -> ::std::result::Result<types::BackpressureSignal, types::PushFailure> {
                 STAGE.with(|stage| stage.push(of, count, &metadata))
             }
 
@@ -157,7 +158,7 @@ impl<S: Stage> Stage for WithPayload<S> {
 
 impl<W: ProcessorWorld, S: Processor<W>> BatchProcessor<W> for PerElement<S> {
     #[inline(always)]
-    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure> {
         process_each(&mut self.0, batch, out)
     }
 
@@ -170,7 +171,7 @@ impl<W: ProcessorWorld, S: Processor<W>> BatchProcessor<W> for PerElement<S> {
 }
 
 impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for WithPayload<S> {
-    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure> {
         process_with_payloads(&mut self.0, batch, out)
     }
 
@@ -196,7 +197,7 @@ impl<W: SourceWorld, S: Source<W>> BatchSource<W> for PerElement<S> {
 
 impl<S: Sink> BatchSink for PerElement<S> {
     #[inline(always)]
-    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
         push_each(&mut self.0, batch)
     }
 
@@ -206,7 +207,7 @@ impl<S: Sink> BatchSink for PerElement<S> {
 }
 
 impl<S: PayloadSink> BatchSink for WithPayload<S> {
-    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
         push_with_payloads(&mut self.0, batch)
     }
 
@@ -220,29 +221,43 @@ pub(crate) fn process_each<W: ProcessorWorld, S: Processor<W>>(
     stage: &mut S,
     batch: Batch<'_, W>,
     out: &mut Output<'_, W>,
-) -> Result<(), Failure> {
-    batch.iter().try_for_each(|element| stage.process(element, out.at(element)))
+) -> Result<(), BatchFailure> {
+    // Not by `try_for_each`: a closure that makes something of the failure keeps the stage from being inlined here.
+    for element in batch.iter() {
+        if let Err(failure) = stage.process(element, out.at(element)) {
+            return Err(failure.at(element));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
     stage: &mut S,
     batch: Batch<'_, W>,
     out: &mut Output<'_, W>,
-) -> Result<(), Failure> {
+) -> Result<(), BatchFailure> {
     with_payloads(batch, |element, payload| stage.process(element, payload, out.at(element)))
 }
 
 #[inline(always)]
-pub(crate) fn push_each<S: Sink>(stage: &mut S, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
-    batch
-        .iter()
-        .try_fold(BackpressureSignal::Ready, |signal, element| Ok(pause_if_either(signal, stage.push(element)?)))
+pub(crate) fn push_each<S: Sink>(
+    stage: &mut S,
+    batch: Batch<'_, DataSink>,
+) -> Result<BackpressureSignal, BatchFailure> {
+    let mut signal = BackpressureSignal::Ready;
+    for element in batch.iter() {
+        match stage.push(element) {
+            Ok(pushed) => signal = pause_if_either(signal, pushed),
+            Err(failure) => return Err(failure.at(element)),
+        }
+    }
+    Ok(signal)
 }
 
 pub(crate) fn push_with_payloads<S: PayloadSink>(
     stage: &mut S,
     batch: Batch<'_, DataSink>,
-) -> Result<BackpressureSignal, Failure> {
+) -> Result<BackpressureSignal, BatchFailure> {
     let mut signal = BackpressureSignal::Ready;
     with_payloads(batch, |element, payload| {
         signal = pause_if_either(signal, stage.push(element, payload)?);
@@ -260,13 +275,13 @@ fn pause_if_either(a: BackpressureSignal, b: BackpressureSignal) -> Backpressure
 fn with_payloads<'a, W: CanRead>(
     batch: Batch<'a, W>,
     mut take: impl FnMut(Element<'a, W>, &[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<(), BatchFailure> {
     let payloads = batch.read_all()?;
     let mut rest = payloads.as_slice();
     for element in batch.iter() {
         let payload;
         (payload, rest) = rest.split_at(element.size() as usize);
-        take(element, payload)?;
+        take(element, payload).map_err(|failure| failure.at(element))?;
     }
     Ok(())
 }

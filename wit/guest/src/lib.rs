@@ -44,6 +44,7 @@ pub use batch::{Batch, Element, Trace};
 pub use bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 pub use buffer::Buffer;
 pub use config::Config;
+pub use failure::BatchFailure;
 pub use lease::{Lease, Mode, Scope};
 pub use output::Output;
 pub use stage::{
@@ -66,6 +67,7 @@ mod columns;
 mod config;
 #[doc(hidden)]
 pub mod export;
+mod failure;
 mod host;
 mod lease;
 mod making;

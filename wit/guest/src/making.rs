@@ -16,7 +16,12 @@ pub struct Making {
     /// What the entries of `columns` are, in a world where they can be different things.
     pub(crate) kind: Option<Kind>,
     pub(crate) ways: Ways,
+    /// How many entries of `columns` are of elements before the current one.
+    mark: usize,
+    /// Of elements before the current one.
     made: Option<Made>,
+    /// Of the current one: it goes after `made` when that is done.
+    current: Option<Made>,
     made_elements: usize,
     made_bytes: u64,
     failure: Option<Failure>,
@@ -95,8 +100,34 @@ impl Making {
 
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
-        (self.kind, self.made, self.failure) = (None, None, None);
+        (self.kind, self.made, self.current, self.failure) = (None, None, None, None);
+        self.mark = 0;
         (self.made_elements, self.made_bytes) = (0, 0);
+    }
+
+    /// What is made from here on is of another element than what was made before.
+    #[inline(always)]
+    pub(crate) fn begin_element(&mut self) {
+        self.mark = self.columns.sizes.len();
+    }
+
+    /// As [`begin_element`](Making::begin_element), in a world with several ways to make elements.
+    #[inline]
+    pub(crate) fn begin_element_of_several(&mut self) {
+        self.begin_element();
+        if let Some(current) = self.current.take() {
+            put(&mut self.made, current);
+        }
+    }
+
+    /// Gives up what was made of the current element. Tells whether anything was made before it.
+    pub(crate) fn cut(&mut self) -> bool {
+        self.columns.truncate(self.mark);
+        self.current = None;
+        if self.mark == 0 {
+            self.kind = None;
+        }
+        self.mark > 0 || self.made.is_some()
     }
 
     /// From here on entries are of that kind.
@@ -115,25 +146,39 @@ impl Making {
             None => None,
         };
         if let Some(way) = way {
-            let refused = way(&self.columns, lent, &mut self.made).err();
-            self.failure = self.failure.take().or(refused);
             self.made_elements += self.columns.sizes.len();
             self.made_bytes += self.columns.bytes.len() as u64;
+            let refused = self.make(way, lent).err();
+            self.failure = self.failure.take().or(refused);
             self.columns.clear();
+            self.mark = 0;
         }
+    }
+
+    /// Makes what was collected: what is of the current element apart, as it can be given up.
+    fn make(&mut self, way: Way, lent: Option<Lent<'_>>) -> Result<(), Failure> {
+        if self.mark == 0 {
+            return way(&self.columns, lent, &mut self.current);
+        }
+        let current = (self.mark < self.columns.sizes.len()).then(|| self.columns.split_off(self.mark));
+        way(&self.columns, lent, &mut self.made)?;
+        current.map_or(Ok(()), |columns| way(&columns, lent, &mut self.current))
     }
 
     /// Puts elements that the host made after all those before.
     pub(crate) fn put(&mut self, lent: Option<Lent<'_>>, elements: u32, bytes: u64, more: Made) {
         self.close(lent);
-        put(&mut self.made, more);
+        put(&mut self.current, more);
         self.made_elements += elements as usize;
         self.made_bytes += bytes;
     }
 
     /// All that was made in this call, in a world with several ways to make it.
     pub(crate) fn settle(&mut self, lent: Option<Lent<'_>>) -> Result<Option<Made>, Failure> {
+        self.begin_element_of_several();
         self.close(lent);
+        // In a call without a batch all is of one.
+        self.begin_element_of_several();
         match self.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(self.made.take()),

@@ -6,10 +6,18 @@ use crate::batch::Element;
 use crate::bindings::lifecycle::types::Failure;
 use crate::buffer::Buffer;
 use crate::columns::{OUTPUT_0, bit};
+use crate::failure::BatchFailure;
 use crate::host::{self, Lent, Made};
 use crate::lease::Lease;
 use crate::making::{self, Kind, Making};
 use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, Makes, ProcessorWorld};
+
+/// A call that failed.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// The element that it failed at, and what became of those before it.
+    pub(crate) reached: Option<(u32, Outcome)>,
+}
 
 /// What became of a batch.
 pub enum Outcome {
@@ -53,7 +61,14 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// Makes `element` the one that the following calls are about. A per-element stage finds it done.
     #[inline(always)]
     pub fn at(&mut self, element: Element<'_, W>) -> &mut Self {
-        self.current = element.index();
+        if element.index() != self.current {
+            self.current = element.index();
+            match W::MAKES {
+                Makes::Nothing => {}
+                Makes::Written => self.making.begin_element(),
+                Makes::Several => self.making.begin_element_of_several(),
+            }
+        }
         self
     }
 
@@ -112,6 +127,33 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
                     outputs => self.list_whole(index, outputs),
                 }
             }
+        }
+    }
+
+    /// What became of the batch, as far as the stage came.
+    #[inline(always)]
+    pub(crate) fn end(mut self, done: Result<(), BatchFailure>) -> Result<Outcome, Failed> {
+        let failed = match done {
+            Ok(()) => None,
+            Err(BatchFailure { failure, index: None }) => return Err(Failed { failure, reached: None }),
+            Err(BatchFailure { failure, index: Some(index) }) => {
+                self.cut(index);
+                Some((failure, index))
+            }
+        };
+        let outcome = W::finish(self);
+        match failed {
+            None => outcome.map_err(|failure| Failed { failure, reached: None }),
+            Some((failure, index)) => Err(Failed { failure, reached: outcome.ok().map(|outcome| (index, outcome)) }),
+        }
+    }
+
+    /// Gives up what became of element `index`, at which the stage failed.
+    fn cut(&mut self, index: u32) {
+        self.routes.truncate(index as usize);
+        if W::MAKES != Makes::Nothing && self.listed && self.current == index {
+            // What was forwarded before anything was made of those before is still in `routes`.
+            self.listed = self.making.cut();
         }
     }
 

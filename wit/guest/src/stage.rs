@@ -3,6 +3,7 @@
 use crate::batch::{Batch, Element};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::config::Config;
+use crate::failure::BatchFailure;
 use crate::output::Output;
 use crate::world::{CanMake, CanRead, DataSink, DataSource, ProcessorWorld, SourceWorld};
 use crate::writer::Writer;
@@ -58,7 +59,8 @@ pub trait Processor<W: ProcessorWorld>: Stage {
     ///
     /// # Errors
     ///
-    /// A failure fails the stage.
+    /// A failure fails the stage at this element: what was made of it does not go on, and what was made of those before it
+    /// does.
     fn process(&mut self, element: Element<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
 
     /// Makes what it held back, once the input has ended.
@@ -130,7 +132,7 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
 /// Takes a batch at a time.
 ///
 /// ```
-/// use torvyn_guest::{Batch, BatchProcessor, Config, Failure, Output, Router, Stage, testing};
+/// use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Output, Router, Stage, testing};
 ///
 /// /// Forwards the largest element of each batch.
 /// struct Largest;
@@ -142,7 +144,7 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
 /// }
 ///
 /// impl BatchProcessor<Router> for Largest {
-///     fn process(&mut self, batch: Batch<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
+///     fn process(&mut self, batch: Batch<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), BatchFailure> {
 ///         if let Some(largest) = batch.iter().max_by_key(|element| element.size()) {
 ///             out.at(largest).forward();
 ///         }
@@ -159,8 +161,8 @@ pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     ///
     /// # Errors
     ///
-    /// A failure fails the stage.
-    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
+    /// A failure fails the stage at the element that it names, by [`Failure::at`], or at the whole batch.
+    fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure>;
 
     /// Makes what it held back, once the input has ended.
     ///
@@ -275,8 +277,9 @@ pub trait BatchSink: Stage {
     ///
     /// # Errors
     ///
-    /// A failure fails the stage.
-    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, Failure>;
+    /// A failure fails the stage at the element that it names, by [`Failure::at`], and those before it are taken; or at the
+    /// whole batch, of which nothing is taken then.
+    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure>;
 
     /// Finishes what it held back, once the input has ended.
     ///

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export;
+use crate::failure::BatchFailure;
 use crate::host::{Lent, Payloads, emitted};
 use crate::making::Making;
-use crate::output::{Outcome, Output};
+use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld};
 use crate::writer::Writer;
@@ -83,7 +84,7 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`process`].
-    pub fn process<W: ProcessorWorld, S: Processor<W>>(&self, stage: &mut S) -> Result<Vec<Emitted>, Failure> {
+    pub fn process<W: ProcessorWorld, S: Processor<W>>(&self, stage: &mut S) -> Result<Vec<Emitted>, ProcessFailure> {
         processed::<W, S>(self, |batch, out| export::process_each(stage, batch, out))
     }
 
@@ -95,7 +96,7 @@ impl<'a> Elements<'a> {
     pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
         &self,
         stage: &mut S,
-    ) -> Result<Vec<Emitted>, Failure> {
+    ) -> Result<Vec<Emitted>, ProcessFailure> {
         processed::<W, S>(self, |batch, out| export::process_with_payloads(stage, batch, out))
     }
 
@@ -107,7 +108,7 @@ impl<'a> Elements<'a> {
     pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
         &self,
         stage: &mut S,
-    ) -> Result<Vec<Emitted>, Failure> {
+    ) -> Result<Vec<Emitted>, ProcessFailure> {
         processed::<W, S>(self, |batch, out| stage.process(batch, out))
     }
 
@@ -116,7 +117,7 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`push`].
-    pub fn push<S: Sink>(&self, stage: &mut S) -> Result<BackpressureSignal, Failure> {
+    pub fn push<S: Sink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
         lend::<DataSink, S, _>(self, |_, batch| export::push_each(stage, batch))
     }
 
@@ -125,7 +126,7 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`push`].
-    pub fn push_with_payloads<S: PayloadSink>(&self, stage: &mut S) -> Result<BackpressureSignal, Failure> {
+    pub fn push_with_payloads<S: PayloadSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
         lend::<DataSink, S, _>(self, |_, batch| export::push_with_payloads(stage, batch))
     }
 
@@ -134,8 +135,25 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`push`].
-    pub fn push_batch<S: BatchSink>(&self, stage: &mut S) -> Result<BackpressureSignal, Failure> {
+    pub fn push_batch<S: BatchSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
         lend::<DataSink, S, _>(self, |_, batch| stage.push(batch))
+    }
+}
+
+/// A processor that failed.
+#[derive(Debug, Clone)]
+pub struct ProcessFailure {
+    /// What went wrong.
+    pub failure: Failure,
+    /// The index of the element that it went wrong at, if the stage knows.
+    pub index: Option<u32>,
+    /// What came of the elements before that one, in order.
+    pub emitted: Vec<Emitted>,
+}
+
+impl From<ProcessFailure> for Failure {
+    fn from(failed: ProcessFailure) -> Self {
+        failed.failure
     }
 }
 
@@ -144,8 +162,11 @@ impl<'a> Elements<'a> {
 ///
 /// # Errors
 ///
-/// The failure of the stage.
-pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[u8]]) -> Result<Vec<Emitted>, Failure> {
+/// The failure of the stage, with what came of the elements before.
+pub fn process<W: ProcessorWorld, S: Processor<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<Vec<Emitted>, ProcessFailure> {
     Elements::new(payloads).process(stage)
 }
 
@@ -157,7 +178,7 @@ pub fn process<W: ProcessorWorld, S: Processor<W>>(stage: &mut S, payloads: &[&[
 pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
+) -> Result<Vec<Emitted>, ProcessFailure> {
     Elements::new(payloads).process_with_payloads(stage)
 }
 
@@ -169,7 +190,7 @@ pub fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>
 pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
-) -> Result<Vec<Emitted>, Failure> {
+) -> Result<Vec<Emitted>, ProcessFailure> {
     Elements::new(payloads).process_batch(stage)
 }
 
@@ -216,7 +237,7 @@ pub fn written<W: CanMake, T>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
     Elements::new(payloads).push(stage)
 }
 
@@ -225,7 +246,10 @@ pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSi
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push_with_payloads<S: PayloadSink>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<BackpressureSignal, BatchFailure> {
     Elements::new(payloads).push_with_payloads(stage)
 }
 
@@ -234,7 +258,7 @@ pub fn push_with_payloads<S: PayloadSink>(stage: &mut S, payloads: &[&[u8]]) -> 
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, Failure> {
+pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
     Elements::new(payloads).push_batch(stage)
 }
 
@@ -261,16 +285,24 @@ fn lend<W, S: Stage, T>(elements: &Elements<'_>, call: impl FnOnce(&Frame<'_>, B
 
 fn processed<W: ProcessorWorld, S: Stage>(
     elements: &Elements<'_>,
-    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), Failure>,
-) -> Result<Vec<Emitted>, Failure> {
+    call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), BatchFailure>,
+) -> Result<Vec<Emitted>, ProcessFailure> {
     let mut making = Making::default();
     lend::<W, S, _>(elements, |frame, batch| {
         let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
-        call(batch, &mut out)?;
-        let made = match W::finish(out)? {
-            Outcome::Routes(routes) => frame.lent.routed(&routes)?,
-            Outcome::Made(made) => made,
+        let done = call(batch, &mut out);
+        let came = |outcome| match outcome {
+            Outcome::Routes(routes) => frame.lent.routed(&routes).map(emitted),
+            Outcome::Made(made) => Ok(emitted(made)),
         };
-        Ok(emitted(made))
+        let whole = |failure| ProcessFailure { failure, index: None, emitted: Vec::new() };
+        match out.end(done) {
+            Ok(outcome) => came(outcome).map_err(whole),
+            Err(Failed { failure, reached: None }) => Err(whole(failure)),
+            Err(Failed { failure, reached: Some((index, outcome)) }) => {
+                let emitted = came(outcome).map_err(whole)?;
+                Err(ProcessFailure { failure, index: Some(index), emitted })
+            }
+        }
     })
 }

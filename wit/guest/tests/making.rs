@@ -1,10 +1,10 @@
 //! Elements come out in the order in which they were made, whatever they were made of; and what the contract refuses is
 //! refused natively too.
 
-use torvyn_guest::testing::{Emitted, process, process_batch, written};
+use torvyn_guest::testing::{Emitted, ProcessFailure, process, process_batch, written};
 use torvyn_guest::{
-    Batch, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Holder, Lease, Mode, Output, Processor, Scope,
-    Slicer, Stage, Windowed, Writer,
+    Batch, BatchFailure, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Holder, Lease, Mode, Output,
+    Processor, Scope, Slicer, Stage, Windowed, Writer,
 };
 
 /// Does with each element what its payload says.
@@ -45,7 +45,7 @@ impl Processor<Windowed> for ToldBy {
             }
             _ => {}
         }
-        Ok(())
+        if told.ends_with(b"!") { Err(Failure::Unavailable("told".to_string())) } else { Ok(()) }
     }
 
     fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
@@ -56,7 +56,7 @@ impl Processor<Windowed> for ToldBy {
     }
 }
 
-fn told(stage: &mut ToldBy, payloads: &str) -> Result<Vec<Emitted>, Failure> {
+fn told(stage: &mut ToldBy, payloads: &str) -> Result<Vec<Emitted>, ProcessFailure> {
     process(stage, &payloads.split(' ').map(str::as_bytes).collect::<Vec<_>>())
 }
 
@@ -99,8 +99,77 @@ fn what_is_held_outlives_the_call() {
     assert_eq!(shown(&last), "'first'>1 h1x2h3>0 'last'>0");
 }
 
+/// Whatever it had made by then, in whatever way: what was made of the elements before goes on, and nothing else.
+#[test]
+fn what_was_made_before_a_failure_goes_on() {
+    let holding = || {
+        let mut stage = ToldBy::default();
+        told(&mut stage, "h1").unwrap();
+        stage
+    };
+    let ways = ["d", "f", "F", "w", "s2", "b", "h", "j", "l"];
+    for first in ways {
+        for second in ways {
+            for failing in ways {
+                let before = format!("{first} {second}");
+                let failed = told(&mut holding(), &format!("{before} {failing}! w f")).unwrap_err();
+                // Nothing is held to be joined any more.
+                if before == "l j" {
+                    assert_eq!(failed.index, Some(1));
+                    continue;
+                }
+                let made = told(&mut holding(), &before).unwrap();
+                assert_eq!(failed.index, Some(2), "{before} {failing}!");
+                assert_eq!(shown(&failed.emitted), shown(&made), "{before} {failing}!");
+            }
+        }
+    }
+    let failed = told(&mut holding(), "f w s23 b j! w").unwrap_err();
+    assert_eq!((failed.index, shown(&failed.emitted).as_str()), (Some(4), "f>0 'written'>0 s>0 23>3 'piece'>0"));
+    let failed = told(&mut holding(), "w! f").unwrap_err();
+    assert_eq!((failed.index, failed.emitted.len()), (Some(0), 0));
+}
+
+/// A stage that takes the batch says where it failed, or that it does not know.
+#[test]
+fn a_batch_fails_where_its_stage_says() {
+    let failing: [(Act, Option<u32>, &str); 4] = [
+        (|_, _, _| Err(Failure::Unavailable(String::new()).into()), None, ""),
+        (|batch, out, _| forward_all(batch, out).and(Err(Failure::OutOfBounds.into())), None, ""),
+        (
+            |batch, out, _| {
+                forward_all(batch, out)?;
+                Err(Failure::OutOfBounds.at(batch.iter().nth(1).unwrap()))
+            },
+            Some(1),
+            "one>0",
+        ),
+        (
+            |batch, out, _| {
+                for element in batch.iter().take(2) {
+                    out.at(element).write(b"made");
+                    out.at(element).forward();
+                }
+                // Nothing is made of the third, and nothing before it is given up.
+                Err(Failure::OutOfBounds.at(batch.iter().nth(2).unwrap()))
+            },
+            Some(2),
+            "'made'>0 one>0 'made'>0 two>0",
+        ),
+    ];
+    for (act, index, emitted) in failing {
+        let failed = process_batch(&mut Acts(Vec::new(), act), &[b"one", b"two", b"six"]).unwrap_err();
+        assert_eq!((failed.index, shown(&failed.emitted).as_str()), (index, emitted));
+    }
+}
+
+fn forward_all(batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), BatchFailure> {
+    batch.iter().for_each(|element| out.at(element).forward());
+    Ok(())
+}
+
 /// One of these, for each batch.
-type Act = fn(Batch<'_, Windowed>, &mut Output<'_, Windowed>, &mut Vec<Lease>) -> Result<(), Failure>;
+type Act = fn(Batch<'_, Windowed>, &mut Output<'_, Windowed>, &mut Vec<Lease>) -> Result<(), BatchFailure>;
 
 struct Acts(Vec<Lease>, Act);
 
@@ -111,13 +180,13 @@ impl Stage for Acts {
 }
 
 impl BatchProcessor<Windowed> for Acts {
-    fn process(&mut self, batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
+    fn process(&mut self, batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), BatchFailure> {
         (self.1)(batch, out, &mut self.0)
     }
 }
 
 fn act(act: Act) -> Result<String, Failure> {
-    process_batch(&mut Acts(Vec::new(), act), &[b"one", b"two", b"six"]).map(|made| shown(&made))
+    Ok(shown(&process_batch(&mut Acts(Vec::new(), act), &[b"one", b"two", b"six"])?))
 }
 
 #[test]
@@ -130,7 +199,7 @@ fn an_exclusive_lease_has_its_elements_alone() {
         assert!(matches!(first.read(), Err(Failure::OutOfBounds)));
         out.forward_from(&lease, [1], 4)?;
         assert!(matches!(out.forward_lease(&lease), Err(Failure::OutOfBounds)));
-        out.forward_from(&lease, [0], 0)
+        Ok(out.forward_from(&lease, [0], 0)?)
     });
     assert_eq!(taken.unwrap(), "one>4 six>0");
 
@@ -241,7 +310,10 @@ fn a_holder_keeps_the_order_too() {
         assert_eq!(shown(&written(|out| stage.flush(out)).unwrap().1), last, "{plan}");
     }
     let taken = process(&mut Blind("Xj", Vec::new()), &[b"0", b"1"]);
-    assert!(matches!(taken, Err(Failure::OutOfBounds)), "it is not in the batch any more");
+    assert!(
+        matches!(taken, Err(ProcessFailure { failure: Failure::OutOfBounds, .. })),
+        "it is not in the batch any more"
+    );
 }
 
 struct Cut(u64, u64);
@@ -264,7 +336,9 @@ fn a_part_is_in_its_payload() {
     assert_eq!(shown(&process(&mut Cut(1, 2), &[b"one", b"threw"]).unwrap()), "ne>0 hr>0");
     assert_eq!(shown(&process(&mut Cut(3, 0), &[b"one"]).unwrap()), ">0");
     for part in [Cut(1, 3), Cut(4, 0), Cut(u64::MAX, 2), Cut(0, u64::MAX)] {
-        assert!(matches!(process(&mut { part }, &[b"one"]), Err(Failure::OutOfBounds)));
+        let failed = process(&mut { part }, &[b"one"]).unwrap_err();
+        assert!(matches!(failed.failure, Failure::OutOfBounds));
+        assert_eq!((failed.index, failed.emitted.len()), (None, 0));
     }
 }
 

@@ -4,7 +4,8 @@
 use std::num::NonZeroU32;
 
 use torvyn_guest::{
-    Batch, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer,
+    Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope,
+    Stage, Writer,
 };
 
 /// The elements of a window, as far as they have come.
@@ -33,7 +34,7 @@ impl BatchProcessor<Holder> for Aggregate {
         &mut self,
         batch: Batch<'_, Holder>,
         out: &mut Output<'_, Holder>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BatchFailure> {
         let mut next = 0;
         while next < batch.len() {
             let end = batch.len().min(next + self.missing());

@@ -1,0 +1,56 @@
+//! Numbers that look like chance, and are the same for the same seed.
+
+use std::time::Duration;
+
+/// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the constants of
+/// <https://prng.di.unimi.it/splitmix64.c>.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Chance {
+        Chance(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `limit`, which is not 0.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        (u128::from(self.next()) * limit as u128 >> 64) as usize
+    }
+
+    /// Some part of this time: often none of it.
+    pub(crate) fn part_of(&mut self, time: Duration) -> Duration {
+        let most = if self.below(4) == 0 { 0 } else { time.as_nanos() as usize };
+        Duration::from_nanos(self.below(most + 1) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the program that the constants are from prints for this seed.
+    #[test]
+    fn it_is_the_generator_it_says_it_is() {
+        let mut chance = Chance::new(1_234_567);
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!([(); 3].map(|()| chance.next()), expected);
+    }
+
+    #[test]
+    fn all_numbers_below_a_limit_come_and_no_other() {
+        let mut chance = Chance::new(0);
+        let mut seen = [0; 5];
+        (0..1000).for_each(|_| seen[chance.below(5)] += 1);
+        assert!(seen.iter().all(|times| (100..300).contains(times)), "{seen:?}");
+        assert_eq!(chance.below(1), 0);
+        let parts: Vec<_> = (0..100).map(|_| chance.part_of(Duration::from_millis(1))).collect();
+        assert!(parts.contains(&Duration::ZERO) && parts.iter().all(|part| *part <= Duration::from_millis(1)));
+    }
+}

@@ -1,0 +1,85 @@
+//! The input whose elements come at given times.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use super::{Input, Joins, Pull, Pulled};
+use crate::ledger::Kernel;
+use crate::payload::Payload;
+
+/// The elements of another input, each from its own time on: until then there is nothing.
+///
+/// It ends with the last of them, whatever times are left.
+pub struct Timed {
+    input: Box<dyn Input>,
+    arrivals: Box<dyn Iterator<Item = Duration> + Send>,
+    /// When the first of `ahead` comes.
+    next: Duration,
+    /// What was pulled and has not come.
+    ahead: VecDeque<Payload>,
+    ended: bool,
+}
+
+impl Timed {
+    /// The elements of `input`: the first when the flow is as old as the first of `arrivals` says, and so on; those that
+    /// there is no time for come with the one before them. One whose time is before that of another before it comes with
+    /// that one.
+    pub fn new<A>(input: impl Input + 'static, arrivals: A) -> Timed
+    where
+        A: IntoIterator<Item = Duration, IntoIter: Send + 'static>,
+    {
+        let mut arrivals = Box::new(arrivals.into_iter());
+        let next = arrivals.next().unwrap_or_default();
+        Timed { input: Box::new(input), arrivals, next, ahead: VecDeque::new(), ended: false }
+    }
+
+    /// The elements of `input`: the first at once, and each other one so long after the one before it.
+    pub fn every(input: impl Input + 'static, time: Duration) -> Timed {
+        Timed::new(input, (0..u32::MAX).map(move |number| time.saturating_mul(number)))
+    }
+
+    /// Pulls ahead. Tells what there is to say where nothing came.
+    fn pull_ahead(&mut self, pull: &mut Pull<'_>) -> io::Result<Option<Pulled>> {
+        let mut payloads = Vec::new();
+        let mut of_input = Pull {
+            payloads: &mut payloads,
+            host_serialize: Joins { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
+            ..*pull
+        };
+        let pulled = self.input.pull(&mut of_input);
+        self.ahead.extend(payloads);
+        let pulled = pulled?;
+        self.ended = pulled == Pulled::End;
+        Ok(Some(pulled).filter(|_| self.ahead.is_empty()))
+    }
+}
+
+impl Input for Timed {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        loop {
+            if self.ahead.is_empty() && self.ended {
+                return Ok(Pulled::End);
+            }
+            if self.ahead.is_empty()
+                && let Some(nothing) = self.pull_ahead(pull)?
+            {
+                return Ok(nothing);
+            }
+            if !pull.has_room() {
+                return Ok(Pulled::More);
+            }
+            if pull.time() < self.next {
+                return Ok(Pulled::Until(self.next));
+            }
+            if let Some(payload) = self.ahead.pop_front() {
+                pull.give(payload);
+                self.next = self.arrivals.next().unwrap_or(self.next);
+            }
+        }
+    }
+
+    fn kernel(&self) -> Kernel {
+        self.input.kernel()
+    }
+}

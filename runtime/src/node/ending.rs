@@ -1,0 +1,124 @@
+//! The end of a node, and what it leaves behind: whether its ledger holds, and its part of the account.
+
+use super::{Called, Node, output_error};
+use crate::account::{Account, EndpointAccount, StageAccount};
+use crate::audit::Audit;
+use crate::error::Error;
+use crate::ledger::{Copies, Count, amplification};
+use crate::profile::Kind;
+
+impl Node {
+    /// Ends the stage, when the flow has come to its end.
+    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
+        if let Called::Stage { instance, .. } = &mut self.called {
+            self.dropped += instance.teardown()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
+    pub(crate) fn abandon(&mut self) {
+        _ = self.teardown();
+    }
+
+    /// Lets an output show what it has.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        match &mut self.called {
+            Called::Output { output, .. } => {
+                let completed = output.complete();
+                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether its ledger holds, in a flow that has come to its end.
+    pub(crate) fn audit(&self) -> Result<(), Error> {
+        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
+        let taken = Count { ops: self.taken, bytes: self.taken_bytes };
+        let (mut lent, mut failed, mut failed_copies) = (taken, Count::default(), Copies::default());
+        if let Some(recovery) = &self.recovery {
+            lent += recovery.repeated;
+            (failed, failed_copies) = (recovery.failed, recovery.failed_copies);
+        }
+        let audit = Audit {
+            stage: &self.name,
+            bounds: *bounds,
+            copies: instance.copies(),
+            failed_copies,
+            reads_max: instance.meter().reads_max,
+            refused: instance.meter().refused,
+            lent,
+            written: self.written,
+            rewritten: instance.rewritten(),
+            given_up: instance.given_up(),
+            elements: if *kind == Kind::Source { self.made } else { lent.ops - failed.ops },
+        };
+        audit.check()
+    }
+
+    /// Adds its part to the account.
+    pub(crate) fn account(self, account: &mut Account) {
+        account.elements.entered += self.entered();
+        account.elements.left += self.left();
+        account.elements.dropped += self.dropped;
+        let failures = self.failures();
+        account.elements.skipped += failures.skipped;
+        account.elements.dead_letters += failures.dead_letters;
+        account.elements.due += self.due;
+        account.elements.late += self.late;
+        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
+        let busy_ns = self.busy.as_nanos() as u64;
+        let copies = match self.called {
+            Called::Stage { instance, kind, bounds, .. } => {
+                let copies = instance.copies();
+                account.stages.push(StageAccount {
+                    name: self.name,
+                    kind,
+                    verdict: bounds.verdict(),
+                    proof: bounds.proof(),
+                    bounds,
+                    elements_in: self.taken,
+                    elements_out: self.outlet.sent,
+                    elements_dropped: self.dropped,
+                    busy_ns,
+                    copies,
+                    reads_max: instance.meter().reads_max,
+                    writes_max: instance.meter().writes_max,
+                    writes_unchanged: self.unchanged.count(),
+                    rewritten: instance.rewritten(),
+                    given_up: instance.given_up(),
+                    leases: instance.leases().used,
+                    failures,
+                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
+                });
+                copies
+            }
+            Called::Input { input, copies, .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "input",
+                    elements: self.made,
+                    payload_bytes: self.made_bytes,
+                    busy_ns,
+                    copies,
+                    kernel: input.kernel(),
+                });
+                copies
+            }
+            Called::Output { output, .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "output",
+                    elements: self.taken,
+                    payload_bytes: self.taken_bytes,
+                    busy_ns,
+                    copies: Copies::default(),
+                    kernel: output.kernel(),
+                });
+                Copies::default()
+            }
+        };
+        account.copies += copies;
+    }
+}
