@@ -11,11 +11,12 @@ use torvyn_runtime::analysis::{Bounds, Budget};
 use torvyn_runtime::element::{Context, Element, Stamp};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::Policy;
 use torvyn_runtime::profile::Kind;
-use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
+use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
 
 pub mod guest;
 pub mod measure;
@@ -215,6 +216,32 @@ impl Part {
     pub fn budget(mut self, budget: Budget) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.budget = budget;
+        }
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Whether elements end there.
+    pub fn is_sink(&self) -> bool {
+        self.role == Role::Sink
+    }
+
+    /// With a policy for what it fails at.
+    pub fn policy(mut self, policy: Policy) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.policy = policy;
+        }
+        self
+    }
+
+    /// With faults that it suffers.
+    pub fn faults(mut self, faults: Vec<Injection>) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.faults = faults;
         }
         self
     }

@@ -193,7 +193,7 @@ fn the_other_worlds_import_what_they_did() {
 /// What it makes of elements that come one after the other is in `clock.rs`.
 #[test]
 pub(crate) fn tumble() {
-    assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take"]);
+    assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take", "types.output.append"]);
     // All the time there is is one window, whatever comes in it.
     let all = [("every", "18446744073709")];
     assert_eq!(held(programs::TUMBLE, &all, &["one", "", "two"]).0, ["onetwo"]);

@@ -155,8 +155,11 @@ impl Making {
         }
     }
 
-    /// Makes what was collected: what is of the current element apart, as it can be given up.
+    /// Makes what was collected: what is of the current element apart, as it can be given up. Without a batch there is none.
     fn make(&mut self, way: Way, lent: Option<Lent<'_>>) -> Result<(), Failure> {
+        if lent.is_none() {
+            return way(&self.columns, lent, &mut self.made);
+        }
         if self.mark == 0 {
             return way(&self.columns, lent, &mut self.current);
         }
@@ -168,17 +171,17 @@ impl Making {
     /// Puts elements that the host made after all those before.
     pub(crate) fn put(&mut self, lent: Option<Lent<'_>>, elements: u32, bytes: u64, more: Made) {
         self.close(lent);
-        put(&mut self.current, more);
+        put(if lent.is_some() { &mut self.current } else { &mut self.made }, more);
         self.made_elements += elements as usize;
         self.made_bytes += bytes;
     }
 
     /// All that was made in this call, in a world with several ways to make it.
     pub(crate) fn settle(&mut self, lent: Option<Lent<'_>>) -> Result<Option<Made>, Failure> {
-        self.begin_element_of_several();
+        if lent.is_some() {
+            self.begin_element_of_several();
+        }
         self.close(lent);
-        // In a call without a batch all is of one.
-        self.begin_element_of_several();
         match self.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(self.made.take()),

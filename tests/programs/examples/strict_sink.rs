@@ -1,0 +1,23 @@
+//! A sink that prints each element, but for those that begin with `!`: it fails at them.
+
+use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, PayloadSink, Stage};
+
+struct Strict;
+
+impl Stage for Strict {
+    fn new(_: &Config) -> Result<Self, Failure> {
+        Ok(Strict)
+    }
+}
+
+impl PayloadSink for Strict {
+    fn push(&mut self, _: Element<'_, DataSink>, payload: &[u8]) -> Result<BackpressureSignal, Failure> {
+        if payload.starts_with(b"!") {
+            return Err(Failure::InvalidInput("it begins with `!`".to_string()));
+        }
+        println!("{}", String::from_utf8_lossy(payload));
+        Ok(BackpressureSignal::Ready)
+    }
+}
+
+torvyn_guest::export!(Strict: PayloadSink);

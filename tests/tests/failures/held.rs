@@ -1,0 +1,104 @@
+//! What a stage holds when it fails.
+
+use torvyn_tests::guest::HOLDER;
+
+use super::*;
+
+/// Holds everything in `mode`, and does `then` at what has seven bytes. At its end it joins what it holds.
+fn window(mode: u32, then: &str) -> Component {
+    let work = format!(
+        "(local $index i32)
+        (i32.store (i32.add (i32.const 2048) (i32.mul (global.get $leases) (i32.const 4)))
+          (call $hold_first (local.get $batch) (local.get $count) (i32.const {mode})))
+        (global.set $leases (i32.add (global.get $leases) (i32.const 1)))
+        {}
+        (call $drop_batch (local.get $batch))
+        (call $all_to (local.get $count) (i32.const 0))",
+        at_poison(then)
+    );
+    guest(Guest {
+        fields: "(global $leases (mut i32) (i32.const 0))",
+        work: &work,
+        last: "(call $join (i32.const 2048) (global.get $leases) (i32.const 1) (i32.const 64))
+            (if (i32.eqz (call $done)) (then unreachable))
+            (call $output (i32.load (i32.const 68)))",
+        ..HOLDER
+    })
+}
+
+/// A call that did not return took what it held with it; that is lent again, before the rest, so nothing is missing in what
+/// is joined.
+#[test]
+fn what_was_held_is_lent_again_after_a_trap() {
+    for mode in [0, 1] {
+        let component = window(mode, TRAPS);
+        for k in [0, 1, 2, 5, 30, 62, 63, 99] {
+            let came = through(stage(&component).policy(SKIP), poisoned(100, &[k]));
+            let expected: String = poisoned(100, &[k]).into_iter().filter(|text| text.len() == 3).collect();
+            assert_eq!(came.payloads, [expected], "mode {mode}, element {k}");
+            let stage = &came.account().stages[0];
+            assert_eq!((stage.elements_in, stage.elements_out, stage.elements_dropped), (100, 1, 0));
+            assert_eq!(came.account().elements.skipped, 1);
+        }
+    }
+}
+
+/// A stage that returned a failure keeps what it held before. What the call lent it is in no lease of that call any more,
+/// whether the stage let go of the lease or not: lent again, it can be held by that lease's successor alone.
+#[test]
+fn a_returned_failure_ends_the_leases_of_the_call() {
+    let forgets = "(global.set $leases (i32.sub (global.get $leases) (i32.const 1)))";
+    let lease = "(i32.load (i32.add (i32.const 2048) (i32.mul (global.get $leases) (i32.const 4))))";
+    for lets_go in [
+        String::new(),
+        format!("(call $drop_lease {lease})"),
+        format!("(drop (call $forward_first {lease} (i32.const 1)))"),
+    ] {
+        for mode in [0, 1] {
+            let component = window(mode, &format!("{forgets} {lets_go} {FAILS}"));
+            for k in [0, 1, 2, 5, 30, 62, 63, 99] {
+                let came = through(stage(&component).policy(SKIP), poisoned(100, &[k]));
+                let expected: String = poisoned(100, &[k]).into_iter().filter(|text| text.len() == 3).collect();
+                assert_eq!(came.payloads, [expected], "mode {mode}, element {k}, {lets_go}");
+                assert_eq!((came.failures().restarts, came.account().elements.dropped), (0, 0));
+            }
+        }
+    }
+}
+
+/// What was released, or passed on, in a call that did not return is lent again too.
+#[test]
+fn what_the_trapped_call_let_go_of_is_lent_again() {
+    // Joins what it holds, lets go of it, and traps: all in the call that the poison comes in.
+    for (mode, lets_go) in [
+        (0, "(call $drop_lease (i32.load (i32.const 2048)))"),
+        (1, "(call $drop_lease (i32.load (i32.const 2048)))"),
+        (1, "(drop (call $forward_first (i32.load (i32.const 2048)) (i32.const 1)))"),
+        (0, "(drop (call $join_one (i32.load (i32.const 2048)))) (call $drop_lease (i32.load (i32.const 2048)))"),
+    ] {
+        let component = window(mode, &format!("{lets_go} unreachable"));
+        for k in [0, 1, 6, 63] {
+            let came = through(stage(&component).policy(SKIP), poisoned(70, &[k]));
+            let expected: String = poisoned(70, &[k]).into_iter().filter(|text| text.len() == 3).collect();
+            assert_eq!(came.payloads, [expected], "mode {mode}, element {k}, {lets_go}");
+        }
+    }
+}
+
+/// What something came of already is not lent again.
+#[test]
+fn what_something_came_of_is_not_lent_again() {
+    // Each batch goes on and is held.
+    let work = format!(
+        "(local $index i32)
+        (drop (call $hold_first (local.get $batch) (local.get $count) (i32.const 0)))
+        {}
+        (call $drop_batch (local.get $batch))
+        (call $all_to (local.get $count) (i32.const 1))",
+        at_poison(TRAPS)
+    );
+    let component = guest(Guest { work: &work, ..HOLDER });
+    let came = through(stage(&component).policy(SKIP), poisoned(100, &[50]));
+    assert_eq!(came.sequences, (0..100).filter(|sequence| *sequence != 50).collect::<Vec<_>>());
+    assert_eq!(came.account().stages[0].elements_dropped, 0);
+}

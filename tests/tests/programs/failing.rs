@@ -1,0 +1,118 @@
+//! The programs that fail at an element. Wherever it stands in a batch, what came of those before it comes out, once, and
+//! so does what comes of those after it: all is as if it had not been there.
+
+use torvyn_runtime::account::FailureUse;
+use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::policy::Then;
+use torvyn_runtime::{Account, Component, Error, Limits, Policy};
+use torvyn_tests::{Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start};
+
+/// A stage is lent one element, then twice as many each time: this many before its first full batch.
+const BEFORE: usize = 63;
+/// The elements of a full batch.
+const BATCH: usize = 64;
+const ONE_SKIPPED: FailureUse = FailureUse { calls: 1, retries: 0, skipped: 1, dead_letters: 0, restarts: 0 };
+
+fn load(program: &str) -> Component {
+    Component::load(engine(), program.as_ref(), &Limits::default()).expect("the program loads")
+}
+
+fn skipping(component: &Component) -> Part {
+    let skip = Policy { retry: None, then: Then::Skip };
+    stage_of("strict", component, &[], Limits::default()).policy(skip)
+}
+
+/// What comes out of a stage that skips what it fails at, with the sequence numbers, and the account.
+fn through(component: &Component, payloads: &[String]) -> (Vec<(u64, String)>, Account) {
+    let out = Collected::default();
+    let account = run(vec![input(Elements::new(payloads.to_vec())), skipping(component), output("out", out.clone())])
+        .expect("the flow comes to its end");
+    let payloads = out.payloads().into_iter().map(|payload| String::from_utf8(payload).expect("text stays text"));
+    (out.sequences().into_iter().zip(payloads).collect(), account)
+}
+
+/// Elements enough for a full batch, made by `payload` of their number, with `failing` at each place of that batch. All but
+/// that one come out as they do without it. `look` gets the account with it, and that without.
+fn fails_anywhere(program: &str, payload: impl Fn(usize) -> String, failing: &str, look: impl Fn(&Account, &Account)) {
+    let component = load(program);
+    let clean: Vec<String> = (0..BEFORE + BATCH).map(payload).collect();
+    for place in BEFORE..BEFORE + BATCH {
+        let mut with = clean.clone();
+        with[place] = failing.to_string();
+        let (came, account) = through(&component, &with);
+        assert_eq!(account.stages[0].failures, ONE_SKIPPED, "element {place}");
+        assert_eq!(account.elements.entered, with.len() as u64);
+
+        let mut without = clean.clone();
+        without.remove(place);
+        let (expected, undisturbed) = through(&component, &without);
+        assert_eq!(undisturbed.stages[0].failures, FailureUse::default());
+        // Those behind it have its number less one there.
+        let renumbered = |sequence: u64| sequence + u64::from(sequence >= place as u64);
+        let expected: Vec<_> = expected.into_iter().map(|(sequence, came)| (renumbered(sequence), came)).collect();
+        assert_eq!(came, expected, "element {place}");
+        look(&account, &undisturbed);
+    }
+}
+
+#[test]
+pub(crate) fn strict() {
+    let payload = |number: usize| if number % 3 == 0 { format!("={number}") } else { number.to_string() };
+    fails_anywhere(programs::STRICT, payload, "!", |account, undisturbed| {
+        // What is made of the element that it fails at is not even written.
+        assert_eq!(account.copies.payload_write, undisturbed.copies.payload_write);
+        assert_eq!(account.stages[0].given_up.ops, 0);
+    });
+    // The first time that anything is written is at the element that it fails at.
+    let forwards = |number: usize| format!("={number}");
+    fails_anywhere(programs::STRICT, forwards, "!", |account, _| assert_eq!(account.copies.payload_write.ops, 0));
+}
+
+#[test]
+pub(crate) fn strict_router() {
+    let nothing_copied = |account: &Account, _: &Account| assert_eq!(account.copies.payload_bytes(), 0);
+    fails_anywhere(programs::STRICT_ROUTER, |number| number.to_string(), "", nothing_copied);
+}
+
+#[test]
+pub(crate) fn told() {
+    let things = ["f", "w", "s", "fw", "ws", "b", "h", "j", "", "sb", "l", "wf", "h"];
+    let payload = |number: usize| things[number % things.len()].to_string();
+    for failing in ["!", "f!", "w!", "s!", "ws!", "bsw!", "j!", "fj!", "h!", "hj!"] {
+        fails_anywhere(programs::TOLD, payload, failing, |_, _| {});
+    }
+}
+
+#[test]
+pub(crate) fn strict_sink() {
+    let component = load(programs::STRICT_SINK);
+    for place in BEFORE..BEFORE + BATCH {
+        let payload = |number: usize| if number == place { "!".to_string() } else { number.to_string() };
+        let payloads = Elements::new((0..BEFORE + BATCH).map(payload));
+        let parts = vec![input(payloads), skipping(&component)];
+        let (flow, printed) = start(parts, &[(0, 0, 1, Capacity::default())]).expect("the flow starts");
+        let account = flow.run().expect("the flow comes to its end");
+        assert_settled(&account);
+        assert_eq!(account.stages[0].failures, ONE_SKIPPED, "element {place}");
+        let expected = (0..BEFORE + BATCH).filter(|number| *number != place).map(|number| format!("strict: {number}"));
+        assert_eq!(*printed.lock().expect("nobody panicked"), expected.collect::<Vec<_>>());
+    }
+}
+
+/// Where the flow ends with the failure, it says at which element.
+#[test]
+fn the_failure_names_its_element() {
+    for program in [programs::STRICT, programs::STRICT_SINK] {
+        for place in [0, 1, 2, 62, 63, 64, 100, 126] {
+            let payload = |number: usize| if number == place { "!".to_string() } else { number.to_string() };
+            let stage = stage_of("strict", &load(program), &[], Limits::default());
+            let payloads = input(Elements::new((0..BEFORE + BATCH).map(payload)));
+            let error = match program {
+                programs::STRICT => run(vec![payloads, stage, output("out", Collected::default())]),
+                _ => run(vec![payloads, stage]),
+            };
+            let Err(Error::Stage { elements, .. }) = error else { panic!("it fails") };
+            assert_eq!(elements, Some((place as u64, place as u64)));
+        }
+    }
+}
