@@ -272,6 +272,8 @@ Examples:
   cargo torvyn test -p router --list      the names of those that run a stage of this package
   cargo torvyn test --no-fail-fast        do not end with the first that fails
   cargo torvyn test --bless               write the files of expected elements anew
+  cargo torvyn test --schedules 100       each case in 100 orders of what can happen at once
+  cargo torvyn test --seed 17             all cases in one of these orders
   cargo torvyn test --junit report.xml    and a report for a service
 
 Exit codes: 0 all passed, 2 usage, 4 no case is selected, 96 something must be installed first, 100 a case failed, 101 the
@@ -295,6 +297,12 @@ pub(crate) struct TestArgs {
     /// Write the files of expected elements anew, with what comes out
     #[arg(long)]
     pub(crate) bless: bool,
+    /// Run under the schedule of this seed; with --schedules, of this seed and those that follow
+    #[arg(long, value_name = "SEED", conflicts_with = "bless")]
+    pub(crate) seed: Option<u64>,
+    /// Run each case under so many schedules: of any seed and those that follow, where --seed does not say which
+    #[arg(long, value_name = "N", conflicts_with = "bless", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) schedules: Option<u32>,
     /// Also write what came of the cases into this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,

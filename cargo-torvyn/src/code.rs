@@ -46,6 +46,10 @@ codes! {
     BAD_SIZE = "bad-size";
     /// A duration that is not a number with a unit.
     BAD_DURATION = "bad-duration";
+    /// A date or time that is no moment from 1970 on.
+    BAD_TIME = "bad-time";
+    /// An attribute that no element can have.
+    BAD_ATTRIBUTE = "bad-attribute";
     /// A text that is not a `traceparent` of the W3C Trace Context.
     BAD_TRACEPARENT = "bad-traceparent";
     /// A limit or capacity of nothing.
@@ -90,6 +94,8 @@ codes! {
     OUTPUTS_ON_SINK = "outputs-on-sink";
     /// A deadline or a trace for elements that do not begin there.
     NOT_A_SOURCE = "not-a-source";
+    /// A source component is told to leave out elements that it fails at.
+    NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.
@@ -106,6 +112,10 @@ codes! {
     UNEXPECTED_FAILURE = "unexpected-failure";
     /// A case did not fail, and was expected to.
     MISSING_FAILURE = "missing-failure";
+    /// A fault that a case has a stage suffer never came.
+    FAULT_NEVER_CAME = "fault-never-came";
+    /// Dead letters are expected of a stage that leaves none.
+    NO_DEAD_LETTERS = "no-dead-letters";
     /// A case did not come to its end.
     TIMED_OUT = "timed-out";
     /// The WIT of a stage is not there, or cannot be read.

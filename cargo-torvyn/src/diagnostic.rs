@@ -176,6 +176,11 @@ impl Diagnostics {
         self.found.push_mut(diagnostic)
     }
 
+    /// The first, to which more can be said.
+    pub(crate) fn first_mut(&mut self) -> Option<&mut Diagnostic> {
+        self.found.first_mut()
+    }
+
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()

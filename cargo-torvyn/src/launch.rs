@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::components::{Components, limits, told};
+use crate::dead_letters::DeadLetterFiles;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
@@ -21,7 +22,7 @@ use crate::manifest::{Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring
 use crate::progress::Bar;
 use crate::records::Files;
 use crate::shell::Shell;
-use crate::workspace;
+use crate::{report, workspace};
 
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
@@ -42,6 +43,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Finished {
     pub(crate) pipeline: String,
     pub(crate) account: Account,
+    /// The elements that stages failed at, where they are kept.
+    letters: DeadLetterFiles,
     /// How it was interrupted, if it was.
     interrupted: Option<Exit>,
     /// What the run showed of the pipeline and its stages.
@@ -52,6 +55,7 @@ pub(crate) struct Finished {
 impl Finished {
     /// Tells what the run showed, after its account. The exit code that follows.
     pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
+        tell_letters(&self.letters, shell)?;
         if !self.found.is_empty() {
             shell.space()?;
             shell.diagnostics(&self.found, &self.sources)?;
@@ -93,6 +97,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
     let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, &copies)?;
+    let letters = DeadLetterFiles::of(&pipeline)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control {
         log: bar.log(),
@@ -100,6 +105,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         progress: bar.progress(),
         pool: pool.settings.clone(),
         recorder: records.recorder(),
+        dead_letters: letters.sink(),
         ..Control::default()
     };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
@@ -109,6 +115,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
         written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
+        tell_letters(&letters, shell).ok();
     })?;
     written?;
     let mut found = Diagnostics::default();
@@ -118,7 +125,15 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     found.extend(check::measured_pool(&pipeline, &pool, &components.levels, &account.pool));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
-    Ok(Finished { pipeline: pipeline.name, account, interrupted: interrupt.exit(), found, sources })
+    Ok(Finished { pipeline: pipeline.name, account, letters, interrupted: interrupt.exit(), found, sources })
+}
+
+/// Says which files have dead letters of the run.
+fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result<()> {
+    let written = letters.written();
+    written.iter().try_for_each(|(path, count)| {
+        shell.status("Dead letters", format_args!("{} in `{}`", report::grouped(*count), path.display()))
+    })
 }
 
 /// The pipeline as the manifest and the arguments say, and what the manifest says of the pool.
@@ -192,7 +207,8 @@ fn bodies(
                 let stage = &pipeline.stages[*index];
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
-                Body::Stage(Stage { config, limits, budget, bounds, ..Stage::new(component) })
+                let policy = stage.on_failure.policy;
+                Body::Stage(Stage { config, limits, budget, bounds, policy, ..Stage::new(component) })
             }
         })
     };

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use crate::exit::Exit;
 use crate::shell::{Shell, StdoutClosed};
 
+mod base64;
 mod budget;
 mod cargo;
 mod cases;
@@ -31,6 +32,7 @@ mod cli;
 mod code;
 mod commands;
 mod components;
+mod dead_letters;
 mod declared;
 mod diagnostic;
 mod document;

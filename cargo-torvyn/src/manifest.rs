@@ -8,6 +8,7 @@ mod config;
 mod feed;
 mod input;
 mod name;
+mod on_failure;
 mod output;
 mod pipeline;
 mod pool;

@@ -1,6 +1,8 @@
-//! Sizes and durations as people write them: `"64KiB"`, `"500ms"`.
+//! Sizes, durations and times as people write them: `"64KiB"`, `"500ms"`, `2000-01-01T00:00:00Z`.
 
 use std::time::Duration;
+
+use toml::value::{Datetime, Offset};
 
 /// The units of a size and their bytes.
 const SIZES: &[(&str, u64)] = &[
@@ -39,6 +41,36 @@ pub(crate) fn written(bytes: u64) -> String {
 /// What is wrong with it, as the help of a diagnostic.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     quantity(text, DURATIONS).map(Duration::from_millis)
+}
+
+/// Nanoseconds since the Unix epoch of a time with its offset.
+///
+/// # Errors
+///
+/// What is wrong with it, as the help of a diagnostic.
+pub(crate) fn unix_ns(time: &Datetime) -> Result<u64, String> {
+    let (Some(date), Some(clock), Some(offset)) = (time.date, time.time, time.offset) else {
+        return Err("write date, time and offset: 2000-01-01T00:00:00Z".to_string());
+    };
+    let east = match offset {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    let minutes = i64::from(clock.hour) * 60 + i64::from(clock.minute) - east;
+    let days = days_from_civil(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let seconds = (days * 24 * 60 + minutes) * 60 + i64::from(clock.second.unwrap_or_default());
+    let since = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1_000_000_000));
+    let since = since.and_then(|since| since.checked_add(u64::from(clock.nanosecond.unwrap_or_default())));
+    since.ok_or_else(|| "write a time from 1970 to 2554".to_string())
+}
+
+/// Days since 1970-01-01 of a date of the Gregorian calendar: `days_from_civil` of Howard Hinnant's "chrono-Compatible
+/// Low-Level Date Algorithms".
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
@@ -84,5 +116,16 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert!(duration("1h").unwrap_err().contains("`ms`, `s`, `m`"));
+    }
+
+    #[test]
+    fn times() {
+        let time = |text: &str| unix_ns(&text.parse().unwrap());
+        assert_eq!(time("1970-01-01T00:00:00Z"), Ok(0));
+        assert_eq!(time("2000-01-01T00:00:00Z"), Ok(946_684_800_000_000_000));
+        assert_eq!(time("2024-02-29T23:59:59.000000001+01:30"), Ok(1_709_245_799_000_000_001));
+        assert!(time("2024-02-29T23:59:59").unwrap_err().contains("offset"));
+        assert!(time("1969-12-31T23:59:59Z").unwrap_err().contains("1970"));
+        assert!(time("9999-12-31T23:59:59Z").unwrap_err().contains("2554"));
     }
 }

@@ -278,17 +278,37 @@ impl<'a> Field<'a> {
 
     /// A duration of more than nothing.
     pub(crate) fn duration(&self, report: &mut Report) -> Option<Duration> {
+        let duration = self.any_duration(report)?;
+        self.not_zero(duration, report)
+    }
+
+    /// A duration, of nothing too.
+    pub(crate) fn any_duration(&self, report: &mut Report) -> Option<Duration> {
         let DeValue::String(text) = self.value else {
             self.wrong_type("a duration such as \"500ms\"", report);
             return None;
         };
         match quantity::duration(text) {
-            Ok(duration) => self.not_zero(duration, report),
+            Ok(duration) => Some(duration),
             Err(help) => {
                 self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = Some(help);
                 None
             }
         }
+    }
+
+    /// A time, in nanoseconds since the Unix epoch: as a date and time with its offset, or as that number.
+    pub(crate) fn time(&self, report: &mut Report) -> Option<u64> {
+        let time = match self.value {
+            DeValue::Integer(_) => return self.count(report),
+            DeValue::Datetime(time) => time,
+            _ => {
+                self.wrong_type("a time such as 2000-01-01T00:00:00Z, or nanoseconds since 1970", report);
+                return None;
+            }
+        };
+        let wrong = |help| self.wrong(code::BAD_TIME, format!("`{time}` is no moment"), "", report).help = Some(help);
+        quantity::unix_ns(time).map_err(wrong).ok()
     }
 
     fn not_zero<N: Default + PartialEq>(&self, number: N, report: &mut Report) -> Option<N> {

@@ -63,6 +63,41 @@ pub(crate) fn without_attributes(context: Option<&Arc<Context>>) -> Option<Arc<C
     (deadline.is_some() || trace.is_some()).then(|| Arc::new(Context { deadline, trace, ..Context::default() }))
 }
 
+/// What an input says of an element of its own, in place of what the flow would say of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its number; those after it are counted on from there.
+    pub sequence: Option<u64>,
+    /// When it entered the flow, in nanoseconds since the Unix epoch.
+    pub timestamp: Option<u64>,
+    /// The deadline: this long after the timestamp.
+    pub deadline: Option<Duration>,
+    /// The trace it is part of, and the span that it was brought in.
+    pub trace: Option<Trace>,
+    /// All its attributes.
+    pub attributes: Option<Attributes>,
+}
+
+impl Metadata {
+    /// Puts what is said in the place of what the element has.
+    pub(crate) fn put_on(self, element: &mut Element) {
+        let Metadata { sequence, timestamp, deadline, trace, attributes } = self;
+        element.sequence = sequence.unwrap_or(element.sequence);
+        element.timestamp = timestamp.unwrap_or(element.timestamp);
+        if deadline.is_some() || trace.is_some() || attributes.is_some() {
+            let deadline = deadline.map(|time| time_after(element.timestamp, time));
+            let (deadline, trace) = (deadline.or(element.deadline()), trace.or(element.trace()));
+            let attributes = attributes.unwrap_or_else(|| element.attributes().clone());
+            element.context = Some(Arc::new(Context { deadline, trace, attributes }));
+        }
+    }
+}
+
+/// So long after a time, in nanoseconds since the Unix epoch.
+fn time_after(timestamp: u64, time: Duration) -> u64 {
+    timestamp.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).min(u64::MAX - 1)
+}
+
 /// What a source stamps its elements with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::element::Element;
+use crate::element::{Element, Metadata};
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
 
@@ -43,6 +43,8 @@ pub struct Pull<'a> {
     pub max_bytes: usize,
     /// Where the payloads go; empty at the beginning.
     pub payloads: &'a mut Vec<Payload>,
+    /// What is said of the payloads of these indices; most inputs say nothing.
+    pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
     /// Where copies within the host are recorded.
     pub host_serialize: Joins<'a>,
     pub(crate) clock: &'a Clock,
@@ -76,6 +78,14 @@ impl Pull<'_> {
         self.has_room()
     }
 
+    /// Hands over the payload of one element, and what is to be said of it. Tells whether there is room for another.
+    pub fn give_with(&mut self, payload: Payload, metadata: Metadata) -> bool {
+        if metadata != Metadata::default() {
+            self.metadata.push((self.payloads.len(), metadata));
+        }
+        self.give(payload)
+    }
+
     /// Whether there is room for another element.
     pub fn has_room(&self) -> bool {
         self.payloads.len() < self.max_elements && self.max_bytes > 0
@@ -103,6 +113,11 @@ pub trait Input {
     ///
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
+
+    /// Whether it gives elements deadlines of their own, which ends look for then.
+    fn gives_deadlines(&self) -> bool {
+        false
+    }
 
     /// What the operating system did for it so far, and for who read its elements later.
     fn kernel(&self) -> Kernel {

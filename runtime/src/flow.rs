@@ -213,6 +213,8 @@ impl Flow {
                 }
             }
         }
+        let giving: Vec<_> = nodes.iter().map(Node::gives_deadlines).collect();
+        nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
         let chance = match control.schedule {

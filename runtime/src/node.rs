@@ -236,17 +236,29 @@ impl Node {
         }
     }
 
+    /// Whether it is an input that gives elements deadlines of their own.
+    pub(crate) fn gives_deadlines(&self) -> bool {
+        matches!(&self.called, Called::Input { input, .. } if input.gives_deadlines())
+    }
+
+    /// Looks for deadlines where one of its sources gives some: `giving` says so of each node.
+    pub(crate) fn expect_deadlines(&mut self, giving: &[bool]) {
+        self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
+    }
+
     /// Asks an input for elements.
     fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
             unreachable!("only inputs are drawn")
         };
         context.call = Some(Call::Pull);
+        let mut metadata = Vec::new();
         let mut pull = Pull {
             pool: context.pool,
             max_elements: context.some_of(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
+            metadata: &mut metadata,
             host_serialize: Joins { count: &mut copies.host_serialize, boundary },
             clock: context.clock,
             began: context.began,
@@ -255,15 +267,19 @@ impl Node {
         let timestamp = context.clock.unix_ns();
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
-        let mut bytes = 0;
-        for payload in payloads.drain(..) {
+        let (mut bytes, elements) = (0, payloads.len() as u64);
+        let mut metadata = metadata.into_iter().peekable();
+        for (index, payload) in payloads.drain(..).enumerate() {
             bytes += payload.len() as u64;
-            let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
-            self.sequence += 1;
+            let mut element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
+            if let Some((_, metadata)) = metadata.next_if(|(of, _)| *of == index) {
+                metadata.put_on(&mut element);
+            }
+            self.sequence = element.sequence.saturating_add(1);
             self.outlet.send(context.edges, element, 1);
         }
-        context.progress.add(self.sequence - self.made, bytes);
-        self.made = self.sequence;
+        context.progress.add(elements, bytes);
+        self.made += elements;
         self.made_bytes += bytes;
         let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
         match pulled {

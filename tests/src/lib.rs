@@ -14,7 +14,6 @@ use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::injection::Injection;
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
-use torvyn_runtime::policy::Policy;
 use torvyn_runtime::profile::Kind;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
 
@@ -202,14 +201,6 @@ impl Part {
     /// With this name.
     pub fn named(self, name: &str) -> Part {
         Part { name: name.to_string(), ..self }
-    }
-
-    /// With a policy for its failures.
-    pub fn policy(mut self, policy: Policy) -> Part {
-        if let Body::Stage(stage) = &mut self.body {
-            stage.policy = policy;
-        }
-        self
     }
 
     /// With a budget.

@@ -6,8 +6,8 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use torvyn_runtime::element::{Element, Stamp, TraceOrigin};
-use torvyn_runtime::endpoint::{Discard, Generate, Output};
+use torvyn_runtime::element::{Element, Metadata, Stamp, TraceOrigin};
+use torvyn_runtime::endpoint::{Discard, Generate, Input, Output, Pull, Pulled};
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::trace::Trace;
 use torvyn_tests::guest::SINK;
@@ -117,4 +117,41 @@ fn the_sources_of_a_flow_share_its_trace_and_every_pull_is_a_span() {
 
     let again = run(vec![input(Generate::new(1, 8)).stamp(TRACED), output("out", Discard)]).unwrap();
     assert!(!expected.contains(&again.traces[0]), "a flow has a trace of its own");
+}
+
+/// Three elements, of which it says something of the last two.
+struct Told;
+
+impl Input for Told {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let payload = pull.pool.adopt(b"told"[..].into());
+        let trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap());
+        pull.give(payload.clone());
+        pull.give_with(payload.clone(), Metadata { sequence: Some(7), trace, ..Metadata::default() });
+        let deadline = Some(Duration::from_secs(5));
+        pull.give_with(payload, Metadata { timestamp: Some(1_000), deadline, ..Metadata::default() });
+        Ok(Pulled::End)
+    }
+
+    fn gives_deadlines(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn an_input_says_what_its_elements_carry() {
+    for stamp in [Stamp::default(), within(Duration::from_secs(600))] {
+        let collected = Collected::default();
+        let parts = vec![input(Told).stamp(stamp), output("out", collected.clone())];
+        let account = run(parts).unwrap();
+        assert_eq!(collected.sequences(), [0, 7, 8], "those after it are counted on from there");
+        let (contexts, stamped) = (collected.contexts(), stamp.deadline.is_some());
+        let deadlines: Vec<_> = contexts.iter().map(|context| context.and_then(|context| context.deadline)).collect();
+        assert_eq!((deadlines[0].is_some(), deadlines[1].is_some()), (stamped, stamped));
+        assert_eq!((collected.timestamps()[2], deadlines[2]), (1_000, Some(5_000_001_000)));
+        let traces: Vec<_> = contexts.iter().map(|context| context.and_then(|context| context.trace)).collect();
+        assert_eq!((traces[0], traces[1].unwrap().span, traces[2]), (None, 0xb7ad_6b71_6920_3331, None));
+        assert_eq!((account.elements.entered, account.elements.left), (3, 3));
+        assert_eq!((account.elements.due, account.elements.late), (if stamped { 3 } else { 1 }, 1));
+    }
 }

@@ -9,7 +9,9 @@ use toml::de::DeValue;
 use super::account::ExpectedAccount;
 use super::expected::Expected;
 use super::failure::ExpectedFailure;
+use super::fault::Fault;
 use super::given::Given;
+use super::letters::ExpectedLetters;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::manifest::{Stage, read_config};
@@ -37,6 +39,12 @@ pub(crate) struct Case {
     pub(super) account: ExpectedAccount,
     /// The failure that is expected, where one is.
     pub(super) fails: Option<ExpectedFailure>,
+    /// What its stages suffer.
+    pub(super) faults: Vec<Fault>,
+    /// What is expected of the elements that its stages fail at for good.
+    pub(super) letters: Vec<ExpectedLetters>,
+    /// Of the schedule that it runs under; none for the one that flows have.
+    pub(super) seed: Option<u64>,
     /// How long it may take.
     pub(super) timeout: Duration,
     /// The file it is in.
@@ -72,8 +80,21 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 10] =
-        ["name", "pipeline", "stage", "input", "config", "expect", "log", "account", "fails", "timeout"];
+    const KEYS: [&str; 13] = [
+        "name",
+        "pipeline",
+        "stage",
+        "input",
+        "config",
+        "faults",
+        "seed",
+        "expect",
+        "dead-letters",
+        "log",
+        "account",
+        "fails",
+        "timeout",
+    ];
 
     /// Reads `test`, an array of cases.
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Case> {
@@ -91,11 +112,15 @@ impl Case {
         let outputs = read_key(&table, "expect", report, read_outputs);
         let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
         if let Some(fails) = table.get("fails") {
-            ["expect", "account"].iter().for_each(|key| table.exclude(key, &fails, report));
+            table.exclude("account", &fails, report);
         }
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
         let config = read_key(&table, "config", report, |field, report| read_config_of(field, alone, report));
+        let faults = read_key(&table, "faults", report, |field, report| Fault::read_all(field, alone, report));
+        let letters =
+            read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
+        let seed = read_key(&table, "seed", report, |field, report| field.count(report));
         let Named { name, span } = name?;
         Some(Case {
             name,
@@ -106,6 +131,9 @@ impl Case {
             log: log?,
             account: account?.unwrap_or_default(),
             fails: fails?,
+            faults: faults?.unwrap_or_default(),
+            letters: letters?.unwrap_or_default(),
+            seed: seed?,
             timeout: timeout?.unwrap_or(TIMEOUT),
             file: report.file.to_path_buf(),
             span,

@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memchr::memmem;
 use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint;
 use torvyn_runtime::log::LogSink;
 use torvyn_runtime::payload::Pool;
 
-use super::expected::Wanted;
+use super::element::Entry;
+use super::metadata;
+use super::wanted::Wanted;
 
 /// Lines of a log that are kept to be shown.
 const KEPT_LINES: usize = 100;
@@ -20,9 +23,11 @@ pub(super) struct Collected {
     /// All that came.
     pub(super) count: u64,
     /// The first of them.
-    pub(super) kept: Vec<Vec<u8>>,
+    pub(super) kept: Vec<Entry>,
     /// How many are kept at most.
     most: usize,
+    /// How many bytes of each are.
+    most_bytes: usize,
     needles: Vec<Vec<u8>>,
     /// For each needle, whether an element contains it.
     pub(super) found: Vec<bool>,
@@ -33,25 +38,27 @@ impl Collected {
     pub(super) fn new(wanted: Option<&Wanted>) -> Collected {
         let Some(wanted) = wanted else { return Collected::default() };
         let needles = wanted.needles();
-        Collected {
-            most: wanted.kept().unwrap_or(usize::MAX),
-            found: vec![false; needles.len()],
-            needles,
-            ..Collected::default()
-        }
+        let (most, most_bytes) = wanted.kept();
+        Collected { most, most_bytes, found: vec![false; needles.len()], needles, ..Collected::default() }
     }
 
-    fn is_bytes_needed(&self) -> bool {
-        self.kept.len() < self.most || self.found.contains(&false)
+    /// Whether something is looked for in all bytes of an element.
+    fn is_searched(&self) -> bool {
+        self.found.contains(&false)
     }
 
-    pub(super) fn add(&mut self, bytes: Vec<u8>) {
+    /// Takes an element that came, whole or as far as it is needed.
+    pub(super) fn add(&mut self, mut element: Entry) {
         self.count += 1;
-        for (needle, found) in self.needles.iter().zip(&mut self.found) {
-            *found |= needle.is_empty() || bytes.windows(needle.len()).any(|part| part == needle);
+        for (needle, found) in self.needles.iter().zip(&mut self.found).filter(|(_, found)| !**found) {
+            *found = memmem::find(&element.bytes, needle).is_some();
         }
         if self.kept.len() < self.most {
-            self.kept.push(bytes);
+            if element.bytes.len() > self.most_bytes {
+                element.bytes.truncate(self.most_bytes);
+                element.bytes.shrink_to_fit();
+            }
+            self.kept.push(element);
         }
     }
 }
@@ -78,11 +85,14 @@ impl endpoint::Output for Collector {
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
         for element in elements {
-            if !collected.is_bytes_needed() {
+            let size = element.payload.len();
+            let needed = if collected.is_searched() { size } else { size.min(collected.most_bytes) };
+            if collected.kept.len() >= collected.most && !collected.is_searched() {
                 collected.count += 1;
                 continue;
             }
-            collected.add(element.payload.to_vec(&self.pool)?);
+            let bytes = element.payload.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
+            collected.add(Entry { bytes, size: size as u64, metadata: metadata::of(element) });
         }
         Ok(())
     }
@@ -124,7 +134,7 @@ impl Log {
         let log = self.clone();
         Arc::new(move |line| {
             let mut printed = log.printed();
-            printed.collected.add(line.text.to_vec());
+            printed.collected.add(Entry::plain(line.text.to_vec()));
             if printed.lines.len() == KEPT_LINES {
                 printed.lines.pop_front();
                 printed.before += 1;

@@ -1,6 +1,8 @@
-//! What differs between the elements that a case expects and those that came, for people.
+//! What differs between the elements that a case expects and those that came, for people. What the elements are, and
+//! when one is what is expected, `entries` and `json` say.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Elements that are the same, shown on each side of those that are not.
 const CONTEXT: usize = 2;
@@ -15,20 +17,81 @@ const PAIRS: usize = 4_000_000;
 /// What became of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    Same { expected: usize, got: usize },
+    Same { got: usize },
     Missing(usize),
     Unexpected(usize),
 }
 
+impl Change {
+    fn missing(&self) -> Option<usize> {
+        if let Change::Missing(index) = *self { Some(index) } else { None }
+    }
+
+    fn unexpected(&self) -> Option<usize> {
+        if let Change::Unexpected(index) = *self { Some(index) } else { None }
+    }
+}
+
+/// Elements that are expected, and those that came, by their indices.
+pub(super) trait Sides {
+    /// How many there are on each side.
+    fn lengths(&self) -> (usize, usize);
+
+    /// Whether the one is what is expected by the other.
+    fn is(&self, expected: usize, got: usize) -> bool;
+
+    /// One that is missing; where another came in its place, seen beside that.
+    fn missing(&self, expected: usize, got: Option<usize>) -> String;
+
+    /// One that came; where it is in the place of another, seen beside that.
+    fn came(&self, expected: Option<usize>, got: usize) -> String;
+
+    /// Lines on what the one that came has otherwise.
+    fn explained(&self, _expected: usize, _got: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Those that are missing and those that were not expected, where order does not count.
+    fn in_any_order(&self) -> (Vec<usize>, Vec<usize>)
+    where
+        Self: Sized,
+    {
+        matched(self)
+    }
+}
+
+/// Lines for people, of which the first are kept and the others counted.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Lines {
+    fn push(&mut self, line: impl FnOnce() -> String) {
+        if self.lines.len() < LINES { self.lines.push(line()) } else { self.more += 1 }
+    }
+
+    fn into_lines(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.lines.push(format!("... and {} lines more", self.more));
+        }
+        self.lines
+    }
+}
+
 /// The difference of two lists, in their order: lines that begin with the number of an element, and `-` where it is
-/// missing or `+` where it was not expected.
-pub(super) fn ordered(expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
-    let changes = paired(changes(expected, got));
+/// missing or `+` where it was not expected. None where there is no difference.
+pub(super) fn ordered(sides: &impl Sides) -> Vec<String> {
+    let changes = paired(changes(sides));
+    if changes.iter().all(|change| matches!(change, Change::Same { .. })) {
+        return Vec::new();
+    }
     let is_shown = |index: usize| {
         let near = index.saturating_sub(CONTEXT)..(index + CONTEXT + 1).min(changes.len());
         changes[near].iter().any(|change| !matches!(change, Change::Same { .. }))
     };
-    let mut lines = Vec::new();
+    let mut lines = Lines::default();
     let mut skipped = false;
     for (index, change) in changes.iter().enumerate() {
         if !is_shown(index) {
@@ -36,79 +99,104 @@ pub(super) fn ordered(expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
             continue;
         }
         if std::mem::take(&mut skipped) {
-            lines.push("...".to_string());
+            lines.push(|| "...".to_string());
         }
-        // An element that came in place of another is shown from where the two part.
-        let other = |next: Option<&Change>| match (change, next) {
-            (Change::Missing(missing), Some(Change::Unexpected(other))) => parted(&expected[*missing], &got[*other]),
-            (Change::Unexpected(other), Some(Change::Missing(missing))) => parted(&expected[*missing], &got[*other]),
-            _ => 0,
-        };
-        let neighbour = match change {
-            Change::Unexpected(_) => index.checked_sub(1).and_then(|before| changes.get(before)),
-            _ => changes.get(index + 1),
-        };
-        let from = other(neighbour);
-        lines.push(match *change {
-            Change::Same { got: number, .. } => format!("{number:>4}   {}", shown(&got[number], 0)),
-            Change::Missing(number) => format!("{number:>4} - {}", shown(&expected[number], from)),
-            Change::Unexpected(number) => format!("{number:>4} + {}", shown(&got[number], from)),
-        });
+        let (before, after) = (index.checked_sub(1).and_then(|before| changes.get(before)), changes.get(index + 1));
+        match *change {
+            Change::Same { got, .. } => lines.push(|| format!("{got:>4}   {}", sides.came(None, got))),
+            // An element that came in place of another is seen beside it.
+            Change::Missing(expected) => {
+                let got = after.and_then(Change::unexpected);
+                lines.push(|| format!("{expected:>4} - {}", sides.missing(expected, got)));
+            }
+            Change::Unexpected(got) => {
+                let expected = before.and_then(Change::missing);
+                lines.push(|| format!("{got:>4} + {}", sides.came(expected, got)));
+                for line in expected.map_or_else(Vec::new, |expected| sides.explained(expected, got)) {
+                    lines.push(|| format!("       {line}"));
+                }
+            }
+        }
     }
     if skipped {
-        lines.push("...".to_string());
+        lines.push(|| "...".to_string());
     }
-    cut(lines)
+    lines.into_lines()
 }
 
 /// The difference of two lists in any order.
-pub(super) fn unordered(expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
-    let mut left: HashMap<&[u8], usize> = HashMap::new();
-    got.iter().for_each(|element| *left.entry(element).or_default() += 1);
-    let mut take = |element: &Vec<u8>| {
-        let count = left.get_mut(&element[..]).filter(|count| **count > 0);
-        count.map(|count| *count -= 1).is_some()
-    };
-    let missing: Vec<_> = expected.iter().filter(|element| !take(element)).collect();
-    let unexpected = got.iter().filter(|element| {
-        let count = left.get_mut(&element[..]).filter(|count| **count > 0);
-        count.map(|count| *count -= 1).is_some()
-    });
-    let unexpected: Vec<_> = unexpected.collect();
-    let missing = missing.iter().map(|element| format!("- {}", shown(element, 0)));
-    let unexpected = unexpected.iter().map(|element| format!("+ {}", shown(element, 0)));
-    cut(missing.chain(unexpected).collect())
+pub(super) fn unordered(sides: &impl Sides) -> Vec<String> {
+    let (missing, unexpected) = sides.in_any_order();
+    let mut lines = Lines::default();
+    missing.iter().for_each(|index| lines.push(|| format!("- {}", sides.missing(*index, None))));
+    unexpected.iter().for_each(|index| lines.push(|| format!("+ {}", sides.came(None, *index))));
+    if let ([expected], [got]) = (&missing[..], &unexpected[..]) {
+        sides.explained(*expected, *got).into_iter().for_each(|line| lines.push(|| format!("  {line}")));
+    }
+    lines.into_lines()
 }
 
-fn cut(mut lines: Vec<String>) -> Vec<String> {
-    if lines.len() > LINES {
-        let more = lines.len() - LINES;
-        lines.truncate(LINES);
-        lines.push(format!("... and {more} lines more"));
+/// Gives as many as can be of the expected elements one that came: a greatest matching, by augmenting paths. What is left
+/// is missing, and was not expected.
+pub(super) fn matched(sides: &impl Sides) -> (Vec<usize>, Vec<usize>) {
+    let (expected, got) = sides.lengths();
+    let (mut taken_by, mut takes) = (vec![None; got], vec![None; expected]);
+    // For each that came, in which round it was reached, and from where.
+    let mut reached = vec![(usize::MAX, 0); got];
+    for round in 0..expected {
+        let mut waiting = VecDeque::from([round]);
+        'path: while let Some(from) = waiting.pop_front() {
+            // Most often it is the one of the same number.
+            for index in (0..got).map(|step| (from + step) % got) {
+                if reached[index].0 == round || !sides.is(from, index) {
+                    continue;
+                }
+                reached[index] = (round, from);
+                match taken_by[index] {
+                    Some(other) => waiting.push_back(other),
+                    None => {
+                        let mut free = Some(index);
+                        while let Some(index) = free {
+                            let from = reached[index].1;
+                            taken_by[index] = Some(from);
+                            free = takes[from].replace(index);
+                        }
+                        break 'path;
+                    }
+                }
+            }
+        }
     }
-    lines
+    let missing = (0..expected).filter(|index| takes[*index].is_none()).collect();
+    let unexpected = (0..got).filter(|index| taken_by[*index].is_none()).collect();
+    (missing, unexpected)
 }
 
 /// The shortest way from one list to the other where they are not too long, and element by element otherwise.
-fn changes(expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<Change> {
-    let same = |(a, b): &(&Vec<u8>, &Vec<u8>)| a == b;
-    let before = expected.iter().zip(got).take_while(same).count();
-    let rest = |list: &[Vec<u8>]| list.len() - before;
-    let after = expected[before..].iter().rev().zip(got[before..].iter().rev()).take_while(same).count();
-    let (rows, columns) = (rest(expected) - after, rest(got) - after);
-    let (missing, unexpected) = (&expected[before..before + rows], &got[before..before + columns]);
+fn changes(sides: &impl Sides) -> Vec<Change> {
+    let (expected, got) = sides.lengths();
+    let both = expected.min(got);
+    let before = (0..both).take_while(|index| sides.is(*index, *index)).count();
+    let after = (1..=both - before).take_while(|back| sides.is(expected - back, got - back)).count();
+    let (missing, unexpected) = (before..expected - after, before..got - after);
 
-    let mut changes: Vec<_> = (0..before).map(|index| Change::Same { expected: index, got: index }).collect();
-    match rows.checked_mul(columns).filter(|pairs| *pairs <= PAIRS) {
-        Some(_) => changes.extend(shortest(missing, unexpected, before)),
+    let mut changes: Vec<_> = (0..before).map(|got| Change::Same { got }).collect();
+    match missing.len().checked_mul(unexpected.len()).filter(|pairs| *pairs <= PAIRS) {
+        Some(_) => changes.extend(shortest(sides, missing, unexpected)),
         None => {
-            changes.extend((before..before + rows).map(Change::Missing));
-            changes.extend((before..before + columns).map(Change::Unexpected));
+            // Those of one number side by side.
+            let both = missing.len().min(unexpected.len());
+            for (missing, unexpected) in missing.clone().zip(unexpected.clone()) {
+                match sides.is(missing, unexpected) {
+                    true => changes.push(Change::Same { got: unexpected }),
+                    false => changes.extend([Change::Missing(missing), Change::Unexpected(unexpected)]),
+                }
+            }
+            changes.extend(missing.skip(both).map(Change::Missing));
+            changes.extend(unexpected.skip(both).map(Change::Unexpected));
         }
     }
-    let tail =
-        (0..after).rev().map(|back| Change::Same { expected: expected.len() - 1 - back, got: got.len() - 1 - back });
-    changes.extend(tail);
+    changes.extend((got - after..got).map(|got| Change::Same { got }));
     changes
 }
 
@@ -126,12 +214,13 @@ fn paired(changes: Vec<Change>) -> Vec<Change> {
 }
 
 /// By the longest common subsequence.
-fn shortest(expected: &[Vec<u8>], got: &[Vec<u8>], offset: usize) -> Vec<Change> {
+fn shortest(sides: &impl Sides, expected: Range<usize>, got: Range<usize>) -> Vec<Change> {
     let columns = got.len() + 1;
+    let is = |row: usize, column: usize| sides.is(expected.start + row, got.start + column);
     let mut longest = vec![0u32; (expected.len() + 1) * columns];
     for row in (0..expected.len()).rev() {
         for column in (0..got.len()).rev() {
-            longest[row * columns + column] = if expected[row] == got[column] {
+            longest[row * columns + column] = if is(row, column) {
                 longest[(row + 1) * columns + column + 1] + 1
             } else {
                 longest[(row + 1) * columns + column].max(longest[row * columns + column + 1])
@@ -142,36 +231,42 @@ fn shortest(expected: &[Vec<u8>], got: &[Vec<u8>], offset: usize) -> Vec<Change>
     while row < expected.len() || column < got.len() {
         let down = (row < expected.len()).then(|| longest[(row + 1) * columns + column]);
         let right = (column < got.len()).then(|| longest[row * columns + column + 1]);
-        if row < expected.len() && column < got.len() && expected[row] == got[column] {
-            changes.push(Change::Same { expected: offset + row, got: offset + column });
+        if row < expected.len() && column < got.len() && is(row, column) {
+            changes.push(Change::Same { got: got.start + column });
             (row, column) = (row + 1, column + 1);
         } else if down >= right {
-            changes.push(Change::Missing(offset + row));
+            changes.push(Change::Missing(expected.start + row));
             row += 1;
         } else {
-            changes.push(Change::Unexpected(offset + column));
+            changes.push(Change::Unexpected(got.start + column));
             column += 1;
         }
     }
     changes
 }
 
-/// How many bytes two elements have in common from the beginning.
-fn parted(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
-
 /// An element as a text in quotes, or in hexadecimal where it is none; of a long one the part around byte `at`.
 pub(super) fn shown(element: &[u8], at: usize) -> String {
-    let text = str::from_utf8(element).ok().filter(|text| text.chars().all(is_text));
-    let size = || format!(" ({} bytes)", element.len());
+    shown_of(element, element.len() as u64, at)
+}
+
+/// As [`shown`], of an element of `size` bytes that begins with these.
+pub(super) fn shown_of(element: &[u8], size: u64, at: usize) -> String {
+    let is_whole = element.len() as u64 == size;
+    let text = match str::from_utf8(element) {
+        // It may have been cut within a letter.
+        Err(error) if !is_whole && error.error_len().is_none() => str::from_utf8(&element[..error.valid_up_to()]),
+        text => text,
+    };
+    let text = text.ok().filter(|text| text.chars().all(is_text));
+    let size = || format!(" ({size} bytes)");
     match text {
         Some(text) => {
             let start = (0..=at.saturating_sub(WIDTH / 2)).rev().find(|start| text.is_char_boundary(*start));
             let start = if text.chars().count() > WIDTH { start.unwrap_or_default() } else { 0 };
             let mut letters = text[start..].chars();
             let part: String = letters.by_ref().take(WIDTH).map(quoted).collect();
-            let rest = !letters.as_str().is_empty();
+            let rest = !letters.as_str().is_empty() || !is_whole;
             let (before, after) = (if start > 0 { "..." } else { "" }, if rest { "..." } else { "" });
             let size = if start > 0 || rest { size() } else { String::new() };
             format!("{before}\"{part}\"{after}{size}")
@@ -180,8 +275,9 @@ pub(super) fn shown(element: &[u8], at: usize) -> String {
             let start = if element.len() > HEX_WIDTH { at.saturating_sub(HEX_WIDTH / 2).min(element.len()) } else { 0 };
             let end = (start + HEX_WIDTH).min(element.len());
             let part: Vec<_> = element[start..end].iter().map(|byte| format!("{byte:02x}")).collect();
-            let (before, after) = (if start > 0 { "... " } else { "" }, if end < element.len() { " ..." } else { "" });
-            let size = if start > 0 || end < element.len() { size() } else { String::new() };
+            let rest = end < element.len() || !is_whole;
+            let (before, after) = (if start > 0 { "... " } else { "" }, if rest { " ..." } else { "" });
+            let size = if start > 0 || rest { size() } else { String::new() };
             format!("hex {before}{}{after}{size}", part.join(" "))
         }
     }
@@ -207,29 +303,6 @@ fn quoted(letter: char) -> String {
 mod tests {
     use super::*;
 
-    fn list(elements: &str) -> Vec<Vec<u8>> {
-        elements.split_whitespace().map(|element| element.as_bytes().to_vec()).collect()
-    }
-
-    #[test]
-    fn what_is_missing_and_what_was_not_expected() {
-        let difference = ordered(&list("a b c d e f g h"), &list("a b c d X f g h i"));
-        let expected = ["...", "   2   \"c\"", "   3   \"d\"", "   4 - \"e\"", "   4 + \"X\"", "   5   \"f\""];
-        assert_eq!(difference[..6], expected);
-        assert_eq!(difference[6..], ["   6   \"g\"", "   7   \"h\"", "   8 + \"i\""]);
-        assert_eq!(ordered(&list("a b"), &list("b")), ["   0 - \"a\"", "   0   \"b\""]);
-        assert_eq!(ordered(&[], &list("a")), ["   0 + \"a\""]);
-        assert_eq!(unordered(&list("a b b c"), &list("c d b a")), ["- \"b\"", "+ \"d\""]);
-    }
-
-    #[test]
-    fn long_lists_are_cut() {
-        let (expected, got) = (vec![vec![0u8]; 3000], vec![vec![1u8]; 3000]);
-        let difference = ordered(&expected, &got);
-        assert_eq!(difference[..2], ["   0 - hex 00", "   0 + hex 01"]);
-        assert_eq!(difference.last().map(String::as_str), Some("... and 5960 lines more"));
-    }
-
     #[test]
     fn elements_for_people() {
         assert_eq!(shown(b"", 0), "\"\"");
@@ -244,9 +317,36 @@ mod tests {
         assert!(shown(&[0xff; 300], 299).starts_with("hex ... ff"));
     }
 
+    struct Letters(&'static str, &'static str);
+
+    impl Sides for Letters {
+        fn lengths(&self) -> (usize, usize) {
+            (self.0.len(), self.1.len())
+        }
+
+        fn is(&self, expected: usize, got: usize) -> bool {
+            self.0.as_bytes()[expected] == self.1.as_bytes()[got]
+        }
+
+        fn missing(&self, expected: usize, _: Option<usize>) -> String {
+            self.0[expected..=expected].to_string()
+        }
+
+        fn came(&self, _: Option<usize>, got: usize) -> String {
+            self.1[got..=got].to_string()
+        }
+    }
+
     #[test]
     fn the_shortest_way() {
         let same = |changes: &[Change]| changes.iter().filter(|change| matches!(change, Change::Same { .. })).count();
-        assert_eq!(same(&changes(&list("a b c a b b a"), &list("c b a b a c"))), 4);
+        assert_eq!(same(&changes(&Letters("abcabba", "cbabac"))), 4);
+    }
+
+    #[test]
+    fn what_is_left_over_in_any_order() {
+        assert_eq!(matched(&Letters("abcab", "bacba")), (vec![], vec![]));
+        assert_eq!(matched(&Letters("aab", "abbc")), (vec![1], vec![1, 3]));
+        assert_eq!(matched(&Letters("a", "")), (vec![0], vec![]));
     }
 }

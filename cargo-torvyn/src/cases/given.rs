@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
-use super::literal::Literal;
+use super::element::{self, Entry};
 use crate::diagnostic::Diagnostics;
 use crate::manifest::Input;
 use crate::table::{Field, Report};
@@ -23,14 +23,14 @@ pub(crate) struct Given {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
-    Written(Vec<Literal>),
+    Written(Vec<element::Written>),
     Input(Input),
 }
 
 /// What a case gives, ready to be taken any number of times.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    Written(Arc<[Vec<u8>]>),
+    Written(Arc<[Entry]>),
     Input(Input),
 }
 
@@ -51,8 +51,8 @@ impl Given {
                     keys[5..].iter().for_each(|key| table.exclude(key, &what, report));
                 }
                 match what.key {
-                    "lines" => What::Written(Literal::read_lines(&what, report)?),
-                    "elements" => What::Written(Literal::read_all(&what, report)?),
+                    "lines" => What::Written(element::Written::read_lines(&what, report)?),
+                    "elements" => What::Written(element::Written::read_all(&what, report)?),
                     _ => What::Input(Input::read_table(&table, report)?),
                 }
             }
@@ -72,8 +72,8 @@ impl Given {
     /// The files that are not there.
     pub(super) fn source(&self, file: &Path) -> Result<Source, Diagnostics> {
         match &self.what {
-            What::Written(literals) => {
-                let elements: Result<Vec<_>, _> = literals.iter().map(|literal| literal.bytes(file)).collect();
+            What::Written(written) => {
+                let elements: Result<Vec<_>, _> = written.iter().map(|element| element.entry(file)).collect();
                 Ok(Source::Written(elements?.into()))
             }
             What::Input(input) => match input.check_path() {
@@ -86,12 +86,12 @@ impl Given {
 
 /// The input of a flow that hands over what a case has written down.
 pub(super) struct Written {
-    elements: Arc<[Vec<u8>]>,
+    elements: Arc<[Entry]>,
     next: usize,
 }
 
 impl Written {
-    pub(super) fn new(elements: Arc<[Vec<u8>]>) -> Self {
+    pub(super) fn new(elements: Arc<[Entry]>) -> Self {
         Written { elements, next: 0 }
     }
 }
@@ -102,21 +102,25 @@ impl endpoint::Input for Written {
         let left = self.elements[self.next..].iter().take(pull.max_elements);
         let fitting = left.take_while(|element| {
             let fits = bytes < pull.max_bytes;
-            bytes += element.len();
+            bytes += element.bytes.len();
             fits
         });
         let batch: Vec<_> = fitting.collect();
-        let mut block = pull.pool.take(batch.iter().map(|element| element.len()).sum());
+        let mut block = pull.pool.take(batch.iter().map(|element| element.bytes.len()).sum());
         for element in &batch {
-            block.append(element).map_err(io::Error::other)?;
+            block.append(&element.bytes).map_err(io::Error::other)?;
         }
         let payloads = block.freeze();
         let mut from = 0;
-        for element in &batch {
-            pull.give(payloads.slice(from, element.len()).unwrap_or_default());
-            from += element.len();
+        for Entry { bytes, metadata, .. } in &batch {
+            pull.give_with(payloads.slice(from, bytes.len()).unwrap_or_default(), metadata.clone());
+            from += bytes.len();
         }
         self.next += batch.len();
         Ok(if self.next < self.elements.len() { Pulled::More } else { Pulled::End })
+    }
+
+    fn gives_deadlines(&self) -> bool {
+        self.elements.iter().any(|element| element.metadata.deadline.is_some())
     }
 }

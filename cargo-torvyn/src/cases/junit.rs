@@ -69,8 +69,13 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
     };
     // Writing to a string cannot fail.
     let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "      {line}").ok();
-    if let Some(account) = &outcome.account {
+    if outcome.account.is_some() || outcome.seed.is_some() {
         line(format_args!("<properties>"));
+    }
+    if let Some(seed) = outcome.seed {
+        line(format_args!("  <property name=\"seed\" value=\"{seed}\"/>"));
+    }
+    if let Some(account) = &outcome.account {
         let (reads, writes) = (account.copies.payload_read, account.copies.payload_write);
         let amplification = account.amplification.map(|times| ("amplification", format!("{times:.2}")));
         let properties = [
@@ -82,6 +87,8 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
         for (name, value) in properties.into_iter().chain(amplification) {
             line(format_args!("  <property name=\"{name}\" value=\"{value}\"/>"));
         }
+    }
+    if outcome.account.is_some() || outcome.seed.is_some() {
         line(format_args!("</properties>"));
     }
     for found in &outcome.found {

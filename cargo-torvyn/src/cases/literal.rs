@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use crate::diagnostic::Diagnostic;
-use crate::table::{Field, Report};
-use crate::{code, document};
+use crate::table::{Field, Report, Table};
+use crate::{base64, code, document};
 
 /// The bytes of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,34 +24,15 @@ pub(crate) enum Literal {
     },
 }
 
+/// The keys of an element that say what its bytes are.
+pub(super) const KEYS: [&str; 4] = ["text", "hex", "base64", "file"];
+
 impl Literal {
     /// Reads a text, or a table that says how the bytes are written.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Literal> {
         match field.value {
             DeValue::String(text) => Some(Literal::Bytes(text.as_bytes().to_vec())),
-            DeValue::Table(_) => {
-                let keys = ["text", "hex", "base64", "file"];
-                let table = field.table("an element", &keys, report)?;
-                let field = table.need_one(&keys, report)?;
-                let DeValue::String(text) = field.value else {
-                    field.wrong_type("a string", report);
-                    return None;
-                };
-                let decoded = match field.key {
-                    "text" => Ok(text.as_bytes().to_vec()),
-                    "hex" => hex(text),
-                    "base64" => base64(text),
-                    _ => {
-                        let path = report.folder().join(field.text(report)?);
-                        return Some(Literal::File { path, span: field.span });
-                    }
-                };
-                let wrong = |help: String| {
-                    let message = format!("`{}` is not in {}", field.key, encoding(field.key));
-                    field.wrong(code::BAD_ENCODING, message, "", report).help = Some(help);
-                };
-                decoded.map_err(wrong).ok().map(Literal::Bytes)
-            }
+            DeValue::Table(_) => Literal::read_table(&field.table("an element", &KEYS, report)?, report),
             _ => {
                 field.wrong_type("a string or a table", report);
                 None
@@ -59,10 +40,27 @@ impl Literal {
         }
     }
 
-    /// Reads an array of elements.
-    pub(super) fn read_all(field: &Field, report: &mut Report) -> Option<Vec<Literal>> {
-        let items = field.items(report)?;
-        items.iter().map(|item| Literal::read(item, report)).collect()
+    /// Reads the one of [`KEYS`] that is in a table.
+    pub(super) fn read_table(table: &Table, report: &mut Report) -> Option<Literal> {
+        let field = table.need_one(&KEYS, report)?;
+        let DeValue::String(text) = field.value else {
+            field.wrong_type("a string", report);
+            return None;
+        };
+        let decoded = match field.key {
+            "text" => Ok(text.as_bytes().to_vec()),
+            "hex" => hex(text),
+            "base64" => base64::decode(text),
+            _ => {
+                let path = report.folder().join(field.text(report)?);
+                return Some(Literal::File { path, span: field.span });
+            }
+        };
+        let wrong = |help: String| {
+            let message = format!("`{}` is not in {}", field.key, encoding(field.key));
+            field.wrong(code::BAD_ENCODING, message, "", report).help = Some(help);
+        };
+        decoded.map_err(wrong).ok().map(Literal::Bytes)
     }
 
     /// Reads `lines`: a text that is cut at its line ends, or an array of lines.
@@ -124,38 +122,6 @@ fn hex(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Base64 of RFC 4648, in its standard alphabet, with padding or without, white space anywhere.
-fn base64(text: &str) -> Result<Vec<u8>, String> {
-    let letters: Vec<_> = text.chars().filter(|letter| !letter.is_whitespace()).collect();
-    let end = letters.iter().rposition(|letter| *letter != '=').map_or(0, |last| last + 1);
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
-    for &letter in &letters[..end] {
-        let value = match letter {
-            'A'..='Z' => letter as u32 - 'A' as u32,
-            'a'..='z' => letter as u32 - 'a' as u32 + 26,
-            '0'..='9' => letter as u32 - '0' as u32 + 52,
-            '+' => 62,
-            '/' => 63,
-            other => return Err(format!("`{}` is no letter of base64", other.escape_debug())),
-        };
-        bits = bits << 6 | value;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    let padding = letters.len() - end;
-    if end % 4 == 1 || (padding > 0 && (padding > 2 || letters.len() % 4 != 0)) {
-        return Err("it is cut off: four letters are three bytes".to_string());
-    }
-    if bits != 0 {
-        return Err("its last letter has bits that are of no byte".to_string());
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,26 +132,5 @@ mod tests {
         assert_eq!(hex(""), Ok(vec![]));
         assert_eq!(hex("0"), Err("a byte is two digits, and `0` has 1".to_string()));
         assert_eq!(hex("0g"), Err("`g` is no hexadecimal digit".to_string()));
-    }
-
-    /// The vectors of RFC 4648, section 10.
-    #[test]
-    fn base64_of_the_standard() {
-        for (text, bytes) in [
-            ("", ""),
-            ("Zg==", "f"),
-            ("Zm8=", "fo"),
-            ("Zm9v", "foo"),
-            ("Zm9vYg==", "foob"),
-            ("Zm9vYmE=", "fooba"),
-            ("Zm9v\nYmFy", "foobar"),
-            ("Zm9vYg", "foob"),
-        ] {
-            assert_eq!(base64(text), Ok(bytes.as_bytes().to_vec()), "{text}");
-        }
-        assert_eq!(base64("//79"), Ok(vec![255, 254, 253]));
-        for wrong in ["Z", "Zg=", "Zg===", "Zh==", "Z_==", "=Zg="] {
-            assert!(base64(wrong).is_err(), "{wrong}");
-        }
     }
 }

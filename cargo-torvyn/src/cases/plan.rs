@@ -3,13 +3,18 @@
 
 use torvyn_runtime::analysis::{self, Bounds};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::payload::PoolSettings;
+use torvyn_runtime::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
 use super::case::{Case, Config, Named, Subject};
 use super::collected::Collector;
-use super::expected::Wanted;
+use super::fault::Fault;
 use super::given::{Source, Written};
+use super::letters::{ExpectedLetters, WantedLetters};
+use super::schedules::Schedules;
+use super::wanted::Wanted;
 use crate::check::{self, Composed};
 use crate::code;
 use crate::components::{Components, Ready, limits};
@@ -24,6 +29,10 @@ pub(crate) struct Draft<'a> {
     pub(crate) case: &'a Case,
     /// The pipeline, with the settings of the case.
     pub(crate) pipeline: Pipeline,
+    /// Which stage each fault of the case is of, by index.
+    faults: Vec<usize>,
+    /// Which stage each of its expectations of dead letters is of.
+    letters: Vec<usize>,
     pool: PoolSettings,
 }
 
@@ -38,6 +47,12 @@ pub(crate) struct Plan<'a> {
     /// What is wanted of each output that the case names, by the name of its node.
     pub(super) outputs: Vec<(String, Wanted)>,
     pub(super) log: Option<Wanted>,
+    /// What is wanted of the dead letters of each stage that the case names.
+    pub(super) letters: Vec<WantedLetters>,
+    /// Which stage each fault of the case is of, by index.
+    faults: Vec<usize>,
+    /// Under which schedules it runs.
+    pub(super) schedules: Schedules,
     /// What it can copy beyond its budgets; it is not run then.
     pub(super) over_budget: Diagnostics,
     pub(super) levels: Levels,
@@ -73,7 +88,11 @@ impl<'a> Draft<'a> {
             };
             pipeline.stages[index].configure(pairs);
         }
-        Ok(Draft { case, pipeline, pool: manifest.pool.settings.clone() })
+        let fault = |fault: &Fault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, &pipeline, stage));
+        let faults = case.faults.iter().map(fault).collect::<Result<_, _>>()?;
+        let letters = case.letters.iter().map(|expected| find_letters(case, &pipeline, expected));
+        let letters = letters.collect::<Result<_, _>>()?;
+        Ok(Draft { case, pipeline, faults, letters, pool: manifest.pool.settings.clone() })
     }
 
     /// Whether a stage of it is this package of the workspace.
@@ -94,7 +113,7 @@ impl<'a> Draft<'a> {
         bless: bool,
         sources: &mut Sources,
     ) -> Result<Plan<'a>, Diagnostics> {
-        let Draft { case, mut pipeline, pool } = self;
+        let Draft { case, mut pipeline, faults, letters, pool } = self;
         let ready = components.stages(&pipeline);
         let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
         let alone = !matches!(case.subject, Subject::Pipeline(_));
@@ -122,6 +141,13 @@ impl<'a> Draft<'a> {
             }
         }
         let log = case.log.as_ref().map(|expected| expected.wanted(case.file(), false)).transpose()?;
+        let mut wanted_letters = Vec::new();
+        for (expected, stage) in case.letters.iter().zip(letters) {
+            match expected.wanted(&pipeline.stages[stage].name, case.file(), bless) {
+                Ok(wanted) => wanted_letters.push(wanted),
+                Err(wrong) => found.extend(wrong),
+            }
+        }
         let failing = case.fails.iter().filter_map(|fails| fails.stage.as_ref());
         for stage in case.account.stages.iter().map(|(stage, _)| stage).chain(failing) {
             found.extend(find_stage(case, &pipeline, stage).err());
@@ -143,7 +169,22 @@ impl<'a> Draft<'a> {
         };
         let stages = ready.into_iter().zip(&verdicts).map(limited).collect();
         let levels = components.levels.clone();
-        Ok(Plan { case, pipeline, wiring, stages, source, outputs, log, over_budget, levels, pool })
+        let schedules = Schedules::default();
+        Ok(Plan {
+            case,
+            pipeline,
+            wiring,
+            stages,
+            source,
+            outputs,
+            log,
+            letters: wanted_letters,
+            faults,
+            schedules,
+            over_budget,
+            levels,
+            pool,
+        })
     }
 }
 
@@ -151,12 +192,23 @@ impl<'a> Draft<'a> {
 pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
-    /// A flow's worth of endpoints and stages, and what collects its outputs.
+    /// Under other schedules than its own.
+    #[must_use]
+    pub(crate) fn under(self, schedules: Schedules) -> Self {
+        Plan { schedules, ..self }
+    }
+
+    /// The name of the stage that each fault of the case is of.
+    pub(super) fn suffering(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
+    }
+
+    /// A flow's worth of endpoints and stages, which suffer the faults of the case, and what collects its outputs.
     ///
     /// # Errors
     ///
     /// Where the input cannot be opened.
-    pub(super) fn bodies(&self) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
+    pub(super) fn bodies(&self, faults: &[Injection]) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
@@ -175,11 +227,14 @@ impl Plan<'_> {
                 WiredNode::Stage(index) => {
                     let (ready, budget, bounds) = &self.stages[*index];
                     let stage = &self.pipeline.stages[*index];
+                    let suffered = self.faults.iter().zip(faults).filter(|(stage, _)| *stage == index);
                     Body::Stage(Stage {
                         config: stage.config.clone(),
                         limits: limits(stage),
                         budget: *budget,
                         bounds: *bounds,
+                        policy: stage.on_failure.policy,
+                        faults: suffered.map(|(_, fault)| fault.clone()).collect(),
                         ..Stage::new(ready.component.clone())
                     })
                 }
@@ -215,6 +270,18 @@ fn find_stage(case: &Case, pipeline: &Pipeline, stage: &Named) -> Result<usize, 
         let diagnostic = Diagnostic::error(code::UNKNOWN_STAGE, message);
         diagnostic.label(case.file(), stage.span.clone(), "").help(suggestion(&stage.name, "stages", &names))
     })
+}
+
+/// The stage whose dead letters a case names, by index. It has to leave some.
+fn find_letters(case: &Case, pipeline: &Pipeline, expected: &ExpectedLetters) -> Result<usize, Diagnostic> {
+    let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
+    let stage = &pipeline.stages[index];
+    if stage.on_failure.policy.then == Then::DeadLetter {
+        return Ok(index);
+    }
+    let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
+    let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
+    Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
 }
 
 /// The name of the node that an output of the case is.

@@ -6,11 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use torvyn_runtime::flow::Progress;
+use torvyn_runtime::injection::Injection;
 use torvyn_runtime::{Account, Control, Error, Flow};
 
-use super::collected::Log;
+use super::collected::{Collected, Log};
 use super::failure::Failure;
+use super::fault::Fault;
+use super::letters::Letters;
 use super::plan::{Collectors, Plan, output_name};
+use super::schedules::schedule;
+use super::wanted::Wanted;
 use crate::code;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::launch::named;
@@ -28,10 +33,19 @@ pub(crate) struct Outcome {
     pub(crate) log_before: u64,
     /// The files of expected elements that were written anew.
     pub(crate) blessed: Vec<PathBuf>,
-    /// From before the first stage was started until everything was judged.
+    /// The seed of the schedule it ran under, if it was one: of several the first that it failed under, or the last.
+    pub(crate) seed: Option<u64>,
+    /// From before the first stage was started until everything was judged, under all schedules.
     pub(crate) time: Duration,
     /// Whether a signal ended it.
     pub(crate) interrupted: bool,
+}
+
+/// What came of a flow, however it ended.
+struct Came<'a> {
+    collectors: Collectors<'a>,
+    letters: Letters,
+    faults: Vec<Injection>,
 }
 
 /// How a flow ended.
@@ -42,16 +56,38 @@ enum End {
 }
 
 impl Plan<'_> {
-    /// Runs it once, until `cancel` is set.
+    /// Runs it under each of its schedules, until it fails under one or `cancel` is set.
     pub(super) fn run(&self, cancel: &Arc<AtomicBool>) -> Outcome {
+        let mut seeds = self.schedules.seeds(self.case);
+        let mut outcome = self.run_under(seeds.next().flatten(), cancel);
+        for seed in seeds {
+            if outcome.interrupted || !outcome.found.is_empty() {
+                break;
+            }
+            let (time, mut blessed) = (outcome.time, outcome.blessed);
+            outcome = self.run_under(seed, cancel);
+            outcome.time += time;
+            blessed.append(&mut outcome.blessed);
+            outcome.blessed = blessed;
+        }
+        if let Some(first) = outcome.found.first_mut() {
+            self.schedules.tell(self.case, outcome.seed, first);
+        }
+        outcome
+    }
+
+    fn run_under(&self, seed: Option<u64>, cancel: &Arc<AtomicBool>) -> Outcome {
         let began = Instant::now();
         let log = Log::new(self.log.as_ref());
+        let letters = Letters::new(&self.letters);
+        let faults: Vec<_> = self.case.faults.iter().map(Fault::injection).collect();
         let mut outcome = Outcome {
             found: Diagnostics::default(),
             account: None,
             log: Vec::new(),
             log_before: 0,
             blessed: Vec::new(),
+            seed,
             time: Duration::ZERO,
             interrupted: false,
         };
@@ -61,10 +97,12 @@ impl Plan<'_> {
                 cancel: cancel.clone(),
                 progress: Arc::new(Progress::default()),
                 pool: self.pool.clone(),
+                dead_letters: letters.sink(),
+                schedule: schedule(seed),
                 ..Control::default()
             };
-            let (end, collectors) = self.flow(control, began);
-            self.judge(end, &collectors, &mut outcome);
+            let (end, collectors) = self.flow(control, &faults, began);
+            self.judge(end, &Came { collectors, letters, faults }, &mut outcome);
             if let Some(wanted) = self.log.as_ref().filter(|_| !outcome.interrupted) {
                 outcome.found.extend(wanted.judge("the log", self.case.file(), &log.printed().collected));
             }
@@ -78,9 +116,9 @@ impl Plan<'_> {
         outcome
     }
 
-    fn flow(&self, control: Control, began: Instant) -> (End, Collectors<'_>) {
+    fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
         let failed = |error: anyhow::Error| End::Failure(Failure::of(&error));
-        let (bodies, collectors) = match self.bodies() {
+        let (bodies, collectors) = match self.bodies(faults) {
             Ok(bodies) => bodies,
             Err(error) => return (failed(error), Vec::new()),
         };
@@ -94,39 +132,65 @@ impl Plan<'_> {
         (end, collectors)
     }
 
-    fn judge(&self, end: End, collectors: &Collectors<'_>, outcome: &mut Outcome) {
+    fn judge(&self, end: End, came: &Came<'_>, outcome: &mut Outcome) {
         let case = self.case;
         match (end, &case.fails) {
             (End::TimedOut, _) => _ = outcome.found.push(case.timed_out()),
-            (End::Failure(failure), Some(expected)) if expected.is(&failure) => {}
+            (End::Failure(failure), Some(expected)) if expected.is(&failure) => {
+                self.judge_elements(came, outcome);
+                self.judge_faults(came, None, outcome);
+            }
             (End::Failure(failure), _) => _ = outcome.found.push(failure.told(case)),
             (End::Account(account), _) if account.cancelled => outcome.interrupted = true,
             (End::Account(account), Some(expected)) => {
                 outcome.found.push(expected.missing(case));
+                self.judge_faults(came, Some(&account), outcome);
                 outcome.account = Some(*account);
             }
             (End::Account(account), None) => {
-                for (node, wanted) in &self.outputs {
-                    let Some((_, collector)) = collectors.iter().find(|(name, _)| name == node) else { continue };
-                    let collected = collector.collected();
-                    let what = format!("`{}`", output_name(node));
-                    outcome.found.extend(wanted.judge(&what, case.file(), &collected));
-                    if let Some((path, bytes)) = wanted.blessed(&collected) {
-                        match whole::write(path, &bytes) {
-                            Ok(()) => outcome.blessed.push(path.to_path_buf()),
-                            Err(error) => {
-                                let message = format!("`{}` cannot be written: {error}", path.display());
-                                outcome.found.push(case.wrong(code::UNEXPECTED_FAILURE, message));
-                            }
-                        }
-                    }
-                }
+                self.judge_elements(came, outcome);
                 outcome.found.extend(case.account.judge(case.file(), &account));
+                self.judge_faults(came, Some(&account), outcome);
                 let over = self.measured_over_budget(&account);
                 outcome.found.extend(over.filter(|over| over.severity == Severity::Error));
                 outcome.account = Some(*account);
             }
         }
+    }
+
+    /// Holds what came out, and what was left as dead letters, against what is expected.
+    fn judge_elements(&self, came: &Came<'_>, outcome: &mut Outcome) {
+        let file = self.case.file();
+        for (node, wanted) in &self.outputs {
+            let Some((_, collector)) = came.collectors.iter().find(|(name, _)| name == node) else { continue };
+            let collected = collector.collected();
+            outcome.found.extend(wanted.judge(&format!("`{}`", output_name(node)), file, &collected));
+            self.bless(wanted, &collected, outcome);
+        }
+        for wanted in &self.letters {
+            outcome.found.extend(wanted.judge(file, &came.letters));
+            wanted.with_collected(&came.letters, |collected| self.bless(&wanted.elements, collected, outcome));
+        }
+    }
+
+    /// Writes the file of expected elements anew, where that is asked for.
+    fn bless(&self, wanted: &Wanted, collected: &Collected, outcome: &mut Outcome) {
+        let Some((path, bytes)) = wanted.blessed(collected) else { return };
+        match whole::write(path, &bytes) {
+            Ok(()) => outcome.blessed.push(path.to_path_buf()),
+            Err(error) => {
+                let message = format!("`{}` cannot be written: {error}", path.display());
+                outcome.found.push(self.case.wrong(code::UNEXPECTED_FAILURE, message));
+            }
+        }
+    }
+
+    /// Tells of faults that never came.
+    fn judge_faults(&self, came: &Came<'_>, account: Option<&Account>, outcome: &mut Outcome) {
+        let faults = self.case.faults.iter().zip(self.suffering()).zip(&came.faults);
+        let never = faults.filter(|(_, injection)| injection.happened() == 0);
+        let told = never.map(|((fault, stage), _)| fault.never_came(stage, self.case.file(), account));
+        outcome.found.extend(told);
     }
 
     /// What it can copy beyond its budgets, unless just that is expected.

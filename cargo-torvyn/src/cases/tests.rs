@@ -13,6 +13,7 @@ use torvyn_runtime::payload::Pool;
 use torvyn_runtime::profile::{Kind, Verdict};
 
 use super::collected::Collected;
+use super::element::Entry;
 use super::failure::Failure;
 use super::*;
 use crate::code;
@@ -88,6 +89,20 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ninput = { elements = [{ base64 = 'Z' }] }", &[(code::BAD_ENCODING, "'Z'")]),
     ("name = 'a'\ninput = { elements = [{ hex = '', text = '' }] }", &[(code::CONFLICTING_KEYS, "text")]),
     ("name = 'a'\ninput = { elements = [{ hex = 1 }] }", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ sequence = 1 }]", &[(code::MISSING_KEY, "{ sequence = 1 }")]),
+    ("name = 'a'\ninput.elements = [{ text = '', sequence = -1 }]", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 'now' }]", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\ninput.elements = [{ text = '', timestamp = 2000-01-01 }]", &[(code::BAD_TIME, "2000-01-01")]),
+    ("name = 'a'\ninput.elements = [{ text = '', attributes = 'a' }]", &[(code::WRONG_TYPE, "'a'")]),
+    (
+        r#"name = 'a'
+           input.elements = [{ text = '', attributes = { '' = 'x', a = "\u001b", b = 1, c = 'fine' } }]"#,
+        &[(code::BAD_ATTRIBUTE, "'x'"), (code::BAD_ATTRIBUTE, "\"\\u001b\""), (code::WRONG_TYPE, "1")],
+    ),
+    ("name = 'a'\ninput.elements = [{ text = '', deadline = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = true }]", &[(code::WRONG_TYPE, "true")]),
+    ("name = 'a'\ninput.elements = [{ text = '', trace = '00' }]", &[(code::BAD_TRACEPARENT, "'00'")]),
+    ("name = 'a'\nexpect.output.contains = { text = '', trace = '' }", &[(code::UNKNOWN_KEY, "trace")]),
     ("name = 'a'\ninput = { generate = { count = 1 } }", &[(code::MISSING_KEY, "{ count = 1 }")]),
     // What is expected
     ("name = 'a'\nexpect = 1", &[(code::WRONG_TYPE, "1")]),
@@ -110,7 +125,28 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
     ("name = 'a'\nfails = true", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\nfails = {}", &[(code::MISSING_KEY, "{}")]),
-    ("name = 'a'\nfails = 'x'\nexpect.output.count = 1", &[(code::CONFLICTING_KEYS, "expect")]),
+    // What its stages suffer, and leave
+    ("name = 'a'\nseed = -1", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\nfaults = {}", &[(code::WRONG_TYPE, "{}")]),
+    (
+        "name = 'a'\nfaults = [{ element = 1, fault = 'trap' }]",
+        &[(code::MISSING_KEY, "{ element = 1, fault = 'trap' }")],
+    ),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ fault = 'trap' }]", &[(code::MISSING_KEY, "{ fault = 'trap' }")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1 }]", &[(code::MISSING_KEY, "{ element = 1 }")]),
+    (
+        "name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'trap', pause = '1s' }]",
+        &[(code::CONFLICTING_KEYS, "pause")],
+    ),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'tarp' }]", &[(code::UNKNOWN_VALUE, "'tarp'")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, pause = 5 }]", &[(code::WRONG_TYPE, "5")]),
+    ("name = 'a'\nstage = 'x'\nfaults = [{ element = 1, fault = 'trap', times = 0 }]", &[(code::ZERO, "0")]),
+    ("name = 'a'\nfaults = [{ stage = 'z', element = 1, fault = 'trap' }]", &[(code::UNKNOWN_STAGE, "'z'")]),
+    ("name = 'a'\ndead-letters.z = {}", &[(code::UNKNOWN_STAGE, "z")]),
+    ("name = 'a'\ndead-letters.x = {}", &[(code::NO_DEAD_LETTERS, "x")]),
+    ("name = 'a'\ndead-letters = { count = 1 }", &[(code::WRONG_TYPE, "count")]),
+    ("name = 'a'\ndead-letters.x = { line = [] }", &[(code::UNKNOWN_KEY, "line")]),
+    ("name = 'a'\nstage = 'x'\ndead-letters = { reason = [1] }", &[(code::WRONG_TYPE, "1")]),
     ("name = 'a'\nfails = 'x'\naccount.copies = 1", &[(code::CONFLICTING_KEYS, "account")]),
     // Several cases
     ("name = 'a'\n[[test]]\nname = \"a\"", &[(code::DUPLICATE_NAME, "\"a\"")]),
@@ -135,8 +171,20 @@ fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
     let mut collected = Collected::new(Some(&wanted));
-    came.iter().for_each(|element| collected.add(element.as_bytes().to_vec()));
+    came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
+}
+
+/// A fault that never came.
+fn code_of_fault() -> &'static str {
+    let text = "name = 'a'\nfaults = [{ stage = 'x', element = 7, fault = 'trap' }]\n";
+    let case = case(&format!("[[test]]\n{text}"));
+    let all = format!("{PIPELINES}[[test]]\n{text}");
+    let came = case.faults[0].never_came("x", Path::new("Torvyn.toml"), Some(&account()));
+    assert_eq!(came.message, "`x` did not come to element 7");
+    assert_eq!(came.labels[0].text, "it was given 4 elements, counted from 0");
+    assert_eq!(&all[came.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");
+    came.code
 }
 
 /// The account of a stage that was lent 4 elements of 10 bytes, read all and dropped one.
@@ -196,6 +244,7 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     codes.extend(judged("expect.output.count = 1", &[]).iter().map(|found| found.code));
     codes.extend([code::UNEXPECTED_ACCOUNT]);
     assert_eq!(accounted("account.reads = 0").len(), 1);
+    codes.insert(code_of_fault());
     let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
     let missing = expected.fails.as_ref().unwrap().missing(&expected);
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");

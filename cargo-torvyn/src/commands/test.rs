@@ -1,11 +1,12 @@
 //! `cargo torvyn test`: runs the cases of a project.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Instant;
 
 use crate::cases::report::ns;
-use crate::cases::{Case, CaseLine, Draft, Outcome, Plan, Summary, Tally, files, junit, run_all};
+use crate::cases::{Case, CaseLine, Draft, Outcome, Plan, Schedules, Summary, Tally, files, junit, run_all};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::components::{Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
@@ -29,18 +30,34 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     }
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
     let components = Components::of(&pipelines, &args.cargo, &mut sources, shell)?;
+    let schedules = schedules(&args);
     let mut plans = Vec::new();
     let mut found = Diagnostics::default();
     for draft in drafts {
         match draft.plan(&components, args.bless, &mut sources) {
-            Ok(plan) => plans.push(plan),
+            Ok(plan) => plans.push(plan.under(schedules)),
             Err(wrong) => found.extend(wrong),
         }
     }
     if !found.is_empty() {
         return told(&found, &sources, shell);
     }
+    if let Schedules::Several { first, count } = schedules {
+        let last = first.wrapping_add(u64::from(count - 1));
+        let runs = if count == 1 { "schedule" } else { "schedules" };
+        shell.status("Trying", format_args!("{count} {runs} of each case, of seeds {first} to {last}"))?;
+    }
     run(&plans, &args, &sources, shell)
+}
+
+/// What the arguments say of schedules. A first seed that nobody names is one that can be typed.
+fn schedules(args: &TestArgs) -> Schedules {
+    let any = || u64::from(RandomState::new().hash_one(()) as u32);
+    match (args.schedules, args.seed) {
+        (Some(count), seed) => Schedules::Several { first: seed.unwrap_or_else(any), count },
+        (None, Some(seed)) => Schedules::Seed(seed),
+        (None, None) => Schedules::Own,
+    }
 }
 
 /// The pipelines of all cases, or all that is wrong with them.

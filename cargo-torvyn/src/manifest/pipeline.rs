@@ -8,6 +8,7 @@ use torvyn_runtime::element::Stamp;
 use super::feed::{self, Origin};
 use super::input::Input;
 use super::name;
+use super::on_failure::OnFailure;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
@@ -121,6 +122,22 @@ impl Pipeline {
             Some(place) => wrong.label(&self.file, place.clone(), ""),
             None => wrong,
         }));
+        found.extend(self.check_dead_letters());
+        found
+    }
+
+    /// The files of dead letters that cannot be: they are made when the first letter comes.
+    fn check_dead_letters(&self) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
+            let (Some(path), Some(place)) = (dead_letters, place) else { continue };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let wrong = match path.is_dir() {
+                true => Some(document::is_a_directory(path)),
+                false => document::check_path(folder.unwrap_or(Path::new(".")), true),
+            };
+            found.extend(wrong.map(|wrong| wrong.label(&self.file, place.clone(), "")));
+        }
         found
     }
 

@@ -9,6 +9,7 @@ use torvyn_runtime::element::Stamp;
 use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS, Merge};
 
 use super::feed::{self, Feed};
+use super::on_failure::OnFailure;
 use super::{config, name, stamp};
 use crate::budget::Budget;
 use crate::code;
@@ -38,6 +39,8 @@ pub(crate) struct Stage {
     pub(crate) capacity: Capacity,
     /// What it may copy here; where it says nothing, the package of the component does.
     pub(crate) budget: Budget,
+    /// What becomes of an element that it fails at.
+    pub(crate) on_failure: OnFailure,
     pub(super) places: Places,
 }
 
@@ -104,6 +107,7 @@ impl<'a> Written<'a> {
                     "limits",
                     "capacity",
                     "budget",
+                    "on-failure",
                 ];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
@@ -127,12 +131,14 @@ impl<'a> Written<'a> {
         let capacity = table.get("capacity").and_then(|field| read_capacity(&field, report)).unwrap_or_default();
         let budget =
             table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
+        let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
+        let on_failure = on_failure.unwrap_or_default();
         let from = table.get("from");
         let merge = feed::read_merge(table, report).unwrap_or_default();
 
         let stamp = stamp::read(table, report);
 
-        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, ..named? };
+        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, on_failure, ..named? };
         stage.places.stamp = stamp::place(table);
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
@@ -187,6 +193,7 @@ impl Stage {
             limits: Limits::default(),
             capacity: Capacity::default(),
             budget: Budget::default(),
+            on_failure: OnFailure::default(),
             places: Places {
                 name: name_span,
                 component: component_field.span.clone(),

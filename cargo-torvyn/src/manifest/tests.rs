@@ -9,8 +9,10 @@ use std::time::Duration;
 use torvyn_runtime::element::{Stamp, TraceOrigin};
 use torvyn_runtime::endpoint::{Framing, OutputFraming};
 use torvyn_runtime::graph::{Capacity, Merge, Role};
+use torvyn_runtime::policy::Then;
 
 use super::feed::Origin;
+use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
 
@@ -220,6 +222,39 @@ const CASES: &[Case] = &[
         "",
         &[(code::BAD_NUMBER, "-2"), (code::UNKNOWN_KEY, "workspace")],
     ),
+    // What becomes of an element that a stage fails at
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 1 }] }", "", &[(code::WRONG_TYPE, "1")]),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skp' }] }", "", &[(code::UNKNOWN_VALUE, "'skp'")]),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 'retry' }] }", "", &[(code::UNKNOWN_VALUE, "'retry'")]),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = {} }] }", "", &[(code::MISSING_KEY, "{}")]),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure.retry = 0 }] }", "", &[(code::ZERO, "0")]),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { retries = 1, then = 'dead-letter' } }] }",
+        "",
+        &[(code::UNKNOWN_KEY, "retries"), (code::UNKNOWN_VALUE, "'dead-letter'")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { backoff = '1s', then = 'skip' } }] }",
+        "",
+        &[(code::MISSING_KEY, "{ backoff = '1s', then = 'skip' }")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, backoff = '61s' } }] }",
+        "",
+        &[(code::BAD_DURATION, "'61s'")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { then = 'skip', dead-letter = 'f' } }] }",
+        "",
+        &[(code::CONFLICTING_KEYS, "then")],
+    ),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure.dead-letter = '-' }] }", "", &[(code::UNKNOWN_VALUE, "'-'")]),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }", "s", &[(code::NOTHING_TO_LEAVE_OUT, "'skip'")]),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, dead-letter = 'f' } }] }",
+        "s",
+        &[(code::NOTHING_TO_LEAVE_OUT, "'f'")],
+    ),
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(code::BAD_NAME, "\"a b\"")]),
     ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(code::BAD_NAME, "\"./x.y.wasm\"")]),
@@ -300,6 +335,11 @@ const CASES: &[Case] = &[
     ("pipeline.a = { stages = [\"x\"], input = 'i' }", "s", &[(code::UNUSED_INPUT, "'i'")]),
     ("pipeline.a = { stages = [\"x\"], input = 'f', output = \"f\" }", "p", &[(code::SAME_FILE, "\"f\"")]),
     ("pipeline.a = { stages = [\"x\"], output = ['-', \"-\"] }", "p", &[(code::SAME_FILE, "\"-\"")]),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure.dead-letter = \"f\" }], output = 'f' }",
+        "p",
+        &[(code::SAME_FILE, "\"f\"")],
+    ),
 ];
 
 /// The codes that the table above gives, each case checked.
@@ -491,6 +531,30 @@ fn what_elements_are_stamped_with() {
     assert_eq!(stamps, [input, source, none, none]);
     let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'f', trace = true } }");
     assert_eq!(main.stamp, Stamp { trace: Some(TraceOrigin::Flow), ..none });
+}
+
+#[test]
+fn what_becomes_of_an_element_that_a_stage_fails_at() {
+    let on_failure = |text: &str| {
+        let main = pipeline(&format!("pipeline.a = {{ stages = [{{ name = 'x', on-failure = {text} }}] }}"));
+        let OnFailure { policy, dead_letters, .. } = main.stages[0].on_failure.clone();
+        (policy.retry.map(|retry| (retry.count, retry.backoff.as_millis())), policy.then, dead_letters)
+    };
+    assert_eq!(on_failure("'stop'"), (None, Then::Stop, None));
+    assert_eq!(on_failure("'skip'"), (None, Then::Skip, None));
+    assert_eq!(on_failure("{ retry = 3 }"), (Some((3, 100)), Then::Stop, None));
+    assert_eq!(on_failure("{ retry = 1, backoff = '0ms', then = 'skip' }"), (Some((1, 0)), Then::Skip, None));
+    let letters = |path: &str| (None, Then::DeadLetter, Some(PathBuf::from(path)));
+    assert_eq!(on_failure("{ dead-letter = 'bad/x.jsonl' }"), letters("bad/x.jsonl"));
+    assert!(on_failure("{ retry = 2, backoff = '1m', dead-letter = 'f' }").2.is_some());
+
+    let text = "pipeline.a = { stages = [{ name = 'x', on-failure.dead-letter = 'no/f' }, 'y', \
+                { name = 'z', on-failure = { retry = 1, dead-letter = 'src' } }, { name = 'w', on-failure.dead-letter = 'f' }] }";
+    let found: Vec<_> = pipeline(text).check_paths().into_iter().collect();
+    let found: Vec<_> = found.iter().map(|found| (found.code, &text[found.labels[0].span.clone()])).collect();
+    assert_eq!(found, [(code::NOT_FOUND, "'no/f'"), (code::IS_A_DIRECTORY, "'src'")]);
+    let source = "pipeline.a = { stages = [{ name = 'x', on-failure.retry = 1 }] }";
+    assert!(pipeline(source).wire(&roles("s")).is_ok(), "a source can be asked again");
 }
 
 #[test]

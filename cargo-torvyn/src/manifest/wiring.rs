@@ -55,6 +55,7 @@ impl Pipeline {
         let mut found = Diagnostics::default();
         found.extend(draft.outputs_on_sinks());
         found.extend(draft.stamps_on_the_way());
+        found.extend(draft.nothing_to_leave_out());
         found.extend(draft.unused_input());
         found.extend(draft.same_files());
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
@@ -268,6 +269,19 @@ impl<'a> Draft<'a> {
         written.map(tell).collect()
     }
 
+    /// Sources that are to leave out elements they fail at: they fail before there is one.
+    fn nothing_to_leave_out(&self) -> Vec<Diagnostic> {
+        let sources = self.pipeline.stages.iter().zip(self.roles).filter(|(_, role)| **role == Role::Source);
+        let written = sources.filter_map(|(stage, _)| Some((stage, stage.on_failure.place.as_ref()?)));
+        let tell = |(stage, place): (&Stage, &Range<usize>)| {
+            let message = format!("`{}` is a source component, it fails before there is an element", stage.name);
+            Diagnostic::error(code::NOTHING_TO_LEAVE_OUT, message)
+                .label(self.file(), place.clone(), "")
+                .help("it can be asked again: on-failure = { retry = 3 }")
+        };
+        written.map(tell).collect()
+    }
+
     /// An input that is given, and that nothing takes from.
     fn unused_input(&self) -> Option<Diagnostic> {
         if self.input.is_some() || self.pipeline.input.is_none() {
@@ -309,6 +323,16 @@ impl<'a> Draft<'a> {
             let message = format!("{name} is used for two ends of the pipeline");
             // An end that an argument put in place of the manifest's has no place in it.
             let places = [end, *other].into_iter().filter_map(|(_, place, text)| Some((place?.clone(), text)));
+            found.push(places.fold(Diagnostic::error(code::SAME_FILE, message), |diagnostic, (place, text)| {
+                diagnostic.label(self.file(), place, text)
+            }));
+        }
+        for stage in &self.pipeline.stages {
+            let Some(path) = &stage.on_failure.dead_letters else { continue };
+            let Some((_, place, text)) = seen.iter().find(|(other, ..)| *other == Some(path)) else { continue };
+            let message = format!("`{}` is used for dead letters and for an end of the pipeline", path.display());
+            let own = stage.on_failure.place.clone().map(|place| (place, "dead letters"));
+            let places = own.into_iter().chain(place.map(|place| (place.clone(), *text)));
             found.push(places.fold(Diagnostic::error(code::SAME_FILE, message), |diagnostic, (place, text)| {
                 diagnostic.label(self.file(), place, text)
             }));

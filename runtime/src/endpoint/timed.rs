@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::{Input, Joins, Pull, Pulled};
+use crate::element::Metadata;
 use crate::ledger::Kernel;
 use crate::payload::Payload;
 
@@ -17,7 +18,7 @@ pub struct Timed {
     /// When the first of `ahead` comes.
     next: Duration,
     /// What was pulled and has not come.
-    ahead: VecDeque<Payload>,
+    ahead: VecDeque<(Payload, Metadata)>,
     ended: bool,
 }
 
@@ -41,14 +42,18 @@ impl Timed {
 
     /// Pulls ahead. Tells what there is to say where nothing came.
     fn pull_ahead(&mut self, pull: &mut Pull<'_>) -> io::Result<Option<Pulled>> {
-        let mut payloads = Vec::new();
+        let (mut payloads, mut metadata) = (Vec::new(), Vec::new());
         let mut of_input = Pull {
             payloads: &mut payloads,
+            metadata: &mut metadata,
             host_serialize: Joins { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
             ..*pull
         };
         let pulled = self.input.pull(&mut of_input);
-        self.ahead.extend(payloads);
+        let mut metadata = metadata.into_iter().peekable();
+        let of = |index| metadata.next_if(|(of, _)| *of == index).map(|(_, metadata)| metadata).unwrap_or_default();
+        let of = (0..payloads.len()).map(of).collect::<Vec<_>>();
+        self.ahead.extend(payloads.into_iter().zip(of));
         let pulled = pulled?;
         self.ended = pulled == Pulled::End;
         Ok(Some(pulled).filter(|_| self.ahead.is_empty()))
@@ -72,8 +77,8 @@ impl Input for Timed {
             if pull.time() < self.next {
                 return Ok(Pulled::Until(self.next));
             }
-            if let Some(payload) = self.ahead.pop_front() {
-                pull.give(payload);
+            if let Some((payload, metadata)) = self.ahead.pop_front() {
+                pull.give_with(payload, metadata);
                 self.next = self.arrivals.next().unwrap_or(self.next);
             }
         }
@@ -81,5 +86,9 @@ impl Input for Timed {
 
     fn kernel(&self) -> Kernel {
         self.input.kernel()
+    }
+
+    fn gives_deadlines(&self) -> bool {
+        self.input.gives_deadlines()
     }
 }

@@ -1,0 +1,162 @@
+//! What is expected of elements, with the bytes of all files, held against those that came.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use torvyn_runtime::endpoint::OutputFraming;
+
+use super::amount::Amount;
+use super::collected::Collected;
+use super::diff;
+use super::element::Entry;
+use super::entries::Entries;
+use crate::code;
+use crate::diagnostic::Diagnostic;
+
+/// Elements beyond the expected ones that are kept, to be shown.
+const KEPT_BEYOND: usize = 64;
+/// Of an element that is longer than any that is expected, so many bytes more are kept.
+const KEPT_BYTES_BEYOND: usize = 4096;
+
+/// What is expected, with the bytes of all files in it.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) elements: Option<(Vec<Entry>, Range<usize>)>,
+    /// The file that the elements are to be in, and all that is in it now.
+    pub(super) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
+    pub(super) any_order: bool,
+    pub(super) count: Option<Amount<u64>>,
+    pub(super) contains: Vec<(Vec<u8>, Range<usize>)>,
+    /// Whether the file is written anew instead of compared.
+    pub(super) bless: bool,
+}
+
+impl Wanted {
+    /// How many elements have to be kept to compare them, and of each how many bytes.
+    pub(super) fn kept(&self) -> (usize, usize) {
+        match (&self.elements, &self.file) {
+            (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
+            _ if self.bless => (usize::MAX, usize::MAX),
+            (Some((elements, _)), _) => {
+                let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
+                (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
+            }
+            (None, _) => (0, 0),
+        }
+    }
+
+    /// The texts that elements have to contain.
+    pub(super) fn needles(&self) -> Vec<Vec<u8>> {
+        self.contains.iter().map(|(needle, _)| needle.clone()).collect()
+    }
+
+    /// What is not as expected. `what` is an output or the log, and `file` that of the case.
+    pub(super) fn judge(&self, what: &str, file: &Path, collected: &Collected) -> Vec<Diagnostic> {
+        let wrong = |message: String, span: &Range<usize>, text: String| {
+            Diagnostic::error(code::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
+        };
+        let mut found = Vec::new();
+        if let Some((elements, span)) = self.elements.as_ref().filter(|_| !self.bless) {
+            let lines = self.difference(elements, collected);
+            if !lines.is_empty() {
+                let expected = format!("expected {}, {} came", counted(elements.len() as u64), collected.count);
+                let text = format!("`-` was expected, `+` came\n{}", lines.join("\n"));
+                let diagnostic = wrong(format!("{what} is not as expected"), span, expected).note(text);
+                found.push(match &self.file {
+                    Some(_) => {
+                        diagnostic.help("where it is right, `cargo torvyn test --bless` writes it into the file")
+                    }
+                    None => diagnostic,
+                });
+            }
+        }
+        if let Some(count) = self.count.as_ref().filter(|count| !count.holds(collected.count)) {
+            let message = format!("{what} has {}", counted(collected.count));
+            found.push(wrong(message, &count.span, format!("expected {count}")));
+        }
+        for ((needle, span), _) in self.contains.iter().zip(&collected.found).filter(|(_, found)| !**found) {
+            let message = format!("no element of {what} contains {}", diff::shown(needle, 0));
+            found.push(wrong(message, span, format!("not in {}", counted(collected.count))));
+        }
+        found
+    }
+
+    fn difference(&self, expected: &[Entry], collected: &Collected) -> Vec<String> {
+        let got = &collected.kept[..];
+        let mut lines = match &self.file {
+            Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
+            Some((_, OutputFraming::Raw, bytes)) => {
+                let (expected, got) = ([Entry::plain(bytes.clone())], [Entry::plain(framed(got, OutputFraming::Raw))]);
+                diff::ordered(&Entries { expected: &expected, got: &got })
+            }
+            _ if self.any_order => diff::unordered(&Entries { expected, got }),
+            _ => diff::ordered(&Entries { expected, got }),
+        };
+        let not_kept = collected.count - got.len() as u64;
+        if not_kept > 0 {
+            lines.push(format!("... and {} more came", counted(not_kept)));
+        }
+        lines
+    }
+
+    /// The file to write anew, and what into it, where it is to be and differs.
+    pub(super) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>)> {
+        let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
+        let same_in_any_order = self.any_order
+            && self
+                .elements
+                .as_ref()
+                .is_some_and(|(all, _)| diff::unordered(&Entries { expected: all, got: &collected.kept }).is_empty());
+        let now = framed(&collected.kept, *framing);
+        (now != *bytes && !same_in_any_order || !path.exists()).then_some((path, now))
+    }
+}
+
+/// Whether the elements, written down, are the bytes of the file.
+fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> bool {
+    collected.count == collected.kept.len() as u64 && framed(&collected.kept, framing) == bytes
+}
+
+/// A number of elements, for people.
+pub(super) fn counted(count: u64) -> String {
+    if count == 1 { "1 element".to_string() } else { format!("{count} elements") }
+}
+
+/// Elements one after another, as an output writes them.
+fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for element in elements {
+        let element = &element.bytes;
+        if framing == OutputFraming::LengthPrefixed {
+            bytes.extend((element.len() as u32).to_be_bytes());
+        }
+        bytes.extend(element);
+        if framing == OutputFraming::Lines {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// The elements that were written so; a part of one at the end is one.
+pub(super) fn cut(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
+    match framing {
+        OutputFraming::Raw => vec![bytes.to_vec()],
+        OutputFraming::Lines => {
+            let line = |line: &[u8]| line.strip_suffix(b"\n").unwrap_or(line).to_vec();
+            bytes.split_inclusive(|byte| *byte == b'\n').map(line).collect()
+        }
+        OutputFraming::LengthPrefixed => {
+            let (mut rest, mut elements) = (bytes, Vec::new());
+            while let Some((length, after)) = rest.split_first_chunk() {
+                let length = (u32::from_be_bytes(*length) as usize).min(after.len());
+                elements.push(after[..length].to_vec());
+                rest = &after[length..];
+            }
+            if !rest.is_empty() {
+                elements.push(rest.to_vec());
+            }
+            elements
+        }
+    }
+}
