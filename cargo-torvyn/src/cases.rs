@@ -15,6 +15,7 @@ pub(crate) use session::run_all;
 
 mod account;
 mod amount;
+mod arrivals;
 mod case;
 mod collected;
 mod diff;

@@ -102,6 +102,8 @@ codes! {
     SAME_FILE = "same-file";
     /// One output was to be replaced where there are several.
     SEVERAL_OUTPUTS = "several-outputs";
+    /// Elements that do not come in the order in which they are written.
+    OUT_OF_ORDER = "out-of-order";
     /// Bytes that are not written as their key says.
     BAD_ENCODING = "bad-encoding";
     /// What came out of a case is not what it expects.

@@ -190,3 +190,56 @@ pub(crate) fn reason(error: &Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use torvyn_runtime::element::{Context, Element};
+
+    use super::*;
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn letters_of_several_stages_in_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "pipeline.main.stages = [{ name = 'a', on-failure.dead-letter = 'l' }, \
+                    { name = 'b', on-failure.dead-letter = 'l' }, { name = 'c', on-failure.dead-letter = 'm' }]";
+        let manifest = Manifest::parse(text, &folder.path().join("Torvyn.toml")).unwrap();
+        let letters = DeadLetterFiles::of(manifest.select(None).unwrap()).unwrap();
+        assert_eq!(fs_count(folder.path()), 0, "a file is made when the first letter comes");
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let context = Arc::new(Context { deadline: Some(9), trace: trace.parse().ok() });
+        let sink = letters.sink();
+        let payload = |bytes: &[u8]| Pool::default().adopt(bytes.to_vec().into());
+        for (stage, payload, context) in [("a", payload(b"x\n"), Some(context)), ("b", payload(&[0, 255]), None)] {
+            let element = Element { payload, sequence: 3, timestamp: 7, context };
+            let error = Error::Stage {
+                stage: stage.to_string(),
+                call: "push",
+                elements: Some((3, 3)),
+                fault: Fault::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
+            };
+            sink(DeadLetter { stage, element: &element, error: &error, attempt: 1 }).unwrap();
+        }
+        let reason = |stage| {
+            let text = format!("stage `{stage}` failed in `push` at element 3: unreachable");
+            json!({ "kind": "trap", "text": text })
+        };
+        let expected = [
+            json!({ "pipeline": "main", "stage": "a", "sequence": 3, "timestamp": 7, "deadline": 9, "trace": trace,
+                    "attempt": 1, "reason": reason("a"), "bytes": 2, "text": "x\n" }),
+            json!({ "pipeline": "main", "stage": "b", "sequence": 3, "timestamp": 7, "attempt": 1,
+                    "reason": reason("b"), "bytes": 2, "base64": "AP8=" }),
+        ];
+        let text = std::fs::read_to_string(folder.path().join("l")).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, expected);
+        assert_eq!((letters.written(), fs_count(folder.path())), (vec![(folder.path().join("l"), 2)], 1));
+    }
+
+    fn fs_count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+}

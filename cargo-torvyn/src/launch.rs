@@ -56,6 +56,11 @@ impl Finished {
     /// Tells what the run showed, after its account. The exit code that follows.
     pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
         tell_letters(&self.letters, shell)?;
+        for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
+            let (name, skipped) = (&stage.name, report::grouped(stage.failures.skipped));
+            let elements = if stage.failures.skipped == 1 { "element" } else { "elements" };
+            shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
+        }
         if !self.found.is_empty() {
             shell.space()?;
             shell.diagnostics(&self.found, &self.sources)?;

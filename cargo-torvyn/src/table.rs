@@ -301,14 +301,15 @@ impl<'a> Field<'a> {
     pub(crate) fn time(&self, report: &mut Report) -> Option<u64> {
         let time = match self.value {
             DeValue::Integer(_) => return self.count(report),
-            DeValue::Datetime(time) => time,
+            DeValue::Datetime(time) => *time,
+            DeValue::String(text) if let Ok(time) = text.parse() => time,
             _ => {
                 self.wrong_type("a time such as 2000-01-01T00:00:00Z, or nanoseconds since 1970", report);
                 return None;
             }
         };
         let wrong = |help| self.wrong(code::BAD_TIME, format!("`{time}` is no moment"), "", report).help = Some(help);
-        quantity::unix_ns(time).map_err(wrong).ok()
+        quantity::unix_ns(&time).map_err(wrong).ok()
     }
 
     fn not_zero<N: Default + PartialEq>(&self, number: N, report: &mut Report) -> Option<N> {

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "run/failures.rs"]
+mod failures;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/project.rs"]

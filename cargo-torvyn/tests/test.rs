@@ -9,10 +9,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "test/failures.rs"]
+mod failures;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/project.rs"]
 mod project;
+#[path = "test/schedules.rs"]
+mod schedules;
+#[path = "test/time.rs"]
+mod time;
 
 use program::{command, said, target, torvyn};
 

@@ -36,8 +36,9 @@ impl Edge {
         if bytes == 0 && !self.queue.is_empty() { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    pub(crate) fn push(&mut self, element: Element) {
-        self.bytes += element.payload.len();
+    /// Takes an element with a payload of `size` bytes. It is not looked at: so it is moved as a whole.
+    pub(crate) fn push(&mut self, element: Element, size: usize) {
+        self.bytes += size;
         self.queue.push_back(element);
     }
 
@@ -137,14 +138,15 @@ impl Outlet {
     /// above the last output.
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
+        let size = element.payload.len();
         // Nearly every element goes to one edge that has room; it is moved there once.
         if mask.is_power_of_two()
             && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
             && self.held.is_empty()
-            && edges[edge].has_room(element.payload.len())
+            && edges[edge].has_room(size)
         {
             self.sent += 1;
-            edges[edge].push(element);
+            edges[edge].push(element, size);
         } else {
             self.sent += u64::from(mask.count_ones());
             self.send_or_hold(edges, element, mask);
@@ -173,7 +175,7 @@ impl Outlet {
 
     /// Its edges share the element, by reference.
     fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
-        self.targets(mask).for_each(|edge| edges[edge].push(element.clone()));
+        self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), element.payload.len()));
     }
 
     /// Sends what is held, as far as there is room. Tells whether anything moved.

@@ -125,6 +125,20 @@ pub trait Input {
     }
 }
 
+impl<I: Input + ?Sized> Input for Box<I> {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        (**self).pull(pull)
+    }
+
+    fn gives_deadlines(&self) -> bool {
+        (**self).gives_deadlines()
+    }
+
+    fn kernel(&self) -> Kernel {
+        (**self).kernel()
+    }
+}
+
 /// Takes elements out of a flow.
 pub trait Output {
     /// Takes these elements.

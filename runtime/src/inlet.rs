@@ -154,7 +154,7 @@ mod tests {
             let mut edge = Edge::new(capacity);
             let payload = Pool::default().adopt(Bytes::from_static(&[0; 10]));
             numbers.iter().for_each(|&sequence| {
-                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0, context: None });
+                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0, context: None }, 10);
             });
             edge
         };

@@ -74,7 +74,7 @@ fn texts(collected: &Collected) -> Vec<String> {
 fn elements_come_at_their_times() {
     let arrivals = seconds([0, 61, 61, 3600, 3599]);
     let collected = Collected::default();
-    let timed = input(Timed::new(letters(6), arrivals));
+    let timed = input(Timed::new(Box::new(letters(6)), arrivals));
     let began = Instant::now();
     let (account, took) = run(vec![timed, output("out", collected.clone())]).unwrap();
     assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
@@ -87,7 +87,7 @@ fn elements_come_at_their_times() {
 fn a_flow_ends_with_the_last_element_whatever_times_are_left() {
     for (elements, ends) in [(0, 0), (1, 0), (3, 2)] {
         let collected = Collected::default();
-        let every = input(Timed::every(letters(elements), HOUR));
+        let every = input(Timed::every(Box::new(letters(elements)), HOUR));
         let (_, took) = run(vec![every, output("out", collected.clone())]).unwrap();
         assert_eq!(came(&collected), (0..u32::from(elements)).map(|number| HOUR * number).collect::<Vec<_>>());
         assert_eq!(took, HOUR * ends);
@@ -119,7 +119,7 @@ fn who_is_left_alone_is_called_again_after_the_usual_pauses() {
     let paused: Duration = [1, 2, 4, 8, 16, 32, 64, 64].into_iter().map(Duration::from_millis).sum();
     assert_eq!(waits(&mut flow, |_| {}).into_iter().sum::<Duration>(), paused);
     // Idle in between, the input is asked for what comes at its time all the same.
-    let idle = input(Timed::new(Idle(letters(3), false), seconds([5, 6, 7])));
+    let idle = input(Timed::new(Box::new(Idle(letters(3), false)), seconds([5, 6, 7])));
     let collected = Collected::default();
     run(vec![idle, output("out", collected.clone())]).unwrap();
     assert_eq!(came(&collected), seconds([5, 6, 7]));
@@ -131,8 +131,9 @@ fn windows_of_an_hour_go_by_at_once() {
     let window = |first: u32| (first..first + 6).map(|number| format!("{number} ")).collect::<String>();
     let took = (0..5).map(|_| {
         let collected = Collected::default();
+        let numbers = Elements::new((0..360).map(|number: u32| format!("{number} ")));
         let parts = vec![
-            input(Timed::every(Elements::new((0..360).map(|number: u32| format!("{number} "))), 10 * SECOND)),
+            input(Timed::every(Box::new(numbers), 10 * SECOND)),
             stage_of("tumble", &tumble, &[("every", "60000")], Limits::default()),
             output("out", collected.clone()),
         ];
@@ -154,7 +155,7 @@ const LEASES_END: [u64; 8] = [10, 20, 10, 30, 5, 25, 5, 95];
 fn given_up_after_30_seconds() -> (Collected, Vec<Part>) {
     let collected = Collected::default();
     let parts = vec![
-        input(Timed::new(letters(5), seconds([0, 10, 70, 75, 200]))),
+        input(Timed::new(Box::new(letters(5)), seconds([0, 10, 70, 75, 200]))),
         // All the time there is is one window.
         stage("tumble", programs::TUMBLE, &[("every", "18446744073709"), ("keep", "30000")]),
         output("out", collected.clone()),
@@ -248,7 +249,7 @@ fn a_flow_is_given_up_by_the_time_of_the_system() {
 #[test]
 fn who_really_waits_for_an_element_hears_that_the_flow_is_cancelled() {
     let collected = Collected::default();
-    let parts = vec![input(Timed::new(letters(2), [Duration::ZERO, HOUR])), output("out", collected.clone())];
+    let parts = vec![input(Timed::new(Box::new(letters(2)), [Duration::ZERO, HOUR])), output("out", collected.clone())];
     let flow = start_by(&Clock::system(), parts);
     let cancel = flow.control().cancel.clone();
     let cancels = thread::spawn(move || {

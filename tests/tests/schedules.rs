@@ -198,7 +198,7 @@ fn what_is_declared_to_come_later_comes_later() {
     for seed in 0..50 {
         let collected = Collected::default();
         let parts = vec![
-            input(Timed::new(sizes([1; 50]), arrivals())),
+            input(Timed::new(Box::new(sizes([1; 50])), arrivals())),
             components.stage("upper", &components.upper, &[]),
             output("out", collected.clone()),
         ];
@@ -265,7 +265,7 @@ fn made(components: &Components, seed: u64) -> Made {
             let elements = sizes(sent.iter().copied());
             let part = match random.below(3) {
                 0 => input(Idle(elements, random.below(3) as u32)),
-                1 => input(Timed::every(elements, Duration::from_millis(random.below(20) as u64))),
+                1 => input(Timed::every(Box::new(elements), Duration::from_millis(random.below(20) as u64))),
                 _ => input(elements),
             };
             part.named(&format!("source-{source}"))
@@ -320,7 +320,7 @@ fn made(components: &Components, seed: u64) -> Made {
             end.in_time &= in_time;
             end.ways.push(numbers.clone());
         }
-        if stalls && random.below(2) == 0 || stalls && way == 2 {
+        if stalls && (way == 2 || random.below(2) == 0) {
             edges.push((from.0, from.1, sink));
         }
     }

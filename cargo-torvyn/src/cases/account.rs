@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::StageAccount;
+use torvyn_runtime::account::{FailureUse, StageAccount};
 use torvyn_runtime::ledger::Copies;
 use torvyn_runtime::profile::Verdict;
 
@@ -35,26 +35,29 @@ struct Measured<'a> {
     name: &'a str,
     copies: &'a Copies,
     dropped: u64,
+    failures: FailureUse,
     amplification: Option<f64>,
     verdict: Verdict,
 }
 
-const COUNTS: [&str; 4] = ["copies", "reads", "writes", "dropped"];
+const COUNTS: [&str; 8] = ["copies", "reads", "writes", "dropped", "skipped", "dead-letters", "retries", "restarts"];
 const VERDICTS: [(&str, Verdict); 3] =
     [("handle-pass", Verdict::HandlePass), ("read-only", Verdict::ReadOnly), ("rewrite", Verdict::Rewrite)];
-const KEYS: [&str; 7] = ["copies", "reads", "writes", "dropped", "amplification", "verdict", "stage"];
+/// What a stage has besides.
+const OTHERS: [&str; 2] = ["amplification", "verdict"];
 
 impl ExpectedAccount {
     /// Reads `account`.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<ExpectedAccount> {
-        let table = field.table("what is expected of the account", &KEYS, report)?;
+        let keys = [&COUNTS[..], &OTHERS].concat();
+        let table = field.table("what is expected of the account", &[&keys[..], &["stage"]].concat(), report)?;
         let mut expected = ExpectedAccount { whole: Figures::read(&table, report)?, stages: Vec::new() };
         let stages = match table.get("stage") {
             Some(field) => field.entries(report)?,
             None => Vec::new(),
         };
         for field in stages {
-            let table = field.table("what is expected of a stage", &KEYS[..6], report)?;
+            let table = field.table("what is expected of a stage", &keys, report)?;
             let name = Named { name: field.key.to_string(), span: field.key_span };
             expected.stages.push((name, Figures::read(&table, report)?));
         }
@@ -68,6 +71,7 @@ impl ExpectedAccount {
             name: "all stages together",
             copies: &account.copies,
             dropped: account.elements.dropped,
+            failures: account.stages.iter().fold(FailureUse::default(), |sum, stage| sum_of(sum, stage.failures)),
             amplification: account.amplification,
             verdict: account
                 .stages
@@ -79,12 +83,13 @@ impl ExpectedAccount {
         let mut found = self.whole.judge(file, &whole, account);
         for (Named { name, .. }, figures) in &self.stages {
             let Some(stage) = account.stages.iter().find(|stage| stage.name == *name) else { continue };
-            let StageAccount { copies, elements_dropped, amplification, verdict, .. } = stage;
+            let StageAccount { copies, elements_dropped, failures, amplification, verdict, .. } = stage;
             let name = format!("stage `{name}`");
             let measured = Measured {
                 name: &name,
                 copies,
                 dropped: *elements_dropped,
+                failures: *failures,
                 amplification: *amplification,
                 verdict: *verdict,
             };
@@ -112,7 +117,7 @@ impl Figures {
     }
 
     fn judge(&self, file: &Path, measured: &Measured<'_>, account: &Account) -> Vec<Diagnostic> {
-        let Measured { name, copies, dropped, amplification, verdict } = measured;
+        let Measured { name, copies, dropped, failures, amplification, verdict } = measured;
         let wrong = |what: &str, is: String, span: &Range<usize>, expected: String| {
             let message = format!("`{what}` of {name} is {is}");
             Diagnostic::error(code::UNEXPECTED_ACCOUNT, message).label(
@@ -128,7 +133,8 @@ impl Figures {
                 "copies" => reads + writes,
                 "reads" => reads,
                 "writes" => writes,
-                _ => *dropped,
+                "dropped" => *dropped,
+                _ => failed(key, failures),
             };
             if !amount.holds(is) {
                 found.push(wrong(key, is.to_string(), &amount.span, amount.to_string()).note(by_stage(key, account)));
@@ -148,10 +154,38 @@ impl Figures {
     }
 }
 
+/// A count of how stages failed.
+fn failed(key: &str, failures: &FailureUse) -> u64 {
+    match key {
+        "skipped" => failures.skipped,
+        "dead-letters" => failures.dead_letters,
+        "retries" => failures.retries,
+        _ => failures.restarts,
+    }
+}
+
+fn sum_of(one: FailureUse, other: FailureUse) -> FailureUse {
+    FailureUse {
+        calls: one.calls + other.calls,
+        retries: one.retries + other.retries,
+        skipped: one.skipped + other.skipped,
+        dead_letters: one.dead_letters + other.dead_letters,
+        restarts: one.restarts + other.restarts,
+    }
+}
+
 /// What each stage has of a count.
 fn by_stage(key: &str, account: &Account) -> String {
     let stage = |stage: &StageAccount| match key {
         "dropped" => format!("`{}` dropped {}", stage.name, stage.elements_dropped),
+        "skipped" | "dead-letters" | "retries" | "restarts" => {
+            let FailureUse { calls, retries, skipped, dead_letters, restarts } = stage.failures;
+            format!(
+                "`{}` failed in {calls} calls: retries {retries}, skipped {skipped}, dead letters {dead_letters}, \
+                 restarts {restarts}",
+                stage.name
+            )
+        }
         _ => {
             let Copies { payload_read, payload_write, .. } = stage.copies;
             format!(

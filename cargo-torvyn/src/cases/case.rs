@@ -20,6 +20,9 @@ use crate::table::{Field, Report, Table};
 /// How long a case may take that says nothing of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// When a case begins that says nothing of it: 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
+const BEGINS: u64 = 946_684_800_000_000_000;
+
 /// A case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
@@ -45,7 +48,9 @@ pub(crate) struct Case {
     pub(super) letters: Vec<ExpectedLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
     pub(super) seed: Option<u64>,
-    /// How long it may take.
+    /// When it begins, in nanoseconds since the Unix epoch, by its own clock.
+    pub(super) clock: u64,
+    /// How long it may take, by the clock on the wall.
     pub(super) timeout: Duration,
     /// The file it is in.
     pub(crate) file: PathBuf,
@@ -80,13 +85,14 @@ pub(super) struct Config {
 }
 
 impl Case {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         "pipeline",
         "stage",
         "input",
         "config",
         "faults",
+        "clock",
         "seed",
         "expect",
         "dead-letters",
@@ -120,6 +126,7 @@ impl Case {
         let faults = read_key(&table, "faults", report, |field, report| Fault::read_all(field, alone, report));
         let letters =
             read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
+        let clock = read_key(&table, "clock", report, |field, report| field.time(report));
         let seed = read_key(&table, "seed", report, |field, report| field.count(report));
         let Named { name, span } = name?;
         Some(Case {
@@ -133,6 +140,7 @@ impl Case {
             fails: fails?,
             faults: faults?.unwrap_or_default(),
             letters: letters?.unwrap_or_default(),
+            clock: clock?.unwrap_or(BEGINS),
             seed: seed?,
             timeout: timeout?.unwrap_or(TIMEOUT),
             file: report.file.to_path_buf(),

@@ -28,19 +28,19 @@ pub(super) struct Entry {
 
 impl Written {
     /// Reads a text, or a table that says how the bytes are written and what the metadata is.
-    fn read(field: &Field, report: &mut Report) -> Option<Written> {
+    fn read(field: &Field, more: &[&str], report: &mut Report) -> Option<Written> {
         let DeValue::Table(_) = field.value else {
             return Literal::read(field, report).map(Written::plain);
         };
-        let known = [&literal::KEYS[..], &metadata::KEYS].concat();
+        let known = [&literal::KEYS[..], &metadata::KEYS, more].concat();
         let table = field.table("an element", &known, report)?;
         let (payload, metadata) = (Literal::read_table(&table, report), metadata::read(&table, report));
         Some(Written { payload: payload?, metadata: metadata? })
     }
 
-    /// Reads an array of elements.
-    pub(super) fn read_all(field: &Field, report: &mut Report) -> Option<Vec<Written>> {
-        field.items(report)?.iter().map(|item| Written::read(item, report)).collect()
+    /// Reads an array of elements, which can have `more` keys than these; those are left to the caller.
+    pub(super) fn read_all(field: &Field, more: &[&str], report: &mut Report) -> Option<Vec<Written>> {
+        field.items(report)?.iter().map(|item| Written::read(item, more, report)).collect()
     }
 
     /// Reads `lines`.

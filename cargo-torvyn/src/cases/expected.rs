@@ -86,7 +86,7 @@ impl Expected {
             Some(field) => Some(Elements {
                 what: match field.key {
                     "lines" => What::Written(Written::read_lines(field, report)?),
-                    "elements" => What::Written(Written::read_all(field, report)?),
+                    "elements" => What::Written(Written::read_all(field, &[], report)?),
                     _ => What::File { path: report.folder().join(field.text(report)?), framing },
                 },
                 span: field.span.clone(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
+use super::arrivals::{self, Arrivals};
 use super::element::{self, Entry};
 use crate::diagnostic::Diagnostics;
 use crate::manifest::Input;
@@ -17,6 +18,8 @@ use crate::table::{Field, Report};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Given {
     what: What,
+    /// When its elements come.
+    pub(super) arrivals: Arrivals,
     /// Where it is written.
     pub(crate) span: Range<usize>,
 }
@@ -38,30 +41,33 @@ impl Given {
     /// Reads `input`: a path or a table.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Given> {
         let span = field.span.clone();
-        let what = match field.value {
+        let (what, arrivals) = match field.value {
             DeValue::String(_) => {
                 let path = report.folder().join(field.text(report)?);
-                What::Input(Input::File { path, framing: Framing::default() })
+                (What::Input(Input::File { path, framing: Framing::default() }), Arrivals::AtOnce)
             }
             DeValue::Table(_) => {
-                let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline"];
+                let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline", "every"];
                 let table = field.table("the input of a case", &keys, report)?;
                 let what = table.need_one(&keys[..5], report)?;
                 if matches!(what.key, "lines" | "elements") {
-                    keys[5..].iter().for_each(|key| table.exclude(key, &what, report));
+                    keys[5..8].iter().for_each(|key| table.exclude(key, &what, report));
                 }
-                match what.key {
+                let elements = (what.key == "elements").then_some(&what);
+                let arrivals = Arrivals::read(&table, elements, report);
+                let what = match what.key {
                     "lines" => What::Written(element::Written::read_lines(&what, report)?),
-                    "elements" => What::Written(element::Written::read_all(&what, report)?),
+                    "elements" => What::Written(element::Written::read_all(&what, &[arrivals::KEY], report)?),
                     _ => What::Input(Input::read_table(&table, report)?),
-                }
+                };
+                (what, arrivals?)
             }
             _ => {
                 field.wrong_type("a path or a table", report);
                 return None;
             }
         };
-        Some(Given { what, span })
+        Some(Given { what, arrivals, span })
     }
 
     /// Makes it ready: files of elements are read now, an input is opened by each run. `file` is the one that the case is

@@ -138,8 +138,7 @@ impl WantedLetters {
         let stages = letters.of_stages();
         let Some(of_stage) = stages.iter().find(|of_stage| of_stage.stage == self.stage) else { return Vec::new() };
         let collected = of_stage.elements.collected();
-        let what = format!("the dead letters of `{}`", self.stage);
-        let what = if collected.count == 0 { format!("{what}, of which there is none,") } else { what };
+        let what = format!("the list of dead letters of `{}`", self.stage);
         let mut found = self.elements.judge(&what, file, &collected);
         let missing = self.reasons.iter().zip(&of_stage.found).filter(|(_, (_, found))| !found);
         found.extend(missing.map(|((text, span), _)| {

@@ -213,11 +213,17 @@ impl Plan<'_> {
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
             bodies.push(match wired {
-                WiredNode::Input(input) => Body::Input(match &self.source {
-                    Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
-                    Some(Source::Input(given)) => open(given)?,
-                    None => open(input)?,
-                }),
+                WiredNode::Input(input) => {
+                    let opened = match &self.source {
+                        Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
+                        Some(Source::Input(given)) => open(given)?,
+                        None => open(input)?,
+                    };
+                    Body::Input(match &self.case.input {
+                        Some(given) => given.arrivals.of(opened),
+                        None => opened,
+                    })
+                }
                 WiredNode::Output(_) => {
                     let wanted = self.outputs.iter().find(|(name, _)| *name == node.name);
                     let collector = Collector::new(wanted.map(|(_, wanted)| wanted));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::injection::Injection;
-use torvyn_runtime::{Account, Control, Error, Flow};
+use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
 use super::collected::{Collected, Log};
 use super::failure::Failure;
@@ -99,6 +99,7 @@ impl Plan<'_> {
                 pool: self.pool.clone(),
                 dead_letters: letters.sink(),
                 schedule: schedule(seed),
+                clock: Clock::virtual_from(self.case.clock),
                 ..Control::default()
             };
             let (end, collectors) = self.flow(control, &faults, began);

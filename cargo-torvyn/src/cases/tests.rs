@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{Elements, LeaseUse, StageAccount};
+use torvyn_runtime::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::analysis::Bounds;
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
@@ -125,6 +125,20 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
     ("name = 'a'\nfails = true", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\nfails = {}", &[(code::MISSING_KEY, "{}")]),
+    // Time
+    ("name = 'a'\nclock = 'now'", &[(code::WRONG_TYPE, "'now'")]),
+    ("name = 'a'\nclock = '2026-01-01T00:00:00'", &[(code::BAD_TIME, "'2026-01-01T00:00:00'")]),
+    ("name = 'a'\ninput = { lines = [], every = '0s' }", &[(code::ZERO, "'0s'")]),
+    (
+        "name = 'a'\ninput = { elements = [{ text = 'x', at = '1s' }], every = '1s' }",
+        &[(code::CONFLICTING_KEYS, "every")],
+    ),
+    (
+        "name = 'a'\ninput.elements = [{ text = '', at = '2s' }, 'y', { text = '', at = '1s' }]",
+        &[(code::OUT_OF_ORDER, "'1s'")],
+    ),
+    ("name = 'a'\ninput.elements = [{ text = '', at = 1 }]", &[(code::WRONG_TYPE, "1")]),
+    ("name = 'a'\nexpect.output.elements = [{ text = '', at = '1s' }]", &[(code::UNKNOWN_KEY, "at")]),
     // What its stages suffer, and leave
     ("name = 'a'\nseed = -1", &[(code::BAD_NUMBER, "-1")]),
     ("name = 'a'\nfaults = {}", &[(code::WRONG_TYPE, "{}")]),
@@ -207,6 +221,7 @@ fn account() -> Account {
         rewritten: Count::default(),
         given_up: Count::default(),
         leases: LeaseUse::default(),
+        failures: FailureUse { calls: 3, retries: 2, skipped: 1, dead_letters: 0, restarts: 3 },
         amplification: Some(4.0 / 3.0),
     };
     Account {
@@ -329,7 +344,8 @@ fn what_was_not_kept_is_not_forgotten() {
 #[test]
 fn an_account_is_held_to_what_is_expected() {
     let none: [&str; 0] = [];
-    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, verdict = 'read-only', \
+    let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, skipped = 1, dead-letters = 0, \
+                    retries = 2, restarts = 3, verdict = 'read-only', \
                     stage.x = { reads = { max = 4 }, amplification = 1.33, verdict = 'read-only' } }";
     assert_eq!(accounted(as_it_is), none);
     let otherwise = "account = { copies = 0, writes = { min = 1 }, dropped = { min = 2, max = 3 }, amplification = 1, \

@@ -148,6 +148,7 @@ mod tests {
             rewritten: Count::default(),
             given_up: Count::default(),
             leases: LeaseUse::default(),
+            failures: Default::default(),
             amplification: Some(1.0),
         }
     }

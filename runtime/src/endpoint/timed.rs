@@ -14,7 +14,7 @@ use crate::payload::Payload;
 /// It ends with the last of them, whatever times are left.
 pub struct Timed {
     input: Box<dyn Input>,
-    arrivals: Box<dyn Iterator<Item = Duration> + Send>,
+    arrivals: Box<dyn Iterator<Item = Duration>>,
     /// When the first of `ahead` comes.
     next: Duration,
     /// What was pulled and has not come.
@@ -26,17 +26,14 @@ impl Timed {
     /// The elements of `input`: the first when the flow is as old as the first of `arrivals` says, and so on; those that
     /// there is no time for come with the one before them. One whose time is before that of another before it comes with
     /// that one.
-    pub fn new<A>(input: impl Input + 'static, arrivals: A) -> Timed
-    where
-        A: IntoIterator<Item = Duration, IntoIter: Send + 'static>,
-    {
+    pub fn new(input: Box<dyn Input>, arrivals: impl IntoIterator<Item = Duration, IntoIter: 'static>) -> Timed {
         let mut arrivals = Box::new(arrivals.into_iter());
         let next = arrivals.next().unwrap_or_default();
-        Timed { input: Box::new(input), arrivals, next, ahead: VecDeque::new(), ended: false }
+        Timed { input, arrivals, next, ahead: VecDeque::new(), ended: false }
     }
 
     /// The elements of `input`: the first at once, and each other one so long after the one before it.
-    pub fn every(input: impl Input + 'static, time: Duration) -> Timed {
+    pub fn every(input: Box<dyn Input>, time: Duration) -> Timed {
         Timed::new(input, (0..u32::MAX).map(move |number| time.saturating_mul(number)))
     }
 

@@ -102,12 +102,12 @@ impl Pool {
         shared.lent.clear();
         // Neighbours in a batch are nearly always of one buffer.
         let mut last = None;
-        for view in payloads.flat_map(Payload::views) {
+        payloads.flat_map(Payload::views).for_each(|view| {
             if last.is_none_or(|last| !view.is_of(last)) {
                 shared.lent.push(view.buffer().id());
                 last = Some(view);
             }
-        }
+        });
         let lent = shared.buffers.lend(stage, &shared.lent, |transition| shared.recorder.transition(transition));
         shared.note("lend", lent);
     }

@@ -60,7 +60,7 @@ pub trait Processor<W: ProcessorWorld>: Stage {
     /// # Errors
     ///
     /// A failure fails the stage at this element: what was made of it does not go on, and what was made of those before it
-    /// does.
+    /// does. A lease that was taken of it has it no more.
     fn process(&mut self, element: Element<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
 
     /// Makes what it held back, once the input has ended.
@@ -161,7 +161,8 @@ pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     ///
     /// # Errors
     ///
-    /// A failure fails the stage at the element that it names, by [`Failure::at`], or at the whole batch.
+    /// A failure fails the stage at the element that it names, by [`Failure::at`], or at the whole batch. Of that one and
+    /// those after it nothing goes on, and no lease that was taken of them in this call has them any more.
     fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure>;
 
     /// Makes what it held back, once the input has ended.

@@ -1,0 +1,86 @@
+//! What becomes of elements that a stage fails at, as `on-failure` in Torvyn.toml says.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::project::folder;
+use crate::{FAULTY, expect};
+
+/// A folder whose stage fails at `poison`, with this `on-failure`, and an input that has it in the middle.
+fn poisoned(how: &str, on_failure: &str) -> tempfile::TempDir {
+    let text = FAULTY.replace("HOW", how).replace("AT", "process");
+    let folder = folder(&format!("{text}on-failure = {on_failure}\n"));
+    fs::write(folder.path().join("input.txt"), "fine\npoison\nlast\n").unwrap();
+    folder
+}
+
+fn letters(folder: &tempfile::TempDir) -> Vec<Value> {
+    let text = fs::read_to_string(folder.path().join("bad.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_a_stage_fails_at_is_kept_as_a_dead_letter() {
+    let folder = poisoned("fail", "{ retry = 2, backoff = '1ms', dead-letter = 'bad.jsonl' }");
+    let ran = expect(folder.path(), &["run", "--message-format", "json"], 0, &["Dead letters 1 in `bad.jsonl`"]);
+    assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\nlast\n");
+    let summary: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&summary["elements"]["out"], &summary["elements"]["dead_letters"]), (&2.into(), &1.into()));
+    assert_eq!((&summary["stages"][0]["failures"]["retries"], &summary["pool"]["live_at_end"]), (&2.into(), &0.into()));
+    let [letter] = &letters(&folder)[..] else { panic!("{:?}", letters(&folder)) };
+    let timestamp = letter["timestamp"].as_u64().unwrap();
+    let text = "stage `faulty` failed in `process` at element 1: it returned invalid-input: told to fail in process";
+    let expected = serde_json::json!({
+        "pipeline": "main", "stage": "faulty", "sequence": 1, "timestamp": timestamp, "attempt": 3,
+        "reason": { "kind": "invalid-input", "text": text }, "bytes": 6, "text": "poison",
+    });
+    assert_eq!(*letter, expected);
+    // The file is appended to.
+    expect(folder.path(), &["run"], 0, &["Dead letters 1 in `bad.jsonl`"]);
+    assert_eq!(letters(&folder).len(), 2);
+}
+
+#[test]
+fn a_stage_that_traps_or_is_stopped_begins_anew() {
+    for (how, kind) in [("trap", "trap"), ("loop", "deadline"), ("grow", "memory")] {
+        let folder = poisoned(how, "{ dead-letter = 'bad.jsonl' }");
+        expect(folder.path(), &["run"], 0, &["Dead letters 1 in `bad.jsonl`"]);
+        assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\nlast\n", "{how}");
+        let [letter] = &letters(&folder)[..] else { panic!("{how}: {:?}", letters(&folder)) };
+        assert_eq!((&letter["reason"]["kind"], &letter["text"]), (&kind.into(), &"poison".into()), "{how}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let folder = poisoned("fail", "'skip'");
+    expect(folder.path(), &["run"], 0, &["warning: `faulty` failed at 1 element, left out as `on-failure` says"]);
+    assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\nlast\n");
+}
+
+#[test]
+fn what_is_tried_again_in_vain_stops_the_flow() {
+    let folder = poisoned("fail", "{ retry = 2, backoff = '0ms' }");
+    let said = ["failed in `process` at element 1", "told to fail in process"];
+    expect(folder.path(), &["run"], 101, &said);
+    assert!(!folder.path().join("output.txt").exists());
+}
+
+#[test]
+fn a_file_of_dead_letters_that_cannot_be_is_told_before_anything_runs() {
+    let folder = poisoned("fail", "{ dead-letter = 'no/bad.jsonl' }");
+    expect(folder.path(), &["run"], 101, &["error[not-found]: `no` is not there", "Torvyn.toml:10:30"]);
+    let folder = poisoned("fail", "{ dead-letter = 'input.txt' }");
+    expect(folder.path(), &["run"], 101, &["error[same-file]", "dead letters", "read here"]);
+    let folder = poisoned("fail", "{ dead-letter = '/proc/bad.jsonl' }");
+    expect(folder.path(), &["run"], 101, &["cannot write the dead letters of `/proc/bad.jsonl`"]);
+    assert!(!folder.path().join("output.txt").exists());
+}
+
+#[test]
+fn a_dead_letter_that_cannot_be_kept_fails_the_flow() {
+    let folder = poisoned("fail", "{ dead-letter = '/dev/full' }");
+    expect(folder.path(), &["run"], 101, &["dead letter", "`/dev/full` cannot be written", "No space left"]);
+    assert!(!folder.path().join("output.txt").exists());
+}

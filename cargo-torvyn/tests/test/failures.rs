@@ -1,0 +1,163 @@
+//! Cases of stages that fail: by themselves, and by faults that the case has them suffer.
+
+use std::fs;
+
+use crate::{expect, folder};
+
+/// Pipelines whose stages go on after a failure, each in its way.
+const PIPELINES: &str = r#"
+[pipeline.skips]
+stages = ["COMPONENTS/router.wasm", { component = "COMPONENTS/transform.wasm", on-failure = "skip" }]
+
+[pipeline.keeps]
+stages = [{ name = "faulty", component = "COMPONENTS/inspector.wasm", config = { how = "fail", at = "process" }, on-failure.dead-letter = "bad.jsonl" }]
+
+[pipeline.retries]
+stages = [{ component = "COMPONENTS/transform.wasm", on-failure = { retry = 2, backoff = "10s" } }]
+"#;
+
+fn case(name: &str, pipeline: &str, rest: &str) -> String {
+    format!("[[test]]\nname = '{name}'\npipeline = '{pipeline}'\n{rest}\n")
+}
+
+const LINES: &str = "input.lines = ['a', 'poison', 'c']\n";
+
+#[test]
+fn dead_letters_are_expected_and_go_to_no_file() {
+    let kept = "expect.output.lines = ['a', 'c']\n\
+        dead-letters.faulty = { lines = ['poison'], reason = ['invalid-input', 'told to fail'] }\n\
+        account = { dead-letters = 1, skipped = 0, stage.faulty.dead-letters = 1 }";
+    let cases = [
+        case("kept", "keeps", &format!("{LINES}{kept}")),
+        case("alone", "keeps", &format!("stage = 'faulty'\n{LINES}dead-letters = {{ count = 1, contains = 'pois' }}")),
+        case(
+            "trap",
+            "keeps",
+            &format!(
+                "{LINES}config.faulty.how = 'trap'\n{}\naccount.restarts = 1",
+                "dead-letters.faulty.reason = 'unreachable'"
+            ),
+        ),
+        case("none", "keeps", "input.lines = ['a']\ndead-letters.faulty.count = 0"),
+        case("others", "keeps", &format!("{LINES}dead-letters.faulty = {{ lines = ['a'], reason = 'fatal' }}")),
+        case(
+            "fewer",
+            "keeps",
+            &format!("{LINES}account = {{ dead-letters = 0, stage.faulty.restarts = {{ min = 1 }} }}"),
+        ),
+    ];
+    let folder = folder(&format!("{PIPELINES}{}", cases.concat()));
+    let said = [
+        "Pass",
+        "kept",
+        "Pass",
+        "alone",
+        "Pass",
+        "trap",
+        "Pass",
+        "none",
+        "Fail",
+        "others",
+        "error[unexpected-output]: the list of dead letters of `faulty` is not as expected",
+        "0 - \"a\"",
+        "0 + \"poison\"",
+        "no dead letter of `faulty` has a reason with `fatal`",
+        "not among 1 element",
+        "it returned invalid-input: told to fail in process",
+        "Fail",
+        "fewer",
+        "`dead-letters` of all stages together is 1",
+        "`faulty` failed in 1 calls: retries 0, skipped 0, dead letters 1, restarts 0",
+        "`restarts` of stage `faulty` is 0",
+        "expected at least 1",
+        "6 cases: 4 passed, 2 failed",
+    ];
+    expect(folder.path(), &["--no-fail-fast"], 100, &said);
+    assert!(!folder.path().join("bad.jsonl").exists());
+}
+
+#[test]
+fn stages_suffer_what_a_case_says() {
+    let faults = |faults: &str| format!("{LINES}faults = [{faults}]\n");
+    let fails = |what: &str, text: &str| {
+        let faults = faults(&format!("{{ stage = 'transform', element = 1, fault = '{what}' }}"));
+        let rest = format!("fails = {{ stage = 'transform', text = '{text}' }}\nexpect.output.lines = ['A']");
+        case(what, "main", &format!("{faults}{rest}"))
+    };
+    let skipped = "expect.output.lines = ['A', 'C']\naccount = { skipped = 1, restarts = 1 }";
+    let retried = "expect.output.lines = ['A', 'POISON', 'C']\naccount = { retries = 2, stage.transform.retries = 2 }";
+    let cases = [
+        fails("trap", "trap"),
+        fails("deadline", "ran longer than"),
+        fails("invalid-input", "invalid-input"),
+        fails("unavailable", "unavailable"),
+        fails("internal", "internal"),
+        fails("deadline-exceeded", "deadline-exceeded"),
+        fails("fatal", "fatal"),
+        case("skip", "skips", &(faults("{ stage = 'transform', element = 1, fault = 'trap' }") + skipped)),
+        case(
+            "retry",
+            "retries",
+            &(faults("{ stage = 'transform', element = 1, fault = 'unavailable', times = 2 }") + retried),
+        ),
+        case(
+            "give up",
+            "retries",
+            &(faults("{ stage = 'transform', element = 1, fault = 'unavailable', times = 3 }")
+                + "fails = 'unavailable'"),
+        ),
+        case(
+            "pause",
+            "main",
+            &(faults("{ stage = 'transform', element = 2, pause = '1m' }") + "expect.output.count = 3"),
+        ),
+        case(
+            "source",
+            "count",
+            "stage = 'source'\nfaults = [{ element = 1, fault = 'unavailable' }]\nfails = 'unavailable'\nexpect.output.lines = ['1']",
+        ),
+    ];
+    let folder = folder(&format!("{PIPELINES}{}", cases.concat()));
+    let began = std::time::Instant::now();
+    expect(folder.path(), &["--no-fail-fast"], 0, &["12 cases: 12 passed"]);
+    assert!(began.elapsed().as_secs() < 20, "pauses and backoff are virtual");
+}
+
+#[test]
+fn a_fault_that_never_came_fails_the_case() {
+    let fault = |stage: &str| format!("{LINES}faults = [{{ stage = '{stage}', element = 3, fault = 'trap' }}]\n");
+    let cases = [
+        case("beyond", "main", &fault("transform")),
+        case("expected", "main", &format!("{}fails = 'trap'", fault("router"))),
+        case("other", "keeps", &format!("{LINES}faults = [{{ element = 3, fault = 'trap', stage = 'faulty' }}]\n")),
+    ];
+    let folder = folder(&format!("{PIPELINES}{}", cases.concat()));
+    let said = [
+        "Fail",
+        "beyond",
+        "error[fault-never-came]: `transform` did not come to element 3",
+        "it was given 3 elements, counted from 0",
+        "Fail",
+        "expected",
+        "error[missing-failure]",
+        "error[fault-never-came]: `router` did not come to element 3",
+        "Fail",
+        "other",
+        "error[fault-never-came]",
+        "3 cases: 0 passed, 3 failed",
+    ];
+    expect(folder.path(), &["--no-fail-fast"], 100, &said);
+}
+
+#[test]
+fn what_dead_letters_are_not_can_be_told() {
+    let none = case("a", "main", "input.lines = []\ndead-letters.transform.count = 0");
+    expect(folder(&none).path(), &[], 101, &["error[no-dead-letters]: stage `transform` leaves no dead letters"]);
+    let unknown = case("a", "main", "input.lines = []\nfaults = [{ stage = 'rooter', element = 0, fault = 'trap' }]");
+    expect(folder(&unknown).path(), &[], 101, &["error[unknown-stage]", "did you mean `router`?"]);
+    let bless = case("a", "keeps", &format!("{LINES}dead-letters.faulty.file = 'bad.txt'"));
+    let folder = folder(&format!("{PIPELINES}{bless}"));
+    expect(folder.path(), &["--bless"], 0, &["Blessed `bad.txt`"]);
+    assert_eq!(fs::read_to_string(folder.path().join("bad.txt")).unwrap(), "poison\n");
+    expect(folder.path(), &[], 0, &["1 case: 1 passed"]);
+}
