@@ -210,7 +210,7 @@ mod tests {
         let letters = DeadLetterFiles::of(manifest.select(None).unwrap()).unwrap();
         assert_eq!(fs_count(folder.path()), 0, "a file is made when the first letter comes");
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let context = Arc::new(Context { deadline: Some(9), trace: trace.parse().ok() });
+        let context = Arc::new(Context { deadline: Some(9), trace: trace.parse().ok(), ..Context::default() });
         let sink = letters.sink();
         let payload = |bytes: &[u8]| Pool::default().adopt(bytes.to_vec().into());
         for (stage, payload, context) in [("a", payload(b"x\n"), Some(context)), ("b", payload(&[0, 255]), None)] {
