@@ -48,6 +48,8 @@ codes! {
     BAD_DURATION = "bad-duration";
     /// A date or time that is no moment from 1970 on.
     BAD_TIME = "bad-time";
+    /// An attribute that no element can have.
+    BAD_ATTRIBUTE = "bad-attribute";
     /// A text that is not a `traceparent` of the W3C Trace Context.
     BAD_TRACEPARENT = "bad-traceparent";
     /// A limit or capacity of nothing.

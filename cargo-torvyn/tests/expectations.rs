@@ -380,3 +380,36 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
     fs::write(folder.path().join("tests/a.toml"), b"[[test]]\nname = \"\xff\"\n").unwrap();
     expect(folder.path(), &[], 101, &["error[not-utf8]: `tests/a.toml` is not UTF-8", "tests/a.toml:2:9"]);
 }
+
+/// They go where the element goes, also where it is written anew, and all of them count where one is expected.
+#[test]
+fn elements_carry_attributes() {
+    let folder = folder(
+        r#"
+[[test]]
+name = "through a pipeline"
+input.elements = [{ text = "a", attributes = { tenant = "a", "zone.of" = "" } }, "b", "c"]
+expect.output.elements = [
+    { text = "A", attributes = { "zone.of" = "", tenant = "a" } },
+    { text = "B", attributes = {} },
+    "C",
+]
+
+[[test]]
+name = "otherwise"
+input.elements = [{ text = "a", attributes = { tenant = "a", zone = "b" } }, "b"]
+expect.output.elements = [{ text = "A", attributes = { tenant = "a" } }, { text = "B", attributes = { x = "\"" } }]
+"#,
+    );
+    let said = [
+        "Pass",
+        "through a pipeline",
+        "Fail",
+        "otherwise",
+        "0 - \"A\" attributes { tenant = \"a\" }\n",
+        "0 + \"A\" attributes { tenant = \"a\", zone = \"b\" }\n",
+        "1 - \"B\" attributes { x = \"\\\"\" }\n",
+        "1 + \"B\" attributes {}\n",
+    ];
+    expect(folder.path(), &["--no-fail-fast"], 100, &said);
+}

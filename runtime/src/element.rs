@@ -74,18 +74,20 @@ pub struct Metadata {
     pub deadline: Option<Duration>,
     /// The trace it is part of, and the span that it was brought in.
     pub trace: Option<Trace>,
+    /// All its attributes.
+    pub attributes: Option<Attributes>,
 }
 
 impl Metadata {
     /// Puts what is said in the place of what the element has.
     pub(crate) fn put_on(self, element: &mut Element) {
-        let Metadata { sequence, timestamp, deadline, trace } = self;
+        let Metadata { sequence, timestamp, deadline, trace, attributes } = self;
         element.sequence = sequence.unwrap_or(element.sequence);
         element.timestamp = timestamp.unwrap_or(element.timestamp);
-        if deadline.is_some() || trace.is_some() {
+        if deadline.is_some() || trace.is_some() || attributes.is_some() {
             let deadline = deadline.map(|time| time_after(element.timestamp, time));
             let (deadline, trace) = (deadline.or(element.deadline()), trace.or(element.trace()));
-            let attributes = element.attributes().clone();
+            let attributes = attributes.unwrap_or_else(|| element.attributes().clone());
             element.context = Some(Arc::new(Context { deadline, trace, attributes }));
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use toml::de::DeValue;
+use torvyn_runtime::attributes::{Attribute, Attributes};
 use torvyn_runtime::element::{Element, Metadata};
 use torvyn_runtime::trace::Trace;
 
@@ -10,7 +11,7 @@ use crate::code;
 use crate::table::{Field, Report, Table};
 
 /// The keys of an element that are metadata.
-pub(super) const KEYS: [&str; 4] = ["sequence", "timestamp", "deadline", "trace"];
+pub(super) const KEYS: [&str; 5] = ["sequence", "timestamp", "deadline", "trace", "attributes"];
 
 /// Reads the keys of an element, as far as they are there.
 pub(super) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
@@ -21,10 +22,35 @@ pub(super) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
             "timestamp" => metadata.timestamp = Some(field.time(report)?),
             "deadline" => metadata.deadline = Some(field.duration(report)?),
             "trace" => metadata.trace = Some(read_trace(&field, report)?),
+            "attributes" => metadata.attributes = Some(read_attributes(&field, report)?),
             _ => {}
         }
     }
     Some(metadata)
+}
+
+/// A table of any names. All that is wrong in it is reported.
+fn read_attributes(field: &Field, report: &mut Report) -> Option<Attributes> {
+    let DeValue::Table(entries) = field.value else {
+        field.wrong_type("a table", report);
+        return None;
+    };
+    let mut attributes = Some(Attributes::new());
+    for entry in Field::all(entries) {
+        let DeValue::String(value) = entry.value else {
+            entry.wrong_type("a string", report);
+            attributes = None;
+            continue;
+        };
+        let checked = Attribute::new(entry.key, value);
+        let set = checked.and_then(|attribute| attributes.as_mut().map_or(Ok(()), |all| all.set(attribute)));
+        if let Err(error) = set {
+            let message = format!("no element can have the attribute `{}`: {error}", entry.key.escape_debug());
+            entry.wrong(code::BAD_ATTRIBUTE, message, "", report);
+            attributes = None;
+        }
+    }
+    attributes
 }
 
 fn read_trace(field: &Field, report: &mut Report) -> Option<Trace> {
@@ -50,6 +76,7 @@ pub(super) fn of(element: &Element) -> Metadata {
         timestamp: Some(timestamp),
         deadline: deadline.map(Duration::from_nanos),
         trace: element.trace(),
+        attributes: Some(element.attributes().clone()),
     }
 }
 
@@ -60,14 +87,15 @@ pub(super) fn holds(expected: &Metadata, came: &Metadata) -> bool {
 
 /// Of what is expected, that which is not so.
 pub(super) fn differing(expected: &Metadata, came: &Metadata) -> Metadata {
-    fn other<T: Copy + PartialEq>(expected: Option<T>, came: Option<T>) -> Option<T> {
-        expected.filter(|_| expected != came)
+    fn other<T: Clone + PartialEq>(expected: &Option<T>, came: &Option<T>) -> Option<T> {
+        expected.clone().filter(|_| expected != came)
     }
     Metadata {
-        sequence: other(expected.sequence, came.sequence),
-        timestamp: other(expected.timestamp, came.timestamp),
-        deadline: other(expected.deadline, came.deadline),
-        trace: other(expected.trace, came.trace),
+        sequence: other(&expected.sequence, &came.sequence),
+        timestamp: other(&expected.timestamp, &came.timestamp),
+        deadline: other(&expected.deadline, &came.deadline),
+        trace: other(&expected.trace, &came.trace),
+        attributes: other(&expected.attributes, &came.attributes),
     }
 }
 
@@ -85,6 +113,13 @@ pub(super) fn shown(shown: &Metadata, wanted: &Metadata) -> String {
         one("timestamp", shown.timestamp, wanted.timestamp, |time| time.to_string()),
         one("deadline", shown.deadline, wanted.deadline, |time| format!("{time:?}")),
         one("trace", shown.trace, wanted.trace, |trace| trace.to_string()),
+        one("attributes", shown.attributes.as_ref(), wanted.attributes.as_ref(), text),
     ]
     .concat()
+}
+
+/// As a case has them: `{ tenant = "a" }`. No control character is in them.
+fn text(attributes: &Attributes) -> String {
+    let pairs: Vec<_> = attributes.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+    if pairs.is_empty() { "{}".to_string() } else { format!("{{ {} }}", pairs.join(", ")) }
 }

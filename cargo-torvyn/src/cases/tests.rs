@@ -110,6 +110,12 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\ninput.elements = [{ text = '', sequence = -1 }]", &[(code::BAD_NUMBER, "-1")]),
     ("name = 'a'\ninput.elements = [{ text = '', timestamp = 'now' }]", &[(code::WRONG_TYPE, "'now'")]),
     ("name = 'a'\ninput.elements = [{ text = '', timestamp = 2000-01-01 }]", &[(code::BAD_TIME, "2000-01-01")]),
+    ("name = 'a'\ninput.elements = [{ text = '', attributes = 'a' }]", &[(code::WRONG_TYPE, "'a'")]),
+    (
+        r#"name = 'a'
+           input.elements = [{ text = '', attributes = { '' = 'x', a = "\u001b", b = 1, c = 'fine' } }]"#,
+        &[(code::BAD_ATTRIBUTE, "'x'"), (code::BAD_ATTRIBUTE, "\"\\u001b\""), (code::WRONG_TYPE, "1")],
+    ),
     ("name = 'a'\ninput.elements = [{ text = '', deadline = 1 }]", &[(code::WRONG_TYPE, "1")]),
     ("name = 'a'\ninput.elements = [{ text = '', trace = true }]", &[(code::WRONG_TYPE, "true")]),
     ("name = 'a'\ninput.elements = [{ text = '', trace = '00' }]", &[(code::BAD_TRACEPARENT, "'00'")]),

@@ -131,7 +131,7 @@ impl Host {
     }
 
     /// A call failed: nothing was set of the elements of the batch from this one on.
-    pub(crate) fn revert_attributes(&mut self, from: u32) {
+    pub(super) fn revert_attributes(&mut self, from: u32) {
         for (index, before) in self.changed.0.extract_if(.., |(index, _)| *index >= from) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;

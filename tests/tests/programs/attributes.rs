@@ -1,11 +1,15 @@
 //! The programs that see and set attributes: where the attributes of an element go, who sees a change of them, and what
 //! the ledger says of what crossed.
 
-use torvyn_runtime::Account;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::ledger::Count;
+use torvyn_runtime::policy::{DeadLetter, DeadLetters, Policy, Retry, Then};
 use torvyn_runtime::profile::{Profile, Verdict, World};
-use torvyn_tests::{Collected, Part, assert_settled, input, output, programs, run, stage, start};
+use torvyn_runtime::{Account, Control};
+use torvyn_tests::{Collected, Part, assert_settled, input, output, programs, run, stage, start, start_with};
 
 use super::lines;
 
@@ -126,4 +130,27 @@ pub(crate) fn labels() {
     assert_eq!(account.stages[1].copies.payload_bytes(), 0);
     // The sizes, and of `all` what is told where there is something.
     assert_eq!(marshalled(&account, 1).bytes, 2 * 8 + ("tenantazoneb".len() as u64));
+}
+
+/// What a call set of the element that it failed at is gone, whatever becomes of that one; the elements before it keep what
+/// was set.
+#[test]
+fn a_call_that_fails_at_an_element_has_set_nothing_of_it() {
+    let text = "a=1\nb=1 =fails\nc=1\nd=1\ne=1 =fails\nf=1";
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let letters = told.clone();
+    let dead_letters: DeadLetters = Arc::new(move |letter: DeadLetter<'_>| {
+        let attributes = letter.element.attributes();
+        letters.lock().expect("nobody panics").push((letter.element.sequence, attributes.len(), letter.attempt));
+        Ok(())
+    });
+    let policy = Policy { retry: Some(Retry { count: 1, backoff: Duration::ZERO }), then: Then::DeadLetter };
+    let out = Collected::default();
+    let parts = vec![input(lines(text)), tagging().policy(policy), output("out", out.clone())];
+    let capacity = Capacity::default();
+    let control = |control| Control { dead_letters, ..control };
+    let (flow, _) = start_with(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)], control).unwrap();
+    assert_settled(&flow.run().unwrap());
+    assert_eq!(out.attributes(), ["a=1", "c=1", "d=1", "f=1"]);
+    assert_eq!(*told.lock().unwrap(), [(1, 0, 2), (4, 0, 2)]);
 }
