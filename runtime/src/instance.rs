@@ -338,7 +338,7 @@ impl Instance {
 
     /// An element that the last call made of others has the attributes that they had when it returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &crate::host::Origin) {
+    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
         self.store.data().take_over_attributes(element, origin);
     }
 

@@ -57,7 +57,7 @@ fn fails_anywhere(program: &str, payload: impl Fn(usize) -> String, failing: &st
 
 #[test]
 pub(crate) fn strict() {
-    let payload = |number: usize| if number % 3 == 0 { format!("={number}") } else { number.to_string() };
+    let payload = |number: usize| if number.is_multiple_of(3) { format!("={number}") } else { number.to_string() };
     fails_anywhere(programs::STRICT, payload, "!", |account, undisturbed| {
         // What is made of the element that it fails at is not even written.
         assert_eq!(account.copies.payload_write, undisturbed.copies.payload_write);

@@ -2,7 +2,7 @@
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
 
-struct Upper {
+pub struct Upper {
     longest: u64,
 }
 
