@@ -69,7 +69,7 @@ struct Mark {
 }
 
 /// What becomes of an element that a stage failed at.
-pub(crate) enum Verdict {
+pub(crate) enum Fate {
     /// It is lent again, after this time.
     Again(Duration),
     /// It is left out.
@@ -187,17 +187,11 @@ impl Recovery {
     /// # Errors
     ///
     /// The failure, where the flow is to end with it; [`Error::DeadLetter`] where the element could not be kept.
-    pub(crate) fn judge(
-        &mut self,
-        stage: &str,
-        element: &Element,
-        index: usize,
-        error: Error,
-    ) -> Result<Verdict, Error> {
+    pub(crate) fn judge(&mut self, stage: &str, element: &Element, index: usize, error: Error) -> Result<Fate, Error> {
         let attempt = self.mark(index).failed + 1;
         if let Some(retry) = self.policy.retry.filter(|retry| attempt <= retry.count) {
             self.used.retries += 1;
-            return Ok(Verdict::Again(retry.pause(attempt)));
+            return Ok(Fate::Again(retry.pause(attempt)));
         }
         match self.policy.then {
             Then::Stop => return Err(error),
@@ -209,7 +203,7 @@ impl Recovery {
                 self.used.dead_letters += 1;
             }
         }
-        Ok(Verdict::Out)
+        Ok(Fate::Out)
     }
 
     fn mark(&self, index: usize) -> Mark {
@@ -218,17 +212,17 @@ impl Recovery {
     }
 
     /// What is lent next: first what the stage `held`, then the `rest` of the batch, from `index` on. Where it is known what
-    /// it failed at, that is the first of the rest, and `verdict` says what becomes of it; otherwise each is to be alone.
-    pub(crate) fn put_back(&mut self, held: Vec<Element>, rest: Vec<Element>, index: usize, verdict: Option<&Verdict>) {
+    /// it failed at, that is the first of the rest, and `fate` says what becomes of it; otherwise each is to be alone.
+    pub(crate) fn put_back(&mut self, held: Vec<Element>, rest: Vec<Element>, index: usize, fate: Option<&Fate>) {
         let rest = rest.into_iter().enumerate().map(|(place, element)| {
             let mark = self.mark(index + place);
-            match verdict {
+            match fate {
                 Some(_) if place == 0 => Again { element, mark: Mark { failed: mark.failed + 1, ..mark }, alone: true },
-                _ => Again { element, mark, alone: verdict.is_none() },
+                _ => Again { element, mark, alone: fate.is_none() },
             }
         });
-        let rest: Vec<Again> = rest.skip(usize::from(matches!(verdict, Some(Verdict::Out)))).collect();
-        if verdict.is_some() {
+        let rest: Vec<Again> = rest.skip(usize::from(matches!(fate, Some(Fate::Out)))).collect();
+        if fate.is_some() {
             // It was looked for among these.
             self.again.iter_mut().for_each(|again| again.alone = again.mark.failed > 0);
         }

@@ -171,7 +171,6 @@ fn a_lease_ends_at_its_deadline_and_the_flow_stops_there() {
     assert_eq!(texts(&collected), [""; 0]);
 }
 
-/// R31.
 #[test]
 fn setting_the_time_of_day_ends_nothing_early() {
     const JUMPS: [u64; 6] = [0, START + 7, START / 2, START - 3_600_000_000_000, 2 * START, 12 * START];

@@ -398,7 +398,6 @@ fn violation(components: &Components, seed: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// R32.
 #[test]
 fn what_holds_of_a_flow_holds_whatever_its_seed() {
     let components = Components::load();

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::injection::Injected;
 use crate::instance::Failed;
 use crate::profile::Kind;
-use crate::recovery::Verdict;
+use crate::recovery::Fate;
 
 impl Node {
     /// Whether its stage is to be lent something again, before anything else.
@@ -84,15 +84,15 @@ impl Node {
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
             unreachable!("it had them before")
         };
-        let verdict = at.map(|_| recovery.judge(&self.name, &rest[0], index, error)).transpose()?;
+        let fate = at.map(|_| recovery.judge(&self.name, &rest[0], index, error)).transpose()?;
         let held = instance.rescued();
         if instance.is_over() {
             instance.restart()?;
             recovery.used.restarts += 1;
         }
         recovery.fail(rest.len() as u64, instance.copies());
-        recovery.put_back(held, rest, index, verdict.as_ref());
-        if let Some(Verdict::Again(time)) = verdict {
+        recovery.put_back(held, rest, index, fate.as_ref());
+        if let Some(Fate::Again(time)) = fate {
             self.leave_alone(time, context);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! One element, wherever it stands, that a stage fails at: R25 of the reliability bar.
+//! One element, wherever it stands, that a stage fails at.
 
 use torvyn_tests::guest::{PROCESSOR, SINK};
 use torvyn_tests::programs;
