@@ -1,7 +1,8 @@
 //! A running pipeline, and the one driver that moves its elements.
 //!
-//! The driver runs on one thread, batch by batch, and prefers the node nearest to the end, unless its schedule is another:
-//! what is on its way is finished before more is begun. A node is called only when its outputs have room, and that is all of backpressure.
+//! The driver runs on one thread, batch by batch, and prefers the node nearest to the end, unless its schedule is
+//! another: what is on its way is finished before more is begun. A node is called only when its outputs have room, and
+//! that is all of backpressure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -398,14 +399,15 @@ impl Flow {
     /// number that it may take then.
     ///
     /// It takes nothing that a smaller number could still come after, where there is one source and every stage keeps
-    /// the order, whichever schedule led to where no node can move. For let `m` be its first number, the smallest of all merges that wait, and `x` the smallest in the
-    /// flow that is to come on the edge it waits for, with `x < m`. The source has sent `m` already, so `x` has been
-    /// sent too, and is on the edge to some node, or held there, before anything greater. That node does not wait as a
-    /// merge, or `m` were not the smallest; it is no sink, for one that is left alone is waited for; so an edge that
-    /// goes on from it is full, of numbers that are not above `x`. The node at the end of that edge does not move
-    /// either, for the same reasons, and so on to a sink, which always has room. So there is no such `x`. The same holds
-    /// of what it takes after `m`, up to the first number of another merge that waits, and until one of its edges has
-    /// been emptied: a way that ends at a full edge into the merge itself ends at numbers that it still has.
+    /// the order, whichever schedule led to where no node can move. For let `m` be its first number, the smallest of
+    /// all merges that wait, and `x` the smallest in the flow that is to come on the edge it waits for, with `x < m`.
+    /// The source has sent `m` already, so `x` has been sent too, and is on the edge to some node, or held there,
+    /// before anything greater. That node does not wait as a merge, or `m` were not the smallest; it is no sink, for
+    /// one that is left alone is waited for; so an edge that goes on from it is full, of numbers that are not above
+    /// `x`. The node at the end of that edge does not move either, for the same reasons, and so on to a sink, which
+    /// always has room. So there is no such `x`. The same holds of what it takes after `m`, up to the first number of
+    /// another merge that waits, and until one of its edges has been emptied: a way that ends at a full edge into the
+    /// merge itself ends at numbers that it still has.
     ///
     /// Of several sources one that is left alone can have smaller numbers, and is waited for.
     fn released(&self) -> Option<(usize, u64)> {
