@@ -116,9 +116,9 @@ error[over-budget-contract]: world `inspector` lets `router` read payloads, and 
 12 | reads = 0
    | ^^^^^^^^^ the budget
    |
-  ::: wit/worlds.wit:12:10
+  ::: wit/worlds.wit:13:10
    |
-12 |   import payload-read;
+13 |   import payload-read;
    |          ------------ `payload-read` is imported here
    |
    = help: declare the world `router`, or prove it of the component, which may use less than its world has: `cargo torvyn check --built`
@@ -182,9 +182,9 @@ fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
 warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, and its budget says nothing of leases
-  --> wit/worlds.wit:39:10
+  --> wit/worlds.wit:40:10
    |
-39 |   import payload-lease;
+40 |   import payload-lease;
    |          ^^^^^^^^^^^^^ imported here
    |
    = help: say how many: `leases = 1000`

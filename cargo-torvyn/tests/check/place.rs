@@ -12,7 +12,7 @@ fn a_member_is_checked_alone_from_its_folder() {
     for folder in ["router", "router/src"] {
         let check = torvyn(&project.root.join(folder), &["check"]);
         assert_eq!(check.status.code(), Some(100));
-        let wit = if folder == "router" { "::: ../wit/worlds.wit:12:10" } else { "::: ../../wit/worlds.wit:12:10" };
+        let wit = if folder == "router" { "::: ../wit/worlds.wit:13:10" } else { "::: ../../wit/worlds.wit:13:10" };
         let skipped = "pipelines `main`, `count`, `find` are not checked: not all of their stages are selected";
         assert_has(&told(&check), &[wit, skipped, "1 stage and 0 pipelines"]);
         assert!(!said(&check).contains(project.root.to_str().unwrap()), "{}", said(&check));

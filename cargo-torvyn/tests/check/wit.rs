@@ -86,7 +86,7 @@ error[wit-syntax]: expected `import`, `export`, `include`, `use`, or type defini
     let told = project.told("check -p router", 100);
     assert_has(
         &told,
-        &["error[wit-unresolved]: interface or world `payload-raed` does not exist", "--> wit/worlds.wit:12:10"],
+        &["error[wit-unresolved]: interface or world `payload-raed` does not exist", "--> wit/worlds.wit:13:10"],
     );
 }
 
@@ -102,7 +102,7 @@ fn another_version_of_the_contract_is_told() {
     let told = project.told("check -p router", 100);
     assert_has(
         &told,
-        &["error[wrong-version]: expected `torvyn:streaming@0.2.0`", "--> wit/worlds.wit:5:10", "take the WIT of"],
+        &["error[wrong-version]: expected `torvyn:streaming@0.2.0`", "--> wit/worlds.wit:6:10", "take the WIT of"],
     );
 }
 
