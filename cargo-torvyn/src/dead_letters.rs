@@ -1,6 +1,7 @@
 //! The files of dead letters: elements that stages failed at for good, as lines of JSON. `manifest` says which stage has
 //! which file, and the runtime which elements. Cases have none of these files: what they keep is in `cases`.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ struct Line<'a> {
     deadline: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<&'a str, &'a str>,
     attempt: u32,
     reason: Reason,
     bytes: usize,
@@ -129,6 +132,7 @@ impl DeadLetterFiles {
             timestamp: element.timestamp,
             deadline: element.deadline(),
             trace: element.trace().map(|trace| trace.to_string()),
+            attributes: element.attributes().iter().collect(),
             attempt,
             reason: Reason { kind: kind(error), text: reason(error) },
             bytes,
@@ -196,6 +200,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
+    use torvyn_runtime::attributes::{Attribute, Attributes};
     use torvyn_runtime::element::{Context, Element};
 
     use super::*;
@@ -210,7 +215,11 @@ mod tests {
         let letters = DeadLetterFiles::of(manifest.select(None).unwrap()).unwrap();
         assert_eq!(fs_count(folder.path()), 0, "a file is made when the first letter comes");
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let context = Arc::new(Context { deadline: Some(9), trace: trace.parse().ok(), ..Context::default() });
+        let mut attributes = Attributes::new();
+        for (name, value) in [("zone", "a \"b\""), ("tenant", "größe")] {
+            attributes.set(Attribute::new(name, value).unwrap()).unwrap();
+        }
+        let context = Arc::new(Context { deadline: Some(9), trace: trace.parse().ok(), attributes });
         let sink = letters.sink();
         let payload = |bytes: &[u8]| Pool::default().adopt(bytes.to_vec().into());
         for (stage, payload, context) in [("a", payload(b"x\n"), Some(context)), ("b", payload(&[0, 255]), None)] {
@@ -229,6 +238,7 @@ mod tests {
         };
         let expected = [
             json!({ "pipeline": "main", "stage": "a", "sequence": 3, "timestamp": 7, "deadline": 9, "trace": trace,
+                    "attributes": { "tenant": "größe", "zone": "a \"b\"" },
                     "attempt": 1, "reason": reason("a"), "bytes": 2, "text": "x\n" }),
             json!({ "pipeline": "main", "stage": "b", "sequence": 3, "timestamp": 7, "attempt": 1,
                     "reason": reason("b"), "bytes": 2, "base64": "AP8=" }),

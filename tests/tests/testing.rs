@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use torvyn_testing::runtime::endpoint::Generate;
 use torvyn_testing::runtime::{self, Fault};
-use torvyn_testing::{Error, FailureKind, Injected, Limits, Merge, Policy, Retry, Stage, Then, build_in, load};
+use torvyn_testing::{
+    Element, Error, FailureKind, Injected, Limits, Merge, Policy, Retry, Stage, Then, build_in, load,
+};
 use torvyn_tests::programs;
 
 fn program(path: &str) -> Stage {
@@ -44,6 +46,21 @@ fn stages_take_from_outputs_of_others() {
     assert_eq!(run.output(0), ["", "X"]);
     assert_eq!(run.output(1), ["x"]);
     assert_eq!(upper.run(run.output(1)).unwrap().output(0), ["X"]);
+}
+
+#[test]
+fn elements_have_attributes() {
+    let route = program(programs::BY_ATTRIBUTE).with("name", "tenant").with("is", "a").outputs(2);
+    let elements = [Element::new("one").with_attribute("tenant", "a"), Element::new("two"), Element::new("three")];
+    let run = route.alone().run_elements(elements).unwrap();
+    assert_eq!(run.output(0), ["one"]);
+    assert_eq!(run.output(1), ["two", "three"]);
+    assert_eq!(run.output(0)[0].attributes().iter().collect::<Vec<_>>(), [("routed", "yes"), ("tenant", "a")]);
+    assert_eq!((run.output(1)[1].attribute("routed"), run.output(1)[1].sequence), (Some("no"), 2));
+
+    let again = route.alone().run_elements(run.output(0).to_vec()).unwrap();
+    assert_eq!(again.output(0)[0].attribute("tenant"), Some("a"));
+    assert_eq!(route.run(run.output(0)).unwrap().output(1), ["one"], "by its payload alone");
 }
 
 #[test]

@@ -123,6 +123,50 @@ fn stages_suffer_what_a_case_says() {
     assert!(began.elapsed().as_secs() < 20, "pauses and backoff are virtual");
 }
 
+/// A stage that writes returns that it may not; one that needs memory of its own traps; one that needs neither goes on.
+#[test]
+fn refused_memory_is_seen_where_it_is_needed() {
+    let refused = "faults = [{ stage = 'STAGE', element = 1, fault = 'allocation' }]\n";
+    let lines = |stage: &str| format!("{LINES}{}", refused.replace("STAGE", stage));
+    let large = "input.elements = ['a', { file = 'large' }, 'c']\n";
+    let large_at = |stage: &str| format!("{large}{}", refused.replace("STAGE", stage));
+    let [skipped, anew] = ["restarts = 0", "restarts = 1"]
+        .map(|restarts| format!("expect.output.lines = ['A', 'C']\naccount = {{ skipped = 1, {restarts} }}"));
+    let cases = [
+        case("write", "main", &lines("transform")),
+        case("read", "main", &large_at("transform")),
+        case("write and skip", "skips", &(lines("transform") + &skipped)),
+        case("read and skip", "skips", &(large_at("transform") + &anew)),
+        case("read again", "retries", &(large_at("transform") + "expect.output.count = 3\naccount.restarts = 1")),
+        case("read alone", "main", &format!("{large}expect.output.count = 3")),
+        case("neither", "main", &(large_at("router") + "expect.output.count = 3")),
+    ];
+    let folder = folder(&format!("{PIPELINES}{}", cases.concat()));
+    fs::write(folder.path().join("large"), vec![b'x'; 4 << 20]).unwrap();
+    let said = [
+        "Fail",
+        "write",
+        "error[unexpected-failure]: stage `transform` failed in `process` at element 1",
+        "it returned limit-exceeded: a stage is refused payload memory by an injected fault",
+        "Fail",
+        "read",
+        "error[unexpected-failure]: stage `transform` failed in `process` at element 1",
+        "bytes of memory it may have, and trapped",
+        "Pass",
+        "write and skip",
+        "Pass",
+        "read and skip",
+        "Pass",
+        "read again",
+        "Pass",
+        "read alone",
+        "Pass",
+        "neither",
+        "7 cases: 5 passed, 2 failed",
+    ];
+    expect(folder.path(), &["--no-fail-fast"], 100, &said);
+}
+
 #[test]
 fn a_fault_that_never_came_fails_the_case() {
     let fault = |stage: &str| format!("{LINES}faults = [{{ stage = '{stage}', element = 3, fault = 'trap' }}]\n");

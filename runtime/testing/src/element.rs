@@ -1,8 +1,13 @@
-//! An element that came out of a run: compared with what a test expects, shown where it differs, given to the next run.
+//! An element: compared with what a test expects, shown where it differs, given to a run.
 
 use std::fmt;
 
-/// An element that came out: its payload, which is all that is compared, and its metadata. It can be given to another run.
+use bytes::Bytes;
+use torvyn_runtime::attributes::{Attribute, Attributes};
+use torvyn_runtime::element::Metadata;
+
+/// An element: its payload, which is all that is compared, and its metadata. One that came out of a run can be given to
+/// another, where it counts by its payload, and by [`run_elements`](crate::Pipeline::run_elements) with its attributes.
 ///
 /// ```no_run
 /// # let upper = torvyn_testing::build("upper")?;
@@ -21,9 +26,52 @@ pub struct Element {
     pub timestamp: u64,
     /// When it should have reached the end, in nanoseconds since the Unix epoch, where it has a deadline.
     pub deadline: Option<u64>,
+    pub(crate) attributes: Attributes,
 }
 
 impl Element {
+    /// To be given to a run, which says when it enters and what its number is.
+    ///
+    /// ```no_run
+    /// # let by_tenant = torvyn_testing::build("by-tenant")?.outputs(2);
+    /// use torvyn_testing::Element;
+    /// let run = by_tenant.alone().run_elements([Element::new("one").with_attribute("tenant", "a"), Element::new("two")])?;
+    /// assert_eq!(run.output(0)[0].attribute("tenant"), Some("a"));
+    /// # Ok::<(), torvyn_testing::Error>(())
+    /// ```
+    pub fn new(payload: impl AsRef<[u8]>) -> Element {
+        let payload = payload.as_ref().to_vec();
+        Element { payload, sequence: 0, timestamp: 0, deadline: None, attributes: Attributes::new() }
+    }
+
+    /// With an attribute, in place of the one of this name that it has.
+    ///
+    /// # Panics
+    ///
+    /// Where no element can have it, or this one no more.
+    #[track_caller]
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Element {
+        let set = Attribute::new(name, value).and_then(|attribute| self.attributes.set(attribute));
+        set.unwrap_or_else(|error| panic!("the attribute {name:?} cannot be: {error}"));
+        self
+    }
+
+    /// The value of its attribute of this name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
+    }
+
+    /// All its attributes.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// What a run is given of it.
+    pub(crate) fn into_given(self) -> (Bytes, Metadata) {
+        let attributes = (!self.attributes.is_empty()).then_some(self.attributes);
+        (self.payload.into(), Metadata { attributes, ..Metadata::default() })
+    }
+
     /// Its payload.
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -65,7 +113,7 @@ mod tests {
     use super::*;
 
     fn element(payload: &[u8]) -> Element {
-        Element { payload: payload.to_vec(), sequence: 0, timestamp: 0, deadline: None }
+        Element::new(payload)
     }
 
     #[test]
@@ -74,6 +122,19 @@ mod tests {
         assert!(one == "one" && one == *"one" && one == b"one" && one == text && one == bytes);
         assert!(one == Element { sequence: 7, ..one.clone() } && one != "two");
         assert_eq!([one][..], ["one"]);
+    }
+
+    #[test]
+    fn attributes_are_those_of_the_contract() {
+        let some = element(b"").with_attribute("zone", "1").with_attribute("tenant", "a").with_attribute("zone", "2");
+        assert_eq!(some.attributes().iter().collect::<Vec<_>>(), [("tenant", "a"), ("zone", "2")]);
+        assert_eq!((some.attribute("zone"), some.attribute("none")), (Some("2"), None));
+    }
+
+    #[test]
+    #[should_panic(expected = "the attribute \"a\" cannot be: the value of an attribute has no control characters")]
+    fn an_attribute_that_no_element_can_have() {
+        drop(element(b"").with_attribute("a", "\n"));
     }
 
     #[test]

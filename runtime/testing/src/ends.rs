@@ -4,25 +4,25 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use torvyn_runtime::element;
+use torvyn_runtime::element::{self, Metadata};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::payload::Pool;
 
 use crate::Element;
 
 /// Elements from memory.
-pub(crate) struct Given(std::vec::IntoIter<Bytes>);
+pub(crate) struct Given(std::vec::IntoIter<(Bytes, Metadata)>);
 
 impl Given {
-    pub(crate) fn new(payloads: Vec<Bytes>) -> Given {
-        Given(payloads.into_iter())
+    pub(crate) fn new(elements: Vec<(Bytes, Metadata)>) -> Given {
+        Given(elements.into_iter())
     }
 }
 
 impl Input for Given {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
-        for payload in self.0.by_ref() {
-            if !pull.give(pull.pool.adopt(payload)) {
+        for (payload, metadata) in self.0.by_ref() {
+            if !pull.give_with(pull.pool.adopt(payload), metadata) {
                 return Ok(Pulled::More);
             }
         }
@@ -66,5 +66,5 @@ impl Output for Kept {
 pub(crate) fn copied(element: &element::Element) -> io::Result<Element> {
     let payload = element.payload.to_vec(&Pool::default())?;
     let &element::Element { sequence, timestamp, .. } = element;
-    Ok(Element { payload, sequence, timestamp, deadline: element.deadline() })
+    Ok(Element { payload, sequence, timestamp, deadline: element.deadline(), attributes: element.attributes().clone() })
 }

@@ -23,6 +23,7 @@
 pub use torvyn_runtime as runtime;
 pub use torvyn_runtime::account::{Account, StageAccount};
 pub use torvyn_runtime::analysis::Budget;
+pub use torvyn_runtime::attributes::Attributes;
 pub use torvyn_runtime::clock::Clock;
 pub use torvyn_runtime::element::Stamp;
 pub use torvyn_runtime::graph::Merge;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use torvyn_runtime::clock::Clock;
-use torvyn_runtime::element::Stamp;
+use torvyn_runtime::element::{Metadata, Stamp};
 use torvyn_runtime::endpoint::Input;
 use torvyn_runtime::graph::{Capacity, Edge, Graph, GraphError, Merge, Node, Role};
 use torvyn_runtime::injection::Injection;
@@ -14,7 +14,7 @@ use torvyn_runtime::{Body, Flow, Schedule};
 
 use crate::ends::{Given, Kept};
 use crate::run::Listener;
-use crate::{Error, Run, Stage};
+use crate::{Element, Error, Run, Stage};
 
 /// The name of the node that the elements of a test come from, and what [`Stage::from`] calls it.
 const INPUT: &str = "input";
@@ -97,8 +97,17 @@ impl Pipeline {
     /// [`Error::Pipeline`] where the stages cannot be put together so, [`Error::Failed`], [`Error::TimedOut`], and
     /// [`Error::FaultNeverCame`].
     pub fn run<T: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = T>) -> Result<Run, Error> {
-        let payloads = elements.into_iter().map(|payload| Bytes::copy_from_slice(payload.as_ref())).collect();
-        self.run_with(Some(Box::new(Given::new(payloads))))
+        let payload = |payload: T| (Bytes::copy_from_slice(payload.as_ref()), Metadata::default());
+        self.run_with(Some(Box::new(Given::new(elements.into_iter().map(payload).collect()))))
+    }
+
+    /// Runs it to its end on these elements, with their attributes. Their numbers and times are those of this run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::run`].
+    pub fn run_elements(&self, elements: impl IntoIterator<Item = Element>) -> Result<Run, Error> {
+        self.run_with(Some(Box::new(Given::new(elements.into_iter().map(Element::into_given).collect()))))
     }
 
     /// Runs it to its end on what comes from an input of the runtime: a file, as `open_file` of
