@@ -61,13 +61,11 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// Makes `element` the one that the following calls are about. A per-element stage finds it done.
     #[inline(always)]
     pub fn at(&mut self, element: Element<'_, W>) -> &mut Self {
-        if element.index() != self.current {
-            self.current = element.index();
-            match W::MAKES {
-                Makes::Nothing => {}
-                Makes::Written => self.making.begin_element(),
-                Makes::Several => self.making.begin_element_of_several(),
-            }
+        let before = std::mem::replace(&mut self.current, element.index());
+        match W::MAKES {
+            Makes::Written if before != self.current => self.making.begin_element(),
+            Makes::Several if before != self.current => self.making.begin_element_of_several(),
+            Makes::Nothing | Makes::Written | Makes::Several => {}
         }
         self
     }

@@ -146,7 +146,7 @@ impl<'g> Rounds<'g> {
             _ => return false,
         };
         let ends = |compare: Compare, moved: Value, other: Value| {
-            let same = other.symbol < first_symbol;
+            let same = self.is_same(first_symbol, other);
             let at_some_number = match compare {
                 // True at the greatest or the least number, whatever that is compared with.
                 Compare::GeU | Compare::LeU | Compare::GeS | Compare::LeS => true,
@@ -157,6 +157,22 @@ impl<'g> Rounds<'g> {
             at_some_number && self.course(outermost, moved).is_some_and(|heads| heads[0] == start)
         };
         ends(compare, a, b) || ends(compare.exchanged(), b, a)
+    }
+
+    /// Whether a value is the same in every round of the outermost loop, whose symbols begin with `first_symbol`: it is
+    /// from before it, or of a local that only ways out of the loop set. Those stand among the code of the loop.
+    fn is_same(&self, first_symbol: u32, value: Value) -> bool {
+        let mut value = Value { plus: 0, ..value };
+        for _ in 0..MAX_LOOPS {
+            if value.symbol < first_symbol {
+                return true;
+            }
+            match self.values.course(value) {
+                Some((entry, Next::Is(next))) if next == value => value = Value { plus: 0, ..entry },
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Whether no way leads from `start` back to it without passing `test`.
