@@ -11,6 +11,8 @@ use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, Wor
 use crate::analysis::Door;
 use crate::error::{Error, LoadError};
 
+pub(crate) use foreign::check_sections;
+
 mod foreign;
 
 /// The interface to what elements carry besides their payloads.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use torvyn_runtime::LoadError;
 use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::profile::Kind;
 use torvyn_tests::guest::{PROCESSOR, SINK, TRANSFORM};
@@ -125,6 +126,21 @@ fn mutations_of_a_program() {
     assert!((1..1900).contains(&parsed), "{parsed} of 2000 mutations can be analysed");
     for len in (0..original.len()).step_by(37) {
         parse_in_time(&original[..len], len);
+    }
+}
+
+/// What a file says of its own length costs nothing, neither time nor memory.
+#[test]
+fn sections_that_are_longer_than_the_file() {
+    let component = b"\0asm\x0d\0\x01\0";
+    let longest = b"\xff\xff\xff\xff\x0f";
+    let [custom, core_module, types] = [&[0][..], &[1], &[7]].map(|id| [component, id, longest].concat());
+    let within = [&core_module, &b"\0asm\x01\0\0\0"[..], &[0, 0xff, 0xff, 0xff, 0xef, 0x0f]].concat();
+    for (number, bytes) in [custom, core_module, types, within].iter().enumerate() {
+        let began = Instant::now();
+        let refused = Analysis::parse(bytes);
+        assert!(matches!(refused, Err(LoadError::Malformed(_))), "{number}: {refused:?}");
+        assert!(began.elapsed() < Duration::from_millis(100), "{number} took {:?}", began.elapsed());
     }
 }
 

@@ -17,6 +17,7 @@ const NAMED: usize = 4;
 pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), LoadError> {
     check_preamble(bytes)?;
     check_externs(bytes)?;
+    check_sections(bytes).map_err(|error| LoadError::Malformed(error.to_string()))?;
     // The decoder is made for what tools build. Of other valid components it refuses some, and trips over some.
     match panic::catch_unwind(|| wit_component::decode(bytes)) {
         Ok(Ok(DecodedWasm::Component(resolve, world))) => Ok((resolve, world)),
@@ -29,6 +30,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), LoadError> {
         Ok(Err(error)) => Err(other(format!("one that has no description in WIT: {error:#}"))),
         Err(_) => Err(other("one that has no description in WIT".to_string())),
     }
+}
+
+/// Refuses a file that ends within a section. The decoder makes room for as many bytes as a section says it has, up to
+/// 4 GiB at a time, before it looks for them.
+pub(crate) fn check_sections(bytes: &[u8]) -> Result<(), BinaryReaderError> {
+    Parser::new(0).parse_all(bytes).try_for_each(|payload| payload.map(drop))
 }
 
 fn other(found: String) -> LoadError {
@@ -62,7 +69,7 @@ fn core_module(bytes: &[u8]) -> &'static str {
 }
 
 /// Refuses imports and exports that WIT has no words for: they are no interfaces, and nothing can be said of them. What
-/// is not in order is left to the decoder to tell.
+/// is not in order is left to others to tell.
 fn check_externs(bytes: &[u8]) -> Result<(), LoadError> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {

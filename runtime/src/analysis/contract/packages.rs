@@ -15,6 +15,7 @@ use wit_parser::{
 
 use super::File;
 use super::error::{ContractError, Reason};
+use crate::profile::check_sections;
 
 /// A file, and bytes of its text.
 pub(super) type Location = (PathBuf, Range<usize>);
@@ -176,7 +177,8 @@ impl Reader {
                     ContractError::new(Reason::Syntax, message).at(Some((path.clone(), 0..0)))
                 };
                 let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-                match wit_parser::decoding::decode(&bytes) {
+                let decoded = check_sections(&bytes).map_err(Into::into);
+                match decoded.and_then(|()| wit_parser::decoding::decode(&bytes)) {
                     Ok(DecodedWasm::WitPackage(package, _)) => {
                         resolve
                             .merge(package)
