@@ -612,3 +612,22 @@ const HOLD_ARGUMENTS: &str = r#"
       (export "drop-lease" (func $drop-lease))
       (export "output-append" (func $output-append))
 "#;
+
+/// A router that sends an element to the outputs that the bits of its size stand for.
+pub fn by_size() -> ComponentFile {
+    let work = "(local $entry i32)
+        (call $drop_batch (local.get $batch))
+        (loop $next
+          (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $entry) (i32.const 4)))
+            (i32.load (i32.add (local.get $metadata) (i32.mul (local.get $entry) (i32.const 8)))))
+          (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.get $entry) (local.get $count))))
+        (call $routes (i32.const 1024) (local.get $count))";
+    Guest { work, ..ROUTER }.file()
+}
+
+/// A processor that drops everything.
+pub fn drop_all() -> ComponentFile {
+    let work = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))";
+    Guest { work, ..PROCESSOR }.file()
+}

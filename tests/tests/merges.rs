@@ -10,32 +10,13 @@ use torvyn_runtime::endpoint::{Discard, Generate, Input, Pull, Pulled};
 use torvyn_runtime::flow::Step;
 use torvyn_runtime::graph::{Capacity, Merge};
 use torvyn_runtime::{Component, Limits};
-use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK};
+use torvyn_tests::guest::{Guest, ROUTER, SINK, by_size, drop_all};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, stage, stage_of, start,
 };
 
 fn capacity(elements: usize) -> Capacity {
     Capacity { elements, ..Capacity::default() }
-}
-
-/// A router that sends an element to the outputs that the bits of its size stand for.
-fn by_size() -> ComponentFile {
-    let work = "(local $entry i32)
-        (call $drop_batch (local.get $batch))
-        (loop $next
-          (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $entry) (i32.const 4)))
-            (i32.load (i32.add (local.get $metadata) (i32.mul (local.get $entry) (i32.const 8)))))
-          (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
-          (br_if $next (i32.lt_u (local.get $entry) (local.get $count))))
-        (call $routes (i32.const 1024) (local.get $count))";
-    Guest { work, ..ROUTER }.file()
-}
-
-/// A processor that drops everything.
-fn drop_all() -> ComponentFile {
-    let work = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))";
-    Guest { work, ..PROCESSOR }.file()
 }
 
 fn sizes(sizes: impl IntoIterator<Item = usize>) -> Elements {

@@ -13,7 +13,7 @@ use torvyn_runtime::flow::Step;
 use torvyn_runtime::graph::{Capacity, Merge};
 use torvyn_runtime::ledger::{CallRecord, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::{Account, Clock, Component, Control, Flow, Limits, Recorder, Schedule};
-use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER};
+use torvyn_tests::guest::{ROUTER, by_size, drop_all};
 use torvyn_tests::{
     Collected, Elements, Part, assert_recorded, assert_settled, engine, input, output, programs, stage_of, start_with,
 };
@@ -28,25 +28,6 @@ fn start(parts: Vec<Part>, edges: &[Edge], schedule: Schedule, recorder: Recorde
     let clock = Clock::virtual_from(0);
     let control = |control| Control { clock, schedule, recorder, ..control };
     start_with(parts, edges, control).expect("the flow starts").0
-}
-
-/// A router that sends an element to the outputs that the bits of its size stand for.
-fn by_size() -> ComponentFile {
-    let work = "(local $entry i32)
-        (call $drop_batch (local.get $batch))
-        (loop $next
-          (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $entry) (i32.const 4)))
-            (i32.load (i32.add (local.get $metadata) (i32.mul (local.get $entry) (i32.const 8)))))
-          (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
-          (br_if $next (i32.lt_u (local.get $entry) (local.get $count))))
-        (call $routes (i32.const 1024) (local.get $count))";
-    Guest { work, ..ROUTER }.file()
-}
-
-/// A processor that drops everything.
-fn drop_all() -> ComponentFile {
-    let work = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))";
-    Guest { work, ..PROCESSOR }.file()
 }
 
 /// The components of the flows, compiled once.
