@@ -20,9 +20,12 @@ use serde_json::Value;
 mod program;
 #[path = "common/project.rs"]
 mod project;
+#[path = "common/says.rs"]
+mod says;
 
 use program::{command, said, torvyn};
 use project::folder;
+use says::assert_says;
 
 /// A pipeline of each component, and these cases.
 fn with_pipelines(cases: &str) -> String {
@@ -33,18 +36,6 @@ fn with_pipelines(cases: &str) -> String {
         writeln!(text, "[pipeline.{name}]\nstages = [\"COMPONENTS/{component}.wasm\"]").unwrap();
     }
     text + cases
-}
-
-/// Asserts the exit code, and that stderr has all of `texts`, in their order.
-#[track_caller]
-fn expect(output: &Output, code: i32, texts: &[&str]) {
-    let said = said(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    let mut rest = &said[..];
-    for text in texts {
-        let at = rest.find(text).unwrap_or_else(|| panic!("it does not say {text:?} there:\n{said}"));
-        rest = &rest[at + text.len()..];
-    }
 }
 
 /// Asserts that a line of JSON has the keys that the guide names for its `reason`.
@@ -110,7 +101,7 @@ fn a_case_that_passes_when_it_is_tried_again_is_flaky() {
         "3 cases: 2 passed (1 flaky), 1 failed, in",
     ];
     let all = test(&["--retries", "2", "--no-fail-fast", "--junit", junit.to_str().unwrap()]);
-    expect(&all, 100, &text);
+    assert_says(&all, 100, &text);
     // What is the same each time is shown once.
     assert_eq!(said(&all).matches("error[unexpected-output]").count(), 2, "{}", said(&all));
     let junit = fs::read_to_string(junit).unwrap();
@@ -129,11 +120,15 @@ fn a_case_that_passes_when_it_is_tried_again_is_flaky() {
     assert_eq!((never.matches("<failure ").count(), never.matches("<rerunFailure ").count()), (1, 2), "{junit}");
     assert!(junit.contains("tests=\"3\" failures=\"1\""), "{junit}");
 
-    expect(&test(&["--retries", "2", "flaky", "always"]), 0, &["Flaky 2/3", "Pass", "2 cases: 2 passed (1 flaky), in"]);
-    expect(&test(&["--retries", "0", "flaky"]), 100, &["        Fail ", "1 case: 0 passed, 1 failed"]);
+    assert_says(
+        &test(&["--retries", "2", "flaky", "always"]),
+        0,
+        &["Flaky 2/3", "Pass", "2 cases: 2 passed (1 flaky), in"],
+    );
+    assert_says(&test(&["--retries", "0", "flaky"]), 100, &["        Fail ", "1 case: 0 passed, 1 failed"]);
     // None begins after one has failed each time.
     let text = ["Flaky 2/2", "Fail 2/2", "1 passed (1 flaky), 1 failed, 1 not run"];
-    expect(&test(&["--retries", "1"]), 100, &text);
+    assert_says(&test(&["--retries", "1"]), 100, &text);
 
     let json = test(&["--retries", "2", "--no-fail-fast", "--message-format", "json"]);
     let [flaky, never, always, summary] = &lines(&json)[..] else { panic!("{json:?}") };
@@ -216,7 +211,7 @@ fn speed_is_compared_with_that_of_another_case() {
         "`nothing to do` has no speed",
         "6 cases: 3 passed, 3 failed, in",
     ];
-    expect(&all, 100, &text);
+    assert_says(&all, 100, &text);
     // The other case need not be selected, and is not told of then.
     let json = torvyn(folder.path(), &["test", "fast", "--message-format", "json"]);
     let [fast, summary] = &lines(&json)[..] else { panic!("{json:?}") };
@@ -233,7 +228,7 @@ fn speed_is_compared_with_that_of_another_case() {
         SPEEDS.replace("speed = { case = \"too slow\"", "expect.output.count = 1\nspeed = { case = \"too slow\"");
     let other = project::folder(&with_pipelines(&failed));
     let failed = torvyn(other.path(), &["test", "--exact", "fast enough", "too slow"]);
-    expect(&failed, 100, &["Fail", "fast enough\n", "expected 1", "2 cases: 0 passed, 1 failed, 1 not run"]);
+    assert_says(&failed, 100, &["Fail", "fast enough\n", "expected 1", "2 cases: 0 passed, 1 failed, 1 not run"]);
 }
 
 #[test]
@@ -252,7 +247,7 @@ fn what_is_selected_is_told_to_programs() {
     assert!(packages.iter().all(|line| line["packages"].to_string().contains("transform")), "{packages:?}");
     let exact =
         torvyn(project::project(), &["test", "--list", "-p", "router", "--exact", "transform writes in upper case"]);
-    expect(&exact, 4, &["none of the 7 cases is selected"]);
+    assert_says(&exact, 4, &["none of the 7 cases is selected"]);
 }
 
 /// Five components of one project, each in forty cases.
@@ -284,7 +279,7 @@ fn many_cases_take_little_time() {
         let began = Instant::now();
         let output = torvyn(folder.path(), &[&["test"], args].concat());
         let seconds = began.elapsed().as_secs_f64();
-        expect(&output, 0, &[text]);
+        assert_says(&output, 0, &[text]);
         seconds
     };
     let all = seconds(&[], "200 cases: 200 passed");
@@ -446,6 +441,6 @@ fn watching_runs_and_does_nothing_else() {
     let nothing = tempfile::tempdir().unwrap();
     for other in [&["--list"][..], &["--junit", "a.xml"]] {
         let output = torvyn(nothing.path(), &[&["test", "--watch"], other].concat());
-        expect(&output, 2, &["cannot be used with"]);
+        assert_says(&output, 2, &["cannot be used with"]);
     }
 }

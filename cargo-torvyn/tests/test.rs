@@ -15,12 +15,15 @@ mod failures;
 mod program;
 #[path = "common/project.rs"]
 mod project;
+#[path = "common/says.rs"]
+mod says;
 #[path = "test/schedules.rs"]
 mod schedules;
 #[path = "test/time.rs"]
 mod time;
 
 use program::{command, said, target, torvyn};
+use says::assert_says;
 
 /// A folder with pipelines of the components of the project, and these cases.
 fn folder(cases: &str) -> tempfile::TempDir {
@@ -42,14 +45,7 @@ stages = [{ name = "faulty", component = "COMPONENTS/inspector.wasm", config = {
 #[track_caller]
 fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
     let output = torvyn(folder, &[&["test"], args].concat());
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-    let mut rest = &said[..];
-    for text in texts {
-        let at = rest.find(text).unwrap_or_else(|| panic!("{args:?} does not say {text:?} there:\n{said}"));
-        rest = &rest[at + text.len()..];
-    }
-    assert!(!said.contains("panicked at cargo-torvyn") && !said.contains("panicked at runtime"), "{said}");
+    assert_says(&output, code, texts);
     output
 }
 

@@ -1,0 +1,18 @@
+//! What the program says, held against what it is to say.
+
+use std::process::Output;
+
+use crate::program::said;
+
+/// Asserts the exit code, that stderr has all of `texts`, in their order, and that nothing of ours panicked.
+#[track_caller]
+pub(crate) fn assert_says(output: &Output, code: i32, texts: &[&str]) {
+    let said = said(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let mut rest = &said[..];
+    for text in texts {
+        let at = rest.find(text).unwrap_or_else(|| panic!("{text:?} is not said there:\n{said}"));
+        rest = &rest[at + text.len()..];
+    }
+    assert!(!said.contains("panicked at cargo-torvyn") && !said.contains("panicked at runtime"), "{said}");
+}
