@@ -142,6 +142,8 @@ codes! {
     UNKNOWN_WORLD = "unknown-world";
     /// The world is of another version of the contract.
     WRONG_VERSION = "wrong-version";
+    /// The WIT of the contract is not the contract.
+    CHANGED_CONTRACT = "changed-contract";
     /// The world is not one of a stage.
     NOT_A_STAGE = "not-a-stage";
 }

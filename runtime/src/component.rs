@@ -11,7 +11,10 @@ use crate::host::bindings::processor::ProcessorStagePre;
 use crate::host::bindings::sink::SinkStagePre;
 use crate::host::bindings::source::SourceStagePre;
 use crate::limits::Limits;
+use crate::outline::outline;
 use crate::profile::{self, Kind, Profile};
+
+mod exports;
 
 /// A component that can be started as a stage, any number of times. Cheap to clone.
 #[derive(Clone)]
@@ -52,17 +55,45 @@ impl Binary {
     /// As [`Component::load`].
     pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
         let Binary { path, bytes } = self;
-        let analysis = Analysis::parse(bytes).map_err(|reason| Error::load(path, reason))?;
-        let refused = |error: wasmtime::Error| Error::Compile { path: path.clone(), source: error.into() };
+        let analysis = self.parse()?;
+        let exports = Arc::new(self.link(engine, analysis.profile.kind, bytes)?);
+        Ok(Component { path: path.clone(), analysis: Arc::new(analysis), exports })
+    }
+
+    /// Checks and analyses it as [`Binary::compile`] does, and compiles none of its code: the engine links its outline. What
+    /// is refused there is refused here, but for code that is too large to be compiled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::load`].
+    pub fn analyse(&self, engine: &Engine) -> Result<Analysis, Error> {
+        let analysis = self.parse()?;
+        let outline = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
+        self.link(engine, analysis.profile.kind, &outline)?;
+        Ok(analysis)
+    }
+
+    /// Analyses it, whether or not the engine accepts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where it is not a component for a world that this runtime runs.
+    pub fn parse(&self) -> Result<Analysis, Error> {
+        Analysis::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
+    }
+
+    /// Compiles `bytes`, links it to the host, and looks for the exports of a role.
+    fn link(&self, engine: &Engine, kind: Kind, bytes: &[u8]) -> Result<ExportsPre, Error> {
+        let refused = |error: wasmtime::Error| Error::Compile { path: self.path.clone(), source: error.into() };
         let component = wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(refused)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
-        let exports = match analysis.profile.kind {
+        exports::check(&pre, kind).map_err(refused)?;
+        let exports = match kind {
             Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
             Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
             Kind::Sink => SinkStagePre::new(pre).map(ExportsPre::Sink),
         };
-        let exports = Arc::new(exports.map_err(refused)?);
-        Ok(Component { path: path.clone(), analysis: Arc::new(analysis), exports })
+        exports.map_err(refused)
     }
 }
 

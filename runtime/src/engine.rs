@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use wasmparser::WasmFeatures;
 use wasmtime::component::Linker;
 use wasmtime::{Config, EngineWeak, WasmBacktraceDetails};
 
@@ -14,6 +15,21 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// How often the clock that stops stages ticks: what a deadline is rounded up to.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// What components may be made of: the analysis validates with just these features, and the engine has no others.
+///
+/// Not among them is what belongs to the garbage collector, exceptions included: Wasmtime is built without it, and accepts
+/// some of that all the same; a call through a table, of a function whose type has a supertype, ends this whole process then.
+/// Nor is anything asynchronous, or with threads: calls are synchronous, one at a time in a store.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .difference(WasmFeatures::GC_TYPES);
 
 /// Compiles and runs components. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -33,9 +49,7 @@ impl Engine {
         // Calls are synchronous, one at a time in a store. Without support for concurrent ones a call costs a third.
         config.concurrency_support(false);
         config.epoch_interruption(true);
-        // Wasmtime is built without its collector, and accepts what belongs to it all the same: then a call through a
-        // table, of a function whose type has a supertype, ends this whole process.
-        config.wasm_gc(false);
+        config.wasm_features(FEATURES, true).wasm_features(!FEATURES, false);
         config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
         let engine = wasmtime::Engine::new(&config).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);

@@ -59,6 +59,7 @@ pub mod ledger;
 pub mod limits;
 pub mod log;
 mod node;
+mod outline;
 pub mod ownership;
 pub mod payload;
 pub mod policy;

@@ -280,21 +280,23 @@ fn a_table_can_hold_what_reads() {
         ),
         at_most(1)
     );
-    assert_eq!(
-        with("(global $where i32 (i32.const 1)) (elem (table $mine) (global.get $where) func $read)", ""),
-        at_most(1)
-    );
     assert_eq!(with("(elem (table $mine) (i32.const 0) funcref (ref.func $read))", ""), at_most(1));
-    assert_eq!(
-        with(
-            "(global $held funcref (ref.func $read)) (elem (table $mine) (i32.const 0) funcref (global.get $held))",
-            ""
-        ),
-        at_most(1)
-    );
     let initial = format!("{types} (table $mine 4 funcref (ref.func $read))");
     let call = call.replace("(call_indirect", "(call_indirect $mine");
     assert_eq!(reads(Guest { fields: &initial, process: &call, ..Guest::default() }), at_most(1));
+    let before = r#"(core module $other
+        (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
+        (global (export "held") funcref (ref.func $read))
+        (global (export "where") i32 (i32.const 1)))
+      (core instance $other (instantiate $other (with "host" (instance (export "read" (func $read))))))"#;
+    let arguments = r#"(with "other" (instance $other))"#;
+    for segment in ["(i32.const 0) funcref (global.get $held)", "(global.get $where) func $read"] {
+        let fields = format!(
+            r#"{types} (import "other" "held" (global $held funcref)) (import "other" "where" (global $where i32))
+               (table $mine 4 funcref) (elem (table $mine) {segment})"#
+        );
+        assert_eq!(reads(Guest { before, fields: &fields, arguments, process: &call, ..Guest::default() }), at_most(1));
+    }
 }
 
 #[test]
@@ -327,15 +329,26 @@ fn references_and_tail_calls_reach_what_reads() {
     );
 }
 
+/// What the engine has not is refused before it is followed.
 #[test]
-fn what_is_thrown_may_be_caught() {
+fn what_the_engine_has_not() {
+    let refused = |fields: &str, process: &str, before: &str| {
+        let bytes = Guest { fields, process, before, ..Guest::default() }.build();
+        match Analysis::parse(&bytes) {
+            Err(error) => error.to_string(),
+            Ok(analysis) => panic!("{analysis:?}"),
+        }
+    };
     let fields = "(tag $thrown) (func $thrower (param i32)
         (call $look (local.get 0) (i32.const 0)) (throw $thrown))";
     let process = "(block $caught (try_table (catch_all $caught) (call $thrower (local.get $batch))))";
-    let analysis = analysis(Guest { fields, process, ..Guest::default() });
-    assert_eq!(analysis.reads, Bound::unknown());
-    assert_eq!(analysis.weaker, ["it uses exceptions"]);
-    assert_eq!(analysis.sites.len(), 1);
+    assert!(refused(fields, process, "").contains("exceptions proposal not enabled"));
+    let structs = "(type (struct (field i32)))";
+    assert!(refused(structs, "", "").contains("without the gc feature"), "{}", refused(structs, "", ""));
+    let subtypes = "(type $base (sub (func (param f32)))) (type (sub $base (func (param f32))))";
+    assert!(refused(subtypes, "", "").contains("gc proposal"), "{}", refused(subtypes, "", ""));
+    let asynchronous = "(core func $cancel (canon task.cancel))";
+    assert!(refused("", "", asynchronous).contains("`task.cancel` requires the component model async feature"));
 }
 
 #[test]

@@ -170,6 +170,7 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
             code::UNKNOWN_WORLD
         }
         Reason::Version { .. } => code::WRONG_VERSION,
+        Reason::Changed => code::CHANGED_CONTRACT,
         Reason::NotAStage => code::NOT_A_STAGE,
     };
     let mut diagnostic = Diagnostic::error(code, error.message);
@@ -203,13 +204,14 @@ pub(crate) mod tests {
 
     use super::*;
 
-    const CONTRACT: &str = "package torvyn:streaming@0.2.0;
-        interface types { resource batch; }
-        interface lifecycle { init: func(); }
-        interface processor { process: func(); }
-        interface payload-read { read: func(); }
-        world router { export lifecycle; export processor; }
-        world inspector { include router; import payload-read; }";
+    /// The contract, in one text.
+    fn contract() -> String {
+        let header = "package torvyn:streaming@0.2.0;";
+        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract")).unwrap();
+        let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let parts = files.map(|path| fs::read_to_string(path).unwrap().replace(header, ""));
+        format!("{header}\n{}", parts.collect::<String>())
+    }
 
     /// What is wrong with a stage whose WIT is `wit`, and that declares `world`.
     fn wrong(wit: Option<&str>, world: Option<&str>) -> Diagnostics {
@@ -231,19 +233,23 @@ pub(crate) mod tests {
     #[test]
     fn the_world_is_found_in_the_wit_beside_the_package() {
         for world in ["router", "inspector", "torvyn:streaming/inspector@0.2.0"] {
-            assert!(wrong(Some(CONTRACT), Some(world)).is_empty());
+            assert!(wrong(Some(&contract()), Some(world)).is_empty());
         }
     }
 
     /// The codes that come up, each case checked.
     pub(crate) fn codes() -> BTreeSet<&'static str> {
+        let contract = contract();
+        let without_a_function =
+            contract.replace("  read-all: func(of: borrow<batch>) -> result<list<u8>, failure>;", "");
         let cases = [
             (None, Some("router"), code::WIT_MISSING),
             (Some("package torvyn:streaming@0.2.0"), None, code::WIT_SYNTAX),
             (Some("package a:b; world w { import c; }"), None, code::WIT_UNRESOLVED),
-            (Some(CONTRACT), None, code::NO_WORLD),
-            (Some(CONTRACT), Some("ruoter"), code::UNKNOWN_WORLD),
-            (Some(&CONTRACT.replace("0.2.0", "0.1.0")), Some("router"), code::WRONG_VERSION),
+            (Some(&*contract), None, code::NO_WORLD),
+            (Some(&*contract), Some("ruoter"), code::UNKNOWN_WORLD),
+            (Some(&contract.replace("0.2.0", "0.1.0")), Some("router"), code::WRONG_VERSION),
+            (Some(&*without_a_function), Some("router"), code::CHANGED_CONTRACT),
             (Some("package a:b; world w { import f: func(); }"), Some("w"), code::NOT_A_STAGE),
         ];
         let mut codes = BTreeSet::new();

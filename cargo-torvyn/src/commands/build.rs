@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
-use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::profile::{Profile, Verdict};
 use torvyn_runtime::strip::strip;
 
 use crate::cargo::{self, Artifact};
 use crate::cli::{BuildArgs, MessageFormat};
+use crate::components::Compiled;
 use crate::exit::Exit;
 use crate::report::bytes;
 use crate::shell::Shell;
@@ -48,8 +48,9 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let artifacts = cargo::build(&args.cargo, &stages, target, args.message_format, shell, |shell, line| {
         if json { shell.result(line) } else { Ok(()) }
     })?;
+    let engine = Compiled::default();
     for artifact in &artifacts {
-        let built = built(artifact, args.artifact_dir.as_deref())?;
+        let built = built(artifact, &engine, args.artifact_dir.as_deref())?;
         if json {
             shell.result(serde_json::to_string(&built)?)?;
         } else {
@@ -65,9 +66,9 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn built<'a>(artifact: &'a Artifact, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
+fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh } = artifact;
-    let analysis = Analysis::of(path, Limits::default().component_size)?;
+    let analysis = engine.analyse(path, &Limits::default())?;
     let shipped = ship.map(|folder| shipped(path, folder)).transpose()?;
     let verdict = analysis.bounds().verdict();
     Ok(Built { package, path, fresh: *fresh, profile: analysis.profile, verdict, shipped })

@@ -15,6 +15,7 @@ use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
+use crate::components::{Compiled, limits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
 use crate::findings::{About, Viewpoint, message, sarif, without_dots};
@@ -37,6 +38,8 @@ struct Checked {
     levels: Levels,
     /// The folder of the workspace, where there is one.
     root: Option<PathBuf>,
+    /// What judges components.
+    engine: Compiled,
     /// What the analysis took, without cargo.
     took: Duration,
 }
@@ -76,7 +79,7 @@ fn files(args: &CheckArgs) -> Checked {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
     for path in &args.components {
-        if let Err(wrong) = checked.add_file(path) {
+        if let Err(wrong) = checked.add_file(path, &Limits::default()) {
             checked.found.push(bad_file(path, &wrong));
         }
     }
@@ -146,7 +149,7 @@ fn stages_of(
             }
         }
         if let Some(path) = built.get(&stage.package) {
-            match analysis(path) {
+            match checked.analysis(path, &Limits::default()) {
                 Ok(analysis) => subject.analysis = Some(analysis),
                 Err(wrong) => _ = checked.found.push(bad_file(path, &wrong)),
             }
@@ -160,27 +163,27 @@ fn stages_of(
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
-/// What the component at `path` can do, or what is wrong with it, from the outermost cause to the innermost.
-fn analysis(path: &Path) -> Result<Analysis, Vec<String>> {
-    Analysis::of(path, Limits::default().component_size)
-        .map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
-}
-
 fn bad_file(path: &Path, causes: &[String]) -> Diagnostic {
     Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(path, 0..0, "")
 }
 
 impl Checked {
+    /// What the component at `path` can do, or what is wrong with it, from the outermost cause to the innermost.
+    fn analysis(&self, path: &Path, limits: &Limits) -> Result<Analysis, Vec<String>> {
+        let analysis = self.engine.analyse(path, limits);
+        analysis.map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
+    }
+
     /// Adds a component file, unless it was added already.
     ///
     /// # Errors
     ///
     /// What is wrong with it, from the outermost cause to the innermost.
-    fn add_file(&mut self, path: &Path) -> Result<Subject, Vec<String>> {
+    fn add_file(&mut self, path: &Path, limits: &Limits) -> Result<Subject, Vec<String>> {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
-        let subject = Subject::file(path, self.levels.clone(), analysis(path)?);
+        let subject = Subject::file(path, self.levels.clone(), self.analysis(path, limits)?);
         self.add(subject.clone());
         Ok(subject)
     }
@@ -244,7 +247,7 @@ impl Checked {
         for (index, stage) in pipeline.stages.iter().enumerate() {
             let known = match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).cloned(),
-                ComponentRef::Path(path) => match self.add_file(path) {
+                ComponentRef::Path(path) => match self.add_file(path, &limits(stage)) {
                     Ok(subject) => Some(subject),
                     Err(wrong) => {
                         self.found.push(pipeline.bad_component(index, &wrong));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use torvyn_runtime::analysis::{Analysis, Grant, grant};
 use torvyn_runtime::component::Binary;
 use torvyn_runtime::{Component, Engine, Error, Limits};
 
@@ -48,6 +49,24 @@ impl Compiled {
         let started = Engine::new()?;
         *engine = Some(started.clone());
         Ok(started)
+    }
+
+    /// What the component at `path` can do, without compiling it. What cannot be loaded is refused here as well, unless that is
+    /// because of an interface that the host does not have.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be loaded.
+    pub(crate) fn analyse(&self, path: &Path, limits: &Limits) -> Result<Analysis, Error> {
+        let binary = Binary::read(path, limits)?;
+        let refused = match binary.analyse(&self.engine()?) {
+            Ok(analysis) => return Ok(analysis),
+            Err(refused) => refused,
+        };
+        // A missing interface has a lint of its own, which says where the import comes from.
+        let is_missing = |interface: &String| grant(interface) == Grant::Absent;
+        let imports_missing = |analysis: &Analysis| analysis.profile.other_imports.iter().any(is_missing);
+        binary.parse().ok().filter(imports_missing).ok_or(refused)
     }
 
     /// How often something was compiled.

@@ -81,3 +81,47 @@ fn files_and_packages_are_not_checked_together() {
         assert_has(&project.told(args, 2), &["cannot be used with"]);
     }
 }
+
+/// What `run` would not load is not checked either, whatever its imports say.
+#[test]
+fn what_cannot_run_is_refused() {
+    const STAGE: &str = r#"(component $nothing) (instance $empty (instantiate $nothing))
+        (export "torvyn:streaming/lifecycle@0.2.0" (instance $empty))
+        (export "torvyn:streaming/processor@0.2.0" (instance $empty))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path();
+    let pipeline = "[pipeline.p]\ninput = \"in\"\noutput = \"-\"\n[[pipeline.p.stages]]\nname = \"s\"\ncomponent = \"./stage.wasm\"\n";
+    fs::write(alone.join("Torvyn.toml"), pipeline).unwrap();
+    fs::write(alone.join("in"), "").unwrap();
+    for (definitions, found) in [
+        (
+            r#"(import "torvyn:streaming/types@0.2.0" (instance (export "more" (func))))"#,
+            "component imports instance `torvyn:streaming/types@0.2.0`, but a matching implementation was not found in the \
+             linker: instance export `more` has the wrong type: function implementation is missing",
+        ),
+        (
+            r#"(import "torvyn:streaming/payload-read@0.2.0" (instance (export "read" (func (param "index" u32)))))"#,
+            "instance export `read` has the wrong type",
+        ),
+        (
+            r#"(import "wasi:clocks/monotonic-clock@0.2.6" (instance (export "now" (func (result s64)))))"#,
+            "instance export `now` has the wrong type: type mismatch with results",
+        ),
+        ("(core func (canon task.cancel))", "`task.cancel` requires the component model async feature"),
+        ("(core module (tag))", "exceptions proposal not enabled"),
+        ("(core module (memory 1 1 shared))", "threads"),
+        ("", "does not have export `init`"),
+    ] {
+        fs::write(alone.join("stage.wasm"), wat::parse_str(format!("(component {definitions} {STAGE})")).unwrap())
+            .unwrap();
+        let told = |args: &[&str], code: i32| {
+            let output = torvyn(alone, args);
+            let told = super::told(&output);
+            assert_eq!(output.status.code(), Some(code), "{told}");
+            assert_has(&told, &["error[bad-component]: cannot load `", "stage.wasm`: ", found]);
+        };
+        told(&["check", "stage.wasm"], 100);
+        told(&["check"], 100);
+        told(&["run"], 101);
+    }
+}

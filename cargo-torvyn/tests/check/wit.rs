@@ -139,3 +139,45 @@ error[wit-missing]: there is no WIT that could tell what the stage may do
     project.edit("router/Cargo.toml", "\"src\"", "\"nowhere\"");
     assert_has(&project.told("check -p router", 100), &["`router/nowhere` is not there", "--> router/Cargo.toml:8:7"]);
 }
+
+/// Without its functions `payload-read` would be no import of the world, and `transform` a handle-pass by contract.
+#[test]
+fn a_contract_that_was_changed_proves_nothing() {
+    let project = project();
+    let file = project.root.join("wit/payload-read.wit");
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "package torvyn:streaming@0.2.0;\n\ninterface payload-read {\n  use types.{batch};\n}\n").unwrap();
+    assert_data_eq!(
+        project.told("check -p transform", 100),
+        str![[r#"
+error[changed-contract]: the WIT differs from the contract `torvyn:streaming@0.2.0`: function `read` of interface `payload-read` is missing
+ --> wit/payload-read.wit:3:11
+  |
+3 | interface payload-read {
+  |           ^^^^^^^^^^^^
+  |
+ ::: transform/Cargo.toml:7:9
+  |
+7 | world = "transform"
+  |         ----------- the world of this stage
+  |
+  = help: take the WIT of `torvyn:streaming@0.2.0` as `cargo torvyn new` writes it, and put interfaces of your own into a package of your own
+
+     Checked 1 stage and 0 pipelines: 1 error
+
+"#]]
+    );
+    fs::write(&file, whole.replace("index: u32", "index: u64")).unwrap();
+    assert_has(
+        &project.told("check -p router", 100),
+        &["error[changed-contract]", "--> wit/payload-read.wit:", "index: u64"],
+    );
+    fs::write(&file, whole).unwrap();
+
+    // Worlds of one's own, and packages beside the contract, are nobody's business.
+    project.write("wit/ours.wit", "package torvyn:streaming@0.2.0;\nworld ours { include router; import types; }\n");
+    fs::create_dir(project.root.join("wit/deps")).unwrap();
+    project.write("wit/deps/acme.wit", "package acme:shapes@1.0.0;\ninterface kinds { enum kind { round } }\n");
+    project.edit("router/Cargo.toml", "world = \"router\"", "world = \"ours\"");
+    assert_has(&project.told("check -p router", 0), &["ours", "handle-pass"]);
+}

@@ -20,13 +20,12 @@
 //! - What the engine calls, to allocate and to clean up, and what runs when the component is instantiated, can run in any
 //!   call: it is reached by all of them.
 
-use std::path::Path;
-
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::Validator;
 
 use super::{Bound, Bounds, Door, Proof, Site};
-use crate::error::{Error, LoadError};
-use crate::profile::{self, Kind, Payloads, Profile, full_name};
+use crate::engine::FEATURES;
+use crate::error::LoadError;
+use crate::profile::{Kind, Payloads, Profile, full_name};
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};
@@ -85,16 +84,6 @@ const EXPORTS: [(&str, &str); 7] = [
 ];
 
 impl Analysis {
-    /// Reads the component at `path` and analyses it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Load`] where there is no file, no component in it, or none that this runtime runs.
-    pub fn of(path: &Path, max_size: u64) -> Result<Analysis, Error> {
-        let bytes = profile::read(path, max_size)?;
-        Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))
-    }
-
     /// What its code copies and makes at most.
     pub fn bounds(&self) -> Bounds {
         Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
@@ -107,7 +96,7 @@ impl Analysis {
     /// Why it is no component that this runtime runs.
     pub fn parse(bytes: &[u8]) -> Result<Analysis, LoadError> {
         let profile = Profile::parse(bytes)?;
-        Validator::new_with_features(WasmFeatures::default())
+        Validator::new_with_features(FEATURES)
             .validate_all(bytes)
             .map_err(|error| LoadError::Malformed(error.to_string()))?;
         let never = Bound::never(Proof::Component);

@@ -18,14 +18,12 @@ use trace::{Half, Target};
 pub use error::{ContractError, Reason};
 
 mod error;
+mod known;
 mod packages;
 mod selection;
 #[cfg(test)]
 mod tests;
 mod trace;
-
-/// The one function of `types`, which every stage may call: it puts together what was made, and makes nothing.
-const APPEND: &str = "[method]output.append";
 
 /// What its declared world lets a stage do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +90,14 @@ impl Contract {
     ///
     /// # Errors
     ///
-    /// [`ContractError`] where the WIT is missing or wrong, there is no such world, or it is not one of a stage.
+    /// [`ContractError`] where the WIT is missing or wrong, there is no such world, it is not one of a stage, or the WIT has
+    /// another contract under the name of this one.
     pub fn load(wit: &Path, world: Option<&str>) -> Result<Contract, ContractError> {
         let packages = Packages::load(wit)?;
-        let judged = packages.select(world).and_then(|world| packages.judge(world));
+        let judged = packages.select(world).and_then(|world| {
+            packages.check_contract()?;
+            packages.judge(world)
+        });
         judged.map_err(|error| error.with(&packages.files))
     }
 
@@ -153,7 +155,8 @@ impl Packages {
             let name = name.unwrap_or_else(|| self.resolve.name_world_key(key));
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
-                    Some("types") if self.functions(*id).all(|function| function == APPEND) => continue,
+                    // Every stage may call what is in it: that puts together what was made, and makes nothing.
+                    Some("types") => continue,
                     Some(ATTRIBUTES) => contract.attributes |= self.has_functions(*id),
                     own => match own.and_then(Payloads::named) {
                         Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),

@@ -45,6 +45,8 @@ pub enum Reason {
         /// The package that was found, `torvyn:streaming@0.1.0` and such.
         found: String,
     },
+    /// What has the name and version of the contract is not the contract.
+    Changed,
     /// It is not a world of a stage.
     NotAStage,
 }

@@ -85,7 +85,12 @@ impl Packages {
 
     /// Where a world is declared.
     pub(super) fn declaration(&self, world: WorldId) -> Option<Location> {
-        location(&self.resolve.source_map, self.resolve.worlds[world].span)
+        self.location(self.resolve.worlds[world].span)
+    }
+
+    /// Where something is in the files; nowhere, where it comes from a package in binary form.
+    pub(super) fn location(&self, span: Span) -> Option<Location> {
+        location(&self.resolve.source_map, span)
     }
 
     /// The interface that a line of a world imports, exports or uses types from.

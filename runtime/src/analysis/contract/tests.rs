@@ -328,15 +328,194 @@ fn leases() {
     assert_eq!(lines(&contract, LEASE), ["filters.wit: import payload-lease"]);
 }
 
-/// What every world imports can neither copy nor multiply; and `types` of another making is not what is known of it.
+/// What every world imports can neither copy nor multiply.
 #[test]
 fn the_function_of_types_makes_nothing() {
+    assert_eq!(Package::stage(PROCESSOR).contract().capabilities, [""; 0]);
+}
+
+#[test]
+fn the_files_of_the_contract_are_all_there() {
+    let mut known = super::known::FILES.map(|(name, text)| (name.to_string(), text.to_string())).to_vec();
+    let mut files = contract_files();
+    known.sort();
+    files.sort();
+    assert!(known == files, "list the new file in `known.rs`");
+}
+
+/// What comes of a project that has another contract under the name of this one.
+fn with_another_contract(file: &str, from: &str, to: &str) -> Result<Contract, ContractError> {
+    let package = Package::stage("include torvyn:streaming/transform@0.2.0;");
+    let path = package.0.path().join("deps/torvyn-streaming").join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} has no `{from}`");
+    fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    Contract::load(package.0.path(), None)
+}
+
+#[test]
+fn what_has_the_name_of_the_contract_is_the_contract() {
+    for (file, from, to, what, at) in [
+        (
+            "payload-read.wit",
+            "  read-all: func(of: borrow<batch>) -> result<list<u8>, failure>;",
+            "",
+            "function `read-all` of interface `payload-read` is missing",
+            "payload-read",
+        ),
+        (
+            "payload-read.wit",
+            "  read-all: func",
+            "  peek: func(of: borrow<batch>) -> u8; read-all: func",
+            "function `peek` of interface `payload-read` is not in the contract",
+            "peek",
+        ),
+        (
+            "payload-read.wit",
+            "index: u32, offset: u64",
+            "index: u64, offset: u64",
+            "function `read` of interface `payload-read` is `func(of: borrow<payload-read.batch>, index: u64, offset: u64, \
+             len: u64) -> result<list<u8>, payload-read.failure>`, expected `func(of: borrow<payload-read.batch>, index: u32",
+            "read",
+        ),
+        (
+            "payload-read.wit",
+            "index: u32, offset: u64",
+            "offset: u64, index: u32",
+            "function `read` of interface `payload-read` is",
+            "read",
+        ),
+        (
+            "types.wit",
+            "type routes =",
+            "slice-all: func(of: borrow<batch>); type routes =",
+            "function `slice-all` of interface `types` is not in the contract",
+            "slice-all",
+        ),
+        (
+            "types.wit",
+            "type routes = list<u32>",
+            "type routes = list<u64>",
+            "type `routes` of interface `types` is `list<u64>`",
+            "routes",
+        ),
+        ("types.wit", "    out-of-bounds,", "", "type `failure` of interface `types` is `variant {", "failure"),
+        ("types.wit", "    trace,", "    trace, more,", "type `columns` of interface `types` is `flags {", "columns"),
+        ("types.wit", "    index: u32,", "    at: u32,", "type `reached` of interface `types` is `record {", "reached"),
+        (
+            "types.wit",
+            "  resource batch;",
+            "  resource batch; resource bunch;",
+            "type `bunch` of interface `types` is not in the contract",
+            "bunch",
+        ),
+        (
+            "sink.wit",
+            "complete: func() -> result<_, failure>",
+            "complete: func()",
+            "function `complete` of interface `sink` is `func()`",
+            "complete",
+        ),
+        (
+            "sink.wit",
+            "complete: func()",
+            "complete: async func()",
+            "function `complete` of interface `sink` is `async func()",
+            "complete",
+        ),
+        (
+            "worlds.wit",
+            "  import payload-read;\n",
+            "",
+            "import `torvyn:streaming/payload-read@0.2.0` of world `inspector` is missing",
+            "inspector",
+        ),
+        (
+            "worlds.wit",
+            "  export processor;",
+            "  export processor; export run: func();",
+            "export `run` of world `router` is not in the contract",
+            "run",
+        ),
+        ("worlds.wit", "world holder {", "world keeper {", "world `holder` is missing", ""),
+        (
+            "sink.wit",
+            "interface sink {",
+            "interface mine { f: func(); } interface sink {",
+            "interface `mine` is not in the contract",
+            "mine",
+        ),
+    ] {
+        let changed = with_another_contract(file, from, to);
+        let error = changed.map_err(|error| (error.reason.clone(), error)).expect_err(what);
+        assert_eq!(error.0, Reason::Changed, "{:?}", error.1);
+        let (told, error) = (error.1.message.clone(), error.1);
+        let expected = format!("the WIT differs from the contract `torvyn:streaming@0.2.0`: {what}");
+        assert!(told.starts_with(&expected), "expected `{expected}`, found `{told}`");
+        assert!(error.help.as_ref().unwrap().contains("a package of your own"));
+        match &error.place {
+            Some(place) => assert_eq!(text(&error.files, place), at, "{told}"),
+            None => assert_eq!(at, "", "{told}"),
+        }
+    }
+}
+
+/// What the finding was made of: without its functions `payload-read` was taken for types alone.
+#[test]
+fn a_contract_without_functions_proves_nothing() {
+    let package = Package::stage("include torvyn:streaming/transform@0.2.0;");
+    let path = package.0.path().join("deps/torvyn-streaming/payload-read.wit");
+    fs::write(&path, "package torvyn:streaming@0.2.0;\ninterface payload-read { use types.{batch}; }").unwrap();
+    assert_eq!(package.refused(None).reason, Reason::Changed);
+}
+
+/// Worlds of one's own are no part of the contract, wherever they are; nor are comments and the order of things.
+#[test]
+fn what_is_beside_the_contract_is_nobodys_business() {
     let package = Package::stage(PROCESSOR);
-    assert_eq!(package.contract().capabilities, [""; 0]);
-    let types = package.0.path().join("deps/torvyn-streaming/types.wit");
-    let text = fs::read_to_string(&types).unwrap();
-    fs::write(&types, text.replace("type routes =", "slice-all: func(of: borrow<batch>); type routes =")).unwrap();
-    assert_eq!(package.contract().capabilities, ["torvyn:streaming/types@0.2.0"]);
+    let folder = package.0.path().join("deps/torvyn-streaming");
+    let own = "package torvyn:streaming@0.2.0;\n// Ours.\nworld ours { include holder; import payload-read; }";
+    fs::write(folder.join("ours.wit"), own).unwrap();
+    let parts = fs::read_to_string(folder.join("payload-write.wit")).unwrap();
+    fs::write(folder.join("payload-write.wit"), parts.replace("///", "// /")).unwrap();
+    let contract = package.load(Some("torvyn:streaming/ours")).unwrap();
+    assert_eq!((copies(&contract), contract.retains()), ((true, false), true));
+}
+
+/// Whatever single letter or line of the contract is another, nothing is proven that is not so.
+#[test]
+fn a_contract_with_small_changes() {
+    let package = Package::stage("include torvyn:streaming/windowed@0.2.0;");
+    let expected = package.contract();
+    let (mut refused, mut same) = (0, 0);
+    for (name, whole) in contract_files() {
+        let path = package.0.path().join("deps/torvyn-streaming").join(&name);
+        let lines: Vec<_> = whole.lines().collect();
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("///")) {
+            let mut without = lines.clone();
+            without.remove(number);
+            let mut twice = lines.clone();
+            twice.insert(number, line);
+            let changed = [line.replacen("u32", "u64", 1), line.replacen("func(", "func(more: u8, ", 1)];
+            let changed = changed.iter().map(|line| {
+                let mut changed = lines.clone();
+                changed[number] = line;
+                changed.join("\n")
+            });
+            for text in changed.chain([without.join("\n"), twice.join("\n")]) {
+                fs::write(&path, text).unwrap();
+                match Contract::load(package.0.path(), None) {
+                    Ok(contract) => {
+                        same += 1;
+                        assert_eq!((contract.payloads, contract.bounds()), (expected.payloads, expected.bounds()));
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(refused > 200 && same > 50, "{refused} {same}");
 }
 
 #[test]
