@@ -351,6 +351,73 @@ fn what_the_engine_has_not() {
     assert!(refused("", "", asynchronous).contains("`task.cancel` requires the component model async feature"));
 }
 
+/// A module whose function `read` calls what a fix-up module puts into its table, which is the lowered `read`.
+fn through_shim(signature: &str, before_call: &str, process: &str) -> Bound {
+    let before = format!(
+        r#"(core module $shim
+        (type $read (func (param i32 i32 i64 i64 i32)))
+        (table (export "table") 1 1 funcref)
+        (func (export "read") {signature} {before_call} i32.const 0 call_indirect (type $read)))
+      (core instance $shim (instantiate $shim))
+      (alias core export $shim "read" (core func $shimmed))"#
+    );
+    let after = r#"(core module $fix (import "" "table" (table 1 1 funcref))
+        (import "" "read" (func $read (param i32 i32 i64 i64 i32))) (elem (i32.const 0) func $read))
+      (core instance (instantiate $fix
+        (with "" (instance (export "table" (table $shim "table")) (export "read" (func $read))))))"#;
+    let declared: String = signature.split("(local").next().unwrap_or_default().into();
+    let fields = format!(r#"(import "shim" "read" (func $shimmed {declared}))"#);
+    let arguments = r#"(with "shim" (instance (export "read" (func $shimmed))))"#;
+    let process = format!("(local $i i32) (loop $next {process} {STEP} {MORE})");
+    reads(Guest { before: &before, after, fields: &fields, arguments, process: &process, ..Guest::default() })
+}
+
+#[test]
+fn a_shim_passes_on_exactly_its_own_parameters() {
+    let gets = |count: usize| (0..count).map(|at| format!("local.get {at} ")).collect::<String>();
+    let rest = "(i64.const 0) (i64.const 1) (i32.const 64)";
+    let own = "(param i32 i32 i64 i64 i32)";
+    let at_i = format!("(call $shimmed (local.get $batch) (local.get $i) {rest})");
+    assert_eq!(through_shim(own, &gets(5), &at_i), at_most(1));
+    let at_0 = format!("(call $shimmed (local.get $batch) (i32.const 0) {rest})");
+    assert_eq!(through_shim(own, &gets(5), &at_0), Bound::unknown());
+
+    // The first parameters stay on the stack and are results.
+    let more = "(param i32 i32 i32 i32 i64 i64 i32) (result i32 i32)";
+    let call =
+        |first: &str, index: &str| format!("(call $shimmed {first} (local.get $batch) {index} {rest}) drop drop");
+    let with_i_first = call("(i32.const 0) (local.get $i)", "(i32.const 0)");
+    assert_eq!(through_shim(more, &gets(7), &with_i_first), Bound::unknown());
+    let with_i_last = call("(i32.const 0) (i32.const 0)", "(local.get $i)");
+    assert_eq!(through_shim(more, &gets(7), &with_i_last), at_most(1), "it is followed all the same");
+
+    // The last parameters of the callee are zeros.
+    let fewer = "(param i32 i32) (local i64 i64 i32)";
+    assert_eq!(through_shim(fewer, &gets(5), "(call $shimmed (local.get $batch) (local.get $i))"), at_most(1));
+    assert_eq!(through_shim(fewer, &gets(5), "(call $shimmed (local.get $batch) (i32.const 0))"), Bound::unknown());
+    let fewest = "(param i32) (local i32 i64 i64 i32)";
+    assert_eq!(through_shim(fewest, &gets(5), "(call $shimmed (local.get $batch))"), Bound::unknown());
+
+    // Other orders, and other values.
+    let exchanged = "local.get 1 local.get 0 local.get 2 local.get 3 local.get 4";
+    let call = format!("(call $shimmed (local.get $i) (local.get $batch) {rest})");
+    assert_eq!(through_shim(own, exchanged, &call), at_most(1));
+    let wrong = format!("(call $shimmed (i32.const 0) (local.get $i) {rest})");
+    assert_eq!(through_shim(own, exchanged, &wrong), Bound::unknown());
+    for changed in ["i32.const 0 local.set 1", "local.get 1 i32.const 1 i32.and local.set 1"] {
+        assert_eq!(through_shim(own, &format!("{changed} {}", gets(5)), &at_i), Bound::unknown(), "{changed}");
+    }
+    let once_more = format!("{} i32.const 0 call_indirect (type $read) {}", gets(5), gets(5));
+    assert_eq!(through_shim(own, &once_more, &at_i), at_most(2));
+}
+
+/// The last place of all: there is no next one.
+#[test]
+fn a_segment_at_the_end_of_all_places() {
+    let fields = "(table $mine 4 funcref) (elem (table $mine) (i32.const -1) func $look $look)";
+    assert_eq!(reads(Guest { fields, ..Guest::default() }), Bound::never(Proof::CallGraph));
+}
+
 #[test]
 fn what_the_engine_calls_counts_too() {
     let look = "(call $look (i32.const 0) (i32.const 0))";

@@ -207,8 +207,10 @@ impl<'w, 'a> Calls<'w, 'a> {
             for segment in &module.segments {
                 let table = *find(&instance.tables, segment.table)? as usize;
                 self.tables[table].scattered |= segment.offset.is_none();
-                for (place, function) in (segment.offset.unwrap_or(0)..).zip(&segment.functions) {
+                for (after, function) in (0..).zip(&segment.functions) {
                     let Some(function) = *function else { continue };
+                    // Beyond the greatest place the instantiation traps, whatever is noted here.
+                    let place = segment.offset.unwrap_or(0).wrapping_add(after);
                     let signature = module.function_type(function)?.signature;
                     let node = self.node(self.wiring.function(number, function)?);
                     let table = &mut self.tables[table];

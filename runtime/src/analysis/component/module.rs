@@ -55,7 +55,7 @@ pub(super) struct Segment {
 /// What a function calls.
 pub(super) struct Code {
     pub(super) calls: Vec<LiveCall>,
-    /// It does nothing but pass its parameters on, in order, to the one call it makes.
+    /// It calls one function once, with exactly its own parameters, in order, and returns exactly what that returns.
     pub(super) passes_on: bool,
 }
 
@@ -118,8 +118,8 @@ impl<'a> Module<'a> {
         if module.subtypes {
             module.types.iter_mut().flatten().for_each(|ty| ty.signature = None);
         }
-        for body in mem::take(&mut module.bodies) {
-            let code = module.scan(&body)?;
+        for (function, body) in (module.imported_functions..).zip(mem::take(&mut module.bodies)) {
+            let code = module.scan(function, &body)?;
             module.code.push(code);
             module.bodies.push(body);
         }
@@ -264,7 +264,7 @@ impl<'a> Module<'a> {
         Ok(())
     }
 
-    fn scan(&mut self, body: &FunctionBody<'a>) -> Result<Code, Stop> {
+    fn scan(&mut self, function: u32, body: &FunctionBody<'a>) -> Result<Code, Stop> {
         let graph = Graph::of_calls(body)?;
         self.taken.extend(&graph.taken);
         self.exceptions |= graph.exceptions;
@@ -276,7 +276,27 @@ impl<'a> Module<'a> {
                 calls.push(LiveCall { call: call.clone(), returns: *returns });
             }
         }
-        Ok(Code { calls, passes_on: passes_on(body)? })
+        Ok(Code { calls, passes_on: self.passes_on(function, body)? })
+    }
+
+    /// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect` with all parameters of the function and
+    /// of the callee, no more and no fewer: the function that wit-component puts before an import that is only there later.
+    ///
+    /// With more `local.get` than the callee has parameters, the first values stay on the stack and are results: the callee
+    /// gets other parameters than the ones in its places. With more than the function has, the last ones are zeros.
+    fn passes_on(&self, function: u32, body: &FunctionBody<'_>) -> Result<bool, Stop> {
+        let params = self.function_type(function)?.params;
+        let mut operators = body.get_operators_reader()?;
+        for parameter in 0..params {
+            if !matches!(operators.read()?, Operator::LocalGet { local_index } if local_index == parameter) {
+                return Ok(false);
+            }
+        }
+        if !matches!(operators.read()?, Operator::I32Const { .. }) {
+            return Ok(false);
+        }
+        let Operator::CallIndirect { type_index, .. } = operators.read()? else { return Ok(false) };
+        Ok(self.type_at(type_index)?.params == params && matches!(operators.read()?, Operator::End))
     }
 }
 
@@ -285,22 +305,4 @@ fn single<'a>(expression: &ConstExpr<'a>) -> Result<Option<Operator<'a>>, Stop> 
     let mut operators = expression.get_operators_reader();
     let first = operators.read()?;
     Ok(matches!(operators.read()?, Operator::End).then_some(first))
-}
-
-/// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect`, or the same with a direct call: the
-/// function that wit-component puts before an import that is only there later.
-fn passes_on(body: &FunctionBody<'_>) -> Result<bool, Stop> {
-    let mut operators = body.get_operators_reader()?;
-    let mut next = 0;
-    loop {
-        match operators.read()? {
-            Operator::LocalGet { local_index } if local_index == next => next += 1,
-            Operator::I32Const { .. } => {
-                return Ok(matches!(operators.read()?, Operator::CallIndirect { .. })
-                    && matches!(operators.read()?, Operator::End));
-            }
-            Operator::Call { .. } => return Ok(matches!(operators.read()?, Operator::End)),
-            _ => return Ok(false),
-        }
-    }
 }
