@@ -1,0 +1,164 @@
+//! What every random component has: its types, the module with its memory and what it remembers of a call, and a component
+//! within the component that reads.
+
+use torvyn_tests::guest::{PAYLOAD_READ, PAYLOAD_WRITE, TYPES};
+
+/// The last of the types, in their import, and what is beside it here.
+const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
+const MORE_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
+    (export "lease" (type (sub resource)))
+    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
+  (alias export $types "lease" (type $lease))"#;
+
+/// A function of `payload-read`, and what is beside it here.
+const READ_ALL: &str = r#"(export "read-all" "#;
+const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
+    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $why)))))
+    (export "read-all" "#;
+
+const LEASES: &str = r#"
+  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
+    (export "batch" (type $lent (eq $batch)))
+    (export "failure" (type $why (eq $failure)))
+    (export "lease" (type $held (eq $lease)))
+    (type $mode-is (enum "shared" "exclusive"))
+    (export "mode" (type $mode (eq $mode-is)))
+    (type $scope-is (variant (case "stage") (case "deadline" u64)))
+    (export "scope" (type $scope (eq $scope-is)))
+    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
+      (param "scope" $scope) (result (result (own $held) (error $why)))))))
+"#;
+
+/// The imports of the host.
+pub(crate) fn imports() -> String {
+    let types = TYPES.replace(COLUMNS, MORE_TYPES);
+    let reads = PAYLOAD_READ.replace(READ_ALL, READ_HELD);
+    format!("{types}{reads}{PAYLOAD_WRITE}{LEASES}")
+}
+
+/// Memory, what is lowered from the host, and the module that is behind every call of the host but the reads of a batch.
+///
+/// `begin` is called first and `end` last in a call. `burn` tells when it is time to stop: a loop of these components goes
+/// round some hundred times in a call at most, and not 2^32 times.
+pub(crate) const COMMON: &str = r#"
+  (core module $store
+    (memory (export "memory") 2)
+    (global (export "one") i32 (i32.const 1))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192)))
+  (core instance $store (instantiate $store))
+  (alias core export $store "memory" (core memory $memory))
+  (alias core export $store "realloc" (core func $realloc))
+  (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
+  (core func $read-again (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc) string-encoding=utf16))
+  (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
+  (core func $read-held (canon lower (func $payload-read "read-held") (memory $memory) (realloc $realloc)))
+  (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+  (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
+  (core func $append (canon lower (func $types "[method]output.append")))
+  (core func $drop-batch (canon resource.drop $batch))
+  (core module $keep
+    (import "store" "memory" (memory 1))
+    (import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "host" "append" (func $append (param i32 i32)))
+    (import "host" "take" (func $take (param i32 i32 i32 i32 i32 i64 i32)))
+    (import "host" "read-held" (func $read_held (param i32 i32 i64 i64 i32)))
+    (import "host" "drop-batch" (func $drop_batch (param i32)))
+    (global $fuel (mut i32) (i32.const 0))
+    (global $made (mut i32) (i32.const 0))
+    (global $output (mut i32) (i32.const 0))
+    (global $holds (mut i32) (i32.const 0))
+    (global $lease (mut i32) (i32.const 0))
+    (func (export "begin")
+      (global.set $fuel (i32.const 300))
+      (global.set $made (i32.const 0))
+      (i64.store (i32.const 264) (i64.const 1)))
+    (func (export "burn") (result i32)
+      (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
+      (i32.le_s (global.get $fuel) (i32.const 0)))
+    (func (export "emit") (param i32)
+      (call $emit_all (i32.const 256) (i32.const 1) (i32.const 264) (i32.const 1)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))
+      (if (i32.load8_u (i32.const 64)) (then return))
+      (if (global.get $made)
+        (then (call $append (global.get $output) (i32.load (i32.const 68))))
+        (else (global.set $made (i32.const 1)) (global.set $output (i32.load (i32.const 68))))))
+    (func (export "hold") (param i32)
+      (i32.store (i32.const 272) (i32.const 0))
+      (call $take (local.get 0) (i32.const 272) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 64))
+      (if (i32.load8_u (i32.const 64)) (then return))
+      (global.set $holds (i32.const 1))
+      (global.set $lease (i32.load (i32.const 68))))
+    (func (export "look-held") (param i32)
+      (if (global.get $holds)
+        (then (call $read_held (global.get $lease) (local.get 0) (i64.const 0) (i64.const 1) (i32.const 64)))))
+    (func (export "end") (param $batch i32) (param $count i32) (result i32)
+      (call $drop_batch (local.get $batch))
+      (call $ended (local.get $count)))
+    (func $ended (export "ended") (param $count i32) (result i32)
+      (memory.fill (i32.const 16) (i32.const 0) (i32.const 48))
+      (i32.store (i32.const 20) (global.get $made))
+      (i32.store (i32.const 24) (select (global.get $output) (i32.const 1024) (global.get $made)))
+      (i32.store (i32.const 28) (local.get $count))
+      (i32.const 16)))
+  (core instance $keep (instantiate $keep
+    (with "store" (instance $store))
+    (with "host" (instance (export "emit-all" (func $emit-all)) (export "append" (func $append))
+      (export "take" (func $take)) (export "read-held" (func $read-held)) (export "drop-batch" (func $drop-batch))))))
+  (alias core export $keep "emit" (core func $emit))
+  (alias core export $keep "hold" (core func $hold))
+  (alias core export $keep "look-held" (core func $look-held))
+"#;
+
+/// A component within the component whose `look`, of a batch and an index, reads by `$read` as `body` says.
+pub(crate) fn nested(body: &str) -> String {
+    format!(
+        r#"
+  (component $within
+    (import "batch" (type $batch (sub resource)))
+    (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
+      (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
+      (case "limit-exceeded" string)))
+    (import "failure" (type $failure (eq $failure-is)))
+    (import "read" (func $read (param "of" (borrow $batch)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $failure)))))
+    (core module $room
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192)))
+    (core instance $room (instantiate $room))
+    (core func $lowered (canon lower (func $read) (memory $room "memory") (realloc (func $room "realloc"))))
+    (core func $drop (canon resource.drop $batch))
+    (core module $inner
+      (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
+      (import "host" "drop" (func $drop (param i32)))
+      (func (export "look") (param $batch i32) (param $index i32) {body} (call $drop (local.get $batch))))
+    (core instance $inner (instantiate $inner
+      (with "host" (instance (export "read" (func $lowered)) (export "drop" (func $drop))))))
+    (func (export "look") (param "of" (borrow $batch)) (param "index" u32) (canon lift (core func $inner "look"))))
+  (instance $within (instantiate $within
+    (with "batch" (type $batch)) (with "failure" (type $failure)) (with "read" (func $payload-read "read"))))
+  (core func $nested (canon lower (func $within "look")))
+"#
+    )
+}
+
+/// What is lifted, and exported. `$process` and `$flush` are core functions.
+pub(crate) const EXPORTS: &str = r#"
+  (core module $rest
+    (import "keep" "ended" (func $ended (param i32) (result i32)))
+    (func (export "init") (param i32 i32) (result i32) (call $ended (i32.const 0)))
+    (func (export "teardown")))
+  (core instance $rest (instantiate $rest (with "keep" (instance $keep))))
+  (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
+    (canon lift (core func $rest "init") (memory $memory) (realloc $realloc)))
+  (func $teardown (canon lift (core func $rest "teardown")))
+  (func $lifted-process (param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))
+    (result (result $outcome (error $process-failure)))
+    (canon lift (core func $process) (memory $memory) (realloc $realloc)))
+  (func $lifted-flush (result (result (option (own $output)) (error $failure)))
+    (canon lift (core func $flush) (memory $memory)))
+  (instance $lifecycle (export "init" (func $init)) (export "teardown" (func $teardown)))
+  (instance $processor (export "process" (func $lifted-process)) (export "flush" (func $lifted-flush)))
+  (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
+  (export "torvyn:streaming/processor@0.2.0" (instance $processor))
+"#;
