@@ -24,8 +24,8 @@ mod selection;
 mod tests;
 mod trace;
 
-/// The one function of `types`, which every stage may call: it puts together what was made, and makes nothing.
-const APPEND: &str = "[method]output.append";
+/// The functions of `types`, which every stage may call: they put together what was made and say what failed, and make nothing.
+const OF_TYPES: [&str; 3] = ["[method]output.append", "on-failure", "skip"];
 
 /// What its declared world lets a stage do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl Packages {
             let name = name.unwrap_or_else(|| self.resolve.name_world_key(key));
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
-                    Some("types") if self.functions(*id).all(|function| function == APPEND) => continue,
+                    Some("types") if self.functions(*id).all(|function| OF_TYPES.contains(&function)) => continue,
                     Some(ATTRIBUTES) => contract.attributes |= self.has_functions(*id),
                     own => match own.and_then(Payloads::named) {
                         Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),
