@@ -182,7 +182,7 @@ fn within_budget(
     for (subject, verdict) in subjects.iter().zip(verdicts) {
         subject.over_budget(verdict, sources, &mut found);
     }
-    found.extend(Composed::of(wiring, verdicts).findings(pipeline, levels));
+    found.extend(Composed::of(pipeline, wiring, verdicts).findings(pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }
@@ -212,8 +212,8 @@ fn bodies(
                 let stage = &pipeline.stages[*index];
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
-                let policy = stage.on_failure.policy;
-                Body::Stage(Stage { config, limits, budget, bounds, policy, ..Stage::new(component) })
+                let (policy, batch) = (stage.on_failure.policy, stage.batch);
+                Body::Stage(Stage { config, limits, budget, bounds, policy, batch, ..Stage::new(component) })
             }
         })
     };

@@ -99,7 +99,8 @@ fn whole(account: &Account) -> String {
         None => "none: no block was handed out".to_string(),
     };
     let mut whole = format!("flow amplification  {amplification}\npool reuse          {reuse}\n");
-    whole += &failures(account.stages.iter().map(|stage| stage.failures)).unwrap_or_default();
+    let failed = account.stages.iter().map(|stage| stage.failed_copies).fold(Copies::default(), |all, of| all + of);
+    whole += &failures(account.stages.iter().map(|stage| stage.failures), failed).unwrap_or_default();
     let Elements { due, late, .. } = account.elements;
     if due > 0 {
         whole += &format!("late                {} of {} elements with a deadline\n", grouped(late), grouped(due));
@@ -110,8 +111,8 @@ fn whole(account: &Account) -> String {
     whole
 }
 
-/// How stages failed in a flow that went on, if they did.
-fn failures(stages: impl Iterator<Item = FailureUse> + Clone) -> Option<String> {
+/// How stages failed in a flow that went on, if they did, and what was copied in the calls that failed.
+fn failures(stages: impl Iterator<Item = FailureUse> + Clone, failed: Copies) -> Option<String> {
     let sum = |count: fn(&FailureUse) -> u64| stages.clone().map(|stage| count(&stage)).sum::<u64>();
     let counted = |count: u64, one: &str, many: &str| {
         (count > 0).then(|| format!("{} {}", grouped(count), if count == 1 { one } else { many }))
@@ -124,7 +125,11 @@ fn failures(stages: impl Iterator<Item = FailureUse> + Clone) -> Option<String> 
         counted(sum(|stage| stage.restarts), "restart", "restarts"),
     ];
     let came = came.into_iter().flatten().map(|came| format!(", {came}"));
-    Some(format!("failures            {calls}{}\n", came.collect::<String>()))
+    let copied = [(failed.payload_read, "read"), (failed.payload_write, "written")];
+    let copied = copied.into_iter().filter(|(count, _)| count.ops > 0);
+    let copied: Vec<_> = copied.map(|(count, what)| format!("{} {what}", copies(count))).collect();
+    let copied = if copied.is_empty() { String::new() } else { format!("; in failed calls {}", copied.join(", ")) };
+    Some(format!("failures            {calls}{}{copied}\n", came.collect::<String>()))
 }
 
 /// Which blocks the pool had no room to keep.
@@ -192,12 +197,20 @@ mod tests {
         let none = FailureUse::default();
         let one = FailureUse { calls: 1, skipped: 1, restarts: 1, ..none };
         let more = FailureUse { calls: 1500, retries: 1, dead_letters: 1499, ..none };
-        assert_eq!(failures([none, none].into_iter()), None);
-        let told = |stages: &[FailureUse]| failures(stages.iter().copied()).unwrap();
+        let nothing = Copies::default();
+        assert_eq!(failures([none, none].into_iter(), nothing), None);
+        let told = |stages: &[FailureUse]| failures(stages.iter().copied(), nothing).unwrap();
         assert_eq!(told(&[none, one]), "failures            1 failed call, 1 element skipped, 1 restart\n");
         let both =
             "failures            1,501 failed calls, 1 retry, 1 element skipped, 1,499 dead letters, 1 restart\n";
         assert_eq!(told(&[one, more]), both);
+        let payload_read = Count { ops: 3, bytes: 1536 };
+        let failed = |copies| failures([one].into_iter(), copies).unwrap();
+        let first = "failures            1 failed call, 1 element skipped, 1 restart; in failed calls ";
+        let read = Copies { payload_read, ..nothing };
+        assert_eq!(failed(read), format!("{first}3 × 1.5 KiB read\n"));
+        let written = Copies { payload_write: Count { ops: 1, bytes: 2 }, ..read };
+        assert_eq!(failed(written), format!("{first}3 × 1.5 KiB read, 1 × 2 B written\n"));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct StageAccount {
     pub verdict: Verdict,
     /// How that is proven; [`Bounds::proof`] says when it is `None`.
     pub proof: Option<Proof>,
-    /// What it copies at most, which the flow was held to.
+    /// What it copies at most each time that it is lent an element, which the flow was held to.
     pub bounds: Bounds,
     /// Elements it was lent, each counted once.
     pub elements_in: u64,
@@ -52,9 +52,11 @@ pub struct StageAccount {
     pub elements_dropped: u64,
     /// Time in its calls, in nanoseconds, sending what they returned included.
     pub busy_ns: u64,
-    /// What was copied at its boundary.
+    /// What was copied at its boundary, in calls that failed as well.
     pub copies: Copies,
-    /// The most reads that one element had, in the call it was lent for and while it was held.
+    /// Of that, what was copied in calls that failed.
+    pub failed_copies: Copies,
+    /// The most reads that one element had, in all calls that lent it, failed ones included, and while it was held.
     pub reads_max: u32,
     /// The most writes for one element, by the lineage of what was written.
     pub writes_max: u32,

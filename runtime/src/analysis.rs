@@ -25,7 +25,7 @@ pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
 pub use capability::{Grant, grant};
 pub use component::{Analysis, Use};
-pub use compose::{EdgeBounds, Interval, PipelineBounds, compose};
+pub use compose::{EdgeBounds, Interval, NodeBounds, PipelineBounds, compose};
 pub use contract::{Contract, ContractError};
 pub use verdict::StageVerdict;
 
@@ -138,6 +138,19 @@ impl Bound {
     /// Nothing is known.
     pub fn unknown() -> Bound {
         Bound { max: None, exact: false, proof: None }
+    }
+
+    /// In so many calls, or any number; each is within this bound.
+    #[must_use]
+    pub fn repeated(self, calls: Option<u32>) -> Bound {
+        match (self.max, calls) {
+            (Some(0), _) | (_, Some(1)) => self,
+            (Some(max), Some(calls)) => match max.checked_mul(calls) {
+                Some(max) => Bound { max: Some(max), exact: false, ..self },
+                None => Bound::unknown(),
+            },
+            (None, _) | (_, None) => Bound::unknown(),
+        }
     }
 
     /// Whether it is proven that it is never done, in no call and at no time. What the host enforces is not proven; and

@@ -8,13 +8,14 @@ use crate::ledger::{Copies, Count};
 /// What a stage did in a flow that has come to its end.
 pub(crate) struct Audit<'a> {
     pub(crate) stage: &'a str,
+    /// What is proven of each time that it is lent an element; the host holds calls that fail to it as well.
     pub(crate) bounds: Bounds,
     /// What the ledger says.
     pub(crate) copies: Copies,
-    /// What of it was copied in calls that failed, of which nothing is proven.
+    /// What of it was copied in calls that failed.
     pub(crate) failed_copies: Copies,
-    /// The most reads that an element had, in the call it was lent for and through its leases afterwards: what is read of
-    /// what is held is read of what was lent. So the bytes read are at most this often the bytes lent.
+    /// The most reads that an element had, in all calls that lent it and through its leases: what is read of what is held is
+    /// read of what was lent. So the bytes read are at most this often the bytes lent.
     pub(crate) reads_max: u32,
     /// Whether there can be fewer copies than is proven: the host refused one, or a call failed.
     pub(crate) fewer: bool,
@@ -26,8 +27,12 @@ pub(crate) struct Audit<'a> {
     pub(crate) rewritten: Count,
     /// What was written to payloads that were given up.
     pub(crate) given_up: Count,
-    /// The elements that the bounds are for: those lent to it, but for those lent in vain, of a source those that it made.
-    pub(crate) elements: u64,
+    /// Of a source, the elements that it made.
+    pub(crate) made: Option<u64>,
+    /// The elements that it was given, each counted once.
+    pub(crate) taken: u64,
+    /// The most calls that lent one of them and copied it, where that has a bound.
+    pub(crate) calls: Option<u32>,
 }
 
 impl Audit<'_> {
@@ -50,9 +55,21 @@ impl Audit<'_> {
         if u128::from(read.bytes) > readable {
             return self.fault(format!("it read {} bytes where there were {readable}", read.bytes));
         }
-        let Copies { payload_read: failed_read, payload_write: failed_write, .. } = self.failed_copies;
-        self.hold("reads", read.since(failed_read).ops, self.bounds.reads, self.elements)?;
-        self.hold("writes", write.since(failed_write).ops, self.bounds.writes, self.elements)
+        if let Some(made) = self.made {
+            // Nothing bounds what is written in calls of a source that failed.
+            return self.hold("writes", write.since(self.failed_copies.payload_write).ops, self.bounds.writes, made);
+        }
+        self.hold("reads", read.ops, self.bounds.reads, self.lent.ops)?;
+        self.hold("writes", write.ops, self.bounds.writes, self.lent.ops)?;
+        let all = self.bounds.repeated(self.calls);
+        self.hold("reads", read.ops, all.reads, self.taken)?;
+        self.hold("writes", write.ops, all.writes, self.taken)?;
+        match all.reads.max {
+            Some(max) if self.reads_max > max => {
+                self.fault(format!("{} reads of an element, where at most {max} is proven", self.reads_max))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn hold(&self, what: &str, count: u64, bound: Bound, elements: u64) -> Result<(), Error> {
@@ -92,7 +109,9 @@ mod tests {
             written: each,
             rewritten: Count::default(),
             given_up: Count::default(),
-            elements: 2,
+            made: None,
+            taken: 2,
+            calls: Some(1),
         }
     }
 
@@ -118,6 +137,31 @@ mod tests {
         let twice = Bounds { reads: Bound::exactly(2, Proof::Bounded), ..audit().bounds };
         says(Audit { bounds: twice, ..audit() }, "2 reads of 2 elements, where 2 of each is proven");
         Audit { bounds: twice, fewer: true, ..audit() }.check().unwrap();
+    }
+
+    /// Two elements that were lent twice each, and read each time.
+    #[test]
+    fn failed_calls_are_held_to_what_is_proven() {
+        let each = Count { ops: 4, bytes: 12 };
+        let copies = Copies { payload_read: each, ..Copies::default() };
+        let none = Count::default();
+        let repeated =
+            || Audit { copies, lent: each, written: none, reads_max: 2, fewer: true, calls: Some(2), ..audit() };
+        repeated().check().unwrap();
+        Audit { calls: None, ..repeated() }.check().unwrap();
+        says(Audit { calls: Some(1), ..repeated() }, "4 reads of 2 elements, where at most 1 of each is proven");
+        says(Audit { reads_max: 3, ..repeated() }, "3 reads of an element, where at most 2 is proven");
+        let less = Audit { lent: Count { ops: 3, bytes: 12 }, ..repeated() };
+        says(less, "4 reads of 3 elements, where at most 1 of each is proven");
+    }
+
+    #[test]
+    fn what_a_source_writes_in_calls_that_failed_is_not_of_its_elements() {
+        let copies = Copies { payload_write: Count { ops: 2, bytes: 6 }, ..Copies::default() };
+        let source = || Audit { copies, made: Some(1), taken: 0, ..audit() };
+        says(source(), "2 writes of 1 elements, where at most 1 of each is proven");
+        let failed_copies = Copies { payload_write: Count { ops: 1, bytes: 3 }, ..Copies::default() };
+        Audit { failed_copies, ..source() }.check().unwrap();
     }
 
     #[test]

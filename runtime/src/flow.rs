@@ -51,11 +51,16 @@ pub struct Stage {
     pub bounds: Bounds,
     /// What becomes of an element that it fails at.
     pub policy: Policy,
+    /// The most elements that it is lent in one call, or asked for in one: 1 to [`Stage::MAX_BATCH`].
+    pub batch: usize,
     /// What a test has it suffer.
     pub faults: Vec<Injection>,
 }
 
 impl Stage {
+    /// The most elements of one call.
+    pub const MAX_BATCH: usize = crate::node::MAX_BATCH;
+
     /// A component without settings, within the default limits, of which nothing is known and nothing demanded.
     pub fn new(component: Component) -> Stage {
         Stage {
@@ -65,6 +70,7 @@ impl Stage {
             budget: Budget::default(),
             bounds: Bounds::unknown(),
             policy: Policy::default(),
+            batch: Stage::MAX_BATCH,
             faults: Vec::new(),
         }
     }

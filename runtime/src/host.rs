@@ -14,11 +14,14 @@ use crate::log::StageLog;
 use crate::ownership::{Owner, StageId};
 use crate::payload::{Block, Pinned, Pool};
 
-pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome, ProcessFailure, PushFailure, Reached};
+pub(crate) use bindings::types::{
+    BackpressureSignal, Columns, Failure, FailurePolicy, Outcome, ProcessFailure, PushFailure, Reached,
+};
 
 mod attributes;
 pub(crate) mod bindings;
 mod clocks;
+mod failing;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -30,6 +33,7 @@ mod payload_write;
 mod poll;
 mod slab;
 
+pub(crate) use failing::Skipped;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
 pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
@@ -55,6 +59,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     /// What it draws random numbers from, where they are to be the same every time.
     pub(crate) chance: Option<Chance>,
+    /// What becomes of an element that it fails at.
+    pub(crate) policy: FailurePolicy,
 }
 
 /// What the store of a stage holds.
@@ -62,6 +68,9 @@ pub(crate) struct Host {
     /// The elements of the current call.
     pub(crate) batch: Vec<Element>,
     changed: Changed,
+    policy: FailurePolicy,
+    /// The elements of the batch that the call under way failed at and goes on from.
+    skipped: Vec<Skipped>,
     /// The number of the current call.
     call: u32,
     pub(crate) outputs: Outputs,
@@ -101,7 +110,7 @@ impl Host {
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        Surroundings { log, clock, chance }: Surroundings,
+        Surroundings { log, clock, chance, policy }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone()).stderr(log);
@@ -115,6 +124,8 @@ impl Host {
         Host {
             batch: Vec::new(),
             changed: Changed::default(),
+            policy,
+            skipped: Vec::new(),
             call: 0,
             outputs: Outputs::new(limits.output_bytes),
             buffers: Buffers::new(limits.output_bytes),
@@ -143,7 +154,8 @@ impl Host {
     /// the batch.
     pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
         let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
-        let around = Surroundings { log: log.clone(), clock: self.clock.clone(), chance: self.anew.clone() };
+        let (clock, chance, policy) = (self.clock.clone(), self.anew.clone(), self.policy);
+        let around = Surroundings { log: log.clone(), clock, chance, policy };
         let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
         host.leases.keep();
         host.leases.used = self.leases.used;
@@ -153,11 +165,18 @@ impl Host {
     /// Begins a call that is lent `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
-        self.begin_attributes();
-        self.meter.lend(self.batch.len());
+        self.lend_in_vain();
         self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
         self.borrows = true;
         Resource::new_borrow(self.call)
+    }
+
+    /// As [`Host::lend`], for a call that fails before it is made.
+    #[inline]
+    pub(crate) fn lend_in_vain(&mut self) {
+        self.begin_attributes();
+        self.skipped.clear();
+        self.meter.lend(self.batch.len());
     }
 
     /// Ends a call: outputs that were not returned are gone.
@@ -219,17 +238,14 @@ impl Host {
         self.outputs.take(output.rep())
     }
 
-    /// An element of the batch from `first` on that something in `made` was made of.
-    pub(crate) fn named_from(&self, made: &Made, first: u32) -> Option<u32> {
-        let from_there = |index: &u32| *index >= first;
+    /// An element of the batch, of those that `which` says, that something in `made` was made of.
+    pub(crate) fn named(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
         made.parts().find_map(|part| match part {
-            Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(from_there),
+            Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(which),
             Part::Views(views) => views.iter().find_map(|view| match &view.origin {
-                Origin::Lent(index) => Some(*index).filter(from_there),
-                Origin::Held(place) => self.leases.index_of(*place).filter(from_there),
-                Origin::Joined(places) => {
-                    places.iter().filter_map(|place| self.leases.index_of(*place)).find(from_there)
-                }
+                Origin::Lent(index) => Some(*index).filter(which),
+                Origin::Held(place) => self.leases.index_of(*place).filter(which),
+                Origin::Joined(places) => places.iter().filter_map(|place| self.leases.index_of(*place)).find(which),
             }),
         })
     }
@@ -254,17 +270,16 @@ impl Host {
         self.buffers.given_up += self.outputs.wrote().since(returned);
     }
 
-    /// Undoes what a call that failed did to the elements of the batch from `first` on.
-    pub(crate) fn undo(&mut self, first: usize) {
-        self.revert_attributes(first as u32);
-        self.leases.undo(&mut self.batch, first);
+    /// Undoes what a call that failed did to these elements of the batch, given as bits.
+    pub(crate) fn undo(&mut self, which: u64) {
+        self.revert_attributes(which);
+        self.leases.undo(&mut self.batch, which, &mut self.meter);
     }
 
     /// Undoes all that a call did that will not return, but for what it counted. Tells what was held before it and nothing
-    /// came of.
-    pub(crate) fn rescue(&mut self) -> Vec<Element> {
-        self.undo(0);
-        self.meter.forget();
+    /// came of, and how often each of that was read.
+    pub(crate) fn rescue(&mut self) -> Vec<(Element, u32)> {
+        self.undo(u64::MAX);
         self.leases.rescue()
     }
 
@@ -304,6 +319,7 @@ pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         Ok(())
     })?;
     outputs::link(&mut types)?;
+    failing::link(&mut types)?;
     attributes::link(&mut linker.instance("torvyn:streaming/attributes@0.2.0")?)?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
     payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;

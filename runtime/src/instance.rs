@@ -15,8 +15,8 @@ use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{
-    BackpressureSignal, Batch, Columns, Failure, Host, Leases, Made, Meter, Origin, Outcome, Output, ProcessFailure,
-    PushFailure, Reached, Surroundings,
+    BackpressureSignal, Batch, Columns, Failure, FailurePolicy, Host, Leases, Made, Meter, Origin, Outcome, Output,
+    ProcessFailure, PushFailure, Reached, Skipped, Surroundings,
 };
 use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
@@ -45,6 +45,8 @@ pub(crate) struct Start<'a> {
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
     pub(crate) chance: Option<Chance>,
+    /// What becomes of an element that it fails at.
+    pub(crate) policy: FailurePolicy,
     /// Whether it can begin anew after a call that did not return.
     pub(crate) restarts: bool,
 }
@@ -63,8 +65,8 @@ pub(crate) struct Instance {
     over: bool,
     /// What it begins anew with, where it can.
     anew: Option<Anew>,
-    /// What it held when a call did not return, and nothing came of.
-    rescued: Vec<Element>,
+    /// What it held when a call did not return, and nothing came of, and how often each was read.
+    rescued: Vec<(Element, u32)>,
     /// What is to happen to it in the next call.
     suffers: Option<Injected>,
 }
@@ -104,6 +106,15 @@ pub(crate) struct Failed {
     pub(crate) made: Option<Processed>,
 }
 
+/// What a call that failed did with one of its elements, and earlier ones that failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tried {
+    /// How often it was read.
+    pub(crate) reads: u32,
+    /// Whether the call read it, or wrote something for it.
+    pub(crate) touched: bool,
+}
+
 impl Failed {
     /// Nothing came of the batch.
     pub(crate) fn whole(error: Error) -> Box<Failed> {
@@ -118,7 +129,8 @@ impl Instance {
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
         let (pool, restarts) = (start.pool.clone(), start.restarts);
-        let around = Surroundings { log: log.clone(), clock: start.clock.clone(), chance: start.chance };
+        let (clock, chance, policy) = (start.clock.clone(), start.chance, start.policy);
+        let around = Surroundings { log: log.clone(), clock, chance, policy };
         let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
             host.leases.keep();
@@ -166,15 +178,52 @@ impl Instance {
         self.suffers = Some(what);
     }
 
-    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed.
-    pub(crate) fn undo(&mut self, first: usize) -> Vec<Element> {
-        let host = self.store.data_mut();
-        host.undo(first);
-        host.batch.split_off(first)
+    /// The call that comes fails before it is made.
+    pub(crate) fn lend_in_vain(&mut self) {
+        self.store.data_mut().lend_in_vain();
     }
 
-    /// What it held when a call did not return, and nothing came of: it is to be lent that again.
-    pub(crate) fn rescued(&mut self) -> Vec<Element> {
+    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed, each with what it did
+    /// with it.
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Tried)> {
+        let host = self.store.data_mut();
+        host.undo(u64::MAX << first);
+        let elements = host.batch.split_off(first);
+        let meter = &host.meter;
+        let tried = |index| Tried { reads: meter.reads_of(index), touched: meter.touched(index) };
+        elements.into_iter().enumerate().map(|(place, element)| (element, tried(first + place))).collect()
+    }
+
+    /// The next call is lent elements that were read so often in calls that failed.
+    pub(crate) fn lend_again(&mut self, reads: impl Iterator<Item = u32>) {
+        self.store.data_mut().meter.lend_again(reads);
+    }
+
+    /// So many elements of a call that failed are as if they had not been lent.
+    pub(crate) fn take_back(&mut self, untouched: u64) {
+        self.store.data_mut().meter.take_back(untouched);
+    }
+
+    /// Whether the last call failed at elements and went on.
+    #[inline]
+    pub(crate) fn has_skipped(&self) -> bool {
+        self.store.data().has_skipped()
+    }
+
+    /// The elements that the last call failed at and went on from, of the first `count` of the batch: their indices, each
+    /// with the failure. They are as they were lent.
+    pub(crate) fn take_skipped(&mut self, call: &'static str, count: u32) -> Vec<(u32, Error)> {
+        let host = self.store.data_mut();
+        host.undo(host.skipped_bits(count));
+        let skipped = host.take_skipped(count);
+        let failed =
+            |skipped: Skipped| (skipped.index, self.failed_at(call, skipped.index, returned(&skipped.failure)));
+        skipped.into_iter().map(failed).collect()
+    }
+
+    /// What it held when a call did not return, and nothing came of, and how often each was read: it is to be lent that
+    /// again.
+    pub(crate) fn rescued(&mut self) -> Vec<(Element, u32)> {
         std::mem::take(&mut self.rescued)
     }
 
@@ -250,11 +299,19 @@ impl Instance {
             Outcome::Output(output) => (Some(output), Vec::new()),
             Outcome::Routes(routes) => (None, routes),
         };
+        let skipped = self.store.data().skipped_bits(count);
+        let is_skipped = |index: &u32| *index < u64::BITS && skipped & 1 << *index != 0;
         if let Some(made) = self.take_output("process", output, returns)? {
-            if let (Returns::Failed, Some(named)) = (returns, self.store.data().named_from(&made, count)) {
+            let host = self.store.data();
+            if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
                 let broken =
                     format!("it failed at element {count} of the batch, and made something of element {named}");
                 return Err(self.failed("process", Fault::Contract(broken)));
+            }
+            if skipped != 0
+                && let Some(named) = host.named(&made, is_skipped)
+            {
+                return Err(self.failed("process", skipped_and_named(named)));
             }
             return Ok(Processed::Made(made));
         }
@@ -267,6 +324,11 @@ impl Instance {
                 }
             };
             return Err(self.failed("process", Fault::Contract(broken)));
+        }
+        if skipped != 0
+            && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
+        {
+            return Err(self.failed("process", skipped_and_named(named)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
         self.boundary().lifted(size_of_val(&routes[..]) as u64);
@@ -448,10 +510,13 @@ impl Instance {
         let error = match (self.store.data_mut().meter.overruns(), result) {
             // Whatever the stage makes of the refusal.
             ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
-            ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
-                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
-                self.name, overrun.limit
-            )),
+            // A proof of calls that return says nothing of others; the host has held this one to it all the same.
+            ((None, Some(overrun)), result) if result.is_ok() || self.meter().holds_always(overrun.what) => {
+                Error::Internal(format!(
+                    "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                    self.name, overrun.limit
+                ))
+            }
             (_, Ok(Ok(value))) => return Ok(value),
             (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
             (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
@@ -485,13 +550,15 @@ impl Instance {
         let made = output.as_ref().and_then(|output| host.take_output(output));
         made.iter().for_each(|made| host.take_over(made));
         let unreturned = host.unreturned(made.as_ref());
-        if returns == Returns::Failed {
+        // What it wrote for an element that it failed at is given up.
+        let gives_up = returns == Returns::Failed || host.has_skipped();
+        if gives_up {
             host.give_up_written(made.as_ref());
         }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
             "it returned an output that another call made".to_string()
-        } else if unreturned > 0 && returns == Returns::Done {
+        } else if unreturned > 0 && !gives_up {
             format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
         } else {
             return Ok(made);
@@ -564,6 +631,11 @@ fn strike(store: &mut Store<Host>, injected: &Injected) {
         Injected::Allocation => store.data_mut().memory.closed = true,
         Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
     }
+}
+
+/// What is wrong with elements that the stage failed at and that are in what it returned.
+fn skipped_and_named(index: u32) -> Fault {
+    Fault::Contract(format!("it skipped element {index} of the batch, and made something of it"))
 }
 
 /// What is wrong with a failure at an element that was not lent.

@@ -27,7 +27,7 @@ mod recovering;
 mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
-const MAX_BATCH: usize = 64;
+pub(crate) const MAX_BATCH: usize = 64;
 /// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
 const MAX_BATCH_BYTES: usize = 128 << 10;
 /// A call takes at most this part of its time limit, as far as the last one tells.
@@ -95,6 +95,10 @@ pub(crate) struct Node {
     pause_length: Duration,
     /// How many elements the next call is lent at most.
     batch_limit: usize,
+    /// How many any call is lent at most.
+    batch_max: usize,
+    /// The most calls that lend one element and copy it, where the stage holds nothing.
+    calls: u32,
     /// For a source the number of its next element, otherwise that of the last it was lent.
     sequence: u64,
     timestamp: u64,
@@ -128,7 +132,7 @@ impl Node {
         let node = &graph.nodes()[index];
         let stamps = Stamps::new(node.stamp, trace);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
-        let mut recovery = None;
+        let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
         let called = match body {
             Body::Input(input) => {
                 let boundary = control.recorder.at(index);
@@ -136,6 +140,8 @@ impl Node {
             }
             Body::Output(output) => Called::Output { output, batch: Vec::new() },
             Body::Stage(stage) => {
+                batch_max = stage.batch.clamp(1, MAX_BATCH);
+                calls = stage.policy.calls(batch_max);
                 recovery = Recovery::new(stage.policy, stage.faults, control);
                 let start = Start {
                     name: &node.name,
@@ -150,6 +156,7 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
+                    policy: stage.policy.told(),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
@@ -178,6 +185,8 @@ impl Node {
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
+            batch_max,
+            calls,
             sequence: 0,
             timestamp: 0,
             context: None,
@@ -393,7 +402,11 @@ impl Node {
             self.begin("push").map_err(Failed::whole)?;
             let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
             let signal = instance.push()?;
-            self.took(context);
+            if instance.has_skipped() {
+                self.took_but_skipped(context).map_err(Failed::whole)?;
+            } else {
+                self.took(context);
+            }
             match signal {
                 BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
                 BackpressureSignal::Pause => self.pause(context),
@@ -404,6 +417,9 @@ impl Node {
         self.begin("process").map_err(Failed::whole)?;
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
         let processed = instance.process()?;
+        if instance.has_skipped() {
+            return self.send_but_skipped(processed, context).map_err(Failed::whole);
+        }
         self.send(processed, context.edges).map_err(Failed::whole)
     }
 
@@ -470,7 +486,8 @@ impl Node {
         self.busy += time;
         if let Called::Stage { time_limit, .. } = &self.called {
             let long = !the_same && time > *time_limit / CALL_SHARE;
-            self.batch_limit = if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(MAX_BATCH) };
+            self.batch_limit =
+                if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(self.batch_max) };
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::error::Error;
+use crate::host::FailurePolicy;
 
 /// What becomes of an element that a stage fails at: it is given to the stage again, and where that does not help, what
 /// `then` says.
@@ -23,6 +24,31 @@ pub struct Policy {
     pub retry: Option<Retry>,
     /// What becomes of it after that.
     pub then: Then,
+}
+
+impl Policy {
+    /// The most calls that lend one element to a stage and copy it, where a call is lent at most `batch` elements: each
+    /// time that the stage may fail at it, and once more together with others.
+    ///
+    /// An element that a failed call copied together with others, and did not finish, is lent alone from then on; what such
+    /// a call did not copy of an element costs nothing. What a stage holds is lent again whenever it restarts, so for a
+    /// stage that holds elements there is no such number.
+    pub fn calls(&self, batch: usize) -> u32 {
+        if *self == Policy::default() {
+            return 1;
+        }
+        let alone = self.retry.map_or(0, |retry| retry.count).saturating_add(1);
+        alone.saturating_add(u32::from(batch > 1))
+    }
+
+    /// What a stage is told of it.
+    pub(crate) fn told(&self) -> FailurePolicy {
+        match self {
+            Policy { retry: Some(_), .. } => FailurePolicy::Retry,
+            Policy { then: Then::Skip | Then::DeadLetter, .. } => FailurePolicy::Skip,
+            Policy { then: Then::Stop, .. } => FailurePolicy::Stop,
+        }
+    }
 }
 
 /// How an element is given to a stage again.
@@ -88,6 +114,16 @@ impl fmt::Display for Then {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_element_is_copied_in_a_bounded_number_of_calls() {
+        let policy = |count, then| Policy { retry: Some(Retry { count, backoff: Duration::ZERO }), then };
+        assert_eq!([1, 64].map(|batch| Policy::default().calls(batch)), [1, 1]);
+        let skip = Policy { retry: None, then: Then::Skip };
+        assert_eq!([1, 64].map(|batch| skip.calls(batch)), [1, 2]);
+        assert_eq!([1, 2, 64].map(|batch| policy(2, Then::Stop).calls(batch)), [3, 4, 4]);
+        assert_eq!(policy(u32::MAX, Then::Skip).calls(64), u32::MAX);
+    }
 
     #[test]
     fn pauses_double_up_to_the_longest() {

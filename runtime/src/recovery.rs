@@ -10,13 +10,14 @@ use crate::error::{Error, Fault};
 use crate::faults::Faults;
 use crate::flow::Control;
 use crate::injection::Injection;
+use crate::instance::Tried;
 use crate::ledger::{Copies, Count};
 use crate::policy::{DeadLetter, DeadLetters, Policy, Then};
 
 /// How a stage failed in a flow that went on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct FailureUse {
-    /// Calls that failed.
+    /// Calls that failed, or that went on after the stage failed at elements of them.
     pub calls: u64,
     /// Times that an element was lent again because the stage failed at it, or that a call was made again which lends none.
     pub retries: u64,
@@ -46,8 +47,6 @@ pub(crate) struct Recovery {
     pub(crate) used: FailureUse,
     /// What was lent another time.
     pub(crate) repeated: Count,
-    /// How many elements were lent in vain, whether or not for the first time.
-    pub(crate) in_vain: u64,
     /// What was copied in calls that failed, and until the stage was ready for the next.
     pub(crate) failed_copies: Copies,
 }
@@ -66,6 +65,23 @@ struct Mark {
     number: Option<u64>,
     /// How often the stage failed at it.
     failed: u32,
+    /// How often it was read, in calls that failed, and while it was held by a stage that restarted.
+    reads: u32,
+    /// A call that failed copied it. It is lent alone from then on: so no element is copied again and again because of
+    /// others.
+    touched: bool,
+}
+
+/// What is put back after a call that failed.
+pub(crate) struct PutBack<'a> {
+    /// What the stage held and nothing had come of, and how often each was read.
+    pub(crate) held: Vec<(Element, u32)>,
+    /// What of the batch was not finished.
+    pub(crate) rest: Vec<(Element, Tried)>,
+    /// Where in the batch that begins.
+    pub(crate) index: usize,
+    /// What becomes of the first of the rest, where it is known that the stage failed at it.
+    pub(crate) fate: Option<&'a Fate>,
 }
 
 /// What becomes of an element that a stage failed at.
@@ -92,7 +108,6 @@ impl Recovery {
                 before: Copies::default(),
                 used: FailureUse::default(),
                 repeated: Count::default(),
-                in_vain: 0,
                 failed_copies: Copies::default(),
             })
         })
@@ -154,6 +169,11 @@ impl Recovery {
         }
     }
 
+    /// How often the elements of the call that comes were read before, one by one; nothing where they are new.
+    pub(crate) fn reads_before(&self) -> impl Iterator<Item = u32> {
+        self.marks.iter().map(|mark| mark.reads)
+    }
+
     /// A call begins, of a stage that has copied so much.
     pub(crate) fn begin(&mut self, copies: Copies) {
         self.before = copies;
@@ -164,13 +184,19 @@ impl Recovery {
         self.attempts = 0;
     }
 
-    /// A call has failed, and after it the flow goes on. So many elements were lent in vain, and the stage has copied so much
-    /// by now.
-    pub(crate) fn fail(&mut self, in_vain: u64, copies: Copies) {
+    /// A call went on after the stage failed at elements.
+    pub(crate) fn go_on(&mut self) {
         self.used.calls += 1;
-        self.in_vain += in_vain;
-        self.failed_copies.payload_read += copies.payload_read.since(self.before.payload_read);
-        self.failed_copies.payload_write += copies.payload_write.since(self.before.payload_write);
+    }
+
+    /// A call has failed, and after it the flow goes on. The stage has copied so much by now.
+    pub(crate) fn fail(&mut self, copies: Copies) {
+        self.used.calls += 1;
+        let (failed, before) = (&mut self.failed_copies, self.before);
+        failed.payload_read += copies.payload_read.since(before.payload_read);
+        failed.payload_write += copies.payload_write.since(before.payload_write);
+        failed.metadata_marshal += copies.metadata_marshal.since(before.metadata_marshal);
+        failed.host_serialize += copies.host_serialize.since(before.host_serialize);
     }
 
     /// When to make a call again that lends nothing, if it is to be.
@@ -207,28 +233,36 @@ impl Recovery {
     }
 
     fn mark(&self, index: usize) -> Mark {
-        let new = Mark { number: Some(self.first + index as u64), failed: 0 };
+        let new = Mark { number: Some(self.first + index as u64), ..Mark::default() };
         if self.marks.is_empty() { new } else { self.marks[index] }
     }
 
-    /// What is lent next: first what the stage `held`, then the `rest` of the batch, from `index` on. Where it is known what
-    /// it failed at, that is the first of the rest, and `fate` says what becomes of it; otherwise each is to be alone.
-    pub(crate) fn put_back(&mut self, held: Vec<Element>, rest: Vec<Element>, index: usize, fate: Option<&Fate>) {
-        let rest = rest.into_iter().enumerate().map(|(place, element)| {
-            let mark = self.mark(index + place);
-            match fate {
-                Some(_) if place == 0 => Again { element, mark: Mark { failed: mark.failed + 1, ..mark }, alone: true },
-                _ => Again { element, mark, alone: fate.is_none() },
+    /// Puts back what is to be lent next: first what the stage held, then what it did not finish of the batch. Where it is
+    /// not known what it failed at, each is to be alone until it is found; what the call copied is alone in any case. Tells
+    /// how many elements are as if they had not been lent.
+    pub(crate) fn put_back(&mut self, back: PutBack<'_>) -> u64 {
+        let PutBack { held, rest, index, fate } = back;
+        let mut untouched = 0;
+        let mut again = Vec::with_capacity(held.len() + rest.len());
+        for (element, reads) in held {
+            again.push(Again { element, mark: Mark { reads, ..Mark::default() }, alone: false });
+        }
+        for (place, (element, tried)) in rest.into_iter().enumerate() {
+            let failed_here = place == 0 && fate.is_some();
+            if failed_here && matches!(fate, Some(Fate::Out)) {
+                continue;
             }
-        });
-        let rest: Vec<Again> = rest.skip(usize::from(matches!(fate, Some(Fate::Out)))).collect();
+            let mark = self.mark(index + place);
+            let touched = mark.touched || tried.touched || failed_here;
+            untouched += u64::from(!tried.touched && !failed_here);
+            let mark = Mark { failed: mark.failed + u32::from(failed_here), reads: tried.reads, touched, ..mark };
+            again.push(Again { element, mark, alone: touched || fate.is_none() });
+        }
         if fate.is_some() {
             // It was looked for among these.
-            self.again.iter_mut().for_each(|again| again.alone = again.mark.failed > 0);
+            self.again.iter_mut().for_each(|again| again.alone = again.mark.touched);
         }
-        let held = held.into_iter().map(|element| Again { element, mark: Mark::default(), alone: false });
-        for again in held.chain(rest).rev() {
-            self.again.push_front(again);
-        }
+        again.into_iter().rev().for_each(|again| self.again.push_front(again));
+        untouched
     }
 }

@@ -229,6 +229,14 @@ impl Part {
         self
     }
 
+    /// With at most so many elements in a call.
+    pub fn batch(mut self, batch: usize) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.batch = batch;
+        }
+        self
+    }
+
     /// With faults that it suffers.
     pub fn faults(mut self, faults: Vec<Injection>) -> Part {
         if let Body::Stage(stage) = &mut self.body {

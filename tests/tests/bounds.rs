@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use torvyn_runtime::analysis::{Bound, Bounds, PipelineBounds, Proof, compose};
+use torvyn_runtime::analysis::{Bound, Bounds, NodeBounds, PipelineBounds, Proof, compose};
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::graph::{Graph, Role};
 use torvyn_runtime::{Account, Component, Limits};
@@ -108,7 +108,7 @@ fn plain_stages() {
         }
         let mut random = Random(seed);
         let (graph, nodes) = plain(&mut random);
-        let said = compose(&graph, &nodes);
+        let said = compose(&graph, &once(&nodes));
         let [any, worst] =
             [Conduct::Any, Conduct::Worst].map(|conduct| model::run(&mut random, &graph, &nodes, conduct));
         let (Some(any), Some(worst)) = (any, worst) else { continue };
@@ -227,9 +227,14 @@ fn lines(random: &mut Random) -> Elements {
     Elements::new((0..random.from(0, 100)).map(|_| line(random)).collect::<Vec<_>>())
 }
 
+/// Each element is lent once.
+fn once(stages: &[Option<Bounds>]) -> Vec<Option<NodeBounds>> {
+    stages.iter().map(|bounds| bounds.map(NodeBounds::from)).collect()
+}
+
 /// Compares the account of a flow with what was said of its stages and of the pipeline.
 fn hold(tally: &mut Tally, graph: &Graph, stages: &[Option<Bounds>], account: &Account) -> PipelineBounds {
-    let said = compose(graph, stages);
+    let said = compose(graph, &once(stages));
     let place = |name: &str| name.parse::<usize>().expect("nodes are named by their number");
     for stage in &account.stages {
         let node = place(&stage.name);

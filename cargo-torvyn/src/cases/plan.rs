@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
             subject.over_budget(verdict, sources, &mut over_budget);
         }
-        over_budget.extend(Composed::of(&wiring, &verdicts).findings(&pipeline, &components.levels));
+        over_budget.extend(Composed::of(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
         let limited = |(ready, verdict): (Ready, &analysis::StageVerdict)| {
             let budget = ready.subject.budget.limits();
@@ -278,6 +278,7 @@ impl Plan<'_> {
                         budget: *budget,
                         bounds: *bounds,
                         policy: stage.on_failure.policy,
+                        batch: stage.batch,
                         faults: suffered.map(|(_, fault)| fault.clone()).collect(),
                         ..Stage::new(ready.component.clone())
                     })

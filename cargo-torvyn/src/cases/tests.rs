@@ -267,6 +267,7 @@ fn account() -> Account {
         elements_dropped: 1,
         busy_ns: 1,
         copies,
+        failed_copies: Copies::default(),
         reads_max: 1,
         writes_max: 0,
         writes_unchanged: 0,

@@ -142,6 +142,7 @@ mod tests {
             elements_dropped: 0,
             busy_ns: 1,
             copies: Copies { payload_read, ..Copies::default() },
+            failed_copies: Copies::default(),
             reads_max: 1,
             writes_max: 0,
             writes_unchanged: 0,

@@ -1,13 +1,14 @@
 //! A pipeline under check: the verdicts of its stages, composed along its edges and held against its budget.
 
 use serde::Serialize;
-use torvyn_runtime::analysis::{Bound, Bounds, Interval, StageVerdict, compose};
+use torvyn_runtime::Policy;
+use torvyn_runtime::analysis::{Bound, Bounds, Interval, NodeBounds, StageVerdict, compose};
 use torvyn_runtime::profile::Kind;
 
 use super::baseline::SavedPipeline;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::lint::{Levels, Lint};
-use crate::manifest::{Pipeline, WiredNode, Wiring};
+use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
 
 /// What a pipeline copies at most; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
 #[derive(Debug, Clone, Serialize)]
@@ -23,12 +24,49 @@ pub(crate) struct Composed {
     /// Payload bytes copied ÷ payload bytes that entered.
     pub(crate) amplification: Interval,
     pub(crate) edges: Vec<Edge>,
+    /// The stages that are given elements again after failures, in the order of the pipeline.
+    pub(crate) repeated: Vec<Repeated>,
     /// For each node of the path that is a stage: its index in the pipeline, and its bounds.
     #[serde(skip)]
-    stages: Vec<(usize, Bounds)>,
+    stages: Vec<(usize, NodeBounds)>,
     /// Why the amplification has no bound, where the stages write or multiply.
     #[serde(skip)]
     open: &'static str,
+}
+
+/// What a stage copies under its policy for failures.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Repeated {
+    pub(crate) stage: String,
+    /// How often an element is lent again after the stage failed at it.
+    pub(crate) retries: u32,
+    /// What becomes of it after that.
+    pub(crate) then: String,
+    /// The most elements of one call.
+    pub(crate) batch: usize,
+    /// The most calls that copy one element; `None` where nothing bounds them.
+    pub(crate) calls: Option<u32>,
+    /// How often an element is read in all of these.
+    pub(crate) reads: Bound,
+    /// How often is written for an element in all of these; of a source, what is written in calls that fail has no bound.
+    pub(crate) writes: Bound,
+}
+
+impl Repeated {
+    fn new(stage: &Stage, verdict: &StageVerdict, node: NodeBounds) -> Option<Repeated> {
+        let policy = stage.on_failure.policy;
+        let calls = if verdict.kind == Kind::Source { None } else { node.calls };
+        let Bounds { reads, writes, .. } = node.bounds.repeated(calls);
+        (policy != Policy::default()).then(|| Repeated {
+            stage: stage.name.clone(),
+            retries: policy.retry.map_or(0, |retry| retry.count),
+            then: policy.then.to_string(),
+            batch: stage.batch,
+            calls,
+            reads,
+            writes,
+        })
+    }
 }
 
 /// What an edge carries at most.
@@ -46,11 +84,17 @@ pub(crate) struct Edge {
 
 impl Composed {
     /// Composes what is proven of the stages, in their order.
-    pub(crate) fn of(wiring: &Wiring, verdicts: &[StageVerdict]) -> Composed {
+    pub(crate) fn of(pipeline: &Pipeline, wiring: &Wiring, verdicts: &[StageVerdict]) -> Composed {
+        let of_stage = |index: usize| {
+            let (stage, verdict) = (&pipeline.stages[index], &verdicts[index]);
+            NodeBounds::new(verdict.bounds(), &stage.on_failure.policy, stage.batch, verdict.retains)
+        };
         let bounds = |node: &WiredNode| match node {
-            WiredNode::Stage(stage) => Some(verdicts[*stage].bounds()),
+            WiredNode::Stage(stage) => Some(of_stage(*stage)),
             WiredNode::Input(_) | WiredNode::Output(_) => None,
         };
+        let repeated = pipeline.stages.iter().zip(verdicts).enumerate();
+        let repeated = repeated.filter_map(|(index, (stage, verdict))| Repeated::new(stage, verdict, of_stage(index)));
         let nodes: Vec<_> = wiring.nodes.iter().map(bounds).collect();
         let composed = compose(&wiring.graph, &nodes);
         let name = |node: usize| wiring.graph.nodes()[node].name.clone();
@@ -72,8 +116,9 @@ impl Composed {
             exact: composed.exact,
             amplification: composed.amplification,
             edges: edges.collect(),
+            repeated: repeated.collect(),
             stages: composed.path.iter().filter_map(stage).collect(),
-            open: open(verdicts),
+            open: open(pipeline, verdicts),
         }
     }
 
@@ -99,16 +144,54 @@ impl Composed {
         let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
         finding = self.at_stages(finding, pipeline).note(format!("the way is {}", self.path.join(" → ")));
+        finding = self.notes_of_failures(finding, pipeline);
         Some(match self.copies {
-            Some(copies) => finding.help(format!("copy less on the way, or allow it: `copies = {copies}`")),
+            Some(copies) => finding.help(format!("{}, or allow it: `copies = {copies}`", self.copy_less(pipeline))),
             None => finding.help(self.unbounded(pipeline)),
         })
     }
 
+    /// How fewer copies can be had.
+    fn copy_less(&self, pipeline: &Pipeline) -> String {
+        let in_batches = self.stages.iter().filter(|(stage, node)| {
+            let policy = pipeline.stages[*stage].on_failure.policy;
+            let copies = node.bounds.reads.max != Some(0) || node.bounds.writes.max != Some(0);
+            copies && node.calls.is_some_and(|calls| calls > policy.calls(1))
+        });
+        let names: Vec<_> = in_batches.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
+        if names.is_empty() {
+            return "copy less on the way".to_string();
+        }
+        format!("copy less on the way, lend {} one element a call, `batch = 1`", quoted(&names))
+    }
+
+    /// Says of the stages on the worst path how often they are lent an element, where that is not once.
+    fn notes_of_failures(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
+        for (stage, node) in &self.stages {
+            let stage = &pipeline.stages[*stage];
+            let policy = stage.on_failure.policy;
+            let copies = node.bounds.reads.max != Some(0) || node.bounds.writes.max != Some(0);
+            let Some(calls) = node.calls.filter(|calls| copies && *calls > 1) else { continue };
+            let with_others = if calls > policy.calls(1) { "1 with others, " } else { "" };
+            let retries = match policy.retry.map_or(0, |retry| retry.count) {
+                0 => String::new(),
+                1 => " and 1 retry".to_string(),
+                retries => format!(" and {retries} retries"),
+            };
+            let name = &stage.name;
+            let note =
+                format!("`{name}` can be lent an element in {calls} calls that copy it: {with_others}1 alone{retries}");
+            finding = finding.note(note);
+        }
+        finding
+    }
+
     /// Labels the stages on the worst path with what they add.
     fn at_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
-        for (stage, bounds) in &self.stages {
-            if let Some(text) = on_the_way(*bounds) {
+        for (stage, node) in &self.stages {
+            let calls =
+                if pipeline.stages[*stage].on_failure.policy == Policy::default() { Some(1) } else { node.calls };
+            if let Some(text) = on_the_way(node.bounds, calls) {
                 finding = finding.label(&pipeline.file, pipeline.stages[*stage].place(), text);
             }
         }
@@ -119,7 +202,7 @@ impl Composed {
     /// of its own: only one that is written piece by piece is written without a bound.
     fn unbounded(&self, pipeline: &Pipeline) -> String {
         let without = |of: fn(&Bounds) -> Bound| -> Vec<&str> {
-            let unbounded = self.stages.iter().filter(|(_, bounds)| of(bounds).max.is_none());
+            let unbounded = self.stages.iter().filter(|(_, node)| of(&node.bounds).max.is_none());
             unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect()
         };
         let reads = ("reads", without(|bounds| bounds.reads));
@@ -127,7 +210,19 @@ impl Composed {
         let keys = [reads, writes].into_iter().filter(|(_, names)| !names.is_empty());
         let keys =
             keys.map(|(key, names)| format!("{} a bound that the host can hold it to: `{key} = 1`", quoted(&names)));
-        format!("give {}", keys.collect::<Vec<_>>().join(", and "))
+        let keys = keys.collect::<Vec<_>>().join(", and ");
+        if keys.is_empty() {
+            return self.restarting(pipeline);
+        }
+        format!("give {keys}")
+    }
+
+    /// What bounds the stages that hold elements and are lent them again.
+    fn restarting(&self, pipeline: &Pipeline) -> String {
+        let holding = self.stages.iter().filter(|(_, node)| node.calls.is_none());
+        let names: Vec<_> = holding.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
+        let names = quoted(&names);
+        format!("leave out the `on-failure` of {names}: what a stage holds is lent to it again whenever it restarts")
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -146,11 +241,14 @@ impl Composed {
             Some(_) => return None,
         };
         let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
-        let finding = self.at_stages(finding, pipeline);
+        let finding = self.notes_of_failures(self.at_stages(finding, pipeline), pipeline);
         Some(match lint {
             Lint::UnprovenBudget => finding.note(format!("{}; `run` compares at the end", self.open)),
             _ => match max {
-                Some(max) => finding.help(format!("copy less, or allow it: `amplification = {max:?}`")),
+                Some(max) => {
+                    let less = self.copy_less(pipeline).replace(" on the way", "");
+                    finding.help(format!("{less}, or allow it: `amplification = {max:?}`"))
+                }
                 None => finding,
             },
         })
@@ -184,7 +282,9 @@ impl Composed {
 }
 
 /// Why nothing bounds the bytes that the stages copy.
-fn open(verdicts: &[StageVerdict]) -> &'static str {
+fn open(pipeline: &Pipeline, verdicts: &[StageVerdict]) -> &'static str {
+    let again = |(stage, _): &(&Stage, &StageVerdict)| stage.on_failure.policy != Policy::default();
+    let mut again = pipeline.stages.iter().zip(verdicts).filter(again);
     let writes = |verdict: &StageVerdict| match verdict.kind {
         Kind::Source => !verdict.pieces.is_never(),
         Kind::Processor | Kind::Sink => verdict.writes.max != Some(0),
@@ -192,14 +292,30 @@ fn open(verdicts: &[StageVerdict]) -> &'static str {
     if verdicts.iter().any(writes) {
         return "a stage writes payloads, whose sizes it decides when it runs";
     }
-    match verdicts.iter().any(|verdict| verdict.views.max.is_none()) {
-        true => "a stage makes any number of elements of one without a write, and what comes after it copies them",
-        false => "a stage reads any number of times",
+    if verdicts.iter().any(|verdict| verdict.views.max.is_none()) {
+        return "a stage makes any number of elements of one without a write, and what comes after it copies them";
+    }
+    match again.find(|(_, verdict)| verdict.kind == Kind::Source || verdict.retains) {
+        Some((_, verdict)) if verdict.kind == Kind::Source => {
+            "a source is asked again after a failure, and what it wrote in the call that failed was copied too"
+        }
+        Some(_) => "a stage holds elements, and is lent them again whenever it restarts",
+        None => "a stage reads any number of times",
     }
 }
 
 /// What a stage adds to the copies of an element on its way.
-fn on_the_way(bounds: Bounds) -> Option<String> {
+fn on_the_way(bounds: Bounds, calls: Option<u32>) -> Option<String> {
+    let copies = in_one_call(bounds)?;
+    Some(match calls {
+        Some(1) => copies,
+        Some(calls) => format!("{copies} in each of {calls} calls"),
+        None => format!("{copies} in each of any number of calls"),
+    })
+}
+
+/// What a stage adds to them in one call.
+fn in_one_call(bounds: Bounds) -> Option<String> {
     let reads = match bounds.reads.max {
         Some(0) => None,
         Some(1) => Some("1 read".to_string()),

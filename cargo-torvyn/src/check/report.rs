@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use torvyn_runtime::analysis::{Bound, StageVerdict};
 
-use super::pipeline::Composed;
+use super::pipeline::{Composed, Repeated};
 use super::stage::short;
 
 /// A line of `--message-format json` for a stage.
@@ -75,6 +75,50 @@ pub(crate) fn pipelines<'a>(composed: impl Iterator<Item = (&'a str, &'a Compose
         ]);
     }
     table.trim_fmt()
+}
+
+/// The stages of pipelines that are given elements again after failures, in columns; nothing where there are none.
+pub(crate) fn repeated<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> Option<String> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["pipeline", "stage", "on failure", "batch", "reads", "writes"]);
+    for (name, composed) in composed {
+        for stage in &composed.repeated {
+            table.add_row([
+                name.to_string(),
+                stage.stage.clone(),
+                on_failure(stage),
+                stage.batch.to_string(),
+                bound_with(stage.reads, stage),
+                bound_with(stage.writes, stage),
+            ]);
+        }
+    }
+    (!table.is_empty()).then(|| table.trim_fmt())
+}
+
+fn on_failure(stage: &Repeated) -> String {
+    match retries(stage) {
+        Some(retries) => format!("{retries}, then {}", stage.then),
+        None => stage.then.clone(),
+    }
+}
+
+fn retries(stage: &Repeated) -> Option<String> {
+    match stage.retries {
+        0 => None,
+        1 => Some("1 retry".to_string()),
+        retries => Some(format!("{retries} retries")),
+    }
+}
+
+/// As [`bound`], with the retries that are in it.
+fn bound_with(of: Bound, stage: &Repeated) -> String {
+    let text = bound(of);
+    match (retries(stage), text.strip_suffix(')')) {
+        (Some(retries), Some(text)) if of.max != Some(0) => format!("{text}, with {retries})"),
+        _ => text,
+    }
 }
 
 /// How often at most, and how that is proven.

@@ -273,7 +273,7 @@ impl Checked {
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
-                let composed = Composed::of(&wiring, &verdicts);
+                let composed = Composed::of(pipeline, &wiring, &verdicts);
                 self.found.extend(composed.findings(pipeline, &self.levels));
                 self.pipelines.push((pipeline.name.clone(), composed));
             }
@@ -338,7 +338,9 @@ impl Checked {
             tables.push(report::stages(verdicts()));
         }
         if !self.pipelines.is_empty() {
-            tables.push(report::pipelines(self.pipelines.iter().map(|(name, composed)| (&**name, composed))));
+            let pipelines = || self.pipelines.iter().map(|(name, composed)| (&**name, composed));
+            tables.push(report::pipelines(pipelines()));
+            tables.extend(report::repeated(pipelines()));
         }
         shell.tables(&tables)?;
         for (subject, _) in &self.stages {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeValue;
+use torvyn_runtime::Stage as RunningStage;
 use torvyn_runtime::element::Stamp;
 use torvyn_runtime::graph::{Capacity, MAX_OUTPUTS, Merge};
 
@@ -15,6 +16,9 @@ use crate::budget::Budget;
 use crate::code;
 use crate::diagnostic::Diagnostic;
 use crate::table::{Field, Report, Table};
+
+/// The most elements of one call, of a stage that says nothing of it.
+const MAX_BATCH: usize = RunningStage::MAX_BATCH;
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(crate) struct Stage {
     pub(crate) budget: Budget,
     /// What becomes of an element that it fails at.
     pub(crate) on_failure: OnFailure,
+    /// The most elements of one call.
+    pub(crate) batch: usize,
     pub(super) places: Places,
 }
 
@@ -108,6 +114,7 @@ impl<'a> Written<'a> {
                     "capacity",
                     "budget",
                     "on-failure",
+                    "batch",
                 ];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
@@ -133,12 +140,13 @@ impl<'a> Written<'a> {
             table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
         let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
         let on_failure = on_failure.unwrap_or_default();
+        let batch = table.get("batch").and_then(|field| read_batch(&field, report)).unwrap_or(MAX_BATCH);
         let from = table.get("from");
         let merge = feed::read_merge(table, report).unwrap_or_default();
 
         let stamp = stamp::read(table, report);
 
-        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, on_failure, ..named? };
+        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, on_failure, batch, ..named? };
         stage.places.stamp = stamp::place(table);
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
@@ -203,6 +211,7 @@ impl Stage {
             capacity: Capacity::default(),
             budget: Budget::default(),
             on_failure: OnFailure::default(),
+            batch: MAX_BATCH,
             places: Places {
                 name: name_span,
                 component: component_field.span.clone(),
@@ -283,6 +292,17 @@ fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>
         outputs.push((name.to_string(), item.span));
     }
     outputs
+}
+
+fn read_batch(field: &Field, report: &mut Report) -> Option<usize> {
+    let batch = field.some(report)?;
+    if batch > MAX_BATCH {
+        let message = format!("a call has at most {MAX_BATCH} elements, and `batch` is {batch}");
+        let help = format!("write a number from 1 to {MAX_BATCH}; `batch` can be left out for {MAX_BATCH}");
+        field.wrong(code::BAD_NUMBER, message, "", report).help = Some(help);
+        return None;
+    }
+    Some(batch)
 }
 
 fn read_capacity(field: &Field, report: &mut Report) -> Option<Capacity> {

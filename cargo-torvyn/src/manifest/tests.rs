@@ -222,6 +222,11 @@ const CASES: &[Case] = &[
         "",
         &[(code::BAD_NUMBER, "-2"), (code::UNKNOWN_KEY, "workspace")],
     ),
+    // The elements of a call
+    ("pipeline.a = { stages = [{ name = 'x', batch = 0 }] }", "", &[(code::ZERO, "0")]),
+    ("pipeline.a = { stages = [{ name = 'x', batch = 65 }] }", "", &[(code::BAD_NUMBER, "65")]),
+    ("pipeline.a = { stages = [{ name = 'x', batch = -1 }] }", "", &[(code::BAD_NUMBER, "-1")]),
+    ("pipeline.a = { stages = [{ name = 'x', batch = '1' }] }", "", &[(code::WRONG_TYPE, "'1'")]),
     // What becomes of an element that a stage fails at
     ("pipeline.a = { stages = [{ name = 'x', on-failure = 1 }] }", "", &[(code::WRONG_TYPE, "1")]),
     ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skp' }] }", "", &[(code::UNKNOWN_VALUE, "'skp'")]),
@@ -540,6 +545,8 @@ fn what_becomes_of_an_element_that_a_stage_fails_at() {
         let OnFailure { policy, dead_letters, .. } = main.stages[0].on_failure.clone();
         (policy.retry.map(|retry| (retry.count, retry.backoff.as_millis())), policy.then, dead_letters)
     };
+    let batch = |text: &str| pipeline(&format!("pipeline.a = {{ stages = [{{ name = 'x'{text} }}] }}")).stages[0].batch;
+    assert_eq!([", batch = 1", ", batch = 64", ""].map(batch), [1, 64, 64]);
     assert_eq!(on_failure("'stop'"), (None, Then::Stop, None));
     assert_eq!(on_failure("'skip'"), (None, Then::Skip, None));
     assert_eq!(on_failure("{ retry = 3 }"), (Some((3, 100)), Then::Stop, None));

@@ -235,3 +235,51 @@ fn what_is_wrong_with_a_budget_is_told_at_its_key() {
         ],
     );
 }
+
+/// A pipeline of one stage that reads each element once, with this besides, and a budget of one copy.
+fn under(stage: &str) -> String {
+    format!(
+        "[pipeline.main]\nstages = [{{ component = \"inspector\"{stage} }}]\n\n\
+         [pipeline.main.budget]\ncopies = 1\namplification = 1.0\n"
+    )
+}
+
+#[test]
+fn a_policy_for_failures_is_in_the_bounds() {
+    let project = Project::copy();
+    project.write("Torvyn.toml", &under(", on-failure = { retry = 2, then = \"skip\" }"));
+    let told = project.told("check -p inspector", 100);
+    assert_has(
+        &told,
+        &[
+            "an element of pipeline `main` can be copied 4 times on its way, and its budget allows 1",
+            "1 read in each of 4 calls",
+            "= note: `inspector` can be lent an element in 4 calls that copy it: 1 with others, 1 alone and 2 retries\n",
+            "= help: copy less on the way, lend `inspector` one element a call, `batch = 1`, or allow it: `copies = 4`\n",
+            "the amplification of `main` can be up to 4.00×, and its budget allows 1.00×",
+            "= help: copy less, lend `inspector` one element a call, `batch = 1`, or allow it: `amplification = 4.0`\n",
+            "pipeline  stage      on failure            batch  reads",
+            "main      inspector  2 retries, then skip  64     ≤ 4 (enforced, with 2 retries)  0 (contract)\n",
+        ],
+    );
+    let lines = project.json("check -p inspector", 100);
+    let line = lines.iter().find(|line| line["reason"] == "pipeline-verdict").unwrap();
+    assert_eq!((&line["copies"], &line["total"], &line["amplification"]["max"]), (&4.into(), &4.into(), &4.0.into()));
+    let expected = json!([{
+        "stage": "inspector", "retries": 2, "then": "skip", "batch": 64, "calls": 4,
+        "reads": { "max": 4, "exact": false, "proof": "enforced" },
+        "writes": { "max": 0, "exact": true, "proof": "contract" },
+    }]);
+    assert_eq!(line["repeated"], expected);
+
+    project.write("Torvyn.toml", &under(", batch = 1, on-failure = { retry = 1 }"));
+    let told = project.told("check -p inspector", 100);
+    let help = "= help: copy less on the way, or allow it: `copies = 2`\n";
+    assert_has(&told, &["can be copied 2 times", "in 2 calls that copy it: 1 alone and 1 retry\n", help]);
+
+    // One element a call, left out at the first failure, is read as often as without a policy.
+    project.write("Torvyn.toml", &under(", batch = 1, on-failure = \"skip\""));
+    assert_has(&project.told("check -p inspector", 0), &["main      inspector  skip        1      ≤ 1 (enforced)"]);
+    project.write("Torvyn.toml", &under(", batch = 1"));
+    assert!(!project.told("check -p inspector", 0).contains("on failure"));
+}

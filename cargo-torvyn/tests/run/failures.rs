@@ -84,3 +84,36 @@ fn a_dead_letter_that_cannot_be_kept_fails_the_flow() {
     expect(folder.path(), &["run"], 101, &["dead letter", "`/dev/full` cannot be written", "No space left"]);
     assert!(!folder.path().join("output.txt").exists());
 }
+
+/// A budget that is checked before the run is kept by it, whatever fails.
+#[test]
+fn what_may_run_keeps_its_budget() {
+    // Each third line is read and failed at, by a call that returns, traps or takes too long.
+    let lines: String = (0..30).map(|number| if number % 3 == 1 { "poison\n" } else { "fine\n" }).collect();
+    for how in ["fail", "trap"] {
+        for (batch, retry, allowed) in [("", "", 2), ("batch = 1\n", "", 1), ("", "retry = 2, backoff = '0ms', ", 4)] {
+            let budget = |copies: u32| {
+                let budget = format!("{batch}budget = {{ reads = 1, writes = 0 }}\n");
+                let whole = format!("[pipeline.main.budget]\ncopies = {copies}\namplification = {copies}\n");
+                let folder = poisoned(how, &format!("{{ {retry}then = 'skip' }}\n{budget}{whole}"));
+                fs::write(folder.path().join("input.txt"), &lines).unwrap();
+                folder
+            };
+            if allowed > 1 {
+                let said = [format!("can be copied {allowed} times on its way"), "over its copy budget".to_string()];
+                let said: Vec<_> = said.iter().map(String::as_str).collect();
+                expect(budget(allowed - 1).path(), &["run"], 100, &said);
+            }
+            let folder = budget(allowed);
+            let ran = expect(folder.path(), &["run", "--message-format", "json"], 0, &[]);
+            assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\n".repeat(20));
+            let summary: Value = serde_json::from_slice(&ran.stdout).unwrap();
+            let stage = &summary["stages"][0];
+            assert!(stage["reads_max"].as_u64().unwrap() <= allowed.into(), "{how}, {batch}{retry}: {stage}");
+            assert!(stage["copies"]["payload_read"]["ops"].as_u64().unwrap() <= 30 * u64::from(allowed));
+            let failed = stage["failed_copies"]["payload_read"]["ops"].as_u64().unwrap();
+            // An element that is left out in a call that went on was not read in a failed one.
+            assert_eq!(failed > 0, how == "trap" || !retry.is_empty(), "{stage}");
+        }
+    }
+}

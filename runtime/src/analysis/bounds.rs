@@ -51,6 +51,18 @@ impl Bounds {
     }
 }
 
+impl Bounds {
+    /// With each element lent again after failures: copied in at most so many calls, of which each is within these bounds;
+    /// in any number where that is `None`.
+    #[must_use]
+    pub fn repeated(self, calls: Option<u32>) -> Bounds {
+        let Bounds { reads, writes, pieces, views } = self;
+        // What a call that failed makes without a write goes nowhere. What a stage held is another matter.
+        let views = if calls.is_none() { views.repeated(None) } else { views };
+        Bounds { reads: reads.repeated(calls), writes: writes.repeated(calls), pieces, views }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Bounds::unknown()

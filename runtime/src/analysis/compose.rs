@@ -14,11 +14,15 @@
 //!
 //! What is made in `flush`, and of what is held, counts for the elements lent before, so these are true of the flow as a
 //! whole.
+//!
+//! A stage with a policy for failures copies an element in several calls, of which [`NodeBounds::calls`] is the number. Each
+//! of them is within the bounds of the stage, those that fail too: `reads` and `writes` here are those of all of them.
 
 use serde::Serialize;
 
 use super::Bounds;
 use crate::graph::{Graph, Role};
+use crate::policy::Policy;
 
 /// What a pipeline copies at most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,15 +31,18 @@ pub struct PipelineBounds {
     /// another goes on as that. `None` where there is no bound.
     ///
     /// ```text
-    /// path(node) = reads + (1 + pieces if it can write, but not more than writes) + the greatest path(next)
+    /// path(node) = reads + calls × (1 + pieces if it can write, but not more than writes) + the greatest path(next)
     /// path(source component) = 1 + pieces + the greatest path(next)
     /// path(endpoint) = the greatest path(next), or 0
     /// ```
+    ///
+    /// What a stage writes for an element in calls that fail is counted as if it were on the way.
     pub copies: Option<u64>,
     /// The nodes of that path, from the source on.
     pub path: Vec<usize>,
     /// Payload copies that one element which enters can cause in the whole flow, at the worst source. `None` where there
-    /// is no bound: a source that writes piece by piece can give up what it wrote, and write any amount for an element.
+    /// is no bound: a source that writes piece by piece, or is asked again after a failure, can give up what it wrote, and
+    /// write any amount for an element.
     ///
     /// ```text
     /// total(node) = reads + writes + (1 + writes + views) × the sum of total(next) over the edges from the node
@@ -67,6 +74,33 @@ pub struct Interval {
     pub max: Option<f64>,
 }
 
+/// What is known of a component in a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeBounds {
+    /// What it copies each time that it is lent an element, or makes one.
+    pub bounds: Bounds,
+    /// The most calls that lend it one element and copy it, where it is given elements again that it failed at; see
+    /// [`Policy::calls`](crate::Policy::calls). `None` where there is no such number, as for a stage that holds elements.
+    /// Any number but 1 says of a source that it is asked again after a call that failed.
+    pub calls: Option<u32>,
+}
+
+impl NodeBounds {
+    /// Of a stage of these bounds, under a policy, that is lent at most `batch` elements in a call. `retains` says whether it
+    /// can hold elements.
+    pub fn new(bounds: Bounds, policy: &Policy, batch: usize, retains: bool) -> NodeBounds {
+        let is_lent_again = *policy != Policy::default();
+        NodeBounds { bounds, calls: (!(is_lent_again && retains)).then(|| policy.calls(batch)) }
+    }
+}
+
+impl From<Bounds> for NodeBounds {
+    /// Of a stage whose first failure ends the flow.
+    fn from(bounds: Bounds) -> NodeBounds {
+        NodeBounds { bounds, calls: Some(1) }
+    }
+}
+
 /// What an edge carries at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct EdgeBounds {
@@ -82,7 +116,7 @@ pub struct EdgeBounds {
 /// # Panics
 ///
 /// Where there are not as many `nodes` as the graph has.
-pub fn compose(graph: &Graph, nodes: &[Option<Bounds>]) -> PipelineBounds {
+pub fn compose(graph: &Graph, nodes: &[Option<NodeBounds>]) -> PipelineBounds {
     assert_eq!(graph.nodes().len(), nodes.len(), "one entry for each node");
     let stages: Vec<Stage> =
         graph.nodes().iter().zip(nodes).map(|(node, bounds)| Stage::new(node.role, *bounds)).collect();
@@ -162,31 +196,34 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(role: Role, bounds: Option<Bounds>) -> Stage {
+    fn new(role: Role, node: Option<NodeBounds>) -> Stage {
         let still = Stage {
             role,
-            component: bounds.is_some(),
+            component: node.is_some(),
             reads: NOTHING,
             writes: NOTHING,
             into_one: NOTHING,
             views: NOTHING,
             least: 0,
         };
-        let Some(Bounds { reads, writes, pieces, views }) = bounds else { return still };
+        let Some(NodeBounds { bounds, calls }) = node else { return still };
         let count = |max: Option<u32>| Count(max.map(u64::from));
+        // What is written into one payload is of one call, and there may be one in each.
+        let into_one = ONE.plus(count(bounds.pieces.max));
+        let into_one_a_call = into_one.min(count(bounds.writes.max));
+        let Bounds { reads, writes, pieces, views } = bounds.repeated(calls);
         let least = |exact: bool, max: Option<u32>| if exact { u64::from(max.unwrap_or(0)) } else { 0 };
         let certain = least(reads.exact, reads.max);
-        let into_one = ONE.plus(count(pieces.max));
         match role {
             Role::Source => {
-                let writes = if pieces.is_never() { ONE } else { UNBOUNDED };
+                let writes = if pieces.is_never() && calls == Some(1) { ONE } else { UNBOUNDED };
                 Stage { writes, into_one, least: 1, ..still }
             }
             Role::Sink => Stage { reads: count(reads.max), least: certain, ..still },
             Role::Processor => Stage {
                 reads: count(reads.max),
                 writes: count(writes.max),
-                into_one: into_one.min(count(writes.max)),
+                into_one: into_one_a_call.times(count(calls)),
                 views: count(views.max),
                 least: certain + least(writes.exact, writes.max),
                 ..still
@@ -279,12 +316,17 @@ mod tests {
 
     /// Nodes, and edges as (from, output, to).
     fn of(nodes: &[(Role, Option<Bounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
+        let nodes: Vec<_> = nodes.iter().map(|(role, bounds)| (*role, bounds.map(NodeBounds::from))).collect();
+        of_repeated(&nodes, edges)
+    }
+
+    fn of_repeated(nodes: &[(Role, Option<NodeBounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
         let outputs = |node| edges.iter().filter(|edge| edge.0 == node).map(|edge| edge.1 + 1).max().unwrap_or(0);
         let named = nodes.iter().enumerate();
         let named = named.map(|(node, (role, _))| Node::new(node.to_string(), *role, outputs(node)));
         let edge = |&(from, output, to)| Edge { from, output, to, capacity: Capacity::default() };
         let graph = Graph::new(named.collect(), edges.iter().map(edge).collect()).unwrap();
-        compose(&graph, &nodes.iter().map(|(_, bounds)| *bounds).collect::<Vec<_>>())
+        compose(&graph, &nodes.iter().map(|(_, node)| *node).collect::<Vec<_>>())
     }
 
     use Role::{Processor, Sink, Source};
@@ -402,6 +444,41 @@ mod tests {
             "what it gives up is not counted"
         );
         assert_eq!(of_source(never()), (Some(1), Some(1), Interval { min: 1.0, max: Some(1.0) }));
+    }
+
+    #[test]
+    fn elements_that_are_lent_again_are_copied_again() {
+        let row = [(0, 0, 1), (1, 0, 2)];
+        let under = |bounds: Option<Bounds>, calls| bounds.map(|bounds| NodeBounds { bounds, calls });
+        let of_stage = |stage: Option<Bounds>, calls| {
+            let nodes =
+                [(Source, None), (Processor, under(stage, calls)), (Sink, under(does(exactly(1), never()), Some(2)))];
+            of_repeated(&nodes, &row)
+        };
+        let reads = of_stage(does(exactly(1), never()), Some(4));
+        assert_eq!((reads.copies, reads.total, reads.exact), (Some(4 + 2), Some(4 + 2), false));
+        assert_eq!(reads.amplification, Interval { min: 0.0, max: Some(6.0) });
+        let any = of_stage(does(exactly(1), never()), None);
+        assert_eq!((any.copies, any.total, any.amplification.max), (None, None, None));
+        let routes = of_stage(does(never(), never()), None);
+        assert_eq!((routes.copies, routes.total), (Some(2), Some(2)), "what it never does it does in no call");
+        let writes = of_stage(does(at_most(1), at_most(2)), Some(3));
+        assert_eq!((writes.copies, writes.edges[1].elements), (Some(3 + 3 + 2), Some(1 + 2 * 3)));
+        let more = of_stage(does(exactly(u32::MAX), never()), Some(2));
+        assert_eq!(more.copies, None, "more than can be counted");
+    }
+
+    /// What it writes in a call that fails is of no element.
+    #[test]
+    fn a_source_that_is_asked_again_writes_any_number_of_times() {
+        let of_source = |calls| {
+            let source = NodeBounds { bounds: Bounds::copying(never(), exactly(1)), calls };
+            let nodes = [(Source, Some(source)), (Sink, does(exactly(1), never()).map(NodeBounds::from))];
+            let bounds = of_repeated(&nodes, &[(0, 0, 1)]);
+            (bounds.copies, bounds.total, bounds.amplification)
+        };
+        assert_eq!(of_source(Some(1)), (Some(2), Some(2), Interval { min: 1.0, max: Some(2.0) }));
+        assert_eq!(of_source(Some(3)), (Some(2), None, Interval { min: 1.0, max: None }));
     }
 
     #[test]

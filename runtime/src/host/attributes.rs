@@ -130,9 +130,9 @@ impl Host {
         }
     }
 
-    /// A call failed: nothing was set of the elements of the batch from this one on.
-    pub(super) fn revert_attributes(&mut self, from: u32) {
-        for (index, before) in self.changed.0.extract_if(.., |(index, _)| *index >= from) {
+    /// The call failed at these elements of the batch, given as bits, or did not come to them: nothing was set of them.
+    pub(super) fn revert_attributes(&mut self, which: u64) {
+        for (index, before) in self.changed.0.extract_if(.., |(index, _)| which & 1 << *index != 0) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;
                 self.leases.put_context(index as usize, &element.context);
@@ -182,7 +182,8 @@ mod tests {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}));
-        let around = Surroundings { log, clock: Clock::system(), chance: None };
+        let around =
+            Surroundings { log, clock: Clock::system(), chance: None, policy: crate::host::FailurePolicy::Stop };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));
@@ -225,9 +226,9 @@ mod tests {
         (0..3).for_each(|index| set(&mut host, index, "b"));
         set(&mut host, 1, "c");
         host.remove_attribute(0, "a").unwrap();
-        host.revert_attributes(1);
+        host.revert_attributes(u64::MAX << 1);
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["b=set ", "", ""]);
-        host.revert_attributes(0);
+        host.revert_attributes(u64::MAX);
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["a=before ", "", ""]);
     }
 
@@ -242,7 +243,7 @@ mod tests {
             let shared = host.hold(&[1], Mode::Shared, None).unwrap();
             set(&mut host, 1, "late");
             if fails {
-                host.revert_attributes(0);
+                host.revert_attributes(u64::MAX);
             }
             host.end_call();
             let held = |host: &Host, lease| -> Vec<String> {

@@ -108,6 +108,9 @@ pub(super) struct Held {
     pub(super) element: Element,
     /// What was read of it before this call, and in this call where it is not in the batch.
     pub(super) read: Part,
+    /// How often it was read before it was lent in that call: in calls that failed, or while it was held by a stage that
+    /// restarted.
+    pub(super) before: u32,
     /// Its index in the batch, where it is in there.
     pub(super) index: u32,
     /// In how many leases it is.
@@ -188,7 +191,7 @@ impl Leases {
         let mut own = own.into_iter();
         let mut entries = Vec::with_capacity(indices.len());
         for &index in indices {
-            let place = self.place(&mut batch[index], index);
+            let place = self.place(&mut batch[index], index, meter.read_before(index));
             let Some(held) = self.held.get_mut(place) else { continue };
             held.leases += 1;
             if mode == Mode::Exclusive {
@@ -257,7 +260,7 @@ impl Leases {
     }
 
     /// The place of an element of the batch among what is held.
-    fn place(&mut self, element: &mut Element, index: usize) -> u32 {
+    fn place(&mut self, element: &mut Element, index: usize, before: u32) -> u32 {
         let here = self.here[index];
         match self.held.get_mut(here) {
             Some(held) => {
@@ -268,8 +271,8 @@ impl Leases {
             None => {
                 let index_here = index as u32;
                 let element = element.clone();
-                let held =
-                    Held { element, read: Part::default(), index: index_here, leases: 0, attributes: 0, came: false };
+                let read = Part::default();
+                let held = Held { element, read, before, index: index_here, leases: 0, attributes: 0, came: false };
                 let place = self.held.insert(held);
                 self.here[index] = place;
                 place
@@ -412,22 +415,24 @@ impl Leases {
         }
     }
 
-    /// Undoes what the call did to the elements of the batch from `first` on: they are there as they were lent, and in no
-    /// lease. Only where payloads are kept that are released.
-    pub(super) fn undo(&mut self, batch: &mut [Element], first: usize) {
-        if self.here.len() <= first {
-            return;
-        }
+    /// Undoes what the call did to these elements of the batch, given as bits: they are there as they were lent, and in no
+    /// lease. What was read of them is in `meter` again. Only where payloads are kept that are released.
+    pub(super) fn undo(&mut self, batch: &mut [Element], which: u64, meter: &mut Meter) {
         let mut places = Vec::new();
-        for (index, place) in self.here.drain(first..).enumerate() {
-            let index = first + index;
+        let of_them = |(index, _): &(usize, &mut u32)| which & 1 << *index != 0;
+        for (index, place) in self.here.iter_mut().enumerate().filter(of_them) {
+            let place = std::mem::replace(place, NONE);
             let Some(held) = self.held.get(place) else { continue };
             if self.exclusive & 1 << index != 0 {
                 batch[index].payload = held.element.payload.clone();
+                meter.put_back(batch.len(), index, held.read);
             }
             places.push(place);
         }
-        self.exclusive &= !(u64::MAX << first);
+        if places.is_empty() {
+            return;
+        }
+        self.exclusive &= !which;
         places.sort_unstable();
         let mut ended = Vec::new();
         for lease in self.leases.iter_mut() {
@@ -441,12 +446,13 @@ impl Leases {
         places.into_iter().for_each(|place| drop(self.held.remove(place)));
     }
 
-    /// What was held when the call began, and nothing came of, by its number at the source. What the call did to its batch is
-    /// undone already.
-    pub(super) fn rescue(&self) -> Vec<Element> {
+    /// What was held when the call began, and nothing came of, by its number at the source, and how often each was read. What
+    /// the call did to its batch is undone already.
+    pub(super) fn rescue(&self) -> Vec<(Element, u32)> {
         let held = self.held.iter().filter(|(_, held)| !held.came);
-        let mut elements: Vec<Element> = held.map(|(_, held)| held.element.clone()).collect();
-        elements.sort_by_key(|element| element.sequence);
+        let mut elements: Vec<_> =
+            held.map(|(_, held)| (held.element.clone(), held.before.saturating_add(held.read.reads()))).collect();
+        elements.sort_by_key(|(element, _)| element.sequence);
         elements
     }
 

@@ -22,21 +22,25 @@ pub(crate) struct Meter {
     most: (u32, usize),
     /// The elements that left the batch, as bits: they are not in what is read of the whole batch.
     left: u64,
+    /// How often each element of the batch was read in earlier calls, which failed; empty where none was.
+    before: Vec<u32>,
+    /// The same of the next call.
+    next_before: Vec<u32>,
+    /// Writes of this call that are of no element of the batch, as far as the host knows.
+    unattributed: u64,
     /// How often it wrote for each element of the batch; empty until it does.
     writes: Vec<u32>,
     /// Elements lent so far.
     lent: u64,
     /// Writes so far.
     written: u64,
-    /// Writes before this call.
-    written_before: u64,
     /// The first refusal for the budget.
     over_budget: Option<Overrun>,
-    /// The first copy beyond what is proven.
+    /// The first refusal of a copy beyond what is proven.
     over_bound: Option<Overrun>,
     /// Whether anything was refused, for whatever reason.
     pub(crate) refused: bool,
-    /// The most reads that an element had, in the call it was lent for and through leases.
+    /// The most reads that an element had, in all calls that lent it, failed ones included, and through leases.
     pub(crate) reads_max: u32,
     /// The most writes for an element, as `lineage` tells.
     pub(crate) writes_max: u32,
@@ -59,10 +63,12 @@ impl Meter {
             parts: Vec::new(),
             most: (0, 0),
             left: 0,
+            before: Vec::new(),
+            next_before: Vec::new(),
+            unattributed: 0,
             writes: Vec::new(),
             lent: 0,
             written: 0,
-            written_before: 0,
             over_budget: None,
             over_bound: None,
             refused: false,
@@ -80,12 +86,21 @@ impl Meter {
         self.most = (0, 0);
         self.left = 0;
         self.writes.clear();
-        self.written_before = self.written;
+        self.unattributed = 0;
+        self.before.clear();
+        std::mem::swap(&mut self.before, &mut self.next_before);
     }
 
-    /// The call did not return. Its writes are in nothing, and what is proven of calls that return says nothing of them.
-    pub(crate) fn forget(&mut self) {
-        self.written = self.written_before;
+    /// The next call is lent elements that were read so often before.
+    pub(crate) fn lend_again(&mut self, before: impl Iterator<Item = u32>) {
+        self.next_before.clear();
+        self.next_before.extend(before);
+    }
+
+    /// The call has failed, and `untouched` of its elements are as if they had not been lent: nothing may be written for
+    /// them until they are lent again.
+    pub(crate) fn take_back(&mut self, untouched: u64) {
+        self.lent = self.lent.saturating_sub(untouched);
     }
 
     /// What went wrong in the call: beyond the budget, and beyond what is proven.
@@ -98,19 +113,19 @@ impl Meter {
     pub(crate) fn read(&mut self, batch: &[Element], index: usize, len: u64) -> bool {
         let element = &batch[index];
         let after = self.read_so_far(element, index).and(len);
-        if let Some(overrun) = self.beyond_reads(element, after) {
-            return self.refuse(overrun);
+        if !self.may_read(element, after) {
+            return false;
         }
         self.parts.resize(batch.len(), Part::default());
         self.parts[index] = self.parts[index].and(len);
         if self.parts[index].reads > self.most.0 {
             self.most = (self.parts[index].reads, index);
         }
-        self.note_reads(after.reads, element);
+        self.note_reads(after.reads.saturating_add(self.read_before(index)));
         true
     }
 
-    /// Counts a read of every payload of the batch, if the budget allows all of them.
+    /// Counts a read of every payload of the batch, if all of them are allowed.
     pub(crate) fn read_all(&mut self, batch: &[Element]) -> bool {
         if self.budget.reads.is_some() || self.budget.read_bytes.is_some() {
             let there = batch.iter().enumerate().filter(|(index, _)| !self.has_left(*index));
@@ -122,23 +137,54 @@ impl Meter {
                 return self.refuse(overrun);
             }
         }
+        let most = self.whole.saturating_add(1).saturating_add(self.most.0);
+        if let Some(overrun) = batch.get(self.most.1).and_then(|element| self.beyond_proof(element, most)) {
+            return self.refuse_unproven(overrun);
+        }
         self.whole = self.whole.saturating_add(1);
-        if let Some(element) = batch.get(self.most.1) {
-            self.note_reads(self.whole.saturating_add(self.most.0), element);
+        self.note_reads(most);
+        if !self.before.is_empty() {
+            let there = (0..batch.len()).filter(|index| !self.has_left(*index));
+            let most = there.map(|index| self.reads_of(index)).max();
+            self.note_reads(most.unwrap_or_default());
         }
         true
     }
 
-    /// Counts a read of `len` bytes of an element that is held and not in the batch, of which `so_far` was read before, if
-    /// the budget allows it.
-    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut Part, len: u64) -> bool {
+    /// Counts a read of `len` bytes of an element that is held and not in the batch, if it is allowed. `so_far` was read of
+    /// it since it was lent, and it was read `before` times in failed calls.
+    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut Part, before: u32, len: u64) -> bool {
         let after = so_far.and(len);
-        if let Some(overrun) = self.beyond_reads(element, after) {
-            return self.refuse(overrun);
+        if !self.may_read(element, after) {
+            return false;
         }
         *so_far = after;
-        self.note_reads(after.reads, element);
+        self.note_reads(after.reads.saturating_add(before));
         true
+    }
+
+    /// How often the element `index` of the batch was read in earlier calls, which failed.
+    pub(super) fn read_before(&self, index: usize) -> u32 {
+        self.before.get(index).copied().unwrap_or_default()
+    }
+
+    /// How often the element `index` of the batch was read so far, in this call and in earlier ones, which failed.
+    pub(crate) fn reads_of(&self, index: usize) -> u32 {
+        let part = self.parts.get(index).map_or(0, |part| part.reads);
+        let whole = if self.has_left(index) { 0 } else { self.whole };
+        self.read_before(index).saturating_add(whole).saturating_add(part)
+    }
+
+    /// Whether this call copied anything of the element `index` of the batch, or can have.
+    pub(crate) fn touched(&self, index: usize) -> bool {
+        let written = self.unattributed > 0 || self.writes.get(index).is_some_and(|writes| *writes > 0);
+        written || self.reads_of(index) > self.read_before(index)
+    }
+
+    /// The element `index` is in the batch again, of which so much was read before it left and since.
+    pub(super) fn put_back(&mut self, elements: usize, index: usize, read: Part) {
+        self.parts.resize(elements, Part::default());
+        self.parts[index] = read;
     }
 
     /// What this call read of the element `index` of the batch, which has `len` bytes.
@@ -189,6 +235,40 @@ impl Meter {
         })
     }
 
+    /// Whether an element may be read, so that so much was read of it since it was lent.
+    fn may_read(&mut self, element: &Element, read: Part) -> bool {
+        if let Some(overrun) = self.beyond_reads(element, read) {
+            return self.refuse(overrun);
+        }
+        match self.beyond_proof(element, read.reads) {
+            Some(overrun) => self.refuse_unproven(overrun),
+            None => true,
+        }
+    }
+
+    /// What is proven of an element, where it is less than this.
+    fn beyond_proof(&self, element: &Element, reads: u32) -> Option<Overrun> {
+        let max = self.bounds.reads.max.filter(|max| reads > *max)?;
+        Some(Overrun { what: Limited::Reads, element: Some(element.sequence), count: reads.into(), limit: max.into() })
+    }
+
+    /// Whether what is proven of this holds in calls that do not return as well.
+    pub(crate) fn holds_always(&self, what: Limited) -> bool {
+        match what {
+            Limited::Reads | Limited::ReadBytes => self.bounds.reads.is_never(),
+            Limited::Writes => self.bounds.writes.is_never(),
+            Limited::Leases | Limited::LeaseBytes => false,
+        }
+    }
+
+    /// More than is proven is done only by a call that will not return: nothing is proven of those, and the host holds
+    /// them to the same.
+    fn refuse_unproven(&mut self, overrun: Overrun) -> bool {
+        self.over_bound.get_or_insert(overrun);
+        self.refused = true;
+        false
+    }
+
     /// The first refusal is the one to tell.
     fn refuse(&mut self, overrun: Overrun) -> bool {
         self.over_budget.get_or_insert(overrun);
@@ -196,16 +276,8 @@ impl Meter {
         false
     }
 
-    fn note_reads(&mut self, reads: u32, element: &Element) {
+    fn note_reads(&mut self, reads: u32) {
         self.reads_max = self.reads_max.max(reads);
-        if let Some(max) = self.bounds.reads.max.filter(|max| reads > *max) {
-            self.over_bound.get_or_insert(Overrun {
-                what: Limited::Reads,
-                element: Some(element.sequence),
-                count: reads.into(),
-                limit: max.into(),
-            });
-        }
     }
 
     /// Counts `written` payloads, the entries of `sizes` that are not passed on by handle, if the budget allows them.
@@ -214,16 +286,22 @@ impl Meter {
             return true;
         }
         let all = self.written.saturating_add(written);
-        let most = self.count_lineage(batch, sizes, lineage, u32::saturating_add);
-        let each = self.budget.writes.and_then(|limit| of_element(batch, most, limit));
-        if let Some(overrun) = each.or_else(|| self.beyond_writes(self.budget.writes, all)) {
+        let (most, attributed) = self.count_lineage(batch, sizes, lineage, u32::saturating_add);
+        let beyond = |limit: Option<u32>| {
+            limit.and_then(|limit| of_element(batch, most, limit)).or_else(|| self.beyond_writes(limit, all))
+        };
+        let (over_budget, over_bound) = (beyond(self.budget.writes), beyond(self.bounds.writes.max));
+        if over_budget.is_some() || over_bound.is_some() {
             self.count_lineage(batch, sizes, lineage, u32::saturating_sub);
-            return self.refuse(overrun);
+            return match (over_budget, over_bound) {
+                (Some(overrun), _) => self.refuse(overrun),
+                (None, Some(overrun)) => self.refuse_unproven(overrun),
+                (None, None) => true,
+            };
         }
         self.written = all;
+        self.unattributed += written.saturating_sub(attributed);
         self.writes_max = self.writes_max.max(most.0);
-        let beyond = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit));
-        self.over_bound = self.over_bound.or(beyond).or_else(|| self.beyond_writes(self.bounds.writes.max, all));
         true
     }
 
@@ -236,8 +314,11 @@ impl Meter {
             count,
             limit,
         });
-        let all = self.beyond_writes(limit, self.written.saturating_add(1));
-        all.or(here).is_none_or(|overrun| self.refuse(overrun))
+        let all = self.written.saturating_add(1);
+        if let Some(overrun) = self.beyond_writes(limit, all).or(here) {
+            return self.refuse(overrun);
+        }
+        self.beyond_writes(self.bounds.writes.max, all).is_none_or(|overrun| self.refuse_unproven(overrun))
     }
 
     /// Counts one more write to a payload, as [`Meter::may_write`] allows it.
@@ -246,7 +327,7 @@ impl Meter {
             return false;
         }
         self.written += 1;
-        self.over_bound = self.over_bound.or_else(|| self.beyond_writes(self.bounds.writes.max, self.written));
+        self.unattributed += 1;
         true
     }
 
@@ -264,36 +345,39 @@ impl Meter {
         if let Some(overrun) = self.budget.writes.and_then(|limit| of_element(batch, most, limit)) {
             return self.refuse(overrun);
         }
+        if let Some(overrun) = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit)) {
+            return self.refuse_unproven(overrun);
+        }
         self.writes[index] = most.0;
         self.writes_max = self.writes_max.max(most.0);
-        let beyond = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit));
-        self.over_bound = self.over_bound.or(beyond);
         true
     }
 
-    /// Counts what is written from each element of the batch. Tells the most there are of one, and of which.
+    /// Counts what is written from each element of the batch. Tells the most there are of one, and of which; and how many
+    /// are of one of them.
     fn count_lineage(
         &mut self,
         batch: &[Element],
         sizes: &[u64],
         lineage: &[u32],
         count: impl Fn(u32, u32) -> u32,
-    ) -> (u32, usize) {
-        let mut most = (0, 0);
+    ) -> ((u32, usize), u64) {
+        let (mut most, mut attributed) = ((0, 0), 0);
         if lineage.is_empty() {
-            return most;
+            return (most, attributed);
         }
         self.writes.resize(batch.len(), 0);
         for (_, &index) in sizes.iter().zip(lineage).filter(|(size, _)| **size != BY_HANDLE) {
             // An index that is not in the batch breaks the contract when the output is returned.
             if let Some(writes) = self.writes.get_mut(index as usize) {
                 *writes = count(*writes, 1);
+                attributed += 1;
                 if *writes > most.0 {
                     most = (*writes, index as usize);
                 }
             }
         }
-        most
+        (most, attributed)
     }
 
     /// Whether `all` the payloads written so far are too many for the elements lent so far.
@@ -317,6 +401,10 @@ fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overr
 }
 
 impl Part {
+    pub(super) fn reads(self) -> u32 {
+        self.reads
+    }
+
     /// With one more read, of `len` bytes.
     fn and(self, len: u64) -> Part {
         Part { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }

@@ -73,7 +73,7 @@ fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Re
     // What is read in the call that lent it is counted there, however it is read.
     let allowed = match host.batch.get(held.index as usize) {
         Some(_) => host.meter.read(&host.batch, held.index as usize, len),
-        None => host.meter.read_held(&held.element, &mut held.read, len),
+        None => host.meter.read_held(&held.element, &mut held.read, held.before, len),
     };
     if !allowed {
         return host.refuse_read(Failure::BudgetExceeded);

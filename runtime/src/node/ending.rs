@@ -36,25 +36,34 @@ impl Node {
     pub(crate) fn audit(&self) -> Result<(), Error> {
         let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
         let taken = Count { ops: self.taken, bytes: self.taken_bytes };
-        let (mut lent, mut in_vain, mut failed_copies) = (taken, 0, Copies::default());
+        let mut lent = taken;
         if let Some(recovery) = &self.recovery {
             lent += recovery.repeated;
-            (in_vain, failed_copies) = (recovery.in_vain, recovery.failed_copies);
         }
+        let is_source = *kind == Kind::Source;
+        // What a stage holds is lent again whenever it restarts.
+        let calls = (instance.leases().used.taken == 0).then_some(self.calls);
         let audit = Audit {
             stage: &self.name,
             bounds: *bounds,
             copies: instance.copies(),
-            failed_copies,
+            failed_copies: self.failed_copies(),
             reads_max: instance.meter().reads_max,
             fewer: instance.meter().refused || self.failures().calls > 0,
             lent,
             written: self.written,
             rewritten: instance.rewritten(),
             given_up: instance.given_up(),
-            elements: if *kind == Kind::Source { self.made } else { lent.ops - in_vain },
+            made: is_source.then_some(self.made),
+            taken: self.taken,
+            calls,
         };
         audit.check()
+    }
+
+    /// What was copied in calls that failed.
+    fn failed_copies(&self) -> Copies {
+        self.recovery.as_ref().map_or(Copies::default(), |recovery| recovery.failed_copies)
     }
 
     /// Adds its part to the account.
@@ -62,7 +71,7 @@ impl Node {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
         account.elements.dropped += self.dropped;
-        let failures = self.failures();
+        let (failures, failed_copies) = (self.failures(), self.failed_copies());
         account.elements.skipped += failures.skipped;
         account.elements.dead_letters += failures.dead_letters;
         account.elements.due += self.due;
@@ -83,6 +92,7 @@ impl Node {
                     elements_dropped: self.dropped,
                     busy_ns,
                     copies,
+                    failed_copies,
                     reads_max: instance.meter().reads_max,
                     writes_max: instance.meter().writes_max,
                     writes_unchanged: self.unchanged.count(),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Called, Context, MAX_BATCH_BYTES, Node};
 use crate::error::Error;
 use crate::injection::Injected;
-use crate::instance::Failed;
+use crate::instance::{Failed, Processed};
 use crate::profile::Kind;
-use crate::recovery::Fate;
+use crate::recovery::{Fate, PutBack};
 
 impl Node {
     /// Whether its stage is to be lent something again, before anything else.
@@ -31,7 +31,8 @@ impl Node {
         let mut max = max;
         if let Some(recovery) = &mut self.recovery {
             if recovery.waiting() > 0 {
-                return recovery.lend_again(batch, max, MAX_BATCH_BYTES);
+                recovery.lend_again(batch, max, MAX_BATCH_BYTES);
+                return instance.lend_again(recovery.reads_before());
             }
             recovery.lend_new(self.taken);
             max = recovery.faults.cut(self.taken, max);
@@ -49,7 +50,10 @@ impl Node {
         recovery.begin(instance.copies());
         let element = if self.inlet.is_none() { Some(self.sequence) } else { recovery.first() };
         match element.and_then(|element| recovery.faults.strike(element)) {
-            Some(Injected::Failure(kind)) => return Err(instance.failed_as(call, kind)),
+            Some(Injected::Failure(kind)) => {
+                instance.lend_in_vain();
+                return Err(instance.failed_as(call, kind));
+            }
             Some(injected) => instance.suffer(injected),
             None => {}
         }
@@ -76,26 +80,95 @@ impl Node {
         let at = at.filter(|at| *at == 0 || is_sink || made.is_some());
         let index = at.unwrap_or(0);
         let rest = instance.undo(index);
+        // Nothing came of a call that does not say where it failed, nor of what it went on from.
+        let skipped = self.leave_out(if at.is_some() { index } else { 0 })?;
         match made {
             Some(made) if at.is_some() => self.send(made, context.edges)?,
             _ if is_sink => self.took(context),
-            _ => self.dropped += instance.settle(0),
+            _ => self.dropped += self.settle(),
         }
+        self.dropped -= if is_sink { 0 } else { skipped };
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
             unreachable!("it had them before")
         };
-        let fate = at.map(|_| recovery.judge(&self.name, &rest[0], index, error)).transpose()?;
+        let fate = at.map(|_| recovery.judge(&self.name, &rest[0].0, index, error)).transpose()?;
         let held = instance.rescued();
         if instance.is_over() {
             instance.restart()?;
             recovery.used.restarts += 1;
         }
-        recovery.fail(rest.len() as u64, instance.copies());
-        recovery.put_back(held, rest, index, fate.as_ref());
+        recovery.fail(instance.copies());
+        let untouched = recovery.put_back(PutBack { held, rest, index, fate: fate.as_ref() });
+        instance.take_back(untouched);
         if let Some(Fate::Again(time)) = fate {
             self.leave_alone(time, context);
         }
         Ok(())
+    }
+
+    /// A call has succeeded, and failed at elements that it went on from. Sends what was made of the others.
+    ///
+    /// # Errors
+    ///
+    /// A dead letter that could not be kept, and what went wrong besides.
+    #[cold]
+    pub(super) fn send_but_skipped(&mut self, made: Processed, context: &mut Context<'_>) -> Result<(), Error> {
+        let skipped = self.leave_out(usize::MAX)?;
+        self.send(made, context.edges)?;
+        self.dropped -= skipped;
+        self.go_on_after(context);
+        Ok(())
+    }
+
+    /// The same of a sink.
+    ///
+    /// # Errors
+    ///
+    /// A dead letter that could not be kept.
+    #[cold]
+    pub(super) fn took_but_skipped(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        self.leave_out(usize::MAX)?;
+        self.took(context);
+        self.go_on_after(context);
+        Ok(())
+    }
+
+    fn go_on_after(&mut self, context: &mut Context<'_>) {
+        context.failed = true;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.go_on();
+        }
+    }
+
+    /// Leaves out the elements that the call failed at and went on from, of the first `count` of the batch. Those of a sink
+    /// are not in the batch any more. Tells how many there are.
+    fn leave_out(&mut self, count: usize) -> Result<u64, Error> {
+        let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
+            return Ok(0);
+        };
+        if !instance.has_skipped() {
+            return Ok(0);
+        }
+        let call = if *kind == Kind::Sink { "push" } else { "process" };
+        let skipped = instance.take_skipped(call, count.try_into().unwrap_or(u32::MAX));
+        let indices: Vec<_> = skipped.iter().map(|(index, _)| *index as usize).collect();
+        for (index, error) in skipped {
+            let index = index as usize;
+            let element = &instance.batch()[index];
+            match recovery.judge(&self.name, element, index, error)? {
+                Fate::Out => {}
+                Fate::Again(_) => unreachable!("a stage is told to skip where nothing is lent again"),
+            }
+        }
+        if *kind == Kind::Sink {
+            indices.iter().rev().for_each(|index| drop(instance.batch().remove(*index)));
+        }
+        Ok(indices.len() as u64)
+    }
+
+    fn settle(&mut self) -> u64 {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        instance.settle(0)
     }
 
     /// A call that lends nothing has failed: it is made again, if the policy says so.
@@ -110,7 +183,7 @@ impl Node {
         let Some(time) = recovery.call_again(&error).filter(|_| !instance.is_over()) else { return Err(error) };
         context.failed = true;
         self.dropped += instance.settle(0);
-        recovery.fail(0, instance.copies());
+        recovery.fail(instance.copies());
         self.leave_alone(time, context);
         Ok(())
     }

@@ -36,6 +36,7 @@ pub struct Stage {
     limits: Limits,
     budget: Budget,
     policy: Policy,
+    batch: usize,
     /// What it suffers: at which element, how often, and what.
     faults: Vec<(u64, u32, Injected)>,
 }
@@ -83,6 +84,7 @@ impl Stage {
             limits: Limits::default(),
             budget: Budget::default(),
             policy: Policy::default(),
+            batch: torvyn_runtime::Stage::MAX_BATCH,
             faults: Vec::new(),
         }
     }
@@ -126,6 +128,11 @@ impl Stage {
     /// With a copy budget: what is over it is not copied, and fails the run.
     pub fn budget(&self, budget: Budget) -> Stage {
         Stage { budget, ..self.clone() }
+    }
+
+    /// With at most so many elements in a call, 1 to [`torvyn_runtime::Stage::MAX_BATCH`].
+    pub fn batch(&self, batch: usize) -> Stage {
+        Stage { batch, ..self.clone() }
     }
 
     /// With a policy for elements that it fails at; without one the run fails.
@@ -192,6 +199,7 @@ impl Stage {
             budget: self.budget,
             bounds: self.component.analysis().bounds(),
             policy: self.policy,
+            batch: self.batch,
             faults,
             ..flow::Stage::new(self.component.clone())
         }

@@ -1,1 +1,3 @@
-//! The programs are the examples of this package; it has no library of its own.
+//! What programs have in common; each is an example of this package.
+
+pub mod ops;

@@ -1,5 +1,6 @@
 //! One element, wherever it stands, that a stage fails at.
 
+use torvyn_runtime::Stage;
 use torvyn_tests::guest::{PROCESSOR, SINK};
 use torvyn_tests::programs;
 
@@ -140,11 +141,13 @@ fn one_poisoned_element_in_ten_thousand() {
             let (account, used) = (came.account(), came.failures());
             assert_eq!(account.elements.left, ELEMENTS as u64 - 1);
             assert_eq!(account.stages[0].elements_in, ELEMENTS as u64);
-            assert_eq!(account.stages[0].reads_max, 1);
             let dead = u64::from(policy != SKIP);
             assert_eq!((used.skipped, used.dead_letters), (1 - dead, dead));
             let letters: Vec<_> = came.letters.iter().map(|letter| (letter.sequence, letter.attempt)).collect();
             let attempts = policy.retry.map_or(1, |retry| retry.count + 1);
+            // One that says where it failed reads the poison each time; the others have it in a batch before that.
+            assert_eq!(account.stages[0].reads_max, attempts + u32::from(how != "fail"), "{how}, {policy:?}");
+            assert!(account.stages[0].reads_max <= policy.calls(Stage::MAX_BATCH));
             assert_eq!(letters, if dead == 1 { vec![(POISONED as u64, attempts)] } else { vec![] });
             println!(
                 "poisoned how={how} policy={} retries={} elements={ELEMENTS} out={} calls_failed={} restarts={}",

@@ -83,6 +83,43 @@ pub(crate) fn told() {
     }
 }
 
+/// What the programs copy that fail as their elements say is in `repeats.rs`; here each does so once.
+fn told_by_size(program: &str) {
+    let sizes = [8, 0, 1, 3, 7, 6, 9];
+    let parts = vec![input(Elements::new(sizes.map(|size| vec![b'x'; size]))), skipping(&load(program))];
+    let edges = [(0, 0, 1, Capacity::default()), (1, 0, 2, Capacity::default())];
+    let is_sink = parts[1].is_sink();
+    let parts = if is_sink { parts } else { parts.into_iter().chain([output("out", Collected::default())]).collect() };
+    let account = start(parts, &edges[..if is_sink { 1 } else { 2 }]).unwrap().0.run().expect("it comes to its end");
+    assert_settled(&account);
+    assert_eq!((account.elements.entered, account.elements.skipped), (7, 3), "{program}");
+}
+
+#[test]
+pub(crate) fn ops() {
+    told_by_size(programs::OPS);
+}
+
+#[test]
+pub(crate) fn ops_each() {
+    told_by_size(programs::OPS_EACH);
+}
+
+#[test]
+pub(crate) fn ops_payload() {
+    told_by_size(programs::OPS_PAYLOAD);
+}
+
+#[test]
+pub(crate) fn ops_held() {
+    told_by_size(programs::OPS_HELD);
+}
+
+#[test]
+pub(crate) fn ops_sink() {
+    told_by_size(programs::OPS_SINK);
+}
+
 #[test]
 pub(crate) fn strict_sink() {
     let component = load(programs::STRICT_SINK);

@@ -1,11 +1,12 @@
 //! From a stage to the exports of a component. [`export!`](crate::export!) is the way in; the rest is what it expands to.
 
 use crate::batch::{Batch, Element};
-use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
+use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure, FailurePolicy};
 #[cfg(target_arch = "wasm32")]
 pub use crate::cell::Cell;
 use crate::config::Config;
 use crate::failure::BatchFailure;
+use crate::host;
 use crate::output::Output;
 use crate::stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
@@ -130,7 +131,20 @@ macro_rules! __export_role {
 pub struct PerElement<S>(S);
 
 /// A stage that takes payloads as a batch stage.
-pub struct WithPayload<S>(S);
+pub struct WithPayload<S> {
+    stage: S,
+    reading: Reading,
+}
+
+/// How the payloads of a batch are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All in one crossing.
+    Ahead,
+    /// Each when its turn comes. Where an element that the stage fails at is lent again, so are those after it: what was
+    /// read of them would be read again.
+    OneByOne,
+}
 
 impl<S: Stage> Stage for PerElement<S> {
     const COLUMNS: Columns = S::COLUMNS;
@@ -148,11 +162,13 @@ impl<S: Stage> Stage for WithPayload<S> {
     const COLUMNS: Columns = S::COLUMNS;
 
     fn new(config: &Config) -> Result<Self, Failure> {
-        S::new(config).map(WithPayload)
+        let retries = host::failure_policy() == FailurePolicy::Retry;
+        let reading = if retries { Reading::OneByOne } else { Reading::Ahead };
+        S::new(config).map(|stage| WithPayload { stage, reading })
     }
 
     fn teardown(self) {
-        self.0.teardown();
+        self.stage.teardown();
     }
 }
 
@@ -172,14 +188,14 @@ impl<W: ProcessorWorld, S: Processor<W>> BatchProcessor<W> for PerElement<S> {
 
 impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for WithPayload<S> {
     fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure> {
-        process_with_payloads(&mut self.0, batch, out)
+        process_with_payloads(&mut self.stage, self.reading, batch, out)
     }
 
     fn flush(&mut self, out: &mut Writer<W>) -> Result<(), Failure>
     where
         W: CanMake,
     {
-        self.0.flush(out)
+        self.stage.flush(out)
     }
 }
 
@@ -208,11 +224,11 @@ impl<S: Sink> BatchSink for PerElement<S> {
 
 impl<S: PayloadSink> BatchSink for WithPayload<S> {
     fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
-        push_with_payloads(&mut self.0, batch)
+        push_with_payloads(&mut self.stage, self.reading, batch)
     }
 
     fn complete(&mut self) -> Result<(), Failure> {
-        self.0.complete()
+        self.stage.complete()
     }
 }
 
@@ -224,7 +240,9 @@ pub(crate) fn process_each<W: ProcessorWorld, S: Processor<W>>(
 ) -> Result<(), BatchFailure> {
     // Not by `try_for_each`: a closure that makes something of the failure keeps the stage from being inlined here.
     for element in batch.iter() {
-        if let Err(failure) = stage.process(element, out.at(element)) {
+        if let Err(failure) = stage.process(element, out.at(element))
+            && !out.skip(element.index(), &failure)
+        {
             return Err(failure.at(element));
         }
     }
@@ -233,10 +251,14 @@ pub(crate) fn process_each<W: ProcessorWorld, S: Processor<W>>(
 
 pub(crate) fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>>(
     stage: &mut S,
+    reading: Reading,
     batch: Batch<'_, W>,
     out: &mut Output<'_, W>,
 ) -> Result<(), BatchFailure> {
-    with_payloads(batch, |element, payload| stage.process(element, payload, out.at(element)))
+    with_payloads(batch, reading, |element, payload| {
+        let done = stage.process(element, payload, out.at(element));
+        done.or_else(|failure| if out.skip(element.index(), &failure) { Ok(()) } else { Err(failure) })
+    })
 }
 
 #[inline(always)]
@@ -248,6 +270,7 @@ pub(crate) fn push_each<S: Sink>(
     for element in batch.iter() {
         match stage.push(element) {
             Ok(pushed) => signal = pause_if_either(signal, pushed),
+            Err(failure) if skip(batch, element.index(), &failure) => {}
             Err(failure) => return Err(failure.at(element)),
         }
     }
@@ -256,26 +279,46 @@ pub(crate) fn push_each<S: Sink>(
 
 pub(crate) fn push_with_payloads<S: PayloadSink>(
     stage: &mut S,
+    reading: Reading,
     batch: Batch<'_, DataSink>,
 ) -> Result<BackpressureSignal, BatchFailure> {
     let mut signal = BackpressureSignal::Ready;
-    with_payloads(batch, |element, payload| {
-        signal = pause_if_either(signal, stage.push(element, payload)?);
-        Ok(())
+    with_payloads(batch, reading, |element, payload| match stage.push(element, payload) {
+        Ok(pushed) => {
+            signal = pause_if_either(signal, pushed);
+            Ok(())
+        }
+        Err(failure) if skip(batch, element.index(), &failure) => Ok(()),
+        Err(failure) => Err(failure),
     })?;
     Ok(signal)
+}
+
+/// Leaves element `index` out, at which the sink failed, where the pipeline says so; then the call goes on.
+#[cold]
+#[inline(never)]
+fn skip(batch: Batch<'_, DataSink>, index: u32, failure: &Failure) -> bool {
+    batch.frame.lent.skip(index, failure)
 }
 
 fn pause_if_either(a: BackpressureSignal, b: BackpressureSignal) -> BackpressureSignal {
     if a == BackpressureSignal::Pause { a } else { b }
 }
 
-/// Reads the whole batch in one crossing and gives each element its part.
+/// Gives each element its payload.
 #[inline(always)]
 fn with_payloads<'a, W: CanRead>(
     batch: Batch<'a, W>,
+    reading: Reading,
     mut take: impl FnMut(Element<'a, W>, &[u8]) -> Result<(), Failure>,
 ) -> Result<(), BatchFailure> {
+    if reading == Reading::OneByOne {
+        for element in batch.iter() {
+            let payload = element.read().map_err(|failure| failure.at(element))?;
+            take(element, &payload).map_err(|failure| failure.at(element))?;
+        }
+        return Ok(());
+    }
     let payloads = batch.read_all()?;
     let mut rest = payloads.as_slice();
     for element in batch.iter() {

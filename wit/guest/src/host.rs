@@ -2,9 +2,9 @@
 //! same names.
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use component::{Held, Lent, Made, Piece, append, emit_all, join};
+pub(crate) use component::{Held, Lent, Made, Piece, append, emit_all, failure_policy, join};
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::{Held, Lent, Made, Payloads, Piece, append, emit_all, emitted, join};
+pub(crate) use native::{Held, Lent, Made, Payloads, Piece, append, emit_all, emitted, failure_policy, join};
 
 #[cfg(target_arch = "wasm32")]
 mod component;

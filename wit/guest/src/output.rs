@@ -146,9 +146,26 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
         }
     }
 
-    /// Gives up what became of element `index`, at which the stage failed.
+    /// Leaves element `index` out, at which the stage failed, where the pipeline says so; then the call goes on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn skip(&mut self, index: u32, failure: &Failure) -> bool {
+        let skips = self.lent.skip(index, failure);
+        if skips {
+            self.routes[index as usize] = 0;
+            self.give_up(index);
+        }
+        skips
+    }
+
+    /// Gives up what became of element `index`, at which the stage failed, and with which the call ends.
     fn cut(&mut self, index: u32) {
         self.routes.truncate(index as usize);
+        self.give_up(index);
+    }
+
+    /// Gives up what was made of element `index`, besides its route.
+    fn give_up(&mut self, index: u32) {
         if W::MAKES != Makes::Nothing && self.listed && self.current == index {
             // What was forwarded before anything was made of those before is still in `routes`.
             self.listed = self.making.cut();

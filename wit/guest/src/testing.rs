@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
-use crate::export;
+use crate::export::{self, Reading};
 use crate::failure::BatchFailure;
 use crate::host::{Lent, Payloads, emitted};
 use crate::making::Making;
@@ -97,7 +97,7 @@ impl<'a> Elements<'a> {
         &self,
         stage: &mut S,
     ) -> Result<Vec<Emitted>, ProcessFailure> {
-        processed::<W, S>(self, |batch, out| export::process_with_payloads(stage, batch, out))
+        processed::<W, S>(self, |batch, out| export::process_with_payloads(stage, Reading::Ahead, batch, out))
     }
 
     /// Lends them to a processor that takes the batch.
@@ -127,7 +127,7 @@ impl<'a> Elements<'a> {
     ///
     /// As [`push`].
     pub fn push_with_payloads<S: PayloadSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
-        lend::<DataSink, S, _>(self, |_, batch| export::push_with_payloads(stage, batch))
+        lend::<DataSink, S, _>(self, |_, batch| export::push_with_payloads(stage, Reading::Ahead, batch))
     }
 
     /// Lends them to a sink that takes the batch.

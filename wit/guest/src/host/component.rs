@@ -1,6 +1,6 @@
 //! The host of a component: each function here is one crossing.
 
-use crate::bindings::lifecycle::types::{self, Failure};
+use crate::bindings::lifecycle::types::{self, Failure, FailurePolicy};
 use crate::bindings::processor::{
     attributes, payload_buffer, payload_lease, payload_read, payload_view, payload_write,
 };
@@ -25,6 +25,10 @@ impl Lent<'_> {
         payload_read::read_all(self.0)
     }
 
+    pub(crate) fn skip(self, index: u32, failure: &Failure) -> bool {
+        types::skip(self.0, index, failure)
+    }
+
     pub(crate) fn attribute(self, index: u32, name: &str) -> Result<Option<String>, Failure> {
         attributes::get(self.0, index, name)
     }
@@ -44,6 +48,10 @@ impl Lent<'_> {
     pub(crate) fn take(self, indices: &[u32], mode: Mode, scope: Scope) -> Result<Held, Failure> {
         payload_lease::take(self.0, indices, mode, scope).map(Held)
     }
+}
+
+pub(crate) fn failure_policy() -> FailurePolicy {
+    types::on_failure()
 }
 
 /// The batch is looked up when the output is returned.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::bindings::lifecycle::types::Failure;
+use crate::bindings::lifecycle::types::{Failure, FailurePolicy};
 use crate::columns::{BY_HANDLE, Columns, NO_LINEAGE, OUTPUT_0};
 use crate::lease::{Mode, Scope};
 use crate::testing::Emitted;
@@ -62,6 +62,10 @@ impl<'a> Lent<'a> {
 
     pub(crate) fn read_all(self) -> Result<Vec<u8>, Failure> {
         Ok((0..self.0.payloads.len() as u32).filter_map(|index| self.payload(index).ok()).collect::<Vec<_>>().concat())
+    }
+
+    pub(crate) fn skip(self, _: u32, _: &Failure) -> bool {
+        false
     }
 
     pub(crate) fn slice_all(self, of: &Columns) -> Result<Made, Failure> {
@@ -147,6 +151,11 @@ impl<'a> Lent<'a> {
     fn now(self, index: u32, state: State) {
         self.0.states.borrow_mut()[index as usize] = state;
     }
+}
+
+/// A stage that fails in a test is to show it.
+pub(crate) fn failure_policy() -> FailurePolicy {
+    FailurePolicy::Stop
 }
 
 pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<Made, Failure> {
