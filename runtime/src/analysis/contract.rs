@@ -24,8 +24,9 @@ mod selection;
 mod tests;
 mod trace;
 
-/// The one function of `types`, which every stage may call: it puts together what was made, and makes nothing.
-const APPEND: &str = "[method]output.append";
+/// The functions of `types`, which every stage may call. They count what is lent or held, and put together what was
+/// made: no payload byte moves, nothing is made and nothing is kept.
+const HARMLESS: [&str; 3] = ["[method]batch.len", "[method]lease.len", "[method]output.append"];
 
 /// What its declared world lets a stage do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +154,7 @@ impl Packages {
             let name = name.unwrap_or_else(|| self.resolve.name_world_key(key));
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
-                    Some("types") if self.functions(*id).all(|function| function == APPEND) => continue,
+                    Some("types") if self.functions(*id).all(|function| HARMLESS.contains(&function)) => continue,
                     Some(ATTRIBUTES) => contract.attributes |= self.has_functions(*id),
                     own => match own.and_then(Payloads::named) {
                         Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),
