@@ -90,7 +90,9 @@ enum Lease {
         entries: Vec<Entry>,
     },
     /// The host took the elements back; so many were taken.
-    Over { taken: u32 },
+    Over {
+        taken: u32,
+    },
 }
 
 impl Lease {
