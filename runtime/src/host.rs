@@ -32,6 +32,7 @@ mod payload_view;
 mod payload_write;
 mod poll;
 mod slab;
+mod types;
 
 pub(crate) use failing::Skipped;
 pub(crate) use leases::Leases;
@@ -311,14 +312,8 @@ impl WasiView for Host {
 
 /// Defines every interface of the contract that stages import, and waiting; the rest of WASI is defined before.
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    use wasmtime::component::ResourceType;
     let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
-    types.resource("batch", ResourceType::host::<Batch>(), |_, _| Ok(()))?;
-    types.resource("lease", ResourceType::host::<Lease>(), |mut store, rep| {
-        store.data_mut().leases.drop_lease(rep);
-        Ok(())
-    })?;
-    outputs::link(&mut types)?;
+    types::link(&mut types)?;
     failing::link(&mut types)?;
     attributes::link(&mut linker.instance("torvyn:streaming/attributes@0.2.0")?)?;
     payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;

@@ -43,20 +43,29 @@ pub enum World {
     Router,
     /// A processor that reads payloads.
     Inspector,
-    /// A processor that makes several elements of one without a copy, and may read.
+    /// A processor that makes several elements of one without a copy, and neither reads nor writes payloads.
+    Chunker,
+    /// A processor that reads payloads, and makes several elements of one without a copy.
     Slicer,
-    /// A processor that writes payloads.
+    /// A processor that writes payloads, and reads none.
+    Replacer,
+    /// A processor that reads and writes payloads.
     Transform,
     /// A processor that keeps payloads beyond the call that lent them, and neither reads nor writes any.
     Holder,
-    /// A processor that keeps payloads and also reads, writes or cuts, or that writes them piece by piece.
+    /// A processor that keeps payloads and reads them, and writes none.
+    Collector,
+    /// A processor that keeps payloads and also writes or cuts, that cuts and writes them, or that writes them piece by
+    /// piece.
     Windowed,
     /// A source.
     DataSource,
     /// A source that writes payloads piece by piece.
     BulkSource,
-    /// A sink.
+    /// A sink that reads payloads.
     DataSink,
+    /// A sink that reads none.
+    MetadataSink,
 }
 
 /// What a component can do with payloads, by the functions its binary imports.
@@ -86,13 +95,17 @@ impl fmt::Display for World {
         f.pad(match self {
             World::Router => "router",
             World::Inspector => "inspector",
+            World::Chunker => "chunker",
             World::Slicer => "slicer",
+            World::Replacer => "replacer",
             World::Transform => "transform",
             World::Holder => "holder",
+            World::Collector => "collector",
             World::Windowed => "windowed",
             World::DataSource => "data-source",
             World::BulkSource => "bulk-source",
             World::DataSink => "data-sink",
+            World::MetadataSink => "metadata-sink",
         })
     }
 }
@@ -183,17 +196,21 @@ const FOREIGN: [(Kind, &str, &str); 7] = [
 ];
 
 impl World {
-    /// The narrowest one for what a stage does. Of sinks there is one.
+    /// The narrowest one for what a stage does.
     pub fn narrowest(kind: Kind, payloads: Payloads) -> World {
         let Payloads { read, write, view, buffer, lease } = payloads;
         match kind {
             Kind::Source if buffer => World::BulkSource,
             Kind::Source => World::DataSource,
-            Kind::Sink => World::DataSink,
-            Kind::Processor if lease && !(read || write || view || buffer) => World::Holder,
-            Kind::Processor if lease || buffer || (view && write) => World::Windowed,
-            Kind::Processor if write => World::Transform,
-            Kind::Processor if view => World::Slicer,
+            Kind::Sink if read => World::DataSink,
+            Kind::Sink => World::MetadataSink,
+            Kind::Processor if buffer || (lease && (write || view)) || (view && write) => World::Windowed,
+            Kind::Processor if lease && read => World::Collector,
+            Kind::Processor if lease => World::Holder,
+            Kind::Processor if write && read => World::Transform,
+            Kind::Processor if write => World::Replacer,
+            Kind::Processor if view && read => World::Slicer,
+            Kind::Processor if view => World::Chunker,
             Kind::Processor if read => World::Inspector,
             Kind::Processor => World::Router,
         }
@@ -203,13 +220,15 @@ impl World {
     pub fn payloads(self) -> Payloads {
         let none = Payloads::default();
         match self {
-            World::Router => none,
+            World::Router | World::MetadataSink => none,
             World::Inspector | World::DataSink => Payloads { read: true, ..none },
+            World::Chunker => Payloads { view: true, ..none },
             World::Slicer => Payloads { read: true, view: true, ..none },
             World::Transform => Payloads { read: true, write: true, ..none },
             World::Holder => Payloads { lease: true, ..none },
+            World::Collector => Payloads { read: true, lease: true, ..none },
             World::Windowed => Payloads { read: true, write: true, view: true, buffer: true, lease: true },
-            World::DataSource => Payloads { write: true, ..none },
+            World::DataSource | World::Replacer => Payloads { write: true, ..none },
             World::BulkSource => Payloads { write: true, buffer: true, ..none },
         }
     }

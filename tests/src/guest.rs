@@ -329,6 +329,7 @@ impl Guest<'_> {
   {lowered_buffer}
   {lowered_holds}
   {lowered_read_held}
+  (core func $batch-len (canon lower (func $types "[method]batch.len")))
   (core func $drop-batch (canon resource.drop $batch))
   (core func $drop-output (canon resource.drop $output))
   {definitions}
@@ -339,6 +340,7 @@ impl Guest<'_> {
     {buffer}
     {hold}
     {read_held}
+    (import "host" "batch-len" (func $batch_len (param i32) (result i32)))
     (import "host" "drop-batch" (func $drop_batch (param i32)))
     (import "host" "drop-output" (func $drop_output (param i32)))
     {fields}
@@ -363,6 +365,7 @@ impl Guest<'_> {
       {buffer_arguments}
       {hold_arguments}
       {read_held_arguments}
+      (export "batch-len" (func $batch-len))
       (export "drop-batch" (func $drop-batch))
       (export "drop-output" (func $drop-output))
       {imports}))))
@@ -439,7 +442,8 @@ const CORE_LENT: &str = "(param $batch i32) (param $count i32) (param $metadata 
 /// The import of the types, as `$types`, and the types by name.
 pub const TYPES: &str = r#"
   (import "torvyn:streaming/types@0.2.0" (instance $types
-    (export "batch" (type (sub resource)))
+    (export "batch" (type $lent (sub resource)))
+    (export "[method]batch.len" (func (param "self" (borrow $lent)) (result u32)))
     (export "output" (type $output (sub resource)))
     (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
       (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
@@ -502,7 +506,8 @@ const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
 
 /// What is beside it where elements are held, and outputs put together.
 const HOLDER_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
-    (export "lease" (type (sub resource)))
+    (export "lease" (type $held (sub resource)))
+    (export "[method]lease.len" (func (param "self" (borrow $held)) (result u32)))
     (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
   (alias export $types "lease" (type $lease))"#;
 
@@ -584,6 +589,7 @@ const LOWERED_HOLDS: &str = r#"
   (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
   (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
   (core func $drop-lease (canon resource.drop $lease))
+  (core func $lease-len (canon lower (func $types "[method]lease.len")))
   (core func $output-append (canon lower (func $types "[method]output.append")))
 "#;
 
@@ -601,6 +607,7 @@ const IMPORTED_HOLDS: &str = r#"
     (import "host" "forward-all" (func $forward_all (param i32 i32 i32 i32 i32 i32)))
     (import "host" "join" (func $join (param i32 i32 i32 i32)))
     (import "host" "drop-lease" (func $drop_lease (param i32)))
+    (import "host" "lease-len" (func $lease_len (param i32) (result i32)))
     (import "host" "output-append" (func $output_append (param i32 i32)))
 "#;
 
@@ -610,6 +617,7 @@ const HOLD_ARGUMENTS: &str = r#"
       (export "forward-all" (func $forward-all))
       (export "join" (func $join))
       (export "drop-lease" (func $drop-lease))
+      (export "lease-len" (func $lease-len))
       (export "output-append" (func $output-append))
 "#;
 

@@ -55,6 +55,11 @@ fn with_two(then: &str, mask: u32) -> String {
     )
 }
 
+/// Traps unless this call gives that number.
+fn is(call: &str, number: u32) -> String {
+    format!("(if (i32.ne {call} (i32.const {number})) (then unreachable))")
+}
+
 /// Runs that, with three elements.
 fn two(then: &str, mask: u32) -> (Result<Account, Error>, Vec<String>) {
     through(holder(Guest { work: &with_two(then, mask), ..HOLDER }), 3)
@@ -432,6 +437,25 @@ fn elements_of_a_lease_go_on() {
     assert_fails(two(&(take_first(false) + beyond), 1).0, "process", "an element goes to output 1, of 1");
 }
 
+/// As many as were lent and taken, whatever became of them.
+#[test]
+fn a_batch_and_a_lease_know_how_many_they_are() {
+    let (batch, lease) = ("(call $batch_len (local.get $batch))", "(call $lease_len (local.get $lease))");
+    for (exclusive, mask, expected) in [(0, 1, ["000", "001", "002"].as_slice()), (1, 0, &[])] {
+        let take = format!("(local.set $lease (call $hold_first (local.get $batch) (i32.const 2) (i32.const {exclusive})))");
+        let forward = "(call $forward_one (local.get $lease) (i32.const 0))";
+        let then = [is(batch, 2), take, is(batch, 2), is(lease, 2), forward.to_string(), is(lease, 2)].concat();
+        let (result, out) = two(&then, mask);
+        result.unwrap();
+        assert_eq!(out, expected);
+    }
+    // The handle of a batch is good in its call alone, and that of a lease until it is dropped.
+    let dropped = "(call $drop_batch (local.get $batch)) (drop (call $batch_len (local.get $batch)))";
+    assert_fails(two(dropped, 1).0, "process", "unknown handle index");
+    let dropped = take_first(false) + "(call $drop_lease (local.get $lease)) (drop (call $lease_len (local.get $lease)))";
+    assert_fails(two(&dropped, 1).0, "process", "unknown handle index");
+}
+
 #[test]
 fn what_join_and_read_refuse() {
     let join = |leases: u32| {
@@ -728,12 +752,13 @@ fn a_deadline_ends_leases_while_nothing_else_happens() {
         )
     };
     let over = |does: &str| format!("{does} {}", expect(DEADLINE_EXCEEDED));
+    let one = "(if (i32.ne (call $lease_len (global.get $one)) (i32.const 1)) (then unreachable))";
     let work = format!(
         "(if (i32.eqz (global.get $calls))
           (then {} {} {}
             (call $read_held (global.get $two) (i32.const 0)) (if (i32.eqz (call $done)) (then unreachable))
             (call $drop_lease (global.get $three)))
-          (else {} {} {} (call $drop_lease (global.get $one))))
+          (else {} {} {} {one} (call $drop_lease (global.get $one))))
         (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
         (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))",
         lease("one", 20),

@@ -355,7 +355,7 @@ fn profiles() {
         (SOURCE, Kind::Source, World::DataSource, &[EmitAll]),
         (SINK, Kind::Sink, World::DataSink, &[Read, ReadAll]),
         (Guest { payloads: false, ..SOURCE }, Kind::Source, World::DataSource, &[]),
-        (Guest { payloads: false, ..SINK }, Kind::Sink, World::DataSink, &[]),
+        (Guest { payloads: false, ..SINK }, Kind::Sink, World::MetadataSink, &[]),
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();

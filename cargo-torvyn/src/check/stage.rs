@@ -84,7 +84,7 @@ impl Subject {
             let fits = World::narrowest(contract.kind, contract.payloads.without(without));
             (fits.payloads().without(forbidden) == fits.payloads()).then_some(fits)
         };
-        // The worlds that cut also read.
+        // No world cuts and holds without reading: then without cutting.
         let fits = keeps(forbidden).or_else(|| keeps(Payloads { view: true, ..forbidden }));
         let narrower = fits.map_or(String::new(), |fits| format!("declare the world `{fits}`, or "));
         Some(finding.help(format!(

@@ -14,12 +14,12 @@ fn components_prove_what_worlds_cannot() {
         project.told("check --built", 0),
         str![[r#"
 
- stage      kind       world        verdict      proof      reads          writes
- inspector  processor  inspector    read-only    bounded    ≤ 1 (bounded)  0 (contract)
- router     processor  router       handle-pass  contract   0 (contract)   0 (contract)
- sink       sink       data-sink    handle-pass  component  0 (component)  0 (contract)
- source     source     data-source  rewrite      contract   0 (contract)   1 (contract)
- transform  processor  transform    rewrite      enforced   ≤ 1 (bounded)  ≤ 1 (enforced)
+ stage      kind       world          verdict      proof     reads          writes
+ inspector  processor  inspector      read-only    bounded   ≤ 1 (bounded)  0 (contract)
+ router     processor  router         handle-pass  contract  0 (contract)   0 (contract)
+ sink       sink       metadata-sink  handle-pass  contract  0 (contract)   0 (contract)
+ source     source     data-source    rewrite      contract  0 (contract)   1 (contract)
+ transform  processor  transform      rewrite      enforced  ≤ 1 (bounded)  ≤ 1 (enforced)
 
  pipeline  copies  on the way                           in all  amplification
  main      ≤ 2     input → router → transform → output  ≤ 2     any
@@ -36,8 +36,8 @@ fn components_prove_what_worlds_cannot() {
     assert_eq!(verdict("inspector")["reads"], json!({"max": 1, "exact": false, "proof": "bounded"}));
     assert_eq!(verdict("transform")["reads"], json!({"max": 1, "exact": false, "proof": "bounded"}));
     assert_eq!(verdict("transform")["writes"], json!({"max": 1, "exact": false, "proof": "enforced"}));
-    assert_eq!(verdict("sink")["reads"], json!({"max": 0, "exact": true, "proof": "component"}));
-    assert_eq!((&verdict("sink")["verdict"], &verdict("sink")["proof"]), (&json!("handle-pass"), &json!("component")));
+    assert_eq!(verdict("sink")["reads"], json!({"max": 0, "exact": true, "proof": "contract"}));
+    assert_eq!((&verdict("sink")["verdict"], &verdict("sink")["proof"]), (&json!("handle-pass"), &json!("contract")));
     assert_eq!(lines.last().unwrap()["built"], true);
 }
 

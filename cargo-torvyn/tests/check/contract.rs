@@ -16,7 +16,7 @@ fn a_stage_of_each_template_is_told() {
         ("inspector", "lone   processor  inspector  read-only  enforced  ≤ 1 (enforced)  0 (contract)"),
         ("transform", "lone   processor  transform  rewrite  enforced  ≤ 1 (enforced)  ≤ 1 (enforced)"),
         ("source", "lone   source  data-source  rewrite  contract  0 (contract)  1 (contract)"),
-        ("sink", "lone   sink  data-sink  read-only  enforced  ≤ 1 (enforced)  0 (contract)"),
+        ("sink", "lone   sink  metadata-sink  handle-pass  contract  0 (contract)  0 (contract)"),
     ] {
         let new = torvyn(folder.path(), &["new", "lone", "-t", template, "--vcs", "none"]);
         assert!(new.status.success(), "{}", said(&new));
@@ -35,16 +35,16 @@ fn the_project_of_the_template_is_within_its_budgets() {
         project.told("check", 0),
         str![[r#"
 
- stage      kind       world        verdict      proof     reads           writes
- inspector  processor  inspector    read-only    enforced  ≤ 1 (enforced)  0 (contract)
- router     processor  router       handle-pass  contract  0 (contract)    0 (contract)
- sink       sink       data-sink    read-only    enforced  ≤ 1 (enforced)  0 (contract)
- source     source     data-source  rewrite      contract  0 (contract)    1 (contract)
- transform  processor  transform    rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
+ stage      kind       world          verdict      proof     reads           writes
+ inspector  processor  inspector      read-only    enforced  ≤ 1 (enforced)  0 (contract)
+ router     processor  router         handle-pass  contract  0 (contract)    0 (contract)
+ sink       sink       metadata-sink  handle-pass  contract  0 (contract)    0 (contract)
+ source     source     data-source    rewrite      contract  0 (contract)    1 (contract)
+ transform  processor  transform      rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
 
  pipeline  copies  on the way                           in all  amplification
  main      ≤ 2     input → router → transform → output  ≤ 2     any
- count     ≤ 4     source → transform → sink            ≤ 5     ≥ 1.00×
+ count     ≤ 3     source → transform → sink            ≤ 3     ≥ 1.00×
  find      ≤ 1     input → find → output                ≤ 1     ≤ 1.00×
 
      Checked 5 stages and 3 pipelines: nothing is wrong
@@ -79,7 +79,7 @@ fn programs_are_told_of_each_stage_and_pipeline_and_last_the_summary() {
         [
             stage("inspector", "processor", "inspector", "read-only", "enforced", most(), none()),
             stage("router", "processor", "router", "handle-pass", "contract", none(), none()),
-            stage("sink", "sink", "data-sink", "read-only", "enforced", most(), none()),
+            stage("sink", "sink", "metadata-sink", "handle-pass", "contract", none(), none()),
             stage("source", "source", "data-source", "rewrite", "contract", none(), bound(1, true, "contract")),
             stage("transform", "processor", "transform", "rewrite", "enforced", most(), most()),
         ]
@@ -137,16 +137,16 @@ error[over-budget-pipeline]: an element of pipeline `main` can be copied any num
    = note: the way is input → router → transform → output
    = help: give `router` a bound that the host can hold it to: `reads = 1`
 
- stage      kind       world        verdict    proof     reads           writes
- inspector  processor  inspector    read-only  enforced  ≤ 1 (enforced)  0 (contract)
- router     processor  inspector    read-only  contract  any number      0 (contract)
- sink       sink       data-sink    read-only  enforced  ≤ 1 (enforced)  0 (contract)
- source     source     data-source  rewrite    contract  0 (contract)    1 (contract)
- transform  processor  transform    rewrite    enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
+ stage      kind       world          verdict      proof     reads           writes
+ inspector  processor  inspector      read-only    enforced  ≤ 1 (enforced)  0 (contract)
+ router     processor  inspector      read-only    contract  any number      0 (contract)
+ sink       sink       metadata-sink  handle-pass  contract  0 (contract)    0 (contract)
+ source     source     data-source    rewrite      contract  0 (contract)    1 (contract)
+ transform  processor  transform      rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
 
  pipeline  copies      on the way                           in all      amplification
  main      any number  input → router → transform → output  any number  any
- count     ≤ 4         source → transform → sink            ≤ 5         ≥ 1.00×
+ count     ≤ 3         source → transform → sink            ≤ 3         ≥ 1.00×
  find      ≤ 1         input → find → output                ≤ 1         ≤ 1.00×
 
      Checked 5 stages and 3 pipelines: 2 errors
@@ -182,9 +182,9 @@ fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
 warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, and its budget says nothing of leases
-  --> wit/worlds.wit:40:10
+  --> wit/worlds.wit:60:10
    |
-40 |   import payload-lease;
+60 |   import payload-lease;
    |          ^^^^^^^^^^^^^ imported here
    |
    = help: say how many: `leases = 1000`

@@ -25,7 +25,7 @@ error[unknown-world]: no world `ruoter` in the WIT
 7 | world = "ruoter"
   |         ^^^^^^^^ the world of this stage
   |
-  = help: did you mean `router`? the worlds are `bulk-source`, `data-sink`, `data-source`, `holder`, `inspector`, `router`, `slicer`, `transform`, `windowed`
+  = help: did you mean `router`? the worlds are `bulk-source`, `chunker`, `collector`, `data-sink`, `data-source`, `holder`, `inspector`, `metadata-sink`, `replacer`, `router`, `slicer`, `transform`, `windowed`
 
      Checked 1 stage and 0 pipelines: 1 error
 
@@ -64,8 +64,8 @@ error[wit-syntax]: expected `import`, `export`, `include`, `use`, or type defini
   |
  ::: sink/Cargo.toml:7:9
   |
-7 | world = "data-sink"
-  |         ----------- the world of this stage
+7 | world = "metadata-sink"
+  |         --------------- the world of this stage
   |
  ::: source/Cargo.toml:7:9
   |

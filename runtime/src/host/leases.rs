@@ -89,8 +89,20 @@ enum Lease {
         deadline: Option<Instant>,
         entries: Vec<Entry>,
     },
-    /// The host took the elements back.
-    Over,
+    /// The host took the elements back; so many were taken.
+    Over {
+        taken: u32,
+    },
+}
+
+impl Lease {
+    /// How many elements were taken.
+    fn taken(&self) -> u32 {
+        match self {
+            Lease::Held { entries, .. } => entries.len() as u32,
+            Lease::Over { taken } => *taken,
+        }
+    }
 }
 
 /// An element in a lease.
@@ -284,11 +296,16 @@ impl Leases {
     fn entries(&self, lease: u32) -> Result<&[Entry], Refused> {
         match self.leases.get(lease) {
             Some(Lease::Held { entries, .. }) => Ok(entries),
-            Some(Lease::Over) | None => Err(Refused::Over),
+            Some(Lease::Over { .. }) | None => Err(Refused::Over),
         }
     }
 
-    /// How many elements a lease had when it was taken.
+    /// How many elements a lease had when it was taken, also where it is over.
+    pub(super) fn taken(&self, lease: u32) -> u32 {
+        self.leases.get(lease).map_or(0, Lease::taken)
+    }
+
+    /// How many elements a lease had when it was taken; refused where it is over.
     pub(super) fn len(&self, lease: u32) -> Result<usize, Refused> {
         Ok(self.entries(lease)?.len())
     }
@@ -371,13 +388,14 @@ impl Leases {
             match lease {
                 Lease::Held { deadline: Some(deadline), .. } if *deadline <= now => due.push(rep),
                 Lease::Held { deadline, .. } => self.deadline = self.deadline.into_iter().chain(*deadline).min(),
-                Lease::Over => {}
+                Lease::Over { .. } => {}
             }
         }
         self.used.expired += due.len() as u64;
         for rep in due {
             if let Some(lease) = self.leases.get_mut(rep) {
-                let over = std::mem::replace(lease, Lease::Over);
+                let over = Lease::Over { taken: lease.taken() };
+                let over = std::mem::replace(lease, over);
                 self.end(over);
             }
         }

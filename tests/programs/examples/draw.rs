@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
+use torvyn_guest::{Config, Element, Failure, Output, Processor, Replacer, Stage};
 
 /// By what a hash map has that is made then.
 struct Draw;
@@ -13,11 +13,11 @@ impl Stage for Draw {
     }
 }
 
-impl Processor<Transform> for Draw {
-    fn process(&mut self, _: Element<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+impl Processor<Replacer> for Draw {
+    fn process(&mut self, _: Element<'_, Replacer>, out: &mut Output<'_, Replacer>) -> Result<(), Failure> {
         out.write(&RandomState::new().hash_one(0).to_le_bytes());
         Ok(())
     }
 }
 
-torvyn_guest::export!(Draw: Processor<Transform>);
+torvyn_guest::export!(Draw: Processor<Replacer>);

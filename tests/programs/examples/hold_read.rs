@@ -1,12 +1,12 @@
-//! A windowed stage that reads what it holds: once the input has ended, it forwards what contains `needle`.
+//! A collector, which reads what it holds: once the input has ended, it forwards what contains `needle`.
 
 use torvyn_guest::{
-    Batch, BatchFailure, BatchProcessor, Config, Failure, Lease, Mode, Output, Scope, Stage, Windowed, Writer, export,
+    Batch, BatchFailure, BatchProcessor, Collector, Config, Failure, Lease, Mode, Output, Scope, Stage, Writer, export,
 };
 
 struct HoldRead {
     needle: Vec<u8>,
-    held: Vec<Lease>,
+    held: Vec<Lease<Collector>>,
 }
 
 impl Stage for HoldRead {
@@ -16,13 +16,13 @@ impl Stage for HoldRead {
     }
 }
 
-impl BatchProcessor<Windowed> for HoldRead {
-    fn process(&mut self, batch: Batch<'_, Windowed>, _: &mut Output<'_, Windowed>) -> Result<(), BatchFailure> {
+impl BatchProcessor<Collector> for HoldRead {
+    fn process(&mut self, batch: Batch<'_, Collector>, _: &mut Output<'_, Collector>) -> Result<(), BatchFailure> {
         self.held.push(batch.lease(0..batch.len(), Mode::Shared, Scope::Stage)?);
         Ok(())
     }
 
-    fn flush(&mut self, out: &mut Writer<Windowed>) -> Result<(), Failure> {
+    fn flush(&mut self, out: &mut Writer<Collector>) -> Result<(), Failure> {
         for lease in &self.held {
             for index in 0..lease.len() {
                 let payload = lease.read(index)?;
@@ -35,4 +35,4 @@ impl BatchProcessor<Windowed> for HoldRead {
     }
 }
 
-export!(HoldRead: BatchProcessor<Windowed>);
+export!(HoldRead: BatchProcessor<Collector>);

@@ -1,6 +1,6 @@
 //! A sink that prints the attributes of each element, and reads no payload.
 
-use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, Sink, Stage};
+use torvyn_guest::{BackpressureSignal, Config, Element, Failure, MetadataSink, Sink, Stage};
 
 struct Labels;
 
@@ -10,11 +10,11 @@ impl Stage for Labels {
     }
 }
 
-impl Sink for Labels {
-    fn push(&mut self, element: Element<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+impl Sink<MetadataSink> for Labels {
+    fn push(&mut self, element: Element<'_, MetadataSink>) -> Result<BackpressureSignal, Failure> {
         println!("{:?}", element.attributes()?);
         Ok(BackpressureSignal::Ready)
     }
 }
 
-torvyn_guest::export!(Labels: Sink);
+torvyn_guest::export!(Labels: Sink<MetadataSink>);

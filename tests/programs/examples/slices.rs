@@ -1,7 +1,7 @@
-//! A slicer: cuts each payload into parts of at most `size` bytes; part `n` goes to output `n` modulo `outputs`. What is
+//! A chunker: cuts each payload into parts of at most `size` bytes; part `n` goes to output `n` modulo `outputs`. What is
 //! small enough is forwarded.
 
-use torvyn_guest::{Config, Element, Failure, Output, Processor, Slicer, Stage};
+use torvyn_guest::{Chunker, Config, Element, Failure, Output, Processor, Stage};
 
 struct Slices {
     size: u64,
@@ -14,8 +14,8 @@ impl Stage for Slices {
     }
 }
 
-impl Processor<Slicer> for Slices {
-    fn process(&mut self, element: Element<'_, Slicer>, out: &mut Output<'_, Slicer>) -> Result<(), Failure> {
+impl Processor<Chunker> for Slices {
+    fn process(&mut self, element: Element<'_, Chunker>, out: &mut Output<'_, Chunker>) -> Result<(), Failure> {
         if element.size() <= self.size {
             out.forward();
             return Ok(());
@@ -28,4 +28,4 @@ impl Processor<Slicer> for Slices {
     }
 }
 
-torvyn_guest::export!(Slices: Processor<Slicer>);
+torvyn_guest::export!(Slices: Processor<Chunker>);

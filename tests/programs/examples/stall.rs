@@ -1,6 +1,6 @@
 //! A sink that never reads, and asks for a pause after each batch of the first `batches`.
 
-use torvyn_guest::{BackpressureSignal, Batch, BatchFailure, BatchSink, Config, DataSink, Failure, Stage};
+use torvyn_guest::{BackpressureSignal, Batch, BatchFailure, BatchSink, Config, Failure, MetadataSink, Stage};
 
 struct Stall {
     batches: u64,
@@ -12,8 +12,8 @@ impl Stage for Stall {
     }
 }
 
-impl BatchSink for Stall {
-    fn push(&mut self, _: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
+impl BatchSink<MetadataSink> for Stall {
+    fn push(&mut self, _: Batch<'_, MetadataSink>) -> Result<BackpressureSignal, BatchFailure> {
         if self.batches == 0 {
             return Ok(BackpressureSignal::Ready);
         }
@@ -22,4 +22,4 @@ impl BatchSink for Stall {
     }
 }
 
-torvyn_guest::export!(Stall: BatchSink);
+torvyn_guest::export!(Stall: BatchSink<MetadataSink>);

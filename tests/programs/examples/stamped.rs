@@ -1,6 +1,6 @@
 //! A transform that writes what each element carries: how long after its timestamp its deadline is, and its trace.
 
-use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Stage, Transform};
+use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Replacer, Stage};
 
 struct Stamped;
 
@@ -12,8 +12,8 @@ impl Stage for Stamped {
     }
 }
 
-impl Processor<Transform> for Stamped {
-    fn process(&mut self, element: Element<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+impl Processor<Replacer> for Stamped {
+    fn process(&mut self, element: Element<'_, Replacer>, out: &mut Output<'_, Replacer>) -> Result<(), Failure> {
         let deadline = element.deadline().zip(element.timestamp()).map(|(deadline, from)| deadline - from);
         let trace = element.trace().map(|trace| format!("{:032x} {:016x}", trace.id, trace.span));
         out.write(format!("{deadline:?} {trace:?}").as_bytes());
@@ -21,4 +21,4 @@ impl Processor<Transform> for Stamped {
     }
 }
 
-torvyn_guest::export!(Stamped: Processor<Transform>);
+torvyn_guest::export!(Stamped: Processor<Replacer>);

@@ -7,10 +7,11 @@ use crate::bindings::lifecycle::types::{
     self, BackpressureSignal, Columns, Failure, ProcessFailure, PushFailure, Reached,
 };
 use crate::config::Config;
+use crate::export::In;
 use crate::host::Lent;
 use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, BatchSource, Next, Stage};
-use crate::world::{ProcessorWorld, SourceWorld};
+use crate::world::{ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
 /// The stage of a component, between the calls of the host.
@@ -52,10 +53,12 @@ impl<S: Stage, K: Default> Cell<S, K> {
             None => Err(Failure::Internal("the stage is not running".to_string()).into()),
         }
     }
+}
 
+impl<S: Stage, W: SinkWorld> Cell<S, In<W>> {
     pub fn push(&self, of: &types::Batch, count: u32, metadata: &[u64]) -> Result<BackpressureSignal, PushFailure>
     where
-        S: BatchSink,
+        S: BatchSink<W>,
     {
         self.running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
@@ -65,7 +68,7 @@ impl<S: Stage, K: Default> Cell<S, K> {
 
     pub fn complete(&self) -> Result<(), Failure>
     where
-        S: BatchSink,
+        S: BatchSink<W>,
     {
         self.running(|running| running.stage.complete())
     }

@@ -1,5 +1,7 @@
 //! From a stage to the exports of a component. [`export!`](crate::export!) is the way in; the rest is what it expands to.
 
+use std::marker::PhantomData;
+
 use crate::batch::{Batch, Element};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure, FailurePolicy};
 #[cfg(target_arch = "wasm32")]
@@ -11,11 +13,12 @@ use crate::output::Output;
 use crate::stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
-use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SourceWorld};
+use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
 /// Makes a component of a stage: `export!(TYPE: ROLE)`, where the role is one of `Source`, `BatchSource`,
-/// `Processor<WORLD>`, `PayloadProcessor<WORLD>`, `BatchProcessor<WORLD>`, `Sink`, `PayloadSink` and `BatchSink`.
+/// `Processor<WORLD>`, `PayloadProcessor<WORLD>`, `BatchProcessor<WORLD>`, `Sink`, `PayloadSink` and `BatchSink`. Sources
+/// and sinks have a world too where it is not `DataSource` or `DataSink`: `Sink<MetadataSink>`.
 ///
 /// On other targets than `wasm32` nothing is exported, so that the crate's own tests build and run natively.
 #[macro_export]
@@ -42,13 +45,19 @@ macro_rules! export {
         $crate::__export_role!(source, $stage, $crate::Writer<$crate::$world>);
     };
     ($stage:ty: Sink) => {
-        $crate::__export_role!(sink, $crate::export::PerElement<$stage>, ());
+        $crate::export!($stage: Sink<DataSink>);
+    };
+    ($stage:ty: Sink<$world:ident>) => {
+        $crate::__export_role!(sink, $crate::export::PerElement<$stage>, $crate::export::In<$crate::$world>);
     };
     ($stage:ty: PayloadSink) => {
-        $crate::__export_role!(sink, $crate::export::WithPayload<$stage>, ());
+        $crate::__export_role!(sink, $crate::export::WithPayload<$stage>, $crate::export::In<$crate::DataSink>);
     };
     ($stage:ty: BatchSink) => {
-        $crate::__export_role!(sink, $stage, ());
+        $crate::export!($stage: BatchSink<DataSink>);
+    };
+    ($stage:ty: BatchSink<$world:ident>) => {
+        $crate::__export_role!(sink, $stage, $crate::export::In<$crate::$world>);
     };
 }
 
@@ -125,6 +134,15 @@ macro_rules! __export_role {
         }
         $crate::bindings::sink::export_sink!(Component with_types_in $crate::bindings::sink);
     };
+}
+
+/// What is kept of a stage that makes no elements: its world.
+pub struct In<W>(PhantomData<fn() -> W>);
+
+impl<W> Default for In<W> {
+    fn default() -> Self {
+        In(PhantomData)
+    }
 }
 
 /// A per-element stage as a batch stage.
@@ -211,9 +229,9 @@ impl<W: SourceWorld, S: Source<W>> BatchSource<W> for PerElement<S> {
     }
 }
 
-impl<S: Sink> BatchSink for PerElement<S> {
+impl<W: SinkWorld, S: Sink<W>> BatchSink<W> for PerElement<S> {
     #[inline(always)]
-    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure> {
+    fn push(&mut self, batch: Batch<'_, W>) -> Result<BackpressureSignal, BatchFailure> {
         push_each(&mut self.0, batch)
     }
 
@@ -262,9 +280,9 @@ pub(crate) fn process_with_payloads<W: ProcessorWorld + CanRead, S: PayloadProce
 }
 
 #[inline(always)]
-pub(crate) fn push_each<S: Sink>(
+pub(crate) fn push_each<W: SinkWorld, S: Sink<W>>(
     stage: &mut S,
-    batch: Batch<'_, DataSink>,
+    batch: Batch<'_, W>,
 ) -> Result<BackpressureSignal, BatchFailure> {
     let mut signal = BackpressureSignal::Ready;
     for element in batch.iter() {
@@ -297,7 +315,7 @@ pub(crate) fn push_with_payloads<S: PayloadSink>(
 /// Leaves element `index` out, at which the sink failed, where the pipeline says so; then the call goes on.
 #[cold]
 #[inline(never)]
-fn skip(batch: Batch<'_, DataSink>, index: u32, failure: &Failure) -> bool {
+fn skip<W: SinkWorld>(batch: Batch<'_, W>, index: u32, failure: &Failure) -> bool {
     batch.frame.lent.skip(index, failure)
 }
 

@@ -1,9 +1,17 @@
 //! Write a stage of a `torvyn:streaming` pipeline.
 //!
 //! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. A processor also
-//! names its world, and the world is what it can do with payloads: [`Router`] passes elements on by handle and cannot
-//! see a byte of them, [`Inspector`] can read, [`Transform`] can read and write, [`Slicer`] can read and cut them into parts,
-//! [`Holder`] can hold them beyond the call and join them but not see a byte either, and [`Windowed`] can do all of it.
+//! names its world, and the world is what it can do with payloads:
+//!
+//! | besides passing elements on | it cannot see a payload byte | it can read |
+//! |---|---|---|
+//! | nothing | [`Router`] | [`Inspector`] |
+//! | it writes payloads | [`Replacer`] | [`Transform`] |
+//! | it cuts them into parts, without a copy | [`Chunker`] | [`Slicer`] |
+//! | it holds them beyond the call and joins them, without a copy | [`Holder`] | [`Collector`] |
+//! | all of that | | [`Windowed`] |
+//!
+//! A sink reads in [`DataSink`], the one meant where none is named, and sees no payload byte in [`MetadataSink`].
 //! [`export!`] makes a component of it.
 //!
 //! ```
@@ -51,8 +59,9 @@ pub use stage::{
     BatchProcessor, BatchSink, BatchSource, Next, PayloadProcessor, PayloadSink, Processor, Sink, Source, Stage,
 };
 pub use world::{
-    BulkSource, CanBuffer, CanHold, CanMake, CanRead, CanSlice, CanWrite, DataSink, DataSource, Holder, Inspector,
-    ProcessorWorld, Router, Slicer, SourceWorld, Transform, Windowed,
+    BulkSource, CanBuffer, CanHold, CanMake, CanRead, CanSlice, CanWrite, Chunker, Collector, DataSink, DataSource,
+    Holder, Inspector, MetadataSink, ProcessorWorld, Replacer, Router, SinkWorld, Slicer, SourceWorld, Transform,
+    Windowed,
 };
 pub use writer::Writer;
 

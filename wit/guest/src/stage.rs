@@ -5,7 +5,7 @@ use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::config::Config;
 use crate::failure::BatchFailure;
 use crate::output::Output;
-use crate::world::{CanMake, CanRead, DataSink, DataSource, ProcessorWorld, SourceWorld};
+use crate::world::{CanMake, CanRead, DataSink, DataSource, ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
 /// A running stage: how it begins and ends.
@@ -211,8 +211,10 @@ pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
 
 /// Takes one element at a time out of the flow; reads its payload, if at all, when it wants to.
 ///
+/// In world [`MetadataSink`](crate::MetadataSink) it cannot, and so proves that no payload byte crosses its boundary:
+///
 /// ```
-/// use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, Sink, Stage, testing};
+/// use torvyn_guest::{BackpressureSignal, Config, Element, Failure, MetadataSink, Sink, Stage, testing};
 ///
 /// /// Counts bytes without seeing one.
 /// struct Total(u64);
@@ -223,8 +225,8 @@ pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
 ///     }
 /// }
 ///
-/// impl Sink for Total {
-///     fn push(&mut self, element: Element<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+/// impl Sink<MetadataSink> for Total {
+///     fn push(&mut self, element: Element<'_, MetadataSink>) -> Result<BackpressureSignal, Failure> {
 ///         self.0 += element.size();
 ///         Ok(BackpressureSignal::Ready)
 ///     }
@@ -235,13 +237,13 @@ pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
 /// assert_eq!(total.0, 8);
 /// # Ok::<(), Failure>(())
 /// ```
-pub trait Sink: Stage {
+pub trait Sink<W: SinkWorld = DataSink>: Stage {
     /// Takes the element. Where one element of a batch asks for a pause, the batch does.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
-    fn push(&mut self, element: Element<'_, DataSink>) -> Result<BackpressureSignal, Failure>;
+    fn push(&mut self, element: Element<'_, W>) -> Result<BackpressureSignal, Failure>;
 
     /// Finishes what it held back, once the input has ended.
     ///
@@ -273,14 +275,14 @@ pub trait PayloadSink: Stage {
 }
 
 /// Takes a batch at a time out of the flow.
-pub trait BatchSink: Stage {
+pub trait BatchSink<W: SinkWorld = DataSink>: Stage {
     /// Takes the batch.
     ///
     /// # Errors
     ///
     /// A failure fails the stage at the element that it names, by [`Failure::at`], and those before it are taken; or at the
     /// whole batch, of which nothing is taken then.
-    fn push(&mut self, batch: Batch<'_, DataSink>) -> Result<BackpressureSignal, BatchFailure>;
+    fn push(&mut self, batch: Batch<'_, W>) -> Result<BackpressureSignal, BatchFailure>;
 
     /// Finishes what it held back, once the input has ended.
     ///

@@ -13,7 +13,7 @@ use crate::host::{Lent, Payloads, emitted};
 use crate::making::Making;
 use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
-use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld};
+use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SinkWorld};
 use crate::writer::Writer;
 
 /// An element that came out of a stage.
@@ -117,8 +117,8 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`push`].
-    pub fn push<S: Sink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
-        lend::<DataSink, S, _>(self, |_, batch| export::push_each(stage, batch))
+    pub fn push<W: SinkWorld, S: Sink<W>>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
+        lend::<W, S, _>(self, |_, batch| export::push_each(stage, batch))
     }
 
     /// Lends them to a sink that takes payloads.
@@ -135,8 +135,8 @@ impl<'a> Elements<'a> {
     /// # Errors
     ///
     /// As [`push`].
-    pub fn push_batch<S: BatchSink>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
-        lend::<DataSink, S, _>(self, |_, batch| stage.push(batch))
+    pub fn push_batch<W: SinkWorld, S: BatchSink<W>>(&self, stage: &mut S) -> Result<BackpressureSignal, BatchFailure> {
+        lend::<W, S, _>(self, |_, batch| stage.push(batch))
     }
 }
 
@@ -237,7 +237,7 @@ pub fn written<W: CanMake, T>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push<S: Sink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
+pub fn push<W: SinkWorld, S: Sink<W>>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
     Elements::new(payloads).push(stage)
 }
 
@@ -258,7 +258,10 @@ pub fn push_with_payloads<S: PayloadSink>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn push_batch<S: BatchSink>(stage: &mut S, payloads: &[&[u8]]) -> Result<BackpressureSignal, BatchFailure> {
+pub fn push_batch<W: SinkWorld, S: BatchSink<W>>(
+    stage: &mut S,
+    payloads: &[&[u8]],
+) -> Result<BackpressureSignal, BatchFailure> {
     Elements::new(payloads).push_batch(stage)
 }
 

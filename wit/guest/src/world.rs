@@ -20,9 +20,17 @@ pub enum Router {}
 #[derive(Debug, Clone, Copy)]
 pub enum Inspector {}
 
+/// World `replacer`: writes payloads, and reads none.
+#[derive(Debug, Clone, Copy)]
+pub enum Replacer {}
+
 /// World `transform`: reads and writes payloads.
 #[derive(Debug, Clone, Copy)]
 pub enum Transform {}
+
+/// World `chunker`: cuts payloads into parts without a copy, and reads none.
+#[derive(Debug, Clone, Copy)]
+pub enum Chunker {}
 
 /// World `slicer`: reads payloads, and cuts them into parts without a copy.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +39,10 @@ pub enum Slicer {}
 /// World `holder`: holds payloads beyond a call, passes them on and joins them; neither reads nor writes one.
 #[derive(Debug, Clone, Copy)]
 pub enum Holder {}
+
+/// World `collector`: reads payloads, holds them beyond a call, passes them on and joins them; writes none.
+#[derive(Debug, Clone, Copy)]
+pub enum Collector {}
 
 /// World `windowed`: holds payloads beyond a call, and can do all the others can.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +55,10 @@ pub enum DataSource {}
 /// World `bulk-source`: writes payloads, also piece by piece.
 #[derive(Debug, Clone, Copy)]
 pub enum BulkSource {}
+
+/// World `metadata-sink`: takes elements, and reads no payload.
+#[derive(Debug, Clone, Copy)]
+pub enum MetadataSink {}
 
 /// World `data-sink`: reads payloads.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +105,9 @@ pub trait SourceWorld: CanWrite {
     }
 }
 
+/// A world that exports `sink`.
+pub trait SinkWorld: sealed::Sealed + Sized + 'static {}
+
 /// How a processor can make elements of others. It is known when a stage is compiled: what only other worlds need is not
 /// even looked at, and does not get into the way of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,30 +151,24 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
 
 impl sealed::Sealed for Router {}
 impl sealed::Sealed for Inspector {}
+impl sealed::Sealed for Replacer {}
 impl sealed::Sealed for Transform {}
+impl sealed::Sealed for Chunker {}
 impl sealed::Sealed for Slicer {}
 impl sealed::Sealed for Holder {}
+impl sealed::Sealed for Collector {}
 impl sealed::Sealed for Windowed {}
 impl sealed::Sealed for DataSource {}
 impl sealed::Sealed for BulkSource {}
+impl sealed::Sealed for MetadataSink {}
 impl sealed::Sealed for DataSink {}
 
 impl CanRead for Inspector {}
 impl CanRead for Transform {}
 impl CanRead for Slicer {}
+impl CanRead for Collector {}
 impl CanRead for Windowed {}
 impl CanRead for DataSink {}
-
-impl CanMake for Transform {
-    #[inline(always)]
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
-        let mut made = None;
-        if let Some(way) = making.ways.written {
-            way(&making.columns, None, &mut made)?;
-        }
-        Ok(made)
-    }
-}
 
 impl CanMake for DataSource {
     fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
@@ -163,20 +176,9 @@ impl CanMake for DataSource {
     }
 }
 
-impl CanMake for Holder {}
 impl CanMake for Windowed {}
 impl CanMake for BulkSource {}
 
-impl CanWrite for Transform {
-    /// What is written in `flush` is made there by the way that is known from the first write on: a stage that writes
-    /// nothing there has no code for it.
-    #[inline(always)]
-    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
-        if lent.is_none() {
-            making.ways.written = Some(making::all_written);
-        }
-    }
-}
 impl CanWrite for DataSource {}
 
 impl CanWrite for Windowed {
@@ -203,62 +205,108 @@ impl SourceWorld for DataSource {
 
 impl SourceWorld for BulkSource {}
 
-impl CanSlice for Slicer {}
 impl CanSlice for Windowed {}
 impl CanBuffer for Windowed {}
 impl CanBuffer for BulkSource {}
-impl CanHold for Holder {}
 impl CanHold for Windowed {}
+
+impl SinkWorld for MetadataSink {}
+impl SinkWorld for DataSink {}
 
 impl ProcessorWorld for Router {}
 impl ProcessorWorld for Inspector {}
 
-impl ProcessorWorld for Transform {
-    const MAKES: Makes = Makes::Written;
+/// Worlds in which all that is made is written.
+macro_rules! writes {
+    ($($world:ident),*) => {$(
+        impl CanMake for $world {
+            #[inline(always)]
+            fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+                let mut made = None;
+                if let Some(way) = making.ways.written {
+                    way(&making.columns, None, &mut made)?;
+                }
+                Ok(made)
+            }
+        }
 
-    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-        output.emit()
-    }
+        impl CanWrite for $world {
+            /// What is written in `flush` is made there by the way that is known from the first write on: a stage that
+            /// writes nothing there has no code for it.
+            #[inline(always)]
+            fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+                if lent.is_none() {
+                    making.ways.written = Some(making::all_written);
+                }
+            }
+        }
 
-    #[inline(always)]
-    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
-        stage.flush(writer)
-    }
+        impl ProcessorWorld for $world {
+            const MAKES: Makes = Makes::Written;
 
-    #[inline(always)]
-    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
-        Self::made(making)
-    }
+            fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+                output.emit()
+            }
+
+            #[inline(always)]
+            fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
+                stage.flush(writer)
+            }
+
+            #[inline(always)]
+            fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+                Self::made(making)
+            }
+        }
+    )*};
 }
+writes!(Replacer, Transform);
 
-impl ProcessorWorld for Slicer {
-    const MAKES: Makes = Makes::Several;
+/// Worlds in which all that is made is cut.
+macro_rules! cuts {
+    ($($world:ident),*) => {$(
+        impl CanSlice for $world {}
 
-    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-        output.settle()
-    }
+        impl ProcessorWorld for $world {
+            const MAKES: Makes = Makes::Several;
+
+            fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+                output.settle()
+            }
+        }
+    )*};
 }
+cuts!(Chunker, Slicer);
 
-impl ProcessorWorld for Holder {
-    const MAKES: Makes = Makes::Several;
+/// Worlds in which all that is made is made of what is held.
+macro_rules! holds {
+    ($($world:ident),*) => {$(
+        impl CanMake for $world {}
+        impl CanHold for $world {}
 
-    #[inline(always)]
-    fn begin_forwarded(making: &mut Making) {
-        making.ways.parts = Some(making::wholes);
-    }
+        impl ProcessorWorld for $world {
+            const MAKES: Makes = Makes::Several;
 
-    fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-        output.settle()
-    }
+            #[inline(always)]
+            fn begin_forwarded(making: &mut Making) {
+                making.ways.parts = Some(making::wholes);
+            }
 
-    fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
-        stage.flush(writer)
-    }
+            fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
+                output.settle()
+            }
 
-    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
-        Self::made(making)
-    }
+            fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
+                stage.flush(writer)
+            }
+
+            fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+                Self::made(making)
+            }
+        }
+    )*};
 }
+holds!(Holder, Collector);
 
 impl ProcessorWorld for Windowed {
     const MAKES: Makes = Makes::Several;

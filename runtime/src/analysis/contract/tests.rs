@@ -152,13 +152,17 @@ fn the_worlds_of_the_contract() {
     for (world, kind, reads, writes, more) in [
         ("router", Kind::Processor, false, false, &[][..]),
         ("inspector", Kind::Processor, true, false, &[]),
+        ("chunker", Kind::Processor, false, false, &["payload-view"]),
         ("slicer", Kind::Processor, true, false, &["payload-view"]),
+        ("replacer", Kind::Processor, false, true, &[]),
         ("transform", Kind::Processor, true, true, &[]),
         ("holder", Kind::Processor, false, false, &["payload-lease"]),
+        ("collector", Kind::Processor, true, false, &["payload-lease"]),
         ("windowed", Kind::Processor, true, true, &["payload-view", "payload-buffer", "payload-lease"]),
         ("data-source", Kind::Source, false, true, &[]),
         ("bulk-source", Kind::Source, false, true, &["payload-buffer"]),
         ("data-sink", Kind::Sink, true, false, &[]),
+        ("metadata-sink", Kind::Sink, false, false, &[]),
     ] {
         let full = format!("torvyn:streaming/{world}@0.2.0");
         for name in
@@ -170,7 +174,7 @@ fn the_worlds_of_the_contract() {
             assert_eq!(copies(&contract), (reads, writes), "{world}");
             let narrowest = World::narrowest(kind, contract.payloads);
             assert_eq!((narrowest.to_string().as_str(), narrowest.payloads()), (world, contract.payloads));
-            assert_eq!(contract.retains(), ["holder", "windowed"].contains(&world));
+            assert_eq!(contract.retains(), ["holder", "collector", "windowed"].contains(&world));
             let has = contract.payloads.interfaces().into_iter().skip(2).filter(|(_, has)| *has);
             assert!(has.map(|(name, _)| name).eq(more.iter().copied()), "{world}");
             assert_eq!(contract.capabilities, [""; 0]);
@@ -180,6 +184,28 @@ fn the_worlds_of_the_contract() {
             assert_eq!(lines(&contract, READ).is_empty(), !reads);
             assert_eq!(lines(&contract, WRITE).is_empty(), !writes);
             holds_for_the_widest_component(Path::new(CONTRACT_WIT), Some(world), &contract);
+        }
+    }
+}
+
+/// It has all that a stage does, and no other world has that and less besides.
+#[test]
+fn the_narrowest_world_that_a_stage_fits() {
+    use World::{Chunker, Collector, Holder, Inspector, Replacer, Router, Slicer, Transform, Windowed};
+    let processors = [Router, Inspector, Replacer, Transform, Chunker, Slicer, Holder, Collector, Windowed];
+    let sinks = [World::MetadataSink, World::DataSink];
+    let has = |world: World, can: Payloads| can.without(world.payloads()) == Payloads::default();
+    let width = |world: World| world.payloads().interfaces().iter().filter(|(_, has)| *has).count();
+    for bits in 0..32 {
+        let [read, write, view, buffer, lease] = [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
+        let can = Payloads { read, write, view, buffer, lease };
+        for (kind, worlds) in [(Kind::Processor, &processors[..]), (Kind::Sink, &sinks)] {
+            let narrowest = World::narrowest(kind, can);
+            let fitting = || worlds.iter().copied().filter(|world| has(*world, can));
+            if kind == Kind::Processor || fitting().next().is_some() {
+                assert!(has(narrowest, can), "{can:?}: {narrowest}");
+                assert_eq!(fitting().map(width).min(), Some(width(narrowest)), "{can:?}: {narrowest}");
+            }
         }
     }
 }
@@ -621,11 +647,15 @@ fn worlds_that_are_not_there() {
         known,
         [
             "bulk-source",
+            "chunker",
+            "collector",
             "data-sink",
             "data-source",
             "holder",
             "inspector",
+            "metadata-sink",
             "one",
+            "replacer",
             "router",
             "slicer",
             "transform",

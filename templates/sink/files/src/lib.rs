@@ -1,7 +1,7 @@
-//! A sink: counts elements and their bytes, and prints the totals at the end. It goes by size alone
-//! and so reads nothing.
+//! A sink: counts elements and their bytes, and prints the totals at the end. It goes by size alone,
+//! and its world lets it read nothing: one that reads is a `DataSink`.
 
-use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, Sink, Stage};
+use torvyn_guest::{BackpressureSignal, Config, Element, Failure, MetadataSink, Sink, Stage};
 
 /// What came so far.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,8 @@ impl Stage for Totals {
     }
 }
 
-impl Sink for Totals {
-    fn push(&mut self, element: Element<'_, DataSink>) -> Result<BackpressureSignal, Failure> {
+impl Sink<MetadataSink> for Totals {
+    fn push(&mut self, element: Element<'_, MetadataSink>) -> Result<BackpressureSignal, Failure> {
         self.elements += 1;
         self.bytes += element.size();
         Ok(BackpressureSignal::Ready)
@@ -29,7 +29,7 @@ impl Sink for Totals {
     }
 }
 
-torvyn_guest::export!(Totals: Sink);
+torvyn_guest::export!(Totals: Sink<MetadataSink>);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,252 @@
+//! Stages that were not written with `torvyn-guest`, of `tests/languages`: a router, a transform and a sink in each language.
+//! They are built where the tools of the language are, pass the cases of the templates and others about failures, and
+//! `check` says the truth about them. Where the tools are not, the test says so and passes.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::{command, said, target, torvyn};
+
+/// The stages of a language, each with the world it is built for and the template whose cases it passes.
+const STAGES: [(&str, &str, &str); 3] = [
+    ("router", "router", include_str!("../templates/router/project/Torvyn.toml.hbs")),
+    ("transform", "transform", include_str!("../templates/transform/project/Torvyn.toml.hbs")),
+    ("sink", "metadata-sink", include_str!("../templates/sink/project/Torvyn.toml.hbs")),
+];
+
+/// What a transform does with what it refuses, and with what the host refuses it.
+const FAILURES: &str = r#"
+[pipeline.skip]
+input = "-"
+output = "-"
+stages = [{ component = "transform.wasm", on-failure = "skip"LIMITS }]
+
+[[test]]
+name = "it fails at the element that it refuses"
+pipeline = "transform"
+input.elements = ["one", "two", { hex = "00" }, "three"]
+fails = { stage = "transform", text = "it has a NUL byte" }
+
+[[test]]
+name = "an element it fails at is skipped"
+pipeline = "skip"
+input.elements = ["one", "two", { hex = "00" }, "three"]
+expect.output.lines = ["ONE", "TWO", "THREE"]
+account.skipped = 1
+
+[[test]]
+name = "a failure of the host is its own"
+pipeline = "transform"
+input.lines = ["one", "two"]
+faults = [{ stage = "transform", element = 1, fault = "allocation" }]
+fails = { stage = "transform", text = "is refused payload memory" }
+expect.output.lines = ["ONE"]
+"#;
+
+/// Each has a folder of its own, so that they are built at the same time.
+struct Language {
+    name: &'static str,
+    /// Further keys of each stage.
+    limits: &'static str,
+    /// How often an element of the transform is read, as far as its component proves.
+    reads: Option<u64>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn wit() -> PathBuf {
+    root().join("wit")
+}
+
+/// Says why nothing is tested, past the test runner, which keeps what tests print to itself.
+fn skip(language: &str, why: &str) {
+    writeln!(io::stderr(), "skipped: the stages in {language} are not built here: {why}").unwrap();
+}
+
+/// The path of a program, where there is one.
+fn find(program: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    let printed = [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat();
+    assert!(output.status.success(), "{command:?}: {}\n{printed}", output.status);
+}
+
+fn cargo(what: &str, manifest: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([what, "--locked", "--quiet", "--manifest-path"]).arg(manifest);
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    cargo
+}
+
+impl Language {
+    fn source(&self) -> PathBuf {
+        root().join("tests/languages").join(self.name)
+    }
+
+    /// A new folder for what is built.
+    fn folder(&self) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages").join(self.name);
+        fs::remove_dir_all(&folder).ok();
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// The components are there, as `router.wasm` and so on.
+    fn owes(&self, folder: &Path) {
+        self.check(folder);
+        let limits = if self.limits.is_empty() { String::new() } else { format!(", {}", self.limits) };
+        let mut manifest = String::new();
+        for (stage, _, template) in STAGES {
+            manifest += &template
+                .replace("[pipeline.main]", &format!("[pipeline.{stage}]"))
+                .replace("[[test]]", &format!("[[test]]\npipeline = \"{stage}\""))
+                .replace("\"{{name}}\"", &format!("{{ component = \"{stage}.wasm\"{limits} }}"));
+        }
+        manifest += &FAILURES.replace("LIMITS", &limits);
+        fs::write(folder.join("Torvyn.toml"), manifest).unwrap();
+        let tested = torvyn(folder, &["test", "--no-fail-fast"]);
+        let told = said(&tested);
+        assert_eq!(tested.status.code(), Some(0), "{}: {told}", self.name);
+        assert!(told.contains("6 cases: 6 passed"), "{}: {told}", self.name);
+    }
+
+    fn check(&self, folder: &Path) {
+        let files = STAGES.map(|(stage, ..)| format!("{stage}.wasm"));
+        let checked = command(folder, &["check", "--message-format", "json"]).args(files).output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{}: {}", self.name, said(&checked));
+        let lines = String::from_utf8(checked.stdout).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (stage, world, _) in STAGES {
+            let file = format!("{stage}.wasm");
+            let told = lines.iter().find(|line| line["reason"] == "stage-verdict" && line["package"] == file);
+            let told = told.unwrap_or_else(|| panic!("{}: nothing is told of {file}: {lines:#?}", self.name));
+            assert_eq!(told["world"], format!("torvyn:streaming/{world}@0.2.0"), "{}: {told}", self.name);
+            if stage == "transform" {
+                assert_eq!(told["verdict"], "rewrite", "{}: {told}", self.name);
+                assert_eq!(told["reads"]["max"].as_u64(), self.reads, "{}: {told}", self.name);
+            } else {
+                // An interpreter keeps every import of its world: these worlds have none that copies.
+                assert_eq!((&told["verdict"], &told["proof"]), (&"handle-pass".into(), &"component".into()), "{told}");
+                assert_eq!((&told["reads"]["max"], &told["writes"]["max"]), (&0.into(), &0.into()), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rust_by_the_bindings_alone() {
+    let rust = Language { name: "rust", limits: "", reads: Some(1) };
+    let folder = rust.folder();
+    let mut cargo = cargo("build", &rust.source().join("Cargo.toml"));
+    run(cargo.args(["--release", "--examples", "--target", "wasm32-wasip2", "--target-dir"]).arg(target()));
+    for (stage, ..) in STAGES {
+        let built = target().join("wasm32-wasip2/release/examples").join(format!("{stage}.wasm"));
+        fs::copy(built, folder.join(format!("{stage}.wasm"))).unwrap();
+    }
+    rust.owes(&folder);
+}
+
+/// Where a distribution puts the headers and libraries of wasi-libc.
+const WASI_LIBC: [&str; 2] = ["/usr/include/wasm32-wasi", "/usr/lib/wasm32-wasi"];
+
+#[test]
+fn c_by_clang() {
+    let c = Language { name: "c", limits: "", reads: Some(1) };
+    let Some(clang) = find("clang") else { return skip("C", "there is no `clang`") };
+    if find("wasm-ld").is_none() {
+        return skip("C", "there is no `wasm-ld`, which comes with lld");
+    }
+    if !WASI_LIBC.iter().all(|folder| Path::new(folder).is_dir()) {
+        return skip("C", &format!("there is no wasi-libc in {}", WASI_LIBC.join(" and ")));
+    }
+    if !has_builtins(&clang) {
+        return skip("C", "there is no libclang_rt.builtins of clang for wasm32");
+    }
+    let Some(linker) = component_linker() else {
+        return skip("C", "the Rust toolchain has no `wasm-component-ld`");
+    };
+    let folder = c.folder();
+    for (stage, world, _) in STAGES {
+        bindings(world, &folder);
+        let name = world.replace('-', "_");
+        let mut clang = Command::new(&clang);
+        clang.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-O2", "-Wall", "-Wextra", "-Werror", "-I."]);
+        clang.arg(format!("-fuse-ld={}", linker.display()));
+        clang.args([&format!("-I{}", WASI_LIBC[0]), &format!("-L{}", WASI_LIBC[1])]);
+        clang.arg(c.source().join(format!("{stage}.c")));
+        clang.args([format!("{name}.c"), format!("{name}_component_type.o")]);
+        run(clang.args(["-o", &format!("{stage}.wasm")]).current_dir(&folder));
+    }
+    c.owes(&folder);
+}
+
+/// Writes what `wit-bindgen c --world WORLD wit` does.
+fn bindings(world: &str, folder: &Path) {
+    let manifest = root().join("tests/languages/bindings/Cargo.toml");
+    let mut cargo = cargo("run", &manifest);
+    run(cargo.arg("--target-dir").arg(target()).arg("--").arg(wit()).arg(world).arg(folder));
+}
+
+/// Whether the functions are there that clang has calls made of.
+fn has_builtins(clang: &Path) -> bool {
+    let printed = Command::new(clang).args(["--target=wasm32-wasi", "--print-libgcc-file-name"]).output().unwrap();
+    Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_file()
+}
+
+/// The linker that makes components, which comes with the target of Rust.
+fn component_linker() -> Option<PathBuf> {
+    let rustc = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
+    let libraries = PathBuf::from(String::from_utf8(rustc.stdout).ok()?.trim());
+    Some(libraries.parent()?.join("bin/wasm-component-ld")).filter(|linker| linker.is_file())
+}
+
+#[test]
+fn python_by_componentize_py() {
+    let python = Language { name: "python", limits: "", reads: None };
+    let Some(componentize) = find("componentize-py") else {
+        return skip("Python", "there is no `componentize-py`, which pip installs");
+    };
+    // In the folder: beside what it imports, Python puts what it made of that.
+    let folder = python.folder();
+    for file in ["router.py", "transform.py", "sink.py", "failing.py"] {
+        fs::copy(python.source().join(file), folder.join(file)).unwrap();
+    }
+    for (stage, world, _) in STAGES {
+        let mut componentize = Command::new(&componentize);
+        componentize.arg("-d").arg(wit()).args(["-w", world, "componentize", stage]);
+        run(componentize.args(["-o", &format!("{stage}.wasm")]).current_dir(&folder));
+    }
+    python.owes(&folder);
+}
+
+#[test]
+fn javascript_by_componentize_js() {
+    let javascript = Language { name: "javascript", limits: "limits = { memory = \"256 MiB\" }", reads: None };
+    let Some(componentize) = find("componentize-js") else {
+        return skip("JavaScript", "there is no `componentize-js`, which npm installs");
+    };
+    let folder = javascript.folder();
+    for (stage, world, _) in STAGES {
+        let mut componentize = Command::new(&componentize);
+        componentize.arg(javascript.source().join(format!("{stage}.js"))).arg("--wit").arg(wit());
+        componentize.args(["--world-name", world, "--disable", "http", "--disable", "fetch-event"]);
+        run(componentize.args(["-o", &format!("{stage}.wasm")]).current_dir(&folder));
+    }
+    javascript.owes(&folder);
+}

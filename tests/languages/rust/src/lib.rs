@@ -1,0 +1,1 @@
+//! Nothing: the stages are the examples.
