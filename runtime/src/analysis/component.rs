@@ -95,6 +95,18 @@ impl Analysis {
         Analysis::parse(&bytes).map_err(|reason| Error::load(path, reason))
     }
 
+    /// Analyses what was read of the component at `path` already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Analysis::of`].
+    pub fn of_bytes(path: &Path, bytes: &[u8], max_size: u64) -> Result<Analysis, Error> {
+        if bytes.len() as u64 > max_size {
+            return Err(Error::load(path, LoadError::TooLarge { limit: max_size }));
+        }
+        Analysis::parse(bytes).map_err(|reason| Error::load(path, reason))
+    }
+
     /// What its code copies and makes at most.
     pub fn bounds(&self) -> Bounds {
         Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
