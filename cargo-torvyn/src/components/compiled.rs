@@ -34,6 +34,14 @@ pub(crate) struct Versioned {
     pub(crate) version: usize,
 }
 
+/// The file of a component.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'a> {
+    pub(crate) path: &'a Path,
+    /// What is in it, where it was read already.
+    pub(crate) bytes: Option<&'a [u8]>,
+}
+
 impl Compiled {
     /// The engine, which is started when it is first asked for.
     ///
@@ -55,14 +63,14 @@ impl Compiled {
         self.times.load(Ordering::Relaxed)
     }
 
-    /// Reads the files, and compiles those that are not as they were: several at a time.
-    pub(crate) fn load(&self, files: &[(&Path, Limits)]) -> Vec<Result<Versioned, Error>> {
+    /// Compiles the components that are not as they were: several at a time.
+    pub(crate) fn load(&self, files: &[(File<'_>, Limits)]) -> Vec<Result<Versioned, Error>> {
         let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some((path, limits)) = files.get(index) else { break };
-                let one = self.load_one(path, limits);
+                let Some((file, limits)) = files.get(index) else { break };
+                let one = self.load_one(*file, limits);
                 locked(&loaded).push((index, one));
             }
         };
@@ -73,8 +81,11 @@ impl Compiled {
         loaded.into_iter().map(|(_, one)| one).collect()
     }
 
-    fn load_one(&self, path: &Path, limits: &Limits) -> Result<Versioned, Error> {
-        let binary = Binary::read(path, limits)?;
+    fn load_one(&self, File { path, bytes }: File<'_>, limits: &Limits) -> Result<Versioned, Error> {
+        let binary = match bytes {
+            Some(bytes) => Binary::new(path, bytes, limits)?,
+            None => Binary::read(path, limits)?,
+        };
         let kept = locked(&self.kept).get(path).filter(|kept| kept.binary == binary).cloned();
         if let Some(Kept { component, version, .. }) = kept {
             return Ok(Versioned { component, version });
