@@ -1,18 +1,20 @@
 //! Has cargo build components, and reads what it says about them.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anstream::ColorChoice;
 use anyhow::Context as _;
-use cargo_metadata::{Message, TargetKind};
+use torvyn_build::{Builds, Judged, Report};
 
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, Verbosity};
 use crate::toolchain::{self, TARGET, Target};
-use crate::workspace::Stage;
+use crate::workspace::{self, Stage, Workspace};
 
 /// A component that cargo built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,36 +25,76 @@ pub(crate) struct Artifact {
     pub(crate) path: PathBuf,
     /// It was up to date, and so was not built again.
     pub(crate) fresh: bool,
+    /// All of the file, read before another build could replace it.
+    pub(crate) bytes: Arc<[u8]>,
+    /// The files that it was built from.
+    pub(crate) sources: Vec<PathBuf>,
 }
 
 /// Builds the components of `stages`, in their order; installs the target where it turns out to be missing.
+///
+/// What cargo calls fresh is built again where it was not built from these packages: see `torvyn_build`.
 ///
 /// Cargo's status and the compiler's diagnostics go to stderr as they come, except that with `Json` the diagnostics are
 /// among the messages. `message` is called with each line of JSON that cargo prints.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where the build failed, which cargo has explained then; and what `message` returned, which ends the build.
+/// A [`Stop`] where the build failed, which cargo has explained then, and where two packages make one file; and what
+/// `message` returned, which ends the build.
 pub(crate) fn build(
     args: &CargoArgs,
+    workspace: &Workspace,
     stages: &[Stage],
     target: Target,
     format: MessageFormat,
     shell: &mut Shell,
     mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Artifact>> {
+    refuse_one_file(stages)?;
     toolchain::install_target(target, args.offline || args.frozen, shell)?;
+    let target_dir = workspace.target_dir(args);
+    let waiting = || {
+        let folder = workspace::from_here(&target_dir);
+        shell.status("Blocking", format_args!("waiting for another build in `{}`", folder.display())).ok();
+    };
+    let mut builds = Builds::lock(&target_dir, waiting)?;
+    let mut built_again = false;
+    loop {
+        let mut report = Report::new(&workspace.build_dir(args));
+        run(args, stages, format, shell, |shell, line| {
+            report.add(line);
+            message(shell, line)
+        })?;
+        match builds.judge(&report)? {
+            Judged::Built(components) => {
+                return stages.iter().map(|stage| artifact(stage, &components, built_again)).collect();
+            }
+            Judged::Again(packages) => {
+                let named = packages.iter().map(|id| format!("`{}`", short(id))).collect::<Vec<_>>().join(", ");
+                let what = format_args!("{named}: what is in the target folder was not built from there, or is older");
+                shell.verbose("Rebuilding", what)?;
+                built_again = true;
+            }
+        }
+    }
+}
+
+/// Runs cargo to its end; `message` is called with each line that it prints.
+fn run(
+    args: &CargoArgs,
+    stages: &[Stage],
+    format: MessageFormat,
+    shell: &mut Shell,
+    mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut command = command(args, stages, format, shell);
     shell.verbose("Running", format_args!("{command:?}"))?;
     let mut cargo = command.spawn().context("could not run `cargo`")?;
     let stdout = cargo.stdout.take().context("the output of cargo is a pipe")?;
-
-    let mut artifacts = Vec::new();
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
         let line = line.context("could not read what cargo says")?;
-        message(shell, &line)?;
-        artifacts.extend(artifact(&line, stages));
-        Ok(())
+        message(shell, &line)
     });
     if read.is_err() {
         // It may have ended already; either way nothing listens to it any more.
@@ -60,16 +102,42 @@ pub(crate) fn build(
     }
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
-    if !status.success() {
-        return Err(Stop::silent(Exit::Failed).into());
+    if status.success() { Ok(()) } else { Err(Stop::silent(Exit::Failed).into()) }
+}
+
+/// Cargo makes the name of a file of the name of a library, and `-` and `_` are one there. Of two such packages in one build
+/// one would be lost.
+fn refuse_one_file(stages: &[Stage]) -> anyhow::Result<()> {
+    for (index, stage) in stages.iter().enumerate() {
+        let Some(other) = stages[..index].iter().find(|other| other.file_name() == stage.file_name()) else { continue };
+        let mut names = [&other.package, &stage.package];
+        names.sort();
+        let [first, second] = names;
+        let message = format!("packages `{first}` and `{second}` both make `{}`", stage.file_name());
+        let help = format!(
+            "give one of them another name, or its library: `[lib] name = \"...\"` in `{}`",
+            stage.manifest.display()
+        );
+        return Err(Stop::new(Exit::Failed, message).help(help).into());
     }
-    stages
-        .iter()
-        .map(|stage| {
-            let built = artifacts.iter().find(|artifact: &&Artifact| artifact.package == stage.package);
-            built.cloned().with_context(|| format!("cargo named no component for package `{}`", stage.package))
-        })
-        .collect()
+    Ok(())
+}
+
+/// The component of a stage among those that were built.
+fn artifact(stage: &Stage, components: &[torvyn_build::Component], built_again: bool) -> anyhow::Result<Artifact> {
+    let built = components.iter().find(|component| component.package == stage.id);
+    let built = built.with_context(|| format!("cargo named no component for package `{}`", stage.package))?;
+    let (bytes, sources) = (built.bytes.as_slice().into(), built.sources.clone());
+    let fresh = built.fresh && !built_again;
+    Ok(Artifact { package: stage.package.clone(), path: built.path.clone(), fresh, bytes, sources })
+}
+
+/// The folder of a package, from its id.
+fn short(id: &str) -> String {
+    let folder = id.split_once("path+file://").map_or(id, |(_, folder)| folder);
+    let folder = folder.split_once('#').map_or(folder, |(folder, _)| folder);
+    let here = fs::canonicalize(folder).unwrap_or_else(|_| PathBuf::from(folder));
+    workspace::from_here(&here).display().to_string()
 }
 
 fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Shell) -> Command {
@@ -80,6 +148,8 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
         MessageFormat::Human => "json-render-diagnostics",
         MessageFormat::Json => "json",
     });
+    // A program of the package could have the file name of its library.
+    command.arg("--lib");
     for stage in stages {
         command.args(["--package", &stage.id]);
     }
@@ -121,13 +191,4 @@ pub(crate) fn profile(args: &CargoArgs) -> &str {
         None if args.dev => "dev",
         None => "release",
     }
-}
-
-/// The component that a line of cargo's tells about, if it tells about one of these packages.
-fn artifact(line: &str, stages: &[Stage]) -> Option<Artifact> {
-    let Ok(Message::CompilerArtifact(built)) = serde_json::from_str(line) else { return None };
-    let stage = stages.iter().find(|stage| stage.id == built.package_id.repr)?;
-    let path = built.filenames.iter().find(|path| path.extension() == Some("wasm"))?;
-    let is_library = built.target.is_kind(TargetKind::CDyLib);
-    is_library.then(|| Artifact { package: stage.package.clone(), path: path.into(), fresh: built.fresh })
 }

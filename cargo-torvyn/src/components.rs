@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use torvyn_runtime::{Component, Limits};
 
-pub(crate) use self::compiled::Compiled;
 use self::compiled::Versioned;
+pub(crate) use self::compiled::{Compiled, File};
 use crate::cargo;
 use crate::check::Subject;
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
+use crate::file_uses::FileUses;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Pipeline, Stage};
 use crate::settings::WorkspaceSettings;
@@ -29,6 +31,8 @@ pub(crate) struct Components {
     /// The levels of what is found of a pipeline.
     pub(crate) levels: Levels,
     project: Option<Project>,
+    /// The files that they were built from.
+    sources: Vec<PathBuf>,
 }
 
 /// Where the packages are that components were built from.
@@ -83,6 +87,23 @@ impl Components {
         self.project.as_ref()
     }
 
+    /// The files that they were loaded from, and those that these were built from.
+    pub(crate) fn file_uses(&self) -> FileUses {
+        let mut uses = FileUses::default();
+        for Ready { component, subject, .. } in self.ready.values() {
+            uses.read("a component", component.path());
+            if let Some(package) = &subject.package {
+                uses.read("a package", &package.manifest);
+            }
+        }
+        if let Some(project) = &self.project {
+            uses.read("the workspace", &project.manifest);
+            uses.read("the workspace", &project.manifest.with_file_name("Cargo.lock"));
+        }
+        self.sources.iter().for_each(|path| _ = uses.read("a source file", path));
+        uses
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.ready.len()
@@ -119,11 +140,13 @@ fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
     }
 }
 
-/// Component files, and the packages that they were built from.
+/// Component files, and the packages that they were built from with what is in them.
 struct Built {
-    files: HashMap<ComponentRef, (PathBuf, Option<workspace::Stage>)>,
+    files: HashMap<ComponentRef, (PathBuf, Option<(workspace::Stage, Arc<[u8]>)>)>,
     /// Where the packages are, if any is one.
     project: Option<Project>,
+    /// The files that they were built from.
+    sources: Vec<PathBuf>,
 }
 
 impl Built {
@@ -134,7 +157,7 @@ impl Built {
         sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<Built> {
-        let mut built = Built { files: HashMap::new(), project: None };
+        let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
         let mut any_package = false;
         for stage in stages(pipelines) {
             match &stage.component {
@@ -178,13 +201,16 @@ impl Built {
             let limits = |package| stages(pipelines).find(|stage| stage.component == of_package(package)).map(limits);
             let ahead: Vec<_> = ahead.iter().zip(&wanted).collect();
             scope.spawn(move || {
-                let files = ahead.iter().map(|(path, package)| (path.as_path(), limits(package).unwrap_or_default()));
+                let file = |path| File { path, bytes: None };
+                let files = ahead.iter().map(|(path, package)| (file(path), limits(package).unwrap_or_default()));
                 compiled.load(&files.collect::<Vec<_>>())
             });
-            cargo::build(args, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))
+            cargo::build(args, &workspace, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))
         })?;
-        let files = artifacts.into_iter().map(|artifact| artifact.path).zip(wanted);
-        built.files.extend(files.map(|(path, package)| (of_package(&package), (path, Some(package)))));
+        for (artifact, package) in artifacts.into_iter().zip(wanted) {
+            built.sources.extend(artifact.sources);
+            built.files.insert(of_package(&package), (artifact.path, Some((package, artifact.bytes))));
+        }
         Ok(built)
     }
 
@@ -203,7 +229,8 @@ impl Built {
         }
         let files = first.iter().map(|(pipeline, index)| {
             let stage = &pipeline.stages[*index];
-            (self.files[&stage.component].0.as_path(), limits(stage))
+            let (path, package) = &self.files[&stage.component];
+            (File { path, bytes: package.as_ref().map(|(_, bytes)| &**bytes) }, limits(stage))
         });
         let mut found = Diagnostics::default();
         let mut all = HashMap::new();
@@ -234,7 +261,7 @@ impl Built {
         for (name, Versioned { component, version }) in loaded {
             let analysis = component.analysis().clone();
             let subject = match &self.files[&name] {
-                (_, Some(package)) => {
+                (_, Some((package, _))) => {
                     let mut declared = Subject::package(package, &settings, &LintArgs::default(), sources, &mut found);
                     // A world that cannot be told is for `check`; the component is proof enough to run it.
                     declared.read_contract(&settings, sources).ok();
@@ -245,7 +272,8 @@ impl Built {
             ready.insert(name, Ready { component, subject, version });
         }
         found.sort_by_place();
-        if found.is_empty() { Ok(Components { ready, levels, project: self.project.clone() }) } else { Err(found) }
+        let (project, sources) = (self.project.clone(), self.sources.clone());
+        if found.is_empty() { Ok(Components { ready, levels, project, sources }) } else { Err(found) }
     }
 }
 

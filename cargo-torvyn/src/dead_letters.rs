@@ -2,20 +2,24 @@
 //! which file, and the runtime which elements. Cases have none of these files: what they keep is in `cases`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use torvyn_runtime::endpoint::MAX_ELEMENT_BYTES;
+use torvyn_runtime::endpoint::{self, FileId, MAX_ELEMENT_BYTES};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::{DeadLetter, DeadLetters};
 use torvyn_runtime::{Error, Fault};
 
 use crate::base64;
 use crate::manifest::Pipeline;
+use crate::whole;
 
 /// The files of the stages of a pipeline.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub(crate) struct DeadLetterFiles {
 #[derive(Debug)]
 struct Letters {
     path: PathBuf,
+    /// Two names of one file are one file.
+    id: FileId,
     file: Option<File>,
     written: u64,
 }
@@ -79,10 +85,11 @@ impl DeadLetterFiles {
         let (mut stages, mut files) = (Vec::new(), Vec::<Letters>::new());
         for stage in &pipeline.stages {
             let Some(path) = &stage.on_failure.dead_letters else { continue };
-            let index = files.iter().position(|letters| letters.path == *path).unwrap_or(files.len());
+            let id = FileId::of(path);
+            let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
                 check(path).with_context(|| format!("cannot write the dead letters of `{}`", path.display()))?;
-                files.push(Letters { path: path.clone(), file: None, written: 0 });
+                files.push(Letters { path: path.clone(), id, file: None, written: 0 });
             }
             stages.push((stage.name.clone(), index));
         }
@@ -145,15 +152,84 @@ impl DeadLetterFiles {
 }
 
 impl Letters {
-    /// Adds a line, in one piece: others may write to the file as well.
+    /// Adds a line. Others may write to the file as well.
+    ///
+    /// # Errors
+    ///
+    /// Where all of it cannot be written; nothing of it is in the file then.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::options().append(true).create(true).open(&self.path)?),
+            None => self.file.insert(endpoint::open_to_append(&self.path)?),
         };
-        file.write_all(line)?;
+        let is_own_place = file.metadata()?.is_file() && !endpoint::is_descriptor(&self.path);
+        if is_own_place {
+            append_whole(file, line)?;
+        } else {
+            file.write_all(line)?;
+        }
         self.written += 1;
         Ok(())
+    }
+}
+
+/// How long another process may keep the file locked. It takes as long as it takes to write a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Adds a line to a regular file, or nothing, while no other process that does the same writes to it. Where the last line has
+/// no end, because its writer ended in the middle of it, this one begins a line of its own.
+fn append_whole(file: &mut File, line: &[u8]) -> io::Result<()> {
+    lock(file)?;
+    let written = ends_in_a_line(file).and_then(|(len, torn)| {
+        let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
+        write_or_take_back(file, &line, len)
+    });
+    file.unlock().ok();
+    written
+}
+
+/// The length of the file, and whether its last line has no end.
+fn ends_in_a_line(file: &File) -> io::Result<(u64, bool)> {
+    let len = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if len > 0 && file.read_exact_at(&mut last, len - 1).is_err() {
+        // It may be written and not read: then nothing is known of the line.
+        return Ok((len, false));
+    }
+    Ok((len, last != *b"\n"))
+}
+
+fn write_or_take_back(file: &mut File, line: &[u8], len: u64) -> io::Result<()> {
+    let mut written = 0;
+    while written < line.len() {
+        match file.write(&line[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                // Unless somebody else has added something since.
+                if written > 0 && file.metadata()?.len() == len + written as u64 {
+                    file.set_len(len)?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            // Not every file system has locks.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(1)),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another process has kept it locked for {} s", PATIENCE.as_secs());
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+        }
     }
 }
 
@@ -161,15 +237,10 @@ impl Letters {
 fn check(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         // Opening a pipe would wait for who reads it.
-        Ok(metadata) if metadata.is_file() => File::options().append(true).open(path).map(drop),
+        Ok(metadata) if metadata.is_file() => endpoint::open_to_append(path).map(drop),
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            // The error of a temporary file would name a file that nobody knows.
-            std::fs::metadata(folder)?;
-            tempfile::tempfile_in(folder).map(drop).map_err(|error| error.kind().into())
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => whole::check(path),
         Err(error) => Err(error),
     }
 }
@@ -247,6 +318,18 @@ mod tests {
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines, expected);
         assert_eq!((letters.written(), fs_count(folder.path())), (vec![(folder.path().join("l"), 2)], 1));
+    }
+
+    #[test]
+    fn a_line_that_was_not_finished_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters");
+        for (before, after) in [("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")] {
+            std::fs::write(&path, before).unwrap();
+            let mut file = endpoint::open_to_append(&path).unwrap();
+            append_whole(&mut file, b"new\n").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
     }
 
     fn fs_count(folder: &Path) -> usize {

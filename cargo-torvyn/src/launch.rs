@@ -18,11 +18,11 @@ use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
 use crate::lint::Levels;
-use crate::manifest::{Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring};
+use crate::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Pool, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
-use crate::shell::Shell;
-use crate::{report, workspace};
+use crate::shell::{Shell, StdoutClosed};
+use crate::{report, streams, whole, workspace};
 
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
@@ -81,6 +81,13 @@ impl Finished {
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    // All that is to be written is looked at before the work begins.
+    let mut uses = pipeline.declared_file_uses();
+    uses.extend(Files::uses(request.records));
+    uses.clone().tell().refuse()?;
+    check_outputs(&pipeline)?;
+    let letters = DeadLetterFiles::of(&pipeline)?;
+    let records = Files::open(request.records)?;
     let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
@@ -97,12 +104,15 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, &mut sources, shell)?;
     }
 
-    let records = Files::open(request.records, &wiring)?;
+    uses.extend(components.file_uses());
+    if pipeline.outputs.is_empty() && wiring.nodes.iter().any(|node| matches!(node, WiredNode::Output(_))) {
+        uses.write_stdout("standard output");
+    }
+    uses.tell().refuse()?;
     let interrupt = Interrupt::watch()?;
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
     let copies: Vec<_> = copies.collect();
     let bodies = bodies(&wiring, &pipeline, loaded, &copies)?;
-    let letters = DeadLetterFiles::of(&pipeline)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control {
         log: bar.log(),
@@ -117,6 +127,13 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
     let written = records.write(&pipeline.name, &wiring.graph, shell);
+    if let Err(error) = &flow
+        && has_read_enough(error, &wiring, &roles)
+    {
+        written?;
+        tell_letters(&letters, shell)?;
+        return Err(StdoutClosed.into());
+    }
     let account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
         written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
@@ -131,6 +148,28 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
     Ok(Finished { pipeline: pipeline.name, account, letters, interrupted: interrupt.exit(), found, sources })
+}
+
+/// Whether a flow ended because whoever read standard output has closed it, as `| head -n 1` does, and nothing is lost
+/// anywhere else: no other output or sink has an end that it did not get.
+fn has_read_enough(error: &torvyn_runtime::Error, wiring: &Wiring, roles: &[Role]) -> bool {
+    let torvyn_runtime::Error::Output { output: name, source, .. } = error else { return false };
+    let is_stdout = |output: &Output| match output {
+        Output::Stdout { .. } => true,
+        Output::File { path, .. } => endpoint::is_descriptor(path),
+        Output::Discard => false,
+    };
+    let nodes = || wiring.graph.nodes().iter().zip(&wiring.nodes);
+    let outputs = || {
+        nodes().filter_map(|(node, wired)| match wired {
+            WiredNode::Output(output) if *output != Output::Discard => Some((&node.name, output)),
+            _ => None,
+        })
+    };
+    source.kind() == std::io::ErrorKind::BrokenPipe
+        && outputs().count() == 1
+        && outputs().all(|(node, output)| node == name && is_stdout(output))
+        && !roles.contains(&Role::Sink)
 }
 
 /// Says which files have dead letters of the run.
@@ -191,6 +230,18 @@ fn within_budget(
     Err(stop.help("`--ignore-budget` runs it all the same").into())
 }
 
+/// Refuses outputs that nothing can be written to.
+fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
+    pipeline.outputs.iter().try_for_each(|NamedOutput { output, .. }| {
+        let checked = match output {
+            Output::File { path, .. } => whole::check(path),
+            Output::Stdout { .. } => streams::check_stdout(),
+            Output::Discard => Ok(()),
+        };
+        checked.with_context(|| format!("cannot write {}", output_name(output)))
+    })
+}
+
 /// Opens the endpoints, and gives every stage its component and settings.
 fn bodies(
     wiring: &Wiring,
@@ -224,7 +275,10 @@ pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Inp
     Ok(match input {
         Input::File { path, framing } => Box::new(open_file(path, *framing)?),
         Input::Dir { path } => Box::new(Directory::open(path)?),
-        Input::Stdin { framing } => Box::new(open_stdin(*framing)?),
+        Input::Stdin { framing } => {
+            streams::check_stdin()?;
+            Box::new(open_stdin(*framing)?)
+        }
         Input::Generate { count, sizes, seed: Some(seed) } => Box::new(Generate::seeded(*count, sizes.clone(), *seed)),
         Input::Generate { count, sizes, seed: None } => Box::new(Generate::new(*count, *sizes.start())),
     })
@@ -233,7 +287,10 @@ pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Inp
 fn open_output(output: &Output) -> std::io::Result<Box<dyn endpoint::Output>> {
     Ok(match output {
         Output::File { path, framing } => Box::new(FileOutput::create(path, *framing)?),
-        Output::Stdout { framing } => Box::new(open_stdout(*framing)?),
+        Output::Stdout { framing } => {
+            streams::check_stdout()?;
+            Box::new(open_stdout(*framing)?)
+        }
         Output::Discard => Box::new(Discard),
     })
 }

@@ -29,7 +29,7 @@ use crate::table::{Field, Report, Table};
 use crate::{code, document};
 pub(crate) use config::read as read_config;
 pub(crate) use input::Input;
-pub(crate) use output::{Output, read_framing as read_output_framing};
+pub(crate) use output::{NamedOutput, Output, read_framing as read_output_framing};
 pub(crate) use part::{NoPart, Part};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use pool::Pool;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use crate::shell::Shell;
+use crate::whole;
 
 /// The workspace that a new project would be in.
 #[derive(Debug)]
@@ -137,19 +137,10 @@ impl Manifest {
     /// Where it cannot be written; the manifest is as it was then.
     pub(crate) fn write(self, shell: &mut Shell) -> anyhow::Result<()> {
         let Some(text) = &self.text else { return Ok(()) };
-        self.replace(text).with_context(|| format!("could not write `{}`", self.path.display()))?;
+        whole::write(&self.path, text.as_bytes())
+            .with_context(|| format!("could not write `{}`", self.path.display()))?;
         let root = self.path.parent().unwrap_or(&self.path);
         shell.status("Adding", format_args!("`{}` as member of workspace at `{}`", self.member, root.display()))?;
-        Ok(())
-    }
-
-    fn replace(&self, text: &str) -> anyhow::Result<()> {
-        // A manifest may be a link to another; it stays one.
-        let path = self.path.canonicalize()?;
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&path))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
-        file.persist(&path)?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The files are opened before the flow begins and put in their places after it has ended, however it did.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use torvyn_runtime::Recorder;
@@ -11,14 +11,16 @@ use torvyn_runtime::ledger::{DEFAULT_CAPACITY, Place, Ring};
 use torvyn_runtime::ownership::BufferId;
 
 use crate::cli::RecordArgs;
-use crate::exit::{Exit, Stop};
-use crate::manifest::{Input, Output, WiredNode, Wiring};
+use crate::file_uses::FileUses;
 use crate::report::grouped;
 use crate::shell::Shell;
 use crate::whole::Whole;
 
 mod lines;
 mod trace;
+
+const RECORDS: &str = "the records";
+const TRACE: &str = "the trace";
 
 /// The number of the one flow of a run.
 const FLOW: u32 = 1;
@@ -48,20 +50,13 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written, or is used for something else in this run.
-    pub(crate) fn open(args: &RecordArgs, wiring: &Wiring) -> anyhow::Result<Files> {
-        let mut used = ends(wiring);
+    /// Where a file cannot be written.
+    pub(crate) fn open(args: &RecordArgs) -> anyhow::Result<Files> {
         let mut files = Vec::new();
-        let wanted = [(Format::Lines, "the records", &args.records), (Format::Trace, "the trace", &args.trace)];
+        let wanted = [(Format::Lines, RECORDS, &args.records), (Format::Trace, TRACE, &args.trace)];
         for (format, what, path) in
             wanted.into_iter().filter_map(|(format, what, path)| Some((format, what, path.as_ref()?)))
         {
-            let place = place(path);
-            if let Some((other, _)) = used.iter().find(|(_, used)| *used == place) {
-                let message = format!("`{}` is used for {what} and for {other}", path.display());
-                return Err(Stop::new(Exit::Usage, message).into());
-            }
-            used.push((what, place));
             let file = Whole::create(path).with_context(|| format!("cannot write {what} to `{}`", path.display()))?;
             files.push((format, path.clone(), file));
         }
@@ -70,6 +65,15 @@ impl Files {
             _ => Recorder::new(FLOW, args.record_capacity.unwrap_or(DEFAULT_CAPACITY)),
         };
         Ok(Files { files, recorder })
+    }
+
+    /// The files that the arguments name.
+    pub(crate) fn uses(args: &RecordArgs) -> FileUses {
+        let mut uses = FileUses::default();
+        for (what, path) in [(RECORDS, &args.records), (TRACE, &args.trace)] {
+            path.iter().for_each(|path| _ = uses.write(what, path));
+        }
+        uses
     }
 
     /// What the flow records with.
@@ -104,23 +108,6 @@ impl Files {
         }
         Ok(())
     }
-}
-
-/// The files of the pipeline itself.
-fn ends(wiring: &Wiring) -> Vec<(&'static str, PathBuf)> {
-    let end = |node: &WiredNode| match node {
-        WiredNode::Input(Input::File { path, .. }) => Some(("the input", place(path))),
-        WiredNode::Output(Output::File { path, .. }) => Some(("an output", place(path))),
-        _ => None,
-    };
-    wiring.nodes.iter().filter_map(end).collect()
-}
-
-/// Where a file is or will be, by whatever name.
-fn place(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_path_buf())
 }
 
 impl Of<'_> {

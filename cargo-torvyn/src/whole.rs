@@ -1,65 +1,33 @@
-//! Files that are written whole or not at all.
+//! Files that are written whole or not at all, from bytes that are known.
 
-use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
+use torvyn_runtime::endpoint::AtomicFile;
 
 /// A file that is to be. Until it is finished, what was there stays; if it never is, nothing was done.
 #[derive(Debug)]
-pub(crate) enum Whole {
-    /// The file beside its place, and the place.
-    Beside(NamedTempFile, PathBuf),
-    /// A device or a pipe, which cannot be replaced.
-    Direct(File),
-}
+pub(crate) struct Whole(AtomicFile);
 
 impl Whole {
-    /// Prepares to write to `path`, whose folder has to be there.
+    /// Prepares to write to `path`, whose folder has to be there. A link is followed; devices and pipes are written to
+    /// directly.
     ///
     /// # Errors
     ///
     /// Where that is a directory, or nothing can be written there.
     pub(crate) fn create(path: &Path) -> io::Result<Whole> {
-        // A link is followed: what it points to is replaced, not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        // The user's mask takes away from this what it does from any new file.
-        let mut permissions = Permissions::from_mode(0o666);
-        match fs::metadata(&path) {
-            Ok(existing) if existing.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-            Ok(existing) => {
-                // A file that may not be written is not replaced either.
-                let file = File::options().write(true).open(&path)?;
-                if !existing.is_file() {
-                    return Ok(Whole::Direct(file));
-                }
-                permissions = existing.permissions();
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // The error of a temporary file would name a file that nobody knows.
-        fs::metadata(folder)?;
-        let file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-        Ok(Whole::Beside(file, path))
+        AtomicFile::create(path).map(Whole)
     }
 
     /// Puts these bytes there, in place of what was there.
     ///
     /// # Errors
     ///
-    /// What the system says; what was there is still there then.
+    /// What the system says.
     pub(crate) fn finish(self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Whole::Beside(mut file, path) => {
-                file.write_all(bytes)?;
-                file.persist(path).map_err(|error| error.error).map(drop)
-            }
-            Whole::Direct(mut file) => file.write_all(bytes),
-        }
+        self.0.file().write_all(bytes)?;
+        self.0.finish()
     }
 }
 
@@ -67,13 +35,32 @@ impl Whole {
 ///
 /// # Errors
 ///
-/// What the system says; what was there is still there then.
+/// What the system says.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Whole::create(path)?.finish(bytes)
 }
 
+/// As [`write`], but a link at `path` is replaced, and not written through.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) fn write_at(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    Whole(AtomicFile::create_at(path)?).finish(bytes)
+}
+
+/// Whether [`write`] would be able to write there, as far as it can be told before.
+///
+/// # Errors
+///
+/// Why not.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    AtomicFile::check(path)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
+use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use crate::cargo;
 use crate::cli::CargoArgs;
@@ -31,6 +31,13 @@ pub(crate) struct Stage {
     pub(crate) manifest: PathBuf,
     /// The target that is the component.
     pub(crate) target: Target,
+}
+
+impl Stage {
+    /// The name of the file that cargo makes of it.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}.wasm", self.target.name.replace('-', "_"))
+    }
 }
 
 impl Workspace {
@@ -97,10 +104,15 @@ impl Workspace {
             "dev" => "debug",
             profile => profile,
         };
-        self.target_dir(args)
-            .join(toolchain::TARGET)
-            .join(profile)
-            .join(format!("{}.wasm", stage.target.name.replace('-', "_")))
+        self.target_dir(args).join(toolchain::TARGET).join(profile).join(stage.file_name())
+    }
+
+    /// Where cargo keeps what it builds and does not show, if that is elsewhere.
+    pub(crate) fn build_dir(&self, args: &CargoArgs) -> PathBuf {
+        match &self.metadata.build_directory {
+            Some(folder) if *folder != self.metadata.target_directory => folder.as_std_path().to_path_buf(),
+            _ => self.target_dir(args),
+        }
     }
 
     /// The stages that the flags select: those named, or else what cargo would build here.
@@ -165,7 +177,8 @@ const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[pac
 
 fn stage(package: &Package) -> Option<Stage> {
     package.metadata.get("torvyn")?;
-    let target = package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib))?;
+    // An example can be a `cdylib` as well, and is no component of the package.
+    let target = package.targets.iter().find(|target| target.is_kind(TargetKind::CDyLib))?;
     Some(Stage {
         package: package.name.to_string(),
         id: package.id.repr.clone(),

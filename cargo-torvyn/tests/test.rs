@@ -11,6 +11,8 @@ use serde_json::Value;
 
 #[path = "test/failures.rs"]
 mod failures;
+#[path = "test/outputs.rs"]
+mod outputs;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/project.rs"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::analysis::Analysis;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::host::Host;
 use crate::host::bindings::processor::ProcessorStagePre;
 use crate::host::bindings::sink::SinkStagePre;
@@ -46,6 +46,18 @@ impl Binary {
     /// [`Error::Load`] where it cannot be read.
     pub fn read(path: &Path, limits: &Limits) -> Result<Binary, Error> {
         Ok(Binary { path: path.to_path_buf(), bytes: profile::read(path, limits.component_size)? })
+    }
+
+    /// What was read of the file at `path` already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where it is greater than it may be.
+    pub fn new(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Binary, Error> {
+        if bytes.len() as u64 > limits.component_size {
+            return Err(Error::load(path, LoadError::TooLarge { limit: limits.component_size }));
+        }
+        Ok(Binary { path: path.to_path_buf(), bytes: bytes.to_vec() })
     }
 
     /// Checks, analyses and compiles it.

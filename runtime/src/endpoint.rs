@@ -8,21 +8,25 @@ use crate::element::{Element, Metadata};
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
 
+pub use atomic::{AtomicFile, open_to_append};
 pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
 pub use generate::Generate;
+pub use place::{FileId, is_descriptor, is_device};
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
+mod atomic;
 mod directory;
 mod discard;
 mod file;
 mod generate;
 mod kernel;
+mod place;
 mod range;
 mod reader;
 mod stdio;

@@ -207,8 +207,16 @@ impl Case {
         self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
+    /// Those that are never written, which are not the files of expected elements.
+    pub(super) fn read_paths(&self) -> Vec<&Path> {
+        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log);
+        let letters = self.letters.iter().map(|letters| &letters.elements);
+        let expected = expected.chain(letters).flat_map(Expected::read_paths);
+        self.input.iter().flat_map(Given::paths).chain(expected).collect()
+    }
+
     /// The file that its places are in.
-    pub(super) fn file(&self) -> &Path {
+    pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 }

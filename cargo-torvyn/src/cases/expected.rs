@@ -49,10 +49,18 @@ enum What {
 impl Expected {
     /// The files that are compared with, or that elements are in.
     pub(super) fn paths(&self) -> Vec<&Path> {
+        let whole = match self.elements.as_ref().map(|elements| &elements.what) {
+            Some(What::File { path, .. }) => Some(path.as_path()),
+            _ => None,
+        };
+        whole.into_iter().chain(self.read_paths()).collect()
+    }
+
+    /// Those that are never written: not the file of all elements.
+    pub(super) fn read_paths(&self) -> Vec<&Path> {
         let elements = match self.elements.as_ref().map(|elements| &elements.what) {
             Some(What::Written(written)) => written.iter().filter_map(|element| element.payload.path()).collect(),
-            Some(What::File { path, .. }) => vec![path.as_path()],
-            Some(What::Json(_)) | None => Vec::new(),
+            Some(What::File { .. } | What::Json(_)) | None => Vec::new(),
         };
         let contains = self.contains.iter().filter_map(|(literal, _)| literal.path());
         let schema = self.schema.iter().map(|(path, _)| path.as_path());

@@ -27,7 +27,7 @@ const SHOWN: usize = 5;
 pub(crate) struct ExpectedLetters {
     /// The stage; none for the one that is alone.
     pub(super) stage: Option<Named>,
-    elements: Expected,
+    pub(super) elements: Expected,
     /// Texts, for each of which a letter has a reason that contains it.
     reasons: Vec<(String, Range<usize>)>,
     /// Where it is written.

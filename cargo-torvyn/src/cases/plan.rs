@@ -2,6 +2,7 @@
 //! components, and what they may copy.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use torvyn_runtime::analysis::{self, Bounds};
 use torvyn_runtime::graph::Role;
@@ -22,6 +23,7 @@ use crate::check::{self, Composed};
 use crate::code;
 use crate::components::{Components, Ready, limits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
+use crate::file_uses::FileUses;
 use crate::launch::{input_name, open_input};
 use crate::lint::Levels;
 use crate::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
@@ -64,6 +66,8 @@ pub(crate) struct Plan<'a> {
     pub(super) levels: Levels,
     /// How much payload memory its flow keeps.
     pub(super) pool: PoolSettings,
+    /// The files that no expected elements are written into.
+    pub(super) reads: Arc<FileUses>,
 }
 
 impl<'a> Draft<'a> {
@@ -208,6 +212,7 @@ impl<'a> Draft<'a> {
             over_budget,
             levels,
             pool,
+            reads: Arc::default(),
         })
     }
 }
@@ -216,6 +221,21 @@ impl Draft<'_> {
     /// The files that it reads, and that it is compared with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
+    }
+
+    /// The files that it reads and that `--bless` must not write.
+    pub(crate) fn file_uses(&self) -> FileUses {
+        let mut uses = FileUses::default();
+        let own = self.pipeline.input.as_ref().filter(|_| self.case.input.is_none()).and_then(Input::path);
+        for path in self.case.read_paths().into_iter().chain(own) {
+            uses.read(format!("what case `{}` reads", self.case.name), path);
+        }
+        for stage in &self.pipeline.stages {
+            if let ComponentRef::Path(path) = &stage.component {
+                uses.read("a component", path);
+            }
+        }
+        uses
     }
 }
 
@@ -229,6 +249,12 @@ fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
 pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
+    /// With files that `--bless` must not write.
+    #[must_use]
+    pub(crate) fn sparing(self, reads: &Arc<FileUses>) -> Self {
+        Plan { reads: reads.clone(), ..self }
+    }
+
     /// Under other schedules than its own.
     #[must_use]
     pub(crate) fn under(self, schedules: Schedules) -> Self {

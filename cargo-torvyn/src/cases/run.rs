@@ -194,13 +194,16 @@ impl Plan<'_> {
     /// Writes the file of expected elements anew, where that is asked for.
     fn bless(&self, wanted: &Wanted, collected: &Collected, outcome: &mut Outcome) {
         let Some((path, bytes)) = wanted.blessed(collected) else { return };
-        match whole::write(path, &bytes) {
-            Ok(()) => outcome.blessed.push(path.to_path_buf()),
-            Err(error) => {
-                let message = format!("`{}` cannot be written: {error}", path.display());
-                outcome.found.push(self.case.wrong(code::UNEXPECTED_FAILURE, message));
-            }
-        }
+        let mut uses = (*self.reads).clone();
+        uses.write("expected elements", path);
+        let message = match uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
+            Some(conflict) => conflict.message(),
+            None => match whole::write(path, &bytes) {
+                Ok(()) => return outcome.blessed.push(path.to_path_buf()),
+                Err(error) => format!("`{}` cannot be written: {error}", path.display()),
+            },
+        };
+        outcome.found.push(self.case.wrong(code::UNEXPECTED_FAILURE, message));
     }
 
     /// Tells of faults that never came.

@@ -15,9 +15,10 @@ use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
-use crate::components::{Compiled, limits};
+use crate::components::{Compiled, File, limits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
+use crate::file_uses::FileUses;
 use crate::findings::{About, Viewpoint, message, sarif, without_dots};
 use crate::launch;
 use crate::lint::{Levels, LintArgs};
@@ -25,6 +26,7 @@ use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::settings::WorkspaceSettings;
 use crate::shell::{Shell, StdoutClosed};
 use crate::toolchain;
+use crate::whole;
 use crate::workspace::{self, Workspace};
 
 /// What was checked, and what was found.
@@ -49,6 +51,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let built = args.built || !args.components.is_empty();
     // Before the build, which would be in vain.
     baseline.iter().try_for_each(|baseline| baseline.comparable(built))?;
+    check_saved(&args)?;
     let mut checked = if !args.components.is_empty() {
         files(&args)
     } else if !Workspace::is_here(&args.cargo) && launch::manifest_path(&args.cargo).is_file() {
@@ -72,6 +75,29 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
     Ok(if checked.found.errors() > 0 { Exit::Findings } else { Exit::Ok })
+}
+
+/// Refuses a baseline that cannot be written, or would be written over what is checked. Over the one that is compared with it
+/// is meant: that one is read by then.
+fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
+    let Some(saved) = &args.save_baseline else { return Ok(()) };
+    let mut uses = FileUses::default();
+    args.components.iter().for_each(|path| _ = uses.read("a component", path));
+    let manifest = launch::manifest_path(&args.cargo);
+    uses.read("the manifest", &manifest);
+    if let Some(folder) = workspace::nearest(&args.cargo) {
+        ["Cargo.toml", "Cargo.lock"].iter().for_each(|file| _ = uses.read("the project", &folder.join(file)));
+    }
+    // What is wrong in it is found when it is checked.
+    if let Ok(manifest) = Manifest::load(&manifest, &mut Sources::default()) {
+        for pipeline in &manifest.pipelines {
+            uses.extend(pipeline.declared_file_uses());
+        }
+    }
+    uses.write("the baseline", saved);
+    let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
+    of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
+    whole::check(saved).with_context(|| format!("cannot write the baseline `{}`", saved.display()))
 }
 
 /// The component files that were named.
@@ -104,7 +130,7 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
         let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
         let target = toolchain::look_for_target();
-        built = cargo::build(&args.cargo, &stages, target, format, shell, print)?;
+        built = cargo::build(&args.cargo, &workspace, &stages, target, format, shell, print)?;
     }
     stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }
@@ -135,7 +161,7 @@ fn stages_of(
     shell: &mut Shell,
 ) -> anyhow::Result<Checked> {
     let began = Instant::now();
-    let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package, artifact.path)).collect();
+    let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package.clone(), artifact)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().with(lints);
@@ -148,8 +174,8 @@ fn stages_of(
                 None => _ = checked.found.push(wrong),
             }
         }
-        if let Some(path) = built.get(&stage.package) {
-            match checked.analysis(path, &Limits::default()) {
+        if let Some(Artifact { path, bytes, .. }) = built.get(&stage.package) {
+            match checked.analysis(File { path, bytes: Some(bytes) }, &Limits::default()) {
                 Ok(analysis) => subject.analysis = Some(analysis),
                 Err(wrong) => _ = checked.found.push(bad_file(path, &wrong)),
             }
@@ -168,9 +194,9 @@ fn bad_file(path: &Path, causes: &[String]) -> Diagnostic {
 }
 
 impl Checked {
-    /// What the component at `path` can do, or what is wrong with it, from the outermost cause to the innermost.
-    fn analysis(&self, path: &Path, limits: &Limits) -> Result<Analysis, Vec<String>> {
-        let analysis = self.engine.analyse(path, limits);
+    /// What a component can do, or what is wrong with it, from the outermost cause to the innermost.
+    fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Vec<String>> {
+        let analysis = self.engine.analyse(file, limits);
         analysis.map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
     }
 
@@ -183,7 +209,7 @@ impl Checked {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
-        let subject = Subject::file(path, self.levels.clone(), self.analysis(path, limits)?);
+        let subject = Subject::file(path, self.levels.clone(), self.analysis(File { path, bytes: None }, limits)?);
         self.add(subject.clone());
         Ok(subject)
     }

@@ -70,8 +70,8 @@ fn build(args: &CargoArgs, workspace: &Workspace, messages: &Path, shell: &mut S
     let write = || format!("could not write `{}`", messages.display());
     let mut file = BufWriter::new(File::create(messages).with_context(write)?);
     let keep = |_: &mut Shell, line: &str| writeln!(file, "{line}").with_context(write);
-    let built =
-        cargo::build(args, &workspace.stages(), toolchain::look_for_target(), MessageFormat::Human, shell, keep)?;
+    let (stages, target) = (workspace.stages(), toolchain::look_for_target());
+    let built = cargo::build(args, workspace, &stages, target, MessageFormat::Human, shell, keep)?;
     file.flush().with_context(write)?;
     Ok(built)
 }

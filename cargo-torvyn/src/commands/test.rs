@@ -2,8 +2,11 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
+
+use anyhow::Context as _;
 
 use crate::cases::report::ns;
 use crate::cases::{Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit};
@@ -11,11 +14,13 @@ use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::components::{Compiled, Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
+use crate::file_uses::FileUses;
 use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::manifest::Manifest;
 use crate::report;
 use crate::shell::Shell;
+use crate::whole;
 
 mod watch;
 
@@ -33,12 +38,19 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         })?;
         return Ok(Exit::Ok);
     }
-    let Planned { plans, others, .. } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
+    check_report(&args, &cases, &selected)?;
+    let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
+    if let Some(report) = &args.junit {
+        components.file_uses().write(REPORT, report).refuse()?;
+    }
     let interrupt = Interrupt::watch()?;
     shell.status("Testing", counted(plans.len()))?;
     let (exit, _) = run(&plans, &others, &args, &interrupt, &sources, shell)?;
     Ok(exit)
 }
+
+/// What the file of `--junit` is used for.
+const REPORT: &str = "the report";
 
 /// The cases of a project, and the pipelines that they are of.
 struct Cases {
@@ -51,6 +63,8 @@ struct Selected<'a> {
     drafts: Vec<Draft<'a>>,
     /// Those that they are compared with, and that are not selected themselves.
     others: Vec<Draft<'a>>,
+    /// The files that they all read, which `--bless` must not write; looked for where it is asked for.
+    reads: FileUses,
 }
 
 /// Cases that can run.
@@ -82,6 +96,7 @@ impl Cases {
             return Err(none(format!("there is no case in `{manifest}` and in `tests` beside it")).help(help).into());
         }
         let all = drafts.len();
+        let reads = if args.bless { self.reads(&drafts) } else { FileUses::default() };
         let is_named = |name: &str| {
             let matches = |filter: &String| if args.exact { name == filter } else { name.contains(filter.as_str()) };
             args.filters.is_empty() || args.filters.iter().any(matches)
@@ -97,7 +112,18 @@ impl Cases {
         }
         let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
-        Ok(Selected { drafts, others })
+        Ok(Selected { drafts, others, reads })
+    }
+
+    /// The files that these cases and the project are made of.
+    fn reads(&self, drafts: &[Draft<'_>]) -> FileUses {
+        let mut uses = FileUses::default();
+        uses.read("the manifest", &self.manifest.path);
+        let mut files: Vec<_> = self.cases.iter().map(Case::file).collect();
+        files.dedup();
+        files.into_iter().for_each(|file| _ = uses.read("a file of cases", file));
+        drafts.iter().for_each(|draft| uses.extend(draft.file_uses()));
+        uses
     }
 
     /// The pipelines of all cases, or all that is wrong with them.
@@ -130,8 +156,13 @@ impl<'a> Selected<'a> {
             draft.plan(&components, bless, sources).map_err(|wrong| found.extend(wrong)).ok()
         };
         let schedules = schedules(args);
+        let mut reads = self.reads;
+        if args.bless {
+            reads.extend(components.file_uses());
+        }
+        let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
-        let plans = plans.map(|plan| plan.under(schedules)).collect();
+        let plans = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
             return told(&found, sources, shell);
@@ -143,6 +174,17 @@ impl<'a> Selected<'a> {
         }
         Ok(Planned { plans, others, components })
     }
+}
+
+/// Refuses a report that cannot be written, or would be written over what the cases are made of.
+fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyhow::Result<()> {
+    let Some(report) = &args.junit else { return Ok(()) };
+    let mut uses = cases.reads(&selected.drafts);
+    for draft in selected.drafts.iter().chain(&selected.others) {
+        draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
+    }
+    uses.write(REPORT, report).tell().refuse()?;
+    whole::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 
 /// What the arguments say of schedules. A first seed that nobody names is one that can be typed.

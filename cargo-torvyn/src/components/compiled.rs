@@ -35,6 +35,23 @@ pub(crate) struct Versioned {
     pub(crate) version: usize,
 }
 
+/// The file of a component.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'a> {
+    pub(crate) path: &'a Path,
+    /// What is in it, where it was read already.
+    pub(crate) bytes: Option<&'a [u8]>,
+}
+
+impl File<'_> {
+    fn read(&self, limits: &Limits) -> Result<Binary, Error> {
+        match self.bytes {
+            Some(bytes) => Binary::new(self.path, bytes, limits),
+            None => Binary::read(self.path, limits),
+        }
+    }
+}
+
 impl Compiled {
     /// The engine, which is started when it is first asked for.
     ///
@@ -51,14 +68,14 @@ impl Compiled {
         Ok(started)
     }
 
-    /// What the component at `path` can do, without compiling it. What cannot be loaded is refused here as well, unless that is
+    /// What a component can do, without compiling it. What cannot be loaded is refused here as well, unless that is
     /// because of an interface that the host does not have.
     ///
     /// # Errors
     ///
     /// Why it cannot be loaded.
-    pub(crate) fn analyse(&self, path: &Path, limits: &Limits) -> Result<Analysis, Error> {
-        let binary = Binary::read(path, limits)?;
+    pub(crate) fn analyse(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Error> {
+        let binary = file.read(limits)?;
         let refused = match binary.analyse(&self.engine()?) {
             Ok(analysis) => return Ok(analysis),
             Err(refused) => refused,
@@ -74,14 +91,14 @@ impl Compiled {
         self.times.load(Ordering::Relaxed)
     }
 
-    /// Reads the files, and compiles those that are not as they were: several at a time.
-    pub(crate) fn load(&self, files: &[(&Path, Limits)]) -> Vec<Result<Versioned, Error>> {
+    /// Compiles the components that are not as they were: several at a time.
+    pub(crate) fn load(&self, files: &[(File<'_>, Limits)]) -> Vec<Result<Versioned, Error>> {
         let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some((path, limits)) = files.get(index) else { break };
-                let one = self.load_one(path, limits);
+                let Some((file, limits)) = files.get(index) else { break };
+                let one = self.load_one(*file, limits);
                 locked(&loaded).push((index, one));
             }
         };
@@ -92,8 +109,8 @@ impl Compiled {
         loaded.into_iter().map(|(_, one)| one).collect()
     }
 
-    fn load_one(&self, path: &Path, limits: &Limits) -> Result<Versioned, Error> {
-        let binary = Binary::read(path, limits)?;
+    fn load_one(&self, file: File<'_>, limits: &Limits) -> Result<Versioned, Error> {
+        let (path, binary) = (file.path, file.read(limits)?);
         let kept = locked(&self.kept).get(path).filter(|kept| kept.binary == binary).cloned();
         if let Some(Kept { component, version, .. }) = kept {
             return Ok(Versioned { component, version });

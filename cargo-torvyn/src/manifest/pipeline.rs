@@ -13,6 +13,7 @@ use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::file_uses::{Conflict, FileUses};
 use crate::table::{Field, Report};
 use crate::{code, document};
 
@@ -114,7 +115,7 @@ impl Pipeline {
         found
     }
 
-    /// The component files and the input that are not there, or are something else.
+    /// The component files and the input that are not there, or are something else, and files that are used twice.
     pub(crate) fn check_paths(&self) -> Diagnostics {
         let mut found = self.check_components();
         let wrong = self.input.as_ref().and_then(Input::check_path);
@@ -123,7 +124,58 @@ impl Pipeline {
             None => wrong,
         }));
         found.extend(self.check_dead_letters());
+        found.extend(self.same_files(self.input.as_ref(), &self.outputs));
         found
+    }
+
+    /// The files that it reads and writes, with this input and these outputs.
+    fn file_uses(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> FileUses {
+        let mut uses = FileUses::default();
+        match input {
+            Some(Input::File { path, .. } | Input::Dir { path }) => _ = uses.read("the input", path),
+            Some(Input::Stdin { .. }) => _ = uses.read_stdin("standard input"),
+            Some(Input::Generate { .. }) | None => {}
+        }
+        uses.at(self.input_span.as_ref());
+        uses.read("the manifest", &self.file);
+        for stage in &self.stages {
+            if let ComponentRef::Path(path) = &stage.component {
+                uses.read("a component", path).at(Some(&stage.places.component));
+            }
+        }
+        for NamedOutput { output, span, .. } in outputs {
+            match output {
+                Output::File { path, .. } => uses.write("an output", path),
+                Output::Stdout { .. } => uses.write_stdout("standard output"),
+                Output::Discard => continue,
+            }
+            .at(span.as_ref());
+        }
+        for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
+            if let Some(path) = dead_letters {
+                uses.append("dead letters", path).at(place.as_ref());
+            }
+        }
+        uses
+    }
+
+    /// The files that it reads and writes, as far as that does not depend on its components.
+    pub(crate) fn declared_file_uses(&self) -> FileUses {
+        self.file_uses(self.input.as_ref(), &self.outputs)
+    }
+
+    /// Files that are written, and read or written for something else.
+    pub(super) fn same_files(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> Vec<Diagnostic> {
+        let mut uses = self.file_uses(input, outputs);
+        uses.tell();
+        let told = |conflict: Conflict<'_>| {
+            let places = [(conflict.second, "used here"), (conflict.first, "and here")];
+            // What an argument put in place of the manifest's has no place in it.
+            let places = places.into_iter().filter_map(|(used, text)| Some((used.place.clone()?, text)));
+            let diagnostic = Diagnostic::error(code::SAME_FILE, conflict.message());
+            places.fold(diagnostic, |diagnostic, (place, text)| diagnostic.label(&self.file, place, text))
+        };
+        uses.conflicts().map(told).collect()
     }
 
     /// The files of dead letters that cannot be: they are made when the first letter comes.

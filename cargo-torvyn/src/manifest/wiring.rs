@@ -300,44 +300,9 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Files that are written twice, or written while they are read: one would destroy the other. Two names of one file
-    /// are for the system to tell apart when it opens them.
+    /// Files that are written twice, or written while they are read: one would destroy the other.
     fn same_files(&self) -> Vec<Diagnostic> {
-        let input = match &self.input {
-            Some(Input::File { path, .. }) => Some((Some(path), self.pipeline.input_span.as_ref(), "read here")),
-            _ => None,
-        };
-        let mut seen: Vec<_> = input.into_iter().collect();
-        let mut found = Vec::new();
-        for NamedOutput { output, span, .. } in &self.outputs {
-            let (path, name) = match output {
-                Output::File { path, .. } => (Some(path), format!("`{}`", path.display())),
-                Output::Stdout { .. } => (None, "standard output".to_string()),
-                Output::Discard => continue,
-            };
-            let end = (path, span.as_ref(), "written here");
-            let Some(other) = seen.iter().find(|(other, ..)| *other == path) else {
-                seen.push(end);
-                continue;
-            };
-            let message = format!("{name} is used for two ends of the pipeline");
-            // An end that an argument put in place of the manifest's has no place in it.
-            let places = [end, *other].into_iter().filter_map(|(_, place, text)| Some((place?.clone(), text)));
-            found.push(places.fold(Diagnostic::error(code::SAME_FILE, message), |diagnostic, (place, text)| {
-                diagnostic.label(self.file(), place, text)
-            }));
-        }
-        for stage in &self.pipeline.stages {
-            let Some(path) = &stage.on_failure.dead_letters else { continue };
-            let Some((_, place, text)) = seen.iter().find(|(other, ..)| *other == Some(path)) else { continue };
-            let message = format!("`{}` is used for dead letters and for an end of the pipeline", path.display());
-            let own = stage.on_failure.place.clone().map(|place| (place, "dead letters"));
-            let places = own.into_iter().chain(place.map(|place| (place.clone(), *text)));
-            found.push(places.fold(Diagnostic::error(code::SAME_FILE, message), |diagnostic, (place, text)| {
-                diagnostic.label(self.file(), place, text)
-            }));
-        }
-        found
+        self.pipeline.same_files(self.input.as_ref(), &self.outputs)
     }
 }
 

@@ -92,4 +92,8 @@ fn what_cannot_be_compared_is_refused() {
     refused("check --baseline none.json", &["cannot read the baseline `none.json`", "--save-baseline none.json"]);
     refused("check --save-baseline no/copies.json", &["cannot write the baseline `no/copies.json`", "No such file"]);
     assert!(!project.told("check --save-baseline no/copies.json", 101).contains(".tmp"));
+    let before = std::fs::read(project.root.join("Torvyn.toml")).unwrap();
+    let told = project.told("check --save-baseline ./Torvyn.toml", 2);
+    assert!(told.contains("(the baseline) and `Torvyn.toml` (the manifest) are the same file"), "{told}");
+    assert_eq!(std::fs::read(project.root.join("Torvyn.toml")).unwrap(), before);
 }

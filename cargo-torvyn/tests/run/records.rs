@@ -98,7 +98,10 @@ fn a_file_that_cannot_be_written_is_told_before_the_flow_begins() {
         assert!(!said(&ran).contains("Running"), "{}", said(&ran));
     }
     for (args, text) in [
-        (&["--records", "same", "--trace", "./same"][..], "`./same` is used for the trace and for the records"),
+        (
+            &["--records", "same", "--trace", "./same"][..],
+            "`./same` (the trace) and `same` (the records) are the same file",
+        ),
         (&["--trace", "out.txt"], "`out.txt` is used for the trace and for an output"),
         (&["--records", "in.txt"], "`in.txt` is used for the records and for the input"),
         (&["--records", "r", "--record-capacity", "0"], "it is a number from 1 to"),

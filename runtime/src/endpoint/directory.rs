@@ -22,12 +22,17 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be listed.
+    /// Where the directory cannot be listed, and where a link in it leads nowhere: what is meant to be an element is
+    /// not there.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut files = Vec::new();
         for entry in fs::read_dir(path)? {
             let path = entry?.path();
-            if fs::metadata(&path)?.is_file() {
+            let metadata = fs::metadata(&path).map_err(|error| match path.is_symlink() {
+                true => named(&path, "it is a link that leads nowhere", &error),
+                false => named(&path, "it cannot be looked at", &error),
+            })?;
+            if metadata.is_file() {
                 files.push(path);
             }
         }
@@ -36,12 +41,16 @@ impl Directory {
     }
 }
 
+fn named(path: &Path, what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}`: {what}: {error}", path.display()))
+}
+
 impl Input for Directory {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         let Some(path) = self.files.next() else { return Ok(Pulled::End) };
         let named = |error: io::Error| match Unreadable::of(&error) {
             Some(_) => error,
-            None => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+            None => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
         };
         let mut file = open_in_directory(&path, &self.reads).map_err(named)?;
         let pulled = file.pull(pull).map_err(named)?;

@@ -1,11 +1,10 @@
 //! Files as inputs and outputs.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
-
+use super::atomic::AtomicFile;
 use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::writer::{OutputFraming, Writer};
@@ -91,13 +90,13 @@ impl Ready for File {
     }
 }
 
-/// A file as an output. A regular file is written beside its place and put there when the flow has succeeded; until
-/// then what was there stays. What is no regular file, a device or a pipe, is written to directly.
+/// A file as an output. A regular file shows what was written when the flow has succeeded; until then what was there
+/// stays: see [`AtomicFile`]. What is no regular file, a device or a pipe, is written to directly.
 #[derive(Debug)]
 pub struct FileOutput {
     writer: Writer<File>,
-    /// The file beside its place, and the place.
-    pending: Option<(NamedTempFile, PathBuf)>,
+    /// None once it is finished.
+    file: Option<AtomicFile>,
 }
 
 impl FileOutput {
@@ -107,45 +106,9 @@ impl FileOutput {
     ///
     /// Where that is a directory, or nothing can be written there.
     pub fn create(path: &Path, framing: OutputFraming) -> io::Result<Self> {
-        // A link is followed: what it points to is replaced, not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        let existing = match fs::metadata(&path) {
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        match existing {
-            Some(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-            Some(metadata) if !metadata.is_file() => {
-                let file = File::options().write(true).open(&path)?;
-                Ok(FileOutput { writer: Writer::new(file, framing), pending: None })
-            }
-            existing => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                // Asked first, so that an error is about the folder and not about the name of a file beside the output.
-                fs::metadata(folder)?;
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let mut builder = tempfile::Builder::new();
-                let prefix = format!(".{name}.");
-                builder.prefix(&prefix);
-                let permissions = existing.as_ref().map(fs::Metadata::permissions).unwrap_or_else(new_file_mode);
-                builder.permissions(permissions);
-                // A file that may not be written is not replaced either.
-                if existing.is_some() {
-                    File::options().write(true).open(&path)?;
-                }
-                let pending = builder.tempfile_in(folder)?;
-                let writer = Writer::new(pending.as_file().try_clone()?, framing);
-                Ok(FileOutput { writer, pending: Some((pending, path)) })
-            }
-        }
+        let file = AtomicFile::create(path)?;
+        Ok(FileOutput { writer: Writer::new(file.file().try_clone()?, framing), file: Some(file) })
     }
-}
-
-/// What a new file gets, less what the user's mask takes away.
-fn new_file_mode() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
 }
 
 impl Output for FileOutput {
@@ -155,10 +118,7 @@ impl Output for FileOutput {
 
     fn complete(&mut self) -> io::Result<()> {
         self.writer.complete()?;
-        if let Some((pending, path)) = self.pending.take() {
-            pending.persist(path).map_err(|error| error.error)?;
-        }
-        Ok(())
+        self.file.take().map_or(Ok(()), AtomicFile::finish)
     }
 
     fn written(&self) -> u64 {

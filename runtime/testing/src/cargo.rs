@@ -10,10 +10,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use serde_json::Value;
+use serde::Deserialize;
+use torvyn_build::{Builds, Judged, Report};
 use torvyn_runtime::Component;
 
-use crate::stage::{component, package};
+use crate::stage::{built_component, package};
 use crate::{Error, Stage};
 
 /// The component of a package of the workspace that the test is in, under the name of the package.
@@ -43,7 +44,8 @@ pub fn build_in(workspace: impl AsRef<Path>, package: &str) -> Result<Stage, Err
     let component = match built.get(&key) {
         Some(known) => known.clone(),
         None => {
-            let fresh = component(&compile(&key.0, package)?)?;
+            let compiled = compile(&key.0, package)?;
+            let fresh = built_component(&compiled.path, &compiled.bytes)?;
             built.insert(key, fresh.clone());
             fresh
         }
@@ -82,10 +84,44 @@ fn cargo(folder: &Path) -> Command {
     command
 }
 
-/// Has cargo build a package. Where its component is.
-fn compile(folder: &Path, package: &str) -> Result<PathBuf, Error> {
+/// Has cargo build a package: its component, and where that is.
+fn compile(folder: &Path, package: &str) -> Result<torvyn_build::Component, Error> {
+    let folders = Folders::of(folder, package)?;
+    let mut builds = Builds::lock(&folders.target_directory, || ()).map_err(Error::Cargo)?;
+    loop {
+        let mut report = Report::new(folders.build_directory.as_ref().unwrap_or(&folders.target_directory));
+        run(folder, package, &mut report)?;
+        if let Judged::Built(components) = builds.judge(&report).map_err(Error::Cargo)? {
+            // The package itself is built last, after whatever it depends on.
+            return components.into_iter().last().ok_or_else(|| Error::NoComponent { package: package.to_string() });
+        }
+    }
+}
+
+/// Where cargo builds.
+#[derive(Deserialize)]
+struct Folders {
+    target_directory: PathBuf,
+    build_directory: Option<PathBuf>,
+}
+
+impl Folders {
+    fn of(folder: &Path, package: &str) -> Result<Folders, Error> {
+        let mut command = cargo(folder);
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        let Output { status, stdout, stderr } = command.output().map_err(Error::Cargo)?;
+        if !status.success() {
+            let said = String::from_utf8_lossy(&stderr).into_owned();
+            return Err(Error::Build { package: package.to_string(), said });
+        }
+        serde_json::from_slice(&stdout).map_err(|error| Error::Cargo(error.into()))
+    }
+}
+
+/// Runs cargo to its end.
+fn run(folder: &Path, package: &str, report: &mut Report) -> Result<(), Error> {
     let mut command = cargo(folder);
-    command.args(["build", "--release", "--target", "wasm32-wasip2", "--lib", "--package", package]);
+    command.args(["build", "--release", "--target", torvyn_build::TARGET, "--lib", "--package", package]);
     command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = command.spawn().map_err(Error::Cargo)?;
     let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
@@ -93,27 +129,13 @@ fn compile(folder: &Path, package: &str) -> Result<PathBuf, Error> {
         let mut said = Vec::new();
         stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut said)).map(|_| said)
     });
-    // The package itself is built last, after whatever it depends on.
-    let mut last = None;
     for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
-        last = made(&line.map_err(Error::Cargo)?).or(last);
+        report.add(&line.map_err(Error::Cargo)?);
     }
     let status = running.wait().map_err(Error::Cargo)?;
     let said = listening.join().unwrap_or_else(|_| Err(io::Error::other("cannot listen"))).map_err(Error::Cargo)?;
-    if !status.success() {
-        return Err(Error::Build { package: package.to_string(), said: String::from_utf8_lossy(&said).into_owned() });
+    if status.success() {
+        return Ok(());
     }
-    last.ok_or_else(|| Error::NoComponent { package: package.to_string() })
-}
-
-/// The component that a line of cargo's tells about, if it does.
-fn made(line: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    let is_library = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "cdylib");
-    let files = message["filenames"].as_array().filter(|_| is_library)?;
-    files
-        .iter()
-        .filter_map(Value::as_str)
-        .map(PathBuf::from)
-        .find(|file| file.extension().is_some_and(|it| it == "wasm"))
+    Err(Error::Build { package: package.to_string(), said: String::from_utf8_lossy(&said).into_owned() })
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use torvyn_runtime::analysis::Budget;
+use torvyn_runtime::component::Binary;
 use torvyn_runtime::graph::{Merge, Role};
 use torvyn_runtime::injection::{Injected, Injection};
 use torvyn_runtime::limits::Limits;
@@ -59,16 +60,24 @@ pub(crate) fn package() -> PathBuf {
 }
 
 /// Loads into the engine of this process.
-pub(crate) fn component(path: &Path) -> Result<Component, Error> {
+fn component(path: &Path) -> Result<Component, Error> {
+    Component::load(&engine()?, path, &Limits::default()).map_err(Error::Load)
+}
+
+/// Loads what was read of a file already.
+pub(crate) fn built_component(path: &Path, bytes: &[u8]) -> Result<Component, Error> {
+    let engine = engine()?;
+    Binary::new(path, bytes, &Limits::default()).and_then(|binary| binary.compile(&engine)).map_err(Error::Load)
+}
+
+/// The engine of this process.
+fn engine() -> Result<Engine, Error> {
     static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
-    let engine = {
-        let mut engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*engine {
-            Some(engine) => engine.clone(),
-            None => engine.insert(Engine::new().map_err(Error::Load)?).clone(),
-        }
-    };
-    Component::load(&engine, path, &Limits::default()).map_err(Error::Load)
+    let mut engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(match &*engine {
+        Some(engine) => engine.clone(),
+        None => engine.insert(Engine::new().map_err(Error::Load)?).clone(),
+    })
 }
 
 impl Stage {

@@ -1,0 +1,91 @@
+//! Which files were seen when cargo had just built them, kept in the target folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Identity, Unit};
+
+const FILE: &str = "built.json";
+/// Raised when what is written means something else. Files of another version count for nothing.
+const VERSION: u32 = 1;
+
+/// What is known of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    /// The package that it was built from, whose id has the folder of the package.
+    package: String,
+    kind: Vec<String>,
+    identity: Option<Identity>,
+    sources: u64,
+}
+
+impl Stamp {
+    pub(crate) fn of(unit: &Unit) -> Stamp {
+        let (package, kind) = (unit.package.clone(), unit.kind().to_vec());
+        Stamp { package, kind, identity: unit.identity(), sources: unit.sources() }
+    }
+
+    /// Whether the sources of the package are as they were.
+    pub(crate) fn has_sources_of(&self, unit: &Unit) -> bool {
+        self.package == unit.package && self.sources == unit.sources()
+    }
+}
+
+/// All that is known of the files of a target folder.
+#[derive(Debug)]
+pub(crate) struct Stamps {
+    path: PathBuf,
+    stamps: BTreeMap<PathBuf, Stamp>,
+    changed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written<M> {
+    version: u32,
+    built: M,
+}
+
+impl Stamps {
+    /// Those that were saved. What cannot be read is not known, and is built again.
+    pub(crate) fn load(folder: &Path) -> Stamps {
+        let path = folder.join(FILE);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let written = serde_json::from_str::<Written<BTreeMap<_, _>>>(&text).ok();
+        let written = written.filter(|written| written.version == VERSION);
+        let stamps = written.map(|written| written.built).unwrap_or_default();
+        Stamps { path, stamps, changed: false }
+    }
+
+    pub(crate) fn get(&self, place: &Path) -> Option<&Stamp> {
+        self.stamps.get(place)
+    }
+
+    pub(crate) fn insert(&mut self, place: &Path, stamp: Stamp) {
+        if self.get(place) != Some(&stamp) {
+            self.stamps.insert(place.to_path_buf(), stamp);
+            self.changed = true;
+        }
+    }
+
+    /// Writes them, without those of files that are gone.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be done.
+    pub(crate) fn save(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.changed) {
+            return Ok(());
+        }
+        self.stamps.retain(|place, _| place.exists());
+        let written = Written { version: VERSION, built: &self.stamps };
+        let text = serde_json::to_vec(&written).map_err(io::Error::other)?;
+        let beside = self.path.with_extension("json.new");
+        fs::write(&beside, text)
+            .and_then(|()| fs::rename(&beside, &self.path))
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", self.path.display())))
+    }
+}

@@ -1,0 +1,473 @@
+//! Files that are written whole or not at all.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
+use std::io::{self, Seek as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use super::place::{Resolved, check_writable, duplicate, folder_of, resolve};
+
+/// Names that are tried for a file beside another.
+const NAMES: u32 = 64;
+/// Bytes of its name that are in them: names have at most 255.
+const NAME_BYTES: usize = 200;
+
+/// A file that is being written. What was there stays until it is finished; if it never is, nothing was done, and nothing
+/// is left.
+///
+/// A link is followed, as the redirection of a shell follows it. A regular file is replaced by one with the same mode and
+/// owner, so other hard links of it keep what they have. One that cannot be replaced so, because the folder or the owner
+/// does not allow it, because it has attributes of its own, or because something is mounted there, is written over once
+/// all is known. Devices, pipes and the descriptors of this process, as `/dev/stdout`, are written to directly.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// It is written to directly.
+    Direct,
+    /// It is put into a folder under this name.
+    Beside { folder: File, name: OsString, pending: Option<Pending>, existing: Option<PathBuf> },
+    /// What is there is written over.
+    Over { existing: File },
+}
+
+/// A file that has a name of its own until it gets that of its place.
+#[derive(Debug)]
+struct Pending(OsString);
+
+impl AtomicFile {
+    /// Prepares to write to `path`, whose folder has to be there.
+    ///
+    /// # Errors
+    ///
+    /// Where that is a directory, or nothing can be written there.
+    pub fn create(path: &Path) -> io::Result<AtomicFile> {
+        let (path, is_alias) = match resolve(path)? {
+            Resolved::Descriptor(descriptor) => {
+                return Ok(AtomicFile { file: duplicate(descriptor)?, place: Place::Direct });
+            }
+            Resolved::At { path, is_alias } => (path, is_alias),
+        };
+        match fs::metadata(&path) {
+            Ok(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(existing) if existing.is_file() => AtomicFile::replace(&path, is_alias),
+            Ok(_) => Ok(AtomicFile { file: File::options().write(true).open(&path)?, place: Place::Direct }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => AtomicFile::new_in(&path, None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`AtomicFile::create`], but a link at `path` itself is replaced and not followed, as cargo does with what it
+    /// puts into folders.
+    ///
+    /// # Errors
+    ///
+    /// Where that is a directory, or nothing can be written there.
+    pub fn create_at(path: &Path) -> io::Result<AtomicFile> {
+        match fs::symlink_metadata(path) {
+            Ok(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(_) => AtomicFile::new_in(path, Some((path.to_path_buf(), None))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => AtomicFile::new_in(path, None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether [`AtomicFile::create`] would succeed, as far as it can be told without opening a pipe or a device.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn check(path: &Path) -> io::Result<()> {
+        match fs::metadata(path) {
+            Ok(existing) if !existing.is_file() && !existing.is_dir() => check_writable(path),
+            _ => AtomicFile::create(path).map(drop),
+        }
+    }
+
+    /// The file to write into.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts what was written into its place.
+    ///
+    /// # Errors
+    ///
+    /// What the system says. What was there is still there then, except where it had to be written over and that failed half
+    /// way; the error says so.
+    pub fn finish(mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.place, Place::Direct) {
+            Place::Direct => Ok(()),
+            Place::Over { existing } => write_over(&mut self.file, existing),
+            Place::Beside { folder, name, pending: Some(pending), existing } => {
+                let renamed = rename(&folder, &pending.0, &name);
+                renamed.or_else(|error| {
+                    let over = self.over_instead(error, existing.as_deref());
+                    remove(&folder, &pending.0);
+                    over
+                })
+            }
+            Place::Beside { folder, name, pending: None, existing: None } => match link(&self.file, &folder, &name) {
+                // Somebody was there first. It is replaced, as it would be had it been there before.
+                Err(Errno::EXIST) => self.link_and_rename(&folder, &name, None),
+                linked => Ok(linked?),
+            },
+            Place::Beside { folder, name, pending: None, existing } => {
+                self.link_and_rename(&folder, &name, existing.as_deref())
+            }
+        }
+    }
+
+    /// A file without a name cannot take the place of one that has it: it takes another first, for a moment.
+    fn link_and_rename(&mut self, folder: &File, name: &OsStr, existing: Option<&Path>) -> io::Result<()> {
+        // Whoever finds the name knows by the lock that it is not one that was left behind.
+        self.file.try_lock().ok();
+        let beside = free_name(folder, name, |beside| link(&self.file, folder, beside))?.1;
+        rename(folder, &beside, name).or_else(|error| {
+            remove(folder, &beside);
+            self.over_instead(error, existing)
+        })
+    }
+
+    /// Where a file cannot be replaced, writes over it.
+    fn over_instead(&mut self, error: io::Error, existing: Option<&Path>) -> io::Result<()> {
+        let cannot = [Errno::BUSY, Errno::XDEV, Errno::PERM, Errno::ACCESS].map(|errno| Some(errno.raw_os_error()));
+        match existing {
+            Some(existing) if cannot.contains(&error.raw_os_error()) => {
+                write_over(&mut self.file, File::options().write(true).open(existing)?)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// For a regular file that is there.
+    fn replace(path: &Path, is_alias: bool) -> io::Result<AtomicFile> {
+        // A file that may not be written is not replaced either.
+        let existing = File::options().write(true).open(path)?;
+        let metadata = existing.metadata()?;
+        if !is_alias && may_be_replaced(path, &metadata)? {
+            match AtomicFile::new_in(path, Some((path.to_path_buf(), Some(&metadata)))) {
+                Ok(file) => return Ok(file),
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let file = spool(path)?;
+        Ok(AtomicFile { file, place: Place::Over { existing } })
+    }
+
+    /// A file that is to be at `path`, in the place of one with this metadata, if there is one.
+    fn new_in(path: &Path, existing: Option<(PathBuf, Option<&Metadata>)>) -> io::Result<AtomicFile> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
+        let folder = File::open(folder_of(path))?;
+        let (file, pending) = match unnamed(&folder) {
+            Ok(file) => (file, None),
+            Err(error) if is_refused(&error) => return Err(error),
+            // Not every file system has files without a name.
+            Err(_) => {
+                let (file, name) = free_name(&folder, &name, |beside| named(&folder, beside))?;
+                (file, Some(Pending(name)))
+            }
+        };
+        let (existing, metadata) = existing.map_or((None, None), |(path, metadata)| (Some(path), metadata));
+        let created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
+        if let Some(metadata) = metadata {
+            created.take_after(metadata)?;
+        }
+        Ok(created)
+    }
+
+    /// Gives the new file the owner and the mode of the one that it replaces.
+    fn take_after(&self, existing: &Metadata) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let owner = (own.uid() != existing.uid()).then(|| Uid::from_raw(existing.uid()));
+        let group = (own.gid() != existing.gid()).then(|| Gid::from_raw(existing.gid()));
+        if owner.is_some() || group.is_some() {
+            rustix::fs::fchown(&self.file, owner, group)?;
+        }
+        self.file.set_permissions(Permissions::from_mode(existing.mode() & 0o7777))
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Place::Beside { folder, pending: Some(pending), .. } = &self.place {
+            remove(folder, &pending.0);
+        }
+    }
+}
+
+/// Whether nothing but the content of a file is lost where another takes its place.
+fn may_be_replaced(path: &Path, file: &Metadata) -> io::Result<bool> {
+    // A mount point cannot be renamed over, and is in another file system than its folder, most often.
+    if fs::metadata(folder_of(path))?.dev() != file.dev() {
+        return Ok(false);
+    }
+    // Access lists, and what users note on files.
+    let mut names = [0u8; 4096];
+    let attributes = match rustix::fs::listxattr(path, &mut names[..]) {
+        Ok(len) => names[..len].split(|byte| *byte == 0).any(|name| !name.is_empty() && name != b"security.selinux"),
+        Err(error) => error == Errno::RANGE,
+    };
+    Ok(!attributes)
+}
+
+/// Whether the system does not let a file be made or given away.
+fn is_refused(error: &io::Error) -> bool {
+    let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].map(|errno| Some(errno.raw_os_error()));
+    refused.contains(&error.raw_os_error())
+}
+
+/// A file in the folder that has no name, and is gone with this process.
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &File) -> io::Result<File> {
+    // Its name is given by way of the name that its descriptor has there.
+    fs::metadata("/proc/self/fd")?;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, ".", flags, new_file_mode())?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &File) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A file in the folder under this name, which must not be taken, locked for as long as it is open.
+fn named(folder: &File, name: &OsStr) -> Result<File, Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(folder, name, flags, new_file_mode())?);
+    file.try_lock().ok();
+    // Somebody who found it before it was locked has taken it for one that was left behind.
+    match rustix::fs::fstat(&file)?.st_nlink {
+        0 => Err(Errno::EXIST),
+        _ => Ok(file),
+    }
+}
+
+/// What a new file gets, less what the user's mask takes away.
+fn new_file_mode() -> Mode {
+    Mode::from_raw_mode(0o666)
+}
+
+/// Makes something under a name beside that of a place, and says which. One that a process which was killed has left is
+/// removed.
+fn free_name<T>(folder: &File, name: &OsStr, make: impl Fn(&OsStr) -> Result<T, Errno>) -> io::Result<(T, OsString)> {
+    let name = &name.as_bytes()[..name.len().min(NAME_BYTES)];
+    for number in 0..NAMES {
+        let beside = OsString::from_vec([b".", name, format!(".torvyn-{number}").as_bytes()].concat());
+        // What was left behind is gone at the second time.
+        for _ in 0..2 {
+            match make(&beside) {
+                Ok(made) => return Ok((made, beside)),
+                Err(Errno::EXIST) if remove_left_behind(folder, &beside) => {}
+                Err(Errno::EXIST) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    let name = String::from_utf8_lossy(name);
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`.{name}.torvyn-0` and those after it are in use")))
+}
+
+/// Removes a file of this name that no process is writing any more. Whether it did.
+fn remove_left_behind(folder: &File, name: &OsStr) -> bool {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty()).map(File::from) else { return false };
+    if !file.metadata().is_ok_and(|file| file.is_file()) {
+        return false;
+    }
+    match file.try_lock() {
+        Ok(()) => rustix::fs::unlinkat(folder, name, AtFlags::empty()).is_ok(),
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}
+
+fn link(file: &File, folder: &File, name: &OsStr) -> Result<(), Errno> {
+    let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, from, folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+fn rename(folder: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::renameat(folder, from, folder, to)?)
+}
+
+fn remove(folder: &File, name: &OsStr) {
+    rustix::fs::unlinkat(folder, name, AtFlags::empty()).ok();
+}
+
+/// A file without a name to keep what will be written over another.
+fn spool(path: &Path) -> io::Result<File> {
+    let beside = File::open(folder_of(path)).and_then(|folder| unnamed(&folder));
+    beside.or_else(|_| tempfile::tempfile())
+}
+
+/// Puts what is in a file over what is in another. Where there is no room for it, nothing is done.
+fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
+    let len = from.metadata()?.len();
+    // Not every file system can say.
+    #[cfg(target_os = "linux")]
+    if len > 0
+        && let Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) =
+            rustix::fs::fallocate(&to, rustix::fs::FallocateFlags::KEEP_SIZE, 0, len)
+    {
+        return Err(error.into());
+    }
+    from.rewind()?;
+    io::copy(from, &mut to).and_then(|_| to.set_len(len)).map_err(|error| {
+        io::Error::new(error.kind(), format!("it is half written, over what was there before: {error}"))
+    })
+}
+
+/// Opens a file to add to what is in it, and makes it where there is none. A descriptor of this process, as `/dev/stdout`, is
+/// written where it stands. What can be read is open for reading too.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    let path = match resolve(path)? {
+        Resolved::Descriptor(descriptor) => return duplicate(descriptor),
+        Resolved::At { path, .. } => path,
+    };
+    // A pipe that is opened for both would never wait for who reads it.
+    let is_regular = fs::metadata(&path).map_or(true, |file| file.is_file());
+    let open = |read| File::options().append(true).create(true).read(read).open(&path);
+    match open(is_regular) {
+        Err(error) if is_regular && error.kind() == io::ErrorKind::PermissionDenied => open(false),
+        opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> io::Result<()> {
+        let file = AtomicFile::create(path)?;
+        file.file().write_all(text.as_bytes())?;
+        file.finish()
+    }
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        for before in [None, Some("before")] {
+            before.inspect(|text| fs::write(&path, text).unwrap());
+            let file = AtomicFile::create(&path).unwrap();
+            assert_eq!(count(folder.path()), usize::from(before.is_some()), "not while it is written either");
+            drop(file);
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
+            assert_eq!(count(folder.path()), usize::from(before.is_some()));
+        }
+        write(&path, "after").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), count(folder.path())), ("after".to_string(), 1));
+    }
+
+    #[test]
+    fn a_file_with_a_name_is_removed_by_the_next_when_its_process_was_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = File::open(folder.path()).unwrap();
+        let name = OsStr::new("it");
+        fs::write(folder.path().join(".it.torvyn-0"), "left behind").unwrap();
+        let (first, beside) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        assert_eq!((beside.to_str(), first.metadata().unwrap().len()), (Some(".it.torvyn-0"), 0));
+        let (_second, other) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        assert_eq!(other.to_str(), Some(".it.torvyn-1"), "one that is being written is left alone");
+        drop(first);
+        let (_third, again) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        assert_eq!(again.to_str(), Some(".it.torvyn-0"));
+        let long = OsString::from("x".repeat(255));
+        free_name(&open, &long, |beside| named(&open, beside)).unwrap();
+    }
+
+    #[test]
+    fn mode_and_links_stay_and_other_names_keep_what_they_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("it"), "before").unwrap();
+        fs::set_permissions(at("it"), Permissions::from_mode(0o640)).unwrap();
+        fs::hard_link(at("it"), at("hard")).unwrap();
+        symlink("it", at("link")).unwrap();
+        symlink("new", at("dangling")).unwrap();
+        write(&at("link"), "after").unwrap();
+        write(&at("dangling"), "new").unwrap();
+        let read = |name: &str| fs::read_to_string(at(name)).unwrap();
+        assert_eq!([read("it"), read("hard"), read("new")], ["after", "before", "new"]);
+        assert!(at("link").is_symlink() && at("dangling").is_symlink());
+        assert_eq!(fs::metadata(at("it")).unwrap().mode() & 0o7777, 0o640);
+        let at_link = AtomicFile::create_at(&at("link")).unwrap();
+        at_link.finish().unwrap();
+        assert!(!at("link").is_symlink());
+        assert_eq!(read("it"), "after");
+    }
+
+    #[test]
+    fn what_was_made_there_meanwhile_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        let file = AtomicFile::create(&path).unwrap();
+        fs::write(&path, "meanwhile").unwrap();
+        file.file().write_all(b"ours").unwrap();
+        file.finish().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), count(folder.path())), ("ours".to_string(), 1));
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        fs::write(&path, "longer than after").unwrap();
+        // A name of the system for it, which nothing can be renamed to.
+        let open = File::open(&path).unwrap();
+        let other = format!("/proc/{}/task/../fd/{}", std::process::id(), open.as_raw_fd());
+        assert!(matches!(resolve(Path::new(&other)), Ok(Resolved::Descriptor(_))));
+        let file = AtomicFile::replace(&path, true).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        file.file().write_all(b"after").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "longer than after");
+        file.finish().unwrap();
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap(), fs::metadata(&path).unwrap().ino()),
+            ("after".to_string(), inode)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "").unwrap();
+        symlink("loop", at("loop")).unwrap();
+        for (name, kind) in [
+            ("", io::ErrorKind::IsADirectory),
+            ("new/", io::ErrorKind::IsADirectory),
+            ("no/it", io::ErrorKind::NotFound),
+            ("file/it", io::ErrorKind::NotADirectory),
+            ("loop", io::Error::from(Errno::LOOP).kind()),
+        ] {
+            assert_eq!(AtomicFile::create(&at(name)).unwrap_err().kind(), kind, "{name}");
+            assert_eq!(AtomicFile::check(&at(name)).unwrap_err().kind(), kind, "{name}");
+        }
+        AtomicFile::check(&at("new")).unwrap();
+        AtomicFile::check(Path::new("/dev/full")).unwrap();
+        assert_eq!(count(folder.path()), 2);
+    }
+}

@@ -1,0 +1,235 @@
+//! Which file a path leads to: by what the system says it is, and not by its name.
+//!
+//! A file has many names: `./a`, links, `..`, other hard links, `/dev/stdout`. Whoever writes one has to know whether it is
+//! one that is read, or written otherwise.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, OFlags};
+
+/// Links that are followed before there are too many, as Linux does.
+const MAX_LINKS: usize = 40;
+
+/// Which file a path leads to. Two paths of one file have one that is equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FileId {
+    /// It is there.
+    Existing {
+        /// The file system that it is in.
+        device: u64,
+        /// Its number there.
+        inode: u64,
+    },
+    /// It is not there, and would be made in this folder.
+    New {
+        /// The file system of the folder.
+        device: u64,
+        /// The number of the folder there.
+        folder: u64,
+        /// Its name there.
+        name: OsString,
+    },
+    /// Neither can be told: the folder is not there.
+    Unknown(PathBuf),
+}
+
+impl FileId {
+    /// That of what is read or written by this path. Links are followed, also those that lead to nothing yet.
+    pub fn of(path: &Path) -> FileId {
+        if let Ok(file) = fs::metadata(path) {
+            return FileId::of_metadata(&file);
+        }
+        let unknown = || FileId::Unknown(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        let Ok(Resolved::At { path, .. }) = resolve(path) else { return unknown() };
+        let (Some(name), Ok(folder)) = (path.file_name(), fs::metadata(folder_of(&path))) else { return unknown() };
+        FileId::New { device: folder.dev(), folder: folder.ino(), name: name.to_os_string() }
+    }
+
+    /// That of a file whose metadata these are.
+    pub fn of_metadata(file: &Metadata) -> FileId {
+        FileId::Existing { device: file.dev(), inode: file.ino() }
+    }
+
+    /// That of the folder which has the file that this path leads to, where it can be told.
+    pub fn of_folder(path: &Path) -> Option<FileId> {
+        let Ok(Resolved::At { path, .. }) = resolve(path) else { return None };
+        fs::metadata(folder_of(&path)).ok().map(|folder| FileId::of_metadata(&folder))
+    }
+}
+
+/// Whether this is a device, which several can read and write, and which nothing is lost by: as `/dev/null` or a terminal.
+pub fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device())
+}
+
+/// Whether this is the name of a descriptor that this process was given, as `/dev/stdout`: it is not opened again.
+pub fn is_descriptor(path: &Path) -> bool {
+    matches!(resolve(path), Ok(Resolved::Descriptor(_)))
+}
+
+/// What writing to a path means.
+#[derive(Debug)]
+pub(super) enum Resolved {
+    /// Writing to a descriptor that this process was given: to `/dev/stdout`, say.
+    Descriptor(i32),
+    /// Writing to a file, which may not be there yet. Its path leads over no link at its end.
+    At {
+        path: PathBuf,
+        /// Whether its name is one of the system's for a file that has others. It cannot be replaced under it.
+        is_alias: bool,
+    },
+}
+
+/// Follows a path as opening it would.
+///
+/// # Errors
+///
+/// Where links lead nowhere, or a path is that of a folder.
+pub(super) fn resolve(path: &Path) -> io::Result<Resolved> {
+    let mut path = path.to_path_buf();
+    if path.as_os_str().as_bytes().ends_with(b"/") && !path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    for _ in 0..MAX_LINKS {
+        if is_of_the_system(&path) {
+            return Ok(match descriptor(&path) {
+                Some(descriptor) => Resolved::Descriptor(descriptor),
+                None => Resolved::At { path, is_alias: true },
+            });
+        }
+        match fs::read_link(&path) {
+            Ok(target) => path = folder_of(&path).join(target),
+            Err(_) => return Ok(Resolved::At { path, is_alias: false }),
+        }
+    }
+    Err(rustix::io::Errno::LOOP.into())
+}
+
+/// The folder of a file that may not be there.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether it is in `/proc`, where links open what their text does not say.
+fn is_of_the_system(path: &Path) -> bool {
+    folder_of(path).canonicalize().is_ok_and(|folder| folder.starts_with("/proc") || folder.ends_with("dev/fd"))
+}
+
+/// Which descriptor of this process a path in `/proc` is.
+fn descriptor(path: &Path) -> Option<i32> {
+    let name = path.file_name()?.to_str()?;
+    let number = name.parse().ok().filter(|number: &i32| number.to_string() == name)?;
+    let folder = folder_of(path).canonicalize().ok()?;
+    let own = Path::new("/proc").join(std::process::id().to_string());
+    (folder.ends_with("fd") && (folder.starts_with(own) || folder == Path::new("/dev/fd"))).then_some(number)
+}
+
+/// A duplicate of a descriptor that was given to this process to write to. What is written goes where the others that have
+/// it write, and where they go on: it is appended, if they append.
+///
+/// # Errors
+///
+/// Where it is closed or not for writing.
+pub(super) fn duplicate(descriptor: i32) -> io::Result<File> {
+    let owned = match descriptor {
+        0 => io::stdin().as_fd().try_clone_to_owned(),
+        1 => io::stdout().as_fd().try_clone_to_owned(),
+        2 => io::stderr().as_fd().try_clone_to_owned(),
+        other => duplicate_any(other),
+    }?;
+    let mode = rustix::fs::fcntl_getfl(&owned)? & OFlags::RWMODE;
+    if mode == OFlags::RDONLY {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not open for writing"));
+    }
+    Ok(owned.into())
+}
+
+#[cfg(target_os = "linux")]
+fn duplicate_any(descriptor: i32) -> io::Result<OwnedFd> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+    // A number is no descriptor that this process is known to have, and so is asked for as that of another process.
+    let duplicated = pidfd_open(getpid(), PidfdFlags::empty())
+        .and_then(|this| pidfd_getfd(this, descriptor, PidfdGetfdFlags::empty()));
+    match duplicated {
+        Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
+        Ok(duplicated) => Ok(duplicated),
+        // An older system, or one that forbids it.
+        Err(_) => Ok(File::options().append(true).open(format!("/proc/self/fd/{descriptor}"))?.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn duplicate_any(descriptor: i32) -> io::Result<OwnedFd> {
+    Ok(File::options().append(true).open(format!("/dev/fd/{descriptor}"))?.into())
+}
+
+/// Whether a file that is there may be written.
+pub(super) fn check_writable(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(path, Access::WRITE_OK)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn all_names_of_a_file_have_one_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        symlink("sub", at("other")).unwrap();
+        for exists in [false, true] {
+            if exists {
+                fs::write(at("sub/it"), "").unwrap();
+                fs::hard_link(at("sub/it"), at("hard")).unwrap();
+            }
+            symlink("other/../sub/it", at(&format!("link-{exists}"))).unwrap();
+            symlink(format!("link-{exists}"), at(&format!("again-{exists}"))).unwrap();
+            let id = FileId::of(&at("sub/it"));
+            assert_eq!(matches!(id, FileId::Existing { .. }), exists);
+            for name in ["sub/./it", "other/it", "sub/../sub/it", &format!("again-{exists}")] {
+                assert_eq!(FileId::of(&at(name)), id, "{name}");
+                assert_eq!(FileId::of_folder(&at(name)), Some(FileId::of(&at("sub"))), "{name}");
+            }
+            if exists {
+                assert_eq!(FileId::of(&at("hard")), id);
+            }
+            assert_ne!(FileId::of(&at("it")), id);
+        }
+        assert!(matches!(FileId::of(&at("no/it")), FileId::Unknown(_)));
+        symlink("loop", at("loop")).unwrap();
+        assert!(resolve(&at("loop")).is_err() && matches!(FileId::of(&at("loop")), FileId::Unknown(_)));
+    }
+
+    #[test]
+    fn descriptors_of_this_process_are_told_from_files() {
+        let number = |path: &str| match resolve(Path::new(path)).unwrap() {
+            Resolved::Descriptor(number) => Some(number),
+            Resolved::At { .. } => None,
+        };
+        let own = format!("/proc/{}/fd/7", std::process::id());
+        for (path, expected) in [
+            ("/dev/stdout", Some(1)),
+            ("/dev/stderr", Some(2)),
+            ("/dev/fd/5", Some(5)),
+            ("/proc/self/fd/12", Some(12)),
+            ("/proc/thread-self/fd/3", Some(3)),
+            (&own, Some(7)),
+            ("/proc/self/fd/x", None),
+            ("/proc/1/fd/1", None),
+            ("/dev/null", None),
+            ("1", None),
+        ] {
+            assert_eq!(number(path), expected, "{path}");
+        }
+    }
+}
