@@ -19,6 +19,7 @@ pub(crate) use bindings::types::{BackpressureSignal, Columns, Failure, Outcome, 
 mod attributes;
 pub(crate) mod bindings;
 mod clocks;
+mod host_memory;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -49,6 +50,9 @@ pub enum Lease {}
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
+/// Random bytes that a stage gets in one call.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
 /// What a stage has around it besides the contract.
 pub(crate) struct Surroundings {
     pub(crate) log: StageLog,
@@ -70,6 +74,8 @@ pub(crate) struct Host {
     /// What it may hold at once.
     held_elements: u64,
     held_bytes: u64,
+    /// Bytes of host memory that it may use besides payloads.
+    host_memory: u64,
     /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
     pub(crate) unreadable: Option<std::io::Error>,
     pub(crate) copies: Copies,
@@ -104,7 +110,7 @@ impl Host {
         Surroundings { log, clock, chance }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(log.clone()).stderr(log);
+        wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
         clocks::show(&clock, &mut wasi);
         let mut anew = None;
         if let Some(mut chance) = chance {
@@ -121,6 +127,7 @@ impl Host {
             leases: Leases::new(Pinned::new(pool.clone(), stage)),
             held_elements: limits.held_elements,
             held_bytes: limits.held_bytes,
+            host_memory: limits.host_memory,
             unreadable: None,
             copies: Copies::default(),
             boundary,
