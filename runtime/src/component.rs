@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
+use crate::compile::{CompileError, Compiler, Complexity};
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::host::Host;
 use crate::host::bindings::processor::ProcessorStagePre;
 use crate::host::bindings::sink::SinkStagePre;
@@ -45,17 +46,68 @@ impl Binary {
         Ok(Binary { path: path.to_path_buf(), bytes: profile::read(path, limits.component_size)? })
     }
 
-    /// Checks, analyses and compiles it.
+    /// Checks, analyses and compiles it, in this process: what is too complex for that is refused.
     ///
     /// # Errors
     ///
     /// As [`Component::load`].
     pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
-        let Binary { path, bytes } = self;
-        let analysis = Analysis::parse(bytes).map_err(|reason| Error::load(path, reason))?;
-        let refused = |error: wasmtime::Error| Error::Compile { path: path.clone(), source: error.into() };
-        let component = wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(refused)?;
-        let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
+        let analysis = self.analyse()?;
+        if let Some(why) = self.complexity()?.is_too_complex() {
+            return Err(self.not_compiled(CompileError::Complex(why)));
+        }
+        self.compile_here(engine, analysis)
+    }
+
+    /// Checks, analyses and compiles it: here if that is quick, and otherwise with `compiler`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::load`].
+    pub fn compile_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Component, Error> {
+        let analysis = self.analyse()?;
+        if self.complexity()?.is_small() {
+            return self.compile_here(engine, analysis);
+        }
+        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
+            CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
+            reason => self.not_compiled(reason),
+        })?;
+        let loaded = code.load(engine).map_err(|error| self.refused(error))?;
+        self.link(engine, analysis, &loaded)
+    }
+
+    fn analyse(&self) -> Result<Analysis, Error> {
+        Analysis::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
+    }
+
+    fn complexity(&self) -> Result<Complexity, Error> {
+        let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
+        Complexity::measure(&self.bytes).map_err(|error| Error::load(&self.path, malformed(error)))
+    }
+
+    fn not_compiled(&self, reason: CompileError) -> Error {
+        Error::NotCompiled { path: self.path.clone(), reason }
+    }
+
+    fn refused(&self, error: wasmtime::Error) -> Error {
+        Error::Compile { path: self.path.clone(), source: error.into() }
+    }
+
+    fn compile_here(&self, engine: &Engine, analysis: Analysis) -> Result<Component, Error> {
+        let component = wasmtime::component::Component::from_binary(&engine.engine, &self.bytes);
+        self.link(engine, analysis, &component.map_err(|error| self.refused(error))?)
+    }
+
+    fn link(
+        &self,
+        engine: &Engine,
+        analysis: Analysis,
+        component: &wasmtime::component::Component,
+    ) -> Result<Component, Error> {
+        let path = &self.path;
+        let refused = |error: wasmtime::Error| self.refused(error);
+        let pre = engine.linker.instantiate_pre(component).map_err(refused)?;
         let exports = match analysis.profile.kind {
             Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
             Kind::Processor => ProcessorStagePre::new(pre).map(ExportsPre::Processor),
@@ -67,12 +119,12 @@ impl Binary {
 }
 
 impl Component {
-    /// Reads, checks, analyses and compiles the component at `path`.
+    /// Reads, checks, analyses and compiles the component at `path`, in this process.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::Compile`] where the
-    /// engine refuses it.
+    /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::NotCompiled`] where that
+    /// would take too much, [`Error::Compile`] where the engine refuses it.
     pub fn load(engine: &Engine, path: &Path, limits: &Limits) -> Result<Component, Error> {
         Binary::read(path, limits)?.compile(engine)
     }
