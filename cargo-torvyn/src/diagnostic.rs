@@ -240,6 +240,13 @@ impl Diagnostics {
         self.found.first_mut()
     }
 
+    /// Adds all of another list, those that are only counted as well.
+    pub(crate) fn append(&mut self, other: Diagnostics) {
+        self.more_errors += other.more_errors;
+        self.more_warnings += other.more_warnings;
+        self.extend(other.found);
+    }
+
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
