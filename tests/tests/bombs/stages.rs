@@ -145,7 +145,7 @@ fn held_joins_restarting(times: usize) -> String {
         (global.set $calls (i32.add (global.get $calls) (i32.const 1))) {HOLDS}"
     );
     let guest = Guest { work: &work, fields: "(global $calls (mut i32) (i32.const 1))", ..HOLDER };
-    let mut parts = ropes(20 * times);
+    let mut parts = ropes(4 * times);
     parts.extend([of("holder", guest).policy(skipping()), discard()]);
     row(parts)
 }
