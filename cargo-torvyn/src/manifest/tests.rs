@@ -528,7 +528,7 @@ const NUMBERS: &[(&str, Number, u128, u128)] = &[
         31_622_400_000,
     ),
     (
-        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', account = { entered = @ } }]",
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', account = { copies = @ } }]",
         Number::Count,
         0,
         u64::MAX as u128,
