@@ -300,7 +300,7 @@ fn forwarded_again_and_again(times: usize) -> String {
 
 /// A source of elements of one byte, each in a block of four MiB whose rest goes nowhere.
 fn small_parts_of_large_blocks(times: usize) -> String {
-    let (rest, pulls) = ((4 << 20) - 1, 400 * times);
+    let (rest, pulls) = ((4 << 20) - 1, 60 * times);
     let work = format!(
         "(if (i32.eq (global.get $pulls) (i32.const {pulls})) (then (return (call $ok))))
         (if (i32.lt_u (local.get $max_elements) (i32.const 2)) (then (return (call $output (call $empty)))))
