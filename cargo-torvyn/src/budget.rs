@@ -3,6 +3,7 @@
 use torvyn_runtime::analysis;
 
 use crate::declared::{Declared, Declarer};
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// What a stage may copy for one element, and hold at once; the units are those of `torvyn_runtime::analysis`.
@@ -28,11 +29,11 @@ impl Budget {
     pub(crate) fn read(table: &Table, by: Declarer, report: &mut Report) -> Budget {
         let count = |key, report: &mut Report| {
             let field: Field = table.get(key)?;
-            Some(field.declared(field.count(report)?, by, report))
+            Some(field.declared(field.count(&range::COUNT, report)?, by, report))
         };
         let size = |key, report: &mut Report| {
             let field: Field = table.get(key)?;
-            Some(field.declared(field.size(report)?, by, report))
+            Some(field.declared(field.size(&range::ANY_BYTES, report)?, by, report))
         };
         Budget {
             reads: count("reads", report),
@@ -97,10 +98,12 @@ impl PipelineBudget {
         };
         let by = Declarer::Pipeline;
         PipelineBudget {
-            copies: table.get("copies").and_then(|field| Some(field.declared(field.count(report)?, by, report))),
+            copies: table
+                .get("copies")
+                .and_then(|field| Some(field.declared(field.count(&range::COUNT, report)?, by, report))),
             amplification: table
                 .get("amplification")
-                .and_then(|field| Some(field.declared(field.ratio(report)?, by, report))),
+                .and_then(|field| Some(field.declared(field.ratio(&range::RATIO, report)?, by, report))),
         }
     }
 }

@@ -297,8 +297,8 @@ pub(crate) struct TestArgs {
     #[arg(long)]
     pub(crate) no_fail_fast: bool,
     /// Run a case that fails up to N times again; one that passes then is flaky
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) retries: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) retries: u32,
     /// Run them, and then again whenever something has changed: those that it makes a difference to
     #[arg(long, conflicts_with_all = ["list", "junit"])]
     pub(crate) watch: bool,
@@ -309,7 +309,7 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "SEED", conflicts_with = "bless")]
     pub(crate) seed: Option<u64>,
     /// Run each case under so many schedules: of any seed and those that follow, where --seed does not say which
-    #[arg(long, value_name = "N", conflicts_with = "bless", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "bless", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) schedules: Option<u32>,
     /// Also write what came of the cases into this file, as JUnit XML
     #[arg(long, value_name = "FILE")]

@@ -66,6 +66,8 @@ codes! {
     DUPLICATE_OUTPUT = "duplicate-output";
     /// More outputs than a stage can have.
     TOO_MANY_OUTPUTS = "too-many-outputs";
+    /// More stages or outputs than a pipeline can have.
+    TOO_MANY_STAGES = "too-many-stages";
     /// A pipeline that is not there.
     UNKNOWN_PIPELINE = "unknown-pipeline";
     /// Several pipelines, and none is the default.

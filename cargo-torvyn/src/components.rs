@@ -9,7 +9,7 @@ use std::thread;
 use torvyn_runtime::{Component, Limits};
 
 use self::compiled::Versioned;
-pub(crate) use self::compiled::{Compiled, File};
+pub(crate) use self::compiled::{COMPILE, Compiled, File};
 use crate::cargo;
 use crate::check::Subject;
 use crate::cli::{CargoArgs, MessageFormat};
@@ -286,19 +286,28 @@ pub(crate) fn limits(stage: &Stage) -> Limits {
     let mut limits = Limits::default();
     let given = &stage.limits;
     if let Some(memory) = given.memory {
-        limits.memory = memory as u64;
+        limits.memory = memory;
     }
     if let Some(time) = given.time {
         limits.time = time;
     }
     if let Some(handles) = given.handles {
-        limits.handles = u32::try_from(handles).unwrap_or(u32::MAX);
+        limits.handles = handles;
     }
     if let Some(size) = given.component_size {
         limits.component_size = size;
     }
     if let Some(pinned) = given.pinned_bytes {
         limits.pinned_bytes = pinned;
+    }
+    if let Some(memory) = given.host_memory {
+        limits.host_memory = memory;
+    }
+    if let Some(memory) = given.compile_memory {
+        limits.compile_memory = memory;
+    }
+    if let Some(time) = given.compile_time {
+        limits.compile_time = time;
     }
     limits
 }

@@ -3,12 +3,25 @@
 //! A diagnostic is a value that is collected, never an error that is returned in passing; who prints it, and what
 //! follows for the exit code, is decided elsewhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+/// Findings that are shown to people at once; the others are counted.
+const MOST_SHOWN: usize = 50;
+/// Findings that are kept, for programs; the others are counted. A file with more has one thing wrong with all of it.
+const MOST_KEPT: usize = 1000;
+/// Bytes of a message, and of a help.
+const LONGEST_TEXT: usize = 2000;
+/// Names that a help lists, and among how many it looks for the one that was meant.
+const MOST_NAMES: usize = 50;
+const MOST_COMPARED: usize = 1000;
+/// Letters of a name that is compared with those that are known.
+const LONGEST_NAME: usize = 64;
 
 /// One thing that is wrong in a person's files, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +74,8 @@ impl Diagnostic {
 
     /// A problem without a place yet.
     pub(crate) fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Diagnostic { code, severity, message: message.into(), labels: Vec::new(), notes: Vec::new(), help: None }
+        let message = shortened(message.into());
+        Diagnostic { code, severity, message, labels: Vec::new(), notes: Vec::new(), help: None }
     }
 
     /// Adds a place; the first one added is the primary one.
@@ -81,7 +95,7 @@ impl Diagnostic {
     /// Says what to type instead.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
         self
     }
 
@@ -94,8 +108,12 @@ impl Diagnostic {
         let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
         for (file, labels) in self.labels_by_file() {
             let name = file.display().to_string();
-            group = match sources.text(file) {
-                Some(text) => group.element(Snippet::source(text).path(name).annotations(labels)),
+            group = match sources.text(file).map(|text| Window::of(text, &labels)) {
+                Some(window) => {
+                    let labels = labels.iter().map(|(index, label)| window.annotation(*index == 0, label));
+                    let snippet = Snippet::source(window.text).line_start(window.line).path(name);
+                    group.element(snippet.annotations(labels))
+                }
                 None => group.element(Origin::path(name)),
             };
         }
@@ -109,19 +127,47 @@ impl Diagnostic {
         renderer.render(&[group])
     }
 
-    /// The annotations of each file, the primary label's file first.
-    fn labels_by_file(&self) -> Vec<(&Path, Vec<annotate_snippets::Annotation<'_>>)> {
+    /// The labels in each file with their indices, the primary label's file first.
+    fn labels_by_file(&self) -> Vec<(&Path, Vec<(usize, &Label)>)> {
         let mut files: Vec<(&Path, Vec<_>)> = Vec::new();
-        for (index, label) in self.labels.iter().enumerate() {
-            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let text = Some(&*label.text).filter(|text| !text.is_empty());
-            let annotation = kind.span(label.span.clone()).label(text);
-            match files.iter_mut().find(|(file, _)| *file == label.file) {
-                Some((_, annotations)) => annotations.push(annotation),
-                None => files.push((&label.file, vec![annotation])),
+        for label in self.labels.iter().enumerate() {
+            match files.iter_mut().find(|(file, _)| *file == label.1.file) {
+                Some((_, labels)) => labels.push(label),
+                None => files.push((&label.1.file, vec![label])),
             }
         }
         files
+    }
+}
+
+/// The lines of a file that labels are in: the renderer looks at all of the text that it is given.
+struct Window<'a> {
+    text: &'a str,
+    /// Where it starts in the file, in bytes.
+    start: usize,
+    /// The number of its first line.
+    line: usize,
+}
+
+impl<'a> Window<'a> {
+    fn of(text: &'a str, labels: &[(usize, &Label)]) -> Window<'a> {
+        let first = labels.iter().map(|(_, label)| label.span.start).min().unwrap_or_default();
+        let last = labels.iter().map(|(_, label)| label.span.end).max().unwrap_or_default();
+        let (first, last) = (text.floor_char_boundary(first), text.ceil_char_boundary(last));
+        let start = text[..first].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[last..].find('\n').map_or(text.len(), |newline| last + newline + 1);
+        Window {
+            text: &text[start..end],
+            start,
+            line: memchr::memchr_iter(b'\n', text[..start].as_bytes()).count() + 1,
+        }
+    }
+
+    fn annotation<'l>(&self, is_primary: bool, label: &'l Label) -> annotate_snippets::Annotation<'l> {
+        let kind = if is_primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let at = |place: usize| place.saturating_sub(self.start).min(self.text.len());
+        let text = Some(&*label.text).filter(|text| !text.is_empty());
+        kind.span(at(label.span.start)..at(label.span.end)).label(text)
     }
 }
 
@@ -164,16 +210,29 @@ impl Sources {
     }
 }
 
-/// Diagnostics in the order they were found.
+/// Diagnostics in the order they were found. After the first thousand they are only counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Diagnostics {
     found: Vec<Diagnostic>,
+    /// Errors that are only counted.
+    more_errors: usize,
+    /// Warnings that are only counted.
+    more_warnings: usize,
+    /// The last that was only counted.
+    last: Option<Box<Diagnostic>>,
 }
 
 impl Diagnostics {
     /// Adds one, to which more can be said.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
-        self.found.push_mut(diagnostic)
+        if self.found.len() < MOST_KEPT {
+            return self.found.push_mut(diagnostic);
+        }
+        match diagnostic.severity {
+            Severity::Error => self.more_errors += 1,
+            Severity::Warning => self.more_warnings += 1,
+        }
+        self.last.insert(Box::new(diagnostic))
     }
 
     /// The first, to which more can be said.
@@ -188,13 +247,16 @@ impl Diagnostics {
 
     /// How many of them are errors.
     pub(crate) fn errors(&self) -> usize {
-        self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+        let kept = self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        kept + self.more_errors
     }
 
     /// Those without which the command would have succeeded.
     pub(crate) fn only_errors(&self) -> Diagnostics {
         Diagnostics {
             found: self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect(),
+            more_errors: self.more_errors,
+            ..Diagnostics::default()
         }
     }
 
@@ -207,10 +269,10 @@ impl Diagnostics {
 
     /// How many of them are warnings.
     pub(crate) fn warnings(&self) -> usize {
-        self.found.len() - self.errors()
+        self.found.len() + self.more_errors + self.more_warnings - self.errors()
     }
 
-    /// All of them, first found first.
+    /// All that are kept, first found first.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.found.iter()
     }
@@ -222,22 +284,45 @@ impl Diagnostics {
         self.found.sort_by_cached_key(place);
     }
 
-    /// The texts for people, an empty line between two, a line end at the end.
+    /// The texts for people, an empty line between two, a line end at the end: of the first fifty, errors before warnings
+    /// where there are more, and how many others there are.
     pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
-        let texts: Vec<_> = self.iter().map(|diagnostic| diagnostic.render(sources, colours) + "\n").collect();
+        let (errors, warnings) = (self.errors(), self.warnings());
+        let (mut errors_left, mut warnings_left) =
+            (errors.min(MOST_SHOWN), warnings.min(MOST_SHOWN.saturating_sub(errors)));
+        let shown = self.iter().filter(|diagnostic| {
+            let left = match diagnostic.severity {
+                Severity::Error => &mut errors_left,
+                Severity::Warning => &mut warnings_left,
+            };
+            let is_shown = *left > 0;
+            *left -= usize::from(is_shown);
+            is_shown
+        });
+        let mut texts: Vec<_> = shown.map(|diagnostic| diagnostic.render(sources, colours) + "\n").collect();
+        if errors + warnings > MOST_SHOWN {
+            let more = [
+                (errors.saturating_sub(MOST_SHOWN), "error"),
+                (warnings - warnings.min(MOST_SHOWN.saturating_sub(errors)), "warning"),
+            ];
+            let more = more.into_iter().filter(|(count, _)| *count > 0);
+            let more: Vec<_> =
+                more.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" })).collect();
+            texts.push(format!("{} more not shown\n", more.join(" and ")));
+        }
         texts.join("\n")
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
-        Diagnostics { found: vec![diagnostic] }
+        Diagnostics { found: vec![diagnostic], ..Diagnostics::default() }
     }
 }
 
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
-        self.found.extend(diagnostics);
+        diagnostics.into_iter().for_each(|diagnostic| _ = self.push(diagnostic));
     }
 }
 
@@ -262,6 +347,9 @@ impl<'a> IntoIterator for &'a Diagnostics {
 /// The known name a person most likely meant: the one fewest letters away, with at most a third of the letters wrong, or
 /// one of two.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME || known.len() > MOST_COMPARED {
+        return None;
+    }
     let distance = |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
     let letters = name.chars().count();
     let allowed = (letters.max(3) / 3).min(letters.saturating_sub(1));
@@ -277,6 +365,9 @@ pub(crate) fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
     }
     let all = match known {
         [only] => format!("there is only `{only}`"),
+        _ if known.len() > MOST_NAMES => {
+            format!("the {what} are {} and {} more", quoted(&known[..MOST_NAMES]), known.len() - MOST_NAMES)
+        }
         _ => format!("the {what} are {}", quoted(known)),
     };
     match nearest(name, known) {
@@ -284,6 +375,19 @@ pub(crate) fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
         Some(meant) => format!("did you mean `{meant}`? {all}"),
         None => all,
     }
+}
+
+/// A text of at most so many bytes, and what stands for the rest.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}… ({} bytes)", &text[..text.floor_char_boundary(most)], text.len()))
+}
+
+/// A message that nobody reads to its end is cut: a name in it may be a megabyte.
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST_TEXT { text } else { cut(&text, LONGEST_TEXT).into_owned() }
 }
 
 /// Names in backticks with commas between them.
@@ -312,6 +416,33 @@ mod tests {
         assert_eq!(place("a = 1\nb = [\"äöü€😀\", word]\n", "word"), "2:15");
         assert_eq!(place("a = 1\r\n\r\nb = word\r\n", "word"), "3:5");
         assert_eq!(place("a = 'ä'\r\nb = word", "word"), "2:5");
+    }
+
+    #[test]
+    fn fifty_are_shown_errors_first_and_the_others_are_counted() {
+        let mut all = Diagnostics::default();
+        (0..2000).for_each(|index| _ = all.push(Diagnostic::warning("odd", format!("warning {index}"))));
+        (0..7).for_each(|index| _ = all.push(Diagnostic::error("odd", format!("error {index}")).help("said")));
+        assert_eq!((all.errors(), all.warnings(), all.iter().count()), (7, 2000, MOST_KEPT));
+        let shown = all.render(&Sources::default(), false);
+        assert_eq!(shown.matches("warning[odd]").count(), 43, "{shown}");
+        assert!(shown.ends_with("\n1957 warnings more not shown\n"), "{shown}");
+        let mut errors = Diagnostics::default();
+        (0..52).for_each(|index| _ = errors.push(Diagnostic::error("odd", format!("error {index}"))));
+        errors.push(Diagnostic::warning("odd", "a warning"));
+        let shown = errors.render(&Sources::default(), false);
+        assert!(shown.contains("error 49\n") && !shown.contains("error 50"), "{shown}");
+        assert!(shown.ends_with("\n2 errors and 1 warning more not shown\n"), "{shown}");
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_long_names_are_like_no_other() {
+        let long = "ä".repeat(1 << 20);
+        let diagnostic =
+            Diagnostic::error("odd", format!("unknown key `{long}`")).help(suggestion(&long, "keys", &["a"]));
+        assert!(diagnostic.message.len() < LONGEST_TEXT + 40 && diagnostic.message.ends_with("… (2097166 bytes)"));
+        assert_eq!(diagnostic.help.as_deref(), Some("there is only `a`"));
+        assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".into(), "abc… (4 bytes)".into()));
     }
 
     #[test]

@@ -47,6 +47,7 @@ mod manifest;
 mod member;
 mod progress;
 mod quantity;
+mod range;
 mod records;
 mod report;
 mod scaffold;
@@ -61,6 +62,10 @@ mod workspace;
 
 /// Runs the program with the arguments and the terminal of this process.
 pub fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|argument| argument == components::COMPILE) {
+        // This program was started by itself. It has no terminal: what went wrong is told by its end.
+        return if torvyn_runtime::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
+    }
     let exit = match cli::parse(env::args_os()) {
         Ok(cli) => run(cli),
         Err(parsed) => said(&parsed),

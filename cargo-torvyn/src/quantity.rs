@@ -13,6 +13,7 @@ const SIZES: &[(&str, u64)] = &[
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
 ];
 
 /// The units of a duration and their milliseconds.
@@ -22,8 +23,8 @@ const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000)];
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
+/// What is wrong with it, as the help of a diagnostic; none where the number is too great for any range.
+pub(crate) fn size(text: &str) -> Result<u64, Option<String>> {
     quantity(text, SIZES)
 }
 
@@ -34,12 +35,20 @@ pub(crate) fn written(bytes: u64) -> String {
     format!("{}{unit}", bytes / scale)
 }
 
+/// A duration as it can be read: in the largest unit that it is a whole number of.
+pub(crate) fn written_duration(duration: Duration) -> String {
+    let millis = duration.as_millis() as u64;
+    let fits = |unit: &&(&str, u64)| millis > 0 && millis.is_multiple_of(unit.1);
+    let (unit, scale) = DURATIONS.iter().rev().find(fits).unwrap_or(&DURATIONS[0]);
+    format!("{}{unit}", millis / scale)
+}
+
 /// A duration such as `500ms`, `1s` or `2m`.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+/// What is wrong with it, as the help of a diagnostic; none where the number is too great for any range.
+pub(crate) fn duration(text: &str) -> Result<Duration, Option<String>> {
     quantity(text, DURATIONS).map(Duration::from_millis)
 }
 
@@ -73,18 +82,17 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
+fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Option<String>> {
     let known: Vec<&str> = units.iter().map(|(unit, _)| *unit).collect();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = (&text[..digits], text[digits..].trim_start());
     if number.is_empty() || unit.starts_with(['.', ',', '_']) {
-        return Err("write a whole number and a unit".to_string());
+        return Err(Some("write a whole number and a unit".to_string()));
     }
     let Some((_, scale)) = units.iter().find(|(known, _)| *known == unit) else {
-        return Err(crate::diagnostic::suggestion(unit, "units", &known));
+        return Err(Some(crate::diagnostic::suggestion(unit, "units", &known)));
     };
-    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*scale));
-    number.ok_or_else(|| "the number is too great".to_string())
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(*scale)).ok_or(None)
 }
 
 #[cfg(test)]
@@ -97,16 +105,16 @@ mod tests {
         assert_eq!(size("10 MB"), Ok(10_000_000));
         assert_eq!(size("0B"), Ok(0));
         assert_eq!(size("1GiB"), Ok(1 << 30));
-        assert_eq!(size("1.5MiB"), Err("write a whole number and a unit".to_string()));
-        assert_eq!(size("MiB"), Err("write a whole number and a unit".to_string()));
-        assert_eq!(size("99999999999GiB"), Err("the number is too great".to_string()));
-        assert!(size("64KB").unwrap_err().starts_with("did you mean `kB`?"));
-        assert!(size("64").unwrap_err().starts_with("the units are"));
+        assert_eq!(size("1.5MiB"), Err(Some("write a whole number and a unit".to_string())));
+        assert_eq!(size("MiB"), Err(Some("write a whole number and a unit".to_string())));
+        assert_eq!(size("99999999999GiB"), Err(None));
+        assert!(size("64KB").unwrap_err().unwrap().starts_with("did you mean `kB`?"));
+        assert!(size("64").unwrap_err().unwrap().starts_with("the units are"));
     }
 
     #[test]
     fn sizes_are_written_as_they_are_read() {
-        for text in ["0B", "1B", "4KiB", "1000B", "1025B", "1MiB", "1537KiB", "3GiB"] {
+        for text in ["0B", "1B", "4KiB", "1000B", "1025B", "1MiB", "1537KiB", "3GiB", "1TiB"] {
             assert_eq!(size(text).map(written), Ok(text.to_string()));
         }
     }
@@ -115,7 +123,10 @@ mod tests {
     fn durations() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("1h").unwrap_err().contains("`ms`, `s`, `m`"));
+        for text in ["0ms", "1ms", "1001ms", "59s", "61s", "1m", "1440m"] {
+            assert_eq!(duration(text).map(written_duration), Ok(text.to_string()));
+        }
+        assert!(duration("1h").unwrap_err().unwrap().contains("`ms`, `s`, `m`"));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Typed access to the keys of a TOML table, where everything that is wrong becomes a diagnostic at its place and the
 //! reading goes on.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{code, quantity};
+use super::{code, quantity, range};
 use crate::declared::{Declared, Declarer};
-use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::diagnostic::{Diagnostic, Diagnostics, cut, quoted, suggestion};
+
+/// Letters of a number that are shown: the largest that is ever right has 20.
+const LONGEST_NUMBER: usize = 32;
 
 /// The file that is read, and what was found wrong in it so far.
 pub(crate) struct Report<'a> {
@@ -211,96 +214,93 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number, 0 or greater.
-    pub(crate) fn count<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
+    /// A whole number in a range.
+    pub(crate) fn count<N: TryFrom<u64>>(&self, range: &range::Range, report: &mut Report) -> Option<N> {
         let DeValue::Integer(integer) = self.value else {
             self.wrong_type("a whole number", report);
             return None;
         };
-        let number =
-            u64::from_str_radix(integer.as_str(), integer.radix()).ok().and_then(|number| number.try_into().ok());
-        if number.is_none() {
-            let message = format!("`{}` is not a number that can be counted to", self.key);
-            self.wrong(code::BAD_NUMBER, message, "negative or too great", report);
+        let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
+        if number == Some(0) && *range.start() == 1 {
+            self.is_zero(report);
+            return None;
         }
-        number
+        let fits = number.filter(|number| range.contains(number)).and_then(|number| number.try_into().ok());
+        if fits.is_none() {
+            let expected = format!("from {} to {}", range.start(), range.end());
+            self.out_of_range(code::BAD_NUMBER, &expected, integer.as_str(), report);
+        }
+        fits
     }
 
-    /// A whole number, 1 or greater.
-    pub(crate) fn some<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
-        let number = self.count(report)?;
-        self.not_zero(number, report)
-    }
-
-    /// A number, 0 or greater, that need not be whole.
-    pub(crate) fn ratio(&self, report: &mut Report) -> Option<f64> {
-        let number = match self.value {
-            DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok().map(f64::from),
-            DeValue::Float(float) => float.as_str().parse().ok(),
+    /// A number in a range that need not be whole.
+    pub(crate) fn ratio(&self, range: &RangeInclusive<f64>, report: &mut Report) -> Option<f64> {
+        let (text, number) = match self.value {
+            DeValue::Integer(integer) => {
+                let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
+                (integer.as_str(), number.map(|number| number as f64))
+            }
+            DeValue::Float(float) => (float.as_str(), float.as_str().parse().ok()),
             _ => {
                 self.wrong_type("a number", report);
                 return None;
             }
         };
-        let number = number.filter(|number: &f64| number.is_finite() && number.is_sign_positive());
+        let number = number.filter(|number: &f64| number.is_sign_positive() && range.contains(number));
         if number.is_none() {
-            let message = format!("`{}` is not a number to measure by", self.key);
-            self.wrong(code::BAD_NUMBER, message, "negative or too great", report);
+            let expected = format!("from {} to {}", range.start(), range.end());
+            self.out_of_range(code::BAD_NUMBER, &expected, text, report);
         }
         number
     }
 
-    /// Bytes, 0 or more: a number, or a text with a unit.
-    pub(crate) fn size<N: TryFrom<u64>>(&self, report: &mut Report) -> Option<N> {
-        let text = match self.value {
-            DeValue::Integer(_) => return self.count(report),
-            DeValue::String(text) => text,
+    /// Bytes in a range: a number, or a text with a unit.
+    pub(crate) fn size<N: TryFrom<u64>>(&self, range: &range::Range, report: &mut Report) -> Option<N> {
+        let (text, size) = match self.value {
+            DeValue::Integer(integer) => {
+                (integer.as_str(), u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| None))
+            }
+            DeValue::String(text) => (&**text, quantity::size(text)),
             _ => {
                 self.wrong_type("bytes or a size such as \"64KiB\"", report);
                 return None;
             }
         };
-        let too_great = |_| "the number is too great".to_string();
-        match quantity::size(text).and_then(|size| size.try_into().map_err(too_great)) {
-            Ok(size) => Some(size),
-            Err(help) => {
-                self.wrong(code::BAD_SIZE, format!("`{text}` is not a size"), "", report).help = Some(help);
-                None
+        match size {
+            Ok(0) if *range.start() == 1 => self.is_zero(report),
+            Ok(size) if let (true, Ok(size)) = (range.contains(&size), size.try_into()) => return Some(size),
+            Ok(_) | Err(None) => {
+                let expected =
+                    format!("from {} to {}", quantity::written(*range.start()), quantity::written(*range.end()));
+                self.out_of_range(code::BAD_SIZE, &expected, text, report);
             }
+            Err(help) => self.wrong(code::BAD_SIZE, format!("`{text}` is not a size"), "", report).help = help,
         }
+        None
     }
 
-    /// Bytes, 1 or more.
-    pub(crate) fn some_size<N: TryFrom<u64> + Default + PartialEq>(&self, report: &mut Report) -> Option<N> {
-        let size = self.size(report)?;
-        self.not_zero(size, report)
-    }
-
-    /// A duration of more than nothing.
-    pub(crate) fn duration(&self, report: &mut Report) -> Option<Duration> {
-        let duration = self.any_duration(report)?;
-        self.not_zero(duration, report)
-    }
-
-    /// A duration, of nothing too.
-    pub(crate) fn any_duration(&self, report: &mut Report) -> Option<Duration> {
+    /// A duration in a range.
+    pub(crate) fn duration(&self, range: &range::Durations, report: &mut Report) -> Option<Duration> {
         let DeValue::String(text) = self.value else {
             self.wrong_type("a duration such as \"500ms\"", report);
             return None;
         };
         match quantity::duration(text) {
-            Ok(duration) => Some(duration),
-            Err(help) => {
-                self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = Some(help);
-                None
+            Ok(Duration::ZERO) if !range.start().is_zero() => self.is_zero(report),
+            Ok(duration) if range.contains(&duration) => return Some(duration),
+            Ok(_) | Err(None) => {
+                let [first, last] = [range.start(), range.end()].map(|end| quantity::written_duration(*end));
+                self.out_of_range(code::BAD_DURATION, &format!("from {first} to {last}"), text, report);
             }
+            Err(help) => self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = help,
         }
+        None
     }
 
     /// A time, in nanoseconds since the Unix epoch: as a date and time with its offset, or as that number.
     pub(crate) fn time(&self, report: &mut Report) -> Option<u64> {
         let time = match self.value {
-            DeValue::Integer(_) => return self.count(report),
+            DeValue::Integer(_) => return self.count(&range::ANY, report),
             DeValue::Datetime(time) => *time,
             DeValue::String(text) if let Ok(time) = text.parse() => time,
             _ => {
@@ -312,12 +312,14 @@ impl<'a> Field<'a> {
         quantity::unix_ns(&time).map_err(wrong).ok()
     }
 
-    fn not_zero<N: Default + PartialEq>(&self, number: N, report: &mut Report) -> Option<N> {
-        if number == N::default() {
-            self.wrong(code::ZERO, format!("`{}` is 0", self.key), "has to be more than 0", report);
-            return None;
-        }
-        Some(number)
+    fn is_zero(&self, report: &mut Report) {
+        self.wrong(code::ZERO, format!("`{}` is 0", self.key), "has to be more than 0", report);
+    }
+
+    /// Reports a number that is not in the range that is `expected`.
+    fn out_of_range(&self, code: &'static str, expected: &str, found: &str, report: &mut Report) {
+        let label = format!("found {}", cut(found, LONGEST_NUMBER));
+        self.wrong(code, format!("`{}` must be {expected}", self.key), &label, report);
     }
 
     /// The entries of a table whose keys are for the caller to judge, in the order of the file.

@@ -8,9 +8,19 @@ pub const MAX_ATTRIBUTES: usize = 64;
 /// Bytes that the attributes of one element can have together, names and values.
 pub const MAX_ATTRIBUTE_BYTES: usize = 8 << 10;
 
+/// Bytes of host memory that an attribute takes at most besides its name and its value: two texts with their counts, what
+/// the allocator adds to each, and the place of both in a list that may have grown to twice its length.
+const ATTRIBUTE_OVERHEAD: usize = 128;
+/// Bytes that an element takes for having attributes at all: its context, and the first places of the list.
+const CONTEXT_OVERHEAD: usize = 256;
+
 /// The attributes of an element, in the order of their names. Clones share the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes(Vec<(Arc<str>, Arc<str>)>);
+pub struct Attributes {
+    all: Vec<(Arc<str>, Arc<str>)>,
+    /// Bytes of all names and values.
+    bytes: usize,
+}
 
 /// An attribute that an element can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,22 +95,27 @@ pub fn check_name(name: &str) -> Result<(), AttributeError> {
 impl Attributes {
     /// None.
     pub const fn new() -> Attributes {
-        Attributes(Vec::new())
+        Attributes { all: Vec::new(), bytes: 0 }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Bytes of all names and values.
     pub fn bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.bytes
+    }
+
+    /// Bytes of host memory that they take, at most.
+    pub fn structure_bytes(&self) -> usize {
+        if self.is_empty() { 0 } else { CONTEXT_OVERHEAD + self.bytes + self.all.len() * ATTRIBUTE_OVERHEAD }
     }
 
     /// The value of the one of this name.
@@ -110,15 +125,15 @@ impl Attributes {
 
     /// All of them, in the order of their names, compared byte by byte.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.all.iter().map(|(name, value)| (&**name, &**value))
     }
 
     pub(crate) fn shared(&self, name: &str) -> Option<&Arc<str>> {
-        self.place(name).ok().map(|at| &self.0[at].1)
+        self.place(name).ok().map(|at| &self.all[at].1)
     }
 
     pub(crate) fn as_slice(&self) -> &[(Arc<str>, Arc<str>)] {
-        &self.0
+        &self.all
     }
 
     /// Whether there is room for this one, in place of the one of its name that is there.
@@ -144,8 +159,14 @@ impl Attributes {
         self.room_for(&attribute)?;
         let Attribute { name, value } = attribute;
         match self.place(&name) {
-            Ok(at) => self.0[at].1 = value,
-            Err(at) => self.0.insert(at, (name, value)),
+            Ok(at) => {
+                self.bytes = self.bytes - self.all[at].1.len() + value.len();
+                self.all[at].1 = value;
+            }
+            Err(at) => {
+                self.bytes += name.len() + value.len();
+                self.all.insert(at, (name, value));
+            }
         }
         Ok(())
     }
@@ -153,12 +174,13 @@ impl Attributes {
     /// Takes the one of this name away, if it is there.
     pub fn remove(&mut self, name: &str) {
         if let Ok(at) = self.place(name) {
-            self.0.remove(at);
+            let (name, value) = self.all.remove(at);
+            self.bytes -= name.len() + value.len();
         }
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
+        self.all.binary_search_by(|(known, _)| (**known).cmp(name))
     }
 }
 
@@ -183,6 +205,8 @@ mod tests {
         some.remove("none");
         some.remove("Zone");
         assert_eq!(some, attributes(&[("größe", "1"), ("tenant", "b")]));
+        assert_eq!((some.bytes(), some.structure_bytes()), (8 + 7, CONTEXT_OVERHEAD + 8 + 7 + 2 * ATTRIBUTE_OVERHEAD));
+        assert_eq!(Attributes::new().structure_bytes(), 0);
     }
 
     #[test]

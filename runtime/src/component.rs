@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
+use crate::compile::{CompileError, Compiler, Complexity};
 use crate::engine::Engine;
 use crate::error::{Error, LoadError};
 use crate::host::Host;
@@ -60,20 +61,41 @@ impl Binary {
         Ok(Binary { path: path.to_path_buf(), bytes: bytes.to_vec() })
     }
 
-    /// Checks, analyses and compiles it.
+    /// Checks, analyses and compiles it, in this process: what is too complex for that is refused.
     ///
     /// # Errors
     ///
     /// As [`Component::load`].
     pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
-        let Binary { path, bytes } = self;
         let analysis = self.parse()?;
-        let exports = Arc::new(self.link(engine, analysis.profile.kind, bytes)?);
-        Ok(Component { path: path.clone(), analysis: Arc::new(analysis), exports })
+        if let Some(why) = self.complexity()?.is_too_complex() {
+            return Err(self.not_compiled(CompileError::Complex(why)));
+        }
+        let component = self.compile_here(engine, &self.bytes)?;
+        self.link(engine, analysis, &component)
+    }
+
+    /// Checks, analyses and compiles it: here if that is quick, and otherwise with `compiler`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::load`].
+    pub fn compile_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Component, Error> {
+        let analysis = self.parse()?;
+        if self.complexity()?.is_small() {
+            let component = self.compile_here(engine, &self.bytes)?;
+            return self.link(engine, analysis, &component);
+        }
+        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
+            CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
+            reason => self.not_compiled(reason),
+        })?;
+        let loaded = code.load(engine).map_err(|error| self.refused(error))?;
+        self.link(engine, analysis, &loaded)
     }
 
     /// Checks and analyses it as [`Binary::compile`] does, and compiles none of its code: the engine links its outline. What
-    /// is refused there is refused here, but for code that is too large to be compiled.
+    /// is refused there is refused here, but for code that is too large or too complex to be compiled.
     ///
     /// # Errors
     ///
@@ -81,7 +103,8 @@ impl Binary {
     pub fn analyse(&self, engine: &Engine) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
-        self.link(engine, analysis.profile.kind, &outline)?;
+        let component = self.compile_here(engine, &outline)?;
+        self.exports(engine, analysis.profile.kind, &component)?;
         Ok(analysis)
     }
 
@@ -94,11 +117,42 @@ impl Binary {
         Analysis::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
 
-    /// Compiles `bytes`, links it to the host, and looks for the exports of a role.
-    fn link(&self, engine: &Engine, kind: Kind, bytes: &[u8]) -> Result<ExportsPre, Error> {
-        let refused = |error: wasmtime::Error| Error::Compile { path: self.path.clone(), source: error.into() };
-        let component = wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(refused)?;
-        let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
+    fn complexity(&self) -> Result<Complexity, Error> {
+        let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
+        Complexity::measure(&self.bytes).map_err(|error| Error::load(&self.path, malformed(error)))
+    }
+
+    fn not_compiled(&self, reason: CompileError) -> Error {
+        Error::NotCompiled { path: self.path.clone(), reason }
+    }
+
+    fn refused(&self, error: wasmtime::Error) -> Error {
+        Error::Compile { path: self.path.clone(), source: error.into() }
+    }
+
+    fn compile_here(&self, engine: &Engine, bytes: &[u8]) -> Result<wasmtime::component::Component, Error> {
+        wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(|error| self.refused(error))
+    }
+
+    fn link(
+        &self,
+        engine: &Engine,
+        analysis: Analysis,
+        component: &wasmtime::component::Component,
+    ) -> Result<Component, Error> {
+        let exports = Arc::new(self.exports(engine, analysis.profile.kind, component)?);
+        Ok(Component { path: self.path.clone(), analysis: Arc::new(analysis), exports })
+    }
+
+    /// Links it to the host, and looks for the exports of a role.
+    fn exports(
+        &self,
+        engine: &Engine,
+        kind: Kind,
+        component: &wasmtime::component::Component,
+    ) -> Result<ExportsPre, Error> {
+        let refused = |error: wasmtime::Error| self.refused(error);
+        let pre = engine.linker.instantiate_pre(component).map_err(refused)?;
         exports::check(&pre, kind).map_err(refused)?;
         let exports = match kind {
             Kind::Source => SourceStagePre::new(pre).map(ExportsPre::Source),
@@ -110,12 +164,12 @@ impl Binary {
 }
 
 impl Component {
-    /// Reads, checks, analyses and compiles the component at `path`.
+    /// Reads, checks, analyses and compiles the component at `path`, in this process.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::Compile`] where the
-    /// engine refuses it.
+    /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::NotCompiled`] where that
+    /// would take too much, [`Error::Compile`] where the engine refuses it.
     pub fn load(engine: &Engine, path: &Path, limits: &Limits) -> Result<Component, Error> {
         Binary::read(path, limits)?.compile(engine)
     }

@@ -5,10 +5,27 @@ use std::collections::VecDeque;
 use crate::element::Element;
 use crate::graph::Capacity;
 
+/// Elements that an edge has memory for from the beginning. Few edges have as many waiting as they may.
+const FIRST_ELEMENTS: usize = 1024;
+/// Bytes of buffers that what waits on an edge may keep in memory, whatever part of them it is: at least so many, and so
+/// many times the bytes of its capacity. A pipeline whose payloads fill their buffers is far from it; one that lets most of
+/// each buffer go would keep 256 buffers alive for 256 small elements.
+const KEPT_BYTES: usize = 16 << 20;
+const KEPT_SHARE: usize = 4;
+
 /// A bounded queue between two nodes.
 pub(crate) struct Edge {
     queue: VecDeque<Element>,
+    /// Payload bytes of what waits.
     bytes: usize,
+    /// Bytes of its attributes and lists of pieces.
+    structures: usize,
+    /// Bytes of the buffers that it keeps in memory. A buffer that elements in a row are in counts once.
+    kept: usize,
+    /// The address of the payload that was sent last, while something waits; see [`Payload::address`].
+    ///
+    /// [`Payload::address`]: crate::payload::Payload::address
+    last: usize,
     capacity: Capacity,
     /// Nothing will be sent any more.
     closed: bool,
@@ -21,24 +38,56 @@ pub(crate) struct Room {
     pub(crate) bytes: usize,
 }
 
+/// What an element is counted with on an edge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    payload: usize,
+    structures: usize,
+}
+
+impl Size {
+    #[inline]
+    pub(crate) fn of(element: &Element) -> Size {
+        Size { payload: element.payload.len(), structures: element.structure_bytes() }
+    }
+}
+
 impl Edge {
     pub(crate) fn new(capacity: Capacity) -> Self {
-        Edge { queue: VecDeque::with_capacity(capacity.elements), bytes: 0, capacity, closed: false }
+        let queue = VecDeque::with_capacity(capacity.elements.min(FIRST_ELEMENTS));
+        Edge { queue, bytes: 0, structures: 0, kept: 0, last: 0, capacity, closed: false }
     }
 
-    fn has_room(&self, size: usize) -> bool {
-        self.queue.is_empty() || (self.queue.len() < self.capacity.elements && self.bytes + size <= self.capacity.bytes)
+    #[inline]
+    fn has_room(&self, size: Size) -> bool {
+        let bytes = self.bytes + self.structures + size.payload.saturating_add(size.structures);
+        self.queue.is_empty()
+            || (self.queue.len() < self.capacity.elements && bytes <= self.capacity.bytes && !self.keeps_too_much())
+    }
+
+    /// Whether what waits keeps so much memory alive that nothing more is to wait.
+    #[inline]
+    fn keeps_too_much(&self) -> bool {
+        self.kept >= KEPT_BYTES && self.kept / KEPT_SHARE >= self.capacity.bytes
     }
 
     fn room(&self) -> Room {
         let elements = self.capacity.elements - self.queue.len();
-        let bytes = self.capacity.bytes.saturating_sub(self.bytes);
-        if bytes == 0 && !self.queue.is_empty() { Room { elements: 0, bytes } } else { Room { elements, bytes } }
+        let bytes = self.capacity.bytes.saturating_sub(self.bytes + self.structures);
+        let is_full = (bytes == 0 || self.keeps_too_much()) && !self.queue.is_empty();
+        if is_full { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    /// Takes an element with a payload of `size` bytes. It is not looked at: so it is moved as a whole.
-    pub(crate) fn push(&mut self, element: Element, size: usize) {
-        self.bytes += size;
+    /// Takes an element of this size. It is moved as a whole.
+    #[inline]
+    pub(crate) fn push(&mut self, element: Element, size: Size) {
+        self.bytes += size.payload;
+        self.structures += size.structures;
+        let address = element.payload.address();
+        if address != self.last {
+            self.last = address;
+            self.kept += element.payload.kept_bytes();
+        }
         self.queue.push_back(element);
     }
 
@@ -74,6 +123,15 @@ impl Edge {
     pub(crate) fn pop(&mut self) -> Option<Element> {
         let element = self.queue.pop_front()?;
         self.bytes -= element.payload.len();
+        if self.structures > 0 {
+            self.structures -= element.structure_bytes();
+        }
+        let address = element.payload.address();
+        match self.queue.front() {
+            Some(next) if next.payload.address() == address => {}
+            Some(_) => self.kept -= element.payload.kept_bytes(),
+            None => (self.kept, self.last) = (0, 0),
+        }
         Some(element)
     }
 
@@ -85,6 +143,7 @@ impl Edge {
             // Queue and batch exchange their memory; no element moves.
             let queue = std::mem::replace(&mut self.queue, std::mem::take(batch).into());
             *batch = queue.into();
+            (self.structures, self.kept, self.last) = (0, 0, 0);
             return std::mem::take(&mut self.bytes);
         }
         let mut bytes = 0;
@@ -94,9 +153,8 @@ impl Edge {
                 break;
             }
             bytes += size;
-            batch.extend(self.queue.pop_front());
+            batch.extend(self.pop());
         }
-        self.bytes -= bytes;
         bytes
     }
 }
@@ -138,7 +196,7 @@ impl Outlet {
     /// above the last output.
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        let size = element.payload.len();
+        let size = Size::of(&element);
         // Nearly every element goes to one edge that has room; it is moved there once.
         if mask.is_power_of_two()
             && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
@@ -170,12 +228,14 @@ impl Outlet {
 
     /// Whether all of its edges have room: an element goes to all of them, or waits for all.
     fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
-        self.targets(mask).all(|edge| edges[edge].has_room(element.payload.len()))
+        let size = Size::of(element);
+        self.targets(mask).all(|edge| edges[edge].has_room(size))
     }
 
     /// Its edges share the element, by reference.
     fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
-        self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), element.payload.len()));
+        let size = Size::of(element);
+        self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), size));
     }
 
     /// Sends what is held, as far as there is room. Tells whether anything moved.

@@ -39,6 +39,14 @@ impl Element {
         static NONE: Attributes = Attributes::new();
         self.context.as_ref().map_or(&NONE, |context| &context.attributes)
     }
+
+    /// Bytes of host memory that its attributes and the list of the pieces of its payload take; 0 for most elements. What
+    /// every element has, such as its number, is not in it.
+    #[inline]
+    pub(crate) fn structure_bytes(&self) -> usize {
+        let attributes = self.context.as_ref().map_or(0, |context| context.attributes.structure_bytes());
+        self.payload.structure_bytes() + attributes
+    }
 }
 
 /// What elements carry besides their payload, number and time. All elements of one pull share it, and what is made of

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::analysis::Overrun;
+use crate::compile::CompileError;
 use crate::profile::{CONTRACT, Kind};
 
 /// An error of a library underneath.
@@ -21,6 +22,15 @@ pub enum Error {
         /// Why not.
         #[source]
         reason: LoadError,
+    },
+    /// A component was not compiled: it would have taken too much, or the process that compiles could not be used.
+    #[error("cannot compile `{}`", path.display())]
+    NotCompiled {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        reason: CompileError,
     },
     /// The engine refused a component that looked right.
     #[error("cannot load `{}`", path.display())]

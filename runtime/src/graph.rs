@@ -91,7 +91,7 @@ pub struct Edge {
 pub struct Capacity {
     /// Elements; at least 1.
     pub elements: usize,
-    /// Payload bytes.
+    /// Bytes of payloads, of attributes, and of the lists of pieces that payloads have which were joined or cut.
     pub bytes: usize,
 }
 

@@ -22,6 +22,7 @@ mod attributes;
 pub(crate) mod bindings;
 mod clocks;
 mod failing;
+mod host_memory;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
@@ -54,6 +55,9 @@ pub enum Lease {}
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
+/// Random bytes that a stage gets in one call.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
 /// What a stage has around it besides the contract.
 pub(crate) struct Surroundings {
     pub(crate) log: StageLog,
@@ -80,6 +84,8 @@ pub(crate) struct Host {
     /// What it may hold at once.
     held_elements: u64,
     held_bytes: u64,
+    /// Bytes of host memory that it may use besides payloads.
+    host_memory: u64,
     /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
     pub(crate) unreadable: Option<std::io::Error>,
     pub(crate) copies: Copies,
@@ -114,7 +120,7 @@ impl Host {
         Surroundings { log, clock, chance, policy }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(log.clone()).stderr(log);
+        wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
         clocks::show(&clock, &mut wasi);
         let mut anew = None;
         if let Some(mut chance) = chance {
@@ -133,6 +139,7 @@ impl Host {
             leases: Leases::new(Pinned::new(pool.clone(), stage)),
             held_elements: limits.held_elements,
             held_bytes: limits.held_bytes,
+            host_memory: limits.host_memory,
             unreadable: None,
             copies: Copies::default(),
             boundary,

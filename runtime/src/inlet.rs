@@ -139,6 +139,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::edge::Size;
     use crate::graph::{self, Capacity, Node, Role};
     use crate::payload::Pool;
 
@@ -154,7 +155,9 @@ mod tests {
             let mut edge = Edge::new(capacity);
             let payload = Pool::default().adopt(Bytes::from_static(&[0; 10]));
             numbers.iter().for_each(|&sequence| {
-                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0, context: None }, 10);
+                let element = Element { payload: payload.clone(), sequence, timestamp: 0, context: None };
+                let size = Size::of(&element);
+                edge.push(element, size);
             });
             edge
         };

@@ -31,6 +31,11 @@ const STANDARD_LIBRARY: &str = "/rustc/";
 /// Bytes that are told of the text of a failure. A stage can fill its memory with one.
 const LONGEST_TEXT: usize = 4 << 10;
 
+/// Bytes of the lists and texts that a stage hands to the host in one call besides payloads: those of 2^20 elements fit.
+const MOST_LISTS: u64 = 32 << 20;
+/// Bytes of the name of a function that are told. A component can have names of any length.
+const LONGEST_FUNCTION: usize = 1 << 10;
+
 /// How a stage is started.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
@@ -607,6 +612,7 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
     let mut store = Store::new(component.engine(), host);
     store.limiter(|host| &mut host.memory);
     store.set_max_component_handles(limits.handles as usize);
+    store.set_hostcall_fuel(most_handed_over(component, limits));
     store.set_epoch_deadline(ticks(limits.time));
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
@@ -617,6 +623,14 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
         },
     })?;
     Ok((store, exports))
+}
+
+/// Bytes that a stage can hand to the host in one call, of the host or of its own: the payloads that it may write, and the
+/// lists and texts beside them. The engine ends the stage that hands over more before it allocates memory for it.
+fn most_handed_over(component: &Component, limits: &Limits) -> usize {
+    let payloads = component.profile().payloads;
+    let written = if payloads.write || payloads.buffer { limits.output_bytes } else { 0 };
+    usize::try_from(written.saturating_add(MOST_LISTS)).unwrap_or(usize::MAX)
 }
 
 /// Has what a test injects happen in the call that comes.
@@ -712,5 +726,6 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
 }
 
 fn demangled(name: &str) -> String {
+    let name = &name[..name.floor_char_boundary(LONGEST_FUNCTION)];
     format!("{:#}", rustc_demangle::demangle(name))
 }

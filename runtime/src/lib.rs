@@ -22,12 +22,13 @@
 //! 3. [`compose`](analysis::compose) puts the verdicts of stages together along a [`graph`].
 //! 4. A [`flow`] is held to all of it: in each call where elements are counted, and at the end by totals (`audit`).
 //!
-//! Beside these ways: [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
+//! Beside these ways: [`mod@compile`] turns components into machine code where it can be stopped, [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
 //! elements enter and leave, [`account`] what came of it all. This crate does not print, exit, or read the environment
 //! or a manifest; Wasmtime is named only here.
 
 pub use account::Account;
 pub use clock::Clock;
+pub use compile::CompileError;
 pub use component::Component;
 pub use engine::Engine;
 pub use error::{Error, Fault, LoadError};
@@ -42,6 +43,7 @@ pub mod attributes;
 mod audit;
 mod chance;
 pub mod clock;
+pub mod compile;
 pub mod component;
 mod edge;
 pub mod element;

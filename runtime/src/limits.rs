@@ -15,6 +15,14 @@ pub struct Limits {
     pub handles: u32,
     /// Bytes of the component.
     pub component_size: u64,
+    /// Bytes of memory that compiling the component may take, in the process that compiles it.
+    pub compile_memory: u64,
+    /// Processor time that compiling the component may take, in the process that compiles it.
+    pub compile_time: Duration,
+    /// Bytes of host memory for what it holds and makes besides payloads: its elements, leases and outputs, the lists of
+    /// pieces of joined payloads, attributes. It is refused what would be more. A call is charged what it makes until it
+    /// returns; what waits on edges is charged to their capacity.
+    pub host_memory: u64,
     /// Payload bytes that it makes in one call. The payloads that it makes piece by piece have room for as many together.
     pub output_bytes: u64,
     /// Bytes of host memory that what it holds keeps besides its own bytes, before it is moved to memory of its own.
@@ -33,6 +41,9 @@ impl Default for Limits {
             time: Duration::from_secs(1),
             handles: 1024,
             component_size: 32 << 20,
+            compile_memory: 2 << 30,
+            compile_time: Duration::from_secs(300),
+            host_memory: 64 << 20,
             output_bytes: 64 << 20,
             pinned_bytes: 64 << 20,
             held_elements: 65_536,

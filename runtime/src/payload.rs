@@ -17,6 +17,7 @@ pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
 pub use file::{Reads, SourceFile, Unreadable, Why};
 pub use pinned::Pinned;
 pub use pool::Pool;
+pub(crate) use view::PIECE_BYTES;
 pub use view::{FileRange, Piece};
 
 use buffer::Buffer;
@@ -84,6 +85,34 @@ impl Payload {
     /// How many pieces it is made of; none for an empty one.
     pub fn piece_count(&self) -> usize {
         self.views().len()
+    }
+
+    /// Bytes of host memory that the list of its pieces takes; 0 for a payload in one piece.
+    #[inline]
+    pub fn structure_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::View(_) | Repr::Views(None) => 0,
+            Repr::Views(Some(rope)) => rope.structure_bytes(),
+        }
+    }
+
+    /// Bytes of the buffers that it keeps in memory, however small a part of each it is. A buffer that several pieces in a
+    /// row are in counts once.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::View(view) => view.buffer().kept(),
+            Repr::Views(rope) => rope.as_ref().map_or(0, |rope| rope.kept),
+        }
+    }
+
+    /// Where its buffer is, or the list of its pieces, in the memory of the host: payloads that live and have the same one
+    /// keep the same buffers. 0 for an empty payload.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        match &self.0 {
+            Repr::View(view) => Arc::as_ptr(view.buffer()).addr(),
+            Repr::Views(rope) => rope.as_ref().map_or(0, |rope| Arc::as_ptr(rope).addr()),
+        }
     }
 
     /// Whether other payloads, or another part of this one, are views of a buffer of it.

@@ -9,6 +9,7 @@ use torvyn_runtime::endpoint::{Input, Timed};
 
 use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// The key of an element that says when it comes.
@@ -34,7 +35,8 @@ impl Arrivals {
         let items = elements.and_then(|field| field.items(report)).unwrap_or_default();
         let at: Vec<_> = items.iter().map(at).collect();
         let Some(first) = at.iter().flatten().next() else {
-            return every.map_or(Some(Arrivals::AtOnce), |field| field.duration(report).map(Arrivals::Every));
+            return every
+                .map_or(Some(Arrivals::AtOnce), |field| field.duration(&range::PAUSE, report).map(Arrivals::Every));
         };
         if let Some(every) = every {
             let message = "elements come either `every` so often or each `at` its time";
@@ -46,7 +48,7 @@ impl Arrivals {
         let (mut times, mut before) = (Vec::new(), (Duration::ZERO, None::<Range<usize>>));
         for field in at {
             if let Some(field) = field {
-                let time = field.any_duration(report)?;
+                let time = field.duration(&range::ARRIVAL, report)?;
                 if let (true, Some(place)) = (time < before.0, before.1) {
                     let wrong = Diagnostic::error(code::OUT_OF_ORDER, "an element comes before the one in front of it");
                     let wrong = wrong.label(report.file, field.span, "").label(report.file, place, "in front of it");

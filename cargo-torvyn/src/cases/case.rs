@@ -1,5 +1,6 @@
 //! A case, as it is written in `[[test]]`: of which pipeline or stage it is, what it gives, and what it expects.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::speed::ExpectedSpeed;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::manifest::{Stage, read_config};
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// How long a case may take that says nothing of it.
@@ -132,7 +134,7 @@ impl Case {
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
         let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
-        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(report));
+        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(&range::TIMEOUT, report));
         if let Some(fails) = table.get("fails") {
             ["account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
@@ -143,7 +145,7 @@ impl Case {
         let letters =
             read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
         let clock = read_key(&table, "clock", report, |field, report| field.time(report));
-        let seed = read_key(&table, "seed", report, |field, report| field.count(report));
+        let seed = read_key(&table, "seed", report, |field, report| field.count(&range::ANY, report));
         let Named { name, span } = name?;
         Some(Case {
             name,
@@ -170,8 +172,10 @@ impl Case {
     /// The cases that have the name of one before them.
     pub(super) fn duplicates(cases: &[Case]) -> Diagnostics {
         let mut found = Diagnostics::default();
-        for (index, case) in cases.iter().enumerate() {
-            if let Some(first) = cases[..index].iter().find(|other| other.name == case.name) {
+        let mut known: HashMap<&str, &Case> = HashMap::new();
+        for case in cases {
+            let first = *known.entry(&case.name).or_insert(case);
+            if !std::ptr::eq(first, case) {
                 found.push(
                     Diagnostic::error(code::DUPLICATE_NAME, format!("two cases are called `{}`", case.name))
                         .label(&case.file, case.span.clone(), "")

@@ -11,6 +11,7 @@ use super::case::Named;
 use super::wanted::counted;
 use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::range;
 use crate::table::{Field, Report};
 
 /// A fault that a stage is to suffer at an element.
@@ -51,16 +52,16 @@ impl Fault {
                 return None;
             }
         };
-        let element = table.need("element", report).and_then(|field| field.count(report));
+        let element = table.need("element", report).and_then(|field| field.count(&range::ANY, report));
         let what = table.need_one(&["fault", "pause"], report)?;
         let injected = match what.key {
-            "pause" => Injected::Pause(what.duration(report)?),
+            "pause" => Injected::Pause(what.duration(&range::PAUSE, report)?),
             _ => {
                 let name = what.choice(&WHATS.each_ref().map(|(name, _)| *name), report)?;
                 WHATS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
             }
         };
-        let times = table.get("times").map_or(Some(1), |field| field.some(report))?;
+        let times = table.get("times").map_or(Some(1), |field| field.count(&range::TIMES, report))?;
         Some(Fault { stage, element: element?, times, what: injected, span: field.span.clone() })
     }
 

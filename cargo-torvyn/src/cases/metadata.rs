@@ -8,6 +8,7 @@ use torvyn_runtime::element::{Element, Metadata};
 use torvyn_runtime::trace::Trace;
 
 use crate::code;
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// The keys of an element that are metadata.
@@ -18,9 +19,9 @@ pub(super) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
     let mut metadata = Metadata::default();
     for field in table.fields() {
         match field.key {
-            "sequence" => metadata.sequence = Some(field.count(report)?),
+            "sequence" => metadata.sequence = Some(field.count(&range::ANY, report)?),
             "timestamp" => metadata.timestamp = Some(field.time(report)?),
-            "deadline" => metadata.deadline = Some(field.duration(report)?),
+            "deadline" => metadata.deadline = Some(field.duration(&range::DEADLINE, report)?),
             "trace" => metadata.trace = Some(read_trace(&field, report)?),
             "attributes" => metadata.attributes = Some(read_attributes(&field, report)?),
             _ => {}

@@ -1,6 +1,7 @@
 //! How long an element takes in a case, against how long one takes in another: the only way in which speed can be
 //! expected, because times themselves differ from machine to machine.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::case::{Case, Named};
 use super::plan::Plan;
 use crate::code;
 use crate::diagnostic::{Diagnostic, suggestion};
+use crate::range;
 use crate::report;
 use crate::table::{Field, Report};
 
@@ -72,7 +74,7 @@ impl ExpectedSpeed {
             .need("case", report)
             .and_then(|field| Some(Named { name: field.text(report)?.to_string(), span: field.span }));
         let max = table.need("max", report).and_then(|field| {
-            let max = field.ratio(report)?;
+            let max = field.ratio(&range::RATIO, report)?;
             if max == 0.0 {
                 field.wrong(code::ZERO, "`max` is 0", "has to be more than 0", report);
                 return None;
@@ -84,11 +86,11 @@ impl ExpectedSpeed {
     }
 
     /// What is wrong with the case that is named: it is to be another one, which comes to its end.
-    fn check(&self, case: &Case, cases: &[Case]) -> Option<Diagnostic> {
+    fn check(&self, case: &Case, cases: &[Case], known: &HashMap<&str, &Case>) -> Option<Diagnostic> {
         let Named { name, span } = &self.other;
         let wrong =
             |message: String| Diagnostic::error(code::UNKNOWN_CASE, message).label(case.file(), span.clone(), "");
-        match cases.iter().find(|other| other.name == *name) {
+        match known.get(name.as_str()) {
             Some(other) if other.name == case.name => {
                 Some(wrong("a case cannot be compared with itself".to_string()).help("name another case"))
             }
@@ -125,7 +127,8 @@ impl ExpectedSpeed {
 impl Case {
     /// The cases that are named by others to be compared with, and are none or cannot be.
     pub(super) fn unknown_others(cases: &[Case]) -> impl Iterator<Item = Diagnostic> {
-        cases.iter().filter_map(|case| case.speed.as_ref()?.check(case, cases))
+        let known: HashMap<&str, &Case> = cases.iter().map(|case| (case.name.as_str(), case)).collect();
+        cases.iter().filter_map(move |case| case.speed.as_ref()?.check(case, cases, &known))
     }
 
     /// The name of the case that it is compared with.

@@ -212,13 +212,13 @@ fn run<'a, 'c>(
     let session = Session {
         threads: threads(&args.cargo),
         fail_fast: !args.no_fail_fast && !args.watch,
-        retries: args.retries,
+        retries: args.retries as usize,
         cancel: interrupt.flag(),
     };
     session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
         match args.message_format {
-            MessageFormat::Human => say(plan.case, &outcome, args.retries, sources, shell)?,
+            MessageFormat::Human => say(plan.case, &outcome, args.retries as usize, sources, shell)?,
             MessageFormat::Json => {
                 shell.result(serde_json::to_string(&CaseLine::new(plan.case, &outcome, sources))?)?;
             }

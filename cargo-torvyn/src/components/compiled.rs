@@ -9,8 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use torvyn_runtime::analysis::{Analysis, Grant, grant};
+use torvyn_runtime::compile::Compiler;
 use torvyn_runtime::component::Binary;
 use torvyn_runtime::{Component, Engine, Error, Limits};
+
+/// The argument that this program is started with to compile one component. People do not type it.
+pub(crate) const COMPILE: &str = "compile-component-from-stdin";
 
 /// The engine, and what it has compiled.
 #[derive(Default)]
@@ -115,12 +119,17 @@ impl Compiled {
         if let Some(Kept { component, version, .. }) = kept {
             return Ok(Versioned { component, version });
         }
-        let component = binary.compile(&self.engine()?)?;
+        let component = binary.compile_with(&self.engine()?, &compiler(), limits)?;
         let version = self.times.fetch_add(1, Ordering::Relaxed);
         let kept = Kept { binary, component: component.clone(), version };
         locked(&self.kept).insert(path.to_path_buf(), kept);
         Ok(Versioned { component, version })
     }
+}
+
+/// Has this program started again for what is not compiled at once: see [`crate::main`].
+fn compiler() -> Compiler {
+    Compiler::new([COMPILE])
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! The configuration of a stage, flattened to the pairs of texts that a component is given.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::de::DeValue;
@@ -11,7 +12,7 @@ use crate::table::{Field, Report};
 /// The pairs of a `config` table in the order of the file: `nested.x` for a key of a table in it, `list.0` for an item of
 /// an array, everything that is no text as it is written in decimal or RFC 3339.
 pub(crate) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> {
-    let mut flat = Flat { pairs: Vec::new(), spans: Vec::new() };
+    let mut flat = Flat { pairs: Vec::new(), spans: Vec::new(), places: HashMap::new() };
     match field.value {
         DeValue::Table(_) => flat.add(String::new(), field, report),
         _ => field.wrong_type("a table", report),
@@ -22,6 +23,8 @@ pub(crate) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> 
 struct Flat {
     pairs: Vec<(String, String)>,
     spans: Vec<Range<usize>>,
+    /// The place of each key in both.
+    places: HashMap<String, usize>,
 }
 
 impl Flat {
@@ -51,7 +54,7 @@ impl Flat {
                 }
             },
         };
-        if let Some(first) = self.pairs.iter().position(|(other, _)| *other == key) {
+        if let Some(&first) = self.places.get(&key) {
             let message = format!("two values of `config` are called `{key}`");
             report.found.push(
                 Diagnostic::error(code::DUPLICATE_CONFIG, message).label(report.file, field.span.clone(), "").label(
@@ -62,6 +65,7 @@ impl Flat {
             );
             return;
         }
+        self.places.insert(key.clone(), self.pairs.len());
         self.pairs.push((key, text));
         self.spans.push(field.span.clone());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::stamp;
 use crate::diagnostic::Diagnostic;
 use crate::table::{Field, Report, Table};
-use crate::{code, document};
+use crate::{code, document, range};
 use toml::de::DeValue;
 use torvyn_runtime::element::Stamp;
 use torvyn_runtime::endpoint::Framing;
@@ -115,9 +115,9 @@ impl Input {
             _ => {
                 FRAMING_KEYS.iter().for_each(|key| table.exclude(key, &field, report));
                 let generate = field.table("`generate`", &["count", "size", "seed"], report)?;
-                let count = generate.need("count", report).and_then(|field| field.count(report));
+                let count = generate.need("count", report).and_then(|field| field.count(&range::GENERATED, report));
                 let seed = match generate.get("seed") {
-                    Some(field) => field.count(report).map(Some),
+                    Some(field) => field.count(&range::ANY, report).map(Some),
                     None => Some(None),
                 };
                 let sizes = generate.need("size", report).and_then(|field| read_sizes(&field, &generate, report));
@@ -130,13 +130,13 @@ impl Input {
 /// The size of all elements that are made up, or a range, of which a seed decides.
 fn read_sizes(field: &Field, generate: &Table, report: &mut Report) -> Option<RangeInclusive<usize>> {
     if !matches!(field.value, DeValue::Table(_)) {
-        let size = field.size(report)?;
+        let size = field.size(&range::GENERATED_BYTES, report)?;
         return Some(size..=size);
     }
     let range = field.table("a range", &["min", "max"], report)?;
-    let min: Option<usize> = range.need("min", report).and_then(|field| field.size(report));
+    let min: Option<usize> = range.need("min", report).and_then(|field| field.size(&range::GENERATED_BYTES, report));
     let max_field = range.need("max", report)?;
-    let (min, max) = (min?, max_field.size(report)?);
+    let (min, max) = (min?, max_field.size(&range::GENERATED_BYTES, report)?);
     if min > max {
         max_field.wrong(code::BAD_SIZE, "`max` is less than `min`", "", report);
         return None;
@@ -163,7 +163,7 @@ fn read_framing(table: &Table, report: &mut Report) -> Option<Framing> {
         table.exclude("keep-newline", &field, report);
     }
     let framing = match name {
-        "chunks" => return table.need("size", report)?.some_size(report).map(Framing::Chunks),
+        "chunks" => return table.need("size", report)?.size(&range::CHUNK_BYTES, report).map(Framing::Chunks),
         "lines" => lines,
         "length-prefixed" => Framing::LengthPrefixed,
         _ => Framing::Whole,

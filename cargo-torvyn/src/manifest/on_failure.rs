@@ -9,6 +9,7 @@ use torvyn_runtime::Policy;
 use torvyn_runtime::policy::{Retry, Then};
 
 use crate::code;
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// How long a stage is left alone that says nothing of it.
@@ -76,24 +77,14 @@ fn read_retry(table: &Table, report: &mut Report) -> Option<Option<Retry>> {
             if table.get("retry").is_none() {
                 table.missing(&["retry"], report);
             }
-            read_backoff(&field, report)
+            field.duration(&range::BACKOFF, report)
         }
         None => Some(BACKOFF),
     };
     match table.get("retry") {
-        Some(field) => Some(Some(Retry { count: field.some(report)?, backoff: backoff? })),
+        Some(field) => Some(Some(Retry { count: field.count(&range::RETRIES, report)?, backoff: backoff? })),
         None => backoff.map(|_| None),
     }
-}
-
-fn read_backoff(field: &Field, report: &mut Report) -> Option<Duration> {
-    let backoff = field.any_duration(report)?;
-    if backoff > Retry::LONGEST {
-        let message = format!("no stage is left alone for longer than {:?}", Retry::LONGEST);
-        field.wrong(code::BAD_DURATION, message, "", report);
-        return None;
-    }
-    Some(backoff)
 }
 
 fn read_word(field: &Field, report: &mut Report) -> Option<Then> {

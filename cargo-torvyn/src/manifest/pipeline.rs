@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use toml::de::DeValue;
 use torvyn_runtime::element::Stamp;
 
 use super::feed::{self, Origin};
@@ -14,6 +15,7 @@ use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
 use crate::file_uses::{Conflict, FileUses};
+use crate::range::MAX_NODES;
 use crate::table::{Field, Report};
 use crate::{code, document};
 
@@ -51,9 +53,11 @@ impl Pipeline {
         let input_field = table.get("input");
         let input = input_field.as_ref().and_then(|field| Input::read(field, report));
         let (input, stamp) = input.map_or_else(Default::default, |(input, stamp)| (Some(input), stamp));
-        let outputs = table.get("output").map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
+        let outputs = table.get("output").filter(|field| !has_too_many(field, "outputs", report));
+        let outputs = outputs.map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
         let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
-        let items = table.need("stages", report).and_then(|field| read_items(&field, report))?;
+        let items = table.need("stages", report).filter(|field| !has_too_many(field, "stages", report));
+        let items = items.and_then(|field| read_items(&field, report))?;
         let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
         // Indices and names of stages mean nothing while one of them could not be read.
         let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
@@ -277,6 +281,18 @@ impl Pipeline {
         }
         Ok(self)
     }
+}
+
+/// Whether an array has more items than a pipeline can have of them, which is reported.
+fn has_too_many(field: &Field, what: &str, report: &mut Report) -> bool {
+    let DeValue::Array(items) = field.value else { return false };
+    let too_many = items.get(MAX_NODES);
+    if let Some(item) = too_many {
+        let message = format!("a pipeline has at most {MAX_NODES} {what}, here are {}", items.len());
+        let diagnostic = Diagnostic::error(code::TOO_MANY_STAGES, message);
+        report.found.push(diagnostic.label(report.file, item.span(), "the first too many"));
+    }
+    too_many.is_some()
 }
 
 /// The items of `stages`, at least one.

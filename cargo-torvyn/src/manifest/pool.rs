@@ -7,6 +7,7 @@ use torvyn_runtime::payload::PoolSettings;
 use crate::code;
 use crate::diagnostic::Diagnostic;
 use crate::quantity;
+use crate::range;
 use crate::table::{Field, Report};
 
 /// What a manifest says of the pool, and where.
@@ -30,7 +31,7 @@ impl Pool {
     fn read(field: &Field, report: &mut Report) -> Option<Self> {
         let table = field.table("`pool`", &["keep", "classes"], report)?;
         let mut pool = Pool { span: Some(table.span.clone()), ..Pool::default() };
-        if let Some(keep) = table.get("keep").and_then(|field| field.size(report)) {
+        if let Some(keep) = table.get("keep").and_then(|field| field.size(&range::POOL_BYTES, report)) {
             pool.settings.keep = keep;
         }
         for field in table.get("classes").and_then(|field| field.entries(report)).unwrap_or_default() {
@@ -44,10 +45,13 @@ impl Pool {
             let wrong = Diagnostic::error(code, message).label(report.file, field.key_span.clone(), "");
             report.found.push(wrong.help(help));
         };
-        let room = field.size(report);
+        let room = field.size(&range::POOL_BYTES, report);
         let bytes = match quantity::size(field.key) {
             Ok(bytes) => bytes,
-            Err(help) => return wrong(code::BAD_SIZE, format!("`{}` is not a size", field.key), help, report),
+            Err(help) => {
+                let help = help.unwrap_or_else(|| "the number is too great".to_string());
+                return wrong(code::BAD_SIZE, format!("`{}` is not a size", field.key), help, report);
+            }
         };
         if !self.settings.keep_of(bytes, room.unwrap_or_default()) {
             let nearest = PoolSettings::classes().min_by_key(|class| class.abs_diff(bytes)).unwrap_or_default();

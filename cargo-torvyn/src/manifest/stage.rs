@@ -15,6 +15,7 @@ use super::{config, name, stamp};
 use crate::budget::Budget;
 use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// The most elements of one call, of a stage that says nothing of it.
@@ -63,15 +64,21 @@ pub(crate) enum ComponentRef {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes of linear memory.
-    pub(crate) memory: Option<usize>,
+    pub(crate) memory: Option<u64>,
     /// Time for one element.
     pub(crate) time: Option<Duration>,
     /// Component handles alive at once.
-    pub(crate) handles: Option<usize>,
+    pub(crate) handles: Option<u32>,
     /// Bytes of the component file.
     pub(crate) component_size: Option<u64>,
     /// Bytes of host memory that what it holds keeps besides its own bytes.
     pub(crate) pinned_bytes: Option<u64>,
+    /// Bytes of host memory for what it holds and makes besides payloads.
+    pub(crate) host_memory: Option<u64>,
+    /// Bytes of memory that compiling its component may take.
+    pub(crate) compile_memory: Option<u64>,
+    /// Processor time that compiling its component may take.
+    pub(crate) compile_time: Option<Duration>,
 }
 
 /// Where the manifest says what.
@@ -140,7 +147,7 @@ impl<'a> Written<'a> {
             table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
         let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
         let on_failure = on_failure.unwrap_or_default();
-        let batch = table.get("batch").and_then(|field| read_batch(&field, report)).unwrap_or(MAX_BATCH);
+        let batch = table.get("batch").and_then(|field| field.count(&range::BATCH, report)).unwrap_or(MAX_BATCH);
         let from = table.get("from");
         let merge = feed::read_merge(table, report).unwrap_or_default();
 
@@ -251,14 +258,28 @@ impl ComponentRef {
 
 impl Limits {
     fn read(field: &Field, report: &mut Report) -> Option<Self> {
-        let table =
-            field.table("`limits`", &["memory", "time", "handles", "component-size", "pinned-bytes"], report)?;
+        let keys = [
+            "memory",
+            "time",
+            "handles",
+            "component-size",
+            "pinned-bytes",
+            "host-memory",
+            "compile-memory",
+            "compile-time",
+        ];
+        let table = field.table("`limits`", &keys, report)?;
+        let size = |key, range, report: &mut Report| table.get(key).and_then(|field| field.size(range, report));
+        let duration = |key, range, report: &mut Report| table.get(key).and_then(|field| field.duration(range, report));
         Some(Limits {
-            memory: table.get("memory").and_then(|field| field.some_size(report)),
-            time: table.get("time").and_then(|field| field.duration(report)),
-            handles: table.get("handles").and_then(|field| field.some(report)),
-            component_size: table.get("component-size").and_then(|field| field.some_size(report)),
-            pinned_bytes: table.get("pinned-bytes").and_then(|field| field.size(report)),
+            memory: size("memory", &range::MEMORY, report),
+            time: duration("time", &range::CALL_TIME, report),
+            handles: table.get("handles").and_then(|field| field.count(&range::HANDLES, report)),
+            component_size: size("component-size", &range::COMPONENT_BYTES, report),
+            pinned_bytes: size("pinned-bytes", &range::PINNED_BYTES, report),
+            host_memory: size("host-memory", &range::HOST_MEMORY, report),
+            compile_memory: size("compile-memory", &range::COMPILE_MEMORY, report),
+            compile_time: duration("compile-time", &range::COMPILE_TIME, report),
         })
     }
 }
@@ -294,22 +315,13 @@ fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>
     outputs
 }
 
-fn read_batch(field: &Field, report: &mut Report) -> Option<usize> {
-    let batch = field.some(report)?;
-    if batch > MAX_BATCH {
-        let message = format!("a call has at most {MAX_BATCH} elements, and `batch` is {batch}");
-        let help = format!("write a number from 1 to {MAX_BATCH}; `batch` can be left out for {MAX_BATCH}");
-        field.wrong(code::BAD_NUMBER, message, "", report).help = Some(help);
-        return None;
-    }
-    Some(batch)
-}
-
 fn read_capacity(field: &Field, report: &mut Report) -> Option<Capacity> {
     let table = field.table("`capacity`", &["elements", "bytes"], report)?;
     let default = Capacity::default();
     Some(Capacity {
-        elements: table.get("elements").map_or(Some(default.elements), |field| field.some(report))?,
-        bytes: table.get("bytes").map_or(Some(default.bytes), |field| field.some_size(report))?,
+        elements: table
+            .get("elements")
+            .map_or(Some(default.elements), |field| field.count(&range::CAPACITY_ELEMENTS, report))?,
+        bytes: table.get("bytes").map_or(Some(default.bytes), |field| field.size(&range::CAPACITY_BYTES, report))?,
     })
 }

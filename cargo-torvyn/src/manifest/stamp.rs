@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use torvyn_runtime::element::{Stamp, TraceOrigin};
 
 use crate::code;
+use crate::range;
 use crate::table::{Field, Report, Table};
 
 /// The keys of the table.
@@ -14,7 +15,7 @@ pub(super) const KEYS: [&str; 2] = ["deadline", "trace"];
 /// Reads the keys of an input or a stage, as far as they are there and right.
 pub(super) fn read(table: &Table, report: &mut Report) -> Stamp {
     Stamp {
-        deadline: table.get("deadline").and_then(|field| field.duration(report)),
+        deadline: table.get("deadline").and_then(|field| field.duration(&range::DEADLINE, report)),
         trace: table.get("trace").and_then(|field| read_trace(&field, report)),
     }
 }

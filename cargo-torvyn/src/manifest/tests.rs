@@ -415,7 +415,238 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     let mut codes = codes_of_cases();
     codes.extend(codes_of_files());
     codes.extend(codes_of_questions());
+    codes.extend(codes_of_many());
     codes
+}
+
+/// What there is too much of.
+fn codes_of_many() -> Vec<&'static str> {
+    let many = |items: &str| {
+        let text = items.replace("MANY", &vec!["{ component = 'x' }"; 1001].join(", "));
+        let found = wrong(&text, "");
+        assert!(found.iter().count() >= 1 && shown(&text, &found).contains("the first too many"), "{items}");
+        found.into_iter().next().unwrap().code
+    };
+    let codes =
+        vec![many("pipeline.a = { stages = [MANY] }"), many("pipeline.a = { stages = ['x'], output = [MANY] }")];
+    assert_eq!(codes, [code::TOO_MANY_STAGES; 2]);
+    codes
+}
+
+/// What a number is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Number {
+    /// A whole number.
+    Count,
+    /// Bytes, as a number or with a unit.
+    Size,
+    /// Milliseconds, with a unit.
+    Duration,
+}
+
+/// Every number of a manifest and of a case: where it is, what it is, and its range.
+const NUMBERS: &[(&str, Number, u128, u128)] = &[
+    ("pipeline.a = { stages = ['x'], input = { generate = { count = @, size = 1 } } }", Number::Count, 0, 1 << 53),
+    ("pipeline.a = { stages = ['x'], input = { generate = { count = 1, size = @ } } }", Number::Size, 0, 64 << 20),
+    (
+        "pipeline.a = { stages = ['x'], input = { generate = { count = 1, size = { min = 0, max = @ }, seed = 1 } } }",
+        Number::Size,
+        0,
+        64 << 20,
+    ),
+    (
+        "pipeline.a = { stages = ['x'], input = { generate = { count = 1, size = 1, seed = @ } } }",
+        Number::Count,
+        0,
+        u64::MAX as u128,
+    ),
+    ("pipeline.a = { stages = ['x'], input = { file = 'f', as = 'chunks', size = @ } }", Number::Size, 1, 64 << 20),
+    ("pipeline.a = { stages = ['x'], input = { file = 'f', deadline = @ } }", Number::Duration, 1, 31_622_400_000),
+    ("pipeline.a = { stages = [{ name = 'x', capacity = { elements = @ } }] }", Number::Count, 1, 1_000_000),
+    ("pipeline.a = { stages = [{ name = 'x', capacity = { bytes = @ } }] }", Number::Size, 1, 1 << 40),
+    ("pipeline.a = { stages = [{ name = 'x', deadline = @ }] }", Number::Duration, 1, 31_622_400_000),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { memory = @ } }] }", Number::Size, 1, 64 << 30),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { time = @ } }] }", Number::Duration, 1, 86_400_000),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { handles = @ } }] }", Number::Count, 1, 1_000_000),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { component-size = @ } }] }", Number::Size, 1, 1 << 30),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { pinned-bytes = @ } }] }", Number::Size, 0, 1 << 40),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { host-memory = @ } }] }", Number::Size, 64 << 10, 64 << 30),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { compile-memory = @ } }] }", Number::Size, 64 << 20, 64 << 30),
+    ("pipeline.a = { stages = [{ name = 'x', limits = { compile-time = @ } }] }", Number::Duration, 1000, 3_600_000),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = { retry = @ } }] }", Number::Count, 1, 1_000_000),
+    (
+        "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, backoff = @ } }] }",
+        Number::Duration,
+        0,
+        60_000,
+    ),
+    ("pipeline.a = { stages = [{ name = 'x', budget = { reads = @ } }] }", Number::Count, 0, u32::MAX as u128),
+    ("pipeline.a = { stages = [{ name = 'x', budget = { leases = @ } }] }", Number::Count, 0, u32::MAX as u128),
+    ("pipeline.a = { stages = [{ name = 'x', budget = { read-bytes = @ } }] }", Number::Size, 0, u64::MAX as u128),
+    ("pipeline.a = { stages = ['x'], budget = { copies = @ } }", Number::Count, 0, u32::MAX as u128),
+    ("pipeline.a = { stages = ['x'] }\nruntime.pool.keep = @", Number::Size, 0, 1 << 40),
+    ("pipeline.a = { stages = ['x'] }\nruntime.pool.classes = { 4KiB = @ }", Number::Size, 0, 1 << 40),
+    ("pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', timeout = @ }]", Number::Duration, 1, 86_400_000),
+    ("pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', seed = @ }]", Number::Count, 0, u64::MAX as u128),
+    ("pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', clock = @ }]", Number::Count, 0, u64::MAX as u128),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', input = { lines = ['a'], every = @ } }]",
+        Number::Duration,
+        1,
+        31_622_400_000,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', input = { elements = [{ text = 'a', at = @ }] } }]",
+        Number::Duration,
+        0,
+        31_622_400_000,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', input = { elements = [{ text = 'a', sequence = @ }] } }]",
+        Number::Count,
+        0,
+        u64::MAX as u128,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', input = { elements = [{ text = 'a', deadline = @ }] } }]",
+        Number::Duration,
+        1,
+        31_622_400_000,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', faults = [{ stage = 'x', element = @, fault = 'trap' }] }]",
+        Number::Count,
+        0,
+        u64::MAX as u128,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\n\
+         test = [{ name = 't', faults = [{ stage = 'x', element = 0, fault = 'trap', times = @ }] }]",
+        Number::Count,
+        1,
+        1_000_000,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', faults = [{ stage = 'x', element = 0, pause = @ }] }]",
+        Number::Duration,
+        1,
+        31_622_400_000,
+    ),
+    (
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', account = { entered = @ } }]",
+        Number::Count,
+        0,
+        u64::MAX as u128,
+    ),
+];
+
+/// Numbers that somebody writes by mistake, or to see what happens.
+fn extremes(least: u128, most: u128) -> Vec<u128> {
+    let mut all =
+        vec![0, 1, 1 << 31, 1 << 32, (1 << 53) + 1, (1 << 63) - 1, 1 << 63, u64::MAX as u128, 1 << 64, u128::MAX];
+    all.extend([least, most, most + 1]);
+    all.extend(least.checked_sub(1));
+    all
+}
+
+#[test]
+fn every_number_has_a_range() {
+    let wrong_codes =
+        [code::BAD_NUMBER, code::BAD_SIZE, code::BAD_DURATION, code::ZERO, code::WRONG_TYPE, code::SYNTAX];
+    for &(template, number, least, most) in NUMBERS {
+        let check = |written: &str, is_right: bool| {
+            let text = template.replace('@', written);
+            let found = parse(&text).err().unwrap_or_default();
+            assert_eq!(found.is_empty(), is_right, "{text}\n{}", shown(&text, &found));
+            for diagnostic in &found {
+                assert!(wrong_codes.contains(&diagnostic.code), "{text}\n{}", shown(&text, &found));
+                let names_range = diagnostic.message.contains(" must be from ");
+                let is_number = !matches!(diagnostic.code, code::ZERO | code::WRONG_TYPE | code::SYNTAX);
+                assert!(names_range || !is_number || written.contains(['.', '-', 'n']), "{}", shown(&text, &found));
+            }
+        };
+        for value in extremes(least, most) {
+            let is_right = (least..=most).contains(&value);
+            match number {
+                Number::Count => check(&value.to_string(), is_right),
+                Number::Size => {
+                    check(&value.to_string(), is_right);
+                    check(&format!("'{value}B'"), is_right);
+                }
+                Number::Duration => check(&format!("'{value}ms'"), is_right),
+            }
+        }
+        for written in ["-1", "-9223372036854775808", "1.5", "-0.0", "nan", "inf", "true", "[]", "''", "'-1'", "'1.5s'"]
+        {
+            check(written, false);
+        }
+        check(&format!("'{}'", "9".repeat(1 << 20)), false);
+        check(&"9".repeat(1 << 20), false);
+    }
+}
+
+#[test]
+fn ratios_have_a_range() {
+    for (template, is_zero_right) in [
+        ("pipeline.a = { stages = ['x'], budget = { amplification = @ } }", true),
+        (
+            "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', speed = { case = 'u', max = @ } }, { name = 'u' }]",
+            false,
+        ),
+    ] {
+        let is_right = |written: &str| parse(&template.replace('@', written)).is_ok();
+        assert!(
+            ["1", "0.5", "1000000000", "1e9", "4294967296"]
+                .into_iter()
+                .all(|written| { is_right(written) == (written != "4294967296") })
+        );
+        assert_eq!((is_right("0"), is_right("0.0")), (is_zero_right, is_zero_right), "{template}");
+        for written in ["-1", "-0.0", "1000000001", "1e400", "nan", "inf", "-inf", "18446744073709551616", "'1'"] {
+            assert!(!is_right(written), "{written}: {template}");
+        }
+    }
+}
+
+/// Files that are large, or deep, are read in a time that grows as they do.
+#[test]
+fn large_files_are_read_at_once() {
+    let started = std::time::Instant::now();
+    let many = |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let unknown = format!("pipeline.a = {{ stages = ['x'] }}\n{}", many(100_000, |index| format!("key-{index} = 1\n")));
+    let found = parse(&unknown).unwrap_err();
+    assert_eq!(found.errors(), 100_000);
+    let said = shown(&unknown, &found);
+    assert!(
+        said.matches("error[unknown-key]").count() == 50 && said.ends_with("99950 errors more not shown\n"),
+        "{said}"
+    );
+    let config = format!(
+        "pipeline.a = {{ stages = [{{ name = 'x', config = {{ list = [{}] }} }}] }}",
+        many(100_000, |index| format!("{index},"))
+    );
+    assert_eq!(pipeline(&config).stages[0].config.len(), 100_000);
+    let cases = format!(
+        "pipeline.a = {{ stages = ['x'] }}\n{}",
+        many(20_000, |index| format!("[[test]]\nname = 'case-{index}'\n"))
+    );
+    assert_eq!(parse(&cases).unwrap().cases.len(), 20_000);
+    let name = "n".repeat(1 << 20);
+    for text in [
+        format!("pipeline.{name} = {{ stages = ['x'] }}\n{name} = 1"),
+        format!("pipeline.a = {{ stages = ['{name}.'] }}"),
+    ] {
+        let said = shown(&text, &parse(&text).unwrap_err());
+        assert!(said.len() < 1 << 20, "{} bytes are said", said.len());
+    }
+    for (open, close) in [("[", "]"), ("{ a = ", " }")] {
+        let deep =
+            format!("pipeline.a = {{ stages = ['x'], input = {}1{} }}", open.repeat(100_000), close.repeat(100_000));
+        assert_eq!(parse(&deep).unwrap_err().into_iter().next().unwrap().code, code::SYNTAX);
+    }
+    let dotted = format!("pipeline.a.{} = 1", vec!["b"; 20_000].join("."));
+    assert!(parse(&dotted).is_err());
+    // It takes some seconds where other tests run; what was quadratic took minutes.
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -440,7 +671,7 @@ fn the_long_form() {
         component = "splitter"
         outputs = ["errors", "rest"]
         config = { needle = "ERROR", n = 0x10, list = ["a", { b = 1.50 }], nested = { x = true, at = 2024-05-01T10:00:00Z }, a = "last" }
-        limits = { memory = "64MiB", time = "1s", handles = 1024, component-size = 1_000, pinned-bytes = "1MiB" }
+        limits = { memory = "64MiB", time = "1s", handles = 1024, component-size = 1_000, pinned-bytes = "1MiB", host-memory = "32MiB", compile-memory = "1GiB", compile-time = "2m" }
         capacity = { elements = 8 }
         [[pipeline.split.stages]]
         name = "join"
@@ -477,6 +708,9 @@ fn the_long_form() {
         handles: Some(1024),
         component_size: Some(1000),
         pinned_bytes: Some(1 << 20),
+        host_memory: Some(32 << 20),
+        compile_memory: Some(1 << 30),
+        compile_time: Some(Duration::from_secs(120)),
     };
     assert_eq!(stage.limits, limits);
     assert_eq!(stage.capacity, Capacity { elements: 8, ..Capacity::default() });
@@ -667,7 +901,7 @@ error[unknown-key]: unknown key `tme` in `limits`
 2 | stages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]
   |                                                        ^^^
   |
-  = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`, `pinned-bytes`
+  = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`, `pinned-bytes`, `host-memory`, `compile-memory`, `compile-time`
 ";
     assert_eq!(shown(text, &wrong(text, "")), expected);
 }

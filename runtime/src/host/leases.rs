@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 use wasmtime::component::{ComponentType, Lift};
 
+use super::host_memory;
 use super::meter::{Meter, Part};
 use super::slab::Slab;
 use crate::element::{Context, Element};
@@ -75,6 +76,8 @@ pub(crate) struct Leases {
     bytes: u64,
     /// Bytes of the attributes of what is held, each element counted once.
     attributes: u64,
+    /// Bytes of host memory that what is held is charged, besides payloads.
+    structures: u64,
     /// The buffers of what is held.
     pinned: Pinned,
     /// Payloads that are released stay until the call has ended, so that what it did can be undone.
@@ -129,6 +132,8 @@ pub(super) struct Held {
     leases: u32,
     /// Bytes of its attributes, as they are counted.
     attributes: u64,
+    /// What it is charged for as long as it is held; see [`host_memory`].
+    structures: u64,
     /// Whether an element was sent on that was made of it.
     came: bool,
 }
@@ -155,6 +160,7 @@ impl Leases {
             elements: 0,
             bytes: 0,
             attributes: 0,
+            structures: 0,
             pinned,
             keeps: false,
             used: LeaseUse::default(),
@@ -218,6 +224,8 @@ impl Leases {
             if held.leases == 1 {
                 held.attributes = held.element.attributes().bytes() as u64;
                 self.attributes += held.attributes;
+                held.structures = host_memory::held(&held.element);
+                self.structures += held.structures;
                 self.pinned.add(&held.element.payload, mode.into());
             }
             self.elements += 1;
@@ -237,6 +245,11 @@ impl Leases {
         self.attributes
     }
 
+    /// Bytes of host memory that what is held is charged, besides payloads.
+    pub(super) fn structures(&self) -> u64 {
+        self.structures
+    }
+
     /// An element that is held, or was in this call.
     pub(super) fn element(&self, place: u32) -> Option<&Element> {
         Some(&self.held.get(place)?.element)
@@ -250,6 +263,9 @@ impl Leases {
             let bytes = held.element.attributes().bytes() as u64;
             self.attributes = self.attributes - held.attributes + bytes;
             held.attributes = bytes;
+            let structures = host_memory::held(&held.element);
+            self.structures = self.structures - held.structures + structures;
+            held.structures = structures;
         }
     }
 
@@ -283,8 +299,16 @@ impl Leases {
             None => {
                 let index_here = index as u32;
                 let element = element.clone();
-                let read = Part::default();
-                let held = Held { element, read, before, index: index_here, leases: 0, attributes: 0, came: false };
+                let held = Held {
+                    element,
+                    read: Part::default(),
+                    before,
+                    index: index_here,
+                    leases: 0,
+                    attributes: 0,
+                    structures: 0,
+                    came: false,
+                };
                 let place = self.held.insert(held);
                 self.here[index] = place;
                 place
@@ -425,6 +449,7 @@ impl Leases {
         held.leases -= 1;
         if held.leases == 0 {
             self.attributes -= held.attributes;
+            self.structures -= held.structures;
             self.pinned.remove(&held.element.payload);
             if !self.keeps {
                 held.element.payload = Default::default();

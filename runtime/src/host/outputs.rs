@@ -3,7 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
-use super::{Failure, Host, Output};
+use super::{Failure, Host, Output, host_memory};
 use crate::element::Element;
 use crate::ledger::Count;
 use crate::payload::Payload;
@@ -25,6 +25,8 @@ pub(crate) struct Outputs {
     /// Elements made in this call.
     pub(super) elements: usize,
     pieces: usize,
+    /// Bytes of host memory that what was made in this call is charged, besides payloads.
+    pub(super) structures: u64,
     /// Payloads written in this call.
     written: u64,
     /// Whether this call may make elements.
@@ -103,6 +105,7 @@ impl Outputs {
             bytes: 0,
             elements: 0,
             pieces: 0,
+            structures: 0,
             written: 0,
             may_make: false,
             most_bytes,
@@ -137,6 +140,7 @@ impl Outputs {
     /// An output of this, for which there is room.
     pub(super) fn push(&mut self, part: Part) -> Resource<Output> {
         self.elements += part.len();
+        self.structures += part.structure_bytes();
         match &part {
             Part::Written(part) => {
                 self.bytes += part.bytes.len() as u64;
@@ -180,6 +184,7 @@ impl Outputs {
         self.bytes = 0;
         self.elements = 0;
         self.pieces = 0;
+        self.structures = 0;
         self.written = 0;
         self.may_make = false;
     }
@@ -228,6 +233,18 @@ impl Part {
         }
     }
 
+    /// Bytes of host memory that it is charged, besides payloads.
+    fn structure_bytes(&self) -> u64 {
+        match self {
+            Part::Written(part) => host_memory::written(part.sizes.len(), part.column_bytes()),
+            Part::Views(views) => {
+                let pieces = views.iter().map(|view| host_memory::listed_pieces(&view.element.payload));
+                let joined = views.iter().map(|view| view.origin.bytes()).sum::<u64>();
+                host_memory::views(views.len(), pieces.sum()) + joined
+            }
+        }
+    }
+
     /// The outputs that any of its elements goes to; an empty column says nothing.
     fn goes_to(&self) -> u32 {
         match self {
@@ -245,6 +262,23 @@ impl Part {
                 Origin::Lent(index) => named | bit(index),
                 Origin::Held(_) | Origin::Joined(_) => named,
             }),
+        }
+    }
+}
+
+impl Written {
+    /// Bytes of the columns that say what it is.
+    pub(super) fn column_bytes(&self) -> usize {
+        size_of_val(&self.sizes[..]) + size_of_val(&self.lineage[..]) + size_of_val(&self.outputs[..])
+    }
+}
+
+impl Origin {
+    /// Bytes of memory that it takes for itself.
+    fn bytes(&self) -> u64 {
+        match self {
+            Origin::Lent(_) | Origin::Held(_) => 0,
+            Origin::Joined(places) => size_of_val(&places[..]) as u64,
         }
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::outputs::{Part, Written, limit};
 use super::slab::Slab;
-use super::{Failure, Host, Output};
+use super::{Failure, Host, Output, host_memory};
 use crate::ledger::Count;
 use crate::payload::Block;
 
@@ -143,7 +143,8 @@ impl Host {
 
     fn freeze(&mut self, mut buffer: Growing, lineage: u32, outputs: u32) -> Result<Resource<Output>, Failure> {
         let len = buffer.len();
-        let made = self.outputs.room(len as usize, 1).and_then(|()| {
+        let may = self.outputs.room(len as usize, 1).and_then(|()| self.may_use(host_memory::written(1, 16)));
+        let made = may.and_then(|()| {
             let empty = buffer.writes == 0;
             if (empty && !self.meter.write_piece(0))
                 || !self.meter.writes_of(&self.batch, lineage, buffer.writes.max(1))

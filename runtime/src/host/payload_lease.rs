@@ -7,7 +7,7 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::leases::{Mode, Refused};
 use super::outputs::{Origin, Part, View, check_outputs, limit};
-use super::{Batch, Failure, Host, Lease, Output};
+use super::{Batch, Failure, Host, Lease, Output, host_memory};
 use crate::element::Element;
 use crate::payload::Payload;
 
@@ -96,6 +96,7 @@ impl Host {
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
             return Err(limit(format!("holds at most {} bytes of attributes at once", self.held_bytes)));
         }
+        self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
         Ok(deadline)
     }
 
@@ -135,6 +136,7 @@ impl Host {
     fn forward(&mut self, lease: u32, indices: &[u32], outputs: &[u32]) -> Result<Vec<View>, Failure> {
         self.outputs.room(0, indices.len())?;
         check_outputs(outputs, indices.len(), "indices")?;
+        self.may_use(host_memory::views(indices.len(), 0))?;
         let goes_to = |entry: usize| outputs.get(entry).copied().unwrap_or(1);
         let sends = indices.iter().enumerate().map(|(entry, index)| (*index, goes_to(entry)));
         // The pieces are there already: what is passed on shares them.
@@ -164,6 +166,7 @@ impl Host {
             return Err(limit(format!("joins payloads of at most {MAX_JOINED} pieces")));
         }
         self.outputs.room_for_pieces(pieces)?;
+        self.may_use(host_memory::joining(joined, pieces))?;
         let bytes = elements.iter().map(|(_, element)| element.payload.len() as u64).fold(0, u64::saturating_add);
         if bytes > self.held_bytes {
             return Err(limit(format!("joins at most {} payload bytes", self.held_bytes)));
@@ -184,7 +187,8 @@ fn forward_all(
     (of, indices, outputs): (Resource<Lease>, WasmList<u32>, WasmList<u32>),
 ) -> Made {
     let elements = indices.as_le_slice(store.as_context()).len();
-    if let Err(refused) = store.data().outputs.room(0, elements) {
+    let room = store.data().outputs.room(0, elements);
+    if let Err(refused) = room.and_then(|()| store.data().may_use(host_memory::views(elements, 0))) {
         store.data_mut().meter.refused = true;
         return Ok((Err(refused),));
     }

@@ -4,7 +4,7 @@ use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
 use super::outputs::{Origin, Part, View, check_outputs};
-use super::{Batch, Failure, Host, Output};
+use super::{Batch, Failure, Host, Output, host_memory};
 use crate::element::Element;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
@@ -51,6 +51,7 @@ impl Slices<'_> {
     fn views(&self, host: &Host) -> Result<Vec<View>, Failure> {
         let elements = self.indices.len();
         host.outputs.room(0, elements)?;
+        host.may_use(host_memory::views(elements, 0))?;
         for (column, len) in [("offsets", self.offsets.len()), ("lens", self.lens.len())] {
             if len != elements {
                 let lengths = format!("`{column}` has {len} entries, `indices` has {elements}");
@@ -58,13 +59,17 @@ impl Slices<'_> {
             }
         }
         check_outputs(self.outputs, elements, "indices")?;
-        let mut pieces = 0;
+        let (mut pieces, mut listed) = (0, 0);
         let parts = self.indices.iter().zip(self.offsets).zip(self.lens).enumerate();
         let views = parts.map(|(entry, ((&index, &offset), &len))| {
             let element = host.in_batch(index).ok_or(Failure::OutOfBounds)?;
             let view = part(element, offset, len).ok_or(Failure::OutOfBounds)?;
             pieces += view.payload.piece_count();
             host.outputs.room_for_pieces(pieces)?;
+            if view.payload.piece_count() > 1 {
+                listed += view.payload.piece_count();
+                host.may_use(host_memory::views(elements, listed))?;
+            }
             let outputs = self.outputs.get(entry).copied().unwrap_or(1);
             Ok(View { element: view, outputs, origin: Origin::Lent(index) })
         });

@@ -4,7 +4,7 @@ use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
 use super::outputs::{Part, Written};
-use super::{Failure, Host, Output};
+use super::{Failure, Host, Output, host_memory};
 
 /// In `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
@@ -33,6 +33,8 @@ fn make(
     let len = bytes.as_le_slice(store.as_context()).len();
     let elements = sizes.as_le_slice(store.as_context()).len();
     store.data().outputs.room(len, elements)?;
+    let columns = [elements * 8, lineage.len() * 4, outputs.len() * 4];
+    store.data().may_use(host_memory::written(elements, columns.into_iter().sum()))?;
     store.data().may_allocate()?;
     let sizes = sizes.as_le_slice(store.as_context()).to_vec();
     let lineage = lineage.as_le_slice(store.as_context()).to_vec();
@@ -44,9 +46,9 @@ fn make(
     }
     let mut block = host.block(len);
     block.append(bytes.as_le_slice(store.as_context())).expect("the block was taken for so many");
-    let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
+    let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
     host.copies.metadata_marshal.record(1, metadata as u64);
     let bytes = block.freeze();
     let (before, buffer) = (host.outputs.elements, bytes.buffer());

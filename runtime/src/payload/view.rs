@@ -108,22 +108,38 @@ pub struct FileRange<'a> {
     pub len: u64,
 }
 
+/// Bytes of memory of a piece of a rope: its view, and where it ends.
+pub(crate) const PIECE_BYTES: usize = size_of::<View>() + size_of::<usize>();
+/// Bytes of memory of a rope besides its pieces, with what the allocator adds.
+const ROPE_BYTES: usize = 128;
+
 /// Views end to end.
 pub(super) struct Rope {
     pub(super) views: Box<[View]>,
     /// Where each of them ends. There can be many, and a stage can cut many parts out.
     ends: Box<[usize]>,
     pub(super) len: usize,
+    /// Bytes of the buffers of all views; of views in a row that are of one buffer it counts once.
+    pub(super) kept: usize,
 }
 
 impl Rope {
     pub(super) fn new(views: Vec<View>) -> Rope {
-        let mut len = 0;
+        let (mut len, mut kept) = (0, 0);
+        let mut last: Option<&View> = None;
         let ends = views.iter().map(|view| {
+            if last.replace(view).is_none_or(|last| !last.is_of(view)) {
+                kept += view.buffer.kept();
+            }
             len += view.len;
             len
         });
-        Rope { ends: ends.collect(), views: views.into(), len }
+        Rope { ends: ends.collect(), views: views.into(), len, kept }
+    }
+
+    /// Bytes of memory of the rope itself.
+    pub(super) fn structure_bytes(&self) -> usize {
+        ROPE_BYTES + self.views.len() * PIECE_BYTES
     }
 
     /// The views of `len` bytes from `offset`, which it has.

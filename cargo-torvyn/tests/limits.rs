@@ -1,0 +1,151 @@
+//! What components and manifests can make `cargo torvyn` do: compile for ever, fill the memory, or panic on a number. Each has
+//! an end, an exit code and a message that names the limit.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::{said, torvyn};
+
+/// A sink that takes everything, with further fields of its core module.
+fn sink(fields: &str) -> Vec<u8> {
+    wat::parse_str(include_str!("limits/sink.wat").replace(";; FIELDS", fields)).unwrap()
+}
+
+/// A function with so many locals, which are set and read in so many branches.
+fn branches(locals: usize, branches: usize) -> String {
+    let mut text = format!("(func $f (param $p i32) (local {})", "i64 ".repeat(locals));
+    for branch in 0..branches {
+        let local = 1 + branch * 7919 % locals;
+        write!(
+            text,
+            "(if (local.get $p) (then (local.set {local} (i64.add (local.get {}) (i64.const 1)))))",
+            1 + (branch * 104_729 + 1) % locals
+        )
+        .unwrap();
+    }
+    text + ")"
+}
+
+/// So many functions that do next to nothing.
+fn functions(count: usize) -> String {
+    let mut text = String::new();
+    for index in 0..count {
+        write!(text, "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const {index})))").unwrap();
+    }
+    text
+}
+
+/// Runs the component of a folder with these keys of its stage.
+fn run(component: &[u8], keys: &str) -> (Output, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sink.wasm"), component).unwrap();
+    let manifest = format!(
+        "[pipeline.main]\ninput = {{ generate = {{ count = 3, size = 3 }} }}\n\
+         stages = [{{ component = './sink.wasm', {keys} }}]\n"
+    );
+    fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
+    let started = Instant::now();
+    let output = torvyn(folder.path(), &["run"]);
+    (output, started.elapsed())
+}
+
+#[track_caller]
+fn assert_refused(output: &Output, texts: &[&str]) {
+    let said = said(output);
+    assert_eq!((output.status.code(), output.status.signal()), (Some(101), None), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    texts.iter().for_each(|text| assert!(said.contains(text), "{text}: {said}"));
+}
+
+#[test]
+fn small_and_large_components_compile_with_the_default_limits() {
+    for fields in [String::new(), functions(20_000), branches(200, 5000)] {
+        let (output, _) = run(&sink(&fields), "");
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_component_that_takes_too_much_memory_to_compile_is_refused() {
+    let bomb = sink(&branches(20_000, 20_000));
+    assert!(bomb.len() < 512 << 10, "it is small: {} bytes", bomb.len());
+    let (output, took) = run(&bomb, "limits = { compile-memory = '128MiB' }");
+    assert_refused(&output, &["bad-component", "sink.wasm", "128 MiB of memory", "`limits.compile-memory`"]);
+    assert!(took < Duration::from_secs(120), "{took:?}");
+}
+
+#[test]
+fn a_component_that_takes_too_long_to_compile_is_refused() {
+    let (output, took) = run(&sink(&functions(200_000)), "limits = { compile-time = '1s' }");
+    assert_refused(&output, &["sink.wasm", "1s of processor time", "`limits.compile-time`"]);
+    assert!(took < Duration::from_secs(120), "{took:?}");
+}
+
+/// The process that compiles takes no other question than that of its parent.
+#[test]
+fn the_process_that_compiles_answers_nobody_else() {
+    let output = torvyn_directly(&["compile-component-from-stdin"]);
+    assert_eq!((output.status.code(), &output.stdout[..], &output.stderr[..]), (Some(101), &b""[..], &b""[..]));
+}
+
+fn torvyn_directly(args: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_cargo-torvyn"))
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Numbers that once ended the process in a panic, or for lack of memory.
+#[test]
+fn numbers_of_a_manifest_have_ranges() {
+    let sink = sink("");
+    for (keys, range) in [
+        ("capacity = { elements = 9223372036854775807 }", "`elements` must be from 1 to 1000000"),
+        ("capacity = { elements = 1000000000 }", "`elements` must be from 1 to 1000000"),
+        ("limits = { handles = 4294967296 }", "`handles` must be from 1 to 1000000"),
+        ("limits = { time = '9223372036854775807m' }", "`time` must be from 1ms to 1440m"),
+        ("on-failure = { retry = 4294967295 }", "`retry` must be from 1 to 1000000"),
+    ] {
+        let (output, _) = run(&sink, keys);
+        assert_refused(&output, &[range]);
+    }
+    let (output, _) = run(&sink, "capacity = { elements = 1000000, bytes = '1TiB' }");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sink.wasm"), &sink).unwrap();
+    for size in ["9223372036854775807", "67108865", "18446744073709551615"] {
+        let manifest = format!(
+            "[pipeline.main]\ninput = {{ generate = {{ count = 1, size = {size} }} }}\nstages = ['./sink.wasm']\n"
+        );
+        fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
+        assert_refused(&torvyn(folder.path(), &["run"]), &["`size` must be from 0B to 64MiB"]);
+    }
+}
+
+#[test]
+fn numbers_of_the_command_line_have_ranges() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for args in [
+        ["test", "--retries", "18446744073709551615"],
+        ["test", "--retries", "1001"],
+        ["test", "--retries", "-1"],
+        ["test", "--schedules", "0"],
+        ["test", "--schedules", "4294967295"],
+        ["test", "--seed", "18446744073709551616"],
+        ["run", "--record-capacity", "0"],
+        ["run", "--record-capacity", "18446744073709551615"],
+    ] {
+        let output = torvyn(here, &args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+    }
+}

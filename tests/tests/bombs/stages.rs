@@ -1,0 +1,425 @@
+//! The stages, and the flows that they run in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use torvyn_runtime::endpoint::{Discard, Generate};
+use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::policy::Then;
+use torvyn_runtime::{Account, Control, Error, Limits, Policy};
+use torvyn_tests::guest::{Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::{Elements, Part, input, output, stage_with, start_with};
+
+/// A name, and what runs so many times as long as it must. Tells how it ended.
+type Bomb = (&'static str, fn(usize) -> String);
+
+pub(crate) const ALL: &[Bomb] = &[
+    ("behaves", behaves),
+    ("held-joins", held_joins),
+    ("held-joins-restarting", held_joins_restarting),
+    ("waiting-joins", waiting_joins),
+    ("waiting-joins-at-eight-edges", waiting_joins_at_eight_edges),
+    ("cut-joins", cut_joins),
+    ("empty-parts", empty_parts),
+    ("most-empty-parts", most_empty_parts),
+    ("many-parts-at-every-call", many_parts_at_every_call),
+    ("written-elements", written_elements),
+    ("written-columns", written_columns),
+    ("held-attributes", held_attributes),
+    ("waiting-attributes", waiting_attributes),
+    ("large-attributes", large_attributes),
+    ("held-elements", held_elements),
+    ("forwarded-again-and-again", forwarded_again_and_again),
+    ("small-parts-of-large-blocks", small_parts_of_large_blocks),
+    ("small-parts-of-large-elements", small_parts_of_large_elements),
+    ("small-elements-of-their-own-blocks", small_elements_of_their_own_blocks),
+    ("buffers", buffers),
+    ("outputs", outputs),
+    ("texts-of-failures", texts_of_failures),
+    ("texts-of-dead-letters", texts_of_dead_letters),
+    ("routes", routes),
+    ("leases-in-one-call", leases_in_one_call),
+    ("long-names-in-traps", long_names_in_traps),
+];
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+fn skipping() -> Policy {
+    Policy { retry: None, then: Then::Skip }
+}
+
+fn of(name: &str, guest: Guest<'_>) -> Part {
+    stage_with(name, guest.file().path, &[], limits())
+}
+
+/// So many elements of `abc`.
+fn elements(count: usize) -> Part {
+    input(Elements::new((0..count).map(|_| Bytes::from_static(b"abc"))))
+}
+
+/// A sink that asks for a pause after every call: what is sent to it waits on the edge.
+fn pausing() -> Part {
+    let work = "(call $drop_batch (local.get $batch)) (drop (call $ok)) (i32.store8 (i32.const 20) (i32.const 1))
+        (i32.const 16)";
+    of("pausing", Guest { work, ..SINK })
+}
+
+fn discard() -> Part {
+    output("out", Discard)
+}
+
+/// Runs parts in a row. A flow that lasts is cut off: it has waited long enough.
+fn row(parts: Vec<Part>) -> String {
+    let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
+    told(run_along(parts, &edges, |control| control))
+}
+
+fn run_along(
+    parts: Vec<Part>,
+    edges: &[(usize, usize, usize, Capacity)],
+    control: impl FnOnce(Control) -> Control,
+) -> Result<Account, Error> {
+    start_with(parts, edges, control)?.0.run()
+}
+
+fn told(ended: Result<Account, Error>) -> String {
+    match ended {
+        Ok(account) if account.elements.skipped > 0 => format!("ended, {} skipped", account.elements.skipped),
+        Ok(_) => "ended".to_string(),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+            format!("{error}{cause}")
+        }
+    }
+}
+
+fn behaves(times: usize) -> String {
+    row(vec![elements(10_000 * times), of("stage", PROCESSOR), of("transform", TRANSFORM), discard()])
+}
+
+/// Joins the first element of its batch so often with itself.
+fn joining(name: &str, pieces: u32) -> Part {
+    let work = format!(
+        "(local $lease i32) (local $at i32)
+        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
+        (local.set $at (i32.const 65536))
+        (loop $more
+          (i32.store (local.get $at) (local.get $lease))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (br_if $more (i32.lt_u (local.get $at) (i32.const {}))))
+        (call $join (i32.const 65536) (i32.const {pieces}) (i32.const 1) (i32.const 64))
+        (call $drop_batch (local.get $batch)) (call $drop_lease (local.get $lease))
+        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
+        (i32.const 64)",
+        65536 + 4 * pieces
+    );
+    of(name, Guest { work: &work, memory: "3", ..HOLDER })
+}
+
+/// Holds what it is lent, for ever, and passes nothing on. What the host refuses it passes on as its own failure.
+const HOLDS: &str = "
+    (call $count_up (i32.const 3072) (local.get $count))
+    (if (i32.eqz (call $hold (local.get $batch) (i32.const 3072) (local.get $count) (i32.const 0)))
+      (then (i32.store (i32.const 80) (i32.const 0)) (call $drop_batch (local.get $batch)) (return (i32.const 64))))
+    (call $drop_batch (local.get $batch))
+    (call $all_to (local.get $count) (i32.const 0))";
+
+/// Ropes of 64,000 pieces, from one element each.
+fn ropes(count: usize) -> Vec<Part> {
+    // A call joins the first element of its batch, of at most 64.
+    vec![elements(64 * 64 * count), joining("thousand", 1000), joining("all", 64)]
+}
+
+fn held_joins(times: usize) -> String {
+    let mut parts = ropes(150 * times);
+    parts.extend([of("holder", Guest { work: HOLDS, ..HOLDER }), discard()]);
+    row(parts)
+}
+
+/// The same, of a stage that traps at every seventh call and begins again.
+fn held_joins_restarting(times: usize) -> String {
+    let work = format!(
+        "(if (i32.eqz (i32.rem_u (global.get $calls) (i32.const 7))) (then unreachable))
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1))) {HOLDS}"
+    );
+    let guest = Guest { work: &work, fields: "(global $calls (mut i32) (i32.const 1))", ..HOLDER };
+    let mut parts = ropes(60 * times);
+    parts.extend([of("holder", guest).policy(skipping()), discard()]);
+    row(parts)
+}
+
+fn waiting_joins(times: usize) -> String {
+    let mut parts = ropes(100 * times);
+    parts.push(pausing());
+    row(parts)
+}
+
+fn waiting_joins_at_eight_edges(times: usize) -> String {
+    let mut parts = ropes(60 * times);
+    let mut edges: Vec<_> = (1..3).map(|to| (to - 1, 0, to, Capacity::default())).collect();
+    for sink in 0..8 {
+        edges.push((2, 0, parts.len(), Capacity::default()));
+        parts.push(pausing().named(&format!("sink-{sink}")));
+    }
+    told(run_along(parts, &edges, |control| control))
+}
+
+/// Cuts a payload of a thousand pieces into a thousand that share all of them but one.
+fn cut_joins(times: usize) -> String {
+    let work = "(local $entry i32)
+        (loop $next
+          (i64.store (i32.add (i32.const 131072) (i32.mul (local.get $entry) (i32.const 8))) (i64.const 2999))
+          (local.set $entry (i32.add (local.get $entry) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.get $entry) (i32.const 1040))))
+        (call $slice_all (local.get $batch) (i32.const 65536) (i32.const 1040) (i32.const 98304) (i32.const 1040)
+          (i32.const 131072) (i32.const 1040) (i32.const 0) (i32.const 0) (i32.const 64))
+        (call $drop_batch (local.get $batch))
+        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
+        (i32.store (i32.const 80) (i32.const 0)) (i32.const 64)";
+    let cutter = of("cutter", Guest { work, memory: "4", ..HOLDER }).policy(skipping());
+    row(vec![elements(64 * 20 * times), joining("thousand", 1000), cutter, pausing()])
+}
+
+/// So many empty parts of the first element.
+fn cutting(parts: u32) -> String {
+    format!(
+        "(call $slice_all (local.get $batch) (i32.const 65536) (i32.const {parts}) (i32.const 65536) (i32.const {parts})
+          (i32.const 65536) (i32.const {parts}) (i32.const 0) (i32.const 0) (i32.const 64))
+        (call $drop_batch (local.get $batch))
+        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
+        (i32.store (i32.const 80) (i32.const 0)) (i32.const 64)"
+    )
+}
+
+fn empty_parts(times: usize) -> String {
+    let work = cutting(1 << 20);
+    row(vec![elements(3 * times), of("cutter", Guest { work: &work, memory: "140", ..HOLDER }), discard()])
+}
+
+/// As many as are not refused, and somewhere to wait.
+fn most_empty_parts(times: usize) -> String {
+    let work = cutting(480_000);
+    row(vec![elements(3 * times), of("cutter", Guest { work: &work, memory: "140", ..HOLDER }), discard()])
+}
+
+fn many_parts_at_every_call(times: usize) -> String {
+    let work = cutting(2000);
+    row(vec![elements(2000 * times), of("cutter", Guest { work: &work, memory: "4", ..HOLDER }), discard()])
+}
+
+/// Makes so many elements without a byte.
+fn emitting(elements: u32, lineage: u32) -> String {
+    format!(
+        "(drop (call $emit (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const {elements})
+          (i32.const 65536) (i32.const {lineage}) (i32.const 65536) (i32.const {lineage})))
+        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
+        (i32.store (i32.const 80) (i32.const 0)) (i32.const 64)"
+    )
+}
+
+fn written_elements(times: usize) -> String {
+    let work = format!("(call $drop_batch (local.get $batch)) {}", emitting(900_000, 0));
+    row(vec![elements(2 * times), of("writer", Guest { work: &work, memory: "140", ..PROCESSOR }), discard()])
+}
+
+/// Columns that are longer than what they are of.
+fn written_columns(times: usize) -> String {
+    let work = format!("(call $drop_batch (local.get $batch)) {}", emitting(1, 7_000_000));
+    row(vec![elements(2 * times), of("writer", Guest { work: &work, memory: "500", ..PROCESSOR }), discard()])
+}
+
+const ATTRIBUTES: &str = r#"
+  (import "torvyn:streaming/attributes@0.2.0" (instance $attributes
+    (export "batch" (type $lent (eq $batch)))
+    (export "failure" (type $why (eq $failure)))
+    (export "set" (func (param "of" (borrow $lent)) (param "index" u32) (param "name" string)
+      (param "value" (option string)) (result (result (error $why)))))))
+  (core func $set (canon lower (func $attributes "set") (memory $memory) (realloc $realloc)))
+"#;
+
+/// Gives each element 64 attributes, whose names have two letters and whose values have so many, and then does that.
+fn attributed(value: u32, then: &str, guest: Guest<'_>) -> Part {
+    let work = format!(
+        "(local $index i32) (local $number i32)
+        (loop $elements
+          (local.set $number (i32.const 0))
+          (loop $names
+            (i32.store8 (i32.const 65536) (i32.add (i32.const 65) (i32.and (local.get $number) (i32.const 7))))
+            (i32.store8 (i32.const 65537) (i32.add (i32.const 65) (i32.shr_u (local.get $number) (i32.const 3))))
+            (call $set (local.get $batch) (local.get $index) (i32.const 65536) (i32.const 2)
+              (i32.const 1) (i32.const 65600) (i32.const {value}) (i32.const 64))
+            (local.set $number (i32.add (local.get $number) (i32.const 1)))
+            (br_if $names (i32.lt_u (local.get $number) (i32.const 64))))
+          (local.set $index (i32.add (local.get $index) (i32.const 1)))
+          (br_if $elements (i32.lt_u (local.get $index) (local.get $count))))
+        {then}"
+    );
+    let fields = r#"(import "host" "set" (func $set (param i32 i32 i32 i32 i32 i32 i32 i32)))"#;
+    let imports = r#"(export "set" (func $set))"#;
+    let text = "(data (i32.const 65600) \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\")";
+    let fields = format!("{fields} {text}");
+    of("attributes", Guest { work: &work, fields: &fields, imports, definitions: ATTRIBUTES, memory: "3", ..guest })
+}
+
+fn held_attributes(times: usize) -> String {
+    row(vec![elements(70_000 * times), attributed(0, HOLDS, HOLDER), discard()])
+}
+
+const FORWARD: &str = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
+
+fn waiting_attributes(times: usize) -> String {
+    row(vec![elements(3000 * times), attributed(0, FORWARD, ROUTER), pausing()])
+}
+
+fn large_attributes(times: usize) -> String {
+    row(vec![elements(20_000 * times), attributed(100, HOLDS, HOLDER), discard()])
+}
+
+fn held_elements(times: usize) -> String {
+    row(vec![elements(70_000 * times), of("holder", Guest { work: HOLDS, ..HOLDER }), discard()])
+}
+
+/// Holds the first element, and passes it on to each of 2000 calls a thousand times, by outputs that are dropped.
+fn forwarded_again_and_again(times: usize) -> String {
+    let work = "(local $lease i32) (local $left i32)
+        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
+        (local.set $left (i32.const 1000))
+        (loop $more
+          (i32.store (i32.const 65536) (local.get $lease))
+          (call $join (i32.const 65536) (i32.const 1) (i32.const 1) (i32.const 64))
+          (if (i32.eqz (call $done)) (then unreachable))
+          (call $drop_output (i32.load (i32.const 68)))
+          (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $drop_lease (local.get $lease))
+        (call $drop_batch (local.get $batch))
+        (call $all_to (local.get $count) (i32.const 0))";
+    row(vec![elements(2000 * times), of("holder", Guest { work, memory: "3", ..HOLDER }), discard()])
+}
+
+/// A source of elements of one byte, each in a block of four MiB whose rest goes nowhere.
+fn small_parts_of_large_blocks(times: usize) -> String {
+    let (rest, pulls) = ((4 << 20) - 1, 400 * times);
+    let work = format!(
+        "(if (i32.eq (global.get $pulls) (i32.const {pulls})) (then (return (call $ok))))
+        (if (i32.lt_u (local.get $max_elements) (i32.const 2)) (then (return (call $output (call $empty)))))
+        (global.set $pulls (i32.add (global.get $pulls) (i32.const 1)))
+        (i64.store (i32.const 2048) (i64.const 1)) (i64.store (i32.const 2056) (i64.const {rest}))
+        (i32.store (i32.const 2064) (i32.const 1)) (i32.store (i32.const 2068) (i32.const 0))
+        (if (i32.eqz (call $emit (i32.const 65536) (i32.const {}) (i32.const 2048) (i32.const 2)
+            (i32.const 0) (i32.const 0) (i32.const 2064) (i32.const 2)))
+          (then (return (i32.const 64))))
+        (call $output (i32.load (i32.const 68)))",
+        rest + 1
+    );
+    let fields = "(global $pulls (mut i32) (i32.const 0))";
+    row(vec![of("source", Guest { work: &work, fields, memory: "70", ..SOURCE }), pausing()])
+}
+
+/// Cuts one byte out of each element of a MiB.
+fn small_parts_of_large_elements(times: usize) -> String {
+    let work = "(i64.store (i32.const 2048) (i64.const 0)) (i64.store (i32.const 2056) (i64.const 1))
+        (i32.store (i32.const 2064) (i32.const 0))
+        (call $slice_all (local.get $batch) (i32.const 2064) (i32.const 1) (i32.const 2048) (i32.const 1)
+          (i32.const 2056) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 64))
+        (call $drop_batch (local.get $batch))
+        (if (i32.eqz (call $done)) (then unreachable))
+        (call $output (i32.load (i32.const 68)))";
+    let large = Generate::seeded(400 * times as u64, 1 << 20..=1 << 20, 7);
+    row(vec![input(large), of("cutter", Guest { work, ..HOLDER }), pausing()])
+}
+
+/// Writes a byte in each call, which has a block of its own.
+fn small_elements_of_their_own_blocks(times: usize) -> String {
+    let work = "(i64.store (i32.const 2048) (i64.const 1))
+        (call $drop_batch (local.get $batch))
+        (if (i32.eqz (call $emit (i32.const 0) (i32.const 1) (i32.const 2048) (i32.const 1)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+          (then unreachable))
+        (call $output (i32.load (i32.const 68)))";
+    let held = of("holder", Guest { work: HOLDS, ..HOLDER });
+    row(vec![elements(64 * 3000 * times), of("writer", Guest { work, ..PROCESSOR }), held, discard()])
+}
+
+fn buffers(times: usize) -> String {
+    let work = "(local $left i32)
+        (call $drop_batch (local.get $batch))
+        (local.set $left (i32.const 900))
+        (loop $more
+          (drop (call $room (i64.const 1)))
+          (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $all_to (local.get $count) (i32.const 1))";
+    row(vec![elements(3 * times), of("buffers", Guest { work, ..HOLDER }), discard()])
+}
+
+/// All outputs of a call, with elements in each.
+fn outputs(times: usize) -> String {
+    let work = "(local $left i32)
+        (call $drop_batch (local.get $batch))
+        (local.set $left (i32.const 1000))
+        (loop $more
+          (if (i32.eqz (call $emit (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 1000)
+              (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+            (then (i32.store (i32.const 80) (i32.const 0)) (return (i32.const 64))))
+          (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $all_to (local.get $count) (i32.const 0))";
+    row(vec![elements(20 * times), of("outputs", Guest { work, memory: "3", ..PROCESSOR }), discard()])
+}
+
+/// Fails at every element with a text of thirty MiB.
+const TALKS: &str = "
+    (call $drop_batch (local.get $batch))
+    (drop (call $fail (i32.const 2)))
+    (i32.store (i32.const 24) (i32.const 65536)) (i32.store (i32.const 28) (i32.const 31457280))
+    (i32.const 16)";
+
+fn texts_of_failures(times: usize) -> String {
+    let talker = of("talker", Guest { work: TALKS, memory: "490", ..ROUTER }).policy(skipping());
+    row(vec![elements(40 * times), talker, discard()])
+}
+
+fn texts_of_dead_letters(times: usize) -> String {
+    let policy = Policy { retry: None, then: Then::DeadLetter };
+    let parts = vec![
+        elements(40 * times),
+        of("talker", Guest { work: TALKS, memory: "490", ..ROUTER }).policy(policy),
+        discard(),
+    ];
+    let edges: Vec<_> = (1..3).map(|to| (to - 1, 0, to, Capacity::default())).collect();
+    let dead_letters = Arc::new(|_: torvyn_runtime::policy::DeadLetter<'_>| Ok(()));
+    told(run_along(parts, &edges, |control| Control { dead_letters, ..control }))
+}
+
+/// Routes for elements that were not lent.
+fn routes(times: usize) -> String {
+    let work = "(call $drop_batch (local.get $batch)) (call $routes (i32.const 65536) (i32.const 7000000))";
+    row(vec![elements(2 * times), of("router", Guest { work, memory: "430", ..ROUTER }), discard()])
+}
+
+/// A million times one lease.
+fn leases_in_one_call(times: usize) -> String {
+    let work = "(local $lease i32) (local $at i32)
+        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
+        (local.set $at (i32.const 65536))
+        (loop $more
+          (i32.store (local.get $at) (local.get $lease))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (br_if $more (i32.lt_u (local.get $at) (i32.const 4194304))))
+        (call $join (i32.const 65536) (i32.const 1000000) (i32.const 1) (i32.const 64))
+        (call $drop_batch (local.get $batch))
+        (i32.store (i32.const 80) (i32.const 0)) (i32.const 64)";
+    row(vec![elements(2 * times), of("holder", Guest { work, memory: "80", ..HOLDER }), discard()])
+}
+
+/// Traps within functions whose names have 256 KiB each.
+fn long_names_in_traps(times: usize) -> String {
+    let name = "n".repeat(256 << 10);
+    let mut fields = format!("(func ${name}0 unreachable)");
+    for depth in 1..16 {
+        fields += &format!("(func ${name}{depth} (call ${name}{}))", depth - 1);
+    }
+    let work = format!("(call ${name}15) unreachable");
+    let part = of("trapper", Guest { work: &work, fields: &fields, ..ROUTER }).policy(skipping());
+    row(vec![elements(200 * times), part, discard()])
+}
