@@ -8,8 +8,10 @@ use anstream::ColorChoice;
 use anyhow::Context as _;
 use cargo_metadata::{Message, TargetKind};
 
+use crate::child;
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
+use crate::interrupt;
 use crate::shell::{Shell, Verbosity};
 use crate::toolchain::{self, TARGET, Target};
 use crate::workspace::Stage;
@@ -44,8 +46,8 @@ pub(crate) fn build(
     toolchain::install_target(target, args.offline || args.frozen, shell)?;
     let mut command = command(args, stages, format, shell);
     shell.verbose("Running", format_args!("{command:?}"))?;
-    let mut cargo = command.spawn().context("could not run `cargo`")?;
-    let stdout = cargo.stdout.take().context("the output of cargo is a pipe")?;
+    let mut cargo = child::spawn(&mut command).context("could not run `cargo`")?;
+    let stdout = cargo.stdout().context("the output of cargo is a pipe")?;
 
     let mut artifacts = Vec::new();
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
@@ -56,10 +58,11 @@ pub(crate) fn build(
     });
     if read.is_err() {
         // It may have ended already; either way nothing listens to it any more.
-        cargo.kill().ok();
+        cargo.kill();
     }
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
+    interrupt::check()?;
     if !status.success() {
         return Err(Stop::silent(Exit::Failed).into());
     }

@@ -14,6 +14,7 @@ use crate::check::Subject;
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
+use crate::interrupt;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Pipeline, Stage};
 use crate::settings::WorkspaceSettings;
@@ -74,6 +75,7 @@ impl Components {
             return told(&found, sources, shell);
         }
         let built = Built::of(pipelines, args, compiled, sources, shell)?;
+        interrupt::check()?;
         let loaded = built.load(pipelines, compiled).or_else(|found| told(&found, sources, shell))?;
         built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
     }
@@ -271,6 +273,9 @@ pub(crate) fn limits(stage: &Stage) -> Limits {
     }
     if let Some(pinned) = given.pinned_bytes {
         limits.pinned_bytes = pinned;
+    }
+    if let Some(log) = given.log {
+        limits.log_bytes = log;
     }
     limits
 }

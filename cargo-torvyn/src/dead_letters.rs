@@ -6,16 +6,22 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use torvyn_runtime::endpoint::MAX_ELEMENT_BYTES;
+use torvyn_runtime::cut::CutOff;
+use torvyn_runtime::endpoint::{MAX_ELEMENT_BYTES, NoReader, Patient, open_to_write};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::{DeadLetter, DeadLetters};
-use torvyn_runtime::{Error, Fault};
+use torvyn_runtime::{Cut, Error, Fault};
 
 use crate::base64;
 use crate::manifest::Pipeline;
+
+/// How often is looked whether somebody reads a FIFO.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The files of the stages of a pipeline.
 #[derive(Clone)]
@@ -32,8 +38,10 @@ pub(crate) struct DeadLetterFiles {
 #[derive(Debug)]
 struct Letters {
     path: PathBuf,
-    file: Option<File>,
+    file: Option<Patient>,
     written: u64,
+    /// When a pipe that nobody reads is given up.
+    cut: Cut,
 }
 
 /// A line of such a file.
@@ -70,19 +78,19 @@ enum Bytes<'a> {
 }
 
 impl DeadLetterFiles {
-    /// Those that the pipeline names.
+    /// Those that the pipeline names. What waits for a reader gives up when `cut` is due.
     ///
     /// # Errors
     ///
     /// Where a file could not be written. None is made.
-    pub(crate) fn of(pipeline: &Pipeline) -> anyhow::Result<DeadLetterFiles> {
+    pub(crate) fn of(pipeline: &Pipeline, cut: &Cut) -> anyhow::Result<DeadLetterFiles> {
         let (mut stages, mut files) = (Vec::new(), Vec::<Letters>::new());
         for stage in &pipeline.stages {
             let Some(path) = &stage.on_failure.dead_letters else { continue };
             let index = files.iter().position(|letters| letters.path == *path).unwrap_or(files.len());
             if index == files.len() {
                 check(path).with_context(|| format!("cannot write the dead letters of `{}`", path.display()))?;
-                files.push(Letters { path: path.clone(), file: None, written: 0 });
+                files.push(Letters { path: path.clone(), file: None, written: 0, cut: cut.clone() });
             }
             stages.push((stage.name.clone(), index));
         }
@@ -110,6 +118,9 @@ impl DeadLetterFiles {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = &mut files[file];
         letters.write(&line).map_err(|error| {
+            if CutOff::is(&error) {
+                return error;
+            }
             io::Error::new(error.kind(), format!("`{}` cannot be written: {error}", letters.path.display()))
         })
     }
@@ -149,11 +160,29 @@ impl Letters {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::options().append(true).create(true).open(&self.path)?),
+            None => {
+                let mut file = Patient::new(open(&self.path, &self.cut)?);
+                file.give_up_at(&self.cut);
+                self.file.insert(file)
+            }
         };
         file.write_all(line)?;
         self.written += 1;
         Ok(())
+    }
+}
+
+/// Opens a file to add to, or makes it. A FIFO is waited for until somebody reads it.
+fn open(path: &Path, cut: &Cut) -> io::Result<File> {
+    loop {
+        match open_to_write(path, true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return File::options().append(true).create(true).open(path);
+            }
+            Err(error) if NoReader::is(&error) && cut.is_due() => return Err(CutOff.into()),
+            Err(error) if NoReader::is(&error) => thread::sleep(LOOK),
+            opened => return opened,
+        }
     }
 }
 
@@ -183,6 +212,7 @@ pub(crate) fn kind(error: &Error) -> String {
         Fault::Memory { .. } => "memory",
         Fault::Failure(text) | Fault::Fatal(text) => text.split(':').next().unwrap_or(text),
         Fault::Budget(_) => "budget-exceeded",
+        Fault::CutOff => "interrupted",
         Fault::Link(_) | Fault::Contract(_) => "contract",
     }
     .to_string()
@@ -212,7 +242,7 @@ mod tests {
         let text = "pipeline.main.stages = [{ name = 'a', on-failure.dead-letter = 'l' }, \
                     { name = 'b', on-failure.dead-letter = 'l' }, { name = 'c', on-failure.dead-letter = 'm' }]";
         let manifest = Manifest::parse(text, &folder.path().join("Torvyn.toml")).unwrap();
-        let letters = DeadLetterFiles::of(manifest.select(None).unwrap()).unwrap();
+        let letters = DeadLetterFiles::of(manifest.select(None).unwrap(), &Cut::default()).unwrap();
         assert_eq!(fs_count(folder.path()), 0, "a file is made when the first letter comes");
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let mut attributes = Attributes::new();

@@ -4,11 +4,13 @@
 //! follows for the exit code, is decided elsewhere.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use torvyn_runtime::regular;
+
+use crate::shell::printable;
 
 /// One thing that is wrong in a person's files, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +93,22 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
+        // Names in it may be of any length; what steers a terminal, the renderer makes visible.
+        let message = printable(&self.message, true);
+        let mut group = Group::with_title(level.primary_title(&*message).id(self.code));
         for (file, labels) in self.labels_by_file() {
-            let name = file.display().to_string();
+            let name = printable(&file.display().to_string(), false);
             group = match sources.text(file) {
                 Some(text) => group.element(Snippet::source(text).path(name).annotations(labels)),
                 None => group.element(Origin::path(name)),
             };
         }
-        for note in &self.notes {
+        let notes: Vec<_> = self.notes.iter().map(|note| printable(note, true)).collect();
+        for note in &notes {
             group = group.element(Level::NOTE.message(&**note));
         }
-        if let Some(help) = &self.help {
+        let help = self.help.as_ref().map(|help| printable(help, true));
+        if let Some(help) = &help {
             group = group.element(Level::HELP.message(&**help));
         }
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
@@ -142,7 +148,7 @@ impl Sources {
     /// compiled, or be on another machine.
     pub(crate) fn compiled_from(&mut self, file: &Path, line: u32, column: Option<u32>) -> Option<Range<usize>> {
         if self.text(file).is_none() {
-            self.add(file, fs::read_to_string(file).ok()?);
+            self.add(file, regular::read_to_string(file).ok()?);
         }
         let text = self.text(file)?;
         let line = text.lines().nth(line.checked_sub(1)? as usize)?;
@@ -342,7 +348,7 @@ error[odd-pair]: `first` and `second` are odd
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lib.rs");
         let text = "fn f() {\n    // für\r\n    let ü = element.read()?;\n\n}\n";
-        fs::write(&file, text).unwrap();
+        std::fs::write(&file, text).unwrap();
         let mut sources = Sources::default();
         let mut at = |line, column| sources.compiled_from(&file, line, column).map(|span| &text[span]);
         // The column counts `ü` as the two bytes it is.

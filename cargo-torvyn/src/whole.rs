@@ -1,11 +1,12 @@
 //! Files that are written whole or not at all.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use torvyn_runtime::endpoint::{Patient, open_to_write};
 
 /// A file that is to be. Until it is finished, what was there stays; if it never is, nothing was done.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) enum Whole {
     /// The file beside its place, and the place.
     Beside(NamedTempFile, PathBuf),
     /// A device or a pipe, which cannot be replaced.
-    Direct(File),
+    Direct(Patient),
 }
 
 impl Whole {
@@ -31,9 +32,9 @@ impl Whole {
             Ok(existing) if existing.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(existing) => {
                 // A file that may not be written is not replaced either.
-                let file = File::options().write(true).open(&path)?;
+                let file = open_to_write(&path, false)?;
                 if !existing.is_file() {
-                    return Ok(Whole::Direct(file));
+                    return Ok(Whole::Direct(Patient::new(file)));
                 }
                 permissions = existing.permissions();
             }

@@ -19,6 +19,8 @@ mod program;
 mod project;
 #[path = "run/records.rs"]
 mod records;
+#[path = "run/streams.rs"]
+mod streams;
 #[path = "run/trace.rs"]
 mod trace;
 

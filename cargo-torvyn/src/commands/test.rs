@@ -11,7 +11,7 @@ use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::components::{Compiled, Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Flows};
 use crate::launch;
 use crate::manifest::Manifest;
 use crate::report;
@@ -34,9 +34,9 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let Planned { plans, others, .. } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
-    let interrupt = Interrupt::watch()?;
+    let flows = interrupt::cases()?;
     shell.status("Testing", counted(plans.len()))?;
-    let (exit, _) = run(&plans, &others, &args, &interrupt, &sources, shell)?;
+    let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
     Ok(exit)
 }
 
@@ -160,10 +160,11 @@ fn run<'a, 'c>(
     plans: &'a [Plan<'c>],
     others: &'a [Plan<'c>],
     args: &TestArgs,
-    interrupt: &Interrupt,
+    flows: &Flows,
     sources: &Sources,
     shell: &mut Shell,
 ) -> anyhow::Result<(Exit, Vec<(&'a Plan<'c>, Outcome)>)> {
+    shell.hurry();
     let began = Instant::now();
     let mut tally = Tally { selected: plans.len(), ..Tally::default() };
     let mut outcomes = Vec::new();
@@ -171,7 +172,8 @@ fn run<'a, 'c>(
         threads: threads(&args.cargo),
         fail_fast: !args.no_fail_fast && !args.watch,
         retries: args.retries,
-        cancel: interrupt.flag(),
+        cancel: flows.cancel(),
+        cut: flows.cut(),
     };
     session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
@@ -197,7 +199,7 @@ fn run<'a, 'c>(
     } else {
         shell.status("Summary", summary)?;
     }
-    let exit = match interrupt.exit() {
+    let exit = match interrupt::exit() {
         Some(exit) => exit,
         None if tally.failed > 0 => Exit::Findings,
         None => Exit::Ok,

@@ -66,6 +66,8 @@ pub(crate) struct Limits {
     pub(crate) component_size: Option<u64>,
     /// Bytes of host memory that what it holds keeps besides its own bytes.
     pub(crate) pinned_bytes: Option<u64>,
+    /// Bytes of lines that it prints in a minute.
+    pub(crate) log: Option<u64>,
 }
 
 /// Where the manifest says what.
@@ -243,13 +245,14 @@ impl ComponentRef {
 impl Limits {
     fn read(field: &Field, report: &mut Report) -> Option<Self> {
         let table =
-            field.table("`limits`", &["memory", "time", "handles", "component-size", "pinned-bytes"], report)?;
+            field.table("`limits`", &["memory", "time", "handles", "component-size", "pinned-bytes", "log"], report)?;
         Some(Limits {
             memory: table.get("memory").and_then(|field| field.some_size(report)),
             time: table.get("time").and_then(|field| field.duration(report)),
             handles: table.get("handles").and_then(|field| field.some(report)),
             component_size: table.get("component-size").and_then(|field| field.some_size(report)),
             pinned_bytes: table.get("pinned-bytes").and_then(|field| field.size(report)),
+            log: table.get("log").and_then(|field| field.size(report)),
         })
     }
 }
