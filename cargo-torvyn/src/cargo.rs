@@ -10,8 +10,10 @@ use anstream::ColorChoice;
 use anyhow::Context as _;
 use torvyn_build::{Builds, Judged, Report};
 
+use crate::child;
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
+use crate::interrupt;
 use crate::shell::{Shell, Verbosity};
 use crate::toolchain::{self, TARGET, Target};
 use crate::workspace::{self, Stage, Workspace};
@@ -90,18 +92,19 @@ fn run(
 ) -> anyhow::Result<()> {
     let mut command = command(args, stages, format, shell);
     shell.verbose("Running", format_args!("{command:?}"))?;
-    let mut cargo = command.spawn().context("could not run `cargo`")?;
-    let stdout = cargo.stdout.take().context("the output of cargo is a pipe")?;
+    let mut cargo = child::spawn(&mut command).context("could not run `cargo`")?;
+    let stdout = cargo.stdout().context("the output of cargo is a pipe")?;
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
         let line = line.context("could not read what cargo says")?;
         message(shell, &line)
     });
     if read.is_err() {
         // It may have ended already; either way nothing listens to it any more.
-        cargo.kill().ok();
+        cargo.kill();
     }
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
+    interrupt::check()?;
     if status.success() { Ok(()) } else { Err(Stop::silent(Exit::Failed).into()) }
 }
 

@@ -3,12 +3,14 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::lint::LintArgs;
 use crate::shell::Verbosity;
+use crate::{quantity, range};
 
 /// Pipelines of sandboxed streaming components, with every copied byte counted
 #[derive(Debug, Parser)]
@@ -52,7 +54,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output options")]
 pub(crate) struct OutputArgs {
-    /// Say nothing but errors
+    /// Only print errors, and what stages print
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Say more, and have cargo say more
@@ -214,7 +216,8 @@ Examples:
   cargo torvyn run --trace run.json                   and what happened when, for a trace viewer
 
 Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 100 it is over its copy budget, 101 it
-could not be built, started or finished, 130 and 143 it was interrupted and what was read before is in the output.")]
+could not be built, started or finished, 129, 130 and 143 it was interrupted by SIGHUP, SIGINT or SIGTERM: what was read
+before is in the output, unless the run was cut off after the time of --drain.")]
 pub(crate) struct RunArgs {
     /// The pipeline [default: the only one, or `default` in Torvyn.toml, or `main`]
     pub(crate) pipeline: Option<String>,
@@ -227,6 +230,10 @@ pub(crate) struct RunArgs {
     /// Run a pipeline that is over its copy budget, and count without refusing
     #[arg(long)]
     pub(crate) ignore_budget: bool,
+    /// How long the run may take to end after SIGINT, SIGTERM or SIGHUP, from 0s to 60m [default: `drain` of `[runtime]` in
+    /// Torvyn.toml, or 10s]
+    #[arg(long, value_name = "TIME", value_parser = drain)]
+    pub(crate) drain: Option<Duration>,
     #[command(flatten)]
     pub(crate) records: RecordArgs,
     #[command(flatten)]
@@ -254,6 +261,12 @@ pub(crate) struct RecordArgs {
 /// More would be a slip: they are 3 GiB.
 const MAX_RECORDS: usize = 1 << 26;
 
+fn drain(text: &str) -> Result<Duration, String> {
+    let beyond = || "it must be a time from 0s to 60m".to_string();
+    let drain = quantity::duration(text).map_err(|wrong| wrong.unwrap_or_else(beyond))?;
+    if range::DRAIN.contains(&drain) { Ok(drain) } else { Err(beyond()) }
+}
+
 fn record_capacity(text: &str) -> Result<usize, String> {
     let capacity = text.parse().ok().filter(|capacity| (1..=MAX_RECORDS).contains(capacity));
     capacity.ok_or_else(|| format!("it is a number from 1 to {MAX_RECORDS}"))
@@ -279,7 +292,7 @@ Examples:
   cargo torvyn test --junit report.xml    and a report for a service
 
 Exit codes: 0 all passed, 2 usage, 4 no case is selected, 96 something must be installed first, 100 a case failed, 101 the
-cases could not be run, 130 and 143 it was interrupted.")]
+cases could not be run, 129, 130 and 143 it was interrupted.")]
 pub(crate) struct TestArgs {
     /// Only cases whose names contain one of these
     #[arg(value_name = "FILTER")]

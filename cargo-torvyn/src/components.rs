@@ -16,6 +16,7 @@ use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::file_uses::FileUses;
+use crate::interrupt;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Pipeline, Stage};
 use crate::settings::WorkspaceSettings;
@@ -78,6 +79,7 @@ impl Components {
             return told(&found, sources, shell);
         }
         let built = Built::of(pipelines, args, compiled, sources, shell)?;
+        interrupt::check()?;
         let loaded = built.load(pipelines, compiled).or_else(|found| told(&found, sources, shell))?;
         built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
     }
@@ -308,6 +310,9 @@ pub(crate) fn limits(stage: &Stage) -> Limits {
     }
     if let Some(time) = given.compile_time {
         limits.compile_time = time;
+    }
+    if let Some(log) = given.log {
+        limits.log_bytes = log;
     }
     limits
 }

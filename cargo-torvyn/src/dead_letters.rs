@@ -12,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use torvyn_runtime::endpoint::{self, FileId, MAX_ELEMENT_BYTES};
+use torvyn_runtime::cut::CutOff;
+use torvyn_runtime::endpoint::{self, FileId, MAX_ELEMENT_BYTES, NoReader, Patient};
 use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::{DeadLetter, DeadLetters};
-use torvyn_runtime::{Error, Fault};
+use torvyn_runtime::{Cut, Error, Fault};
 
 use crate::base64;
 use crate::manifest::Pipeline;
 use crate::whole;
+
+/// How often is looked whether somebody reads a FIFO.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The files of the stages of a pipeline.
 #[derive(Clone)]
@@ -38,8 +42,10 @@ struct Letters {
     path: PathBuf,
     /// Two names of one file are one file.
     id: FileId,
-    file: Option<File>,
+    file: Option<Target>,
     written: u64,
+    /// When a pipe that nobody reads is given up.
+    cut: Cut,
 }
 
 /// A line of such a file.
@@ -89,12 +95,18 @@ impl DeadLetterFiles {
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
                 check(path).with_context(|| format!("cannot write the dead letters of `{}`", path.display()))?;
-                files.push(Letters { path: path.clone(), id, file: None, written: 0 });
+                files.push(Letters { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
             }
             stages.push((stage.name.clone(), index));
         }
         let files = Arc::new(Mutex::new(files));
         Ok(DeadLetterFiles { pipeline: pipeline.name.clone(), stages, files, pool: Pool::default() })
+    }
+
+    /// What waits for a reader gives up when this is due.
+    pub(crate) fn give_up_at(&self, cut: &Cut) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter_mut().for_each(|letters| letters.cut = cut.clone());
     }
 
     /// Takes the letters of a flow.
@@ -117,6 +129,9 @@ impl DeadLetterFiles {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = &mut files[file];
         letters.write(&line).map_err(|error| {
+            if CutOff::is(&error) {
+                return error;
+            }
             io::Error::new(error.kind(), format!("`{}` cannot be written: {error}", letters.path.display()))
         })
     }
@@ -160,16 +175,42 @@ impl Letters {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(endpoint::open_to_append(&self.path)?),
+            None => self.file.insert(Target::open(&self.path, &self.cut)?),
         };
-        let is_own_place = file.metadata()?.is_file() && !endpoint::is_descriptor(&self.path);
-        if is_own_place {
-            append_whole(file, line)?;
-        } else {
-            file.write_all(line)?;
+        match file {
+            Target::File(file) => append_whole(file, line)?,
+            Target::Shared(shared) => shared.write_all(line)?,
         }
         self.written += 1;
         Ok(())
+    }
+}
+
+/// A file that is open.
+#[derive(Debug)]
+enum Target {
+    /// A regular file, which has whole letters only.
+    File(File),
+    /// A pipe, a device or a descriptor of this process.
+    Shared(Patient),
+}
+
+impl Target {
+    /// Opens a file to add to, or makes it. A FIFO is waited for until somebody reads it.
+    fn open(path: &Path, cut: &Cut) -> io::Result<Target> {
+        let file = loop {
+            match endpoint::open_to_append(path) {
+                Err(error) if NoReader::is(&error) && cut.is_due() => return Err(CutOff.into()),
+                Err(error) if NoReader::is(&error) => thread::sleep(LOOK),
+                opened => break opened?,
+            }
+        };
+        if file.metadata()?.is_file() && !endpoint::is_descriptor(path) {
+            return Ok(Target::File(file));
+        }
+        let mut shared = Patient::new(file);
+        shared.give_up_at(cut);
+        Ok(Target::Shared(shared))
     }
 }
 
@@ -254,6 +295,7 @@ pub(crate) fn kind(error: &Error) -> String {
         Fault::Memory { .. } => "memory",
         Fault::Failure(text) | Fault::Fatal(text) => text.split(':').next().unwrap_or(text),
         Fault::Budget(_) => "budget-exceeded",
+        Fault::CutOff => "interrupted",
         Fault::Link(_) | Fault::Contract(_) => "contract",
     }
     .to_string()

@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use torvyn_runtime::regular;
+
+use crate::shell::printable;
 
 /// Findings that are shown to people at once; the others are counted.
 const MOST_SHOWN: usize = 50;
@@ -105,9 +107,11 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code));
+        // Names in it may be of any length; what steers a terminal, the renderer makes visible.
+        let message = printable(&self.message, true);
+        let mut group = Group::with_title(level.primary_title(&*message).id(self.code));
         for (file, labels) in self.labels_by_file() {
-            let name = file.display().to_string();
+            let name = printable(&file.display().to_string(), false);
             group = match sources.text(file).map(|text| Window::of(text, &labels)) {
                 Some(window) => {
                     let labels = labels.iter().map(|(index, label)| window.annotation(*index == 0, label));
@@ -117,10 +121,12 @@ impl Diagnostic {
                 None => group.element(Origin::path(name)),
             };
         }
-        for note in &self.notes {
+        let notes: Vec<_> = self.notes.iter().map(|note| printable(note, true)).collect();
+        for note in &notes {
             group = group.element(Level::NOTE.message(&**note));
         }
-        if let Some(help) = &self.help {
+        let help = self.help.as_ref().map(|help| printable(help, true));
+        if let Some(help) = &help {
             group = group.element(Level::HELP.message(&**help));
         }
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
@@ -188,7 +194,7 @@ impl Sources {
     /// compiled, or be on another machine.
     pub(crate) fn compiled_from(&mut self, file: &Path, line: u32, column: Option<u32>) -> Option<Range<usize>> {
         if self.text(file).is_none() {
-            self.add(file, fs::read_to_string(file).ok()?);
+            self.add(file, regular::read_to_string(file).ok()?);
         }
         let text = self.text(file)?;
         let line = text.lines().nth(line.checked_sub(1)? as usize)?;
@@ -238,6 +244,13 @@ impl Diagnostics {
     /// The first, to which more can be said.
     pub(crate) fn first_mut(&mut self) -> Option<&mut Diagnostic> {
         self.found.first_mut()
+    }
+
+    /// Adds all of another list, those that are only counted as well.
+    pub(crate) fn append(&mut self, other: Diagnostics) {
+        self.more_errors += other.more_errors;
+        self.more_warnings += other.more_warnings;
+        self.extend(other.found);
     }
 
     /// Whether nothing was found.
@@ -473,7 +486,7 @@ error[odd-pair]: `first` and `second` are odd
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lib.rs");
         let text = "fn f() {\n    // für\r\n    let ü = element.read()?;\n\n}\n";
-        fs::write(&file, text).unwrap();
+        std::fs::write(&file, text).unwrap();
         let mut sources = Sources::default();
         let mut at = |line, column| sources.compiled_from(&file, line, column).map(|span| &text[span]);
         // The column counts `ü` as the two bytes it is.

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use toml::de::DeTable;
+use torvyn_runtime::regular;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -17,7 +18,7 @@ use crate::table::Report;
 ///
 /// Where it cannot be read, or is not UTF-8.
 pub(crate) fn read(path: &Path, sources: &mut Sources) -> Result<String, Diagnostic> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = regular::read(path).map_err(|error| unreadable(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let start = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -38,6 +39,15 @@ pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a
         report.found.push(Diagnostic::error(code::SYNTAX, error.message()).label(report.file, span, ""));
     }
     errors.is_empty().then(|| document.into_inner())
+}
+
+/// What is wrong with a path that has to be a regular file, for it is read before anything runs; without a place.
+pub(crate) fn check_regular(path: &Path) -> Option<Diagnostic> {
+    check_path(path, false).or_else(|| {
+        let kind = regular::other_than_regular(&fs::metadata(path).ok()?)?;
+        let why = format!("it is {kind}, and has to be a regular file");
+        Some(unreadable(path, &io::Error::new(io::ErrorKind::InvalidInput, why)))
+    })
 }
 
 /// What is wrong with a path that has to be a file, or else a folder; without a place.

@@ -20,6 +20,8 @@ pub enum Exit {
     Findings = 100,
     /// It could not be done.
     Failed = 101,
+    /// The terminal was closed.
+    HungUp = 129,
     /// Interrupted from the keyboard.
     Interrupted = 130,
     /// Told to terminate.

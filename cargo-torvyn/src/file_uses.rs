@@ -258,15 +258,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let here = folder.path().display();
+        symlink("a", at("b")).unwrap();
         let mut uses = FileUses::default();
-        uses.read("the input", &at("a")).write("an output", &at("a")).write("the trace", &at("./a"));
+        uses.read("the input", &at("a")).write("an output", &at("a")).write("the trace", &at("b"));
         uses.read("the cases", folder.path());
         let told: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
         assert_eq!(
             told,
             [
                 format!("`{here}/a` is used for an output and for the input"),
-                format!("`{here}/./a` (the trace) and `{here}/a` (the input) are the same file"),
+                format!("`{here}/b` (the trace) and `{here}/a` (the input) are the same file"),
                 format!("`{here}/a` (an output) is in `{here}` (the cases), whose files are read"),
             ]
         );

@@ -1,11 +1,15 @@
 //! From a pipeline in a manifest to the account of its flow: what `run` and `demo` have in common.
 
 use std::env;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use torvyn_runtime::account::CutOffUse;
 use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
-use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
+use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, NoReader};
+use torvyn_runtime::endpoint::{open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
@@ -16,14 +20,15 @@ use crate::components::{Compiled, Components, limits, told};
 use crate::dead_letters::DeadLetterFiles;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
-use crate::interrupt::Interrupt;
 use crate::lint::Levels;
-use crate::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Pool, WiredNode, Wiring};
+use crate::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Runtime, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
 use crate::shell::{Shell, StdoutClosed};
-use crate::{report, streams, whole, workspace};
+use crate::{interrupt, report, streams, whole, workspace};
 
+/// How often is looked whether somebody reads a FIFO.
+const LOOK: Duration = Duration::from_millis(20);
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
 
@@ -37,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) ignore_budget: bool,
     /// What to record.
     pub(crate) records: &'a RecordArgs,
+    /// How long it may take to end after a signal, in place of what the manifest says.
+    pub(crate) drain: Option<Duration>,
 }
 
 /// What came of it.
@@ -47,6 +54,8 @@ pub(crate) struct Finished {
     letters: DeadLetterFiles,
     /// How it was interrupted, if it was.
     interrupted: Option<Exit>,
+    /// How long it might take to end.
+    drain: Duration,
     /// What the run showed of the pipeline and its stages.
     found: Diagnostics,
     sources: Sources,
@@ -65,8 +74,17 @@ impl Finished {
             shell.space()?;
             shell.diagnostics(&self.found, &self.sources)?;
         }
+        for stage in self.account.stages.iter().filter(|stage| stage.log.dropped > 0) {
+            let (dropped, lines) = (report::grouped(stage.log.dropped), report::grouped(stage.log.lines));
+            shell.warn(format_args!("`{}`: {dropped} of {lines} printed lines were dropped", stage.name))?;
+            shell.note("a stage may print `limits.log` in a minute, and what it prints has to be read")?;
+        }
         if let Some(interrupted) = self.interrupted {
-            shell.warn("interrupted: the source was not read to its end, everything read before is in the output")?;
+            match &self.account.cut_off {
+                None => shell
+                    .warn("interrupted: the source was not read to its end, everything read before is in the output")?,
+                Some(cut_off) => tell_cut_off(cut_off, self.drain, shell)?,
+            }
             return Ok(interrupted);
         }
         Ok(if self.found.errors() == 0 { Exit::Ok } else { Exit::Findings })
@@ -80,7 +98,9 @@ impl Finished {
 /// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
-    let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let (pipeline, runtime) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let Runtime { pool, drain } = runtime;
+    let drain = request.drain.or(drain).unwrap_or(interrupt::DRAIN);
     // All that is to be written is looked at before the work begins.
     let mut uses = pipeline.declared_file_uses();
     uses.extend(Files::uses(request.records));
@@ -89,6 +109,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let letters = DeadLetterFiles::of(&pipeline)?;
     let records = Files::open(request.records)?;
     let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
+    interrupt::check()?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
@@ -109,14 +130,17 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         uses.write_stdout("standard output");
     }
     uses.tell().refuse()?;
-    let interrupt = Interrupt::watch()?;
+    let flows = interrupt::flows(drain)?;
+    letters.give_up_at(&flows.cut());
+    shell.hurry();
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
     let copies: Vec<_> = copies.collect();
-    let bodies = bodies(&wiring, &pipeline, loaded, &copies)?;
+    let bodies = bodies(&wiring, &pipeline, loaded, &copies, shell)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control {
         log: bar.log(),
-        cancel: interrupt.flag(),
+        cancel: flows.cancel(),
+        cut: flows.cut(),
         progress: bar.progress(),
         pool: pool.settings.clone(),
         recorder: records.recorder(),
@@ -125,7 +149,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
-    bar.finish();
+    let dropped = bar.finish(shell);
     let written = records.write(&pipeline.name, &wiring.graph, shell);
     if let Err(error) = &flow
         && has_read_enough(error, &wiring, &roles)
@@ -134,12 +158,19 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         tell_letters(&letters, shell)?;
         return Err(StdoutClosed.into());
     }
-    let account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
+    // What did not come so far is no failure: the signal is what to tell.
+    if let Err(error @ (torvyn_runtime::Error::Cancelled | torvyn_runtime::Error::Start { .. })) = &flow
+        && (matches!(error, torvyn_runtime::Error::Cancelled) || error.is_cut_off())
+    {
+        interrupt::check()?;
+    }
+    let mut account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
         written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
         tell_letters(&letters, shell).ok();
     })?;
     written?;
+    dropped.add_to(&mut account);
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
         found.extend(check::measured_over_budget(&pipeline, &components.levels, &account));
@@ -147,7 +178,23 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     found.extend(check::measured_pool(&pipeline, &pool, &components.levels, &account.pool));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
-    Ok(Finished { pipeline: pipeline.name, account, letters, interrupted: interrupt.exit(), found, sources })
+    let interrupted = interrupt::exit();
+    Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found, sources })
+}
+
+/// Says what a flow that was interrupted could not finish.
+fn tell_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std::io::Result<()> {
+    let names: Vec<_> = cut_off.interrupted.iter().map(|name| format!("`{name}`")).collect();
+    let in_a_call = match &names[..] {
+        [] => "nothing was in a call".to_string(),
+        [one] => format!("{one} was in a call"),
+        several => format!("{} were in calls", several.join(" and ")),
+    };
+    let count = report::grouped(cut_off.undelivered);
+    let elements = if cut_off.undelivered == 1 { "element" } else { "elements" };
+    shell.warn(format_args!("interrupted, and cut off before the {drain:?} it has to end were over: {in_a_call}"))?;
+    shell.warn(format_args!("{count} {elements} that had been read did not reach the output"))?;
+    shell.note("`--drain`, and `runtime.drain` in Torvyn.toml, say how long a run may take to end")
 }
 
 /// Whether a flow ended because whoever read standard output has closed it, as `| head -n 1` does, and nothing is lost
@@ -180,8 +227,8 @@ fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result
     })
 }
 
-/// The pipeline as the manifest and the arguments say, and what the manifest says of the pool.
-fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, Pool), Diagnostics> {
+/// The pipeline as the manifest and the arguments say, and what the manifest says of every run.
+fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, Runtime), Diagnostics> {
     let manifest = Manifest::load(&manifest_path(request.cargo), sources)?;
     let mut pipeline = manifest.select(request.pipeline)?.clone();
     if let Some(path) = request.input {
@@ -194,7 +241,7 @@ fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, P
         pipeline = pipeline.with_output(output)?;
     }
     let found = pipeline.check_paths();
-    if found.is_empty() { Ok((pipeline, manifest.pool)) } else { Err(found) }
+    if found.is_empty() { Ok((pipeline, manifest.runtime)) } else { Err(found) }
 }
 
 /// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.
@@ -248,16 +295,20 @@ fn bodies(
     pipeline: &Pipeline,
     components: Vec<Component>,
     copies: &[(analysis::Budget, Bounds)],
+    shell: &mut Shell,
 ) -> anyhow::Result<Vec<Body>> {
     let mut components: Vec<_> = components.into_iter().map(Some).collect();
     let body = |node: &WiredNode| {
         Ok(match node {
             WiredNode::Input(input) => {
+                if let Input::File { path, .. } = input
+                    && is_fifo(path)
+                {
+                    shell.status("Waiting", format_args!("for what comes through the FIFO `{}`", path.display()))?;
+                }
                 Body::Input(open_input(input).with_context(|| format!("cannot read {}", input_name(input)))?)
             }
-            WiredNode::Output(output) => {
-                Body::Output(open_output(output).with_context(|| format!("cannot write {}", output_name(output)))?)
-            }
+            WiredNode::Output(output) => Body::Output(wait_for_output(output, shell)?),
             WiredNode::Stage(index) => {
                 let component = components[*index].take().context("a stage stands in the graph once")?;
                 let stage = &pipeline.stages[*index];
@@ -282,6 +333,27 @@ pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Inp
         Input::Generate { count, sizes, seed: Some(seed) } => Box::new(Generate::seeded(*count, sizes.clone(), *seed)),
         Input::Generate { count, sizes, seed: None } => Box::new(Generate::new(*count, *sizes.start())),
     })
+}
+
+/// Opens an output. A FIFO is waited for until somebody reads it.
+fn wait_for_output(output: &Output, shell: &mut Shell) -> anyhow::Result<Box<dyn endpoint::Output>> {
+    let mut is_told = false;
+    loop {
+        match open_output(output) {
+            Err(error) if NoReader::is(&error) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    shell.status("Waiting", format_args!("for a reader of the FIFO {}", output_name(output)))?;
+                }
+                interrupt::sleep(LOOK)?;
+            }
+            opened => return opened.with_context(|| format!("cannot write {}", output_name(output))),
+        }
+    }
+}
+
+/// Whether a file is a FIFO, as far as that can be told.
+fn is_fifo(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 fn open_output(output: &Output) -> std::io::Result<Box<dyn endpoint::Output>> {

@@ -20,7 +20,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, StdoutClosed};
 
 mod base64;
@@ -28,10 +28,12 @@ mod budget;
 mod cargo;
 mod cases;
 mod check;
+mod child;
 mod cli;
 mod code;
 mod commands;
 mod components;
+mod console;
 mod dead_letters;
 mod declared;
 mod diagnostic;
@@ -75,16 +77,22 @@ pub fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity());
-    match commands::exec(cli.command, &mut shell) {
+    let done = interrupt::watch().and_then(|()| commands::exec(cli.command, &mut shell));
+    let exit = match done {
         Ok(exit) => exit,
         // Whoever closed the pipe has read what they wanted.
         Err(error) if error.is::<StdoutClosed>() => Exit::Ok,
         Err(error) => {
+            // What failed because of a signal is told by the signal.
+            let stop = interrupt::check().err().filter(|_| !error.is::<Stop>());
+            let error = stop.map_or(error, anyhow::Error::from);
             // Where stderr is gone too, the exit code is all that can still be said.
             shell.error(&error).ok();
             Exit::of(&error)
         }
-    }
+    };
+    shell.finish();
+    interrupt::exit().unwrap_or(exit)
 }
 
 /// Help, the version, or what is wrong with the arguments; clap prints each where it belongs.

@@ -13,6 +13,7 @@ mod output;
 mod part;
 mod pipeline;
 mod pool;
+mod runtime;
 mod stage;
 mod stamp;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(crate) use output::{NamedOutput, Output, read_framing as read_output_framing
 pub(crate) use part::{NoPart, Part};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use pool::Pool;
+pub(crate) use runtime::Runtime;
 pub(crate) use stage::{ComponentRef, Stage};
 pub(crate) use wiring::{WiredNode, Wiring};
 
@@ -45,8 +47,8 @@ pub(crate) struct Manifest {
     pub(crate) pipelines: Vec<Pipeline>,
     /// The index of the pipeline that is meant where none is named.
     pub(crate) default: Option<usize>,
-    /// How much payload memory is kept for reuse, whichever pipeline runs.
-    pub(crate) pool: Pool,
+    /// What goes for whichever pipeline runs.
+    pub(crate) runtime: Runtime,
     /// The cases, in the order of the file.
     pub(crate) cases: Vec<Case>,
 }
@@ -77,7 +79,7 @@ impl Manifest {
 
     fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
         let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime", "test"], report);
-        let pool = table.get("runtime").and_then(|field| Pool::read_runtime(&field, report)).unwrap_or_default();
+        let runtime = table.get("runtime").and_then(|field| Runtime::read(&field, report)).unwrap_or_default();
         let cases = table.get("test").map(|field| Case::read_all(&field, report)).unwrap_or_default();
         let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report))?;
         let pipelines: Vec<_> = fields.iter().filter_map(|field| Pipeline::read(field, report)).collect();
@@ -95,7 +97,7 @@ impl Manifest {
             None if names.len() == 1 => Some(0),
             None => names.iter().position(|name| *name == "main"),
         };
-        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, pool, cases })
+        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, runtime, cases })
     }
 
     /// The pipeline of a name, or the default one.

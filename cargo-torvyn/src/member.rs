@@ -1,13 +1,13 @@
 //! The workspace around a new project, and adding the project to it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
+use torvyn_runtime::regular;
 
 use crate::shell::Shell;
 use crate::whole;
@@ -57,7 +57,7 @@ pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<Surrounding>>
         if !path.is_file() {
             continue;
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let text = regular::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
         let manifest: CargoToml =
             toml::from_str(&text).with_context(|| format!("could not parse `{}`", path.display()))?;
         let Some(workspace) = manifest.workspace else { continue };

@@ -1,46 +1,45 @@
-//! What is shown while a flow runs: how far it is, on a terminal, and what its stages print.
+//! What is shown while a flow runs: how far it is, on a terminal, and what its stages print. `console.rs` draws and writes it.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use anstream::AutoStream;
-use clap_cargo::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::log::{LogLine, LogSink};
+use torvyn_runtime::{Account, text};
 
-use crate::shell::{Shell, Verbosity, printable};
+use crate::shell::{LogPrinter, Shell, Verbosity};
 
 /// A flow that takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
-const REFRESH: Duration = Duration::from_millis(100);
 
-/// The progress bar, and the thread that moves it.
+/// The progress of a flow, from its beginning to its end.
 pub(crate) struct Bar {
-    bar: ProgressBar,
     progress: Arc<Progress>,
-    done: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-    color: anstream::ColorChoice,
-    quiet: bool,
+    printer: LogPrinter,
+}
+
+/// A bar that is to be drawn.
+#[derive(Clone)]
+pub(crate) struct Drawn {
+    progress: Arc<Progress>,
+    /// Payload bytes, where it is known how many there will be.
+    total: Option<u64>,
+    began: Instant,
+    bar: ProgressBar,
 }
 
 impl Bar {
     /// A bar that fills at `total` payload bytes, or one without end. Only a terminal shows it.
     pub(crate) fn new(shell: &Shell, total: Option<u64>) -> Bar {
-        let quiet = shell.verbosity() == Verbosity::Quiet;
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-        let progress = Arc::new(Progress::default());
-        let done = Arc::new(AtomicBool::new(false));
-        let show = !quiet && io::stderr().is_terminal();
-        let thread = show.then(|| {
-            let (bar, progress, done) = (bar.clone(), progress.clone(), done.clone());
-            thread::spawn(move || move_on(&bar, &progress, &done, total.is_some()))
-        });
-        Bar { bar, progress, done, thread, color: shell.color(), quiet }
+        let (progress, printer) = (Arc::<Progress>::default(), shell.log_printer());
+        if shell.verbosity() != Verbosity::Quiet && io::stderr().is_terminal() {
+            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+            printer.console.draw(Some(Drawn { progress: progress.clone(), total, began: Instant::now(), bar }));
+        }
+        Bar { progress, printer }
     }
 
     /// What the flow writes its progress into.
@@ -48,54 +47,89 @@ impl Bar {
         self.progress.clone()
     }
 
-    /// Prints what stages print, a line each, on stderr.
+    /// Prints what stages print, a line each, on stderr: whatever else is kept quiet, that is what a stage has to say.
     pub(crate) fn log(&self) -> LogSink {
-        let (bar, color, quiet) = (self.bar.clone(), self.color, self.quiet);
+        let printer = self.printer.clone();
         Arc::new(move |line: LogLine<'_>| {
-            if quiet {
-                return;
+            let shown = String::from_utf8_lossy(line.text);
+            let mut shown = text::visible(&shown, usize::MAX, false).into_owned();
+            if line.left_out > 0 {
+                shown += &format!("… ({} more bytes)", line.left_out);
             }
-            let text = printable(&String::from_utf8_lossy(line.text), false);
-            bar.suspend(|| {
-                let mut stderr = AutoStream::new(io::stderr(), color);
-                let dim = style::TRANSIENT;
-                // A log that nobody can read is no reason to fail.
-                writeln!(stderr, "{dim}{:>12}{dim:#} {text}", line.stage).ok();
-            });
+            printer.print(line.stage, &shown);
         })
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(mut self) {
-        self.done.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // A bar that could not be drawn is no reason to fail either.
-            thread.join().ok();
-        }
-        self.bar.finish_and_clear();
+    /// Takes the bar away, and lets what stages printed be written, as long as somebody reads it. What was not.
+    pub(crate) fn finish(self, shell: &Shell) -> Dropped {
+        self.printer.console.draw(None);
+        shell.finish();
+        Dropped(self.printer.clone())
     }
 }
 
-fn move_on(bar: &ProgressBar, progress: &Progress, done: &AtomicBool, bounded: bool) {
-    thread::park_timeout(PATIENCE);
-    if done.load(Ordering::Relaxed) {
-        return;
+/// Lines that stages printed and that nobody has read.
+pub(crate) struct Dropped(LogPrinter);
+
+impl Dropped {
+    /// Adds them to what the stages printed.
+    pub(crate) fn add_to(&self, account: &mut Account) {
+        for stage in &mut account.stages {
+            stage.log.dropped += self.0.console.dropped(&stage.name);
+        }
     }
-    let template = if bounded {
-        "{msg:>12.cyan.bold} [{bar:25}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
-    } else {
-        "{msg:>12.cyan.bold} {spinner} {bytes}, {bytes_per_sec}"
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.printer.console.draw(None);
     }
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.reset_eta();
-    bar.set_message("Running");
-    while !done.load(Ordering::Relaxed) {
-        bar.set_position(progress.bytes.load(Ordering::Relaxed));
-        bar.tick();
-        thread::park_timeout(REFRESH);
+}
+
+impl Drawn {
+    /// How often it moves.
+    pub(crate) const REFRESH: Duration = Duration::from_millis(100);
+
+    /// Puts another one, or none, in the place of the one on the terminal.
+    pub(crate) fn exchange(shown: &mut Option<Drawn>, other: Option<Drawn>) {
+        let is_same = match (&shown, &other) {
+            (Some(shown), Some(other)) => Arc::ptr_eq(&shown.progress, &other.progress),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same && let Some(before) = std::mem::replace(shown, other) {
+            before.bar.finish_and_clear();
+        }
+    }
+
+    /// Writes something above it.
+    pub(crate) fn suspend(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
+    /// Moves it on. It appears when the flow has run for a while.
+    pub(crate) fn draw(&self) {
+        if self.began.elapsed() < PATIENCE {
+            return;
+        }
+        if self.bar.is_hidden() {
+            self.appear();
+        }
+        self.bar.set_position(self.progress.bytes.load(Ordering::Relaxed));
+        self.bar.tick();
+    }
+
+    fn appear(&self) {
+        let template = if self.total.is_some() {
+            "{msg:>12.cyan.bold} [{bar:25}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+        } else {
+            "{msg:>12.cyan.bold} {spinner} {bytes}, {bytes_per_sec}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.reset_eta();
+        self.bar.set_message("Running");
     }
 }

@@ -62,6 +62,11 @@ pub(crate) const COMPILE_MEMORY: Range = 64 * MIB..=64 * GIB;
 /// `limits.compile-time`
 pub(crate) const COMPILE_TIME: Durations = Duration::from_secs(1)..=HOUR;
 
+/// `limits.log`
+pub(crate) const LOG_BYTES: Range = 0..=TIB;
+/// `runtime.drain`
+pub(crate) const DRAIN: Durations = Duration::ZERO..=HOUR;
+
 /// `on-failure.retry`
 pub(crate) const RETRIES: Range = 1..=1_000_000;
 /// `on-failure.backoff`

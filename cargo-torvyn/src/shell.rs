@@ -3,18 +3,24 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use anyhow::Context as _;
 use clap_cargo::style;
-use torvyn_runtime::Account;
 use torvyn_runtime::account::Elements;
+use torvyn_runtime::{Account, text};
 
+use crate::console::Console;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::Stop;
-use crate::report;
+use crate::{interrupt, report};
+
+/// Letters that are shown of a line of status, a note or a warning.
+const LONGEST_LINE: usize = 4000;
+/// Letters that are shown of an error or one of its causes.
+const LONGEST_ERROR: usize = 16_000;
 
 /// How much to say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,15 +36,58 @@ pub(crate) enum Verbosity {
 /// Stdout and stderr of this process.
 pub(crate) struct Shell {
     out: AutoStream<Stdout>,
-    err: AutoStream<Stderr>,
+    err: LogPrinter,
     color: ColorChoice,
     verbosity: Verbosity,
+}
+
+/// Writes what stages print: each line with its stage, and in the colours of the shell.
+#[derive(Clone)]
+pub(crate) struct LogPrinter {
+    pub(crate) console: Console,
+    has_colors: bool,
+}
+
+impl LogPrinter {
+    /// Prints a line without its end, or drops it where too much of the stage waits to be written.
+    pub(crate) fn print(&self, stage: &str, line: &str) {
+        self.console.log(stage, self.plain_or_not(&log_line(stage, line)));
+    }
+
+    fn plain_or_not(&self, text: &str) -> Vec<u8> {
+        if self.has_colors { text.into() } else { anstream::adapter::strip_str(text).to_string().into() }
+    }
+}
+
+fn log_line(stage: &str, line: &str) -> String {
+    let dim = style::TRANSIENT;
+    format!("{dim}{:>12}{dim:#} {line}\n", text::name(stage))
 }
 
 impl Shell {
     /// Colours where `color` says so; `Auto` asks the terminal and the environment.
     pub(crate) fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
-        Shell { out: AutoStream::new(io::stdout(), color), err: AutoStream::new(io::stderr(), color), color, verbosity }
+        let choice = match color {
+            ColorChoice::Auto => AutoStream::choice(&io::stderr()),
+            choice => choice,
+        };
+        let err = LogPrinter { console: Console::default(), has_colors: choice != ColorChoice::Never };
+        Shell { out: AutoStream::new(io::stdout(), color), err, color, verbosity }
+    }
+
+    /// What prints for stages.
+    pub(crate) fn log_printer(&self) -> LogPrinter {
+        self.err.clone()
+    }
+
+    /// A flow begins: where nobody reads stderr, that is not waited for any more, unless it is a terminal.
+    pub(crate) fn hurry(&self) {
+        self.err.console.hurry();
+    }
+
+    /// Waits until everything is written that can be.
+    pub(crate) fn finish(&self) {
+        self.err.console.finish();
     }
 
     /// The choice that a program run from here should be told.
@@ -58,21 +107,22 @@ impl Shell {
 
     /// Asks on stderr and returns the line that was typed, without surrounding white space; `None` at the end of input.
     pub(crate) fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
-        write!(self.err, "{question} ")?;
-        self.err.flush()?;
+        self.say(Verbosity::Quiet, &format!("{question} "))?;
         let mut line = String::new();
+        let waiting = interrupt::nothing_to_end();
         let typed = io::stdin().read_line(&mut line)?;
+        drop(waiting);
         Ok((typed > 0).then(|| line.trim().to_owned()))
     }
 
     /// Says what is being done or was done: a verb, right-aligned and green, and its object.
     pub(crate) fn status(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Normal, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))
+        self.say(Verbosity::Normal, &format!("{}{verb:>12}{:#} {}\n", style::GOOD, style::GOOD, on_a_line(object)))
     }
 
     /// As [`Shell::status`], of what went wrong.
     pub(crate) fn failure(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Quiet, &format!("{}{verb:>12}{:#} {object}\n", style::ERROR, style::ERROR))
+        self.say(Verbosity::Quiet, &format!("{}{verb:>12}{:#} {}\n", style::ERROR, style::ERROR, on_a_line(object)))
     }
 
     /// Shows what stages printed, each line with its stage, after `before` that are not shown.
@@ -80,25 +130,24 @@ impl Shell {
         if before > 0 {
             self.say(Verbosity::Quiet, &format!("{before} lines that stages printed are not shown\n"))?;
         }
-        let dim = style::TRANSIENT;
-        lines.iter().try_for_each(|(stage, text)| {
-            self.say(Verbosity::Quiet, &format!("{dim}{stage:>12}{dim:#} {}\n", printable(text, false)))
+        lines.iter().try_for_each(|(stage, line)| {
+            self.say(Verbosity::Quiet, &log_line(stage, &text::visible(line, LONGEST_ERROR, false)))
         })
     }
 
     /// As [`Shell::status`], when asked to say more.
     pub(crate) fn verbose(&mut self, verb: &str, object: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Verbose, &format!("{}{verb:>12}{:#} {object}\n", style::GOOD, style::GOOD))
+        self.say(Verbosity::Verbose, &format!("{}{verb:>12}{:#} {}\n", style::GOOD, style::GOOD, on_a_line(object)))
     }
 
     /// Says what is good to know.
     pub(crate) fn note(&mut self, text: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Normal, &labelled(style::NOTE, "note", text))
+        self.say(Verbosity::Normal, &labelled(style::NOTE, "note", on_a_line(text)))
     }
 
     /// Says what may be wrong.
     pub(crate) fn warn(&mut self, text: impl Display) -> io::Result<()> {
-        self.say(Verbosity::Normal, &labelled(style::WARN, "warning", text))
+        self.say(Verbosity::Normal, &labelled(style::WARN, "warning", on_a_line(text)))
     }
 
     /// Says what went wrong, what caused it, and what to type.
@@ -136,7 +185,8 @@ impl Shell {
         let [entered, left, dropped] = [entered, left, dropped].map(report::grouped);
         let time = report::time(account.wall_ns);
         let summary = format_args!("`{pipeline}` in {time}: {entered} elements in, {left} out, {dropped} dropped");
-        self.status("Finished", summary)?;
+        let verb = if account.cut_off.is_some() { "Cut off" } else { "Finished" };
+        self.status(verb, summary)?;
         self.say(Verbosity::Normal, &format!("\n{}", report::text(account)))
     }
 
@@ -144,7 +194,9 @@ impl Shell {
         if self.verbosity < from {
             return Ok(());
         }
-        self.err.write_all(text.as_bytes())
+        // Whatever names are in it, and however they came there.
+        self.err.console.say(self.err.plain_or_not(&text::with_colors(text)));
+        Ok(())
     }
 
     /// Writes a line of the result to stdout.
@@ -153,25 +205,33 @@ impl Shell {
     ///
     /// [`StdoutClosed`] where nobody reads any more.
     pub(crate) fn result(&mut self, line: impl Display) -> anyhow::Result<()> {
-        match writeln!(self.out, "{line}") {
+        let line = line.to_string();
+        let shown = if io::stdout().is_terminal() { text::with_colors(&line) } else { line.as_str().into() };
+        match writeln!(self.out, "{shown}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
             written => written.context("could not write to stdout"),
         }
     }
 }
 
+/// A text on one line, whatever names are in it.
+fn on_a_line(text: impl Display) -> String {
+    text::visible(&text.to_string(), LONGEST_LINE, false).into_owned()
+}
+
 /// A text that may come from a component, with what would steer a terminal made visible. Line ends are kept where the
-/// text may have several lines.
+/// text may have several lines, but not within a name, which is in backticks.
 pub(crate) fn printable(text: &str, lines: bool) -> String {
-    let mut printable = String::new();
-    for letter in text.chars() {
-        if letter.is_control() && letter != '\t' && !(lines && letter == '\n') {
-            printable.extend(letter.escape_default());
-        } else {
-            printable.push(letter);
-        }
+    if !lines {
+        return text::visible(text, LONGEST_ERROR, false).into_owned();
     }
-    printable
+    let parts: Vec<_> = text.split('`').collect();
+    let part = |(index, part): (usize, &&str)| {
+        let is_name = index % 2 == 1 && index + 1 < parts.len();
+        text::visible(part, LONGEST_ERROR, !is_name).into_owned()
+    };
+    let shown: Vec<_> = parts.iter().enumerate().map(part).collect();
+    text::visible(&shown.join("`"), LONGEST_ERROR, true).into_owned()
 }
 
 fn labelled(style: Style, label: &str, text: impl Display) -> String {
@@ -224,6 +284,15 @@ mod tests {
         assert_eq!(printable("\x1b[2Jgone\tzwölf\r\nnext", false), "\\u{1b}[2Jgone\tzwölf\\r\\nnext");
         let error = anyhow::anyhow!("first\nsecond\x07").context("\x1b]0;title");
         assert_eq!(plain(&error), "error: \\u{1b}]0;title\n\nCaused by:\n  first\n  second\\u{7}\n");
+    }
+
+    #[test]
+    fn a_name_has_no_lines_and_does_not_turn_the_text_around() {
+        let error = anyhow::anyhow!("cannot read `a\nerror: b\u{202e}c`\n  in `d`");
+        assert_eq!(plain(&error), "error: cannot read `a\\nerror: b\\u{202e}c`\n  in `d`\n");
+        let long = "x".repeat(3 << 20);
+        assert!(plain(&anyhow::anyhow!("cannot read `{long}`")).len() < LONGEST_ERROR + 100);
+        assert!(on_a_line(format_args!("`{long}`\n")).len() < LONGEST_LINE + 100);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, cut, quoted, suggestion};
 
 /// Letters of a number that are shown: the largest that is ever right has 20.
 const LONGEST_NUMBER: usize = 32;
+/// Bytes of a text that are shown which is not what it should be.
+const LONGEST_SHOWN: usize = 200;
 
 /// The file that is read, and what was found wrong in it so far.
 pub(crate) struct Report<'a> {
@@ -274,7 +276,10 @@ impl<'a> Field<'a> {
                     format!("from {} to {}", quantity::written(*range.start()), quantity::written(*range.end()));
                 self.out_of_range(code::BAD_SIZE, &expected, text, report);
             }
-            Err(help) => self.wrong(code::BAD_SIZE, format!("`{text}` is not a size"), "", report).help = help,
+            Err(help) => {
+                self.wrong(code::BAD_SIZE, format!("`{}` is not a size", cut(text, LONGEST_SHOWN)), "", report).help =
+                    help
+            }
         }
         None
     }
@@ -292,7 +297,15 @@ impl<'a> Field<'a> {
                 let [first, last] = [range.start(), range.end()].map(|end| quantity::written_duration(*end));
                 self.out_of_range(code::BAD_DURATION, &format!("from {first} to {last}"), text, report);
             }
-            Err(help) => self.wrong(code::BAD_DURATION, format!("`{text}` is not a duration"), "", report).help = help,
+            Err(help) => {
+                self.wrong(
+                    code::BAD_DURATION,
+                    format!("`{}` is not a duration", cut(text, LONGEST_SHOWN)),
+                    "",
+                    report,
+                )
+                .help = help
+            }
         }
         None
     }

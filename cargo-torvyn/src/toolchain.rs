@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, bail};
 
+use crate::child;
 use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, Verbosity};
 
@@ -40,7 +41,7 @@ pub(crate) fn rustc() -> OsString {
 /// A program that cannot be run, or that fails: what it said on stderr.
 pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
     let program = command.get_program().to_string_lossy().into_owned();
-    match command.stdin(Stdio::null()).output() {
+    match child::output(command.stdin(Stdio::null())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("could not run `{program}`")),
         Ok(output) if output.status.success() => {
@@ -113,7 +114,7 @@ pub(crate) fn install_target(target: Target, offline: bool, shell: &mut Shell) -
     if shell.verbosity() == Verbosity::Quiet {
         rustup.stderr(Stdio::null());
     }
-    let installed = rustup.status().context("could not run `rustup`")?.success() && has_target()?;
+    let installed = child::status(&mut rustup).context("could not run `rustup`")?.success() && has_target()?;
     if !installed {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} could not be installed"));
         return Err(stop.help(format!("{ADD_TARGET} and see what it says")).into());

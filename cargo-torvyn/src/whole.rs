@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use torvyn_runtime::endpoint::AtomicFile;
+use torvyn_runtime::endpoint::{AtomicFile, Patient};
 
 /// A file that is to be. Until it is finished, what was there stays; if it never is, nothing was done.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ impl Whole {
     ///
     /// What the system says.
     pub(crate) fn finish(self, bytes: &[u8]) -> io::Result<()> {
-        self.0.file().write_all(bytes)?;
+        // A pipe takes what somebody reads.
+        Patient::new(self.0.file().try_clone()?).write_all(bytes)?;
         self.0.finish()
     }
 }

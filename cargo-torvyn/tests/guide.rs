@@ -250,10 +250,11 @@ fn the_demo_prints_what_the_readme_shows() {
 fn fields(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(entries) => {
-            if path == "copies" || path.ends_with(".copies") {
+            let copies = path == "copies" || [".copies", ".failed_copies"].iter().any(|end| path.ends_with(end));
+            if copies {
                 into.insert(path.to_string());
             }
-            let path = if path.ends_with(".copies") { "copies" } else { path };
+            let path = if copies { "copies" } else { path };
             let dot = if path.is_empty() { "" } else { "." };
             entries.iter().for_each(|(key, value)| fields(&format!("{path}{dot}{key}"), value, into));
         }
@@ -283,6 +284,7 @@ fn the_documented_fields_are_those_of_the_lines_of_check() {
     let _alone = alone();
     let (code, printed) = Place::new().execute(
         "cargo torvyn new some --template pipeline --quiet && cd some && \
+         printf '\n[pipeline.skip]\nstages = [{ component = \"inspector\", on-failure = \"skip\" }]\n' >> Torvyn.toml && \
          cargo torvyn check --quiet --message-format json",
     );
     assert_eq!(code, 0, "{printed}");

@@ -185,13 +185,22 @@ fn c_by_clang() {
     for (stage, world, _) in STAGES {
         bindings(world, &folder);
         let name = world.replace('-', "_");
-        let mut clang = Command::new(&clang);
-        clang.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-O2", "-Wall", "-Wextra", "-Werror", "-I."]);
-        clang.arg(format!("-fuse-ld={}", linker.display()));
-        clang.args([&format!("-I{}", WASI_LIBC[0]), &format!("-L{}", WASI_LIBC[1])]);
-        clang.arg(c.source().join(format!("{stage}.c")));
-        clang.args([format!("{name}.c"), format!("{name}_component_type.o")]);
-        run(clang.args(["-o", &format!("{stage}.wasm")]).current_dir(&folder));
+        let clang = || {
+            let mut clang = Command::new(&clang);
+            clang.arg("--target=wasm32-wasi").current_dir(&folder);
+            clang
+        };
+        let sources = [c.source().join(format!("{stage}.c")), folder.join(format!("{name}.c"))];
+        for (source, object) in sources.iter().zip(["stage.o", "bindings.o"]) {
+            let warnings = ["-O2", "-Wall", "-Wextra", "-Werror", "-I.", "-I", WASI_LIBC[0]];
+            run(clang().args(warnings).arg("-c").arg(source).args(["-o", object]));
+        }
+        // Not optimised: clang would have `wasm-opt` do that, where there is one, which knows no components.
+        let link = ["-mexec-model=reactor", "-L", WASI_LIBC[1], "stage.o", "bindings.o"];
+        let types = format!("{name}_component_type.o");
+        let mut linked = clang();
+        linked.arg(format!("-fuse-ld={}", linker.display())).args(link);
+        run(linked.args([&types, "-o", &format!("{stage}.wasm")]));
     }
     c.owes(&folder);
 }

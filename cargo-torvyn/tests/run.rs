@@ -27,6 +27,8 @@ mod project;
 mod records;
 #[path = "run/same_file.rs"]
 mod same_file;
+#[path = "run/streams.rs"]
+mod streams;
 #[path = "run/trace.rs"]
 mod trace;
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 pub use crate::host::leases::LeaseUse;
+pub use crate::log::LogUse;
 pub use crate::recovery::FailureUse;
 
 use crate::analysis::{Bounds, Proof};
@@ -72,6 +73,8 @@ pub struct StageAccount {
     pub leases: LeaseUse,
     /// How it failed, without an end to the flow.
     pub failures: FailureUse,
+    /// What it printed.
+    pub log: LogUse,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }
@@ -93,6 +96,23 @@ pub struct EndpointAccount {
     pub copies: Copies,
     /// What the operating system copied for it.
     pub kernel: Kernel,
+}
+
+/// What was under way when a flow was cut off.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CutOffUse {
+    /// The stages and endpoints that were interrupted in a call.
+    pub interrupted: Vec<String>,
+    /// Elements that had not arrived, counted on each edge: those that waited, and those in a call that was interrupted.
+    /// What stages kept to themselves is not among them.
+    pub undelivered: u64,
+}
+
+impl CutOffUse {
+    /// Whether this stage or endpoint was.
+    pub(crate) fn is_interrupted(&self, name: &str) -> bool {
+        self.interrupted.iter().any(|interrupted| interrupted == name)
+    }
 }
 
 /// The account of a flow that has ended.
@@ -117,4 +137,6 @@ pub struct Account {
     pub wall_ns: u64,
     /// Whether it was ended before its sources were.
     pub cancelled: bool,
+    /// What was lost by that, where it was cut off: where it could finish what it had begun, that is `None`.
+    pub cut_off: Option<CutOffUse>,
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use crate::cut::Cut;
 use crate::element::{Element, Metadata};
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::{Payload, Pool};
@@ -13,6 +14,7 @@ pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
 pub use generate::Generate;
+pub use patient::{NoReader, Patient, open_to_write, share_to_write};
 pub use place::{FileId, is_descriptor, is_device};
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
@@ -26,6 +28,7 @@ mod discard;
 mod file;
 mod generate;
 mod kernel;
+mod patient;
 mod place;
 mod range;
 mod reader;
@@ -118,6 +121,9 @@ pub trait Input {
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
 
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    fn give_up_at(&mut self, _: &Cut) {}
+
     /// Whether it gives elements deadlines of their own, which ends look for then.
     fn gives_deadlines(&self) -> bool {
         false
@@ -131,6 +137,9 @@ pub trait Input {
 
 /// Takes elements out of a flow.
 pub trait Output {
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    fn give_up_at(&mut self, _: &Cut) {}
+
     /// Takes these elements.
     ///
     /// # Errors

@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use crate::analysis::Overrun;
 use crate::compile::CompileError;
+use crate::cut::CutOff;
 use crate::profile::{CONTRACT, Kind};
+use crate::text;
+
+/// Letters that are told of what a component is instead: it names its own exports.
+const LONGEST_FOUND: usize = 1000;
 
 /// An error of a library underneath.
 pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
@@ -107,6 +112,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The flow was cancelled before all of its stages had started: nothing was read.
+    #[error("it was interrupted before it had begun")]
+    Cancelled,
     /// The engine could not be set up.
     #[error("cannot set up the engine")]
     Engine(#[source] BoxedError),
@@ -116,6 +124,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is no failure: something was interrupted because the flow had to end, see [`crate::Cut`].
+    pub fn is_cut_off(&self) -> bool {
+        match self {
+            Error::Start { fault, .. } | Error::Stage { fault, .. } => matches!(fault, Fault::CutOff),
+            Error::Input { source, .. }
+            | Error::Output { source, .. }
+            | Error::DeadLetter { source, .. }
+            | Error::Payload { source, .. } => CutOff::is(source),
+            _ => false,
+        }
+    }
+
+    /// The stage or endpoint that it is of, if it is of one.
+    pub(crate) fn node(&self) -> Option<&str> {
+        match self {
+            Error::Start { stage, .. } | Error::Stage { stage, .. } | Error::DeadLetter { stage, .. } => Some(stage),
+            Error::Input { input: name, .. }
+            | Error::Output { output: name, .. }
+            | Error::Payload { reader: name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     pub(crate) fn load(path: &Path, reason: LoadError) -> Error {
         Error::Load { path: path.to_path_buf(), reason }
     }
@@ -159,7 +190,10 @@ pub enum LoadError {
 
 impl LoadError {
     pub(crate) fn world(kind: Kind, found: &str) -> LoadError {
-        LoadError::World { expected: format!("a {kind} of {CONTRACT}"), found: found.to_string() }
+        LoadError::World {
+            expected: format!("a {kind} of {CONTRACT}"),
+            found: text::visible(found, LONGEST_FOUND, false).into_owned(),
+        }
     }
 }
 
@@ -180,6 +214,9 @@ pub enum Fault {
         /// The limit.
         limit: Duration,
     },
+    /// It was interrupted, because the flow had to end: see [`crate::Cut`].
+    #[error("{CutOff}")]
+    CutOff,
     /// It wanted more memory than it may have, and trapped.
     #[error("it needed more than the {limit} bytes of memory it may have, and trapped: {trap}")]
     Memory {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::account::Account;
+use crate::account::{Account, CutOffUse};
 use crate::analysis::{Bounds, Budget};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::component::Component;
+use crate::cut::Cut;
 use crate::edge::Edge;
 use crate::endpoint::{Input, Output};
 use crate::error::Error;
@@ -83,6 +84,8 @@ pub struct Control {
     pub log: LogSink,
     /// Set to end the flow early: sources are asked no more, and what is on its way is finished.
     pub cancel: Arc<AtomicBool>,
+    /// Ends it at once, whatever stages and endpoints do: what is on its way is lost then, and the account says how much.
+    pub cut: Cut,
     /// How far it is.
     pub progress: Arc<Progress>,
     /// How much payload memory is kept for reuse.
@@ -103,6 +106,7 @@ impl Default for Control {
         Control {
             log: Arc::new(|_| {}),
             cancel: Arc::default(),
+            cut: Cut::default(),
             progress: Arc::default(),
             pool: PoolSettings::default(),
             recorder: Recorder::off(),
@@ -179,6 +183,8 @@ pub struct Flow {
     measured: Instant,
     /// When the last step ended by that time, which is when the next begins: one reading of the clock a batch.
     last: Instant,
+    /// Who was interrupted, once it is cut off.
+    interrupted: Option<Vec<String>>,
 }
 
 /// What is where in a flow.
@@ -200,7 +206,8 @@ impl Flow {
     ///
     /// # Errors
     ///
-    /// [`Error::Start`] or [`Error::Stage`] for the first stage that cannot start; those that did are torn down.
+    /// [`Error::Start`] or [`Error::Stage`] for the first stage that cannot start, and [`Error::Cancelled`] where the flow is
+    /// cancelled before all have; those that did are torn down.
     ///
     /// # Panics
     ///
@@ -216,7 +223,10 @@ impl Flow {
             if let Some(journal) = &mut journal {
                 journal.begin(Instant::now());
             }
-            let started = Node::start(graph, index, body, &pool, &control, &mut trace);
+            let started = match control.cancel.load(Ordering::Relaxed) {
+                true => Err(Error::Cancelled),
+                false => Node::start(graph, index, body, &pool, &control, &mut trace),
+            };
             if let Some(journal) = journal.as_mut().filter(|_| is_stage) {
                 journal.end(Instant::now(), index, Some(Call::Init), Count::default(), started.is_err(), &[]);
             }
@@ -235,7 +245,8 @@ impl Flow {
         let order = graph.order().iter().rev().copied().collect();
         let chance = control.schedule.seed().map(Chance::new);
         let (expires, last) = (None, Instant::now());
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last })
+        let interrupted = None;
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last, interrupted })
     }
 
     /// Runs until everything has ended, and settles the account.
@@ -244,20 +255,31 @@ impl Flow {
     ///
     /// The first failure of a stage or an endpoint that the policy of the stage does not cover. Everything is torn down
     /// then, and outputs that could wait with what they were given show nothing of it. [`Error::Internal`], which names
-    /// that failure, where a payload is held even so.
+    /// that failure, where a payload is held even so. A flow that is cut off has not failed: its account says what is lost.
     pub fn run(mut self) -> Result<Account, Error> {
-        loop {
+        while !self.control.cut.was_due(self.last) {
             match self.step() {
                 Ok(Step::Moved) => {}
                 Ok(Step::Wait(time)) => self.wait(time, None),
                 Ok(Step::Ended) => return self.settle(),
+                Err(error) if error.is_cut_off() => {
+                    self.cut_off(&error);
+                    return self.settle();
+                }
                 Err(error) => return Err(self.fail(error)),
             }
         }
+        self.interrupted = Some(Vec::new());
+        self.settle()
     }
 
-    /// As [`Flow::run`], but gives up at `deadline`, by the time of the system, after the call that it is in: everything
-    /// is torn down then, as after a failure, and there is no account.
+    /// Remembers who was interrupted.
+    fn cut_off(&mut self, error: &Error) {
+        self.interrupted.get_or_insert_default().extend(error.node().map(str::to_string));
+    }
+
+    /// As [`Flow::run`], but gives up at `deadline`, by the time of the system, after the call that it is in, or within it
+    /// where [`Control::cut`] is due then too: everything is torn down, as after a failure, and there is no account.
     ///
     /// # Errors
     ///
@@ -267,8 +289,25 @@ impl Flow {
             match self.step() {
                 Ok(Step::Moved) => {}
                 Ok(Step::Wait(time)) => self.wait(time, Some(deadline)),
-                Ok(Step::Ended) => return self.settle().map(Some),
+                Ok(Step::Ended) => {
+                    if let Err(error) = self.tear_down() {
+                        return Err(self.fail(error));
+                    }
+                    self.last = Instant::now();
+                    if self.interrupted.is_none() || self.last < deadline {
+                        return self.settle_ended().map(Some);
+                    }
+                }
+                Err(error) if error.is_cut_off() && Instant::now() < deadline => {
+                    self.cut_off(&error);
+                    return self.settle().map(Some);
+                }
+                Err(error) if error.is_cut_off() => self.last = Instant::now(),
                 Err(error) => return Err(self.fail(error)),
+            }
+            if self.last < deadline && self.control.cut.was_due(self.last) {
+                self.interrupted = Some(Vec::new());
+                return self.settle().map(Some);
             }
             if self.last >= deadline {
                 return match self.take_down() {
@@ -374,6 +413,7 @@ impl Flow {
             pool: &self.pool,
             progress: &self.control.progress,
             cancelled,
+            now: self.last,
             failed: false,
             call: None,
             released,
@@ -388,6 +428,10 @@ impl Flow {
         });
         let moved = node.step(&mut context);
         if matches!(moved, Ok(false)) {
+            // An input that has nothing may have been waited for.
+            if node.is_input() {
+                self.last = Instant::now();
+            }
             return Ok(false);
         }
         let now = Instant::now();
@@ -462,9 +506,21 @@ impl Flow {
         census
     }
 
-    /// Tears down, lets the outputs show what they have, and settles the account.
+    /// Tears down, lets the outputs show what they have, and settles the account. Where the flow is cut off, no stage is called
+    /// any more, and an output that was interrupted stays as it is.
     fn settle(mut self) -> Result<Account, Error> {
+        match self.tear_down() {
+            Ok(()) => self.settle_ended(),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Calls `teardown` of the stages, until one is cut off.
+    fn tear_down(&mut self) -> Result<(), Error> {
         for index in 0..self.nodes.len() {
+            if self.interrupted.is_some() {
+                break;
+            }
             if let Some(journal) = &mut self.journal {
                 journal.begin(Instant::now());
             }
@@ -472,12 +528,22 @@ impl Flow {
             if let Some(journal) = self.journal.as_mut().filter(|_| self.nodes[index].is_stage()) {
                 journal.end(Instant::now(), index, Some(Call::Teardown), Count::default(), ended.is_err(), &[]);
             }
-            if let Err(error) = ended {
-                return Err(self.fail(error));
+            match ended {
+                Err(error) if error.is_cut_off() => self.cut_off(&error),
+                ended => ended?,
             }
         }
-        let audited = self.nodes.iter().try_for_each(Node::audit);
-        if let Err(error) = audited.and_then(|()| self.nodes.iter_mut().try_for_each(Node::complete)) {
+        Ok(())
+    }
+
+    /// Settles the account of a flow that was torn down.
+    fn settle_ended(mut self) -> Result<Account, Error> {
+        let cut_off = self.interrupted.take().map(|interrupted| self.lose(interrupted));
+        let is_whole = |node: &Node| !cut_off.as_ref().is_some_and(|cut| cut.is_interrupted(node.name()));
+        // A call that did not return has counted what it copied, and nothing came of it.
+        let audited = self.nodes.iter().filter(|node| is_whole(node)).try_for_each(Node::audit);
+        let mut whole = self.nodes.iter_mut().filter(|node| is_whole(node));
+        if let Err(error) = audited.and_then(|()| whole.try_for_each(Node::complete)) {
             return Err(self.fail(error));
         }
         let mut account = Account {
@@ -489,7 +555,8 @@ impl Flow {
             amplification: None,
             pool: self.pool.usage(),
             wall_ns: 0,
-            cancelled: self.is_cancelled(),
+            cancelled: self.is_cancelled() || cut_off.is_some(),
+            cut_off,
         };
         let entered_bytes = self.nodes.iter().map(Node::entered_bytes).sum();
         self.nodes.into_iter().for_each(|node| node.account(&mut account));
@@ -503,6 +570,16 @@ impl Flow {
             None => Ok(account),
             Some(held) => Err(Error::Internal(format!("{held} after everything has ended"))),
         }
+    }
+}
+
+impl Flow {
+    /// Counts what is on its way in a flow that is cut off, and ends its stages without a call.
+    fn lose(&mut self, interrupted: Vec<String>) -> CutOffUse {
+        let census = self.census();
+        let waiting = census.waiting.iter().sum::<u64>() + census.held;
+        let lent: u64 = self.nodes.iter_mut().map(Node::end_at_once).sum();
+        CutOffUse { interrupted, undelivered: waiting + lent }
     }
 }
 

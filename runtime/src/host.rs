@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Linker, Resource};
+use wasmtime::{Trap, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::cut::{Cut, CutOff, LOOK};
 use crate::element::Element;
+use crate::engine::{self, TICK};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::{Limits, MemoryLimit};
 use crate::log::StageLog;
@@ -62,10 +65,24 @@ const MAX_RANDOM_BYTES: u64 = 1 << 20;
 pub(crate) struct Surroundings {
     pub(crate) log: StageLog,
     pub(crate) clock: Clock,
+    /// When a call is cut off, whatever its limit.
+    pub(crate) cut: Cut,
     /// What it draws random numbers from, where they are to be the same every time.
     pub(crate) chance: Option<Chance>,
     /// What becomes of an element that it fails at.
     pub(crate) policy: FailurePolicy,
+}
+
+/// What a limit comes to that is longer than the clock can tell.
+const LONGEST_CALL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Ticks of the engine's clock after which a call that lasts is looked at again.
+const LOOK_TICKS: u64 = (LOOK.as_nanos() / TICK.as_nanos()) as u64;
+
+/// What is to happen to a stage when it next looks at the epoch, because a test has it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Struck {
+    Deadline,
+    Trap,
 }
 
 /// What the store of a stage holds.
@@ -100,6 +117,12 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
+    /// When the limit of the current call ends, by the time of the system, where the process has stood still for so long
+    /// before and does not after.
+    ends: Instant,
+    stopped: Duration,
+    cut: Cut,
+    pub(crate) struck: Option<Struck>,
     clock: Clock,
     /// What it draws from where it begins anew.
     anew: Option<Chance>,
@@ -117,7 +140,7 @@ impl Host {
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        Surroundings { log, clock, chance, policy }: Surroundings,
+        Surroundings { log, clock, cut, chance, policy }: Surroundings,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
@@ -150,6 +173,10 @@ impl Host {
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
+            ends: Instant::now(),
+            stopped: Duration::ZERO,
+            cut,
+            struck: None,
             clock,
             anew,
             next: clocks::Next::default(),
@@ -162,12 +189,70 @@ impl Host {
     /// the batch.
     pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
         let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
-        let (clock, chance, policy) = (self.clock.clone(), self.anew.clone(), self.policy);
-        let around = Surroundings { log: log.clone(), clock, chance, policy };
+        let around = Surroundings {
+            log: log.clone(),
+            clock: self.clock.clone(),
+            cut: self.cut.clone(),
+            chance: self.anew.clone(),
+            policy: self.policy,
+        };
         let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
         host.leases.keep();
         host.leases.used = self.leases.used;
         Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
+    }
+
+    /// A call begins at this moment of the system's time, whose limit ends so much later. Returns after how many ticks the
+    /// engine is to ask again, by [`Host::look`].
+    pub(crate) fn begin_call(&mut self, now: Instant) -> u64 {
+        self.ends = now.checked_add(self.time).unwrap_or(now + LONGEST_CALL);
+        self.stopped = engine::stopped();
+        if self.time >= LOOK { LOOK_TICKS } else { ticks(self.time) }
+    }
+
+    /// Whether the call that is under way may go on, and until when it is not asked again. The clock tells, and not the
+    /// number of ticks: one that comes late stops nobody early.
+    ///
+    /// # Errors
+    ///
+    /// [`CutOff`], and the trap that a test injects.
+    pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        match self.struck {
+            Some(Struck::Deadline) => return Ok(UpdateDeadline::Interrupt),
+            Some(Struck::Trap) => return Err(wasmtime::Error::msg("a trap that was injected")),
+            None => {}
+        }
+        let now = Instant::now();
+        if self.cut.was_due(now) {
+            return Err(CutOff.into());
+        }
+        let left = self.left(now);
+        Ok(if left.is_zero() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(ticks(left.min(LOOK))) })
+    }
+
+    /// How long the call that is under way may still wait at a time: not beyond its limit, and not so long that nobody
+    /// looks whether it is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`CutOff`], and the trap of a call that is over its limit.
+    fn may_wait(&self) -> wasmtime::Result<Duration> {
+        let now = Instant::now();
+        if self.cut.was_due(now) {
+            return Err(CutOff.into());
+        }
+        let mut left = self.left(now);
+        if left.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK {
+            // Nobody waits for so long at a time: the process stood still, or soon it is known that it did not.
+            engine::stopped_until(now);
+            left = self.left(now);
+        }
+        if left.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(left.min(LOOK)) }
+    }
+
+    /// What is left of the limit of the call.
+    fn left(&self, now: Instant) -> Duration {
+        (self.ends + (engine::stopped() - self.stopped)).saturating_duration_since(now)
     }
 
     /// Begins a call that is lent `batch`.
@@ -309,6 +394,11 @@ impl Host {
     pub(crate) fn given_up(&self) -> Count {
         self.buffers.given_up
     }
+}
+
+/// Ticks of the engine's clock in this time, the last one begun. The first may come at once.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
 }
 
 impl WasiView for Host {

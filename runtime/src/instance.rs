@@ -1,7 +1,7 @@
 //! One running stage: its store, and the typed calls into it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -10,20 +10,21 @@ use crate::analysis::{Bounds, Budget};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::component::{Component, ExportsPre};
+use crate::cut::{Cut, CutOff};
 use crate::element::Element;
-use crate::engine::TICK;
 use crate::error::{Error, Fault};
 use crate::host::bindings::{processor, sink, source};
 use crate::host::{
     BackpressureSignal, Batch, Columns, Failure, FailurePolicy, Host, Leases, Made, Meter, Origin, Outcome, Output,
-    ProcessFailure, PushFailure, Reached, Skipped, Surroundings,
+    ProcessFailure, PushFailure, Reached, Skipped, Struck, Surroundings,
 };
 use crate::injection::{FailureKind, Injected};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::limits::Limits;
-use crate::log::{LogSink, StageLog};
+use crate::log::{LogSink, LogUse, StageLog};
 use crate::ownership::StageId;
 use crate::payload::Pool;
+use crate::text;
 
 /// Where the line tables of the standard library say that its files are.
 const STANDARD_LIBRARY: &str = "/rustc/";
@@ -49,6 +50,7 @@ pub(crate) struct Start<'a> {
     pub(crate) boundary: Boundary,
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
+    pub(crate) cut: &'a Cut,
     pub(crate) chance: Option<Chance>,
     /// What becomes of an element that it fails at.
     pub(crate) policy: FailurePolicy,
@@ -66,6 +68,8 @@ pub(crate) struct Instance {
     metadata: Vec<u64>,
     limits: Limits,
     log: StageLog,
+    /// When the next call that moves elements begins, by the time of the system.
+    begins: Instant,
     /// It trapped or was torn down: nothing in its store is called again.
     over: bool,
     /// What it begins anew with, where it can.
@@ -130,12 +134,12 @@ impl Failed {
 impl Instance {
     /// Instantiates the component and calls its `init`.
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
-        let log = StageLog::new(start.name, start.log.clone());
+        let log = StageLog::new(start.name, start.log.clone(), start.limits.log_bytes);
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let meter = Meter::new(start.budget, start.bounds, source);
         let (pool, restarts) = (start.pool.clone(), start.restarts);
-        let (clock, chance, policy) = (start.clock.clone(), start.chance, start.policy);
-        let around = Surroundings { log: log.clone(), clock, chance, policy };
+        let (clock, cut, chance, policy) = (start.clock.clone(), start.cut.clone(), start.chance, start.policy);
+        let around = Surroundings { log: log.clone(), clock, cut, chance, policy };
         let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
             host.leases.keep();
@@ -151,6 +155,7 @@ impl Instance {
             metadata: Vec::new(),
             limits: start.limits.clone(),
             log,
+            begins: Instant::now(),
             over: false,
             anew,
             rescued: Vec::new(),
@@ -176,6 +181,23 @@ impl Instance {
     /// Whether it is not to be called any more, or only after it began anew.
     pub(crate) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// A step begins now, and with it the limit of the call that it makes, if it makes one.
+    #[inline]
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.begins = now;
+    }
+
+    /// What it printed.
+    pub(crate) fn log_use(&self) -> LogUse {
+        self.log.used()
+    }
+
+    /// Takes back what it has. It is not called again.
+    pub(crate) fn end_at_once(&mut self) -> u64 {
+        self.over = true;
+        self.teardown().unwrap_or_default()
     }
 
     /// Something is to happen to it in the next call.
@@ -494,7 +516,9 @@ impl Instance {
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        self.store.set_epoch_deadline(ticks(self.limits.time));
+        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.begins };
+        let ticks = self.store.data_mut().begin_call(began);
+        self.store.set_epoch_deadline(ticks);
         self.store.data_mut().memory.refused = false;
         let suffers = self.suffers.take();
         if let Some(injected) = &suffers {
@@ -502,8 +526,8 @@ impl Instance {
         }
         let result = call(&self.exports, &mut self.store);
         if suffers.is_some() {
-            self.store.data_mut().memory.closed = false;
-            self.store.epoch_deadline_trap();
+            let host = self.store.data_mut();
+            (host.memory.closed, host.struck) = (false, None);
         }
         self.over |= result.is_err();
         let host = self.store.data_mut();
@@ -613,7 +637,9 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
     store.limiter(|host| &mut host.memory);
     store.set_max_component_handles(limits.handles as usize);
     store.set_hostcall_fuel(most_handed_over(component, limits));
-    store.set_epoch_deadline(ticks(limits.time));
+    store.epoch_deadline_callback(|mut store| store.data_mut().look());
+    let ticks = store.data_mut().begin_call(Instant::now());
+    store.set_epoch_deadline(ticks);
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
@@ -637,9 +663,9 @@ fn most_handed_over(component: &Component, limits: &Limits) -> usize {
 fn strike(store: &mut Store<Host>, injected: &Injected) {
     match injected {
         // The stage looks at the epoch where it enters a function, and meets what is there for it.
-        Injected::Deadline => store.set_epoch_deadline(0),
-        Injected::Trap => {
-            store.epoch_deadline_callback(|_| Err(wasmtime::Error::msg("a trap that was injected")));
+        Injected::Deadline | Injected::Trap => {
+            let is_trap = matches!(injected, Injected::Trap);
+            store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
             store.set_epoch_deadline(0);
         }
         Injected::Allocation => store.data_mut().memory.closed = true,
@@ -665,11 +691,6 @@ fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Resu
     })
 }
 
-/// The epoch advances once a tick, and the first tick may come at once.
-fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX >> 1) + 1
-}
-
 /// What a failure that a stage returned says about it.
 fn returned(failure: &Failure) -> Fault {
     let (name, text) = match failure {
@@ -693,6 +714,9 @@ fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Fault
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return Fault::Deadline { limit: limits.time };
     }
+    if error.downcast_ref::<CutOff>().is_some() {
+        return Fault::CutOff;
+    }
     let trap = error.root_cause().to_string();
     if store.data().memory.refused {
         return Fault::Memory { limit: limits.memory, trap };
@@ -715,7 +739,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
                 all.push(name);
                 continue;
             };
-            let text = format!("{name} ({file}:{line})");
+            let text = format!("{name} ({}:{line})", text::name(file));
             if !file.starts_with(STANDARD_LIBRARY) {
                 own.push(text.clone());
             }
@@ -725,7 +749,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     if own.is_empty() { all } else { own }
 }
 
+/// A name of a function, fit to be shown: a component says what it likes.
 fn demangled(name: &str) -> String {
     let name = &name[..name.floor_char_boundary(LONGEST_FUNCTION)];
-    format!("{:#}", rustc_demangle::demangle(name))
+    text::name(&format!("{:#}", rustc_demangle::demangle(name))).into_owned()
 }

@@ -32,6 +32,8 @@ pub struct Limits {
     /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them. Their attributes may
     /// have as many bytes besides.
     pub held_bytes: u64,
+    /// Bytes of lines that it prints in a minute. What it prints beyond them is dropped, and counted.
+    pub log_bytes: u64,
 }
 
 impl Default for Limits {
@@ -48,6 +50,7 @@ impl Default for Limits {
             pinned_bytes: 64 << 20,
             held_elements: 65_536,
             held_bytes: 64 << 20,
+            log_bytes: 16 << 20,
         }
     }
 }

@@ -2,18 +2,22 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Bytes of a line that is not ended yet; a longer one is given out in pieces.
-const LONGEST_LINE: usize = 8 << 10;
+/// Bytes that are kept of a line. The rest of a longer one is dropped, and counted.
+const LONGEST_LINE: usize = 256 << 10;
 /// What a stage may write before it is asked to check again.
 const PERMIT: usize = 64 << 10;
+/// How long a stage has for the bytes that it may print.
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// A line that a stage printed. It is whatever the stage wrote, control characters and invalid UTF-8 included.
 #[derive(Debug, Clone, Copy)]
@@ -22,49 +26,103 @@ pub struct LogLine<'a> {
     pub stage: &'a str,
     /// The line, without its end.
     pub text: &'a [u8],
+    /// Bytes of the line beyond those.
+    pub left_out: u64,
 }
 
-/// Takes what stages print.
+/// Takes what stages print. It is called where elements move, so it must not wait for who reads it.
 pub type LogSink = Arc<dyn Fn(LogLine<'_>) + Send + Sync>;
 
-/// One of the two streams of a stage.
+/// What a stage printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LogUse {
+    /// Lines, those that were dropped included.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Lines that were dropped, because it printed more than it may or nobody took them in time.
+    pub dropped: u64,
+}
+
+/// The two streams of a stage.
 #[derive(Clone)]
 pub(crate) struct StageLog {
     stage: Arc<str>,
     sink: LogSink,
-    partial: Arc<Mutex<Vec<u8>>>,
+    /// Bytes of lines in a minute.
+    quota: u64,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The line that is not ended, as far as it is kept.
+    partial: Vec<u8>,
+    /// Bytes of it that are not.
+    left_out: u64,
+    used: LogUse,
+    /// When the current minute began, and the bytes of lines since.
+    window: Option<Instant>,
+    printed: u64,
 }
 
 impl StageLog {
-    pub(crate) fn new(stage: &str, sink: LogSink) -> Self {
-        StageLog { stage: stage.into(), sink, partial: Arc::default() }
+    pub(crate) fn new(stage: &str, sink: LogSink, quota: u64) -> Self {
+        StageLog { stage: stage.into(), sink, quota, state: Arc::default() }
     }
 
-    fn take(&self, bytes: &[u8]) {
-        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-        partial.extend_from_slice(bytes);
-        let mut done = 0;
-        while let Some(end) = memchr::memchr(b'\n', &partial[done..]) {
-            self.give(&partial[done..done + end]);
-            done += end + 1;
-        }
-        partial.drain(..done);
-        if partial.len() > LONGEST_LINE {
-            self.give(&partial);
-            partial.clear();
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give(&self, text: &[u8]) {
-        (self.sink)(LogLine { stage: &self.stage, text });
+    fn take(&self, mut bytes: &[u8]) {
+        let mut state = self.state();
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            state.add(&bytes[..end]);
+            self.give(&mut state);
+            bytes = &bytes[end + 1..];
+        }
+        state.add(bytes);
+    }
+
+    /// Gives the line out, if the stage may print as much.
+    fn give(&self, state: &mut State) {
+        let len = state.partial.len() as u64;
+        state.used.lines += 1;
+        state.used.bytes += len + state.left_out;
+        let now = Instant::now();
+        if state.window.is_none_or(|began| now.duration_since(began) >= WINDOW) {
+            (state.window, state.printed) = (Some(now), 0);
+        }
+        if state.printed.saturating_add(len) > self.quota {
+            state.used.dropped += 1;
+        } else {
+            state.printed += len;
+            (self.sink)(LogLine { stage: &self.stage, text: &state.partial, left_out: state.left_out });
+        }
+        state.partial.clear();
+        state.left_out = 0;
     }
 
     /// Gives out a last line that was not ended.
     pub(crate) fn finish(&self) {
-        let rest = std::mem::take(&mut *self.partial.lock().unwrap_or_else(PoisonError::into_inner));
-        if !rest.is_empty() {
-            self.give(&rest);
+        let mut state = self.state();
+        if !state.partial.is_empty() {
+            self.give(&mut state);
         }
+    }
+
+    /// What was printed so far.
+    pub(crate) fn used(&self) -> LogUse {
+        self.state().used
+    }
+}
+
+impl State {
+    fn add(&mut self, bytes: &[u8]) {
+        let kept = bytes.len().min(LONGEST_LINE - self.partial.len());
+        self.partial.extend_from_slice(&bytes[..kept]);
+        self.left_out += (bytes.len() - kept) as u64;
     }
 }
 
@@ -116,5 +174,46 @@ impl AsyncWrite for StageLog {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is given out of what is written, in these pieces: the bytes and what is left out of each line.
+    fn given(quota: u64, pieces: &[&[u8]]) -> (Vec<(Vec<u8>, u64)>, LogUse) {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let into = lines.clone();
+        let sink = Arc::new(move |line: LogLine<'_>| into.lock().unwrap().push((line.text.to_vec(), line.left_out)));
+        let log = StageLog::new("stage", sink, quota);
+        pieces.iter().for_each(|piece| log.take(piece));
+        log.finish();
+        let lines = lines.lock().unwrap().clone();
+        (lines, log.used())
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_pieces_it_is_written_in() {
+        let long = vec![b'x'; 200_000];
+        let (lines, used) = given(u64::MAX, &[b"a", b"b\n\nc", &long[..70_000], &long[70_000..], b"\nlast"]);
+        let expected = [(b"ab".to_vec(), 0), (Vec::new(), 0), ([b"c", &long[..]].concat(), 0), (b"last".to_vec(), 0)];
+        assert_eq!(lines, expected);
+        assert_eq!(used, LogUse { lines: 4, bytes: 200_007, dropped: 0 });
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_more_memory_than_the_longest() {
+        let piece = vec![b'x'; LONGEST_LINE];
+        let (lines, used) = given(u64::MAX, &[&piece[..], &piece[..], b"\nnext\n"]);
+        assert_eq!(lines, [(piece, LONGEST_LINE as u64), (b"next".to_vec(), 0)]);
+        assert_eq!(used.bytes, 2 * LONGEST_LINE as u64 + 4);
+    }
+
+    #[test]
+    fn what_is_beyond_the_quota_is_dropped_and_counted() {
+        let (lines, used) = given(10, &[b"12345\n123456\n1234\n", b"1\n", b"2"]);
+        assert_eq!(lines, [(b"12345".to_vec(), 0), (b"1234".to_vec(), 0), (b"1".to_vec(), 0)]);
+        assert_eq!(used, LogUse { lines: 5, bytes: 17, dropped: 2 });
     }
 }

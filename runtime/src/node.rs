@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::analysis::Bounds;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::cut::CutOff;
 use crate::edge::{Edge, Outlet, Room};
 use crate::element::{self, Element, Metadata, Stamps};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
@@ -42,6 +43,8 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
+    /// When the step begins, by the time of the system.
+    pub(crate) now: Instant,
     /// Whether a call failed that the flow does not end with.
     pub(crate) failed: bool,
     /// Which call the step made, if it made one.
@@ -134,11 +137,15 @@ impl Node {
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
         let called = match body {
-            Body::Input(input) => {
+            Body::Input(mut input) => {
+                input.give_up_at(&control.cut);
                 let boundary = control.recorder.at(index);
                 Called::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
             }
-            Body::Output(output) => Called::Output { output, batch: Vec::new() },
+            Body::Output(mut output) => {
+                output.give_up_at(&control.cut);
+                Called::Output { output, batch: Vec::new() }
+            }
             Body::Stage(stage) => {
                 batch_max = stage.batch.clamp(1, MAX_BATCH);
                 calls = stage.policy.calls(batch_max);
@@ -155,6 +162,7 @@ impl Node {
                     boundary: control.recorder.at(index),
                     log: &control.log,
                     clock: &control.clock,
+                    cut: &control.cut,
                     chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
                     policy: stage.policy.told(),
                     restarts: recovery.is_some(),
@@ -234,6 +242,9 @@ impl Node {
         let room = self.outlet.room(context.edges);
         if room.elements == 0 {
             return Ok(false);
+        }
+        if let Called::Stage { instance, .. } = &mut self.called {
+            instance.begins(context.now);
         }
         match &self.called {
             Called::Input { .. } | Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
@@ -375,7 +386,10 @@ impl Node {
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
                 let elements = sequences.clone().min().zip(sequences.max());
-                batch.clear();
+                // What is cut off is counted afterwards.
+                if !pushed.as_ref().is_err_and(CutOff::is) {
+                    batch.clear();
+                }
                 pushed.map_err(|source| match Unreadable::of(&source) {
                     Some(_) => Error::Payload { reader: self.name.clone(), elements, source },
                     None => output_error(&self.name, output.as_ref(), source),
@@ -534,6 +548,10 @@ impl Node {
     pub(crate) fn moved(&self) -> Count {
         let (ops, bytes) = if self.is_source() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
         Count { ops, bytes }
+    }
+
+    pub(crate) fn is_input(&self) -> bool {
+        matches!(self.called, Called::Input { .. })
     }
 
     fn is_output(&self) -> bool {

@@ -10,6 +10,7 @@ use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, Wor
 
 use crate::analysis::Door;
 use crate::error::{Error, LoadError};
+use crate::regular;
 
 pub(crate) use foreign::check_sections;
 
@@ -295,10 +296,7 @@ impl Profile {
 /// Reads the file at `path`, of at most `max_size` bytes.
 pub(crate) fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Error> {
     let io = |error| Error::load(path, LoadError::Io(error));
-    let file = std::fs::File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
-        return Err(io(std::io::ErrorKind::IsADirectory.into()));
-    }
+    let file = regular::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(max_size.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > max_size {

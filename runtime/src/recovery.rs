@@ -123,7 +123,7 @@ impl Recovery {
                 | Fault::Deadline { .. }
                 | Fault::Memory { .. }
                 | Fault::Budget(_) => true,
-                Fault::Fatal(_) | Fault::Link(_) | Fault::Contract(_) => false,
+                Fault::CutOff | Fault::Fatal(_) | Fault::Link(_) | Fault::Contract(_) => false,
             }
     }
 

@@ -968,3 +968,21 @@ fn random_bytes() {
         assert_fails(Guest { work: &work, definitions, imports, fields, ..SOURCE }, "pull", "exceeds limit");
     }
 }
+
+/// A component names its functions as it likes, and none of it steers a terminal or fills it.
+#[test]
+fn names_of_functions() {
+    let long = "x".repeat(3 << 20);
+    for (name, shown) in [("a\\u{202e}b\\nerror: c\\1b[2J", "a\\u{202e}b\\nerror: c\\u{1b}[2J"), (&long, "… (")] {
+        let fields = format!("(func $\"{name}\" unreachable)");
+        let work = format!("(call $\"{name}\") (call $ok)");
+        let error = failure(Guest { fields: &fields, work: &work, ..SOURCE });
+        let Error::Stage { fault, .. } = error else { panic!("{error:?}") };
+        let text = fault.to_string();
+        assert!(text.contains(shown) && text.len() < 2000, "{}", &text[..text.len().min(2000)]);
+        assert!(
+            !text.contains(['\u{202e}', '\u{1b}']) && text.lines().all(|line| !line.starts_with("error")),
+            "{text}"
+        );
+    }
+}

@@ -442,7 +442,8 @@ fn elements_of_a_lease_go_on() {
 fn a_batch_and_a_lease_know_how_many_they_are() {
     let (batch, lease) = ("(call $batch_len (local.get $batch))", "(call $lease_len (local.get $lease))");
     for (exclusive, mask, expected) in [(0, 1, ["000", "001", "002"].as_slice()), (1, 0, &[])] {
-        let take = format!("(local.set $lease (call $hold_first (local.get $batch) (i32.const 2) (i32.const {exclusive})))");
+        let take =
+            format!("(local.set $lease (call $hold_first (local.get $batch) (i32.const 2) (i32.const {exclusive})))");
         let forward = "(call $forward_one (local.get $lease) (i32.const 0))";
         let then = [is(batch, 2), take, is(batch, 2), is(lease, 2), forward.to_string(), is(lease, 2)].concat();
         let (result, out) = two(&then, mask);
@@ -452,7 +453,8 @@ fn a_batch_and_a_lease_know_how_many_they_are() {
     // The handle of a batch is good in its call alone, and that of a lease until it is dropped.
     let dropped = "(call $drop_batch (local.get $batch)) (drop (call $batch_len (local.get $batch)))";
     assert_fails(two(dropped, 1).0, "process", "unknown handle index");
-    let dropped = take_first(false) + "(call $drop_lease (local.get $lease)) (drop (call $lease_len (local.get $lease)))";
+    let dropped =
+        take_first(false) + "(call $drop_lease (local.get $lease)) (drop (call $lease_len (local.get $lease)))";
     assert_fails(two(&dropped, 1).0, "process", "unknown handle index");
 }
 

@@ -18,6 +18,7 @@ use torvyn_tests::{
 #[path = "repeats/exact.rs"]
 mod exact;
 #[path = "bounds/random.rs"]
+#[expect(dead_code, reason = "graphs are for `bounds.rs`")]
 mod random;
 
 use random::Random;

@@ -1,7 +1,6 @@
 //! What a case expects of the elements of an output, or of the lines that stages print, as it is written. Whether that is
 //! what came, `wanted` tells.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::OutputFraming;
+use torvyn_runtime::regular;
 
 use super::amount::Amount;
 use super::element::{Entry, Written};
@@ -187,7 +187,7 @@ impl Expected {
                 List::Entries(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
             }
             What::File { path, framing } => {
-                let bytes = match fs::read(path) {
+                let bytes = match regular::read(path) {
                     Err(error) if !bless || path.is_dir() => {
                         let wrong = document::unreadable(path, &error).label(file, span.clone(), "");
                         return Err(wrong.help("`cargo torvyn test --bless` writes what comes out").into());

@@ -27,7 +27,7 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<Vec<Cas
             Err(wrong) => _ = found.push(wrong),
         }
     }
-    found.extend(Case::duplicates(&cases));
+    found.append(Case::duplicates(&cases));
     // Where cases are missing because something is wrong with them, their names mean nothing yet.
     if found.is_empty() {
         found.extend(Case::unknown_others(&cases));
@@ -64,6 +64,6 @@ pub(super) fn parse(text: &str, path: &Path, found: &mut Diagnostics) -> Vec<Cas
         table.get("test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
     });
     report.found.sort_by_place();
-    found.extend(report.found);
+    found.append(report.found);
     cases.unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! What every case is held to, whatever it expects: a proof that turns out to be wrong is a fault of this program.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anstream::ColorChoice;
 use torvyn_runtime::analysis::{Bound, Bounds, Proof};
 
+use super::run::Ends;
 use super::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::code;
@@ -34,8 +34,9 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let components = Components::of(&pipelines, &args, &compiled, &mut sources, &mut shell).unwrap();
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
-    let run =
-        |plans: &[super::Plan<'_>]| -> Vec<Outcome> { plans.iter().map(|plan| plan.run(&Arc::default())).collect() };
+    let (cancel, cut) = Default::default();
+    let ends = Ends { cancel: &cancel, cut: &cut };
+    let run = |plans: &[super::Plan<'_>]| -> Vec<Outcome> { plans.iter().map(|plan| plan.run(ends)).collect() };
 
     let [plain, expected] = &run(&plans)[..] else { panic!() };
     assert!(plain.found.is_empty(), "{:?}", plain.found);

@@ -1,10 +1,11 @@
 //! Elements as they are written in a case: a text, or bytes in hexadecimal, in base64 or in a file.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
+
+use torvyn_runtime::regular;
 
 use crate::diagnostic::Diagnostic;
 use crate::table::{Field, Report, Table};
@@ -103,7 +104,7 @@ impl Literal {
         match self {
             Literal::Bytes(bytes) => Ok(bytes.clone()),
             Literal::File { path, span } => {
-                fs::read(path).map_err(|error| document::unreadable(path, &error).label(file, span.clone(), ""))
+                regular::read(path).map_err(|error| document::unreadable(path, &error).label(file, span.clone(), ""))
             }
         }
     }

@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         }
         configure(case, &mut pipeline)?;
         let (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
-        Ok(Draft { case, pipeline, whole, faults, letters, pool: manifest.pool.settings.clone() })
+        Ok(Draft { case, pipeline, whole, faults, letters, pool: manifest.runtime.pool.settings.clone() })
     }
 
     /// The packages of the workspace that are stages of it, in their order.

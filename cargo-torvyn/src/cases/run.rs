@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use torvyn_runtime::injection::Injection;
 use torvyn_runtime::log::LogSink;
-use torvyn_runtime::{Account, Clock, Control, Error, Flow};
+use torvyn_runtime::{Account, Clock, Control, Cut, Error, Flow};
 
 use super::collected::{Collected, Log};
 use super::failure::Failure;
@@ -21,6 +21,15 @@ use crate::code;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::launch::named;
 use crate::whole;
+
+/// What ends a run before its end.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<'a> {
+    /// Set once no more is to be begun.
+    pub(super) cancel: &'a Arc<AtomicBool>,
+    /// Due once nothing is to go on.
+    pub(super) cut: &'a Cut,
+}
 
 /// What came of a case.
 #[derive(Clone, Default)]
@@ -76,19 +85,20 @@ enum End {
     Account(Box<Account>),
     Failure(Failure),
     TimedOut,
+    Interrupted,
 }
 
 impl Plan<'_> {
-    /// Runs it under each of its schedules, until it fails under one or `cancel` is set.
-    pub(super) fn run(&self, cancel: &Arc<AtomicBool>) -> Outcome {
+    /// Runs it under each of its schedules, until it fails under one or is interrupted.
+    pub(super) fn run(&self, ends: Ends<'_>) -> Outcome {
         let mut seeds = self.schedules.seeds(self.case);
-        let mut outcome = self.run_under(seeds.next().flatten(), cancel);
+        let mut outcome = self.run_under(seeds.next().flatten(), ends);
         for seed in seeds {
             if outcome.interrupted || !outcome.found.is_empty() {
                 break;
             }
             let (time, mut blessed) = (outcome.time, outcome.blessed);
-            outcome = self.run_under(seed, cancel);
+            outcome = self.run_under(seed, ends);
             outcome.time += time;
             blessed.append(&mut outcome.blessed);
             outcome.blessed = blessed;
@@ -99,15 +109,18 @@ impl Plan<'_> {
         outcome
     }
 
-    fn run_under(&self, seed: Option<u64>, cancel: &Arc<AtomicBool>) -> Outcome {
+    fn run_under(&self, seed: Option<u64>, ends: Ends<'_>) -> Outcome {
         let began = Instant::now();
         let log = Log::new(self.log.as_ref());
         let letters = Letters::new(&self.letters);
         let faults = self.injections();
         let mut outcome = Outcome { seed, ..Outcome::default() };
         if self.over_budget.is_empty() {
-            let control =
-                Control { dead_letters: letters.sink(), schedule: schedule(seed), ..self.control(log.sink(), cancel) };
+            let control = Control {
+                dead_letters: letters.sink(),
+                schedule: schedule(seed),
+                ..self.control(log.sink(), ends, began)
+            };
             let (end, collectors) = self.flow(control, &faults, began);
             self.judge(end, &Came { collectors, letters, faults }, &mut outcome);
             if let Some(wanted) = self.log.as_ref().filter(|_| !outcome.interrupted) {
@@ -128,10 +141,11 @@ impl Plan<'_> {
         self.case.faults.iter().map(Fault::injection).collect()
     }
 
-    /// What a flow of it is given, besides its nodes.
-    pub(super) fn control(&self, log: LogSink, cancel: &Arc<AtomicBool>) -> Control {
+    /// What a flow of it is given, besides its nodes. It is over when the time of the case is, which began then.
+    pub(super) fn control(&self, log: LogSink, ends: Ends<'_>, began: Instant) -> Control {
         let clock = Clock::virtual_from(self.case.clock);
-        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), clock, ..Control::default() }
+        let (cancel, cut) = (ends.cancel.clone(), ends.cut.clone().at(began + self.case.timeout));
+        Control { log, cancel, cut, pool: self.pool.clone(), clock, ..Control::default() }
     }
 
     fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
@@ -144,6 +158,8 @@ impl Plan<'_> {
         let end = match flow.and_then(|flow| flow.run_until(began + self.case.timeout)) {
             Ok(Some(account)) => End::Account(Box::new(account)),
             Ok(None) => End::TimedOut,
+            Err(error) if error.is_cut_off() && Instant::now() >= began + self.case.timeout => End::TimedOut,
+            Err(error) if error.is_cut_off() || matches!(error, Error::Cancelled) => End::Interrupted,
             Err(error @ Error::Input { .. }) => failed(named(error, &self.wiring, &self.pipeline)),
             Err(error) => failed(error.into()),
         };
@@ -154,6 +170,7 @@ impl Plan<'_> {
         let case = self.case;
         match (end, &case.fails) {
             (End::TimedOut, _) => _ = outcome.found.push(case.timed_out()),
+            (End::Interrupted, _) => outcome.interrupted = true,
             (End::Failure(failure), Some(expected)) if expected.is(&failure) => {
                 self.judge_elements(came, outcome);
                 self.judge_faults(came, None, outcome);

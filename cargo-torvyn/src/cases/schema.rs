@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::fs;
 use std::ops::Range;
 use std::path::{self, Path};
 
 use boon::{CompileError, Compiler, FileLoader, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
+
+use torvyn_runtime::regular;
 
 use super::json::{self, Step};
 use crate::code;
@@ -36,7 +37,7 @@ impl Schema {
             let message = format!("`{}` is no JSON Schema", path.display());
             Diagnostic::error(code::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
         };
-        let bytes = fs::read(path).map_err(unreadable)?;
+        let bytes = regular::read(path).map_err(unreadable)?;
         let schema = json::parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
         let url = url_of(&path::absolute(path).map_err(unreadable)?);
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());

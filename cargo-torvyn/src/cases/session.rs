@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use torvyn_runtime::Cut;
+
 use super::plan::Plan;
-use super::run::Outcome;
+use super::run::{Ends, Outcome};
 use super::speed::{Compared, ExpectedSpeed};
 
 /// How cases run.
@@ -21,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) retries: usize,
     /// None begins once this is set.
     pub(crate) cancel: Arc<AtomicBool>,
+    /// Cases that run are ended at once when it is due.
+    pub(crate) cut: Cut,
 }
 
 impl Session {
@@ -60,6 +64,10 @@ impl Session {
         Ok(())
     }
 
+    fn ends(&self) -> Ends<'_> {
+        Ends { cancel: &self.cancel, cut: &self.cut }
+    }
+
     fn run_at_once<'a, 'c>(
         &self,
         plans: &'a [Plan<'c>],
@@ -71,7 +79,7 @@ impl Session {
             while !stop.load(Ordering::Relaxed) && !self.cancel.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(plan) = plans.get(index) else { break };
-                let outcome = self.try_often(Vec::new(), || plan.run(&self.cancel));
+                let outcome = self.try_often(Vec::new(), || plan.run(self.ends()));
                 if self.fail_fast && !outcome.passed() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -115,7 +123,7 @@ impl Session {
         let failed = std::mem::take(&mut before.failed);
         self.try_often(failed, || {
             let mut outcome = before.clone();
-            match plan.compare(expected, other, &self.cancel) {
+            match plan.compare(expected, other, self.ends()) {
                 Compared::Measured(speed) => {
                     outcome.found.extend(expected.judge(plan.case, &speed));
                     outcome.speed = Some(speed);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,6 +13,7 @@ use torvyn_runtime::Flow;
 
 use super::case::{Case, Named};
 use super::plan::Plan;
+use super::run::Ends;
 use crate::code;
 use crate::diagnostic::{Diagnostic, suggestion};
 use crate::range;
@@ -139,12 +140,12 @@ impl Case {
 
 impl Plan<'_> {
     /// Runs it and the other by turns, until both have run often and long enough.
-    pub(super) fn compare(&self, expected: &ExpectedSpeed, other: &Plan<'_>, cancel: &Arc<AtomicBool>) -> Compared {
+    pub(super) fn compare(&self, expected: &ExpectedSpeed, other: &Plan<'_>, ends: Ends<'_>) -> Compared {
         let began = Instant::now();
         let (mut rounds, mut shortest) = (0, [f64::INFINITY; 2]);
         while rounds < MIN_ROUNDS || began.elapsed() < MIN_TIME {
             for (plan, shortest) in [self, other].iter().zip(&mut shortest) {
-                match plan.timed(cancel) {
+                match plan.timed(ends) {
                     Run::Took(ns) => *shortest = shortest.min(ns),
                     Run::Interrupted => return Compared::Interrupted,
                     Run::Not(why) => {
@@ -170,7 +171,7 @@ impl Plan<'_> {
     }
 
     /// The time of an element, from when all stages have started. Nothing that comes out is kept.
-    fn timed(&self, cancel: &Arc<AtomicBool>) -> Run {
+    fn timed(&self, ends: Ends<'_>) -> Run {
         if !self.over_budget.is_empty() {
             return Run::Not("it is over its copy budget".to_string());
         }
@@ -178,8 +179,10 @@ impl Plan<'_> {
             Ok(bodies) => bodies,
             Err(error) => return Run::Not(format!("{error:#}")),
         };
-        let flow = match Flow::start(&self.wiring.graph, bodies, self.control(Arc::new(|_| {}), cancel)) {
+        let control = self.control(Arc::new(|_| {}), ends, Instant::now());
+        let flow = match Flow::start(&self.wiring.graph, bodies, control) {
             Ok(flow) => flow,
+            Err(_) if ends.cancel.load(Ordering::Relaxed) => return Run::Interrupted,
             Err(error) => return Run::Not(format!("{:#}", anyhow::Error::from(error))),
         };
         let began = Instant::now();
@@ -187,7 +190,7 @@ impl Plan<'_> {
             Ok(Some(account)) if account.cancelled => Run::Interrupted,
             Ok(Some(account)) if account.elements.entered == 0 => Run::Not("no element went through it".to_string()),
             Ok(Some(account)) => Run::Took(began.elapsed().as_nanos() as f64 / account.elements.entered as f64),
-            Ok(None) if cancel.load(Ordering::Relaxed) => Run::Interrupted,
+            Ok(None) if ends.cancel.load(Ordering::Relaxed) => Run::Interrupted,
             Ok(None) => Run::Not(format!("it did not come to its end within {:?}", self.case.timeout)),
             Err(error) => Run::Not(format!("{:#}", anyhow::Error::from(error))),
         }

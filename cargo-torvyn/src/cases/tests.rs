@@ -275,6 +275,7 @@ fn account() -> Account {
         given_up: Count::default(),
         leases: LeaseUse::default(),
         failures: FailureUse { calls: 3, retries: 2, skipped: 1, dead_letters: 0, restarts: 3 },
+        log: Default::default(),
         amplification: Some(4.0 / 3.0),
     };
     Account {
@@ -287,6 +288,7 @@ fn account() -> Account {
         pool: Pool::default().usage(),
         wall_ns: 1,
         cancelled: false,
+        cut_off: None,
     }
 }
 

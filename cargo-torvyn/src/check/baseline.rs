@@ -1,12 +1,12 @@
 //! A saved answer of `check`, to compare a later one with: what was proven then must still be.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use torvyn_runtime::analysis::Door;
+use torvyn_runtime::regular;
 
 use super::blame::blame;
 use super::subject::Subject;
@@ -85,7 +85,7 @@ impl Baseline {
     ///
     /// A [`Stop`] where it is not there or not a baseline.
     pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = regular::read_to_string(path).map_err(|error| {
             let stop = Stop::new(Exit::Failed, format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
@@ -262,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.json");
         let refused = |text: &str| {
-            fs::write(&path, text).unwrap();
+            std::fs::write(&path, text).unwrap();
             Baseline::load(&path).unwrap_err().to_string()
         };
         assert!(refused("{").contains("is not a baseline of `check`: EOF while parsing"));

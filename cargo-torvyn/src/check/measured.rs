@@ -150,6 +150,7 @@ mod tests {
             given_up: Count::default(),
             leases: LeaseUse::default(),
             failures: FailureUse::default(),
+            log: Default::default(),
             amplification: Some(1.0),
         }
     }
@@ -182,6 +183,7 @@ mod tests {
             pool: payload::Pool::default().usage(),
             wall_ns: 1,
             cancelled: false,
+            cut_off: None,
         };
         let findings = measured_findings(pipeline, &wiring, &[Levels::default()], &account);
         findings.into_iter().map(|finding| finding.code).collect()

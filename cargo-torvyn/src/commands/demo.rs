@@ -12,11 +12,10 @@ use crate::cargo::{self, Artifact};
 use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs, TestArgs};
 use crate::exit::{Exit, Stop};
 use crate::launch::{self, Request};
-use crate::report;
 use crate::scaffold::{self, Place, Template};
 use crate::shell::Shell;
-use crate::toolchain;
 use crate::workspace::Workspace;
+use crate::{child, interrupt, report, toolchain};
 
 const PROJECT: &str = "torvyn-demo";
 const TEMPLATE: &str = "pipeline";
@@ -29,6 +28,7 @@ pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         Some(folder) => show(folder, shell),
         None => {
             let folder = tempfile::Builder::new().prefix(PROJECT).tempdir().context("no temporary folder")?;
+            interrupt::remove_in_the_end(folder.path());
             show(&folder.path().join(PROJECT), shell)
         }
     }
@@ -56,6 +56,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
         output: Some(&output),
         ignore_budget: false,
         records: &RecordArgs::default(),
+        drain: None,
     };
     let finished = launch::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
@@ -84,7 +85,8 @@ fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     if let Some(manifest) = &args.manifest_path {
         cargo.arg("--manifest-path").arg(manifest);
     }
-    let status = cargo.status().context("could not run `cargo`")?;
+    let status = child::status(&mut cargo).context("could not run `cargo`")?;
+    interrupt::check()?;
     if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project fail").into()) }
 }
 

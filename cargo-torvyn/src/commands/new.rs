@@ -7,6 +7,7 @@ use std::{env, fs, io};
 
 use anyhow::{Context as _, bail};
 
+use crate::child;
 use crate::cli::{NewArgs, Vcs};
 use crate::exit::{Exit, Stop};
 use crate::member::{self, Surrounding};
@@ -152,7 +153,7 @@ fn wants_git(vcs: Option<Vcs>, destination: &Path) -> anyhow::Result<bool> {
     let inside = || {
         let mut git = Command::new("git");
         git.args(["rev-parse", "--is-inside-work-tree"]).current_dir(there);
-        git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
+        child::status(git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
     };
     match vcs {
         Some(vcs) => Ok(vcs == Vcs::Git),
@@ -167,7 +168,7 @@ fn wants_git(vcs: Option<Vcs>, destination: &Path) -> anyhow::Result<bool> {
 fn git_init(project: &Path) -> anyhow::Result<()> {
     let mut git = Command::new("git");
     git.args(["init", "--quiet"]).current_dir(project).stdin(Stdio::null());
-    let status = git.status().context("could not run `git`");
+    let status = child::status(&mut git).context("could not run `git`");
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => bail!(Stop::new(Exit::Failed, format!("`git init`: {status}")).help("add `--vcs none`")),

@@ -14,6 +14,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         output: args.output.as_deref(),
         ignore_budget: args.ignore_budget,
         records: &args.records,
+        drain: args.drain,
     };
     let finished = launch::run(&request, shell)?;
     match args.message_format {
@@ -46,6 +47,7 @@ mod tests {
             pool: torvyn_runtime::payload::Pool::default().usage(),
             wall_ns: 1,
             cancelled: false,
+            cut_off: None,
         };
         let line = serde_json::to_string(&Summary { pipeline: "main", account: &account }).unwrap();
         assert!(line.starts_with(r#"{"reason":"run-summary","pipeline":"main","elements":{"in":0"#), "{line}");

@@ -15,7 +15,7 @@ use crate::components::{Compiled, Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
 use crate::file_uses::FileUses;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Flows};
 use crate::launch;
 use crate::manifest::Manifest;
 use crate::report;
@@ -43,9 +43,9 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
     }
-    let interrupt = Interrupt::watch()?;
+    let flows = interrupt::cases()?;
     shell.status("Testing", counted(plans.len()))?;
-    let (exit, _) = run(&plans, &others, &args, &interrupt, &sources, shell)?;
+    let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
     Ok(exit)
 }
 
@@ -202,10 +202,11 @@ fn run<'a, 'c>(
     plans: &'a [Plan<'c>],
     others: &'a [Plan<'c>],
     args: &TestArgs,
-    interrupt: &Interrupt,
+    flows: &Flows,
     sources: &Sources,
     shell: &mut Shell,
 ) -> anyhow::Result<(Exit, Vec<(&'a Plan<'c>, Outcome)>)> {
+    shell.hurry();
     let began = Instant::now();
     let mut tally = Tally { selected: plans.len(), ..Tally::default() };
     let mut outcomes = Vec::new();
@@ -213,7 +214,8 @@ fn run<'a, 'c>(
         threads: threads(&args.cargo),
         fail_fast: !args.no_fail_fast && !args.watch,
         retries: args.retries as usize,
-        cancel: interrupt.flag(),
+        cancel: flows.cancel(),
+        cut: flows.cut(),
     };
     session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
@@ -239,7 +241,7 @@ fn run<'a, 'c>(
     } else {
         shell.status("Summary", summary)?;
     }
-    let exit = match interrupt.exit() {
+    let exit = match interrupt::exit() {
         Some(exit) => exit,
         None if tally.failed > 0 => Exit::Findings,
         None => Exit::Ok,

@@ -202,7 +202,7 @@ impl Pipeline {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Path(path) = &stage.component {
-                let wrong = document::check_path(path, false);
+                let wrong = document::check_regular(path);
                 found.extend(wrong.map(|wrong| wrong.label(&self.file, stage.places.component.clone(), "")));
             }
         }

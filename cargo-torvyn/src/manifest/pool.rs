@@ -22,13 +22,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Reads `runtime`, which has nothing else.
-    pub(super) fn read_runtime(field: &Field, report: &mut Report) -> Option<Self> {
-        let table = field.table("`runtime`", &["pool"], report)?;
-        table.get("pool").map_or_else(|| Some(Pool::default()), |field| Pool::read(&field, report))
-    }
-
-    fn read(field: &Field, report: &mut Report) -> Option<Self> {
+    /// Reads `pool`.
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
         let table = field.table("`pool`", &["keep", "classes"], report)?;
         let mut pool = Pool { span: Some(table.span.clone()), ..Pool::default() };
         if let Some(keep) = table.get("keep").and_then(|field| field.size(&range::POOL_BYTES, report)) {

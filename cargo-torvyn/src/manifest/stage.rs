@@ -79,6 +79,8 @@ pub(crate) struct Limits {
     pub(crate) compile_memory: Option<u64>,
     /// Processor time that compiling its component may take.
     pub(crate) compile_time: Option<Duration>,
+    /// Bytes of lines that it prints in a minute.
+    pub(crate) log: Option<u64>,
 }
 
 /// Where the manifest says what.
@@ -267,6 +269,7 @@ impl Limits {
             "host-memory",
             "compile-memory",
             "compile-time",
+            "log",
         ];
         let table = field.table("`limits`", &keys, report)?;
         let size = |key, range, report: &mut Report| table.get(key).and_then(|field| field.size(range, report));
@@ -280,6 +283,7 @@ impl Limits {
             host_memory: size("host-memory", &range::HOST_MEMORY, report),
             compile_memory: size("compile-memory", &range::COMPILE_MEMORY, report),
             compile_time: duration("compile-time", &range::COMPILE_TIME, report),
+            log: size("log", &range::LOG_BYTES, report),
         })
     }
 }

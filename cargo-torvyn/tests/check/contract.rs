@@ -214,7 +214,7 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     );
     project.edit("router/Cargo.toml", "reads = 1\nwrites = 1", "reads = 0\nwrites = 0");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `router`, or prove it").count(), 3, "{told}");
+    assert_eq!(told.matches("declare the world `chunker`, or prove it").count(), 3, "{told}");
     project.edit("router/Cargo.toml", "leases = 0", "leases = 9");
     let told = project.told("check -p router", 100);
     assert_eq!(told.matches("declare the world `holder`, or prove it").count(), 2, "{told}");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::patient::open_to_write;
 use super::place::{Resolved, check_writable, duplicate, folder_of, resolve};
 
 /// Names that are tried for a file beside another.
@@ -50,7 +51,8 @@ impl AtomicFile {
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there.
+    /// Where that is a directory, or nothing can be written there; [`NoReader`](super::NoReader) of a FIFO that nobody reads
+    /// yet.
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
         let (path, is_alias) = match resolve(path)? {
             Resolved::Descriptor(descriptor) => {
@@ -61,7 +63,7 @@ impl AtomicFile {
         match fs::metadata(&path) {
             Ok(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(existing) if existing.is_file() => AtomicFile::replace(&path, is_alias),
-            Ok(_) => Ok(AtomicFile { file: File::options().write(true).open(&path)?, place: Place::Direct }),
+            Ok(_) => Ok(AtomicFile { file: open_to_write(&path, false)?, place: Place::Direct }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => AtomicFile::new_in(&path, None),
             Err(error) => Err(error),
         }
@@ -329,21 +331,22 @@ fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
 }
 
 /// Opens a file to add to what is in it, and makes it where there is none. A descriptor of this process, as `/dev/stdout`, is
-/// written where it stands. What can be read is open for reading too.
+/// written where it stands. A regular file that can be read is open for reading too. Waits for nobody.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// What the system says; [`NoReader`](super::NoReader) of a FIFO that nobody reads yet.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let path = match resolve(path)? {
         Resolved::Descriptor(descriptor) => return duplicate(descriptor),
         Resolved::At { path, .. } => path,
     };
-    // A pipe that is opened for both would never wait for who reads it.
-    let is_regular = fs::metadata(&path).map_or(true, |file| file.is_file());
+    if fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
+        return open_to_write(&path, true);
+    }
     let open = |read| File::options().append(true).create(true).read(read).open(&path);
-    match open(is_regular) {
-        Err(error) if is_regular && error.kind() == io::ErrorKind::PermissionDenied => open(false),
+    match open(true) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(false),
         opened => opened,
     }
 }

@@ -7,11 +7,14 @@ use std::path::Path;
 use super::atomic::AtomicFile;
 use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
+use super::stdio::can_read;
 use super::writer::{OutputFraming, Writer};
 use super::{Input, MAX_ELEMENT_BYTES, Output, Pull, Pulled};
+use crate::cut::Cut;
 use crate::element::Element;
 use crate::ledger::Kernel;
 use crate::payload::{Reads, SourceFile};
+use crate::regular;
 
 /// Bytes from which an element is a range of its file: as many as are read at once otherwise. Shorter ones share a block,
 /// and one read for many costs less than a few system calls for each.
@@ -43,11 +46,12 @@ pub fn open_file(path: &Path, framing: Framing) -> io::Result<FileInput> {
 pub(super) fn open_in_directory(path: &Path, reads: &Reads) -> io::Result<FileInput> {
     // What does not fit in memory has to stay open.
     let range_bytes = if reads.files() < OPEN_FILES { RANGE_BYTES } else { MAX_ELEMENT_BYTES + 1 };
+    drop(regular::open(path)?);
     open(path, Framing::Whole, reads, range_bytes)
 }
 
 fn open(path: &Path, framing: Framing, reads: &Reads, range_bytes: usize) -> io::Result<FileInput> {
-    let file = File::open(path)?;
+    let file = regular::open_any(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -85,8 +89,9 @@ impl Input for FileInput {
 }
 
 impl Ready for File {
+    /// A FIFO that nobody has written to yet has nothing; one whose writers are all gone has its end.
     fn ready(&mut self) -> io::Result<bool> {
-        Ok(true)
+        can_read(&self)
     }
 }
 
@@ -104,7 +109,8 @@ impl FileOutput {
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there.
+    /// Where that is a directory, or nothing can be written there; [`NoReader`](super::NoReader), of kind
+    /// [`io::ErrorKind::WouldBlock`], of a FIFO that nobody reads yet.
     pub fn create(path: &Path, framing: OutputFraming) -> io::Result<Self> {
         let file = AtomicFile::create(path)?;
         Ok(FileOutput { writer: Writer::new(file.file().try_clone()?, framing), file: Some(file) })
@@ -112,6 +118,10 @@ impl FileOutput {
 }
 
 impl Output for FileOutput {
+    fn give_up_at(&mut self, cut: &Cut) {
+        self.writer.give_up_at(cut);
+    }
+
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         self.writer.push(elements)
     }

@@ -26,6 +26,8 @@ pub(super) enum Copied {
     Bytes(u64),
     /// It is to be called again.
     Interrupted,
+    /// It is to be called again once the output takes something.
+    Full,
     /// Nothing, by no way: it has to be read and written.
     NotHere,
 }
@@ -48,6 +50,7 @@ impl Way {
                 Ok(0) => {}
                 Ok(copied) => return Ok(Copied::Bytes(copied as u64)),
                 Err(Errno::INTR) => return Ok(Copied::Interrupted),
+                Err(Errno::AGAIN) => return Ok(Copied::Full),
                 Err(error) if is_unable(error) => {}
                 Err(error) => return Err(error.into()),
             }

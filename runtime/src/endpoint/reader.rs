@@ -234,7 +234,11 @@ impl<R: Ready> Reader<R> {
     fn read_more(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let mut block = self.next_block(pull)?;
         loop {
-            let read = block.read_from(&self.from)?;
+            let read = match block.read_from(&self.from) {
+                // Somebody else has read what was there.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                read => read?,
+            };
             self.reads.record(read);
             self.read += read as u64;
             self.ended = read == 0;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::patient::share_to_write;
 use super::reader::{Framing, Reader, Ready};
 use super::writer::{OutputFraming, Writer};
 
@@ -36,7 +37,7 @@ pub fn open_stdin(framing: Framing) -> io::Result<Reader<Stdin>> {
 ///
 /// Where it is closed.
 pub fn open_stdout(framing: OutputFraming) -> io::Result<Writer<File>> {
-    Ok(Writer::new(File::from(duplicate(io::stdout().as_fd())?), framing))
+    Ok(Writer::new(share_to_write(io::stdout().as_fd())?, framing))
 }
 
 fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
@@ -51,12 +52,17 @@ impl AsFd for Stdin {
 
 impl Ready for Stdin {
     fn ready(&mut self) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
-        match poll(&mut fds, Some(&patience)) {
-            Ok(ready) => Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        can_read(&self.0)
+    }
+}
+
+/// Whether a read would return at once, or does after a short wait.
+pub(super) fn can_read(from: impl AsFd) -> io::Result<bool> {
+    let mut fds = [PollFd::new(&from, PollFlags::IN)];
+    let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
+    match poll(&mut fds, Some(&patience)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,9 @@ use std::os::fd::AsFd;
 
 use super::Output;
 use super::kernel::{Copied, Way};
+use super::patient::Patience;
 use super::reader::{LENGTH_BYTES, READ_BYTES};
+use crate::cut::Cut;
 use crate::element::Element;
 use crate::ledger::Kernel;
 use crate::payload::{FileRange, Piece};
@@ -38,6 +40,8 @@ pub struct Writer<W> {
     framing: OutputFraming,
     written: u64,
     kernel: Kernel,
+    /// Keeps it from waiting for ever.
+    patience: Patience,
     /// How what is in files is copied.
     way: Way,
     /// What is in files where it has to be read; nothing until then.
@@ -47,7 +51,9 @@ pub struct Writer<W> {
 impl<W: Write + AsFd> Writer<W> {
     /// Writes `to` that stream.
     pub fn new(to: W, framing: OutputFraming) -> Self {
-        Writer { to, framing, written: 0, kernel: Kernel::default(), way: Way::default(), read: Vec::new() }
+        let patience = Patience::new(to.as_fd());
+        let way = if patience.may_copy() { Way::default() } else { Way::Neither };
+        Writer { to, framing, written: 0, kernel: Kernel::default(), patience, way, read: Vec::new() }
     }
 
     fn push_some(&mut self, elements: &[Element]) -> io::Result<()> {
@@ -89,7 +95,7 @@ impl<W: Write + AsFd> Writer<W> {
 
     fn write_all(&mut self, mut left: &mut [IoSlice<'_>]) -> io::Result<()> {
         while !left.is_empty() {
-            match self.to.write_vectored(left) {
+            match self.patience.write(&mut self.to, left) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.written += written as u64;
@@ -114,6 +120,7 @@ impl<W: Write + AsFd> Writer<W> {
                     (range.offset, range.len) = (range.offset + copied, range.len - copied);
                 }
                 Copied::Interrupted => {}
+                Copied::Full => self.patience.wait(self.to.as_fd())?,
                 Copied::NotHere => {
                     let len = READ_BYTES.min(usize::try_from(range.len).unwrap_or(READ_BYTES));
                     let mut read = std::mem::take(&mut self.read);
@@ -131,6 +138,10 @@ impl<W: Write + AsFd> Writer<W> {
 }
 
 impl<W: Write + AsFd> Output for Writer<W> {
+    fn give_up_at(&mut self, cut: &Cut) {
+        self.patience.give_up_at(cut);
+    }
+
     fn push(&mut self, elements: &[Element]) -> io::Result<()> {
         elements.chunks(ELEMENTS_A_WRITE).try_for_each(|some| self.push_some(some))
     }

@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::analysis::{Bounds, Budget};
     use crate::clock::Clock;
+    use crate::cut::Cut;
     use crate::host::leases::Mode;
     use crate::host::{Meter, Surroundings};
     use crate::ledger::Boundary;
@@ -181,9 +182,9 @@ mod tests {
     fn lending() -> Host {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
-        let log = StageLog::new("stage", Arc::new(|_| {}));
-        let around =
-            Surroundings { log, clock: Clock::system(), chance: None, policy: crate::host::FailurePolicy::Stop };
+        let log = StageLog::new("stage", Arc::new(|_| {}), u64::MAX);
+        let (clock, cut, policy) = (Clock::system(), Cut::default(), crate::host::FailurePolicy::Stop);
+        let around = Surroundings { log, clock, cut, chance: None, policy };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));

@@ -1,10 +1,9 @@
-//! Interface `wasi:io/poll`: a stage waits no longer than a call may take. The clock that stops stages does not stop a
-//! function of the host, and waiting is the only one that lasts. A time of the flow's own is not waited for: it goes on to
+//! Interface `wasi:io/poll`: a stage waits no longer than what is left of the limit of its call. The clock that stops stages
+//! does not stop a function of the host, and waiting is the only one that lasts. A time of the flow's own is not waited for: it goes on to
 //! where the stage can.
 
 use std::time::Duration;
 
-use wasmtime::Trap;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::clocks::WasiClocksView;
 use wasmtime_wasi::p2::DynPollable;
@@ -55,10 +54,11 @@ impl poll::Host for Host {
         if self.clock.is_virtual() {
             ready = self.ready_next(&pollables)?;
         }
-        if ready.is_empty() {
-            ready = self.ready_within(self.time, &pollables)?;
+        while ready.is_empty() {
+            let time = self.may_wait()?;
+            ready = self.ready_within(time, &pollables)?;
         }
-        if ready.is_empty() { Err(Trap::Interrupt.into()) } else { Ok(ready) }
+        Ok(ready)
     }
 }
 

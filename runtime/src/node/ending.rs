@@ -3,6 +3,7 @@
 use super::{Called, Node, output_error};
 use crate::account::{Account, EndpointAccount, StageAccount};
 use crate::audit::Audit;
+use crate::element::Element;
 use crate::error::Error;
 use crate::ledger::{Copies, Count, amplification};
 use crate::profile::Kind;
@@ -19,6 +20,28 @@ impl Node {
     /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
     pub(crate) fn abandon(&mut self) {
         _ = self.teardown();
+    }
+
+    /// Ends the stage without a call: the flow is cut off. Tells how many elements are in a call that was interrupted.
+    pub(crate) fn end_at_once(&mut self) -> u64 {
+        match &mut self.called {
+            Called::Stage { instance, kind, .. } => {
+                let batch = instance.batch();
+                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                self.dropped += instance.end_at_once();
+                if *kind == Kind::Sink {
+                    (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
+                }
+                lent
+            }
+            Called::Output { batch, .. } => {
+                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
+                batch.clear();
+                lent
+            }
+            Called::Input { .. } => 0,
+        }
     }
 
     /// Lets an output show what it has.
@@ -100,6 +123,7 @@ impl Node {
                     given_up: instance.given_up(),
                     leases: instance.leases().used,
                     failures,
+                    log: instance.log_use(),
                     amplification: amplification(copies.payload_bytes(), self.taken_bytes),
                 });
                 copies
@@ -131,4 +155,8 @@ impl Node {
         };
         account.copies += copies;
     }
+}
+
+fn payload_bytes(batch: &[Element]) -> u64 {
+    batch.iter().map(|element| element.payload.len() as u64).sum()
 }

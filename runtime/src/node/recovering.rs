@@ -91,8 +91,16 @@ impl Node {
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
             unreachable!("it had them before")
         };
-        let fate = at.map(|_| recovery.judge(&self.name, &rest[0].0, index, error)).transpose()?;
+        let fate = at.map(|_| recovery.judge(&self.name, &rest[0].0, index, error)).transpose();
         let held = instance.rescued();
+        let fate = match fate {
+            Err(error) if error.is_cut_off() => {
+                // None of them has arrived anywhere.
+                recovery.put_back(PutBack { held, rest, index, fate: None });
+                return Err(error);
+            }
+            fate => fate?,
+        };
         if instance.is_over() {
             instance.restart()?;
             recovery.used.restarts += 1;

@@ -1,11 +1,13 @@
-//! A transform that goes wrong as it is told: `how` is `trap`, `loop`, `grow`, `fail` or `print`, and `at` is the call,
-//! `init`, `process`, `flush` or `teardown`.
+//! A transform that goes wrong as it is told: `how` is `trap`, `loop`, `grow`, `fail`, `print` or `print without end`, and
+//! `at` is the call, `init`, `process`, `flush` or `teardown`. Where it prints, it prints `text` as well, `times` times.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform, Writer};
 
 struct Faulty {
     how: String,
     at: String,
+    /// What it prints besides.
+    more: String,
 }
 
 impl Faulty {
@@ -27,8 +29,12 @@ impl Faulty {
             }
             "fail" => Err(Failure::InvalidInput(format!("told to fail in {call}"))),
             "print" => {
-                println!("printed in {call}");
+                println!("printed in {call}{}", self.more);
                 eprint!("half a line");
+                Ok(())
+            }
+            "print without end" => {
+                print!("printed in {call}");
                 Ok(())
             }
             how => Err(Failure::Fatal(format!("`{how}` is not known"))),
@@ -38,7 +44,8 @@ impl Faulty {
 
 impl Stage for Faulty {
     fn new(config: &Config) -> Result<Self, Failure> {
-        let faulty = Faulty { how: config.require("how")?.to_string(), at: config.require("at")?.to_string() };
+        let more = config.get("text").unwrap_or_default().repeat(config.parse("times")?.unwrap_or(1));
+        let faulty = Faulty { how: config.require("how")?.to_string(), at: config.require("at")?.to_string(), more };
         faulty.reach("init")?;
         Ok(faulty)
     }

@@ -133,7 +133,7 @@ fn ropes(count: usize) -> Vec<Part> {
 }
 
 fn held_joins(times: usize) -> String {
-    let mut parts = ropes(150 * times);
+    let mut parts = ropes(60 * times);
     parts.extend([of("holder", Guest { work: HOLDS, ..HOLDER }), discard()]);
     row(parts)
 }
@@ -145,19 +145,19 @@ fn held_joins_restarting(times: usize) -> String {
         (global.set $calls (i32.add (global.get $calls) (i32.const 1))) {HOLDS}"
     );
     let guest = Guest { work: &work, fields: "(global $calls (mut i32) (i32.const 1))", ..HOLDER };
-    let mut parts = ropes(60 * times);
+    let mut parts = ropes(20 * times);
     parts.extend([of("holder", guest).policy(skipping()), discard()]);
     row(parts)
 }
 
 fn waiting_joins(times: usize) -> String {
-    let mut parts = ropes(100 * times);
+    let mut parts = ropes(30 * times);
     parts.push(pausing());
     row(parts)
 }
 
 fn waiting_joins_at_eight_edges(times: usize) -> String {
-    let mut parts = ropes(60 * times);
+    let mut parts = ropes(20 * times);
     let mut edges: Vec<_> = (1..3).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     for sink in 0..8 {
         edges.push((2, 0, parts.len(), Capacity::default()));
@@ -339,7 +339,7 @@ fn small_elements_of_their_own_blocks(times: usize) -> String {
           (then unreachable))
         (call $output (i32.load (i32.const 68)))";
     let held = of("holder", Guest { work: HOLDS, ..HOLDER });
-    row(vec![elements(64 * 3000 * times), of("writer", Guest { work, ..PROCESSOR }), held, discard()])
+    row(vec![elements(64 * 1200 * times), of("writer", Guest { work, ..PROCESSOR }), held, discard()])
 }
 
 fn buffers(times: usize) -> String {

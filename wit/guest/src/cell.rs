@@ -44,6 +44,8 @@ impl<S: Stage, K: Default> Cell<S, K> {
     pub fn teardown(&self) {
         if let Some(running) = self.0.borrow_mut().take() {
             running.stage.teardown();
+            // What was printed without a line end is still in a buffer of the component.
+            std::io::Write::flush(&mut std::io::stdout()).ok();
         }
     }
 

@@ -13,7 +13,7 @@ use crate::cli::{MessageFormat, TestArgs};
 use crate::components::{Compiled, Project};
 use crate::diagnostic::Sources;
 use crate::exit::Exit;
-use crate::interrupt::Interrupt;
+use crate::interrupt;
 use crate::launch;
 use crate::manifest::ComponentRef;
 use crate::shell::{Shell, StdoutClosed};
@@ -44,7 +44,6 @@ struct WaitingLine {
 /// What a session keeps from round to round.
 struct Watch<'a> {
     args: &'a TestArgs,
-    interrupt: Interrupt,
     compiled: Compiled,
     places: Places,
     /// How the places were before what is running now looked at them.
@@ -61,12 +60,9 @@ struct Last {
 }
 
 pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::watch()?;
-    interrupt.at_once(true);
     let places = Places::default();
     let before = Snapshot::default();
-    let mut watch =
-        Watch { args, interrupt, compiled: Compiled::default(), places, before, project: None, last: HashMap::new() };
+    let mut watch = Watch { args, compiled: Compiled::default(), places, before, project: None, last: HashMap::new() };
     watch.look_at(watch.places_of(true));
     let mut changed = Vec::new();
     loop {
@@ -79,11 +75,13 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
                 Exit::of(&error)
             }
         };
-        if let Some(exit) = watch.interrupt.exit() {
+        if let Some(exit) = interrupt::exit() {
             return Ok(exit);
         }
         watch.end(exit, shell)?;
+        let waiting = interrupt::nothing_to_end();
         changed = watch.before.wait(&watch.places);
+        drop(waiting);
         watch.before = Snapshot::of(&watch.places);
     }
 }
@@ -185,10 +183,9 @@ impl Watch<'_> {
         let what = format_args!("{} of {}, {compiled} of {all} {components} compiled", plans.len(), counted(count));
         shell.status("Testing", what)?;
 
-        self.interrupt.at_once(false);
-        let ran = run(&plans, &others, self.args, &self.interrupt, &sources, shell);
-        self.interrupt.at_once(true);
-        let (_, outcomes) = ran?;
+        let flows = interrupt::cases()?;
+        let (_, outcomes) = run(&plans, &others, self.args, &flows, &sources, shell)?;
+        drop(flows);
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
             let Some(mut basis) = bases.remove(&plan.case.name) else { continue };
             for path in &outcome.blessed {

@@ -1,0 +1,269 @@
+//! Files that are written to while somebody else reads them, or does not: pipes, FIFOs, terminals, sockets. A write waits for
+//! them, but not for ever: it gives up when its flow is cut off.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::cut::{Cut, CutOff, LOOK};
+
+/// Bytes that are written at once where a write cannot be kept from waiting: what takes anything takes as many.
+const SHARED_BYTES: usize = 4096;
+
+/// Keeps writing to something from waiting for ever.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Patience {
+    how: How,
+    cut: Cut,
+}
+
+/// How writing is kept from waiting for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum How {
+    /// It never waits for anybody.
+    #[default]
+    AtOnce,
+    /// A write that would wait fails instead.
+    NonBlocking,
+    /// Others have the same open file, whose flags are theirs too: it is asked before each write, which is short.
+    Shared,
+}
+
+/// A file to write to.
+#[derive(Debug)]
+pub struct Patient {
+    file: File,
+    patience: Patience,
+}
+
+/// A FIFO cannot be opened for writing while nobody has it open for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoReader;
+
+impl fmt::Display for NoReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is a FIFO that nobody reads")
+    }
+}
+
+impl std::error::Error for NoReader {}
+
+impl NoReader {
+    /// Whether an error says so.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<NoReader>())
+    }
+}
+
+impl Patience {
+    /// What it takes to write to this.
+    pub(super) fn new(fd: BorrowedFd<'_>) -> Patience {
+        let how = match waits(fd) {
+            false => How::AtOnce,
+            true if rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK)) => How::NonBlocking,
+            true => How::Shared,
+        };
+        Patience { how, cut: Cut::default() }
+    }
+
+    /// Gives up when this is due.
+    pub(super) fn give_up_at(&mut self, cut: &Cut) {
+        self.cut = cut.clone();
+    }
+
+    /// Waits until it takes something.
+    ///
+    /// # Errors
+    ///
+    /// [`CutOff`] where that has to be given up first.
+    pub(super) fn wait(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+        while !self.cut.is_due() {
+            match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&look)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CutOff.into())
+    }
+
+    /// How many bytes the next write may have, after a wait where the write could wait itself.
+    pub(super) fn ready(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        if self.how != How::Shared {
+            return Ok(usize::MAX);
+        }
+        self.wait(fd)?;
+        Ok(SHARED_BYTES)
+    }
+
+    /// Whether a copy by the system, which has no limit, can be kept from waiting.
+    pub(super) fn may_copy(&self) -> bool {
+        self.how != How::Shared
+    }
+
+    /// Writes some of the slices, of which one is not empty: waits until something is taken.
+    pub(super) fn write<W: Write + AsFd>(&self, to: &mut W, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            let most = self.ready(to.as_fd())?;
+            let written = match slices.iter().find(|slice| !slice.is_empty()) {
+                Some(first) if most != usize::MAX => to.write(&first[..first.len().min(most)]),
+                _ => to.write_vectored(slices),
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(to.as_fd())?,
+                written => return written,
+            }
+        }
+    }
+}
+
+impl Patient {
+    /// A file that is open for writing.
+    pub fn new(file: File) -> Patient {
+        Patient { patience: Patience::new(file.as_fd()), file }
+    }
+
+    /// Gives up when this is due.
+    pub fn give_up_at(&mut self, cut: &Cut) {
+        self.patience.give_up_at(cut);
+    }
+}
+
+/// Opens what is at `path` for writing, and neither makes nor shortens it; `append` as in [`File::options`]. Waits for nobody,
+/// and nor does what is written: [`Patient`] does that.
+///
+/// # Errors
+///
+/// What the system says; [`NoReader`], of kind [`io::ErrorKind::WouldBlock`], of a FIFO that nobody reads yet.
+pub fn open_to_write(path: &Path, append: bool) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = if append { flags | OFlags::APPEND } else { flags };
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => Ok(File::from(file)),
+        Err(Errno::NXIO) if std::fs::metadata(path)?.file_type().is_fifo() => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, NoReader))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A stream of the process, which others write to as well. A pipe or a terminal is opened another time where the system lets
+/// us, so that it can be kept from waiting and theirs stays as it is.
+///
+/// # Errors
+///
+/// Where it is closed.
+pub fn share_to_write(fd: BorrowedFd<'_>) -> io::Result<File> {
+    let file = File::from(fd.try_clone_to_owned()?);
+    let is_pipe_or_terminal = file.metadata()?.file_type().is_fifo() || rustix::termios::isatty(&file);
+    let again = is_pipe_or_terminal.then(|| again(&file)).flatten();
+    Ok(again.unwrap_or(file))
+}
+
+/// Whether a write to it can wait for somebody.
+fn waits(fd: BorrowedFd<'_>) -> bool {
+    let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(kind, Ok(FileType::Fifo | FileType::Socket)) || rustix::termios::isatty(fd)
+}
+
+#[cfg(target_os = "linux")]
+fn again(file: &File) -> Option<File> {
+    use std::os::fd::AsRawFd as _;
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(path, flags, Mode::empty()).ok().map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn again(_: &File) -> Option<File> {
+    None
+}
+
+impl Write for Patient {
+    /// Waits until it takes something, or has to give up.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patience.write(&mut self.file, &[IoSlice::new(bytes)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl AsFd for Patient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn cut_in(time: Duration) -> Cut {
+        Cut::default().at(Instant::now() + time)
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_given_up() {
+        for shared in [true, false] {
+            let (_reader, writer) = io::pipe().unwrap();
+            let mut patient = match shared {
+                true => Patient::new(File::from(std::os::fd::OwnedFd::from(writer))),
+                false => Patient::new(share_to_write(writer.as_fd()).unwrap()),
+            };
+            assert_eq!(patient.patience.how, if shared { How::Shared } else { How::NonBlocking });
+            patient.give_up_at(&cut_in(Duration::from_millis(120)));
+            let began = Instant::now();
+            let error = patient.write_all(&vec![b'x'; 1 << 20]).unwrap_err();
+            assert!(CutOff::is(&error) && began.elapsed() < Duration::from_secs(2), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_gets_everything() {
+        let bytes: Vec<u8> = (0..1u32 << 18).flat_map(u32::to_le_bytes).collect();
+        for shared in [true, false] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let reads = thread::spawn(move || {
+                let (mut all, mut some) = (Vec::new(), [0; 50_000]);
+                while let Ok(read @ 1..) = reader.read(&mut some) {
+                    all.extend_from_slice(&some[..read]);
+                    thread::sleep(Duration::from_millis(1));
+                }
+                all
+            });
+            // The reader has its end only once the last of the writers is gone.
+            let writer = File::from(std::os::fd::OwnedFd::from(writer));
+            let again = (!shared).then(|| share_to_write(writer.as_fd()).unwrap());
+            let file = again.unwrap_or(writer);
+            let mut patient = Patient::new(file);
+            patient.write_all(&bytes).unwrap();
+            drop(patient);
+            assert!(reads.join().unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn a_fifo_without_reader_is_told_and_does_not_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(NoReader::is(&open_to_write(&path, false).unwrap_err()));
+        let _reader = crate::regular::open_any(&path).unwrap();
+        assert_eq!(Patient::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
+        assert_eq!(Patient::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how, How::AtOnce);
+    }
+}
