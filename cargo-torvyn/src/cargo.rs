@@ -41,7 +41,7 @@ pub(crate) fn build(
     shell: &mut Shell,
     mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Artifact>> {
-    toolchain::install_target(target, args.offline || args.frozen, shell)?;
+    toolchain::install_target(target, args, shell)?;
     let mut command = command(args, stages, format, shell);
     shell.verbose("Running", format_args!("{command:?}"))?;
     let mut cargo = command.spawn().context("could not run `cargo`")?;

@@ -283,3 +283,51 @@ fn what_cannot_be_done_is_said() {
     assert_eq!(left, ["mine"]);
     assert_eq!(fs::read_to_string(temp.path().join("mine/notes")).unwrap(), "mine");
 }
+
+/// Where the target is missing, nothing is downloaded by who may not use the network, however that was said.
+#[test]
+fn what_is_offline_downloads_no_target() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "lone", "--template", "router", "--vcs", "none"]));
+    let project = temp.path().join("lone");
+    let bin = temp.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let program = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = bin.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    // A compiler without the target, and a rustup that would add it and leaves a mark.
+    let rustc = program("rustc", &format!("echo {}", temp.path().display()));
+    let mark = temp.path().join("mark");
+    program("rustup", &format!("[ \"$1\" = target ] && touch {}; exit 0", mark.display()));
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let build = |args: &[&str], offline: Option<&str>| {
+        let mut command = torvyn(&project, &[&["build"], args].concat());
+        command.env("RUSTC", &rustc).env("PATH", &path).env_remove("CARGO_NET_OFFLINE");
+        offline.into_iter().for_each(|offline| _ = command.env("CARGO_NET_OFFLINE", offline));
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(96), "{said}");
+        said
+    };
+    let forbids = |by: &str| {
+        format!(
+            "error: the target wasm32-wasip2 is not installed, and {by} forbids to download it\n\
+             help: type `rustup target add wasm32-wasip2` while there is a network\n"
+        )
+    };
+    assert_eq!(build(&["--offline"], None), forbids("`--offline`"));
+    assert_eq!(build(&["--frozen"], None), forbids("`--frozen`"));
+    assert_eq!(build(&[], Some("true")), forbids("`CARGO_NET_OFFLINE`"));
+    fs::create_dir(temp.path().join(".cargo")).unwrap();
+    fs::write(temp.path().join(".cargo/config.toml"), "[net]\noffline = true\n").unwrap();
+    assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
+    assert!(!mark.exists());
+    // What is nearer, or said in the environment, overrules it.
+    assert!(build(&[], Some("false")).contains("could not be installed"));
+    assert!(mark.exists());
+}
