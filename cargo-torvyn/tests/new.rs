@@ -284,6 +284,115 @@ fn what_cannot_be_done_is_said() {
     assert_eq!(fs::read_to_string(temp.path().join("mine/notes")).unwrap(), "mine");
 }
 
+/// All files below a folder but those of git, and what is in them.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name() != Some(".git".as_ref()) {
+                // An empty folder is something that was left too.
+                files.push((path.clone(), Vec::new()));
+                folders.push(path);
+            } else if path.is_file() {
+                files.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A project that every later command would fail at is refused before a file is written.
+#[test]
+fn what_would_collide_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "git"]));
+    let project = temp.path().join("logs");
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    fs::write(project.join("Cargo.toml"), manifest.replace("\"sink\"]", "\"sink\", \"plain\", \"apps/*\"]")).unwrap();
+    // A package whose file is called otherwise than it, and one of a program.
+    fs::create_dir_all(project.join("plain/src")).unwrap();
+    let plain = "[package]\nname = \"plain\"\n[lib]\nname = \"odd_one\"\ncrate-type = [\"cdylib\"]\n\
+                 [[bin]]\nname = \"tool\"\npath = \"src/lib.rs\"\n";
+    fs::write(project.join("plain/Cargo.toml"), plain).unwrap();
+    fs::write(project.join("plain/src/lib.rs"), "fn main() {}\n").unwrap();
+    // The first package that a pattern is of.
+    run(&mut torvyn(&project, &["new", "apps/first", "-t", "router"]));
+    fs::write(project.join(".gitignore"), "/target\nout/\n").unwrap();
+
+    let before = contents(temp.path());
+    let device = "cannot make the folder `nul.d`: Windows keeps this name for a device";
+    let same = "cannot make the folder `Router`: `router` is the same folder on Windows and macOS";
+    let artifact = |name: &str, file: &str, other: &str, manifest: &str| {
+        format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}/Cargo.toml`")
+    };
+    let whole = project.canonicalize().unwrap();
+    for (path, more, message) in [
+        (
+            "second",
+            &["--name", "router"][..],
+            "package `router` is in the workspace already: `router/Cargo.toml`".into(),
+        ),
+        ("second", &["--name", "Router"], artifact("Router", "router", "router", "router")),
+        ("second", &["--name", "odd-one"], artifact("odd-one", "odd_one", "plain", "plain")),
+        ("tool", &[], artifact("tool", "tool", "plain", "plain")),
+        ("Router", &["--name", "other"], same.into()),
+        ("nul.d", &["--name", "other"], device.into()),
+        ("a?", &["--name", "other"], "cannot make the folder `a?`: `?` cannot be in it on Windows".into()),
+        (
+            "a[b]",
+            &["--name", "other"],
+            "cannot make the folder `a[b]`: `[` and `]` mean something else among the members of a workspace".into(),
+        ),
+        ("target/x", &[], "`target/x` is in `target`, which tools like `cargo clean` delete".into()),
+        ("out/x", &[], "git ignores `out/x`".into()),
+        ("out", &["--name", "other"], "git ignores `out`".into()),
+        (".git/x", &[], "`.git/x` is in `.git`, where git keeps its own files".into()),
+        ("wit/x", &[], format!("`wit/x` is excluded from the workspace `{}`", whole.display())),
+    ] {
+        let said = refused(&project, &[&["new", path, "-t", "router"], more].concat());
+        assert_eq!(said.lines().next(), Some(&*format!("error: {message}")), "{said}");
+        assert!(said.contains("\nhelp: "), "{said}");
+        assert_eq!(contents(temp.path()), before, "{path} {more:?}");
+    }
+    // A workspace that the one around it has among its members.
+    let said = refused(&project, &["new", "apps/inner", "-t", "pipeline"]);
+    let message =
+        format!("`apps/inner` would be a member of the workspace `{}`, and is in one of its own", whole.display());
+    assert_eq!(said.lines().next(), Some(&*format!("error: {message}")));
+    assert!(said.contains("add `apps/inner` to `exclude` in `Cargo.toml`"), "{said}");
+    assert_eq!(contents(temp.path()), before);
+
+    // What is asked for in so many words is made, and so is what only looks alike.
+    run(&mut torvyn(&project, &["new", "out/x", "-t", "router", "--vcs", "none"]));
+    run(&mut torvyn(&project, &["new", "router2", "-t", "router"]));
+    run(&mut torvyn(&project, &["new", "beside/inner", "-t", "pipeline"]));
+    run(&mut torvyn(&project, &["check"]));
+}
+
+/// A workspace that cargo cannot load takes no member.
+#[test]
+fn a_broken_workspace_is_not_joined() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]));
+    let project = temp.path().join("logs");
+    fs::write(project.join("sink/Cargo.toml"), "[package]\nnam = \"sink\"\n").unwrap();
+    let before = contents(temp.path());
+    let said = refused(&project, &["new", "second", "-t", "router"]);
+    assert!(said.starts_with("error: could not load the workspace `"), "{said}");
+    assert!(said.contains("sink/Cargo.toml"), "{said}");
+    assert_eq!(contents(temp.path()), before);
+}
+
+/// What a command says that fails.
+fn refused(dir: &Path, args: &[&str]) -> String {
+    let output = torvyn(dir, args).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{args:?}: {said}");
+    said
+}
+
 /// Where the target is missing, nothing is downloaded by who may not use the network, however that was said.
 #[test]
 fn what_is_offline_downloads_no_target() {
