@@ -126,7 +126,10 @@ impl Node {
         trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
-        let stamps = Stamps::new(node.stamp, trace);
+        // Other numbers than those that a stage at this place draws.
+        let mut chance = control.seed().map(|seed| Chance::of_stage(!seed, index as u32));
+        let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
+        let stamps = Stamps::new(node.stamp, trace, draw);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let mut recovery = None;
         let called = match body {
@@ -149,7 +152,7 @@ impl Node {
                     boundary: control.recorder.at(index),
                     log: &control.log,
                     clock: &control.clock,
-                    chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
+                    chance: control.seed().map(|seed| Chance::of_stage(seed, index as u32)),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
