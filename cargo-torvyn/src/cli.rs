@@ -247,7 +247,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// How many are kept, the last ones [default: 65536]
-    #[arg(long, value_name = "N", value_parser = record_capacity)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = record_capacity)]
     pub(crate) record_capacity: Option<usize>,
 }
 
@@ -287,9 +287,15 @@ pub(crate) struct TestArgs {
     /// Only cases whose names are one of FILTER
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Only cases that run a stage of this package
-    #[arg(short, long, value_name = "NAME")]
+    /// Only cases that run a stage of this package; a name, a pattern or a package ID, as with cargo
+    #[arg(short, long, value_name = "SPEC")]
     pub(crate) package: Vec<String>,
+    /// Only cases that run no stage of this package
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) exclude: Vec<String>,
+    /// Cases of all packages; this is the default
+    #[arg(long, alias = "all", conflicts_with = "package")]
+    pub(crate) workspace: bool,
     /// Print the names of the cases and do nothing else
     #[arg(long)]
     pub(crate) list: bool,
@@ -297,7 +303,7 @@ pub(crate) struct TestArgs {
     #[arg(long)]
     pub(crate) no_fail_fast: bool,
     /// Run a case that fails up to N times again; one that passes then is flaky
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) retries: usize,
     /// Run them, and then again whenever something has changed: those that it makes a difference to
     #[arg(long, conflicts_with_all = ["list", "junit"])]
@@ -305,11 +311,12 @@ pub(crate) struct TestArgs {
     /// Write the files of expected elements anew, with what comes out
     #[arg(long)]
     pub(crate) bless: bool,
-    /// Run under the schedule of this seed; with --schedules, of this seed and those that follow
-    #[arg(long, value_name = "SEED", conflicts_with = "bless")]
+    /// Run under the schedule of this seed, and with the random numbers of it; with --schedules, of this seed and those
+    /// that follow
+    #[arg(long, value_name = "SEED", conflicts_with = "bless", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Run each case under so many schedules: of any seed and those that follow, where --seed does not say which
-    #[arg(long, value_name = "N", conflicts_with = "bless", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "bless", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) schedules: Option<u32>,
     /// Also write what came of the cases into this file, as JUnit XML
     #[arg(long, value_name = "FILE")]

@@ -72,6 +72,8 @@ codes! {
     NO_DEFAULT_PIPELINE = "no-default-pipeline";
     /// A package that is not in the workspace.
     UNKNOWN_PACKAGE = "unknown-package";
+    /// A package that builds no component of a stage.
+    NOT_A_STAGE_PACKAGE = "not-a-stage-package";
     /// A stage that is not in the pipeline.
     UNKNOWN_STAGE = "unknown-stage";
     /// An output that the stage does not have.

@@ -80,8 +80,10 @@ impl Finished {
 /// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
-    let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
-    let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
+    let (pipeline, pool) = pipeline(request, &mut sources, shell)?.or_else(|found| told(&found, &sources, shell))?;
+    let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
+    let compiled = Compiled::default();
+    let components = Components::of(&[&pipeline], &judge, request.cargo, &compiled, &mut sources, shell)?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
@@ -141,9 +143,27 @@ fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result
     })
 }
 
-/// The pipeline as the manifest and the arguments say, and what the manifest says of the pool.
-fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, Pool), Diagnostics> {
-    let manifest = Manifest::load(&manifest_path(request.cargo), sources)?;
+/// The pipeline as the manifest and the arguments say, and what the manifest says of the pool. Others that are broken are
+/// named, and are no reason not to run it.
+fn pipeline(
+    request: &Request<'_>,
+    sources: &mut Sources,
+    shell: &mut Shell,
+) -> anyhow::Result<Result<(Pipeline, Pool), Diagnostics>> {
+    let manifest = match Manifest::load(&manifest_path(request.cargo), sources) {
+        Ok(manifest) => manifest,
+        Err(found) => return Ok(Err(found)),
+    };
+    let selected = select(request, &manifest);
+    if selected.is_ok() {
+        for name in manifest.broken.iter().filter_map(|broken| broken.name.as_deref()) {
+            shell.warn(format_args!("pipeline `{name}` is not valid; `cargo torvyn check` says why"))?;
+        }
+    }
+    Ok(selected.map(|pipeline| (pipeline, manifest.pool)))
+}
+
+fn select(request: &Request<'_>, manifest: &Manifest) -> Result<Pipeline, Diagnostics> {
     let mut pipeline = manifest.select(request.pipeline)?.clone();
     if let Some(path) = request.input {
         let input = Input::from_argument(path, pipeline.input.as_ref());
@@ -155,7 +175,7 @@ fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, P
         pipeline = pipeline.with_output(output)?;
     }
     let found = pipeline.check_paths();
-    if found.is_empty() { Ok((pipeline, manifest.pool)) } else { Err(found) }
+    if found.is_empty() { Ok(pipeline) } else { Err(found) }
 }
 
 /// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -245,6 +246,20 @@ fn what_is_selected_is_told_to_programs() {
     let packages = lines(&packages);
     assert!(packages.iter().any(|line| line["packages"] == serde_json::json!(["router", "transform"])), "{packages:?}");
     assert!(packages.iter().all(|line| line["packages"].to_string().contains("transform")), "{packages:?}");
+    let names = |args: &[&str]| {
+        let output = torvyn(project::project(), &[&["test", "--list"], args].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let of_router = names(&["-p", "router"]);
+    for specs in [&["-p", "rout*"][..], &["-p", "router@0.1"], &["-p", "router:0.1.0", "-p", "rou?er"]] {
+        assert_eq!(names(specs), of_router, "{specs:?}");
+    }
+    let (all, others) = (names(&["--workspace"]), names(&["--exclude", "rout*"]));
+    assert_eq!(all, names(&[]));
+    assert!(all.lines().all(|name| of_router.contains(name) != others.contains(name)), "{all}");
+    let unknown = torvyn(project::project(), &["test", "-p", "ruoter"]);
+    assert_says(&unknown, 101, &["no package `ruoter`", "did you mean `router`?"]);
     let exact =
         torvyn(project::project(), &["test", "--list", "-p", "router", "--exact", "transform writes in upper case"]);
     assert_says(&exact, 4, &["none of the 7 cases is selected"]);
@@ -434,6 +449,52 @@ fn watching_tells_programs_of_rounds_and_does_not_see_what_it_writes() {
     );
     assert_eq!((&lines[3]["exit"], &lines[3]["cases"], &lines[3]["failed"]), (&0.into(), &1.into(), &0.into()));
     assert_eq!(lines[5]["exit"], 101);
+}
+
+/// What goes to a file in the project, by the shell or by another program, is no change of it; nor is what an editor makes
+/// beside a file.
+#[test]
+fn watching_does_not_see_its_own_output() {
+    let case = "[[test]]\nname = 'a'\npipeline = 'upper'\ninput.lines = ['a']\nexpect.output.count = 1\n";
+    for (args, redirection) in [
+        ("", "2> tests/own.log"),
+        ("--message-format json", "> tests/own.log 2>> tests/own2.log"),
+        ("", "2>&1 | tee tests/own.log"),
+        ("--color always", "2>&1 | tee tests/own.log"),
+        ("--message-format json", "2> /dev/null | tee tests/own.log"),
+        ("broken", "2>&1 | tee tests/own.log"),
+    ] {
+        let (folder, args) = match args {
+            "broken" => (folder(&with_pipelines("[[test]]\nname = 1\n")), ""),
+            args => (folder(&with_pipelines(case)), args),
+        };
+        let tests = folder.path().join("tests");
+        fs::create_dir(&tests).unwrap();
+        let log = tests.join("own.log");
+        let mut sh = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_cargo-torvyn");
+        sh.arg("-c").arg(format!("{program} torvyn test --watch {args} {redirection}"));
+        sh.current_dir(folder.path()).env("CARGO_TERM_COLOR", "never").stdout(Stdio::null()).stderr(Stdio::null());
+        sh.process_group(0);
+        let mut running = sh.spawn().unwrap();
+        let rounds = || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            text.matches("Watching").count() + text.matches("watch-waiting").count()
+        };
+        let began = Instant::now();
+        while rounds() == 0 {
+            assert!(began.elapsed() < Duration::from_secs(300), "{redirection}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        fs::write(tests.join("cases.toml~"), "backup").unwrap();
+        fs::write(tests.join("4913"), "").unwrap();
+        thread::sleep(Duration::from_secs(2));
+        let text = fs::read_to_string(&log).unwrap();
+        let group = format!("-{}", running.id());
+        assert!(Command::new("kill").args(["-s", "KILL", "--", &group]).status().unwrap().success());
+        running.wait().unwrap();
+        assert!(text.matches("Changed").count() + text.matches("watch-round").count() <= 1, "{redirection}:\n{text}");
+    }
 }
 
 #[test]

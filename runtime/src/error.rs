@@ -137,6 +137,12 @@ pub enum LoadError {
     /// It begins like a component, and is none.
     #[error("it is not a valid component: {0}")]
     Malformed(String),
+    /// It is a component that nothing can be called of.
+    #[error("expected {expected}, found one that exports nothing")]
+    NoExports {
+        /// What this runtime runs.
+        expected: String,
+    },
     /// It is a component for something else.
     #[error("expected {expected}, found {found}")]
     World {

@@ -10,7 +10,7 @@ use super::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::code;
 use crate::components::{Compiled, Components};
-use crate::diagnostic::Sources;
+use crate::diagnostic::{Diagnostics, Sources};
 use crate::manifest::Manifest;
 use crate::shell::{Shell, Verbosity};
 
@@ -31,7 +31,8 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet);
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
-    let components = Components::of(&pipelines, &args, &compiled, &mut sources, &mut shell).unwrap();
+    let components =
+        Components::of(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell).unwrap();
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let run =

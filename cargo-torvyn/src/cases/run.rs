@@ -9,6 +9,7 @@ use torvyn_runtime::injection::Injection;
 use torvyn_runtime::log::LogSink;
 use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
+use super::blessing::Decision;
 use super::collected::{Collected, Log};
 use super::failure::Failure;
 use super::fault::Fault;
@@ -37,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) blessed: Vec<PathBuf>,
     /// The seed of the schedule it ran under, if it was one: of several the first that it failed under, or the last.
     pub(crate) seed: Option<u64>,
+    /// What stages drew random numbers from, in that run.
+    pub(crate) random_seed: u64,
     /// From before the first stage was started until everything was judged, under all schedules.
     pub(crate) time: Duration,
     /// Whether a signal ended it.
@@ -95,6 +98,10 @@ impl Plan<'_> {
         }
         if let Some(first) = outcome.found.first_mut() {
             self.schedules.tell(self.case, outcome.seed, first);
+            if outcome.seed.is_none() && self.draws() {
+                let seed = outcome.random_seed;
+                first.notes.push(format!("stages drew random numbers of seed {seed}; `--seed N` gives them others"));
+            }
         }
         outcome
     }
@@ -104,10 +111,15 @@ impl Plan<'_> {
         let log = Log::new(self.log.as_ref());
         let letters = Letters::new(&self.letters);
         let faults = self.injections();
-        let mut outcome = Outcome { seed, ..Outcome::default() };
+        let random_seed = seed.unwrap_or_else(|| self.case.random_seed());
+        let mut outcome = Outcome { seed, random_seed, ..Outcome::default() };
         if self.over_budget.is_empty() {
-            let control =
-                Control { dead_letters: letters.sink(), schedule: schedule(seed), ..self.control(log.sink(), cancel) };
+            let control = Control {
+                dead_letters: letters.sink(),
+                schedule: schedule(seed),
+                random_seed: Some(random_seed),
+                ..self.control(log.sink(), cancel)
+            };
             let (end, collectors) = self.flow(control, &faults, began);
             self.judge(end, &Came { collectors, letters, faults }, &mut outcome);
             if let Some(wanted) = self.log.as_ref().filter(|_| !outcome.interrupted) {
@@ -131,7 +143,8 @@ impl Plan<'_> {
     /// What a flow of it is given, besides its nodes.
     pub(super) fn control(&self, log: LogSink, cancel: &Arc<AtomicBool>) -> Control {
         let clock = Clock::virtual_from(self.case.clock);
-        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), clock, ..Control::default() }
+        let random_seed = Some(self.case.random_seed());
+        Control { log, cancel: cancel.clone(), pool: self.pool.clone(), clock, random_seed, ..Control::default() }
     }
 
     fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
@@ -179,28 +192,43 @@ impl Plan<'_> {
     /// Holds what came out, and what was left as dead letters, against what is expected.
     fn judge_elements(&self, came: &Came<'_>, outcome: &mut Outcome) {
         let file = self.case.file();
+        let mut nth = 0..;
         for (node, wanted) in &self.outputs {
             let Some((_, collector)) = came.collectors.iter().find(|(name, _)| name == node) else { continue };
             let collected = collector.collected();
             outcome.found.extend(wanted.judge(&format!("`{}`", output_name(node)), file, &collected));
-            self.bless(wanted, &collected, outcome);
+            self.bless(wanted, &collected, nth.next().unwrap_or_default(), outcome);
         }
         for wanted in &self.letters {
             outcome.found.extend(wanted.judge(file, &came.letters));
-            wanted.with_collected(&came.letters, |collected| self.bless(&wanted.elements, collected, outcome));
+            let nth = nth.next().unwrap_or_default();
+            wanted.with_collected(&came.letters, |collected| self.bless(&wanted.elements, collected, nth, outcome));
         }
     }
 
-    /// Writes the file of expected elements anew, where that is asked for.
-    fn bless(&self, wanted: &Wanted, collected: &Collected, outcome: &mut Outcome) {
-        let Some((path, bytes)) = wanted.blessed(collected) else { return };
-        match whole::write(path, &bytes) {
-            Ok(()) => outcome.blessed.push(path.to_path_buf()),
-            Err(error) => {
-                let message = format!("`{}` cannot be written: {error}", path.display());
-                outcome.found.push(self.case.wrong(code::UNEXPECTED_FAILURE, message));
+    /// Writes the file of expected elements anew, where that is asked for. It is that of expectation number `nth`.
+    fn bless(&self, wanted: &Wanted, collected: &Collected, nth: usize, outcome: &mut Outcome) {
+        let Some((path, bytes, is_new)) = wanted.blessed(collected) else { return };
+        let failed = match self.blessing.offer(path, &self.case.name, nth, &bytes) {
+            Decision::Write if is_new => match whole::write(path, &bytes) {
+                Ok(()) => {
+                    outcome.blessed.push(path.to_path_buf());
+                    return;
+                }
+                Err(error) => {
+                    let message = format!("`{}` cannot be written: {error}", path.display());
+                    self.case.wrong(code::UNEXPECTED_FAILURE, message)
+                }
+            },
+            Decision::Write | Decision::Wait => return,
+            Decision::Differs(other) => {
+                let message =
+                    format!("`{}` is expected of case `{other}` too, which gave other elements", path.display());
+                let diagnostic = self.case.wrong(code::UNEXPECTED_OUTPUT, message);
+                diagnostic.note("nothing is written into it").help("give one of the two cases a file of its own")
             }
-        }
+        };
+        outcome.found.push(failed);
     }
 
     /// Tells of faults that never came.

@@ -123,9 +123,9 @@ impl ExpectedSpeed {
 }
 
 impl Case {
-    /// The cases that are named by others to be compared with, and are none or cannot be.
-    pub(super) fn unknown_others(cases: &[Case]) -> impl Iterator<Item = Diagnostic> {
-        cases.iter().filter_map(|case| case.speed.as_ref()?.check(case, cases))
+    /// What is wrong with the one of `cases` that it is compared with: it is none, or cannot be.
+    pub(crate) fn check_other(&self, cases: &[Case]) -> Option<Diagnostic> {
+        self.speed.as_ref()?.check(self, cases)
     }
 
     /// The name of the case that it is compared with.

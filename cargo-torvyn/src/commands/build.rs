@@ -11,8 +11,9 @@ use torvyn_runtime::profile::{Profile, Verdict};
 use torvyn_runtime::strip::strip;
 
 use crate::cargo::{self, Artifact};
+use crate::check::BadComponent;
 use crate::cli::{BuildArgs, MessageFormat};
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::report::bytes;
 use crate::shell::Shell;
 use crate::toolchain;
@@ -43,13 +44,22 @@ struct Shipped {
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let target = toolchain::look_for_target();
     let workspace = Workspace::load(&args.cargo)?;
-    let stages = workspace.select(&args.workspace)?;
+    let stages = workspace.select(&args.workspace, shell)?;
     let json = args.message_format == MessageFormat::Json;
     let artifacts = cargo::build(&args.cargo, &stages, target, args.message_format, shell, |shell, line| {
         if json { shell.result(line) } else { Ok(()) }
     })?;
+    let mut exit = Exit::Ok;
     for artifact in &artifacts {
-        let built = built(artifact, args.artifact_dir.as_deref())?;
+        // One that is none does not hide the others.
+        let built = match built(artifact, args.artifact_dir.as_deref()) {
+            Ok(built) => built,
+            Err(error) => {
+                shell.error(&error)?;
+                exit = Exit::Failed;
+                continue;
+            }
+        };
         if json {
             shell.result(serde_json::to_string(&built)?)?;
         } else {
@@ -62,12 +72,20 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 fn built<'a>(artifact: &'a Artifact, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh } = artifact;
-    let analysis = Analysis::of(path, Limits::default().component_size)?;
+    let bad_component = |error| {
+        let BadComponent { causes, help } = BadComponent::of(error);
+        let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
+        match help {
+            Some(help) => stop.help(help),
+            None => stop,
+        }
+    };
+    let analysis = Analysis::of(path, Limits::default().component_size).map_err(bad_component)?;
     let shipped = ship.map(|folder| shipped(path, folder)).transpose()?;
     let verdict = analysis.bounds().verdict();
     Ok(Built { package, path, fresh: *fresh, profile: analysis.profile, verdict, shipped })

@@ -12,9 +12,8 @@ use torvyn_runtime::graph::Role;
 
 use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, Subject};
+use crate::check::{BadComponent, Baseline, Composed, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
-use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
 use crate::findings::{About, Viewpoint, message, sarif, without_dots};
@@ -87,14 +86,14 @@ fn files(args: &CheckArgs) -> Checked {
 fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
-    checked.add_manifest(&launch::manifest_path(&args.cargo), &[], shell)?;
+    checked.add_manifest(&launch::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
 /// The selected stages of a project, and the pipelines of them.
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
-    let stages = workspace.select(&args.workspace)?;
+    let stages = workspace.select(&args.workspace, shell)?;
     let mut built = Vec::new();
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
@@ -155,19 +154,18 @@ fn stages_of(
     }
     let manifest = launch::manifest_path(args);
     if manifest.is_file() {
-        checked.add_manifest(&manifest, &workspace.stages(), shell)?;
+        checked.add_manifest(&manifest, Some(workspace), shell)?;
     }
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
-/// What the component at `path` can do, or what is wrong with it, from the outermost cause to the innermost.
-fn analysis(path: &Path) -> Result<Analysis, Vec<String>> {
-    Analysis::of(path, Limits::default().component_size)
-        .map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
+/// What the component at `path` can do, or what is wrong with it.
+fn analysis(path: &Path) -> Result<Analysis, BadComponent> {
+    Analysis::of(path, Limits::default().component_size).map_err(BadComponent::of)
 }
 
-fn bad_file(path: &Path, causes: &[String]) -> Diagnostic {
-    Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(path, 0..0, "")
+fn bad_file(path: &Path, wrong: &BadComponent) -> Diagnostic {
+    wrong.diagnostic().label(path, 0..0, "")
 }
 
 impl Checked {
@@ -175,8 +173,8 @@ impl Checked {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, from the outermost cause to the innermost.
-    fn add_file(&mut self, path: &Path) -> Result<Subject, Vec<String>> {
+    /// What is wrong with it.
+    fn add_file(&mut self, path: &Path) -> Result<Subject, BadComponent> {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
@@ -193,8 +191,8 @@ impl Checked {
         self.stages.push((subject, verdict));
     }
 
-    /// The pipelines of a manifest all of whose stages are selected; `packages` are those of the workspace.
-    fn add_manifest(&mut self, path: &Path, packages: &[workspace::Stage], shell: &mut Shell) -> anyhow::Result<()> {
+    /// The pipelines of a manifest all of whose stages are selected.
+    fn add_manifest(&mut self, path: &Path, workspace: Option<&Workspace>, shell: &mut Shell) -> anyhow::Result<()> {
         let manifest = match Manifest::load(path, &mut self.sources) {
             Ok(manifest) => manifest,
             Err(wrong) => {
@@ -202,10 +200,13 @@ impl Checked {
                 return Ok(());
             }
         };
+        let packages = workspace.map(Workspace::stages).unwrap_or_default();
         let names: Vec<_> = packages.iter().map(|stage| stage.package.as_str()).collect();
+        let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
+        self.found.extend(manifest.wrong());
         for pipeline in &manifest.pipelines {
-            let mut wrong = pipeline.check_packages(&names);
+            let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());
             if !wrong.is_empty() {
                 self.found.extend(wrong);

@@ -12,8 +12,10 @@ use super::on_failure::OnFailure;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
+use crate::check::BadComponent;
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
 use crate::table::{Field, Report};
+use crate::workspace::Unfit;
 use crate::{code, document};
 
 /// The keys of a pipeline.
@@ -93,13 +95,20 @@ impl Pipeline {
         names.iter().enumerate().filter_map(again).collect()
     }
 
-    /// The packages of the workspace that the stages name and that are not in `known`.
-    pub(crate) fn check_packages(&self, known: &[&str]) -> Diagnostics {
+    /// The packages of the workspace that the stages name and that are not in `known`; `unfit` says why those that are
+    /// in the workspace cannot be stages.
+    pub(crate) fn check_packages(&self, known: &[&str], unfit: impl Fn(&str) -> Option<Unfit>) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Package(package) = &stage.component
                 && !known.contains(&package.as_str())
             {
+                if let Some(Unfit { why, help }) = unfit(package) {
+                    let place = stage.places.component.clone();
+                    let diagnostic = Diagnostic::error(code::NOT_A_STAGE_PACKAGE, why).label(&self.file, place, "");
+                    found.push(diagnostic.help(help));
+                    continue;
+                }
                 let message = format!("there is no package `{package}` in the workspace");
                 found.push(
                     Diagnostic::error(code::UNKNOWN_PACKAGE, message)
@@ -154,12 +163,9 @@ impl Pipeline {
     }
 
     /// What is wrong with the component of a stage, in a few words each from the outermost cause to the innermost.
-    pub(crate) fn bad_component(&self, stage: usize, causes: &[String]) -> Diagnostic {
-        Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(
-            &self.file,
-            self.stages[stage].places.component.clone(),
-            "",
-        )
+    pub(crate) fn bad_component(&self, stage: usize, wrong: &BadComponent) -> Diagnostic {
+        let place = self.stages[stage].places.component.clone();
+        wrong.diagnostic().label(&self.file, place, "")
     }
 
     /// A pipeline of one stage, with an end at each of its outputs: called `output` where its outputs are not named, and

@@ -17,8 +17,8 @@ use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::manifest::ComponentRef;
 use crate::shell::{Shell, StdoutClosed};
-use crate::watched::{Places, Snapshot};
-use crate::workspace;
+use crate::watched::{Places, Snapshot, ends_with_line};
+use crate::workspace::{self, Workspace};
 
 /// Changed files that are named.
 const NAMED: usize = 3;
@@ -52,6 +52,12 @@ struct Watch<'a> {
     /// Where the packages are, as far as cases run any and it was told.
     project: Option<Project>,
     last: HashMap<String, Last>,
+    /// What cargo writes, as far as it can be told before it has built: the folder of what is built, and Cargo.lock.
+    by_cargo: Option<(PathBuf, PathBuf)>,
+    /// Files that what is said here goes to by way of another program, as `tee` is one.
+    logs: Vec<PathBuf>,
+    /// The last line that was said.
+    said: String,
 }
 
 /// The last run of a case.
@@ -65,8 +71,23 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     interrupt.at_once(true);
     let places = Places::default();
     let before = Snapshot::default();
-    let mut watch =
-        Watch { args, interrupt, compiled: Compiled::default(), places, before, project: None, last: HashMap::new() };
+    let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
+    let by_cargo = by_cargo.map(|workspace| {
+        let target = workspace::from_here(&workspace.target_dir(&args.cargo));
+        (target, workspace.manifest().with_file_name("Cargo.lock"))
+    });
+    let mut watch = Watch {
+        args,
+        interrupt,
+        compiled: Compiled::default(),
+        places,
+        before,
+        project: None,
+        last: HashMap::new(),
+        by_cargo,
+        logs: Vec::new(),
+        said: String::new(),
+    };
     watch.look_at(watch.places_of(true));
     let mut changed = Vec::new();
     loop {
@@ -79,16 +100,33 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
                 Exit::of(&error)
             }
         };
+        // Also where it does not compile, cargo may have written it just now.
+        if let Some((_, lock)) = &watch.by_cargo {
+            watch.before.renew(lock);
+        }
         if let Some(exit) = watch.interrupt.exit() {
             return Ok(exit);
         }
         watch.end(exit, shell)?;
-        changed = watch.before.wait(&watch.places);
-        watch.before = Snapshot::of(&watch.places);
+        changed = watch.wait();
     }
 }
 
 impl Watch<'_> {
+    /// Waits until something has changed that was not written here.
+    fn wait(&mut self) -> Vec<PathBuf> {
+        loop {
+            let (logs, changed): (Vec<_>, Vec<_>) =
+                self.before.wait(&self.places).into_iter().partition(|path| ends_with_line(path, &self.said));
+            self.places.except.extend(logs.iter().cloned());
+            self.logs.extend(logs);
+            self.before = Snapshot::of(&self.places);
+            if !changed.is_empty() {
+                return changed;
+            }
+        }
+    }
+
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
     fn places_of(&self, packages: bool) -> Places {
         let manifest = launch::manifest_path(&self.args.cargo);
@@ -104,6 +142,7 @@ impl Watch<'_> {
             }
             None => {}
         }
+        places.except.extend(self.by_cargo.iter().map(|(target, _)| target.clone()).chain(self.logs.iter().cloned()));
         places
     }
 
@@ -159,10 +198,6 @@ impl Watch<'_> {
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
         self.look_at(places(self));
-        if let Some(project) = &self.project {
-            // Cargo may have written it just now.
-            self.before.renew(&project.manifest.with_file_name("Cargo.lock"));
-        }
 
         let common = Common::of(&cases.manifest, &sources, &self.before, &components);
         let mut bases: HashMap<_, _> = plans
@@ -189,13 +224,15 @@ impl Watch<'_> {
         let ran = run(&plans, &others, self.args, &self.interrupt, &sources, shell);
         self.interrupt.at_once(true);
         let (_, outcomes) = ran?;
+        let mut blessed = Vec::new();
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
-            let Some(mut basis) = bases.remove(&plan.case.name) else { continue };
-            for path in &outcome.blessed {
-                self.before.renew(path);
-                basis.renew(path, &self.before);
-            }
+            let Some(basis) = bases.remove(&plan.case.name) else { continue };
             self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
+            blessed.extend(outcome.blessed);
+        }
+        for path in blessed {
+            self.before.renew(&path);
+            self.last.values_mut().for_each(|last| last.basis.renew(&path, &self.before));
         }
         Ok(self.standing())
     }
@@ -205,28 +242,35 @@ impl Watch<'_> {
         if self.last.values().any(|last| last.failed) { Exit::Findings } else { Exit::Ok }
     }
 
-    fn end(&self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
+    fn end(&mut self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
         let mut failing: Vec<_> =
             self.last.iter().filter(|(_, last)| last.failed).map(|(name, _)| format!("`{name}`")).collect();
         failing.sort();
         let cases = self.last.len();
-        if self.args.message_format == MessageFormat::Json {
-            let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
-            shell.result(serde_json::to_string(&line)?)?;
-        }
+        let is_json = self.args.message_format == MessageFormat::Json;
         let all = counted(cases);
-        match &failing[..] {
+        let said = match &failing[..] {
             // Nothing has run, and what stands above says why.
-            _ if !matches!(exit, Exit::Ok | Exit::Findings) => shell.failure("Watching", "for changes")?,
-            [] => shell.status("Watching", format_args!("{all}, of which none fails"))?,
-            [one] => shell.failure("Watching", format_args!("{all}, of which {one} fails"))?,
+            _ if !matches!(exit, Exit::Ok | Exit::Findings) => "for changes".to_string(),
+            [] => format!("{all}, of which none fails"),
+            [one] => format!("{all}, of which {one} fails"),
             several => {
                 let named = several.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
                 let more = several.len().saturating_sub(NAMED);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                shell.failure("Watching", format_args!("{all}, of which {named}{more} fail"))?;
+                format!("{all}, of which {named}{more} fail")
             }
+        };
+        if is_json {
+            let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
+            shell.result(serde_json::to_string(&line)?)?;
         }
+        match exit {
+            Exit::Ok if failing.is_empty() => shell.status("Watching", &said)?,
+            _ => shell.failure("Watching", &said)?,
+        }
+        // A file has one of the two as its last line, whichever stream goes there.
+        self.said = if is_json { "\"watch-waiting\"".to_string() } else { said };
         Ok(())
     }
 }
