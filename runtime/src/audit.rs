@@ -4,6 +4,7 @@
 use crate::analysis::{Bound, Bounds};
 use crate::error::Error;
 use crate::ledger::{Copies, Count};
+use crate::words::counted;
 
 /// What a stage did in a flow that has come to its end.
 pub(crate) struct Audit<'a> {
@@ -42,28 +43,32 @@ impl Audit<'_> {
         if write != written {
             let Count { ops, bytes } = written;
             return self.fault(format!(
-                "{ops} writes of {bytes} bytes are accounted for, and {} of {} bytes are in the ledger",
-                write.ops, write.bytes
+                "expected {} of {}, found {} of {} in the ledger",
+                counted(ops, "write"),
+                counted(bytes, "byte"),
+                write.ops,
+                counted(write.bytes, "byte")
             ));
         }
         let readable = u128::from(self.reads_max) * u128::from(self.lent.bytes);
         if u128::from(read.bytes) > readable {
-            return self.fault(format!("it read {} bytes where there were {readable}", read.bytes));
+            return self.fault(format!("it read {} where there were {readable}", counted(read.bytes, "byte")));
         }
         let Copies { payload_read: failed_read, payload_write: failed_write, .. } = self.failed_copies;
-        self.hold("reads", read.since(failed_read).ops, self.bounds.reads, self.elements)?;
-        self.hold("writes", write.since(failed_write).ops, self.bounds.writes, self.elements)
+        self.hold("read", read.since(failed_read).ops, self.bounds.reads, self.elements)?;
+        self.hold("write", write.since(failed_write).ops, self.bounds.writes, self.elements)
     }
 
     fn hold(&self, what: &str, count: u64, bound: Bound, elements: u64) -> Result<(), Error> {
         let Some(max) = bound.max else { return Ok(()) };
         let most = u128::from(max) * u128::from(elements);
+        let found = || format!("{} of {}", counted(count, what), counted(elements, "element"));
         let count = u128::from(count);
         if count > most {
-            return self.fault(format!("{count} {what} of {elements} elements, where at most {max} of each is proven"));
+            return self.fault(format!("{}, where at most {max} of each is proven", found()));
         }
         if bound.exact && !self.fewer && count < most {
-            return self.fault(format!("{count} {what} of {elements} elements, where {max} of each is proven"));
+            return self.fault(format!("{}, where {max} of each is proven", found()));
         }
         Ok(())
     }
@@ -123,17 +128,11 @@ mod tests {
     #[test]
     fn the_ledger_agrees_with_the_node() {
         let lost = Count { ops: 1, bytes: 6 };
-        says(
-            Audit { written: lost, ..audit() },
-            "1 writes of 6 bytes are accounted for, and 2 of 6 bytes are in the ledger",
-        );
+        says(Audit { written: lost, ..audit() }, "expected 1 write of 6 bytes, found 2 of 6 bytes in the ledger");
         let rest = Count { ops: 1, bytes: 0 };
         Audit { written: lost, rewritten: rest, ..audit() }.check().unwrap();
         Audit { written: lost, given_up: rest, ..audit() }.check().unwrap();
-        says(
-            Audit { given_up: rest, ..audit() },
-            "3 writes of 6 bytes are accounted for, and 2 of 6 bytes are in the ledger",
-        );
+        says(Audit { given_up: rest, ..audit() }, "expected 3 writes of 6 bytes, found 2 of 6 bytes in the ledger");
         let few = Count { ops: 2, bytes: 5 };
         says(Audit { lent: few, ..audit() }, "it read 6 bytes where there were 5");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::analysis::Overrun;
 use crate::profile::{CONTRACT, Kind};
+use crate::words::counted;
 
 /// An error of a library underneath.
 pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
@@ -54,7 +55,7 @@ pub enum Error {
         fault: Fault,
     },
     /// Elements could not be had from an input of the host.
-    #[error("input `{input}` failed after {elements} elements")]
+    #[error("input `{input}` failed after {}", counted(*elements, "element"))]
     Input {
         /// The input, as its user names it.
         input: String,
@@ -65,7 +66,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Elements could not be delivered to an output of the host.
-    #[error("output `{output}` failed after {bytes} bytes")]
+    #[error("output `{output}` failed after {}", counted(*bytes, "byte"))]
     Output {
         /// The output, as its user names it.
         output: String,
@@ -126,7 +127,7 @@ pub enum LoadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is larger than a component may be.
-    #[error("it is larger than the {limit} bytes a component may have")]
+    #[error("it is larger than the {} a component may have", counted(*limit, "byte"))]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -171,7 +172,7 @@ pub enum Fault {
         limit: Duration,
     },
     /// It wanted more memory than it may have, and trapped.
-    #[error("it needed more than the {limit} bytes of memory it may have, and trapped: {trap}")]
+    #[error("it needed more than the {} of memory it may have, and trapped: {trap}", counted(*limit, "byte"))]
     Memory {
         /// The limit in bytes.
         limit: u64,

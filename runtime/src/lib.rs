@@ -67,3 +67,4 @@ mod recovery;
 pub mod strip;
 pub mod trace;
 mod unchanged;
+pub mod words;

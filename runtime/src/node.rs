@@ -21,6 +21,7 @@ use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::recovery::{FailureUse, Recovery};
 use crate::unchanged::Unchanged;
+use crate::words::counted;
 
 mod ending;
 mod recovering;
@@ -321,7 +322,7 @@ impl Node {
         }
         let elements = made.len();
         if elements > max_elements as usize {
-            let broken = format!("it made {elements} elements where {max_elements} were asked for");
+            let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();
