@@ -57,6 +57,11 @@ impl Pipeline {
         // Indices and names of stages mean nothing while one of them could not be read.
         let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
 
+        // A name that is not valid means something else in `from`, and what is said of that would hide what is wrong.
+        if written.iter().any(|written| !name::is_of_stage(&written.stage.name)) {
+            return None;
+        }
+
         let (mut stages, stage_froms): (Vec<_>, Vec<_>) = written.into_iter().map(|w| (w.stage, w.from)).unzip();
         let (mut outputs, output_froms): (Vec<_>, Vec<_>) = outputs.into_iter().map(|w| (w.output, w.from)).unzip();
         let feeds: Vec<_> = (0..stages.len())

@@ -258,6 +258,12 @@ const CASES: &[Case] = &[
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(code::BAD_NAME, "\"a b\"")]),
     ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(code::BAD_NAME, "\"./x.y.wasm\"")]),
+    // What else it would mean is not said.
+    (
+        "pipeline.a = { output = { file = \"o\", from = \"x.y\" }, stages = [\"./x.y.wasm\", { name = \"z\", from = \"x.y\" }] }",
+        "",
+        &[(code::BAD_NAME, "\"./x.y.wasm\"")],
+    ),
     ("pipeline.a = { stages = [{ name = \"x\", outputs = [\"a.b\"] }] }", "", &[(code::BAD_NAME, "\"a.b\"")]),
     ("pipeline.a = { stages = [\"input\"] }", "", &[(code::RESERVED_NAME, "\"input\"")]),
     (
