@@ -10,6 +10,7 @@ use cargo_metadata::{Message, TargetKind};
 
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
+use crate::failure;
 use crate::shell::{Shell, Verbosity};
 use crate::toolchain::{self, TARGET, Target};
 use crate::workspace::Stage;
@@ -28,7 +29,7 @@ pub(crate) struct Artifact {
 /// Builds the components of `stages`, in their order; installs the target where it turns out to be missing.
 ///
 /// Cargo's status and the compiler's diagnostics go to stderr as they come, except that with `Json` the diagnostics are
-/// among the messages. `message` is called with each line of JSON that cargo prints.
+/// among the messages, which [`Shell::cargo_line`] has first. `message` is called with each line that cargo prints.
 ///
 /// # Errors
 ///
@@ -50,6 +51,7 @@ pub(crate) fn build(
     let mut artifacts = Vec::new();
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
         let line = line.context("could not read what cargo says")?;
+        shell.cargo_line(&line)?;
         message(shell, &line)?;
         artifacts.extend(artifact(&line, stages));
         Ok(())
@@ -61,7 +63,8 @@ pub(crate) fn build(
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
     if !status.success() {
-        return Err(Stop::silent(Exit::Failed).into());
+        let message = "cargo could not build the components; standard error has what it says";
+        return Err(Stop::silent_with(Exit::Failed, failure::BUILD_FAILED, message).into());
     }
     stages
         .iter()
@@ -76,6 +79,8 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
     let mut command = Command::new(toolchain::cargo());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.args(["build", "--target", TARGET, "--message-format"]);
+    // A program is told of each error of the compiler, also where it does not get the messages themselves.
+    let format = if shell.is_for_programs() { MessageFormat::Json } else { format };
     command.arg(match format {
         MessageFormat::Human => "json-render-diagnostics",
         MessageFormat::Json => "json",

@@ -14,8 +14,9 @@ use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::{DeadLetter, DeadLetters};
 use torvyn_runtime::{Error, Fault};
 
-use crate::base64;
+use crate::exit::{Exit, Stop};
 use crate::manifest::Pipeline;
+use crate::{base64, failure};
 
 /// The files of the stages of a pipeline.
 #[derive(Clone)]
@@ -81,7 +82,9 @@ impl DeadLetterFiles {
             let Some(path) = &stage.on_failure.dead_letters else { continue };
             let index = files.iter().position(|letters| letters.path == *path).unwrap_or(files.len());
             if index == files.len() {
-                check(path).with_context(|| format!("cannot write the dead letters of `{}`", path.display()))?;
+                let refused =
+                    || Stop::new(Exit::Failed, format!("cannot write the dead letters of `{}`", path.display()));
+                check(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
                 files.push(Letters { path: path.clone(), file: None, written: 0 });
             }
             stages.push((stage.name.clone(), index));

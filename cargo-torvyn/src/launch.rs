@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::words::noun;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
 use crate::budget::Budget;
@@ -14,15 +15,18 @@ use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::components::{Compiled, Components, limits, told};
 use crate::dead_letters::DeadLetterFiles;
-use crate::diagnostic::{Diagnostics, Sources};
+use crate::diagnostic::{Diagnostics, Label, Sources};
 use crate::exit::{Exit, Stop};
+use crate::failure::{self, FailureRecord};
+use crate::findings::{Finding, Viewpoint, place};
 use crate::interrupt::Interrupt;
 use crate::lint::Levels;
 use crate::manifest::{Input, Manifest, Output, Pipeline, Pool, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
+use crate::report::Summary;
 use crate::shell::Shell;
-use crate::{report, workspace};
+use crate::{programs, report, workspace};
 
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
@@ -53,12 +57,18 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// What programs read of it, with all that the run showed.
+    pub(crate) fn summary(&self) -> Summary<'_> {
+        let findings = self.found.iter().map(|found| Finding::new(found, &self.sources)).collect();
+        Summary { pipeline: Some(&self.pipeline), account: Some(&self.account), findings }
+    }
+
     /// Tells what the run showed, after its account. The exit code that follows.
     pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
         tell_letters(&self.letters, shell)?;
         for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
             let (name, skipped) = (&stage.name, report::grouped(stage.failures.skipped));
-            let elements = if stage.failures.skipped == 1 { "element" } else { "elements" };
+            let elements = noun(stage.failures.skipped, "element");
             shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
         }
         if !self.found.is_empty() {
@@ -81,10 +91,21 @@ impl Finished {
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let (pipeline, pool) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    shell.summary(&Summary { pipeline: Some(&pipeline.name), ..Summary::default() })?;
+    if shell.is_for_programs() {
+        refuse_stdout(&pipeline, request.records)?;
+    }
     let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
+    if shell.is_for_programs() {
+        // An output that the manifest does not name is only known now.
+        let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(Output::Stdout { .. }));
+        if wiring.nodes.iter().any(is_stdout) {
+            return Err(refused_stdout(OTHER_OUTPUT).into());
+        }
+    }
 
     let (loaded, mut subjects): (Vec<_>, Vec<_>) =
         ready.into_iter().map(|ready| (ready.component, ready.subject)).unzip();
@@ -117,9 +138,12 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     bar.finish();
     let written = records.write(&pipeline.name, &wiring.graph, shell);
-    let account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
+    let account = flow.map_err(|error| named(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
-        written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
+        written.as_ref().err().inspect(|error| {
+            shell.record(FailureRecord::of(error));
+            shell.warn(format_args!("{error:#}")).ok();
+        });
         tell_letters(&letters, shell).ok();
     })?;
     written?;
@@ -139,6 +163,34 @@ fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result
     written.iter().try_for_each(|(path, count)| {
         shell.status("Dead letters", format_args!("{} in `{}`", report::grouped(*count), path.display()))
     })
+}
+
+/// What to type for another output than standard output.
+const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` where only the account is wanted";
+
+fn refused_stdout(help: &str) -> Stop {
+    Stop::new(Exit::Usage, "the elements and `--message-format` both write to standard output").help(help)
+}
+
+/// Refuses to write anything to standard output where a program reads the account there: neither could be told from the
+/// other.
+fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> {
+    for output in &pipeline.outputs {
+        let help = match &pipeline.outputs[..] {
+            [_] => OTHER_OUTPUT.to_string(),
+            _ => format!("name a file for output `{}` in `{}`", output.name, pipeline.file.display()),
+        };
+        match &output.output {
+            Output::Stdout { .. } => return Err(refused_stdout(&help)),
+            Output::File { path, .. } => programs::refuse_stdout(path, "the output", &help)?,
+            Output::Discard => {}
+        }
+    }
+    let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
+    for (path, what) in letters.map(|path| (path, "the file of dead letters")).chain(records.files()) {
+        programs::refuse_stdout(path, what, "name another file")?;
+    }
+    Ok(())
 }
 
 /// The pipeline as the manifest and the arguments say, and what the manifest says of the pool.
@@ -188,7 +240,7 @@ fn within_budget(
     }
     shell.diagnostics(&found, sources)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
-    Err(stop.help("`--ignore-budget` runs it all the same").into())
+    Err(stop.code(failure::OVER_BUDGET).help("`--ignore-budget` runs it all the same").into())
 }
 
 /// Opens the endpoints, and gives every stage its component and settings.
@@ -202,10 +254,12 @@ fn bodies(
     let body = |node: &WiredNode| {
         Ok(match node {
             WiredNode::Input(input) => {
-                Body::Input(open_input(input).with_context(|| format!("cannot read {}", input_name(input)))?)
+                let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input_name(input)));
+                Body::Input(open_input(input).with_context(|| refused().code(failure::INPUT_FAILED))?)
             }
             WiredNode::Output(output) => {
-                Body::Output(open_output(output).with_context(|| format!("cannot write {}", output_name(output)))?)
+                let refused = || Stop::new(Exit::Failed, format!("cannot write {}", output_name(output)));
+                Body::Output(open_output(output).with_context(|| refused().code(failure::OUTPUT_FAILED))?)
             }
             WiredNode::Stage(index) => {
                 let component = components[*index].take().context("a stage stands in the graph once")?;
@@ -269,8 +323,13 @@ fn input_bytes(wiring: &Wiring) -> Option<u64> {
     wiring.nodes.iter().map(bytes).sum::<Option<u64>>().filter(|bytes| *bytes > 0)
 }
 
-/// A failure of an endpoint, with the file or stream that it is.
-pub(crate) fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pipeline) -> anyhow::Error {
+/// A failure of a flow with its place in the manifest; that of an endpoint with the file or stream that it is.
+pub(crate) fn named(
+    error: torvyn_runtime::Error,
+    wiring: &Wiring,
+    pipeline: &Pipeline,
+    sources: &Sources,
+) -> anyhow::Error {
     let endpoint = match &error {
         torvyn_runtime::Error::Input { input: name, .. } | torvyn_runtime::Error::Output { output: name, .. } => {
             let node = wiring.graph.nodes().iter().position(|node| node.name == *name);
@@ -283,8 +342,14 @@ pub(crate) fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pi
         _ => None,
     };
     let error = anyhow::Error::from(error);
-    match endpoint {
-        Some(endpoint) => error.context(format!("pipeline `{}` failed at {endpoint}", pipeline.name)),
-        None => error.context(format!("pipeline `{}` failed", pipeline.name)),
-    }
+    let place = FailureRecord::of(&error).stage.and_then(|name| {
+        let stage = pipeline.stages.iter().find(|stage| stage.name == name)?;
+        let label = Label { file: pipeline.file.clone(), span: stage.place(), text: String::new() };
+        Some(place(&label, sources, &Viewpoint::default()))
+    });
+    let message = match endpoint {
+        Some(endpoint) => format!("pipeline `{}` failed at {endpoint}", pipeline.name),
+        None => format!("pipeline `{}` failed", pipeline.name),
+    };
+    error.context(Stop::new(Exit::Failed, message).place(place))
 }

@@ -9,6 +9,7 @@ use torvyn_runtime::Recorder;
 use torvyn_runtime::graph::Graph;
 use torvyn_runtime::ledger::{DEFAULT_CAPACITY, Place, Ring};
 use torvyn_runtime::ownership::BufferId;
+use torvyn_runtime::words::noun;
 
 use crate::cli::RecordArgs;
 use crate::exit::{Exit, Stop};
@@ -16,6 +17,7 @@ use crate::manifest::{Input, Output, WiredNode, Wiring};
 use crate::report::grouped;
 use crate::shell::Shell;
 use crate::whole::Whole;
+use crate::{code, failure};
 
 mod lines;
 mod trace;
@@ -59,10 +61,11 @@ impl Files {
             let place = place(path);
             if let Some((other, _)) = used.iter().find(|(_, used)| *used == place) {
                 let message = format!("`{}` is used for {what} and for {other}", path.display());
-                return Err(Stop::new(Exit::Usage, message).into());
+                return Err(Stop::new(Exit::Usage, message).code(code::SAME_FILE).into());
             }
             used.push((what, place));
-            let file = Whole::create(path).with_context(|| format!("cannot write {what} to `{}`", path.display()))?;
+            let refused = || Stop::new(Exit::Failed, format!("cannot write {what} to `{}`", path.display()));
+            let file = Whole::create(path).with_context(|| refused().code(failure::RESULT_NOT_WRITTEN))?;
             files.push((format, path.clone(), file));
         }
         let recorder = match &files[..] {
@@ -91,16 +94,17 @@ impl Files {
                 Format::Lines => lines::text(&of)?,
                 Format::Trace => trace::text(&of)?,
             };
-            file.finish(&bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
+            file.finish(&bytes).with_context(|| failure::not_written(&path, ""))?;
             names.push(format!("`{}`", path.display()));
         }
-        let count = grouped(ring.len() as u64);
-        shell.status("Recorded", format_args!("{count} calls, copies and hand-offs in {}", names.join(" and ")))?;
+        let count = ring.len() as u64;
+        let what = if count == 1 { "call, copy or hand-off" } else { "calls, copies and hand-offs" };
+        shell.status("Recorded", format_args!("{} {what} in {}", grouped(count), names.join(" and ")))?;
         if ring.lost() > 0 {
             let more = (ring.lost() + ring.len() as u64).next_power_of_two();
-            let lost = grouped(ring.lost());
-            shell
-                .warn(format_args!("the {lost} records before them are lost: `--record-capacity {more}` keeps all"))?;
+            let lost = format!("{} {}", grouped(ring.lost()), noun(ring.lost(), "record"));
+            let are = if ring.lost() == 1 { "is" } else { "are" };
+            shell.warn(format_args!("the {lost} before them {are} lost: `--record-capacity {more}` keeps all"))?;
         }
         Ok(())
     }

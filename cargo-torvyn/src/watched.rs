@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -74,11 +75,15 @@ impl Snapshot {
         }
     }
 
-    /// Waits until something is not as it was, and then until nothing more changes. What has changed.
-    pub(crate) fn wait(&self, places: &Places) -> Vec<PathBuf> {
+    /// Waits until something is not as it was, and then until nothing more changes. What has changed; nothing where `cancel`
+    /// was set before.
+    pub(crate) fn wait(&self, places: &Places, cancel: &AtomicBool) -> Vec<PathBuf> {
         let mut pause = PAUSE;
         loop {
             thread::sleep(pause);
+            if cancel.load(Ordering::Relaxed) {
+                return Vec::new();
+            }
             let began = Instant::now();
             let mut now = Snapshot::of(places);
             pause = PAUSE.max(began.elapsed() * SHARE);
@@ -183,7 +188,7 @@ mod tests {
         write("src/lib.rs", "other");
         write("src/.data", "22");
         fs::remove_file(&gone).unwrap();
-        let waited = before.wait(&places);
+        let waited = before.wait(&places, &AtomicBool::new(false));
         assert_eq!(waited, [gone, hidden, lib.clone(), new]);
 
         let mut all = Snapshot::of(&Places { paths: places.paths.clone(), except: Vec::new() });

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
 
-use crate::cargo;
 use crate::cli::CargoArgs;
 use crate::exit::{Exit, Stop};
-use crate::toolchain;
+use crate::{cargo, code, failure, toolchain};
 
 /// A workspace, as cargo sees it; a package that is in none is one of its own.
 #[derive(Debug)]
@@ -47,15 +46,15 @@ impl Workspace {
     pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
         let manifest = match &args.manifest_path {
             Some(manifest) => manifest.clone(),
-            None => nearest_manifest(&env::current_dir()?)?,
+            None => nearest_manifest(&env::current_dir().context("the current folder cannot be read")?)?,
         };
         let mut command = MetadataCommand::new();
         command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
-        let printed = toolchain::printed(&mut command.cargo_command()).context("could not load the project")?;
+        let printed = toolchain::printed(&mut command.cargo_command()).with_context(not_loaded)?;
         let printed = printed.ok_or_else(|| {
             Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;
-        let metadata = MetadataCommand::parse(printed).context("could not read what `cargo metadata` says")?;
+        let metadata = MetadataCommand::parse(printed).with_context(not_loaded)?;
         Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
     }
 
@@ -145,13 +144,14 @@ impl Workspace {
         members.iter().find(|package| package.name == name).copied().ok_or_else(|| {
             let names: Vec<_> = members.iter().map(|package| format!("`{}`", package.name)).collect();
             Stop::new(Exit::Failed, format!("no package `{}` in `{}`", name.escape_debug(), self.root().display()))
+                .code(code::UNKNOWN_PACKAGE)
                 .help(format!("the packages are {}", names.join(", ")))
         })
     }
 
     fn named_stage(&self, name: &str) -> Result<Stage, Stop> {
-        stage(self.find(name)?)
-            .ok_or_else(|| Stop::new(Exit::Failed, format!("package `{name}` is not a stage")).help(WHAT_A_STAGE_IS))
+        let not_one = || Stop::new(Exit::Failed, format!("package `{name}` is not a stage")).help(WHAT_A_STAGE_IS);
+        stage(self.find(name)?).ok_or_else(|| not_one().code(failure::PACKAGE_NOT_A_STAGE))
     }
 
     fn no_stage(&self) -> Stop {
@@ -202,10 +202,15 @@ pub(crate) fn nearest(args: &CargoArgs) -> Option<PathBuf> {
     manifest.parent().map(Path::to_path_buf)
 }
 
+fn not_loaded() -> Stop {
+    Stop::new(Exit::Failed, "could not load the project").code(failure::BAD_PROJECT)
+}
+
 fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
     from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
         let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
-        Stop::new(Exit::Failed, message).help("`cargo torvyn new NAME --template pipeline` begins a project")
+        let stop = Stop::new(Exit::Failed, message).code(failure::NO_PROJECT);
+        stop.help("`cargo torvyn new NAME --template pipeline` begins a project")
     })
 }
 

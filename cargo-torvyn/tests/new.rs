@@ -78,6 +78,9 @@ fn runs(template: &str, project: &Path) {
     let input = project.join("input.txt");
     fs::write(&input, "an ERROR\n\nfine\n").unwrap();
     let mut command = torvyn(project, &["run", "--message-format", "json"]);
+    if template != "sink" {
+        command.args(["--output", "out.txt"]);
+    }
     let (expected, read, written) = match template {
         "source" => ("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", 0, 11),
         "router" => ("an ERROR\nfine\n", 0, 0),
@@ -90,13 +93,8 @@ fn runs(template: &str, project: &Path) {
     if template != "source" {
         command.arg("--input").arg(&input);
     }
-    let stdout = String::from_utf8(run(&mut command).stdout).unwrap();
-    let (output, summary) = stdout
-        .trim_end()
-        .rsplit_once('\n')
-        .map_or(("", stdout.trim_end()), |(output, summary)| (&stdout[..output.len() + 1], summary));
-    assert_eq!(output, expected);
-    let summary = parsed(summary.as_bytes());
+    let summary = parsed(&run(&mut command).stdout);
+    assert_eq!(fs::read_to_string(project.join("out.txt")).unwrap_or_default(), expected);
     let bytes = |reason: &str| summary["copies"][reason]["bytes"].as_u64().unwrap();
     assert_eq!((bytes("payload_read"), bytes("payload_write")), (read, written), "{summary}");
     assert_eq!(summary["pool"]["live_at_end"], 0);
@@ -239,7 +237,8 @@ fn build_says_what_it_built() {
     let messages: Vec<serde_json::Value> =
         printed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parsed).collect();
     assert!(messages.iter().any(|message| message["reason"] == "build-finished"));
-    let built = messages.last().unwrap();
+    let [.., built, summary] = &messages[..] else { panic!("{printed:?}") };
+    assert_eq!((&summary["reason"], &summary["components"]), (&"build-summary".into(), &1.into()));
     assert_eq!((&built["reason"], &built["package"]), (&"component-built".into(), &"my-filter".into()));
     let path = built["path"].as_str().unwrap();
     assert_eq!(built["size"].as_u64().unwrap(), fs::metadata(path).unwrap().len());

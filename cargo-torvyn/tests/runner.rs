@@ -235,14 +235,19 @@ fn speed_is_compared_with_that_of_another_case() {
 fn what_is_selected_is_told_to_programs() {
     let folder = folder(&with_pipelines(FLAKY));
     let list = torvyn(folder.path(), &["test", "--list", "--message-format", "json", "never", "always"]);
-    let [never, always] = &lines(&list)[..] else { panic!("{list:?}") };
-    assert_documented(never);
+    let [never, always, summary] = &lines(&list)[..] else { panic!("{list:?}") };
+    [never, summary].map(assert_documented);
+    assert_eq!(
+        (&summary["reason"], &summary["selected"], &summary["not_run"]),
+        (&"test-summary".into(), &2.into(), &2.into())
+    );
     let line =
         |name: &str| serde_json::json!({"reason": "case-listed", "name": name, "file": "Torvyn.toml", "packages": []});
     assert_eq!((never, always), (&line("never"), &line("always")));
 
     let packages = torvyn(project::project(), &["test", "--list", "--message-format", "json", "-p", "transform"]);
-    let packages = lines(&packages);
+    let mut packages = lines(&packages);
+    packages.pop();
     assert!(packages.iter().any(|line| line["packages"] == serde_json::json!(["router", "transform"])), "{packages:?}");
     assert!(packages.iter().all(|line| line["packages"].to_string().contains("transform")), "{packages:?}");
     let exact =
@@ -427,13 +432,18 @@ fn watching_tells_programs_of_rounds_and_does_not_see_what_it_writes() {
     let reasons: Vec<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
     let round = ["watch-round", "case-finished", "test-summary", "watch-waiting"];
     lines.iter().for_each(assert_documented);
-    assert_eq!(reasons, [&round[..], &["watch-round", "watch-waiting"]].concat());
+    assert_eq!(reasons, [&round[..], &["watch-round", "test-summary", "watch-waiting", "test-summary"]].concat());
     assert_eq!(
         (&lines[0]["changed"], &lines[4]["changed"]),
         (&serde_json::json!([]), &serde_json::json!(["Torvyn.toml"]))
     );
     assert_eq!((&lines[3]["exit"], &lines[3]["cases"], &lines[3]["failed"]), (&0.into(), &1.into(), &0.into()));
-    assert_eq!(lines[5]["exit"], 101);
+    assert_eq!((&lines[5]["failures"][0]["code"], &lines[6]["exit"]), (&"syntax".into(), &101.into()));
+    let end = &lines[7];
+    assert_eq!(
+        (&end["outcome"], &end["passed"], &end["failures"]),
+        (&"interrupted".into(), &1.into(), &serde_json::json!([]))
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::code;
 use crate::components::{Compiled, Components};
 use crate::diagnostic::Sources;
 use crate::manifest::Manifest;
+use crate::programs::Asked;
 use crate::shell::{Shell, Verbosity};
 
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
@@ -28,7 +29,7 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
     let drafts: Vec<_> = manifest.cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
-    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet);
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
     let components = Components::of(&pipelines, &args, &compiled, &mut sources, &mut shell).unwrap();

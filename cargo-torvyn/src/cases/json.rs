@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 use toml::de::DeValue;
+use torvyn_runtime::words::counted;
 
 use super::diff::{self, Sides};
 use super::element::Entry;
@@ -166,7 +167,7 @@ impl<'a> Differences<'a> {
                 }
             }
             (Value::Array(expected), Value::Array(value)) => {
-                let items = |count: usize| if count == 1 { "1 item".to_string() } else { format!("{count} items") };
+                let items = |count: usize| counted(count as u64, "item");
                 self.tell(|| format!("expected {}, found {}", items(expected.len()), items(value.len())));
             }
             (Value::Number(expected), Value::Number(value)) if is_same_number(expected, value) => {}

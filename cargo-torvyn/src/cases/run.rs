@@ -18,7 +18,8 @@ use super::schedules::schedule;
 use super::speed::Speed;
 use super::wanted::Wanted;
 use crate::code;
-use crate::diagnostic::{Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Severity, Sources};
+use crate::failure::{self, FailureRecord};
 use crate::launch::named;
 use crate::whole;
 
@@ -27,6 +28,8 @@ use crate::whole;
 pub(crate) struct Outcome {
     /// What is not as expected.
     pub(crate) found: Diagnostics,
+    /// How the flow failed, where it did, expected or not.
+    pub(crate) failure: Option<FailureRecord>,
     /// The account of the flow, where it came to its end.
     pub(crate) account: Option<Account>,
     /// What stages printed last, each line with its stage.
@@ -144,7 +147,10 @@ impl Plan<'_> {
         let end = match flow.and_then(|flow| flow.run_until(began + self.case.timeout)) {
             Ok(Some(account)) => End::Account(Box::new(account)),
             Ok(None) => End::TimedOut,
-            Err(error @ Error::Input { .. }) => failed(named(error, &self.wiring, &self.pipeline)),
+            Err(error @ Error::Input { .. }) => {
+                // It has no place in the manifest: what it is read from may be of the case.
+                failed(named(error, &self.wiring, &self.pipeline, &Sources::default()))
+            }
             Err(error) => failed(error.into()),
         };
         (end, collectors)
@@ -152,6 +158,9 @@ impl Plan<'_> {
 
     fn judge(&self, end: End, came: &Came<'_>, outcome: &mut Outcome) {
         let case = self.case;
+        if let End::Failure(failure) = &end {
+            outcome.failure = Some(failure.record.clone());
+        }
         match (end, &case.fails) {
             (End::TimedOut, _) => _ = outcome.found.push(case.timed_out()),
             (End::Failure(failure), Some(expected)) if expected.is(&failure) => {
@@ -214,7 +223,9 @@ impl Plan<'_> {
     /// What it can copy beyond its budgets, unless just that is expected.
     fn refused(&self) -> Diagnostics {
         let told = self.over_budget.iter().map(|found| format!("{}: {}", found.code, found.message));
-        let failure = Failure { stage: None, causes: told.collect(), is_ours: false };
+        let causes: Vec<_> = told.collect();
+        let record = FailureRecord::new(failure::OVER_BUDGET, causes.first().cloned().unwrap_or_default());
+        let failure = Failure { stage: None, causes, is_ours: false, record };
         match &self.case.fails {
             Some(expected) if expected.is(&failure) => Diagnostics::default(),
             _ => self.over_budget.clone(),

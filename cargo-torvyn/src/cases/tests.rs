@@ -20,6 +20,7 @@ use super::speed::Speed;
 use super::*;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::failure::FailureRecord;
 use crate::manifest::Manifest;
 
 const PIPELINES: &str = "default = 'a'\n\
@@ -301,7 +302,8 @@ fn accounted(keys: &str) -> Vec<String> {
 fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let causes = ["stage `x` failed in `init`".to_string(), "it returned invalid-input: no n".to_string()];
-    let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours };
+    let record = FailureRecord::new("stage-failed", "it failed");
+    let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours, record };
     (case.fails.as_ref().is_some_and(|expected| expected.is(&failure)), failure.told(&case))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use torvyn_runtime::endpoint::OutputFraming;
+use torvyn_runtime::words;
 
 use super::amount::Amount;
 use super::collected::Collected;
@@ -127,7 +128,7 @@ impl Wanted {
             found.push(match search.no_text {
                 0 => diagnostic,
                 1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
-                count => diagnostic.note(format!("{count} elements are not UTF-8, and match nothing")),
+                count => diagnostic.note(format!("{} are not UTF-8, and match nothing", counted(count))),
             });
         }
         if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
@@ -171,7 +172,7 @@ fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> boo
 
 /// A number of elements, for people.
 pub(super) fn counted(count: u64) -> String {
-    if count == 1 { "1 element".to_string() } else { format!("{count} elements") }
+    words::counted(count, "element")
 }
 
 /// Elements one after another, as an output writes them.

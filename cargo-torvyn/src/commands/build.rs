@@ -13,6 +13,8 @@ use torvyn_runtime::strip::strip;
 use crate::cargo::{self, Artifact};
 use crate::cli::{BuildArgs, MessageFormat};
 use crate::exit::Exit;
+use crate::failure;
+use crate::programs::lossy;
 use crate::report::bytes;
 use crate::shell::Shell;
 use crate::toolchain;
@@ -24,6 +26,7 @@ use crate::workspace::Workspace;
 #[serde(tag = "reason", rename = "component-built")]
 struct Built<'a> {
     package: &'a str,
+    #[serde(serialize_with = "lossy")]
     path: &'a Path,
     fresh: bool,
     #[serde(flatten)]
@@ -36,22 +39,30 @@ struct Built<'a> {
 /// The copy without names and line tables.
 #[derive(Debug, Serialize)]
 struct Shipped {
+    #[serde(serialize_with = "lossy")]
     path: PathBuf,
     size: u64,
 }
 
+/// What the last line of `--message-format json` has besides how it ended.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    /// Those that were built or up to date.
+    components: usize,
+}
+
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    shell.summary(&Summary::default())?;
     let target = toolchain::look_for_target();
     let workspace = Workspace::load(&args.cargo)?;
     let stages = workspace.select(&args.workspace)?;
     let json = args.message_format == MessageFormat::Json;
-    let artifacts = cargo::build(&args.cargo, &stages, target, args.message_format, shell, |shell, line| {
-        if json { shell.result(line) } else { Ok(()) }
-    })?;
-    for artifact in &artifacts {
+    let artifacts = cargo::build(&args.cargo, &stages, target, args.message_format, shell, |_, _| Ok(()))?;
+    for (index, artifact) in artifacts.iter().enumerate() {
         let built = built(artifact, args.artifact_dir.as_deref())?;
         if json {
-            shell.result(serde_json::to_string(&built)?)?;
+            shell.json(&built)?;
+            shell.summary(&Summary { components: index + 1 })?;
         } else {
             let Built { package, path, profile: Profile { kind, world, size, .. }, verdict, .. } = &built;
             let (size, path) = (bytes(*size), path.display());
@@ -82,6 +93,6 @@ fn shipped(component: &Path, folder: &Path) -> anyhow::Result<Shipped> {
         fs::create_dir_all(folder)?;
         whole::write(&path, &stripped)
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    write().with_context(|| failure::not_written(&path, ""))?;
     Ok(Shipped { path, size: stripped.len() as u64 })
 }

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::words::counted;
 
 use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
@@ -17,12 +18,13 @@ use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
-use crate::findings::{About, Viewpoint, message, sarif, without_dots};
+use crate::findings::{About, Results, Viewpoint, message, repository, without_dots};
 use crate::launch;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
+use crate::programs::refuse_stdout;
 use crate::settings::WorkspaceSettings;
-use crate::shell::{Shell, StdoutClosed};
+use crate::shell::Shell;
 use crate::toolchain;
 use crate::workspace::{self, Workspace};
 
@@ -42,6 +44,10 @@ struct Checked {
 }
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    shell.summary(&Summary { built: args.built, ..Summary::default() })?;
+    if let Some(path) = args.save_baseline.as_deref().filter(|_| shell.is_for_programs()) {
+        refuse_stdout(path, "the baseline", "name another file")?;
+    }
     let baseline = args.baseline.as_deref().map(Baseline::load).transpose()?;
     let built = args.built || !args.components.is_empty();
     // Before the build, which would be in vain.
@@ -60,11 +66,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = &args.save_baseline {
         now.save(path)?;
     }
-    match checked.say(&args, shell) {
-        // Whoever closed the pipe has read what they wanted; what was found is as it is.
-        Err(error) if error.is::<StdoutClosed>() => {}
-        said => said?,
-    }
+    checked.say(&args, shell)?;
     if let Some(path) = &args.save_baseline {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
@@ -99,9 +101,8 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
-        let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
         let target = toolchain::look_for_target();
-        built = cargo::build(&args.cargo, &stages, target, format, shell, print)?;
+        built = cargo::build(&args.cargo, &stages, target, format, shell, |_, _| Ok(()))?;
     }
     stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }
@@ -188,7 +189,9 @@ impl Checked {
     fn add(&mut self, subject: Subject) {
         let verdict = subject.verdict();
         if let Some(verdict) = &verdict {
-            subject.findings(verdict, &mut self.sources, &mut self.found);
+            let mut found = Diagnostics::default();
+            subject.findings(verdict, &mut self.sources, &mut found);
+            self.found.extend(found.into_iter().map(|finding| subject.located(finding)));
         }
         self.stages.push((subject, verdict));
     }
@@ -211,6 +214,7 @@ impl Checked {
                 self.found.extend(wrong);
                 continue;
             }
+            self.found.extend(pipeline.missing_paths());
             let selected = |stage: &crate::manifest::Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
@@ -289,7 +293,11 @@ impl Checked {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
-            self.found.extend(loss.finding(levels, subject, &mut self.sources));
+            let finding = loss.finding(levels, subject, &mut self.sources);
+            self.found.extend(finding.map(|finding| match subject {
+                Some(subject) => subject.located(finding),
+                None => finding,
+            }));
         }
         Ok(())
     }
@@ -299,19 +307,23 @@ impl Checked {
             FindingsFormat::Human => self.say_to_people(shell),
             FindingsFormat::Json => self.say_to_programs(args, shell),
             FindingsFormat::Sarif => {
-                shell.result(serde_json::to_string_pretty(&sarif(&self.found, &self.sources, &self.seen()))?)
+                let seen = self.seen(|root| repository(root));
+                shell.sarif(Results::new(&self.found, &self.sources, seen));
+                Ok(())
             }
         }
     }
 
-    /// Programs take paths from the folder of the workspace.
-    fn seen(&self) -> Viewpoint {
+    /// Where a program sees files from: of the folder of the workspace, or the current one where there is none, what `from`
+    /// makes of it.
+    fn seen(&self, from: impl Fn(&Path) -> &Path) -> Viewpoint {
         let here = env::current_dir().unwrap_or_default();
-        let root = self.root.clone().unwrap_or_else(|| here.clone());
+        let root = from(self.root.as_deref().unwrap_or(&here)).to_path_buf();
         Viewpoint::new(here, root)
     }
 
-    /// The package whose Cargo.toml the diagnostic points into; where it points into none, the pipelines.
+    /// The package whose Cargo.toml the diagnostic points into; where it points into none, the component file or the
+    /// pipelines.
     fn about(&self, diagnostic: &Diagnostic) -> serde_json::Result<About> {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
         let packages = self.stages.iter().filter_map(|(subject, _)| subject.package.as_ref());
@@ -322,7 +334,8 @@ impl Checked {
             }
             None => {
                 let file = files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path());
-                Ok(About::pipelines(&without_dots(&env::current_dir().unwrap_or_default().join(file))))
+                let about = if file.extension() == Some("toml".as_ref()) { About::pipelines } else { About::component };
+                Ok(about(&without_dots(&env::current_dir().unwrap_or_default().join(file))))
             }
         }
     }
@@ -345,8 +358,8 @@ impl Checked {
             }
         }
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
-            .map(|(count, what)| counted(count, what));
-        let found = match (self.found.errors(), self.found.warnings()) {
+            .map(|(count, what)| counted(count as u64, what));
+        let found = match (self.found.errors() as u64, self.found.warnings() as u64) {
             (0, 0) => "nothing is wrong".to_string(),
             (errors, 0) => counted(errors, "error"),
             (0, warnings) => counted(warnings, "warning"),
@@ -357,19 +370,20 @@ impl Checked {
     }
 
     fn say_to_programs(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
-        let seen = self.seen();
+        let seen = self.seen(|root| root);
+        shell.record_all(&self.found, &self.sources, &seen);
         for diagnostic in &self.found {
-            shell.result(message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
+            shell.machine(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
         }
         for (subject, verdict) in &self.stages {
             if let Some(verdict) = verdict {
                 let weaker = subject.analysis.as_ref().map_or(&[][..], |analysis| &analysis.weaker);
                 let line = StageLine { package: &subject.name, verdict, weaker };
-                shell.result(serde_json::to_string(&line)?)?;
+                shell.json(&line)?;
             }
         }
         for (pipeline, composed) in &self.pipelines {
-            shell.result(serde_json::to_string(&PipelineLine { pipeline, composed })?)?;
+            shell.json(&PipelineLine { pipeline, composed })?;
         }
         let summary = Summary {
             built: args.built,
@@ -379,10 +393,6 @@ impl Checked {
             warnings: self.found.warnings(),
             analysis_ns: u64::try_from(self.took.as_nanos()).context("an analysis does not take centuries")?,
         };
-        shell.result(serde_json::to_string(&summary)?)
+        shell.summary(&summary)
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

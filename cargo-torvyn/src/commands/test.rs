@@ -3,9 +3,11 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::cases::report::ns;
+use torvyn_runtime::words::counted;
+
+use crate::cases::report::{failures, ns};
 use crate::cases::{Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::components::{Compiled, Components, told};
@@ -14,28 +16,36 @@ use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::manifest::Manifest;
+use crate::programs::refuse_stdout;
 use crate::report;
 use crate::shell::Shell;
 
 mod watch;
 
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {
+        // It would be made of this very refusal.
+        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.junit_is_done())?;
+    }
     if args.watch {
         return watch::exec(&args, shell);
     }
+    shell.summary(&Summary::default())?;
     let mut sources = Sources::default();
     let cases = Cases::load(&args, &mut sources, shell)?;
     let selected = cases.select(&args, &sources, shell)?;
     if args.list {
         selected.drafts.iter().try_for_each(|draft| match args.message_format {
             MessageFormat::Human => shell.result(&draft.case.name),
-            MessageFormat::Json => shell.result(serde_json::to_string(&ListLine::new(draft))?),
+            MessageFormat::Json => shell.json(&ListLine::new(draft)),
         })?;
+        let tally = Tally { selected: selected.drafts.len(), ..Tally::default() };
+        shell.summary(&Summary::new(tally, Duration::ZERO))?;
         return Ok(Exit::Ok);
     }
     let Planned { plans, others, .. } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
     let interrupt = Interrupt::watch()?;
-    shell.status("Testing", counted(plans.len()))?;
+    shell.status("Testing", counted(plans.len() as u64, "case"))?;
     let (exit, _) = run(&plans, &others, &args, &interrupt, &sources, shell)?;
     Ok(exit)
 }
@@ -91,8 +101,7 @@ impl Cases {
         let is_selected = |draft: &Draft<'_>| is_named(&draft.case.name) && runs(draft);
         let (drafts, rest): (Vec<_>, Vec<_>) = drafts.into_iter().partition(is_selected);
         if drafts.is_empty() {
-            let all = if all == 1 { "the 1 case".to_string() } else { format!("the {all} cases") };
-            let stop = none(format!("none of {all} is selected"));
+            let stop = none(format!("none of the {} is selected", counted(all as u64, "case")));
             return Err(stop.help("`cargo torvyn test --list` lists them").into());
         }
         let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
@@ -138,8 +147,8 @@ impl<'a> Selected<'a> {
         }
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));
-            let runs = if count == 1 { "schedule" } else { "schedules" };
-            shell.status("Trying", format_args!("{count} {runs} of each case, of seeds {first} to {last}"))?;
+            let runs = counted(u64::from(count), "schedule");
+            shell.status("Trying", format_args!("{runs} of each case, of seeds {first} to {last}"))?;
         }
         Ok(Planned { plans, others, components })
     }
@@ -164,7 +173,7 @@ fn run<'a, 'c>(
     sources: &Sources,
     shell: &mut Shell,
 ) -> anyhow::Result<(Exit, Vec<(&'a Plan<'c>, Outcome)>)> {
-    let began = Instant::now();
+    let (began, clock) = (Instant::now(), SystemTime::now());
     let mut tally = Tally { selected: plans.len(), ..Tally::default() };
     let mut outcomes = Vec::new();
     let session = Session {
@@ -173,24 +182,25 @@ fn run<'a, 'c>(
         retries: args.retries,
         cancel: interrupt.flag(),
     };
-    session.run(plans, others, |plan, outcome| {
+    let ran = session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
-        match args.message_format {
-            MessageFormat::Human => say(plan.case, &outcome, args.retries, sources, shell)?,
+        let told = match args.message_format {
+            MessageFormat::Human => say(plan.case, &outcome, args.retries, sources, shell),
             MessageFormat::Json => {
-                shell.result(serde_json::to_string(&CaseLine::new(plan.case, &outcome, sources))?)?;
+                failures(plan.case, &outcome, sources).into_iter().for_each(|failure| shell.record(failure));
+                shell.json(&CaseLine::new(plan.case, &outcome, sources))
             }
-        }
+        };
         outcomes.push((plan, outcome));
-        Ok(())
-    })?;
+        told
+    });
     let took = began.elapsed();
+    shell.summary(&Summary::new(tally, took))?;
     if let Some(path) = &args.junit {
-        junit::write(path, &outcomes, plans, took, sources)?;
+        shell.junit_is_done();
+        junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
-    if args.message_format == MessageFormat::Json {
-        shell.result(serde_json::to_string(&Summary::new(tally, took))?)?;
-    }
+    ran?;
     let summary = format!("{tally}, in {}", report::time(ns(took)));
     if tally.failed > 0 {
         shell.failure("Summary", summary)?;
@@ -209,10 +219,6 @@ fn run<'a, 'c>(
 fn threads(args: &CargoArgs) -> usize {
     let asked = args.jobs.as_ref().and_then(|jobs| jobs.parse::<NonZeroUsize>().ok());
     asked.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
-}
-
-fn counted(cases: usize) -> String {
-    if cases == 1 { "1 case".to_string() } else { format!("{cases} cases") }
 }
 
 fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {

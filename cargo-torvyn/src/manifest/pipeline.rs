@@ -12,7 +12,7 @@ use super::on_failure::OnFailure;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
-use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
 use crate::table::{Field, Report};
 use crate::{code, document};
 
@@ -131,17 +131,25 @@ impl Pipeline {
         found
     }
 
+    /// What a run with the ends of the manifest would not find: where elements come from, and the folders of files that are
+    /// written. They need not be there before.
+    pub(crate) fn missing_paths(&self) -> Vec<Diagnostic> {
+        let input = self.input.as_ref().and_then(Input::check_path).zip(self.input_span.clone());
+        let input = input.map(|(wrong, place)| wrong.label(&self.file, place, ""));
+        let outputs = self.outputs.iter().filter_map(|output| {
+            let (Output::File { path, .. }, Some(place)) = (&output.output, &output.span) else { return None };
+            Some(check_written(path)?.label(&self.file, place.clone(), ""))
+        });
+        let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
+        found.map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`run` would stop here")).collect()
+    }
+
     /// The files of dead letters that cannot be: they are made when the first letter comes.
     fn check_dead_letters(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
             let (Some(path), Some(place)) = (dead_letters, place) else { continue };
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let wrong = match path.is_dir() {
-                true => Some(document::is_a_directory(path)),
-                false => document::check_path(folder.unwrap_or(Path::new(".")), true),
-            };
-            found.extend(wrong.map(|wrong| wrong.label(&self.file, place.clone(), "")));
+            found.extend(check_written(path).map(|wrong| wrong.label(&self.file, place.clone(), "")));
         }
         found
     }
@@ -229,6 +237,15 @@ impl Pipeline {
             }
         }
         Ok(self)
+    }
+}
+
+/// What is wrong with the place of a file that is to be written; without a place in the manifest.
+fn check_written(path: &Path) -> Option<Diagnostic> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match path.is_dir() {
+        true => Some(document::is_a_directory(path)),
+        false => document::check_path(folder.unwrap_or(Path::new(".")), true),
     }
 }
 

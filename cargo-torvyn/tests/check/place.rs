@@ -50,6 +50,31 @@ fn packages_are_selected_as_with_cargo() {
 }
 
 #[test]
+fn what_a_run_would_not_find_is_told() {
+    let project = Project::copy();
+    let stages = "stages = ['router', { name = 'transform', on-failure = { dead-letter = 'letters/l' } }]";
+    project.write("Torvyn.toml", &format!("[pipeline.main]\ninput = 'no.txt'\noutput = 'out/a.txt'\n{stages}\n"));
+    let told = project.told("check", 0);
+    assert_has(
+        &told,
+        &[
+            "warning[not-found]: `no.txt` is not there",
+            "--> Torvyn.toml:2:9",
+            "warning[not-found]: `out` is not there",
+            "--> Torvyn.toml:3:10",
+            "warning[not-found]: `letters` is not there",
+            "`run` would stop here",
+            "1 pipeline: 3 warnings",
+        ],
+    );
+    for folder in ["out", "letters"] {
+        std::fs::create_dir(project.root.join(folder)).unwrap();
+    }
+    project.write("no.txt", "");
+    assert_has(&project.told("check", 0), &["1 pipeline: nothing is wrong"]);
+}
+
+#[test]
 fn what_does_not_compile_is_left_to_the_compiler() {
     let project = Project::built();
     project.edit("router/src/lib.rs", "element.size()", "element.sise()");

@@ -4,11 +4,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Cases, Planned, counted, run};
-use crate::cases::{Basis, Common};
+use torvyn_runtime::words::{counted, noun};
+
+use super::{Cases, Planned, run};
+use crate::cases::{Basis, Common, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
 use crate::components::{Compiled, Project};
 use crate::diagnostic::Sources;
@@ -16,6 +19,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::manifest::ComponentRef;
+use crate::programs::lossy_all;
 use crate::shell::{Shell, StdoutClosed};
 use crate::watched::{Places, Snapshot};
 use crate::workspace;
@@ -27,6 +31,7 @@ const NAMED: usize = 3;
 #[derive(Serialize)]
 #[serde(tag = "reason", rename = "watch-round")]
 struct RoundLine<'a> {
+    #[serde(serialize_with = "lossy_all")]
     changed: &'a [PathBuf],
 }
 
@@ -71,19 +76,27 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let mut changed = Vec::new();
     loop {
         watch.begin(&changed, shell)?;
-        let exit = match watch.round(shell) {
-            Ok(exit) => exit,
+        let ran = match watch.round(shell) {
+            Ok(ran) => ran,
             Err(error) if error.is::<StdoutClosed>() => return Err(error),
             Err(error) => {
                 shell.error(&error)?;
-                Exit::of(&error)
+                Some(Exit::of(&error))
             }
         };
         if let Some(exit) = watch.interrupt.exit() {
             return Ok(exit);
         }
+        // The summary of the round, unless nothing was to be done in it.
+        let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
         watch.end(exit, shell)?;
-        changed = watch.before.wait(&watch.places);
+        watch.interrupt.at_once(false);
+        changed = watch.before.wait(&watch.places, &watch.interrupt.flag());
+        watch.interrupt.at_once(true);
+        if let Some(exit) = watch.interrupt.exit() {
+            shell.summary(&Summary::new(watch.tally(), Duration::ZERO))?;
+            return Ok(exit);
+        }
         watch.before = Snapshot::of(&watch.places);
     }
 }
@@ -117,7 +130,7 @@ impl Watch<'_> {
 
     fn begin(&self, changed: &[PathBuf], shell: &mut Shell) -> anyhow::Result<()> {
         if self.args.message_format == MessageFormat::Json {
-            shell.result(serde_json::to_string(&RoundLine { changed })?)?;
+            shell.json(&RoundLine { changed })?;
         }
         let more = changed.len().saturating_sub(NAMED);
         let named: Vec<_> = changed.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
@@ -129,8 +142,9 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Runs what differs from what it last ran with.
-    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Exit> {
+    /// Runs what differs from what it last ran with. None where nothing does.
+    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
+        shell.summary(&Summary::default())?;
         let mut sources = Sources::default();
         let cases = Cases::load(self.args, &mut sources, shell)?;
         let selected = cases.select(self.args, &sources, shell)?;
@@ -178,11 +192,11 @@ impl Watch<'_> {
         others.extend(same);
         if plans.is_empty() {
             shell.status("Unchanged", "no case is affected")?;
-            return Ok(self.standing());
+            return Ok(None);
         }
         let (compiled, all) = (components.compiled_since(compiled_before), components.count());
-        let components = if all == 1 { "component" } else { "components" };
-        let what = format_args!("{} of {}, {compiled} of {all} {components} compiled", plans.len(), counted(count));
+        let (cases, components) = (counted(count as u64, "case"), noun(all as u64, "component"));
+        let what = format_args!("{} of {cases}, {compiled} of {all} {components} compiled", plans.len());
         shell.status("Testing", what)?;
 
         self.interrupt.at_once(false);
@@ -197,7 +211,13 @@ impl Watch<'_> {
             }
             self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
         }
-        Ok(self.standing())
+        Ok(Some(self.standing()))
+    }
+
+    /// What came of the last run of each case.
+    fn tally(&self) -> Tally {
+        let failed = self.last.values().filter(|last| last.failed).count();
+        Tally { selected: self.last.len(), passed: self.last.len() - failed, failed, ..Tally::default() }
     }
 
     /// How the command would end if this was all.
@@ -212,9 +232,9 @@ impl Watch<'_> {
         let cases = self.last.len();
         if self.args.message_format == MessageFormat::Json {
             let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
-            shell.result(serde_json::to_string(&line)?)?;
+            shell.json(&line)?;
         }
-        let all = counted(cases);
+        let all = counted(cases as u64, "case");
         match &failing[..] {
             // Nothing has run, and what stands above says why.
             _ if !matches!(exit, Exit::Ok | Exit::Findings) => shell.failure("Watching", "for changes")?,
