@@ -13,6 +13,7 @@ use torvyn_build::{Builds, Judged, Report};
 use crate::child;
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
+use crate::failure;
 use crate::interrupt;
 use crate::shell::{Shell, Verbosity};
 use crate::toolchain::{self, TARGET, Target};
@@ -38,7 +39,7 @@ pub(crate) struct Artifact {
 /// What cargo calls fresh is built again where it was not built from these packages: see `torvyn_build`.
 ///
 /// Cargo's status and the compiler's diagnostics go to stderr as they come, except that with `Json` the diagnostics are
-/// among the messages. `message` is called with each line of JSON that cargo prints.
+/// among the messages, which [`Shell::cargo_line`] has first. `message` is called with each line that cargo prints.
 ///
 /// # Errors
 ///
@@ -54,7 +55,7 @@ pub(crate) fn build(
     mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Artifact>> {
     refuse_one_file(stages)?;
-    toolchain::install_target(target, args.offline || args.frozen, shell)?;
+    toolchain::install_target(target, args, shell)?;
     let target_dir = workspace.target_dir(args);
     let waiting = || {
         let folder = workspace::from_here(&target_dir);
@@ -96,6 +97,7 @@ fn run(
     let stdout = cargo.stdout().context("the output of cargo is a pipe")?;
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
         let line = line.context("could not read what cargo says")?;
+        shell.cargo_line(&line)?;
         message(shell, &line)
     });
     if read.is_err() {
@@ -105,7 +107,11 @@ fn run(
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
     interrupt::check()?;
-    if status.success() { Ok(()) } else { Err(Stop::silent(Exit::Failed).into()) }
+    if !status.success() {
+        let message = "cargo could not build the components; standard error has what it says";
+        return Err(Stop::silent_with(Exit::Failed, failure::BUILD_FAILED, message).into());
+    }
+    Ok(())
 }
 
 /// Cargo makes the name of a file of the name of a library, and `-` and `_` are one there. Of two such packages in one build
@@ -121,7 +127,7 @@ fn refuse_one_file(stages: &[Stage]) -> anyhow::Result<()> {
             "give one of them another name, or its library: `[lib] name = \"...\"` in `{}`",
             stage.manifest.display()
         );
-        return Err(Stop::new(Exit::Failed, message).help(help).into());
+        return Err(Stop::new(Exit::Failed, message).code(failure::BAD_PROJECT).help(help).into());
     }
     Ok(())
 }
@@ -147,6 +153,8 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
     let mut command = Command::new(toolchain::cargo());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.args(["build", "--target", TARGET, "--message-format"]);
+    // A program is told of each error of the compiler, also where it does not get the messages themselves.
+    let format = if shell.is_for_programs() { MessageFormat::Json } else { format };
     command.arg(match format {
         MessageFormat::Human => "json-render-diagnostics",
         MessageFormat::Json => "json",

@@ -7,6 +7,7 @@
 //! their places → `report` and `junit` say them.
 
 pub(crate) use basis::{Basis, Common};
+pub(crate) use blessing::Blessing;
 pub(crate) use case::Case;
 pub(crate) use plan::{Draft, Plan};
 pub(crate) use report::{CaseLine, ListLine, Summary, Tally};
@@ -18,8 +19,10 @@ mod account;
 mod amount;
 mod arrivals;
 mod basis;
+mod blessing;
 mod case;
 mod collected;
+mod decimal;
 mod diff;
 mod element;
 mod entries;

@@ -9,6 +9,7 @@ use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::lint::LintArgs;
+use crate::programs::{Asked, Audience, Format};
 use crate::shell::Verbosity;
 use crate::{quantity, range};
 
@@ -71,6 +72,49 @@ enum When {
     Auto,
     Always,
     Never,
+}
+
+impl Command {
+    /// What it is asked for that programs read.
+    pub(crate) fn asked(&self) -> Asked {
+        match self {
+            Command::Check(args) => asked("check", args.message_format.format(), None),
+            Command::Build(args) => asked("build", args.message_format.format(), None),
+            Command::Run(args) => asked("run", args.message_format.format(), None),
+            Command::Test(args) => asked("test", args.message_format.format(), args.junit.clone()),
+            Command::New(_) | Command::Demo(_) | Command::Explain(_) | Command::Doctor(_) => Asked::default(),
+        }
+    }
+}
+
+fn asked(command: &str, format: Option<Format>, junit: Option<PathBuf>) -> Asked {
+    let (summary, reads_cargo) = match command {
+        "check" => ("check-summary", format == Some(Format::Json)),
+        "build" => ("build-summary", true),
+        "run" => ("run-summary", false),
+        _ => ("test-summary", false),
+    };
+    Asked { audience: format.map(|format| Audience { format, summary, reads_cargo }), junit }
+}
+
+/// What invalid arguments ask for, as far as it can be seen.
+pub(crate) fn asked_by_invalid(args: &[OsString]) -> Asked {
+    let args: Vec<_> = args.iter().skip(1).map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
+    let commands = ["check", "build", "run", "test", "new", "demo", "explain", "doctor"];
+    let command = args.iter().find_map(|arg| commands.into_iter().find(|command| arg == command));
+    let Some(command) = command.filter(|command| commands[..4].contains(command)) else { return Asked::default() };
+    let value = |flag: &str| {
+        let beside = args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=').map(str::to_string));
+        let after = || args.iter().skip_while(|arg| *arg != flag).nth(1).map(|arg| arg.to_string());
+        beside.or_else(after)
+    };
+    let format = match (command, value("--message-format").as_deref()) {
+        (_, Some("json")) => Some(Format::Json),
+        ("check", Some("sarif")) => Some(Format::Sarif),
+        _ => None,
+    };
+    let junit = value("--junit").filter(|_| command == "test").map(PathBuf::from);
+    asked(command, format, junit)
 }
 
 impl OutputArgs {
@@ -212,7 +256,7 @@ Examples:
   cargo torvyn run                                    the default pipeline of Torvyn.toml
   cargo torvyn run --input app.log --output out.log   with another input and output
   tail -f app.log | cargo torvyn run find --input -   another pipeline, on what comes in
-  cargo torvyn run --message-format json | tail -1    the account, for programs
+  cargo torvyn run --output out.log --message-format json    the account, for programs
   cargo torvyn run --trace run.json                   and what happened when, for a trace viewer
 
 Exit codes: 0 it ran to the end, 2 usage, 96 something must be installed first, 100 it is over its copy budget, 101 it
@@ -254,8 +298,16 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// How many are kept, the last ones [default: 65536]
-    #[arg(long, value_name = "N", value_parser = record_capacity)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = record_capacity)]
     pub(crate) record_capacity: Option<usize>,
+}
+
+impl RecordArgs {
+    /// The files that are written, each with what it is for.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&PathBuf, &'static str)> {
+        let records = self.records.as_ref().map(|path| (path, "the file of records"));
+        records.into_iter().chain(self.trace.as_ref().map(|path| (path, "the trace")))
+    }
 }
 
 /// More would be a slip: they are 3 GiB.
@@ -300,9 +352,15 @@ pub(crate) struct TestArgs {
     /// Only cases whose names are one of FILTER
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Only cases that run a stage of this package
-    #[arg(short, long, value_name = "NAME")]
+    /// Only cases that run a stage of this package; a name, a pattern or a package ID, as with cargo
+    #[arg(short, long, value_name = "SPEC")]
     pub(crate) package: Vec<String>,
+    /// Only cases that run no stage of this package
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) exclude: Vec<String>,
+    /// Cases of all packages; this is the default
+    #[arg(long, alias = "all", conflicts_with = "package")]
+    pub(crate) workspace: bool,
     /// Print the names of the cases and do nothing else
     #[arg(long)]
     pub(crate) list: bool,
@@ -310,7 +368,7 @@ pub(crate) struct TestArgs {
     #[arg(long)]
     pub(crate) no_fail_fast: bool,
     /// Run a case that fails up to N times again; one that passes then is flaky
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub(crate) retries: u32,
     /// Run them, and then again whenever something has changed: those that it makes a difference to
     #[arg(long, conflicts_with_all = ["list", "junit"])]
@@ -318,11 +376,12 @@ pub(crate) struct TestArgs {
     /// Write the files of expected elements anew, with what comes out
     #[arg(long)]
     pub(crate) bless: bool,
-    /// Run under the schedule of this seed; with --schedules, of this seed and those that follow
-    #[arg(long, value_name = "SEED", conflicts_with = "bless")]
+    /// Run under the schedule of this seed, and with the random numbers of it; with --schedules, of this seed and those
+    /// that follow
+    #[arg(long, value_name = "SEED", conflicts_with = "bless", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Run each case under so many schedules: of any seed and those that follow, where --seed does not say which
-    #[arg(long, value_name = "N", conflicts_with = "bless", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", conflicts_with = "bless", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) schedules: Option<u32>,
     /// Also write what came of the cases into this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
@@ -359,6 +418,12 @@ pub(crate) enum MessageFormat {
     Json,
 }
 
+impl MessageFormat {
+    fn format(self) -> Option<Format> {
+        (self == MessageFormat::Json).then_some(Format::Json)
+    }
+}
+
 /// For whom findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FindingsFormat {
@@ -368,6 +433,16 @@ pub(crate) enum FindingsFormat {
     Json,
     /// For code hosts, on stdout: a log of SARIF 2.1.0
     Sarif,
+}
+
+impl FindingsFormat {
+    fn format(self) -> Option<Format> {
+        match self {
+            FindingsFormat::Human => None,
+            FindingsFormat::Json => Some(Format::Json),
+            FindingsFormat::Sarif => Some(Format::Sarif),
+        }
+    }
 }
 
 /// Options of cargo that commands which build hand on to it.
@@ -431,8 +506,8 @@ pub(crate) struct DoctorArgs {}
 /// # Errors
 ///
 /// What to print and end with: help and version are among it.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut args: Vec<_> = args.into_iter().collect();
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut args = args.to_vec();
     let by_cargo = args.get(1).map(OsString::as_os_str) == Some(OsStr::new("torvyn"));
     if by_cargo {
         args.remove(1);
@@ -449,7 +524,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Cli, clap::Error> {
-        parse(line.split(' ').map(OsString::from))
+        parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
@@ -496,6 +571,28 @@ mod tests {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(after.starts_with("Examples:\n"), "{}", command.get_name());
         }
+    }
+
+    #[test]
+    fn invalid_arguments_say_who_reads_the_result() {
+        let asked = |line: &str| asked_by_invalid(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let audience = |line| asked(line).audience.map(|audience| (audience.format, audience.summary));
+        let json = |summary| Some((Format::Json, summary));
+        assert_eq!(audience("cargo-torvyn torvyn run --nope --message-format json"), json("run-summary"));
+        assert_eq!(audience("cargo-torvyn -q --color never test --message-format=json"), json("test-summary"));
+        assert_eq!(audience("t check --message-format sarif --nope"), Some((Format::Sarif, "check-summary")));
+        for line in [
+            "t run --message-format sarif",
+            "t run --message-format",
+            "t run -- --message-format json",
+            "t new check --message-format json",
+            "t nope --message-format json",
+            "t",
+        ] {
+            assert_eq!(audience(line), None, "{line}");
+        }
+        assert_eq!(asked("t test --nope --junit=r.xml").junit, Some(PathBuf::from("r.xml")));
+        assert_eq!(asked("t run --junit r.xml"), Asked::default());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The codes of everything `Torvyn.toml`, files of cases and the tables of Torvyn in a `Cargo.toml` can be told off for, and
-//! of what is not as a case expects: stable names, listed once. Those of what `check` finds are in `lint`.
+//! of what is not as a case expects: stable names, listed once. Those of what `check` finds are in `lint`, and those of
+//! commands and flows that failed in `failure`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -8,6 +9,7 @@ macro_rules! codes {
         pub(crate) const ALL: &[&str] = &[$($name),*];
     };
 }
+pub(crate) use codes;
 
 codes! {
     /// The file is not there.
@@ -74,6 +76,8 @@ codes! {
     NO_DEFAULT_PIPELINE = "no-default-pipeline";
     /// A package that is not in the workspace.
     UNKNOWN_PACKAGE = "unknown-package";
+    /// A package that builds no component of a stage.
+    NOT_A_STAGE_PACKAGE = "not-a-stage-package";
     /// A stage that is not in the pipeline.
     UNKNOWN_STAGE = "unknown-stage";
     /// An output that the stage does not have.

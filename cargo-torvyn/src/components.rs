@@ -2,16 +2,20 @@
 //! them, and with what their authors declared.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use torvyn_runtime::component::Binary;
+use torvyn_runtime::graph::Role;
 use torvyn_runtime::{Component, Limits};
 
 use self::compiled::Versioned;
 pub(crate) use self::compiled::{COMPILE, Compiled, File};
+use self::waiting::Waiting;
 use crate::cargo;
-use crate::check::Subject;
+use crate::check::{BadComponent, Subject};
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::exit::{Exit, Stop};
@@ -25,6 +29,11 @@ use crate::toolchain;
 use crate::workspace::{self, Workspace};
 
 mod compiled;
+mod waiting;
+
+/// What is wrong with a pipeline whose stages have these roles: told before anything is built or compiled, as far as the
+/// roles can be known then.
+pub(crate) type Judge<'a> = &'a dyn Fn(&Pipeline, &[Role]) -> Diagnostics;
 
 /// The components of pipelines.
 pub(crate) struct Components {
@@ -63,9 +72,11 @@ impl Components {
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where a component is not there, cannot be built or is none, which is told then.
+    /// A [`Stop`] where a component is not there, cannot be built or is none, or a pipeline cannot run as `judge` says;
+    /// which is told then.
     pub(crate) fn of(
         pipelines: &[&Pipeline],
+        judge: Judge<'_>,
         args: &CargoArgs,
         compiled: &Compiled,
         sources: &mut Sources,
@@ -78,9 +89,20 @@ impl Components {
         if !found.is_empty() {
             return told(&found, sources, shell);
         }
-        let built = Built::of(pipelines, args, compiled, sources, shell)?;
+        let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
+        for stage in stages(pipelines) {
+            if let ComponentRef::Path(path) = &stage.component {
+                built.files.insert(stage.component.clone(), (path.clone(), None));
+            }
+        }
+        // Once what is there already is known, and again when all is built: compiling may take long.
+        built.judge(pipelines, judge, sources, shell)?;
+        if stages(pipelines).any(|stage| matches!(stage.component, ComponentRef::Package(_))) {
+            built.build(pipelines, judge, args, compiled, sources, shell)?;
+            built.judge(pipelines, judge, sources, shell)?;
+        }
         interrupt::check()?;
-        let loaded = built.load(pipelines, compiled).or_else(|found| told(&found, sources, shell))?;
+        let loaded = built.load(pipelines, compiled, shell)?.or_else(|found| told(&found, sources, shell))?;
         built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
     }
 
@@ -142,9 +164,12 @@ fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
     }
 }
 
+/// A package of the workspace, and what is in its component.
+type BuiltPackage = (workspace::Stage, Arc<[u8]>);
+
 /// Component files, and the packages that they were built from with what is in them.
 struct Built {
-    files: HashMap<ComponentRef, (PathBuf, Option<(workspace::Stage, Arc<[u8]>)>)>,
+    files: HashMap<ComponentRef, (PathBuf, Option<BuiltPackage>)>,
     /// Where the packages are, if any is one.
     project: Option<Project>,
     /// The files that they were built from.
@@ -152,31 +177,45 @@ struct Built {
 }
 
 impl Built {
-    fn of(
+    /// The roles of the stages of each pipeline all of whose components are there, held against what it asks for. What is
+    /// wrong with a component is told when it is loaded.
+    fn judge(
+        &self,
         pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        sources: &Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        let mut roles: HashMap<&Path, Option<Role>> = HashMap::new();
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            let role = |stage: &Stage| {
+                let path = self.files.get(&stage.component)?.0.as_path();
+                *roles.entry(path).or_insert_with(|| role(path, stage))
+            };
+            let roles: Option<Vec<_>> = pipeline.stages.iter().map(role).collect();
+            tell_once(&mut found, roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default());
+        }
+        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+    }
+
+    /// Builds the packages among the components.
+    fn build(
+        &mut self,
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
         args: &CargoArgs,
         compiled: &Compiled,
         sources: &mut Sources,
         shell: &mut Shell,
-    ) -> anyhow::Result<Built> {
-        let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
-        let mut any_package = false;
-        for stage in stages(pipelines) {
-            match &stage.component {
-                ComponentRef::Path(path) => _ = built.files.insert(stage.component.clone(), (path.clone(), None)),
-                ComponentRef::Package(_) => any_package = true,
-            }
-        }
-        if !any_package {
-            return Ok(built);
-        }
+    ) -> anyhow::Result<()> {
         // What does not need an answer of cargo begins before there is one.
         let target = toolchain::look_for_target();
         let workspace = thread::scope(|scope| {
             scope.spawn(|| compiled.engine().ok());
             Workspace::load(args)
         })?;
-        built.project = Some(Project {
+        self.project = Some(Project {
             manifest: workspace.manifest(),
             folders: workspace.folders(),
             target: workspace::from_here(&workspace.target_dir(args)),
@@ -185,11 +224,12 @@ impl Built {
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
         let mut found = Diagnostics::default();
         for pipeline in pipelines {
-            tell_once(&mut found, pipeline.check_packages(&names));
+            tell_once(&mut found, pipeline.check_packages(&names, |package| workspace.unfit(package)));
         }
         if !found.is_empty() {
             return told(&found, sources, shell);
         }
+        self.judge_declared(pipelines, judge, &workspace, sources, shell)?;
         let of_package = |package: &workspace::Stage| ComponentRef::Package(package.package.clone());
         let is_wanted = |package: &workspace::Stage| {
             let component = of_package(package);
@@ -197,30 +237,78 @@ impl Built {
         };
         let wanted: Vec<_> = known.into_iter().filter(is_wanted).collect();
         let ahead: Vec<_> = wanted.iter().map(|package| workspace.component(package, args)).collect();
+        let names: Vec<_> = wanted.iter().map(|package| format!("`{}`", package.package)).collect();
         let artifacts = thread::scope(|scope| {
             // Most often cargo finds that nothing is stale, and then they are ready when it has. What is stale is another
             // file afterwards, and is compiled again.
             let limits = |package| stages(pipelines).find(|stage| stage.component == of_package(package)).map(limits);
             let ahead: Vec<_> = ahead.iter().zip(&wanted).collect();
+            let (waiting, done) = Waiting::new(names);
             scope.spawn(move || {
                 let file = |path| File { path, bytes: None };
                 let files = ahead.iter().map(|(path, package)| (file(path), limits(package).unwrap_or_default()));
-                compiled.load(&files.collect::<Vec<_>>())
+                compiled.load(&files.collect::<Vec<_>>(), done)
             });
-            cargo::build(args, &workspace, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))
+            let artifacts =
+                cargo::build(args, &workspace, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))?;
+            waiting.wait(|name| say_compiling(name, shell))?;
+            anyhow::Ok(artifacts)
         })?;
         for (artifact, package) in artifacts.into_iter().zip(wanted) {
-            built.sources.extend(artifact.sources);
-            built.files.insert(of_package(&package), (artifact.path, Some((package, artifact.bytes))));
+            self.sources.extend(artifact.sources);
+            self.files.insert(of_package(&package), (artifact.path, Some((package, artifact.bytes))));
         }
-        Ok(built)
+        Ok(())
     }
 
+    /// Before packages are built, the worlds that they declare say what they will be.
+    fn judge_declared(
+        &self,
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        workspace: &Workspace,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        let packages = workspace.stages();
+        // What is wrong with settings is told when they are needed.
+        let mut ignored = Diagnostics::default();
+        let settings = WorkspaceSettings::load(&workspace.manifest(), sources, &mut ignored);
+        let (mut roles, mut found) = (HashMap::new(), Diagnostics::default());
+        for pipeline in pipelines {
+            let mut role = |stage: &Stage| {
+                if let Some(known) = roles.get(&stage.component) {
+                    return *known;
+                }
+                let role = match &stage.component {
+                    ComponentRef::Path(path) => role(path, stage),
+                    ComponentRef::Package(name) => {
+                        packages.iter().find(|package| package.package == *name).and_then(|package| {
+                            let args = LintArgs::default();
+                            let mut subject = Subject::package(package, &settings, &args, sources, &mut ignored);
+                            subject.read_contract(&settings, sources).ok()?;
+                            Some(Role::from(subject.contract?.kind))
+                        })
+                    }
+                };
+                roles.insert(stage.component.clone(), role);
+                role
+            };
+            let roles: Option<Vec<_>> = pipeline.stages.iter().map(&mut role).collect();
+            let wrong = roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default();
+            let note = "what a stage is, its package says by its `world` in `[package.metadata.torvyn]`";
+            tell_once(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
+        }
+        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+    }
+
+    /// Compiles the components, and says so where that takes long.
     fn load(
         &self,
         pipelines: &[&Pipeline],
         compiled: &Compiled,
-    ) -> Result<HashMap<ComponentRef, Versioned>, Diagnostics> {
+        shell: &mut Shell,
+    ) -> anyhow::Result<Result<HashMap<ComponentRef, Versioned>, Diagnostics>> {
         let mut first: Vec<(&Pipeline, usize)> = Vec::new();
         for pipeline in pipelines {
             for (index, stage) in pipeline.stages.iter().enumerate() {
@@ -234,18 +322,31 @@ impl Built {
             let (path, package) = &self.files[&stage.component];
             (File { path, bytes: package.as_ref().map(|(_, bytes)| &**bytes) }, limits(stage))
         });
+        let files: Vec<_> = files.collect();
+        let names = first.iter().map(|(pipeline, index)| self.name(&pipeline.stages[*index])).collect();
+        let loaded = thread::scope(|scope| {
+            let (waiting, done) = Waiting::new(names);
+            let loading = scope.spawn(|| compiled.load(&files, done));
+            waiting.wait(|name| say_compiling(name, shell))?;
+            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread has panicked"))
+        })?;
         let mut found = Diagnostics::default();
         let mut all = HashMap::new();
-        for ((pipeline, index), loaded) in first.iter().zip(compiled.load(&files.collect::<Vec<_>>())) {
+        for ((pipeline, index), loaded) in first.iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => _ = all.insert(pipeline.stages[*index].component.clone(), loaded),
-                Err(error) => {
-                    let causes: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-                    found.push(pipeline.bad_component(*index, &causes));
-                }
+                Err(error) => _ = found.push(pipeline.bad_component(*index, &BadComponent::of(error))),
             }
         }
-        if found.is_empty() { Ok(all) } else { Err(found) }
+        Ok(if found.is_empty() { Ok(all) } else { Err(found) })
+    }
+
+    /// What a person calls a component: the package or the file.
+    fn name(&self, stage: &Stage) -> String {
+        match &stage.component {
+            ComponentRef::Package(package) => format!("`{package}`"),
+            ComponentRef::Path(path) => format!("`{}`", path.display()),
+        }
     }
 
     /// With what their authors declared of them.
@@ -277,6 +378,15 @@ impl Built {
         let (project, sources) = (self.project.clone(), self.sources.clone());
         if found.is_empty() { Ok(Components { ready, levels, project, sources }) } else { Err(found) }
     }
+}
+
+fn say_compiling(name: &str, shell: &mut Shell) -> io::Result<()> {
+    shell.status("Compiling", format_args!("component {name}"))
+}
+
+/// The role of a component file; none where it is not one that can be run, which is told when it is loaded.
+fn role(path: &Path, stage: &Stage) -> Option<Role> {
+    Some(Role::from(Binary::read(path, &limits(stage)).ok()?.profile().ok()?.kind))
 }
 
 fn stages<'a>(pipelines: &'a [&'a Pipeline]) -> impl Iterator<Item = &'a Stage> {

@@ -18,9 +18,9 @@ use torvyn_runtime::payload::Pool;
 use torvyn_runtime::policy::{DeadLetter, DeadLetters};
 use torvyn_runtime::{Cut, Error, Fault};
 
-use crate::base64;
+use crate::exit::{Exit, Stop};
 use crate::manifest::Pipeline;
-use crate::whole;
+use crate::{base64, failure, whole};
 
 /// How often is looked whether somebody reads a FIFO.
 const LOOK: Duration = Duration::from_millis(20);
@@ -94,7 +94,9 @@ impl DeadLetterFiles {
             let id = FileId::of(path);
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
-                check(path).with_context(|| format!("cannot write the dead letters of `{}`", path.display()))?;
+                let refused =
+                    || Stop::new(Exit::Failed, format!("cannot write the dead letters of `{}`", path.display()));
+                check(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
                 files.push(Letters { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
             }
             stages.push((stage.name.clone(), index));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use torvyn_runtime::regular;
+use torvyn_runtime::words::counted;
 
 use crate::shell::printable;
 
@@ -165,7 +166,7 @@ impl<'a> Window<'a> {
         Window {
             text: &text[start..end],
             start,
-            line: memchr::memchr_iter(b'\n', text[..start].as_bytes()).count() + 1,
+            line: memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1,
         }
     }
 
@@ -246,13 +247,6 @@ impl Diagnostics {
         self.found.first_mut()
     }
 
-    /// Adds all of another list, those that are only counted as well.
-    pub(crate) fn append(&mut self, other: Diagnostics) {
-        self.more_errors += other.more_errors;
-        self.more_warnings += other.more_warnings;
-        self.extend(other.found);
-    }
-
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -319,8 +313,7 @@ impl Diagnostics {
                 (warnings - warnings.min(MOST_SHOWN.saturating_sub(errors)), "warning"),
             ];
             let more = more.into_iter().filter(|(count, _)| *count > 0);
-            let more: Vec<_> =
-                more.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" })).collect();
+            let more: Vec<_> = more.map(|(count, what)| counted(count as u64, what)).collect();
             texts.push(format!("{} more not shown\n", more.join(" and ")));
         }
         texts.join("\n")
@@ -330,6 +323,14 @@ impl Diagnostics {
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
         Diagnostics { found: vec![diagnostic], ..Diagnostics::default() }
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<T: IntoIterator<Item = Diagnostic>>(diagnostics: T) -> Self {
+        let mut found = Diagnostics::default();
+        found.extend(diagnostics);
+        found
     }
 }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use torvyn_runtime::regular;
 
 use crate::code;
@@ -38,7 +39,31 @@ pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a
         let span = error.span().unwrap_or_default();
         report.found.push(Diagnostic::error(code::SYNTAX, error.message()).label(report.file, span, ""));
     }
-    errors.is_empty().then(|| document.into_inner())
+    let mut document = errors.is_empty().then(|| document.into_inner())?;
+    if text.contains("\r\n") {
+        document.iter_mut().for_each(|(_, value)| with_line_feeds(value, text));
+    }
+    Some(document)
+}
+
+/// Makes of texts over several lines what they would be in a file whose lines end as they do on Unix: what a file says must
+/// not depend on how git has checked it out. A `\r` that is written as such stays.
+fn with_line_feeds(value: &mut Spanned<DeValue<'_>>, text: &str) {
+    let span = value.span();
+    match value.get_mut() {
+        DeValue::String(string) => {
+            let written = text.get(span).unwrap_or_default();
+            if written.contains("\r\n")
+                && let Ok(read) = DeValue::parse(&written.replace("\r\n", "\n"))
+                && let DeValue::String(read) = read.get_ref()
+            {
+                *string = read.to_string().into();
+            }
+        }
+        DeValue::Array(items) => items.iter_mut().for_each(|item| with_line_feeds(item, text)),
+        DeValue::Table(entries) => entries.iter_mut().for_each(|(_, value)| with_line_feeds(value, text)),
+        _ => {}
+    }
 }
 
 /// What is wrong with a path that has to be a regular file, for it is read before anything runs; without a place.

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 
+use crate::failure::{self, Place};
+
 /// How the program ended. The codes are part of the stable interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -29,6 +31,21 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The word for it in what programs read: `outcome`.
+    pub(crate) fn outcome(self) -> &'static str {
+        match self {
+            Exit::Ok => "succeeded",
+            Exit::Usage => "usage-error",
+            Exit::NothingSelected => "nothing-selected",
+            Exit::SetupMissing => "setup-missing",
+            Exit::Findings => "findings",
+            Exit::Failed => "failed",
+            Exit::HungUp => "hung-up",
+            Exit::Interrupted => "interrupted",
+            Exit::Terminated => "terminated",
+        }
+    }
+
     /// The exit that an error asks for with a [`Stop`], and [`Exit::Failed`] for any other.
     pub(crate) fn of(error: &anyhow::Error) -> Exit {
         error.downcast_ref::<Stop>().map_or(Exit::Failed, |stop| stop.exit)
@@ -48,12 +65,44 @@ pub(crate) struct Stop {
     message: String,
     /// What to type, if that is known.
     pub(crate) help: Option<String>,
+    /// Its stable name, where it has one of its own.
+    code: Option<&'static str>,
+    /// The place in a person's file that it is about.
+    pub(crate) place: Option<Box<Place>>,
+    /// Whether people were told already.
+    is_silent: bool,
 }
 
 impl Stop {
     /// Ends with `exit`. The message is a lowercase phrase with names in backticks.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Stop { exit, message: message.into(), help: None }
+        Stop { exit, message: message.into(), help: None, code: None, place: None, is_silent: false }
+    }
+
+    /// Gives it a stable name, one of [`failure`] or of [`code`](crate::code).
+    pub(crate) fn code(self, code: &'static str) -> Self {
+        Stop { code: Some(code), ..self }
+    }
+
+    /// Says where it is about.
+    pub(crate) fn place(self, place: Option<Place>) -> Self {
+        Stop { place: place.map(Box::new), ..self }
+    }
+
+    /// The stable name that was given to it.
+    pub(crate) fn own_code(&self) -> Option<&'static str> {
+        self.code
+    }
+
+    /// The stable name that every stop of its exit has.
+    pub(crate) fn general_code(&self) -> &'static str {
+        match self.exit {
+            Exit::Usage => failure::USAGE,
+            Exit::NothingSelected => failure::NOTHING_SELECTED,
+            Exit::SetupMissing => failure::SETUP_MISSING,
+            Exit::HungUp | Exit::Interrupted | Exit::Terminated => failure::INTERRUPTED,
+            _ => failure::COMMAND_FAILED,
+        }
     }
 
     /// Adds what to type instead.
@@ -61,14 +110,24 @@ impl Stop {
         Stop { help: Some(help.into()), ..self }
     }
 
-    /// Ends with `exit` and says nothing, because the program that was run has said it.
+    /// Ends with `exit` and prints nothing, because it was printed already.
     pub(crate) fn silent(exit: Exit) -> Self {
-        Stop::new(exit, "")
+        Stop { is_silent: true, ..Stop::new(exit, "") }
     }
 
-    /// Whether there is nothing to add to what was said already.
+    /// As [`Stop::silent`], for what only people were told: programs get this message.
+    pub(crate) fn silent_with(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        Stop { is_silent: true, ..Stop::new(exit, message).code(code) }
+    }
+
+    /// Whether people were told already.
     pub(crate) fn is_silent(&self) -> bool {
-        self.message.is_empty()
+        self.is_silent
+    }
+
+    /// Whether programs were told already.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.is_silent && self.message.is_empty()
     }
 }
 

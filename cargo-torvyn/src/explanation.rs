@@ -1,31 +1,56 @@
-//! What the guide says about codes: its pages of the lints, and its page of everything a manifest can be told off for,
-//! which has a section for each. Embedded, so that `explain` and code hosts have the text.
+//! What the guide says about codes: its pages of the lints, its page of everything that can be wrong in a manifest, and its
+//! page of everything that a command can fail with; these two have a section for each. Embedded, so that `explain` and code hosts have the text.
 
 use std::borrow::Cow;
 
 use include_dir::{Dir, include_dir};
 
-use crate::code;
 use crate::lint::Lint;
+use crate::{code, failure};
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/codes");
-/// The page with sections.
+/// The pages with sections.
 const MANIFEST: &str = "manifest.md";
+const FAILURES: &str = "failures.md";
+
+/// A code, its level, and a line about it.
+pub(crate) type Entry = (&'static str, &'static str, Cow<'static, str>);
 
 /// The page or section of a code, in Markdown, from its heading to a line end.
 pub(crate) fn of(code: &str) -> Option<&'static str> {
     match Lint::find(code) {
         Some(lint) => page(&format!("{}.md", lint.code())),
-        None => section(page(MANIFEST)?, code),
+        None => section(page(MANIFEST)?, code).or_else(|| section(page(FAILURES)?, code)),
     }
 }
 
-/// All codes, each with its level and a line about it.
-pub(crate) fn all() -> Vec<(&'static str, &'static str, Cow<'static, str>)> {
+/// The name of the page that a code is on.
+pub(crate) fn file(code: &str) -> String {
+    match Lint::find(code) {
+        Some(lint) => format!("{}.md", lint.code()),
+        None if failure::ALL.contains(&code) => FAILURES.to_string(),
+        None => MANIFEST.to_string(),
+    }
+}
+
+/// All codes.
+pub(crate) fn all() -> Vec<Entry> {
+    [findings(), failures()].concat()
+}
+
+/// The codes of what can be wrong in people's files.
+pub(crate) fn findings() -> Vec<Entry> {
     let lints = Lint::ALL.iter().map(|lint| (lint.code(), lint.default_level().name(), Cow::Borrowed(lint.about())));
-    let manifest =
-        code::ALL.iter().map(|code| (*code, "error", of(code).map(first_sentence).unwrap_or_default().into()));
-    lints.chain(manifest).collect()
+    lints.chain(code::ALL.iter().map(|code| error(code))).collect()
+}
+
+/// The codes of commands and flows that failed.
+pub(crate) fn failures() -> Vec<Entry> {
+    failure::ALL.iter().map(|code| error(code)).collect()
+}
+
+fn error(code: &'static str) -> Entry {
+    (code, "error", of(code).map(first_sentence).unwrap_or_default().into())
 }
 
 fn page(name: &str) -> Option<&'static str> {
@@ -46,7 +71,10 @@ fn first_sentence(section: &str) -> String {
     let text = text.join(" ");
     let sentence = text.split(". ").next().unwrap_or_default().trim_end_matches(['.', ':']);
     let mut letters = sentence.chars();
-    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    let first = letters.next();
+    // An abbreviation stays as it is.
+    let is_word = !letters.clone().next().is_some_and(char::is_uppercase);
+    let first = first.map(|first| if is_word { first.to_ascii_lowercase() } else { first });
     first.into_iter().chain(letters).collect()
 }
 
@@ -63,7 +91,7 @@ mod tests {
     fn every_lint_has_a_page_and_every_page_a_lint() {
         let pages: BTreeSet<_> = PAGES.files().map(|file| file.path().to_str().unwrap().to_string()).collect();
         let lints = Lint::CODES.iter().map(|code| format!("{code}.md"));
-        assert_eq!(pages, lints.chain([MANIFEST.to_string()]).collect());
+        assert_eq!(pages, lints.chain([FAILURES, MANIFEST].map(str::to_string)).collect());
         for lint in Lint::ALL {
             let (code, page) = (lint.code(), of(lint.code()).unwrap());
             assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
@@ -75,10 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_a_manifest_has_a_section_in_their_order() {
-        let headings: Vec<_> = page(MANIFEST).unwrap().lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        assert_eq!(headings, code::ALL);
-        for code in code::ALL {
+    fn every_other_code_has_a_section_in_their_order() {
+        for (name, all) in [(MANIFEST, code::ALL), (FAILURES, failure::ALL)] {
+            let headings: Vec<_> = page(name).unwrap().lines().filter_map(|line| line.strip_prefix("## ")).collect();
+            assert_eq!(headings, all);
+        }
+        for code in code::ALL.iter().chain(failure::ALL) {
             let section = of(code).unwrap();
             assert!(section.starts_with(&format!("## {code}\n\n")), "{section}");
             assert!(section.ends_with('\n') && !section.ends_with("\n\n"), "{section}");
@@ -92,7 +122,9 @@ mod tests {
         let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
         let listed: Vec<_> = summary.lines().filter(|line| line.contains("(codes/")).collect();
         let lints = Lint::CODES.iter().map(|code| format!("  - [{code}](codes/{code}.md)"));
-        assert_eq!(listed, lints.chain([format!("  - [The manifest](codes/{MANIFEST})")]).collect::<Vec<_>>());
+        let pages = [("The manifest", MANIFEST), ("Failures", FAILURES)];
+        let pages = pages.map(|(title, page)| format!("  - [{title}](codes/{page})"));
+        assert_eq!(listed, lints.chain(pages).collect::<Vec<_>>());
 
         let chapter = fs::read_to_string(book.join("codes.md")).unwrap();
         let rows: Vec<_> = chapter.lines().filter(|line| line.starts_with("| [`")).collect();
@@ -108,6 +140,9 @@ mod tests {
         for (code, _, about) in all() {
             assert!(!of(code).unwrap().contains("{{#"), "{code}");
             assert!(!about.is_empty() && !about.contains('\n') && !about.ends_with('.'), "{code}: {about}");
+            let mut letters = about.chars();
+            let (first, second) = (letters.next().unwrap(), letters.next().unwrap());
+            assert_eq!(first.is_uppercase(), second.is_uppercase(), "{code}: {about}");
         }
         assert_eq!(of("nothing"), None);
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use torvyn_runtime::endpoint::{FileId, is_descriptor, is_device};
 
+use crate::code;
 use crate::exit::{Exit, Stop};
 
 /// The files of a command, in the order in which it names them.
@@ -134,7 +135,7 @@ impl FileUses {
     pub(crate) fn refuse(&self) -> Result<(), Stop> {
         match self.conflicts().next() {
             None => Ok(()),
-            Some(conflict) => Err(Stop::new(Exit::Usage, conflict.message())),
+            Some(conflict) => Err(Stop::new(Exit::Usage, conflict.message()).code(code::SAME_FILE)),
         }
     }
 }

@@ -3,17 +3,22 @@
 
 use std::path::{Component, Path, PathBuf};
 
-pub(crate) use message::{About, message};
-pub(crate) use sarif::sarif;
+use region::Region;
+
+use crate::diagnostic::{Label, Sources};
+use crate::failure::Place;
+pub(crate) use message::{About, Finding, message};
+pub(crate) use sarif::{Results, log};
 
 mod message;
 mod region;
 mod sarif;
 
-/// Where files are seen from: programs take paths relative to the folder of the workspace, as those of rustc are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where files are seen from: paths are as people see them, or relative to a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Viewpoint {
     here: PathBuf,
+    /// Absolute; empty where paths are as people see them.
     root: PathBuf,
 }
 
@@ -23,11 +28,31 @@ impl Viewpoint {
         Viewpoint { here: here.into(), root: root.into() }
     }
 
-    /// The path of a file from the folder of the workspace; absolute where it is outside of it.
+    /// The path of a file from the root; absolute where it is outside of it.
     fn path(&self, file: &Path) -> PathBuf {
+        if self.root.as_os_str().is_empty() {
+            return file.to_path_buf();
+        }
         let absolute = without_dots(&self.here.join(file));
         absolute.strip_prefix(&self.root).map(Path::to_path_buf).unwrap_or(absolute)
     }
+}
+
+/// The place of a label.
+pub(crate) fn place(label: &Label, sources: &Sources, seen: &Viewpoint) -> Place {
+    let start = sources.text(&label.file).map(|text| Region::of(text, &label.span).start);
+    let (line, column) = start.unzip();
+    Place { file: seen.path(&label.file).to_string_lossy().into_owned(), line, column }
+}
+
+/// The folder that a code host sees files from: the work tree of git around `folder`, or else `folder`.
+pub(crate) fn repository(folder: &Path) -> &Path {
+    let is_root = |folder: &&Path| {
+        let git = folder.join(".git");
+        // In a linked work tree and in a submodule it is a file. An empty folder of that name is none of git's.
+        git.is_file() || git.join("HEAD").is_file()
+    };
+    folder.ancestors().find(is_root).unwrap_or(folder)
 }
 
 /// The path as it is written, with nothing looked up: `a/../b` is `b`.
@@ -46,6 +71,24 @@ pub(crate) fn without_dots(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_host_sees_files_from_the_work_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let below = root.join("services/logs");
+        std::fs::create_dir_all(&below).unwrap();
+        assert_eq!(repository(&below), below);
+        std::fs::create_dir_all(root.join("services/.git")).unwrap();
+        assert_eq!(repository(&below), below, "a folder that git did not make");
+        std::fs::create_dir(root.join(".git")).unwrap();
+        std::fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        assert_eq!(repository(&below), root);
+        // A linked work tree.
+        std::fs::remove_dir(root.join("services/.git")).unwrap();
+        std::fs::write(root.join("services/.git"), "gitdir: ../elsewhere\n").unwrap();
+        assert_eq!(repository(&below), root.join("services"));
+    }
 
     #[test]
     fn paths_are_seen_from_the_workspace() {

@@ -159,6 +159,11 @@ pub(crate) fn exit() -> Option<Exit> {
     })
 }
 
+/// Set once the first signal has come.
+pub(crate) fn came() -> Arc<AtomicBool> {
+    signals().came.clone()
+}
+
 /// Goes on only where no signal has come.
 ///
 /// # Errors
@@ -234,7 +239,7 @@ pub(crate) struct Flows {
 impl Flows {
     /// Set once the first signal has come.
     pub(crate) fn cancel(&self) -> Arc<AtomicBool> {
-        signals().came.clone()
+        came()
     }
 
     /// Is due when there is no more time.

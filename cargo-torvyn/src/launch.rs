@@ -11,6 +11,7 @@ use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, NoReader};
 use torvyn_runtime::endpoint::{open_file, open_stdin, open_stdout};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::words::noun;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
 use crate::budget::Budget;
@@ -18,14 +19,17 @@ use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::components::{Compiled, Components, limits, told};
 use crate::dead_letters::DeadLetterFiles;
-use crate::diagnostic::{Diagnostics, Sources};
+use crate::diagnostic::{Diagnostics, Label, Sources};
 use crate::exit::{Exit, Stop};
+use crate::failure::{self, FailureRecord};
+use crate::findings::{Finding, Viewpoint, place};
 use crate::lint::Levels;
 use crate::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Runtime, WiredNode, Wiring};
 use crate::progress::Bar;
 use crate::records::Files;
+use crate::report::Summary;
 use crate::shell::{Shell, StdoutClosed};
-use crate::{interrupt, report, streams, whole, workspace};
+use crate::{interrupt, programs, report, streams, whole, workspace};
 
 /// How often is looked whether somebody reads a FIFO.
 const LOOK: Duration = Duration::from_millis(20);
@@ -62,12 +66,18 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// What programs read of it, with all that the run showed.
+    pub(crate) fn summary(&self) -> Summary<'_> {
+        let findings = self.found.iter().map(|found| Finding::new(found, &self.sources)).collect();
+        Summary { pipeline: Some(&self.pipeline), account: Some(&self.account), findings }
+    }
+
     /// Tells what the run showed, after its account. The exit code that follows.
     pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
         tell_letters(&self.letters, shell)?;
         for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
             let (name, skipped) = (&stage.name, report::grouped(stage.failures.skipped));
-            let elements = if stage.failures.skipped == 1 { "element" } else { "elements" };
+            let elements = noun(stage.failures.skipped, "element");
             shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
         }
         if !self.found.is_empty() {
@@ -98,9 +108,18 @@ impl Finished {
 /// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
-    let (pipeline, runtime) = pipeline(request, &mut sources).or_else(|found| told(&found, &sources, shell))?;
+    let selected = pipeline(request, &mut sources, shell)?;
+    let (pipeline, runtime) = selected.or_else(|found| told(&found, &sources, shell))?;
     let Runtime { pool, drain } = runtime;
     let drain = request.drain.or(drain).unwrap_or(interrupt::DRAIN);
+    shell.summary(&Summary { pipeline: Some(&pipeline.name), ..Summary::default() })?;
+    if shell.is_for_programs() {
+        refuse_stdout(&pipeline, request.records)?;
+    }
+    let found = pipeline.check_paths();
+    if !found.is_empty() {
+        return told(&found, &sources, shell);
+    }
     // All that is to be written is looked at before the work begins.
     let mut uses = pipeline.declared_file_uses();
     uses.extend(Files::uses(request.records));
@@ -108,11 +127,20 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     check_outputs(&pipeline)?;
     let letters = DeadLetterFiles::of(&pipeline)?;
     let records = Files::open(request.records)?;
-    let components = Components::of(&[&pipeline], request.cargo, &Compiled::default(), &mut sources, shell)?;
+    let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
+    let compiled = Compiled::default();
+    let components = Components::of(&[&pipeline], &judge, request.cargo, &compiled, &mut sources, shell)?;
     interrupt::check()?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
     let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
+    if shell.is_for_programs() {
+        // An output that the manifest does not name is only known now.
+        let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(Output::Stdout { .. }));
+        if wiring.nodes.iter().any(is_stdout) {
+            return Err(refused_stdout(OTHER_OUTPUT).into());
+        }
+    }
 
     let (loaded, mut subjects): (Vec<_>, Vec<_>) =
         ready.into_iter().map(|ready| (ready.component, ready.subject)).unzip();
@@ -164,9 +192,12 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     {
         interrupt::check()?;
     }
-    let mut account = flow.map_err(|error| named(error, &wiring, &pipeline)).inspect_err(|_| {
+    let mut account = flow.map_err(|error| named(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
-        written.as_ref().err().inspect(|error| _ = shell.warn(format_args!("{error:#}")));
+        written.as_ref().err().inspect(|error| {
+            shell.record(FailureRecord::of(error));
+            shell.warn(format_args!("{error:#}")).ok();
+        });
         tell_letters(&letters, shell).ok();
     })?;
     written?;
@@ -191,7 +222,7 @@ fn tell_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std:
         several => format!("{} were in calls", several.join(" and ")),
     };
     let count = report::grouped(cut_off.undelivered);
-    let elements = if cut_off.undelivered == 1 { "element" } else { "elements" };
+    let elements = noun(cut_off.undelivered, "element");
     shell.warn(format_args!("interrupted, and cut off before the {drain:?} it has to end were over: {in_a_call}"))?;
     shell.warn(format_args!("{count} {elements} that had been read did not reach the output"))?;
     shell.note("`--drain`, and `runtime.drain` in Torvyn.toml, say how long a run may take to end")
@@ -227,9 +258,55 @@ fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result
     })
 }
 
-/// The pipeline as the manifest and the arguments say, and what the manifest says of every run.
-fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, Runtime), Diagnostics> {
-    let manifest = Manifest::load(&manifest_path(request.cargo), sources)?;
+/// What to type for another output than standard output.
+const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` where only the account is wanted";
+
+fn refused_stdout(help: &str) -> Stop {
+    Stop::new(Exit::Usage, "the elements and `--message-format` both write to standard output").help(help)
+}
+
+/// Refuses to write anything to standard output where a program reads the account there: neither could be told from the
+/// other.
+fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> {
+    for output in &pipeline.outputs {
+        let help = match &pipeline.outputs[..] {
+            [_] => OTHER_OUTPUT.to_string(),
+            _ => format!("name a file for output `{}` in `{}`", output.name, pipeline.file.display()),
+        };
+        match &output.output {
+            Output::Stdout { .. } => return Err(refused_stdout(&help)),
+            Output::File { path, .. } => programs::refuse_stdout(path, "the output", &help)?,
+            Output::Discard => {}
+        }
+    }
+    let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
+    for (path, what) in letters.map(|path| (path, "the file of dead letters")).chain(records.files()) {
+        programs::refuse_stdout(path, what, "name another file")?;
+    }
+    Ok(())
+}
+
+/// The pipeline as the manifest and the arguments say, and what the manifest says of every run. Other pipelines that are
+/// broken are named, and are no reason not to run it.
+fn pipeline(
+    request: &Request<'_>,
+    sources: &mut Sources,
+    shell: &mut Shell,
+) -> anyhow::Result<Result<(Pipeline, Runtime), Diagnostics>> {
+    let manifest = match Manifest::load(&manifest_path(request.cargo), sources) {
+        Ok(manifest) => manifest,
+        Err(found) => return Ok(Err(found)),
+    };
+    let selected = select(request, &manifest);
+    if selected.is_ok() {
+        for name in manifest.broken.iter().filter_map(|broken| broken.name.as_deref()) {
+            shell.warn(format_args!("pipeline `{name}` is not valid; `cargo torvyn check` says why"))?;
+        }
+    }
+    Ok(selected.map(|pipeline| (pipeline, manifest.runtime)))
+}
+
+fn select(request: &Request<'_>, manifest: &Manifest) -> Result<Pipeline, Diagnostics> {
     let mut pipeline = manifest.select(request.pipeline)?.clone();
     if let Some(path) = request.input {
         let input = Input::from_argument(path, pipeline.input.as_ref());
@@ -240,8 +317,7 @@ fn pipeline(request: &Request<'_>, sources: &mut Sources) -> Result<(Pipeline, R
         let output = Output::from_argument(path, replaced);
         pipeline = pipeline.with_output(output)?;
     }
-    let found = pipeline.check_paths();
-    if found.is_empty() { Ok((pipeline, manifest.runtime)) } else { Err(found) }
+    Ok(pipeline)
 }
 
 /// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.
@@ -274,7 +350,7 @@ fn within_budget(
     }
     shell.diagnostics(&found, sources)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
-    Err(stop.help("`--ignore-budget` runs it all the same").into())
+    Err(stop.code(failure::OVER_BUDGET).help("`--ignore-budget` runs it all the same").into())
 }
 
 /// Refuses outputs that nothing can be written to.
@@ -285,8 +361,13 @@ fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
             Output::Stdout { .. } => streams::check_stdout(),
             Output::Discard => Ok(()),
         };
-        checked.with_context(|| format!("cannot write {}", output_name(output)))
+        checked.with_context(|| not_opened(output))
     })
+}
+
+/// An output that cannot be written.
+fn not_opened(output: &Output) -> Stop {
+    Stop::new(Exit::Failed, format!("cannot write {}", output_name(output))).code(failure::OUTPUT_FAILED)
 }
 
 /// Opens the endpoints, and gives every stage its component and settings.
@@ -306,7 +387,8 @@ fn bodies(
                 {
                     shell.status("Waiting", format_args!("for what comes through the FIFO `{}`", path.display()))?;
                 }
-                Body::Input(open_input(input).with_context(|| format!("cannot read {}", input_name(input)))?)
+                let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input_name(input)));
+                Body::Input(open_input(input).with_context(|| refused().code(failure::INPUT_FAILED))?)
             }
             WiredNode::Output(output) => Body::Output(wait_for_output(output, shell)?),
             WiredNode::Stage(index) => {
@@ -346,7 +428,7 @@ fn wait_for_output(output: &Output, shell: &mut Shell) -> anyhow::Result<Box<dyn
                 }
                 interrupt::sleep(LOOK)?;
             }
-            opened => return opened.with_context(|| format!("cannot write {}", output_name(output))),
+            opened => return opened.with_context(|| not_opened(output)),
         }
     }
 }
@@ -398,8 +480,13 @@ fn input_bytes(wiring: &Wiring) -> Option<u64> {
     wiring.nodes.iter().map(bytes).sum::<Option<u64>>().filter(|bytes| *bytes > 0)
 }
 
-/// A failure of an endpoint, with the file or stream that it is.
-pub(crate) fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pipeline) -> anyhow::Error {
+/// A failure of a flow with its place in the manifest; that of an endpoint with the file or stream that it is.
+pub(crate) fn named(
+    error: torvyn_runtime::Error,
+    wiring: &Wiring,
+    pipeline: &Pipeline,
+    sources: &Sources,
+) -> anyhow::Error {
     let endpoint = match &error {
         torvyn_runtime::Error::Input { input: name, .. } | torvyn_runtime::Error::Output { output: name, .. } => {
             let node = wiring.graph.nodes().iter().position(|node| node.name == *name);
@@ -412,8 +499,14 @@ pub(crate) fn named(error: torvyn_runtime::Error, wiring: &Wiring, pipeline: &Pi
         _ => None,
     };
     let error = anyhow::Error::from(error);
-    match endpoint {
-        Some(endpoint) => error.context(format!("pipeline `{}` failed at {endpoint}", pipeline.name)),
-        None => error.context(format!("pipeline `{}` failed", pipeline.name)),
-    }
+    let place = FailureRecord::of(&error).stage.and_then(|name| {
+        let stage = pipeline.stages.iter().find(|stage| stage.name == name)?;
+        let label = Label { file: pipeline.file.clone(), span: stage.place(), text: String::new() };
+        Some(place(&label, sources, &Viewpoint::default()))
+    });
+    let message = match endpoint {
+        Some(endpoint) => format!("pipeline `{}` failed at {endpoint}", pipeline.name),
+        None => format!("pipeline `{}` failed", pipeline.name),
+    };
+    error.context(Stop::new(Exit::Failed, message).place(place))
 }

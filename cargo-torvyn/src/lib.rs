@@ -8,7 +8,8 @@
 //!    `scaffold` renders templates, `member` knows the workspace that a new project lands in.
 //! 3. `cargo` has the components built, with what `toolchain` finds or installs.
 //! 4. The `shell` says what happened: status and problems on stderr for a person, results on stdout for a pipe.
-//! 5. `exit` makes the exit code of it, and is the only place that knows the numbers.
+//! 5. `exit` makes the exit code of it, and is the only place that knows the numbers. `programs` ends what a program reads
+//!    with a summary, however the command ended: by an error, a `failure` with a stable code; or where it `panicked`.
 //!
 //! The life of a check: arguments → the workspace → `settings`, what packages declare, with places → the verdicts of
 //! `torvyn_runtime::analysis`, from WIT and from components → `check` pushes diagnostics where they are beyond what is
@@ -18,10 +19,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 
 use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anstream::ColorChoice;
+
 use crate::exit::{Exit, Stop};
-use crate::shell::{Shell, StdoutClosed};
+use crate::failure::FailureRecord;
+use crate::shell::{Shell, StdoutClosed, Verbosity};
 
 mod base64;
 mod budget;
@@ -40,6 +45,7 @@ mod diagnostic;
 mod document;
 mod exit;
 mod explanation;
+mod failure;
 mod file_uses;
 mod findings;
 mod interrupt;
@@ -47,6 +53,8 @@ mod launch;
 mod lint;
 mod manifest;
 mod member;
+mod panicked;
+mod programs;
 mod progress;
 mod quantity;
 mod range;
@@ -68,35 +76,50 @@ pub fn main() -> ExitCode {
         // This program was started by itself. It has no terminal: what went wrong is told by its end.
         return if torvyn_runtime::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
-    let exit = match cli::parse(env::args_os()) {
+    panicked::remember();
+    let args: Vec<_> = env::args_os().collect();
+    let exit = match cli::parse(&args) {
         Ok(cli) => run(cli),
-        Err(parsed) => said(&parsed),
+        Err(parsed) => print_usage_error(&parsed, &args),
     };
     exit.into()
 }
 
 fn run(cli: cli::Cli) -> Exit {
-    let mut shell = Shell::new(cli.output.color(), cli.output.verbosity());
-    let done = interrupt::watch().and_then(|()| commands::exec(cli.command, &mut shell));
+    let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.asked());
+    let done = panicked::caught(|| {
+        interrupt::watch()?;
+        commands::exec(cli.command, &mut shell)
+    });
     let exit = match done {
         Ok(exit) => exit,
         // Whoever closed the pipe has read what they wanted.
         Err(error) if error.is::<StdoutClosed>() => Exit::Ok,
         Err(error) => {
             // What failed because of a signal is told by the signal.
-            let stop = interrupt::check().err().filter(|_| !error.is::<Stop>());
+            let is_own = error.is::<Stop>() && error.source().is_none();
+            let stop = interrupt::check().err().filter(|_| !is_own);
             let error = stop.map_or(error, anyhow::Error::from);
             // Where stderr is gone too, the exit code is all that can still be said.
             shell.error(&error).ok();
             Exit::of(&error)
         }
     };
+    let exit = shell.end(interrupt::exit().unwrap_or(exit));
     shell.finish();
-    interrupt::exit().unwrap_or(exit)
+    exit
 }
 
-/// Help, the version, or what is wrong with the arguments; clap prints each where it belongs.
-fn said(parsed: &clap::Error) -> Exit {
+/// Help, the version, or what is wrong with the arguments; clap prints each where it belongs. A program that can be seen to
+/// read the result is told too.
+fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
     parsed.print().ok();
-    if parsed.use_stderr() { Exit::Usage } else { Exit::Ok }
+    if !parsed.use_stderr() {
+        return Exit::Ok;
+    }
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, cli::asked_by_invalid(args));
+    let text = parsed.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    shell.record(FailureRecord::new(failure::USAGE, first.trim_start_matches("error: ")));
+    shell.end(Exit::Usage)
 }

@@ -43,82 +43,136 @@ pub(crate) use wiring::{WiredNode, Wiring};
 pub(crate) struct Manifest {
     /// The file.
     pub(crate) path: PathBuf,
-    /// At least one, in the order of the file.
+    /// In the order of the file, without those that are broken.
     pub(crate) pipelines: Vec<Pipeline>,
-    /// The index of the pipeline that is meant where none is named.
-    pub(crate) default: Option<usize>,
+    /// The name of the pipeline that is meant where none is named.
+    pub(crate) default: Option<String>,
+    /// Pipelines with something wrong in them. The others can be used all the same.
+    pub(crate) broken: Vec<Broken>,
     /// What goes for whichever pipeline runs.
     pub(crate) runtime: Runtime,
-    /// The cases, in the order of the file.
+    /// The cases, in the order of the file, without those that are broken.
     pub(crate) cases: Vec<Case>,
+    /// Cases with something wrong in them.
+    pub(crate) broken_cases: Vec<Broken>,
+}
+
+/// A pipeline or a case with something wrong in it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Broken {
+    /// Its name, as far as it has one.
+    pub(crate) name: Option<String>,
+    /// What is wrong.
+    pub(crate) found: Diagnostics,
 }
 
 impl Manifest {
-    /// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics.
+    /// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics. What is wrong in one
+    /// pipeline or case is kept with it.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it.
+    /// Everything that is wrong in it, where something is that is in no pipeline and no case.
     pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
         let text = document::read(path, sources).map_err(with_help)?;
-        Manifest::parse(&text, path)
+        let mut report = Report { file: path, found: Diagnostics::default() };
+        let document = document::parse(&text, &mut report);
+        let manifest = document.and_then(|document| Manifest::read(&document, &mut report));
+        match manifest {
+            Some(manifest) if report.found.is_empty() => Ok(manifest),
+            Some(manifest) => {
+                report.found.extend(manifest.wrong());
+                report.found.sort_by_place();
+                Err(report.found)
+            }
+            None => {
+                report.found.sort_by_place();
+                Err(report.found)
+            }
+        }
     }
 
-    /// Reads the text of the file `path`.
+    /// Reads the text of the file `path`, in which nothing may be wrong.
     ///
     /// # Errors
     ///
     /// Everything that is wrong in it.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
         let mut report = Report { file: path, found: Diagnostics::default() };
         let document = document::parse(text, &mut report);
         let manifest = document.and_then(|document| Manifest::read(&document, &mut report));
+        report.found.extend(manifest.iter().flat_map(Manifest::wrong));
         report.found.sort_by_place();
         manifest.filter(|_| report.found.is_empty()).ok_or(report.found)
+    }
+
+    /// What is wrong in its pipelines and cases.
+    pub(crate) fn wrong(&self) -> Vec<Diagnostic> {
+        self.broken.iter().chain(&self.broken_cases).flat_map(|broken| broken.found.iter().cloned()).collect()
     }
 
     fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
         let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime", "test"], report);
         let runtime = table.get("runtime").and_then(|field| Runtime::read(&field, report)).unwrap_or_default();
         let cases = table.get("test").map(|field| Case::read_all(&field, report)).unwrap_or_default();
-        let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report))?;
-        let pipelines: Vec<_> = fields.iter().filter_map(|field| Pipeline::read(field, report)).collect();
+        let (cases, broken_cases) = sorted(cases);
+        let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report));
+        let fields = fields.unwrap_or_default();
+        let read = |field: &Field<'_>| {
+            let name = Some(field.key.to_string());
+            report.alone(|report| Pipeline::read(field, report)).map_err(|found| Broken { name, found })
+        };
+        let (pipelines, broken) = sorted(fields.iter().map(read).collect());
 
         let names: Vec<_> = fields.iter().map(|field| field.key).collect();
         let default = match table.get("default") {
             Some(field) => {
-                let name = field.text(report)?;
-                let default = names.iter().position(|known| *known == name);
-                if default.is_none() {
+                let name = field.text(report);
+                if let Some(name) = name.filter(|name| !names.contains(name)) {
                     report.found.push(unknown_pipeline(name, &names).label(report.file, field.span, ""));
                 }
-                default
+                name
             }
-            None if names.len() == 1 => Some(0),
-            None => names.iter().position(|name| *name == "main"),
+            None if names.len() == 1 => Some(names[0]),
+            None => names.into_iter().find(|name| *name == "main"),
         };
-        Some(Manifest { path: report.file.to_path_buf(), pipelines, default, runtime, cases })
+        let (path, default) = (report.file.to_path_buf(), default.map(str::to_string));
+        Some(Manifest { path, pipelines, broken, default, runtime, cases, broken_cases })
     }
 
     /// The pipeline of a name, or the default one.
     ///
     /// # Errors
     ///
-    /// Where there is none of that name, or no default.
-    pub(crate) fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostic> {
-        let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
-        let Some(name) = name else {
-            let no_default = || {
-                let help =
-                    format!("name one of {}, or write one into {} as `default`", quoted(&names), self.path.display());
-                Diagnostic::error(code::NO_DEFAULT_PIPELINE, "there are several pipelines and none is the default")
-                    .help(help)
-            };
-            return self.default.map(|index| &self.pipelines[index]).ok_or_else(no_default);
+    /// Where there is none of that name, or no default; and what is wrong with it.
+    pub(crate) fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostics> {
+        let broken = self.broken.iter().filter_map(|broken| broken.name.as_deref());
+        let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).chain(broken).collect();
+        let Some(name) = name.or(self.default.as_deref()) else {
+            let help =
+                format!("name one of {}, or write one into {} as `default`", quoted(&names), self.path.display());
+            let message = "there are several pipelines and none is the default";
+            return Err(Diagnostic::error(code::NO_DEFAULT_PIPELINE, message).help(help).into());
         };
+        if let Some(broken) = self.broken.iter().find(|broken| broken.name.as_deref() == Some(name)) {
+            return Err(broken.found.clone());
+        }
         let found = self.pipelines.iter().find(|pipeline| pipeline.name == name);
-        found.ok_or_else(|| unknown_pipeline(name, &names))
+        found.ok_or_else(|| unknown_pipeline(name, &names).into())
     }
+}
+
+/// What could be read, and what could not.
+pub(crate) fn sorted<T>(read: Vec<Result<T, Broken>>) -> (Vec<T>, Vec<Broken>) {
+    let (mut good, mut broken) = (Vec::new(), Vec::new());
+    for one in read {
+        match one {
+            Ok(one) => good.push(one),
+            Err(one) => broken.push(one),
+        }
+    }
+    (good, broken)
 }
 
 /// The pipelines in the order of the file, none where something else is wrong.

@@ -12,6 +12,10 @@ use torvyn_runtime::regular;
 use crate::shell::Shell;
 use crate::whole;
 
+mod collisions;
+
+pub(crate) use self::collisions::NewProject;
+
 /// The workspace that a new project would be in.
 #[derive(Debug)]
 pub(crate) struct Surrounding {
@@ -21,6 +25,7 @@ pub(crate) struct Surrounding {
     pub(crate) has_guest: bool,
     text: String,
     members: Option<Spanned<Vec<Spanned<String>>>>,
+    exclude: Vec<String>,
 }
 
 /// A manifest that names a new member.
@@ -53,21 +58,42 @@ struct WorkspaceTable {
 /// A Cargo.toml above it that cannot be read.
 pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<Surrounding>> {
     for root in project.ancestors().skip(1) {
-        let path = root.join("Cargo.toml");
-        if !path.is_file() {
-            continue;
+        if let Some(around) = read(root)?.filter(|around| around.excluded_by(project).is_none()) {
+            return Ok(Some(around));
         }
-        let text = regular::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
-        let manifest: CargoToml =
-            toml::from_str(&text).with_context(|| format!("could not parse `{}`", path.display()))?;
-        let Some(workspace) = manifest.workspace else { continue };
-        if workspace.exclude.iter().any(|excluded| project.starts_with(root.join(excluded))) {
-            continue;
-        }
-        let has_guest = workspace.dependencies.contains_key("torvyn-guest");
-        return Ok(Some(Surrounding { root: root.to_owned(), has_guest, text, members: workspace.members }));
     }
     Ok(None)
+}
+
+/// The nearest workspace above `project`, whether it excludes the project or not.
+///
+/// # Errors
+///
+/// As [`surrounding`].
+pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<Surrounding>> {
+    for root in project.ancestors().skip(1) {
+        if let Some(around) = read(root)? {
+            return Ok(Some(around));
+        }
+    }
+    Ok(None)
+}
+
+/// The workspace that has its Cargo.toml in this folder, if one has.
+fn read(root: &Path) -> anyhow::Result<Option<Surrounding>> {
+    let path = root.join("Cargo.toml");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = regular::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+    let manifest: CargoToml = toml::from_str(&text).with_context(|| format!("could not parse `{}`", path.display()))?;
+    Ok(manifest.workspace.map(|workspace| Surrounding {
+        root: root.to_owned(),
+        has_guest: workspace.dependencies.contains_key("torvyn-guest"),
+        text,
+        members: workspace.members,
+        exclude: workspace.exclude,
+    }))
 }
 
 impl Surrounding {
@@ -85,6 +111,13 @@ impl Surrounding {
     /// The path to `project` if that is among the members already.
     pub(crate) fn covered(&self, project: &Path) -> Option<String> {
         self.path_to(project).filter(|member| self.listed().iter().any(|listed| covers(listed.get_ref(), member)))
+    }
+
+    /// The entry of `exclude` that keeps `project` out of the workspace. What is named as a member is in it all the same.
+    pub(crate) fn excluded_by(&self, project: &Path) -> Option<&str> {
+        let is_above = |folder: &str| project.starts_with(self.root.join(folder));
+        let is_member = self.listed().iter().any(|member| is_above(member.get_ref()));
+        self.exclude.iter().map(String::as_str).find(|excluded| !is_member && is_above(excluded))
     }
 
     fn listed(&self) -> &[Spanned<String>] {
@@ -121,12 +154,14 @@ impl Surrounding {
     }
 }
 
-/// Whether a pattern of `members` matches, as far as patterns usually go: a path, with `*` for whole folders.
+/// Whether a pattern of `members` matches, as cargo's do: `*` and `?` are letters of one folder, `**` any folders.
 fn covers(pattern: &str, member: &str) -> bool {
-    let (pattern, member) = (pattern.trim_start_matches("./").split('/'), member.split('/'));
-    let (pattern, member): (Vec<_>, Vec<_>) = (pattern.filter(|part| !part.is_empty()).collect(), member.collect());
-    pattern.len() == member.len()
-        && pattern.iter().zip(&member).all(|(pattern, part)| *pattern == "*" || pattern == part)
+    let parts: Vec<_> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
+    match glob::Pattern::new(&parts.join("/")) {
+        Ok(pattern) => pattern.matches_with(member, options),
+        Err(_) => false,
+    }
 }
 
 impl Manifest {
@@ -147,6 +182,8 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn added(manifest: &str, member: &str) -> Option<String> {
@@ -181,7 +218,9 @@ mod tests {
     #[test]
     fn a_member_that_is_covered_is_not_added_again() {
         assert_eq!(added("[workspace]\nmembers = [\"x/*\"]\n", "x/b"), None);
-        assert_eq!(added("[workspace]\nmembers = [\"./x/b/\"]\n", "x/b"), None);
+        for pattern in ["./x/b/", "*/b", "x/?", "**/b", "x/[a-c]"] {
+            assert_eq!(added(&format!("[workspace]\nmembers = [\"{pattern}\"]\n"), "x/b"), None, "{pattern}");
+        }
     }
 
     #[test]
@@ -199,5 +238,7 @@ mod tests {
         let found = surrounding(&temp.path().join("a/new")).unwrap().unwrap();
         assert_eq!((found.root.as_path(), found.has_guest), (temp.path(), true));
         assert!(surrounding(&temp.path().join("out/new")).unwrap().is_none_or(|found| found.root != temp.path()));
+        let excluding = nearest(&temp.path().join("out/new")).unwrap().unwrap();
+        assert_eq!(excluding.excluded_by(&temp.path().join("out/new")), Some("out"));
     }
 }

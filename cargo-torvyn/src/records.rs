@@ -9,8 +9,11 @@ use torvyn_runtime::Recorder;
 use torvyn_runtime::graph::Graph;
 use torvyn_runtime::ledger::{DEFAULT_CAPACITY, Place, Ring};
 use torvyn_runtime::ownership::BufferId;
+use torvyn_runtime::words::noun;
 
 use crate::cli::RecordArgs;
+use crate::exit::{Exit, Stop};
+use crate::failure;
 use crate::file_uses::FileUses;
 use crate::report::grouped;
 use crate::shell::Shell;
@@ -57,7 +60,8 @@ impl Files {
         for (format, what, path) in
             wanted.into_iter().filter_map(|(format, what, path)| Some((format, what, path.as_ref()?)))
         {
-            let file = Whole::create(path).with_context(|| format!("cannot write {what} to `{}`", path.display()))?;
+            let refused = || Stop::new(Exit::Failed, format!("cannot write {what} to `{}`", path.display()));
+            let file = Whole::create(path).with_context(|| refused().code(failure::RESULT_NOT_WRITTEN))?;
             files.push((format, path.clone(), file));
         }
         let recorder = match &files[..] {
@@ -95,16 +99,17 @@ impl Files {
                 Format::Lines => lines::text(&of)?,
                 Format::Trace => trace::text(&of)?,
             };
-            file.finish(&bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
+            file.finish(&bytes).with_context(|| failure::not_written(&path, ""))?;
             names.push(format!("`{}`", path.display()));
         }
-        let count = grouped(ring.len() as u64);
-        shell.status("Recorded", format_args!("{count} calls, copies and hand-offs in {}", names.join(" and ")))?;
+        let count = ring.len() as u64;
+        let what = if count == 1 { "call, copy or hand-off" } else { "calls, copies and hand-offs" };
+        shell.status("Recorded", format_args!("{} {what} in {}", grouped(count), names.join(" and ")))?;
         if ring.lost() > 0 {
             let more = (ring.lost() + ring.len() as u64).next_power_of_two();
-            let lost = grouped(ring.lost());
-            shell
-                .warn(format_args!("the {lost} records before them are lost: `--record-capacity {more}` keeps all"))?;
+            let lost = format!("{} {}", grouped(ring.lost()), noun(ring.lost(), "record"));
+            let are = if ring.lost() == 1 { "is" } else { "are" };
+            shell.warn(format_args!("the {lost} before them {are} lost: `--record-capacity {more}` keeps all"))?;
         }
         Ok(())
     }

@@ -6,17 +6,23 @@ use torvyn_runtime::Account;
 use torvyn_runtime::account::{Elements, FailureUse};
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::PoolUse;
+use torvyn_runtime::words::noun;
+
+use crate::findings::Finding;
 
 /// Its numbers' units, for people: 1,024 bytes are 1 KiB.
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/// The last line of `run --message-format json`.
-#[derive(Serialize)]
-#[serde(tag = "reason", rename = "run-summary")]
+/// What the last line of `run --message-format json` has besides how it ended.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary<'a> {
-    pub(crate) pipeline: &'a str,
+    /// None where the manifest does not say which.
+    pub(crate) pipeline: Option<&'a str>,
+    /// Its fields are there where the flow ran to its end.
     #[serde(flatten)]
-    pub(crate) account: &'a Account,
+    pub(crate) account: Option<&'a Account>,
+    /// What the run showed.
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// The account in columns, and below them the figures of the whole.
@@ -103,7 +109,12 @@ fn whole(account: &Account) -> String {
     whole += &failures(account.stages.iter().map(|stage| stage.failures), failed).unwrap_or_default();
     let Elements { due, late, .. } = account.elements;
     if due > 0 {
-        whole += &format!("late                {} of {} elements with a deadline\n", grouped(late), grouped(due));
+        whole += &format!(
+            "late                {} of {} {} with a deadline\n",
+            grouped(late),
+            grouped(due),
+            noun(due, "element")
+        );
     }
     for trace in &account.traces {
         whole += &format!("trace               {trace}\n");
@@ -114,15 +125,14 @@ fn whole(account: &Account) -> String {
 /// How stages failed in a flow that went on, if they did, and what was copied in the calls that failed.
 fn failures(stages: impl Iterator<Item = FailureUse> + Clone, failed: Copies) -> Option<String> {
     let sum = |count: fn(&FailureUse) -> u64| stages.clone().map(|stage| count(&stage)).sum::<u64>();
-    let counted = |count: u64, one: &str, many: &str| {
-        (count > 0).then(|| format!("{} {}", grouped(count), if count == 1 { one } else { many }))
-    };
-    let calls = counted(sum(|stage| stage.calls), "failed call", "failed calls")?;
+    let counted =
+        |count: u64, singular: &str| (count > 0).then(|| format!("{} {}", grouped(count), noun(count, singular)));
+    let calls = counted(sum(|stage| stage.calls), "failed call")?;
     let came = [
-        counted(sum(|stage| stage.retries), "retry", "retries"),
-        counted(sum(|stage| stage.skipped), "element skipped", "elements skipped"),
-        counted(sum(|stage| stage.dead_letters), "dead letter", "dead letters"),
-        counted(sum(|stage| stage.restarts), "restart", "restarts"),
+        counted(sum(|stage| stage.retries), "retry"),
+        counted(sum(|stage| stage.skipped), "element").map(|elements| format!("{elements} skipped")),
+        counted(sum(|stage| stage.dead_letters), "dead letter"),
+        counted(sum(|stage| stage.restarts), "restart"),
     ];
     let came = came.into_iter().flatten().map(|came| format!(", {came}"));
     let copied = [(failed.payload_read, "read"), (failed.payload_write, "written")];

@@ -126,6 +126,11 @@ impl Template {
         names.join(", ")
     }
 
+    /// The folders of its packages, from its own.
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &str> {
+        self.about.members.iter().map(String::as_str)
+    }
+
     /// Whether it makes one crate, which can then be a member of a workspace.
     pub(crate) fn is_stage(&self) -> bool {
         self.about.members.is_empty()

@@ -8,13 +8,21 @@ use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write as _};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use anyhow::Context as _;
+use cargo_metadata::Message;
+use cargo_metadata::diagnostic::DiagnosticLevel;
 use clap_cargo::style;
+use serde::Serialize;
 use torvyn_runtime::account::Elements;
+use torvyn_runtime::words::{counted, noun};
 use torvyn_runtime::{Account, text};
 
+use crate::cases::junit;
 use crate::console::Console;
 use crate::diagnostic::{Diagnostics, Sources};
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
+use crate::failure::{self, FailureRecord};
+use crate::findings::{Results, Viewpoint};
+use crate::programs::{Asked, Ending, is_object};
 use crate::{interrupt, report};
 
 /// Letters that are shown of a line of status, a note or a warning.
@@ -39,6 +47,9 @@ pub(crate) struct Shell {
     err: LogPrinter,
     color: ColorChoice,
     verbosity: Verbosity,
+    ending: Ending,
+    /// Whether whoever read stdout has closed it.
+    is_out_closed: bool,
 }
 
 /// Writes what stages print: each line with its stage, and in the colours of the shell.
@@ -65,14 +76,20 @@ fn log_line(stage: &str, line: &str) -> String {
 }
 
 impl Shell {
-    /// Colours where `color` says so; `Auto` asks the terminal and the environment.
-    pub(crate) fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
+    /// Colours where `color` says so; `Auto` asks the terminal and the environment. `asked` is for programs.
+    pub(crate) fn new(color: ColorChoice, verbosity: Verbosity, asked: Asked) -> Self {
         let choice = match color {
             ColorChoice::Auto => AutoStream::choice(&io::stderr()),
             choice => choice,
         };
         let err = LogPrinter { console: Console::default(), has_colors: choice != ColorChoice::Never };
-        Shell { out: AutoStream::new(io::stdout(), color), err, color, verbosity }
+        let out = AutoStream::new(io::stdout(), color);
+        Shell { out, err, color, verbosity, ending: Ending::new(asked), is_out_closed: false }
+    }
+
+    /// Whether a program reads stdout, so that nothing else may be on it.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        self.ending.audience().is_some()
     }
 
     /// What prints for stages.
@@ -128,7 +145,8 @@ impl Shell {
     /// Shows what stages printed, each line with its stage, after `before` that are not shown.
     pub(crate) fn log(&mut self, lines: &[(String, String)], before: u64) -> io::Result<()> {
         if before > 0 {
-            self.say(Verbosity::Quiet, &format!("{before} lines that stages printed are not shown\n"))?;
+            let lines = counted(before, "earlier line");
+            self.say(Verbosity::Quiet, &format!("not shown: {lines} that stages printed\n"))?;
         }
         lines.iter().try_for_each(|(stage, line)| {
             self.say(Verbosity::Quiet, &log_line(stage, &text::visible(line, LONGEST_ERROR, false)))
@@ -153,14 +171,20 @@ impl Shell {
     /// Says what went wrong, what caused it, and what to type.
     pub(crate) fn error(&mut self, error: &anyhow::Error) -> io::Result<()> {
         let stop = error.downcast_ref::<Stop>();
+        let failure = FailureRecord::of(error);
+        let text = rendered(error, &failure);
+        if !stop.is_some_and(Stop::is_recorded) {
+            self.ending.add(failure);
+        }
         if stop.is_some_and(Stop::is_silent) {
             return Ok(());
         }
-        self.say(Verbosity::Quiet, &rendered(error, stop.and_then(|stop| stop.help.as_deref())))
+        self.say(Verbosity::Quiet, &text)
     }
 
-    /// Says what is wrong with people's files.
+    /// Says what is wrong with people's files. What of it is an error is among the failures of the summary.
     pub(crate) fn diagnostics(&mut self, found: &Diagnostics, sources: &Sources) -> io::Result<()> {
+        self.record_all(found, sources, &Viewpoint::default());
         let text = match self.verbosity {
             Verbosity::Quiet => found.only_errors().render(sources, true),
             Verbosity::Normal | Verbosity::Verbose => found.render(sources, true),
@@ -182,9 +206,10 @@ impl Shell {
     /// Shows the account of a flow.
     pub(crate) fn report(&mut self, pipeline: &str, account: &Account) -> io::Result<()> {
         let Elements { entered, left, dropped, .. } = account.elements;
-        let [entered, left, dropped] = [entered, left, dropped].map(report::grouped);
+        let [left, dropped] = [left, dropped].map(report::grouped);
         let time = report::time(account.wall_ns);
-        let summary = format_args!("`{pipeline}` in {time}: {entered} elements in, {left} out, {dropped} dropped");
+        let entered = format!("{} {}", report::grouped(entered), noun(entered, "element"));
+        let summary = format_args!("`{pipeline}` in {time}: {entered} in, {left} out, {dropped} dropped");
         let verb = if account.cut_off.is_some() { "Cut off" } else { "Finished" };
         self.status(verb, summary)?;
         self.say(Verbosity::Normal, &format!("\n{}", report::text(account)))
@@ -199,7 +224,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Writes a line of the result to stdout.
+    /// Writes a line of the result to stdout, for people.
     ///
     /// # Errors
     ///
@@ -209,9 +234,120 @@ impl Shell {
         let shown = if io::stdout().is_terminal() { text::with_colors(&line) } else { line.as_str().into() };
         match writeln!(self.out, "{shown}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
-            written => written.context("could not write to stdout"),
+            written => written.with_context(stdout_failed),
         }
     }
+
+    /// Writes a line of JSON to stdout. Where nobody reads any more it is dropped: the exit code still says what happened.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written for another reason.
+    pub(crate) fn json(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
+        let line = serde_json::to_string(line)?;
+        self.machine(&line)
+    }
+
+    /// As [`Shell::json`], of a line that is JSON already.
+    pub(crate) fn machine(&mut self, line: &str) -> anyhow::Result<()> {
+        if self.is_out_closed {
+            return Ok(());
+        }
+        // Not through what takes colours out: it would take more out of a text than those.
+        let mut out = io::stdout().lock();
+        match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_out_closed = true,
+            written => written.with_context(stdout_failed)?,
+        }
+        Ok(())
+    }
+
+    /// Takes a line of what cargo prints for programs, where one reads: it is passed on, or what is in it for people is
+    /// said. An error of the compiler is among the failures of the summary.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shell::json`].
+    pub(crate) fn cargo_line(&mut self, line: &str) -> anyhow::Result<()> {
+        let Some(audience) = self.ending.audience() else { return Ok(()) };
+        let message = match serde_json::from_str(line) {
+            Ok(Message::CompilerMessage(message)) => Some(message.message),
+            _ => None,
+        };
+        let is_error = |message: &&cargo_metadata::diagnostic::Diagnostic| message.level == DiagnosticLevel::Error;
+        if let Some(error) = message.as_ref().filter(is_error).filter(|error| !error.spans.is_empty()) {
+            self.ending.add(FailureRecord::of_compiler(error));
+        }
+        if audience.reads_cargo && is_object(line) {
+            return self.machine(line);
+        }
+        if let Some(rendered) = message.and_then(|message| message.rendered) {
+            self.say(Verbosity::Quiet, &rendered)?;
+        } else if !is_object(line) {
+            // Macros and build scripts can print what they like.
+            self.say(Verbosity::Quiet, &format!("{line}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the fields of the summary that are the command's own. What was set before is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not an object, which would be an internal error.
+    pub(crate) fn summary(&mut self, fields: &impl Serialize) -> anyhow::Result<()> {
+        self.ending.set_fields(fields)
+    }
+
+    /// Sets what was found, for SARIF.
+    pub(crate) fn sarif(&mut self, results: Results) {
+        self.ending.set_results(results);
+    }
+
+    /// Adds a reason why the command does not succeed to its summary; people are told elsewhere.
+    pub(crate) fn record(&mut self, failure: FailureRecord) {
+        self.ending.add(failure);
+    }
+
+    /// As [`Shell::record`], of all errors among what was found.
+    pub(crate) fn record_all(&mut self, found: &Diagnostics, sources: &Sources, seen: &Viewpoint) {
+        let failures = found.iter().filter_map(|diagnostic| FailureRecord::of_diagnostic(diagnostic, sources, seen));
+        failures.for_each(|failure| self.ending.add(failure));
+    }
+
+    /// The JUnit report is written, or about to be: none has to be made of the failures.
+    pub(crate) fn junit_is_done(&mut self) {
+        self.ending.take_junit();
+    }
+
+    /// Ends what programs read with the summary or the log, and writes the JUnit report of cases that could not run. The
+    /// exit, which is another where that cannot be done.
+    pub(crate) fn end(&mut self, exit: Exit) -> Exit {
+        let mut exit = exit;
+        if let Some((path, failures, began)) = self.ending.take_junit()
+            && let Err(error) = junit::write_failures(&path, exit, &failures, began)
+        {
+            exit = self.failed_to_end(exit, &error);
+        }
+        let text = self.ending.text(exit);
+        match text.and_then(|text| text.map_or(Ok(()), |text| self.machine(&text))) {
+            Ok(()) => exit,
+            Err(error) => self.failed_to_end(exit, &error),
+        }
+    }
+
+    fn failed_to_end(&mut self, exit: Exit, error: &anyhow::Error) -> Exit {
+        // Where stderr is gone too, the exit code is all that can still be said.
+        self.error(error).ok();
+        match exit {
+            Exit::Ok | Exit::Findings | Exit::NothingSelected => Exit::Failed,
+            exit => exit,
+        }
+    }
+}
+
+fn stdout_failed() -> Stop {
+    Stop::new(Exit::Failed, "could not write to stdout").code(failure::STDOUT_FAILED)
 }
 
 /// A text on one line, whatever names are in it.
@@ -234,13 +370,14 @@ pub(crate) fn printable(text: &str, lines: bool) -> String {
     text::visible(&shown.join("`"), LONGEST_ERROR, true).into_owned()
 }
 
-fn labelled(style: Style, label: &str, text: impl Display) -> String {
+fn labelled(style: Style, label: impl Display, text: impl Display) -> String {
     format!("{style}{label}{style:#}{bold}:{bold:#} {text}\n", bold = style::NOP.bold())
 }
 
 /// An error as cargo writes it.
-fn rendered(error: &anyhow::Error, help: Option<&str>) -> String {
-    let mut text = labelled(style::ERROR, "error", printable(&error.to_string(), true));
+fn rendered(error: &anyhow::Error, failure: &FailureRecord) -> String {
+    let label = failure.shown_code().map_or_else(|| "error".to_string(), |code| format!("error[{code}]"));
+    let mut text = labelled(style::ERROR, label, printable(&error.to_string(), true));
     let mut causes = error.chain().skip(1).peekable();
     let separator = if causes.peek().is_some() { "\n" } else { "" };
     for cause in causes {
@@ -250,7 +387,7 @@ fn rendered(error: &anyhow::Error, help: Option<&str>) -> String {
             writeln!(text, "  {line}").ok();
         }
     }
-    if let Some(help) = help {
+    if let Some(help) = &failure.help {
         text.push_str(separator);
         text.push_str(&labelled(style::TRANSIENT, "help", help));
     }
@@ -275,8 +412,13 @@ mod tests {
     use crate::exit::Exit;
 
     fn plain(error: &anyhow::Error) -> String {
-        let help = error.downcast_ref::<Stop>().and_then(|stop| stop.help.as_deref());
-        anstream::adapter::strip_str(&rendered(error, help)).to_string()
+        anstream::adapter::strip_str(&rendered(error, &FailureRecord::of(error))).to_string()
+    }
+
+    #[test]
+    fn a_stdout_that_cannot_be_written_has_a_code() {
+        let error = Err::<(), _>(io::Error::other("full")).with_context(stdout_failed).unwrap_err();
+        assert_eq!(FailureRecord::of(&error).code, failure::STDOUT_FAILED);
     }
 
     #[test]

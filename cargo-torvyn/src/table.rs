@@ -26,6 +26,14 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
+    /// Reads something that others can do without: what is wrong in it is told apart from the rest.
+    pub(crate) fn alone<T>(&self, read: impl FnOnce(&mut Report<'a>) -> Option<T>) -> Result<T, Diagnostics> {
+        let mut report = Report { file: self.file, found: Diagnostics::default() };
+        let read = read(&mut report);
+        report.found.sort_by_place();
+        read.filter(|_| report.found.is_empty()).ok_or(report.found)
+    }
+
     /// The folder that paths in the file are relative to.
     pub(crate) fn folder(&self) -> &'a Path {
         self.file.parent().unwrap_or(Path::new(""))

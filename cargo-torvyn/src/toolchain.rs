@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context as _, bail};
 
 use crate::child;
+use crate::cli::CargoArgs;
 use crate::exit::{Exit, Stop};
 use crate::shell::{Shell, Verbosity};
 
@@ -91,18 +92,35 @@ impl Target {
     }
 }
 
-/// Installs the target where it is missing, with rustup and unless `offline`.
+/// What keeps cargo from the network, where something does: an argument, or else its configuration.
+pub(crate) fn offline(args: &CargoArgs) -> Option<&'static str> {
+    if args.frozen {
+        return Some("`--frozen`");
+    }
+    if args.offline {
+        return Some("`--offline`");
+    }
+    // A configuration that cannot be read is for cargo to tell of, which reads it too.
+    let configured = cargo_config2::Config::load().ok().and_then(|config| config.net.offline);
+    let by_environment = env::var_os("CARGO_NET_OFFLINE").is_some();
+    let named = if by_environment { "`CARGO_NET_OFFLINE`" } else { "`net.offline` in cargo's configuration" };
+    (configured == Some(true)).then_some(named)
+}
+
+/// Installs the target where it is missing, with rustup and unless cargo may not use the network.
 ///
 /// # Errors
 ///
 /// A [`Stop`] that says what to type where it cannot be installed from here.
-pub(crate) fn install_target(target: Target, offline: bool, shell: &mut Shell) -> anyhow::Result<()> {
+pub(crate) fn install_target(target: Target, args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     if target.found()? {
         return Ok(());
     }
-    if offline {
-        let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed"));
-        return Err(stop.help(format!("{ADD_TARGET} while there is a network")).into());
+    if let Some(offline) = offline(args) {
+        let message = format!("the target {TARGET} is not installed, and {offline} forbids to download it");
+        return Err(Stop::new(Exit::SetupMissing, message)
+            .help(format!("{ADD_TARGET} while there is a network"))
+            .into());
     }
     if printed(Command::new("rustup").arg("--version"))?.is_none() {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));

@@ -5,8 +5,12 @@
 //! thousand files it takes a few milliseconds, and the pause after it is as much longer as it was slow.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,9 +28,50 @@ const CACHE_MARK: &str = "CACHEDIR.TAG";
 pub(crate) struct Places {
     /// Files, and folders with all that is in them.
     pub(crate) paths: Vec<PathBuf>,
-    /// Folders that are left out, besides those that are hidden or can be made again.
+    /// Files and folders that are left out, besides those that are hidden, can be made again, or are what editors save and
+    /// lock files with.
     pub(crate) except: Vec<PathBuf>,
 }
+
+/// Whether an editor makes a file of this name beside the one that is edited: a backup, a lock, or what it writes first.
+fn is_of_editor(name: &[u8]) -> bool {
+    let ends = |ending: &[u8]| name.ends_with(ending);
+    // Vim tries with 4913 whether it can write to a folder; `#x#` is of Emacs, and the rest of JetBrains.
+    name == b"4913"
+        || ends(b"~")
+        || name.starts_with(b"#") && ends(b"#")
+        || [&b".swp"[..], b".swo", b".swx", b"___jb_tmp___", b"___jb_old___"].into_iter().any(ends)
+}
+
+/// What the output of this process goes to, as far as that is files.
+fn outputs() -> Vec<(u64, u64)> {
+    let (out, err) = (io::stdout(), io::stderr());
+    let files = [out.as_fd().try_clone_to_owned(), err.as_fd().try_clone_to_owned()];
+    let metadata = files.into_iter().filter_map(|file| File::from(file.ok()?).metadata().ok());
+    metadata.filter(Metadata::is_file).map(|metadata| identity(&metadata)).collect()
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether the last line of a file has this text.
+pub(crate) fn ends_with_line(path: &Path, text: &str) -> bool {
+    let tail = || {
+        let mut file = File::open(path).ok()?;
+        let size = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(LINE))).ok()?;
+        let mut tail = Vec::new();
+        file.take(LINE).read_to_end(&mut tail).ok()?;
+        Some(tail)
+    };
+    let tail = tail().unwrap_or_default();
+    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    memchr::memmem::find(last, text.as_bytes()).is_some()
+}
+
+/// No line of ours is longer.
+const LINE: u64 = 64 * 1024;
 
 /// The files at some places, as they were at a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,37 +93,44 @@ impl State {
 impl Snapshot {
     /// As they are now. What cannot be read is not there.
     pub(crate) fn of(places: &Places) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        places.paths.iter().for_each(|path| snapshot.look(path, &places.except));
+        let (mut snapshot, outputs) = (Snapshot::default(), outputs());
+        places.paths.iter().for_each(|path| snapshot.look(path, &places.except, &outputs));
         snapshot
     }
 
-    fn look(&mut self, path: &Path, except: &[PathBuf]) {
+    fn look(&mut self, path: &Path, except: &[PathBuf], outputs: &[(u64, u64)]) {
         let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
-            self.0.insert(path.to_path_buf(), State::of(&metadata));
+            if !outputs.contains(&identity(&metadata)) {
+                self.0.insert(path.to_path_buf(), State::of(&metadata));
+            }
             return;
         }
         for entry in fs::read_dir(here).into_iter().flatten().flatten() {
             let (child, name) = (path.join(entry.file_name()), entry.file_name());
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if name.as_encoded_bytes().starts_with(b".") || is_link && child.is_dir() {
+            let letters = name.as_encoded_bytes();
+            if letters.starts_with(b".") || is_of_editor(letters) || is_link && child.is_dir() {
                 continue;
             }
-            let is_left_out = || name == "node_modules" || except.contains(&child) || child.join(CACHE_MARK).is_file();
-            if !(is_folder && is_left_out()) {
-                self.look(&child, except);
+            let is_left_out = || name == "node_modules" || child.join(CACHE_MARK).is_file();
+            if !(except.contains(&child) || is_folder && is_left_out()) {
+                self.look(&child, except, outputs);
             }
         }
     }
 
-    /// Waits until something is not as it was, and then until nothing more changes. What has changed.
-    pub(crate) fn wait(&self, places: &Places) -> Vec<PathBuf> {
+    /// Waits until something is not as it was, and then until nothing more changes. What has changed; nothing where `cancel`
+    /// was set before.
+    pub(crate) fn wait(&self, places: &Places, cancel: &AtomicBool) -> Vec<PathBuf> {
         let mut pause = PAUSE;
         loop {
             thread::sleep(pause);
+            if cancel.load(Ordering::Relaxed) {
+                return Vec::new();
+            }
             let began = Instant::now();
             let mut now = Snapshot::of(places);
             pause = PAUSE.max(began.elapsed() * SHARE);
@@ -162,7 +214,20 @@ mod tests {
             fs::write(&path, text).unwrap();
             path
         };
-        for file in ["target/CACHEDIR.TAG", "target/a.wasm", ".git/HEAD", "node_modules/x.js", "out/a", ".hidden"] {
+        for file in [
+            "target/CACHEDIR.TAG",
+            "target/a.wasm",
+            ".git/HEAD",
+            "node_modules/x.js",
+            "out/a",
+            ".hidden",
+            "src/lib.rs~",
+            "src/4913",
+            "src/#lib.rs#",
+            "src/.lib.rs.swp",
+            "src/lib.rs___jb_tmp___",
+            "made/log.txt",
+        ] {
             write(file, "");
         }
         let (lib, gone) = (write("src/lib.rs", "a"), write("gone.rs", ""));
@@ -170,7 +235,7 @@ mod tests {
         let hidden = write("src/.data", "1");
         let places = Places {
             paths: vec![root.to_path_buf(), lib.clone(), hidden.clone(), root.join("not-there")],
-            except: vec![root.join("out")],
+            except: vec![root.join("out"), root.join("made/log.txt")],
         };
         let before = Snapshot::of(&places);
         assert_eq!(before.0.keys().collect::<Vec<_>>(), [&gone, &hidden, &lib]);
@@ -178,18 +243,24 @@ mod tests {
 
         write("target/a.wasm", "changed");
         write("out/a", "changed");
+        write("made/log.txt", "changed");
         assert_eq!(Snapshot::of(&places), before);
         let new = write("src/new.rs", "");
         write("src/lib.rs", "other");
         write("src/.data", "22");
         fs::remove_file(&gone).unwrap();
-        let waited = before.wait(&places);
+        let waited = before.wait(&places, &AtomicBool::new(false));
         assert_eq!(waited, [gone, hidden, lib.clone(), new]);
 
         let mut all = Snapshot::of(&Places { paths: places.paths.clone(), except: Vec::new() });
         assert_ne!(all, Snapshot::of(&places));
         all.keep(&places);
         assert_eq!(all, Snapshot::of(&places));
+
+        let log = write("out/log", "    Watching\x1b[0m 2 cases, of which none fails\n\n");
+        assert!(ends_with_line(&log, "2 cases, of which none fails") && !ends_with_line(&log, "3 cases"));
+        let log = write("out/log", &format!("2 cases\n{}", "x".repeat(100_000)));
+        assert!(!ends_with_line(&log, "2 cases") && !ends_with_line(&root.join("none"), "2 cases"));
 
         let mut after = Snapshot::of(&places);
         write("src/lib.rs", "written by this program");

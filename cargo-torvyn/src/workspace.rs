@@ -5,12 +5,26 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
+use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, PackageId, Target, TargetKind};
 
-use crate::cargo;
 use crate::cli::CargoArgs;
+use crate::diagnostic::suggestion;
 use crate::exit::{Exit, Stop};
-use crate::toolchain;
+use crate::shell::Shell;
+use crate::{cargo, code, failure, toolchain};
+
+mod spec;
+
+use spec::Spec;
+
+/// Why a package of the workspace is not a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// What it is, and what is missing.
+    pub(crate) why: String,
+    /// What to type.
+    pub(crate) help: String,
+}
 
 /// A workspace, as cargo sees it; a package that is in none is one of its own.
 #[derive(Debug)]
@@ -54,15 +68,15 @@ impl Workspace {
     pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
         let manifest = match &args.manifest_path {
             Some(manifest) => manifest.clone(),
-            None => nearest_manifest(&env::current_dir()?)?,
+            None => nearest_manifest(&env::current_dir().context("the current folder cannot be read")?)?,
         };
         let mut command = MetadataCommand::new();
         command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
-        let printed = toolchain::printed(&mut command.cargo_command()).context("could not load the project")?;
+        let printed = toolchain::printed(&mut command.cargo_command()).with_context(not_loaded)?;
         let printed = printed.ok_or_else(|| {
             Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;
-        let metadata = MetadataCommand::parse(printed).context("could not read what `cargo metadata` says")?;
+        let metadata = MetadataCommand::parse(printed).with_context(not_loaded)?;
         Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
     }
 
@@ -115,28 +129,101 @@ impl Workspace {
         }
     }
 
+    /// Why a package is not a stage; none where it is one, or there is no such package.
+    pub(crate) fn unfit(&self, name: &str) -> Option<Unfit> {
+        self.metadata.workspace_packages().into_iter().find(|package| package.name == name).and_then(unfit)
+    }
+
     /// The stages that the flags select: those named, or else what cargo would build here.
     ///
     /// # Errors
     ///
     /// A [`Stop`] where a package is unknown or not a stage, or where nothing is left.
-    pub(crate) fn select(&self, flags: &clap_cargo::Workspace) -> anyhow::Result<Vec<Stage>> {
-        for name in flags.package.iter().chain(&flags.exclude) {
-            self.find(name)?;
-        }
+    pub(crate) fn select(&self, flags: &clap_cargo::Workspace, shell: &mut Shell) -> anyhow::Result<Vec<Stage>> {
         let all = flags.workspace || flags.all || !flags.exclude.is_empty();
-        let selected = if !flags.package.is_empty() {
-            flags.package.iter().map(|name| self.named_stage(name)).collect::<Result<_, _>>()?
+        let packages = if !flags.package.is_empty() {
+            self.named(&flags.package)?
         } else if all {
-            self.stages()
+            self.metadata.workspace_packages()
         } else {
-            self.here().into_iter().filter_map(stage).collect::<Vec<_>>()
+            self.here()
         };
-        let mut selected: Vec<_> =
-            selected.into_iter().filter(|stage| !flags.exclude.contains(&stage.package)).collect();
+        let excluded = self.excluded(&flags.exclude, shell)?;
+        let packages: Vec<_> = packages.into_iter().filter(|package| !excluded.contains(&package.id)).collect();
+        let mut selected: Vec<_> = packages.iter().copied().filter_map(stage).collect();
         selected.sort_by(|a, b| a.package.cmp(&b.package));
         selected.dedup();
-        if selected.is_empty() { Err(self.no_stage().into()) } else { Ok(selected) }
+        if selected.is_empty() { Err(self.no_stage(&packages).into()) } else { Ok(selected) }
+    }
+
+    /// The names of the packages that these specifications and patterns are of, as with cargo's `--package`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where one is of none.
+    pub(crate) fn package_names(&self, specs: &[String]) -> Result<Vec<String>, Stop> {
+        let mut names = Vec::new();
+        for text in specs {
+            names.extend(self.of_spec(text)?.into_iter().map(|package| package.name.to_string()));
+        }
+        Ok(names)
+    }
+
+    /// The names of those that are left out; what is of none is a warning, as it is with cargo.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where one is no specification.
+    pub(crate) fn excluded_names(&self, specs: &[String], shell: &mut Shell) -> anyhow::Result<Vec<String>> {
+        let excluded = self.excluded(specs, shell)?;
+        let packages = self.metadata.workspace_packages().into_iter();
+        Ok(packages.filter(|package| excluded.contains(&package.id)).map(|package| package.name.to_string()).collect())
+    }
+
+    /// The packages that are named. What a pattern is of need not be a stage, but one of it has to be.
+    fn named(&self, specs: &[String]) -> Result<Vec<&Package>, Stop> {
+        let mut named = Vec::new();
+        for text in specs {
+            let packages = self.of_spec(text)?;
+            if let [package] = packages[..]
+                && let Some(Unfit { why, help }) = unfit(package)
+            {
+                return Err(Stop::new(Exit::Failed, why).code(failure::PACKAGE_NOT_A_STAGE).help(help));
+            }
+            named.extend(packages);
+        }
+        Ok(named)
+    }
+
+    fn of_spec(&self, text: &str) -> Result<Vec<&Package>, Stop> {
+        let spec = Spec::parse(text)?;
+        let members = self.metadata.workspace_packages();
+        let packages: Vec<_> = members.iter().copied().filter(|package| spec.is_of(package)).collect();
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+        let names: Vec<_> = members.iter().map(|package| package.name.as_str()).collect();
+        let what = if spec.is_pattern() { "package matches" } else { "package" };
+        let message = format!("no {what} `{}` in `{}`", text.escape_debug(), self.root().display());
+        Err(Stop::new(Exit::Failed, message).code(code::UNKNOWN_PACKAGE).help(suggestion(text, "packages", &names)))
+    }
+
+    fn excluded(&self, specs: &[String], shell: &mut Shell) -> anyhow::Result<Vec<PackageId>> {
+        let mut excluded = Vec::new();
+        for text in specs {
+            let spec = Spec::parse(text)?;
+            let members = self.metadata.workspace_packages().into_iter();
+            let ids: Vec<_> = members.filter(|package| spec.is_of(package)).map(|package| package.id.clone()).collect();
+            if ids.is_empty() {
+                let root = self.root().display();
+                shell.warn(format_args!(
+                    "excluded package `{}` is not in the workspace `{root}`",
+                    text.escape_debug()
+                ))?;
+            }
+            excluded.extend(ids);
+        }
+        Ok(excluded)
     }
 
     /// What cargo would build without flags: the member one stands in, or the default members.
@@ -152,23 +239,13 @@ impl Workspace {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&Package, Stop> {
-        let members = self.metadata.workspace_packages();
-        members.iter().find(|package| package.name == name).copied().ok_or_else(|| {
-            let names: Vec<_> = members.iter().map(|package| format!("`{}`", package.name)).collect();
-            Stop::new(Exit::Failed, format!("no package `{}` in `{}`", name.escape_debug(), self.root().display()))
-                .help(format!("the packages are {}", names.join(", ")))
-        })
-    }
-
-    fn named_stage(&self, name: &str) -> Result<Stage, Stop> {
-        stage(self.find(name)?)
-            .ok_or_else(|| Stop::new(Exit::Failed, format!("package `{name}` is not a stage")).help(WHAT_A_STAGE_IS))
-    }
-
-    fn no_stage(&self) -> Stop {
-        Stop::new(Exit::NothingSelected, format!("no stage is selected in `{}`", self.root().display()))
-            .help(WHAT_A_STAGE_IS)
+    /// Of one package it can be said what it lacks.
+    fn no_stage(&self, packages: &[&Package]) -> Stop {
+        let stop = Stop::new(Exit::NothingSelected, format!("no stage is selected in `{}`", self.root().display()));
+        match packages {
+            [package] if let Some(Unfit { why, help }) = unfit(package) => stop.help(format!("{why}; {help}")),
+            _ => stop.help(WHAT_A_STAGE_IS),
+        }
     }
 }
 
@@ -185,6 +262,36 @@ fn stage(package: &Package) -> Option<Stage> {
         manifest: from_here(package.manifest_path.as_std_path()),
         target: target.clone(),
     })
+}
+
+/// What a package lacks to be a stage.
+fn unfit(package: &Package) -> Option<Unfit> {
+    let manifest = from_here(package.manifest_path.as_std_path());
+    let (mut why, mut help) = (Vec::new(), Vec::new());
+    if !package.targets.iter().any(|target| target.crate_types.contains(&CrateType::CDyLib)) {
+        let library = package.targets.iter().find(|target| is_library(target));
+        why.push(match library {
+            Some(library) => {
+                let types: Vec<_> = library.crate_types.iter().map(|kind| format!("`{kind}`")).collect();
+                format!("the type of its library is {}, not `cdylib`", types.join(" and "))
+            }
+            None => "it has no library".to_string(),
+        });
+        help.push("`crate-type = [\"cdylib\"]` below `[lib]`");
+    }
+    if package.metadata.get("torvyn").is_none() {
+        why.push("it has no `[package.metadata.torvyn]`".to_string());
+        help.push("`[package.metadata.torvyn]` with its world, as `world = \"router\"`");
+    }
+    (!why.is_empty()).then(|| Unfit {
+        why: format!("package `{}` is not a stage: {}", package.name, why.join(", and ")),
+        help: format!("write {} in `{}`", help.join(" and "), manifest.display()),
+    })
+}
+
+fn is_library(target: &Target) -> bool {
+    let library = [TargetKind::Lib, TargetKind::RLib, TargetKind::DyLib, TargetKind::CDyLib, TargetKind::StaticLib];
+    target.kind.iter().any(|kind| library.contains(kind) || *kind == TargetKind::ProcMacro)
 }
 
 /// The path as people see it: from the current folder, where it is below that or in one project with it.
@@ -215,10 +322,15 @@ pub(crate) fn nearest(args: &CargoArgs) -> Option<PathBuf> {
     manifest.parent().map(Path::to_path_buf)
 }
 
+fn not_loaded() -> Stop {
+    Stop::new(Exit::Failed, "could not load the project").code(failure::BAD_PROJECT)
+}
+
 fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
     from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
         let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
-        Stop::new(Exit::Failed, message).help("`cargo torvyn new NAME --template pipeline` begins a project")
+        let stop = Stop::new(Exit::Failed, message).code(failure::NO_PROJECT);
+        stop.help("`cargo torvyn new NAME --template pipeline` begins a project")
     })
 }
 

@@ -145,7 +145,7 @@ fn pipelines() -> Vec<Hostile> {
             "nobody reads anything",
             "",
             PROCESSOR,
-            &["--input", "/dev/zero", "--output", "-", "--message-format", "json"],
+            &["--input", "/dev/zero", "--output", "read", "--message-format", "json"],
             &[],
         ),
     ]

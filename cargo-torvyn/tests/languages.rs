@@ -72,7 +72,7 @@ fn wit() -> PathBuf {
 
 /// Says why nothing is tested, past the test runner, which keeps what tests print to itself.
 fn skip(language: &str, why: &str) {
-    writeln!(io::stderr(), "skipped: the stages in {language} are not built here: {why}").unwrap();
+    writeln!(io::stderr(), "skipped: the stages in {language} are not built here: {why}").ok();
 }
 
 /// The path of a program, where there is one.

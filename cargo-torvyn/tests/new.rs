@@ -78,6 +78,9 @@ fn runs(template: &str, project: &Path) {
     let input = project.join("input.txt");
     fs::write(&input, "an ERROR\n\nfine\n").unwrap();
     let mut command = torvyn(project, &["run", "--message-format", "json"]);
+    if template != "sink" {
+        command.args(["--output", "out.txt"]);
+    }
     let (expected, read, written) = match template {
         "source" => ("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", 0, 11),
         "router" => ("an ERROR\nfine\n", 0, 0),
@@ -90,13 +93,8 @@ fn runs(template: &str, project: &Path) {
     if template != "source" {
         command.arg("--input").arg(&input);
     }
-    let stdout = String::from_utf8(run(&mut command).stdout).unwrap();
-    let (output, summary) = stdout
-        .trim_end()
-        .rsplit_once('\n')
-        .map_or(("", stdout.trim_end()), |(output, summary)| (&stdout[..output.len() + 1], summary));
-    assert_eq!(output, expected);
-    let summary = parsed(summary.as_bytes());
+    let summary = parsed(&run(&mut command).stdout);
+    assert_eq!(fs::read_to_string(project.join("out.txt")).unwrap_or_default(), expected);
     let bytes = |reason: &str| summary["copies"][reason]["bytes"].as_u64().unwrap();
     assert_eq!((bytes("payload_read"), bytes("payload_write")), (read, written), "{summary}");
     assert_eq!(summary["pool"]["live_at_end"], 0);
@@ -239,11 +237,13 @@ fn build_says_what_it_built() {
     let messages: Vec<serde_json::Value> =
         printed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parsed).collect();
     assert!(messages.iter().any(|message| message["reason"] == "build-finished"));
-    let built = messages.last().unwrap();
+    let [.., built, summary] = &messages[..] else { panic!("{printed:?}") };
+    assert_eq!((&summary["reason"], &summary["components"]), (&"build-summary".into(), &1.into()));
     assert_eq!((&built["reason"], &built["package"]), (&"component-built".into(), &"my-filter".into()));
     let path = built["path"].as_str().unwrap();
     assert_eq!(built["size"].as_u64().unwrap(), fs::metadata(path).unwrap().len());
-    assert_eq!(built["fresh"], true);
+    // The other tests build other projects in the same folder, which may have replaced what it depends on.
+    assert!(built["fresh"].is_boolean());
     assert_eq!((&built["kind"], &built["world"]), (&"processor".into(), &"router".into()));
     assert_eq!(built["verdict"], "handle-pass");
 }
@@ -282,4 +282,161 @@ fn what_cannot_be_done_is_said() {
     let left: Vec<_> = fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["mine"]);
     assert_eq!(fs::read_to_string(temp.path().join("mine/notes")).unwrap(), "mine");
+}
+
+/// All files below a folder but those of git, and what is in them.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name() != Some(".git".as_ref()) {
+                // An empty folder is something that was left too.
+                files.push((path.clone(), Vec::new()));
+                folders.push(path);
+            } else if path.is_file() {
+                files.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A project that every later command would fail at is refused before a file is written.
+#[test]
+fn what_would_collide_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "git"]));
+    let project = temp.path().join("logs");
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    fs::write(project.join("Cargo.toml"), manifest.replace("\"sink\"]", "\"sink\", \"plain\", \"apps/*\"]")).unwrap();
+    // A package whose file is called otherwise than it, and one of a program.
+    fs::create_dir_all(project.join("plain/src")).unwrap();
+    let plain = "[package]\nname = \"plain\"\n[lib]\nname = \"odd_one\"\ncrate-type = [\"cdylib\"]\n\
+                 [[bin]]\nname = \"tool\"\npath = \"src/lib.rs\"\n";
+    fs::write(project.join("plain/Cargo.toml"), plain).unwrap();
+    fs::write(project.join("plain/src/lib.rs"), "fn main() {}\n").unwrap();
+    // The first package that a pattern is of.
+    run(&mut torvyn(&project, &["new", "apps/first", "-t", "router"]));
+    fs::write(project.join(".gitignore"), "/target\nout/\n").unwrap();
+
+    let before = contents(temp.path());
+    let device = "cannot make the folder `nul.d`: Windows keeps this name for a device";
+    let same = "cannot make the folder `Router`: `router` is the same folder on Windows and macOS";
+    let artifact = |name: &str, file: &str, other: &str, manifest: &str| {
+        format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}/Cargo.toml`")
+    };
+    let whole = project.canonicalize().unwrap();
+    for (path, more, message) in [
+        (
+            "second",
+            &["--name", "router"][..],
+            "package `router` is in the workspace already: `router/Cargo.toml`".into(),
+        ),
+        ("second", &["--name", "Router"], artifact("Router", "router", "router", "router")),
+        ("second", &["--name", "odd-one"], artifact("odd-one", "odd_one", "plain", "plain")),
+        ("tool", &[], artifact("tool", "tool", "plain", "plain")),
+        ("Router", &["--name", "other"], same.into()),
+        ("nul.d", &["--name", "other"], device.into()),
+        ("a?", &["--name", "other"], "cannot make the folder `a?`: `?` cannot be in it on Windows".into()),
+        (
+            "a[b]",
+            &["--name", "other"],
+            "cannot make the folder `a[b]`: `[` and `]` mean something else among the members of a workspace".into(),
+        ),
+        ("target/x", &[], "`target/x` is in `target`, which tools like `cargo clean` delete".into()),
+        ("out/x", &[], "git ignores `out/x`".into()),
+        ("out", &["--name", "other"], "git ignores `out`".into()),
+        (".git/x", &[], "`.git/x` is in `.git`, where git keeps its own files".into()),
+        ("wit/x", &[], format!("`wit/x` is excluded from the workspace `{}`", whole.display())),
+    ] {
+        let said = refused(&project, &[&["new", path, "-t", "router"], more].concat());
+        assert_eq!(said.lines().next(), Some(&*format!("error: {message}")), "{said}");
+        assert!(said.contains("\nhelp: "), "{said}");
+        assert_eq!(contents(temp.path()), before, "{path} {more:?}");
+    }
+    // A workspace that the one around it has among its members.
+    let said = refused(&project, &["new", "apps/inner", "-t", "pipeline"]);
+    let message =
+        format!("`apps/inner` would be a member of the workspace `{}`, and is in one of its own", whole.display());
+    assert_eq!(said.lines().next(), Some(&*format!("error: {message}")));
+    assert!(said.contains("add `apps/inner` to `exclude` in `Cargo.toml`"), "{said}");
+    assert_eq!(contents(temp.path()), before);
+
+    // What is asked for in so many words is made, and so is what only looks alike.
+    run(&mut torvyn(&project, &["new", "out/x", "-t", "router", "--vcs", "none"]));
+    run(&mut torvyn(&project, &["new", "router2", "-t", "router"]));
+    run(&mut torvyn(&project, &["new", "beside/inner", "-t", "pipeline"]));
+    run(&mut torvyn(&project, &["check"]));
+}
+
+/// A workspace that cargo cannot load takes no member.
+#[test]
+fn a_broken_workspace_is_not_joined() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]));
+    let project = temp.path().join("logs");
+    fs::write(project.join("sink/Cargo.toml"), "[package]\nnam = \"sink\"\n").unwrap();
+    let before = contents(temp.path());
+    let said = refused(&project, &["new", "second", "-t", "router"]);
+    assert!(said.starts_with("error: could not load the workspace `"), "{said}");
+    assert!(said.contains("sink/Cargo.toml"), "{said}");
+    assert_eq!(contents(temp.path()), before);
+}
+
+/// What a command says that fails.
+fn refused(dir: &Path, args: &[&str]) -> String {
+    let output = torvyn(dir, args).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{args:?}: {said}");
+    said
+}
+
+/// Where the target is missing, nothing is downloaded by who may not use the network, however that was said.
+#[test]
+fn what_is_offline_downloads_no_target() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "lone", "--template", "router", "--vcs", "none"]));
+    let project = temp.path().join("lone");
+    let bin = temp.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let program = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = bin.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    // A compiler without the target, and a rustup that would add it and leaves a mark.
+    let rustc = program("rustc", &format!("echo {}", temp.path().display()));
+    let mark = temp.path().join("mark");
+    program("rustup", &format!("[ \"$1\" = target ] && touch {}; exit 0", mark.display()));
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let build = |args: &[&str], offline: Option<&str>| {
+        let mut command = torvyn(&project, &[&["build"], args].concat());
+        command.env("RUSTC", &rustc).env("PATH", &path).env_remove("CARGO_NET_OFFLINE");
+        offline.into_iter().for_each(|offline| _ = command.env("CARGO_NET_OFFLINE", offline));
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(96), "{said}");
+        said
+    };
+    let forbids = |by: &str| {
+        format!(
+            "error: the target wasm32-wasip2 is not installed, and {by} forbids to download it\n\
+             help: type `rustup target add wasm32-wasip2` while there is a network\n"
+        )
+    };
+    assert_eq!(build(&["--offline"], None), forbids("`--offline`"));
+    assert_eq!(build(&["--frozen"], None), forbids("`--frozen`"));
+    assert_eq!(build(&[], Some("true")), forbids("`CARGO_NET_OFFLINE`"));
+    fs::create_dir(temp.path().join(".cargo")).unwrap();
+    fs::write(temp.path().join(".cargo/config.toml"), "[net]\noffline = true\n").unwrap();
+    assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
+    assert!(!mark.exists());
+    // What is nearer, or said in the environment, overrules it.
+    assert!(build(&[], Some("false")).contains("could not be installed"));
+    assert!(mark.exists());
 }

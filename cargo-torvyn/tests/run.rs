@@ -80,14 +80,13 @@ fn a_project_runs_on_a_real_file_and_prints_its_account() {
 #[test]
 fn the_last_line_of_json_is_the_summary() {
     let folder = folder(UPPER);
-    let mut run = command(folder.path(), &["run", "--message-format", "json"]);
+    let mut run = command(folder.path(), &["run", "--output", "out.txt", "--message-format", "json"]);
     let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     run.stdin.take().unwrap().write_all(b"one\n\ntwo\nlast").unwrap();
     let output = run.wait_with_output().unwrap();
-    let lines: Vec<_> = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    assert_eq!(lines[..3], [&b"ONE"[..], b"TWO", b"LAST"]);
-    let summary: Value = serde_json::from_slice(lines[3]).unwrap();
-    assert_eq!((lines.len(), &summary["reason"]), (4, &"run-summary".into()));
+    assert_eq!(fs::read_to_string(folder.path().join("out.txt")).unwrap(), "ONE\nTWO\nLAST\n");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["reason"], &summary["outcome"]), (&"run-summary".into(), &"succeeded".into()));
     let elements = serde_json::json!({
         "in": 4, "out": 3, "dropped": 1, "skipped": 0, "dead_letters": 0, "due": 0, "late": 0,
     });
@@ -212,4 +211,102 @@ fn wait(run: &mut Child) -> (Option<i32>, Option<i32>) {
         assert!(began.elapsed() < Duration::from_secs(10), "it does not end");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A project of the template that was never built, with a folder of its own to build in.
+fn unbuilt() -> (tempfile::TempDir, std::path::PathBuf) {
+    let temp = tempfile::tempdir().unwrap();
+    let new = torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
+    assert!(new.status.success(), "{}", said(&new));
+    let project = temp.path().join("logs");
+    (temp, project)
+}
+
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// A package that is there and is no stage is told what it lacks, wherever it is named.
+#[test]
+fn a_package_that_is_no_stage_is_told_what_it_lacks() {
+    let (_temp, project) = unbuilt();
+    edit(&project.join("transform/Cargo.toml"), "[\"cdylib\"]", "[\"rlib\"]");
+    edit(&project.join("router/Cargo.toml"), "[package.metadata.torvyn]\n", "[package.metadata.other]\n");
+    edit(&project.join("router/Cargo.toml"), "[package.metadata.torvyn.budget]\n", "[package.metadata.budget]\n");
+    fs::write(project.join("sink/Cargo.toml"), "[package]\nname = \"sink\"\nedition = \"2024\"\n").unwrap();
+    fs::write(project.join("source/Cargo.toml"), "[package]\nname = \"source\"\n[[bin]]\nname = \"source\"\npath = \"src/lib.rs\"\n[lib]\npath = \"src/none.rs\"\n")
+        .unwrap();
+    fs::write(project.join("source/src/none.rs"), "").unwrap();
+    let transform = [
+        "package `transform` is not a stage: the type of its library is `rlib`, not `cdylib`",
+        "help: write `crate-type = [\"cdylib\"]` below `[lib]` in `transform/Cargo.toml`",
+    ];
+    let router = [
+        "package `router` is not a stage: it has no `[package.metadata.torvyn]`",
+        "help: write `[package.metadata.torvyn]` with its world, as `world = \"router\"` in `router/Cargo.toml`",
+    ];
+    let sink = [
+        "package `sink` is not a stage: the type of its library is `lib`, not `cdylib`, and it has no `[package.metadata.torvyn]`",
+        "help: write `crate-type = [\"cdylib\"]` below `[lib]` and `[package.metadata.torvyn]` with its world",
+    ];
+    let places = ["error[not-a-stage-package]", "Torvyn.toml:6:"];
+    expect(&project, &["run"], 101, &[&transform[..], &router, &places].concat());
+    expect(&project, &["build", "-p", "transform"], 101, &transform);
+    expect(&project, &["check", "-p", "router"], 101, &router);
+    expect(&project, &["run", "count"], 101, &[&sink[..], &["package `source` is not a stage"]].concat());
+    // All that can be checked is.
+    expect(&project, &["check"], 100, &[&transform[..], &router, &sink, &["inspector", "find "]].concat());
+    // From its folder it is the one package that is meant.
+    let told = ["no stage is selected", transform[0]];
+    expect(&project.join("transform"), &["build"], 4, &told);
+}
+
+/// What is wrong with one pipeline, case or package keeps nobody from another.
+#[test]
+fn what_was_not_asked_for_is_not_judged() {
+    let text = format!(
+        "default = 'main'\n{UPPER}\n[pipeline.broken]\nstages = [1]\n[pipeline.other]\nstage = []\n[[test]]\nnaem = 'x'\n\
+         [[test]]\nname = 'of broken'\npipeline = 'broken'\ninput.lines = []\n\
+         [[test]]\nname = 'good'\ninput.lines = ['a']\nexpect.output.lines = ['A']\n"
+    );
+    let folder = folder(&text);
+    let warned =
+        ["pipeline `broken` is not valid; `cargo torvyn check` says why", "`other` is not valid", "Finished `main`"];
+    expect(folder.path(), &["run"], 0, &warned);
+    assert!(said(&torvyn(folder.path(), &["run", "-q"])).is_empty());
+    expect(folder.path(), &["run", "broken"], 101, &["error[wrong-type]", "Torvyn.toml:7:"]);
+    expect(folder.path(), &["run", "other"], 101, &["error[unknown-key]", "error[missing-key]"]);
+    expect(folder.path(), &["run", "brokn"], 101, &["error[unknown-pipeline]", "did you mean `broken`?"]);
+    let all = ["error[wrong-type]", "error[unknown-key]: unknown key `naem`", "and 1 pipeline: "];
+    expect(folder.path(), &["check"], 100, &all);
+    let passed = ["warning: 2 cases or files of cases are not valid, and not selected", "1 case: 1 passed"];
+    expect(folder.path(), &["test", "good"], 0, &passed);
+    expect(folder.path(), &["test"], 101, &["unknown key `naem`", "error[wrong-type]", "Torvyn.toml:7:"]);
+    expect(folder.path(), &["test", "of broken"], 101, &["error[wrong-type]"]);
+}
+
+/// What a component is can be told from its world, and from its file, before anything takes long.
+#[test]
+fn what_cannot_run_is_refused_before_it_is_built() {
+    let (_temp, project) = unbuilt();
+    fs::write(project.join("in.txt"), "a\n").unwrap();
+    let target = project.join("target");
+    let refused = |args: &[&str], texts: &[&str]| {
+        let output = command(&project, args).env("CARGO_TARGET_DIR", &target).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(101), "{said}");
+        texts.iter().for_each(|text| assert!(said.contains(text), "{text}: {said}"));
+        assert!(!said.contains("Compiling") && !target.exists(), "{said}");
+    };
+    let unused = ["error[unused-input]: nothing takes from the input", "leave `--input` out", "by its `world`"];
+    refused(&["run", "count", "--input", "in.txt"], &unused);
+    let case = "[[test]]\nname = 'x'\npipeline = 'count'\ninput.lines = []\n";
+    fs::write(project.join("tests/stages.toml"), case).unwrap();
+    refused(&["test", "--exact", "x"], &["error[unused-input]"]);
+
+    let files = folder("[pipeline.main]\nstages = ['COMPONENTS/source.wasm', 'COMPONENTS/sink.wasm']\n");
+    fs::write(files.path().join("in.txt"), "a\n").unwrap();
+    expect(files.path(), &["run", "--input", "in.txt"], 101, &["nothing takes from the input", "leave `--input` out"]);
 }

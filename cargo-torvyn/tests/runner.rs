@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -235,16 +236,35 @@ fn speed_is_compared_with_that_of_another_case() {
 fn what_is_selected_is_told_to_programs() {
     let folder = folder(&with_pipelines(FLAKY));
     let list = torvyn(folder.path(), &["test", "--list", "--message-format", "json", "never", "always"]);
-    let [never, always] = &lines(&list)[..] else { panic!("{list:?}") };
-    assert_documented(never);
+    let [never, always, summary] = &lines(&list)[..] else { panic!("{list:?}") };
+    [never, summary].into_iter().for_each(assert_documented);
+    assert_eq!(
+        (&summary["reason"], &summary["selected"], &summary["not_run"]),
+        (&"test-summary".into(), &2.into(), &2.into())
+    );
     let line =
         |name: &str| serde_json::json!({"reason": "case-listed", "name": name, "file": "Torvyn.toml", "packages": []});
     assert_eq!((never, always), (&line("never"), &line("always")));
 
     let packages = torvyn(project::project(), &["test", "--list", "--message-format", "json", "-p", "transform"]);
-    let packages = lines(&packages);
+    let mut packages = lines(&packages);
+    packages.pop();
     assert!(packages.iter().any(|line| line["packages"] == serde_json::json!(["router", "transform"])), "{packages:?}");
     assert!(packages.iter().all(|line| line["packages"].to_string().contains("transform")), "{packages:?}");
+    let names = |args: &[&str]| {
+        let output = torvyn(project::project(), &[&["test", "--list"], args].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let of_router = names(&["-p", "router"]);
+    for specs in [&["-p", "rout*"][..], &["-p", "router@0.1"], &["-p", "router:0.1.0", "-p", "rou?er"]] {
+        assert_eq!(names(specs), of_router, "{specs:?}");
+    }
+    let (all, others) = (names(&["--workspace"]), names(&["--exclude", "rout*"]));
+    assert_eq!(all, names(&[]));
+    assert!(all.lines().all(|name| of_router.contains(name) != others.contains(name)), "{all}");
+    let unknown = torvyn(project::project(), &["test", "-p", "ruoter"]);
+    assert_says(&unknown, 101, &["no package `ruoter`", "did you mean `router`?"]);
     let exact =
         torvyn(project::project(), &["test", "--list", "-p", "router", "--exact", "transform writes in upper case"]);
     assert_says(&exact, 4, &["none of the 7 cases is selected"]);
@@ -427,13 +447,64 @@ fn watching_tells_programs_of_rounds_and_does_not_see_what_it_writes() {
     let reasons: Vec<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
     let round = ["watch-round", "case-finished", "test-summary", "watch-waiting"];
     lines.iter().for_each(assert_documented);
-    assert_eq!(reasons, [&round[..], &["watch-round", "watch-waiting"]].concat());
+    assert_eq!(reasons, [&round[..], &["watch-round", "test-summary", "watch-waiting", "test-summary"]].concat());
     assert_eq!(
         (&lines[0]["changed"], &lines[4]["changed"]),
         (&serde_json::json!([]), &serde_json::json!(["Torvyn.toml"]))
     );
     assert_eq!((&lines[3]["exit"], &lines[3]["cases"], &lines[3]["failed"]), (&0.into(), &1.into(), &0.into()));
-    assert_eq!(lines[5]["exit"], 101);
+    assert_eq!((&lines[5]["failures"][0]["code"], &lines[6]["exit"]), (&"syntax".into(), &101.into()));
+    let end = &lines[7];
+    assert_eq!(
+        (&end["outcome"], &end["passed"], &end["failures"]),
+        (&"interrupted".into(), &1.into(), &serde_json::json!([]))
+    );
+}
+
+/// What goes to a file in the project, by the shell or by another program, is no change of it; nor is what an editor makes
+/// beside a file.
+#[test]
+fn watching_does_not_see_its_own_output() {
+    let case = "[[test]]\nname = 'a'\npipeline = 'upper'\ninput.lines = ['a']\nexpect.output.count = 1\n";
+    for (args, redirection) in [
+        ("", "2> tests/own.log"),
+        ("--message-format json", "> tests/own.log 2>> tests/own2.log"),
+        ("", "2>&1 | tee tests/own.log"),
+        ("--color always", "2>&1 | tee tests/own.log"),
+        ("--message-format json", "2> /dev/null | tee tests/own.log"),
+        ("broken", "2>&1 | tee tests/own.log"),
+    ] {
+        let (folder, args) = match args {
+            "broken" => (folder(&with_pipelines("[[test]]\nname = 1\n")), ""),
+            args => (folder(&with_pipelines(case)), args),
+        };
+        let tests = folder.path().join("tests");
+        fs::create_dir(&tests).unwrap();
+        let log = tests.join("own.log");
+        let mut sh = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_cargo-torvyn");
+        sh.arg("-c").arg(format!("{program} torvyn test --watch {args} {redirection}"));
+        sh.current_dir(folder.path()).env("CARGO_TERM_COLOR", "never").stdout(Stdio::null()).stderr(Stdio::null());
+        sh.process_group(0);
+        let mut running = sh.spawn().unwrap();
+        let rounds = || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            text.matches("Watching").count() + text.matches("watch-waiting").count()
+        };
+        let began = Instant::now();
+        while rounds() == 0 {
+            assert!(began.elapsed() < Duration::from_secs(300), "{redirection}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        fs::write(tests.join("cases.toml~"), "backup").unwrap();
+        fs::write(tests.join("4913"), "").unwrap();
+        thread::sleep(Duration::from_secs(2));
+        let text = fs::read_to_string(&log).unwrap();
+        let group = format!("-{}", running.id());
+        assert!(Command::new("kill").args(["-s", "KILL", "--", &group]).status().unwrap().success());
+        running.wait().unwrap();
+        assert!(text.matches("Changed").count() + text.matches("watch-round").count() <= 1, "{redirection}:\n{text}");
+    }
 }
 
 #[test]

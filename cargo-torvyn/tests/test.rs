@@ -107,9 +107,11 @@ expect.output = { lines = ["a", "b", "c"], any-order = true }
         &["source alone", "sink alone", "bytes of a file", "3 cases: 3 passed"],
     );
     expect(folder.path(), &["--exact", "main"], 0, &["1 case: 1 passed"]);
-    for nothing in [&["--exact", "alone"][..], &["nothing"], &["--package", "nobody"]] {
+    for nothing in [&["--exact", "alone"][..], &["nothing"]] {
         expect(folder.path(), nothing, 4, &["error: none of the 5 cases is selected", "--list"]);
     }
+    // As with cargo, a package is one of a workspace.
+    expect(folder.path(), &["--package", "nobody"], 101, &["error: could not find `Cargo.toml` in"]);
 }
 
 #[test]
@@ -158,7 +160,7 @@ pipeline = "count"
         "error[unexpected-account]: `copies` of all stages together is 2",
         "expected at most 1",
         "`router` read 0 payloads of 1 and wrote 0",
-        "`transform` read 1 payloads of 1 and wrote 1",
+        "`transform` read 1 payload of 1 and wrote 1",
         "`verdict` of stage `router` is `handle-pass`",
         "Fail",
         "printed",
@@ -184,8 +186,11 @@ fn a_read_that_its_author_adds_fails_the_case() {
     expect(&project, &[], 0, &["Pass", "1 case: 1 passed"]);
     let source = project.join("src/lib.rs");
     let text = fs::read_to_string(&source).unwrap();
-    let text = text.replace("element.size()", "element.read()?.len() as u64");
+    let text = text.replace("element.size()", "element.read()?.len() as u64").replace("MetadataSink", "DataSink");
     fs::write(&source, text).unwrap();
+    let manifest = project.join("Cargo.toml");
+    let declared = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, declared.replace("metadata-sink", "data-sink").replace("reads = 0\n", "")).unwrap();
     let said = ["error[unexpected-account]: `reads` of all stages together is 3", "Torvyn.toml:", "expected 0"];
     expect(&project, &["-p", "counter"], 100, &said);
 }
@@ -385,4 +390,121 @@ fn many_cases_run_at_once() {
     let said = said(&output);
     let names: Vec<_> = said.lines().filter_map(|line| line.split("  case ").nth(1)).collect();
     assert!(names.len() == 128 && names.is_sorted(), "{said}");
+}
+
+#[test]
+fn files_that_have_no_cases_are_left_alone() {
+    let folder = folder("");
+    let tests = folder.path().join("tests");
+    fs::create_dir(&tests).unwrap();
+    let write = |file: &str, text: &[u8]| fs::write(tests.join(file), text).unwrap();
+    write("Cargo.toml", b"[package]\nname = 'x'\n[[test]]\nname = 'y'\nharness = false\n");
+    write("rustfmt.toml", b"max_width = 100\n");
+    write("broken.toml", b"[[[\n");
+    write("latin.toml", b"# gr\xfc\xdf\n");
+    write(".hidden.toml", b"[[test]]\nnaem = 'a'\n");
+    std::os::unix::fs::symlink("nobody@host.1", tests.join(".#lock.toml")).unwrap();
+    write(
+        "cases.toml",
+        "[[test]]\nname = 'a'\ninput.lines = \"\"\"\none\n\ntwo\n\"\"\"\nexpect.output.lines = ['ONE', 'TWO']\n"
+            .replace('\n', "\r\n")
+            .as_bytes(),
+    );
+    expect(folder.path(), &[], 0, &["Pass", "1 case: 1 passed"]);
+
+    for (text, told) in [
+        ("[[test]]\nnaem = 'b'\n", "unknown key `naem` in a case"),
+        ("[[tests]]\nname = 'b'\n", "did you mean `test`?"),
+        ("[test]\nname = 'b'\n", "`test` has the wrong type"),
+        ("[[test]\nname = 'b'\n", "error[syntax]"),
+        ("[[test]]\nname = 'a'\ninput.lines = []\n", "two cases are called `a`"),
+    ] {
+        write("more.toml", text.as_bytes());
+        expect(folder.path(), &[], 101, &[told]);
+    }
+    write("more.toml", b"[[test]]\nname = 'gr\xfc\xdf'\n");
+    expect(folder.path(), &[], 101, &["error[not-utf8]"]);
+    // And what is wrong there is no matter of another case.
+    expect(folder.path(), &["--exact", "a"], 0, &["warning: 1 case or file of cases is not valid", "1 passed"]);
+}
+
+#[test]
+fn two_cases_of_one_file_have_to_agree_on_it() {
+    let case = |name: &str, line: &str, file: &str| {
+        format!("[[test]]\nname = '{name}'\ninput.lines = ['{line}']\nexpect.output.file = '{file}'\n")
+    };
+    let same = folder(&[case("a", "x", "out.txt"), case("b", "x", "./out.txt")].concat());
+    let path = same.path();
+    let blessed = said(&expect(path, &["--bless"], 0, &["2 cases: 2 passed"]));
+    assert_eq!(blessed.matches("Blessed").count(), 1, "{blessed}");
+    assert_eq!(fs::read_to_string(path.join("out.txt")).unwrap(), "X\n");
+
+    let other = folder(&[case("a", "x", "out.txt"), case("b", "y", "./out.txt")].concat());
+    let path = other.path();
+    for before in [None, Some("X\n"), Some("other\n")] {
+        if let Some(before) = before {
+            fs::write(path.join("out.txt"), before).unwrap();
+        }
+        let output = torvyn(path, &["test", "--bless", "--no-fail-fast"]);
+        assert_says(&output, 100, &["Fail", "out.txt` is expected of case `", "file of its own"]);
+        assert!(!said(&output).contains("Blessed"));
+        assert_eq!(fs::read_to_string(path.join("out.txt")).ok().as_deref(), before, "nothing is written");
+    }
+    // One of them alone is asked for.
+    expect(path, &["--bless", "--exact", "b"], 0, &["Blessed `./out.txt`"]);
+}
+
+const DICE: &str = r#"
+use std::hash::{BuildHasher, RandomState};
+use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
+struct Dice;
+impl Stage for Dice {
+    fn new(_: &Config) -> Result<Self, Failure> {
+        Ok(Dice)
+    }
+}
+impl Processor<Transform> for Dice {
+    fn process(&mut self, element: Element<'_, Transform>, out: &mut Output<'_, Transform>) -> Result<(), Failure> {
+        element.read()?;
+        out.write(format!("{:x}", RandomState::new().hash_one(0)).as_bytes());
+        Ok(())
+    }
+}
+"#;
+
+/// A case draws the same numbers every time, and others than another case. What exports nothing is told why.
+#[test]
+fn what_stages_draw_is_the_same_in_each_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let new = torvyn(temp.path(), &["new", "dice", "--template", "transform", "--vcs", "none"]);
+    assert!(new.status.success(), "{}", said(&new));
+    let project = temp.path().join("dice");
+    let case =
+        |name: &str| format!("[[test]]\nname = '{name}'\ninput.lines = ['', '']\nexpect.output.file = '{name}.txt'\n");
+    fs::write(project.join("Torvyn.toml"), ["[pipeline.main]\nstages = ['dice']\n", &case("a"), &case("b")].concat())
+        .unwrap();
+    fs::write(project.join("src/lib.rs"), DICE).unwrap();
+    let missing =
+        ["package `dice` builds no stage", "found one that exports nothing", "is `torvyn_guest::export!` missing?"];
+    assert_says(&torvyn(&project, &["build"]), 101, &missing);
+    let help = "help: is `torvyn_guest::export!` missing?";
+    expect(&project, &[], 101, &["error[bad-component]", "exports nothing", "Torvyn.toml:2:", help]);
+    assert_says(&torvyn(&project, &["check", "--built"]), 100, &["error[bad-component]", help]);
+
+    fs::write(project.join("src/lib.rs"), format!("{DICE}\ntorvyn_guest::export!(Dice: Processor<Transform>);\n"))
+        .unwrap();
+    expect(&project, &["--bless"], 0, &["Blessed `a.txt`", "Blessed `b.txt`"]);
+    let read = |file: &str| fs::read_to_string(project.join(file)).unwrap();
+    assert_ne!(read("a.txt"), read("b.txt"));
+    for _ in 0..3 {
+        expect(&project, &[], 0, &["2 cases: 2 passed"]);
+    }
+    // Another seed, other numbers; and a failure says of which they were.
+    expect(&project, &["--seed", "5", "--exact", "a"], 100, &["is not as expected"]);
+    fs::write(project.join("a.txt"), "other\n").unwrap();
+    let failed = expect(&project, &["--exact", "a"], 100, &["= note: stages drew random numbers of seed 3826002220;"]);
+    let json = torvyn(&project, &["test", "--exact", "a", "--message-format", "json"]);
+    let line: Value = serde_json::from_slice(json.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    // FNV-1a of `a`.
+    assert_eq!((&line["seed"], &line["random_seed"]), (&Value::Null, &3_826_002_220_u32.into()), "{}", said(&failed));
 }

@@ -4,6 +4,7 @@
 use crate::analysis::{Bound, Bounds};
 use crate::error::Error;
 use crate::ledger::{Copies, Count};
+use crate::words::counted;
 
 /// What a stage did in a flow that has come to its end.
 pub(crate) struct Audit<'a> {
@@ -47,26 +48,30 @@ impl Audit<'_> {
         if write != written {
             let Count { ops, bytes } = written;
             return self.fault(format!(
-                "{ops} writes of {bytes} bytes are accounted for, and {} of {} bytes are in the ledger",
-                write.ops, write.bytes
+                "expected {} of {}, found {} of {} in the ledger",
+                counted(ops, "write"),
+                counted(bytes, "byte"),
+                write.ops,
+                counted(write.bytes, "byte")
             ));
         }
         let readable = u128::from(self.reads_max) * u128::from(self.lent.bytes);
         if u128::from(read.bytes) > readable {
-            return self.fault(format!("it read {} bytes where there were {readable}", read.bytes));
+            return self.fault(format!("it read {} where there were {readable}", counted(read.bytes, "byte")));
         }
         if let Some(made) = self.made {
             // Nothing bounds what is written in calls of a source that failed.
-            return self.hold("writes", write.since(self.failed_copies.payload_write).ops, self.bounds.writes, made);
+            return self.hold("write", write.since(self.failed_copies.payload_write).ops, self.bounds.writes, made);
         }
-        self.hold("reads", read.ops, self.bounds.reads, self.lent.ops)?;
-        self.hold("writes", write.ops, self.bounds.writes, self.lent.ops)?;
+        self.hold("read", read.ops, self.bounds.reads, self.lent.ops)?;
+        self.hold("write", write.ops, self.bounds.writes, self.lent.ops)?;
         let all = self.bounds.repeated(self.calls);
-        self.hold("reads", read.ops, all.reads, self.taken)?;
-        self.hold("writes", write.ops, all.writes, self.taken)?;
+        self.hold("read", read.ops, all.reads, self.taken)?;
+        self.hold("write", write.ops, all.writes, self.taken)?;
         match all.reads.max {
             Some(max) if self.reads_max > max => {
-                self.fault(format!("{} reads of an element, where at most {max} is proven", self.reads_max))
+                let reads = counted(u64::from(self.reads_max), "read");
+                self.fault(format!("{reads} of an element, where at most {max} is proven"))
             }
             _ => Ok(()),
         }
@@ -75,12 +80,13 @@ impl Audit<'_> {
     fn hold(&self, what: &str, count: u64, bound: Bound, elements: u64) -> Result<(), Error> {
         let Some(max) = bound.max else { return Ok(()) };
         let most = u128::from(max) * u128::from(elements);
+        let found = || format!("{} of {}", counted(count, what), counted(elements, "element"));
         let count = u128::from(count);
         if count > most {
-            return self.fault(format!("{count} {what} of {elements} elements, where at most {max} of each is proven"));
+            return self.fault(format!("{}, where at most {max} of each is proven", found()));
         }
         if bound.exact && !self.fewer && count < most {
-            return self.fault(format!("{count} {what} of {elements} elements, where {max} of each is proven"));
+            return self.fault(format!("{}, where {max} of each is proven", found()));
         }
         Ok(())
     }
@@ -159,7 +165,7 @@ mod tests {
     fn what_a_source_writes_in_calls_that_failed_is_not_of_its_elements() {
         let copies = Copies { payload_write: Count { ops: 2, bytes: 6 }, ..Copies::default() };
         let source = || Audit { copies, made: Some(1), taken: 0, ..audit() };
-        says(source(), "2 writes of 1 elements, where at most 1 of each is proven");
+        says(source(), "2 writes of 1 element, where at most 1 of each is proven");
         let failed_copies = Copies { payload_write: Count { ops: 1, bytes: 3 }, ..Copies::default() };
         Audit { failed_copies, ..source() }.check().unwrap();
     }
@@ -167,17 +173,11 @@ mod tests {
     #[test]
     fn the_ledger_agrees_with_the_node() {
         let lost = Count { ops: 1, bytes: 6 };
-        says(
-            Audit { written: lost, ..audit() },
-            "1 writes of 6 bytes are accounted for, and 2 of 6 bytes are in the ledger",
-        );
+        says(Audit { written: lost, ..audit() }, "expected 1 write of 6 bytes, found 2 of 6 bytes in the ledger");
         let rest = Count { ops: 1, bytes: 0 };
         Audit { written: lost, rewritten: rest, ..audit() }.check().unwrap();
         Audit { written: lost, given_up: rest, ..audit() }.check().unwrap();
-        says(
-            Audit { given_up: rest, ..audit() },
-            "3 writes of 6 bytes are accounted for, and 2 of 6 bytes are in the ledger",
-        );
+        says(Audit { given_up: rest, ..audit() }, "expected 3 writes of 6 bytes, found 2 of 6 bytes in the ledger");
         let few = Count { ops: 2, bytes: 5 };
         says(Audit { lent: few, ..audit() }, "it read 6 bytes where there were 5");
     }

@@ -61,6 +61,15 @@ impl Binary {
         Ok(Binary { path: path.to_path_buf(), bytes: bytes.to_vec() })
     }
 
+    /// What it is, as far as that can be told without analysing its code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] where it is not a component for a world that this runtime runs.
+    pub fn profile(&self) -> Result<Profile, Error> {
+        Profile::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
+    }
+
     /// Checks, analyses and compiles it, in this process: what is too complex for that is refused.
     ///
     /// # Errors

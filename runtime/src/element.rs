@@ -131,18 +131,22 @@ pub(crate) struct Stamps {
 }
 
 impl Stamps {
-    /// `of_flow` is the trace of the flow, made where a source first asks for it.
-    pub(crate) fn new(stamp: Stamp, of_flow: &mut Option<u128>) -> Result<Option<Self>, getrandom::Error> {
+    /// `of_flow` is the trace of the flow, made where a source first asks for it; `draw` gives random numbers.
+    pub(crate) fn new<E>(
+        stamp: Stamp,
+        of_flow: &mut Option<u128>,
+        mut draw: impl FnMut() -> Result<u64, E>,
+    ) -> Result<Option<Self>, E> {
         if stamp == Stamp::default() {
             return Ok(None);
         }
         let trace = match stamp.trace {
             None => None,
-            Some(TraceOrigin::Given(trace)) => Some((trace, Spans::new()?)),
+            Some(TraceOrigin::Given(trace)) => Some((trace, Spans::new(draw()?))),
             Some(TraceOrigin::Flow) => {
-                let id = of_flow.map_or_else(new_id, Ok)?;
+                let id = of_flow.map_or_else(|| new_id(&mut draw), Ok)?;
                 *of_flow = Some(id);
-                Some((Trace { id, span: 0, sampled: true }, Spans::new()?))
+                Some((Trace { id, span: 0, sampled: true }, Spans::new(draw()?)))
             }
         };
         let deadline = stamp.deadline.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));

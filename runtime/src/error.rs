@@ -9,6 +9,7 @@ use crate::compile::CompileError;
 use crate::cut::CutOff;
 use crate::profile::{CONTRACT, Kind};
 use crate::text;
+use crate::words::counted;
 
 /// Letters that are told of what a component is instead: it names its own exports.
 const LONGEST_FOUND: usize = 1000;
@@ -69,7 +70,7 @@ pub enum Error {
         fault: Fault,
     },
     /// Elements could not be had from an input of the host.
-    #[error("input `{input}` failed after {elements} elements")]
+    #[error("input `{input}` failed after {}", counted(*elements, "element"))]
     Input {
         /// The input, as its user names it.
         input: String,
@@ -80,7 +81,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Elements could not be delivered to an output of the host.
-    #[error("output `{output}` failed after {bytes} bytes")]
+    #[error("output `{output}` failed after {}", counted(*bytes, "byte"))]
     Output {
         /// The output, as its user names it.
         output: String,
@@ -167,7 +168,7 @@ pub enum LoadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is larger than a component may be.
-    #[error("it is larger than the {limit} bytes a component may have")]
+    #[error("it is larger than the {} a component may have", counted(*limit, "byte"))]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -178,6 +179,12 @@ pub enum LoadError {
     /// It begins like a component, and is none.
     #[error("it is not a valid component: {0}")]
     Malformed(String),
+    /// It is a component that nothing can be called of.
+    #[error("expected {expected}, found one that exports nothing")]
+    NoExports {
+        /// What this runtime runs.
+        expected: String,
+    },
     /// It is a component for something else.
     #[error("expected {expected}, found {found}")]
     World {
@@ -218,7 +225,7 @@ pub enum Fault {
     #[error("{CutOff}")]
     CutOff,
     /// It wanted more memory than it may have, and trapped.
-    #[error("it needed more than the {limit} bytes of memory it may have, and trapped: {trap}")]
+    #[error("it needed more than the {} of memory it may have, and trapped: {trap}", counted(*limit, "byte"))]
     Memory {
         /// The limit in bytes.
         limit: u64,

@@ -98,6 +98,16 @@ pub struct Control {
     pub clock: Clock,
     /// Which of the nodes that can move does.
     pub schedule: Schedule,
+    /// What stages draw random numbers from, so that they are the same every time. None for that of the schedule, or for
+    /// those of the system where that has none.
+    pub random_seed: Option<u64>,
+}
+
+impl Control {
+    /// What stages draw random numbers from, where they are to be the same every time.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.random_seed.or(self.schedule.seed())
+    }
 }
 
 impl Default for Control {
@@ -113,6 +123,7 @@ impl Default for Control {
             dead_letters: Arc::new(|_| Ok(())),
             clock: Clock::system(),
             schedule: Schedule::default(),
+            random_seed: None,
         }
     }
 }

@@ -241,18 +241,17 @@ impl Host {
         if self.cut.was_due(now) {
             return Err(CutOff.into());
         }
-        let mut left = self.left(now);
-        if left.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK {
-            // Nobody waits for so long at a time: the process stood still, or soon it is known that it did not.
-            engine::stopped_until(now);
-            left = self.left(now);
-        }
+        let left = self.left(now);
         if left.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(left.min(LOOK)) }
     }
 
     /// What is left of the limit of the call.
     fn left(&self, now: Instant) -> Duration {
-        (self.ends + (engine::stopped() - self.stopped)).saturating_duration_since(now)
+        let left = |stopped: Duration| (self.ends + (stopped - self.stopped)).saturating_duration_since(now);
+        let seen = left(engine::stopped());
+        // Nobody is asked so late: the process stood still, or soon it is known that it did not.
+        let is_odd = seen.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK;
+        if is_odd { left(engine::stopped_until(now)) } else { seen }
     }
 
     /// Begins a call that is lent `batch`.

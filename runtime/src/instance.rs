@@ -136,7 +136,10 @@ impl Instance {
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
         let log = StageLog::new(start.name, start.log.clone(), start.limits.log_bytes);
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
-        let meter = Meter::new(start.budget, start.bounds, source);
+        let mut meter = Meter::new(start.budget, start.bounds, source);
+        if start.policy != FailurePolicy::Stop {
+            meter.hold_failed_calls();
+        }
         let (pool, restarts) = (start.pool.clone(), start.restarts);
         let (clock, cut, chance, policy) = (start.clock.clone(), start.cut.clone(), start.chance, start.policy);
         let around = Surroundings { log: log.clone(), clock, cut, chance, policy };
@@ -539,13 +542,10 @@ impl Instance {
         let error = match (self.store.data_mut().meter.overruns(), result) {
             // Whatever the stage makes of the refusal.
             ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
-            // A proof of calls that return says nothing of others; the host has held this one to it all the same.
-            ((None, Some(overrun)), result) if result.is_ok() || self.meter().holds_always(overrun.what) => {
-                Error::Internal(format!(
-                    "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
-                    self.name, overrun.limit
-                ))
-            }
+            ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
+                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                self.name, overrun.limit
+            )),
             (_, Ok(Ok(value))) => return Ok(value),
             (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
             (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),

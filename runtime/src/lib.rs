@@ -74,3 +74,4 @@ pub mod strip;
 pub mod text;
 pub mod trace;
 mod unchanged;
+pub mod words;

@@ -22,6 +22,7 @@ use crate::payload::{Payload, Pool, Unreadable};
 use crate::profile::Kind;
 use crate::recovery::{FailureUse, Recovery};
 use crate::unchanged::Unchanged;
+use crate::words::counted;
 
 mod ending;
 mod recovering;
@@ -133,7 +134,10 @@ impl Node {
         trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
-        let stamps = Stamps::new(node.stamp, trace);
+        // Other numbers than those that a stage at this place draws.
+        let mut chance = control.seed().map(|seed| Chance::of_stage(!seed, index as u32));
+        let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
+        let stamps = Stamps::new(node.stamp, trace, draw);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
         let called = match body {
@@ -163,7 +167,7 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     cut: &control.cut,
-                    chance: control.schedule.seed().map(|seed| Chance::of_stage(seed, index as u32)),
+                    chance: control.seed().map(|seed| Chance::of_stage(seed, index as u32)),
                     policy: stage.policy.told(),
                     restarts: recovery.is_some(),
                 };
@@ -341,7 +345,7 @@ impl Node {
         }
         let elements = made.len();
         if elements > max_elements as usize {
-            let broken = format!("it made {elements} elements where {max_elements} were asked for");
+            let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
             return Err(instance.failed("pull", Fault::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();

@@ -337,9 +337,12 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
             });
         }
     }
-    let missing = |what: &str| LoadError::World {
-        expected: format!("a component that exports {what} of {CONTRACT}"),
-        found: foreign::exporting(&exports),
+    let missing = |what: &str| {
+        let expected = format!("a component that exports {what} of {CONTRACT}");
+        match exports.is_empty() {
+            true => LoadError::NoExports { expected },
+            false => LoadError::World { expected, found: foreign::exporting(&exports) },
+        }
     };
     let kind = found.ok_or_else(|| missing("`source`, `processor` or `sink`"))?;
     let lifecycle = full_name("lifecycle");

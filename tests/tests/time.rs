@@ -138,8 +138,9 @@ fn a_long_limit_does_not_drift() {
 
 /// Cuts a flow off after a while. What came of it, and how long it took from then on.
 fn cut(guest: Guest<'_>, policy: Policy, limit: Duration) -> (Result<Account, Error>, Duration) {
-    let flag = Arc::new(AtomicBool::new(false));
-    let cut = Cut::new(flag);
+    // Compiled before the time begins.
+    let parts = parts(guest, limits(limit), policy);
+    let cut = Cut::new(Arc::new(AtomicBool::new(false)));
     let cutter = {
         let cut = cut.clone();
         thread::spawn(move || {
@@ -148,10 +149,9 @@ fn cut(guest: Guest<'_>, policy: Policy, limit: Duration) -> (Result<Account, Er
             Instant::now()
         })
     };
-    let parts = parts(guest, limits(limit), policy);
     let came = started(parts, |control| Control { cut, ..control }).and_then(Flow::run);
     let ended = Instant::now();
-    (came, ended.saturating_duration_since(cutter.join().unwrap()))
+    (came, ended.saturating_duration_since(cutter.join().expect("it cuts off")))
 }
 
 /// Whatever the call, its limit and its policy, a flow that is cut off ends at once, holds nothing, and tells what is lost.

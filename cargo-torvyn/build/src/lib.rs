@@ -26,8 +26,9 @@ mod stamps;
 /// The target that components are built for.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// How often cargo is run again before [`Builds::judge`] gives up. Once is enough unless others build in the same folder.
-const TRIES: u32 = 5;
+/// How often cargo is run before [`Builds::judge`] gives up. Twice is enough unless plain cargo builds other workspaces in
+/// the same folder meanwhile: it waits for no lock of ours.
+const TRIES: u32 = 20;
 
 /// The builds in a target folder. While it exists no other one does for the same folder, in this process or another.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use torvyn_runtime::Account;
 use torvyn_runtime::account::{FailureUse, StageAccount};
 use torvyn_runtime::ledger::Copies;
 use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::words::counted;
 
 use super::amount::Amount;
 use super::case::Named;
@@ -181,16 +182,20 @@ fn by_stage(key: &str, account: &Account) -> String {
         "skipped" | "dead-letters" | "retries" | "restarts" => {
             let FailureUse { calls, retries, skipped, dead_letters, restarts } = stage.failures;
             format!(
-                "`{}` failed in {calls} calls: retries {retries}, skipped {skipped}, dead letters {dead_letters}, \
+                "`{}` failed in {}: retries {retries}, skipped {skipped}, dead letters {dead_letters}, \
                  restarts {restarts}",
-                stage.name
+                stage.name,
+                counted(calls, "call")
             )
         }
         _ => {
             let Copies { payload_read, payload_write, .. } = stage.copies;
             format!(
-                "`{}` read {} payloads of {} and wrote {}",
-                stage.name, payload_read.ops, stage.elements_in, payload_write.ops
+                "`{}` read {} of {} and wrote {}",
+                stage.name,
+                counted(payload_read.ops, "payload"),
+                stage.elements_in,
+                payload_write.ops
             )
         }
     };

@@ -1,6 +1,6 @@
 //! What a case runs with: all that could make its outcome another one. `--watch` runs a case where it is not what it was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub(crate) struct Basis {
     components: Vec<usize>,
     /// The files that it reads or is compared with, and what its packages declare.
     files: BTreeMap<PathBuf, State>,
+    /// The files that elements are expected to be in, there or not.
+    expects: BTreeSet<PathBuf>,
     common: Arc<Shared>,
     /// What the case that it is compared with runs with.
     other: Option<Box<Basis>>,
@@ -73,6 +75,7 @@ impl Basis {
             pipeline: pipelines.and_then(|pipelines| pipelines.get(&plan.pipeline.name)).cloned(),
             components: versions,
             files: paths.flat_map(|path| common.now.at(path)).map(owned).collect(),
+            expects: plan.expected_files().map(Path::to_path_buf).collect(),
             common: common.shared.clone(),
             other: None,
         }
@@ -92,9 +95,11 @@ impl Basis {
         }
     }
 
-    /// Takes a file as it is in `now`: the run of the case has written it.
+    /// Takes a file as it is in `now`, where the case runs with it: a case has written it.
     pub(crate) fn renew(&mut self, path: &Path, now: &Snapshot) {
-        self.files.extend(now.at(path).map(owned));
+        if self.files.contains_key(path) || self.expects.contains(path) {
+            self.files.extend(now.at(path).map(owned));
+        }
     }
 }
 

@@ -15,8 +15,8 @@ use super::given::Given;
 use super::letters::ExpectedLetters;
 use super::speed::ExpectedSpeed;
 use crate::code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::manifest::{Stage, read_config};
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{Broken, Stage, read_config};
 use crate::range;
 use crate::table::{Field, Report, Table};
 
@@ -114,9 +114,21 @@ impl Case {
         "timeout",
     ];
 
-    /// Reads `test`, an array of cases.
-    pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Case> {
-        field.items(report).unwrap_or_default().iter().filter_map(|item| Case::read(item, report)).collect()
+    /// Reads `test`, an array of cases. What is wrong in one is told with it, and the others can run.
+    pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Result<Case, Broken>> {
+        let items = field.items(report).unwrap_or_default();
+        let name = |item: &Field| match item.value {
+            DeValue::Table(entries) => match Field::of(entries, "name").map(|name| name.value) {
+                Some(DeValue::String(name)) => Some(name.to_string()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let read = |item: &Field| {
+            let read = report.alone(|report| Case::read(item, report));
+            read.map_err(|found| Broken { name: name(item), found })
+        };
+        items.iter().map(read).collect()
     }
 
     fn read(field: &Field, report: &mut Report) -> Option<Case> {
@@ -170,18 +182,18 @@ impl Case {
     }
 
     /// The cases that have the name of one before them.
-    pub(super) fn duplicates(cases: &[Case]) -> Diagnostics {
-        let mut found = Diagnostics::default();
+    pub(super) fn duplicates(cases: &[Case]) -> Vec<Broken> {
         let mut known: HashMap<&str, &Case> = HashMap::new();
+        let mut found = Vec::new();
         for case in cases {
             let first = *known.entry(&case.name).or_insert(case);
             if !std::ptr::eq(first, case) {
-                found.push(
-                    Diagnostic::error(code::DUPLICATE_NAME, format!("two cases are called `{}`", case.name))
-                        .label(&case.file, case.span.clone(), "")
-                        .label(&first.file, first.span.clone(), "the first")
-                        .help("give one of them another `name`"),
-                );
+                let message = format!("two cases are called `{}`", case.name);
+                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message)
+                    .label(&case.file, case.span.clone(), "")
+                    .label(&first.file, first.span.clone(), "the first")
+                    .help("give one of them another `name`");
+                found.push(Broken { name: Some(case.name.clone()), found: diagnostic.into() });
             }
         }
         found

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use torvyn_runtime::words::counted;
+
 /// Elements that are the same, shown on each side of those that are not.
 const CONTEXT: usize = 2;
 /// Lines of a difference; the rest is counted.
@@ -74,7 +76,7 @@ impl Lines {
 
     fn into_lines(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.lines.push(format!("... and {} lines more", self.more));
+            self.lines.push(format!("... and {} more", counted(self.more as u64, "line")));
         }
         self.lines
     }
@@ -259,7 +261,7 @@ pub(super) fn shown_of(element: &[u8], size: u64, at: usize) -> String {
         text => text,
     };
     let text = text.ok().filter(|text| text.chars().all(is_text));
-    let size = || format!(" ({size} bytes)");
+    let size = || format!(" ({})", counted(size, "byte"));
     match text {
         Some(text) => {
             let start = (0..=at.saturating_sub(WIDTH / 2)).rev().find(|start| text.is_char_boundary(*start));

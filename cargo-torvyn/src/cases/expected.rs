@@ -5,14 +5,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::OutputFraming;
 use torvyn_runtime::regular;
 
 use super::amount::Amount;
 use super::element::{Entry, Written};
-use super::json;
+use super::json::{self, Value};
 use super::literal::Literal;
 use super::pattern::Pattern;
 use super::schema::Schema;

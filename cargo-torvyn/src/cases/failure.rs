@@ -8,6 +8,7 @@ use torvyn_runtime::Error;
 use super::case::{Case, Named};
 use crate::code;
 use crate::diagnostic::Diagnostic;
+use crate::failure::{FailureRecord, runtime_error};
 use crate::shell::printable;
 use crate::table::{Field, Report};
 
@@ -30,6 +31,8 @@ pub(super) struct Failure {
     pub(super) causes: Vec<String>,
     /// Whether it is a fault of this program, and not of what was tested.
     pub(super) is_ours: bool,
+    /// All of it, for programs.
+    pub(super) record: FailureRecord,
 }
 
 impl ExpectedFailure {
@@ -83,7 +86,7 @@ impl ExpectedFailure {
 impl Failure {
     /// What an error of the runtime tells.
     pub(super) fn of(error: &anyhow::Error) -> Failure {
-        let runtime = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+        let runtime = runtime_error(error);
         let stage = match runtime {
             Some(Error::Start { stage, .. } | Error::Stage { stage, .. }) => Some(stage.clone()),
             _ => None,
@@ -92,6 +95,7 @@ impl Failure {
             stage,
             causes: error.chain().map(ToString::to_string).collect(),
             is_ours: matches!(runtime, Some(Error::Internal(_))),
+            record: FailureRecord::of(error),
         }
     }
 

@@ -10,8 +10,9 @@ use super::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::code;
 use crate::components::{Compiled, Components};
-use crate::diagnostic::Sources;
+use crate::diagnostic::{Diagnostics, Sources};
 use crate::manifest::Manifest;
+use crate::programs::Asked;
 use crate::shell::{Shell, Verbosity};
 
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
@@ -28,10 +29,11 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
     let drafts: Vec<_> = manifest.cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
-    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet);
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
-    let components = Components::of(&pipelines, &args, &compiled, &mut sources, &mut shell).unwrap();
+    let components =
+        Components::of(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell).unwrap();
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let (cancel, cut) = Default::default();

@@ -1,10 +1,17 @@
 //! JSON that elements are to contain: objects may have more keys, arrays have the same length, numbers count by value.
+//!
+//! Values are read with their numbers as they are written: as `f64`, 9007199254740993 would be 9007199254740992, and 1e400
+//! would be no number.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
 use toml::de::DeValue;
+use torvyn_runtime::words::counted;
 
+use super::decimal::Decimal;
 use super::diff::{self, Sides};
 use super::element::Entry;
 use crate::code;
@@ -14,6 +21,19 @@ use crate::table::{Field, Report};
 const DIFFERENCES: usize = 8;
 /// Letters of a value that are shown.
 const WIDTH: usize = 60;
+/// How deep values may be within one another; so deep `serde_json` reads them.
+const DEEPEST: usize = 128;
+
+/// A value of JSON. Of several members of one name the last is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Number(Decimal),
+    Text(String),
+    Array(Vec<Value>),
+    Object(BTreeMap<String, Value>),
+}
 
 /// Values that are expected, beside the elements that came.
 pub(super) struct Json<'a> {
@@ -81,18 +101,20 @@ pub(super) fn read(field: &Field, report: &mut Report) -> Option<Vec<Value>> {
 /// A value of TOML as the one of JSON.
 fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
     match field.value {
-        DeValue::String(text) => Some(Value::String(text.to_string())),
+        DeValue::String(text) => Some(Value::Text(text.to_string())),
         DeValue::Boolean(boolean) => Some(Value::Bool(*boolean)),
         DeValue::Integer(integer) => {
-            let number = i64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from);
-            let number = number.or_else(|_| u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from));
-            let wrong = |_| {
-                field.wrong(code::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
+            let number = match integer.radix() {
+                10 => Decimal::parse(integer.as_str()),
+                radix => u128::from_str_radix(integer.as_str(), radix).ok().map(Decimal::from),
             };
-            number.map_err(wrong).ok()
+            if number.is_none() {
+                field.wrong(code::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
+            }
+            number.map(Value::Number)
         }
         DeValue::Float(float) => {
-            let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            let number = Decimal::parse(float.as_str());
             if number.is_none() {
                 field.wrong(code::BAD_NUMBER, format!("JSON has no number `{}`", float.as_str()), "", report);
             }
@@ -107,7 +129,7 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
             items.iter().map(|item| read_value(item, report)).collect::<Option<_>>().map(Value::Array)
         }
         DeValue::Table(_) => {
-            let mut object = Map::new();
+            let mut object = BTreeMap::new();
             for field in field.entries(report)? {
                 object.insert(field.key.to_string(), read_value(&field, report)?);
             }
@@ -118,7 +140,94 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
 
 /// The value that an element is, or why it is none.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    // Whether it is JSON is for `serde_json` to say; what follows reads what it has accepted.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
+    Reader { rest: text }.value(0)
+}
+
+/// Reads a text that is JSON.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize) -> Result<Value, String> {
+        if depth == DEEPEST {
+            return Err(format!("values are more than {DEEPEST} deep within one another"));
+        }
+        match self.next_letter() {
+            Some('"') => self.text().map(Value::Text),
+            Some('[') => {
+                let mut items = Vec::new();
+                self.list(']', |reader| {
+                    items.push(reader.value(depth + 1)?);
+                    Ok(())
+                })?;
+                Ok(Value::Array(items))
+            }
+            Some('{') => {
+                let mut members = BTreeMap::new();
+                self.list('}', |reader| {
+                    reader.next_letter();
+                    let key = reader.text()?;
+                    reader.next_letter();
+                    reader.skip(1);
+                    members.insert(key, reader.value(depth + 1)?);
+                    Ok(())
+                })?;
+                Ok(Value::Object(members))
+            }
+            _ => self.word(),
+        }
+    }
+
+    /// The letter after white space, which it is then at.
+    fn next_letter(&mut self) -> Option<char> {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        self.rest.chars().next()
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    /// What is between brackets, with commas between; it is at the first bracket.
+    fn list(&mut self, end: char, mut item: impl FnMut(&mut Reader<'a>) -> Result<(), String>) -> Result<(), String> {
+        self.skip(1);
+        while self.next_letter().is_some_and(|letter| letter != end) {
+            item(self)?;
+            if self.next_letter() == Some(',') {
+                self.skip(1);
+            }
+        }
+        self.skip(1);
+        Ok(())
+    }
+
+    /// A string; it is at the first quote.
+    fn text(&mut self) -> Result<String, String> {
+        let (mut end, bytes) = (1, self.rest.as_bytes());
+        while bytes.get(end).is_some_and(|byte| *byte != b'"') {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        let text = serde_json::from_str(self.rest.get(..=end).unwrap_or(self.rest)).map_err(|error| error.to_string());
+        self.skip(end + 1);
+        text
+    }
+
+    /// A number, or one of the three words of JSON.
+    fn word(&mut self) -> Result<Value, String> {
+        let end = self.rest.find([',', ']', '}', ' ', '\t', '\r', '\n']).unwrap_or(self.rest.len());
+        let word = &self.rest[..end];
+        self.skip(end);
+        Ok(match word {
+            "null" => Value::Null,
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            number => Value::Number(Decimal::parse(number).ok_or("the exponent of a number is too great")?),
+        })
+    }
 }
 
 /// Whether a value has all that is expected.
@@ -131,7 +240,6 @@ fn contains(value: &Value, expected: &Value) -> bool {
             expected.len() == value.len()
                 && expected.iter().zip(value).all(|(expected, value)| contains(value, expected))
         }
-        (Value::Number(expected), Value::Number(value)) => is_same_number(expected, value),
         _ => expected == value,
     }
 }
@@ -166,10 +274,9 @@ impl<'a> Differences<'a> {
                 }
             }
             (Value::Array(expected), Value::Array(value)) => {
-                let items = |count: usize| if count == 1 { "1 item".to_string() } else { format!("{count} items") };
+                let items = |count: usize| counted(count as u64, "item");
                 self.tell(|| format!("expected {}, found {}", items(expected.len()), items(value.len())));
             }
-            (Value::Number(expected), Value::Number(value)) if is_same_number(expected, value) => {}
             _ if expected == value => {}
             _ => self.tell(|| format!("expected {}, found {}", shown(expected), shown(value))),
         }
@@ -183,10 +290,27 @@ impl<'a> Differences<'a> {
     }
 }
 
-fn is_same_number(a: &serde_json::Number, b: &serde_json::Number) -> bool {
-    match (a.as_i128(), b.as_i128()) {
-        (Some(a), Some(b)) => a == b,
-        _ => a.as_f64() == b.as_f64(),
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let between = |index: usize| if index == 0 { "" } else { "," };
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => value.fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Text(value) => f.write_str(&text(value)),
+            Value::Array(items) => {
+                f.write_str("[")?;
+                items.iter().enumerate().try_for_each(|(index, item)| write!(f, "{}{item}", between(index)))?;
+                f.write_str("]")
+            }
+            Value::Object(members) => {
+                f.write_str("{")?;
+                let mut members = members.iter().enumerate();
+                members.try_for_each(|(index, (key, value))| write!(f, "{}{}:{value}", between(index), text(key)))?;
+                f.write_str("}")
+            }
+        }
     }
 }
 
@@ -197,7 +321,7 @@ pub(super) fn written(path: &[Step<'_>]) -> String {
         Step::Key(key) if !key.is_empty() && key.chars().all(|letter| letter.is_alphanumeric() || letter == '_') => {
             format!(".{key}")
         }
-        Step::Key(key) => format!("[{}]", shown(&Value::from(&**key))),
+        Step::Key(key) => format!("[{}]", shown(&Value::Text(key.to_string()))),
     };
     "$".to_string() + &path.iter().map(step).collect::<String>()
 }
@@ -217,8 +341,12 @@ mod tests {
 
     use super::*;
 
-    fn explained(expected: Value, came: &str) -> Vec<String> {
-        let (expected, got) = ([expected], [Entry::plain(came.as_bytes().to_vec())]);
+    fn explained(expected: serde_json::Value, came: &str) -> Vec<String> {
+        explained_text(&expected.to_string(), came)
+    }
+
+    fn explained_text(expected: &str, came: &str) -> Vec<String> {
+        let (expected, got) = ([parse(expected.as_bytes()).unwrap()], [Entry::plain(came.as_bytes().to_vec())]);
         let json = Json::new(&expected, &got);
         let lines = json.explained(0, 0);
         assert_eq!(json.is(0, 0), lines.is_empty());
@@ -236,6 +364,49 @@ mod tests {
         ] {
             assert_eq!(explained(expected, came), [""; 0]);
         }
+    }
+
+    #[test]
+    fn numbers_are_compared_as_they_are_written() {
+        for (expected, came) in [
+            ("9007199254740993", "9007199254740993.0"),
+            ("1", "1.0"),
+            ("1", "1e0"),
+            ("100", "1E+2"),
+            ("0.1", "1e-1"),
+            ("0", "-0"),
+            ("0.0", "-0.0e5"),
+            ("1e400", "10e399"),
+            ("123456789012345678901234567890", "1.2345678901234567890123456789e29"),
+            ("1e-400", "0.1e-399"),
+            ("{\"a\":[1e400]}", "{\"a\":[1E400],\"b\":2}"),
+        ] {
+            assert_eq!(explained_text(expected, came), [""; 0], "{expected} {came}");
+        }
+        for (expected, came) in [
+            ("9007199254740993", "9007199254740992.0"),
+            ("18446744073709551616", "18446744073709551617"),
+            ("0.1", "0.10000000000000000001"),
+            ("1e400", "1e401"),
+            ("1e-400", "0"),
+            ("1", "-1"),
+            ("1", "\"1\""),
+        ] {
+            let line = format!("$: expected {expected}, found {came}");
+            assert_eq!(explained_text(expected, came), [line], "{expected} {came}");
+        }
+        // No number of JSON has these forms.
+        for came in ["01", "1.", ".5", "+1", "NaN", "0x10", "1e"] {
+            assert!(explained_text("1", came)[0].starts_with("no JSON: "), "{came}");
+        }
+    }
+
+    #[test]
+    fn values_go_only_so_deep() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(DEEPEST - 1).as_bytes()).is_ok());
+        assert!(parse(nested(DEEPEST).as_bytes()).unwrap_err().contains("128 deep"));
+        assert!(parse(nested(1_000_000).as_bytes()).is_err());
     }
 
     #[test]

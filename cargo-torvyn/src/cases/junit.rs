@@ -2,18 +2,40 @@
 //! with what was copied as properties.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::AddAssign;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::case::Case;
 use super::plan::Plan;
 use super::run::Outcome;
+use crate::code;
 use crate::diagnostic::Sources;
+use crate::exit::Exit;
+use crate::failure::{self, FailureRecord};
+use crate::quantity::rfc3339;
 use crate::whole;
 
-/// Writes a report of what was run; a case of `plans` that was not is skipped.
+/// The name of the report.
+const NAME: &str = "cargo-torvyn";
+/// Bytes in which a report shows that it is one.
+const HEAD: u64 = 1024;
+
+/// What a suite has, and all suites together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    tests: usize,
+    failures: usize,
+    errors: usize,
+    skipped: usize,
+    time: Duration,
+}
+
+/// Writes a report of what was run; a case of `plans` that was not is skipped. `began` is when the first did.
 ///
 /// # Errors
 ///
@@ -22,42 +44,136 @@ pub(crate) fn write(
     path: &Path,
     outcomes: &[(&Plan<'_>, Outcome)],
     plans: &[Plan<'_>],
-    took: Duration,
+    (began, took): (SystemTime, Duration),
     sources: &Sources,
 ) -> anyhow::Result<()> {
     let mut files: Vec<&Path> = plans.iter().map(|plan| plan.case.file()).collect();
     files.dedup();
+    let mut all = Totals::default();
     let suites = files.iter().map(|file| {
         let of_file = |case: &&Case| case.file() == *file;
         let cases = plans.iter().map(|plan| plan.case).filter(of_file);
         let came = |case: &Case| outcomes.iter().find(|(plan, _)| plan.case.name == case.name).map(|(_, came)| came);
-        suite(file, cases.map(|case| (case, came(case))), sources)
+        let (totals, cases) = cases_of_file(file, cases.map(|case| (case, came(case))), sources);
+        all += totals;
+        suite(&file.to_string_lossy(), totals, began, &cases)
     });
-    let text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"cargo-torvyn\" time=\"{:.6}\">\n{}</testsuites>\n",
-        took.as_secs_f64(),
-        suites.collect::<String>()
-    );
-    whole::write(path, text.as_bytes()).with_context(|| format!("could not write `{}`", path.display()))
+    let suites: String = suites.collect();
+    save(path, Totals { time: took, ..all }, began, &suites)
 }
 
-fn suite<'a>(file: &Path, cases: impl Iterator<Item = (&'a Case, Option<&'a Outcome>)>, sources: &Sources) -> String {
-    let (mut tests, mut failures, mut skipped, mut time, mut text) = (0, 0, 0, Duration::ZERO, String::new());
-    let file = file.display().to_string();
+/// Writes a report of cases that could not be run: an error for each of `failures`, of which a command that did not succeed
+/// has at least one.
+///
+/// # Errors
+///
+/// Where the file cannot be written.
+pub(crate) fn write_failures(
+    path: &Path,
+    exit: Exit,
+    failures: &[FailureRecord],
+    began: SystemTime,
+) -> anyhow::Result<()> {
+    // The report may be one of the files that are the same.
+    if failures.iter().any(|failure| failure.code == code::SAME_FILE) {
+        return Ok(());
+    }
+    may_be_replaced(path)?;
+    let unknown = [FailureRecord::new(failure::COMMAND_FAILED, exit.outcome())];
+    let failures = if failures.is_empty() && exit != Exit::Ok { &unknown } else { failures };
+    let count = failures.len();
+    let totals = Totals { tests: count, errors: count, time: began.elapsed().unwrap_or_default(), ..Totals::default() };
+    let cases: String = failures.iter().map(error).collect();
+    save(path, totals, began, &suite(NAME, totals, began, &cases))
+}
+
+/// Refuses to replace what is no report: the command may have failed because the wrong file was named.
+fn may_be_replaced(path: &Path) -> anyhow::Result<()> {
+    // What is no file, such as a pipe, is not replaced but written to.
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let is_report = head.is_empty() || String::from_utf8_lossy(&head).contains("<testsuites");
+    match read {
+        Ok(_) if !is_report => Err(anyhow!("it is not a report of cases").context(failure::not_written(path, ""))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error).with_context(|| failure::not_written(path, "")),
+    }
+}
+
+fn error(failure: &FailureRecord) -> String {
+    let (message, code, text) = (attribute(&failure.message), failure.code, escaped(&described(failure)));
+    format!(
+        "    <testcase name=\"the cases can run\" classname=\"{NAME}\" time=\"0.000000\">\n      \
+         <error message=\"{message}\" type=\"{code}\">{text}</error>\n    </testcase>\n"
+    )
+}
+
+/// All that is known of a failure, a line each.
+fn described(failure: &FailureRecord) -> String {
+    let place = failure.place.iter().map(|place| match (place.line, place.column) {
+        (Some(line), Some(column)) => format!("at {}:{line}:{column}", place.file),
+        _ => format!("at {}", place.file),
+    });
+    let causes = failure.causes.iter().map(|cause| format!("caused by: {cause}"));
+    let notes = failure.notes.iter().map(|note| format!("note: {note}"));
+    let help = failure.help.iter().map(|help| format!("help: {help}"));
+    let lines = [failure.message.clone()].into_iter().chain(place).chain(causes).chain(notes).chain(help);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn save(path: &Path, totals: Totals, began: SystemTime, suites: &str) -> anyhow::Result<()> {
+    let totals = attributes(totals, began);
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{NAME}\" {totals}>\n{suites}</testsuites>\n"
+    );
+    whole::write(path, text.as_bytes()).with_context(|| failure::not_written(path, ""))
+}
+
+fn suite(name: &str, totals: Totals, began: SystemTime, cases: &str) -> String {
+    let (name, totals) = (attribute(name), attributes(totals, began));
+    format!("  <testsuite name=\"{name}\" {totals}>\n{cases}  </testsuite>\n")
+}
+
+fn attributes(Totals { tests, failures, errors, skipped, time }: Totals, began: SystemTime) -> String {
+    let (time, began) = (time.as_secs_f64(), rfc3339(began));
+    format!(
+        "tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{time:.6}\" \
+         timestamp=\"{began}\""
+    )
+}
+
+fn cases_of_file<'a>(
+    file: &Path,
+    cases: impl Iterator<Item = (&'a Case, Option<&'a Outcome>)>,
+    sources: &Sources,
+) -> (Totals, String) {
+    let (mut totals, mut text) = (Totals::default(), String::new());
+    let file = file.to_string_lossy();
     for (case, outcome) in cases {
         let ran = outcome.filter(|outcome| !outcome.interrupted);
-        tests += 1;
-        skipped += u32::from(ran.is_none());
-        failures += u32::from(ran.is_some_and(|outcome| !outcome.found.is_empty()));
-        time += ran.map_or(Duration::ZERO, |outcome| outcome.time);
+        totals += Totals {
+            tests: 1,
+            failures: usize::from(ran.is_some_and(|outcome| !outcome.found.is_empty())),
+            errors: 0,
+            skipped: usize::from(ran.is_none()),
+            time: ran.map_or(Duration::ZERO, |outcome| outcome.time),
+        };
         text += &element(&file, case, ran, sources);
     }
-    let name = attribute(&file);
-    let time = time.as_secs_f64();
-    format!(
-        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" \
-         time=\"{time:.6}\">\n{text}  </testsuite>\n"
-    )
+    (totals, text)
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, more: Totals) {
+        self.tests += more.tests;
+        self.failures += more.failures;
+        self.errors += more.errors;
+        self.skipped += more.skipped;
+        self.time += more.time;
+    }
 }
 
 fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources) -> String {
@@ -139,7 +255,7 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '\t' | '\n' | '\u{20}'..='\u{fffd}' | '\u{10000}'.. => escaped.push(letter),
+            '\t' | '\n' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => escaped.push(letter),
             _ => escaped.push(char::REPLACEMENT_CHARACTER),
         }
     }
@@ -149,6 +265,31 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cases_that_could_not_run_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.xml");
+        let written = |exit, failures: &[FailureRecord]| {
+            write_failures(&path, exit, failures, SystemTime::now()).unwrap();
+            std::fs::read_to_string(&path).unwrap()
+        };
+        let failure = FailureRecord {
+            causes: vec!["]]> & <\u{1b}>".to_string()],
+            ..FailureRecord::new(failure::BUILD_FAILED, "a \"build\"\nfailed")
+        };
+        let text = written(Exit::Failed, &[failure]);
+        for part in [
+            "<testsuites name=\"cargo-torvyn\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"",
+            "<testsuite name=\"cargo-torvyn\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"",
+            "<error message=\"a &quot;build&quot;&#10;failed\" type=\"build-failed\">a \"build\"\nfailed\ncaused by: ]]&gt; &amp; &lt;\u{fffd}&gt;</error>",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        // A reason that nobody knows is one all the same, and a command that succeeded has none.
+        assert!(written(Exit::Interrupted, &[]).contains("<error message=\"interrupted\" type=\"command-failed\">"));
+        assert!(written(Exit::Ok, &[]).contains("tests=\"0\""));
+    }
 
     #[test]
     fn what_xml_cannot_have_is_not_in_it() {

@@ -1,6 +1,7 @@
 //! From a case to what can be run any number of times: its pipeline with the ends that the case puts there, its
 //! components, and what they may copy.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
+use super::blessing::Blessing;
 use super::case::{Case, Config, Named, Subject};
 use super::collected::Collector;
 use super::fault::Fault;
@@ -68,6 +70,8 @@ pub(crate) struct Plan<'a> {
     pub(super) pool: PoolSettings,
     /// The files that no expected elements are written into.
     pub(super) reads: Arc<FileUses>,
+    /// What is known of the files that cases write anew.
+    pub(super) blessing: Arc<Blessing>,
 }
 
 impl<'a> Draft<'a> {
@@ -80,7 +84,7 @@ impl<'a> Draft<'a> {
         let mut pipeline = match &case.subject {
             Subject::Pipeline(None) => manifest
                 .select(None)
-                .map_err(|wrong| wrong.label(case.file(), case.span.clone(), "this case names none"))?
+                .map_err(|wrong| with_place(wrong, case, &case.span, "this case names none"))?
                 .clone(),
             Subject::Pipeline(Some(name)) => select(case, manifest, name)?.clone(),
             Subject::StageOf { pipeline, stage } => {
@@ -143,12 +147,7 @@ impl<'a> Draft<'a> {
             ready = components.stages(&pipeline);
             roles = roles_of(&ready);
         }
-        let alone = !matches!(case.subject, Subject::Pipeline(_));
-        if alone || case.to.is_some() {
-            let sinks = roles.iter().enumerate().filter(|(_, role)| **role == Role::Sink);
-            sinks.for_each(|(index, _)| pipeline.without_ends_of(index));
-        }
-        let wiring = pipeline.wire(&roles)?;
+        let wiring = wire(case, &mut pipeline, &roles)?;
 
         let mut found = Diagnostics::default();
         found.extend(check_input(case, &wiring));
@@ -213,11 +212,24 @@ impl<'a> Draft<'a> {
             levels,
             pool,
             reads: Arc::default(),
+            blessing: Arc::default(),
         })
     }
 }
 
 impl Draft<'_> {
+    /// What keeps it from running with stages of these roles, as far as that can be told without its components.
+    pub(crate) fn check_roles(&self, roles: &[Role]) -> Diagnostics {
+        // Which stages a part has depends on what its sources are; that is told when it is planned.
+        if self.whole.is_some() {
+            return Diagnostics::default();
+        }
+        match wire(self.case, &mut self.pipeline.clone(), roles) {
+            Ok(wiring) => check_input(self.case, &wiring).into_iter().collect(),
+            Err(wrong) => wrong,
+        }
+    }
+
     /// The files that it reads, and that it is compared with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
@@ -245,6 +257,16 @@ fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
     case.paths().into_iter().chain(own).collect()
 }
 
+/// Makes the graph of what a case runs; a sink that is its end has no output.
+fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, Diagnostics> {
+    let alone = !matches!(case.subject, Subject::Pipeline(_));
+    if alone || case.to.is_some() {
+        let sinks = roles.iter().enumerate().filter(|(_, role)| **role == Role::Sink);
+        sinks.for_each(|(index, _)| pipeline.without_ends_of(index));
+    }
+    pipeline.wire(roles)
+}
+
 /// What collects each output, by the name of its node.
 pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
@@ -253,6 +275,26 @@ impl Plan<'_> {
     #[must_use]
     pub(crate) fn sparing(self, reads: &Arc<FileUses>) -> Self {
         Plan { reads: reads.clone(), ..self }
+    }
+
+    /// With what is known of the files that other cases write anew.
+    #[must_use]
+    pub(crate) fn blessing(self, blessing: Arc<Blessing>) -> Self {
+        Plan { blessing, ..self }
+    }
+
+    /// Whether a stage of it can draw random numbers.
+    pub(super) fn draws(&self) -> bool {
+        let imports =
+            |ready: &Ready| ready.component.profile().other_imports.iter().any(|name| name.starts_with("wasi:random/"));
+        self.stages.iter().any(|(ready, ..)| imports(ready))
+    }
+
+    /// The files of expected elements, of each output that has one.
+    pub(super) fn expected_files(&self) -> impl Iterator<Item = &Path> {
+        let wanted = self.outputs.iter().map(|(_, wanted)| wanted);
+        let wanted = wanted.chain(self.letters.iter().map(|letters| &letters.elements));
+        wanted.filter_map(|wanted| Some(wanted.file.as_ref()?.0.as_path()))
     }
 
     /// Under other schedules than its own.
@@ -342,8 +384,17 @@ fn open(input: &Input) -> anyhow::Result<Box<dyn torvyn_runtime::endpoint::Input
     open_input(input).with_context(|| format!("cannot read {}", input_name(input)))
 }
 
-fn select<'a>(case: &Case, manifest: &'a Manifest, name: &Named) -> Result<&'a Pipeline, Diagnostic> {
-    manifest.select(Some(&name.name)).map_err(|wrong| wrong.label(case.file(), name.span.clone(), ""))
+fn select<'a>(case: &Case, manifest: &'a Manifest, name: &Named) -> Result<&'a Pipeline, Diagnostics> {
+    manifest.select(Some(&name.name)).map_err(|wrong| with_place(wrong, case, &name.span, ""))
+}
+
+/// Why a pipeline cannot be had. Where it is broken, that has its places; otherwise it is at the case, which asks for it.
+fn with_place(wrong: Diagnostics, case: &Case, span: &Range<usize>, text: &str) -> Diagnostics {
+    let place = |wrong: Diagnostic| match wrong.labels.is_empty() {
+        true => wrong.label(case.file(), span.clone(), text),
+        false => wrong,
+    };
+    wrong.into_iter().map(place).collect()
 }
 
 /// Puts the settings of the case in the place of those of the stages.

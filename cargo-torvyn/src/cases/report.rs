@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 use torvyn_runtime::Account;
+use torvyn_runtime::words::counted;
 
 use super::case::Case;
 use super::plan::Draft;
 use super::run::Outcome;
 use super::speed::Speed;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::code;
+use crate::diagnostic::Sources;
+use crate::failure::FailureRecord;
+use crate::findings::{Finding, Viewpoint};
+use crate::programs::{lossy, lossy_all};
 
 /// How many cases came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -48,8 +53,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cases = if self.selected == 1 { "case" } else { "cases" };
-        write!(f, "{} {cases}: {} passed", self.selected, self.passed)?;
+        write!(f, "{}: {} passed", counted(self.selected as u64, "case"), self.passed)?;
         if self.flaky > 0 {
             write!(f, " ({} flaky)", self.flaky)?;
         }
@@ -67,13 +71,17 @@ impl fmt::Display for Tally {
 #[serde(tag = "reason", rename = "case-finished")]
 pub(crate) struct CaseLine<'a> {
     name: &'a str,
+    #[serde(serialize_with = "lossy")]
     file: &'a Path,
     outcome: &'static str,
     attempt: usize,
     time_ns: u64,
     seed: Option<u64>,
-    findings: Vec<Finding<'a>>,
+    random_seed: u64,
+    findings: Vec<Finding>,
+    failure: Option<&'a FailureRecord>,
     log: Vec<LogLine<'a>>,
+    #[serde(serialize_with = "lossy_all")]
     blessed: &'a [PathBuf],
     account: Option<&'a Account>,
     speed: Option<&'a Speed>,
@@ -84,7 +92,8 @@ pub(crate) struct CaseLine<'a> {
 #[derive(Serialize)]
 struct Attempt<'a> {
     time_ns: u64,
-    findings: Vec<Finding<'a>>,
+    findings: Vec<Finding>,
+    failure: Option<&'a FailureRecord>,
     log: Vec<LogLine<'a>>,
 }
 
@@ -93,16 +102,10 @@ struct Attempt<'a> {
 #[serde(tag = "reason", rename = "case-listed")]
 pub(crate) struct ListLine<'a> {
     name: &'a str,
+    #[serde(serialize_with = "lossy")]
     file: &'a Path,
     /// The packages of the workspace that it runs.
     packages: Vec<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Finding<'a> {
-    code: &'static str,
-    message: &'a str,
-    rendered: String,
 }
 
 #[derive(Serialize)]
@@ -111,9 +114,8 @@ struct LogLine<'a> {
     text: &'a str,
 }
 
-/// The last line of `test --message-format json`.
-#[derive(Serialize)]
-#[serde(tag = "reason", rename = "test-summary")]
+/// What the last line of `test --message-format json` has besides how it ended.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary {
     #[serde(flatten)]
     tally: Tally,
@@ -127,6 +129,7 @@ impl<'a> CaseLine<'a> {
         let attempt = |failed: &'a Outcome| Attempt {
             time_ns: ns(failed.time),
             findings: findings(failed, sources),
+            failure: failed.failure.as_ref(),
             log: log(failed),
         };
         CaseLine {
@@ -136,7 +139,9 @@ impl<'a> CaseLine<'a> {
             attempt: outcome.attempt(),
             time_ns: ns(outcome.time),
             seed: outcome.seed,
+            random_seed: outcome.random_seed,
             findings: findings(outcome, sources),
+            failure: outcome.failure.as_ref(),
             log: log(outcome),
             blessed: &outcome.blessed,
             account: outcome.account.as_ref(),
@@ -146,13 +151,23 @@ impl<'a> CaseLine<'a> {
     }
 }
 
-fn findings<'a>(outcome: &'a Outcome, sources: &Sources) -> Vec<Finding<'a>> {
-    let finding = |diagnostic: &'a Diagnostic| Finding {
-        code: diagnostic.code,
-        message: &diagnostic.message,
-        rendered: diagnostic.render(sources, false),
-    };
-    outcome.found.iter().map(finding).collect()
+fn findings(outcome: &Outcome, sources: &Sources) -> Vec<Finding> {
+    outcome.found.iter().map(|diagnostic| Finding::new(diagnostic, sources)).collect()
+}
+
+/// What is not as expected of a case, as failures of the command: each with the stage, the elements and the causes of a flow
+/// that failed.
+pub(crate) fn failures(case: &Case, outcome: &Outcome, sources: &Sources) -> Vec<FailureRecord> {
+    let found = outcome.found.iter().filter_map(|found| {
+        let seen = Viewpoint::default();
+        let mut record = FailureRecord::of_diagnostic(found, sources, &seen)?;
+        record.case = Some(case.name.clone());
+        if let Some(failure) = outcome.failure.as_ref().filter(|_| found.code == code::UNEXPECTED_FAILURE) {
+            record.add_cause(failure);
+        }
+        Some(record)
+    });
+    found.collect()
 }
 
 fn log(outcome: &Outcome) -> Vec<LogLine<'_>> {

@@ -1,6 +1,6 @@
 //! One run of a case: a flow of its own, and what came of it held against what is expected.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use torvyn_runtime::injection::Injection;
 use torvyn_runtime::log::LogSink;
 use torvyn_runtime::{Account, Clock, Control, Cut, Error, Flow};
 
+use super::blessing::Decision;
 use super::collected::{Collected, Log};
 use super::failure::Failure;
 use super::fault::Fault;
@@ -18,7 +19,8 @@ use super::schedules::schedule;
 use super::speed::Speed;
 use super::wanted::Wanted;
 use crate::code;
-use crate::diagnostic::{Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Severity, Sources};
+use crate::failure::{self, FailureRecord};
 use crate::launch::named;
 use crate::whole;
 
@@ -36,6 +38,8 @@ pub(super) struct Ends<'a> {
 pub(crate) struct Outcome {
     /// What is not as expected.
     pub(crate) found: Diagnostics,
+    /// How the flow failed, where it did, expected or not.
+    pub(crate) failure: Option<FailureRecord>,
     /// The account of the flow, where it came to its end.
     pub(crate) account: Option<Account>,
     /// What stages printed last, each line with its stage.
@@ -46,6 +50,8 @@ pub(crate) struct Outcome {
     pub(crate) blessed: Vec<PathBuf>,
     /// The seed of the schedule it ran under, if it was one: of several the first that it failed under, or the last.
     pub(crate) seed: Option<u64>,
+    /// What stages drew random numbers from, in that run.
+    pub(crate) random_seed: u64,
     /// From before the first stage was started until everything was judged, under all schedules.
     pub(crate) time: Duration,
     /// Whether a signal ended it.
@@ -83,7 +89,7 @@ struct Came<'a> {
 /// How a flow ended.
 enum End {
     Account(Box<Account>),
-    Failure(Failure),
+    Failure(Box<Failure>),
     TimedOut,
     Interrupted,
 }
@@ -105,6 +111,10 @@ impl Plan<'_> {
         }
         if let Some(first) = outcome.found.first_mut() {
             self.schedules.tell(self.case, outcome.seed, first);
+            if outcome.seed.is_none() && self.draws() {
+                let seed = outcome.random_seed;
+                first.notes.push(format!("stages drew random numbers of seed {seed}; `--seed N` gives them others"));
+            }
         }
         outcome
     }
@@ -114,11 +124,13 @@ impl Plan<'_> {
         let log = Log::new(self.log.as_ref());
         let letters = Letters::new(&self.letters);
         let faults = self.injections();
-        let mut outcome = Outcome { seed, ..Outcome::default() };
+        let random_seed = seed.unwrap_or_else(|| self.case.random_seed());
+        let mut outcome = Outcome { seed, random_seed, ..Outcome::default() };
         if self.over_budget.is_empty() {
             let control = Control {
                 dead_letters: letters.sink(),
                 schedule: schedule(seed),
+                random_seed: Some(random_seed),
                 ..self.control(log.sink(), ends, began)
             };
             let (end, collectors) = self.flow(control, &faults, began);
@@ -145,11 +157,12 @@ impl Plan<'_> {
     pub(super) fn control(&self, log: LogSink, ends: Ends<'_>, began: Instant) -> Control {
         let clock = Clock::virtual_from(self.case.clock);
         let (cancel, cut) = (ends.cancel.clone(), ends.cut.clone().at(began + self.case.timeout));
-        Control { log, cancel, cut, pool: self.pool.clone(), clock, ..Control::default() }
+        let random_seed = Some(self.case.random_seed());
+        Control { log, cancel, cut, pool: self.pool.clone(), clock, random_seed, ..Control::default() }
     }
 
     fn flow(&self, control: Control, faults: &[Injection], began: Instant) -> (End, Collectors<'_>) {
-        let failed = |error: anyhow::Error| End::Failure(Failure::of(&error));
+        let failed = |error: anyhow::Error| End::Failure(Box::new(Failure::of(&error)));
         let (bodies, collectors) = match self.bodies(faults, true) {
             Ok(bodies) => bodies,
             Err(error) => return (failed(error), Vec::new()),
@@ -160,7 +173,10 @@ impl Plan<'_> {
             Ok(None) => End::TimedOut,
             Err(error) if error.is_cut_off() && Instant::now() >= began + self.case.timeout => End::TimedOut,
             Err(error) if error.is_cut_off() || matches!(error, Error::Cancelled) => End::Interrupted,
-            Err(error @ Error::Input { .. }) => failed(named(error, &self.wiring, &self.pipeline)),
+            Err(error @ Error::Input { .. }) => {
+                // It has no place in the manifest: what it is read from may be of the case.
+                failed(named(error, &self.wiring, &self.pipeline, &Sources::default()))
+            }
             Err(error) => failed(error.into()),
         };
         (end, collectors)
@@ -168,6 +184,9 @@ impl Plan<'_> {
 
     fn judge(&self, end: End, came: &Came<'_>, outcome: &mut Outcome) {
         let case = self.case;
+        if let End::Failure(failure) = &end {
+            outcome.failure = Some(failure.record.clone());
+        }
         match (end, &case.fails) {
             (End::TimedOut, _) => _ = outcome.found.push(case.timed_out()),
             (End::Interrupted, _) => outcome.interrupted = true,
@@ -196,31 +215,50 @@ impl Plan<'_> {
     /// Holds what came out, and what was left as dead letters, against what is expected.
     fn judge_elements(&self, came: &Came<'_>, outcome: &mut Outcome) {
         let file = self.case.file();
+        let mut nth = 0..;
         for (node, wanted) in &self.outputs {
             let Some((_, collector)) = came.collectors.iter().find(|(name, _)| name == node) else { continue };
             let collected = collector.collected();
             outcome.found.extend(wanted.judge(&format!("`{}`", output_name(node)), file, &collected));
-            self.bless(wanted, &collected, outcome);
+            self.bless(wanted, &collected, nth.next().unwrap_or_default(), outcome);
         }
         for wanted in &self.letters {
             outcome.found.extend(wanted.judge(file, &came.letters));
-            wanted.with_collected(&came.letters, |collected| self.bless(&wanted.elements, collected, outcome));
+            let nth = nth.next().unwrap_or_default();
+            wanted.with_collected(&came.letters, |collected| self.bless(&wanted.elements, collected, nth, outcome));
         }
     }
 
-    /// Writes the file of expected elements anew, where that is asked for.
-    fn bless(&self, wanted: &Wanted, collected: &Collected, outcome: &mut Outcome) {
-        let Some((path, bytes)) = wanted.blessed(collected) else { return };
+    /// Writes the file of expected elements anew, where that is asked for. It is that of expectation number `nth`.
+    fn bless(&self, wanted: &Wanted, collected: &Collected, nth: usize, outcome: &mut Outcome) {
+        let Some((path, bytes, is_new)) = wanted.blessed(collected) else { return };
+        let failed = match self.blessing.offer(path, &self.case.name, nth, &bytes) {
+            Decision::Write if is_new => match self.write_expected(path, &bytes) {
+                Ok(()) => {
+                    outcome.blessed.push(path.to_path_buf());
+                    return;
+                }
+                Err(message) => self.case.wrong(code::UNEXPECTED_FAILURE, message),
+            },
+            Decision::Write | Decision::Wait => return,
+            Decision::Differs(other) => {
+                let message =
+                    format!("`{}` is expected of case `{other}` too, which gave other elements", path.display());
+                let diagnostic = self.case.wrong(code::UNEXPECTED_OUTPUT, message);
+                diagnostic.note("nothing is written into it").help("give one of the two cases a file of its own")
+            }
+        };
+        outcome.found.push(failed);
+    }
+
+    /// Writes it, unless it is a file that is read.
+    fn write_expected(&self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let mut uses = (*self.reads).clone();
         uses.write("expected elements", path);
-        let message = match uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
-            Some(conflict) => conflict.message(),
-            None => match whole::write(path, &bytes) {
-                Ok(()) => return outcome.blessed.push(path.to_path_buf()),
-                Err(error) => format!("`{}` cannot be written: {error}", path.display()),
-            },
-        };
-        outcome.found.push(self.case.wrong(code::UNEXPECTED_FAILURE, message));
+        if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
+            return Err(conflict.message());
+        }
+        whole::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
     }
 
     /// Tells of faults that never came.
@@ -234,7 +272,9 @@ impl Plan<'_> {
     /// What it can copy beyond its budgets, unless just that is expected.
     fn refused(&self) -> Diagnostics {
         let told = self.over_budget.iter().map(|found| format!("{}: {}", found.code, found.message));
-        let failure = Failure { stage: None, causes: told.collect(), is_ours: false };
+        let causes: Vec<_> = told.collect();
+        let record = FailureRecord::new(failure::OVER_BUDGET, causes.first().cloned().unwrap_or_default());
+        let failure = Failure { stage: None, causes, is_ours: false, record };
         match &self.case.fails {
             Some(expected) if expected.is(&failure) => Diagnostics::default(),
             _ => self.over_budget.clone(),

@@ -43,6 +43,16 @@ impl Schedules {
     }
 }
 
+impl Case {
+    /// What its stages draw random numbers from, where no seed is given: its name, by FNV-1a of 32 bits. So they are the
+    /// same in each run, and others in each case.
+    pub(super) fn random_seed(&self) -> u64 {
+        let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let of_name = || u64::from(self.name.as_bytes().iter().fold(0x811c_9dc5, step));
+        self.seed.unwrap_or_else(of_name)
+    }
+}
+
 /// Of a seed, if there is one.
 pub(super) fn schedule(seed: Option<u64>) -> Schedule {
     seed.map_or(Schedule::Downstream, Schedule::Seeded)

@@ -38,7 +38,7 @@ impl Schema {
             Diagnostic::error(code::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
         };
         let bytes = regular::read(path).map_err(unreadable)?;
-        let schema = json::parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
+        let schema = parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
         let url = url_of(&path::absolute(path).map_err(unreadable)?);
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
         compiler.enable_format_assertions();
@@ -54,11 +54,16 @@ impl Schema {
 
     /// Why an element is not accepted; nothing where it is.
     pub(super) fn refuses(&self, bytes: &[u8]) -> Vec<String> {
-        match json::parse(bytes) {
+        match parse(bytes) {
             Err(error) => vec![format!("no JSON: {error}")],
             Ok(value) => self.schemas.validate(&value, self.index).err().map_or_else(Vec::new, |error| reasons(&error)),
         }
     }
+}
+
+/// What a schema judges: numbers are as good as `f64` there, and one beyond it is refused by its name.
+fn parse(bytes: &[u8]) -> Result<serde_json::Value, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 /// Schemas that a schema refers to: those in files beside it, and no others.

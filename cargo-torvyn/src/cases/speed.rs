@@ -126,10 +126,14 @@ impl ExpectedSpeed {
 }
 
 impl Case {
-    /// The cases that are named by others to be compared with, and are none or cannot be.
-    pub(super) fn unknown_others(cases: &[Case]) -> impl Iterator<Item = Diagnostic> {
-        let known: HashMap<&str, &Case> = cases.iter().map(|case| (case.name.as_str(), case)).collect();
-        cases.iter().filter_map(move |case| case.speed.as_ref()?.check(case, cases, &known))
+    /// Cases by their names.
+    pub(crate) fn by_name(cases: &[Case]) -> HashMap<&str, &Case> {
+        cases.iter().map(|case| (case.name.as_str(), case)).collect()
+    }
+
+    /// What is wrong with the one of `cases` that it is compared with: it is none, or cannot be.
+    pub(crate) fn check_other(&self, cases: &[Case], known: &HashMap<&str, &Case>) -> Option<Diagnostic> {
+        self.speed.as_ref()?.check(self, cases, known)
     }
 
     /// The name of the case that it is compared with.

@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
 use torvyn_runtime::endpoint::OutputFraming;
+use torvyn_runtime::words;
 
 use super::amount::Amount;
 use super::collected::Collected;
 use super::diff::{self, Sides};
 use super::element::Entry;
 use super::entries::Entries;
-use super::json::Json;
+use super::json::{Json, Value};
 use super::pattern::Pattern;
 use super::schema::Schema;
 use super::search::Search;
@@ -127,7 +127,7 @@ impl Wanted {
             found.push(match search.no_text {
                 0 => diagnostic,
                 1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
-                count => diagnostic.note(format!("{count} elements are not UTF-8, and match nothing")),
+                count => diagnostic.note(format!("{} are not UTF-8, and match nothing", counted(count))),
             });
         }
         if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
@@ -154,13 +154,15 @@ impl Wanted {
         lines
     }
 
-    /// The file to write anew, and what into it, where it is to be and differs.
-    pub(super) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>)> {
+    /// The file that is to have what came, all that is to be in it, and whether that is something else than now; where
+    /// files are written anew.
+    pub(super) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>, bool)> {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
             && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
-        let now = framed(&collected.kept, *framing);
-        (now != *bytes && !same_in_any_order || !path.exists()).then_some((path, now))
+        let now = if same_in_any_order { bytes.clone() } else { framed(&collected.kept, *framing) };
+        let is_new = now != *bytes || !path.exists();
+        Some((path, now, is_new))
     }
 }
 
@@ -171,7 +173,7 @@ fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> boo
 
 /// A number of elements, for people.
 pub(super) fn counted(count: u64) -> String {
-    if count == 1 { "1 element".to_string() } else { format!("{count} elements") }
+    words::counted(count, "element")
 }
 
 /// Elements one after another, as an output writes them.

@@ -12,6 +12,7 @@ use super::blame::blame;
 use super::subject::Subject;
 use crate::diagnostic::{Diagnostic, Sources, quoted};
 use crate::exit::{Exit, Stop};
+use crate::failure;
 use crate::lint::{Levels, Lint};
 use crate::whole;
 
@@ -86,7 +87,7 @@ impl Baseline {
     /// A [`Stop`] where it is not there or not a baseline.
     pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
         let text = regular::read_to_string(path).map_err(|error| {
-            let stop = Stop::new(Exit::Failed, format!("cannot read the baseline `{}`: {error}", path.display()));
+            let stop = refused(format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
                     stop.help(format!("`cargo torvyn check --save-baseline {}` makes one", path.display()))
@@ -95,7 +96,7 @@ impl Baseline {
             }
         })?;
         let not_one = |why: String| {
-            Stop::new(Exit::Failed, format!("`{}` is not a baseline of `check`: {why}", path.display()))
+            refused(format!("`{}` is not a baseline of `check`: {why}", path.display()))
                 .help(format!("`cargo torvyn check --save-baseline {}` makes a new one", path.display()))
         };
         let baseline: Baseline = serde_json::from_str(&text).map_err(|error| not_one(error.to_string()))?;
@@ -112,7 +113,7 @@ impl Baseline {
     /// What the system says.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        whole::write(path, text.as_bytes()).with_context(|| format!("cannot write the baseline `{}`", path.display()))
+        whole::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
     }
 
     /// Whether it can be compared with what is proven with `--built`, or without.
@@ -127,7 +128,7 @@ impl Baseline {
             } else {
                 ("the baseline was made without `--built`", "leave `--built` out, or save a new one with it")
             };
-            return Err(Stop::new(Exit::Failed, message).help(help));
+            return Err(refused(message).help(help));
         }
         Ok(())
     }
@@ -145,7 +146,7 @@ impl Baseline {
                 [] => "save a new one with `--save-baseline`".to_string(),
                 _ => format!("it has {}; save a new one with `--save-baseline`", quoted(&names)),
             };
-            return Err(Stop::new(Exit::Failed, "the baseline has none of the stages that are checked").help(help));
+            return Err(refused("the baseline has none of the stages that are checked").help(help));
         }
         let stages = self.stages.iter().filter_map(|then| {
             let now = now.stages.iter().find(|now| now.name == then.name)?;
@@ -158,6 +159,11 @@ impl Baseline {
         });
         Ok(stages.chain(pipelines).collect())
     }
+}
+
+/// A baseline that cannot be compared with.
+fn refused(message: impl Into<String>) -> Stop {
+    Stop::new(Exit::Failed, message).code(failure::BAD_BASELINE)
 }
 
 impl Loss {

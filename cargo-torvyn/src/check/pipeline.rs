@@ -4,6 +4,7 @@ use serde::Serialize;
 use torvyn_runtime::Policy;
 use torvyn_runtime::analysis::{Bound, Bounds, Interval, NodeBounds, StageVerdict, compose};
 use torvyn_runtime::profile::Kind;
+use torvyn_runtime::words::counted;
 
 use super::baseline::SavedPipeline;
 use crate::diagnostic::{Diagnostic, quoted};
@@ -136,7 +137,7 @@ impl Composed {
             return None;
         }
         let how_often = match self.copies {
-            Some(copies) => format!("can be copied {copies} times on its way"),
+            Some(copies) => format!("can be copied {} on its way", counted(copies, "time")),
             None => "can be copied any number of times on its way".to_string(),
         };
         let name = &pipeline.name;
@@ -318,15 +319,16 @@ fn on_the_way(bounds: Bounds, calls: Option<u32>) -> Option<String> {
 fn in_one_call(bounds: Bounds) -> Option<String> {
     let reads = match bounds.reads.max {
         Some(0) => None,
-        Some(1) => Some("1 read".to_string()),
-        Some(max) => Some(format!("{max} reads")),
+        Some(max) => Some(counted(u64::from(max), "read")),
         None => Some("any number of reads".to_string()),
     };
     let writes = match (bounds.writes.max, bounds.pieces.max) {
         (Some(0), _) => None,
         (_, Some(0)) | (Some(1), _) => Some("1 write".to_string()),
-        (Some(writes), None) => Some(format!("{writes} writes")),
-        (writes, Some(pieces)) => Some(format!("{} writes", writes.unwrap_or(u32::MAX).min(pieces.saturating_add(1)))),
+        (Some(writes), None) => Some(counted(u64::from(writes), "write")),
+        (writes, Some(pieces)) => {
+            Some(counted(u64::from(writes.unwrap_or(u32::MAX).min(pieces.saturating_add(1))), "write"))
+        }
         (None, None) => Some("any number of writes".to_string()),
     };
     let all: Vec<_> = reads.into_iter().chain(writes).collect();

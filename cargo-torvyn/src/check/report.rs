@@ -27,9 +27,8 @@ pub(crate) struct PipelineLine<'a> {
     pub(crate) composed: &'a Composed,
 }
 
-/// The last line of `--message-format json`.
-#[derive(Serialize)]
-#[serde(tag = "reason", rename = "check-summary")]
+/// What the last line of `--message-format json` has besides how it ended.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary {
     /// Whether the components were built and analysed.
     pub(crate) built: bool,

@@ -2,6 +2,7 @@
 
 use torvyn_runtime::analysis::{Bound, Contract, Door, Grant, Proof, StageVerdict, grant};
 use torvyn_runtime::profile::{Kind, Payloads, World, full_name, short_name};
+use torvyn_runtime::words::counted;
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
@@ -297,11 +298,11 @@ fn times(count: u32) -> String {
 
 /// What is copied at most, as a phrase.
 fn what(verb: &str, kind: Kind, max: u32) -> String {
-    let times = if max == 1 { "once".to_string() } else { format!("{max} times") };
+    let times = if max == 1 { "once".to_string() } else { counted(u64::from(max), "time") };
     match (verb, kind) {
         ("write", Kind::Source) => "the elements it makes".to_string(),
         ("write", _) if max == 1 => "a payload for each element".to_string(),
-        ("write", _) => format!("{max} payloads for each element"),
+        ("write", _) => format!("{} for each element", counted(u64::from(max), "payload")),
         _ => format!("an element {times}"),
     }
 }

@@ -84,6 +84,14 @@ impl Subject {
         }
     }
 
+    /// With the component file as its place, where it is one and the finding has no other.
+    pub(crate) fn located(&self, finding: Diagnostic) -> Diagnostic {
+        match finding.labels.is_empty() && self.package.is_none() {
+            true => finding.label(Path::new(&self.name), 0..0, ""),
+            false => finding,
+        }
+    }
+
     /// The folder of the package, where it is one.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         let manifest = env::current_dir().unwrap_or_default().join(&self.package.as_ref()?.manifest);

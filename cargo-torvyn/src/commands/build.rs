@@ -11,9 +11,12 @@ use torvyn_runtime::profile::{Profile, Verdict};
 use torvyn_runtime::strip::strip;
 
 use crate::cargo::{self, Artifact};
+use crate::check::BadComponent;
 use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
 use crate::components::{Compiled, File};
 use crate::exit::{Exit, Stop};
+use crate::failure;
+use crate::programs::lossy;
 use crate::report::bytes;
 use crate::shell::Shell;
 use crate::toolchain;
@@ -25,6 +28,7 @@ use crate::workspace::{Stage, Workspace};
 #[serde(tag = "reason", rename = "component-built")]
 struct Built<'a> {
     package: &'a str,
+    #[serde(serialize_with = "lossy")]
     path: &'a Path,
     fresh: bool,
     #[serde(flatten)]
@@ -37,27 +41,45 @@ struct Built<'a> {
 /// The copy without names and line tables.
 #[derive(Debug, Serialize)]
 struct Shipped {
+    #[serde(serialize_with = "lossy")]
     path: PathBuf,
     size: u64,
 }
 
+/// What the last line of `--message-format json` has besides how it ended.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    /// Those that were built or up to date.
+    components: usize,
+}
+
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    shell.summary(&Summary::default())?;
     let target = toolchain::look_for_target();
     let workspace = Workspace::load(&args.cargo)?;
-    let stages = workspace.select(&args.workspace)?;
+    let stages = workspace.select(&args.workspace, shell)?;
     let json = args.message_format == MessageFormat::Json;
     if let Some(folder) = &args.artifact_dir {
         check_folder(folder, &workspace, &stages, &args.cargo)?;
     }
-    let artifacts =
-        cargo::build(&args.cargo, &workspace, &stages, target, args.message_format, shell, |shell, line| {
-            if json { shell.result(line) } else { Ok(()) }
-        })?;
-    let engine = Compiled::default();
+    let format = args.message_format;
+    let artifacts = cargo::build(&args.cargo, &workspace, &stages, target, format, shell, |_, _| Ok(()))?;
+    let (engine, mut exit) = (Compiled::default(), Exit::Ok);
+    let mut components = 0;
     for artifact in &artifacts {
-        let built = built(artifact, &engine, args.artifact_dir.as_deref())?;
+        // One that is none does not hide the others.
+        let built = match built(artifact, &engine, args.artifact_dir.as_deref()) {
+            Ok(built) => built,
+            Err(error) => {
+                shell.error(&error)?;
+                exit = Exit::Failed;
+                continue;
+            }
+        };
+        components += 1;
         if json {
-            shell.result(serde_json::to_string(&built)?)?;
+            shell.json(&built)?;
+            shell.summary(&Summary { components })?;
         } else {
             let Built { package, path, profile: Profile { kind, world, size, .. }, verdict, .. } = &built;
             let (size, path) = (bytes(*size), path.display());
@@ -68,12 +90,20 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh, bytes, .. } = artifact;
-    let analysis = engine.analyse(File { path, bytes: Some(bytes) }, &Limits::default())?;
+    let bad_component = |error| {
+        let BadComponent { causes, help } = BadComponent::of(error);
+        let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
+        match help {
+            Some(help) => stop.help(help),
+            None => stop,
+        }
+    };
+    let analysis = engine.analyse(File { path, bytes: Some(bytes) }, &Limits::default()).map_err(bad_component)?;
     let shipped = ship.map(|folder| shipped(path, bytes, folder)).transpose()?;
     let verdict = analysis.bounds().verdict();
     Ok(Built { package, path, fresh: *fresh, profile: analysis.profile, verdict, shipped })
@@ -83,9 +113,10 @@ fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> 
 fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &CargoArgs) -> anyhow::Result<()> {
     let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let nearest = if nearest.as_os_str().is_empty() { Path::new(".") } else { nearest };
-    tempfile::tempfile_in(nearest)
-        .map_err(|error| std::io::Error::from(error.kind()))
-        .with_context(|| format!("cannot write to `{}`", nearest.display()))?;
+    tempfile::tempfile_in(nearest).map_err(|error| std::io::Error::from(error.kind())).with_context(|| {
+        let stop = Stop::new(Exit::Failed, format!("cannot write to `{}`", nearest.display()));
+        stop.code(failure::RESULT_NOT_WRITTEN)
+    })?;
     for stage in stages {
         let (shipped, built) = (folder.join(stage.file_name()), workspace.component(stage, args));
         if FileId::of_folder(&shipped).is_some() && FileId::of_folder(&shipped) == FileId::of_folder(&built) {
@@ -93,7 +124,8 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
             return Err(Stop::new(Exit::Usage, message).help("name another one: `--artifact-dir dist`").into());
         }
         if shipped.is_dir() && !shipped.is_symlink() {
-            return Err(anyhow::anyhow!("`{}` is a directory", shipped.display()));
+            let stop = Stop::new(Exit::Failed, format!("`{}` is a directory", shipped.display()));
+            return Err(stop.code(failure::RESULT_NOT_WRITTEN).into());
         }
     }
     Ok(())
@@ -108,6 +140,6 @@ fn shipped(component: &Path, bytes: &[u8], folder: &Path) -> anyhow::Result<Ship
         fs::create_dir_all(folder)?;
         whole::write_at(&path, &stripped)
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    write().with_context(|| failure::not_written(&path, ""))?;
     Ok(Shipped { path, size: stripped.len() as u64 })
 }

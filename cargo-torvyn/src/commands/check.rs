@@ -9,22 +9,24 @@ use anyhow::Context as _;
 use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::graph::Role;
+use torvyn_runtime::words::counted;
 
 use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, Subject};
+use crate::check::{BadComponent, Baseline, Composed, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
-use crate::code;
 use crate::components::{Compiled, File, limits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::exit::{Exit, Stop};
+use crate::failure;
 use crate::file_uses::FileUses;
-use crate::findings::{About, Viewpoint, message, sarif, without_dots};
+use crate::findings::{About, Results, Viewpoint, message, repository, without_dots};
 use crate::launch;
 use crate::lint::{Levels, LintArgs};
 use crate::manifest::{ComponentRef, Manifest, Pipeline};
+use crate::programs::refuse_stdout;
 use crate::settings::WorkspaceSettings;
-use crate::shell::{Shell, StdoutClosed};
+use crate::shell::Shell;
 use crate::toolchain;
 use crate::whole;
 use crate::workspace::{self, Workspace};
@@ -47,6 +49,10 @@ struct Checked {
 }
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    shell.summary(&Summary { built: args.built, ..Summary::default() })?;
+    if let Some(path) = args.save_baseline.as_deref().filter(|_| shell.is_for_programs()) {
+        refuse_stdout(path, "the baseline", "name another file")?;
+    }
     let baseline = args.baseline.as_deref().map(Baseline::load).transpose()?;
     let built = args.built || !args.components.is_empty();
     // Before the build, which would be in vain.
@@ -66,11 +72,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = &args.save_baseline {
         now.save(path)?;
     }
-    match checked.say(&args, shell) {
-        // Whoever closed the pipe has read what they wanted; what was found is as it is.
-        Err(error) if error.is::<StdoutClosed>() => {}
-        said => said?,
-    }
+    checked.say(&args, shell)?;
     if let Some(path) = &args.save_baseline {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
@@ -97,7 +99,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     uses.write("the baseline", saved);
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
-    whole::check(saved).with_context(|| format!("cannot write the baseline `{}`", saved.display()))
+    whole::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 
 /// The component files that were named.
@@ -116,21 +118,20 @@ fn files(args: &CheckArgs) -> Checked {
 fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
-    checked.add_manifest(&launch::manifest_path(&args.cargo), &[], shell)?;
+    checked.add_manifest(&launch::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
 /// The selected stages of a project, and the pipelines of them.
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
-    let stages = workspace.select(&args.workspace)?;
+    let stages = workspace.select(&args.workspace, shell)?;
     let mut built = Vec::new();
     if args.built {
         let json = args.message_format == FindingsFormat::Json;
         let format = if json { MessageFormat::Json } else { MessageFormat::Human };
-        let print = |shell: &mut Shell, line: &str| if json { shell.result(line) } else { Ok(()) };
         let target = toolchain::look_for_target();
-        built = cargo::build(&args.cargo, &workspace, &stages, target, format, shell, print)?;
+        built = cargo::build(&args.cargo, &workspace, &stages, target, format, shell, |_, _| Ok(()))?;
     }
     stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }
@@ -184,28 +185,27 @@ fn stages_of(
     }
     let manifest = launch::manifest_path(args);
     if manifest.is_file() {
-        checked.add_manifest(&manifest, &workspace.stages(), shell)?;
+        checked.add_manifest(&manifest, Some(workspace), shell)?;
     }
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
-fn bad_file(path: &Path, causes: &[String]) -> Diagnostic {
-    Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(path, 0..0, "")
+fn bad_file(path: &Path, wrong: &BadComponent) -> Diagnostic {
+    wrong.diagnostic().label(path, 0..0, "")
 }
 
 impl Checked {
-    /// What a component can do, or what is wrong with it, from the outermost cause to the innermost.
-    fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Vec<String>> {
-        let analysis = self.engine.analyse(file, limits);
-        analysis.map_err(|error| anyhow::Error::from(error).chain().map(ToString::to_string).collect())
+    /// What a component can do, or what is wrong with it.
+    fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, BadComponent> {
+        self.engine.analyse(file, limits).map_err(BadComponent::of)
     }
 
     /// Adds a component file, unless it was added already.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, from the outermost cause to the innermost.
-    fn add_file(&mut self, path: &Path, limits: &Limits) -> Result<Subject, Vec<String>> {
+    /// What is wrong with it.
+    fn add_file(&mut self, path: &Path, limits: &Limits) -> Result<Subject, BadComponent> {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
@@ -217,13 +217,15 @@ impl Checked {
     fn add(&mut self, subject: Subject) {
         let verdict = subject.verdict();
         if let Some(verdict) = &verdict {
-            subject.findings(verdict, &mut self.sources, &mut self.found);
+            let mut found = Diagnostics::default();
+            subject.findings(verdict, &mut self.sources, &mut found);
+            self.found.extend(found.into_iter().map(|finding| subject.located(finding)));
         }
         self.stages.push((subject, verdict));
     }
 
-    /// The pipelines of a manifest all of whose stages are selected; `packages` are those of the workspace.
-    fn add_manifest(&mut self, path: &Path, packages: &[workspace::Stage], shell: &mut Shell) -> anyhow::Result<()> {
+    /// The pipelines of a manifest all of whose stages are selected.
+    fn add_manifest(&mut self, path: &Path, workspace: Option<&Workspace>, shell: &mut Shell) -> anyhow::Result<()> {
         let manifest = match Manifest::load(path, &mut self.sources) {
             Ok(manifest) => manifest,
             Err(wrong) => {
@@ -231,15 +233,19 @@ impl Checked {
                 return Ok(());
             }
         };
+        let packages = workspace.map(Workspace::stages).unwrap_or_default();
         let names: Vec<_> = packages.iter().map(|stage| stage.package.as_str()).collect();
+        let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
+        self.found.extend(manifest.wrong());
         for pipeline in &manifest.pipelines {
-            let mut wrong = pipeline.check_packages(&names);
+            let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());
             if !wrong.is_empty() {
                 self.found.extend(wrong);
                 continue;
             }
+            self.found.extend(pipeline.missing_paths());
             let selected = |stage: &crate::manifest::Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
@@ -318,7 +324,11 @@ impl Checked {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
-            self.found.extend(loss.finding(levels, subject, &mut self.sources));
+            let finding = loss.finding(levels, subject, &mut self.sources);
+            self.found.extend(finding.map(|finding| match subject {
+                Some(subject) => subject.located(finding),
+                None => finding,
+            }));
         }
         Ok(())
     }
@@ -328,19 +338,23 @@ impl Checked {
             FindingsFormat::Human => self.say_to_people(shell),
             FindingsFormat::Json => self.say_to_programs(args, shell),
             FindingsFormat::Sarif => {
-                shell.result(serde_json::to_string_pretty(&sarif(&self.found, &self.sources, &self.seen()))?)
+                let seen = self.seen(|root| repository(root));
+                shell.sarif(Results::new(&self.found, &self.sources, seen));
+                Ok(())
             }
         }
     }
 
-    /// Programs take paths from the folder of the workspace.
-    fn seen(&self) -> Viewpoint {
+    /// Where a program sees files from: of the folder of the workspace, or the current one where there is none, what `from`
+    /// makes of it.
+    fn seen(&self, from: impl Fn(&Path) -> &Path) -> Viewpoint {
         let here = env::current_dir().unwrap_or_default();
-        let root = self.root.clone().unwrap_or_else(|| here.clone());
+        let root = from(self.root.as_deref().unwrap_or(&here)).to_path_buf();
         Viewpoint::new(here, root)
     }
 
-    /// The package whose Cargo.toml the diagnostic points into; where it points into none, the pipelines.
+    /// The package whose Cargo.toml the diagnostic points into; where it points into none, the component file or the
+    /// pipelines.
     fn about(&self, diagnostic: &Diagnostic) -> serde_json::Result<About> {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
         let packages = self.stages.iter().filter_map(|(subject, _)| subject.package.as_ref());
@@ -351,7 +365,8 @@ impl Checked {
             }
             None => {
                 let file = files.first().map_or(Path::new("Torvyn.toml"), |file| file.as_path());
-                Ok(About::pipelines(&without_dots(&env::current_dir().unwrap_or_default().join(file))))
+                let about = if file.extension() == Some("toml".as_ref()) { About::pipelines } else { About::component };
+                Ok(about(&without_dots(&env::current_dir().unwrap_or_default().join(file))))
             }
         }
     }
@@ -376,8 +391,8 @@ impl Checked {
             }
         }
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
-            .map(|(count, what)| counted(count, what));
-        let found = match (self.found.errors(), self.found.warnings()) {
+            .map(|(count, what)| counted(count as u64, what));
+        let found = match (self.found.errors() as u64, self.found.warnings() as u64) {
             (0, 0) => "nothing is wrong".to_string(),
             (errors, 0) => counted(errors, "error"),
             (0, warnings) => counted(warnings, "warning"),
@@ -388,19 +403,20 @@ impl Checked {
     }
 
     fn say_to_programs(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
-        let seen = self.seen();
+        let seen = self.seen(|root| root);
+        shell.record_all(&self.found, &self.sources, &seen);
         for diagnostic in &self.found {
-            shell.result(message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
+            shell.machine(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
         }
         for (subject, verdict) in &self.stages {
             if let Some(verdict) = verdict {
                 let weaker = subject.analysis.as_ref().map_or(&[][..], |analysis| &analysis.weaker);
                 let line = StageLine { package: &subject.name, verdict, weaker };
-                shell.result(serde_json::to_string(&line)?)?;
+                shell.json(&line)?;
             }
         }
         for (pipeline, composed) in &self.pipelines {
-            shell.result(serde_json::to_string(&PipelineLine { pipeline, composed })?)?;
+            shell.json(&PipelineLine { pipeline, composed })?;
         }
         let summary = Summary {
             built: args.built,
@@ -410,10 +426,6 @@ impl Checked {
             warnings: self.found.warnings(),
             analysis_ns: u64::try_from(self.took.as_nanos()).context("an analysis does not take centuries")?,
         };
-        shell.result(serde_json::to_string(&summary)?)
+        shell.summary(&summary)
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use torvyn_runtime::words::noun;
 
 use super::{check, test};
 use crate::cargo::{self, Artifact};
@@ -108,5 +109,5 @@ fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
         return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
     }
     let bytes = report::grouped(output.len() as u64);
-    Ok(format!("{bytes} bytes of output are the input in upper case, byte for byte"))
+    Ok(format!("{bytes} {} of output are the input in upper case, byte for byte", noun(output.len() as u64, "byte")))
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use crate::child;
 use crate::cli::{NewArgs, Vcs};
 use crate::exit::{Exit, Stop};
-use crate::member::{self, Surrounding};
+use crate::member::{self, NewProject, Surrounding};
 use crate::scaffold::{self, Place, Template, name};
 use crate::shell::Shell;
 
@@ -34,6 +34,8 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let destination = resolved(&destination)?;
     let surrounding = member::surrounding(&destination)?;
     let joins = surrounding.as_ref().filter(|around| around.has_guest && template.is_stage());
+    let project = NewProject { name: &name, destination: &destination, template, vcs: args.vcs };
+    project.refuse_collisions(surrounding.as_ref(), joins)?;
     let place = if joins.is_some() { Place::Member } else { Place::Alone };
     let kind = &template.about.kind;
     shell.status("Creating", format_args!("{kind} `{name}` from template `{}`", template.name))?;
@@ -190,11 +192,6 @@ fn say_what_next(
     if let Some(around) = surrounding {
         let root = around.root.display();
         shell.note(format_args!("`{name}` is a workspace of its own, inside that of `{root}`"))?;
-        if let Some(path) = around.covered(destination) {
-            shell.warn(format_args!(
-                "cargo refuses one inside another: add `{path}` to `exclude` in `{root}/Cargo.toml`"
-            ))?;
-        }
     }
     let folder = env::current_dir().ok().and_then(|here| destination.strip_prefix(here).ok().map(Path::to_owned));
     let folder = folder.as_deref().unwrap_or(destination).display();

@@ -16,13 +16,11 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         records: &args.records,
         drain: args.drain,
     };
+    shell.summary(&Summary::default())?;
     let finished = launch::run(&request, shell)?;
     match args.message_format {
         MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
-        MessageFormat::Json => {
-            let summary = Summary { pipeline: &finished.pipeline, account: &finished.account };
-            shell.result(serde_json::to_string(&summary)?)?;
-        }
+        MessageFormat::Json => shell.summary(&finished.summary())?,
     }
     finished.tell(shell)
 }
@@ -36,7 +34,7 @@ mod tests {
     use crate::report;
 
     #[test]
-    fn the_summary_names_its_reason_first() {
+    fn the_summary_has_the_fields_of_the_account() {
         let account = Account {
             elements: Default::default(),
             traces: Vec::new(),
@@ -49,8 +47,11 @@ mod tests {
             cancelled: false,
             cut_off: None,
         };
-        let line = serde_json::to_string(&Summary { pipeline: "main", account: &account }).unwrap();
-        assert!(line.starts_with(r#"{"reason":"run-summary","pipeline":"main","elements":{"in":0"#), "{line}");
+        let summary = Summary { pipeline: Some("main"), account: Some(&account), findings: Vec::new() };
+        let line = serde_json::to_string(&summary).unwrap();
+        assert!(line.starts_with(r#"{"pipeline":"main","elements":{"in":0"#), "{line}");
+        let failed = serde_json::to_string(&Summary::default()).unwrap();
+        assert_eq!(failed, r#"{"pipeline":null,"findings":[]}"#);
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["copies"]["payload_read"]["ops"], 0);
         assert!(report::text(&account).contains("flow amplification"));

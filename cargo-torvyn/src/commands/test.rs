@@ -2,14 +2,19 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
+use std::ptr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
+use torvyn_runtime::graph::Role;
+use torvyn_runtime::words::counted;
 
-use crate::cases::report::ns;
-use crate::cases::{Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit};
+use crate::cases::report::{failures, ns};
+use crate::cases::{
+    Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit,
+};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::components::{Compiled, Components, told};
 use crate::diagnostic::{Diagnostics, Sources};
@@ -17,25 +22,34 @@ use crate::exit::{Exit, Stop};
 use crate::file_uses::FileUses;
 use crate::interrupt::{self, Flows};
 use crate::launch;
-use crate::manifest::Manifest;
+use crate::manifest::{self, Broken, Manifest, Pipeline};
+use crate::programs::refuse_stdout;
 use crate::report;
 use crate::shell::Shell;
 use crate::whole;
+use crate::workspace::Workspace;
 
 mod watch;
 
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
+    if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {
+        // It would be made of this very refusal.
+        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.junit_is_done())?;
+    }
     if args.watch {
         return watch::exec(&args, shell);
     }
+    shell.summary(&Summary::default())?;
     let mut sources = Sources::default();
     let cases = Cases::load(&args, &mut sources, shell)?;
     let selected = cases.select(&args, &sources, shell)?;
     if args.list {
         selected.drafts.iter().try_for_each(|draft| match args.message_format {
             MessageFormat::Human => shell.result(&draft.case.name),
-            MessageFormat::Json => shell.result(serde_json::to_string(&ListLine::new(draft))?),
+            MessageFormat::Json => shell.json(&ListLine::new(draft)),
         })?;
+        let tally = Tally { selected: selected.drafts.len(), ..Tally::default() };
+        shell.summary(&Summary::new(tally, Duration::ZERO))?;
         return Ok(Exit::Ok);
     }
     check_report(&args, &cases, &selected)?;
@@ -44,7 +58,7 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         components.file_uses().write(REPORT, report).refuse()?;
     }
     let flows = interrupt::cases()?;
-    shell.status("Testing", counted(plans.len()))?;
+    shell.status("Testing", counted(plans.len() as u64, "case"))?;
     let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
     Ok(exit)
 }
@@ -56,6 +70,8 @@ const REPORT: &str = "the report";
 struct Cases {
     manifest: Manifest,
     cases: Vec<Case>,
+    /// Cases and files of cases with something wrong in them. The others can run.
+    broken: Vec<Broken>,
 }
 
 /// Cases that the arguments select.
@@ -78,36 +94,56 @@ impl Cases {
     fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
         let path = launch::manifest_path(&args.cargo);
         let manifest = Manifest::load(&path, sources).or_else(|found| told(&found, sources, shell))?;
-        let cases = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
-        Ok(Cases { manifest, cases })
+        let (cases, broken) = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
+        Ok(Cases { manifest, cases, broken })
     }
 
     /// The cases that the arguments select.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where that is none.
+    /// A [`Stop`] where that is none, and what is wrong with those that are selected. What is wrong with others is a
+    /// warning.
     fn select(&self, args: &TestArgs, sources: &Sources, shell: &mut Shell) -> anyhow::Result<Selected<'_>> {
-        let drafts = self.drafts().or_else(|found| told(&found, sources, shell))?;
         let manifest = self.manifest.path.display();
         let none = |message: String| Stop::new(Exit::NothingSelected, message);
-        if drafts.is_empty() {
+        if self.cases.is_empty() && self.broken.is_empty() {
             let help = "write one: [[test]] with a `name`, an `input` and what to `expect`";
             return Err(none(format!("there is no case in `{manifest}` and in `tests` beside it")).help(help).into());
         }
-        let all = drafts.len();
-        let reads = if args.bless { self.reads(&drafts) } else { FileUses::default() };
+        let packages = Packages::of(args, shell)?;
         let is_named = |name: &str| {
             let matches = |filter: &String| if args.exact { name == filter } else { name.contains(filter.as_str()) };
             args.filters.is_empty() || args.filters.iter().any(matches)
         };
-        let runs =
-            |draft: &Draft<'_>| args.package.is_empty() || args.package.iter().any(|package| draft.runs(package));
-        let is_selected = |draft: &Draft<'_>| is_named(&draft.case.name) && runs(draft);
-        let (drafts, rest): (Vec<_>, Vec<_>) = drafts.into_iter().partition(is_selected);
+        let (drafts, broken) = self.drafts();
+        let reads = if args.bless { self.reads(&drafts) } else { FileUses::default() };
+        let (drafts, rest): (Vec<_>, Vec<_>) =
+            drafts.into_iter().partition(|draft| is_named(&draft.case.name) && packages.select(draft));
+
+        // Of what is broken only the name is known, and of some not even that.
+        let is_asked_for =
+            |broken: &&Broken| packages.are_all() && broken.name.as_deref().map_or(args.filters.is_empty(), is_named);
+        let (wrong, aside): (Vec<_>, Vec<_>) = self.broken.iter().chain(&broken).partition(is_asked_for);
+        let mut found: Diagnostics = wrong.into_iter().flat_map(|broken| broken.found.iter().cloned()).collect();
+        if found.is_empty() && aside.is_empty() {
+            // Where cases are missing because something is wrong with them, their names mean nothing yet.
+            let known = Case::by_name(&self.cases);
+            found.extend(drafts.iter().filter_map(|draft| draft.case.check_other(&self.cases, &known)));
+        }
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        if !aside.is_empty() {
+            let (cases, are) = match aside.len() {
+                1 => ("1 case or file of cases".to_string(), "is"),
+                several => (format!("{several} cases or files of cases"), "are"),
+            };
+            shell
+                .warn(format_args!("{cases} {are} not valid, and not selected; `cargo torvyn test --list` says why"))?;
+        }
         if drafts.is_empty() {
-            let all = if all == 1 { "the 1 case".to_string() } else { format!("the {all} cases") };
-            let stop = none(format!("none of {all} is selected"));
+            let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
             return Err(stop.help("`cargo torvyn test --list` lists them").into());
         }
         let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
@@ -126,17 +162,43 @@ impl Cases {
         uses
     }
 
-    /// The pipelines of all cases, or all that is wrong with them.
-    fn drafts(&self) -> Result<Vec<Draft<'_>>, Diagnostics> {
-        let mut found = Diagnostics::default();
-        let mut drafts = Vec::new();
-        for case in &self.cases {
-            match Draft::new(case, &self.manifest) {
-                Ok(draft) => drafts.push(draft),
-                Err(wrong) => found.extend(wrong),
+    /// The pipelines of all cases, and those of which there is none.
+    fn drafts(&self) -> (Vec<Draft<'_>>, Vec<Broken>) {
+        let draft = |case| {
+            let draft = Draft::new(case, &self.manifest);
+            draft.map_err(|found| Broken { name: Some(case.name.clone()), found })
+        };
+        manifest::sorted(self.cases.iter().map(draft).collect())
+    }
+}
+
+/// The packages that `--package` and `--exclude` select: cases that run a stage of one, and none of those left out.
+struct Packages {
+    /// None for all of them.
+    wanted: Option<Vec<String>>,
+    excluded: Vec<String>,
+}
+
+impl Packages {
+    fn of(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Packages> {
+        let (mut wanted, mut excluded) = (None, Vec::new());
+        if !args.package.is_empty() || !args.exclude.is_empty() {
+            let workspace = Workspace::load(&args.cargo)?;
+            excluded = workspace.excluded_names(&args.exclude, shell)?;
+            if !args.package.is_empty() {
+                wanted = Some(workspace.package_names(&args.package)?);
             }
         }
-        if found.is_empty() { Ok(drafts) } else { Err(found) }
+        Ok(Packages { wanted, excluded })
+    }
+
+    fn are_all(&self) -> bool {
+        self.wanted.is_none() && self.excluded.is_empty()
+    }
+
+    fn select(&self, draft: &Draft<'_>) -> bool {
+        let runs_any = |packages: &[String]| packages.iter().any(|package| draft.runs(package));
+        self.wanted.as_deref().is_none_or(runs_any) && !runs_any(&self.excluded)
     }
 }
 
@@ -150,7 +212,12 @@ impl<'a> Selected<'a> {
         shell: &mut Shell,
     ) -> anyhow::Result<Planned<'a>> {
         let pipelines: Vec<_> = self.drafts.iter().chain(&self.others).map(|draft| &draft.pipeline).collect();
-        let components = Components::of(&pipelines, &args.cargo, compiled, sources, shell)?;
+        let all = || self.drafts.iter().chain(&self.others);
+        let judge = |pipeline: &Pipeline, roles: &[Role]| {
+            let draft = all().find(|draft| ptr::eq(&draft.pipeline, pipeline));
+            draft.map(|draft| draft.check_roles(roles)).unwrap_or_default()
+        };
+        let components = Components::of(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
         let mut found = Diagnostics::default();
         let mut plan = |draft: Draft<'a>, bless: bool| {
             draft.plan(&components, bless, sources).map_err(|wrong| found.extend(wrong)).ok()
@@ -162,15 +229,17 @@ impl<'a> Selected<'a> {
         }
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
-        let plans = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
+        let plans: Vec<_> = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
+        let blessing = Arc::new(Blessing::of(&plans));
+        let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
             return told(&found, sources, shell);
         }
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));
-            let runs = if count == 1 { "schedule" } else { "schedules" };
-            shell.status("Trying", format_args!("{count} {runs} of each case, of seeds {first} to {last}"))?;
+            let runs = counted(u64::from(count), "schedule");
+            shell.status("Trying", format_args!("{runs} of each case, of seeds {first} to {last}"))?;
         }
         Ok(Planned { plans, others, components })
     }
@@ -207,7 +276,7 @@ fn run<'a, 'c>(
     shell: &mut Shell,
 ) -> anyhow::Result<(Exit, Vec<(&'a Plan<'c>, Outcome)>)> {
     shell.hurry();
-    let began = Instant::now();
+    let (began, clock) = (Instant::now(), SystemTime::now());
     let mut tally = Tally { selected: plans.len(), ..Tally::default() };
     let mut outcomes = Vec::new();
     let session = Session {
@@ -217,24 +286,25 @@ fn run<'a, 'c>(
         cancel: flows.cancel(),
         cut: flows.cut(),
     };
-    session.run(plans, others, |plan, outcome| {
+    let ran = session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
-        match args.message_format {
-            MessageFormat::Human => say(plan.case, &outcome, args.retries as usize, sources, shell)?,
+        let told = match args.message_format {
+            MessageFormat::Human => say(plan.case, &outcome, args.retries as usize, sources, shell),
             MessageFormat::Json => {
-                shell.result(serde_json::to_string(&CaseLine::new(plan.case, &outcome, sources))?)?;
+                failures(plan.case, &outcome, sources).into_iter().for_each(|failure| shell.record(failure));
+                shell.json(&CaseLine::new(plan.case, &outcome, sources))
             }
-        }
+        };
         outcomes.push((plan, outcome));
-        Ok(())
-    })?;
+        told
+    });
     let took = began.elapsed();
+    shell.summary(&Summary::new(tally, took))?;
     if let Some(path) = &args.junit {
-        junit::write(path, &outcomes, plans, took, sources)?;
+        shell.junit_is_done();
+        junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
-    if args.message_format == MessageFormat::Json {
-        shell.result(serde_json::to_string(&Summary::new(tally, took))?)?;
-    }
+    ran?;
     let summary = format!("{tally}, in {}", report::time(ns(took)));
     if tally.failed > 0 {
         shell.failure("Summary", summary)?;
@@ -253,10 +323,6 @@ fn run<'a, 'c>(
 fn threads(args: &CargoArgs) -> usize {
     let asked = args.jobs.as_ref().and_then(|jobs| jobs.parse::<NonZeroUsize>().ok());
     asked.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
-}
-
-fn counted(cases: usize) -> String {
-    if cases == 1 { "1 case".to_string() } else { format!("{cases} cases") }
 }
 
 fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {

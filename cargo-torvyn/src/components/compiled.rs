@@ -95,14 +95,20 @@ impl Compiled {
         self.times.load(Ordering::Relaxed)
     }
 
-    /// Compiles the components that are not as they were: several at a time.
-    pub(crate) fn load(&self, files: &[(File<'_>, Limits)]) -> Vec<Result<Versioned, Error>> {
+    /// Reads the files, and compiles those that are not as they were: several at a time. `done` is called with the index of
+    /// each that is ready.
+    pub(crate) fn load(
+        &self,
+        files: &[(File<'_>, Limits)],
+        done: impl Fn(usize) + Sync,
+    ) -> Vec<Result<Versioned, Error>> {
         let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some((file, limits)) = files.get(index) else { break };
                 let one = self.load_one(*file, limits);
+                done(index);
                 locked(&loaded).push((index, one));
             }
         };

@@ -1,7 +1,7 @@
 //! A diagnostic as a line of cargo's: a `compiler-message` with a message of rustc's in it. What reads the messages of
 //! `cargo check`, such as an editor, reads these.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cargo_metadata::Target;
 use serde::Serialize;
@@ -15,7 +15,8 @@ use crate::diagnostic::{Diagnostic, Label, Severity, Sources};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct About {
     package_id: String,
-    manifest_path: PathBuf,
+    /// The manifest; of a component file that is in no package, the component.
+    manifest_path: String,
     target: Value,
 }
 
@@ -27,23 +28,62 @@ impl About {
     /// Where a path of the target is not UTF-8.
     pub(crate) fn package(id: &str, manifest: &Path, target: &Target) -> serde_json::Result<Self> {
         let target = serde_json::to_value(target)?;
-        Ok(About { package_id: id.to_string(), manifest_path: manifest.to_path_buf(), target })
+        Ok(About { package_id: id.to_string(), manifest_path: manifest.to_string_lossy().into_owned(), target })
     }
 
     /// The pipelines of a `Torvyn.toml`, which to cargo are of a kind it does not know.
     pub(crate) fn pipelines(manifest: &Path) -> Self {
-        let path = manifest.to_string_lossy();
+        About::unknown_to_cargo(manifest, "pipeline", "pipelines")
+    }
+
+    /// A component file that is in no package.
+    pub(crate) fn component(file: &Path) -> Self {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        About::unknown_to_cargo(file, "component", &name)
+    }
+
+    fn unknown_to_cargo(file: &Path, kind: &str, name: &str) -> Self {
+        let path = file.to_string_lossy();
         let target = json!({
-            "kind": ["pipeline"],
+            "kind": [kind],
             "crate_types": [],
-            "name": "pipelines",
+            "name": name,
             "src_path": path,
             "edition": "2024",
             "doc": false,
             "doctest": false,
             "test": false,
         });
-        About { package_id: format!("path+file://{path}"), manifest_path: manifest.to_path_buf(), target }
+        About { package_id: format!("path+file://{path}"), manifest_path: path.into_owned(), target }
+    }
+}
+
+/// A diagnostic as a part of a line: of a case, or of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Finding {
+    code: &'static str,
+    level: &'static str,
+    message: String,
+    notes: Vec<String>,
+    help: Option<String>,
+    /// As those of rustc; the first is the primary one.
+    spans: Vec<Span>,
+    /// The text for people.
+    rendered: String,
+}
+
+impl Finding {
+    /// With paths as people see them.
+    pub(crate) fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
+        Finding {
+            code: diagnostic.code,
+            level: level(diagnostic.severity),
+            message: diagnostic.message.clone(),
+            notes: diagnostic.notes.clone(),
+            help: diagnostic.help.clone(),
+            spans: spans(diagnostic, sources, &Viewpoint::default()),
+            rendered: diagnostic.render(sources, false),
+        }
     }
 }
 
@@ -51,28 +91,36 @@ impl About {
 ///
 /// # Errors
 ///
-/// Where a path is not UTF-8.
+/// None: what is not UTF-8 has replacement characters.
 pub(crate) fn message(
     diagnostic: &Diagnostic,
     about: &About,
     sources: &Sources,
     seen: &Viewpoint,
 ) -> serde_json::Result<String> {
-    let spans = diagnostic.labels.iter().enumerate();
     let message = Message {
         message_type: "diagnostic",
         message: &diagnostic.message,
         code: Some(Code { code: diagnostic.code, explanation: None }),
-        level: match diagnostic.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        spans: spans.map(|(index, label)| Span::new(label, index == 0, sources, seen)).collect(),
+        level: level(diagnostic.severity),
+        spans: spans(diagnostic, sources, seen),
         children: children(diagnostic),
         // Messages of rustc end with an empty line.
         rendered: Some(diagnostic.render(sources, false) + "\n\n"),
     };
     serde_json::to_string(&Line { subject: about, message })
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn spans(diagnostic: &Diagnostic, sources: &Sources, seen: &Viewpoint) -> Vec<Span> {
+    let labels = diagnostic.labels.iter().enumerate();
+    labels.map(|(index, label)| Span::new(label, index == 0, sources, seen)).collect()
 }
 
 #[derive(Serialize)]
@@ -90,7 +138,7 @@ struct Message<'a> {
     message: &'a str,
     code: Option<Code>,
     level: &'static str,
-    spans: Vec<Span<'a>>,
+    spans: Vec<Span>,
     children: Vec<Message<'a>>,
     rendered: Option<String>,
 }
@@ -101,9 +149,9 @@ struct Code {
     explanation: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct Span<'a> {
-    file_name: PathBuf,
+#[derive(Debug, Clone, Serialize)]
+struct Span {
+    file_name: String,
     byte_start: usize,
     byte_end: usize,
     line_start: usize,
@@ -111,32 +159,32 @@ struct Span<'a> {
     column_start: usize,
     column_end: usize,
     is_primary: bool,
-    text: Vec<SpanLine<'a>>,
-    label: Option<&'a str>,
-    suggested_replacement: Option<&'a str>,
-    suggestion_applicability: Option<&'a str>,
+    text: Vec<SpanLine>,
+    label: Option<String>,
+    suggested_replacement: Option<String>,
+    suggestion_applicability: Option<String>,
     expansion: Option<()>,
 }
 
-#[derive(Serialize)]
-struct SpanLine<'a> {
-    text: &'a str,
+#[derive(Debug, Clone, Serialize)]
+struct SpanLine {
+    text: String,
     highlight_start: usize,
     highlight_end: usize,
 }
 
-impl<'a> Span<'a> {
+impl Span {
     /// A file whose text is not there is named at its beginning.
-    fn new(label: &'a Label, is_primary: bool, sources: &'a Sources, seen: &Viewpoint) -> Self {
+    fn new(label: &Label, is_primary: bool, sources: &Sources, seen: &Viewpoint) -> Self {
         let text = sources.text(&label.file);
         let region = Region::of(text.unwrap_or_default(), &label.span);
-        let line = |(text, columns): (&'a str, std::ops::Range<usize>)| SpanLine {
-            text,
+        let line = |(text, columns): (&str, std::ops::Range<usize>)| SpanLine {
+            text: text.to_string(),
             highlight_start: columns.start,
             highlight_end: columns.end,
         };
         Span {
-            file_name: seen.path(&label.file),
+            file_name: seen.path(&label.file).to_string_lossy().into_owned(),
             byte_start: region.bytes.start,
             byte_end: region.bytes.end,
             line_start: region.start.0,
@@ -145,7 +193,7 @@ impl<'a> Span<'a> {
             column_end: region.end.1,
             is_primary,
             text: text.map(|_| region.columns().map(line).collect()).unwrap_or_default(),
-            label: Some(&*label.text).filter(|text| !text.is_empty()),
+            label: Some(label.text.clone()).filter(|text| !text.is_empty()),
             suggested_replacement: None,
             suggestion_applicability: None,
             expansion: None,

@@ -21,17 +21,26 @@ pub(super) fn check<'r>(
     reserved: &[&str],
     report: &'r mut Report,
 ) -> Option<&'r mut Diagnostic> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let diagnostic = if reserved.contains(&name) {
         let message = format!("the name `{name}` is taken by the {name} of the pipeline");
         Diagnostic::error(code::RESERVED_NAME, message).help("give it another `name`")
-    } else if name.is_empty() || !name.chars().all(plain) {
+    } else if !is_plain(name) {
         let message = format!("`{name}` cannot be a name");
         Diagnostic::error(code::BAD_NAME, message).help("names are made of letters, digits, `-` and `_`")
     } else {
         return None;
     };
     Some(report.found.push(diagnostic.label(report.file, span.clone(), "")))
+}
+
+/// Whether a name has the letters of one.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// Whether a stage can be called so.
+pub(super) fn is_of_stage(name: &str) -> bool {
+    is_plain(name) && ![INPUT, OUTPUT].contains(&name)
 }
 
 /// Two stages or outputs of a pipeline with one name.

@@ -13,10 +13,12 @@ use super::on_failure::OnFailure;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
 use crate::budget::PipelineBudget;
-use crate::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion};
+use crate::check::BadComponent;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
 use crate::file_uses::{Conflict, FileUses};
 use crate::range::MAX_NODES;
 use crate::table::{Field, Report};
+use crate::workspace::Unfit;
 use crate::{code, document};
 
 /// The keys of a pipeline.
@@ -62,6 +64,11 @@ impl Pipeline {
         // Indices and names of stages mean nothing while one of them could not be read.
         let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
 
+        // A name that is not valid means something else in `from`, and what is said of that would hide what is wrong.
+        if written.iter().any(|written| !name::is_of_stage(&written.stage.name)) {
+            return None;
+        }
+
         let (mut stages, stage_froms): (Vec<_>, Vec<_>) = written.into_iter().map(|w| (w.stage, w.from)).unzip();
         let (mut outputs, output_froms): (Vec<_>, Vec<_>) = outputs.into_iter().map(|w| (w.output, w.from)).unzip();
         let feeds: Vec<_> = (0..stages.len())
@@ -98,13 +105,20 @@ impl Pipeline {
         names.iter().enumerate().filter_map(again).collect()
     }
 
-    /// The packages of the workspace that the stages name and that are not in `known`.
-    pub(crate) fn check_packages(&self, known: &[&str]) -> Diagnostics {
+    /// The packages of the workspace that the stages name and that are not in `known`; `unfit` says why those that are
+    /// in the workspace cannot be stages.
+    pub(crate) fn check_packages(&self, known: &[&str], unfit: impl Fn(&str) -> Option<Unfit>) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
             if let ComponentRef::Package(package) = &stage.component
                 && !known.contains(&package.as_str())
             {
+                if let Some(Unfit { why, help }) = unfit(package) {
+                    let place = stage.places.component.clone();
+                    let diagnostic = Diagnostic::error(code::NOT_A_STAGE_PACKAGE, why).label(&self.file, place, "");
+                    found.push(diagnostic.help(help));
+                    continue;
+                }
                 let message = format!("there is no package `{package}` in the workspace");
                 found.push(
                     Diagnostic::error(code::UNKNOWN_PACKAGE, message)
@@ -136,6 +150,8 @@ impl Pipeline {
     fn file_uses(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> FileUses {
         let mut uses = FileUses::default();
         match input {
+            // It is no file, which is told elsewhere.
+            Some(Input::File { path, .. }) if path.is_dir() => {}
             Some(Input::File { path, .. } | Input::Dir { path }) => _ = uses.read("the input", path),
             Some(Input::Stdin { .. }) => _ = uses.read_stdin("standard input"),
             Some(Input::Generate { .. }) | None => {}
@@ -182,17 +198,25 @@ impl Pipeline {
         uses.conflicts().map(told).collect()
     }
 
+    /// What a run with the ends of the manifest would not find: where elements come from, and the folders of files that are
+    /// written. They need not be there before.
+    pub(crate) fn missing_paths(&self) -> Vec<Diagnostic> {
+        let input = self.input.as_ref().and_then(Input::check_path).zip(self.input_span.clone());
+        let input = input.map(|(wrong, place)| wrong.label(&self.file, place, ""));
+        let outputs = self.outputs.iter().filter_map(|output| {
+            let (Output::File { path, .. }, Some(place)) = (&output.output, &output.span) else { return None };
+            Some(check_written(path)?.label(&self.file, place.clone(), ""))
+        });
+        let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
+        found.map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`run` would stop here")).collect()
+    }
+
     /// The files of dead letters that cannot be: they are made when the first letter comes.
     fn check_dead_letters(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
             let (Some(path), Some(place)) = (dead_letters, place) else { continue };
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let wrong = match path.is_dir() {
-                true => Some(document::is_a_directory(path)),
-                false => document::check_path(folder.unwrap_or(Path::new(".")), true),
-            };
-            found.extend(wrong.map(|wrong| wrong.label(&self.file, place.clone(), "")));
+            found.extend(check_written(path).map(|wrong| wrong.label(&self.file, place.clone(), "")));
         }
         found
     }
@@ -210,12 +234,9 @@ impl Pipeline {
     }
 
     /// What is wrong with the component of a stage, in a few words each from the outermost cause to the innermost.
-    pub(crate) fn bad_component(&self, stage: usize, causes: &[String]) -> Diagnostic {
-        Diagnostic::error(code::BAD_COMPONENT, causes.join(": ")).label(
-            &self.file,
-            self.stages[stage].places.component.clone(),
-            "",
-        )
+    pub(crate) fn bad_component(&self, stage: usize, wrong: &BadComponent) -> Diagnostic {
+        let place = self.stages[stage].places.component.clone();
+        wrong.diagnostic().label(&self.file, place, "")
     }
 
     /// A pipeline of one stage, with an end at each of its outputs: called `output` where its outputs are not named, and
@@ -293,6 +314,15 @@ fn has_too_many(field: &Field, what: &str, report: &mut Report) -> bool {
         report.found.push(diagnostic.label(report.file, item.span(), "the first too many"));
     }
     too_many.is_some()
+}
+
+/// What is wrong with the place of a file that is to be written; without a place in the manifest.
+fn check_written(path: &Path) -> Option<Diagnostic> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match path.is_dir() {
+        true => Some(document::is_a_directory(path)),
+        false => document::check_path(folder.unwrap_or(Path::new(".")), true),
+    }
 }
 
 /// The items of `stages`, at least one.

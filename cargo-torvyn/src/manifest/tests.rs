@@ -15,6 +15,8 @@ use super::feed::Origin;
 use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
+use crate::check::BadComponent;
+use crate::workspace::Unfit;
 
 /// Roles by letter: a source, a processor, a sink (`k`).
 fn roles(letters: &str) -> Vec<Role> {
@@ -265,6 +267,12 @@ const CASES: &[Case] = &[
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(code::BAD_NAME, "\"a b\"")]),
     ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(code::BAD_NAME, "\"./x.y.wasm\"")]),
+    // What else it would mean is not said.
+    (
+        "pipeline.a = { output = { file = \"o\", from = \"x.y\" }, stages = [\"./x.y.wasm\", { name = \"z\", from = \"x.y\" }] }",
+        "",
+        &[(code::BAD_NAME, "\"./x.y.wasm\"")],
+    ),
     ("pipeline.a = { stages = [{ name = \"x\", outputs = [\"a.b\"] }] }", "", &[(code::BAD_NAME, "\"a.b\"")]),
     ("pipeline.a = { stages = [\"input\"] }", "", &[(code::RESERVED_NAME, "\"input\"")]),
     (
@@ -391,16 +399,23 @@ fn codes_of_questions() -> Vec<&'static str> {
         parse("[pipeline.b]\nstages = ['uper', './x.wasm']\n[pipeline.a]\nstages = ['x']\noutput = ['o', 'p']")
             .unwrap();
     assert_eq!(manifest.select(Some("a")).unwrap().name, "a");
-    let several = manifest.select(None).unwrap_err();
+    let one = |found: Diagnostics| found.into_iter().next().unwrap();
+    let several = one(manifest.select(None).unwrap_err());
     assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or write one into Torvyn.toml as `default`"));
-    let unknown = manifest.select(Some("c")).unwrap_err();
+    let unknown = one(manifest.select(Some("c")).unwrap_err());
     assert_eq!(unknown.help.as_deref(), Some("the pipelines are `b`, `a`"));
 
-    let packages: Vec<_> = manifest.pipelines[0].check_packages(&["upper", "x"]).into_iter().collect();
+    let packages: Vec<_> = manifest.pipelines[0].check_packages(&["upper", "x"], |_| None).into_iter().collect();
     assert_eq!((packages.len(), packages[0].labels[0].span.clone()), (1, 23..29));
     assert!(packages[0].help.as_ref().unwrap().starts_with("did you mean `upper`? the packages are `upper`, `x`"));
 
-    let bad = manifest.pipelines[0].bad_component(0, &["cannot load x.wasm".to_string(), "it is empty".to_string()]);
+    let unfit =
+        |package: &str| (package == "uper").then(|| Unfit { why: "`uper` is no stage".into(), help: "x".into() });
+    let unfit: Vec<_> = manifest.pipelines[0].check_packages(&["x"], unfit).into_iter().collect();
+    assert_eq!((unfit.len(), unfit[0].message.as_str()), (1, "`uper` is no stage"));
+
+    let causes = vec!["cannot load x.wasm".to_string(), "it is empty".to_string()];
+    let bad = manifest.pipelines[0].bad_component(0, &BadComponent { causes, help: None });
     assert_eq!((bad.message.as_str(), bad.labels[0].span.clone()), ("cannot load x.wasm: it is empty", 23..29));
 
     let outputs = manifest.pipelines[1].clone().with_output(Output::Discard).unwrap_err();
@@ -409,7 +424,8 @@ fn codes_of_questions() -> Vec<&'static str> {
     let text = format!("pipeline.a = {{ stages = [{{ name = 'x', outputs = [{}] }}] }}", too_many.join(","));
     let too_many = wrong(&text, "").into_iter().next().unwrap();
     assert_eq!(&text[too_many.labels[0].span.clone()], "'o32'");
-    [several, unknown, bad, outputs, too_many].into_iter().chain(packages).map(|diagnostic| diagnostic.code).collect()
+    let all = [several, unknown, bad, outputs, too_many].into_iter().chain(packages).chain(unfit);
+    all.map(|diagnostic| diagnostic.code).collect()
 }
 
 /// The codes that come up with manifests.
@@ -535,7 +551,7 @@ const NUMBERS: &[(&str, Number, u128, u128)] = &[
         31_622_400_000,
     ),
     (
-        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', account = { entered = @ } }]",
+        "pipeline.a = { stages = ['x'] }\ntest = [{ name = 't', account = { copies = @ } }]",
         Number::Count,
         0,
         u64::MAX as u128,

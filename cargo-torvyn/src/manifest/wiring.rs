@@ -296,7 +296,7 @@ impl<'a> Draft<'a> {
                 let help = if source { "leave `input` out" } else { "leave `input` out, or name it: from = \"input\"" };
                 diagnostic.label(self.file(), place.clone(), "").label(self.file(), first, reason).help(help)
             }
-            None => diagnostic.label(self.file(), first, reason),
+            None => diagnostic.label(self.file(), first, reason).help("leave `--input` out"),
         })
     }
 

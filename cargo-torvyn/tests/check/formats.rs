@@ -40,6 +40,24 @@ fn editors_read_findings_as_those_of_rustc() {
 }
 
 #[test]
+fn code_hosts_take_paths_from_the_work_tree_of_git() {
+    let project = Project::copy();
+    let below = project.root.join("services/logs");
+    super::restore(super::scaffolded(), &below);
+    project.edit("services/logs/router/Cargo.toml", "world = \"router\"", "world = \"inspector\"");
+    std::fs::create_dir(project.root.join(".git")).unwrap();
+    std::fs::write(project.root.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    for folder in [&below, &below.join("transform")] {
+        let output = super::torvyn(folder, &["check", "-p", "router", "--message-format", "sarif"]);
+        let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
+        assert_eq!(place["uri"], "services/logs/router/Cargo.toml", "from {}", folder.display());
+        let root = log["runs"][0]["originalUriBaseIds"]["%SRCROOT%"]["uri"].as_str().unwrap();
+        assert_eq!(root, format!("file://{}/", project.root.display()));
+    }
+}
+
+#[test]
 fn code_hosts_read_findings_as_sarif() {
     let output = project().run("check --message-format sarif", 100);
     let log: Value = serde_json::from_slice(&output.stdout).unwrap();

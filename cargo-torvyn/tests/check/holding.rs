@@ -95,7 +95,17 @@ fn a_baseline_tells_that_a_stage_holds_or_multiplies_now() {
     let becomes = |process: &str, what: &str| {
         let guest = Guest { process, holds: true, ..Guest::default() };
         fs::write(project.root.join("stage.wasm"), guest.build()).unwrap();
-        assert_has(&project.told("check stage.wasm --baseline copies.json", 100), &[what]);
+        assert_has(&project.told("check stage.wasm --baseline copies.json", 100), &[what, "--> stage.wasm"]);
+        // Programs are told of the component, and of no manifest: there is none.
+        let lines = project.json("check stage.wasm --baseline copies.json", 100);
+        let component = project.root.join("stage.wasm");
+        let found = lines.iter().filter(|line| line["reason"] == "compiler-message").collect::<Vec<_>>();
+        assert!(!found.is_empty());
+        for line in found {
+            assert_eq!(line["message"]["spans"][0]["file_name"], "stage.wasm");
+            assert_eq!(line["manifest_path"], component.to_str().unwrap());
+            assert_eq!((&line["target"]["kind"][0], &line["target"]["name"]), (&"component".into(), &"stage".into()));
+        }
     };
     becomes("(call $take)", "`stage.wasm` is worse than in the baseline: it can hold payloads beyond the call now");
     becomes("(call $slice)", "elements made of one without a write: at most 0 then, without a bound now");

@@ -73,7 +73,7 @@ fn names_that_mean_nothing_are_told_the_nearest() {
             "did you mean `over-budget-contract`?",
             "error[unknown-key]: unknown key `write` in `budget`\n  --> router/Cargo.toml:13:1",
             "did you mean `writes`? the keys are `reads`, `writes`, `read-bytes`, `leases`, `lease-bytes`, `workspace`",
-            "error[bad-number]: `reads` is not a number that can be counted to\n  --> router/Cargo.toml:12:9",
+            "error[bad-number]: `reads` must be from 0 to 4294967295\n  --> router/Cargo.toml:12:9",
         ],
     );
 }

@@ -230,8 +230,8 @@ fn what_is_wrong_with_a_budget_is_told_at_its_key() {
         &told,
         &[
             "error[unknown-key]: unknown key `copy` in the `budget` of a pipeline\n  --> Torvyn.toml:11:1",
-            "error[bad-number]: `copies` is not a number that can be counted to\n  --> Torvyn.toml:12:10",
-            "error[bad-number]: `amplification` is not a number to measure by\n  --> Torvyn.toml:13:17",
+            "error[bad-number]: `copies` must be from 0 to 4294967295\n  --> Torvyn.toml:12:10",
+            "error[bad-number]: `amplification` must be from 0 to 1000000000\n  --> Torvyn.toml:13:17",
         ],
     );
 }

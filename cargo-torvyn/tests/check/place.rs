@@ -39,6 +39,23 @@ fn packages_are_selected_as_with_cargo() {
         &project.told("check --exclude router", 0),
         &["pipeline `main` is not checked", "4 stages and 2 pipelines"],
     );
+    // With all that cargo takes: patterns, versions, package IDs.
+    let router = format!("path+file://{}/router#0.1.0", project.root.canonicalize().unwrap().display());
+    for spec in ["rout*", "router@0.1.0", "router@0", &router, "*outer", "router:0.1"] {
+        assert_has(&project.told(&format!("check -p {spec} -p trans?orm"), 0), &["2 stages and 1 pipeline:"]);
+    }
+    assert_has(&project.told("check --exclude rout*", 0), &["4 stages and 2 pipelines"]);
+    assert_has(
+        &project.told("check --workspace --exclude none", 0),
+        &["warning: excluded package `none` is not in", "5 stages"],
+    );
+    assert_has(
+        &project.told("check -p none*", 101),
+        &["no package matches `none*`", "the packages are `source`, `router`"],
+    );
+    assert_has(&project.told("check -p router@2", 101), &["no package `router@2`"]);
+    assert_has(&project.told("check -p router@x", 2), &["`router@x` does not name a package", "is not a version"]);
+    assert_has(&project.told("check -p ./router", 2), &["`./router` does not name a package", "a folder is `file:///"]);
     assert_has(&project.told("check -p ruoter", 101), &["no package `ruoter`", "the packages are `source`, `router`"]);
     assert_has(&project.told("check --bulit", 2), &["--built"]);
     let nothing = torvyn(&project.root.join("wit/guest"), &["check"]);
@@ -47,6 +64,31 @@ fn packages_are_selected_as_with_cargo() {
     let check = torvyn(nothing.path(), &["check"]);
     assert_eq!(check.status.code(), Some(101));
     assert_has(&told(&check), &["could not find `Cargo.toml`", "cargo torvyn new NAME"]);
+}
+
+#[test]
+fn what_a_run_would_not_find_is_told() {
+    let project = Project::copy();
+    let stages = "stages = ['router', { name = 'transform', on-failure = { dead-letter = 'letters/l' } }]";
+    project.write("Torvyn.toml", &format!("[pipeline.main]\ninput = 'no.txt'\noutput = 'out/a.txt'\n{stages}\n"));
+    let told = project.told("check", 0);
+    assert_has(
+        &told,
+        &[
+            "warning[not-found]: `no.txt` is not there",
+            "--> Torvyn.toml:2:9",
+            "warning[not-found]: `out` is not there",
+            "--> Torvyn.toml:3:10",
+            "warning[not-found]: `letters` is not there",
+            "`run` would stop here",
+            "1 pipeline: 3 warnings",
+        ],
+    );
+    for folder in ["out", "letters"] {
+        std::fs::create_dir(project.root.join(folder)).unwrap();
+    }
+    project.write("no.txt", "");
+    assert_has(&project.told("check", 0), &["1 pipeline: nothing is wrong"]);
 }
 
 #[test]

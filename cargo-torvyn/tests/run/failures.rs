@@ -92,7 +92,7 @@ fn what_may_run_keeps_its_budget() {
     let lines: String = (0..30).map(|number| if number % 3 == 1 { "poison\n" } else { "fine\n" }).collect();
     for how in ["fail", "trap"] {
         for (batch, retry, calls) in [("", "", 2), ("batch = 1\n", "", 1), ("", "retry = 2, backoff = '0ms', ", 4)] {
-            // In each call a read and a write, of which the stage makes no use.
+            // In each call a read; the stage never writes.
             let with_budget = |copies: u32| {
                 let stage = format!("{batch}budget = {{ reads = 1, writes = 1 }}\n");
                 let whole = format!("[pipeline.main.budget]\ncopies = {copies}\namplification = {calls}\n");
@@ -100,9 +100,10 @@ fn what_may_run_keeps_its_budget() {
                 fs::write(folder.path().join("input.txt"), &lines).unwrap();
                 folder
             };
-            let said = format!("can be copied {} times on its way", 2 * calls);
-            expect(with_budget(2 * calls - 1).path(), &["run"], 100, &[&said, "over its copy budget"]);
-            let folder = with_budget(2 * calls);
+            let times = if calls == 1 { "1 time".to_string() } else { format!("{calls} times") };
+            let said = format!("can be copied {times} on its way");
+            expect(with_budget(calls - 1).path(), &["run"], 100, &[&said, "over its copy budget"]);
+            let folder = with_budget(calls);
             let ran = expect(folder.path(), &["run", "--message-format", "json"], 0, &[]);
             assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\n".repeat(20));
             let summary: Value = serde_json::from_slice(&ran.stdout).unwrap();
@@ -110,8 +111,7 @@ fn what_may_run_keeps_its_budget() {
             assert!(stage["reads_max"].as_u64().unwrap() <= calls.into(), "{how}, {batch}{retry}: {stage}");
             assert!(stage["copies"]["payload_read"]["ops"].as_u64().unwrap() <= 30 * u64::from(calls));
             let failed = stage["failed_copies"]["payload_read"]["ops"].as_u64().unwrap();
-            // An element that is left out in a call that went on was not read in a failed one.
-            assert_eq!(failed > 0, how == "trap" || !retry.is_empty(), "{stage}");
+            assert!(failed > 0, "{stage}");
         }
     }
 }

@@ -67,7 +67,7 @@ fn dead_letters_are_expected_and_go_to_no_file() {
         "Fail",
         "fewer",
         "`dead-letters` of all stages together is 1",
-        "`faulty` failed in 1 calls: retries 0, skipped 0, dead letters 1, restarts 0",
+        "`faulty` failed in 1 call: retries 0, skipped 0, dead letters 1, restarts 0",
         "`restarts` of stage `faulty` is 0",
         "expected at least 1",
         "6 cases: 4 passed, 2 failed",

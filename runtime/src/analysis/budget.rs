@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::words::counted;
+
 /// What a stage may copy for one element; nothing is counted against a limit that is not given. See the parent module
 /// for the units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -54,14 +56,14 @@ pub struct Overrun {
 /// What was done, without the limit.
 impl fmt::Display for Overrun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (one, many, of) = match self.what {
-            Limited::Reads => ("read", "reads", "of"),
-            Limited::ReadBytes => ("byte read", "bytes read", "of"),
-            Limited::Writes => ("payload written", "payloads written", "from"),
-            Limited::Leases => ("element held", "elements held", "at once"),
-            Limited::LeaseBytes => ("byte held", "bytes held", "at once"),
+        let (noun, done, of) = match self.what {
+            Limited::Reads => ("read", "", "of"),
+            Limited::ReadBytes => ("byte", " read", "of"),
+            Limited::Writes => ("payload", " written", "from"),
+            Limited::Leases => ("element", " held", "at once"),
+            Limited::LeaseBytes => ("byte", " held", "at once"),
         };
-        write!(f, "{} {}", self.count, if self.count == 1 { one } else { many })?;
+        write!(f, "{}{done}", counted(self.count, noun))?;
         match (self.element, self.what) {
             (Some(element), _) => write!(f, " {of} element {element}"),
             (None, Limited::Leases | Limited::LeaseBytes) => write!(f, " {of}"),

@@ -91,7 +91,7 @@ impl Input for FileInput {
 impl Ready for File {
     /// A FIFO that nobody has written to yet has nothing; one whose writers are all gone has its end.
     fn ready(&mut self) -> io::Result<bool> {
-        can_read(&self)
+        can_read(self)
     }
 }
 

@@ -33,19 +33,19 @@ pub(super) enum Copied {
 }
 
 impl Way {
-    /// Copies some of a range that is not empty.
+    /// Copies some of a range that is not empty, and at most so many bytes.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub(super) fn copy(&mut self, range: &FileRange<'_>, to: BorrowedFd<'_>) -> io::Result<Copied> {
+    pub(super) fn copy(&mut self, range: &FileRange<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<Copied> {
         loop {
             let next = match self {
                 Way::CopyFileRange => Way::SendFile,
                 Way::SendFile => Way::Neither,
                 Way::Neither => return Ok(Copied::NotHere),
             };
-            match self.call(range, to) {
+            match self.call(range, to, most) {
                 // Some file systems say so of files that are not at their end. If it is, a read tells why.
                 Ok(0) => {}
                 Ok(copied) => return Ok(Copied::Bytes(copied as u64)),
@@ -59,9 +59,9 @@ impl Way {
     }
 
     #[cfg(target_os = "linux")]
-    fn call(self, range: &FileRange<'_>, to: BorrowedFd<'_>) -> Result<usize, Errno> {
+    fn call(self, range: &FileRange<'_>, to: BorrowedFd<'_>, most: usize) -> Result<usize, Errno> {
         let mut from = range.offset;
-        let len = usize::try_from(range.len).unwrap_or(usize::MAX);
+        let len = usize::try_from(range.len).map_or(most, |len| len.min(most));
         match self {
             Way::CopyFileRange => rustix::fs::copy_file_range(range.file, Some(&mut from), to, None, len),
             Way::SendFile => rustix::fs::sendfile(to, range.file, Some(&mut from), len),
@@ -70,7 +70,7 @@ impl Way {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn call(self, _: &FileRange<'_>, _: BorrowedFd<'_>) -> Result<usize, Errno> {
+    fn call(self, _: &FileRange<'_>, _: BorrowedFd<'_>, _: usize) -> Result<usize, Errno> {
         Ok(0)
     }
 }

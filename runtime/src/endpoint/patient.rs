@@ -95,18 +95,13 @@ impl Patience {
         Err(CutOff.into())
     }
 
-    /// How many bytes the next write may have, after a wait where the write could wait itself.
+    /// How many bytes the next write, or copy by the system, may have, after a wait where it could wait itself.
     pub(super) fn ready(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
         if self.how != How::Shared {
             return Ok(usize::MAX);
         }
         self.wait(fd)?;
         Ok(SHARED_BYTES)
-    }
-
-    /// Whether a copy by the system, which has no limit, can be kept from waiting.
-    pub(super) fn may_copy(&self) -> bool {
-        self.how != How::Shared
     }
 
     /// Writes some of the slices, of which one is not empty: waits until something is taken.

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::{Block, Payload, Reads};
+use crate::words::counted;
 
 /// Bytes that are asked for at once.
 pub(super) const READ_BYTES: usize = 128 << 10;
@@ -153,13 +154,15 @@ impl<R> Reader<R> {
     /// Hands over what is left when there is nothing more to read.
     fn give_last(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         if self.read < self.promised {
-            let message = format!("it was truncated while it was read: {} bytes of {}", self.read, self.promised);
+            let message =
+                format!("it was truncated while it was read: {} of {}", counted(self.read, "byte"), self.promised);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         let left = self.rest().len();
         match self.framing.cut(self.rest(), self.seen) {
             Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && left > 0 => {
-                let message = format!("it ends within an element: {left} bytes of {needed} at the end");
+                let message =
+                    format!("it ends within an element: {} of {needed} at the end", counted(left as u64, "byte"));
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
             }
             _ if left > 0 || self.framing == Framing::Whole => _ = pull.give(self.part(0, left)),

@@ -51,8 +51,7 @@ pub struct Writer<W> {
 impl<W: Write + AsFd> Writer<W> {
     /// Writes `to` that stream.
     pub fn new(to: W, framing: OutputFraming) -> Self {
-        let patience = Patience::new(to.as_fd());
-        let way = if patience.may_copy() { Way::default() } else { Way::Neither };
+        let (patience, way) = (Patience::new(to.as_fd()), Way::default());
         Writer { to, framing, written: 0, kernel: Kernel::default(), patience, way, read: Vec::new() }
     }
 
@@ -113,7 +112,8 @@ impl<W: Write + AsFd> Writer<W> {
     fn copy(&mut self, mut range: FileRange<'_>) -> io::Result<()> {
         range.file.check()?;
         while range.len > 0 {
-            match self.way.copy(&range, self.to.as_fd())? {
+            let most = if self.way == Way::Neither { usize::MAX } else { self.patience.ready(self.to.as_fd())? };
+            match self.way.copy(&range, self.to.as_fd(), most)? {
                 Copied::Bytes(copied) => {
                     self.written += copied;
                     self.kernel.ranges.record(1, copied);

@@ -11,6 +11,8 @@ use super::payload_write::BY_HANDLE;
 pub(crate) struct Meter {
     budget: Budget,
     bounds: Bounds,
+    /// Whether copies beyond what is proven are refused, and not only told of.
+    strict: bool,
     /// Of a source no element is lent: it writes what it makes.
     source: bool,
     /// How often this call read the whole batch.
@@ -36,7 +38,7 @@ pub(crate) struct Meter {
     written: u64,
     /// The first refusal for the budget.
     over_budget: Option<Overrun>,
-    /// The first refusal of a copy beyond what is proven.
+    /// The first copy beyond what is proven.
     over_bound: Option<Overrun>,
     /// Whether anything was refused, for whatever reason.
     pub(crate) refused: bool,
@@ -58,6 +60,7 @@ impl Meter {
         Meter {
             budget,
             bounds,
+            strict: false,
             source,
             whole: 0,
             parts: Vec::new(),
@@ -75,6 +78,12 @@ impl Meter {
             reads_max: 0,
             writes_max: 0,
         }
+    }
+
+    /// Refuses from now on what is beyond what is proven: the flow goes on after calls that fail, and what is said of it
+    /// holds for those too.
+    pub(crate) fn hold_failed_calls(&mut self) {
+        self.strict = true;
     }
 
     /// Begins a call that is lent so many elements.
@@ -138,8 +147,10 @@ impl Meter {
             }
         }
         let most = self.whole.saturating_add(1).saturating_add(self.most.0);
-        if let Some(overrun) = batch.get(self.most.1).and_then(|element| self.beyond_proof(element, most)) {
-            return self.refuse_unproven(overrun);
+        if let Some(overrun) = batch.get(self.most.1).and_then(|element| self.beyond_proof(element, most))
+            && !self.allow_unproven(overrun)
+        {
+            return false;
         }
         self.whole = self.whole.saturating_add(1);
         self.note_reads(most);
@@ -241,7 +252,7 @@ impl Meter {
             return self.refuse(overrun);
         }
         match self.beyond_proof(element, read.reads) {
-            Some(overrun) => self.refuse_unproven(overrun),
+            Some(overrun) => self.allow_unproven(overrun),
             None => true,
         }
     }
@@ -252,21 +263,12 @@ impl Meter {
         Some(Overrun { what: Limited::Reads, element: Some(element.sequence), count: reads.into(), limit: max.into() })
     }
 
-    /// Whether what is proven of this holds in calls that do not return as well.
-    pub(crate) fn holds_always(&self, what: Limited) -> bool {
-        match what {
-            Limited::Reads | Limited::ReadBytes => self.bounds.reads.is_never(),
-            Limited::Writes => self.bounds.writes.is_never(),
-            Limited::Leases | Limited::LeaseBytes => false,
-        }
-    }
-
-    /// More than is proven is done only by a call that will not return: nothing is proven of those, and the host holds
-    /// them to the same.
-    fn refuse_unproven(&mut self, overrun: Overrun) -> bool {
+    /// More than is proven is done only by a call that will not return: nothing is proven of those. Where the flow goes on
+    /// after it, the host holds it to the same; where the flow ends with it, what it fails at is of more use than a refusal.
+    fn allow_unproven(&mut self, overrun: Overrun) -> bool {
         self.over_bound.get_or_insert(overrun);
-        self.refused = true;
-        false
+        self.refused |= self.strict;
+        !self.strict
     }
 
     /// The first refusal is the one to tell.
@@ -291,13 +293,14 @@ impl Meter {
             limit.and_then(|limit| of_element(batch, most, limit)).or_else(|| self.beyond_writes(limit, all))
         };
         let (over_budget, over_bound) = (beyond(self.budget.writes), beyond(self.bounds.writes.max));
-        if over_budget.is_some() || over_bound.is_some() {
+        let allowed = match (over_budget, over_bound) {
+            (Some(overrun), _) => self.refuse(overrun),
+            (None, Some(overrun)) => self.allow_unproven(overrun),
+            (None, None) => true,
+        };
+        if !allowed {
             self.count_lineage(batch, sizes, lineage, u32::saturating_sub);
-            return match (over_budget, over_bound) {
-                (Some(overrun), _) => self.refuse(overrun),
-                (None, Some(overrun)) => self.refuse_unproven(overrun),
-                (None, None) => true,
-            };
+            return false;
         }
         self.written = all;
         self.unattributed += written.saturating_sub(attributed);
@@ -318,7 +321,7 @@ impl Meter {
         if let Some(overrun) = self.beyond_writes(limit, all).or(here) {
             return self.refuse(overrun);
         }
-        self.beyond_writes(self.bounds.writes.max, all).is_none_or(|overrun| self.refuse_unproven(overrun))
+        self.beyond_writes(self.bounds.writes.max, all).is_none_or(|overrun| self.allow_unproven(overrun))
     }
 
     /// Counts one more write to a payload, as [`Meter::may_write`] allows it.
@@ -345,8 +348,10 @@ impl Meter {
         if let Some(overrun) = self.budget.writes.and_then(|limit| of_element(batch, most, limit)) {
             return self.refuse(overrun);
         }
-        if let Some(overrun) = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit)) {
-            return self.refuse_unproven(overrun);
+        if let Some(overrun) = self.bounds.writes.max.and_then(|limit| of_element(batch, most, limit))
+            && !self.allow_unproven(overrun)
+        {
+            return false;
         }
         self.writes[index] = most.0;
         self.writes_max = self.writes_max.max(most.0);

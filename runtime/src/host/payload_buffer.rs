@@ -8,6 +8,7 @@ use super::slab::Slab;
 use super::{Failure, Host, Output, host_memory};
 use crate::ledger::Count;
 use crate::payload::Block;
+use crate::words::counted;
 
 /// The resource `buffer`. Its rep is its place among the buffers of the stage.
 enum Buffer {}
@@ -61,7 +62,7 @@ type Wrote = wasmtime::Result<(Result<(), Failure>,)>;
 fn append(mut store: StoreContextMut<'_, Host>, (buffer, bytes): (Resource<Buffer>, WasmList<u8>)) -> Wrote {
     let len = bytes.as_le_slice(store.as_context()).len() as u64;
     let fits = |buffer: &Growing| match buffer.capacity - buffer.len() {
-        room if len > room => Err(limit(format!("writes at most {} bytes to this buffer", buffer.capacity))),
+        room if len > room => Err(limit(format!("writes at most {} to this buffer", counted(buffer.capacity, "byte")))),
         _ => Ok(()),
     };
     write(&mut store, buffer.rep(), &bytes, fits, |buffer, bytes| {

@@ -10,6 +10,7 @@ use super::outputs::{Origin, Part, View, check_outputs, limit};
 use super::{Batch, Failure, Host, Lease, Output, host_memory};
 use crate::element::Element;
 use crate::payload::Payload;
+use crate::words::counted;
 
 /// Elements that are joined to one at most, and pieces that its payload has.
 const MAX_JOINED: usize = 65_536;
@@ -87,14 +88,14 @@ impl Host {
             return Err(Failure::BudgetExceeded);
         }
         if elements > self.held_elements {
-            return Err(limit(format!("holds at most {} elements at once", self.held_elements)));
+            return Err(limit(format!("holds at most {} at once", counted(self.held_elements, "element"))));
         }
         if bytes > self.held_bytes {
-            return Err(limit(format!("holds at most {} payload bytes at once", self.held_bytes)));
+            return Err(limit(format!("holds at most {} at once", counted(self.held_bytes, "payload byte"))));
         }
         let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
-            return Err(limit(format!("holds at most {} bytes of attributes at once", self.held_bytes)));
+            return Err(limit(format!("holds at most {} of attributes at once", counted(self.held_bytes, "byte"))));
         }
         self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
         Ok(deadline)

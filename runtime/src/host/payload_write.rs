@@ -6,6 +6,8 @@ use wasmtime::{AsContext, StoreContextMut};
 use super::outputs::{Part, Written};
 use super::{Failure, Host, Output, host_memory};
 
+use crate::words::counted;
+
 /// In `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
 /// In `lineage`: the element comes from none of the batch.
@@ -72,7 +74,7 @@ fn written(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> Res
         written += 1;
     }
     if total != bytes as u64 {
-        return Err(format!("`sizes` add up to {total} bytes, `bytes` has {bytes}"));
+        return Err(format!("`sizes` add up to {}, `bytes` has {bytes}", counted(total, "byte")));
     }
     if written < sizes.len() as u64 && lineage.is_empty() {
         return Err("elements are passed on by handle without `lineage` to say which".to_string());

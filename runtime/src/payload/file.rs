@@ -13,6 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 use crate::ledger::Count;
+use crate::words::counted;
 
 /// A file as it was when it was opened.
 #[derive(Debug)]
@@ -77,11 +78,16 @@ pub struct Unreadable {
     pub why: Why,
 }
 
+fn content(bytes: u64) -> String {
+    let are_not = if bytes == 1 { "is not the one" } else { "are not those" };
+    format!("{} {are_not}", counted(bytes, "byte"))
+}
+
 /// What happened to a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
     /// It has another size than it had.
-    #[error("was changed while it was read: it had {expected} bytes, and has {found}")]
+    #[error("was changed while it was read: it had {}, and has {found}", counted(*expected, "byte"))]
     Size {
         /// Bytes at the beginning.
         expected: u64,
@@ -89,13 +95,13 @@ pub enum Why {
         found: u64,
     },
     /// It was written to, and has the size that it had.
-    #[error("was written to while it was read: its {size} bytes are not those that it had")]
+    #[error("was written to while it was read: its {} that it had", content(*size))]
     Written {
         /// Its bytes.
         size: u64,
     },
     /// It ends before it should, and the system says that it does not.
-    #[error("ends at byte {found}, where it should have {expected} bytes")]
+    #[error("ends at byte {found}, where it should have {}", counted(*expected, "byte"))]
     Short {
         /// Bytes at the beginning.
         expected: u64,

@@ -13,7 +13,7 @@ impl Stage for ReadsOne {
 impl BatchProcessor<Inspector> for ReadsOne {
     fn process(&mut self, batch: Batch<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), BatchFailure> {
         if let Some(largest) = batch.iter().max_by_key(|element| element.size())
-            && !largest.read()?.is_empty()
+            && largest.read()?.iter().any(|byte| *byte != 0)
         {
             out.at(largest).forward();
         }

@@ -26,7 +26,7 @@ fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
     let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 16, 128][..], 1) };
     let measured = match Specimen::load(bytes, &[], Duration::from_secs(time)) {
         Ok(specimen) => specimen.measure(elements),
-        Err(Error::Compile { .. }) if cheat.fate == Fate::Refused => return None,
+        Err(Error::Compile { .. } | Error::Load { .. }) if cheat.fate == Fate::Refused => return None,
         Err(error) => panic!("{}: {error:?}", cheat.name),
     };
     let copies = measured.map(|measured| measured.reads + measured.writes);

@@ -90,7 +90,8 @@ fn told_by_size(program: &str) {
     let edges = [(0, 0, 1, Capacity::default()), (1, 0, 2, Capacity::default())];
     let is_sink = parts[1].is_sink();
     let parts = if is_sink { parts } else { parts.into_iter().chain([output("out", Collected::default())]).collect() };
-    let account = start(parts, &edges[..if is_sink { 1 } else { 2 }]).unwrap().0.run().expect("it comes to its end");
+    let (flow, ..) = start(parts, &edges[..if is_sink { 1 } else { 2 }]).expect("it starts");
+    let account = flow.run().expect("it comes to its end");
     assert_settled(&account);
     assert_eq!((account.elements.entered, account.elements.skipped), (7, 3), "{program}");
 }

@@ -105,7 +105,7 @@ pub(crate) fn hold_forward() {
         assert_eq!(account.elements.dropped, 0);
         assert_eq!(account.stages[0].leases.elements_max, 21, "{mode}");
     }
-    let functions = ["payload-lease.forward-all", "payload-lease.take", "types.output.append", "types.skip"];
+    let functions = ["payload-lease.forward-all", "payload-lease.take", "types.output.append"];
     assert_imports(programs::HOLD_FORWARD, &functions);
     let payloads = ["a", "b", "longer", "c", "longest", "longer still", "d"];
     // What goes on from an exclusive lease is not held any more; a shared one has it until it is dropped.
@@ -123,7 +123,7 @@ pub(crate) fn slices() {
     assert_eq!(parts, ["abc", "def", "gh", "", "xy", "123", "456"]);
     assert_eq!((account.elements.entered, account.elements.left, account.elements.dropped), (4, 7, 0));
     assert_eq!((account.copies.payload_bytes(), account.stages[0].verdict), (0, Verdict::HandlePass));
-    assert_imports(programs::SLICES, &["payload-view.slice-all", "types.output.append", "types.skip"]);
+    assert_imports(programs::SLICES, &["payload-view.slice-all", "types.output.append"]);
 }
 
 #[test]
@@ -145,7 +145,6 @@ pub(crate) fn pieces() {
         "payload-buffer.buffer.write-at",
         "payload-read.read",
         "types.output.append",
-        "types.skip",
     ];
     assert_imports(programs::PIECES, &functions);
 }
@@ -180,12 +179,12 @@ pub(crate) fn hold_read() {
     assert_imports(programs::HOLD_READ, &functions);
 }
 
-/// A stage of the other worlds has none of what these call. What it fails with makes it import what goes on after that,
-/// and what is read for it makes it ask what its pipeline does after failures.
+/// A stage of the other worlds has none of what these call. What is read for it makes it ask what its pipeline does after
+/// failures.
 #[test]
 fn the_other_worlds_import_what_they_did() {
     assert_imports(programs::DROP_EMPTY, &[]);
-    assert_imports(programs::SPLIT, &["payload-read.read", "types.skip"]);
+    assert_imports(programs::SPLIT, &["payload-read.read"]);
     let reads = ["payload-read.read", "payload-read.read-all", "types.on-failure"];
     assert_imports(programs::UPPER, &[&reads[..], &["payload-write.emit-all", "types.skip"]].concat());
     assert_imports(programs::REPEAT, &["payload-read.read-all", "payload-write.emit-all"]);
@@ -196,8 +195,7 @@ fn the_other_worlds_import_what_they_did() {
 /// What it makes of elements that come one after the other is in `clock.rs`.
 #[test]
 pub(crate) fn tumble() {
-    let functions = ["payload-lease.join", "payload-lease.take", "types.output.append", "types.skip"];
-    assert_imports(programs::TUMBLE, &functions);
+    assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take", "types.output.append"]);
     // All the time there is is one window, whatever comes in it.
     let all = [("every", "18446744073709")];
     assert_eq!(held(programs::TUMBLE, &all, &["one", "", "two"]).0, ["onetwo"]);

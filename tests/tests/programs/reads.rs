@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use torvyn_runtime::Error;
 use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::policy::Then;
+use torvyn_runtime::{Component, Error, Limits, Policy};
 use torvyn_tests::measure::Specimen;
-use torvyn_tests::{Collected, Elements, input, output, programs, stage, start};
+use torvyn_tests::{Collected, Elements, engine, input, output, programs, stage, stage_of, start};
 
 fn specimen(program: &str, config: &[(&str, &str)]) -> Specimen {
     let bytes = std::fs::read(program).expect("the program is built");
@@ -50,8 +51,16 @@ pub(crate) fn reads_in_hook() {
     let (flow, printed) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
     let error = flow.run().expect_err("it panics");
     assert!(matches!(&error, Error::Stage { call: "process", .. }), "{error:?}");
-    let refused = "it is proven that calls which return do not read, and the host holds this one to it";
-    assert_eq!(*printed.lock().unwrap(), ["hook: "], "{refused}");
+    assert_eq!(*printed.lock().unwrap(), ["hook: poison"], "the hook has read it");
+    // Where the flow goes on, the call is held to what is proven of those that return.
+    let component = Component::load(engine(), programs::READS_IN_HOOK.as_ref(), &Limits::default()).unwrap();
+    let policy = Policy { retry: None, then: Then::Skip };
+    let part = stage_of("hook", &component, &[], Limits::default()).policy(policy);
+    let parts = vec![input(Elements::new(["fine", "poison"])), part, output("out", Collected::default())];
+    let (flow, printed) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
+    let account = flow.run().expect("it goes on");
+    assert_eq!((account.elements.skipped, account.copies.payload_read.ops), (1, 0));
+    assert!(printed.lock().unwrap().iter().all(|line| line == "hook: "));
 }
 
 #[test]

@@ -147,10 +147,12 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     }
 
     /// Leaves element `index` out, at which the stage failed, where the pipeline says so; then the call goes on.
-    #[cold]
-    #[inline(never)]
+    ///
+    /// Inlined, so that no reference to the output is handed on: the compiler would no longer see that a stage which never
+    /// writes has listed nothing, and its component would import `payload-write`.
+    #[inline(always)]
     pub(crate) fn skip(&mut self, index: u32, failure: &Failure) -> bool {
-        let skips = self.lent.skip(index, failure);
+        let skips = ask_to_skip(self.lent, index, failure);
         if skips {
             self.routes[index as usize] = 0;
             self.give_up(index);
@@ -185,6 +187,12 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
         let made = self.making.settle(Some(self.lent))?;
         Ok(made.map_or_else(|| Outcome::Routes(vec![0; self.routes.len()]), Outcome::Made))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn ask_to_skip(lent: Lent<'_>, index: u32, failure: &Failure) -> bool {
+    lent.skip(index, failure)
 }
 
 impl<W: ProcessorWorld + CanWrite> Output<'_, W> {

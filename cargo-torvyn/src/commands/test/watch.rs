@@ -4,11 +4,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Cases, Planned, counted, run};
-use crate::cases::{Basis, Common};
+use torvyn_runtime::words::{counted, noun};
+
+use super::{Cases, Planned, run};
+use crate::cases::{Basis, Common, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
 use crate::components::{Compiled, Project};
 use crate::diagnostic::Sources;
@@ -16,9 +19,10 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::launch;
 use crate::manifest::ComponentRef;
+use crate::programs::lossy_all;
 use crate::shell::{Shell, StdoutClosed};
-use crate::watched::{Places, Snapshot};
-use crate::workspace;
+use crate::watched::{Places, Snapshot, ends_with_line};
+use crate::workspace::{self, Workspace};
 
 /// Changed files that are named.
 const NAMED: usize = 3;
@@ -27,6 +31,7 @@ const NAMED: usize = 3;
 #[derive(Serialize)]
 #[serde(tag = "reason", rename = "watch-round")]
 struct RoundLine<'a> {
+    #[serde(serialize_with = "lossy_all")]
     changed: &'a [PathBuf],
 }
 
@@ -51,6 +56,12 @@ struct Watch<'a> {
     /// Where the packages are, as far as cases run any and it was told.
     project: Option<Project>,
     last: HashMap<String, Last>,
+    /// What cargo writes, as far as it can be told before it has built: the folder of what is built, and Cargo.lock.
+    by_cargo: Option<(PathBuf, PathBuf)>,
+    /// Files that what is said here goes to by way of another program, as `tee` is one.
+    logs: Vec<PathBuf>,
+    /// The last line that was said.
+    said: String,
 }
 
 /// The last run of a case.
@@ -62,31 +73,70 @@ struct Last {
 pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let places = Places::default();
     let before = Snapshot::default();
-    let mut watch = Watch { args, compiled: Compiled::default(), places, before, project: None, last: HashMap::new() };
+    let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
+    let by_cargo = by_cargo.map(|workspace| {
+        let target = workspace::from_here(&workspace.target_dir(&args.cargo));
+        (target, workspace.manifest().with_file_name("Cargo.lock"))
+    });
+    let mut watch = Watch {
+        args,
+        compiled: Compiled::default(),
+        places,
+        before,
+        project: None,
+        last: HashMap::new(),
+        by_cargo,
+        logs: Vec::new(),
+        said: String::new(),
+    };
     watch.look_at(watch.places_of(true));
     let mut changed = Vec::new();
     loop {
         watch.begin(&changed, shell)?;
-        let exit = match watch.round(shell) {
-            Ok(exit) => exit,
+        let ran = match watch.round(shell) {
+            Ok(ran) => ran,
             Err(error) if error.is::<StdoutClosed>() => return Err(error),
             Err(error) => {
                 shell.error(&error)?;
-                Exit::of(&error)
+                Some(Exit::of(&error))
             }
         };
+        // Also where it does not compile, cargo may have written it just now.
+        if let Some((_, lock)) = &watch.by_cargo {
+            watch.before.renew(lock);
+        }
         if let Some(exit) = interrupt::exit() {
             return Ok(exit);
         }
+        // The summary of the round, unless nothing was to be done in it.
+        let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
         watch.end(exit, shell)?;
-        let waiting = interrupt::nothing_to_end();
-        changed = watch.before.wait(&watch.places);
-        drop(waiting);
-        watch.before = Snapshot::of(&watch.places);
+        changed = watch.wait();
+        if let Some(exit) = interrupt::exit() {
+            shell.summary(&Summary::new(watch.tally(), Duration::ZERO))?;
+            return Ok(exit);
+        }
     }
 }
 
 impl Watch<'_> {
+    /// Waits until something has changed that was not written here, or a signal has come.
+    fn wait(&mut self) -> Vec<PathBuf> {
+        loop {
+            let all = self.before.wait(&self.places, &interrupt::came());
+            if interrupt::exit().is_some() {
+                return all;
+            }
+            let (logs, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(|path| ends_with_line(path, &self.said));
+            self.places.except.extend(logs.iter().cloned());
+            self.logs.extend(logs);
+            self.before = Snapshot::of(&self.places);
+            if !changed.is_empty() {
+                return changed;
+            }
+        }
+    }
+
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
     fn places_of(&self, packages: bool) -> Places {
         let manifest = launch::manifest_path(&self.args.cargo);
@@ -102,6 +152,7 @@ impl Watch<'_> {
             }
             None => {}
         }
+        places.except.extend(self.by_cargo.iter().map(|(target, _)| target.clone()).chain(self.logs.iter().cloned()));
         places
     }
 
@@ -115,7 +166,7 @@ impl Watch<'_> {
 
     fn begin(&self, changed: &[PathBuf], shell: &mut Shell) -> anyhow::Result<()> {
         if self.args.message_format == MessageFormat::Json {
-            shell.result(serde_json::to_string(&RoundLine { changed })?)?;
+            shell.json(&RoundLine { changed })?;
         }
         let more = changed.len().saturating_sub(NAMED);
         let named: Vec<_> = changed.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
@@ -127,8 +178,9 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Runs what differs from what it last ran with.
-    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Exit> {
+    /// Runs what differs from what it last ran with. None where nothing does.
+    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
+        shell.summary(&Summary::default())?;
         let mut sources = Sources::default();
         let cases = Cases::load(self.args, &mut sources, shell)?;
         let selected = cases.select(self.args, &sources, shell)?;
@@ -157,10 +209,6 @@ impl Watch<'_> {
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
         self.look_at(places(self));
-        if let Some(project) = &self.project {
-            // Cargo may have written it just now.
-            self.before.renew(&project.manifest.with_file_name("Cargo.lock"));
-        }
 
         let common = Common::of(&cases.manifest, &sources, &self.before, &components);
         let mut bases: HashMap<_, _> = plans
@@ -176,25 +224,33 @@ impl Watch<'_> {
         others.extend(same);
         if plans.is_empty() {
             shell.status("Unchanged", "no case is affected")?;
-            return Ok(self.standing());
+            return Ok(None);
         }
         let (compiled, all) = (components.compiled_since(compiled_before), components.count());
-        let components = if all == 1 { "component" } else { "components" };
-        let what = format_args!("{} of {}, {compiled} of {all} {components} compiled", plans.len(), counted(count));
+        let (cases, components) = (counted(count as u64, "case"), noun(all as u64, "component"));
+        let what = format_args!("{} of {cases}, {compiled} of {all} {components} compiled", plans.len());
         shell.status("Testing", what)?;
 
         let flows = interrupt::cases()?;
         let (_, outcomes) = run(&plans, &others, self.args, &flows, &sources, shell)?;
         drop(flows);
+        let mut blessed = Vec::new();
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
-            let Some(mut basis) = bases.remove(&plan.case.name) else { continue };
-            for path in &outcome.blessed {
-                self.before.renew(path);
-                basis.renew(path, &self.before);
-            }
+            let Some(basis) = bases.remove(&plan.case.name) else { continue };
             self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
+            blessed.extend(outcome.blessed);
         }
-        Ok(self.standing())
+        for path in blessed {
+            self.before.renew(&path);
+            self.last.values_mut().for_each(|last| last.basis.renew(&path, &self.before));
+        }
+        Ok(Some(self.standing()))
+    }
+
+    /// What came of the last run of each case.
+    fn tally(&self) -> Tally {
+        let failed = self.last.values().filter(|last| last.failed).count();
+        Tally { selected: self.last.len(), passed: self.last.len() - failed, failed, ..Tally::default() }
     }
 
     /// How the command would end if this was all.
@@ -202,28 +258,35 @@ impl Watch<'_> {
         if self.last.values().any(|last| last.failed) { Exit::Findings } else { Exit::Ok }
     }
 
-    fn end(&self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
+    fn end(&mut self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
         let mut failing: Vec<_> =
             self.last.iter().filter(|(_, last)| last.failed).map(|(name, _)| format!("`{name}`")).collect();
         failing.sort();
         let cases = self.last.len();
-        if self.args.message_format == MessageFormat::Json {
-            let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
-            shell.result(serde_json::to_string(&line)?)?;
-        }
-        let all = counted(cases);
-        match &failing[..] {
+        let is_json = self.args.message_format == MessageFormat::Json;
+        let all = counted(cases as u64, "case");
+        let said = match &failing[..] {
             // Nothing has run, and what stands above says why.
-            _ if !matches!(exit, Exit::Ok | Exit::Findings) => shell.failure("Watching", "for changes")?,
-            [] => shell.status("Watching", format_args!("{all}, of which none fails"))?,
-            [one] => shell.failure("Watching", format_args!("{all}, of which {one} fails"))?,
+            _ if !matches!(exit, Exit::Ok | Exit::Findings) => "for changes".to_string(),
+            [] => format!("{all}, of which none fails"),
+            [one] => format!("{all}, of which {one} fails"),
             several => {
                 let named = several.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
                 let more = several.len().saturating_sub(NAMED);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                shell.failure("Watching", format_args!("{all}, of which {named}{more} fail"))?;
+                format!("{all}, of which {named}{more} fail")
             }
+        };
+        if is_json {
+            let line = WaitingLine { exit: exit as u8, cases, failed: failing.len() };
+            shell.json(&line)?;
         }
+        match exit {
+            Exit::Ok if failing.is_empty() => shell.status("Watching", &said)?,
+            _ => shell.failure("Watching", &said)?,
+        }
+        // A file has one of the two as its last line, whichever stream goes there.
+        self.said = if is_json { "\"watch-waiting\"".to_string() } else { said };
         Ok(())
     }
 }

@@ -199,7 +199,7 @@ fn the_narrowest_world_that_a_stage_fits() {
     for bits in 0..32 {
         let [read, write, view, buffer, lease] = [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
         let can = Payloads { read, write, view, buffer, lease };
-        for (kind, worlds) in [(Kind::Processor, &processors[..]), (Kind::Sink, &sinks)] {
+        for (kind, worlds) in [(Kind::Processor, &processors[..]), (Kind::Sink, &sinks[..])] {
             let narrowest = World::narrowest(kind, can);
             let fitting = || worlds.iter().copied().filter(|world| has(*world, can));
             if kind == Kind::Processor || fitting().next().is_some() {
@@ -430,8 +430,8 @@ fn what_has_the_name_of_the_contract_is_the_contract() {
         ("types.wit", "    index: u32,", "    at: u32,", "type `reached` of interface `types` is `record {", "reached"),
         (
             "types.wit",
-            "  resource batch;",
-            "  resource batch; resource bunch;",
+            "  resource batch {",
+            "  resource bunch; resource batch {",
             "type `bunch` of interface `types` is not in the contract",
             "bunch",
         ),
