@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::log::{LogLine, LogSink};
+use torvyn_runtime::words::counted;
 use torvyn_runtime::{Account, text};
 
 use crate::shell::{LogPrinter, Shell, Verbosity};
@@ -54,7 +55,7 @@ impl Bar {
             let shown = String::from_utf8_lossy(line.text);
             let mut shown = text::visible(&shown, usize::MAX, false).into_owned();
             if line.left_out > 0 {
-                shown += &format!("… ({} more bytes)", line.left_out);
+                shown += &format!("… ({})", counted(line.left_out, "more byte"));
             }
             printer.print(line.stage, &shown);
         })

@@ -26,6 +26,7 @@ use crate::log::LogSink;
 use crate::node::{Context, LONGEST_PAUSE, Node};
 use crate::payload::{Pool, PoolSettings};
 use crate::policy::{DeadLetters, Policy};
+use crate::words::counted;
 
 /// What a node of the graph is.
 #[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
@@ -597,7 +598,8 @@ impl Flow {
 /// What is still held of the payload memory of a flow that is down, or was done to it and is not allowed.
 fn held(pool: &Pool) -> Option<String> {
     let live = pool.usage().live_at_end;
-    let held = (live > 0).then(|| format!("{live} payload buffers are held"));
+    let are = if live == 1 { "is" } else { "are" };
+    let held = (live > 0).then(|| format!("{} {are} held", counted(live, "payload buffer")));
     held.or_else(|| pool.fault().map(|fault| format!("a payload buffer: {fault}")))
 }
 

@@ -25,6 +25,7 @@ use crate::log::{LogSink, LogUse, StageLog};
 use crate::ownership::StageId;
 use crate::payload::Pool;
 use crate::text;
+use crate::words::counted;
 
 /// Where the line tables of the standard library say that its files are.
 const STANDARD_LIBRARY: &str = "/rustc/";
@@ -346,11 +347,11 @@ impl Instance {
             return Ok(Processed::Made(made));
         }
         if routes.len() != count as usize {
-            let entries = routes.len();
+            let entries = counted(routes.len() as u64, "entry");
             let broken = match returns {
-                Returns::Done => format!("`routes` has {entries} entries for a batch of {count}"),
+                Returns::Done => format!("`routes` has {entries} for a batch of {count}"),
                 Returns::Failed => {
-                    format!("`routes` has {entries} entries, and it failed at element {count} of the batch")
+                    format!("`routes` has {entries}, and it failed at element {count} of the batch")
                 }
             };
             return Err(self.failed("process", Fault::Contract(broken)));

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::words::counted;
+
 /// Letters that are shown of a name.
 const LONGEST_NAME: usize = 200;
 
@@ -29,7 +31,7 @@ pub fn visible(text: &str, longest: usize, lines: bool) -> Cow<'_, str> {
         }
     }
     if let Some(cut) = cut {
-        visible += &format!("… ({} more letters)", text[cut..].chars().count());
+        visible += &format!("… ({})", counted(text[cut..].chars().count() as u64, "more letter"));
     }
     Cow::Owned(visible)
 }
@@ -97,6 +99,7 @@ mod tests {
         let long = "ä".repeat(3 << 20);
         assert_eq!(name(&long), format!("{}… (3145528 more letters)", "ä".repeat(200)));
         assert_eq!(name(&long[..400]), long[..400]);
+        assert_eq!(name(&long[..402]), format!("{}… (1 more letter)", "ä".repeat(200)));
         assert_eq!(visible("", 0, false), "");
     }
 }

@@ -627,7 +627,7 @@ fn columns_that_lie() {
         ),
         (3, &[3], &[0, 0], &[], "it returned invalid-input: `lineage` has 2 entries, `sizes` has 1"),
         (3, &[3], &[], &[1, 1], "it returned invalid-input: `outputs` has 2 entries, `sizes` has 1"),
-        (0, &[], &[0], &[], "it returned invalid-input: `lineage` has 1 entries, `sizes` has 0"),
+        (0, &[], &[0], &[], "it returned invalid-input: `lineage` has 1 entry, `sizes` has 0"),
         (0, &[HANDLE], &[], &[], "it returned invalid-input: elements are passed on by handle without `lineage`"),
         (0, &[HANDLE], &[NONE], &[], "it broke the contract: an element without lineage is passed on by handle"),
         (0, &[HANDLE], &[1], &[], "it broke the contract: an element comes from element 1 of a batch of 1"),

@@ -7,6 +7,7 @@ use super::outputs::{View, limit};
 use super::{Failure, Host};
 use crate::element::Element;
 use crate::payload::{PIECE_BYTES, Payload};
+use crate::words::counted;
 
 /// An element that waits for room on an edge, and the outputs that it goes to.
 const WAITING_BYTES: u64 = (size_of::<Element>() + size_of::<u64>()) as u64;
@@ -52,8 +53,8 @@ impl Host {
     pub(super) fn may_use(&self, bytes: u64) -> Result<(), Failure> {
         let used = self.outputs.structures.saturating_add(self.leases.structures());
         if used.saturating_add(bytes) > self.host_memory {
-            let most = self.host_memory;
-            return Err(limit(format!("uses at most {most} bytes of host memory, which `limits.host-memory` sets")));
+            let most = counted(self.host_memory, "byte");
+            return Err(limit(format!("uses at most {most} of host memory, which `limits.host-memory` sets")));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::{Failure, Host, Output, host_memory};
 use crate::element::Element;
 use crate::ledger::Count;
 use crate::payload::Payload;
+use crate::words::counted;
 
 /// Outputs that a stage can make in one call.
 const MAX_OUTPUTS_A_CALL: usize = 1024;
@@ -121,7 +122,8 @@ impl Outputs {
             return Err(limit(format!("makes at most {MAX_OUTPUTS_A_CALL} outputs in one call")));
         }
         if self.bytes + bytes as u64 > self.most_bytes {
-            return Err(limit(format!("makes at most {} payload bytes in one call", self.most_bytes)));
+            let most = counted(self.most_bytes, "payload byte");
+            return Err(limit(format!("makes at most {most} in one call")));
         }
         if self.elements + elements > MAX_ELEMENTS_A_CALL {
             return Err(limit(format!("makes at most {MAX_ELEMENTS_A_CALL} elements in one call")));
@@ -302,7 +304,8 @@ pub(crate) fn all_outputs(masks: &[u32]) -> u32 {
 /// For each of `elements` where it goes, if the column is for as many: an empty one sends all to output 0.
 pub(super) fn check_outputs(outputs: &[u32], elements: usize, column: &str) -> Result<(), Failure> {
     if !outputs.is_empty() && outputs.len() != elements {
-        let lengths = format!("`outputs` has {} entries, `{column}` has {elements}", outputs.len());
+        let entries = counted(outputs.len() as u64, "entry");
+        let lengths = format!("`outputs` has {entries}, `{column}` has {elements}");
         return Err(Failure::InvalidInput(lengths));
     }
     Ok(())

@@ -129,8 +129,8 @@ impl Host {
     fn allocate(&mut self, capacity: u64) -> Result<Resource<Buffer>, Failure> {
         let buffers = &self.buffers;
         if buffers.capacity.saturating_add(capacity) > buffers.most_capacity {
-            let most = buffers.most_capacity;
-            return Err(limit(format!("has room for at most {most} payload bytes in its buffers")));
+            let most = counted(buffers.most_capacity, "payload byte");
+            return Err(limit(format!("has room for at most {most} in its buffers")));
         }
         if !self.meter.may_write(0) {
             return Err(Failure::BudgetExceeded);

@@ -170,7 +170,7 @@ impl Host {
         self.may_use(host_memory::joining(joined, pieces))?;
         let bytes = elements.iter().map(|(_, element)| element.payload.len() as u64).fold(0, u64::saturating_add);
         if bytes > self.held_bytes {
-            return Err(limit(format!("joins at most {} payload bytes", self.held_bytes)));
+            return Err(limit(format!("joins at most {}", counted(self.held_bytes, "payload byte"))));
         }
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element =

@@ -6,6 +6,7 @@ use wasmtime::{AsContext, StoreContextMut};
 use super::outputs::{Origin, Part, View, check_outputs};
 use super::{Batch, Failure, Host, Output, host_memory};
 use crate::element::Element;
+use crate::words::counted;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("slice-all", slice_all)
@@ -54,7 +55,7 @@ impl Slices<'_> {
         host.may_use(host_memory::views(elements, 0))?;
         for (column, len) in [("offsets", self.offsets.len()), ("lens", self.lens.len())] {
             if len != elements {
-                let lengths = format!("`{column}` has {len} entries, `indices` has {elements}");
+                let lengths = format!("`{column}` has {}, `indices` has {elements}", counted(len as u64, "entry"));
                 return Err(Failure::InvalidInput(lengths));
             }
         }

@@ -64,7 +64,7 @@ fn make(
 fn written(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> Result<u64, String> {
     for (column, len) in [("lineage", lineage.len()), ("outputs", outputs.len())] {
         if len != 0 && len != sizes.len() {
-            return Err(format!("`{column}` has {len} entries, `sizes` has {}", sizes.len()));
+            return Err(format!("`{column}` has {}, `sizes` has {}", counted(len as u64, "entry"), sizes.len()));
         }
     }
     let mut total = 0u64;

@@ -9,6 +9,7 @@ use super::view::View;
 use super::{Block, Buffer, Payload, SourceFile};
 use crate::ledger::Recorder;
 use crate::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
+use crate::words::counted;
 
 /// Memory for payloads, shared by the stages and endpoints of one flow. Its buffers are those of a table of
 /// [`ownership`](crate::ownership), which every use of them goes through.
@@ -165,7 +166,7 @@ impl Pool {
             shared.note("abandon", abandoned);
             if owed > 0 {
                 // Whatever a stage writes is dropped before this.
-                let broken = format!("{owed} buffers that a stage owned were held when it was taken down");
+                let broken = format!("{} of a stage that was taken down", counted(owed as u64, "buffer"));
                 shared.fault.get_or_insert(broken);
             }
         });
