@@ -370,6 +370,16 @@ pub(crate) fn printable(text: &str, lines: bool) -> String {
     text::visible(&shown.join("`"), LONGEST_ERROR, true).into_owned()
 }
 
+/// Lines after the first that are indented: none that a name brings looks like one of ours.
+fn indented(text: &str) -> String {
+    let line = |(index, line): (usize, &str)| match index == 0 || line.is_empty() || line.starts_with(' ') {
+        true => line.to_string(),
+        false => format!("  {line}"),
+    };
+    let lines: Vec<_> = text.split('\n').enumerate().map(line).collect();
+    lines.join("\n")
+}
+
 fn labelled(style: Style, label: impl Display, text: impl Display) -> String {
     format!("{style}{label}{style:#}{bold}:{bold:#} {text}\n", bold = style::NOP.bold())
 }
@@ -377,7 +387,7 @@ fn labelled(style: Style, label: impl Display, text: impl Display) -> String {
 /// An error as cargo writes it.
 fn rendered(error: &anyhow::Error, failure: &FailureRecord) -> String {
     let label = failure.shown_code().map_or_else(|| "error".to_string(), |code| format!("error[{code}]"));
-    let mut text = labelled(style::ERROR, label, printable(&error.to_string(), true));
+    let mut text = labelled(style::ERROR, label, indented(&printable(&error.to_string(), true)));
     let mut causes = error.chain().skip(1).peekable();
     let separator = if causes.peek().is_some() { "\n" } else { "" };
     for cause in causes {
@@ -389,7 +399,7 @@ fn rendered(error: &anyhow::Error, failure: &FailureRecord) -> String {
     }
     if let Some(help) = &failure.help {
         text.push_str(separator);
-        text.push_str(&labelled(style::TRANSIENT, "help", help));
+        text.push_str(&labelled(style::TRANSIENT, "help", indented(&printable(help, true))));
     }
     text
 }
@@ -432,6 +442,11 @@ mod tests {
     fn a_name_has_no_lines_and_does_not_turn_the_text_around() {
         let error = anyhow::anyhow!("cannot read `a\nerror: b\u{202e}c`\n  in `d`");
         assert_eq!(plain(&error), "error: cannot read `a\\nerror: b\\u{202e}c`\n  in `d`\n");
+        // A name with a backtick ends before it does.
+        let error = anyhow::anyhow!("cannot read `a`\nerror: b`");
+        assert_eq!(plain(&error), "error: cannot read `a`\n  error: b`\n");
+        let error = Stop::new(Exit::Usage, "no `x`").help("type `cd a\nerror: b\x1b[8m`").into();
+        assert_eq!(plain(&error), "error: no `x`\nhelp: type `cd a\\nerror: b\\u{1b}[8m`\n");
         let long = "x".repeat(3 << 20);
         assert!(plain(&anyhow::anyhow!("cannot read `{long}`")).len() < LONGEST_ERROR + 100);
         assert!(on_a_line(format_args!("`{long}`\n")).len() < LONGEST_LINE + 100);

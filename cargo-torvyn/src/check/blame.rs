@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use torvyn_runtime::analysis::{Door, Frame, Site};
+use torvyn_runtime::text;
+use torvyn_runtime::words::counted;
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::workspace::from_here;
@@ -49,7 +51,7 @@ pub(super) fn blame(
         }
     }
     if more > 0 {
-        diagnostic = diagnostic.note(format!("and at {more} more places"));
+        diagnostic = diagnostic.note(format!("and at {}", counted(more as u64, "more place")));
     }
     diagnostic
 }
@@ -98,8 +100,12 @@ fn says_something(frame: &Frame) -> bool {
 /// The function with its file and line, as far as they are known.
 fn told(frame: &Frame) -> String {
     let function = frame.function.as_deref().map_or_else(|| "a function without a name".to_string(), plain);
+    let function = text::name(&function);
     match (&frame.file, frame.line) {
-        (Some(file), Some(line)) => format!("`{function}` ({}:{line})", from_here(Path::new(file)).display()),
+        (Some(file), Some(line)) => {
+            let file = from_here(Path::new(file)).display().to_string();
+            format!("`{function}` ({}:{line})", text::name(&file))
+        }
         _ => format!("`{function}`"),
     }
 }
@@ -137,6 +143,12 @@ mod tests {
 
     fn frame(function: &str, file: &str, line: u32) -> Frame {
         Frame { function: Some(function.to_string()), file: Some(file.to_string()), line: Some(line), column: None }
+    }
+
+    #[test]
+    fn names_of_a_component_are_on_one_line_and_steer_no_terminal() {
+        let told = told(&frame("a`\nerror: b\u{202e}", "x\n\x1b[31m.rs", 1));
+        assert_eq!(told, "`a`\\nerror: b\\u{202e}` (x\\n\\u{1b}[31m.rs:1)");
     }
 
     #[test]

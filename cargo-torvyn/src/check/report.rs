@@ -3,6 +3,7 @@
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use torvyn_runtime::analysis::{Bound, StageVerdict};
+use torvyn_runtime::text;
 
 use super::pipeline::{Composed, Repeated};
 use super::stage::short;
@@ -47,7 +48,7 @@ pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdi
     table.set_header(["stage", "kind", "world", "verdict", "proof", "reads", "writes"]);
     for (name, verdict) in verdicts {
         table.add_row([
-            name.to_string(),
+            text::name(name).into_owned(),
             verdict.kind.to_string(),
             short(&verdict.world).to_string(),
             if verdict.retains { format!("{}, retains", verdict.verdict) } else { verdict.verdict.to_string() },

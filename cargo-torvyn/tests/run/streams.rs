@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::{command, said, torvyn};
+use crate::program::{command, said, target, torvyn};
 use crate::project::folder;
 use crate::{FAULTY, UPPER, expect, wait};
 
@@ -80,6 +80,17 @@ fn a_printed_line_is_one_line_and_steers_no_terminal() {
     assert_eq!((said(&ran).lines().count(), line), (2, "      faulty printed in process".len() + 200_000));
     let folder = printing(1, "print", ", text = \"a\\u202eb\\u001b[2J\\u2066\"");
     expect(folder.path(), &["run"], 0, &["printed in processa\\u{202e}b\\u{1b}[2J\\u{2066}\n"]);
+}
+
+#[test]
+fn a_file_is_named_on_one_line_whatever_it_is_called() {
+    let folder = folder(UPPER);
+    let name = "u`\n\u{202e}\x1b[31m.wasm";
+    fs::copy(target().join("wasm32-wasip2/release/router.wasm"), folder.path().join(name)).unwrap();
+    let row = "\n u`\\n\\u{202e}\\u{1b}[31m.wasm  processor  router  handle-pass";
+    expect(folder.path(), &["check", name, "--color", "always"], 0, &[row]);
+    let missing = "error[bad-component]: cannot load `m\\n\\u{1b}[31m`";
+    expect(folder.path(), &["check", "m\n\x1b[31m"], 100, &[missing]);
 }
 
 #[test]
