@@ -37,6 +37,13 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// Whether it has no fraction, however it is written.
+    pub(super) fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+}
+
 fn parse_exponent(text: &str) -> Option<i128> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_short = digits.trim_start_matches('0').len() <= 30;
@@ -90,5 +97,7 @@ mod tests {
         assert_ne!(number("0.1"), number("0.10000000000000001"));
         assert_eq!(Decimal::from(255), number("255"));
         assert_eq!(number("1e3").to_string(), "1e3");
+        assert!(["0", "-0.0", "10", "1.50e1"].iter().all(|text| number(text).is_integer()));
+        assert!(["0.5", "10e-2", "1.25e1"].iter().all(|text| !number(text).is_integer()));
     }
 }
