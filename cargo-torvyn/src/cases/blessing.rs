@@ -2,11 +2,15 @@
 //! have run and the same is to be in it; otherwise the case that ran last would say what the others expect.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
+
+/// Links that are followed before there are too many, as Linux does.
+const MAX_LINKS: usize = 40;
 
 /// What is known of the files that are written anew.
 #[derive(Debug, Default)]
@@ -59,13 +63,21 @@ impl Blessing {
     }
 }
 
-/// The same for two paths of one file, also where that is not there yet.
+/// The same for two paths of one file, also where that is not there yet, or links lead to it.
 fn identity(path: &Path) -> PathBuf {
-    let of_new = || {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if let Ok(identity) = path.canonicalize() {
+            return identity;
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(path.file_name()?))
-    };
-    fs::canonicalize(path).ok().or_else(of_new).unwrap_or_else(|| path.to_path_buf())
+        let (folder, name) = (folder.to_path_buf(), path.file_name().map(OsStr::to_os_string));
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return folder.canonicalize().ok().zip(name).map_or(path, |(folder, name)| folder.join(name)),
+        }
+    }
+    path
 }
 
 #[cfg(test)]
@@ -84,5 +96,20 @@ mod tests {
         // The last of them, tried again.
         assert_eq!(blessing.offer(&path, "b", 0, b"1"), Decision::Write);
         assert_eq!(blessing.offer(&folder.path().join("y.txt"), "b", 0, b"1"), Decision::Write);
+    }
+
+    #[test]
+    fn a_link_is_the_file_that_it_leads_to_before_and_after_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link, other) = (folder.path().join("x"), folder.path().join("link"), folder.path().join("other"));
+        std::os::unix::fs::symlink("other", &link).unwrap();
+        std::os::unix::fs::symlink(&path, &other).unwrap();
+        let before = [&path, &link, &other].map(|path| identity(path));
+        assert!(before.iter().all(|identity| *identity == before[0]));
+        fs::write(&path, "").unwrap();
+        assert_eq!([&path, &link, &other].map(|path| identity(path)), before);
+        // One that leads to itself.
+        std::os::unix::fs::symlink("round", folder.path().join("round")).unwrap();
+        identity(&folder.path().join("round"));
     }
 }
