@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use crate::range;
 use crate::table::{Field, Report};
+use crate::{code, range};
 
 /// A number, or a range of numbers, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,15 @@ impl<N: Copy + PartialOrd> Amount<N> {
             None => Some(None),
         };
         let (min, max) = (bound("min", report), bound("max", report));
-        Some(Amount { min: min?, max: max?, span })
+        let (min, max) = (min?, max?);
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            let message = format!("`{}` cannot be reached: `min` is greater than `max`", field.key);
+            field.wrong(code::BAD_NUMBER, message, "", report);
+            return None;
+        }
+        Some(Amount { min, max, span })
     }
 }
 

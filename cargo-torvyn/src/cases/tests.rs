@@ -162,6 +162,8 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 'a'\nlog.file = 'a'", &[(code::UNKNOWN_KEY, "file")]),
     ("name = 'a'\naccount.verdict = 'zero-copy'", &[(code::UNKNOWN_VALUE, "'zero-copy'")]),
     ("name = 'a'\naccount.amplification = -1", &[(code::BAD_NUMBER, "-1")]),
+    ("name = 'a'\nexpect.output.count = { min = 2, max = 1 }", &[(code::BAD_NUMBER, "{ min = 2, max = 1 }")]),
+    ("name = 'a'\naccount.amplification = { max = 0.5, min = 1 }", &[(code::BAD_NUMBER, "{ max = 0.5, min = 1 }")]),
     ("name = 'a'\naccount.copies = 1.5", &[(code::WRONG_TYPE, "1.5")]),
     ("name = 'a'\naccount.stage.x.stage = 1", &[(code::UNKNOWN_KEY, "stage")]),
     ("name = 'a'\nfails = ''", &[(code::EMPTY, "''")]),
