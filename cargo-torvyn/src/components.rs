@@ -111,6 +111,11 @@ impl Components {
         self.project.as_ref()
     }
 
+    /// The files that they were built from.
+    pub(crate) fn sources(&self) -> &[PathBuf] {
+        &self.sources
+    }
+
     /// The files that they were loaded from, and those that these were built from.
     pub(crate) fn file_uses(&self) -> FileUses {
         let mut uses = FileUses::default();

@@ -473,6 +473,8 @@ fn watching_does_not_see_its_own_output() {
         ("--color always", "2>&1 | tee tests/own.log"),
         ("--message-format json", "2> /dev/null | tee tests/own.log"),
         ("broken", "2>&1 | tee tests/own.log"),
+        ("", "2>&1 | sed -u 's/fails/is wrong/' > tests/own.log"),
+        ("broken", "2>&1 | sed -u 's/changes/what comes/' > tests/own.log"),
     ] {
         let (folder, args) = match args {
             "broken" => (folder(&with_pipelines("[[test]]\nname = 1\n")), ""),
@@ -503,7 +505,10 @@ fn watching_does_not_see_its_own_output() {
         let group = format!("-{}", running.id());
         assert!(Command::new("kill").args(["-s", "KILL", "--", &group]).status().unwrap().success());
         running.wait().unwrap();
-        assert!(text.matches("Changed").count() + text.matches("watch-round").count() <= 1, "{redirection}:\n{text}");
+        // What was changed on the way is known as its own at the second round that comes to nothing.
+        let most = if redirection.contains("sed") { 2 } else { 1 };
+        let rounds = text.matches("Changed").count() + text.matches("watch-round").count();
+        assert!(rounds <= most, "{redirection}:\n{text}");
     }
 }
 

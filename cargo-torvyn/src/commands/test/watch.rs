@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -26,6 +26,10 @@ use crate::workspace::{self, Workspace};
 
 /// Changed files that are named.
 const NAMED: usize = 3;
+/// What changes within this time of the end of a round may have changed because of what was said in it.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// Endings of files that no program makes of our output.
+const SOURCES: [&str; 4] = ["rs", "toml", "wit", "wasm"];
 
 /// The line of `--message-format json` with which a round begins.
 #[derive(Serialize)]
@@ -62,6 +66,10 @@ struct Watch<'a> {
     logs: Vec<PathBuf>,
     /// The last line that was said.
     said: String,
+    /// What began the last round where that ran no case, and when it ended.
+    in_vain: Option<(Vec<PathBuf>, Instant)>,
+    /// The files that components were built from.
+    sources: Vec<PathBuf>,
 }
 
 /// The last run of a case.
@@ -88,12 +96,16 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         by_cargo,
         logs: Vec::new(),
         said: String::new(),
+        in_vain: None,
+        sources: Vec::new(),
     };
     watch.look_at(watch.places_of(true));
     let mut changed = Vec::new();
     loop {
         watch.begin(&changed, shell)?;
-        let ran = match watch.round(shell) {
+        let round = watch.round(shell);
+        let has_run = matches!(round, Ok(Some(_)));
+        let ran = match round {
             Ok(ran) => ran,
             Err(error) if error.is::<StdoutClosed>() => return Err(error),
             Err(error) => {
@@ -111,6 +123,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         // The summary of the round, unless nothing was to be done in it.
         let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
         watch.end(exit, shell)?;
+        watch.in_vain = (!has_run).then(|| (changed, Instant::now()));
         changed = watch.wait();
         if let Some(exit) = interrupt::exit() {
             shell.summary(&Summary::new(watch.tally(), Duration::ZERO))?;
@@ -127,7 +140,8 @@ impl Watch<'_> {
             if interrupt::exit().is_some() {
                 return all;
             }
-            let (logs, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(|path| ends_with_line(path, &self.said));
+            let is_log = |path: &PathBuf| ends_with_line(path, &self.said) || self.is_filtered_log(path);
+            let (logs, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(is_log);
             self.places.except.extend(logs.iter().cloned());
             self.logs.extend(logs);
             self.before = Snapshot::of(&self.places);
@@ -135,6 +149,17 @@ impl Watch<'_> {
                 return changed;
             }
         }
+    }
+
+    /// Whether this is most likely what a program makes of our output, `grep` for one: it changes as soon as something is
+    /// said, again, no case is made of it, and nothing is built from it.
+    fn is_filtered_log(&self, path: &Path) -> bool {
+        let again = self
+            .in_vain
+            .as_ref()
+            .is_some_and(|(changed, ended)| ended.elapsed() < AT_ONCE && changed.iter().any(|changed| changed == path));
+        let is_written_by_people = path.extension().is_some_and(|end| SOURCES.iter().any(|source| end == *source));
+        again && !is_written_by_people && !self.sources.iter().any(|source| source == path)
     }
 
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
@@ -152,7 +177,8 @@ impl Watch<'_> {
             }
             None => {}
         }
-        places.except.extend(self.by_cargo.iter().map(|(target, _)| target.clone()).chain(self.logs.iter().cloned()));
+        let logs = self.logs.iter().filter(|log| !self.sources.contains(log)).cloned();
+        places.except.extend(self.by_cargo.iter().map(|(target, _)| target.clone()).chain(logs));
         places
     }
 
@@ -208,6 +234,7 @@ impl Watch<'_> {
         let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
+        self.sources = components.sources().iter().map(|source| workspace::from_here(source)).collect();
         self.look_at(places(self));
 
         let common = Common::of(&cases.manifest, &sources, &self.before, &components);
