@@ -151,6 +151,13 @@ impl Workspace {
         let excluded = self.excluded(&flags.exclude, shell)?;
         let packages: Vec<_> = packages.into_iter().filter(|package| !excluded.contains(&package.id)).collect();
         let mut selected: Vec<_> = packages.iter().copied().filter_map(stage).collect();
+        if !selected.is_empty() {
+            // Who declares what it may copy means it to be a stage.
+            let declared = packages.iter().filter(|package| package.metadata.get("torvyn").is_some());
+            for Unfit { why, help } in declared.filter_map(|package| unfit(package)) {
+                shell.warn(format_args!("{why}; {help}"))?;
+            }
+        }
         selected.sort_by(|a, b| a.package.cmp(&b.package));
         selected.dedup();
         if selected.is_empty() { Err(self.no_stage(&packages).into()) } else { Ok(selected) }
@@ -277,7 +284,11 @@ fn unfit(package: &Package) -> Option<Unfit> {
             }
             None => "it has no library".to_string(),
         });
-        help.push("`crate-type = [\"cdylib\"]` below `[lib]`");
+        let is_macro = package.targets.iter().any(|target| target.is_kind(TargetKind::ProcMacro));
+        help.push(match is_macro {
+            true => "`crate-type = [\"cdylib\"]` in place of `proc-macro = true`",
+            false => "`crate-type = [\"cdylib\"]` below `[lib]`",
+        });
     }
     if package.metadata.get("torvyn").is_none() {
         why.push("it has no `[package.metadata.torvyn]`".to_string());

@@ -258,6 +258,11 @@ fn a_package_that_is_no_stage_is_told_what_it_lacks() {
     expect(&project, &["run", "count"], 101, &[&sink[..], &["package `source` is not a stage"]].concat());
     // All that can be checked is.
     expect(&project, &["check"], 100, &[&transform[..], &router, &sink, &["inspector", "find "]].concat());
+    // Also where no pipeline names it: who declares what it may copy means it to be a stage.
+    fs::rename(project.join("Torvyn.toml"), project.join("other.toml")).unwrap();
+    let warned = ["warning: package `transform` is not a stage", "Checked 1 stage and 0 pipelines"];
+    expect(&project, &["check"], 0, &warned);
+    assert!(!said(&torvyn(&project, &["check", "--exclude", "transform"])).contains("transform"));
     // From its folder it is the one package that is meant.
     let told = ["no stage is selected", transform[0]];
     expect(&project.join("transform"), &["build"], 4, &told);
