@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -135,10 +135,14 @@ impl Surrounding {
             (Some(_), Some(last)) => (last.span().end, format!(",{}{quoted}", self.before(last.span().start))),
             (Some(members), None) => (members.span().start + 1, quoted),
             (None, _) => {
-                let header = self.text.lines().find(|line| line.trim_start().starts_with("[workspace]"));
-                let header = header.context("the workspace has no `members` to add to")?;
-                let at = header.as_ptr() as usize - self.text.as_ptr() as usize + header.len();
-                (at, format!("\nmembers = [{quoted}]"))
+                let header = |begin| self.text.lines().find(|line| line.trim_start().starts_with(begin));
+                let begin = |line: &str| line.as_ptr() as usize - self.text.as_ptr() as usize;
+                match (header("[workspace]"), header("[workspace.")) {
+                    (Some(header), _) => (begin(header) + header.len(), format!("\nmembers = [{quoted}]")),
+                    // Where only tables of it are written, it is there all the same.
+                    (None, Some(table)) => (begin(table), format!("[workspace]\nmembers = [{quoted}]\n\n")),
+                    (None, None) => bail!("the workspace has no `members` to add to"),
+                }
             }
         };
         let mut text = self.text.clone();
@@ -209,6 +213,10 @@ mod tests {
             ),
             ("[workspace]\nmembers = []\n", "[workspace]\nmembers = [\"x/b\"]\n"),
             ("[workspace]\nresolver = \"3\"\n", "[workspace]\nmembers = [\"x/b\"]\nresolver = \"3\"\n"),
+            (
+                "[workspace.package]\nversion = \"1.0.0\"\n",
+                "[workspace]\nmembers = [\"x/b\"]\n\n[workspace.package]\nversion = \"1.0.0\"\n",
+            ),
         ];
         for (before, after) in cases {
             assert_eq!(added(before, "x/b").as_deref(), Some(after));

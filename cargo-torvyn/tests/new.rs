@@ -311,12 +311,16 @@ fn what_would_collide_is_refused() {
     let project = temp.path().join("logs");
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
     fs::write(project.join("Cargo.toml"), manifest.replace("\"sink\"]", "\"sink\", \"plain\", \"apps/*\"]")).unwrap();
-    // A package whose file is called otherwise than it, and one of a program.
+    // A package whose file is called otherwise than it, and one of a program; and one elsewhere that it depends on.
     fs::create_dir_all(project.join("plain/src")).unwrap();
     let plain = "[package]\nname = \"plain\"\n[lib]\nname = \"odd_one\"\ncrate-type = [\"cdylib\"]\n\
-                 [[bin]]\nname = \"tool\"\npath = \"src/lib.rs\"\n";
+                 [[bin]]\nname = \"tool\"\npath = \"src/lib.rs\"\n\
+                 [dependencies]\nelsewhere = { package = \"common\", path = \"../../common\" }\n";
     fs::write(project.join("plain/Cargo.toml"), plain).unwrap();
     fs::write(project.join("plain/src/lib.rs"), "fn main() {}\n").unwrap();
+    fs::create_dir_all(temp.path().join("common/src")).unwrap();
+    fs::write(temp.path().join("common/Cargo.toml"), "[package]\nname = \"common\"\n").unwrap();
+    fs::write(temp.path().join("common/src/lib.rs"), "").unwrap();
     // The first package that a pattern is of.
     run(&mut torvyn(&project, &["new", "apps/first", "-t", "router"]));
     fs::write(project.join(".gitignore"), "/target\nout/\n").unwrap();
@@ -328,6 +332,8 @@ fn what_would_collide_is_refused() {
         format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}/Cargo.toml`")
     };
     let whole = project.canonicalize().unwrap();
+    let common = whole.with_file_name("common/Cargo.toml");
+    let dependency = format!("package `common` is a dependency in the workspace already: `{}`", common.display());
     for (path, more, message) in [
         (
             "second",
@@ -337,9 +343,13 @@ fn what_would_collide_is_refused() {
         ("second", &["--name", "Router"], artifact("Router", "router", "router", "router")),
         ("second", &["--name", "odd-one"], artifact("odd-one", "odd_one", "plain", "plain")),
         ("tool", &[], artifact("tool", "tool", "plain", "plain")),
+        ("common", &[], dependency),
         ("Router", &["--name", "other"], same.into()),
         ("nul.d", &["--name", "other"], device.into()),
         ("a?", &["--name", "other"], "cannot make the folder `a?`: `?` cannot be in it on Windows".into()),
+        ("a\\b", &["--name", "other"], "cannot make the folder `a\\b`: `\\` cannot be in it on Windows".into()),
+        ("a\nb", &["--name", "other"], "cannot make the folder `a\\nb`: it has letters that are not seen".into()),
+        ("\u{202e}b", &["--name", "b"], "cannot make the folder `\\u{202e}b`: it has letters that are not seen".into()),
         (
             "a[b]",
             &["--name", "other"],

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use torvyn_runtime::text;
 
 use super::Surrounding;
 use crate::cli::Vcs;
@@ -18,6 +19,7 @@ use crate::workspace::from_here;
 /// The mark of folders whose contents can be made again: <https://bford.info/cachedir/>.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
 const ANOTHER_FOLDER: &str = "name another folder";
+const ANOTHER_NAME: &str = "give it another name with `--name NAME`";
 
 /// A project that is to be made.
 pub(crate) struct NewProject<'a> {
@@ -95,9 +97,11 @@ impl NewProject<'_> {
         for (parent, name) in self.new_folders() {
             let reason = if name::is_device(name) {
                 "Windows keeps this name for a device".to_owned()
-            } else if let Some(letter) = name.chars().find(|letter| letter.is_control() || "<>:\"|?*".contains(*letter))
-            {
-                format!("`{}` cannot be in it on Windows", letter.escape_debug())
+            } else if let Some(letter) = name.chars().find(|letter| "<>:\"|?*\\".contains(*letter)) {
+                // Also among the members of a workspace `\` parts folders.
+                format!("`{letter}` cannot be in it on Windows")
+            } else if text::visible(name, usize::MAX, false) != name {
+                "it has letters that are not seen".to_owned()
             } else if name.ends_with(['.', ' ']) {
                 "Windows leaves out a `.` or a space at the end".to_owned()
             } else if is_member && name.contains(['[', ']']) {
@@ -107,7 +111,7 @@ impl NewProject<'_> {
             } else {
                 continue;
             };
-            let message = format!("cannot make the folder `{}`: {reason}", name.escape_debug());
+            let message = format!("cannot make the folder `{}`: {reason}", text::visible(name, usize::MAX, false));
             return Err(Stop::new(Exit::Failed, message).help(ANOTHER_FOLDER));
         }
         Ok(())
@@ -172,7 +176,15 @@ impl NewProject<'_> {
                 let other = &package.name;
                 format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}`")
             };
-            return Err(Stop::new(Exit::Failed, message).help("give it another name with `--name NAME`"));
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_NAME));
+        }
+        // Two packages in folders, of one name and perhaps one version, cannot both be in Cargo.lock.
+        let dependencies = metadata.packages.iter().flat_map(|package| &package.dependencies);
+        if let Some(folder) = dependencies.filter(|other| other.name == name).find_map(|other| other.path.as_ref()) {
+            let manifest = from_here(folder.join("Cargo.toml").as_std_path());
+            let message =
+                format!("package `{name}` is a dependency in the workspace already: `{}`", manifest.display());
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_NAME));
         }
         Ok(())
     }
