@@ -3,11 +3,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, bail};
+use torvyn_runtime::regular;
 
 use crate::child;
 use crate::cli::CargoArgs;
@@ -24,6 +25,8 @@ pub(crate) const ADD_TARGET_WITHOUT_RUSTUP: &str = "type `rustup target add wasm
                                                     wasm32-wasip2 as you installed Rust";
 /// Where someone without a toolchain begins.
 pub(crate) const RUSTUP: &str = "https://rustup.rs";
+/// How deep files of cargo's configuration may include one another.
+const DEEPEST_INCLUDE: usize = 8;
 
 /// The cargo that runs this program, or else the one on the path.
 pub(crate) fn cargo() -> OsString {
@@ -100,11 +103,27 @@ pub(crate) fn offline(args: &CargoArgs) -> Option<&'static str> {
     if args.offline {
         return Some("`--offline`");
     }
-    // A configuration that cannot be read is for cargo to tell of, which reads it too.
-    let configured = cargo_config2::Config::load().ok().and_then(|config| config.net.offline);
-    let by_environment = env::var_os("CARGO_NET_OFFLINE").is_some();
-    let named = if by_environment { "`CARGO_NET_OFFLINE`" } else { "`net.offline` in cargo's configuration" };
-    (configured == Some(true)).then_some(named)
+    // Cargo refuses values that are neither `true` nor `false` as soon as it would use the network.
+    if let Some(value) = env::var_os("CARGO_NET_OFFLINE").filter(|value| !value.is_empty()) {
+        return (value != "false").then_some("`CARGO_NET_OFFLINE`");
+    }
+    let here = env::current_dir().ok()?;
+    let configured = cargo_config2::Walk::new(&here).find_map(|file| offline_in(&file, 0));
+    (configured == Some(true)).then_some("`net.offline` in cargo's configuration")
+}
+
+/// `net.offline` of a file of cargo's configuration, or else of the files that it includes, the last one first. One that cannot
+/// be read is for cargo to tell of, which reads it too.
+fn offline_in(file: &Path, depth: usize) -> Option<bool> {
+    let text = regular::read_to_string(file).ok()?;
+    let config: toml::Table = text.parse().ok()?;
+    if let Some(offline) = config.get("net").and_then(|net| net.get("offline")) {
+        return offline.as_bool();
+    }
+    let include = config.get("include").filter(|_| depth < DEEPEST_INCLUDE)?.as_array()?;
+    // `{ path = "..." }` is the other way to write one.
+    let mut paths = include.iter().rev().filter_map(|path| path.get("path").unwrap_or(path).as_str());
+    paths.find_map(|path| offline_in(&file.with_file_name("").join(path), depth + 1))
 }
 
 /// Installs the target where it is missing, with rustup and unless cargo may not use the network.

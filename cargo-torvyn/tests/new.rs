@@ -446,6 +446,15 @@ fn what_is_offline_downloads_no_target() {
     fs::write(temp.path().join(".cargo/config.toml"), "[net]\noffline = true\n").unwrap();
     assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
     assert!(!mark.exists());
+    assert_eq!(build(&[], Some("1")), forbids("`CARGO_NET_OFFLINE`"));
+    // Files that it includes count too, the last one first.
+    let config = |name: &str, text: &str| fs::write(temp.path().join(".cargo").join(name), text).unwrap();
+    config("config.toml", "include = [\"on.toml\", { path = \"deep.toml\" }]\n");
+    config("on.toml", "[net]\noffline = false\n");
+    config("deep.toml", "include = [\"off.toml\"]\n");
+    config("off.toml", "[net]\noffline = true\n");
+    assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
+    assert!(!mark.exists());
     // What is nearer, or said in the environment, overrules it.
     assert!(build(&[], Some("false")).contains("could not be installed"));
     assert!(mark.exists());
