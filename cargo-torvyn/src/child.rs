@@ -160,8 +160,12 @@ mod tests {
 
     use super::*;
 
+    /// Ending all ends what another test of this process has started.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
     #[test]
     fn a_program_that_is_ended_is_ended_with_what_it_has_started() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shell = Command::new("sh");
         shell.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
         let mut shell = spawn(&mut shell).unwrap();
@@ -186,6 +190,7 @@ mod tests {
 
     #[test]
     fn what_a_program_prints_is_read_from_both_of_its_pipes() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shell = Command::new("sh");
         shell.args(["-c", "head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; exit 3"]);
         let output = output(&mut shell).unwrap();
