@@ -65,7 +65,7 @@ pub(crate) fn build(
     let mut built_again = false;
     loop {
         let mut report = Report::new(&workspace.build_dir(args));
-        run(args, stages, format, shell, |shell, line| {
+        run(args, workspace, stages, format, shell, |shell, line| {
             report.add(line);
             message(shell, line)
         })?;
@@ -86,6 +86,7 @@ pub(crate) fn build(
 /// Runs cargo to its end; `message` is called with each line that it prints.
 fn run(
     args: &CargoArgs,
+    workspace: &Workspace,
     stages: &[Stage],
     format: MessageFormat,
     shell: &mut Shell,
@@ -97,7 +98,7 @@ fn run(
     let stdout = cargo.stdout().context("the output of cargo is a pipe")?;
     let read: anyhow::Result<()> = BufReader::new(stdout).lines().try_for_each(|line| {
         let line = line.context("could not read what cargo says")?;
-        shell.cargo_line(&line)?;
+        shell.cargo_line(&line, workspace.root())?;
         message(shell, &line)
     });
     if read.is_err() {

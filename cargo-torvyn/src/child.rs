@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -108,9 +108,14 @@ impl Drop for Running {
     }
 }
 
-/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any.
+/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any. Waits for
+/// nobody: while one is being started, there is one.
 pub(crate) fn end_all(hard: bool) -> bool {
-    let running = running();
+    let running = match RUNNING.try_lock() {
+        Ok(running) => running,
+        Err(TryLockError::Poisoned(running)) => running.into_inner(),
+        Err(TryLockError::WouldBlock) => return true,
+    };
     let signal = if hard { Signal::KILL } else { Signal::TERM };
     for pid in running.iter() {
         // The program itself first: it would start others in the place of those that end.

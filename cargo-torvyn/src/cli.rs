@@ -88,13 +88,14 @@ impl Command {
 }
 
 fn asked(command: &str, format: Option<Format>, junit: Option<PathBuf>) -> Asked {
-    let (summary, reads_cargo) = match command {
-        "check" => ("check-summary", format == Some(Format::Json)),
-        "build" => ("build-summary", true),
-        "run" => ("run-summary", false),
-        _ => ("test-summary", false),
+    let is_json = format == Some(Format::Json);
+    let (summary, reads_cargo, sees_workspace) = match command {
+        "check" => ("check-summary", is_json, is_json),
+        "build" => ("build-summary", true, false),
+        "run" => ("run-summary", false, false),
+        _ => ("test-summary", false, false),
     };
-    Asked { audience: format.map(|format| Audience { format, summary, reads_cargo }), junit }
+    Asked { audience: format.map(|format| Audience { format, summary, reads_cargo, sees_workspace }), junit }
 }
 
 /// What invalid arguments ask for, as far as it can be seen.

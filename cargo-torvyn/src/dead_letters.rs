@@ -180,7 +180,7 @@ impl Letters {
             None => self.file.insert(Target::open(&self.path, &self.cut)?),
         };
         match file {
-            Target::File(file) => append_whole(file, line)?,
+            Target::File(file) => append_whole(file, line, &self.cut)?,
             Target::Shared(shared) => shared.write_all(line)?,
         }
         self.written += 1;
@@ -221,8 +221,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Adds a line to a regular file, or nothing, while no other process that does the same writes to it. Where the last line has
 /// no end, because its writer ended in the middle of it, this one begins a line of its own.
-fn append_whole(file: &mut File, line: &[u8]) -> io::Result<()> {
-    lock(file)?;
+fn append_whole(file: &mut File, line: &[u8], cut: &Cut) -> io::Result<()> {
+    lock(file, cut)?;
     let written = ends_in_a_line(file).and_then(|(len, torn)| {
         let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
         write_or_take_back(file, &line, len)
@@ -261,12 +261,13 @@ fn write_or_take_back(file: &mut File, line: &[u8], len: u64) -> io::Result<()> 
     Ok(())
 }
 
-fn lock(file: &File) -> io::Result<()> {
+fn lock(file: &File, cut: &Cut) -> io::Result<()> {
     let began = Instant::now();
     loop {
         match file.try_lock() {
             // Not every file system has locks.
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+            Err(TryLockError::WouldBlock) if cut.is_due() => return Err(CutOff.into()),
             Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(1)),
             Err(TryLockError::WouldBlock) => {
                 let message = format!("another process has kept it locked for {} s", PATIENCE.as_secs());
@@ -371,7 +372,7 @@ mod tests {
         for (before, after) in [("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")] {
             std::fs::write(&path, before).unwrap();
             let mut file = endpoint::open_to_append(&path).unwrap();
-            append_whole(&mut file, b"new\n").unwrap();
+            append_whole(&mut file, b"new\n", &Cut::default()).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
         }
     }

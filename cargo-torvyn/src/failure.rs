@@ -157,7 +157,7 @@ impl FailureRecord {
         record
     }
 
-    /// Of an error of the compiler, which cargo tells of.
+    /// Of an error of the compiler, which cargo tells of. The file is from the folder of the workspace.
     pub(crate) fn of_compiler(error: &cargo_metadata::diagnostic::Diagnostic) -> Self {
         let code = error.code.as_ref().map_or_else(String::new, |code| format!("{}: ", code.code));
         let primary = error.spans.iter().find(|span| span.is_primary);

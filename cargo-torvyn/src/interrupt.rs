@@ -2,18 +2,18 @@
 //!
 //! They are of the process, and so is what is kept here. A thread sleeps until the first signal has come. From then on it
 //! ends the programs that were started (`child.rs`), cuts a flow off that takes too long, and at last ends the process,
-//! whatever the other threads wait for.
+//! whatever the other threads wait for. What programs read has its end even then: [`last_words`].
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 use torvyn_runtime::Cut;
@@ -31,6 +31,9 @@ const GRACE: Duration = Duration::from_secs(1);
 const CHILDREN: Duration = Duration::from_secs(2);
 /// How often is looked what there is to do after a signal.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long the last words may take, at most. Those of a flow are the last part of its drain.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS_OF_FLOWS: Duration = Duration::from_millis(250);
 
 /// What there is to end.
 #[derive(Debug, Clone, Copy)]
@@ -43,24 +46,32 @@ enum Phase {
     Flows { cut: Duration, over: Duration },
 }
 
+/// Says how the process ends, with the reason, by that moment.
+type LastWords = Box<dyn FnOnce(Exit, &anyhow::Error, Instant) + Send>;
+
 struct Signals {
     /// Set by the first.
     came: Arc<AtomicBool>,
+    /// While it is set, a signal ends the process where it stands.
+    armed: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
     cut: Arc<AtomicBool>,
     phase: Mutex<Phase>,
     /// Removed where the process ends before whoever made them can do that.
     folders: Mutex<Vec<PathBuf>>,
+    last_words: Mutex<Option<LastWords>>,
 }
 
 fn signals() -> &'static Signals {
     static SIGNALS: OnceLock<Signals> = OnceLock::new();
     SIGNALS.get_or_init(|| Signals {
         came: Arc::default(),
+        armed: Arc::default(),
         signal: Arc::default(),
         cut: Arc::default(),
         phase: Mutex::new(Phase::Command),
         folders: Mutex::default(),
+        last_words: Mutex::default(),
     })
 }
 
@@ -86,10 +97,12 @@ fn register() -> io::Result<()> {
             // By `nohup`, whose point that is.
             continue;
         }
-        // In this order: the first signal finds the flag unset and sets it, the second finds it set.
-        flag::register_conditional_shutdown(signal, i32::from(exit as u8), signals.came.clone())?;
+        // In this order: the first signal finds the flag unset and sets it. The second finds it set, unless the thread
+        // below has taken it upon itself to end the process.
+        flag::register_conditional_shutdown(signal, i32::from(exit as u8), signals.armed.clone())?;
         flag::register_usize(signal, signals.signal.clone(), signal as usize)?;
         flag::register(signal, signals.came.clone())?;
+        flag::register(signal, signals.armed.clone())?;
         low_level::pipe::register(signal, wake.try_clone()?)?;
     }
     // A file that may not grow any more is an error of the write, not the end of the process.
@@ -114,12 +127,15 @@ fn is_ignored(signal: i32) -> bool {
     mask & 1 << (signal - 1) != 0
 }
 
-/// Waits for the first signal, and sees to it that the process ends.
+/// Waits for the first signal, and sees to it that the process ends. Nothing here waits for another thread.
 fn end_in_time(mut woken: UnixStream) {
     if woken.read(&mut [0]).is_err() {
         return;
     }
     let (began, signals) = (Instant::now(), signals());
+    // A second signal wakes this thread too, which ends the process. Were it gone, the signal would.
+    let wakes = woken.set_read_timeout(Some(LOOK)).is_ok();
+    signals.armed.store(!wakes, Ordering::SeqCst);
     let (mut phase, mut hard) = (*locked(&signals.phase), false);
     loop {
         let now = *locked(&signals.phase);
@@ -138,15 +154,44 @@ fn end_in_time(mut woken: UnixStream) {
                 if since >= cut {
                     signals.cut.store(true, Ordering::Relaxed);
                 }
-                since >= over
+                since >= over - LAST_WORDS_OF_FLOWS
             }
         };
         if over {
-            locked(&signals.folders).iter().for_each(|folder| _ = fs::remove_dir_all(folder));
-            low_level::exit(i32::from(exit().unwrap_or(Exit::Terminated) as u8));
+            let last_words = if matches!(phase, Phase::Flows { .. }) { LAST_WORDS_OF_FLOWS } else { LAST_WORDS };
+            end("what was under way did not end in time", last_words);
         }
-        thread::sleep(LOOK);
+        if !wakes {
+            thread::sleep(LOOK);
+        } else if woken.read(&mut [0]).is_ok() {
+            end("a second signal came before what was under way had ended", LAST_WORDS);
+        }
     }
+}
+
+/// Ends the process, after the last words. A thread says them: nothing that they wait for is waited for here.
+fn end(why: &'static str, time: Duration) -> ! {
+    let (signals, until) = (signals(), Instant::now() + time);
+    let last_words = signals.last_words.try_lock().ok().and_then(|mut words| words.take());
+    let (said, is_said) = mpsc::channel::<()>();
+    let say = last_words.zip(exit()).map(|(say, exit)| {
+        move || {
+            say(exit, &anyhow!(why).context(interrupted(exit)), until);
+            drop(said);
+        }
+    });
+    if let Some(say) = say
+        && thread::Builder::new().name("torvyn-last".to_string()).spawn(say).is_ok()
+    {
+        is_said.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+    }
+    locked(&signals.folders).iter().for_each(|folder| _ = fs::remove_dir_all(folder));
+    low_level::exit(i32::from(exit().unwrap_or(Exit::Terminated) as u8))
+}
+
+/// Has this said where the process ends before the command does.
+pub(crate) fn last_words(say: impl FnOnce(Exit, &anyhow::Error, Instant) + Send + 'static) {
+    *locked(&signals().last_words) = Some(Box::new(say));
 }
 
 /// How the process is to end, if a signal has come.

@@ -95,6 +95,14 @@ impl Finished {
                     .warn("interrupted: the source was not read to its end, everything read before is in the output")?,
                 Some(cut_off) => tell_cut_off(cut_off, self.drain, shell)?,
             }
+            for input in self.account.endpoints.iter().filter(|input| input.left_over > 0) {
+                let (bytes, are) = (report::grouped(input.left_over), if input.left_over == 1 { "is" } else { "are" });
+                let noun = noun(input.left_over, "byte");
+                shell.warn(format_args!(
+                    "{bytes} {noun} of `{}` {are} in no element and not in the output",
+                    input.name
+                ))?;
+            }
             return Ok(interrupted);
         }
         Ok(if self.found.errors() == 0 { Exit::Ok } else { Exit::Findings })

@@ -87,6 +87,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.asked());
+    let last_words = shell.last_words();
+    interrupt::last_words(move |exit, error, until| last_words.say(exit, error, until));
     let done = panicked::caught(|| {
         interrupt::watch()?;
         commands::exec(cli.command, &mut shell)

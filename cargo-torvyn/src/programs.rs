@@ -33,6 +33,8 @@ pub(crate) struct Audience {
     pub(crate) summary: &'static str,
     /// Whether it gets the messages of cargo.
     pub(crate) reads_cargo: bool,
+    /// Whether it sees files from the folder of the workspace, as the readers of rustc do, and not from the current folder.
+    pub(crate) sees_workspace: bool,
 }
 
 /// What the arguments ask for that must be valid whatever happens.
@@ -53,6 +55,8 @@ pub(crate) struct Ending {
     results: Option<Results>,
     failures: Vec<FailureRecord>,
     began: SystemTime,
+    /// It was made, and nothing has begun since.
+    is_made: bool,
 }
 
 /// The fields that every summary ends with.
@@ -65,7 +69,14 @@ struct Outcome<'a> {
 
 impl Ending {
     pub(crate) fn new(asked: Asked) -> Self {
-        Ending { asked, fields: String::new(), results: None, failures: Vec::new(), began: SystemTime::now() }
+        Ending {
+            asked,
+            fields: String::new(),
+            results: None,
+            failures: Vec::new(),
+            began: SystemTime::now(),
+            is_made: false,
+        }
     }
 
     pub(crate) fn audience(&self) -> Option<Audience> {
@@ -79,6 +90,7 @@ impl Ending {
     /// Where they are not an object.
     pub(crate) fn set_fields(&mut self, fields: &impl Serialize) -> anyhow::Result<()> {
         self.fields = inner(&serde_json::to_string(fields)?)?.to_string();
+        self.is_made = false;
         Ok(())
     }
 
@@ -90,6 +102,16 @@ impl Ending {
     /// Adds a reason why the command did not succeed.
     pub(crate) fn add(&mut self, failure: FailureRecord) {
         self.failures.push(failure);
+    }
+
+    /// Whether a reason with this code is among them.
+    pub(crate) fn has(&self, code: &str) -> bool {
+        self.failures.iter().any(|failure| failure.code == code)
+    }
+
+    /// Whether what a program reads at the end was made, and nothing has begun since.
+    pub(crate) fn is_made(&self) -> bool {
+        self.is_made
     }
 
     /// Takes the JUnit report that is still to be written: its file, the reasons, and when the command began.
@@ -104,6 +126,7 @@ impl Ending {
     ///
     /// Where it cannot be made, which would be an internal error.
     pub(crate) fn text(&mut self, exit: Exit) -> anyhow::Result<Option<String>> {
+        self.is_made = true;
         let Some(Audience { format, summary, .. }) = self.asked.audience else { return Ok(None) };
         let fields = std::mem::take(&mut self.fields);
         let failures = std::mem::take(&mut self.failures);
@@ -116,7 +139,7 @@ impl Ending {
                 format!("{{\"reason\":\"{summary}\",{fields}{separator}{}}}", inner(&outcome)?)
             }
             Format::Sarif => {
-                let none = || Results::none(&env::current_dir().unwrap_or_default());
+                let none = || Results::none(&env::current_dir().unwrap_or_default(), Path::new(""));
                 let results = self.results.take().unwrap_or_else(none);
                 serde_json::to_string_pretty(&log(&results, exit, &failures))?
             }
@@ -177,7 +200,7 @@ mod tests {
 
     fn ending(format: Format) -> Ending {
         Ending::new(Asked {
-            audience: Some(Audience { format, summary: "run-summary", reads_cargo: false }),
+            audience: Some(Audience { format, summary: "run-summary", reads_cargo: false, sees_workspace: false }),
             junit: None,
         })
     }

@@ -4,6 +4,11 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::io::{self, ErrorKind, IsTerminal as _, Stdout, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
@@ -13,8 +18,9 @@ use cargo_metadata::diagnostic::DiagnosticLevel;
 use clap_cargo::style;
 use serde::Serialize;
 use torvyn_runtime::account::Elements;
+use torvyn_runtime::endpoint::{Patient, share_to_write};
 use torvyn_runtime::words::{counted, noun};
-use torvyn_runtime::{Account, text};
+use torvyn_runtime::{Account, Cut, text};
 
 use crate::cases::junit;
 use crate::console::Console;
@@ -23,12 +29,15 @@ use crate::exit::{Exit, Stop};
 use crate::failure::{self, FailureRecord};
 use crate::findings::{Results, Viewpoint};
 use crate::programs::{Asked, Ending, is_object};
-use crate::{interrupt, report};
+use crate::{interrupt, report, streams, workspace};
 
 /// Letters that are shown of a line of status, a note or a warning.
 const LONGEST_LINE: usize = 4000;
 /// Letters that are shown of an error or one of its causes.
 const LONGEST_ERROR: usize = 16_000;
+
+/// How often is looked whether the end can be told.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How much to say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +56,8 @@ pub(crate) struct Shell {
     err: LogPrinter,
     color: ColorChoice,
     verbosity: Verbosity,
-    ending: Ending,
+    /// Shared with [`LastWords`]. Locked while a line is written for a program, so that none is torn.
+    ending: Arc<Mutex<Ending>>,
     /// Whether whoever read stdout has closed it.
     is_out_closed: bool,
 }
@@ -84,12 +94,21 @@ impl Shell {
         };
         let err = LogPrinter { console: Console::default(), has_colors: choice != ColorChoice::Never };
         let out = AutoStream::new(io::stdout(), color);
-        Shell { out, err, color, verbosity, ending: Ending::new(asked), is_out_closed: false }
+        Shell { out, err, color, verbosity, ending: Arc::new(Mutex::new(Ending::new(asked))), is_out_closed: false }
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said where the process ends before the command does.
+    pub(crate) fn last_words(&self) -> LastWords {
+        LastWords { ending: self.ending.clone(), printer: self.err.clone() }
     }
 
     /// Whether a program reads stdout, so that nothing else may be on it.
     pub(crate) fn is_for_programs(&self) -> bool {
-        self.ending.audience().is_some()
+        self.ending().audience().is_some()
     }
 
     /// What prints for stages.
@@ -174,7 +193,7 @@ impl Shell {
         let failure = FailureRecord::of(error);
         let text = rendered(error, &failure);
         if !stop.is_some_and(Stop::is_recorded) {
-            self.ending.add(failure);
+            self.ending().add(failure);
         }
         if stop.is_some_and(Stop::is_silent) {
             return Ok(());
@@ -230,6 +249,7 @@ impl Shell {
     ///
     /// [`StdoutClosed`] where nobody reads any more.
     pub(crate) fn result(&mut self, line: impl Display) -> anyhow::Result<()> {
+        streams::check_stdout().with_context(stdout_failed)?;
         let line = line.to_string();
         let shown = if io::stdout().is_terminal() { text::with_colors(&line) } else { line.as_str().into() };
         match writeln!(self.out, "{shown}") {
@@ -250,9 +270,18 @@ impl Shell {
 
     /// As [`Shell::json`], of a line that is JSON already.
     pub(crate) fn machine(&mut self, line: &str) -> anyhow::Result<()> {
+        // No lock of a field, because the shell is borrowed as a whole below.
+        let ending = self.ending.clone();
+        let ending = ending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.machine_while(&ending, line)
+    }
+
+    /// As [`Shell::machine`], with the end locked.
+    fn machine_while(&mut self, _: &MutexGuard<'_, Ending>, line: &str) -> anyhow::Result<()> {
         if self.is_out_closed {
             return Ok(());
         }
+        streams::check_stdout().with_context(stdout_failed)?;
         // Not through what takes colours out: it would take more out of a text than those.
         let mut out = io::stdout().lock();
         match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
@@ -263,20 +292,25 @@ impl Shell {
     }
 
     /// Takes a line of what cargo prints for programs, where one reads: it is passed on, or what is in it for people is
-    /// said. An error of the compiler is among the failures of the summary.
+    /// said. An error of the compiler is among the failures of the summary. The compiler sees files from `root`, the folder of
+    /// the workspace.
     ///
     /// # Errors
     ///
     /// As [`Shell::json`].
-    pub(crate) fn cargo_line(&mut self, line: &str) -> anyhow::Result<()> {
-        let Some(audience) = self.ending.audience() else { return Ok(()) };
+    pub(crate) fn cargo_line(&mut self, line: &str, root: &Path) -> anyhow::Result<()> {
+        let Some(audience) = self.ending().audience() else { return Ok(()) };
         let message = match serde_json::from_str(line) {
             Ok(Message::CompilerMessage(message)) => Some(message.message),
             _ => None,
         };
         let is_error = |message: &&cargo_metadata::diagnostic::Diagnostic| message.level == DiagnosticLevel::Error;
         if let Some(error) = message.as_ref().filter(is_error).filter(|error| !error.spans.is_empty()) {
-            self.ending.add(FailureRecord::of_compiler(error));
+            let mut failure = FailureRecord::of_compiler(error);
+            if let Some(place) = failure.place.as_mut().filter(|_| !audience.sees_workspace) {
+                place.file = workspace::from_here(&root.join(&place.file)).to_string_lossy().into_owned();
+            }
+            self.ending().add(failure);
         }
         if audience.reads_cargo && is_object(line) {
             return self.machine(line);
@@ -296,41 +330,47 @@ impl Shell {
     ///
     /// Where they are not an object, which would be an internal error.
     pub(crate) fn summary(&mut self, fields: &impl Serialize) -> anyhow::Result<()> {
-        self.ending.set_fields(fields)
+        self.ending().set_fields(fields)
     }
 
     /// Sets what was found, for SARIF.
     pub(crate) fn sarif(&mut self, results: Results) {
-        self.ending.set_results(results);
+        self.ending().set_results(results);
     }
 
     /// Adds a reason why the command does not succeed to its summary; people are told elsewhere.
     pub(crate) fn record(&mut self, failure: FailureRecord) {
-        self.ending.add(failure);
+        self.ending().add(failure);
     }
 
     /// As [`Shell::record`], of all errors among what was found.
     pub(crate) fn record_all(&mut self, found: &Diagnostics, sources: &Sources, seen: &Viewpoint) {
         let failures = found.iter().filter_map(|diagnostic| FailureRecord::of_diagnostic(diagnostic, sources, seen));
-        failures.for_each(|failure| self.ending.add(failure));
+        failures.for_each(|failure| self.ending().add(failure));
     }
 
     /// The JUnit report is written, or about to be: none has to be made of the failures.
     pub(crate) fn junit_is_done(&mut self) {
-        self.ending.take_junit();
+        self.ending().take_junit();
     }
 
     /// Ends what programs read with the summary or the log, and writes the JUnit report of cases that could not run. The
     /// exit, which is another where that cannot be done.
     pub(crate) fn end(&mut self, exit: Exit) -> Exit {
         let mut exit = exit;
-        if let Some((path, failures, began)) = self.ending.take_junit()
+        let junit = self.ending().take_junit();
+        if let Some((path, failures, began)) = junit
             && let Err(error) = junit::write_failures(&path, exit, &failures, began)
         {
             exit = self.failed_to_end(exit, &error);
         }
-        let text = self.ending.text(exit);
-        match text.and_then(|text| text.map_or(Ok(()), |text| self.machine(&text))) {
+        // Nobody else writes it in between.
+        let ending = self.ending.clone();
+        let mut ending = ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = ending.text(exit);
+        let written = text.and_then(|text| text.map_or(Ok(()), |text| self.machine_while(&ending, &text)));
+        drop(ending);
+        match written {
             Ok(()) => exit,
             Err(error) => self.failed_to_end(exit, &error),
         }
@@ -343,6 +383,56 @@ impl Shell {
             Exit::Ok | Exit::Findings | Exit::NothingSelected => Exit::Failed,
             exit => exit,
         }
+    }
+}
+
+/// Ends what programs and people read, in place of a command that does not end in time.
+pub(crate) struct LastWords {
+    ending: Arc<Mutex<Ending>>,
+    printer: LogPrinter,
+}
+
+impl LastWords {
+    /// Says that the command ends with `error`, unless it has said itself how it ends. Nothing is waited for beyond `until`
+    /// on standard output.
+    pub(crate) fn say(&self, exit: Exit, error: &anyhow::Error, until: Instant) {
+        let Some(mut ending) = self.ending_before(until) else { return };
+        if ending.is_made() {
+            return;
+        }
+        let failure = FailureRecord::of(error);
+        let shown = rendered(error, &failure);
+        if !ending.has(failure.code) {
+            ending.add(failure);
+        }
+        let (junit, text) = (ending.take_junit(), ending.text(exit));
+        // Whatever of this fails, the exit code says the same.
+        if let Ok(Some(text)) = text {
+            self.write(&text, until).ok();
+        }
+        if let Some((path, failures, began)) = junit {
+            junit::write_failures(&path, exit, &failures, began).ok();
+        }
+        self.printer.console.say(self.printer.plain_or_not(&text::with_colors(&shown)));
+    }
+
+    /// Locks the end. Whoever has it locked for so long writes a line that nobody reads.
+    fn ending_before(&self, until: Instant) -> Option<MutexGuard<'_, Ending>> {
+        loop {
+            match self.ending.try_lock() {
+                Ok(ending) => return Some(ending),
+                Err(TryLockError::Poisoned(ending)) => return Some(ending.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => return None,
+            }
+        }
+    }
+
+    fn write(&self, text: &str, until: Instant) -> io::Result<()> {
+        streams::check_stdout()?;
+        let mut out = Patient::new(share_to_write(io::stdout().as_fd())?);
+        out.give_up_at(&Cut::default().at(until));
+        out.write_all(format!("{text}\n").as_bytes())
     }
 }
 

@@ -14,12 +14,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use torvyn_runtime::regular;
+
 /// How often to look.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The part of the time that looking may take is 1 in so many.
 const SHARE: u32 = 20;
 /// For so long nothing has to change before what has changed is told: an editor writes several files, and a file in parts.
 const QUIET: Duration = Duration::from_millis(80);
+/// For so long a change is not told because others follow.
+const LONGEST_UNREST: Duration = Duration::from_secs(1);
 /// The mark of folders that can be made again: <https://bford.info/cachedir/>. Cargo puts it into its target folder.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
 
@@ -58,7 +62,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 /// Whether the last line of a file has this text.
 pub(crate) fn ends_with_line(path: &Path, text: &str) -> bool {
     let tail = || {
-        let mut file = File::open(path).ok()?;
+        let mut file = regular::open(path).ok()?;
         let size = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(LINE))).ok()?;
         let mut tail = Vec::new();
@@ -102,7 +106,8 @@ impl Snapshot {
         let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
-            if !outputs.contains(&identity(&metadata)) {
+            // What is no regular file is no source either, and a FIFO changes with each write.
+            if metadata.is_file() && !outputs.contains(&identity(&metadata)) {
                 self.0.insert(path.to_path_buf(), State::of(&metadata));
             }
             return;
@@ -137,10 +142,15 @@ impl Snapshot {
             if now == *self {
                 continue;
             }
+            let changed = Instant::now();
             loop {
                 thread::sleep(QUIET);
+                if cancel.load(Ordering::Relaxed) {
+                    return Vec::new();
+                }
                 let next = Snapshot::of(places);
-                if next == now {
+                // A file that somebody writes to all the time, as to a log, keeps nobody waiting.
+                if next == now || changed.elapsed() >= LONGEST_UNREST {
                     break;
                 }
                 now = next;
@@ -202,7 +212,46 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn what_changes_all_the_time_and_what_cannot_be_read_keep_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let [log, fifo] = ["log", "fifo"].map(|name| folder.path().join(name));
+        fs::write(&log, "").unwrap();
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let places = Places { paths: vec![folder.path().to_path_buf()], except: Vec::new() };
+        let before = Snapshot::of(&places);
+        assert_eq!(before.0.keys().collect::<Vec<_>>(), [&log]);
+        assert!(!ends_with_line(&fifo, "text"));
+        let (is_over, cancel) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for lines in 0.. {
+                    fs::write(&log, "line\n".repeat(lines)).unwrap();
+                    thread::sleep(Duration::from_millis(10));
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            let began = Instant::now();
+            let changed = before.wait(&places, &cancel);
+            let took = began.elapsed();
+            // Nor is a signal held up.
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                cancel.store(true, Ordering::Relaxed);
+            });
+            let cancelled = before.wait(&places, &cancel);
+            let took_both = began.elapsed();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!((changed, cancelled), (vec![log.clone()], Vec::new()));
+            assert!(took < 5 * LONGEST_UNREST && took_both < 6 * LONGEST_UNREST, "{took:?}, {took_both:?}");
+        });
+    }
 
     #[test]
     fn what_changes_is_told_and_what_can_be_made_again_is_not_looked_at() {

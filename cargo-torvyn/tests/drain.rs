@@ -171,6 +171,20 @@ fn send(run: &Child, signal: Signal) {
     kill_process(Pid::from_child(run), signal).unwrap();
 }
 
+/// Waits until it watches for signals, of which SIGHUP is the last. Before that it ends as any other program.
+fn wait_until_it_watches(run: &Child) {
+    let began = Instant::now();
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        if u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0 {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not watch for signals");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits until it has ended: how, and when.
 fn wait(run: &mut Child, at_most: Duration, what: &str) -> (Option<i32>, Duration) {
     let began = Instant::now();
@@ -237,6 +251,7 @@ fn drain(hostile: &Hostile, signal: Signal, code: i32, pause: Duration, what: &s
     let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = run.stdin.take().unwrap();
     stdin.write_all(b"one\ntwo\n").ok();
+    wait_until_it_watches(&run);
     thread::sleep(pause);
     assert!(run.try_wait().unwrap().is_none(), "{what}: it has ended before");
     send(&run, signal);
@@ -252,6 +267,34 @@ fn drain(hostile: &Hostile, signal: Signal, code: i32, pause: Duration, what: &s
     left.sort();
     assert_eq!(left, ["Torvyn.toml", "fifo", "in.txt", "it.wasm", "out.txt", "read"], "{what}: {said}");
     (time, said)
+}
+
+/// Another process keeps the file of dead letters locked.
+#[test]
+fn a_signal_ends_the_wait_for_a_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let fails = "(call $drop_batch (local.get $batch)) unreachable";
+    fs::copy(Guest { work: fails, ..PROCESSOR }.file().path, path("it.wasm")).unwrap();
+    let stage = "component = './it.wasm'\non-failure = { dead-letter = 'letters' }\n";
+    fs::write(path("Torvyn.toml"), format!("[[pipeline.main.stages]]\nname = 'hostile'\n{stage}")).unwrap();
+    fs::write(path("in.txt"), "line\n".repeat(100)).unwrap();
+    let letters = File::create(path("letters")).unwrap();
+    letters.lock().unwrap();
+    let args = ["run", "--input", "in.txt", "--output", "out.txt", "--drain", "2s", "--message-format", "json"];
+    let mut run = command(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    send(&run, Signal::TERM);
+    let (ended, time) = wait(&mut run, DRAIN + SLACK, "a lock");
+    println!("lock ended_after={time:?}");
+    let (mut said, mut summary) = (String::new(), String::new());
+    run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    run.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
+    assert_eq!(ended, Some(143), "{said}");
+    assert!(said.contains("`hostile` was in a call") && said.contains("64 elements"), "{said}");
+    // In order, and not by the end of its time.
+    assert!(summary.contains("\"cut_off\":{\"interrupted\":[\"hostile\"],\"undelivered\":64}"), "{summary}");
+    assert!(time < DRAIN, "{time:?}");
 }
 
 /// While cargo builds, a signal ends cargo and all that it has started.

@@ -5,15 +5,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 #[path = "common/program.rs"]
 mod program;
 
-use program::{said, torvyn};
+use program::{command, said, torvyn};
 
 /// A sink that takes everything, with further fields of its core module.
 fn sink(fields: &str) -> Vec<u8> {
@@ -88,6 +89,42 @@ fn a_component_that_takes_too_long_to_compile_is_refused() {
     let (output, took) = run(&sink(&functions(200_000)), "limits = { compile-time = '1s' }");
     assert_refused(&output, &["sink.wasm", "1s of processor time", "`limits.compile-time`"]);
     assert!(took < Duration::from_secs(120), "{took:?}");
+}
+
+/// A signal ends the program while a component compiles, and the process that compiles it.
+#[test]
+fn a_signal_ends_compiling() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sink.wasm"), sink(&functions(200_000))).unwrap();
+    let manifest = "[pipeline.main]\ninput = { generate = { count = 3, size = 3 } }\nstages = ['./sink.wasm']\n";
+    fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
+    let mut run = command(folder.path(), &["run", "--message-format", "json"]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("Compiling component")), "it compiles for long");
+    let compiles = || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.id())).unwrap_or_default();
+        let threads = fs::read_dir(format!("/proc/{}/task", run.id())).unwrap().flatten();
+        let of_threads = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        of_threads.chain([children]).find_map(|all| all.split_whitespace().next().map(str::to_string))
+    };
+    let child = compiles();
+    let began = Instant::now();
+    let sent = std::process::Command::new("kill").args(["-s", "TERM", &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = run.wait_with_output().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(output.status.code(), Some(143));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\"outcome\":\"terminated\"") && text.contains("\"code\":\"interrupted\""), "{text}");
+    let left = || {
+        let child = child.as_ref().expect("a process compiles");
+        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("cargo-torvyn"))
+    };
+    while left() {
+        assert!(began.elapsed() < Duration::from_secs(5), "the process that compiles goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The process that compiles takes no other question than that of its parent.

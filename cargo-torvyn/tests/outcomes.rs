@@ -373,8 +373,13 @@ fn findings_of_cases_have_spans_and_the_failure_of_the_flow() {
     assert!(!failure["causes"].as_array().unwrap().is_empty(), "{failure}");
 }
 
-/// A copy of the project whose router does not compile.
+/// A copy of the project whose router does not compile, in the folder `logs` of a repository.
 fn broken(args: &[&str]) -> Output {
+    broken_seen_from("", args)
+}
+
+/// The same, from a folder below it.
+fn broken_seen_from(below: &str, args: &[&str]) -> Output {
     let temp = tempfile::tempdir().unwrap();
     let copied = Command::new("cp").args(["-r", project().to_str().unwrap()]).arg(temp.path().join("logs")).status();
     assert!(copied.unwrap().success());
@@ -382,8 +387,10 @@ fn broken(args: &[&str]) -> Output {
     let path = root.join("router/src/lib.rs");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, text.replace("element.size()", "element.sise()")).unwrap();
+    fs::create_dir(temp.path().join(".git")).unwrap();
+    fs::write(temp.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
     // A macro prints what it likes: no line of ours.
-    command(&root, args).env("CARGO_TARGET_DIR", program::target().join("broken")).output().unwrap()
+    command(&root.join(below), args).env("CARGO_TARGET_DIR", program::target().join("broken")).output().unwrap()
 }
 
 #[test]
@@ -411,8 +418,28 @@ fn errors_of_the_compiler_are_failures_with_their_places() {
     let notification = &run["invocations"][0]["toolExecutionNotifications"][0];
     assert_eq!(notification["descriptor"]["id"], "build-failed");
     let place = &notification["locations"][0]["physicalLocation"];
-    assert_eq!(place["artifactLocation"]["uri"], "router/src/lib.rs");
+    assert_eq!(place["artifactLocation"]["uri"], "logs/router/src/lib.rs");
     assert!(said(&output).contains("no method named `sise`"), "{}", said(&output));
+    // Wherever the command is typed: the compiler sees files from the folder of the workspace.
+    for (args, file) in [
+        (&["build", "--message-format", "json"][..], "src/lib.rs"),
+        (&["run", "--output", "out.txt", "--message-format", "json"], "src/lib.rs"),
+        (&["check", "--built", "--message-format", "json"], "router/src/lib.rs"),
+        (&["check", "--built", "--message-format", "sarif"], "logs/router/src/lib.rs"),
+        (
+            &["check", "--built", "--message-format", "sarif", "--manifest-path", "../router/Cargo.toml"],
+            "logs/router/src/lib.rs",
+        ),
+    ] {
+        let output = broken_seen_from("router", args);
+        let found = if args.contains(&"sarif") {
+            let notification = sarif(&output)["invocations"][0]["toolExecutionNotifications"][0].clone();
+            notification["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone()
+        } else {
+            summary(&output, &format!("{}-summary", args[0]))["failures"][0]["place"]["file"].clone()
+        };
+        assert_eq!(found, file, "{args:?}");
+    }
 }
 
 #[test]
@@ -535,6 +562,67 @@ fn a_command_that_is_interrupted_before_it_is_done_says_so() {
     }
 }
 
+/// A command that does not end by itself, because another program keeps the target folder locked, is ended in its time or by a
+/// second signal; what programs read is whole even so.
+#[test]
+fn a_command_that_does_not_end_in_time_is_ended_with_its_summary() {
+    project();
+    let target = tempfile::tempdir().unwrap();
+    fs::create_dir(target.path().join("torvyn")).unwrap();
+    let locked = fs::File::create(target.path().join("torvyn/lock")).unwrap();
+    locked.lock().unwrap();
+    let report = target.path().join("report.xml");
+    let junit_args = ["test", "--message-format", "json", "--junit", report.to_str().unwrap()];
+    for (args, signals, code) in [
+        (&["run", "--message-format", "json", "--output", "/dev/null"][..], &["TERM"][..], 143),
+        (&["run", "--message-format", "json", "--output", "/dev/null"], &["INT", "INT"], 130),
+        (&["build", "--message-format", "json", "--quiet"], &["HUP", "INT"], 130),
+        (&["check", "--built", "--message-format", "json"], &["INT"], 130),
+        (&["check", "--built", "--message-format", "sarif"], &["TERM", "TERM"], 143),
+        (&junit_args, &["TERM"], 143),
+        (&["build"], &["TERM"], 143),
+    ] {
+        let is_quiet = args.contains(&"--quiet");
+        let mut run = command(project(), args);
+        let run = run.env("CARGO_TARGET_DIR", target.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = run.spawn().unwrap();
+        let mut told = BufReader::new(run.stderr.take().unwrap());
+        if is_quiet {
+            thread::sleep(Duration::from_secs(2));
+        } else {
+            let mut lines = told.by_ref().lines();
+            assert!(lines.any(|line| line.unwrap().contains("waiting for another build")), "{args:?}");
+        }
+        let began = Instant::now();
+        for signal in signals {
+            let sent = Command::new("kill").args(["-s", signal, &run.id().to_string()]).status().unwrap();
+            assert!(sent.success());
+            thread::sleep(Duration::from_millis(100));
+        }
+        let mut output = run.wait_with_output().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5), "{args:?}: {:?}", began.elapsed());
+        told.read_to_end(&mut output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", said(&output));
+        let (name, why) = match signals {
+            [_, last] => (last, "a second signal came"),
+            _ => (&signals[0], "did not end in time"),
+        };
+        for text in [&format!("error: interrupted by SIG{name}"), why] {
+            assert!(said(&output).contains(text), "{args:?} does not say {text:?}: {}", said(&output));
+        }
+        if args.contains(&"json") {
+            let summary = summary(&output, &format!("{}-summary", args[0]));
+            assert_eq!(codes(&summary), ["interrupted"], "{summary}");
+        } else if args.contains(&"sarif") {
+            let run = sarif(&output);
+            assert_eq!(run["invocations"][0]["toolExecutionNotifications"][0]["descriptor"]["id"], "interrupted");
+        } else {
+            assert!(output.stdout.is_empty());
+        }
+    }
+    assert!(junit(&report).contains("type=\"interrupted\""));
+}
+
 #[test]
 fn a_reader_that_has_read_enough_changes_nothing() {
     let folder = here(&(UPPER.to_string() + CASES));
@@ -553,6 +641,17 @@ fn a_reader_that_has_read_enough_changes_nothing() {
             command(folder.path(), &[args, &["--message-format", "json"]].concat()).stdout(full()).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
         assert!(said(&output).contains("could not write to stdout"), "{}", said(&output));
+    }
+    // A standard output that is closed is none that was written.
+    for args in ["run --message-format json", "check --message-format sarif --nope", "explain stage-trap", "new --list"]
+    {
+        let script = format!("\"$0\" {args} >&-");
+        let mut sh = Command::new("sh");
+        let sh = sh.args(["-c", &script, env!("CARGO_BIN_EXE_cargo-torvyn")]).current_dir(folder.path());
+        let output = sh.output().unwrap();
+        let code = if args.contains("--nope") { 2 } else { 101 };
+        assert_eq!(output.status.code(), Some(code), "{args}: {}", said(&output));
+        assert!(said(&output).contains("could not write to stdout"), "{args}: {}", said(&output));
     }
     // Nor does one of standard error.
     let mut run = command(folder.path(), &["run", "--message-format", "json"]);

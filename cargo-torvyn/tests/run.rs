@@ -187,6 +187,23 @@ fn an_interrupt_drains_and_a_second_ends() {
     }
 }
 
+/// What was read from a pipe is in the output, but for the beginning of an element, which is told.
+#[test]
+fn the_beginning_of_an_element_is_told_when_a_run_is_interrupted() {
+    let folder = folder(UPPER);
+    let mut run = command(folder.path(), &["run", "--output", "out.txt"]);
+    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run.stdin.as_mut().unwrap().write_all(b"abc\nabc\npar").unwrap();
+    wait_until_read(&run);
+    send(&run, "TERM");
+    let stdin = run.stdin.take();
+    let output = run.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(output.status.code(), Some(143), "{}", said(&output));
+    assert_eq!(fs::read_to_string(folder.path().join("out.txt")).unwrap(), "ABC\nABC\n");
+    assert!(said(&output).contains("3 bytes of `input` are in no element and not in the output"), "{}", said(&output));
+}
+
 /// Waits until nothing of what was written to its standard input is left in the pipe.
 fn wait_until_read(run: &Child) {
     let stdin = run.stdin.as_ref().unwrap();

@@ -487,6 +487,8 @@ fn what_stages_draw_is_the_same_in_each_run() {
     let missing =
         ["package `dice` builds no stage", "found one that exports nothing", "is `torvyn_guest::export!` missing?"];
     assert_says(&torvyn(&project, &["build"]), 101, &missing);
+    let json = torvyn(&project, &["build", "--message-format", "json"]);
+    assert!(String::from_utf8_lossy(&json.stdout).contains(r#""failures":[{"code":"bad-component""#));
     let help = "help: is `torvyn_guest::export!` missing?";
     expect(&project, &[], 101, &["error[bad-component]", "exports nothing", "Torvyn.toml:2:", help]);
     assert_says(&torvyn(&project, &["check", "--built"]), 100, &["error[bad-component]", help]);

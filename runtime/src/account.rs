@@ -94,6 +94,9 @@ pub struct EndpointAccount {
     pub busy_ns: u64,
     /// What the host copied there. No component boundary is crossed at an endpoint.
     pub copies: Copies,
+    /// Of an input that cannot be read again, such as a pipe: bytes that were read and are in no element, because the flow
+    /// ended before the element was whole or before the bytes were cut.
+    pub left_over: u64,
     /// What the operating system copied for it.
     pub kernel: Kernel,
 }

@@ -121,6 +121,21 @@ pub trait Input {
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
 
+    /// Called in place of [`Input::pull`] once the flow is to end early: hands over the elements that were read and cannot be
+    /// read again, and reads no more.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from going on; the flow fails with it.
+    fn drain(&mut self, _: &mut Pull<'_>) -> io::Result<Pulled> {
+        Ok(Pulled::End)
+    }
+
+    /// Bytes that were read, cannot be read again, and are in no element so far.
+    fn left_over(&self) -> u64 {
+        0
+    }
+
     /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
     fn give_up_at(&mut self, _: &Cut) {}
 

@@ -32,7 +32,7 @@ pub struct Limits {
     /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them. Their attributes may
     /// have as many bytes besides.
     pub held_bytes: u64,
-    /// Bytes of lines that it prints in a minute. What it prints beyond them is dropped, and counted.
+    /// Bytes of lines that it prints in a minute, with their ends. What it prints beyond them is dropped, and counted.
     pub log_bytes: u64,
 }
 

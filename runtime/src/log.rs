@@ -87,9 +87,10 @@ impl StageLog {
 
     /// Gives the line out, if the stage may print as much.
     fn give(&self, state: &mut State) {
-        let len = state.partial.len() as u64;
+        // With its end: empty lines are lines too.
+        let len = state.partial.len() as u64 + 1;
         state.used.lines += 1;
-        state.used.bytes += len + state.left_out;
+        state.used.bytes += state.partial.len() as u64 + state.left_out;
         let now = Instant::now();
         if state.window.is_none_or(|began| now.duration_since(began) >= WINDOW) {
             (state.window, state.printed) = (Some(now), 0);
@@ -212,8 +213,11 @@ mod tests {
 
     #[test]
     fn what_is_beyond_the_quota_is_dropped_and_counted() {
-        let (lines, used) = given(10, &[b"12345\n123456\n1234\n", b"1\n", b"2"]);
-        assert_eq!(lines, [(b"12345".to_vec(), 0), (b"1234".to_vec(), 0), (b"1".to_vec(), 0)]);
-        assert_eq!(used, LogUse { lines: 5, bytes: 17, dropped: 2 });
+        let (lines, used) = given(12, &[b"12345\n123456\n123\n", b"1\n", b"2"]);
+        assert_eq!(lines, [(b"12345".to_vec(), 0), (b"123".to_vec(), 0), (b"1".to_vec(), 0)]);
+        assert_eq!(used, LogUse { lines: 5, bytes: 16, dropped: 2 });
+        // An empty line is not free.
+        let (lines, used) = given(3, &[b"\n\n\n\n\n"]);
+        assert_eq!((lines.len(), used), (3, LogUse { lines: 5, bytes: 0, dropped: 2 }));
     }
 }

@@ -251,7 +251,7 @@ impl Node {
             instance.begins(context.now);
         }
         match &self.called {
-            Called::Input { .. } | Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
+            Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
                 self.phase = Phase::Last;
                 Ok(true)
             }
@@ -271,7 +271,7 @@ impl Node {
         self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
     }
 
-    /// Asks an input for elements.
+    /// Asks an input for elements: where the flow is cancelled, for those that it has read already.
     fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
             unreachable!("only inputs are drawn")
@@ -288,7 +288,7 @@ impl Node {
             clock: context.clock,
             began: context.began,
         };
-        let pulled = input.pull(&mut pull);
+        let pulled = if context.cancelled { input.drain(&mut pull) } else { input.pull(&mut pull) };
         let timestamp = context.clock.unix_ns();
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));

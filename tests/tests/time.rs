@@ -6,13 +6,15 @@
 #![expect(clippy::print_stdout, reason = "how late calls are stopped")]
 
 use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::endpoint::{Generate, OutputFraming, Writer, share_to_write};
+use torvyn_runtime::element::Element;
+use torvyn_runtime::endpoint::{Framing, Generate, Output, OutputFraming, Reader, Writer, share_to_write};
 use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::policy::{Retry, Then};
 use torvyn_runtime::{Account, Control, Cut, Error, Fault, Flow, Limits, Policy};
@@ -237,4 +239,56 @@ fn a_flow_that_is_not_cut_off_says_so() {
     let account = started(parts, |control| Control { cut, ..control }).and_then(Flow::run).unwrap();
     assert_settled(&account);
     assert_eq!((account.cut_off, account.elements.left), (None, 3));
+}
+
+/// Ends the flow as soon as anything arrives.
+struct Cancels(Collected, Arc<AtomicBool>);
+
+impl Output for Cancels {
+    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+        self.1.store(true, Ordering::Relaxed);
+        self.0.push(elements)
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.0.written()
+    }
+}
+
+/// What was read and cannot be read again is not lost where a flow ends early: elements that are whole arrive, and the rest is
+/// told. A file is still there.
+#[test]
+fn what_was_read_from_a_pipe_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    for (framing, bytes, delivered, left_over) in [
+        (Framing::default(), b"abc\n".repeat(5000), 5000, 0),
+        (Framing::default(), [&b"abc\n".repeat(5000)[..], b"par"].concat(), 5000, 3),
+        (Framing::Chunks(3), b"abc\n".repeat(5000), 6666, 2),
+        (Framing::LengthPrefixed, [&b"\0\0\0\x02ab".repeat(1000)[..], b"\0\0\0\x02a"].concat(), 1000, 5),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        for through_pipe in [true, false] {
+            // Less than a pipe holds, so that it is read at once; its writer stays.
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(&bytes).unwrap();
+            let file = if through_pipe { File::from(OwnedFd::from(reader)) } else { File::open(&path).unwrap() };
+            let (came, cancel) = (Collected::default(), Arc::new(AtomicBool::new(false)));
+            let cancels = output("out", Cancels(came.clone(), cancel.clone()));
+            let parts = vec![input(Reader::new(file, framing, 0)), cancels];
+            let account = started(parts, |control| Control { cancel, ..control }).and_then(Flow::run).unwrap();
+            let left = came.payloads().len();
+            assert!(account.cancelled && account.cut_off.is_none());
+            assert_eq!((account.elements.entered, account.elements.left), (left as u64, left as u64));
+            let told = account.endpoints[0].left_over;
+            match through_pipe {
+                true => assert_eq!((left, told), (delivered, left_over), "{framing:?}"),
+                false => assert!(left < delivered && told == 0, "{framing:?}: {left}, {told}"),
+            }
+        }
+    }
 }

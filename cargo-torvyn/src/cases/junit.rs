@@ -89,7 +89,7 @@ pub(crate) fn write_failures(
 
 /// Refuses to replace what is no report: the command may have failed because the wrong file was named.
 fn may_be_replaced(path: &Path) -> anyhow::Result<()> {
-    // What is no file, such as a pipe, is not replaced but written to.
+    // What is no regular file, such as a pipe, is not replaced but written to.
     if !path.is_file() {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use torvyn_runtime::strip::strip;
 use crate::cargo::{self, Artifact};
 use crate::check::BadComponent;
 use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
+use crate::code;
 use crate::components::{Compiled, File};
 use crate::exit::{Exit, Stop};
 use crate::failure;
@@ -98,6 +99,7 @@ fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> 
     let bad_component = |error| {
         let BadComponent { causes, help } = BadComponent::of(error);
         let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
+        let stop = stop.code(code::BAD_COMPONENT);
         match help {
             Some(help) => stop.help(help),
             None => stop,

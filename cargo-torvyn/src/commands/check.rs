@@ -50,6 +50,7 @@ struct Checked {
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     shell.summary(&Summary { built: args.built, ..Summary::default() })?;
+    nothing_found(args.cargo.manifest_path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")), shell);
     if let Some(path) = args.save_baseline.as_deref().filter(|_| shell.is_for_programs()) {
         refuse_stdout(path, "the baseline", "name another file")?;
     }
@@ -77,6 +78,11 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
     Ok(if checked.found.errors() > 0 { Exit::Findings } else { Exit::Ok })
+}
+
+/// Until something is found, only the place is known: the folder of what is checked.
+fn nothing_found(folder: &Path, shell: &mut Shell) {
+    shell.sarif(Results::none(&env::current_dir().unwrap_or_default(), folder));
 }
 
 /// Refuses a baseline that cannot be written, or would be written over what is checked. Over the one that is compared with it
@@ -125,6 +131,7 @@ fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
 /// The selected stages of a project, and the pipelines of them.
 fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
+    nothing_found(workspace.root(), shell);
     let stages = workspace.select(&args.workspace, shell)?;
     let mut built = Vec::new();
     if args.built {

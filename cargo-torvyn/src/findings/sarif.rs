@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::region::Region;
-use super::{Viewpoint, repository};
+use super::{Viewpoint, repository, without_dots};
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity, Sources};
 use crate::exit::Exit;
 use crate::explanation;
@@ -46,9 +46,10 @@ impl Results {
         Results { results: results.collect(), seen }
     }
 
-    /// None, because the command failed before; `here` is the current folder.
-    pub(crate) fn none(here: &Path) -> Self {
-        Results { results: Vec::new(), seen: Viewpoint::new(here, repository(here)) }
+    /// None so far; `here` is the current folder, and `folder` that of what is checked.
+    pub(crate) fn none(here: &Path, folder: &Path) -> Self {
+        let folder = without_dots(&here.join(folder));
+        Results { results: Vec::new(), seen: Viewpoint::new(here, repository(&folder)) }
     }
 }
 
@@ -372,7 +373,7 @@ mod tests {
             }],
         });
         assert_eq!(*invocation, expected);
-        let found = Results::none(Path::new("/nowhere"));
+        let found = Results::none(Path::new("/nowhere"), Path::new(""));
         let succeeds = |exit| super::log(&found, exit, &[])["runs"][0]["invocations"][0]["executionSuccessful"].clone();
         assert_eq!([Exit::Ok, Exit::Findings, Exit::Usage].map(succeeds), [json!(true), json!(true), json!(false)]);
     }

@@ -80,6 +80,20 @@ impl Input for FileInput {
         }
     }
 
+    fn drain(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        match self {
+            FileInput::Read(reader) => reader.drain(pull),
+            FileInput::Ranges(_) => Ok(Pulled::End),
+        }
+    }
+
+    fn left_over(&self) -> u64 {
+        match self {
+            FileInput::Read(reader) => reader.left_over(),
+            FileInput::Ranges(_) => 0,
+        }
+    }
+
     fn kernel(&self) -> Kernel {
         match self {
             FileInput::Read(reader) => reader.kernel(),

@@ -6,6 +6,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use rustix::fs::FileType;
+
 use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::{Block, Payload, Reads};
@@ -227,12 +229,26 @@ impl<R: Ready> Input for Reader<R> {
         }
     }
 
+    fn drain(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        Ok(if self.can_read_again() || self.give(pull) { Pulled::End } else { Pulled::More })
+    }
+
+    fn left_over(&self) -> u64 {
+        if self.can_read_again() { 0 } else { self.rest().len() as u64 }
+    }
+
     fn kernel(&self) -> Kernel {
         Kernel { reads: self.reads.count(), ..Kernel::default() }
     }
 }
 
 impl<R: Ready> Reader<R> {
+    /// Whether what was read is still there for others. What comes through a pipe is not.
+    fn can_read_again(&self) -> bool {
+        let stat = rustix::fs::fstat(&self.from);
+        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    }
+
     /// Reads into a new block until it holds a whole element, is full, or there is nothing just now.
     fn read_more(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let mut block = self.next_block(pull)?;

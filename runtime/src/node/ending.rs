@@ -136,6 +136,7 @@ impl Node {
                     payload_bytes: self.made_bytes,
                     busy_ns,
                     copies,
+                    left_over: input.left_over(),
                     kernel: input.kernel(),
                 });
                 copies
@@ -148,6 +149,7 @@ impl Node {
                     payload_bytes: self.taken_bytes,
                     busy_ns,
                     copies: Copies::default(),
+                    left_over: 0,
                     kernel: output.kernel(),
                 });
                 Copies::default()

@@ -107,7 +107,8 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         let has_run = matches!(round, Ok(Some(_)));
         let ran = match round {
             Ok(ran) => ran,
-            Err(error) if error.is::<StdoutClosed>() => return Err(error),
+            // What fails because of a signal is told by the signal.
+            Err(error) if error.is::<StdoutClosed>() || interrupt::exit().is_some() => return Err(error),
             Err(error) => {
                 shell.error(&error)?;
                 Some(Exit::of(&error))
