@@ -141,7 +141,11 @@ impl FileUses {
 }
 
 /// An open file, and whether it is a regular one.
-fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
+///
+/// # Errors
+///
+/// Where it is closed.
+pub(crate) fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
     let metadata = File::from(file.as_fd().try_clone_to_owned()?).metadata()?;
     Ok((FileId::of_metadata(&metadata), metadata.is_file()))
 }
