@@ -52,6 +52,8 @@ pub(crate) struct Project {
     pub(crate) manifest: PathBuf,
     /// All that they are made of.
     pub(crate) folders: Vec<PathBuf>,
+    /// The files that cargo reads whatever it builds there.
+    files: Vec<PathBuf>,
     /// Where cargo builds.
     pub(crate) target: PathBuf,
 }
@@ -125,11 +127,9 @@ impl Components {
                 uses.read("a package", &package.manifest);
             }
         }
-        if let Some(project) = &self.project {
-            uses.read("the workspace", &project.manifest);
-            uses.read("the workspace", &project.manifest.with_file_name("Cargo.lock"));
-        }
         self.sources.iter().for_each(|path| _ = uses.read("a source file", path));
+        let files = self.project.iter().flat_map(|project| &project.files);
+        files.for_each(|path| _ = uses.read("the workspace", path));
         uses
     }
 
@@ -223,6 +223,7 @@ impl Built {
         self.project = Some(Project {
             manifest: workspace.manifest(),
             folders: workspace.folders(),
+            files: workspace.files(),
             target: workspace::from_here(&workspace.target_dir(args)),
         });
         let known = workspace.stages();

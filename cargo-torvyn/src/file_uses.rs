@@ -1,7 +1,7 @@
 //! Which files a command reads and writes, so that none is written that is read or written for something else: the one place
 //! that says which of them are the same file. It goes by what the system says of them, and not by their names.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
@@ -26,6 +26,8 @@ pub(crate) struct FileUse {
     id: FileId,
     /// The folder that has it.
     folder: Option<FileId>,
+    /// Of a folder whose files are read, what they are: also where links in it lead, and what has other names elsewhere.
+    files: Vec<FileId>,
     how: How,
     /// Whether something can be lost by it. Several can use a device, as a terminal or `/dev/null`; and of the streams of
     /// the process two may be one socket.
@@ -107,15 +109,25 @@ impl FileUses {
 
     fn add(&mut self, what: impl Into<String>, path: &Path, how: How) -> &mut Self {
         let (id, folder, can_lose) = (FileId::of(path), FileId::of_folder(path), !is_device(path));
+        let files = if how == How::ReadFolder { files_in(path) } else { Vec::new() };
         let path = Some(path.to_path_buf());
-        self.0.push(FileUse { what: what.into(), path, id, folder, how, can_lose, place: None });
+        self.0.push(FileUse { what: what.into(), path, id, folder, files, how, can_lose, place: None });
         self
     }
 
     fn add_stream(&mut self, what: impl Into<String>, id: io::Result<(FileId, bool)>, how: How) -> &mut Self {
         // Where it is closed, opening it says so.
         let (id, can_lose) = id.unwrap_or((FileId::Unknown(PathBuf::from("-")), false));
-        self.0.push(FileUse { what: what.into(), path: None, id, folder: None, how, can_lose, place: None });
+        self.0.push(FileUse {
+            what: what.into(),
+            path: None,
+            id,
+            folder: None,
+            files: Vec::new(),
+            how,
+            can_lose,
+            place: None,
+        });
         self
     }
 
@@ -141,9 +153,19 @@ impl FileUses {
 }
 
 /// An open file, and whether it is a regular one.
-fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
+///
+/// # Errors
+///
+/// Where it is closed.
+pub(crate) fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
     let metadata = File::from(file.as_fd().try_clone_to_owned()?).metadata()?;
     Ok((FileId::of_metadata(&metadata), metadata.is_file()))
+}
+
+/// What the files in a folder are.
+fn files_in(folder: &Path) -> Vec<FileId> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| !path.is_dir()).map(|path| FileId::of(&path)).collect()
 }
 
 impl FileUse {
@@ -153,7 +175,9 @@ impl FileUse {
             return false;
         }
         let is_in = |folder: &FileUse, file: &FileUse| {
-            folder.how == How::ReadFolder && !reads(file) && file.folder.as_ref() == Some(&folder.id)
+            let is_there =
+                || file.folder.as_ref() == Some(&folder.id) || file.can_lose && folder.files.contains(&file.id);
+            folder.how == How::ReadFolder && !reads(file) && is_there()
         };
         if is_in(self, other) || is_in(other, self) {
             return true;
@@ -199,13 +223,11 @@ impl Conflict<'_> {
             }
             _ => {
                 let (folder, file) = if first.how == How::ReadFolder { (first, second) } else { (second, first) };
-                format!(
-                    "{} ({}) is in {} ({}), whose files are read",
-                    file.name(),
-                    file.what,
-                    folder.name(),
-                    folder.what
-                )
+                let named = match &file.path {
+                    Some(_) => format!("{} ({})", file.name(), file.what),
+                    None => file.what.clone(),
+                };
+                format!("{named} is in {} ({}), whose files are read", folder.name(), folder.what)
             }
         }
     }
@@ -213,7 +235,6 @@ impl Conflict<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -225,6 +246,9 @@ mod tests {
         fs::write(at("a"), "").unwrap();
         fs::hard_link(at("a"), at("hard")).unwrap();
         symlink("new", at("link")).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        symlink("../out", at("sub/link")).unwrap();
+        fs::hard_link(at("a"), at("sub/hard")).unwrap();
         type Add = fn(&mut FileUses, &Path);
         let read: Add = |uses, path| _ = uses.read("a", path);
         let write: Add = |uses, path| _ = uses.write("b", path);
@@ -244,6 +268,12 @@ mod tests {
             (read, here.clone(), write, here.join("..").join("new"), false),
             (read, "/dev/null".into(), write, "/dev/null".into(), false),
             (write, "/dev/null".into(), write, "/dev/null".into(), false),
+            // By what the folder has of it.
+            (read, at("sub"), write, at("out"), true),
+            (read, at("sub"), append, at("out"), true),
+            (read, at("sub"), write, at("a"), true),
+            (read, at("sub"), read, at("out"), false),
+            (read, at("sub"), write, at("other"), false),
             (write, at("new"), write, at("other"), false),
         ] {
             let mut uses = FileUses::default();

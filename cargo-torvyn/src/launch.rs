@@ -29,7 +29,7 @@ use crate::progress::Bar;
 use crate::records::Files;
 use crate::report::Summary;
 use crate::shell::{Shell, StdoutClosed};
-use crate::{interrupt, programs, report, streams, whole, workspace};
+use crate::{cases, interrupt, programs, report, streams, whole, workspace};
 
 /// How often is looked whether somebody reads a FIFO.
 const LOOK: Duration = Duration::from_millis(20);
@@ -130,6 +130,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     }
     // All that is to be written is looked at before the work begins.
     let mut uses = pipeline.declared_file_uses();
+    cases::files::beside(&pipeline.file).iter().for_each(|path| _ = uses.read("a file of cases", path));
     uses.extend(Files::uses(request.records));
     uses.clone().tell().refuse()?;
     check_outputs(&pipeline)?;

@@ -20,12 +20,14 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
 
 use crate::exit::{Exit, Stop};
 use crate::failure::FailureRecord;
+use crate::programs::Asked;
 use crate::shell::{Shell, StdoutClosed, Verbosity};
 
 mod base64;
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         return if torvyn_runtime::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
     panicked::remember();
+    streams::mark_closed();
     let args: Vec<_> = env::args_os().collect();
     let exit = match cli::parse(&args) {
         Ok(cli) => run(cli),
@@ -91,6 +94,9 @@ fn run(cli: cli::Cli) -> Exit {
     interrupt::last_words(move |exit, error, until| last_words.say(exit, error, until));
     let done = panicked::caught(|| {
         interrupt::watch()?;
+        if shell.is_for_programs() {
+            shell.check_stdout()?;
+        }
         commands::exec(cli.command, &mut shell)
     });
     let exit = match done {
@@ -112,12 +118,26 @@ fn run(cli: cli::Cli) -> Exit {
     exit
 }
 
+fn help_printed(printed: io::Result<()>) -> Exit {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, Asked::default());
+            shell.error(&anyhow::Error::from(error).context(shell::stdout_failed())).ok();
+            shell.finish();
+            Exit::Failed
+        }
+        _ => Exit::Ok,
+    }
+}
+
 /// Help, the version, or what is wrong with the arguments; clap prints each where it belongs. A program that can be seen to
 /// read the result is told too.
 fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
-    parsed.print().ok();
-    if !parsed.use_stderr() {
-        return Exit::Ok;
+    let is_help = !parsed.use_stderr();
+    let printed = if is_help { streams::check_stdout() } else { Ok(()) };
+    let printed = printed.and_then(|()| parsed.print()).and_then(|()| io::stdout().flush());
+    if is_help {
+        return help_printed(printed);
     }
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, cli::asked_by_invalid(args));
     let text = parsed.to_string();

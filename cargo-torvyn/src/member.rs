@@ -1,7 +1,9 @@
 //! The workspace around a new project, and adding the project to it.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -10,11 +12,16 @@ use toml::Spanned;
 use torvyn_runtime::regular;
 
 use crate::shell::Shell;
-use crate::whole;
+use crate::{interrupt, whole};
 
 mod collisions;
 
 pub(crate) use self::collisions::NewProject;
+
+/// How long another run of this program may keep the workspace locked. It takes as long as it takes to write a manifest.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often is looked whether it does.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The workspace that a new project would be in.
 #[derive(Debug)]
@@ -168,6 +175,21 @@ fn covers(pattern: &str, member: &str) -> bool {
     }
 }
 
+/// Keeps other runs of this program from adding members until it is dropped.
+fn lock(root: &Path) -> anyhow::Result<File> {
+    let (folder, began) = (File::open(root)?, Instant::now());
+    loop {
+        match folder.try_lock() {
+            // Not every file system has locks.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => interrupt::sleep(LOOK)?,
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process has kept `{}` locked for {} s", root.display(), PATIENCE.as_secs())
+            }
+        }
+    }
+}
+
 impl Manifest {
     /// Puts it in place, whole or not at all.
     ///
@@ -175,10 +197,17 @@ impl Manifest {
     ///
     /// Where it cannot be written; the manifest is as it was then.
     pub(crate) fn write(self, shell: &mut Shell) -> anyhow::Result<()> {
-        let Some(text) = &self.text else { return Ok(()) };
-        whole::write(&self.path, text.as_bytes())
-            .with_context(|| format!("could not write `{}`", self.path.display()))?;
+        if self.text.is_none() {
+            return Ok(());
+        }
         let root = self.path.parent().unwrap_or(&self.path);
+        let refused = || format!("could not write `{}`", self.path.display());
+        let _lock = lock(root).with_context(refused)?;
+        // Others may have added members since it was read.
+        let around = read(root)?.context("it is no workspace any more").with_context(refused)?;
+        if !around.listed().iter().any(|listed| covers(listed.get_ref(), &self.member)) {
+            whole::write(&self.path, around.inserted(&self.member)?.as_bytes()).with_context(refused)?;
+        }
         shell.status("Adding", format_args!("`{}` as member of workspace at `{}`", self.member, root.display()))?;
         Ok(())
     }

@@ -2,18 +2,17 @@
 //! JUnit report of cases that could not run. What is read on the way is printed by the commands.
 
 use std::env;
-use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use torvyn_runtime::endpoint::FileId;
 
 use crate::exit::{Exit, Stop};
 use crate::failure::FailureRecord;
+use crate::file_uses;
 use crate::findings::{Results, log};
 
 /// What a program reads on standard output.
@@ -175,10 +174,8 @@ pub(crate) fn refuse_stdout(path: &Path, what: &str, help: &str) -> Result<(), S
 
 /// Whether standard output goes to this file, by whatever name. What goes to `/dev/null` is in nobody's way.
 fn is_stdout(path: &Path) -> bool {
-    let stdout = io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| File::from(stdout).metadata());
-    let identity = |file: io::Result<fs::Metadata>| file.ok().map(|file| (file.dev(), file.ino()));
-    let stdout = identity(stdout);
-    stdout.is_some() && stdout == identity(fs::metadata(path)) && stdout != identity(fs::metadata("/dev/null"))
+    let stdout = file_uses::opened(io::stdout()).ok().map(|(id, _)| id);
+    stdout.is_some_and(|stdout| stdout == FileId::of(path) && stdout != FileId::of(Path::new("/dev/null")))
 }
 
 /// A path as text, with replacement characters where it is not UTF-8: a line of JSON cannot have anything else.

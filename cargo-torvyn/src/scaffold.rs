@@ -3,8 +3,9 @@
 //! A template is a folder of `templates/`: `template.toml`, the `files/` of its crate, and what a `project/` that stands
 //! alone needs besides. What all have in common is in `templates/shared`. Knows nothing of cargo or the terminal.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -22,6 +23,10 @@ static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/contract");
 /// The folder of `templates/` that is not a template.
 const SHARED: &str = "shared";
+/// How the name of a folder begins that a project is in until it is whole.
+const UNFINISHED: &str = ".cargo-torvyn-";
+/// The sticky bit, which such folders have.
+const MARK: u32 = 0o1000;
 /// Files of this ending are rendered, and lose it.
 const RENDERED: &str = ".hbs";
 
@@ -242,11 +247,13 @@ pub(crate) fn write(
         _ => Path::new("."),
     };
     let existing = parent.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    remove_left_behind(existing);
     // Beside the destination, so that it is put in place by renaming; that does not go across file systems.
     let unfinished = tempfile::Builder::new()
-        .prefix(".cargo-torvyn-")
+        .prefix(UNFINISHED)
         .tempdir_in(existing)
         .with_context(|| format!("could not write to `{}`", existing.display()))?;
+    let _lock = mark(unfinished.path());
     let project = unfinished.path().join("project");
     for file in files {
         let path = project.join(&file.path);
@@ -255,6 +262,28 @@ pub(crate) fn write(
     finish(&project)?;
     in_place(&project, destination, parent, existing)
         .with_context(|| format!("could not create `{}`", destination.display()))
+}
+
+/// Locks a folder for as long as this process lives, and marks it as one of ours by the sticky bit.
+fn mark(unfinished: &Path) -> Option<fs::File> {
+    let folder = fs::File::open(unfinished).ok()?;
+    folder.try_lock().ok()?;
+    folder.set_permissions(Permissions::from_mode(0o700 | MARK)).ok()?;
+    Some(folder)
+}
+
+/// Removes the folders of runs that were killed. It is a kindness: a new project can be made beside them.
+fn remove_left_behind(parent: &Path) {
+    let is_ours = |entry: &fs::DirEntry| {
+        entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+            && entry.metadata().is_ok_and(|folder| folder.is_dir() && folder.mode() & MARK != 0)
+    };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(is_ours) {
+        let folder = fs::File::open(entry.path());
+        if folder.is_ok_and(|folder| folder.try_lock().is_ok()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
 }
 
 /// # Errors
@@ -317,6 +346,22 @@ mod tests {
 
     fn some_files() -> Vec<File> {
         Template::find("router").unwrap().render("logs", Place::Alone).unwrap()
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_is_removed_by_the_next() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for name in [".cargo-torvyn-left", ".cargo-torvyn-locked", ".cargo-torvyn-other"] {
+            fs::create_dir_all(at(name).join("project")).unwrap();
+        }
+        drop(mark(&at(".cargo-torvyn-left")));
+        let locked = mark(&at(".cargo-torvyn-locked"));
+        write(&at("logs"), &some_files(), |_| Ok(())).unwrap();
+        let mut left = entries(temp.path());
+        left.sort();
+        assert_eq!(left, [".cargo-torvyn-locked", ".cargo-torvyn-other", "logs"].map(at));
+        assert!(locked.is_some());
     }
 
     #[test]

@@ -249,7 +249,7 @@ impl Shell {
     ///
     /// [`StdoutClosed`] where nobody reads any more.
     pub(crate) fn result(&mut self, line: impl Display) -> anyhow::Result<()> {
-        streams::check_stdout().with_context(stdout_failed)?;
+        self.check_stdout()?;
         let line = line.to_string();
         let shown = if io::stdout().is_terminal() { text::with_colors(&line) } else { line.as_str().into() };
         match writeln!(self.out, "{shown}") {
@@ -268,6 +268,17 @@ impl Shell {
         self.machine(&line)
     }
 
+    /// Refuses to work for a program that cannot be told of it, once.
+    ///
+    /// # Errors
+    ///
+    /// Where standard output was closed from the beginning.
+    pub(crate) fn check_stdout(&mut self) -> anyhow::Result<()> {
+        let open = streams::check_stdout();
+        self.is_out_closed |= open.is_err();
+        open.with_context(stdout_failed)
+    }
+
     /// As [`Shell::json`], of a line that is JSON already.
     pub(crate) fn machine(&mut self, line: &str) -> anyhow::Result<()> {
         // No lock of a field, because the shell is borrowed as a whole below.
@@ -281,7 +292,7 @@ impl Shell {
         if self.is_out_closed {
             return Ok(());
         }
-        streams::check_stdout().with_context(stdout_failed)?;
+        self.check_stdout()?;
         // Not through what takes colours out: it would take more out of a text than those.
         let mut out = io::stdout().lock();
         match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
@@ -436,7 +447,7 @@ impl LastWords {
     }
 }
 
-fn stdout_failed() -> Stop {
+pub(crate) fn stdout_failed() -> Stop {
     Stop::new(Exit::Failed, "could not write to stdout").code(failure::STDOUT_FAILED)
 }
 

@@ -7,9 +7,10 @@
 //! was meant.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 /// A bit for each descriptor that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -30,6 +31,16 @@ pub(crate) fn check_stdin() -> io::Result<()> {
 /// Where it was.
 pub(crate) fn check_stdout() -> io::Result<()> {
     check(1)
+}
+
+/// Has those that were closed treated as what this process was not given, by whatever name they are opened: see
+/// `torvyn_runtime::endpoint`. Programs that it starts find them closed too.
+pub(crate) fn mark_closed() {
+    for (descriptor, stream) in [(0, io::stdin().as_fd()), (1, io::stdout().as_fd()), (2, io::stderr().as_fd())] {
+        if check(descriptor).is_err() {
+            rustix::io::fcntl_setfd(stream, FdFlags::CLOEXEC).ok();
+        }
+    }
 }
 
 fn check(descriptor: u8) -> io::Result<()> {
@@ -54,7 +65,7 @@ mod before_main {
     static LOOK: extern "C" fn() = look;
 
     extern "C" fn look() {
-        for descriptor in 0..2 {
+        for descriptor in 0..3 {
             // SAFETY: the number is only asked about; where it is no descriptor, the system says so.
             let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
             if rustix::io::fcntl_getfd(borrowed) == Err(Errno::BADF) {

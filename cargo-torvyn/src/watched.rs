@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use torvyn_runtime::endpoint::FileId;
 use torvyn_runtime::regular;
+
+use crate::file_uses;
 
 /// How often to look.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -48,15 +49,9 @@ fn is_of_editor(name: &[u8]) -> bool {
 }
 
 /// What the output of this process goes to, as far as that is files.
-fn outputs() -> Vec<(u64, u64)> {
-    let (out, err) = (io::stdout(), io::stderr());
-    let files = [out.as_fd().try_clone_to_owned(), err.as_fd().try_clone_to_owned()];
-    let metadata = files.into_iter().filter_map(|file| File::from(file.ok()?).metadata().ok());
-    metadata.filter(Metadata::is_file).map(|metadata| identity(&metadata)).collect()
-}
-
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+fn outputs() -> Vec<FileId> {
+    let streams = [file_uses::opened(io::stdout()), file_uses::opened(io::stderr())];
+    streams.into_iter().flatten().filter(|(_, is_file)| *is_file).map(|(id, _)| id).collect()
 }
 
 /// Whether the last line of a file has this text.
@@ -102,12 +97,12 @@ impl Snapshot {
         snapshot
     }
 
-    fn look(&mut self, path: &Path, except: &[PathBuf], outputs: &[(u64, u64)]) {
+    fn look(&mut self, path: &Path, except: &[PathBuf], outputs: &[FileId]) {
         let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
             // What is no regular file is no source either, and a FIFO changes with each write.
-            if metadata.is_file() && !outputs.contains(&identity(&metadata)) {
+            if metadata.is_file() && !outputs.contains(&FileId::of_metadata(&metadata)) {
                 self.0.insert(path.to_path_buf(), State::of(&metadata));
             }
             return;

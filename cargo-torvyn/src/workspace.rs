@@ -103,6 +103,32 @@ impl Workspace {
         [self.root()].into_iter().chain(elsewhere.map(AsRef::as_ref)).map(from_here).collect()
     }
 
+    /// The files that cargo reads to build its packages, as far as they are known before anything is built: manifests, the
+    /// lock file, settings, and the file that each target begins with.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let root = self.root();
+        let settings = [
+            "Cargo.toml",
+            "Cargo.lock",
+            ".cargo/config.toml",
+            ".cargo/config",
+            "rust-toolchain.toml",
+            "rust-toolchain",
+        ];
+        let packages = &self.metadata.packages;
+        let own = packages.iter().map(|package| &package.manifest_path);
+        let targets = packages.iter().flat_map(|package| &package.targets).map(|target| &target.src_path);
+        let beneath = packages.iter().flat_map(|package| &package.dependencies);
+        let beneath =
+            beneath.filter_map(|dependency| Some(dependency.path.as_ref()?.join("Cargo.toml").into_std_path_buf()));
+        let named = own.chain(targets).map(|path| path.as_std_path().to_path_buf()).chain(beneath);
+        let mut files: Vec<_> =
+            settings.iter().map(|file| root.join(file)).chain(named).map(|path| from_here(&path)).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// The folder for everything that is built.
     pub(crate) fn target_dir(&self, args: &CargoArgs) -> PathBuf {
         match &args.target_dir {
@@ -113,12 +139,12 @@ impl Workspace {
 
     /// Where cargo puts the component of a stage.
     pub(crate) fn component(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
-        // The folder of a profile has its name, but for the one that cargo users had before profiles had names.
-        let profile = match cargo::profile(args) {
-            "dev" => "debug",
-            profile => profile,
-        };
-        self.target_dir(args).join(toolchain::TARGET).join(profile).join(stage.file_name())
+        of_profile(self.target_dir(args), args).join(stage.file_name())
+    }
+
+    /// Where the compiler puts it.
+    pub(crate) fn compiled(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
+        of_profile(self.build_dir(args), args).join("deps").join(stage.file_name())
     }
 
     /// Where cargo keeps what it builds and does not show, if that is elsewhere.
@@ -254,6 +280,16 @@ impl Workspace {
             _ => stop.help(WHAT_A_STAGE_IS),
         }
     }
+}
+
+/// The folder of what is built of the profile.
+fn of_profile(target_dir: PathBuf, args: &CargoArgs) -> PathBuf {
+    // It has the name of the profile, but for the one that cargo users had before profiles had names.
+    let profile = match cargo::profile(args) {
+        "dev" => "debug",
+        profile => profile,
+    };
+    target_dir.join(toolchain::TARGET).join(profile)
 }
 
 const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[package.metadata.torvyn]` in its \

@@ -383,6 +383,23 @@ fn what_would_collide_is_refused() {
 
 /// A workspace that cargo cannot load takes no member.
 #[test]
+fn several_that_join_a_workspace_at_once_are_all_members() {
+    let temp = tempfile::tempdir().unwrap();
+    run(&mut torvyn(temp.path(), &["new", "all", "--template", "pipeline", "--vcs", "none"]));
+    let root = temp.path().join("all");
+    let names: Vec<_> = (0..8).map(|number| format!("joins-{number}")).collect();
+    let begin = |name: &String| torvyn(&root, &["new", name, "--template", "router"]).spawn().unwrap();
+    let begun: Vec<_> = names.iter().map(begin).collect();
+    for mut new in begun {
+        assert!(new.wait().unwrap().success());
+    }
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    for name in names {
+        assert!(manifest.contains(&format!("\"{name}\"")), "{manifest}");
+    }
+}
+
+#[test]
 fn a_broken_workspace_is_not_joined() {
     let temp = tempfile::tempdir().unwrap();
     run(&mut torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]));

@@ -201,6 +201,62 @@ fn a_build_script_that_another_workspace_has_run_is_run_again() {
 }
 
 #[test]
+fn what_a_build_script_reads_and_does_not_name_is_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, _] = two(folder.path());
+    for (named, texts) in [("", ["one script", "new script"]), ("data", ["one other", "new other"])] {
+        let line =
+            if named.is_empty() { String::new() } else { format!("println!(\"cargo::rerun-if-changed={named}\");") };
+        let script = format!(
+            "fn main() {{ {line} std::fs::copy(\"data/text\", std::env::var(\"OUT_DIR\").unwrap() + \"/text\").unwrap(); }}"
+        );
+        one.write("my-stage/build.rs", &script);
+        let code = "#[unsafe(no_mangle)] pub extern \"C\" fn text(i: usize) -> u8 {\n\
+                    include_bytes!(concat!(env!(\"OUT_DIR\"), \"/text\"))[i] + beneath::TEXT[i]\n}\n";
+        one.write("my-stage/src/lib.rs", code);
+        for text in texts {
+            let data = one.write("my-stage/data/text", &format!("<{text}>"));
+            let long_ago = SystemTime::now() - Duration::from_secs(1_000_000);
+            File::options().write(true).open(data).unwrap().set_modified(long_ago).unwrap();
+            let mut expected = ["one beneath", text];
+            expected.sort_unstable();
+            one.expect("my-stage", expected);
+        }
+        let (runs, again) = one.build("my-stage");
+        assert!(runs == 1 && again.fresh, "what was built is not built again");
+    }
+}
+
+#[test]
+fn what_another_layout_of_the_target_folder_has_left_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, _] = two(folder.path());
+    one.expect("my-stage", ["one beneath", "one my-stage"]);
+    // As a newer cargo does, which keeps each unit in a folder of its own and leaves what is in `deps`.
+    let (_, built) = one.build("my-stage");
+    let unit = one.target.join(TARGET).join("debug/build/my-stage/0123/out");
+    fs::create_dir_all(&unit).unwrap();
+    let name = b"one my-stage";
+    let at = built.bytes.windows(name.len()).position(|window| window == name).unwrap();
+    let mut bytes = built.bytes.clone();
+    bytes[at..at + 3].copy_from_slice(b"new");
+    fs::write(unit.join("my_stage.wasm"), &bytes).unwrap();
+    fs::remove_file(&built.path).unwrap();
+    fs::hard_link(unit.join("my_stage.wasm"), &built.path).unwrap();
+    let artifact = format!(
+        r#"{{"reason":"compiler-artifact","package_id":"path+file://{0}/my-stage#0.1.0","manifest_path":"{0}/my-stage/Cargo.toml","target":{{"kind":["cdylib"]}},"filenames":["{1}"],"fresh":false}}"#,
+        one.root.display(),
+        built.path.display()
+    );
+    let mut report = Report::new(&one.build);
+    report.add(&artifact);
+    let Judged::Built(components) = Builds::lock(&one.target, || ()).unwrap().judge(&report).unwrap() else {
+        panic!("it was built just now");
+    };
+    assert_eq!(components[0].bytes, bytes);
+}
+
+#[test]
 fn builds_at_the_same_time_wait_for_one_another() {
     let folder = tempfile::tempdir().unwrap();
     let workspaces = two(folder.path());

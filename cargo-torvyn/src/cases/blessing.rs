@@ -2,20 +2,19 @@
 //! have run and the same is to be in it; otherwise the case that ran last would say what the others expect.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::plan::Plan;
+use torvyn_runtime::endpoint::FileId;
 
-/// Links that are followed before there are too many, as Linux does.
-const MAX_LINKS: usize = 40;
+use super::plan::Plan;
 
 /// What is known of the files that are written anew.
 #[derive(Debug, Default)]
 pub(crate) struct Blessing {
-    files: Mutex<HashMap<PathBuf, Shared>>,
+    files: Mutex<HashMap<FileId, Shared>>,
+    /// Which file each path led to before any was written: what replaces a file is another one.
+    ids: HashMap<PathBuf, FileId>,
 }
 
 /// A file that several expectations name.
@@ -41,18 +40,24 @@ pub(super) enum Decision {
 impl Blessing {
     /// Of cases that are going to run.
     pub(crate) fn of<'a, 'c: 'a>(plans: impl IntoIterator<Item = &'a Plan<'c>>) -> Blessing {
-        let mut files: HashMap<PathBuf, Shared> = HashMap::new();
-        for plan in plans {
-            plan.expected_files().for_each(|path| files.entry(identity(path)).or_default().expected += 1);
+        Blessing::of_paths(plans.into_iter().flat_map(Plan::expected_files))
+    }
+
+    fn of_paths<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Blessing {
+        let (mut files, mut ids) = (HashMap::<FileId, Shared>::new(), HashMap::new());
+        for path in paths {
+            let id = ids.entry(path.to_path_buf()).or_insert_with(|| FileId::of(path));
+            files.entry(id.clone()).or_default().expected += 1;
         }
         files.retain(|_, shared| shared.expected > 1);
-        Blessing { files: Mutex::new(files) }
+        Blessing { files: Mutex::new(files), ids }
     }
 
     /// A case says what is to be in a file, as its expectation number `nth`.
     pub(super) fn offer(&self, path: &Path, case: &str, nth: usize, bytes: &[u8]) -> Decision {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(shared) = files.get_mut(&identity(path)) else { return Decision::Write };
+        let shared = self.ids.get(path).and_then(|id| files.get_mut(id));
+        let Some(shared) = shared else { return Decision::Write };
         // One that is tried again says it again.
         shared.came.retain(|(other, other_nth, _)| (other.as_str(), *other_nth) != (case, nth));
         if let Some((other, ..)) = shared.came.iter().find(|(_, _, other)| other != bytes) {
@@ -63,23 +68,6 @@ impl Blessing {
     }
 }
 
-/// The same for two paths of one file, also where that is not there yet, or links lead to it.
-fn identity(path: &Path) -> PathBuf {
-    let mut path = path.to_path_buf();
-    for _ in 0..MAX_LINKS {
-        if let Ok(identity) = path.canonicalize() {
-            return identity;
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (folder, name) = (folder.to_path_buf(), path.file_name().map(OsStr::to_os_string));
-        match fs::read_link(&path) {
-            Ok(target) => path = folder.join(target),
-            Err(_) => return folder.canonicalize().ok().zip(name).map_or(path, |(folder, name)| folder.join(name)),
-        }
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,8 +76,7 @@ mod tests {
     fn a_file_of_several_cases_is_written_when_they_agree() {
         let folder = tempfile::tempdir().unwrap();
         let (path, same) = (folder.path().join("x.txt"), folder.path().join("./x.txt"));
-        let shared = Shared { expected: 3, came: Vec::new() };
-        let blessing = Blessing { files: Mutex::new([(identity(&path), shared)].into()) };
+        let blessing = Blessing::of_paths([&*path, &*same, &*path]);
         assert_eq!(blessing.offer(&path, "a", 0, b"1"), Decision::Wait);
         assert_eq!(blessing.offer(&same, "a", 1, b"1"), Decision::Wait);
         assert_eq!(blessing.offer(&path, "b", 0, b"2"), Decision::Differs("a".to_string()));
@@ -99,17 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_the_file_that_it_leads_to_before_and_after_it_is_written() {
+    fn a_link_to_a_file_that_is_not_there_yet_is_that_file() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, link, other) = (folder.path().join("x"), folder.path().join("link"), folder.path().join("other"));
-        std::os::unix::fs::symlink("other", &link).unwrap();
-        std::os::unix::fs::symlink(&path, &other).unwrap();
-        let before = [&path, &link, &other].map(|path| identity(path));
-        assert!(before.iter().all(|identity| *identity == before[0]));
-        fs::write(&path, "").unwrap();
-        assert_eq!([&path, &link, &other].map(|path| identity(path)), before);
-        // One that leads to itself.
-        std::os::unix::fs::symlink("round", folder.path().join("round")).unwrap();
-        identity(&folder.path().join("round"));
+        let (path, link) = (folder.path().join("new"), folder.path().join("link"));
+        std::os::unix::fs::symlink("new", &link).unwrap();
+        let blessing = Blessing::of_paths([&*path, &*link]);
+        assert_eq!(blessing.offer(&path, "a", 0, b"1"), Decision::Wait);
+        assert_eq!(blessing.offer(&link, "b", 0, b"2"), Decision::Differs("a".to_string()));
+        // What is written in between changes nothing.
+        std::fs::write(&path, "1").unwrap();
+        assert_eq!(blessing.offer(&link, "b", 0, b"1"), Decision::Write);
     }
 }

@@ -44,6 +44,11 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
     Ok((cases, broken))
 }
 
+/// The files beside a manifest that cases may be in, as far as they can be told by their names.
+pub(crate) fn beside(manifest: &Path) -> Vec<PathBuf> {
+    files(&manifest.with_file_name(FOLDER)).unwrap_or_default()
+}
+
 /// The TOML files of the folder by name; none where there is no folder.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
     let unreadable = |error: &io::Error| Diagnostics::from(document::unreadable(folder, error));

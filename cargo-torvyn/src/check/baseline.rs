@@ -1,6 +1,7 @@
 //! A saved answer of `check`, to compare a later one with: what was proven then must still be.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,6 +19,8 @@ use crate::whole;
 
 /// The form of the file; raised when it changes.
 const VERSION: u32 = 2;
+/// Bytes in which a file shows that it is no baseline.
+const HEAD: u64 = 1024;
 
 /// The answer of `check`, as it is saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +107,26 @@ impl Baseline {
             return Err(not_one(format!("expected version {VERSION}, found {}", baseline.version)));
         }
         Ok(baseline)
+    }
+
+    /// Refuses to write over what cannot be a baseline: people type the name of another file.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] that says so.
+    pub(crate) fn may_replace(path: &Path) -> Result<(), Stop> {
+        // What is no file, such as a pipe, is not replaced but written to.
+        if !path.is_file() {
+            return Ok(());
+        }
+        let mut head = Vec::new();
+        // What cannot be read or written is told when it is opened.
+        File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).ok();
+        if head.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
+            return Ok(());
+        }
+        let stop = Stop::new(Exit::Usage, format!("`{}` is there and is not a baseline", path.display()));
+        Err(stop.help("name another file, or remove it"))
     }
 
     /// Writes the file, whole or not at all.

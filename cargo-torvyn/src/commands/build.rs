@@ -120,8 +120,10 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
         stop.code(failure::RESULT_NOT_WRITTEN)
     })?;
     for stage in stages {
-        let (shipped, built) = (folder.join(stage.file_name()), workspace.component(stage, args));
-        if FileId::of_folder(&shipped).is_some() && FileId::of_folder(&shipped) == FileId::of_folder(&built) {
+        let shipped = folder.join(stage.file_name());
+        let (shown, built) = (workspace.component(stage, args), workspace.compiled(stage, args));
+        let into = FileId::of_folder(&shipped);
+        if into.is_some() && [shown, built].iter().any(|file| into == FileId::of_folder(file)) {
             let message = format!("`{}` is the folder in which cargo has what it builds", folder.display());
             return Err(Stop::new(Exit::Usage, message).help("name another one: `--artifact-dir dist`").into());
         }

@@ -105,6 +105,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     uses.write("the baseline", saved);
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
+    Baseline::may_replace(saved)?;
     whole::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 

@@ -57,7 +57,7 @@ impl Pipeline {
         found.extend(draft.stamps_on_the_way());
         found.extend(draft.nothing_to_leave_out());
         found.extend(draft.unused_input());
-        found.extend(draft.same_files());
+        found.extend(self.same_files(draft.input.as_ref(), &draft.outputs));
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
     }
 }
@@ -298,11 +298,6 @@ impl<'a> Draft<'a> {
             }
             None => diagnostic.label(self.file(), first, reason).help("leave `--input` out"),
         })
-    }
-
-    /// Files that are written twice, or written while they are read: one would destroy the other.
-    fn same_files(&self) -> Vec<Diagnostic> {
-        self.pipeline.same_files(self.input.as_ref(), &self.outputs)
     }
 }
 

@@ -96,4 +96,11 @@ fn what_cannot_be_compared_is_refused() {
     let told = project.told("check --save-baseline ./Torvyn.toml", 2);
     assert!(told.contains("(the baseline) and `Torvyn.toml` (the manifest) are the same file"), "{told}");
     assert_eq!(std::fs::read(project.root.join("Torvyn.toml")).unwrap(), before);
+    // Nor over anything else that is no baseline.
+    for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/guest/Cargo.toml", "wit/types.wit", "README.md"] {
+        let before = fs::read(project.root.join(file)).unwrap();
+        let told = project.told(&format!("check --save-baseline {file}"), 2);
+        assert!(told.contains(&format!("`{file}` is there and is not a baseline")), "{told}");
+        assert_eq!(fs::read(project.root.join(file)).unwrap(), before, "{file}");
+    }
 }

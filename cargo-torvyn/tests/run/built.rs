@@ -96,9 +96,18 @@ fn a_program_beside_the_library_is_not_the_component() {
     runs(&root, "TEXT\n");
     // What it is built from is not written over.
     let code = fs::read(root.join("src/lib.rs")).unwrap();
-    for (file, what) in
-        [("src/lib.rs", "a source file"), ("Cargo.toml", "a package"), ("./Cargo.lock", "the workspace")]
-    {
+    fs::create_dir(root.join("tests")).unwrap();
+    fs::write(root.join("tests/cases.toml"), "").unwrap();
+    for (file, what) in [
+        ("src/lib.rs", "a source file"),
+        ("wit/guest/src/output.rs", "a source file"),
+        ("Cargo.toml", "a package"),
+        ("./Cargo.lock", "the workspace"),
+        ("wit/guest/Cargo.toml", "the workspace"),
+        ("wit/types.wit", "a source file"),
+        ("src/main.rs", "the workspace"),
+        ("tests/cases.toml", "a file of cases"),
+    ] {
         let args = ["run", "--quiet", "--input", "in.txt", "--records", file];
         expect(&root, &args, 2, &["the records", what]);
     }
@@ -116,8 +125,10 @@ fn what_is_shipped_goes_through_no_link() {
     assert_eq!(fs::read_to_string(root.join("precious")).unwrap(), "precious");
     assert!(!root.join("dist/shipped.wasm").is_symlink());
     let release = crate::program::target().join("wasm32-wasip2/release");
-    let args = ["build", "--artifact-dir", release.to_str().unwrap()];
-    expect(&root, &args, 2, &["is the folder in which cargo has what it builds", "--artifact-dir dist"]);
+    for folder in [&release, &release.join("deps")] {
+        let args = ["build", "--artifact-dir", folder.to_str().unwrap()];
+        expect(&root, &args, 2, &["is the folder in which cargo has what it builds", "--artifact-dir dist"]);
+    }
     expect(&root, &["build", "--artifact-dir", "precious"], 101, &["cannot write to `precious`"]);
     fs::create_dir(root.join("dist2")).unwrap();
     fs::create_dir(root.join("dist2/shipped.wasm")).unwrap();

@@ -98,6 +98,23 @@ fn nothing_is_written_into_a_folder_that_is_read() {
     fs::write(folder.path().join("sub/a"), "a").unwrap();
     let text = "`sub/./out.txt` (an output) is in `sub` (the input), whose files are read";
     refused(folder.path(), &["--output", "sub/./out.txt"], 101, &["error[same-file]", text]);
+    // What a link in it leads to is read too, and so is what the folder has under another name.
+    fs::write(folder.path().join("old.txt"), "old\n").unwrap();
+    fs::create_dir(folder.path().join("linked")).unwrap();
+    symlink("../old.txt", folder.path().join("linked/link")).unwrap();
+    fs::hard_link(folder.path().join("in.txt"), folder.path().join("linked/hard")).unwrap();
+    let manifest = fs::read_to_string(folder.path().join("Torvyn.toml")).unwrap();
+    fs::write(folder.path().join("Torvyn.toml"), manifest.replace("'sub'", "'linked'")).unwrap();
+    for output in ["old.txt", "in.txt", "./hard"] {
+        let text = format!("`{output}` (an output) is in `linked` (the input), whose files are read");
+        refused(folder.path(), &["--output", output], 101, &["error[same-file]", &text]);
+    }
+    let mut run = command(folder.path(), &["run", "--output", "new.txt"]);
+    let output = run.stderr(fs::File::create(folder.path().join("linked/log")).unwrap()).output().unwrap();
+    let log = fs::read_to_string(folder.path().join("linked/log")).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{log}");
+    assert!(log.contains("standard error is in `linked` (the input), whose files are read"), "{log}");
+    fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
     symlink("nowhere", folder.path().join("sub/b")).unwrap();
     refused(folder.path(), &[], 101, &["cannot read `sub`", "`sub/b`: it is a link that leads nowhere"]);
 }

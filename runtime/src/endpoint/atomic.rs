@@ -18,6 +18,8 @@ use super::place::{Resolved, check_writable, duplicate, folder_of, resolve};
 const NAMES: u32 = 64;
 /// Bytes of its name that are in them: names have at most 255.
 const NAME_BYTES: usize = 200;
+/// The sticky bit, which means nothing on a file. One with such a name that has it is ours; another is somebody's.
+const MARK: u32 = 0o1000;
 
 /// A file that is being written. What was there stays until it is finished; if it never is, nothing was done, and nothing
 /// is left.
@@ -42,9 +44,13 @@ enum Place {
     Over { existing: File },
 }
 
-/// A file that has a name of its own until it gets that of its place.
+/// A file that has a name of its own, and the mark, until it gets that of its place.
 #[derive(Debug)]
-struct Pending(OsString);
+struct Pending {
+    name: OsString,
+    /// The mode that it will have.
+    mode: u32,
+}
 
 impl AtomicFile {
     /// Prepares to write to `path`, whose folder has to be there.
@@ -112,10 +118,11 @@ impl AtomicFile {
             Place::Direct => Ok(()),
             Place::Over { existing } => write_over(&mut self.file, existing),
             Place::Beside { folder, name, pending: Some(pending), existing } => {
-                let renamed = rename(&folder, &pending.0, &name);
+                unmark(&self.file, pending.mode);
+                let renamed = rename(&folder, &pending.name, &name);
                 renamed.or_else(|error| {
                     let over = self.over_instead(error, existing.as_deref());
-                    remove(&folder, &pending.0);
+                    remove(&folder, &pending.name);
                     over
                 })
             }
@@ -134,7 +141,10 @@ impl AtomicFile {
     fn link_and_rename(&mut self, folder: &File, name: &OsStr, existing: Option<&Path>) -> io::Result<()> {
         // Whoever finds the name knows by the lock that it is not one that was left behind.
         self.file.try_lock().ok();
+        let mode = mode(&self.file.metadata()?);
+        mark(&self.file, mode).ok();
         let beside = free_name(folder, name, |beside| link(&self.file, folder, beside))?.1;
+        unmark(&self.file, mode);
         rename(folder, &beside, name).or_else(|error| {
             remove(folder, &beside);
             self.over_instead(error, existing)
@@ -178,11 +188,12 @@ impl AtomicFile {
             // Not every file system has files without a name.
             Err(_) => {
                 let (file, name) = free_name(&folder, &name, |beside| named(&folder, beside))?;
-                (file, Some(Pending(name)))
+                let mode = mode(&file.metadata()?) & !MARK;
+                (file, Some(Pending { name, mode }))
             }
         };
         let (existing, metadata) = existing.map_or((None, None), |(path, metadata)| (Some(path), metadata));
-        let created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
+        let mut created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
         if let Some(metadata) = metadata {
             created.take_after(metadata)?;
         }
@@ -190,23 +201,45 @@ impl AtomicFile {
     }
 
     /// Gives the new file the owner and the mode of the one that it replaces.
-    fn take_after(&self, existing: &Metadata) -> io::Result<()> {
+    fn take_after(&mut self, existing: &Metadata) -> io::Result<()> {
         let own = self.file.metadata()?;
         let owner = (own.uid() != existing.uid()).then(|| Uid::from_raw(existing.uid()));
         let group = (own.gid() != existing.gid()).then(|| Gid::from_raw(existing.gid()));
         if owner.is_some() || group.is_some() {
             rustix::fs::fchown(&self.file, owner, group)?;
         }
-        self.file.set_permissions(Permissions::from_mode(existing.mode() & 0o7777))
+        if let Place::Beside { pending: Some(pending), .. } = &mut self.place {
+            pending.mode = mode(existing);
+            return mark(&self.file, pending.mode).or_else(|_| set_mode(&self.file, mode(existing)));
+        }
+        set_mode(&self.file, mode(existing))
     }
 }
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Place::Beside { folder, pending: Some(pending), .. } = &self.place {
-            remove(folder, &pending.0);
+            remove(folder, &pending.name);
         }
     }
+}
+
+fn mode(file: &Metadata) -> u32 {
+    file.mode() & 0o7777
+}
+
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// Marks a file as one of ours. Where that cannot be done, it is not removed if it is left behind.
+fn mark(file: &File, mode: u32) -> io::Result<()> {
+    set_mode(file, mode | MARK)
+}
+
+/// Gives a file the mode that it is to have. It has that already where it could not be marked.
+fn unmark(file: &File, mode: u32) {
+    set_mode(file, mode).ok();
 }
 
 /// Whether nothing but the content of a file is lost where another takes its place.
@@ -249,6 +282,8 @@ fn named(folder: &File, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(folder, name, flags, new_file_mode())?);
     file.try_lock().ok();
+    let metadata = file.metadata().map_err(|_| Errno::IO)?;
+    mark(&file, mode(&metadata)).ok();
     // Somebody who found it before it was locked has taken it for one that was left behind.
     match rustix::fs::fstat(&file)?.st_nlink {
         0 => Err(Errno::EXIST),
@@ -281,11 +316,11 @@ fn free_name<T>(folder: &File, name: &OsStr, make: impl Fn(&OsStr) -> Result<T, 
     Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`.{name}.torvyn-0` and those after it are in use")))
 }
 
-/// Removes a file of this name that no process is writing any more. Whether it did.
+/// Removes a file of ours with this name that no process is writing any more. Whether it did.
 fn remove_left_behind(folder: &File, name: &OsStr) -> bool {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty()).map(File::from) else { return false };
-    if !file.metadata().is_ok_and(|file| file.is_file()) {
+    if !file.metadata().is_ok_and(|file| file.is_file() && file.mode() & MARK != 0) {
         return false;
     }
     match file.try_lock() {
@@ -389,7 +424,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = File::open(folder.path()).unwrap();
         let name = OsStr::new("it");
-        fs::write(folder.path().join(".it.torvyn-0"), "left behind").unwrap();
+        let left_behind = File::create(folder.path().join(".it.torvyn-0")).unwrap();
+        mark(&left_behind, 0o644).unwrap();
+        drop(left_behind);
         let (first, beside) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
         assert_eq!((beside.to_str(), first.metadata().unwrap().len()), (Some(".it.torvyn-0"), 0));
         let (_second, other) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
@@ -397,6 +434,12 @@ mod tests {
         drop(first);
         let (_third, again) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
         assert_eq!(again.to_str(), Some(".it.torvyn-0"));
+        // What somebody else has called so is theirs.
+        let other = OsStr::new("other");
+        fs::write(folder.path().join(".other.torvyn-0"), "mine").unwrap();
+        let (_fourth, beside) = free_name(&open, other, |beside| named(&open, beside)).unwrap();
+        assert_eq!(beside.to_str(), Some(".other.torvyn-1"));
+        assert_eq!(fs::read_to_string(folder.path().join(".other.torvyn-0")).unwrap(), "mine");
         let long = OsString::from("x".repeat(255));
         free_name(&open, &long, |beside| named(&open, beside)).unwrap();
     }
@@ -462,6 +505,7 @@ mod tests {
         for (name, kind) in [
             ("", io::ErrorKind::IsADirectory),
             ("new/", io::ErrorKind::IsADirectory),
+            ("new/.", io::ErrorKind::IsADirectory),
             ("no/it", io::ErrorKind::NotFound),
             ("file/it", io::ErrorKind::NotADirectory),
             ("loop", io::Error::from(Errno::LOOP).kind()),

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::atomic::AtomicFile;
+use super::place::check_given;
 use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::stdio::can_read;
@@ -51,6 +52,7 @@ pub(super) fn open_in_directory(path: &Path, reads: &Reads) -> io::Result<FileIn
 }
 
 fn open(path: &Path, framing: Framing, reads: &Reads, range_bytes: usize) -> io::Result<FileInput> {
+    check_given(path)?;
     let file = regular::open_any(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {

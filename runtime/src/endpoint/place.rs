@@ -73,6 +73,14 @@ pub fn is_descriptor(path: &Path) -> bool {
     matches!(resolve(path), Ok(Resolved::Descriptor(_)))
 }
 
+/// Refuses the name of a descriptor that this process was not given: the file that has its number is one of its own.
+pub(super) fn check_given(path: &Path) -> io::Result<()> {
+    match resolve(path) {
+        Ok(Resolved::Descriptor(descriptor)) if !was_given(descriptor) => Err(rustix::io::Errno::BADF.into()),
+        _ => Ok(()),
+    }
+}
+
 /// What writing to a path means.
 #[derive(Debug)]
 pub(super) enum Resolved {
@@ -93,7 +101,8 @@ pub(super) enum Resolved {
 /// Where links lead nowhere, or a path is that of a folder.
 pub(super) fn resolve(path: &Path) -> io::Result<Resolved> {
     let mut path = path.to_path_buf();
-    if path.as_os_str().as_bytes().ends_with(b"/") && !path.is_dir() {
+    let bytes = path.as_os_str().as_bytes();
+    if (bytes.ends_with(b"/") || bytes.ends_with(b"/.")) && !path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     for _ in 0..MAX_LINKS {
@@ -137,6 +146,9 @@ fn descriptor(path: &Path) -> Option<i32> {
 ///
 /// Where it is closed or not for writing.
 pub(super) fn duplicate(descriptor: i32) -> io::Result<File> {
+    if !was_given(descriptor) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
     let owned = match descriptor {
         0 => io::stdin().as_fd().try_clone_to_owned(),
         1 => io::stdout().as_fd().try_clone_to_owned(),
@@ -163,6 +175,24 @@ fn duplicate_any(descriptor: i32) -> io::Result<OwnedFd> {
         // An older system, or one that forbids it.
         Err(_) => Ok(File::options().append(true).open(format!("/proc/self/fd/{descriptor}"))?.into()),
     }
+}
+
+/// Whether this process was started with a descriptor. Those that it opens itself are closed when it starts a program, which
+/// those that it was given cannot be: they would not have come here. Where the system does not say, it is taken to be so.
+#[cfg(target_os = "linux")]
+fn was_given(descriptor: i32) -> bool {
+    let text = match fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")) {
+        Ok(text) => text,
+        // Asking for it takes a number too, which may be this one.
+        Err(_) => return !Path::new("/proc/self/fdinfo").is_dir(),
+    };
+    let flags = text.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_none_or(|flags| flags & OFlags::CLOEXEC.bits() == 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn was_given(_: i32) -> bool {
+    true
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -231,5 +261,19 @@ mod tests {
         ] {
             assert_eq!(number(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_descriptor_of_a_file_that_this_process_opened_is_not_written_to() {
+        use std::os::fd::AsRawFd as _;
+
+        let own = tempfile::tempfile().unwrap();
+        let refused = duplicate(own.as_raw_fd()).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+        // One that comes along when a program is started.
+        let given = rustix::io::dup(&own).unwrap();
+        rustix::io::fcntl_setfd(&given, rustix::io::FdFlags::empty()).unwrap();
+        duplicate(given.as_raw_fd()).unwrap();
     }
 }
