@@ -54,7 +54,7 @@ const SMALL: Complexity = Complexity {
     function_values: 1 << 20,
     values: 1 << 24,
     modules: 16,
-    components: 1,
+    components: 8,
     definitions: 2048,
     instances: 64,
     declarations: 4096,
