@@ -1,6 +1,7 @@
 //! What components and manifests can make `cargo torvyn` do: compile for ever, fill the memory, or panic on a number. Each has
 //! an end, an exit code and a message that names the limit.
 
+#![allow(clippy::print_stdout, reason = "how long each took is the result")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use std::fmt::Write as _;
@@ -45,8 +46,78 @@ fn functions(count: usize) -> String {
     text
 }
 
+/// A sink that takes everything, with further definitions of the component.
+fn sink_of(definitions: &str) -> Vec<u8> {
+    let begin = format!("(component {definitions}");
+    wat::parse_str(include_str!("limits/sink.wat").replacen("(component", &begin, 1)).unwrap()
+}
+
+/// So many components, each of which instantiates the one before it twice.
+fn doubling(levels: usize) -> String {
+    let mut text = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_string();
+    for level in 1..levels {
+        write!(
+            text,
+            "(component $c{level} (alias outer 1 $c{} (component $b)) (instance (instantiate $b)) (instance (instantiate $b)))",
+            level - 1
+        )
+        .unwrap();
+    }
+    format!("{text} (instance (instantiate $c{}))", levels - 1)
+}
+
+/// So many types of functions, all different.
+fn types(count: usize) -> String {
+    let mut text = String::new();
+    for index in 0..count {
+        let params = (0..20).map(|bit| if index >> bit & 1 == 0 { " i32" } else { " i64" });
+        write!(text, "(type (func (param{})))", params.collect::<String>()).unwrap();
+    }
+    text
+}
+
+/// Many functions that read at many indices, in a table, and one that calls any of them many times.
+fn indices(functions: usize, calls: usize) -> String {
+    let mut text = format!("(table {functions} funcref) (type $t (func (param i32 i32)))");
+    let mut names = String::new();
+    for function in 0..functions {
+        write!(text, "(func $f{function} (param i32 i32)").unwrap();
+        for index in 0..30 {
+            let plus = function * 30 + index;
+            write!(
+                text,
+                "(call $read (local.get 0) (i32.add (local.get 1) (i32.const {plus})) (i64.const 0) (i64.const 1) (i32.const 64))"
+            )
+            .unwrap();
+        }
+        text.push(')');
+        write!(names, "$f{function} ").unwrap();
+    }
+    let call = "(call_indirect (type $t) (local.get 0) (i32.const 0) (local.get 1))";
+    format!("{text} (elem (i32.const 0) {names}) (func $calls (param i32 i32) {})", call.repeat(calls))
+}
+
+/// Runs this command in a folder with the component, and a pipeline of it with these keys of its stage. With more than this
+/// many MiB of memory of its own the process ends.
+fn torvyn_within(mebibytes: u32, component: &[u8], keys: &str, command: &str) -> (Output, Duration) {
+    let folder = folder(component, keys);
+    let started = Instant::now();
+    // Only the first of the two limits: the process that compiles sets its own.
+    let script = format!("ulimit -S -d {} && exec \"$0\" torvyn {command}", mebibytes << 10);
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &script, env!("CARGO_BIN_EXE_cargo-torvyn")]).current_dir(folder.path()).output();
+    (output.unwrap(), started.elapsed())
+}
+
 /// Runs the component of a folder with these keys of its stage.
 fn run(component: &[u8], keys: &str) -> (Output, Duration) {
+    let folder = folder(component, keys);
+    let started = Instant::now();
+    let output = torvyn(folder.path(), &["run"]);
+    (output, started.elapsed())
+}
+
+fn folder(component: &[u8], keys: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sink.wasm"), component).unwrap();
     let manifest = format!(
@@ -54,9 +125,7 @@ fn run(component: &[u8], keys: &str) -> (Output, Duration) {
          stages = [{{ component = './sink.wasm', {keys} }}]\n"
     );
     fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
-    let started = Instant::now();
-    let output = torvyn(folder.path(), &["run"]);
-    (output, started.elapsed())
+    folder
 }
 
 #[track_caller]
@@ -127,6 +196,44 @@ fn a_signal_ends_compiling() {
     }
 }
 
+/// What looks small and is not: definitions that are instantiated again and again, types and elements without any code, and a
+/// table whose every call could reach what a thousand functions read. Checked or run, the process stays below so much memory.
+#[test]
+fn components_that_multiply_stay_small() {
+    let keys = "limits = { compile-memory = '128MiB', compile-time = '20s' }";
+    let (elements, indices) = ("$f ".repeat(400_000), indices(2_000, 20_000));
+    let call = "(call $calls (local.get 0) (i32.const 0)) (call $drop_batch (local.get 0))";
+    let reads = include_str!("limits/sink.wat")
+        .replacen("(core module $store", &format!("{READ}(core module $store"), 1)
+        .replace(";; FIELDS", &format!("(import \"host\" \"read\" (func $read (param i32 i32 i64 i64 i32))) {indices}"))
+        .replace("(core instance $main", &format!("{LOWERED}(core instance $main"))
+        .replace("(export \"drop-batch\" (func", "(export \"read\" (func $read)) (export \"drop-batch\" (func")
+        .replace("(call $drop_batch (local.get 0))", call);
+    for (what, component, codes) in [
+        ("instances", sink_of(&doubling(40)), [100, 101]),
+        ("types", sink(&types(60_000)), [100, 101]),
+        ("elements", sink(&format!("(func $f) (elem func {elements})")), [0, 101]),
+        ("indices", wat::parse_str(reads).unwrap(), [0, 101]),
+    ] {
+        assert!(component.len() < 8 << 20, "{what}: {} bytes", component.len());
+        for (command, code) in ["check", "run"].into_iter().zip(codes) {
+            let (output, took) = torvyn_within(384, &component, keys, command);
+            let said = said(&output);
+            println!("{what}: {command} took {took:?}");
+            assert_eq!((output.status.code(), output.status.signal()), (Some(code), None), "{what}: {command}: {said}");
+            assert!(!said.contains("panicked") && took < Duration::from_secs(120), "{what}: {took:?}: {said}");
+        }
+    }
+}
+
+const READ: &str = r#"(import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
+    (export "batch" (type $lent (eq $batch)))
+    (export "failure" (type $failed (eq $failure)))
+    (export "read" (func (param "of" (borrow $lent)) (param "index" u32) (param "offset" u64) (param "len" u64)
+      (result (result (list u8) (error $failed)))))))"#;
+const LOWERED: &str =
+    r#"(core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))"#;
+
 /// The process that compiles takes no other question than that of its parent.
 #[test]
 fn the_process_that_compiles_answers_nobody_else() {
@@ -167,6 +274,15 @@ fn numbers_of_a_manifest_have_ranges() {
         fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
         assert_refused(&torvyn(folder.path(), &["run"]), &["`size` must be from 0B to 64MiB"]);
     }
+}
+
+/// What is listed is not compared with all of the rest before it is found to be too much.
+#[test]
+fn long_lists_are_refused_at_once() {
+    let outputs = (0..100_000).map(|output| format!("'o{output}',")).collect::<String>();
+    let (output, took) = run(&sink(""), &format!("outputs = [{outputs}]"));
+    assert_refused(&output, &["too-many-outputs", "here are 100000"]);
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

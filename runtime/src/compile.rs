@@ -12,6 +12,7 @@ pub(crate) use machine_code::MachineCode;
 
 mod compiler;
 mod complexity;
+mod instances;
 mod machine_code;
 
 use std::time::Duration;
@@ -37,8 +38,8 @@ pub enum CompileError {
         /// The limit, in processor time.
         limit: Duration,
     },
-    /// It is beyond what is compiled without a process that can be stopped.
-    #[error("it is too complex to compile here: {0}")]
+    /// It is beyond what is compiled, without a process that can be stopped or at all.
+    #[error("it is too complex to compile: {0}")]
     Complex(String),
     /// The process that compiled it could not be started, or ended in some other way.
     #[error("the process that compiles it {0}")]

@@ -77,10 +77,7 @@ impl Binary {
     /// As [`Component::load`].
     pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
         let analysis = self.parse()?;
-        if let Some(why) = self.complexity()?.is_too_complex() {
-            return Err(self.not_compiled(CompileError::Complex(why)));
-        }
-        let component = self.compile_here(engine, &self.bytes)?;
+        let component = self.build(engine)?;
         self.link(engine, analysis, &component)
     }
 
@@ -91,16 +88,8 @@ impl Binary {
     /// As [`Component::load`].
     pub fn compile_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Component, Error> {
         let analysis = self.parse()?;
-        if self.complexity()?.is_small() {
-            let component = self.compile_here(engine, &self.bytes)?;
-            return self.link(engine, analysis, &component);
-        }
-        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
-            CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
-            reason => self.not_compiled(reason),
-        })?;
-        let loaded = code.load(engine).map_err(|error| self.refused(error))?;
-        self.link(engine, analysis, &loaded)
+        let component = self.build_with(engine, compiler, limits)?;
+        self.link(engine, analysis, &component)
     }
 
     /// Checks and analyses it as [`Binary::compile`] does, and compiles none of its code: the engine links its outline. What
@@ -111,9 +100,21 @@ impl Binary {
     /// As [`Component::load`].
     pub fn analyse(&self, engine: &Engine) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
-        let outline = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
-        let component = self.compile_here(engine, &outline)?;
-        self.exports(engine, analysis.profile.kind, &component)?;
+        let outline = self.outline()?.build(engine)?;
+        self.exports(engine, analysis.profile.kind, &outline)?;
+        Ok(analysis)
+    }
+
+    /// The same, with `compiler` where the outline itself takes long to compile: as it does where components in it are
+    /// instantiated very often, or call one another with very large types.
+    ///
+    /// # Errors
+    ///
+    /// As [`Component::load`].
+    pub fn analyse_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Analysis, Error> {
+        let analysis = self.parse()?;
+        let outline = self.outline()?.build_with(engine, compiler, limits)?;
+        self.exports(engine, analysis.profile.kind, &outline)?;
         Ok(analysis)
     }
 
@@ -124,6 +125,40 @@ impl Binary {
     /// [`Error::Load`] where it is not a component for a world that this runtime runs.
     pub fn parse(&self) -> Result<Analysis, Error> {
         Analysis::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
+    }
+
+    fn outline(&self) -> Result<Binary, Error> {
+        let bytes = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
+        Ok(Binary { path: self.path.clone(), bytes })
+    }
+
+    /// Compiles it here, if it can be.
+    fn build(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
+        match self.complexity()?.is_too_complex() {
+            Some(why) => Err(self.not_compiled(CompileError::Complex(why))),
+            None => self.compile_here(engine),
+        }
+    }
+
+    /// Compiles it here if that is quick, and otherwise with `compiler`.
+    fn build_with(
+        &self,
+        engine: &Engine,
+        compiler: &Compiler,
+        limits: &Limits,
+    ) -> Result<wasmtime::component::Component, Error> {
+        let complexity = self.complexity()?;
+        if complexity.is_small() {
+            return self.compile_here(engine);
+        }
+        if let Some(why) = complexity.is_refused() {
+            return Err(self.not_compiled(CompileError::Complex(why)));
+        }
+        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
+            CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
+            reason => self.not_compiled(reason),
+        })?;
+        code.load(engine).map_err(|error| self.refused(error))
     }
 
     fn complexity(&self) -> Result<Complexity, Error> {
@@ -139,8 +174,8 @@ impl Binary {
         Error::Compile { path: self.path.clone(), source: error.into() }
     }
 
-    fn compile_here(&self, engine: &Engine, bytes: &[u8]) -> Result<wasmtime::component::Component, Error> {
-        wasmtime::component::Component::from_binary(&engine.engine, bytes).map_err(|error| self.refused(error))
+    fn compile_here(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
+        wasmtime::component::Component::from_binary(&engine.engine, &self.bytes).map_err(|error| self.refused(error))
     }
 
     fn link(

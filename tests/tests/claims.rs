@@ -23,6 +23,8 @@ use torvyn_tests::{Collected, Elements, engine, input, output, stage_of, start_r
 mod code;
 #[path = "claims/generate.rs"]
 mod generate;
+#[path = "claims/near.rs"]
+mod near;
 #[path = "claims/parts.rs"]
 mod parts;
 

@@ -7,7 +7,7 @@ use torvyn_runtime::words::counted;
 use super::blame::blame;
 use super::subject::{Subject, import_places};
 use crate::declared::Declared;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, quoted};
 use crate::lint::Lint;
 
 /// Something that a stage does to payloads and that a budget is for.
@@ -177,7 +177,7 @@ impl Subject {
         let (absent, empty) = (of(&[Grant::Absent]), of(&[Grant::Empty]));
         let absent = (!absent.is_empty()).then(|| {
             let message = format!("`{}` imports {}, which the host does not have", self.name, quoted(&absent));
-            let finding = self.levels.finding(Lint::UnknownImport, message)?;
+            let finding = self.unknown_import(message)?;
             Some(self.at_imports(finding, &absent).help("leave out what needs it: the stage cannot start with it"))
         });
         // The standard library of a language imports these whatever the author wants, unless the declared world has them.
@@ -193,6 +193,17 @@ impl Subject {
             Some(self.at_imports(finding, &empty).note("a stage has no files, no environment and no sockets"))
         });
         absent.flatten().into_iter().chain(empty.flatten()).collect()
+    }
+
+    /// Imports that the host does not have. Of a world that is the lint, for what is built may not use them; a component with
+    /// them cannot be loaded, whatever the level of the lint is.
+    fn unknown_import(&self, message: String) -> Option<Diagnostic> {
+        let finding = self.levels.finding(Lint::UnknownImport, message.clone());
+        if self.analysis.is_none() || finding.as_ref().is_some_and(|finding| finding.severity == Severity::Error) {
+            return finding;
+        }
+        let note = "a component with them cannot be loaded, so this is an error whatever the level of the lint";
+        Some(Diagnostic::error(Lint::UnknownImport.code(), message).note(note))
     }
 
     /// Labels the world where its author declares it.

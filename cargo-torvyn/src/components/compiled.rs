@@ -80,7 +80,7 @@ impl Compiled {
     /// Why it cannot be loaded.
     pub(crate) fn analyse(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Error> {
         let binary = file.read(limits)?;
-        let refused = match binary.analyse(&self.engine()?) {
+        let refused = match binary.analyse_with(&self.engine()?, &compiler(), limits) {
             Ok(analysis) => return Ok(analysis),
             Err(refused) => refused,
         };

@@ -290,7 +290,7 @@ impl Limits {
 
 /// The names of `outputs` and where they are.
 fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>)> {
-    let Some(items) = field.items(report) else {
+    let Some(mut items) = field.items(report) else {
         return Vec::new();
     };
     if items.is_empty() {
@@ -300,6 +300,8 @@ fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>
     if let Some(item) = items.get(MAX_OUTPUTS) {
         let message = format!("a stage has at most {MAX_OUTPUTS} outputs, here are {}", items.len());
         item.wrong(code::TOO_MANY_OUTPUTS, message, "the first too many", report);
+        // Each is compared with those before it.
+        items.truncate(MAX_OUTPUTS);
     }
     let mut outputs: Vec<(String, Range<usize>)> = Vec::new();
     for item in items {

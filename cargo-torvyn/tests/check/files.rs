@@ -125,3 +125,33 @@ fn what_cannot_run_is_refused() {
         told(&["run"], 101);
     }
 }
+
+/// An interface that the host does not have has a lint of its own. No level of it lets a component pass that `run` does not load,
+/// nor hides what else is wrong with one.
+#[test]
+fn what_cannot_run_is_refused_at_every_level() {
+    let sink = include_str!("../limits/sink.wat");
+    let with =
+        |definition: &str| wat::parse_str(sink.replacen("(component", &format!("(component {definition}"), 1)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path();
+    let pipeline = "[pipeline.p]\ninput = \"in\"\nstages = [\"./stage.wasm\"]\n";
+    fs::write(alone.join("Torvyn.toml"), pipeline).unwrap();
+    fs::write(alone.join("in"), "").unwrap();
+    for import in [
+        r#"(import "wasi:http/types@0.2.6" (instance (export "fields" (type (sub resource)))))"#,
+        r#"(import "wasi:keyvalue/store@0.2.0-draft" (instance (export "open" (func))))"#,
+        r#"(import "wasi:clocks/monotonic-clock@0.3.0" (instance (export "now" (func (result u64)))))"#,
+    ] {
+        fs::write(alone.join("stage.wasm"), with(import)).unwrap();
+        let run = torvyn(alone, &["run"]);
+        assert_eq!(run.status.code(), Some(101), "{}", super::told(&run));
+        for level in [&[][..], &["-A", "unknown-import"], &["-W", "unknown-import"]] {
+            for what in [&["check"][..], &["check", "stage.wasm"]] {
+                let check = torvyn(alone, &[what, level].concat());
+                assert_eq!(check.status.code(), Some(100), "{level:?}: {}", super::told(&check));
+                assert_has(&super::told(&check), &["error[unknown-import]: `", "which the host does not have"]);
+            }
+        }
+    }
+}

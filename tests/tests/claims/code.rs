@@ -73,27 +73,44 @@ impl<'r> Writer<'r> {
         std::mem::take(&mut self.text)
     }
 
-    fn add(&mut self, text: &str) {
+    pub(super) fn add(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push(' ');
     }
 
-    fn one_in(&mut self, times: usize) -> bool {
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
         self.random.below(times) == 0
     }
 
-    fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub(super) fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.random.below(list.len())]
     }
 
-    fn open(&mut self, what: &str, label: &str) {
+    pub(super) fn open(&mut self, what: &str, label: &str) {
         self.labels.push(label.to_string());
         self.add(&format!("{what} ${label}"));
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.labels.pop();
         self.add("end");
+    }
+
+    pub(super) fn below(&mut self, count: usize) -> usize {
+        self.random.below(count)
+    }
+
+    pub(super) fn callee_count(&self) -> usize {
+        self.callees.len()
+    }
+
+    pub(super) fn params(&self, callee: usize) -> &[Role] {
+        &self.callees[callee].params
+    }
+
+    /// What was written.
+    pub(super) fn take(&mut self) -> String {
+        std::mem::take(&mut self.text)
     }
 
     fn label(&mut self) -> String {
@@ -129,7 +146,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// Calls something. What it returns is dropped, or kept in a local.
+    /// Calls something.
     fn call(&mut self) {
         let number = self.random.below(self.callees.len());
         for at in 0..self.callees[number].params.len() {
@@ -137,6 +154,11 @@ impl<'r> Writer<'r> {
             let argument = self.argument(role);
             self.add(&argument);
         }
+        self.finish_call(number);
+    }
+
+    /// Calls a function whose arguments are on the stack. What it returns is dropped, or kept in a local.
+    pub(super) fn finish_call(&mut self, number: usize) {
         let call = self.callees[number].call.clone();
         self.add(&call);
         for at in (0..self.callees[number].results.len()).rev() {

@@ -31,6 +31,17 @@ impl Role {
     }
 }
 
+/// What the body of `process` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A loop over the batch as anyone would write it.
+    Plain,
+    /// A loop that only looks like one.
+    Near,
+    /// Anything.
+    Any,
+}
+
 /// A core function of the component.
 #[derive(Clone)]
 struct Function {
@@ -281,9 +292,13 @@ impl Maker {
     /// `process` and `flush`, and sometimes a function before `process`.
     fn main(&mut self) {
         let mut module = Module::new("main".to_string());
+        let shape = [Shape::Plain, Shape::Near, Shape::Any][self.random.below(3)];
+        // Of many functions one has no bound, and then nothing is claimed of any.
+        let count = if shape == Shape::Near { 1 } else { 1 + self.random.below(3) };
         let mut callees = Vec::new();
-        for _ in 0..1 + self.random.below(3) {
-            let function = self.any_function();
+        for _ in 0..count {
+            let reads = shape == Shape::Near && !self.one_in(3);
+            let function = if reads { self.functions[0].clone() } else { self.any_function() };
             callees.push(self.callee(&function, &mut module));
         }
         module.uses_fuel();
@@ -296,9 +311,12 @@ impl Maker {
         ]);
         let given = [("$batch", Role::Batch), ("$count", Role::Number)];
         let variables = given.map(|(name, role)| Variable { name: name.to_string(), role }).into_iter().chain(more);
-        let is_plain = self.one_in(2);
         let mut writer = Writer::new(&mut self.random, variables.collect(), callees);
-        let body = if is_plain { writer.plain_loop("$i") } else { writer.function(&[], 3, 2) };
+        let body = match shape {
+            Shape::Plain => writer.plain_loop("$i"),
+            Shape::Near => writer.near_loop(),
+            Shape::Any => writer.function(&[], 3, 2),
+        };
         let flush = if self.one_in(4) { "(call $begin) (call $emit (i32.const 0))" } else { "(call $begin)" };
         module.imports += r#"(import "keep" "begin" (func $begin)) (import "keep" "emit" (func $emit (param i32)))
             (import "keep" "end" (func $end (param i32 i32) (result i32)))

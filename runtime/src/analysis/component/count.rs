@@ -69,7 +69,8 @@ impl Count {
                     let known = of.entry(plus).or_default();
                     *known = count.max(*known);
                 }
-                Index::Parameter(a, of)
+                // A table of many functions could have any number of them, and each call of it a copy.
+                if of.len() > MAX_INDICES { Index::Any } else { Index::Parameter(a, of) }
             }
             _ => Index::Any,
         };
