@@ -8,10 +8,11 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::lint::LintArgs;
-use crate::programs::{Asked, Audience, Format};
-use crate::shell::Verbosity;
-use crate::{quantity, range};
+use crate::config::lint::LintArgs;
+use crate::config::ranges;
+use crate::config::units;
+use crate::output::programs::{Asked, Audience, Format};
+use crate::output::shell::Verbosity;
 
 /// Pipelines of sandboxed streaming components, with every copied byte counted
 #[derive(Debug, Parser)]
@@ -315,8 +316,8 @@ const MAX_RECORDS: usize = 1 << 26;
 
 fn drain(text: &str) -> Result<Duration, String> {
     let beyond = || "it must be a time from 0s to 60m".to_string();
-    let drain = quantity::duration(text).map_err(|wrong| wrong.unwrap_or_else(beyond))?;
-    if range::DRAIN.contains(&drain) { Ok(drain) } else { Err(beyond()) }
+    let drain = units::duration(text).map_err(|wrong| wrong.unwrap_or_else(beyond))?;
+    if ranges::DRAIN.contains(&drain) { Ok(drain) } else { Err(beyond()) }
 }
 
 fn record_capacity(text: &str) -> Result<usize, String> {

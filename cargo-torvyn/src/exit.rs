@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 
-use crate::failure::{self, Place};
+use crate::output::failure::{self, Place};
 
 /// How the program ended. The codes are part of the stable interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Stop {
         Stop { exit, message: message.into(), help: None, code: None, place: None, is_silent: false }
     }
 
-    /// Gives it a stable name, one of [`failure`] or of [`code`](crate::code).
+    /// Gives it a stable name, one of [`failure`] or of [`code`](crate::output::codes).
     pub(crate) fn code(self, code: &'static str) -> Self {
         Stop { code: Some(code), ..self }
     }

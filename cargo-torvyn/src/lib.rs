@@ -25,58 +25,28 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 
 use crate::exit::{Exit, Stop};
-use crate::failure::FailureRecord;
-use crate::shell::{Shell, StdoutClosed, Verbosity};
+use crate::output::failure::FailureRecord;
+use crate::output::shell::{Shell, StdoutClosed, Verbosity};
 
-mod base64;
-mod budget;
-mod cargo;
 mod cases;
 mod check;
-mod child;
 mod cli;
-mod code;
 mod commands;
-mod components;
-mod console;
-mod dead_letters;
-mod declared;
-mod diagnostic;
-mod document;
+mod config;
 mod exit;
-mod explanation;
-mod failure;
-mod file_uses;
-mod findings;
-mod interrupt;
-mod launch;
-mod lint;
-mod manifest;
-mod member;
-mod panicked;
-mod programs;
-mod progress;
-mod quantity;
-mod range;
-mod records;
-mod report;
-mod scaffold;
-mod settings;
-mod shell;
-mod streams;
-mod table;
-mod toolchain;
-mod watched;
-mod whole;
-mod workspace;
+mod fs;
+mod output;
+mod process;
+mod project;
+mod run;
 
 /// Runs the program with the arguments and the terminal of this process.
 pub fn main() -> ExitCode {
-    if env::args_os().nth(1).is_some_and(|argument| argument == components::COMPILE) {
+    if env::args_os().nth(1).is_some_and(|argument| argument == project::components::COMPILE) {
         // This program was started by itself. It has no terminal: what went wrong is told by its end.
-        return if torvyn_runtime::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
+        return if torvyn_runtime::component::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
-    panicked::remember();
+    process::panicked::remember();
     let args: Vec<_> = env::args_os().collect();
     let exit = match cli::parse(&args) {
         Ok(cli) => run(cli),
@@ -87,8 +57,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.asked());
-    let done = panicked::caught(|| {
-        interrupt::watch()?;
+    let done = process::panicked::caught(|| {
+        process::interrupt::watch()?;
         commands::exec(cli.command, &mut shell)
     });
     let exit = match done {
@@ -98,14 +68,14 @@ fn run(cli: cli::Cli) -> Exit {
         Err(error) => {
             // What failed because of a signal is told by the signal.
             let is_own = error.is::<Stop>() && error.source().is_none();
-            let stop = interrupt::check().err().filter(|_| !is_own);
+            let stop = process::interrupt::check().err().filter(|_| !is_own);
             let error = stop.map_or(error, anyhow::Error::from);
             // Where stderr is gone too, the exit code is all that can still be said.
             shell.error(&error).ok();
             Exit::of(&error)
         }
     };
-    let exit = shell.end(interrupt::exit().unwrap_or(exit));
+    let exit = shell.end(process::interrupt::exit().unwrap_or(exit));
     shell.finish();
     exit
 }
@@ -120,6 +90,6 @@ fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, cli::asked_by_invalid(args));
     let text = parsed.to_string();
     let first = text.lines().next().unwrap_or_default();
-    shell.record(FailureRecord::new(failure::USAGE, first.trim_start_matches("error: ")));
+    shell.record(FailureRecord::new(output::failure::USAGE, first.trim_start_matches("error: ")));
     shell.end(Exit::Usage)
 }

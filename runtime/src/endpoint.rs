@@ -3,10 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
-use crate::cut::Cut;
-use crate::element::{Element, Metadata};
+use crate::base::clock::Clock;
+use crate::base::cut::Cut;
 use crate::ledger::{Boundary, Count, Kernel};
+use crate::payload::element::{Element, Metadata};
 use crate::payload::{Payload, Pool};
 
 pub use atomic::{AtomicFile, open_to_append};
@@ -121,7 +121,7 @@ pub trait Input {
     /// What keeps it from going on; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
 
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
     /// Whether it gives elements deadlines of their own, which ends look for then.
@@ -137,7 +137,7 @@ pub trait Input {
 
 /// Takes elements out of a flow.
 pub trait Output {
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
     /// Takes these elements.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::analysis::Overrun;
-use crate::compile::CompileError;
-use crate::cut::CutOff;
-use crate::profile::{CONTRACT, Kind};
-use crate::text;
-use crate::words::counted;
+use crate::base::cut::CutOff;
+use crate::base::plural::counted;
+use crate::base::text;
+use crate::component::compile::CompileError;
+use crate::component::profile::{CONTRACT, Kind};
 
 /// Letters that are told of what a component is instead: it names its own exports.
 const LONGEST_FOUND: usize = 1000;

@@ -10,7 +10,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 
-use crate::ownership::BufferId;
+use crate::ledger::ownership::BufferId;
 
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
@@ -23,9 +23,11 @@ pub use view::{FileRange, Piece};
 use buffer::Buffer;
 use view::{Rope, View};
 
+pub mod attributes;
 mod block;
 mod buffer;
 mod classes;
+pub mod element;
 mod file;
 mod pinned;
 mod pool;

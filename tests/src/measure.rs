@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use torvyn_runtime::analysis::Bound;
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Component, Error, Limits};
 
 use crate::guest::ComponentFile;

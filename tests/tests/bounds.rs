@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use torvyn_runtime::analysis::{Bound, Bounds, NodeBounds, PipelineBounds, Proof, compose};
 use torvyn_runtime::endpoint::Discard;
-use torvyn_runtime::graph::{Graph, Role};
+use torvyn_runtime::pipeline::graph::{Graph, Role};
 use torvyn_runtime::{Account, Component, Limits};
 use torvyn_tests::{Elements, Part, assert_settled, engine, input, output, programs, stage_of, start};
 

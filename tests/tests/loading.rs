@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use torvyn_runtime::analysis::Door;
-use torvyn_runtime::component::Binary;
-use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
+use torvyn_runtime::component::profile::{Kind, Profile, Verdict, World};
+use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Error, Limits, LoadError};
 use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::mutation::{Random, mutated};

@@ -4,16 +4,16 @@ use std::ops::Range;
 use std::path::Path;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::{FailureUse, StageAccount};
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::component::profile::Verdict;
+use torvyn_runtime::flow::account::{FailureUse, StageAccount};
 use torvyn_runtime::ledger::Copies;
-use torvyn_runtime::profile::Verdict;
-use torvyn_runtime::words::counted;
 
 use super::amount::Amount;
 use super::case::Named;
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::table::{Field, Report, Table};
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// What is expected of an account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -121,7 +121,7 @@ impl Figures {
         let Measured { name, copies, dropped, failures, amplification, verdict } = measured;
         let wrong = |what: &str, is: String, span: &Range<usize>, expected: String| {
             let message = format!("`{what}` of {name} is {is}");
-            Diagnostic::error(code::UNEXPECTED_ACCOUNT, message).label(
+            Diagnostic::error(codes::UNEXPECTED_ACCOUNT, message).label(
                 file,
                 span.clone(),
                 format!("expected {expected}"),

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use crate::range;
-use crate::table::{Field, Report};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report};
 
 /// A number, or a range of numbers, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ impl<N: Copy + PartialOrd> Amount<N> {
 impl Amount<u64> {
     /// Reads a number, or a table of `min` and `max`.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
-        Amount::read_with(field, report, |field, report| field.count(&range::ANY, report))
+        Amount::read_with(field, report, |field, report| field.count(&ranges::ANY, report))
     }
 
     /// Whether it is what is expected.
@@ -60,7 +60,7 @@ impl Amount<u64> {
 impl Amount<f64> {
     /// Reads a number that need not be whole, or a table of `min` and `max`.
     pub(super) fn read_ratio(field: &Field, report: &mut Report) -> Option<Self> {
-        Amount::read_with(field, report, |field, report| field.ratio(&range::RATIO, report))
+        Amount::read_with(field, report, |field, report| field.ratio(&ranges::RATIO, report))
     }
 
     /// Whether it is what is expected, to two decimals.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::{Input, Timed};
 
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::range;
-use crate::table::{Field, Report, Table};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// The key of an element that says when it comes.
 pub(super) const KEY: &str = "at";
@@ -36,11 +36,11 @@ impl Arrivals {
         let at: Vec<_> = items.iter().map(at).collect();
         let Some(first) = at.iter().flatten().next() else {
             return every
-                .map_or(Some(Arrivals::AtOnce), |field| field.duration(&range::PAUSE, report).map(Arrivals::Every));
+                .map_or(Some(Arrivals::AtOnce), |field| field.duration(&ranges::PAUSE, report).map(Arrivals::Every));
         };
         if let Some(every) = every {
             let message = "elements come either `every` so often or each `at` its time";
-            let diagnostic = Diagnostic::error(code::CONFLICTING_KEYS, message);
+            let diagnostic = Diagnostic::error(codes::CONFLICTING_KEYS, message);
             let diagnostic = diagnostic.label(report.file, every.key_span, "either this");
             report.found.push(diagnostic.label(report.file, first.key_span.clone(), "or this"));
             return None;
@@ -48,9 +48,10 @@ impl Arrivals {
         let (mut times, mut before) = (Vec::new(), (Duration::ZERO, None::<Range<usize>>));
         for field in at {
             if let Some(field) = field {
-                let time = field.duration(&range::ARRIVAL, report)?;
+                let time = field.duration(&ranges::ARRIVAL, report)?;
                 if let (true, Some(place)) = (time < before.0, before.1) {
-                    let wrong = Diagnostic::error(code::OUT_OF_ORDER, "an element comes before the one in front of it");
+                    let wrong =
+                        Diagnostic::error(codes::OUT_OF_ORDER, "an element comes before the one in front of it");
                     let wrong = wrong.label(report.file, field.span, "").label(report.file, place, "in front of it");
                     report.found.push(wrong.help("elements come in the order in which they stand here"));
                     return None;

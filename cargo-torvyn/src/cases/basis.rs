@@ -7,10 +7,10 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use super::plan::Plan;
-use crate::components::Components;
-use crate::diagnostic::Sources;
-use crate::manifest::Manifest;
-use crate::watched::{Snapshot, State};
+use crate::config::manifest::Manifest;
+use crate::fs::watcher::{Snapshot, State};
+use crate::output::diagnostic::Sources;
+use crate::project::components::Components;
 
 /// The folder of the contract and of the library that stages are written with.
 const CONTRACT: &str = "wit";

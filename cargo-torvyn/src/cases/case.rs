@@ -14,11 +14,11 @@ use super::fault::Fault;
 use super::given::Given;
 use super::letters::ExpectedLetters;
 use super::speed::ExpectedSpeed;
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::manifest::{Broken, Stage, read_config};
-use crate::range;
-use crate::table::{Field, Report, Table};
+use crate::config::manifest::{Broken, Stage, read_config};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// How long a case may take that says nothing of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -146,7 +146,7 @@ impl Case {
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
         let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
-        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(&range::TIMEOUT, report));
+        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(&ranges::TIMEOUT, report));
         if let Some(fails) = table.get("fails") {
             ["account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
@@ -157,7 +157,7 @@ impl Case {
         let letters =
             read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
         let clock = read_key(&table, "clock", report, |field, report| field.time(report));
-        let seed = read_key(&table, "seed", report, |field, report| field.count(&range::ANY, report));
+        let seed = read_key(&table, "seed", report, |field, report| field.count(&ranges::ANY, report));
         let Named { name, span } = name?;
         Some(Case {
             name,
@@ -189,7 +189,7 @@ impl Case {
             let first = *known.entry(&case.name).or_insert(case);
             if !std::ptr::eq(first, case) {
                 let message = format!("two cases are called `{}`", case.name);
-                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message)
+                let diagnostic = Diagnostic::error(codes::DUPLICATE_NAME, message)
                     .label(&case.file, case.span.clone(), "")
                     .label(&first.file, first.span.clone(), "the first")
                     .help("give one of them another `name`");
@@ -214,7 +214,7 @@ impl Case {
         let message = format!("it did not come to its end within {:?}", self.timeout);
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
-        self.wrong(code::TIMED_OUT, message).help(help)
+        self.wrong(codes::TIMED_OUT, message).help(help)
     }
 
     /// The files that it reads, and that it is compared with.
@@ -253,7 +253,8 @@ fn read_key<'a, T>(
 fn read_name(field: &Field, report: &mut Report) -> Option<Named> {
     let name = field.text(report)?;
     if name.chars().any(char::is_control) || name.trim() != name {
-        let diagnostic = field.wrong(code::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
+        let diagnostic =
+            field.wrong(codes::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
         diagnostic.help = Some("the name of a case is one line, without spaces around it".to_string());
         return None;
     }
@@ -291,7 +292,7 @@ fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expect
         ["lines", "elements", "count", "json", "matches", "schema"].contains(&field.key) && !field.value.is_table()
     }) {
         let message = format!("`{}` of which output?", field.key);
-        let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
+        let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
         report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));
         return None;
     }
@@ -312,7 +313,7 @@ fn read_config_of(field: &Field, alone: bool, report: &mut Report) -> Option<Vec
         if !matches!(field.value, DeValue::Table(_)) {
             let label = "here a stage is named";
             let message = format!("`{}` is no table of a stage", field.key);
-            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span, label);
+            let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span, label);
             report.found.push(diagnostic.help("write config.STAGE = { … } for a stage of the pipeline"));
             return None;
         }

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint;
-use torvyn_runtime::log::LogSink;
 use torvyn_runtime::payload::Pool;
+use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::stage::log::LogSink;
 
 use super::element::Entry;
 use super::metadata;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
 
 /// Elements that are the same, shown on each side of those that are not.
 const CONTEXT: usize = 2;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use toml::de::DeValue;
-use torvyn_runtime::element::Metadata;
+use torvyn_runtime::payload::element::Metadata;
 
 use super::literal::{self, Literal};
 use super::metadata;
-use crate::diagnostic::Diagnostic;
-use crate::table::{Field, Report};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::diagnostic::Diagnostic;
 
 /// An element that a case has written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use torvyn_runtime::element::Metadata;
+use torvyn_runtime::payload::element::Metadata;
 
 use super::diff::{self, Sides};
 use super::element::Entry;

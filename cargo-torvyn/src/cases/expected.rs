@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeValue;
+use torvyn_runtime::base::regular_file;
 use torvyn_runtime::endpoint::OutputFraming;
-use torvyn_runtime::regular;
 
 use super::amount::Amount;
 use super::element::{Entry, Written};
@@ -16,10 +16,10 @@ use super::literal::Literal;
 use super::pattern::Pattern;
 use super::schema::Schema;
 use super::wanted::{self, List, Wanted};
-use crate::diagnostic::Diagnostics;
-use crate::document;
-use crate::manifest::read_output_framing;
-use crate::table::{Field, Report, Table};
+use crate::config::document;
+use crate::config::manifest::read_output_framing;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::diagnostic::Diagnostics;
 
 /// What is expected of elements.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,7 +186,7 @@ impl Expected {
                 List::Entries(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
             }
             What::File { path, framing } => {
-                let bytes = match regular::read(path) {
+                let bytes = match regular_file::read(path) {
                     Err(error) if !bless || path.is_dir() => {
                         let wrong = document::unreadable(path, &error).label(file, span.clone(), "");
                         return Err(wrong.help("`cargo torvyn test --bless` writes what comes out").into());

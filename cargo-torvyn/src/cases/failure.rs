@@ -6,11 +6,11 @@ use toml::de::DeValue;
 use torvyn_runtime::Error;
 
 use super::case::{Case, Named};
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::failure::{FailureRecord, runtime_error};
-use crate::shell::printable;
-use crate::table::{Field, Report};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+use crate::output::failure::{FailureRecord, runtime_error};
+use crate::output::shell::printable;
 
 /// What is expected of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl ExpectedFailure {
 
     /// It did not come.
     pub(super) fn missing(&self, case: &Case) -> Diagnostic {
-        let wrong = Diagnostic::error(code::MISSING_FAILURE, "it ran to its end, and was expected to fail");
+        let wrong = Diagnostic::error(codes::MISSING_FAILURE, "it ran to its end, and was expected to fail");
         wrong.label(case.file(), self.span.clone(), self.phrase())
     }
 
@@ -104,8 +104,8 @@ impl Failure {
         let causes: Vec<_> = self.causes.iter().map(|cause| printable(cause, true)).collect();
         let message = causes.first().cloned().unwrap_or_default();
         let mut diagnostic = match &case.fails {
-            None => case.wrong(code::UNEXPECTED_FAILURE, message),
-            Some(expected) => Diagnostic::error(code::UNEXPECTED_FAILURE, message).label(
+            None => case.wrong(codes::UNEXPECTED_FAILURE, message),
+            Some(expected) => Diagnostic::error(codes::UNEXPECTED_FAILURE, message).label(
                 case.file(),
                 expected.span.clone(),
                 expected.phrase(),

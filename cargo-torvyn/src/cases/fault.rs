@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::injection::{FailureKind, Injected, Injection};
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
 
 use super::case::Named;
 use super::wanted::counted;
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::range;
-use crate::table::{Field, Report};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// A fault that a stage is to suffer at an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +52,16 @@ impl Fault {
                 return None;
             }
         };
-        let element = table.need("element", report).and_then(|field| field.count(&range::ANY, report));
+        let element = table.need("element", report).and_then(|field| field.count(&ranges::ANY, report));
         let what = table.need_one(&["fault", "pause"], report)?;
         let injected = match what.key {
-            "pause" => Injected::Pause(what.duration(&range::PAUSE, report)?),
+            "pause" => Injected::Pause(what.duration(&ranges::PAUSE, report)?),
             _ => {
                 let name = what.choice(&WHATS.each_ref().map(|(name, _)| *name), report)?;
                 WHATS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
             }
         };
-        let times = table.get("times").map_or(Some(1), |field| field.count(&range::TIMES, report))?;
+        let times = table.get("times").map_or(Some(1), |field| field.count(&ranges::TIMES, report))?;
         Some(Fault { stage, element: element?, times, what: injected, span: field.span.clone() })
     }
 
@@ -79,6 +79,6 @@ impl Fault {
             Kind::Source => format!("it made {}, counted from 0", counted(stage.elements_out)),
             Kind::Processor | Kind::Sink => format!("it was given {}, counted from 0", counted(stage.elements_in)),
         });
-        Diagnostic::error(code::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
+        Diagnostic::error(codes::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
     }
 }

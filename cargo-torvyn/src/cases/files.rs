@@ -8,10 +8,11 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::case::Case;
-use crate::diagnostic::{Diagnostics, Sources};
-use crate::manifest::{self, Broken, Manifest};
-use crate::table::{Report, Table};
-use crate::{code, document};
+use crate::config::document;
+use crate::config::manifest::{self, Broken, Manifest};
+use crate::config::toml_reader::{Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostics, Sources};
 
 /// The folder of files of cases.
 const FOLDER: &str = "tests";
@@ -30,7 +31,7 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
             Ok(text) if has_cases(&name, &text) => parse(&text, &path),
             Ok(_) => continue,
             // What is of it that can be read says whether it is one of ours.
-            Err(wrong) if wrong.code == code::NOT_UTF8 => match sources.text(&path) {
+            Err(wrong) if wrong.code == codes::NOT_UTF8 => match sources.text(&path) {
                 Some(text) if has_cases(&name, text) => vec![Err(Broken { name: None, found: wrong.into() })],
                 _ => continue,
             },

@@ -10,9 +10,9 @@ use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
 use super::arrivals::{self, Arrivals};
 use super::element::{self, Entry};
-use crate::diagnostic::Diagnostics;
-use crate::manifest::Input;
-use crate::table::{Field, Report};
+use crate::config::manifest::Input;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::diagnostic::Diagnostics;
 
 /// The `input` of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]

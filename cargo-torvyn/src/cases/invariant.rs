@@ -8,12 +8,12 @@ use torvyn_runtime::analysis::{Bound, Bounds, Proof};
 use super::run::Ends;
 use super::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::code;
-use crate::components::{Compiled, Components};
-use crate::diagnostic::{Diagnostics, Sources};
-use crate::manifest::Manifest;
-use crate::programs::Asked;
-use crate::shell::{Shell, Verbosity};
+use crate::config::manifest::Manifest;
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::programs::Asked;
+use crate::output::shell::{Shell, Verbosity};
+use crate::project::components::{Compiled, Components};
 
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
 #[path = "../../../tests/src/guest.rs"]
@@ -42,14 +42,14 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
 
     let [plain, expected] = &run(&plans)[..] else { panic!() };
     assert!(plain.found.is_empty(), "{:?}", plain.found);
-    assert_eq!(expected.found.iter().next().unwrap().code, code::MISSING_FAILURE);
+    assert_eq!(expected.found.iter().next().unwrap().code, codes::MISSING_FAILURE);
 
     let never = Bound::never(Proof::CallGraph);
     plans.iter_mut().for_each(|plan| plan.stages[0].2 = Bounds::copying(never, never));
     for outcome in run(&plans) {
         let found = outcome.found.iter().next().unwrap();
         let told = format!("{}\n{}", found.message, found.notes.join("\n"));
-        assert_eq!(found.code, code::UNEXPECTED_FAILURE);
+        assert_eq!(found.code, codes::UNEXPECTED_FAILURE);
         assert!(told.contains("a fault of torvyn itself") && told.contains("is proven"), "{told}");
         assert!(told.contains("`cargo torvyn` broke a rule of its own"), "{told}");
     }

@@ -9,13 +9,13 @@ use std::fmt;
 
 use serde::de::IgnoredAny;
 use toml::de::DeValue;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
 
 use super::decimal::Decimal;
 use super::diff::{self, Sides};
 use super::element::Entry;
-use crate::code;
-use crate::table::{Field, Report};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
 
 /// Differences of one element that are shown.
 const DIFFERENCES: usize = 8;
@@ -109,14 +109,14 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
                 radix => u128::from_str_radix(integer.as_str(), radix).ok().map(Decimal::from),
             };
             if number.is_none() {
-                field.wrong(code::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
             }
             number.map(Value::Number)
         }
         DeValue::Float(float) => {
             let number = Decimal::parse(float.as_str());
             if number.is_none() {
-                field.wrong(code::BAD_NUMBER, format!("JSON has no number `{}`", float.as_str()), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("JSON has no number `{}`", float.as_str()), "", report);
             }
             number.map(Value::Number)
         }

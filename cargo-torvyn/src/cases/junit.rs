@@ -13,12 +13,12 @@ use anyhow::{Context as _, anyhow};
 use super::case::Case;
 use super::plan::Plan;
 use super::run::Outcome;
-use crate::code;
-use crate::diagnostic::Sources;
+use crate::config::units::rfc3339;
 use crate::exit::Exit;
-use crate::failure::{self, FailureRecord};
-use crate::quantity::rfc3339;
-use crate::whole;
+use crate::fs::atomic_file;
+use crate::output::codes;
+use crate::output::diagnostic::Sources;
+use crate::output::failure::{self, FailureRecord};
 
 /// The name of the report.
 const NAME: &str = "cargo-torvyn";
@@ -75,7 +75,7 @@ pub(crate) fn write_failures(
     began: SystemTime,
 ) -> anyhow::Result<()> {
     // The report may be one of the files that are the same.
-    if failures.iter().any(|failure| failure.code == code::SAME_FILE) {
+    if failures.iter().any(|failure| failure.code == codes::SAME_FILE) {
         return Ok(());
     }
     may_be_replaced(path)?;
@@ -129,7 +129,7 @@ fn save(path: &Path, totals: Totals, began: SystemTime, suites: &str) -> anyhow:
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{NAME}\" {totals}>\n{suites}</testsuites>\n"
     );
-    whole::write(path, text.as_bytes()).with_context(|| failure::not_written(path, ""))
+    atomic_file::write(path, text.as_bytes()).with_context(|| failure::not_written(path, ""))
 }
 
 fn suite(name: &str, totals: Totals, began: SystemTime, cases: &str) -> String {

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::Output as _;
-use torvyn_runtime::policy::DeadLetters;
+use torvyn_runtime::pipeline::policy::DeadLetters;
 
 use super::case::Named;
 use super::collected::{Collected, Collector};
 use super::expected::Expected;
 use super::wanted::{Wanted, counted};
-use crate::code;
-use crate::dead_letters::reason;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::shell::printable;
-use crate::table::{Field, Report};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics};
+use crate::output::shell::printable;
+use crate::run::dead_letters::reason;
 
 /// Reasons that are shown where another was expected.
 const SHOWN: usize = 5;
@@ -51,7 +51,7 @@ impl ExpectedLetters {
         let mut read = |field: &Field| {
             if !matches!(field.value, DeValue::Table(_)) {
                 let message = format!("`{}` is no table of a stage", field.key);
-                let wrong = Diagnostic::error(code::WRONG_TYPE, message);
+                let wrong = Diagnostic::error(codes::WRONG_TYPE, message);
                 let wrong = wrong.label(report.file, field.key_span.clone(), "here a stage is named");
                 report.found.push(wrong.help("write dead-letters.STAGE = { … } for a stage of the pipeline"));
                 return None;
@@ -142,7 +142,7 @@ impl WantedLetters {
         let missing = self.reasons.iter().zip(&of_stage.found).filter(|(_, (_, found))| !found);
         found.extend(missing.map(|((text, span), _)| {
             let message = format!("no dead letter of `{}` has a reason with `{text}`", self.stage);
-            let wrong = Diagnostic::error(code::UNEXPECTED_OUTPUT, message);
+            let wrong = Diagnostic::error(codes::UNEXPECTED_OUTPUT, message);
             let came: Vec<_> = of_stage.came.iter().map(|reason| printable(reason, true)).collect();
             let text = format!("not among {}", counted(collected.count));
             let wrong = wrong.label(file, span.clone(), text);

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use torvyn_runtime::regular;
+use torvyn_runtime::base::regular_file;
 
-use crate::diagnostic::Diagnostic;
-use crate::table::{Field, Report, Table};
-use crate::{base64, code, document};
+use crate::config::base64;
+use crate::config::document;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// The bytes of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Literal {
         };
         let wrong = |help: String| {
             let message = format!("`{}` is not in {}", field.key, encoding(field.key));
-            field.wrong(code::BAD_ENCODING, message, "", report).help = Some(help);
+            field.wrong(codes::BAD_ENCODING, message, "", report).help = Some(help);
         };
         decoded.map_err(wrong).ok().map(Literal::Bytes)
     }
@@ -103,9 +105,8 @@ impl Literal {
     pub(super) fn bytes(&self, file: &Path) -> Result<Vec<u8>, Diagnostic> {
         match self {
             Literal::Bytes(bytes) => Ok(bytes.clone()),
-            Literal::File { path, span } => {
-                regular::read(path).map_err(|error| document::unreadable(path, &error).label(file, span.clone(), ""))
-            }
+            Literal::File { path, span } => regular_file::read(path)
+                .map_err(|error| document::unreadable(path, &error).label(file, span.clone(), "")),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use toml::de::DeValue;
-use torvyn_runtime::attributes::{Attribute, Attributes};
-use torvyn_runtime::element::{Element, Metadata};
-use torvyn_runtime::trace::Trace;
+use torvyn_runtime::contract::trace::Trace;
+use torvyn_runtime::payload::attributes::{Attribute, Attributes};
+use torvyn_runtime::payload::element::{Element, Metadata};
 
-use crate::code;
-use crate::range;
-use crate::table::{Field, Report, Table};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
 
 /// The keys of an element that are metadata.
 pub(super) const KEYS: [&str; 5] = ["sequence", "timestamp", "deadline", "trace", "attributes"];
@@ -19,9 +19,9 @@ pub(super) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
     let mut metadata = Metadata::default();
     for field in table.fields() {
         match field.key {
-            "sequence" => metadata.sequence = Some(field.count(&range::ANY, report)?),
+            "sequence" => metadata.sequence = Some(field.count(&ranges::ANY, report)?),
             "timestamp" => metadata.timestamp = Some(field.time(report)?),
-            "deadline" => metadata.deadline = Some(field.duration(&range::DEADLINE, report)?),
+            "deadline" => metadata.deadline = Some(field.duration(&ranges::DEADLINE, report)?),
             "trace" => metadata.trace = Some(read_trace(&field, report)?),
             "attributes" => metadata.attributes = Some(read_attributes(&field, report)?),
             _ => {}
@@ -47,7 +47,7 @@ fn read_attributes(field: &Field, report: &mut Report) -> Option<Attributes> {
         let set = checked.and_then(|attribute| attributes.as_mut().map_or(Ok(()), |all| all.set(attribute)));
         if let Err(error) = set {
             let message = format!("no element can have the attribute `{}`: {error}", entry.key.escape_debug());
-            entry.wrong(code::BAD_ATTRIBUTE, message, "", report);
+            entry.wrong(codes::BAD_ATTRIBUTE, message, "", report);
             attributes = None;
         }
     }
@@ -62,7 +62,7 @@ fn read_trace(field: &Field, report: &mut Report) -> Option<Trace> {
     let parsed = text.parse();
     let wrong = |error| {
         let message = format!("`{text}` is not a traceparent: {error}");
-        field.wrong(code::BAD_TRACEPARENT, message, "", report);
+        field.wrong(codes::BAD_TRACEPARENT, message, "", report);
     };
     parsed.map_err(wrong).ok()
 }

@@ -1,9 +1,9 @@
 //! A part of a pipeline, as a case names it, and what keeps it from being one.
 
 use super::case::{Case, Named};
-use crate::code;
-use crate::diagnostic::{Diagnostic, suggestion};
-use crate::manifest::{NoPart, Part, Pipeline};
+use crate::config::manifest::{NoPart, Part, Pipeline};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, suggestion};
 
 /// The part of a pipeline that a case is of, where these stages are known to be sources.
 ///
@@ -23,7 +23,7 @@ pub(super) fn of(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipe
         NoPart::Outside { stage, feed } => {
             let (taker, giver, place) = whole.feed(stage, feed);
             let message = format!("`{taker}` also takes from `{giver}`, which is not in this part of `{}`", whole.name);
-            let mut wrong = Diagnostic::error(code::NOT_A_PART, message);
+            let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
             if let Some(from) = case.from.first() {
                 wrong = wrong.label(case.file(), from.span.clone(), "the part begins here");
             }
@@ -37,7 +37,7 @@ pub(super) fn of(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipe
 fn apart(case: &Case, from: Option<&Named>, to: Option<&Named>) -> Diagnostic {
     let name = |stage: Option<&Named>| stage.map_or_else(String::new, |stage| stage.name.clone());
     let message = format!("nothing of what `{}` sends gets to `{}`", name(from), name(to));
-    let mut wrong = Diagnostic::error(code::NOT_A_PART, message);
+    let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
     for (stage, text) in [(to, "the part ends here"), (from, "and begins here")] {
         if let Some(stage) = stage {
             wrong = wrong.label(case.file(), stage.span.clone(), text);
@@ -62,7 +62,7 @@ fn find_in(pipeline: &Pipeline, case: &Case, stage: &Named) -> Result<usize, Dia
     let names: Vec<_> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     names.iter().position(|known| *known == stage.name).ok_or_else(|| {
         let message = format!("there is no stage `{}` in `{}`", stage.name, pipeline.name);
-        let diagnostic = Diagnostic::error(code::UNKNOWN_STAGE, message);
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_STAGE, message);
         diagnostic.label(case.file(), stage.span.clone(), "").help(suggestion(&stage.name, "stages", &names))
     })
 }

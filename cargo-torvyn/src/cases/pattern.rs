@@ -5,8 +5,8 @@ use std::ops::Range;
 use regex::Regex;
 use toml::de::DeValue;
 
-use crate::code;
-use crate::table::{Field, Report};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
 
 /// A regular expression, and where it is written.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Pattern {
             let (place, reason) = told.trim_end().rsplit_once('\n').unwrap_or(("", &told));
             let message = format!("`{text}` is no regular expression: {}", reason.trim_start_matches("error: "));
             let place = place.trim_start_matches("regex parse error:\n");
-            let diagnostic = field.wrong(code::BAD_PATTERN, message, "", report);
+            let diagnostic = field.wrong(codes::BAD_PATTERN, message, "", report);
             if !place.is_empty() {
                 diagnostic.notes.push(place.to_string());
             }

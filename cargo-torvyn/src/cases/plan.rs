@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use torvyn_runtime::analysis::{self, Bounds};
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::injection::Injection;
 use torvyn_runtime::payload::PoolSettings;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::pipeline::graph::Role;
+use torvyn_runtime::pipeline::injection::Injection;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
 use super::blessing::Blessing;
@@ -22,13 +22,13 @@ use super::part::{self, find_stage};
 use super::schedules::Schedules;
 use super::wanted::Wanted;
 use crate::check::{self, Composed};
-use crate::code;
-use crate::components::{Components, Ready, limits};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
-use crate::file_uses::FileUses;
-use crate::launch::{input_name, open_input};
-use crate::lint::Levels;
-use crate::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
+use crate::config::lint::Levels;
+use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
+use crate::fs::file_uses::FileUses;
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
+use crate::project::components::{Components, Ready, limits};
+use crate::run::run_pipeline::{input_name, open_input};
 
 /// A case and its pipeline, before anything is known of the components.
 pub(crate) struct Draft<'a> {
@@ -427,7 +427,7 @@ fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnost
         if stage.on_failure.policy.then == Then::DeadLetter {
             return Ok(index);
         }
-        let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
+        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
         let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
         Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
     };
@@ -444,7 +444,7 @@ fn find_output(case: &Case, wiring: &Wiring, output: &Named, found: &mut Diagnos
     if end.is_none() {
         let names: Vec<_> = ends.iter().map(|end| output_name(end)).collect();
         let message = format!("there is no output `{}` in this case", output.name);
-        let diagnostic = Diagnostic::error(code::UNKNOWN_OUTPUT, message).label(case.file(), output.span.clone(), "");
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_OUTPUT, message).label(case.file(), output.span.clone(), "");
         found.push(diagnostic.help(suggestion(&output.name, "outputs", &names)));
     }
     end.map(|end| (*end).to_string())
@@ -458,7 +458,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
     });
     match (&case.input, own) {
         (Some(given), None) => {
-            let diagnostic = Diagnostic::error(code::UNUSED_INPUT, "nothing takes from the input");
+            let diagnostic = Diagnostic::error(codes::UNUSED_INPUT, "nothing takes from the input");
             let label = "a source component makes the elements";
             Some(diagnostic.label(case.file(), given.span.clone(), label).help("leave `input` out"))
         }
@@ -468,7 +468,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
                 false => "a case needs the key `input` where it begins at a stage",
             };
             let help = "give it elements: input = { lines = [\"one\", \"two\"] }";
-            Some(case.wrong(code::MISSING_KEY, message).help(help))
+            Some(case.wrong(codes::MISSING_KEY, message).help(help))
         }
         (None, Some(input)) => {
             input.check_path().map(|wrong| wrong.label(case.file(), case.span.clone(), "the input of its pipeline"))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::injection::Injection;
-use torvyn_runtime::log::LogSink;
+use torvyn_runtime::pipeline::injection::Injection;
+use torvyn_runtime::stage::log::LogSink;
 use torvyn_runtime::{Account, Clock, Control, Cut, Error, Flow};
 
 use super::blessing::Decision;
@@ -18,11 +18,11 @@ use super::plan::{Collectors, Plan, output_name};
 use super::schedules::schedule;
 use super::speed::Speed;
 use super::wanted::Wanted;
-use crate::code;
-use crate::diagnostic::{Diagnostics, Severity, Sources};
-use crate::failure::{self, FailureRecord};
-use crate::launch::named;
-use crate::whole;
+use crate::fs::atomic_file;
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostics, Severity, Sources};
+use crate::output::failure::{self, FailureRecord};
+use crate::run::run_pipeline::named;
 
 /// What ends a run before its end.
 #[derive(Clone, Copy)]
@@ -238,13 +238,13 @@ impl Plan<'_> {
                     outcome.blessed.push(path.to_path_buf());
                     return;
                 }
-                Err(message) => self.case.wrong(code::UNEXPECTED_FAILURE, message),
+                Err(message) => self.case.wrong(codes::UNEXPECTED_FAILURE, message),
             },
             Decision::Write | Decision::Wait => return,
             Decision::Differs(other) => {
                 let message =
                     format!("`{}` is expected of case `{other}` too, which gave other elements", path.display());
-                let diagnostic = self.case.wrong(code::UNEXPECTED_OUTPUT, message);
+                let diagnostic = self.case.wrong(codes::UNEXPECTED_OUTPUT, message);
                 diagnostic.note("nothing is written into it").help("give one of the two cases a file of its own")
             }
         };
@@ -258,7 +258,7 @@ impl Plan<'_> {
         if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
             return Err(conflict.message());
         }
-        whole::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
+        atomic_file::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
     }
 
     /// Tells of faults that never came.

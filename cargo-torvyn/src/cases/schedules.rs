@@ -3,7 +3,7 @@
 use torvyn_runtime::Schedule;
 
 use super::case::Case;
-use crate::diagnostic::Diagnostic;
+use crate::output::diagnostic::Diagnostic;
 
 /// Under which schedules cases run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::path::{self, Path};
 
 use boon::{CompileError, Compiler, FileLoader, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
 
-use torvyn_runtime::regular;
+use torvyn_runtime::base::regular_file;
 
 use super::json::{self, Step};
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::document;
-use crate::shell::printable;
+use crate::config::document;
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+use crate::output::shell::printable;
 
 /// Reasons for one element that are shown.
 const REASONS: usize = 8;
@@ -35,9 +35,9 @@ impl Schema {
         let unreadable = |error| document::unreadable(path, &error).label(file, span.clone(), "");
         let wrong = |reason: String| {
             let message = format!("`{}` is no JSON Schema", path.display());
-            Diagnostic::error(code::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
+            Diagnostic::error(codes::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
         };
-        let bytes = regular::read(path).map_err(unreadable)?;
+        let bytes = regular_file::read(path).map_err(unreadable)?;
         let schema = parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
         let url = url_of(&path::absolute(path).map_err(unreadable)?);
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());

@@ -14,11 +14,11 @@ use torvyn_runtime::Flow;
 use super::case::{Case, Named};
 use super::plan::Plan;
 use super::run::Ends;
-use crate::code;
-use crate::diagnostic::{Diagnostic, suggestion};
-use crate::range;
-use crate::report;
-use crate::table::{Field, Report};
+use crate::config::ranges;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, suggestion};
+use crate::output::run_report;
 
 /// Each of the two runs at least so often,
 const MIN_ROUNDS: u32 = 5;
@@ -75,9 +75,9 @@ impl ExpectedSpeed {
             .need("case", report)
             .and_then(|field| Some(Named { name: field.text(report)?.to_string(), span: field.span }));
         let max = table.need("max", report).and_then(|field| {
-            let max = field.ratio(&range::RATIO, report)?;
+            let max = field.ratio(&ranges::RATIO, report)?;
             if max == 0.0 {
-                field.wrong(code::ZERO, "`max` is 0", "has to be more than 0", report);
+                field.wrong(codes::ZERO, "`max` is 0", "has to be more than 0", report);
                 return None;
             }
             Some((max, field.span))
@@ -90,7 +90,7 @@ impl ExpectedSpeed {
     fn check(&self, case: &Case, cases: &[Case], known: &HashMap<&str, &Case>) -> Option<Diagnostic> {
         let Named { name, span } = &self.other;
         let wrong =
-            |message: String| Diagnostic::error(code::UNKNOWN_CASE, message).label(case.file(), span.clone(), "");
+            |message: String| Diagnostic::error(codes::UNKNOWN_CASE, message).label(case.file(), span.clone(), "");
         match known.get(name.as_str()) {
             Some(other) if other.name == case.name => {
                 Some(wrong("a case cannot be compared with itself".to_string()).help("name another case"))
@@ -114,7 +114,7 @@ impl ExpectedSpeed {
             return None;
         }
         let message = format!("an element takes {:.2} times as long as in `{}`", speed.ratio, self.other.name);
-        let diagnostic = Diagnostic::error(code::UNEXPECTED_SPEED, message);
+        let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
         let note = format!(
             "{} for {}: the shortest of {} runs of each",
             time(speed.element_ns),
@@ -154,7 +154,7 @@ impl Plan<'_> {
                     Run::Interrupted => return Compared::Interrupted,
                     Run::Not(why) => {
                         let message = format!("it cannot be compared with `{}`: {why}", expected.other.name);
-                        let diagnostic = Diagnostic::error(code::UNEXPECTED_SPEED, message);
+                        let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
                         let label = format!("`{}` has no speed", plan.case.name);
                         let place = expected.other.span.clone();
                         return Compared::Unmeasured(diagnostic.label(self.case.file(), place, label));
@@ -217,5 +217,5 @@ impl fmt::Display for Speed {
 }
 
 fn time(ns: f64) -> String {
-    if ns < 1000.0 { format!("{ns:.1} ns") } else { report::time(ns as u64) }
+    if ns < 1000.0 { format!("{ns:.1} ns") } else { run_report::time(ns as u64) }
 }

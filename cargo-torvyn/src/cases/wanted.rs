@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use torvyn_runtime::base::plural;
 use torvyn_runtime::endpoint::OutputFraming;
-use torvyn_runtime::words;
 
 use super::amount::Amount;
 use super::collected::Collected;
@@ -16,9 +16,9 @@ use super::json::{Json, Value};
 use super::pattern::Pattern;
 use super::schema::Schema;
 use super::search::Search;
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::shell::printable;
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+use crate::output::shell::printable;
 
 /// Elements beyond the expected ones that are kept, to be shown.
 const KEPT_BEYOND: usize = 64;
@@ -94,7 +94,7 @@ impl Wanted {
     /// What is not as expected. `what` is an output or the log, and `file` that of the case.
     pub(super) fn judge(&self, what: &str, file: &Path, collected: &Collected) -> Vec<Diagnostic> {
         let wrong = |message: String, span: &Range<usize>, text: String| {
-            Diagnostic::error(code::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
+            Diagnostic::error(codes::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
         };
         let mut found = Vec::new();
         if let Some((elements, span)) = self.elements.as_ref().filter(|_| !self.bless) {
@@ -173,7 +173,7 @@ fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> boo
 
 /// A number of elements, for people.
 pub(super) fn counted(count: u64) -> String {
-    words::counted(count, "element")
+    plural::counted(count, "element")
 }
 
 /// Elements one after another, as an output writes them.

@@ -2,8 +2,8 @@
 
 use torvyn_runtime::error::{Error, LoadError};
 
-use crate::code;
-use crate::diagnostic::Diagnostic;
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
 
 /// Why a file is not the component of a stage.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl BadComponent {
 
     /// As a diagnostic without a place.
     pub(crate) fn diagnostic(&self) -> Diagnostic {
-        let diagnostic = Diagnostic::error(code::BAD_COMPONENT, self.causes.join(": "));
+        let diagnostic = Diagnostic::error(codes::BAD_COMPONENT, self.causes.join(": "));
         Diagnostic { help: self.help.clone(), ..diagnostic }
     }
 }

@@ -6,15 +6,15 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use torvyn_runtime::analysis::Door;
-use torvyn_runtime::regular;
+use torvyn_runtime::base::regular_file;
 
 use super::blame::blame;
 use super::subject::Subject;
-use crate::diagnostic::{Diagnostic, Sources, quoted};
+use crate::config::lint::{Levels, Lint};
 use crate::exit::{Exit, Stop};
-use crate::failure;
-use crate::lint::{Levels, Lint};
-use crate::whole;
+use crate::fs::atomic_file;
+use crate::output::diagnostic::{Diagnostic, Sources, quoted};
+use crate::output::failure;
 
 /// The form of the file; raised when it changes.
 const VERSION: u32 = 2;
@@ -86,7 +86,7 @@ impl Baseline {
     ///
     /// A [`Stop`] where it is not there or not a baseline.
     pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
-        let text = regular::read_to_string(path).map_err(|error| {
+        let text = regular_file::read_to_string(path).map_err(|error| {
             let stop = refused(format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
@@ -113,7 +113,7 @@ impl Baseline {
     /// What the system says.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        whole::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
+        atomic_file::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
     }
 
     /// Whether it can be compared with what is proven with `--built`, or without.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use torvyn_runtime::analysis::{Door, Frame, Site};
 
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::workspace::from_here;
+use crate::output::diagnostic::{Diagnostic, Sources};
+use crate::project::workspace::from_here;
 
 /// Places that are labelled; the rest are counted.
 const SHOWN: usize = 3;

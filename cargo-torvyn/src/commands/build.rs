@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
+use torvyn_runtime::component::profile::{Profile, Verdict};
+use torvyn_runtime::component::strip::strip;
 use torvyn_runtime::endpoint::FileId;
-use torvyn_runtime::profile::{Profile, Verdict};
-use torvyn_runtime::strip::strip;
 
-use crate::cargo::{self, Artifact};
 use crate::check::BadComponent;
 use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
-use crate::components::{Compiled, File};
 use crate::exit::{Exit, Stop};
-use crate::failure;
-use crate::programs::lossy;
-use crate::report::bytes;
-use crate::shell::Shell;
-use crate::toolchain;
-use crate::whole;
-use crate::workspace::{Stage, Workspace};
+use crate::fs::atomic_file;
+use crate::output::failure;
+use crate::output::programs::lossy;
+use crate::output::run_report::bytes;
+use crate::output::shell::Shell;
+use crate::project::cargo::{self, Artifact};
+use crate::project::components::{Compiled, File};
+use crate::project::toolchain;
+use crate::project::workspace::{Stage, Workspace};
 
 /// A line of `--message-format json` for a component.
 #[derive(Debug, Serialize)]
@@ -138,7 +138,7 @@ fn shipped(component: &Path, bytes: &[u8], folder: &Path) -> anyhow::Result<Ship
     let path = folder.join(component.file_name().context("a component has a name")?);
     let write = || {
         fs::create_dir_all(folder)?;
-        whole::write_at(&path, &stripped)
+        atomic_file::write_at(&path, &stripped)
     };
     write().with_context(|| failure::not_written(&path, ""))?;
     Ok(Shipped { path, size: stripped.len() as u64 })

@@ -8,26 +8,26 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::report::{failures, ns};
 use crate::cases::{
     Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit,
 };
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
-use crate::components::{Compiled, Components, told};
-use crate::diagnostic::{Diagnostics, Sources};
+use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
-use crate::file_uses::FileUses;
-use crate::interrupt::{self, Flows};
-use crate::launch;
-use crate::manifest::{self, Broken, Manifest, Pipeline};
-use crate::programs::refuse_stdout;
-use crate::report;
-use crate::shell::Shell;
-use crate::whole;
-use crate::workspace::Workspace;
+use crate::fs::atomic_file;
+use crate::fs::file_uses::FileUses;
+use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::programs::refuse_stdout;
+use crate::output::run_report;
+use crate::output::shell::Shell;
+use crate::process::interrupt::{self, Flows};
+use crate::project::components::{Compiled, Components, told};
+use crate::project::workspace::Workspace;
+use crate::run::run_pipeline;
 
 mod watch;
 
@@ -92,7 +92,7 @@ struct Planned<'a> {
 
 impl Cases {
     fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
-        let path = launch::manifest_path(&args.cargo);
+        let path = run_pipeline::manifest_path(&args.cargo);
         let manifest = Manifest::load(&path, sources).or_else(|found| told(&found, sources, shell))?;
         let (cases, broken) = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
         Ok(Cases { manifest, cases, broken })
@@ -253,7 +253,7 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
     uses.write(REPORT, report).tell().refuse()?;
-    whole::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
+    atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 
 /// What the arguments say of schedules. A first seed that nobody names is one that can be typed.
@@ -305,7 +305,7 @@ fn run<'a, 'c>(
         junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
     ran?;
-    let summary = format!("{tally}, in {}", report::time(ns(took)));
+    let summary = format!("{tally}, in {}", run_report::time(ns(took)));
     if tally.failed > 0 {
         shell.failure("Summary", summary)?;
     } else {
@@ -366,7 +366,7 @@ fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell:
 
 fn line(case: &Case, outcome: &Outcome) -> String {
     let speed = outcome.speed.as_ref().map_or_else(String::new, |speed| format!(", {speed}"));
-    format!("{:>9}  {}{speed}", report::time(ns(outcome.time)), case.name)
+    format!("{:>9}  {}{speed}", run_report::time(ns(outcome.time)), case.name)
 }
 
 /// What is not as expected, and what the stages printed.

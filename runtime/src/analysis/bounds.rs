@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Bound, Proof};
-use crate::profile::Verdict;
+use crate::component::profile::Verdict;
 
 /// What a stage copies and makes for one element. See the parent module for the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::words::counted;
+use crate::base::plural::counted;
 
 /// What a stage may copy for one element; nothing is counted against a limit that is not given. See the parent module
 /// for the units.

@@ -23,9 +23,9 @@
 use wasmparser::Validator;
 
 use super::{Bound, Bounds, Door, Proof, Site};
-use crate::engine::FEATURES;
+use crate::component::profile::{Kind, Payloads, Profile, full_name};
 use crate::error::LoadError;
-use crate::profile::{Kind, Payloads, Profile, full_name};
+use crate::stage::engine::FEATURES;
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};

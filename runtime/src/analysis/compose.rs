@@ -21,8 +21,8 @@
 use serde::Serialize;
 
 use super::Bounds;
-use crate::graph::{Graph, Role};
-use crate::policy::Policy;
+use crate::pipeline::graph::{Graph, Role};
+use crate::pipeline::policy::Policy;
 
 /// What a pipeline copies at most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -296,7 +296,7 @@ fn edges(graph: &Graph, stages: &[Stage], sources: &[usize]) -> Vec<EdgeBounds> 
 mod tests {
     use super::*;
     use crate::analysis::{Bound, Proof};
-    use crate::graph::{Capacity, Edge, Node};
+    use crate::pipeline::graph::{Capacity, Edge, Node};
 
     fn does(reads: Bound, writes: Bound) -> Option<Bounds> {
         Some(Bounds::copying(reads, writes))

@@ -11,7 +11,7 @@ use serde::Serialize;
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
 use super::{Bound, Bounds, Proof};
-use crate::profile::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
+use crate::component::profile::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
 use packages::Packages;
 use trace::{Half, Target};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Analysis, Bound, Bounds, Budget, Contract, Proof};
-use crate::profile::{Kind, Verdict, full_name};
+use crate::component::profile::{Kind, Verdict, full_name};
 
 /// What is proven of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

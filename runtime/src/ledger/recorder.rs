@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::record::NodeIndex;
 use super::{Copies, Count, Reason, Record, Ring, TransferRecord, TransitionRecord, Way};
-use crate::element::Element;
-use crate::ownership::{BufferId, Transition};
+use crate::ledger::ownership::{BufferId, Transition};
+use crate::payload::element::Element;
 
 /// Records that are kept unless something else is asked for: 3.5 MiB.
 pub const DEFAULT_CAPACITY: usize = 1 << 16;
@@ -22,7 +22,7 @@ const NO_LINEAGE: u32 = u32::MAX;
 pub struct Recorder(Option<Arc<Mutex<Sheet>>>);
 
 /// What a flow writes on.
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     ring: Ring,
     /// From when time is counted.
     origin: Instant,
@@ -85,7 +85,7 @@ impl Recorder {
 
     /// Taken once a call or a copy, by the one thread of the flow.
     #[inline]
-    pub(super) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
+    pub(crate) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
         self.0.as_ref().map(|sheet| sheet.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -97,27 +97,27 @@ impl fmt::Debug for Recorder {
 }
 
 /// Nodes and edges beyond what 16 bits tell apart share the last number.
-pub(super) fn index(of: usize) -> NodeIndex {
+pub(crate) fn index(of: usize) -> NodeIndex {
     NodeIndex::try_from(of).unwrap_or(NodeIndex::MAX)
 }
 
 impl Sheet {
     /// A call begins. What is recorded until the next one has this time.
-    pub(super) fn begin(&mut self, at: Instant) -> u64 {
+    pub(crate) fn begin(&mut self, at: Instant) -> u64 {
         self.now = self.time(at);
         self.now
     }
 
-    pub(super) fn time(&self, at: Instant) -> u64 {
+    pub(crate) fn time(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.origin).as_nanos() as u64
     }
 
-    pub(super) fn flow(&self) -> u32 {
+    pub(crate) fn flow(&self) -> u32 {
         self.flow
     }
 
     #[inline]
-    pub(super) fn push(&mut self, record: Record) {
+    pub(crate) fn push(&mut self, record: Record) {
         if self.recount.is_none() {
             self.ring.push(record);
         }
@@ -131,7 +131,7 @@ impl Sheet {
     }
 
     /// Counts what a node took or made in a call, as often as asked.
-    pub(super) fn recount_moved(&mut self, moved: Count) {
+    pub(crate) fn recount_moved(&mut self, moved: Count) {
         self.recount(Reason::PayloadRead, moved.ops, moved.bytes);
     }
 

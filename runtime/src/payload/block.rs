@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::classes::Class;
 use super::view::View;
 use super::{Buffer, FileRange, Payload, Pool};
-use crate::ownership::BufferId;
+use crate::ledger::ownership::BufferId;
 
 /// Memory with one owner, who writes it.
 pub struct Block {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use torvyn_runtime::account::{Account, StageAccount};
-use torvyn_runtime::clock::Clock;
+use torvyn_runtime::base::clock::Clock;
+use torvyn_runtime::flow::account::{Account, StageAccount};
 use torvyn_runtime::payload::PoolSettings;
-use torvyn_runtime::{Control, Schedule, policy};
+use torvyn_runtime::pipeline::policy;
+use torvyn_runtime::{Control, Schedule};
 
 use crate::Element;
 use crate::ends::copied;

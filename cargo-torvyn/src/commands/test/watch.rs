@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use torvyn_runtime::words::{counted, noun};
+use torvyn_runtime::base::plural::{counted, noun};
 
 use super::{Cases, Planned, run};
 use crate::cases::{Basis, Common, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
-use crate::components::{Compiled, Project};
-use crate::diagnostic::Sources;
+use crate::config::manifest::ComponentRef;
 use crate::exit::Exit;
-use crate::interrupt;
-use crate::launch;
-use crate::manifest::ComponentRef;
-use crate::programs::lossy_all;
-use crate::shell::{Shell, StdoutClosed};
-use crate::watched::{Places, Snapshot, ends_with_line};
-use crate::workspace::{self, Workspace};
+use crate::fs::watcher::{Places, Snapshot, ends_with_line};
+use crate::output::diagnostic::Sources;
+use crate::output::programs::lossy_all;
+use crate::output::shell::{Shell, StdoutClosed};
+use crate::process::interrupt;
+use crate::project::components::{Compiled, Project};
+use crate::project::workspace::{self, Workspace};
+use crate::run::run_pipeline;
 
 /// Changed files that are named.
 const NAMED: usize = 3;
@@ -139,7 +139,7 @@ impl Watch<'_> {
 
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
     fn places_of(&self, packages: bool) -> Places {
-        let manifest = launch::manifest_path(&self.args.cargo);
+        let manifest = run_pipeline::manifest_path(&self.args.cargo);
         let mut places = Places { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
         match self.project.as_ref().filter(|_| packages) {
             Some(project) => {

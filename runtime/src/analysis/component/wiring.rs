@@ -14,7 +14,7 @@ use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
 use crate::analysis::Door;
-use crate::profile::NAMESPACE;
+use crate::component::profile::NAMESPACE;
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

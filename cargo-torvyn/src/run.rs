@@ -1,0 +1,5 @@
+//! One run of a pipeline, and the files that it writes.
+
+pub(crate) mod dead_letters;
+pub(crate) mod records;
+pub(crate) mod run_pipeline;

@@ -1,0 +1,3 @@
+//! The words of the contract, as data.
+
+pub mod trace;
