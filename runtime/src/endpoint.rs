@@ -36,10 +36,6 @@ mod stdio;
 mod timed;
 mod writer;
 
-/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
-/// One that is a range of a file can have more, and is read in parts of at most as many.
-pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
-
 /// What an input is asked for.
 pub struct Pull<'a> {
     /// Payload memory.

@@ -1,9 +1,15 @@
 //! A pipeline that runs: nodes, the edges between them, and the driver that chooses the next call.
 
-pub use driver::{Body, Census, Control, Flow, Progress, Schedule, Stage, Step};
+pub use body::{Body, Stage};
+pub use control::{Control, Progress, Schedule};
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use driver::{Census, Flow, Step};
 
 pub mod account;
 mod audit;
+mod body;
+mod control;
+mod dead_letters;
 mod driver;
 mod edge;
 mod faults;

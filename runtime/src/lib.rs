@@ -17,7 +17,7 @@
 //!
 //! 1. [`Contract`](analysis::Contract) tells from WIT what a world lets a stage do; [`Analysis`](analysis::Analysis) what
 //!    the code of a component can do: what it imports, what its calls reach, how often one element is read.
-//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](analysis::Budget) leaves for
+//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](contract::Budget) leaves for
 //!    the host to count.
 //! 3. [`compose`](analysis::compose) puts the verdicts of stages together along a [`graph`].
 //! 4. A [`flow`] is held to all of it: in each call where elements are counted, and at the end by totals (`audit`).
@@ -28,8 +28,7 @@
 
 pub use base::clock::Clock;
 pub use base::cut::Cut;
-pub use component::compile::CompileError;
-pub use error::{Error, Fault, LoadError};
+pub use error::{CompileError, Error, Fault, LoadError};
 pub use flow::account::Account;
 pub use flow::{Body, Control, Flow, Schedule, Stage};
 pub use ledger::Recorder;

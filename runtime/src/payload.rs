@@ -35,6 +35,10 @@ mod pool;
 mod residue;
 mod view;
 
+/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
+/// One that is a range of a file can have more, and is read in parts of at most as many.
+pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
+
 /// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.
 #[derive(Clone)]
 pub struct Payload(Repr);

@@ -5,3 +5,4 @@ pub mod engine;
 pub(crate) mod host;
 pub(crate) mod instance;
 pub mod log;
+mod memory_limit;

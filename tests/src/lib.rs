@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Bounds, Budget};
-use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::contract::Stamp;
+use torvyn_runtime::contract::{Bounds, Budget};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
-use torvyn_runtime::payload::element::{Context, Element, Stamp};
+use torvyn_runtime::payload::element::{Context, Element};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};

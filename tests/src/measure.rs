@@ -5,8 +5,8 @@ use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::Bound;
-use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::contract::Bound;
+use torvyn_runtime::contract::Kind;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Component, Error, Limits};
 

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use torvyn_runtime::analysis::{Bound, Bounds, NodeBounds, PipelineBounds, Proof, compose};
+use torvyn_runtime::analysis::{NodeBounds, PipelineBounds, compose};
+use torvyn_runtime::contract::{Bound, Bounds, Proof};
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::pipeline::graph::{Graph, Role};
 use torvyn_runtime::{Account, Component, Limits};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use torvyn_runtime::component::profile::Verdict;
+use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Component, Error, Fault, Flow, Limits};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Budget, Limited, Overrun};
+use torvyn_runtime::contract::{Budget, Limited, Overrun};
 use torvyn_runtime::endpoint::{Input, Pull, Pulled};
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::pipeline::graph::Capacity;

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use torvyn_runtime::component::profile::Verdict;
-use torvyn_runtime::contract::trace::Trace;
+use torvyn_runtime::contract::Trace;
+use torvyn_runtime::contract::Verdict;
+use torvyn_runtime::contract::{Stamp, TraceOrigin};
 use torvyn_runtime::flow::Step;
 use torvyn_runtime::flow::account;
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::payload::element::{Context, Stamp, TraceOrigin};
+use torvyn_runtime::payload::element::Context;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Error, Fault, Limits};
 use torvyn_tests::{

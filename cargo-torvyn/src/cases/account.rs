@@ -5,7 +5,7 @@ use std::path::Path;
 
 use torvyn_runtime::Account;
 use torvyn_runtime::base::plural::counted;
-use torvyn_runtime::component::profile::Verdict;
+use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::flow::account::{FailureUse, StageAccount};
 use torvyn_runtime::ledger::Copies;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::contract::Kind;
 use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
 
 use super::case::Named;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anstream::ColorChoice;
-use torvyn_runtime::analysis::{Bound, Bounds, Proof};
+use torvyn_runtime::contract::{Bound, Bounds, Proof};
 
 use super::run::Ends;
 use super::{Draft, Outcome};

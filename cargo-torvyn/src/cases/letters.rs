@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toml::de::DeValue;
 use torvyn_runtime::endpoint::Output as _;
-use torvyn_runtime::pipeline::policy::DeadLetters;
+use torvyn_runtime::flow::DeadLetters;
 
 use super::case::Named;
 use super::collected::{Collected, Collector};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use toml::de::DeValue;
-use torvyn_runtime::contract::trace::Trace;
+use torvyn_runtime::contract::Trace;
 use torvyn_runtime::payload::attributes::{Attribute, Attributes};
 use torvyn_runtime::payload::element::{Element, Metadata};
 

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use torvyn_runtime::analysis::{self, Bounds};
+use torvyn_runtime::analysis::StageVerdict;
+use torvyn_runtime::contract;
+use torvyn_runtime::contract::Bounds;
 use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::pipeline::injection::Injection;
@@ -52,7 +54,7 @@ pub(crate) struct Plan<'a> {
     pub(super) pipeline: Pipeline,
     pub(super) wiring: Wiring,
     /// Its stages, each with what it may copy and what is proven of it.
-    pub(super) stages: Vec<(Ready, analysis::Budget, Bounds)>,
+    pub(super) stages: Vec<(Ready, contract::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
     pub(super) outputs: Vec<(String, Wanted)>,
@@ -190,7 +192,7 @@ impl<'a> Draft<'a> {
         }
         over_budget.extend(Composed::of(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
-        let limited = |(ready, verdict): (Ready, &analysis::StageVerdict)| {
+        let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();
             (ready, budget, verdict.bounds())
         };

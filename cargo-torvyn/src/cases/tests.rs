@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use torvyn_runtime::Account;
-use torvyn_runtime::analysis::Bounds;
-use torvyn_runtime::component::profile::{Kind, Verdict};
+use torvyn_runtime::contract::Bounds;
+use torvyn_runtime::contract::{Kind, Verdict};
 use torvyn_runtime::flow::account::{Elements, FailureUse, LeaseUse, StageAccount};
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use torvyn_runtime::analysis::Door;
 use torvyn_runtime::base::regular_file;
+use torvyn_runtime::contract::Door;
 
 use super::blame::blame;
 use super::subject::Subject;

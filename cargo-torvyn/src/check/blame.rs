@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use torvyn_runtime::analysis::{Door, Frame, Site};
+use torvyn_runtime::analysis::{Frame, Site};
+use torvyn_runtime::contract::Door;
 
 use crate::output::diagnostic::{Diagnostic, Sources};
 use crate::project::workspace::from_here;

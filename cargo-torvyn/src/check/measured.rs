@@ -2,7 +2,7 @@
 //! that run, and nothing of another.
 
 use torvyn_runtime::Account;
-use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::contract::Kind;
 use torvyn_runtime::flow::account::StageAccount;
 use torvyn_runtime::payload::PoolUse;
 
@@ -119,7 +119,7 @@ impl Measured<'_> {
 mod tests {
     use std::path::Path;
 
-    use torvyn_runtime::analysis::Bounds;
+    use torvyn_runtime::contract::Bounds;
     use torvyn_runtime::flow::account::{FailureUse, LeaseUse};
     use torvyn_runtime::ledger::{Copies, Count, amplification};
     use torvyn_runtime::payload;

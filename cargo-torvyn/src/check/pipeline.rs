@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use torvyn_runtime::Policy;
-use torvyn_runtime::analysis::{Bound, Bounds, Interval, NodeBounds, StageVerdict, compose};
+use torvyn_runtime::analysis::{Interval, NodeBounds, StageVerdict, compose};
 use torvyn_runtime::base::plural::counted;
-use torvyn_runtime::component::profile::Kind;
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::contract::{Bound, Bounds};
 
 use super::baseline::SavedPipeline;
 use crate::config::lint::{Levels, Lint};

@@ -1,8 +1,9 @@
 //! What is wrong with a stage: its verdict, held against its world, its budget and the host.
 
-use torvyn_runtime::analysis::{Bound, Contract, Door, Grant, Proof, StageVerdict, grant};
+use torvyn_runtime::analysis::{Contract, StageVerdict};
 use torvyn_runtime::base::plural::counted;
-use torvyn_runtime::component::profile::{Kind, Payloads, World, full_name, short_name};
+use torvyn_runtime::contract::{Bound, Door, Grant, Proof, grant};
+use torvyn_runtime::contract::{Kind, Payloads, World, full_name, short_name};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Analysis, Door, Site, Use};
-use torvyn_runtime::component::profile::{Kind, Payloads, World};
+use torvyn_runtime::analysis::{Analysis, Site, Use};
+use torvyn_runtime::contract::Door;
+use torvyn_runtime::contract::{Kind, Payloads, World};
 
 use super::blame::{author, blame, same_place};
 use super::subject::Subject;

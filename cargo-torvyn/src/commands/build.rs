@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
-use torvyn_runtime::component::profile::{Profile, Verdict};
+use torvyn_runtime::component::profile::Profile;
 use torvyn_runtime::component::strip::strip;
+use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::endpoint::FileId;
 
 use crate::check::BadComponent;

@@ -1,12 +1,12 @@
 //! The copy budgets that a person declares for a stage and for a pipeline, with their places.
 
-use torvyn_runtime::analysis;
+use torvyn_runtime::contract;
 
 use crate::config::ranges;
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::toml_reader::{Field, Report, Table};
 
-/// What a stage may copy for one element, and hold at once; the units are those of `torvyn_runtime::analysis`.
+/// What a stage may copy for one element, and hold at once; the units are those of `torvyn_runtime::contract`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
     /// How often the payload of an element may be read.
@@ -67,11 +67,11 @@ impl Budget {
     }
 
     /// As the runtime takes it.
-    pub(crate) fn limits(&self) -> analysis::Budget {
+    pub(crate) fn limits(&self) -> contract::Budget {
         fn value<T: Copy>(declared: &Option<Declared<T>>) -> Option<T> {
             declared.as_ref().map(|declared| declared.value)
         }
-        analysis::Budget {
+        contract::Budget {
             reads: value(&self.reads),
             writes: value(&self.writes),
             read_bytes: value(&self.read_bytes),

@@ -3,8 +3,7 @@
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
-
-use torvyn_runtime::endpoint::MAX_ELEMENT_BYTES;
+use torvyn_runtime::payload::MAX_ELEMENT_BYTES;
 
 /// A range of whole numbers, or of bytes.
 pub(crate) type Range = RangeInclusive<u64>;

@@ -255,14 +255,15 @@ fn code_of_fault(fault: &Fault) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use torvyn_runtime::CompileError;
+
     use std::collections::BTreeSet;
     use std::io;
     use std::time::Duration;
 
     use anyhow::Context as _;
-    use torvyn_runtime::analysis::{Limited, Overrun};
     use torvyn_runtime::base::cut::CutOff;
-    use torvyn_runtime::component::compile::CompileError;
+    use torvyn_runtime::contract::{Limited, Overrun};
 
     use super::*;
 

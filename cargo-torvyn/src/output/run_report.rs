@@ -155,7 +155,7 @@ fn freed(pool: &PoolUse) -> String {
 /// What the amplification was divided by.
 fn entered_bytes(account: &Account) -> u64 {
     let inputs = account.endpoints.iter().filter(|point| point.kind == "input").map(|point| point.payload_bytes);
-    let sources = account.stages.iter().filter(|stage| stage.kind == torvyn_runtime::component::profile::Kind::Source);
+    let sources = account.stages.iter().filter(|stage| stage.kind == torvyn_runtime::contract::Kind::Source);
     inputs.sum::<u64>() + sources.map(|source| source.copies.payload_write.bytes).sum::<u64>()
 }
 

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use torvyn_runtime::payload::MAX_ELEMENT_BYTES;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::base::cut::CutOff;
-use torvyn_runtime::endpoint::{self, FileId, MAX_ELEMENT_BYTES, NoReader, Patient};
+use torvyn_runtime::endpoint::{self, FileId, NoReader, Patient};
+use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::Pool;
-use torvyn_runtime::pipeline::policy::{DeadLetter, DeadLetters};
 use torvyn_runtime::{Cut, Error, Fault};
 
 use crate::config::base64;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use torvyn_runtime::analysis::{self, Bounds, StageVerdict};
+use torvyn_runtime::analysis::StageVerdict;
 use torvyn_runtime::base::plural::noun;
+use torvyn_runtime::contract::{self, Bounds};
 use torvyn_runtime::endpoint::{self, Directory, Discard, FileOutput, Generate, NoReader};
 use torvyn_runtime::endpoint::{open_file, open_stdin, open_stdout};
 use torvyn_runtime::flow::account::CutOffUse;
@@ -380,7 +381,7 @@ fn bodies(
     wiring: &Wiring,
     pipeline: &Pipeline,
     components: Vec<Component>,
-    copies: &[(analysis::Budget, Bounds)],
+    copies: &[(contract::Budget, Bounds)],
     shell: &mut Shell,
 ) -> anyhow::Result<Vec<Body>> {
     let mut components: Vec<_> = components.into_iter().map(Some).collect();

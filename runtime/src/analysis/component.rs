@@ -20,12 +20,16 @@
 //! - What the engine calls, to allocate and to clean up, and what runs when the component is instantiated, can run in any
 //!   call: it is reached by all of them.
 
+use crate::contract::Bound;
+use crate::contract::Bounds;
+use crate::contract::Proof;
 use wasmparser::Validator;
 
-use super::{Bound, Bounds, Door, Proof, Site};
-use crate::component::profile::{Kind, Payloads, Profile, full_name};
+use super::{Door, Site};
+use crate::component::compile::FEATURES;
+use crate::component::profile::Profile;
+use crate::contract::{Kind, Payloads, full_name};
 use crate::error::LoadError;
-use crate::stage::engine::FEATURES;
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};

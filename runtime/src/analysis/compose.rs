@@ -18,9 +18,9 @@
 //! A stage with a policy for failures copies an element in several calls, of which [`NodeBounds::calls`] is the number. Each
 //! of them is within the bounds of the stage, those that fail too: `reads` and `writes` here are those of all of them.
 
+use crate::contract::Bounds;
 use serde::Serialize;
 
-use super::Bounds;
 use crate::pipeline::graph::{Graph, Role};
 use crate::pipeline::policy::Policy;
 
@@ -295,7 +295,7 @@ fn edges(graph: &Graph, stages: &[Stage], sources: &[usize]) -> Vec<EdgeBounds> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Bound, Proof};
+    use crate::contract::{Bound, Proof};
     use crate::pipeline::graph::{Capacity, Edge, Node};
 
     fn does(reads: Bound, writes: Bound) -> Option<Bounds> {

@@ -4,14 +4,16 @@
 //! It is the world that is judged, not what was built: a component that was built for a wider world than the declared
 //! one is told from its binary.
 
+use crate::contract::Bound;
+use crate::contract::Bounds;
+use crate::contract::Proof;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
-use super::{Bound, Bounds, Proof};
-use crate::component::profile::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
+use crate::contract::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
 use packages::Packages;
 use trace::{Half, Target};
 

@@ -1,9 +1,13 @@
 //! What all that is known of a stage comes to: its contract, its component, and what the host enforces.
 
+use crate::contract::Bound;
+use crate::contract::Bounds;
+use crate::contract::Budget;
+use crate::contract::Proof;
 use serde::Serialize;
 
-use super::{Analysis, Bound, Bounds, Budget, Contract, Proof};
-use crate::component::profile::{Kind, Verdict, full_name};
+use super::{Analysis, Contract};
+use crate::contract::{Kind, Verdict, full_name};
 
 /// What is proven of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,52 +9,9 @@
 pub use compiler::{Compiler, serve};
 pub use complexity::Complexity;
 pub(crate) use machine_code::MachineCode;
+pub(crate) use settings::{FEATURES, new_engine};
 
 mod compiler;
 mod complexity;
 mod machine_code;
-
-use std::time::Duration;
-
-/// Why a component was not compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// The process that compiled it was refused memory.
-    #[error(
-        "compiling it takes more than the {} of memory that it may; `limits.compile-memory` of the stage sets how much",
-        mebibytes(*limit)
-    )]
-    Memory {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// The process that compiled it was ended.
-    #[error(
-        "compiling it takes more than the {limit:?} of processor time that it may; `limits.compile-time` of the stage sets how \
-         much"
-    )]
-    Time {
-        /// The limit, in processor time.
-        limit: Duration,
-    },
-    /// It is beyond what is compiled without a process that can be stopped.
-    #[error("it is too complex to compile here: {0}")]
-    Complex(String),
-    /// The process that compiled it could not be started, or ended in some other way.
-    #[error("the process that compiles it {0}")]
-    Process(String),
-    /// The engine refused it.
-    #[error("{0}")]
-    Refused(String),
-}
-
-/// Bytes as people read them.
-fn mebibytes(bytes: u64) -> String {
-    if bytes.is_multiple_of(1 << 30) {
-        format!("{} GiB", bytes >> 30)
-    } else if bytes.is_multiple_of(1 << 20) {
-        format!("{} MiB", bytes >> 20)
-    } else {
-        format!("{bytes} bytes")
-    }
-}
+mod settings;

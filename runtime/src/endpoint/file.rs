@@ -9,12 +9,12 @@ use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::stdio::can_read;
 use super::writer::{OutputFraming, Writer};
-use super::{Input, MAX_ELEMENT_BYTES, Output, Pull, Pulled};
+use super::{Input, Output, Pull, Pulled};
 use crate::base::cut::Cut;
 use crate::base::regular_file;
 use crate::ledger::Kernel;
 use crate::payload::element::Element;
-use crate::payload::{Reads, SourceFile};
+use crate::payload::{MAX_ELEMENT_BYTES, Reads, SourceFile};
 
 /// Bytes from which an element is a range of its file: as many as are read at once otherwise. Shorter ones share a block,
 /// and one read for many costs less than a few system calls for each.

@@ -6,8 +6,8 @@ pub use crate::flow::recovery::FailureUse;
 pub use crate::stage::host::leases::LeaseUse;
 pub use crate::stage::log::LogUse;
 
-use crate::analysis::{Bounds, Proof};
-use crate::component::profile::{Kind, Verdict};
+use crate::contract::{Bounds, Proof};
+use crate::contract::{Kind, Verdict};
 use crate::ledger::{Copies, Count, Kernel};
 use crate::payload::PoolUse;
 

@@ -1,8 +1,8 @@
 //! What must hold of the copies of a stage when its flow has ended: the ledger agrees with what went through the node,
 //! which counts for itself, and with what is proven of the stage. Anything else is a fault of this runtime.
 
-use crate::analysis::{Bound, Bounds};
 use crate::base::plural::counted;
+use crate::contract::{Bound, Bounds};
 use crate::error::Error;
 use crate::ledger::{Copies, Count};
 
@@ -99,7 +99,7 @@ impl Audit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Proof;
+    use crate::contract::Proof;
 
     /// Two elements of three bytes, each read once and written once.
     fn audit() -> Audit<'static> {

@@ -4,165 +4,23 @@
 //! another: what is on its way is finished before more is begun. A node is called only when its outputs have room, and
 //! that is all of backpressure.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::flow::Body;
+
+use crate::flow::Control;
+
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::analysis::{Bounds, Budget};
-use crate::base::clock::Clock;
-use crate::base::cut::Cut;
 use crate::base::rng::Chance;
-use crate::endpoint::{Input, Output};
+
 use crate::error::Error;
 use crate::flow::account::{Account, CutOffUse};
 use crate::flow::edge::Edge;
 use crate::flow::journal::Journal;
 use crate::flow::node::{Context, LONGEST_PAUSE, Node};
-use crate::ledger::{Call, Count, Recorder};
-use crate::payload::{Pool, PoolSettings};
+use crate::ledger::{Call, Count};
+use crate::payload::Pool;
 use crate::pipeline::graph::Graph;
-use crate::pipeline::injection::Injection;
-use crate::pipeline::limits::Limits;
-use crate::pipeline::policy::{DeadLetters, Policy};
-use crate::stage::component::Component;
-use crate::stage::log::LogSink;
-
-/// What a node of the graph is.
-#[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
-pub enum Body {
-    /// A component.
-    Stage(Stage),
-    /// An input of the host.
-    Input(Box<dyn Input>),
-    /// An output of the host.
-    Output(Box<dyn Output>),
-}
-
-/// A component with its settings.
-pub struct Stage {
-    /// The component.
-    pub component: Component,
-    /// Its settings, by name.
-    pub config: Vec<(String, String)>,
-    /// What it may use.
-    pub limits: Limits,
-    /// What it may copy. The host counts, element by element: a copy beyond it is not made, and fails the stage.
-    pub budget: Budget,
-    /// What is proven of it. A stage that copies more all the same shows a fault of the proof, and fails the flow.
-    pub bounds: Bounds,
-    /// What becomes of an element that it fails at.
-    pub policy: Policy,
-    /// The most elements that it is lent in one call, or asked for in one: 1 to [`Stage::MAX_BATCH`].
-    pub batch: usize,
-    /// What a test has it suffer.
-    pub faults: Vec<Injection>,
-}
-
-impl Stage {
-    /// The most elements of one call.
-    pub const MAX_BATCH: usize = crate::flow::node::MAX_BATCH;
-
-    /// A component without settings, within the default limits, of which nothing is known and nothing demanded.
-    pub fn new(component: Component) -> Stage {
-        Stage {
-            component,
-            config: Vec::new(),
-            limits: Limits::default(),
-            budget: Budget::default(),
-            bounds: Bounds::unknown(),
-            policy: Policy::default(),
-            batch: Stage::MAX_BATCH,
-            faults: Vec::new(),
-        }
-    }
-}
-
-/// What a flow shares with its caller while it runs.
-#[derive(Clone)]
-pub struct Control {
-    /// Takes what stages print.
-    pub log: LogSink,
-    /// Set to end the flow early: sources are asked no more, and what is on its way is finished.
-    pub cancel: Arc<AtomicBool>,
-    /// Ends it at once, whatever stages and endpoints do: what is on its way is lost then, and the account says how much.
-    pub cut: Cut,
-    /// How far it is.
-    pub progress: Arc<Progress>,
-    /// How much payload memory is kept for reuse.
-    pub pool: PoolSettings,
-    /// Takes the records of what happens, where they are wanted.
-    pub recorder: Recorder,
-    /// Takes the elements that stages failed at, where their policy is to keep them.
-    pub dead_letters: DeadLetters,
-    /// The time that the flow and its stages go by.
-    pub clock: Clock,
-    /// Which of the nodes that can move does.
-    pub schedule: Schedule,
-    /// What stages draw random numbers from, so that they are the same every time. None for that of the schedule, or for
-    /// those of the system where that has none.
-    pub random_seed: Option<u64>,
-}
-
-impl Control {
-    /// What stages draw random numbers from, where they are to be the same every time.
-    pub(crate) fn seed(&self) -> Option<u64> {
-        self.random_seed.or(self.schedule.seed())
-    }
-}
-
-impl Default for Control {
-    /// Nobody listens, and nothing is recorded.
-    fn default() -> Control {
-        Control {
-            log: Arc::new(|_| {}),
-            cancel: Arc::default(),
-            cut: Cut::default(),
-            progress: Arc::default(),
-            pool: PoolSettings::default(),
-            recorder: Recorder::off(),
-            dead_letters: Arc::new(|_| Ok(())),
-            clock: Clock::system(),
-            schedule: Schedule::default(),
-            random_seed: None,
-        }
-    }
-}
-
-/// Which of the nodes that can move does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Schedule {
-    /// The one nearest to the end, with as much as it can take.
-    #[default]
-    Downstream,
-    /// Any, with any part of what it can take, and after a pause of any length up to the usual one: by a
-    /// [clock](Clock::virtual_from) of its own the same for the same seed. So are the random numbers that stages draw.
-    Seeded(u64),
-}
-
-impl Schedule {
-    pub(crate) fn seed(self) -> Option<u64> {
-        match self {
-            Schedule::Downstream => None,
-            Schedule::Seeded(seed) => Some(seed),
-        }
-    }
-}
-
-/// How far a flow is; written once a batch.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Elements that came from the sources.
-    pub elements: AtomicU64,
-    /// Their payload bytes.
-    pub bytes: AtomicU64,
-}
-
-impl Progress {
-    pub(crate) fn add(&self, elements: u64, bytes: u64) {
-        self.elements.fetch_add(elements, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::analysis::Bounds;
 use crate::base::clock::Clock;
 use crate::base::cut::CutOff;
 use crate::base::plural::counted;
 use crate::base::rng::Chance;
-use crate::component::profile::Kind;
+use crate::contract::Bounds;
+use crate::contract::Kind;
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
 use crate::error::{Error, Fault};
 use crate::flow::edge::{Edge, Outlet, Room};
@@ -168,7 +168,7 @@ impl Node {
                     clock: &control.clock,
                     cut: &control.cut,
                     chance: control.seed().map(|seed| Chance::of_stage(seed, index as u32)),
-                    policy: stage.policy.told(),
+                    policy: stage.policy.into(),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();

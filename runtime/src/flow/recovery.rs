@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::error::{Error, Fault};
 use crate::flow::Control;
 use crate::flow::faults::Faults;
+use crate::flow::{DeadLetter, DeadLetters};
 use crate::ledger::{Copies, Count};
 use crate::payload::element::Element;
 use crate::pipeline::injection::Injection;
-use crate::pipeline::policy::{DeadLetter, DeadLetters, Policy, Then};
+use crate::pipeline::policy::{Policy, Then};
 use crate::stage::instance::Tried;
 
 /// How a stage failed in a flow that went on.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::trace::{Spans, Trace, new_id};
+use crate::contract::trace::{Spans, new_id};
+use crate::contract::{Stamp, Trace, TraceOrigin};
 use crate::payload::Payload;
 use crate::payload::attributes::Attributes;
 
@@ -104,24 +105,6 @@ impl Metadata {
 /// So long after a time, in nanoseconds since the Unix epoch.
 fn time_after(timestamp: u64, time: Duration) -> u64 {
     timestamp.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).min(u64::MAX - 1)
-}
-
-/// What a source stamps its elements with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// The deadline: this long after the timestamp.
-    pub deadline: Option<Duration>,
-    /// The trace.
-    pub trace: Option<TraceOrigin>,
-}
-
-/// Where a trace begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceOrigin {
-    /// With the flow: a new one, the same for all its sources that say so.
-    Flow,
-    /// Before it: this one.
-    Given(Trace),
 }
 
 /// The stamp of a source that runs.

@@ -1,8 +1,8 @@
 //! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Names and places in files are
 //! the caller's; problems are told by index.
 
-use crate::component::profile::Kind;
-use crate::payload::element::Stamp;
+use crate::contract::Kind;
+use crate::contract::Stamp;
 
 /// Elements that wait on an edge before there is no more room, unless the pipeline says otherwise.
 pub const DEFAULT_EDGE_ELEMENTS: usize = 256;

@@ -1,13 +1,7 @@
 //! What becomes of an element that a stage fails at.
 
 use std::fmt;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-
-use crate::error::Error;
-use crate::payload::element::Element;
-use crate::stage::host::FailurePolicy;
 
 /// What becomes of an element that a stage fails at: it is given to the stage again, and where that does not help, what
 /// `then` says.
@@ -40,15 +34,6 @@ impl Policy {
         let alone = self.retry.map_or(0, |retry| retry.count).saturating_add(1);
         alone.saturating_add(u32::from(batch > 1))
     }
-
-    /// What a stage is told of it.
-    pub(crate) fn told(&self) -> FailurePolicy {
-        match self {
-            Policy { retry: Some(_), .. } => FailurePolicy::Retry,
-            Policy { then: Then::Skip | Then::DeadLetter, .. } => FailurePolicy::Skip,
-            Policy { then: Then::Stop, .. } => FailurePolicy::Stop,
-        }
-    }
 }
 
 /// How an element is given to a stage again.
@@ -72,23 +57,6 @@ pub enum Then {
     /// It is given to [`Control::dead_letters`](crate::Control::dead_letters), and left out.
     DeadLetter,
 }
-
-/// An element that a stage failed at for good.
-#[derive(Debug, Clone, Copy)]
-pub struct DeadLetter<'a> {
-    /// The stage.
-    pub stage: &'a str,
-    /// What it was given.
-    pub element: &'a Element,
-    /// How it failed the last time.
-    pub error: &'a Error,
-    /// How often it failed at the element, from 1. Calls count that it was alone in, or that said that it was this one.
-    pub attempt: u32,
-}
-
-/// Takes the elements that stages failed at for good. What it returns as an error ends the flow. It must not keep an
-/// element, whose payload would still be held when the flow has ended.
-pub type DeadLetters = Arc<dyn Fn(DeadLetter<'_>) -> io::Result<()> + Send + Sync>;
 
 impl Retry {
     /// The longest that a stage is left alone before an element is given to it again.

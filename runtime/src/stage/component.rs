@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
-use crate::component::compile::{CompileError, Compiler, Complexity};
+use crate::component::compile::{Compiler, Complexity};
 use crate::component::outline::outline;
-use crate::component::profile::{self, Kind, Profile};
-use crate::error::{Error, LoadError};
+use crate::component::profile::{self, Profile};
+use crate::contract::Kind;
+use crate::error::{CompileError, Error, LoadError};
 use crate::pipeline::limits::Limits;
 use crate::stage::engine::Engine;
 use crate::stage::host::Host;
@@ -99,7 +100,7 @@ impl Binary {
             CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
             reason => self.not_compiled(reason),
         })?;
-        let loaded = code.load(engine).map_err(|error| self.refused(error))?;
+        let loaded = code.load(&engine.engine).map_err(|error| self.refused(error))?;
         self.link(engine, analysis, &loaded)
     }
 

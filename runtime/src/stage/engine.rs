@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmparser::WasmFeatures;
+use wasmtime::EngineWeak;
 use wasmtime::component::Linker;
-use wasmtime::{Config, EngineWeak, WasmBacktraceDetails};
 
+use crate::component::compile;
 use crate::error::Error;
 use crate::stage::host::Host;
 
@@ -17,21 +17,6 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// How often the clock that stops stages ticks. A call is stopped at the first tick after its limit.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
-
-/// What components may be made of: the analysis validates with just these features, and the engine has no others.
-///
-/// Not among them is what belongs to the garbage collector, exceptions included: Wasmtime is built without it, and accepts
-/// some of that all the same; a call through a table, of a function whose type has a supertype, ends this whole process then.
-/// Nor is anything asynchronous, or with threads: calls are synchronous, one at a time in a store.
-pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
-    .union(WasmFeatures::TAIL_CALL)
-    .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::FUNCTION_REFERENCES)
-    .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::RELAXED_SIMD)
-    .union(WasmFeatures::MEMORY64)
-    .union(WasmFeatures::COMPONENT_MODEL)
-    .difference(WasmFeatures::GC_TYPES);
 
 /// Compiles and runs components. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -47,13 +32,7 @@ impl Engine {
     ///
     /// [`Error::Engine`] where the machine cannot do it.
     pub fn new() -> Result<Engine, Error> {
-        let mut config = Config::new();
-        // Calls are synchronous, one at a time in a store. Without support for concurrent ones a call costs a third.
-        config.concurrency_support(false);
-        config.epoch_interruption(true);
-        config.wasm_features(FEATURES, true).wasm_features(!FEATURES, false);
-        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
-        let engine = wasmtime::Engine::new(&config).map_err(engine_error)?;
+        let engine = compile::new_engine().map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(engine_error)?;
         crate::stage::host::link(&mut linker).map_err(engine_error)?;

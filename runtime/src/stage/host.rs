@@ -13,9 +13,10 @@ use crate::ledger::ownership::{Owner, StageId};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
 use crate::payload::{Block, Pinned, Pool};
-use crate::pipeline::limits::{Limits, MemoryLimit};
+use crate::pipeline::limits::Limits;
 use crate::stage::engine::{self, TICK};
 use crate::stage::log::StageLog;
+use crate::stage::memory_limit::MemoryLimit;
 
 pub(crate) use bindings::types::{
     BackpressureSignal, Columns, Failure, FailurePolicy, Outcome, ProcessFailure, PushFailure, Reached,

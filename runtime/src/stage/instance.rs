@@ -6,11 +6,11 @@ use std::time::Instant;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use crate::analysis::{Bounds, Budget};
 use crate::base::clock::Clock;
 use crate::base::cut::{Cut, CutOff};
 use crate::base::rng::Chance;
 use crate::base::text;
+use crate::contract::{Bounds, Budget};
 use crate::error::{Error, Fault};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Boundary, Copies, Count};

@@ -21,12 +21,12 @@
 //! run the cases that are declared there.
 
 pub use torvyn_runtime as runtime;
-pub use torvyn_runtime::analysis::Budget;
 pub use torvyn_runtime::base::clock::Clock;
-pub use torvyn_runtime::component::profile::Verdict;
+pub use torvyn_runtime::contract::Budget;
+pub use torvyn_runtime::contract::Stamp;
+pub use torvyn_runtime::contract::Verdict;
 pub use torvyn_runtime::flow::account::{Account, StageAccount};
 pub use torvyn_runtime::payload::attributes::Attributes;
-pub use torvyn_runtime::payload::element::Stamp;
 pub use torvyn_runtime::pipeline::graph::Merge;
 pub use torvyn_runtime::pipeline::injection::{FailureKind, Injected};
 pub use torvyn_runtime::pipeline::limits::Limits;

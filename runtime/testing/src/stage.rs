@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
-use torvyn_runtime::analysis::Budget;
+use torvyn_runtime::contract::Budget;
 use torvyn_runtime::pipeline::graph::{Merge, Role};
 use torvyn_runtime::pipeline::injection::{Injected, Injection};
 use torvyn_runtime::pipeline::limits::Limits;

@@ -391,7 +391,7 @@ fn texts_of_dead_letters(times: usize) -> String {
         discard(),
     ];
     let edges: Vec<_> = (1..3).map(|to| (to - 1, 0, to, Capacity::default())).collect();
-    let dead_letters = Arc::new(|_: torvyn_runtime::pipeline::policy::DeadLetter<'_>| Ok(()));
+    let dead_letters = Arc::new(|_: torvyn_runtime::flow::DeadLetter<'_>| Ok(()));
     told(run_along(parts, &edges, |control| Control { dead_letters, ..control }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use torvyn_runtime::analysis::Budget;
+use torvyn_runtime::contract::Budget;
 use torvyn_runtime::endpoint::Output;
 use torvyn_runtime::payload::element::Element;
 use torvyn_tests::guest::PROCESSOR;

@@ -10,8 +10,8 @@ use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 use toml::de::DeValue;
+use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::endpoint::Framing;
-use torvyn_runtime::payload::element::Stamp;
 
 /// The input of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use torvyn_runtime::payload::element::Stamp;
+use torvyn_runtime::contract::Stamp;
 
 use super::feed::{self, Feed, Origin};
 use super::name;

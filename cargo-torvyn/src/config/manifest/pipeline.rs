@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
-use torvyn_runtime::payload::element::Stamp;
+use torvyn_runtime::contract::Stamp;
 
 use super::feed::{self, Origin};
 use super::input::Input;

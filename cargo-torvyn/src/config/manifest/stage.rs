@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 use torvyn_runtime::Stage as RunningStage;
-use torvyn_runtime::payload::element::Stamp;
+use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::pipeline::graph::{Capacity, MAX_OUTPUTS, Merge};
 
 use super::feed::{self, Feed};

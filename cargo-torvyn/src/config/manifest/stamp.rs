@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use toml::de::DeValue;
-use torvyn_runtime::payload::element::{Stamp, TraceOrigin};
+use torvyn_runtime::contract::{Stamp, TraceOrigin};
 
 use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report, Table};

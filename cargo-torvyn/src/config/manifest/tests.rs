@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Duration;
 
+use torvyn_runtime::contract::{Stamp, TraceOrigin};
 use torvyn_runtime::endpoint::{Framing, OutputFraming};
-use torvyn_runtime::payload::element::{Stamp, TraceOrigin};
 use torvyn_runtime::pipeline::graph::{Capacity, Merge, Role};
 use torvyn_runtime::pipeline::policy::Then;
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use torvyn_runtime::analysis::{Analysis, Grant, grant};
+use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::component::compile::Compiler;
+use torvyn_runtime::contract::{Grant, grant};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Engine, Error, Limits};
 

@@ -12,7 +12,8 @@ use super::module::{Item, Module};
 use super::uses::Place;
 use super::uses::Use;
 use super::wiring::Wiring;
-use crate::analysis::{Door, Frame, Site};
+use crate::analysis::{Frame, Site};
+use crate::contract::Door;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 

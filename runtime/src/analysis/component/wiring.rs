@@ -13,8 +13,8 @@ use wasmparser::{
 use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
-use crate::analysis::Door;
-use crate::component::profile::NAMESPACE;
+use crate::contract::Door;
+use crate::contract::NAMESPACE;
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use super::{CompileError, MachineCode};
+use super::{MachineCode, new_engine};
+use crate::error::CompileError;
 use crate::pipeline::limits::Limits;
-use crate::stage::engine::Engine;
 
 /// What a question begins with.
 const MAGIC: &[u8; 16] = b"torvyn-compile-1";
@@ -123,7 +123,7 @@ fn why_it_ended(ended: ExitStatus, limits: &Limits) -> CompileError {
         // The system has too little memory for the limit, or somebody killed it.
         Some(Signal::KILL) => CompileError::Process(format!(
             "was killed: the system may have less memory than the {} it was allowed, which `limits.compile-memory` sets",
-            super::mebibytes(limits.compile_memory)
+            crate::base::text::mebibytes(limits.compile_memory)
         )),
         _ => CompileError::Process(format!("ended without an answer ({ended})")),
     }
@@ -150,7 +150,7 @@ pub fn serve() -> io::Result<()> {
     confine(memory.saturating_add(BASE_MEMORY).saturating_add(len), seconds)?;
     let mut component = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
     question.take(len).read_to_end(&mut component)?;
-    let compiled = Engine::new()
+    let compiled = new_engine()
         .map_err(|error| error.to_string())
         .and_then(|engine| MachineCode::compile(&engine, &component).map_err(|error| format!("{error:#}")));
     let (which, said) = match &compiled {

@@ -1,8 +1,7 @@
 //! Machine code of a component: the one place that trusts bytes.
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
-
-use crate::stage::engine::Engine;
 
 /// A component as an engine of this program compiled it.
 ///
@@ -12,7 +11,7 @@ pub(crate) struct MachineCode(Vec<u8>);
 impl MachineCode {
     /// Compiles a component in this process.
     pub(crate) fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<MachineCode> {
-        engine.engine.precompile_component(component).map(MachineCode)
+        engine.precompile_component(component).map(MachineCode)
     }
 
     /// What [`serve`](super::serve) wrote to the pipe of the parent that started it, which is this process. To be called with
@@ -41,24 +40,25 @@ impl MachineCode {
         // version and settings are those of this engine.
         #[expect(unsafe_code, reason = "the argument is above, and `tests` show what is refused")]
         unsafe {
-            Component::deserialize(&engine.engine, &self.0)
+            Component::deserialize(engine, &self.0)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::new_engine;
     use super::*;
 
     const EMPTY: &str = "(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))";
 
     #[test]
     fn what_this_engine_compiled_is_loaded() {
-        let engine = Engine::new().unwrap();
+        let engine = new_engine().unwrap();
         let code = MachineCode::compile(&engine, &wat::parse_str(EMPTY).unwrap()).unwrap();
         code.load(&engine).unwrap();
         // Another engine of the same settings, as the child has one.
-        code.load(&Engine::new().unwrap()).unwrap();
+        code.load(&new_engine().unwrap()).unwrap();
         let sent = MachineCode::from_own_child(code.as_bytes().to_vec());
         sent.load(&engine).unwrap();
     }
@@ -66,7 +66,7 @@ mod tests {
     /// Not what makes it safe, but what a mistake runs into.
     #[test]
     fn what_is_no_machine_code_is_refused() {
-        let engine = Engine::new().unwrap();
+        let engine = new_engine().unwrap();
         let code = MachineCode::compile(&engine, &wat::parse_str(EMPTY).unwrap()).unwrap();
         let refused = |bytes: &[u8]| MachineCode::from_own_child(bytes.to_vec()).load(&engine).unwrap_err();
         refused(b"");

@@ -1,5 +1,7 @@
 //! What a file is that is no stage: told by its first bytes, by its sections, and by what it exports.
 
+use crate::contract::CONTRACT;
+use crate::contract::NAMESPACE;
 use std::panic;
 
 use wasmparser::names::{ComponentName, ComponentNameKind};
@@ -7,7 +9,6 @@ use wasmparser::{BinaryReaderError, ComponentExternalKind, Parser, Payload};
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, WorldId};
 
-use super::{CONTRACT, NAMESPACE};
 use crate::error::LoadError;
 
 /// How many exports are told by name.

@@ -1,7 +1,7 @@
 //! The end of a node, and what it leaves behind: whether its ledger holds, and its part of the account.
 
 use super::{Called, Node, output_error};
-use crate::component::profile::Kind;
+use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
 use crate::flow::audit::Audit;

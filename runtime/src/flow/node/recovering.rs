@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Called, Context, MAX_BATCH_BYTES, Node};
-use crate::component::profile::Kind;
+use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::recovery::{Fate, PutBack};
 use crate::pipeline::injection::Injected;

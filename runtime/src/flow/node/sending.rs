@@ -1,7 +1,7 @@
 //! How a node sends what its stage made of a batch.
 
 use super::{Called, MAX_BATCH, Node};
-use crate::component::profile::Kind;
+use crate::contract::Kind;
 use crate::error::{Error, Fault};
 use crate::flow::edge::Edge;
 use crate::payload::element::{self, Element};

@@ -4,7 +4,7 @@
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, Resource};
 
-use crate::component::profile::{Kind, full_name};
+use crate::contract::{Kind, full_name};
 use crate::stage::host::{
     BackpressureSignal, Batch, Columns, Failure, Host, Outcome, Output, ProcessFailure, PushFailure,
 };

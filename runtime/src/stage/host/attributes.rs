@@ -167,9 +167,9 @@ impl From<AttributeError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Bounds, Budget};
     use crate::base::clock::Clock;
     use crate::base::cut::Cut;
+    use crate::contract::{Bounds, Budget};
     use crate::ledger::Boundary;
     use crate::ledger::ownership::StageId;
     use crate::payload::Pool;

@@ -3,6 +3,8 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
+use crate::pipeline::policy::{Policy, Then};
+
 use super::{Batch, Failure, FailurePolicy, Host};
 
 /// An element that a call failed at and went on from.
@@ -72,5 +74,15 @@ impl Host {
         skipped.retain(|skipped| skipped.index < count);
         skipped.sort_unstable_by_key(|skipped| skipped.index);
         skipped
+    }
+}
+
+impl From<Policy> for FailurePolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy { retry: Some(_), .. } => FailurePolicy::Retry,
+            Policy { then: Then::Skip | Then::DeadLetter, .. } => FailurePolicy::Skip,
+            Policy { then: Then::Stop, .. } => FailurePolicy::Stop,
+        }
     }
 }

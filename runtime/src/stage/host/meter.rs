@@ -1,7 +1,7 @@
 //! Counts the copies of a stage element by element: against its budget, before they are made, and against what is proven
 //! of it.
 
-use crate::analysis::{Bounds, Budget, Limited, Overrun};
+use crate::contract::{Bounds, Budget, Limited, Overrun};
 use crate::payload::element::Element;
 
 use super::payload_write::BY_HANDLE;

@@ -7,8 +7,8 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, Host, Lease};
-use crate::endpoint::MAX_ELEMENT_BYTES;
 use crate::ledger::Boundary;
+use crate::payload::MAX_ELEMENT_BYTES;
 use crate::payload::element::Element;
 use crate::payload::{Gathered, Payload};
 
@@ -56,8 +56,10 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     let payloads = Payload::gather_all(host.batch.iter().map(|element| &element.payload), &host.pool);
     let gone = host.leases.exclusive();
     host.hand_over(payloads, |boundary, batch, _| {
-        let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0).map(|(_, element)| element);
-        boundary.read_all(there);
+        let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0);
+        boundary.read_all(
+            there.map(|(_, element)| (element.sequence, element.payload.buffer(), element.payload.len() as u64)),
+        );
         batch.len() as u64 - u64::from(gone.count_ones())
     })
 }

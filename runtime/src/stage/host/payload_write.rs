@@ -1,5 +1,6 @@
 //! Interface `payload-write`: payload bytes from the stage to the host.
 
+use crate::payload::element::Element;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
@@ -54,10 +55,18 @@ fn make(
     host.copies.metadata_marshal.record(1, metadata as u64);
     let bytes = block.freeze();
     let (before, buffer) = (host.outputs.elements, bytes.buffer());
-    host.boundary.wrote(&host.batch, &sizes, &lineage, before, buffer, |size| size != BY_HANDLE);
+    let new = sizes.iter().enumerate().filter(|(_, size)| **size != BY_HANDLE);
+    let records = new.map(|(entry, size)| (before + entry, *size, origin(&host.batch, &lineage, entry)));
+    host.boundary.wrote(records, buffer);
     host.boundary.lifted(metadata as u64);
     let made = Written { bytes, sizes, lineage, outputs, written };
     Ok(host.outputs.push(Part::Written(made)))
+}
+
+/// The sequence number of the element of the batch that this entry comes from. One without lineage comes after all of them.
+fn origin(batch: &[Element], lineage: &[u32], entry: usize) -> Option<u64> {
+    let named = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
+    named.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence)
 }
 
 /// How many elements bring new bytes, if the columns do not contradict each other.

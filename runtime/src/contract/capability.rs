@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::component::profile::{ATTRIBUTES, NAMESPACE, Payloads, VERSION};
+use crate::contract::{ATTRIBUTES, NAMESPACE, Payloads, VERSION};
 
 /// What a stage gets of an interface that it imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

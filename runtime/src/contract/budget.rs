@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::base::plural::counted;
 
-/// What a stage may copy for one element; nothing is counted against a limit that is not given. See the parent module
-/// for the units.
+/// What a stage may copy for one element; nothing is counted against a limit that is not given. See the room for
+/// the units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Budget {
     /// How often the payload of an element may be read.

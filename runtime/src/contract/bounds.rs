@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Bound, Proof};
-use crate::component::profile::Verdict;
+use super::bound::Bound;
+use super::proof::Proof;
+use super::verdict::Verdict;
 
-/// What a stage copies and makes for one element. See the parent module for the units.
+/// What a stage copies and makes for one element. See the room for the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bounds {
     /// How often an element is read.
