@@ -8,7 +8,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::config::lint::LintArgs;
+use crate::config::lint_levels::LintArgs;
 use crate::config::ranges;
 use crate::config::units;
 use crate::output::programs::{Asked, Audience, Format};
@@ -479,6 +479,17 @@ pub(crate) struct CargoArgs {
     /// How many jobs to run at a time
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) jobs: Option<String>,
+}
+
+impl CargoArgs {
+    /// The profile that cargo builds components with.
+    pub(crate) fn profile(&self) -> &str {
+        match &self.profile {
+            Some(profile) => profile,
+            None if self.dev => "dev",
+            None => "release",
+        }
+    }
 }
 
 /// Read about a code that stands in an error or a warning

@@ -3,7 +3,8 @@
 pub(crate) mod base64;
 pub(crate) mod budget;
 pub(crate) mod document;
-pub(crate) mod lint;
+pub(crate) mod file_uses;
+pub(crate) mod lint_levels;
 pub(crate) mod manifest;
 pub(crate) mod ranges;
 pub(crate) mod settings;

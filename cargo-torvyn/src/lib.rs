@@ -42,11 +42,11 @@ mod run;
 
 /// Runs the program with the arguments and the terminal of this process.
 pub fn main() -> ExitCode {
-    if env::args_os().nth(1).is_some_and(|argument| argument == project::components::COMPILE) {
+    if env::args_os().nth(1).is_some_and(|argument| argument == run::components::COMPILE) {
         // This program was started by itself. It has no terminal: what went wrong is told by its end.
         return if torvyn_runtime::component::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
-    process::panicked::remember();
+    output::panicked::remember();
     let args: Vec<_> = env::args_os().collect();
     let exit = match cli::parse(&args) {
         Ok(cli) => run(cli),
@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.asked());
-    let done = process::panicked::caught(|| {
+    let done = output::panicked::caught(|| {
         process::interrupt::watch()?;
         commands::exec(cli.command, &mut shell)
     });

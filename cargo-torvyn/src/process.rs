@@ -1,5 +1,4 @@
-//! This process and those that it starts: signals, children, panics.
+//! This process and those that it starts: signals and children.
 
 pub(crate) mod child;
 pub(crate) mod interrupt;
-pub(crate) mod panicked;

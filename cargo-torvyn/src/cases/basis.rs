@@ -10,7 +10,7 @@ use super::plan::Plan;
 use crate::config::manifest::Manifest;
 use crate::fs::watcher::{Snapshot, State};
 use crate::output::diagnostic::Sources;
-use crate::project::components::Components;
+use crate::run::components::Components;
 
 /// The folder of the contract and of the library that stages are written with.
 const CONTRACT: &str = "wit";

@@ -10,7 +10,7 @@ use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 use crate::output::failure::{FailureRecord, runtime_error};
-use crate::output::shell::printable;
+use crate::output::printable::printable;
 
 /// What is expected of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::programs::Asked;
 use crate::output::shell::{Shell, Verbosity};
-use crate::project::components::{Compiled, Components};
+use crate::run::components::{Compiled, Components};
 
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
 #[path = "../../../tests/src/guest.rs"]

@@ -16,7 +16,7 @@ use super::wanted::{Wanted, counted};
 use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics};
-use crate::output::shell::printable;
+use crate::output::printable::printable;
 use crate::run::dead_letters::reason;
 
 /// Reasons that are shown where another was expected.

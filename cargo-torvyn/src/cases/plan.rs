@@ -24,12 +24,12 @@ use super::part::{self, find_stage};
 use super::schedules::Schedules;
 use super::wanted::Wanted;
 use crate::check::{self, Composed};
-use crate::config::lint::Levels;
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::Levels;
 use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
-use crate::fs::file_uses::FileUses;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
-use crate::project::components::{Components, Ready, limits};
+use crate::run::components::{Components, Ready, limits};
 use crate::run::run_pipeline::{input_name, open_input};
 
 /// A case and its pipeline, before anything is known of the components.

@@ -15,8 +15,9 @@ use super::speed::Speed;
 use crate::output::codes;
 use crate::output::diagnostic::Sources;
 use crate::output::failure::FailureRecord;
-use crate::output::findings::{Finding, Viewpoint};
+use crate::output::findings::Finding;
 use crate::output::programs::{lossy, lossy_all};
+use crate::output::viewpoint::Viewpoint;
 
 /// How many cases came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -14,7 +14,7 @@ use super::json::{self, Step};
 use crate::config::document;
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
-use crate::output::shell::printable;
+use crate::output::printable::printable;
 
 /// Reasons for one element that are shown.
 const REASONS: usize = 8;

@@ -18,7 +18,7 @@ use super::schema::Schema;
 use super::search::Search;
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
-use crate::output::shell::printable;
+use crate::output::printable::printable;
 
 /// Elements beyond the expected ones that are kept, to be shown.
 const KEPT_BEYOND: usize = 64;

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use torvyn_runtime::analysis::StageVerdict;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,12 @@ use torvyn_runtime::contract::Door;
 
 use super::blame::blame;
 use super::subject::Subject;
-use crate::config::lint::{Levels, Lint};
+use crate::config::lint_levels::Levels;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
 use crate::output::diagnostic::{Diagnostic, Sources, quoted};
 use crate::output::failure;
+use crate::output::lint::Lint;
 
 /// The form of the file; raised when it changes.
 const VERSION: u32 = 2;
@@ -162,6 +164,30 @@ impl Baseline {
 }
 
 /// A baseline that cannot be compared with.
+impl SavedStage {
+    /// What is to be kept of a stage.
+    pub(crate) fn new(subject: &Subject, verdict: &StageVerdict) -> SavedStage {
+        let imports = match (&subject.analysis, &subject.contract) {
+            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
+            (None, Some(contract)) => {
+                let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
+                imported.map(|(interface, _)| interface.to_string()).collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        SavedStage {
+            name: subject.name.clone(),
+            verdict: verdict.verdict.to_string(),
+            reads: verdict.reads.max,
+            writes: verdict.writes.max,
+            pieces: verdict.pieces.max,
+            views: verdict.views.max,
+            retains: verdict.retains,
+            imports,
+        }
+    }
+}
+
 fn refused(message: impl Into<String>) -> Stop {
     Stop::new(Exit::Failed, message).code(failure::BAD_BASELINE)
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use torvyn_runtime::analysis::{Frame, Site};
 use torvyn_runtime::contract::Door;
 
+use crate::fs::paths::from_here;
 use crate::output::diagnostic::{Diagnostic, Sources};
-use crate::project::workspace::from_here;
 
 /// Places that are labelled; the rest are counted.
 const SHOWN: usize = 3;

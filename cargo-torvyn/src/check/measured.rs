@@ -6,10 +6,11 @@ use torvyn_runtime::contract::Kind;
 use torvyn_runtime::flow::account::StageAccount;
 use torvyn_runtime::payload::PoolUse;
 
-use crate::config::lint::{Levels, Lint};
+use crate::config::lint_levels::Levels;
 use crate::config::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
 use crate::config::units::written;
 use crate::output::diagnostic::Diagnostic;
+use crate::output::lint::Lint;
 use crate::output::run_report::{bytes, grouped};
 
 /// Elements below which a run shows nothing: what a few have in common is chance.

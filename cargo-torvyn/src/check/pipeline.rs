@@ -8,9 +8,10 @@ use torvyn_runtime::contract::Kind;
 use torvyn_runtime::contract::{Bound, Bounds};
 
 use super::baseline::SavedPipeline;
-use crate::config::lint::{Levels, Lint};
+use crate::config::lint_levels::Levels;
 use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::{Diagnostic, quoted};
+use crate::output::lint::Lint;
 
 /// What a pipeline copies at most; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
 #[derive(Debug, Clone, Serialize)]

@@ -7,9 +7,9 @@ use torvyn_runtime::contract::{Kind, Payloads, World, full_name, short_name};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
-use crate::config::lint::Lint;
 use crate::config::spanned::Declared;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
+use crate::output::lint::Lint;
 
 /// Something that a stage does to payloads and that a budget is for.
 #[derive(Debug, Clone, Copy)]

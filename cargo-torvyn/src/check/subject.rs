@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use torvyn_runtime::analysis::contract::{Reason, What};
 use torvyn_runtime::analysis::{Analysis, Contract, ContractError, StageVerdict};
 
-use super::baseline::SavedStage;
 use crate::config::budget::Budget;
-use crate::config::lint::{Levels, LintArgs};
+use crate::config::lint_levels::{Levels, LintArgs};
 use crate::config::settings::{Settings, WorkspaceSettings};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
-use crate::output::findings::without_dots;
+use crate::output::viewpoint::without_dots;
 use crate::project::workspace::Stage;
 
 /// A stage under check.
@@ -105,30 +104,6 @@ impl Subject {
             (Some(analysis), contract) => Some(StageVerdict::of_component(analysis, contract.as_ref(), &budget)),
             (None, Some(contract)) => Some(StageVerdict::of_contract(contract, &budget)),
             (None, None) => None,
-        }
-    }
-}
-
-impl Subject {
-    /// As a baseline keeps it.
-    pub(crate) fn saved(&self, verdict: &StageVerdict) -> SavedStage {
-        let imports = match (&self.analysis, &self.contract) {
-            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
-            (None, Some(contract)) => {
-                let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
-                imported.map(|(interface, _)| interface.to_string()).collect()
-            }
-            (None, None) => Vec::new(),
-        };
-        SavedStage {
-            name: self.name.clone(),
-            verdict: verdict.verdict.to_string(),
-            reads: verdict.reads.max,
-            writes: verdict.writes.max,
-            pieces: verdict.pieces.max,
-            views: verdict.views.max,
-            retains: verdict.retains,
-            imports,
         }
     }
 }

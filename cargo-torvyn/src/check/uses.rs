@@ -10,8 +10,8 @@ use torvyn_runtime::contract::{Kind, Payloads, World};
 
 use super::blame::{author, blame, same_place};
 use super::subject::Subject;
-use crate::config::lint::Lint;
 use crate::output::diagnostic::{Diagnostic, Sources};
+use crate::output::lint::Lint;
 
 const READS: &[Door] = &[Door::Read, Door::ReadAll];
 

@@ -11,18 +11,18 @@ use torvyn_runtime::component::strip::strip;
 use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::endpoint::FileId;
 
-use crate::check::BadComponent;
 use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::output::bad_component::BadComponent;
 use crate::output::failure;
 use crate::output::programs::lossy;
 use crate::output::run_report::bytes;
 use crate::output::shell::Shell;
 use crate::project::cargo::{self, Artifact};
-use crate::project::components::{Compiled, File};
 use crate::project::toolchain;
 use crate::project::workspace::{Stage, Workspace};
+use crate::run::components::{Compiled, File};
 
 /// A line of `--message-format json` for a component.
 #[derive(Debug, Serialize)]

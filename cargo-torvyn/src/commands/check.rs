@@ -1,5 +1,6 @@
 //! `cargo torvyn check`: what stages and pipelines can copy, and whether that is within their budgets.
 
+use crate::check::SavedStage;
 use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,25 @@ use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{BadComponent, Baseline, Composed, Subject};
+use crate::check::{Baseline, Composed, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
-use crate::config::lint::{Levels, LintArgs};
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::{Levels, LintArgs};
 use crate::config::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
-use crate::fs::file_uses::FileUses;
+use crate::output::bad_component::BadComponent;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::output::failure;
-use crate::output::findings::{About, Results, Viewpoint, message, repository, without_dots};
+use crate::output::findings::{About, Results, message};
 use crate::output::programs::refuse_stdout;
 use crate::output::shell::Shell;
+use crate::output::viewpoint::{Viewpoint, repository, without_dots};
 use crate::project::cargo::{self, Artifact};
-use crate::project::components::{Compiled, File, limits};
 use crate::project::toolchain;
 use crate::project::workspace::{self, Workspace};
+use crate::run::components::{Compiled, File, limits};
 use crate::run::run_pipeline;
 
 /// What was checked, and what was found.
@@ -314,7 +317,8 @@ impl Checked {
     }
 
     fn baseline(&self, built: bool) -> Baseline {
-        let stages = self.stages.iter().filter_map(|(subject, verdict)| Some(subject.saved(verdict.as_ref()?)));
+        let stages =
+            self.stages.iter().filter_map(|(subject, verdict)| Some(SavedStage::new(subject, verdict.as_ref()?)));
         let pipelines = self.pipelines.iter().map(|(name, composed)| composed.saved(name));
         Baseline::new(built, stages.collect(), pipelines.collect())
     }

@@ -16,17 +16,17 @@ use crate::cases::{
     Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit,
 };
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
+use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
-use crate::fs::file_uses::FileUses;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::programs::refuse_stdout;
 use crate::output::run_report;
 use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
-use crate::project::components::{Compiled, Components, told};
 use crate::project::workspace::Workspace;
+use crate::run::components::{Compiled, Components, told};
 use crate::run::run_pipeline;
 
 mod watch;

@@ -6,6 +6,7 @@
 
 mod config;
 mod feed;
+mod from;
 mod input;
 mod name;
 mod on_failure;
@@ -38,6 +39,15 @@ pub(crate) use pool::Pool;
 pub(crate) use runtime::Runtime;
 pub(crate) use stage::{ComponentRef, Stage};
 pub(crate) use wiring::{WiredNode, Wiring};
+
+/// Why a package of the workspace is not a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// What it is, and what is missing.
+    pub(crate) why: String,
+    /// What to type.
+    pub(crate) help: String,
+}
 
 /// The pipelines of a `Torvyn.toml`.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use crate::config::budget::Budget;
 use crate::config::document;
-use crate::config::lint::Levels;
+use crate::config::lint_levels::Levels;
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;

@@ -1,6 +1,6 @@
 //! Sizes, durations and times as people write them: `"64KiB"`, `"500ms"`, `2000-01-01T00:00:00Z`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use toml::value::{Datetime, Offset};
 
@@ -82,27 +82,6 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// A moment as RFC 3339 writes it, in UTC and to the millisecond.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    // A clock before 1970 is not set.
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (seconds, millis) = (since.as_secs(), since.subsec_millis());
-    let (year, month, day) = civil_from_days((seconds / 86_400) as i64);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// The date of a day since 1970-01-01: `civil_from_days`, of the same source.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * shifted + 2) / 5 + 1, (shifted + 2) % 12 + 1);
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Option<String>> {
     let known: Vec<&str> = units.iter().map(|(unit, _)| *unit).collect();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -119,6 +98,8 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::timestamp::rfc3339;
+    use std::time::SystemTime;
 
     #[test]
     fn sizes() {

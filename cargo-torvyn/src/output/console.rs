@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::output::progress::Drawn;
+use crate::output::bar::Drawn;
 
 /// Bytes of what a stage prints that wait to be written, beside one line of any length.
 const LOG_BYTES: usize = 256 << 10;

@@ -12,7 +12,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::base::regular_file;
 
-use crate::output::shell::printable;
+use crate::output::printable::printable;
 
 /// Findings that are shown to people at once; the others are counted.
 const MOST_SHOWN: usize = 50;

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use include_dir::{Dir, include_dir};
 
-use crate::config::lint::Lint;
 use crate::output::codes;
 use crate::output::failure;
+use crate::output::lint::Lint;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/codes");
 /// The pages with sections.

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::Serialize;
 use torvyn_runtime::{Error, Fault};
 
-use crate::exit::{Exit, Stop};
+use crate::exit::{Exit, Place, Stop};
 use crate::output::codes::{self, codes};
 use crate::output::diagnostic::{Diagnostic, Severity, Sources};
-use crate::output::findings::{Viewpoint, place};
+use crate::output::viewpoint::{Viewpoint, place};
 
 codes! {
     /// A stage trapped.
@@ -86,14 +86,15 @@ const OF_FLOWS: &[&str] = &[
     INTERNAL_ERROR,
 ];
 
-/// A place in a file, for programs. Lines and columns count from 1, columns in characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Place {
-    /// Where it is not UTF-8, with replacement characters.
-    pub(crate) file: String,
-    /// None where the text of the file is not known.
-    pub(crate) line: Option<usize>,
-    pub(crate) column: Option<usize>,
+/// The code of a stop that has none of its own.
+fn general_code(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Usage => USAGE,
+        Exit::NothingSelected => NOTHING_SELECTED,
+        Exit::SetupMissing => SETUP_MISSING,
+        Exit::HungUp | Exit::Interrupted | Exit::Terminated => INTERRUPTED,
+        _ => COMMAND_FAILED,
+    }
 }
 
 /// One reason why a command did not succeed.
@@ -145,7 +146,7 @@ impl FailureRecord {
         let runtime = runtime_error(error);
         let own = stop.and_then(Stop::own_code).or_else(|| runtime.map(code_of));
         let mut record = FailureRecord::new(
-            own.unwrap_or_else(|| stop.map_or(COMMAND_FAILED, Stop::general_code)),
+            own.unwrap_or_else(|| stop.map_or(COMMAND_FAILED, |stop| general_code(stop.exit()))),
             error.to_string(),
         );
         record.causes = error.chain().skip(1).map(ToString::to_string).collect();

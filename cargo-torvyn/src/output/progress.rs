@@ -2,19 +2,14 @@
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torvyn_runtime::Account;
 use torvyn_runtime::base::text;
 use torvyn_runtime::flow::Progress;
 use torvyn_runtime::stage::log::{LogLine, LogSink};
 
+use crate::output::bar::Drawn;
 use crate::output::shell::{LogPrinter, Shell, Verbosity};
-
-/// A flow that takes less shows no bar.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The progress of a flow, from its beginning to its end.
 pub(crate) struct Bar {
@@ -22,23 +17,12 @@ pub(crate) struct Bar {
     printer: LogPrinter,
 }
 
-/// A bar that is to be drawn.
-#[derive(Clone)]
-pub(crate) struct Drawn {
-    progress: Arc<Progress>,
-    /// Payload bytes, where it is known how many there will be.
-    total: Option<u64>,
-    began: Instant,
-    bar: ProgressBar,
-}
-
 impl Bar {
     /// A bar that fills at `total` payload bytes, or one without end. Only a terminal shows it.
     pub(crate) fn new(shell: &Shell, total: Option<u64>) -> Bar {
         let (progress, printer) = (Arc::<Progress>::default(), shell.log_printer());
         if shell.verbosity() != Verbosity::Quiet && io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-            printer.console.draw(Some(Drawn { progress: progress.clone(), total, began: Instant::now(), bar }));
+            printer.console.draw(Some(Drawn::new(progress.clone(), total)));
         }
         Bar { progress, printer }
     }
@@ -84,53 +68,5 @@ impl Dropped {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.printer.console.draw(None);
-    }
-}
-
-impl Drawn {
-    /// How often it moves.
-    pub(crate) const REFRESH: Duration = Duration::from_millis(100);
-
-    /// Puts another one, or none, in the place of the one on the terminal.
-    pub(crate) fn exchange(shown: &mut Option<Drawn>, other: Option<Drawn>) {
-        let is_same = match (&shown, &other) {
-            (Some(shown), Some(other)) => Arc::ptr_eq(&shown.progress, &other.progress),
-            (None, None) => true,
-            _ => false,
-        };
-        if !is_same && let Some(before) = std::mem::replace(shown, other) {
-            before.bar.finish_and_clear();
-        }
-    }
-
-    /// Writes something above it.
-    pub(crate) fn suspend(&self, write: impl FnOnce()) {
-        self.bar.suspend(write);
-    }
-
-    /// Moves it on. It appears when the flow has run for a while.
-    pub(crate) fn draw(&self) {
-        if self.began.elapsed() < PATIENCE {
-            return;
-        }
-        if self.bar.is_hidden() {
-            self.appear();
-        }
-        self.bar.set_position(self.progress.bytes.load(Ordering::Relaxed));
-        self.bar.tick();
-    }
-
-    fn appear(&self) {
-        let template = if self.total.is_some() {
-            "{msg:>12.cyan.bold} [{bar:25}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
-        } else {
-            "{msg:>12.cyan.bold} {spinner} {bytes}, {bytes_per_sec}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("=> "));
-        }
-        self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        self.bar.reset_eta();
-        self.bar.set_message("Running");
     }
 }

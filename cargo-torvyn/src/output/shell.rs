@@ -17,20 +17,20 @@ use torvyn_runtime::base::plural::{counted, noun};
 use torvyn_runtime::base::text;
 use torvyn_runtime::flow::account::Elements;
 
-use crate::cases::junit;
 use crate::exit::{Exit, Stop};
 use crate::output::console::Console;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::failure::{self, FailureRecord};
-use crate::output::findings::{Results, Viewpoint};
+use crate::output::findings::Results;
+use crate::output::junit;
+use crate::output::printable::{LONGEST_ERROR, printable};
 use crate::output::programs::{Asked, Ending, is_object};
 use crate::output::run_report;
+use crate::output::viewpoint::Viewpoint;
 use crate::process::interrupt;
 
 /// Letters that are shown of a line of status, a note or a warning.
 const LONGEST_LINE: usize = 4000;
-/// Letters that are shown of an error or one of its causes.
-const LONGEST_ERROR: usize = 16_000;
 
 /// How much to say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -355,21 +355,6 @@ fn stdout_failed() -> Stop {
 /// A text on one line, whatever names are in it.
 fn on_a_line(text: impl Display) -> String {
     text::visible(&text.to_string(), LONGEST_LINE, false).into_owned()
-}
-
-/// A text that may come from a component, with what would steer a terminal made visible. Line ends are kept where the
-/// text may have several lines, but not within a name, which is in backticks.
-pub(crate) fn printable(text: &str, lines: bool) -> String {
-    if !lines {
-        return text::visible(text, LONGEST_ERROR, false).into_owned();
-    }
-    let parts: Vec<_> = text.split('`').collect();
-    let part = |(index, part): (usize, &&str)| {
-        let is_name = index % 2 == 1 && index + 1 < parts.len();
-        text::visible(part, LONGEST_ERROR, !is_name).into_owned()
-    };
-    let shown: Vec<_> = parts.iter().enumerate().map(part).collect();
-    text::visible(&shown.join("`"), LONGEST_ERROR, true).into_owned()
 }
 
 fn labelled(style: Style, label: impl Display, text: impl Display) -> String {

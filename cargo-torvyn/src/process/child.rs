@@ -8,12 +8,16 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::process::interrupt;
-
 /// The programs that run. One is in here before its number can be that of another.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Programs> = Mutex::new(Programs { running: Vec::new(), may_start: true });
 
-fn running() -> MutexGuard<'static, Vec<Pid>> {
+struct Programs {
+    running: Vec<Pid>,
+    /// Not once they were ended.
+    may_start: bool,
+}
+
+fn programs() -> MutexGuard<'static, Programs> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -30,13 +34,13 @@ pub(crate) struct Running {
 ///
 /// Where it cannot be started, or a signal has come.
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Running> {
-    let mut running = running();
-    if interrupt::exit().is_some() {
+    let mut programs = programs();
+    if !programs.may_start {
         return Err(io::Error::new(ErrorKind::Interrupted, "a signal has come"));
     }
     let child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    running.extend(pid);
+    programs.running.extend(pid);
     Ok(Running { child, pid })
 }
 
@@ -95,7 +99,7 @@ impl Running {
         let Some(pid) = self.pid.take() else { return };
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), ended), Err(rustix::io::Errno::INTR)) {}
-        running().retain(|other| *other != pid);
+        programs().running.retain(|other| *other != pid);
     }
 }
 
@@ -108,16 +112,17 @@ impl Drop for Running {
     }
 }
 
-/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any.
+/// Ends all that run, with what they have started, and lets no others start; `hard` where they were asked before. Tells whether there are any.
 pub(crate) fn end_all(hard: bool) -> bool {
-    let running = running();
+    let mut programs = programs();
+    programs.may_start = false;
     let signal = if hard { Signal::KILL } else { Signal::TERM };
-    for pid in running.iter() {
+    for pid in &programs.running {
         // The program itself first: it would start others in the place of those that end.
         let started = descendants(*pid);
         [*pid].into_iter().chain(started).for_each(|pid| _ = kill_process(pid, signal));
     }
-    !running.is_empty()
+    !programs.running.is_empty()
 }
 
 /// The processes that a process has started, and those that they have.

@@ -12,12 +12,13 @@ use torvyn_build::{Builds, Judged, Report};
 
 use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
+use crate::fs::paths;
 use crate::output::failure;
 use crate::output::shell::{Shell, Verbosity};
 use crate::process::child;
 use crate::process::interrupt;
 use crate::project::toolchain::{self, TARGET, Target};
-use crate::project::workspace::{self, Stage, Workspace};
+use crate::project::workspace::{Stage, Workspace};
 
 /// A component that cargo built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(crate) fn build(
     toolchain::install_target(target, args, shell)?;
     let target_dir = workspace.target_dir(args);
     let waiting = || {
-        let folder = workspace::from_here(&target_dir);
+        let folder = paths::from_here(&target_dir);
         shell.status("Blocking", format_args!("waiting for another build in `{}`", folder.display())).ok();
     };
     let mut builds = Builds::lock(&target_dir, waiting)?;
@@ -146,7 +147,7 @@ fn short(id: &str) -> String {
     let folder = id.split_once("path+file://").map_or(id, |(_, folder)| folder);
     let folder = folder.split_once('#').map_or(folder, |(folder, _)| folder);
     let here = fs::canonicalize(folder).unwrap_or_else(|_| PathBuf::from(folder));
-    workspace::from_here(&here).display().to_string()
+    paths::from_here(&here).display().to_string()
 }
 
 fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Shell) -> Command {
@@ -164,7 +165,7 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
     for stage in stages {
         command.args(["--package", &stage.id]);
     }
-    command.args(["--profile", profile(args)]);
+    command.args(["--profile", args.profile()]);
     if let Some(manifest) = &args.manifest_path {
         command.arg("--manifest-path").arg(manifest);
     }
@@ -193,13 +194,4 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
         }
     }
     command
-}
-
-/// The profile that is built in: release unless another is named.
-pub(crate) fn profile(args: &CargoArgs) -> &str {
-    match &args.profile {
-        Some(profile) => profile,
-        None if args.dev => "dev",
-        None => "release",
-    }
 }

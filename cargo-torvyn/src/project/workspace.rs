@@ -1,7 +1,9 @@
 //! The project that a command works on: its workspace, and the packages of it that are stages.
 
+use crate::config::manifest::Unfit;
+use crate::fs::paths::from_here;
 use std::env;
-use std::iter;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,21 +15,12 @@ use crate::output::codes;
 use crate::output::diagnostic::suggestion;
 use crate::output::failure;
 use crate::output::shell::Shell;
-use crate::project::cargo;
+
 use crate::project::toolchain;
 
 mod spec;
 
 use spec::Spec;
-
-/// Why a package of the workspace is not a stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unfit {
-    /// What it is, and what is missing.
-    pub(crate) why: String,
-    /// What to type.
-    pub(crate) help: String,
-}
 
 /// A workspace, as cargo sees it; a package that is in none is one of its own.
 #[derive(Debug)]
@@ -117,7 +110,7 @@ impl Workspace {
     /// Where cargo puts the component of a stage.
     pub(crate) fn component(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
         // The folder of a profile has its name, but for the one that cargo users had before profiles had names.
-        let profile = match cargo::profile(args) {
+        let profile = match args.profile() {
             "dev" => "debug",
             profile => profile,
         };
@@ -297,25 +290,6 @@ fn is_library(target: &Target) -> bool {
     target.kind.iter().any(|kind| library.contains(kind) || *kind == TargetKind::ProcMacro)
 }
 
-/// The path as people see it: from the current folder, where it is below that or in one project with it.
-pub(crate) fn from_here(path: &Path) -> PathBuf {
-    seen_from(&env::current_dir().unwrap_or_default(), path)
-}
-
-fn seen_from(here: &Path, path: &Path) -> PathBuf {
-    let common =
-        here.ancestors().enumerate().find_map(|(up, common)| Some((up, common, path.strip_prefix(common).ok()?)));
-    match common {
-        Some((0, _, below)) => below.to_path_buf(),
-        Some((up, common, below)) if common.join("Cargo.toml").is_file() => {
-            let mut seen: PathBuf = iter::repeat_n("..", up).collect();
-            seen.push(below);
-            seen
-        }
-        _ => path.to_path_buf(),
-    }
-}
-
 /// The folder of the Cargo.toml that a command is about, where there is one.
 pub(crate) fn nearest(args: &CargoArgs) -> Option<PathBuf> {
     let manifest = match &args.manifest_path {
@@ -340,6 +314,7 @@ fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::paths::seen_from;
 
     #[test]
     fn paths_within_a_project_are_told_from_the_current_folder() {

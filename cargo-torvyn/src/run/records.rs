@@ -12,9 +12,9 @@ use torvyn_runtime::ledger::{DEFAULT_CAPACITY, Place, Ring};
 use torvyn_runtime::pipeline::graph::Graph;
 
 use crate::cli::RecordArgs;
+use crate::config::file_uses::FileUses;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file::Whole;
-use crate::fs::file_uses::FileUses;
 use crate::output::failure;
 use crate::output::run_report::grouped;
 use crate::output::shell::Shell;

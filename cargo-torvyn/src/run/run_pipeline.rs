@@ -18,22 +18,24 @@ use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 use crate::check::{self, Composed, Subject};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
-use crate::config::lint::Levels;
+use crate::config::lint_levels::Levels;
 use crate::config::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Runtime, WiredNode, Wiring};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::fs::paths;
 use crate::fs::standard_streams;
 use crate::output::diagnostic::{Diagnostics, Label, Sources};
 use crate::output::failure::{self, FailureRecord};
-use crate::output::findings::{Finding, Viewpoint, place};
+use crate::output::findings::Finding;
 use crate::output::programs;
 use crate::output::progress::Bar;
 use crate::output::run_report;
 use crate::output::run_report::Summary;
 use crate::output::shell::{Shell, StdoutClosed};
+use crate::output::viewpoint::{Viewpoint, place};
 use crate::process::interrupt;
-use crate::project::components::{Compiled, Components, limits, told};
-use crate::project::workspace;
+use crate::run::components::{Compiled, Components, limits, told};
+
 use crate::run::dead_letters::DeadLetterFiles;
 use crate::run::records::Files;
 
@@ -333,7 +335,7 @@ pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     }
     let here = env::current_dir().unwrap_or_default();
     let nearest = here.ancestors().map(|folder| folder.join(MANIFEST)).find(|path| path.is_file());
-    nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| workspace::from_here(&path))
+    nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| paths::from_here(&path))
 }
 
 /// Refuses a pipeline that can copy more than is declared.

@@ -15,13 +15,14 @@ use crate::cases::{Basis, Common, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
 use crate::config::manifest::ComponentRef;
 use crate::exit::Exit;
+use crate::fs::paths;
 use crate::fs::watcher::{Places, Snapshot, ends_with_line};
 use crate::output::diagnostic::Sources;
 use crate::output::programs::lossy_all;
 use crate::output::shell::{Shell, StdoutClosed};
 use crate::process::interrupt;
-use crate::project::components::{Compiled, Project};
 use crate::project::workspace::{self, Workspace};
+use crate::run::components::{Compiled, Project};
 use crate::run::run_pipeline;
 
 /// Changed files that are named.
@@ -75,7 +76,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let before = Snapshot::default();
     let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
     let by_cargo = by_cargo.map(|workspace| {
-        let target = workspace::from_here(&workspace.target_dir(&args.cargo));
+        let target = paths::from_here(&workspace.target_dir(&args.cargo));
         (target, workspace.manifest().with_file_name("Cargo.lock"))
     });
     let mut watch = Watch {
@@ -148,7 +149,7 @@ impl Watch<'_> {
             }
             None if packages => {
                 let project = workspace::nearest(&self.args.cargo);
-                places.paths.extend(project.map(|folder| workspace::from_here(&folder)));
+                places.paths.extend(project.map(|folder| paths::from_here(&folder)));
             }
             None => {}
         }

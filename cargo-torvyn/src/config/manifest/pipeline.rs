@@ -7,20 +7,21 @@ use toml::de::DeValue;
 use torvyn_runtime::contract::Stamp;
 
 use super::feed::{self, Origin};
+use super::from;
 use super::input::Input;
 use super::name;
 use super::on_failure::OnFailure;
 use super::output::{self, NamedOutput, Output};
 use super::stage::{self, ComponentRef, Stage};
-use crate::check::BadComponent;
 use crate::config::budget::PipelineBudget;
 use crate::config::document;
+use crate::config::file_uses::{Conflict, FileUses};
+use crate::config::manifest::Unfit;
 use crate::config::ranges::MAX_NODES;
 use crate::config::toml_reader::{Field, Report};
-use crate::fs::file_uses::{Conflict, FileUses};
+use crate::output::bad_component::BadComponent;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
-use crate::project::workspace::Unfit;
 
 /// The keys of a pipeline.
 pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
@@ -73,11 +74,11 @@ impl Pipeline {
         let (mut stages, stage_froms): (Vec<_>, Vec<_>) = written.into_iter().map(|w| (w.stage, w.from)).unzip();
         let (mut outputs, output_froms): (Vec<_>, Vec<_>) = outputs.into_iter().map(|w| (w.output, w.from)).unzip();
         let feeds: Vec<_> = (0..stages.len())
-            .map(|index| feed::follow(stage_froms[index].as_ref(), Origin::before(index), &stages, report))
+            .map(|index| from::resolve(stage_froms[index].as_ref(), Origin::before(index), &stages, report))
             .collect();
         stages.iter_mut().zip(feeds).for_each(|(stage, from)| stage.from = from);
         for (output, from) in outputs.iter_mut().zip(&output_froms) {
-            output.from = feed::follow(from.as_ref(), Origin::before(stages.len()), &stages, report);
+            output.from = from::resolve(from.as_ref(), Origin::before(stages.len()), &stages, report);
         }
 
         let pipeline = Pipeline {

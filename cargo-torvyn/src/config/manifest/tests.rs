@@ -15,8 +15,8 @@ use super::feed::Origin;
 use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
-use crate::check::BadComponent;
-use crate::project::workspace::Unfit;
+use crate::config::manifest::Unfit;
+use crate::output::bad_component::BadComponent;
 
 /// Roles by letter: a source, a processor, a sink (`k`).
 fn roles(letters: &str) -> Vec<Role> {

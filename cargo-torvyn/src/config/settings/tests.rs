@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::config::lint::{Level, Lint};
+use crate::output::lint::{Level, Lint};
 
 /// What a package says, in a workspace, and what is wrong in either.
 fn read(workspace: &str, package: &str) -> (Settings, Diagnostics) {

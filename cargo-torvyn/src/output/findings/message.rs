@@ -1,14 +1,14 @@
 //! A diagnostic as a line of cargo's: a `compiler-message` with a message of rustc's in it. What reads the messages of
 //! `cargo check`, such as an editor, reads these.
 
+use crate::output::region::Region;
+use crate::output::viewpoint::Viewpoint;
 use std::path::Path;
 
 use cargo_metadata::Target;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Viewpoint;
-use super::region::Region;
 use crate::output::diagnostic::{Diagnostic, Label, Severity, Sources};
 
 /// What a message is about, in the terms of cargo.

@@ -1,14 +1,15 @@
 //! Diagnostics as a log of SARIF 2.1.0, the format in which code hosts take what tools find. The rules are the codes of
 //! findings with their pages of the guide. A command that failed is a notification of the tool, and not a result.
 
+use crate::output::region::Region;
+use crate::output::viewpoint::Viewpoint;
+use crate::output::viewpoint::repository;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::region::Region;
-use super::{Viewpoint, repository};
 use crate::exit::Exit;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Label, Severity, Sources};
 use crate::output::explanation;
@@ -221,7 +222,8 @@ fn escaped(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::failure::{self, Place};
+    use crate::exit::Place;
+    use crate::output::failure;
 
     /// What the schema of SARIF 2.1.0 says of the objects that are used here: how each is called, what it must have,
     /// and what else it has here. The schema allows no other properties than it lists.
@@ -407,7 +409,7 @@ mod tests {
         let log = logged();
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
         let ids: Vec<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
-        let codes: Vec<_> = crate::config::lint::Lint::CODES.iter().chain(crate::output::codes::ALL).copied().collect();
+        let codes: Vec<_> = crate::output::lint::Lint::CODES.iter().chain(crate::output::codes::ALL).copied().collect();
         assert_eq!(ids, codes);
         let kinds = log["runs"][0]["tool"]["driver"]["notifications"].as_array().unwrap();
         let ids: Vec<_> = kinds.iter().map(|kind| kind["id"].as_str().unwrap()).collect();

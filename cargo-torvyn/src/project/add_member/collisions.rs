@@ -11,9 +11,9 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 use super::Surrounding;
 use crate::cli::Vcs;
 use crate::exit::{Exit, Stop};
+use crate::fs::paths::from_here;
 use crate::project::scaffold::{Template, name};
 use crate::project::toolchain;
-use crate::project::workspace::from_here;
 
 /// The mark of folders whose contents can be made again: <https://bford.info/cachedir/>.
 const CACHE_MARK: &str = "CACHEDIR.TAG";

@@ -14,13 +14,15 @@ use torvyn_runtime::{Component, Limits};
 use self::compiled::Versioned;
 pub(crate) use self::compiled::{COMPILE, Compiled, File};
 use self::waiting::Waiting;
-use crate::check::{BadComponent, Subject};
+use crate::check::Subject;
 use crate::cli::{CargoArgs, MessageFormat};
-use crate::config::lint::{Levels, LintArgs};
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::{Levels, LintArgs};
 use crate::config::manifest::{ComponentRef, Pipeline, Stage};
 use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
-use crate::fs::file_uses::FileUses;
+use crate::fs::paths;
+use crate::output::bad_component::BadComponent;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::shell::Shell;
 use crate::process::interrupt;
@@ -218,7 +220,7 @@ impl Built {
         self.project = Some(Project {
             manifest: workspace.manifest(),
             folders: workspace.folders(),
-            target: workspace::from_here(&workspace.target_dir(args)),
+            target: paths::from_here(&workspace.target_dir(args)),
         });
         let known = workspace.stages();
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();

@@ -1,11 +1,7 @@
 //! What `check` finds: every lint with its code, its level where nobody sets another, and a line about it. Each has a page
-//! of the guide. What sets levels is in `lint/levels.rs`; the finding itself is done where the proofs are.
+//! of the guide. What sets levels is in `config`; the finding itself is done where the proofs are.
 
 use std::fmt;
-
-pub(crate) use levels::{Levels, LintArgs};
-
-mod levels;
 
 /// What follows from a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

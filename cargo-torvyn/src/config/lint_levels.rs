@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error};
 
-use super::{Level, Lint};
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Severity, suggestion};
+use crate::output::lint::{Level, Lint};
 
 /// What is written for all lints that are warnings.
 const WARNINGS: &str = "warnings";
