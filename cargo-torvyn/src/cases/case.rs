@@ -1,5 +1,13 @@
 //! A case, as it is written in `[[test]]`: of which pipeline or stage it is, what it gives, and what it expects.
 
+pub(crate) mod account;
+pub(crate) mod arrivals;
+pub(crate) mod case_input;
+pub(crate) mod failure;
+pub(crate) mod fault;
+pub(crate) mod files;
+pub(crate) mod speed;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -7,15 +15,16 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::account::ExpectedAccount;
-use super::expected::Expected;
-use super::failure::ExpectedFailure;
-use super::fault::Fault;
-use super::given::Given;
-use super::letters::ExpectedLetters;
-use super::speed::ExpectedSpeed;
+use crate::cases::case::account::ExpectedAccount;
+use crate::cases::case::case_input::Given;
+use crate::cases::case::failure::ExpectedFailure;
+use crate::cases::case::fault::Fault;
+use crate::cases::case::speed::ExpectedSpeed;
+use crate::cases::compare::dead_letters::ExpectedLetters;
+use crate::cases::compare::expected::Expected;
 use crate::config::manifest::{Broken, Stage, read_config};
 use crate::config::ranges;
+use crate::config::spanned::Named;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
@@ -32,44 +41,44 @@ pub(crate) struct Case {
     /// Unique in a project.
     pub(crate) name: String,
     /// What runs.
-    pub(super) subject: Subject,
+    pub(crate) subject: Subject,
     /// The stages of a pipeline that take the input; none where it is run from its beginning.
-    pub(super) from: Vec<Named>,
+    pub(crate) from: Vec<Named>,
     /// The last stage of it; none where it is run to its end.
-    pub(super) to: Option<Named>,
+    pub(crate) to: Option<Named>,
     /// What it takes; none where nothing is written.
-    pub(super) input: Option<Given>,
+    pub(crate) input: Option<Given>,
     /// Settings in place of those of the stages.
-    pub(super) config: Vec<Config>,
+    pub(crate) config: Vec<Config>,
     /// What is expected of outputs, by their names.
-    pub(super) outputs: Vec<(Named, Expected)>,
+    pub(crate) outputs: Vec<(Named, Expected)>,
     /// What is expected of what the stages print.
-    pub(super) log: Option<Expected>,
+    pub(crate) log: Option<Expected>,
     /// What is expected of the account.
-    pub(super) account: ExpectedAccount,
+    pub(crate) account: ExpectedAccount,
     /// The failure that is expected, where one is.
-    pub(super) fails: Option<ExpectedFailure>,
+    pub(crate) fails: Option<ExpectedFailure>,
     /// What its stages suffer.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     /// What is expected of the elements that its stages fail at for good.
-    pub(super) letters: Vec<ExpectedLetters>,
+    pub(crate) letters: Vec<ExpectedLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
-    pub(super) seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// What is expected of its speed.
-    pub(super) speed: Option<ExpectedSpeed>,
+    pub(crate) speed: Option<ExpectedSpeed>,
     /// When it begins, in nanoseconds since the Unix epoch, by its own clock.
-    pub(super) clock: u64,
+    pub(crate) clock: u64,
     /// How long it may take, by the clock on the wall.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// The file it is in.
     pub(crate) file: PathBuf,
     /// Where its name is.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 /// What runs in a case.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// The pipeline of a name, or the default one.
     Pipeline(Option<Named>),
     /// A stage of a pipeline, alone.
@@ -78,19 +87,12 @@ pub(super) enum Subject {
     Stage(Box<Stage>),
 }
 
-/// A name, and where it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) span: Range<usize>,
-}
-
 /// Settings of a stage.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// The stage; none for the one that is alone.
-    pub(super) stage: Option<Named>,
-    pub(super) pairs: Vec<(String, String)>,
+    pub(crate) stage: Option<Named>,
+    pub(crate) pairs: Vec<(String, String)>,
 }
 
 impl Case {
@@ -182,7 +184,7 @@ impl Case {
     }
 
     /// The cases that have the name of one before them.
-    pub(super) fn duplicates(cases: &[Case]) -> Vec<Broken> {
+    pub(crate) fn duplicates(cases: &[Case]) -> Vec<Broken> {
         let mut known: HashMap<&str, &Case> = HashMap::new();
         let mut found = Vec::new();
         for case in cases {
@@ -200,17 +202,17 @@ impl Case {
     }
 
     /// Whether a part of a pipeline runs.
-    pub(super) fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         !self.from.is_empty() || self.to.is_some()
     }
 
     /// A problem at its name.
-    pub(super) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).label(&self.file, self.span.clone(), "")
     }
 
     /// It did not come to its end.
-    pub(super) fn timed_out(&self) -> Diagnostic {
+    pub(crate) fn timed_out(&self) -> Diagnostic {
         let message = format!("it did not come to its end within {:?}", self.timeout);
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
@@ -218,13 +220,13 @@ impl Case {
     }
 
     /// The files that it reads, and that it is compared with.
-    pub(super) fn paths(&self) -> Vec<&Path> {
+    pub(crate) fn paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
         self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
     /// Those that are never written, which are not the files of expected elements.
-    pub(super) fn read_paths(&self) -> Vec<&Path> {
+    pub(crate) fn read_paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log);
         let letters = self.letters.iter().map(|letters| &letters.elements);
         let expected = expected.chain(letters).flat_map(Expected::read_paths);

@@ -1,6 +1,11 @@
 //! From a case to what can be run any number of times: its pipeline with the ends that the case puts there, its
 //! components, and what they may copy.
 
+pub(crate) mod blessing;
+pub(crate) mod fingerprint;
+pub(crate) mod schedules;
+pub(crate) mod subpipeline;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,19 +19,20 @@ use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
-use super::blessing::Blessing;
-use super::case::{Case, Config, Named, Subject};
-use super::collected::Collector;
-use super::fault::Fault;
-use super::given::{Source, Written};
-use super::letters::{ExpectedLetters, WantedLetters};
-use super::part::{self, find_stage};
-use super::schedules::Schedules;
-use super::wanted::Wanted;
+use crate::cases::case::case_input::{Source, Written};
+use crate::cases::case::fault::Fault;
+use crate::cases::case::{Case, Config, Subject};
+use crate::cases::compare::capture::Collector;
+use crate::cases::compare::dead_letters::{ExpectedLetters, WantedLetters};
+use crate::cases::compare::expectation::Wanted;
+use crate::cases::plan::blessing::Blessing;
+use crate::cases::plan::schedules::Schedules;
+use crate::cases::plan::subpipeline::find_stage;
 use crate::check::{self, Composed};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::Levels;
 use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
+use crate::config::spanned::Named;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
 use crate::run::components::{Components, Ready, limits};
@@ -51,29 +57,29 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct Plan<'a> {
     /// The case.
     pub(crate) case: &'a Case,
-    pub(super) pipeline: Pipeline,
-    pub(super) wiring: Wiring,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) wiring: Wiring,
     /// Its stages, each with what it may copy and what is proven of it.
-    pub(super) stages: Vec<(Ready, contract::Budget, Bounds)>,
+    pub(crate) stages: Vec<(Ready, contract::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
-    pub(super) outputs: Vec<(String, Wanted)>,
-    pub(super) log: Option<Wanted>,
+    pub(crate) outputs: Vec<(String, Wanted)>,
+    pub(crate) log: Option<Wanted>,
     /// What is wanted of the dead letters of each stage that the case names.
-    pub(super) letters: Vec<WantedLetters>,
+    pub(crate) letters: Vec<WantedLetters>,
     /// Which stage each fault of the case is of, by index.
     faults: Vec<usize>,
     /// Under which schedules it runs.
-    pub(super) schedules: Schedules,
+    pub(crate) schedules: Schedules,
     /// What it can copy beyond its budgets; it is not run then.
-    pub(super) over_budget: Diagnostics,
-    pub(super) levels: Levels,
+    pub(crate) over_budget: Diagnostics,
+    pub(crate) levels: Levels,
     /// How much payload memory its flow keeps.
-    pub(super) pool: PoolSettings,
+    pub(crate) pool: PoolSettings,
     /// The files that no expected elements are written into.
-    pub(super) reads: Arc<FileUses>,
+    pub(crate) reads: Arc<FileUses>,
     /// What is known of the files that cases write anew.
-    pub(super) blessing: Arc<Blessing>,
+    pub(crate) blessing: Arc<Blessing>,
 }
 
 impl<'a> Draft<'a> {
@@ -99,7 +105,7 @@ impl<'a> Draft<'a> {
         };
         let whole = case.is_part().then(|| pipeline.clone());
         if let Some(whole) = &whole {
-            pipeline = part::of(case, whole, &[])?;
+            pipeline = subpipeline::of(case, whole, &[])?;
         }
         configure(case, &mut pipeline)?;
         let (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
@@ -143,7 +149,7 @@ impl<'a> Draft<'a> {
             // What a source component seems to take may have brought in stages that are not in the part.
             let stages = pipeline.stages.iter().zip(&roles).filter(|(_, role)| **role == Role::Source);
             let sources: Vec<_> = stages.map(|(stage, _)| &*stage.name).collect();
-            pipeline = part::of(case, whole, &sources)?;
+            pipeline = subpipeline::of(case, whole, &sources)?;
             configure(case, &mut pipeline)?;
             (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
             ready = components.stages(&pipeline);
@@ -270,7 +276,7 @@ fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, 
 }
 
 /// What collects each output, by the name of its node.
-pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
+pub(crate) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
     /// With files that `--bless` must not write.
@@ -286,14 +292,14 @@ impl Plan<'_> {
     }
 
     /// Whether a stage of it can draw random numbers.
-    pub(super) fn draws(&self) -> bool {
+    pub(crate) fn draws(&self) -> bool {
         let imports =
             |ready: &Ready| ready.component.profile().other_imports.iter().any(|name| name.starts_with("wasi:random/"));
         self.stages.iter().any(|(ready, ..)| imports(ready))
     }
 
     /// The files of expected elements, of each output that has one.
-    pub(super) fn expected_files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn expected_files(&self) -> impl Iterator<Item = &Path> {
         let wanted = self.outputs.iter().map(|(_, wanted)| wanted);
         let wanted = wanted.chain(self.letters.iter().map(|letters| &letters.elements));
         wanted.filter_map(|wanted| Some(wanted.file.as_ref()?.0.as_path()))
@@ -306,7 +312,7 @@ impl Plan<'_> {
     }
 
     /// The name of the stage that each fault of the case is of.
-    pub(super) fn suffering(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn suffering(&self) -> impl Iterator<Item = &str> {
         self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
     }
 
@@ -316,7 +322,7 @@ impl Plan<'_> {
     /// # Errors
     ///
     /// Where the input cannot be opened.
-    pub(super) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
+    pub(crate) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
@@ -334,7 +340,7 @@ impl Plan<'_> {
                 }
                 WiredNode::Output(_) => {
                     let wanted = self.outputs.iter().find(|(name, _)| keep && *name == node.name);
-                    let collector = Collector::new(wanted.map(|(_, wanted)| wanted));
+                    let collector = Collector::new(wanted.map(|(_, wanted)| wanted.capture()).unwrap_or_default());
                     collectors.push((&*node.name, collector.clone()));
                     Body::Output(Box::new(collector))
                 }
@@ -359,25 +365,25 @@ impl Plan<'_> {
     }
 
     /// The files that it reads, and that it is compared with.
-    pub(super) fn paths(&self) -> Vec<&Path> {
+    pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
     }
 
     /// Of each stage which of the compiled components it is, and the files in which their packages declare what they may.
-    pub(super) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
+    pub(crate) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
         let ready = || self.stages.iter().map(|(ready, ..)| ready);
         let packages = ready().filter_map(|ready| Some(ready.subject.package.as_ref()?.manifest.as_path()));
         (ready().map(|ready| ready.version).collect(), packages.collect())
     }
 
     /// What a run showed to be beyond the budget of the pipeline.
-    pub(super) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
+    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
         check::measured_over_budget(&self.pipeline, &self.levels, account)
     }
 }
 
 /// The name of an output, as a case has it.
-pub(super) fn output_name(node: &str) -> &str {
+pub(crate) fn output_name(node: &str) -> &str {
     node.rsplit_once('.').map_or(node, |(_, output)| output)
 }
 

@@ -1,5 +1,7 @@
 //! What came of cases, counted, and as lines of JSON.
 
+pub(crate) mod junit;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,10 +10,10 @@ use serde::Serialize;
 use torvyn_runtime::Account;
 use torvyn_runtime::base::plural::counted;
 
-use super::case::Case;
-use super::plan::Draft;
-use super::run::Outcome;
-use super::speed::Speed;
+use crate::cases::case::Case;
+use crate::cases::plan::Draft;
+use crate::cases::run::Outcome;
+use crate::cases::run::speed::Speed;
 use crate::output::codes;
 use crate::output::diagnostic::Sources;
 use crate::output::failure::FailureRecord;

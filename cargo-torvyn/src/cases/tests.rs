@@ -12,13 +12,14 @@ use torvyn_runtime::flow::account::{Elements, FailureUse, LeaseUse, StageAccount
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
 
-use super::collected::Collected;
-use super::element::Entry;
-use super::failure::Failure;
-use super::schema::Schema;
-use super::speed::Speed;
+use super::case::case_input;
+use super::case::files::{self, of_manifest};
 use super::*;
-use crate::config::manifest::Manifest;
+use crate::cases::compare::element::Entry;
+use crate::cases::compare::schema::Schema;
+use crate::cases::run::failure::Failure;
+use crate::cases::run::speed::Speed;
+use crate::config::manifest::{Manifest, sorted};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::output::failure::FailureRecord;
@@ -31,14 +32,21 @@ const PIPELINES: &str = "default = 'a'\n\
      pipeline.o = { stages = [{ name = 'a', outputs = ['good', 'bad'] }, { name = 'b', from = 'a.good' }, 'c'], \
      output = [{ name = 'good', discard = true }, { name = 'bad', from = 'a.bad', discard = true }] }\n";
 
-fn manifest(cases: &str) -> Result<Manifest, Diagnostics> {
-    Manifest::parse(&format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"))
+/// The pipelines, and the cases of a text that stand after them in one file.
+fn read(cases: &str) -> Result<(Manifest, Vec<Case>), Diagnostics> {
+    let (text, path) = (format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"));
+    let manifest = Manifest::parse(&text, path)?;
+    let (cases, broken) = sorted(of_manifest(&text, path));
+    let mut found = Diagnostics::default();
+    found.extend(broken.into_iter().flat_map(|broken| broken.found));
+    found.sort_by_place();
+    if found.is_empty() { Ok((manifest, cases)) } else { Err(found) }
 }
 
 /// The one case in a text.
 fn case(text: &str) -> Case {
-    let found = |found: Diagnostics| -> Manifest { panic!("{}", shown(text, &found)) };
-    let [case] = &manifest(text).unwrap_or_else(found).cases[..] else { panic!("{text}") };
+    let (_, cases) = read(text).unwrap_or_else(|found| panic!("{}", shown(text, &found)));
+    let [case] = &cases[..] else { panic!("{text}") };
     case.clone()
 }
 
@@ -50,15 +58,15 @@ fn shown(text: &str, found: &Diagnostics) -> String {
 
 /// What is wrong with a text, or with the pipelines of the cases in it.
 fn wrong(text: &str) -> Diagnostics {
-    let manifest = match manifest(text) {
-        Ok(manifest) => manifest,
+    let (manifest, cases) = match read(text) {
+        Ok(read) => read,
         Err(found) => return found,
     };
     let mut found = Diagnostics::default();
-    found.extend(Case::duplicates(&manifest.cases).into_iter().flat_map(|duplicate| duplicate.found));
-    let known = Case::by_name(&manifest.cases);
-    found.extend(manifest.cases.iter().filter_map(|case| case.check_other(&manifest.cases, &known)));
-    for case in &manifest.cases {
+    found.extend(Case::duplicates(&cases).into_iter().flat_map(|duplicate| duplicate.found));
+    let known = Case::by_name(&cases);
+    found.extend(cases.iter().filter_map(|case| case.check_other(&cases, &known)));
+    for case in &cases {
         if let Err(wrong) = Draft::new(case, &manifest) {
             found.extend(wrong);
         }
@@ -241,7 +249,7 @@ fn codes_of_cases() -> BTreeSet<&'static str> {
 fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
-    let mut collected = Collected::new(Some(&wanted));
+    let mut collected = wanted.capture();
     came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
 }
@@ -311,7 +319,7 @@ fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
     let causes = ["stage `x` failed in `init`".to_string(), "it returned invalid-input: no n".to_string()];
     let record = FailureRecord::new("stage-failed", "it failed");
     let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours, record };
-    (case.fails.as_ref().is_some_and(|expected| expected.is(&failure)), failure.told(&case))
+    (case.fails.as_ref().is_some_and(|expected| failure.is(expected)), failure.told(&case))
 }
 
 /// What a case says of a schema that is this text.
@@ -351,12 +359,12 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     assert_eq!(accounted("account.reads = 0").len(), 1);
     codes.insert(code_of_fault());
     let expected = case("[[test]]\nname = 'a'\nfails = { stage = 'x', text = 'no n' }\n");
-    let missing = expected.fails.as_ref().unwrap().missing(&expected);
+    let missing = expected.fails.as_ref().unwrap().missing(expected.file());
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
     let compared = case("[[test]]\nname = 'a'\nspeed = { case = 'a', max = 1.5 }\n");
     let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
-    codes.extend(expected_speed.judge(&compared, &slow).map(|found| found.code));
-    assert_eq!(expected_speed.judge(&compared, &Speed::of("a", 1.5, 1.5)), None);
+    codes.extend(slow.judge(&compared, expected_speed).map(|found| found.code));
+    assert_eq!(Speed::of("a", 1.5, 1.5).judge(&compared, expected_speed), None);
     codes.extend(schema("[]").err().map(|wrong| wrong.code));
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
@@ -484,8 +492,8 @@ fn a_stage_alone_and_its_settings() {
     let text = "[[test]]\nname = 'a'\npipeline = 'b'\nstage = 'z'\nconfig = { n = 3 }\ntimeout = '5s'\n\
                 [[test]]\nname = 'b'\nconfig.y = { n = 3, o = 4 }\n\
                 [[test]]\nname = 'c'\nstage = { component = './w.wasm', limits.memory = '1MiB' }\n";
-    let manifest = manifest(text).unwrap();
-    let drafts: Vec<_> = manifest.cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
+    let (manifest, cases) = read(text).unwrap();
+    let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let [alone, whole, written] = &drafts[..] else { panic!() };
     let names = |draft: &Draft<'_>| -> Vec<_> { draft.pipeline.outputs.iter().map(|out| out.name.clone()).collect() };
     assert_eq!(
@@ -545,7 +553,7 @@ fn a_file_with_line_ends_of_windows_says_the_same() {
     let windows = files::parse(&text.replace('\n', "\r\n"), Path::new("tests/a.toml"));
     let [Ok(unix), Ok(windows)] = [&unix[0], &windows[0]] else { panic!("{unix:?} {windows:?}") };
     let elements = |case: &Case| {
-        let given::Source::Written(elements) = case.input.as_ref().unwrap().source(case.file()).unwrap() else {
+        let case_input::Source::Written(elements) = case.input.as_ref().unwrap().source(case.file()).unwrap() else {
             panic!()
         };
         elements.iter().map(|element| String::from_utf8(element.bytes.clone()).unwrap()).collect::<Vec<_>>()
@@ -556,8 +564,8 @@ fn a_file_with_line_ends_of_windows_says_the_same() {
 
 /// Of each stage of the part its name and what it takes, and the names of the outputs.
 fn part(keys: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
-    let manifest = manifest(&format!("[[test]]\nname = 'a'\n{keys}\n")).unwrap();
-    let Draft { pipeline, .. } = Draft::new(&manifest.cases[0], &manifest).unwrap();
+    let (manifest, cases) = read(&format!("[[test]]\nname = 'a'\n{keys}\n")).unwrap();
+    let Draft { pipeline, .. } = Draft::new(&cases[0], &manifest).unwrap();
     let giver = |stage: usize, feed: usize| pipeline.feed(stage, feed).1.to_string();
     let feeds = |stage: usize| (0..pipeline.stages[stage].from.len()).map(|feed| giver(stage, feed)).collect();
     let stages = pipeline.stages.iter().enumerate();
@@ -586,4 +594,11 @@ fn parts_of_a_pipeline() {
             (stages.iter().map(stage).collect(), outputs.iter().map(ToString::to_string).collect());
         assert_eq!(part(keys), (expected, outputs), "{keys}");
     }
+}
+
+/// Many cases are read in a time that grows as they do.
+#[test]
+fn many_cases_are_read_at_once() {
+    let text: String = (0..20_000).map(|index| format!("[[test]]\nname = 'case-{index}'\n")).collect();
+    assert_eq!(read(&text).unwrap().1.len(), 20_000);
 }

@@ -11,10 +11,11 @@ use anyhow::Context as _;
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
+use crate::cases::case::files;
+use crate::cases::report::junit;
 use crate::cases::report::{failures, ns};
-use crate::cases::{
-    Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit,
-};
+use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally};
+
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
@@ -230,7 +231,7 @@ impl<'a> Selected<'a> {
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
         let plans: Vec<_> = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
-        let blessing = Arc::new(Blessing::of(&plans));
+        let blessing = Arc::new(Blessing::new(plans.iter().flat_map(Plan::expected_files)));
         let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {

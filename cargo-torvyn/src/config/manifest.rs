@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::cases::Case;
 use crate::config::document;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
@@ -62,10 +61,6 @@ pub(crate) struct Manifest {
     pub(crate) broken: Vec<Broken>,
     /// What goes for whichever pipeline runs.
     pub(crate) runtime: Runtime,
-    /// The cases, in the order of the file, without those that are broken.
-    pub(crate) cases: Vec<Case>,
-    /// Cases with something wrong in them.
-    pub(crate) broken_cases: Vec<Broken>,
 }
 
 /// A pipeline or a case with something wrong in it.
@@ -79,11 +74,11 @@ pub(crate) struct Broken {
 
 impl Manifest {
     /// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics. What is wrong in one
-    /// pipeline or case is kept with it.
+    /// pipeline is kept with it. Its cases are read by `cases`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it, where something is that is in no pipeline and no case.
+    /// Everything that is wrong in it, where something is that is in no pipeline.
     pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
         let text = document::read(path, sources).map_err(with_help)?;
         let mut report = Report { file: path, found: Diagnostics::default() };
@@ -118,16 +113,14 @@ impl Manifest {
         manifest.filter(|_| report.found.is_empty()).ok_or(report.found)
     }
 
-    /// What is wrong in its pipelines and cases.
+    /// What is wrong in its pipelines.
     pub(crate) fn wrong(&self) -> Vec<Diagnostic> {
-        self.broken.iter().chain(&self.broken_cases).flat_map(|broken| broken.found.iter().cloned()).collect()
+        self.broken.iter().flat_map(|broken| broken.found.iter().cloned()).collect()
     }
 
     fn read(document: &DeTable, report: &mut Report) -> Option<Self> {
         let table = Table::new("the manifest", 0..0, document, &["default", "pipeline", "runtime", "test"], report);
         let runtime = table.get("runtime").and_then(|field| Runtime::read(&field, report)).unwrap_or_default();
-        let cases = table.get("test").map(|field| Case::read_all(&field, report)).unwrap_or_default();
-        let (cases, broken_cases) = sorted(cases);
         let fields = table.need("pipeline", report).map(|field| read_pipelines(&field, report));
         let fields = fields.unwrap_or_default();
         let read = |field: &Field<'_>| {
@@ -149,7 +142,7 @@ impl Manifest {
             None => names.into_iter().find(|name| *name == "main"),
         };
         let (path, default) = (report.file.to_path_buf(), default.map(str::to_string));
-        Some(Manifest { path, pipelines, broken, default, runtime, cases, broken_cases })
+        Some(Manifest { path, pipelines, broken, default, runtime })
     }
 
     /// The pipeline of a name, or the default one.

@@ -28,3 +28,10 @@ pub(crate) enum Declarer {
     /// A pipeline of `Torvyn.toml`.
     Pipeline,
 }
+
+/// A name, and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
+}
