@@ -6,3 +6,4 @@ pub(crate) mod host;
 pub(crate) mod instance;
 pub mod log;
 mod memory_limit;
+mod ticks;

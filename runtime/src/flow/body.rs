@@ -42,7 +42,7 @@ pub struct Stage {
 
 impl Stage {
     /// The most elements of one call.
-    pub const MAX_BATCH: usize = crate::flow::node::MAX_BATCH;
+    pub const MAX_BATCH: usize = 64;
 
     /// A component without settings, within the default limits, of which nothing is known and nothing demanded.
     pub fn new(component: Component) -> Stage {

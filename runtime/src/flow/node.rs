@@ -1,5 +1,6 @@
 //! A node of a running flow: what is called, what it may do next, and what went through it.
 
+use crate::flow::Stage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ mod recovering;
 mod sending;
 
 /// Elements of a call. Beyond it a call costs an element next to nothing already.
-pub(crate) const MAX_BATCH: usize = 64;
+pub(crate) const MAX_BATCH: usize = Stage::MAX_BATCH;
 /// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
 const MAX_BATCH_BYTES: usize = 128 << 10;
 /// A call takes at most this part of its time limit, as far as the last one tells.

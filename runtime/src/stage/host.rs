@@ -14,9 +14,9 @@ use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
 use crate::payload::{Block, Pinned, Pool};
 use crate::pipeline::limits::Limits;
-use crate::stage::engine::{self, TICK};
 use crate::stage::log::StageLog;
 use crate::stage::memory_limit::MemoryLimit;
+use crate::stage::ticks::{self as clock_ticks, TICK};
 
 pub(crate) use bindings::types::{
     BackpressureSignal, Columns, Failure, FailurePolicy, Outcome, ProcessFailure, PushFailure, Reached,
@@ -30,6 +30,7 @@ mod host_memory;
 pub(crate) mod leases;
 mod meter;
 mod outputs;
+mod part;
 mod payload_buffer;
 mod payload_lease;
 mod payload_read;
@@ -42,7 +43,8 @@ mod types;
 pub(crate) use failing::Skipped;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
-pub(crate) use outputs::{Made, Origin, Part, View, Written, all_outputs};
+pub(crate) use outputs::{Made, all_outputs};
+pub(crate) use part::{Origin, Part, View, Written};
 pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
 use attributes::Changed;
@@ -207,7 +209,7 @@ impl Host {
     /// engine is to ask again, by [`Host::look`].
     pub(crate) fn begin_call(&mut self, now: Instant) -> u64 {
         self.ends = now.checked_add(self.time).unwrap_or(now + LONGEST_CALL);
-        self.stopped = engine::stopped();
+        self.stopped = clock_ticks::stopped();
         if self.time >= LOOK { LOOK_TICKS } else { ticks(self.time) }
     }
 
@@ -249,10 +251,10 @@ impl Host {
     /// What is left of the limit of the call.
     fn left(&self, now: Instant) -> Duration {
         let left = |stopped: Duration| (self.ends + (stopped - self.stopped)).saturating_duration_since(now);
-        let seen = left(engine::stopped());
+        let seen = left(clock_ticks::stopped());
         // Nobody is asked so late: the process stood still, or soon it is known that it did not.
         let is_odd = seen.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK;
-        if is_odd { left(engine::stopped_until(now)) } else { seen }
+        if is_odd { left(clock_ticks::stopped_until(now)) } else { seen }
     }
 
     /// Begins a call that is lent `batch`.
@@ -284,7 +286,7 @@ impl Host {
     /// Whether it may have payload memory: a test can refuse it.
     fn may_allocate(&self) -> Result<(), Failure> {
         if self.memory.closed {
-            return Err(outputs::limit("is refused payload memory by an injected fault".to_string()));
+            return Err(host_memory::limit("is refused payload memory by an injected fault".to_string()));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{LinkerInstance, Resource, WasmStr};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::outputs::Origin;
+use super::part::Origin;
 use super::{Batch, Failure, Host};
 use crate::payload::attributes::{Attribute, AttributeError, check_name};
 use crate::payload::element::{Context, Element};

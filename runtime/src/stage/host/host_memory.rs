@@ -3,7 +3,7 @@
 //! A charge is what the memory costs at most, the memory that a later step of the same call needs for it included. Nothing
 //! is charged for an element that is only lent and passed on: a batch has at most 64 of them.
 
-use super::outputs::{View, limit};
+use super::part::View;
 use super::{Failure, Host};
 use crate::payload::element::Element;
 use crate::payload::{PIECE_BYTES, Payload};
@@ -45,6 +45,11 @@ pub(super) fn listed_pieces(payload: &Payload) -> usize {
 pub(super) fn held(element: &Element) -> u64 {
     let pieces = listed_pieces(&element.payload) as u64 * HELD_PIECE_BYTES;
     HELD_BYTES + pieces + element.attributes().structure_bytes() as u64
+}
+
+/// What a stage that reached a limit of the host is told.
+pub(super) fn limit(does: String) -> Failure {
+    Failure::LimitExceeded(format!("a stage {does}"))
 }
 
 impl Host {

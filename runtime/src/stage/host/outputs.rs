@@ -1,12 +1,15 @@
 //! The outputs that a stage makes in a call, and what they are made of.
 
+use super::host_memory;
+use super::part::Origin;
+use super::part::Written;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
-use super::{Failure, Host, Output, host_memory};
+use super::host_memory::limit;
+use super::part::{Part, View};
+use super::{Failure, Host, Output};
 use crate::ledger::Count;
-use crate::payload::Payload;
-use crate::payload::element::Element;
 
 /// Outputs that a stage can make in one call.
 const MAX_OUTPUTS_A_CALL: usize = 1024;
@@ -40,39 +43,6 @@ pub(crate) struct Made {
     first: Part,
     /// What was appended. Nearly every output has nothing here.
     rest: Vec<Part>,
-}
-
-/// Elements that were made by one call of the host.
-pub(crate) enum Part {
-    Written(Written),
-    Views(Vec<View>),
-}
-
-/// Elements that were written, or passed on in between, as the stage described them.
-pub(crate) struct Written {
-    pub(crate) bytes: Payload,
-    pub(crate) sizes: Vec<u64>,
-    pub(crate) lineage: Vec<u32>,
-    pub(crate) outputs: Vec<u32>,
-    /// How many of them bring new bytes.
-    pub(crate) written: u64,
-}
-
-/// An element that was made of others, without a copy.
-pub(crate) struct View {
-    pub(crate) element: Element,
-    pub(crate) outputs: u32,
-    pub(crate) origin: Origin,
-}
-
-/// What an element was made of.
-pub(crate) enum Origin {
-    /// An element of the batch, by its index.
-    Lent(u32),
-    /// An element that was held, by its place.
-    Held(u32),
-    /// Several of those.
-    Joined(Box<[u32]>),
 }
 
 pub(super) fn link(types: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
@@ -225,6 +195,20 @@ impl Made {
     }
 }
 
+/// The outputs that are in any of these.
+pub(crate) fn all_outputs(masks: &[u32]) -> u32 {
+    masks.iter().fold(0, |all, mask| all | mask)
+}
+
+/// For each of `elements` where it goes, if the column is for as many: an empty one sends all to output 0.
+pub(super) fn check_outputs(outputs: &[u32], elements: usize, column: &str) -> Result<(), Failure> {
+    if !outputs.is_empty() && outputs.len() != elements {
+        let lengths = format!("`outputs` has {} entries, `{column}` has {elements}", outputs.len());
+        return Err(Failure::InvalidInput(lengths));
+    }
+    Ok(())
+}
+
 impl Part {
     fn len(&self) -> usize {
         match self {
@@ -287,23 +271,4 @@ impl View {
     fn pieces(&self) -> usize {
         self.element.payload.piece_count()
     }
-}
-
-/// What a stage that reached a limit of the host is told.
-pub(super) fn limit(does: String) -> Failure {
-    Failure::LimitExceeded(format!("a stage {does}"))
-}
-
-/// The outputs that are in any of these.
-pub(crate) fn all_outputs(masks: &[u32]) -> u32 {
-    masks.iter().fold(0, |all, mask| all | mask)
-}
-
-/// For each of `elements` where it goes, if the column is for as many: an empty one sends all to output 0.
-pub(super) fn check_outputs(outputs: &[u32], elements: usize, column: &str) -> Result<(), Failure> {
-    if !outputs.is_empty() && outputs.len() != elements {
-        let lengths = format!("`outputs` has {} entries, `{column}` has {elements}", outputs.len());
-        return Err(Failure::InvalidInput(lengths));
-    }
-    Ok(())
 }

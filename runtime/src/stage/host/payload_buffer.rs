@@ -3,7 +3,8 @@
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::outputs::{Part, Written, limit};
+use super::host_memory::limit;
+use super::part::{Part, Written};
 use super::slab::Slab;
 use super::{Failure, Host, Output, host_memory};
 use crate::base::plural::counted;

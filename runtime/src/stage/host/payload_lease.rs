@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
+use super::host_memory::limit;
 use super::leases::{Mode, Refused};
-use super::outputs::{Origin, Part, View, check_outputs, limit};
+use super::outputs::check_outputs;
+use super::part::{Origin, Part, View};
 use super::{Batch, Failure, Host, Lease, Output, host_memory};
 use crate::base::plural::counted;
 use crate::payload::Payload;

@@ -3,7 +3,8 @@
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::outputs::{Origin, Part, View, check_outputs};
+use super::outputs::check_outputs;
+use super::part::{Origin, Part, View};
 use super::{Batch, Failure, Host, Output, host_memory};
 use crate::payload::element::Element;
 

@@ -4,7 +4,7 @@ use crate::payload::element::Element;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
 
-use super::outputs::{Part, Written};
+use super::part::{Part, Written};
 use super::{Failure, Host, Output, host_memory};
 
 use crate::base::plural::counted;
