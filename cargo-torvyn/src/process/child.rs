@@ -13,7 +13,7 @@ static RUNNING: Mutex<Programs> = Mutex::new(Programs { running: Vec::new(), may
 
 struct Programs {
     running: Vec<Pid>,
-    /// Not once they were ended.
+    /// Not once a signal has come.
     may_start: bool,
 }
 
@@ -42,6 +42,11 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<Running> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     programs.running.extend(pid);
     Ok(Running { child, pid })
+}
+
+/// No program starts from now on.
+pub(crate) fn refuse_to_start() {
+    programs().may_start = false;
 }
 
 /// Runs a program to its end.
@@ -112,10 +117,9 @@ impl Drop for Running {
     }
 }
 
-/// Ends all that run, with what they have started, and lets no others start; `hard` where they were asked before. Tells whether there are any.
+/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any.
 pub(crate) fn end_all(hard: bool) -> bool {
-    let mut programs = programs();
-    programs.may_start = false;
+    let programs = programs();
     let signal = if hard { Signal::KILL } else { Signal::TERM };
     for pid in &programs.running {
         // The program itself first: it would start others in the place of those that end.

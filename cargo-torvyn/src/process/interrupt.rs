@@ -119,6 +119,7 @@ fn end_in_time(mut woken: UnixStream) {
     if woken.read(&mut [0]).is_err() {
         return;
     }
+    child::refuse_to_start();
     let (began, signals) = (Instant::now(), signals());
     let (mut phase, mut hard) = (*locked(&signals.phase), false);
     loop {

@@ -37,7 +37,7 @@ use limits::Stop;
 use uses::Uses;
 use wiring::{Target, Wiring};
 
-pub use uses::Use;
+pub use site::Use;
 
 mod blame;
 mod calls;
@@ -47,6 +47,8 @@ mod definitions;
 mod index;
 mod limits;
 mod module;
+mod names;
+mod site;
 mod uses;
 mod values;
 mod wiring;

@@ -1,6 +1,7 @@
 //! What a component is, told from its binary: its kind, its world and what it can do with payloads. Nothing is compiled
 //! or run for it.
 
+use crate::contract::ATTRIBUTES;
 use crate::contract::CONTRACT;
 use crate::contract::Kind;
 use crate::contract::NAMESPACE;

@@ -1,5 +1,8 @@
 //! Memory with one owner, who writes it. What it was used for before cannot be read: only what was written since is
 //! there.
+//!
+//! Cycle: with `buffer`, `pool` and `view`. A block is memory of a pool, a view is a part of a block or a buffer, and the
+//! last view that is dropped gives the memory back to the pool.
 
 use std::fmt;
 use std::io;

@@ -15,6 +15,7 @@ use super::feed::Origin;
 use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
+use crate::cases::case::files::of_manifest;
 use crate::config::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 
@@ -31,6 +32,14 @@ fn roles(letters: &str) -> Vec<Role> {
 
 fn parse(text: &str) -> Result<Manifest, Diagnostics> {
     Manifest::parse(text, Path::new("Torvyn.toml"))
+}
+
+/// What is wrong in a manifest and its cases.
+fn wrong_with_cases(text: &str) -> Diagnostics {
+    let mut found = parse(text).err().unwrap_or_default();
+    let (_, broken) = super::sorted(of_manifest(text, Path::new("Torvyn.toml")));
+    found.extend(broken.into_iter().flat_map(|broken| broken.found));
+    found
 }
 
 fn pipeline(text: &str) -> Pipeline {
@@ -589,7 +598,7 @@ fn every_number_has_a_range() {
     for &(template, number, least, most) in NUMBERS {
         let check = |written: &str, is_right: bool| {
             let text = template.replace('@', written);
-            let found = parse(&text).err().unwrap_or_default();
+            let found = wrong_with_cases(&text);
             assert_eq!(found.is_empty(), is_right, "{text}\n{}", shown(&text, &found));
             for diagnostic in &found {
                 assert!(wrong_codes.contains(&diagnostic.code), "{text}\n{}", shown(&text, &found));
@@ -628,7 +637,7 @@ fn ratios_have_a_range() {
             false,
         ),
     ] {
-        let is_right = |written: &str| parse(&template.replace('@', written)).is_ok();
+        let is_right = |written: &str| wrong_with_cases(&template.replace('@', written)).is_empty();
         assert!(
             ["1", "0.5", "1000000000", "1e9", "4294967296"]
                 .into_iter()

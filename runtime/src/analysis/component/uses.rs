@@ -8,11 +8,10 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::blame::names;
 use super::calls::{Calls, Node};
 use super::limits::{MAX_LOOKED_AT, Stop};
+use super::names::names;
+use super::site::{Place, Use};
 use code::Code;
 use run::Run;
 
@@ -21,21 +20,6 @@ mod code;
 mod known;
 mod run;
 mod step;
-
-/// What becomes of the bytes that a call reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Use {
-    /// None of them is ever looked at.
-    Nothing,
-    /// The payload is read whole, and only bytes before this one are looked at.
-    Within(u32),
-    /// Nothing is known.
-    Unknown,
-}
-
-/// A call of the host's: the function it is in, and its place in the file.
-pub(super) type Place = (Node, usize);
 
 /// Looks at the calls of `read` and `read-all`, from the export that elements are lent to.
 pub(super) struct Uses<'c, 'w, 'a> {
