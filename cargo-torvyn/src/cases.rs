@@ -6,48 +6,19 @@
 //! each in a flow of its own → `verdict` holds what came against what was expected, and the differences are diagnostics at
 //! their places → `report` and `junit` say them.
 
-pub(crate) use basis::{Basis, Common};
-pub(crate) use blessing::Blessing;
 pub(crate) use case::Case;
+pub(crate) use plan::blessing::Blessing;
+pub(crate) use plan::fingerprint::{Basis, Common};
+pub(crate) use plan::schedules::Schedules;
 pub(crate) use plan::{Draft, Plan};
 pub(crate) use report::{CaseLine, ListLine, Summary, Tally};
 pub(crate) use run::Outcome;
-pub(crate) use schedules::Schedules;
-pub(crate) use session::Session;
+pub(crate) use run::runner::Session;
 
-mod account;
-mod amount;
-mod arrivals;
-mod basis;
-mod blessing;
-mod case;
-mod collected;
-mod decimal;
-mod diff;
-mod element;
-mod entries;
-mod expected;
-mod failure;
-mod fault;
-pub(crate) mod files;
-mod given;
-#[cfg(test)]
-mod invariant;
-mod json;
-pub(crate) mod junit;
-mod letters;
-mod literal;
-mod metadata;
-mod part;
-mod pattern;
+pub(crate) mod case;
+mod compare;
 mod plan;
 pub(crate) mod report;
 mod run;
-mod schedules;
-mod schema;
-mod search;
-mod session;
-mod speed;
 #[cfg(test)]
 pub(crate) mod tests;
-mod wanted;

@@ -6,13 +6,11 @@
 //! `report` says it all, to people or to programs → `baseline` compares it with an earlier answer. What only a run can
 //! show is found in its account: `measured`.
 
-pub(crate) use bad_component::BadComponent;
-pub(crate) use baseline::Baseline;
+pub(crate) use baseline::{Baseline, SavedStage};
 pub(crate) use measured::{measured_findings, measured_over_budget, measured_pool};
 pub(crate) use pipeline::Composed;
 pub(crate) use subject::Subject;
 
-mod bad_component;
 pub(crate) mod baseline;
 mod blame;
 mod measured;

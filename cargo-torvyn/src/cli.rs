@@ -8,10 +8,10 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::lint::LintArgs;
-use crate::programs::{Asked, Audience, Format};
-use crate::shell::Verbosity;
-use crate::{quantity, range};
+use crate::config::lint_levels::LintArgs;
+use crate::config::{ranges, units};
+use crate::output::programs::{Asked, Audience, Format};
+use crate::output::shell::Verbosity;
 
 /// Pipelines of sandboxed streaming components, with every copied byte counted
 #[derive(Debug, Parser)]
@@ -316,8 +316,8 @@ const MAX_RECORDS: usize = 1 << 26;
 
 fn drain(text: &str) -> Result<Duration, String> {
     let beyond = || "it must be a time from 0s to 60m".to_string();
-    let drain = quantity::duration(text).map_err(|wrong| wrong.unwrap_or_else(beyond))?;
-    if range::DRAIN.contains(&drain) { Ok(drain) } else { Err(beyond()) }
+    let drain = units::duration(text).map_err(|wrong| wrong.unwrap_or_else(beyond))?;
+    if ranges::DRAIN.contains(&drain) { Ok(drain) } else { Err(beyond()) }
 }
 
 fn record_capacity(text: &str) -> Result<usize, String> {
@@ -479,6 +479,17 @@ pub(crate) struct CargoArgs {
     /// How many jobs to run at a time
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) jobs: Option<String>,
+}
+
+impl CargoArgs {
+    /// The profile that cargo builds components with.
+    pub(crate) fn profile(&self) -> &str {
+        match &self.profile {
+            Some(profile) => profile,
+            None if self.dev => "dev",
+            None => "release",
+        }
+    }
 }
 
 /// Read about a code that stands in an error or a warning

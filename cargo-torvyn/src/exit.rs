@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 
-use crate::failure::{self, Place};
+use serde::Serialize;
 
 /// How the program ended. The codes are part of the stable interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// A place in a file, for programs. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    /// Where it is not UTF-8, with replacement characters.
+    pub(crate) file: String,
+    /// None where the text of the file is not known.
+    pub(crate) line: Option<usize>,
+    pub(crate) column: Option<usize>,
+}
+
 /// An error that knows how the program ends with it, and what to type instead.
 #[derive(Debug)]
 pub(crate) struct Stop {
@@ -79,7 +89,7 @@ impl Stop {
         Stop { exit, message: message.into(), help: None, code: None, place: None, is_silent: false }
     }
 
-    /// Gives it a stable name, one of [`failure`] or of [`code`](crate::code).
+    /// Gives it a stable name, one of `failure` or of `codes`.
     pub(crate) fn code(self, code: &'static str) -> Self {
         Stop { code: Some(code), ..self }
     }
@@ -89,20 +99,14 @@ impl Stop {
         Stop { place: place.map(Box::new), ..self }
     }
 
+    /// How the program ends with it.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// The stable name that was given to it.
     pub(crate) fn own_code(&self) -> Option<&'static str> {
         self.code
-    }
-
-    /// The stable name that every stop of its exit has.
-    pub(crate) fn general_code(&self) -> &'static str {
-        match self.exit {
-            Exit::Usage => failure::USAGE,
-            Exit::NothingSelected => failure::NOTHING_SELECTED,
-            Exit::SetupMissing => failure::SETUP_MISSING,
-            Exit::HungUp | Exit::Interrupted | Exit::Terminated => failure::INTERRUPTED,
-            _ => failure::COMMAND_FAILED,
-        }
     }
 
     /// Adds what to type instead.

@@ -26,60 +26,30 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 
 use crate::exit::{Exit, Stop};
-use crate::failure::FailureRecord;
-use crate::programs::Asked;
-use crate::shell::{Shell, StdoutClosed, Verbosity};
+use crate::output::failure::FailureRecord;
+use crate::output::programs::Asked;
+use crate::output::shell::{Shell, StdoutClosed, Verbosity};
 
-mod base64;
-mod budget;
-mod cargo;
 mod cases;
 mod check;
-mod child;
 mod cli;
-mod code;
 mod commands;
-mod components;
-mod console;
-mod dead_letters;
-mod declared;
-mod diagnostic;
-mod document;
+mod config;
 mod exit;
-mod explanation;
-mod failure;
-mod file_uses;
-mod findings;
-mod interrupt;
-mod launch;
-mod lint;
-mod manifest;
-mod member;
-mod panicked;
-mod programs;
-mod progress;
-mod quantity;
-mod range;
-mod records;
-mod report;
-mod scaffold;
-mod settings;
-mod shell;
-mod streams;
-mod table;
-mod toolchain;
-mod watched;
-mod whole;
-mod workspace;
+mod fs;
+mod output;
+mod process;
+mod project;
+mod run;
 
 /// Runs the program with the arguments and the terminal of this process.
 pub fn main() -> ExitCode {
-    if env::args_os().nth(1).is_some_and(|argument| argument == components::COMPILE) {
+    if env::args_os().nth(1).is_some_and(|argument| argument == run::components::COMPILE) {
         // This program was started by itself. It has no terminal: what went wrong is told by its end.
-        return if torvyn_runtime::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
+        return if torvyn_runtime::component::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
-    panicked::remember();
-    streams::mark_closed();
+    output::panicked::remember();
+    fs::standard_streams::mark_closed();
     let args: Vec<_> = env::args_os().collect();
     let exit = match cli::parse(&args) {
         Ok(cli) => run(cli),
@@ -91,9 +61,9 @@ pub fn main() -> ExitCode {
 fn run(cli: cli::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.asked());
     let last_words = shell.last_words();
-    interrupt::last_words(move |exit, error, until| last_words.say(exit, error, until));
-    let done = panicked::caught(|| {
-        interrupt::watch()?;
+    process::interrupt::last_words(move |exit, error, until| last_words.say(exit, error, until));
+    let done = output::panicked::caught(|| {
+        process::interrupt::watch()?;
         if shell.is_for_programs() {
             shell.check_stdout()?;
         }
@@ -106,14 +76,14 @@ fn run(cli: cli::Cli) -> Exit {
         Err(error) => {
             // What failed because of a signal is told by the signal.
             let is_own = error.is::<Stop>() && error.source().is_none();
-            let stop = interrupt::check().err().filter(|_| !is_own);
+            let stop = process::interrupt::check().err().filter(|_| !is_own);
             let error = stop.map_or(error, anyhow::Error::from);
             // Where stderr is gone too, the exit code is all that can still be said.
             shell.error(&error).ok();
             Exit::of(&error)
         }
     };
-    let exit = shell.end(interrupt::exit().unwrap_or(exit));
+    let exit = shell.end(process::interrupt::exit().unwrap_or(exit));
     shell.finish();
     exit
 }
@@ -122,7 +92,7 @@ fn help_printed(printed: io::Result<()>) -> Exit {
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, Asked::default());
-            shell.error(&anyhow::Error::from(error).context(shell::stdout_failed())).ok();
+            shell.error(&anyhow::Error::from(error).context(output::shell::stdout_failed())).ok();
             shell.finish();
             Exit::Failed
         }
@@ -134,7 +104,7 @@ fn help_printed(printed: io::Result<()>) -> Exit {
 /// read the result is told too.
 fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
     let is_help = !parsed.use_stderr();
-    let printed = if is_help { streams::check_stdout() } else { Ok(()) };
+    let printed = if is_help { fs::standard_streams::check_stdout() } else { Ok(()) };
     let printed = printed.and_then(|()| parsed.print()).and_then(|()| io::stdout().flush());
     if is_help {
         return help_printed(printed);
@@ -142,6 +112,6 @@ fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, cli::asked_by_invalid(args));
     let text = parsed.to_string();
     let first = text.lines().next().unwrap_or_default();
-    shell.record(FailureRecord::new(failure::USAGE, first.trim_start_matches("error: ")));
+    shell.record(FailureRecord::new(output::failure::USAGE, first.trim_start_matches("error: ")));
     shell.end(Exit::Usage)
 }

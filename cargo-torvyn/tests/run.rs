@@ -67,7 +67,7 @@ limits = { memory = "8MiB", time = "200ms" }
 fn a_project_runs_on_a_real_file_and_prints_its_account() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.log"), folder.path().join("out.log"));
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/launch.rs")).unwrap();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/run/run_pipeline.rs")).unwrap();
     fs::write(&input, &text).unwrap();
     let args = ["run", "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()];
     let ran = expect(project(), &args, 0, &["Finished `main`", "router", "handle-pass", "flow amplification  2.00×"]);

@@ -3,10 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
-use crate::cut::Cut;
-use crate::element::{Element, Metadata};
+use crate::base::clock::Clock;
+use crate::base::cut::Cut;
 use crate::ledger::{Boundary, Count, Kernel};
+use crate::payload::element::{Element, Metadata};
 use crate::payload::{Payload, Pool};
 
 pub use atomic::{AtomicFile, open_to_append};
@@ -35,10 +35,6 @@ mod reader;
 mod stdio;
 mod timed;
 mod writer;
-
-/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
-/// One that is a range of a file can have more, and is read in parts of at most as many.
-pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
 
 /// What an input is asked for.
 pub struct Pull<'a> {
@@ -136,7 +132,7 @@ pub trait Input {
         0
     }
 
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
     /// Whether it gives elements deadlines of their own, which ends look for then.
@@ -152,7 +148,7 @@ pub trait Input {
 
 /// Takes elements out of a flow.
 pub trait Output {
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::cut::CutOff) when that is due.
+    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
     /// Takes these elements.

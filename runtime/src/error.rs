@@ -4,12 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::analysis::Overrun;
-use crate::compile::CompileError;
-use crate::cut::CutOff;
-use crate::profile::{CONTRACT, Kind};
-use crate::text;
-use crate::words::counted;
+use crate::base::cut::CutOff;
+use crate::base::plural::counted;
+use crate::base::text::{self, mebibytes};
+use crate::contract::{CONTRACT, Kind, Overrun};
 
 /// Letters that are told of what a component is instead: it names its own exports.
 const LONGEST_FOUND: usize = 1000;
@@ -202,6 +200,38 @@ impl LoadError {
             found: text::visible(found, LONGEST_FOUND, false).into_owned(),
         }
     }
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The process that compiled it was refused memory.
+    #[error(
+        "compiling it takes more than the {} of memory that it may; `limits.compile-memory` of the stage sets how much",
+        mebibytes(*limit)
+    )]
+    Memory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The process that compiled it was ended.
+    #[error(
+        "compiling it takes more than the {limit:?} of processor time that it may; `limits.compile-time` of the stage sets how \
+         much"
+    )]
+    Time {
+        /// The limit, in processor time.
+        limit: Duration,
+    },
+    /// It is beyond what is compiled, without a process that can be stopped or at all.
+    #[error("it is too complex to compile: {0}")]
+    Complex(String),
+    /// The process that compiled it could not be started, or ended in some other way.
+    #[error("the process that compiles it {0}")]
+    Process(String),
+    /// The engine refused it.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// How a stage failed.

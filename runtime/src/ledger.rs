@@ -14,9 +14,9 @@ pub use record::{
 pub use recorder::{Boundary, DEFAULT_CAPACITY, Recorder};
 pub use ring::Ring;
 
-pub(crate) mod journal;
+pub mod ownership;
 mod record;
-mod recorder;
+pub(crate) mod recorder;
 mod ring;
 
 /// Copies for one reason.

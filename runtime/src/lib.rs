@@ -17,7 +17,7 @@
 //!
 //! 1. [`Contract`](analysis::Contract) tells from WIT what a world lets a stage do; [`Analysis`](analysis::Analysis) what
 //!    the code of a component can do: what it imports, what its calls reach, how often one element is read.
-//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](analysis::Budget) leaves for
+//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](contract::Budget) leaves for
 //!    the host to count.
 //! 3. [`compose`](analysis::compose) puts the verdicts of stages together along a [`graph`].
 //! 4. A [`flow`] is held to all of it: in each call where elements are counted, and at the end by totals (`audit`).
@@ -26,52 +26,25 @@
 //! elements enter and leave, [`account`] what came of it all. This crate does not print, exit, or read the environment
 //! or a manifest; Wasmtime is named only here.
 
-pub use account::Account;
-pub use clock::Clock;
-pub use compile::CompileError;
-pub use component::Component;
-pub use cut::Cut;
-pub use engine::Engine;
-pub use error::{Error, Fault, LoadError};
+pub use base::clock::Clock;
+pub use base::cut::Cut;
+pub use error::{CompileError, Error, Fault, LoadError};
+pub use flow::account::Account;
 pub use flow::{Body, Control, Flow, Schedule, Stage};
 pub use ledger::Recorder;
-pub use limits::Limits;
-pub use policy::Policy;
+pub use pipeline::limits::Limits;
+pub use pipeline::policy::Policy;
+pub use stage::component::Component;
+pub use stage::engine::Engine;
 
-pub mod account;
 pub mod analysis;
-pub mod attributes;
-mod audit;
-mod chance;
-pub mod clock;
-pub mod compile;
+pub mod base;
 pub mod component;
-pub mod cut;
-mod edge;
-pub mod element;
+pub mod contract;
 pub mod endpoint;
-pub mod engine;
 pub mod error;
-mod faults;
 pub mod flow;
-pub mod graph;
-mod host;
-pub mod injection;
-mod inlet;
-mod instance;
 pub mod ledger;
-pub mod limits;
-pub mod log;
-mod node;
-mod outline;
-pub mod ownership;
 pub mod payload;
-pub mod policy;
-pub mod profile;
-mod recovery;
-pub mod regular;
-pub mod strip;
-pub mod text;
-pub mod trace;
-mod unchanged;
-pub mod words;
+pub mod pipeline;
+pub mod stage;

@@ -8,9 +8,11 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
+use buffer::Buffer;
 use bytes::Bytes;
+use view::{Rope, View};
 
-use crate::ownership::BufferId;
+use crate::ledger::ownership::BufferId;
 
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
@@ -20,18 +22,21 @@ pub use pool::Pool;
 pub(crate) use view::PIECE_BYTES;
 pub use view::{FileRange, Piece};
 
-use buffer::Buffer;
-use view::{Rope, View};
-
+pub mod attributes;
 mod block;
 mod buffer;
 mod classes;
+pub mod element;
 mod file;
 mod pinned;
 mod pool;
 #[cfg(test)]
 mod residue;
 mod view;
+
+/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
+/// One that is a range of a file can have more, and is read in parts of at most as many.
+pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
 
 /// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! What the analysis of a component claims, held against components that are made to mislead it.
 
-use torvyn_runtime::analysis::{Analysis, Bound, Door, Proof};
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::contract::{Bound, Door, Proof};
 
 #[path = "analysis/guest.rs"]
 mod guest;

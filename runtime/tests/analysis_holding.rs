@@ -1,7 +1,8 @@
 //! What the analysis of a component claims of leases, views and buffers, held against components that hide what they do.
 
-use torvyn_runtime::analysis::{Analysis, Bound, Bounds, Door, Proof};
-use torvyn_runtime::profile::{Verdict, World};
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::contract::{Bound, Bounds, Door, Proof};
+use torvyn_runtime::contract::{Verdict, World};
 
 #[path = "analysis/guest.rs"]
 mod guest;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use torvyn_runtime::graph::Role;
+use torvyn_runtime::pipeline::graph::Role;
 
 /// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
 /// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the

@@ -7,14 +7,15 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Bounds, Budget};
-use torvyn_runtime::element::{Context, Element, Stamp};
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::contract::Stamp;
+use torvyn_runtime::contract::{Bounds, Budget};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Merge, Node, Role};
-use torvyn_runtime::injection::Injection;
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
 use torvyn_runtime::payload::Pool;
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::payload::element::{Context, Element};
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Merge, Node, Role};
+use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
 
 pub mod guest;
@@ -261,7 +262,7 @@ pub type Printed = Arc<Mutex<Vec<String>>>;
 pub fn control() -> (Control, Printed) {
     let printed = Printed::default();
     let lines = printed.clone();
-    let log = Arc::new(move |line: torvyn_runtime::log::LogLine<'_>| {
+    let log = Arc::new(move |line: torvyn_runtime::stage::log::LogLine<'_>| {
         let text = format!("{}: {}", line.stage, String::from_utf8_lossy(line.text));
         lines.lock().expect("no test panics while it prints").push(text);
     });

@@ -5,9 +5,9 @@ use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::Bound;
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::contract::Bound;
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Component, Error, Limits};
 
 use crate::guest::ComponentFile;

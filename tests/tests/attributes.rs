@@ -2,8 +2,8 @@
 //! than there is room for. What the host refuses changes nothing, and what it keeps is bounded.
 
 use bytes::Bytes;
-use torvyn_runtime::graph::Role;
 use torvyn_runtime::ledger::Count;
+use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Error, Limits};
 use torvyn_tests::guest::{Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK};
 use torvyn_tests::{Collected, Elements, input, output, run, stage_with};

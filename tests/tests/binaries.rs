@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Analysis, Bound, Door, Proof, Use};
+use torvyn_runtime::analysis::{Analysis, Use};
+use torvyn_runtime::contract::{Bound, Door, Proof};
 use torvyn_tests::programs;
 
 fn analysis(path: impl AsRef<Path>) -> Analysis {

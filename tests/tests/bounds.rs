@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
-use torvyn_runtime::analysis::{Bound, Bounds, NodeBounds, PipelineBounds, Proof, compose};
+use torvyn_runtime::analysis::{NodeBounds, PipelineBounds, compose};
+use torvyn_runtime::contract::{Bound, Bounds, Proof};
 use torvyn_runtime::endpoint::Discard;
-use torvyn_runtime::graph::{Graph, Role};
+use torvyn_runtime::pipeline::graph::{Graph, Role};
 use torvyn_runtime::{Account, Component, Limits};
 use torvyn_tests::{Elements, Part, assert_settled, engine, input, output, programs, stage_of, start};
 

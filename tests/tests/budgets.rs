@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Bound, Bounds, Budget, Limited, Overrun, Proof};
+use torvyn_runtime::contract::{Bound, Bounds, Budget, Limited, Overrun, Proof};
 use torvyn_runtime::{Account, Error, Fault};
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, programs, run, stage};

@@ -1,6 +1,6 @@
 //! What a stage gets of WASI, by components that import it and call it: nothing but the time, random numbers and a log.
 
-use torvyn_runtime::analysis::{Grant, grant};
+use torvyn_runtime::contract::{Grant, grant};
 use torvyn_runtime::{Component, Error, Limits};
 use torvyn_tests::{Collected, Elements, engine, input, output, run, stage};
 

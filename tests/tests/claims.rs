@@ -12,9 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Analysis, Bounds};
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::contract::Bounds;
 use torvyn_runtime::ledger::{Call, DEFAULT_CAPACITY, Reason, Record};
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Component, Error, Limits, Recorder};
 use torvyn_tests::guest::ComponentFile;
 use torvyn_tests::{Collected, Elements, engine, input, output, stage_of, start_recorded};

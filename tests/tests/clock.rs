@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::element::Stamp;
+use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::endpoint::{Input, Pull, Pulled, Timed};
 use torvyn_runtime::flow::Step;
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Clock, Component, Control, Error, Fault, Flow, Limits};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, stage, stage_of, stage_with, start_with,

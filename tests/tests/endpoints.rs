@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 
 use torvyn_runtime::endpoint::{Directory, Discard, FileOutput, Framing, Generate, OutputFraming, open_file};
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error};
 use torvyn_tests::{Collected, input, output, programs, run, stage, start};
 

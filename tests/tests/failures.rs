@@ -7,10 +7,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use torvyn_runtime::account::FailureUse;
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::flow::DeadLetter;
+use torvyn_runtime::flow::account::FailureUse;
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
-use torvyn_runtime::policy::{DeadLetter, Retry, Then};
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::{Retry, Then};
 use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Recorder, Schedule};
 use torvyn_tests::guest::Guest;
 use torvyn_tests::{

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use torvyn_runtime::endpoint::{Discard, Generate};
 use torvyn_runtime::flow::Step;
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_tests::{Collected, Elements, assert_settled, input, output, programs, run, stage, start};
 
 fn numbers(count: u32) -> Elements {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::flow::{Body, Stage, Step};
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::profile::Verdict;
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Component, Error, Fault, Flow, Limits};
 use torvyn_tests::guest::{BUMP, Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{

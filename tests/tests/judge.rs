@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use torvyn_runtime::component::Binary;
-use torvyn_runtime::graph::{Capacity, Role};
+use torvyn_runtime::pipeline::graph::{Capacity, Role};
+use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Error, Fault, Limits};
 use torvyn_tests::guest::{ComponentFile, Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::mutation::{Random, mutated};

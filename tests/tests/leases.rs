@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Budget, Limited, Overrun};
+use torvyn_runtime::contract::{Budget, Limited, Overrun};
 use torvyn_runtime::endpoint::{Input, Pull, Pulled};
-use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::ledger::Count;
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error, Fault, Limits};
 use torvyn_tests::guest::{Guest, HOLDER, SINK, TRANSFORM};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, run, stage, stage_with, start};

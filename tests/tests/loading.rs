@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::Door;
-use torvyn_runtime::component::Binary;
-use torvyn_runtime::profile::{Kind, Profile, Verdict, World};
+use torvyn_runtime::component::profile::Profile;
+use torvyn_runtime::contract::Door;
+use torvyn_runtime::contract::{Kind, Verdict, World};
+use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Error, Limits, LoadError};
 use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::mutation::{Random, mutated};

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use torvyn_runtime::endpoint::{Discard, Generate, Input, Pull, Pulled};
 use torvyn_runtime::flow::Step;
-use torvyn_runtime::graph::{Capacity, Merge};
+use torvyn_runtime::pipeline::graph::{Capacity, Merge};
 use torvyn_runtime::{Component, Limits};
 use torvyn_tests::guest::{Guest, ROUTER, SINK, by_size, drop_all};
 use torvyn_tests::{

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use torvyn_runtime::element::{Context, Stamp, TraceOrigin};
+use torvyn_runtime::contract::Trace;
+use torvyn_runtime::contract::Verdict;
+use torvyn_runtime::contract::{Stamp, TraceOrigin};
 use torvyn_runtime::flow::Step;
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::flow::account;
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::profile::Verdict;
-use torvyn_runtime::trace::Trace;
-use torvyn_runtime::{Error, Fault, Limits, account};
+use torvyn_runtime::payload::element::Context;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::{Error, Fault, Limits};
 use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };

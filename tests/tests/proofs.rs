@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use torvyn_runtime::LoadError;
 use torvyn_runtime::analysis::Analysis;
-use torvyn_runtime::profile::Kind;
+use torvyn_runtime::contract::Kind;
 use torvyn_tests::guest::{PROCESSOR, SINK, TRANSFORM};
 use torvyn_tests::measure::Specimen;
 use torvyn_tests::mutation::{Random, mutated};

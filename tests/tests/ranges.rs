@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
-use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{
     Directory, Discard, FileOutput, Framing, Input, Output, OutputFraming, Pull, Pulled, Writer, open_file,
 };
 use torvyn_runtime::ledger::Count;
+use torvyn_runtime::payload::element::Element;
 use torvyn_runtime::payload::{Unreadable, Why};
 use torvyn_runtime::{Account, Component, Error, Limits};
 use torvyn_tests::{Collected, Part, engine, input, output, programs, run, stage, stage_of};

@@ -1,8 +1,8 @@
 //! What a flow in diagnostic mode leaves behind: each copy, call and hand-off, and no more than there was. That records
 //! add up to the account is asserted of every flow of the tests, by `torvyn_tests::run`.
 
-use torvyn_runtime::graph::Capacity;
 use torvyn_runtime::ledger::{Call, CallRecord, HandOffRecord, Place, Reason, Record, Ring, TransferRecord};
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error, Recorder};
 use torvyn_tests::{
     Collected, Elements, Part, assert_recorded, assert_settled, input, output, programs, stage, start_recorded,

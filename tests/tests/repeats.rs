@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
-use torvyn_runtime::analysis::{Bound, Bounds, Budget, NodeBounds, Proof, compose};
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::policy::{Retry, Then};
+use torvyn_runtime::analysis::{NodeBounds, compose};
+use torvyn_runtime::contract::{Bound, Bounds, Budget, Proof};
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::pipeline::policy::{Retry, Then};
 use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Schedule, Stage};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start_with,

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
-use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::payload::element::Element;
 use torvyn_runtime::payload::{Payload, Pool};
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_tests::guest::{Guest, HOLDER};
 use torvyn_tests::{Collected, assert_settled, input, output, stage, start};
 

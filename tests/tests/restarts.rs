@@ -6,8 +6,8 @@
 use std::fs;
 
 use bytes::Bytes;
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Component, Limits, Policy};
 use torvyn_tests::guest::{Guest, HOLDER};
 use torvyn_tests::{Collected, Elements, assert_settled, engine, input, output, stage_of, start_with};

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use torvyn_runtime::endpoint::{Input, Pull, Pulled, Timed};
 use torvyn_runtime::flow::Step;
-use torvyn_runtime::graph::{Capacity, Merge};
 use torvyn_runtime::ledger::{CallRecord, DEFAULT_CAPACITY, Record};
+use torvyn_runtime::pipeline::graph::{Capacity, Merge};
 use torvyn_runtime::{Account, Clock, Component, Control, Flow, Limits, Recorder, Schedule};
 use torvyn_tests::guest::{ROUTER, by_size, drop_all};
 use torvyn_tests::{

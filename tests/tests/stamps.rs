@@ -6,10 +6,11 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use torvyn_runtime::element::{Element, Metadata, Stamp, TraceOrigin};
+use torvyn_runtime::contract::Trace;
+use torvyn_runtime::contract::{Stamp, TraceOrigin};
 use torvyn_runtime::endpoint::{Discard, Generate, Input, Output, Pull, Pulled};
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::trace::Trace;
+use torvyn_runtime::payload::element::{Element, Metadata};
+use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_tests::guest::SINK;
 use torvyn_tests::{Collected, Elements, assert_settled, input, output, programs, run, stage, start};
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use torvyn_runtime::profile::Profile;
-use torvyn_runtime::strip::strip;
+use torvyn_runtime::component::profile::Profile;
+use torvyn_runtime::component::strip::strip;
 use torvyn_tests::{Collected, Elements, input, output, programs, run, stage};
 use wasmparser::{Parser, Payload};
 

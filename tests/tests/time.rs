@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Framing, Generate, Output, OutputFraming, Reader, Writer, share_to_write};
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::policy::{Retry, Then};
+use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::{Retry, Then};
 use torvyn_runtime::{Account, Control, Cut, Error, Fault, Flow, Limits, Policy};
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, stage_with, start_with};
@@ -58,12 +58,12 @@ fn limits(time: Duration) -> Limits {
 /// A flow of three elements, or of those of a source, in a row with the guest.
 fn parts(guest: Guest<'_>, limits: Limits, policy: Policy) -> Vec<Part> {
     let stage = stage_with("hostile", guest.file().path, &[], limits).policy(policy);
-    let is_source = guest.role == torvyn_runtime::graph::Role::Source;
+    let is_source = guest.role == torvyn_runtime::pipeline::graph::Role::Source;
     let mut parts = vec![stage];
     if !is_source {
         parts.insert(0, input(Elements::new(["one", "two", "three"])));
     }
-    if guest.role != torvyn_runtime::graph::Role::Sink {
+    if guest.role != torvyn_runtime::pipeline::graph::Role::Sink {
         parts.push(output("out", Collected::default()));
     }
     parts

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use torvyn_runtime::analysis::{Budget, Limited, Overrun};
+use torvyn_runtime::contract::{Budget, Limited, Overrun};
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::{Account, Error, Fault, Limits};
 use torvyn_tests::guest::{Guest, HOLDER, SOURCE};

@@ -7,18 +7,27 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::account::ExpectedAccount;
-use super::expected::Expected;
-use super::failure::ExpectedFailure;
-use super::fault::Fault;
-use super::given::Given;
-use super::letters::ExpectedLetters;
-use super::speed::ExpectedSpeed;
-use crate::code;
-use crate::diagnostic::Diagnostic;
-use crate::manifest::{Broken, Stage, read_config};
-use crate::range;
-use crate::table::{Field, Report, Table};
+use crate::cases::case::account::ExpectedAccount;
+use crate::cases::case::case_input::Given;
+use crate::cases::case::failure::ExpectedFailure;
+use crate::cases::case::fault::Fault;
+use crate::cases::case::speed::ExpectedSpeed;
+use crate::cases::compare::dead_letters::ExpectedLetters;
+use crate::cases::compare::expected::Expected;
+use crate::config::manifest::{Broken, Stage, read_config};
+use crate::config::ranges;
+use crate::config::spanned::Named;
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+
+pub(crate) mod account;
+pub(crate) mod arrivals;
+pub(crate) mod case_input;
+pub(crate) mod failure;
+pub(crate) mod fault;
+pub(crate) mod files;
+pub(crate) mod speed;
 
 /// How long a case may take that says nothing of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,44 +41,44 @@ pub(crate) struct Case {
     /// Unique in a project.
     pub(crate) name: String,
     /// What runs.
-    pub(super) subject: Subject,
+    pub(crate) subject: Subject,
     /// The stages of a pipeline that take the input; none where it is run from its beginning.
-    pub(super) from: Vec<Named>,
+    pub(crate) from: Vec<Named>,
     /// The last stage of it; none where it is run to its end.
-    pub(super) to: Option<Named>,
+    pub(crate) to: Option<Named>,
     /// What it takes; none where nothing is written.
-    pub(super) input: Option<Given>,
+    pub(crate) input: Option<Given>,
     /// Settings in place of those of the stages.
-    pub(super) config: Vec<Config>,
+    pub(crate) config: Vec<Config>,
     /// What is expected of outputs, by their names.
-    pub(super) outputs: Vec<(Named, Expected)>,
+    pub(crate) outputs: Vec<(Named, Expected)>,
     /// What is expected of what the stages print.
-    pub(super) log: Option<Expected>,
+    pub(crate) log: Option<Expected>,
     /// What is expected of the account.
-    pub(super) account: ExpectedAccount,
+    pub(crate) account: ExpectedAccount,
     /// The failure that is expected, where one is.
-    pub(super) fails: Option<ExpectedFailure>,
+    pub(crate) fails: Option<ExpectedFailure>,
     /// What its stages suffer.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     /// What is expected of the elements that its stages fail at for good.
-    pub(super) letters: Vec<ExpectedLetters>,
+    pub(crate) letters: Vec<ExpectedLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
-    pub(super) seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// What is expected of its speed.
-    pub(super) speed: Option<ExpectedSpeed>,
+    pub(crate) speed: Option<ExpectedSpeed>,
     /// When it begins, in nanoseconds since the Unix epoch, by its own clock.
-    pub(super) clock: u64,
+    pub(crate) clock: u64,
     /// How long it may take, by the clock on the wall.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// The file it is in.
     pub(crate) file: PathBuf,
     /// Where its name is.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 /// What runs in a case.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// The pipeline of a name, or the default one.
     Pipeline(Option<Named>),
     /// A stage of a pipeline, alone.
@@ -78,19 +87,12 @@ pub(super) enum Subject {
     Stage(Box<Stage>),
 }
 
-/// A name, and where it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) span: Range<usize>,
-}
-
 /// Settings of a stage.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// The stage; none for the one that is alone.
-    pub(super) stage: Option<Named>,
-    pub(super) pairs: Vec<(String, String)>,
+    pub(crate) stage: Option<Named>,
+    pub(crate) pairs: Vec<(String, String)>,
 }
 
 impl Case {
@@ -146,7 +148,7 @@ impl Case {
         let log = read_key(&table, "log", report, Expected::read_log);
         let outputs = read_key(&table, "expect", report, read_outputs);
         let speed = read_key(&table, "speed", report, ExpectedSpeed::read);
-        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(&range::TIMEOUT, report));
+        let timeout = read_key(&table, "timeout", report, |field, report| field.duration(&ranges::TIMEOUT, report));
         if let Some(fails) = table.get("fails") {
             ["account", "speed"].iter().for_each(|key| table.exclude(key, &fails, report));
         }
@@ -157,7 +159,7 @@ impl Case {
         let letters =
             read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
         let clock = read_key(&table, "clock", report, |field, report| field.time(report));
-        let seed = read_key(&table, "seed", report, |field, report| field.count(&range::ANY, report));
+        let seed = read_key(&table, "seed", report, |field, report| field.count(&ranges::ANY, report));
         let Named { name, span } = name?;
         Some(Case {
             name,
@@ -182,14 +184,14 @@ impl Case {
     }
 
     /// The cases that have the name of one before them.
-    pub(super) fn duplicates(cases: &[Case]) -> Vec<Broken> {
+    pub(crate) fn duplicates(cases: &[Case]) -> Vec<Broken> {
         let mut known: HashMap<&str, &Case> = HashMap::new();
         let mut found = Vec::new();
         for case in cases {
             let first = *known.entry(&case.name).or_insert(case);
             if !std::ptr::eq(first, case) {
                 let message = format!("two cases are called `{}`", case.name);
-                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message)
+                let diagnostic = Diagnostic::error(codes::DUPLICATE_NAME, message)
                     .label(&case.file, case.span.clone(), "")
                     .label(&first.file, first.span.clone(), "the first")
                     .help("give one of them another `name`");
@@ -200,31 +202,31 @@ impl Case {
     }
 
     /// Whether a part of a pipeline runs.
-    pub(super) fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         !self.from.is_empty() || self.to.is_some()
     }
 
     /// A problem at its name.
-    pub(super) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).label(&self.file, self.span.clone(), "")
     }
 
     /// It did not come to its end.
-    pub(super) fn timed_out(&self) -> Diagnostic {
+    pub(crate) fn timed_out(&self) -> Diagnostic {
         let message = format!("it did not come to its end within {:?}", self.timeout);
         let help =
             "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
-        self.wrong(code::TIMED_OUT, message).help(help)
+        self.wrong(codes::TIMED_OUT, message).help(help)
     }
 
     /// The files that it reads, and that it is compared with.
-    pub(super) fn paths(&self) -> Vec<&Path> {
+    pub(crate) fn paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
         self.input.iter().flat_map(Given::paths).chain(expected).collect()
     }
 
     /// Those that are never written, which are not the files of expected elements.
-    pub(super) fn read_paths(&self) -> Vec<&Path> {
+    pub(crate) fn read_paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log);
         let letters = self.letters.iter().map(|letters| &letters.elements);
         let expected = expected.chain(letters).flat_map(Expected::read_paths);
@@ -253,7 +255,8 @@ fn read_key<'a, T>(
 fn read_name(field: &Field, report: &mut Report) -> Option<Named> {
     let name = field.text(report)?;
     if name.chars().any(char::is_control) || name.trim() != name {
-        let diagnostic = field.wrong(code::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
+        let diagnostic =
+            field.wrong(codes::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
         diagnostic.help = Some("the name of a case is one line, without spaces around it".to_string());
         return None;
     }
@@ -291,7 +294,7 @@ fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expect
         ["lines", "elements", "count", "json", "matches", "schema"].contains(&field.key) && !field.value.is_table()
     }) {
         let message = format!("`{}` of which output?", field.key);
-        let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
+        let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
         report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));
         return None;
     }
@@ -312,7 +315,7 @@ fn read_config_of(field: &Field, alone: bool, report: &mut Report) -> Option<Vec
         if !matches!(field.value, DeValue::Table(_)) {
             let label = "here a stage is named";
             let message = format!("`{}` is no table of a stage", field.key);
-            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message).label(report.file, field.key_span, label);
+            let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span, label);
             report.found.push(diagnostic.help("write config.STAGE = { … } for a stage of the pipeline"));
             return None;
         }

@@ -5,30 +5,37 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use torvyn_runtime::analysis::{self, Bounds};
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::injection::Injection;
+use torvyn_runtime::analysis::StageVerdict;
+use torvyn_runtime::contract::{self, Bounds};
 use torvyn_runtime::payload::PoolSettings;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::pipeline::graph::Role;
+use torvyn_runtime::pipeline::injection::Injection;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
-use super::blessing::Blessing;
-use super::case::{Case, Config, Named, Subject};
-use super::collected::Collector;
-use super::fault::Fault;
-use super::given::{Source, Written};
-use super::letters::{ExpectedLetters, WantedLetters};
-use super::part::{self, find_stage};
-use super::schedules::Schedules;
-use super::wanted::Wanted;
+use crate::cases::case::case_input::{Source, Written};
+use crate::cases::case::fault::Fault;
+use crate::cases::case::{Case, Config, Subject};
+use crate::cases::compare::capture::Collector;
+use crate::cases::compare::dead_letters::{ExpectedLetters, WantedLetters};
+use crate::cases::compare::expectation::Wanted;
+use crate::cases::plan::blessing::Blessing;
+use crate::cases::plan::schedules::Schedules;
+use crate::cases::plan::subpipeline::find_stage;
 use crate::check::{self, Composed};
-use crate::code;
-use crate::components::{Components, Ready, limits};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
-use crate::file_uses::FileUses;
-use crate::launch::{input_name, open_input};
-use crate::lint::Levels;
-use crate::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::Levels;
+use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
+use crate::config::spanned::Named;
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
+use crate::run::components::{Components, Ready, limits};
+use crate::run::run_pipeline::{input_name, open_input};
+
+pub(crate) mod blessing;
+pub(crate) mod fingerprint;
+pub(crate) mod schedules;
+pub(crate) mod subpipeline;
 
 /// A case and its pipeline, before anything is known of the components.
 pub(crate) struct Draft<'a> {
@@ -49,29 +56,29 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct Plan<'a> {
     /// The case.
     pub(crate) case: &'a Case,
-    pub(super) pipeline: Pipeline,
-    pub(super) wiring: Wiring,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) wiring: Wiring,
     /// Its stages, each with what it may copy and what is proven of it.
-    pub(super) stages: Vec<(Ready, analysis::Budget, Bounds)>,
+    pub(crate) stages: Vec<(Ready, contract::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
-    pub(super) outputs: Vec<(String, Wanted)>,
-    pub(super) log: Option<Wanted>,
+    pub(crate) outputs: Vec<(String, Wanted)>,
+    pub(crate) log: Option<Wanted>,
     /// What is wanted of the dead letters of each stage that the case names.
-    pub(super) letters: Vec<WantedLetters>,
+    pub(crate) letters: Vec<WantedLetters>,
     /// Which stage each fault of the case is of, by index.
     faults: Vec<usize>,
     /// Under which schedules it runs.
-    pub(super) schedules: Schedules,
+    pub(crate) schedules: Schedules,
     /// What it can copy beyond its budgets; it is not run then.
-    pub(super) over_budget: Diagnostics,
-    pub(super) levels: Levels,
+    pub(crate) over_budget: Diagnostics,
+    pub(crate) levels: Levels,
     /// How much payload memory its flow keeps.
-    pub(super) pool: PoolSettings,
+    pub(crate) pool: PoolSettings,
     /// The files that no expected elements are written into.
-    pub(super) reads: Arc<FileUses>,
+    pub(crate) reads: Arc<FileUses>,
     /// What is known of the files that cases write anew.
-    pub(super) blessing: Arc<Blessing>,
+    pub(crate) blessing: Arc<Blessing>,
 }
 
 impl<'a> Draft<'a> {
@@ -97,7 +104,7 @@ impl<'a> Draft<'a> {
         };
         let whole = case.is_part().then(|| pipeline.clone());
         if let Some(whole) = &whole {
-            pipeline = part::of(case, whole, &[])?;
+            pipeline = subpipeline::of(case, whole, &[])?;
         }
         configure(case, &mut pipeline)?;
         let (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
@@ -141,7 +148,7 @@ impl<'a> Draft<'a> {
             // What a source component seems to take may have brought in stages that are not in the part.
             let stages = pipeline.stages.iter().zip(&roles).filter(|(_, role)| **role == Role::Source);
             let sources: Vec<_> = stages.map(|(stage, _)| &*stage.name).collect();
-            pipeline = part::of(case, whole, &sources)?;
+            pipeline = subpipeline::of(case, whole, &sources)?;
             configure(case, &mut pipeline)?;
             (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
             ready = components.stages(&pipeline);
@@ -190,7 +197,7 @@ impl<'a> Draft<'a> {
         }
         over_budget.extend(Composed::of(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
-        let limited = |(ready, verdict): (Ready, &analysis::StageVerdict)| {
+        let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();
             (ready, budget, verdict.bounds())
         };
@@ -268,7 +275,7 @@ fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, 
 }
 
 /// What collects each output, by the name of its node.
-pub(super) type Collectors<'a> = Vec<(&'a str, Collector)>;
+pub(crate) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
     /// With files that `--bless` must not write.
@@ -284,14 +291,14 @@ impl Plan<'_> {
     }
 
     /// Whether a stage of it can draw random numbers.
-    pub(super) fn draws(&self) -> bool {
+    pub(crate) fn draws(&self) -> bool {
         let imports =
             |ready: &Ready| ready.component.profile().other_imports.iter().any(|name| name.starts_with("wasi:random/"));
         self.stages.iter().any(|(ready, ..)| imports(ready))
     }
 
     /// The files of expected elements, of each output that has one.
-    pub(super) fn expected_files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn expected_files(&self) -> impl Iterator<Item = &Path> {
         let wanted = self.outputs.iter().map(|(_, wanted)| wanted);
         let wanted = wanted.chain(self.letters.iter().map(|letters| &letters.elements));
         wanted.filter_map(|wanted| Some(wanted.file.as_ref()?.0.as_path()))
@@ -304,7 +311,7 @@ impl Plan<'_> {
     }
 
     /// The name of the stage that each fault of the case is of.
-    pub(super) fn suffering(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn suffering(&self) -> impl Iterator<Item = &str> {
         self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
     }
 
@@ -314,7 +321,7 @@ impl Plan<'_> {
     /// # Errors
     ///
     /// Where the input cannot be opened.
-    pub(super) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
+    pub(crate) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
         for (node, wired) in self.wiring.graph.nodes().iter().zip(&self.wiring.nodes) {
@@ -332,7 +339,7 @@ impl Plan<'_> {
                 }
                 WiredNode::Output(_) => {
                     let wanted = self.outputs.iter().find(|(name, _)| keep && *name == node.name);
-                    let collector = Collector::new(wanted.map(|(_, wanted)| wanted));
+                    let collector = Collector::new(wanted.map(|(_, wanted)| wanted.capture()).unwrap_or_default());
                     collectors.push((&*node.name, collector.clone()));
                     Body::Output(Box::new(collector))
                 }
@@ -357,25 +364,25 @@ impl Plan<'_> {
     }
 
     /// The files that it reads, and that it is compared with.
-    pub(super) fn paths(&self) -> Vec<&Path> {
+    pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
     }
 
     /// Of each stage which of the compiled components it is, and the files in which their packages declare what they may.
-    pub(super) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
+    pub(crate) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
         let ready = || self.stages.iter().map(|(ready, ..)| ready);
         let packages = ready().filter_map(|ready| Some(ready.subject.package.as_ref()?.manifest.as_path()));
         (ready().map(|ready| ready.version).collect(), packages.collect())
     }
 
     /// What a run showed to be beyond the budget of the pipeline.
-    pub(super) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
+    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
         check::measured_over_budget(&self.pipeline, &self.levels, account)
     }
 }
 
 /// The name of an output, as a case has it.
-pub(super) fn output_name(node: &str) -> &str {
+pub(crate) fn output_name(node: &str) -> &str {
     node.rsplit_once('.').map_or(node, |(_, output)| output)
 }
 
@@ -427,7 +434,7 @@ fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnost
         if stage.on_failure.policy.then == Then::DeadLetter {
             return Ok(index);
         }
-        let wrong = Diagnostic::error(code::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
+        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
         let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
         Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
     };
@@ -444,7 +451,7 @@ fn find_output(case: &Case, wiring: &Wiring, output: &Named, found: &mut Diagnos
     if end.is_none() {
         let names: Vec<_> = ends.iter().map(|end| output_name(end)).collect();
         let message = format!("there is no output `{}` in this case", output.name);
-        let diagnostic = Diagnostic::error(code::UNKNOWN_OUTPUT, message).label(case.file(), output.span.clone(), "");
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_OUTPUT, message).label(case.file(), output.span.clone(), "");
         found.push(diagnostic.help(suggestion(&output.name, "outputs", &names)));
     }
     end.map(|end| (*end).to_string())
@@ -458,7 +465,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
     });
     match (&case.input, own) {
         (Some(given), None) => {
-            let diagnostic = Diagnostic::error(code::UNUSED_INPUT, "nothing takes from the input");
+            let diagnostic = Diagnostic::error(codes::UNUSED_INPUT, "nothing takes from the input");
             let label = "a source component makes the elements";
             Some(diagnostic.label(case.file(), given.span.clone(), label).help("leave `input` out"))
         }
@@ -468,7 +475,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
                 false => "a case needs the key `input` where it begins at a stage",
             };
             let help = "give it elements: input = { lines = [\"one\", \"two\"] }";
-            Some(case.wrong(code::MISSING_KEY, message).help(help))
+            Some(case.wrong(codes::MISSING_KEY, message).help(help))
         }
         (None, Some(input)) => {
             input.check_path().map(|wrong| wrong.label(case.file(), case.span.clone(), "the input of its pipeline"))

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 use torvyn_runtime::Account;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
 
-use super::case::Case;
-use super::plan::Draft;
-use super::run::Outcome;
-use super::speed::Speed;
-use crate::code;
-use crate::diagnostic::Sources;
-use crate::failure::FailureRecord;
-use crate::findings::{Finding, Viewpoint};
-use crate::programs::{lossy, lossy_all};
+use crate::cases::case::Case;
+use crate::cases::plan::Draft;
+use crate::cases::run::Outcome;
+use crate::cases::run::speed::Speed;
+use crate::output::codes;
+use crate::output::diagnostic::Sources;
+use crate::output::failure::FailureRecord;
+use crate::output::findings::Finding;
+use crate::output::programs::{lossy, lossy_all};
+use crate::output::viewpoint::Viewpoint;
+
+pub(crate) mod junit;
 
 /// How many cases came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -162,7 +165,7 @@ pub(crate) fn failures(case: &Case, outcome: &Outcome, sources: &Sources) -> Vec
         let seen = Viewpoint::default();
         let mut record = FailureRecord::of_diagnostic(found, sources, &seen)?;
         record.case = Some(case.name.clone());
-        if let Some(failure) = outcome.failure.as_ref().filter(|_| found.code == code::UNEXPECTED_FAILURE) {
+        if let Some(failure) = outcome.failure.as_ref().filter(|_| found.code == codes::UNEXPECTED_FAILURE) {
             record.add_cause(failure);
         }
         Some(record)

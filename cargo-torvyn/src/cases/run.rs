@@ -1,37 +1,34 @@
 //! One run of a case: a flow of its own, and what came of it held against what is expected.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::injection::Injection;
-use torvyn_runtime::log::LogSink;
-use torvyn_runtime::{Account, Clock, Control, Cut, Error, Flow};
+use torvyn_runtime::pipeline::injection::Injection;
+use torvyn_runtime::stage::log::LogSink;
+use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
-use super::blessing::Decision;
-use super::collected::{Collected, Log};
-use super::failure::Failure;
-use super::fault::Fault;
-use super::letters::Letters;
-use super::plan::{Collectors, Plan, output_name};
-use super::schedules::schedule;
-use super::speed::Speed;
-use super::wanted::Wanted;
-use crate::code;
-use crate::diagnostic::{Diagnostics, Severity, Sources};
-use crate::failure::{self, FailureRecord};
-use crate::launch::named;
-use crate::whole;
+use crate::cases::case::fault::Fault;
+use crate::cases::compare::capture::{Collected, Log};
+use crate::cases::compare::dead_letters::Letters;
+use crate::cases::compare::expectation::Wanted;
+use crate::cases::plan::blessing::Decision;
+use crate::cases::plan::schedules::schedule;
+use crate::cases::plan::{Collectors, Plan, output_name};
+use crate::cases::run::ends::Ends;
+use crate::cases::run::failure::Failure;
+use crate::cases::run::speed::Speed;
+use crate::fs::atomic_file;
+use crate::output::diagnostic::{Diagnostics, Severity, Sources};
+use crate::output::failure::FailureRecord;
+use crate::output::{self, codes};
+use crate::run::run_pipeline::named;
 
-/// What ends a run before its end.
-#[derive(Clone, Copy)]
-pub(super) struct Ends<'a> {
-    /// Set once no more is to be begun.
-    pub(super) cancel: &'a Arc<AtomicBool>,
-    /// Due once nothing is to go on.
-    pub(super) cut: &'a Cut,
-}
+pub(crate) mod ends;
+pub(crate) mod failure;
+#[cfg(test)]
+mod invariant;
+pub(crate) mod runner;
+pub(crate) mod speed;
 
 /// What came of a case.
 #[derive(Clone, Default)]
@@ -96,7 +93,7 @@ enum End {
 
 impl Plan<'_> {
     /// Runs it under each of its schedules, until it fails under one or is interrupted.
-    pub(super) fn run(&self, ends: Ends<'_>) -> Outcome {
+    pub(crate) fn run(&self, ends: Ends<'_>) -> Outcome {
         let mut seeds = self.schedules.seeds(self.case);
         let mut outcome = self.run_under(seeds.next().flatten(), ends);
         for seed in seeds {
@@ -121,7 +118,7 @@ impl Plan<'_> {
 
     fn run_under(&self, seed: Option<u64>, ends: Ends<'_>) -> Outcome {
         let began = Instant::now();
-        let log = Log::new(self.log.as_ref());
+        let log = Log::new(self.log.as_ref().map(Wanted::capture).unwrap_or_default());
         let letters = Letters::new(&self.letters);
         let faults = self.injections();
         let random_seed = seed.unwrap_or_else(|| self.case.random_seed());
@@ -149,12 +146,12 @@ impl Plan<'_> {
     }
 
     /// What its stages suffer in one run.
-    pub(super) fn injections(&self) -> Vec<Injection> {
+    pub(crate) fn injections(&self) -> Vec<Injection> {
         self.case.faults.iter().map(Fault::injection).collect()
     }
 
     /// What a flow of it is given, besides its nodes. It is over when the time of the case is, which began then.
-    pub(super) fn control(&self, log: LogSink, ends: Ends<'_>, began: Instant) -> Control {
+    pub(crate) fn control(&self, log: LogSink, ends: Ends<'_>, began: Instant) -> Control {
         let clock = Clock::virtual_from(self.case.clock);
         let (cancel, cut) = (ends.cancel.clone(), ends.cut.clone().at(began + self.case.timeout));
         let random_seed = Some(self.case.random_seed());
@@ -190,14 +187,14 @@ impl Plan<'_> {
         match (end, &case.fails) {
             (End::TimedOut, _) => _ = outcome.found.push(case.timed_out()),
             (End::Interrupted, _) => outcome.interrupted = true,
-            (End::Failure(failure), Some(expected)) if expected.is(&failure) => {
+            (End::Failure(failure), Some(expected)) if failure.is(expected) => {
                 self.judge_elements(came, outcome);
                 self.judge_faults(came, None, outcome);
             }
             (End::Failure(failure), _) => _ = outcome.found.push(failure.told(case)),
             (End::Account(account), _) if account.cancelled => outcome.interrupted = true,
             (End::Account(account), Some(expected)) => {
-                outcome.found.push(expected.missing(case));
+                outcome.found.push(expected.missing(case.file()));
                 self.judge_faults(came, Some(&account), outcome);
                 outcome.account = Some(*account);
             }
@@ -238,13 +235,13 @@ impl Plan<'_> {
                     outcome.blessed.push(path.to_path_buf());
                     return;
                 }
-                Err(message) => self.case.wrong(code::UNEXPECTED_FAILURE, message),
+                Err(message) => self.case.wrong(codes::UNEXPECTED_FAILURE, message),
             },
             Decision::Write | Decision::Wait => return,
             Decision::Differs(other) => {
                 let message =
                     format!("`{}` is expected of case `{other}` too, which gave other elements", path.display());
-                let diagnostic = self.case.wrong(code::UNEXPECTED_OUTPUT, message);
+                let diagnostic = self.case.wrong(codes::UNEXPECTED_OUTPUT, message);
                 diagnostic.note("nothing is written into it").help("give one of the two cases a file of its own")
             }
         };
@@ -258,7 +255,7 @@ impl Plan<'_> {
         if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
             return Err(conflict.message());
         }
-        whole::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
+        atomic_file::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
     }
 
     /// Tells of faults that never came.
@@ -273,10 +270,10 @@ impl Plan<'_> {
     fn refused(&self) -> Diagnostics {
         let told = self.over_budget.iter().map(|found| format!("{}: {}", found.code, found.message));
         let causes: Vec<_> = told.collect();
-        let record = FailureRecord::new(failure::OVER_BUDGET, causes.first().cloned().unwrap_or_default());
+        let record = FailureRecord::new(output::failure::OVER_BUDGET, causes.first().cloned().unwrap_or_default());
         let failure = Failure { stage: None, causes, is_ours: false, record };
         match &self.case.fails {
-            Some(expected) if expected.is(&failure) => Diagnostics::default(),
+            Some(expected) if failure.is(expected) => Diagnostics::default(),
             _ => self.over_budget.clone(),
         }
     }

@@ -6,16 +6,18 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use torvyn_runtime::analysis::Door;
-use torvyn_runtime::regular;
+use torvyn_runtime::analysis::StageVerdict;
+use torvyn_runtime::base::regular_file;
+use torvyn_runtime::contract::Door;
 
 use super::blame::blame;
 use super::subject::Subject;
-use crate::diagnostic::{Diagnostic, Sources, quoted};
+use crate::config::lint_levels::Levels;
 use crate::exit::{Exit, Stop};
-use crate::failure;
-use crate::lint::{Levels, Lint};
-use crate::whole;
+use crate::fs::atomic_file;
+use crate::output::diagnostic::{Diagnostic, Sources, quoted};
+use crate::output::failure;
+use crate::output::lint::Lint;
 
 /// The form of the file; raised when it changes.
 const VERSION: u32 = 2;
@@ -89,7 +91,7 @@ impl Baseline {
     ///
     /// A [`Stop`] where it is not there or not a baseline.
     pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
-        let text = regular::read_to_string(path).map_err(|error| {
+        let text = regular_file::read_to_string(path).map_err(|error| {
             let stop = refused(format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
@@ -136,7 +138,7 @@ impl Baseline {
     /// What the system says.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        whole::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
+        atomic_file::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
     }
 
     /// Whether it can be compared with what is proven with `--built`, or without.
@@ -185,6 +187,30 @@ impl Baseline {
 }
 
 /// A baseline that cannot be compared with.
+impl SavedStage {
+    /// What is to be kept of a stage.
+    pub(crate) fn new(subject: &Subject, verdict: &StageVerdict) -> SavedStage {
+        let imports = match (&subject.analysis, &subject.contract) {
+            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
+            (None, Some(contract)) => {
+                let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
+                imported.map(|(interface, _)| interface.to_string()).collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        SavedStage {
+            name: subject.name.clone(),
+            verdict: verdict.verdict.to_string(),
+            reads: verdict.reads.max,
+            writes: verdict.writes.max,
+            pieces: verdict.pieces.max,
+            views: verdict.views.max,
+            retains: verdict.retains,
+            imports,
+        }
+    }
+}
+
 fn refused(message: impl Into<String>) -> Stop {
     Stop::new(Exit::Failed, message).code(failure::BAD_BASELINE)
 }

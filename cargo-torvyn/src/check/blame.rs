@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use torvyn_runtime::analysis::{Door, Frame, Site};
-use torvyn_runtime::text;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::analysis::{Frame, Site};
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::base::text;
+use torvyn_runtime::contract::Door;
 
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::workspace::from_here;
+use crate::fs::paths::from_here;
+use crate::output::diagnostic::{Diagnostic, Sources};
 
 /// Places that are labelled; the rest are counted.
 const SHOWN: usize = 3;

@@ -2,15 +2,16 @@
 //! that run, and nothing of another.
 
 use torvyn_runtime::Account;
-use torvyn_runtime::account::StageAccount;
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::flow::account::StageAccount;
 use torvyn_runtime::payload::PoolUse;
-use torvyn_runtime::profile::Kind;
 
-use crate::diagnostic::Diagnostic;
-use crate::lint::{Levels, Lint};
-use crate::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
-use crate::quantity::written;
-use crate::report::{bytes, grouped};
+use crate::config::lint_levels::Levels;
+use crate::config::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
+use crate::config::units::written;
+use crate::output::diagnostic::Diagnostic;
+use crate::output::lint::Lint;
+use crate::output::run_report::{bytes, grouped};
 
 /// Elements below which a run shows nothing: what a few have in common is chance.
 const ENOUGH: u64 = 16;
@@ -119,14 +120,14 @@ impl Measured<'_> {
 mod tests {
     use std::path::Path;
 
-    use torvyn_runtime::account::{FailureUse, LeaseUse};
-    use torvyn_runtime::analysis::Bounds;
-    use torvyn_runtime::graph::Role;
+    use torvyn_runtime::contract::Bounds;
+    use torvyn_runtime::flow::account::{FailureUse, LeaseUse};
     use torvyn_runtime::ledger::{Copies, Count, amplification};
     use torvyn_runtime::payload;
+    use torvyn_runtime::pipeline::graph::Role;
 
     use super::*;
-    use crate::manifest::Manifest;
+    use crate::config::manifest::Manifest;
 
     /// A stage that was lent 16 elements of 10 bytes, and read and forwarded them.
     fn forwarded() -> StageAccount {

@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 use torvyn_runtime::Policy;
-use torvyn_runtime::analysis::{Bound, Bounds, Interval, NodeBounds, StageVerdict, compose};
-use torvyn_runtime::profile::Kind;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::analysis::{Interval, NodeBounds, StageVerdict, compose};
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::contract::{Bound, Bounds, Kind};
 
 use super::baseline::SavedPipeline;
-use crate::diagnostic::{Diagnostic, quoted};
-use crate::lint::{Levels, Lint};
-use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::config::lint_levels::Levels;
+use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::output::diagnostic::{Diagnostic, quoted};
+use crate::output::lint::Lint;
 
 /// What a pipeline copies at most; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
 #[derive(Debug, Clone, Serialize)]

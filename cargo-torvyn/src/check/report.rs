@@ -2,8 +2,9 @@
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
-use torvyn_runtime::analysis::{Bound, StageVerdict};
-use torvyn_runtime::text;
+use torvyn_runtime::analysis::StageVerdict;
+use torvyn_runtime::base::text;
+use torvyn_runtime::contract::Bound;
 
 use super::pipeline::{Composed, Repeated};
 use super::stage::short;

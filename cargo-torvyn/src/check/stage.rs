@@ -1,14 +1,14 @@
 //! What is wrong with a stage: its verdict, held against its world, its budget and the host.
 
-use torvyn_runtime::analysis::{Bound, Contract, Door, Grant, Proof, StageVerdict, grant};
-use torvyn_runtime::profile::{Kind, Payloads, World, full_name, short_name};
-use torvyn_runtime::words::counted;
+use torvyn_runtime::analysis::{Contract, StageVerdict};
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::contract::{Bound, Door, Grant, Kind, Payloads, Proof, World, full_name, grant, short_name};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
-use crate::declared::Declared;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, quoted};
-use crate::lint::Lint;
+use crate::config::spanned::Declared;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, quoted};
+use crate::output::lint::Lint;
 
 /// Something that a stage does to payloads and that a budget is for.
 #[derive(Debug, Clone, Copy)]

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use torvyn_runtime::analysis::contract::{Reason, What};
 use torvyn_runtime::analysis::{Analysis, Contract, ContractError, StageVerdict};
 
-use super::baseline::SavedStage;
-use crate::budget::Budget;
-use crate::code;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
-use crate::findings::without_dots;
-use crate::lint::{Levels, LintArgs};
-use crate::settings::{Settings, WorkspaceSettings};
-use crate::workspace::Stage;
+use crate::config::budget::Budget;
+use crate::config::lint_levels::{Levels, LintArgs};
+use crate::config::settings::{Settings, WorkspaceSettings};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
+use crate::output::viewpoint::without_dots;
+use crate::project::workspace::Stage;
 
 /// A stage under check.
 #[derive(Debug, Clone)]
@@ -109,30 +108,6 @@ impl Subject {
     }
 }
 
-impl Subject {
-    /// As a baseline keeps it.
-    pub(crate) fn saved(&self, verdict: &StageVerdict) -> SavedStage {
-        let imports = match (&self.analysis, &self.contract) {
-            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
-            (None, Some(contract)) => {
-                let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
-                imported.map(|(interface, _)| interface.to_string()).collect()
-            }
-            (None, None) => Vec::new(),
-        };
-        SavedStage {
-            name: self.name.clone(),
-            verdict: verdict.verdict.to_string(),
-            reads: verdict.reads.max,
-            writes: verdict.writes.max,
-            pieces: verdict.pieces.max,
-            views: verdict.views.max,
-            retains: verdict.retains,
-            imports,
-        }
-    }
-}
-
 /// What the declared world lets the stage do.
 fn read_contract(
     settings: &Settings,
@@ -143,7 +118,7 @@ fn read_contract(
         let beside = |file: &Path| file.with_file_name("wit").display().to_string();
         let mut looked = vec![beside(&settings.file), beside(&workspace.file)];
         looked.dedup();
-        let diagnostic = Diagnostic::error(code::WIT_MISSING, "there is no WIT that could tell what the stage may do");
+        let diagnostic = Diagnostic::error(codes::WIT_MISSING, "there is no WIT that could tell what the stage may do");
         return Err(diagnostic
             .label(&settings.file, settings.span.clone(), "of this stage")
             .note(format!("looked for {}", looked.join(" and ")))
@@ -167,19 +142,19 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
     let mut help = error.help;
     let missing = matches!(error.reason, Reason::Missing);
     let code = match &error.reason {
-        Reason::Missing => code::WIT_MISSING,
-        Reason::Syntax => code::WIT_SYNTAX,
-        Reason::Unresolved => code::WIT_UNRESOLVED,
-        Reason::NoWorld { .. } => code::NO_WORLD,
+        Reason::Missing => codes::WIT_MISSING,
+        Reason::Syntax => codes::WIT_SYNTAX,
+        Reason::Unresolved => codes::WIT_UNRESOLVED,
+        Reason::NoWorld { .. } => codes::NO_WORLD,
         Reason::UnknownWorld { known } => {
             let known: Vec<_> = known.iter().map(String::as_str).collect();
             let declared = settings.world.as_ref().map_or("", |world| &world.value);
             help = help.or_else(|| Some(suggestion(declared, "worlds", &known)));
-            code::UNKNOWN_WORLD
+            codes::UNKNOWN_WORLD
         }
-        Reason::Version { .. } => code::WRONG_VERSION,
-        Reason::Changed => code::CHANGED_CONTRACT,
-        Reason::NotAStage => code::NOT_A_STAGE,
+        Reason::Version { .. } => codes::WRONG_VERSION,
+        Reason::Changed => codes::CHANGED_CONTRACT,
+        Reason::NotAStage => codes::NOT_A_STAGE,
     };
     let mut diagnostic = Diagnostic::error(code, error.message);
     // What is wrong in WIT is mended there; a name that means nothing, where it is written.
@@ -251,14 +226,14 @@ pub(crate) mod tests {
         let without_a_function =
             contract.replace("  read-all: func(of: borrow<batch>) -> result<list<u8>, failure>;", "");
         let cases = [
-            (None, Some("router"), code::WIT_MISSING),
-            (Some("package torvyn:streaming@0.2.0"), None, code::WIT_SYNTAX),
-            (Some("package a:b; world w { import c; }"), None, code::WIT_UNRESOLVED),
-            (Some(&*contract), None, code::NO_WORLD),
-            (Some(&*contract), Some("ruoter"), code::UNKNOWN_WORLD),
-            (Some(&contract.replace("0.2.0", "0.1.0")), Some("router"), code::WRONG_VERSION),
-            (Some(&*without_a_function), Some("router"), code::CHANGED_CONTRACT),
-            (Some("package a:b; world w { import f: func(); }"), Some("w"), code::NOT_A_STAGE),
+            (None, Some("router"), codes::WIT_MISSING),
+            (Some("package torvyn:streaming@0.2.0"), None, codes::WIT_SYNTAX),
+            (Some("package a:b; world w { import c; }"), None, codes::WIT_UNRESOLVED),
+            (Some(&*contract), None, codes::NO_WORLD),
+            (Some(&*contract), Some("ruoter"), codes::UNKNOWN_WORLD),
+            (Some(&contract.replace("0.2.0", "0.1.0")), Some("router"), codes::WRONG_VERSION),
+            (Some(&*without_a_function), Some("router"), codes::CHANGED_CONTRACT),
+            (Some("package a:b; world w { import f: func(); }"), Some("w"), codes::NOT_A_STAGE),
         ];
         let mut codes = BTreeSet::new();
         for (wit, world, code) in cases {

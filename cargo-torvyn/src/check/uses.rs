@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use torvyn_runtime::analysis::{Analysis, Door, Site, Use};
-use torvyn_runtime::profile::{Kind, Payloads, World};
+use torvyn_runtime::analysis::{Analysis, Site, Use};
+use torvyn_runtime::contract::{Door, Kind, Payloads, World};
 
 use super::blame::{author, blame, same_place};
 use super::subject::Subject;
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::lint::Lint;
+use crate::output::diagnostic::{Diagnostic, Sources};
+use crate::output::lint::Lint;
 
 const READS: &[Door] = &[Door::Read, Door::ReadAll];
 

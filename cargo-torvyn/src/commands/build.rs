@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use torvyn_runtime::Limits;
+use torvyn_runtime::component::profile::Profile;
+use torvyn_runtime::component::strip::strip;
+use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::endpoint::FileId;
-use torvyn_runtime::profile::{Profile, Verdict};
-use torvyn_runtime::strip::strip;
 
-use crate::cargo::{self, Artifact};
-use crate::check::BadComponent;
 use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
-use crate::code;
-use crate::components::{Compiled, File};
 use crate::exit::{Exit, Stop};
-use crate::failure;
-use crate::programs::lossy;
-use crate::report::bytes;
-use crate::shell::Shell;
-use crate::toolchain;
-use crate::whole;
-use crate::workspace::{Stage, Workspace};
+use crate::fs::atomic_file;
+use crate::output::bad_component::BadComponent;
+use crate::output::programs::lossy;
+use crate::output::run_report::bytes;
+use crate::output::shell::Shell;
+use crate::output::{codes, failure};
+use crate::project::cargo::{self, Artifact};
+use crate::project::toolchain;
+use crate::project::workspace::{Stage, Workspace};
+use crate::run::components::{Compiled, File};
 
 /// A line of `--message-format json` for a component.
 #[derive(Debug, Serialize)]
@@ -99,7 +99,7 @@ fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> 
     let bad_component = |error| {
         let BadComponent { causes, help } = BadComponent::of(error);
         let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
-        let stop = stop.code(code::BAD_COMPONENT);
+        let stop = stop.code(codes::BAD_COMPONENT);
         match help {
             Some(help) => stop.help(help),
             None => stop,
@@ -142,7 +142,7 @@ fn shipped(component: &Path, bytes: &[u8], folder: &Path) -> anyhow::Result<Ship
     let path = folder.join(component.file_name().context("a component has a name")?);
     let write = || {
         fs::create_dir_all(folder)?;
-        whole::write_at(&path, &stripped)
+        atomic_file::write_at(&path, &stripped)
     };
     write().with_context(|| failure::not_written(&path, ""))?;
     Ok(Shipped { path, size: stripped.len() as u64 })

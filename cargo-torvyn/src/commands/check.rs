@@ -8,28 +8,30 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::pipeline::graph::Role;
 
-use crate::cargo::{self, Artifact};
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{BadComponent, Baseline, Composed, Subject};
+use crate::check::{Baseline, Composed, SavedStage, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
-use crate::components::{Compiled, File, limits};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::{Levels, LintArgs};
+use crate::config::manifest::{ComponentRef, Manifest, Pipeline};
+use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
-use crate::failure;
-use crate::file_uses::FileUses;
-use crate::findings::{About, Results, Viewpoint, message, repository, without_dots};
-use crate::launch;
-use crate::lint::{Levels, LintArgs};
-use crate::manifest::{ComponentRef, Manifest, Pipeline};
-use crate::programs::refuse_stdout;
-use crate::settings::WorkspaceSettings;
-use crate::shell::Shell;
-use crate::toolchain;
-use crate::whole;
-use crate::workspace::{self, Workspace};
+use crate::fs::atomic_file;
+use crate::output::bad_component::BadComponent;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
+use crate::output::failure;
+use crate::output::findings::{About, Results, message};
+use crate::output::programs::refuse_stdout;
+use crate::output::shell::Shell;
+use crate::output::viewpoint::{Viewpoint, repository, without_dots};
+use crate::project::cargo::{self, Artifact};
+use crate::project::toolchain;
+use crate::project::workspace::{self, Workspace};
+use crate::run::components::{Compiled, File, limits};
+use crate::run::run_pipeline;
 
 /// What was checked, and what was found.
 #[derive(Default)]
@@ -61,7 +63,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     check_saved(&args)?;
     let mut checked = if !args.components.is_empty() {
         files(&args)
-    } else if !Workspace::is_here(&args.cargo) && launch::manifest_path(&args.cargo).is_file() {
+    } else if !Workspace::is_here(&args.cargo) && run_pipeline::manifest_path(&args.cargo).is_file() {
         pipelines(&args, shell)?
     } else {
         project(&args, shell)?
@@ -91,7 +93,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     let Some(saved) = &args.save_baseline else { return Ok(()) };
     let mut uses = FileUses::default();
     args.components.iter().for_each(|path| _ = uses.read("a component", path));
-    let manifest = launch::manifest_path(&args.cargo);
+    let manifest = run_pipeline::manifest_path(&args.cargo);
     uses.read("the manifest", &manifest);
     if let Some(folder) = workspace::nearest(&args.cargo) {
         ["Cargo.toml", "Cargo.lock"].iter().for_each(|file| _ = uses.read("the project", &folder.join(file)));
@@ -106,7 +108,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
     Baseline::may_replace(saved)?;
-    whole::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
+    atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 
 /// The component files that were named.
@@ -125,7 +127,7 @@ fn files(args: &CheckArgs) -> Checked {
 fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
-    checked.add_manifest(&launch::manifest_path(&args.cargo), None, shell)?;
+    checked.add_manifest(&run_pipeline::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
@@ -191,7 +193,7 @@ fn stages_of(
         }
         checked.add(subject);
     }
-    let manifest = launch::manifest_path(args);
+    let manifest = run_pipeline::manifest_path(args);
     if manifest.is_file() {
         checked.add_manifest(&manifest, Some(workspace), shell)?;
     }
@@ -254,7 +256,7 @@ impl Checked {
                 continue;
             }
             self.found.extend(pipeline.missing_paths());
-            let selected = |stage: &crate::manifest::Stage| match &stage.component {
+            let selected = |stage: &crate::config::manifest::Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
             };
@@ -322,7 +324,8 @@ impl Checked {
     }
 
     fn baseline(&self, built: bool) -> Baseline {
-        let stages = self.stages.iter().filter_map(|(subject, verdict)| Some(subject.saved(verdict.as_ref()?)));
+        let stages =
+            self.stages.iter().filter_map(|(subject, verdict)| Some(SavedStage::new(subject, verdict.as_ref()?)));
         let pipelines = self.pipelines.iter().map(|(name, composed)| composed.saved(name));
         Baseline::new(built, stages.collect(), pipelines.collect())
     }

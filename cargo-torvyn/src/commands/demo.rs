@@ -6,17 +6,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use torvyn_runtime::words::noun;
+use torvyn_runtime::base::plural::noun;
 
 use super::{check, test};
-use crate::cargo::{self, Artifact};
 use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs, TestArgs};
 use crate::exit::{Exit, Stop};
-use crate::launch::{self, Request};
-use crate::scaffold::{self, Place, Template};
-use crate::shell::Shell;
-use crate::workspace::Workspace;
-use crate::{child, interrupt, report, toolchain};
+use crate::output::run_report;
+use crate::output::shell::Shell;
+use crate::process::{child, interrupt};
+use crate::project::cargo::{self, Artifact};
+use crate::project::scaffold::{self, Place, Template};
+use crate::project::toolchain;
+use crate::project::workspace::Workspace;
+use crate::run::run_pipeline::{self, Request};
 
 const PROJECT: &str = "torvyn-demo";
 const TEMPLATE: &str = "pipeline";
@@ -59,7 +61,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
         records: &RecordArgs::default(),
         drain: None,
     };
-    let finished = launch::run(&request, shell)?;
+    let finished = run_pipeline::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
     let exit = finished.tell(shell)?;
     shell.status("Compared", verdict(&messages, &output)?)?;
@@ -108,6 +110,6 @@ fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
     if lines.collect::<Vec<_>>().concat().to_ascii_uppercase() != output {
         return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
     }
-    let bytes = report::grouped(output.len() as u64);
+    let bytes = run_report::grouped(output.len() as u64);
     Ok(format!("{bytes} {} of output are the input in upper case, byte for byte", noun(output.len() as u64, "byte")))
 }

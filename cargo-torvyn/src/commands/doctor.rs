@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-use torvyn_runtime::engine::WASMTIME_VERSION;
+use torvyn_runtime::stage::engine::WASMTIME_VERSION;
 
 use crate::cli::DoctorArgs;
 use crate::exit::Exit;
-use crate::shell::Shell;
-use crate::toolchain::{self, RUSTUP, TARGET};
+use crate::output::shell::Shell;
+use crate::project::toolchain::{self, RUSTUP, TARGET};
 
 /// Something that may be on this machine.
 struct Finding {

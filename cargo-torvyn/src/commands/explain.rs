@@ -1,10 +1,10 @@
 //! `cargo torvyn explain`: what the guide says about a code.
 
 use crate::cli::ExplainArgs;
-use crate::diagnostic::nearest;
 use crate::exit::{Exit, Stop};
-use crate::explanation;
-use crate::shell::Shell;
+use crate::output::diagnostic::nearest;
+use crate::output::explanation;
+use crate::output::shell::Shell;
 
 pub(crate) fn exec(args: ExplainArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match &args.code {

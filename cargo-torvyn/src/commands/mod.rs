@@ -2,7 +2,7 @@
 
 use crate::cli::Command;
 use crate::exit::Exit;
-use crate::shell::Shell;
+use crate::output::shell::Shell;
 
 mod build;
 mod check;

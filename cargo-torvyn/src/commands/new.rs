@@ -7,12 +7,12 @@ use std::{env, fs, io};
 
 use anyhow::{Context as _, bail};
 
-use crate::child;
 use crate::cli::{NewArgs, Vcs};
 use crate::exit::{Exit, Stop};
-use crate::member::{self, NewProject, Surrounding};
-use crate::scaffold::{self, Place, Template, name};
-use crate::shell::Shell;
+use crate::output::shell::Shell;
+use crate::process::child;
+use crate::project::add_member::{self, NewProject, Surrounding};
+use crate::project::scaffold::{self, Place, Template, name};
 
 pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if args.list {
@@ -32,7 +32,7 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
 
     let destination = resolved(&destination)?;
-    let surrounding = member::surrounding(&destination)?;
+    let surrounding = add_member::surrounding(&destination)?;
     let joins = surrounding.as_ref().filter(|around| around.has_guest && template.is_stage());
     let project = NewProject { name: &name, destination: &destination, template, vcs: args.vcs };
     project.refuse_collisions(surrounding.as_ref(), joins)?;

@@ -2,9 +2,9 @@
 
 use crate::cli::{MessageFormat, RunArgs};
 use crate::exit::Exit;
-use crate::launch::{self, Request};
-use crate::report::Summary;
-use crate::shell::Shell;
+use crate::output::run_report::Summary;
+use crate::output::shell::Shell;
+use crate::run::run_pipeline::{self, Request};
 
 pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let request = Request {
@@ -17,7 +17,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         drain: args.drain,
     };
     shell.summary(&Summary::default())?;
-    let finished = launch::run(&request, shell)?;
+    let finished = run_pipeline::run(&request, shell)?;
     match args.message_format {
         MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
         MessageFormat::Json => shell.summary(&finished.summary())?,
@@ -31,7 +31,7 @@ mod tests {
     use torvyn_runtime::Account;
 
     use super::*;
-    use crate::report;
+    use crate::output::run_report;
 
     #[test]
     fn the_summary_has_the_fields_of_the_account() {
@@ -54,6 +54,6 @@ mod tests {
         assert_eq!(failed, r#"{"pipeline":null,"findings":[]}"#);
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["copies"]["payload_read"]["ops"], 0);
-        assert!(report::text(&account).contains("flow amplification"));
+        assert!(run_report::text(&account).contains("flow amplification"));
     }
 }

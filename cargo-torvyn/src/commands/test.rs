@@ -2,32 +2,30 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
-use std::ptr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use std::{ptr, thread};
 
 use anyhow::Context as _;
-use torvyn_runtime::graph::Role;
-use torvyn_runtime::words::counted;
+use torvyn_runtime::base::plural::counted;
+use torvyn_runtime::pipeline::graph::Role;
 
-use crate::cases::report::{failures, ns};
-use crate::cases::{
-    Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally, files, junit,
-};
+use crate::cases::case::files;
+use crate::cases::report::{failures, junit, ns};
+use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
-use crate::components::{Compiled, Components, told};
-use crate::diagnostic::{Diagnostics, Sources};
+use crate::config::file_uses::FileUses;
+use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
-use crate::file_uses::FileUses;
-use crate::interrupt::{self, Flows};
-use crate::launch;
-use crate::manifest::{self, Broken, Manifest, Pipeline};
-use crate::programs::refuse_stdout;
-use crate::report;
-use crate::shell::Shell;
-use crate::whole;
-use crate::workspace::Workspace;
+use crate::fs::atomic_file;
+use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::programs::refuse_stdout;
+use crate::output::run_report;
+use crate::output::shell::Shell;
+use crate::process::interrupt::{self, Flows};
+use crate::project::workspace::Workspace;
+use crate::run::components::{Compiled, Components, told};
+use crate::run::run_pipeline;
 
 mod watch;
 
@@ -92,7 +90,7 @@ struct Planned<'a> {
 
 impl Cases {
     fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
-        let path = launch::manifest_path(&args.cargo);
+        let path = run_pipeline::manifest_path(&args.cargo);
         let manifest = Manifest::load(&path, sources).or_else(|found| told(&found, sources, shell))?;
         let (cases, broken) = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
         Ok(Cases { manifest, cases, broken })
@@ -230,7 +228,7 @@ impl<'a> Selected<'a> {
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
         let plans: Vec<_> = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
-        let blessing = Arc::new(Blessing::of(&plans));
+        let blessing = Arc::new(Blessing::new(plans.iter().flat_map(Plan::expected_files)));
         let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
@@ -253,7 +251,7 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
     uses.write(REPORT, report).tell().refuse()?;
-    whole::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
+    atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 
 /// What the arguments say of schedules. A first seed that nobody names is one that can be typed.
@@ -305,7 +303,7 @@ fn run<'a, 'c>(
         junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
     ran?;
-    let summary = format!("{tally}, in {}", report::time(ns(took)));
+    let summary = format!("{tally}, in {}", run_report::time(ns(took)));
     if tally.failed > 0 {
         shell.failure("Summary", summary)?;
     } else {
@@ -366,7 +364,7 @@ fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell:
 
 fn line(case: &Case, outcome: &Outcome) -> String {
     let speed = outcome.speed.as_ref().map_or_else(String::new, |speed| format!(", {speed}"));
-    format!("{:>9}  {}{speed}", report::time(ns(outcome.time)), case.name)
+    format!("{:>9}  {}{speed}", run_report::time(ns(outcome.time)), case.name)
 }
 
 /// What is not as expected, and what the stages printed.

@@ -9,11 +9,11 @@ use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use torvyn_runtime::element::Element;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
-use torvyn_runtime::log::LogLine;
+use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::stage::log::LogLine;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
 
 use super::guests::build_guests;

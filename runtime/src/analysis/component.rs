@@ -20,20 +20,21 @@
 //! - What the engine calls, to allocate and to clean up, and what runs when the component is instantiated, can run in any
 //!   call: it is reached by all of them.
 
-use wasmparser::Validator;
-
-use super::{Bound, Bounds, Door, Proof, Site};
-use crate::engine::FEATURES;
-use crate::error::LoadError;
-use crate::profile::{Kind, Payloads, Profile, full_name};
 use blame::Blame;
 use calls::{Calls, Node};
 use count::{Count, Counter};
 use limits::Stop;
 use uses::Uses;
+use wasmparser::Validator;
 use wiring::{Target, Wiring};
 
-pub use uses::Use;
+use super::{Door, Site};
+use crate::component::compile::FEATURES;
+use crate::component::profile::Profile;
+use crate::contract::{Bound, Bounds, Kind, Payloads, Proof, full_name};
+use crate::error::LoadError;
+
+pub use site::Use;
 
 mod blame;
 mod calls;
@@ -43,6 +44,8 @@ mod definitions;
 mod index;
 mod limits;
 mod module;
+mod names;
+mod site;
 mod uses;
 mod values;
 mod wiring;

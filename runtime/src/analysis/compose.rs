@@ -20,9 +20,9 @@
 
 use serde::Serialize;
 
-use super::Bounds;
-use crate::graph::{Graph, Role};
-use crate::policy::Policy;
+use crate::contract::Bounds;
+use crate::pipeline::graph::{Graph, Role};
+use crate::pipeline::policy::Policy;
 
 /// What a pipeline copies at most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -295,8 +295,8 @@ fn edges(graph: &Graph, stages: &[Stage], sources: &[usize]) -> Vec<EdgeBounds> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Bound, Proof};
-    use crate::graph::{Capacity, Edge, Node};
+    use crate::contract::{Bound, Proof};
+    use crate::pipeline::graph::{Capacity, Edge, Node};
 
     fn does(reads: Bound, writes: Bound) -> Option<Bounds> {
         Some(Bounds::copying(reads, writes))

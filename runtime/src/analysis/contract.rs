@@ -7,13 +7,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use packages::Packages;
 use serde::Serialize;
+use trace::{Half, Target};
 use wit_parser::{InterfaceId, PackageName, TypeDefKind, WorldId, WorldItem, WorldKey};
 
-use super::{Bound, Bounds, Proof};
-use crate::profile::{ATTRIBUTES, CONTRACT, Kind, Payloads, full_name};
-use packages::Packages;
-use trace::{Half, Target};
+use crate::contract::{ATTRIBUTES, Bound, Bounds, CONTRACT, Kind, Payloads, Proof, full_name};
 
 pub use error::{ContractError, Reason};
 

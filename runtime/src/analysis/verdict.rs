@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Analysis, Bound, Bounds, Budget, Contract, Proof};
-use crate::profile::{Kind, Verdict, full_name};
+use super::{Analysis, Contract};
+use crate::contract::{Bound, Bounds, Budget, Kind, Proof, Verdict, full_name};
 
 /// What is proven of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,9 +1,7 @@
 //! The input that takes a file as an element.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::vec;
+use std::{fs, io, vec};
 
 use super::file::open_in_directory;
 use super::{Input, Pull, Pulled};

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Output;
-use crate::element::Element;
+use crate::payload::element::Element;
 
 /// Takes elements and drops them.
 #[derive(Debug, Default)]

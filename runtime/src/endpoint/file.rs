@@ -10,12 +10,12 @@ use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::stdio::can_read;
 use super::writer::{OutputFraming, Writer};
-use super::{Input, MAX_ELEMENT_BYTES, Output, Pull, Pulled};
-use crate::cut::Cut;
-use crate::element::Element;
+use super::{Input, Output, Pull, Pulled};
+use crate::base::cut::Cut;
+use crate::base::regular_file;
 use crate::ledger::Kernel;
-use crate::payload::{Reads, SourceFile};
-use crate::regular;
+use crate::payload::element::Element;
+use crate::payload::{MAX_ELEMENT_BYTES, Reads, SourceFile};
 
 /// Bytes from which an element is a range of its file: as many as are read at once otherwise. Shorter ones share a block,
 /// and one read for many costs less than a few system calls for each.
@@ -47,13 +47,13 @@ pub fn open_file(path: &Path, framing: Framing) -> io::Result<FileInput> {
 pub(super) fn open_in_directory(path: &Path, reads: &Reads) -> io::Result<FileInput> {
     // What does not fit in memory has to stay open.
     let range_bytes = if reads.files() < OPEN_FILES { RANGE_BYTES } else { MAX_ELEMENT_BYTES + 1 };
-    drop(regular::open(path)?);
+    drop(regular_file::open(path)?);
     open(path, Framing::Whole, reads, range_bytes)
 }
 
 fn open(path: &Path, framing: Framing, reads: &Reads, range_bytes: usize) -> io::Result<FileInput> {
     check_given(path)?;
-    let file = regular::open_any(path)?;
+    let file = regular_file::open_any(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());

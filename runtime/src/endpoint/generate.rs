@@ -4,7 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use super::{Input, Pull, Pulled};
-use crate::chance::Chance;
+use crate::base::rng::Chance;
 use crate::payload::Payload;
 
 /// Elements that are made up: the same bytes in each, or bytes that a seed decides.

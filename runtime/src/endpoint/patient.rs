@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::cut::{Cut, CutOff, LOOK};
+use crate::base::cut::{Cut, CutOff, LOOK};
 
 /// Bytes that are written at once where a write cannot be kept from waiting: what takes anything takes as many.
 const SHARED_BYTES: usize = 4096;
@@ -257,7 +257,7 @@ mod tests {
         let path = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(NoReader::is(&open_to_write(&path, false).unwrap_err()));
-        let _reader = crate::regular::open_any(&path).unwrap();
+        let _reader = crate::base::regular_file::open_any(&path).unwrap();
         assert_eq!(Patient::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
         assert_eq!(Patient::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how, How::AtOnce);
     }

@@ -8,10 +8,10 @@ use std::os::fd::AsFd;
 
 use rustix::fs::FileType;
 
-use super::{Input, MAX_ELEMENT_BYTES, Pull, Pulled};
+use super::{Input, Pull, Pulled};
+use crate::base::plural::counted;
 use crate::ledger::Kernel;
-use crate::payload::{Block, Payload, Reads};
-use crate::words::counted;
+use crate::payload::{Block, MAX_ELEMENT_BYTES, Payload, Reads};
 
 /// Bytes that are asked for at once.
 pub(super) const READ_BYTES: usize = 128 << 10;

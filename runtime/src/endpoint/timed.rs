@@ -5,9 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::{Input, Joins, Pull, Pulled};
-use crate::element::Metadata;
 use crate::ledger::Kernel;
 use crate::payload::Payload;
+use crate::payload::element::Metadata;
 
 /// The elements of another input, each from its own time on: until then there is nothing.
 ///

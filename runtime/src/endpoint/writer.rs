@@ -11,9 +11,9 @@ use super::Output;
 use super::kernel::{Copied, Way};
 use super::patient::Patience;
 use super::reader::{LENGTH_BYTES, READ_BYTES};
-use crate::cut::Cut;
-use crate::element::Element;
+use crate::base::cut::Cut;
 use crate::ledger::Kernel;
+use crate::payload::element::Element;
 use crate::payload::{FileRange, Piece};
 
 /// Elements that are looked at together.

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::ownership::{BufferId, Owner, State, Transition};
+use crate::ledger::ownership::{BufferId, Owner, State, Transition};
 
 /// Something that happened in a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,21 +8,17 @@ use std::time::Instant;
 
 use super::record::NodeIndex;
 use super::{Copies, Count, Reason, Record, Ring, TransferRecord, TransitionRecord, Way};
-use crate::element::Element;
-use crate::ownership::{BufferId, Transition};
+use crate::ledger::ownership::{BufferId, Transition};
 
 /// Records that are kept unless something else is asked for: 3.5 MiB.
 pub const DEFAULT_CAPACITY: usize = 1 << 16;
-
-/// In the `lineage` of an output: the element comes from none of the batch.
-const NO_LINEAGE: u32 = u32::MAX;
 
 /// Where the records of a flow go; off unless made with [`Recorder::new`]. Clones share the records.
 #[derive(Clone, Default)]
 pub struct Recorder(Option<Arc<Mutex<Sheet>>>);
 
 /// What a flow writes on.
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     ring: Ring,
     /// From when time is counted.
     origin: Instant,
@@ -85,7 +81,7 @@ impl Recorder {
 
     /// Taken once a call or a copy, by the one thread of the flow.
     #[inline]
-    pub(super) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
+    pub(crate) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
         self.0.as_ref().map(|sheet| sheet.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -97,27 +93,27 @@ impl fmt::Debug for Recorder {
 }
 
 /// Nodes and edges beyond what 16 bits tell apart share the last number.
-pub(super) fn index(of: usize) -> NodeIndex {
+pub(crate) fn index(of: usize) -> NodeIndex {
     NodeIndex::try_from(of).unwrap_or(NodeIndex::MAX)
 }
 
 impl Sheet {
     /// A call begins. What is recorded until the next one has this time.
-    pub(super) fn begin(&mut self, at: Instant) -> u64 {
+    pub(crate) fn begin(&mut self, at: Instant) -> u64 {
         self.now = self.time(at);
         self.now
     }
 
-    pub(super) fn time(&self, at: Instant) -> u64 {
+    pub(crate) fn time(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.origin).as_nanos() as u64
     }
 
-    pub(super) fn flow(&self) -> u32 {
+    pub(crate) fn flow(&self) -> u32 {
         self.flow
     }
 
     #[inline]
-    pub(super) fn push(&mut self, record: Record) {
+    pub(crate) fn push(&mut self, record: Record) {
         if self.recount.is_none() {
             self.ring.push(record);
         }
@@ -131,7 +127,7 @@ impl Sheet {
     }
 
     /// Counts what a node took or made in a call, as often as asked.
-    pub(super) fn recount_moved(&mut self, moved: Count) {
+    pub(crate) fn recount_moved(&mut self, moved: Count) {
         self.recount(Reason::PayloadRead, moved.ops, moved.bytes);
     }
 
@@ -169,20 +165,18 @@ impl Boundary {
         }
     }
 
-    /// The payloads of all of these elements were read.
+    /// The payloads of elements were read whole: of each its sequence number, its buffer and its bytes.
     #[inline]
-    pub(crate) fn read_all<'a>(&self, elements: impl Iterator<Item = &'a Element>) {
+    pub(crate) fn read_all(&self, elements: impl Iterator<Item = (u64, Option<BufferId>, u64)>) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
-        let size = |element: &Element| element.payload.len() as u64;
         if sheet.recount.is_some() {
             // The totals count a batch at once.
-            let (ops, bytes) = elements.fold((0, 0), |(ops, bytes), element| (ops + 1, bytes + size(element)));
+            let (ops, bytes) = elements.fold((0, 0), |(ops, sum), (_, _, bytes)| (ops + 1, sum + bytes));
             sheet.recount(Reason::PayloadRead, ops, bytes);
             return;
         }
-        for element in elements {
-            let (sequence, buffer) = (Some(element.sequence), element.payload.buffer());
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, size(element), sequence, buffer));
+        for (sequence, buffer, bytes) in elements {
+            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
@@ -218,33 +212,19 @@ impl Boundary {
         }
     }
 
-    /// Elements were written: of `sizes`, which are those of elements passed on where `is_written` says no. They come from
-    /// elements of the batch by `lineage`, as the flow resolves it. Their bytes are in `buffer`. `before` are those that the call made already.
+    /// Elements were written: of each its place among those that the call makes, its bytes, and the sequence number of the
+    /// element that it comes from, if it comes from one. Their bytes are in `buffer`.
     #[inline]
-    pub(crate) fn wrote(
-        &self,
-        batch: &[Element],
-        sizes: &[u64],
-        lineage: &[u32],
-        before: usize,
-        buffer: Option<BufferId>,
-        is_written: impl Fn(u64) -> bool,
-    ) {
+    pub(crate) fn wrote(&self, elements: impl Iterator<Item = (usize, u64, Option<u64>)>, buffer: Option<BufferId>) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
-        let written = sizes.iter().enumerate().filter(|(_, size)| is_written(**size));
         if sheet.recount.is_some() {
-            let Count { ops, bytes } = written.fold(Count::default(), |mut sum, (_, size)| {
-                sum.record(1, *size);
-                sum
-            });
+            let (ops, bytes) = elements.fold((0, 0), |(ops, sum), (_, bytes, _)| (ops + 1, sum + bytes));
             sheet.recount(Reason::PayloadWrite, ops, bytes);
             return;
         }
-        for (entry, &size) in written {
-            let origin = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
-            let origin = origin.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence);
-            let sequence = origin.or(self.next.map(|next| next + (before + entry) as u64));
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, size, sequence, buffer));
+        for (place, bytes, origin) in elements {
+            let sequence = origin.or(self.next.map(|next| next + place as u64));
+            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
         }
     }
 

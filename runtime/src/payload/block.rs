@@ -1,9 +1,11 @@
 //! Memory with one owner, who writes it. What it was used for before cannot be read: only what was written since is
 //! there.
+//!
+//! Cycle: with `buffer`, `pool` and `view`. A block is memory of a pool, a view is a part of a block or a buffer, and the
+//! last view that is dropped gives the memory back to the pool.
 
-use std::fmt;
-use std::io;
 use std::os::fd::AsFd;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -12,7 +14,7 @@ use rustix::io::Errno;
 use super::classes::Class;
 use super::view::View;
 use super::{Buffer, FileRange, Payload, Pool};
-use crate::ownership::BufferId;
+use crate::ledger::ownership::BufferId;
 
 /// Memory with one owner, who writes it.
 pub struct Block {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Pool, SourceFile};
-use crate::ownership::BufferId;
+use crate::ledger::ownership::BufferId;
 
 /// What views share.
 pub(super) struct Buffer {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+use crate::base::plural::counted;
 use crate::ledger::Count;
-use crate::words::counted;
 
 /// A file as it was when it was opened.
 #[derive(Debug)]

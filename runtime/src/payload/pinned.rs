@@ -5,7 +5,7 @@ use std::io;
 
 use super::view::View;
 use super::{Payload, Pool};
-use crate::ownership::{BufferId, Mode, StageId};
+use crate::ledger::ownership::{BufferId, Mode, StageId};
 
 /// Bytes of a block that payloads are moved to together.
 const COMPACT_BYTES: usize = 1 << 20;

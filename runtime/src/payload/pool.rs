@@ -7,12 +7,12 @@ use bytes::Bytes;
 use super::classes::{Class, Classes, PoolSettings, PoolUse};
 use super::view::View;
 use super::{Block, Buffer, Payload, SourceFile};
+use crate::base::plural::counted;
 use crate::ledger::Recorder;
-use crate::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
-use crate::words::counted;
+use crate::ledger::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
 
 /// Memory for payloads, shared by the stages and endpoints of one flow. Its buffers are those of a table of
-/// [`ownership`](crate::ownership), which every use of them goes through.
+/// [`ownership`](crate::ledger::ownership), which every use of them goes through.
 ///
 /// It is locked once for each block that is taken or given back, and for each call of a stage; never for an element.
 #[derive(Clone, Default)]

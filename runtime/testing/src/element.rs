@@ -3,8 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use torvyn_runtime::attributes::{Attribute, Attributes};
-use torvyn_runtime::element::Metadata;
+use torvyn_runtime::payload::attributes::{Attribute, Attributes};
+use torvyn_runtime::payload::element::Metadata;
 
 /// An element: its payload, which is all that is compared, and its metadata. One that came out of a run can be given to
 /// another, where it counts by its payload, and by [`run_elements`](crate::Pipeline::run_elements) with its attributes.

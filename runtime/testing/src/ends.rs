@@ -4,9 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use torvyn_runtime::element::{self, Metadata};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::payload::Pool;
+use torvyn_runtime::payload::element::{self, Metadata};
 
 use crate::Element;
 

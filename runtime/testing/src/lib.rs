@@ -21,16 +21,16 @@
 //! run the cases that are declared there.
 
 pub use torvyn_runtime as runtime;
-pub use torvyn_runtime::account::{Account, StageAccount};
-pub use torvyn_runtime::analysis::Budget;
-pub use torvyn_runtime::attributes::Attributes;
-pub use torvyn_runtime::clock::Clock;
-pub use torvyn_runtime::element::Stamp;
-pub use torvyn_runtime::graph::Merge;
-pub use torvyn_runtime::injection::{FailureKind, Injected};
-pub use torvyn_runtime::limits::Limits;
-pub use torvyn_runtime::policy::{Policy, Retry, Then};
-pub use torvyn_runtime::profile::Verdict;
+pub use torvyn_runtime::base::clock::Clock;
+pub use torvyn_runtime::contract::Budget;
+pub use torvyn_runtime::contract::Stamp;
+pub use torvyn_runtime::contract::Verdict;
+pub use torvyn_runtime::flow::account::{Account, StageAccount};
+pub use torvyn_runtime::payload::attributes::Attributes;
+pub use torvyn_runtime::pipeline::graph::Merge;
+pub use torvyn_runtime::pipeline::injection::{FailureKind, Injected};
+pub use torvyn_runtime::pipeline::limits::Limits;
+pub use torvyn_runtime::pipeline::policy::{Policy, Retry, Then};
 
 pub use cargo::{build, build_in, cases};
 pub use element::Element;

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use torvyn_runtime::clock::Clock;
-use torvyn_runtime::element::{Metadata, Stamp};
+use torvyn_runtime::base::clock::Clock;
+use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::endpoint::Input;
-use torvyn_runtime::graph::{Capacity, Edge, Graph, GraphError, Merge, Node, Role};
-use torvyn_runtime::injection::Injection;
 use torvyn_runtime::payload::PoolSettings;
+use torvyn_runtime::payload::element::Metadata;
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, GraphError, Merge, Node, Role};
+use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Body, Flow, Schedule};
 
 use crate::ends::{Given, Kept};

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use torvyn_runtime::account::{Account, StageAccount};
-use torvyn_runtime::clock::Clock;
+use torvyn_runtime::base::clock::Clock;
+use torvyn_runtime::flow;
+use torvyn_runtime::flow::account::{Account, StageAccount};
 use torvyn_runtime::payload::PoolSettings;
-use torvyn_runtime::{Control, Schedule, policy};
+use torvyn_runtime::{Control, Schedule};
 
 use crate::Element;
 use crate::ends::copied;
@@ -123,7 +124,7 @@ impl Listener {
                 prints.lock().log.0.push((line.stage.to_string(), text));
             }),
             dead_letters: Arc::new(move |letter| {
-                let policy::DeadLetter { stage, element, error, attempt, .. } = letter;
+                let flow::DeadLetter { stage, element, error, attempt, .. } = letter;
                 let (stage, element) = (stage.to_string(), copied(element)?);
                 let reason = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
                 fails.lock().dead_letters.push(DeadLetter { stage, element, reason, attempt });

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
-use torvyn_runtime::analysis::Budget;
-use torvyn_runtime::component::Binary;
-use torvyn_runtime::graph::{Merge, Role};
-use torvyn_runtime::injection::{Injected, Injection};
-use torvyn_runtime::limits::Limits;
-use torvyn_runtime::policy::Policy;
+use torvyn_runtime::contract::Budget;
+use torvyn_runtime::pipeline::graph::{Merge, Role};
+use torvyn_runtime::pipeline::injection::{Injected, Injection};
+use torvyn_runtime::pipeline::limits::Limits;
+use torvyn_runtime::pipeline::policy::Policy;
+use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Engine, flow};
 
 use crate::{Error, Pipeline, Run};

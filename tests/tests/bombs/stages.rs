@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use torvyn_runtime::endpoint::{Discard, Generate};
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Account, Control, Error, Limits, Policy};
 use torvyn_tests::guest::{Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{Elements, Part, input, output, stage_with, start_with};
@@ -391,7 +391,7 @@ fn texts_of_dead_letters(times: usize) -> String {
         discard(),
     ];
     let edges: Vec<_> = (1..3).map(|to| (to - 1, 0, to, Capacity::default())).collect();
-    let dead_letters = Arc::new(|_: torvyn_runtime::policy::DeadLetter<'_>| Ok(()));
+    let dead_letters = Arc::new(|_: torvyn_runtime::flow::DeadLetter<'_>| Ok(()));
     told(run_along(parts, &edges, |control| Control { dead_letters, ..control }))
 }
 

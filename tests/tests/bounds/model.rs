@@ -1,7 +1,7 @@
 //! A model of a flow in which stages are nothing but what they copy: an independent account to hold bounds against.
 
-use torvyn_runtime::analysis::{Bound, Bounds};
-use torvyn_runtime::graph::{Graph, Role};
+use torvyn_runtime::contract::{Bound, Bounds};
+use torvyn_runtime::pipeline::graph::{Graph, Role};
 
 use crate::random::Random;
 

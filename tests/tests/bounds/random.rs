@@ -1,6 +1,6 @@
 //! Numbers that look random and come again with their seed, and graphs drawn with them.
 
-use torvyn_runtime::graph::{Capacity, Edge, Graph, Node, Role};
+use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 
 /// SplitMix64, after Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 pub(crate) struct Random(pub(crate) u64);

@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use torvyn_runtime::Error;
-use torvyn_runtime::analysis::{Analysis, Bound};
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::contract::Bound;
 use torvyn_tests::measure::{Measured, Specimen};
 
 mod cheat;

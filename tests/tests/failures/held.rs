@@ -1,6 +1,6 @@
 //! What a stage holds when it fails.
 
-use torvyn_runtime::analysis::{Bound, Bounds, Proof};
+use torvyn_runtime::contract::{Bound, Bounds, Proof};
 use torvyn_tests::guest::HOLDER;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::injection::{FailureKind, Injected, Injection};
+use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
 use torvyn_tests::guest::{PROCESSOR, ROUTER, SINK, TRANSFORM};
 use torvyn_tests::programs;
 

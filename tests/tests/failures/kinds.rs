@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use torvyn_runtime::analysis::Budget;
-use torvyn_runtime::element::Element;
+use torvyn_runtime::contract::Budget;
 use torvyn_runtime::endpoint::Output;
+use torvyn_runtime::payload::element::Element;
 use torvyn_tests::guest::PROCESSOR;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Stages that begin anew.
 
-use torvyn_runtime::injection::{Injected, Injection};
+use torvyn_runtime::pipeline::injection::{Injected, Injection};
 
 use super::*;
 

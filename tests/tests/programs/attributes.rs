@@ -4,10 +4,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use torvyn_runtime::graph::Capacity;
+use torvyn_runtime::component::profile::Profile;
+use torvyn_runtime::contract::{Verdict, World};
+use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::policy::{DeadLetter, DeadLetters, Policy, Retry, Then};
-use torvyn_runtime::profile::{Profile, Verdict, World};
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::{Policy, Retry, Then};
 use torvyn_runtime::{Account, Control};
 use torvyn_tests::{Collected, Part, assert_settled, input, output, programs, run, stage, start, start_with};
 

@@ -1,9 +1,9 @@
 //! The programs that fail at an element. Wherever it stands in a batch, what came of those before it comes out, once, and
 //! so does what comes of those after it: all is as if it had not been there.
 
-use torvyn_runtime::account::FailureUse;
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::flow::account::FailureUse;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Account, Component, Error, Limits, Policy};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start};
 

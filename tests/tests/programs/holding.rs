@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use torvyn_runtime::component::profile::Profile;
+use torvyn_runtime::contract::{Verdict, World};
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::profile::{Profile, Verdict, World};
 use torvyn_runtime::{Account, Error, Fault};
 use torvyn_tests::{Collected, Elements, input, output, programs, run, stage};
 use wasmparser::{Parser, Payload};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use torvyn_runtime::graph::Capacity;
-use torvyn_runtime::policy::Then;
+use torvyn_runtime::pipeline::graph::Capacity;
+use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Component, Error, Limits, Policy};
 use torvyn_tests::measure::Specimen;
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, stage, stage_of, start};

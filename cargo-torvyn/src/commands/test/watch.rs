@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-
-use torvyn_runtime::words::{counted, noun};
+use torvyn_runtime::base::plural::{counted, noun};
 
 use super::{Cases, Planned, run};
 use crate::cases::{Basis, Common, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
-use crate::components::{Compiled, Project};
-use crate::diagnostic::Sources;
+use crate::config::manifest::ComponentRef;
 use crate::exit::Exit;
-use crate::interrupt;
-use crate::launch;
-use crate::manifest::ComponentRef;
-use crate::programs::lossy_all;
-use crate::shell::{Shell, StdoutClosed};
-use crate::watched::{Places, Snapshot, ends_with_line};
-use crate::workspace::{self, Workspace};
+use crate::fs::paths;
+use crate::fs::watcher::{Places, Snapshot, ends_with_line};
+use crate::output::diagnostic::Sources;
+use crate::output::programs::lossy_all;
+use crate::output::shell::{Shell, StdoutClosed};
+use crate::process::interrupt;
+use crate::project::workspace::{self, Workspace};
+use crate::run::components::{Compiled, Project};
+use crate::run::run_pipeline;
 
 /// Changed files that are named.
 const NAMED: usize = 3;
@@ -83,7 +83,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let before = Snapshot::default();
     let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
     let by_cargo = by_cargo.map(|workspace| {
-        let target = workspace::from_here(&workspace.target_dir(&args.cargo));
+        let target = paths::from_here(&workspace.target_dir(&args.cargo));
         (target, workspace.manifest().with_file_name("Cargo.lock"))
     });
     let mut watch = Watch {
@@ -165,7 +165,7 @@ impl Watch<'_> {
 
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
     fn places_of(&self, packages: bool) -> Places {
-        let manifest = launch::manifest_path(&self.args.cargo);
+        let manifest = run_pipeline::manifest_path(&self.args.cargo);
         let mut places = Places { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
         match self.project.as_ref().filter(|_| packages) {
             Some(project) => {
@@ -174,7 +174,7 @@ impl Watch<'_> {
             }
             None if packages => {
                 let project = workspace::nearest(&self.args.cargo);
-                places.paths.extend(project.map(|folder| workspace::from_here(&folder)));
+                places.paths.extend(project.map(|folder| paths::from_here(&folder)));
             }
             None => {}
         }
@@ -235,7 +235,7 @@ impl Watch<'_> {
         let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
-        self.sources = components.sources().iter().map(|source| workspace::from_here(source)).collect();
+        self.sources = components.sources().iter().map(|source| paths::from_here(source)).collect();
         self.look_at(places(self));
 
         let common = Common::of(&cases.manifest, &sources, &self.before, &components);

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
-use wasmparser::{BinaryReader, Name, NameSectionReader};
 
 use super::calls::{Calls, Meaning, Node};
 use super::limits::Stop;
 use super::module::{Item, Module};
-use super::uses::Place;
-use super::uses::Use;
+use super::names::names;
+use super::site::{Place, Use};
 use super::wiring::Wiring;
-use crate::analysis::{Door, Frame, Site};
+use crate::analysis::{Frame, Site};
+use crate::contract::Door;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -162,16 +162,6 @@ impl<'a> Source<'a> {
             .and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok());
         Source { lines, names: section("name").map(names).unwrap_or_default() }
     }
-}
-
-/// The functions of a name section, by index; what cannot be read of it is left out.
-pub(super) fn names(section: &[u8]) -> HashMap<u32, &str> {
-    let mut names = HashMap::new();
-    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)) {
-        let Ok(Name::Function(functions)) = subsection else { continue };
-        names.extend(functions.into_iter().flatten().map(|naming| (naming.index, naming.name)));
-    }
-    names
 }
 
 fn lookup(lines: &addr2line::Context<Slice<'_>>, address: u64) -> Vec<Frame> {

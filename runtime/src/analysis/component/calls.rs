@@ -9,7 +9,7 @@ use super::control::Callee;
 use super::limits::{Stop, find};
 use super::module::Signature;
 use super::wiring::{Target, Wiring};
-use crate::analysis::Door;
+use crate::contract::Door;
 
 /// A node of the call graph.
 pub(super) type Node = u32;

@@ -11,7 +11,7 @@ use super::control::{Call, Graph};
 use super::index::Rounds;
 use super::limits::{MAX_COUNT, MAX_VALUES, MAX_VALUES_IN_ALL, Stop};
 use super::values::{Symbol, Value, Values};
-use crate::analysis::Door;
+use crate::contract::Door;
 
 /// How often one call copies the payload of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! A core module, read: what it imports and exports, what stands in its tables, whose address is taken, and the calls of
 //! each function. Nothing is resolved here; that is for `wiring` and `calls`.
+//!
+//! Cycle: with `control` and `values`. To read a module is to find the calls in its functions, and to follow a function takes
+//! the types of its module.
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;

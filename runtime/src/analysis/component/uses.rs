@@ -8,34 +8,19 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::blame::names;
-use super::calls::{Calls, Node};
-use super::limits::{MAX_LOOKED_AT, Stop};
 use code::Code;
 use run::Run;
+
+use super::calls::{Calls, Node};
+use super::limits::{MAX_LOOKED_AT, Stop};
+use super::names::names;
+use super::site::{Place, Use};
 
 mod call;
 mod code;
 mod known;
 mod run;
 mod step;
-
-/// What becomes of the bytes that a call reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Use {
-    /// None of them is ever looked at.
-    Nothing,
-    /// The payload is read whole, and only bytes before this one are looked at.
-    Within(u32),
-    /// Nothing is known.
-    Unknown,
-}
-
-/// A call of the host's: the function it is in, and its place in the file.
-pub(super) type Place = (Node, usize);
 
 /// Looks at the calls of `read` and `read-all`, from the export that elements are lent to.
 pub(super) struct Uses<'c, 'w, 'a> {
@@ -51,7 +36,7 @@ pub(super) struct Uses<'c, 'w, 'a> {
 
 impl<'c, 'w, 'a> Uses<'c, 'w, 'a> {
     pub(super) fn new(calls: &'c Calls<'w, 'a>, root: Node) -> Self {
-        let reads = [crate::analysis::Door::Read, crate::analysis::Door::ReadAll].map(super::calls::node_of);
+        let reads = [crate::contract::Door::Read, crate::contract::Door::ReadAll].map(super::calls::node_of);
         let relevant = calls.reaching(&reads);
         Uses { calls, root, relevant, code: HashMap::new(), names: HashMap::new(), budget: MAX_LOOKED_AT }
     }

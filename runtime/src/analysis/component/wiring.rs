@@ -13,8 +13,7 @@ use wasmparser::{
 use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
-use crate::analysis::Door;
-use crate::profile::NAMESPACE;
+use crate::contract::{Door, NAMESPACE};
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

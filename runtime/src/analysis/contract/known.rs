@@ -12,7 +12,7 @@ use wit_parser::{
 
 use super::error::{ContractError, Reason};
 use super::packages::Packages;
-use crate::profile::CONTRACT;
+use crate::contract::CONTRACT;
 
 macro_rules! files {
     ($($name:literal)*) => {

@@ -2,10 +2,9 @@
 //! `wit_parser` drops those places when it resolves, so they are taken down before.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use wit_parser::decoding::DecodedWasm;
 use wit_parser::{
@@ -15,8 +14,8 @@ use wit_parser::{
 
 use super::File;
 use super::error::{ContractError, Reason};
-use crate::profile::check_sections;
-use crate::regular;
+use crate::base::regular_file;
+use crate::component::profile::check_sections;
 
 /// A file, and bytes of its text.
 pub(super) type Location = (PathBuf, Range<usize>);
@@ -182,7 +181,7 @@ impl Reader {
                     let message = format!("expected a WIT package, found {found}");
                     ContractError::new(Reason::Syntax, message).at(Some((path.clone(), 0..0)))
                 };
-                let bytes = regular::read(&path).map_err(|error| unreadable(&path, &error))?;
+                let bytes = regular_file::read(&path).map_err(|error| unreadable(&path, &error))?;
                 let decoded = check_sections(&bytes).map_err(Into::into);
                 match decoded.and_then(|()| wit_parser::decoding::decode(&bytes)) {
                     Ok(DecodedWasm::WitPackage(package, _)) => {
@@ -201,7 +200,7 @@ impl Reader {
     fn parse(&mut self, paths: &[PathBuf]) -> Result<UnresolvedPackageGroup, ContractError> {
         let mut sources = SourceMap::new();
         for path in paths {
-            let text = regular::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+            let text = regular_file::read_to_string(path).map_err(|error| unreadable(path, &error))?;
             sources.push(path, text.as_str());
             self.files.push(File { path: path.clone(), text });
         }

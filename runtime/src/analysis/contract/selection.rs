@@ -6,7 +6,7 @@ use wit_parser::{PackageId, PackageName, ParsedUsePath, WorldId};
 use super::error::{ContractError, Reason};
 use super::is_contract;
 use super::packages::Packages;
-use crate::profile::CONTRACT;
+use crate::contract::CONTRACT;
 
 impl Packages {
     pub(super) fn select(&self, wanted: Option<&str>) -> Result<WorldId, ContractError> {

@@ -9,8 +9,8 @@ use wit_parser::ManglingAndAbi;
 
 use super::packages::Packages;
 use super::*;
-use crate::analysis::Door;
-use crate::profile::{Profile, Verdict, World};
+use crate::component::profile::Profile;
+use crate::contract::{Door, Verdict, World};
 
 const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const READ: &str = "torvyn:streaming/payload-read@0.2.0";

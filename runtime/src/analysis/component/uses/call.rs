@@ -2,11 +2,11 @@
 
 use super::known::{Known, State};
 use super::run::{Activation, Next, Run, lost, pop};
-use crate::analysis::Door;
 use crate::analysis::component::calls::{Meaning, Node, node_of};
 use crate::analysis::component::control::Callee;
 use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
+use crate::contract::Door;
 
 /// What a read returns is so long, in the canonical ABI: a byte that is 0 for a list, then its address at 4 and its
 /// length at 8.

@@ -1,0 +1,140 @@
+//! What a case gives to a pipeline or a stage: elements that it has written down, or an input as pipelines have.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
+
+use crate::cases::case::arrivals::{self, Arrivals};
+use crate::cases::compare::element::{self, Entry};
+use crate::config::manifest::Input;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::diagnostic::Diagnostics;
+
+/// The `input` of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    what: What,
+    /// When its elements come.
+    pub(crate) arrivals: Arrivals,
+    /// Where it is written.
+    pub(crate) span: Range<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Written(Vec<element::Written>),
+    Input(Input),
+}
+
+/// What a case gives, ready to be taken any number of times.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Written(Arc<[Entry]>),
+    Input(Input),
+}
+
+impl Given {
+    /// Reads `input`: a path or a table.
+    pub(crate) fn read(field: &Field, report: &mut Report) -> Option<Given> {
+        let span = field.span.clone();
+        let (what, arrivals) = match field.value {
+            DeValue::String(_) => {
+                let path = report.folder().join(field.text(report)?);
+                (What::Input(Input::File { path, framing: Framing::default() }), Arrivals::AtOnce)
+            }
+            DeValue::Table(_) => {
+                let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline", "every"];
+                let table = field.table("the input of a case", &keys, report)?;
+                let what = table.need_one(&keys[..5], report)?;
+                if matches!(what.key, "lines" | "elements") {
+                    keys[5..8].iter().for_each(|key| table.exclude(key, &what, report));
+                }
+                let elements = (what.key == "elements").then_some(&what);
+                let arrivals = Arrivals::read(&table, elements, report);
+                let what = match what.key {
+                    "lines" => What::Written(element::Written::read_lines(&what, report)?),
+                    "elements" => What::Written(element::Written::read_all(&what, &[arrivals::KEY], report)?),
+                    _ => What::Input(Input::read_table(&table, report)?),
+                };
+                (what, arrivals?)
+            }
+            _ => {
+                field.wrong_type("a path or a table", report);
+                return None;
+            }
+        };
+        Some(Given { what, arrivals, span })
+    }
+
+    /// The files and folders that it is read from.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        match &self.what {
+            What::Written(written) => written.iter().filter_map(|element| element.payload.path()).collect(),
+            What::Input(input) => input.path().into_iter().collect(),
+        }
+    }
+
+    /// Makes it ready: files of elements are read now, an input is opened by each run. `file` is the one that the case is
+    /// in.
+    ///
+    /// # Errors
+    ///
+    /// The files that are not there.
+    pub(crate) fn source(&self, file: &Path) -> Result<Source, Diagnostics> {
+        match &self.what {
+            What::Written(written) => {
+                let elements: Result<Vec<_>, _> = written.iter().map(|element| element.entry(file)).collect();
+                Ok(Source::Written(elements?.into()))
+            }
+            What::Input(input) => match input.check_path() {
+                Some(wrong) => Err(wrong.label(file, self.span.clone(), "").into()),
+                None => Ok(Source::Input(input.clone())),
+            },
+        }
+    }
+}
+
+/// The input of a flow that hands over what a case has written down.
+pub(crate) struct Written {
+    elements: Arc<[Entry]>,
+    next: usize,
+}
+
+impl Written {
+    pub(crate) fn new(elements: Arc<[Entry]>) -> Self {
+        Written { elements, next: 0 }
+    }
+}
+
+impl endpoint::Input for Written {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        let mut bytes = 0;
+        let left = self.elements[self.next..].iter().take(pull.max_elements);
+        let fitting = left.take_while(|element| {
+            let fits = bytes < pull.max_bytes;
+            bytes += element.bytes.len();
+            fits
+        });
+        let batch: Vec<_> = fitting.collect();
+        let mut block = pull.pool.take(batch.iter().map(|element| element.bytes.len()).sum());
+        for element in &batch {
+            block.append(&element.bytes).map_err(io::Error::other)?;
+        }
+        let payloads = block.freeze();
+        let mut from = 0;
+        for Entry { bytes, metadata, .. } in &batch {
+            pull.give_with(payloads.slice(from, bytes.len()).unwrap_or_default(), metadata.clone());
+            from += bytes.len();
+        }
+        self.next += batch.len();
+        Ok(if self.next < self.elements.len() { Pulled::More } else { Pulled::End })
+    }
+
+    fn gives_deadlines(&self) -> bool {
+        self.elements.iter().any(|element| element.metadata.deadline.is_some())
+    }
+}

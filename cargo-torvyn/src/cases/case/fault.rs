@@ -1,0 +1,84 @@
+//! Faults that a case has its stages suffer.
+
+use std::ops::Range;
+use std::path::Path;
+
+use torvyn_runtime::Account;
+use torvyn_runtime::contract::Kind;
+use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
+
+use crate::cases::compare::expectation::counted;
+use crate::config::ranges;
+use crate::config::spanned::Named;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+
+/// A fault that a stage is to suffer at an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The stage; none for the one that is alone.
+    pub(crate) stage: Option<Named>,
+    element: u64,
+    times: u32,
+    what: Injected,
+    span: Range<usize>,
+}
+
+const WHATS: [(&str, Injected); 8] = [
+    ("trap", Injected::Trap),
+    ("deadline", Injected::Deadline),
+    ("allocation", Injected::Allocation),
+    ("invalid-input", Injected::Failure(FailureKind::InvalidInput)),
+    ("unavailable", Injected::Failure(FailureKind::Unavailable)),
+    ("internal", Injected::Failure(FailureKind::Internal)),
+    ("deadline-exceeded", Injected::Failure(FailureKind::DeadlineExceeded)),
+    ("fatal", Injected::Failure(FailureKind::Fatal)),
+];
+
+impl Fault {
+    /// Reads `faults`, an array. The stage has to be named unless it is `alone`.
+    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<Fault>> {
+        field.items(report)?.iter().map(|item| Fault::read(item, alone, report)).collect()
+    }
+
+    fn read(field: &Field, alone: bool, report: &mut Report) -> Option<Fault> {
+        let table = field.table("a fault", &["stage", "element", "fault", "pause", "times"], report)?;
+        let stage = match table.get("stage") {
+            Some(field) => Some(Named { name: field.text(report)?.to_string(), span: field.span }),
+            None if alone => None,
+            None => {
+                table.missing(&["stage"], report);
+                return None;
+            }
+        };
+        let element = table.need("element", report).and_then(|field| field.count(&ranges::ANY, report));
+        let what = table.need_one(&["fault", "pause"], report)?;
+        let injected = match what.key {
+            "pause" => Injected::Pause(what.duration(&ranges::PAUSE, report)?),
+            _ => {
+                let name = what.choice(&WHATS.each_ref().map(|(name, _)| *name), report)?;
+                WHATS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
+            }
+        };
+        let times = table.get("times").map_or(Some(1), |field| field.count(&ranges::TIMES, report))?;
+        Some(Fault { stage, element: element?, times, what: injected, span: field.span.clone() })
+    }
+
+    /// For one run.
+    pub(crate) fn injection(&self) -> Injection {
+        Injection::new(self.element, self.times, self.what.clone())
+    }
+
+    /// It never came in a run of its stage; `account` is that of the run, where it came to its end. `file` is that of the
+    /// case.
+    pub(crate) fn never_came(&self, stage: &str, file: &Path, account: Option<&Account>) -> Diagnostic {
+        let message = format!("`{stage}` did not come to element {}", self.element);
+        let stage = account.and_then(|account| account.stages.iter().find(|other| other.name == stage));
+        let text = stage.map_or_else(String::new, |stage| match stage.kind {
+            Kind::Source => format!("it made {}, counted from 0", counted(stage.elements_out)),
+            Kind::Processor | Kind::Sink => format!("it was given {}, counted from 0", counted(stage.elements_in)),
+        });
+        Diagnostic::error(codes::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
+    }
+}

@@ -1,0 +1,88 @@
+//! The files that cases are in: `Torvyn.toml`, and those of the folder `tests` beside it.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::cases::case::Case;
+use crate::config::manifest::{self, Broken, Manifest};
+use crate::config::toml_reader::{Field, Report, Table};
+use crate::config::{case_files, document};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostics, Sources};
+
+/// All cases of a project, those of the manifest first and then file by file: those that can be run, and what is wrong
+/// with the others, and with files as a whole.
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Case>, Vec<Broken>), Diagnostics> {
+    let of_manifest = sources.text(&manifest.path).map(|text| of_manifest(text, &manifest.path));
+    let (mut cases, mut broken) = manifest::sorted(of_manifest.unwrap_or_default());
+    for path in case_files::list(&manifest.path)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let read = match document::read(&path, sources) {
+            Ok(text) if has_cases(&name, &text) => parse(&text, &path),
+            Ok(_) => continue,
+            // What is of it that can be read says whether it is one of ours.
+            Err(wrong) if wrong.code == codes::NOT_UTF8 => match sources.text(&path) {
+                Some(text) if has_cases(&name, text) => vec![Err(Broken { name: None, found: wrong.into() })],
+                _ => continue,
+            },
+            Err(wrong) => vec![Err(Broken { name: None, found: wrong.into() })],
+        };
+        let (read, wrong) = manifest::sorted(read);
+        cases.extend(read);
+        broken.extend(wrong);
+    }
+    broken.extend(Case::duplicates(&cases));
+    Ok((cases, broken))
+}
+
+/// The cases in the text of a manifest, in which nothing is wrong as a whole.
+pub(crate) fn of_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
+    let mut report = Report { file: path, found: Diagnostics::default() };
+    let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
+    Field::of(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
+}
+
+/// Whether a file of TOML is one of cases: it has `test`, or a slip of it. Others may be for other programs, as a
+/// `Cargo.toml` is, whose `[[test]]` is something else.
+pub(crate) fn has_cases(name: &str, text: &str) -> bool {
+    if name == "Cargo.toml" {
+        return false;
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let begins = |line: &str| ["[[test", "[test"].iter().any(|header| line.trim_start().starts_with(header));
+    if !errors.is_empty() && text.lines().any(begins) {
+        return true;
+    }
+    let is_case = |value: &DeValue<'_>| match value {
+        DeValue::Table(entries) => CASE_KEYS.iter().any(|key| entries.contains_key(*key)),
+        _ => false,
+    };
+    let is_ours = |(key, value): (&DeString<'_>, &Spanned<DeValue<'_>>)| match value.get_ref() {
+        DeValue::Array(_) => key == "test" || SLIPS.contains(&&*key.to_lowercase()),
+        table => key == "test" && is_case(table),
+    };
+    document.get_ref().iter().any(|(key, value)| is_ours((key.get_ref(), value)))
+}
+
+/// Keys of which every case has one.
+const CASE_KEYS: [&str; 5] = ["name", "input", "expect", "stage", "pipeline"];
+/// What is written where `test` is meant.
+const SLIPS: [&str; 6] = ["test", "tests", "tets", "case", "cases", "tset"];
+
+/// The cases of a file that has nothing else, and what is wrong with it as a whole.
+pub(crate) fn parse(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
+    let mut report = Report { file: path, found: Diagnostics::default() };
+    let cases = document::parse(text, &mut report).map(|document| {
+        let table = Table::new("a file of cases", 0..0, &document, &["test"], &mut report);
+        table.get("test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
+    });
+    report.found.sort_by_place();
+    let whole = (!report.found.is_empty()).then_some(Err(Broken { name: None, found: report.found }));
+    cases.unwrap_or_default().into_iter().chain(whole).collect()
+}

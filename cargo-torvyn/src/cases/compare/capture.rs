@@ -1,0 +1,134 @@
+//! What comes of a case: the output of a flow that keeps elements for comparison, and what stages print.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use torvyn_runtime::endpoint;
+use torvyn_runtime::payload::Pool;
+use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::stage::log::LogSink;
+
+use crate::cases::compare::element::Entry;
+use crate::cases::compare::metadata;
+use crate::cases::compare::search::Search;
+
+/// Lines of a log that are kept to be shown.
+const KEPT_LINES: usize = 100;
+
+/// Elements that came out, as far as they are needed.
+#[derive(Default)]
+pub(crate) struct Collected {
+    /// All that came.
+    pub(crate) count: u64,
+    /// The first of them.
+    pub(crate) kept: Vec<Entry>,
+    /// How many are kept at most.
+    most: usize,
+    /// How many bytes of each are.
+    most_bytes: usize,
+    /// What is looked for in all of them.
+    pub(crate) search: Search,
+}
+
+impl Collected {
+    /// Keeps this many elements, with this many bytes of each, and looks for something in all of them.
+    pub(crate) fn new((most, most_bytes): (usize, usize), search: Search) -> Collected {
+        Collected { most, most_bytes, search, ..Collected::default() }
+    }
+
+    /// Takes an element that came, whole or as far as it is needed.
+    pub(crate) fn add(&mut self, mut element: Entry) {
+        self.search.look_into(self.count, &element.bytes);
+        self.count += 1;
+        if self.kept.len() < self.most {
+            if element.bytes.len() > self.most_bytes {
+                element.bytes.truncate(self.most_bytes);
+                element.bytes.shrink_to_fit();
+            }
+            self.kept.push(element);
+        }
+    }
+}
+
+/// The output of a flow that collects. Its clones collect together.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    collected: Arc<Mutex<Collected>>,
+    /// For what is not in memory, or not in one piece.
+    pool: Pool,
+}
+
+impl Collector {
+    pub(crate) fn new(collected: Collected) -> Collector {
+        Collector { collected: Arc::new(Mutex::new(collected)), pool: Pool::default() }
+    }
+
+    pub(crate) fn collected(&self) -> MutexGuard<'_, Collected> {
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl endpoint::Output for Collector {
+    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+        let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        for element in elements {
+            let size = element.payload.len();
+            let is_searched = collected.search.is_on();
+            if collected.kept.len() >= collected.most && !is_searched {
+                collected.count += 1;
+                continue;
+            }
+            let needed = if is_searched { size } else { size.min(collected.most_bytes) };
+            let bytes = element.payload.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
+            collected.add(Entry { bytes, size: size as u64, metadata: metadata::of(element) });
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}
+
+/// What the stages of a case printed.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Printed>>);
+
+#[derive(Default)]
+pub(crate) struct Printed {
+    /// The last lines, each with its stage.
+    pub(crate) lines: VecDeque<(String, String)>,
+    /// How many lines came before them.
+    pub(crate) before: u64,
+    /// What is compared with what the case expects.
+    pub(crate) collected: Collected,
+}
+
+impl Log {
+    pub(crate) fn new(collected: Collected) -> Log {
+        Log(Arc::new(Mutex::new(Printed { collected, ..Printed::default() })))
+    }
+
+    pub(crate) fn printed(&self) -> MutexGuard<'_, Printed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what stages print.
+    pub(crate) fn sink(&self) -> LogSink {
+        let log = self.clone();
+        Arc::new(move |line| {
+            let mut printed = log.printed();
+            printed.collected.add(Entry::plain(line.text.to_vec()));
+            if printed.lines.len() == KEPT_LINES {
+                printed.lines.pop_front();
+                printed.before += 1;
+            }
+            printed.lines.push_back((line.stage.to_string(), String::from_utf8_lossy(line.text).into_owned()));
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Dead letters in cases: the elements that stages failed at for good, kept in memory, and what a case expects of them.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use toml::de::DeValue;
+use torvyn_runtime::endpoint::Output as _;
+use torvyn_runtime::flow::DeadLetters;
+
+use crate::cases::compare::capture::{Collected, Collector};
+use crate::cases::compare::expectation::{Wanted, counted};
+use crate::cases::compare::expected::Expected;
+use crate::config::spanned::Named;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics};
+use crate::output::printable::printable;
+use crate::run::dead_letters::reason;
+
+/// Reasons that are shown where another was expected.
+const SHOWN: usize = 5;
+
+/// What is expected of the dead letters of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ExpectedLetters {
+    /// The stage; none for the one that is alone.
+    pub(crate) stage: Option<Named>,
+    pub(crate) elements: Expected,
+    /// Texts, for each of which a letter has a reason that contains it.
+    reasons: Vec<(String, Range<usize>)>,
+    /// Where it is written.
+    pub(crate) span: Range<usize>,
+}
+
+/// What is wanted of the dead letters of a stage, with the bytes of all files in it.
+pub(crate) struct WantedLetters {
+    stage: String,
+    pub(crate) elements: Wanted,
+    reasons: Vec<(String, Range<usize>)>,
+}
+
+impl ExpectedLetters {
+    /// Reads `dead-letters`: the table of the stage that is `alone`, or one for each stage.
+    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<ExpectedLetters>> {
+        if alone {
+            return Some(vec![ExpectedLetters::read(field, None, report)?]);
+        }
+        let entries = field.entries(report)?;
+        let mut read = |field: &Field| {
+            if !matches!(field.value, DeValue::Table(_)) {
+                let message = format!("`{}` is no table of a stage", field.key);
+                let wrong = Diagnostic::error(codes::WRONG_TYPE, message);
+                let wrong = wrong.label(report.file, field.key_span.clone(), "here a stage is named");
+                report.found.push(wrong.help("write dead-letters.STAGE = { … } for a stage of the pipeline"));
+                return None;
+            }
+            let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };
+            ExpectedLetters::read(field, Some(stage), report)
+        };
+        entries.iter().map(&mut read).collect()
+    }
+
+    fn read(field: &Field, stage: Option<Named>, report: &mut Report) -> Option<ExpectedLetters> {
+        let (elements, table) = Expected::read_letters(field, report)?;
+        let reasons = match table.get("reason") {
+            Some(field) if matches!(field.value, DeValue::Array(_)) => field.items(report)?,
+            field => field.into_iter().collect(),
+        };
+        let reasons = reasons.iter().map(|item| Some((item.text(report)?.to_string(), item.span.clone())));
+        let reasons = reasons.collect::<Option<_>>()?;
+        Some(ExpectedLetters { stage, elements, reasons, span: field.key_span.clone() })
+    }
+
+    /// With the bytes of its files, of the stage of this name.
+    ///
+    /// # Errors
+    ///
+    /// The files that cannot be read.
+    pub(crate) fn wanted(&self, stage: &str, file: &Path, bless: bool) -> Result<WantedLetters, Diagnostics> {
+        let elements = self.elements.wanted(file, bless)?;
+        Ok(WantedLetters { stage: stage.to_string(), elements, reasons: self.reasons.clone() })
+    }
+}
+
+/// The dead letters of a run.
+#[derive(Clone, Default)]
+pub(crate) struct Letters(Arc<Mutex<Vec<OfStage>>>);
+
+/// Those of a stage that something is wanted of.
+struct OfStage {
+    stage: String,
+    elements: Collector,
+    /// For each reason that is wanted, whether a letter has it.
+    found: Vec<(String, bool)>,
+    /// The first reasons that came.
+    came: Vec<String>,
+}
+
+impl Letters {
+    pub(crate) fn new(wanted: &[WantedLetters]) -> Letters {
+        let of_stage = |wanted: &WantedLetters| OfStage {
+            stage: wanted.stage.clone(),
+            elements: Collector::new(wanted.elements.capture()),
+            found: wanted.reasons.iter().map(|(reason, _)| (reason.clone(), false)).collect(),
+            came: Vec::new(),
+        };
+        Letters(Arc::new(Mutex::new(wanted.iter().map(of_stage).collect())))
+    }
+
+    fn of_stages(&self) -> MutexGuard<'_, Vec<OfStage>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the letters of a flow.
+    pub(crate) fn sink(&self) -> DeadLetters {
+        let letters = self.clone();
+        Arc::new(move |letter| {
+            let mut stages = letters.of_stages();
+            let Some(of_stage) = stages.iter_mut().find(|of_stage| of_stage.stage == letter.stage) else {
+                return io::Result::Ok(());
+            };
+            let reason = reason(letter.error);
+            of_stage.found.iter_mut().for_each(|(text, found)| *found |= reason.contains(text.as_str()));
+            if of_stage.came.len() < SHOWN {
+                of_stage.came.push(reason);
+            }
+            of_stage.elements.push(std::slice::from_ref(letter.element))
+        })
+    }
+}
+
+impl WantedLetters {
+    /// What is not as expected. `file` is that of the case.
+    pub(crate) fn judge(&self, file: &Path, letters: &Letters) -> Vec<Diagnostic> {
+        let stages = letters.of_stages();
+        let Some(of_stage) = stages.iter().find(|of_stage| of_stage.stage == self.stage) else { return Vec::new() };
+        let collected = of_stage.elements.collected();
+        let what = format!("the list of dead letters of `{}`", self.stage);
+        let mut found = self.elements.judge(&what, file, &collected);
+        let missing = self.reasons.iter().zip(&of_stage.found).filter(|(_, (_, found))| !found);
+        found.extend(missing.map(|((text, span), _)| {
+            let message = format!("no dead letter of `{}` has a reason with `{text}`", self.stage);
+            let wrong = Diagnostic::error(codes::UNEXPECTED_OUTPUT, message);
+            let came: Vec<_> = of_stage.came.iter().map(|reason| printable(reason, true)).collect();
+            let text = format!("not among {}", counted(collected.count));
+            let wrong = wrong.label(file, span.clone(), text);
+            if came.is_empty() { wrong } else { wrong.note(came.join("\n")) }
+        }));
+        found
+    }
+
+    /// Does something with what was kept of the elements.
+    pub(crate) fn with_collected<T>(&self, letters: &Letters, each: impl FnOnce(&Collected) -> T) -> Option<T> {
+        let stages = letters.of_stages();
+        let of_stage = stages.iter().find(|of_stage| of_stage.stage == self.stage)?;
+        let collected = of_stage.elements.collected();
+        Some(each(&collected))
+    }
+}

@@ -1,0 +1,103 @@
+//! A number as it is written in JSON or TOML, compared by value and without rounding it.
+
+use std::fmt;
+
+/// A decimal number of any length. Equal to another one of the same value: 1, 1.0 and 1e0 are equal, and so are 0 and -0.
+#[derive(Debug, Clone)]
+pub(crate) struct Decimal {
+    written: String,
+    /// Whether it is below 0.
+    negative: bool,
+    /// Without zeros at either end; empty for 0.
+    digits: String,
+    /// The power of ten that the last digit counts.
+    exponent: i128,
+}
+
+impl Decimal {
+    /// Reads digits, with a sign, a fraction and an exponent; none where it is something else, or the exponent has over 30
+    /// digits.
+    pub(crate) fn parse(text: &str) -> Option<Decimal> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = [whole, fraction].concat();
+        if all.is_empty() || !all.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let digits = all.trim_end_matches('0');
+        let dropped = (all.len() - digits.len()) as i128;
+        let digits = digits.trim_start_matches('0').to_string();
+        let is_zero = digits.is_empty();
+        let exponent = if is_zero { 0 } else { exponent + dropped - fraction.len() as i128 };
+        Some(Decimal { written: text.to_string(), negative: text.starts_with('-') && !is_zero, digits, exponent })
+    }
+}
+
+impl Decimal {
+    /// Whether it has no fraction, however it is written.
+    pub(super) fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+}
+
+fn parse_exponent(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_short = digits.trim_start_matches('0').len() <= 30;
+    (is_short && !digits.is_empty()).then(|| text.parse().ok())?
+}
+
+impl From<u128> for Decimal {
+    fn from(number: u128) -> Self {
+        let digits = number.to_string();
+        Decimal::parse(&digits).unwrap_or(Decimal {
+            written: digits,
+            negative: false,
+            digits: String::new(),
+            exponent: 0,
+        })
+    }
+}
+
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Decimal) -> bool {
+        (self.negative, &self.digits, self.exponent) == (other.negative, &other.digits, other.exponent)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in ["", "-", ".", "e5", "1e", "1e+", "nan", "inf", "0x1", "1.2.3", "--1", "1e5e5", "1 "] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+        assert!(Decimal::parse("1e1000000000000000000000000000000000000000000").is_none());
+        assert!(Decimal::parse("1e0000000000000000000000000000000000000000001").is_some());
+    }
+
+    #[test]
+    fn numbers_are_equal_by_value() {
+        let number = |text| Decimal::parse(text).unwrap();
+        assert_eq!(number("-12.50e3"), number("-12500"));
+        assert_eq!(number("000"), number("-0.00e9"));
+        assert_eq!(number("0.001"), number("1e-3"));
+        assert_ne!(number("10"), number("1"));
+        assert_ne!(number("0.1"), number("0.10000000000000001"));
+        assert_eq!(Decimal::from(255), number("255"));
+        assert_eq!(number("1e3").to_string(), "1e3");
+        assert!(["0", "-0.0", "10", "1.50e1"].iter().all(|text| number(text).is_integer()));
+        assert!(["0.5", "10e-2", "1.25e1"].iter().all(|text| !number(text).is_integer()));
+    }
+}

@@ -1,0 +1,141 @@
+//! Elements that are expected by their bytes and metadata, beside those that came.
+
+use std::collections::HashMap;
+
+use torvyn_runtime::payload::element::Metadata;
+
+use crate::cases::compare::diff::{self, Sides};
+use crate::cases::compare::element::Entry;
+use crate::cases::compare::metadata;
+
+/// Both sides.
+pub(crate) struct Entries<'a> {
+    pub(crate) expected: &'a [Entry],
+    pub(crate) got: &'a [Entry],
+}
+
+impl Entries<'_> {
+    /// An element, and of `shown` what `wanted` says something of.
+    fn shown(entry: &Entry, at: usize, wanted: &Metadata) -> String {
+        diff::shown_of(&entry.bytes, entry.size, at) + &metadata::shown(&entry.metadata, wanted)
+    }
+
+    /// What of the metadata is shown where `expected` is missing: what differs where the bytes are those that came.
+    fn noted(expected: &Entry, other: Option<&Entry>) -> Metadata {
+        match other {
+            Some(other) if expected.has_bytes_of(other) => metadata::differing(&expected.metadata, &other.metadata),
+            _ => expected.metadata.clone(),
+        }
+    }
+}
+
+impl<'a> Sides for Entries<'a> {
+    fn lengths(&self) -> (usize, usize) {
+        (self.expected.len(), self.got.len())
+    }
+
+    fn is(&self, expected: usize, got: usize) -> bool {
+        self.expected[expected].is(&self.got[got])
+    }
+
+    fn missing(&self, expected: usize, got: Option<usize>) -> String {
+        let (element, other) = (&self.expected[expected], got.map(|got| &self.got[got]));
+        let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
+        Entries::shown(element, at, &Entries::noted(element, other))
+    }
+
+    fn came(&self, expected: Option<usize>, got: usize) -> String {
+        let (element, other) = (&self.got[got], expected.map(|expected| &self.expected[expected]));
+        let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
+        let noted = other.map_or_else(Metadata::default, |other| Entries::noted(other, Some(element)));
+        Entries::shown(element, at, &noted)
+    }
+
+    /// By their bytes, where nothing is said of metadata: of many elements that takes far less time.
+    fn in_any_order(&self) -> (Vec<usize>, Vec<usize>) {
+        if self.expected.iter().any(|element| element.metadata != Metadata::default()) {
+            return diff::matched(self);
+        }
+        let mut left: HashMap<(&'a [u8], u64), usize> = HashMap::new();
+        self.got.iter().for_each(|element| *left.entry((&element.bytes, element.size)).or_default() += 1);
+        let mut take = |element: &'a Entry| {
+            let count = left.get_mut(&(&element.bytes[..], element.size)).filter(|count| **count > 0);
+            count.map(|count| *count -= 1).is_some()
+        };
+        let missing = (0..self.expected.len()).filter(|index| !take(&self.expected[*index])).collect();
+        let unexpected = (0..self.got.len()).filter(|index| take(&self.got[*index])).collect();
+        (missing, unexpected)
+    }
+}
+
+/// How many bytes two elements have in common from the beginning.
+fn parted(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(elements: &str) -> Vec<Entry> {
+        elements.split_whitespace().map(|element| Entry::plain(element.as_bytes().to_vec())).collect()
+    }
+
+    fn numbered(elements: &[(&str, Option<u64>)]) -> Vec<Entry> {
+        let entry = |(bytes, sequence): &(&str, Option<u64>)| Entry {
+            metadata: Metadata { sequence: *sequence, ..Metadata::default() },
+            ..Entry::plain(bytes.as_bytes().to_vec())
+        };
+        elements.iter().map(entry).collect()
+    }
+
+    fn ordered(expected: &[Entry], got: &[Entry]) -> Vec<String> {
+        diff::ordered(&Entries { expected, got })
+    }
+
+    fn unordered(expected: &[Entry], got: &[Entry]) -> Vec<String> {
+        diff::unordered(&Entries { expected, got })
+    }
+
+    #[test]
+    fn what_is_missing_and_what_was_not_expected() {
+        let difference = ordered(&list("a b c d e f g h"), &list("a b c d X f g h i"));
+        let expected = ["...", "   2   \"c\"", "   3   \"d\"", "   4 - \"e\"", "   4 + \"X\"", "   5   \"f\""];
+        assert_eq!(difference[..6], expected);
+        assert_eq!(difference[6..], ["   6   \"g\"", "   7   \"h\"", "   8 + \"i\""]);
+        assert_eq!(ordered(&list("a b"), &list("b")), ["   0 - \"a\"", "   0   \"b\""]);
+        assert_eq!(ordered(&[], &list("a")), ["   0 + \"a\""]);
+        assert_eq!(unordered(&list("a b b c"), &list("c d b a")), ["- \"b\"", "+ \"d\""]);
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let entries = |byte: u8| vec![Entry::plain(vec![byte]); 100_000];
+        let difference = ordered(&entries(0), &entries(1));
+        assert_eq!(difference[..2], ["   0 - hex 00", "   0 + hex 01"]);
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        let difference = unordered(&entries(0), &entries(1));
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        assert!(ordered(&entries(0), &entries(0)).is_empty() && unordered(&entries(0), &entries(0)).is_empty());
+    }
+
+    #[test]
+    fn metadata_is_shown_where_it_differs() {
+        let expected = numbered(&[("a", Some(0)), ("b", Some(7)), ("c", None)]);
+        let came = numbered(&[("a", Some(0)), ("b", Some(1)), ("c", Some(2))]);
+        let difference = ordered(&expected, &came);
+        assert_eq!(difference, ["   0   \"a\"", "   1 - \"b\" sequence 7", "   1 + \"b\" sequence 1", "   2   \"c\""]);
+        let other = numbered(&[("a", Some(0)), ("x", Some(7)), ("c", Some(2))]);
+        assert_eq!(ordered(&expected, &other)[1..3], ["   1 - \"b\" sequence 7", "   1 + \"x\" sequence 7"]);
+    }
+
+    /// One that says little does not take what only another can have.
+    #[test]
+    fn any_order_finds_the_one_that_fits() {
+        let came = numbered(&[("a", Some(0)), ("a", Some(1)), ("a", Some(2))]);
+        let expected = numbered(&[("a", None), ("a", Some(0)), ("a", Some(1))]);
+        assert_eq!(unordered(&expected, &came), [""; 0]);
+        let expected = numbered(&[("a", None), ("a", Some(0)), ("a", Some(0))]);
+        assert_eq!(unordered(&expected, &came)[0], "- \"a\" sequence 0");
+    }
+}

@@ -1,0 +1,221 @@
+//! What is expected of elements, with the bytes of all files, held against those that came.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use torvyn_runtime::base::plural;
+use torvyn_runtime::endpoint::OutputFraming;
+
+use crate::cases::compare::amount::Amount;
+use crate::cases::compare::capture::Collected;
+use crate::cases::compare::diff::{self, Sides};
+use crate::cases::compare::element::Entry;
+use crate::cases::compare::element_match::Entries;
+use crate::cases::compare::json::{Json, Value};
+use crate::cases::compare::pattern::Pattern;
+use crate::cases::compare::schema::Schema;
+use crate::cases::compare::search::Search;
+use crate::output::codes;
+use crate::output::diagnostic::Diagnostic;
+use crate::output::printable::printable;
+
+/// Elements beyond the expected ones that are kept, to be shown.
+const KEPT_BEYOND: usize = 64;
+/// Of an element that is longer than any that is expected, so many bytes more are kept.
+const KEPT_BYTES_BEYOND: usize = 4096;
+
+/// What is expected, with the bytes of all files in it.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    pub(crate) elements: Option<(List, Range<usize>)>,
+    /// The file that the elements are to be in, and all that is in it now.
+    pub(crate) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
+    pub(crate) any_order: bool,
+    pub(crate) count: Option<Amount<u64>>,
+    pub(crate) contains: Vec<(Vec<u8>, Range<usize>)>,
+    pub(crate) matches: Vec<Pattern>,
+    pub(crate) schema: Option<(Arc<Schema>, Range<usize>)>,
+    /// Whether the file is written anew instead of compared.
+    pub(crate) bless: bool,
+}
+
+/// The elements that are to come, and no others.
+pub(crate) enum List {
+    Entries(Vec<Entry>),
+    /// What each of them contains.
+    Json(Vec<Value>),
+}
+
+impl List {
+    fn len(&self) -> usize {
+        match self {
+            List::Entries(entries) => entries.len(),
+            List::Json(values) => values.len(),
+        }
+    }
+
+    /// The difference to those that came.
+    fn difference(&self, got: &[Entry], any_order: bool) -> Vec<String> {
+        fn difference(sides: &impl Sides, any_order: bool) -> Vec<String> {
+            if any_order { diff::unordered(sides) } else { diff::ordered(sides) }
+        }
+        match self {
+            List::Entries(expected) => difference(&Entries { expected, got }, any_order),
+            List::Json(expected) => difference(&Json::new(expected, got), any_order),
+        }
+    }
+}
+
+impl Wanted {
+    /// What is to be kept of the elements that come, to tell whether they are what is wanted.
+    pub(crate) fn capture(&self) -> Collected {
+        Collected::new(self.kept(), self.search())
+    }
+
+    /// How many elements have to be kept to compare them, and of each how many bytes.
+    fn kept(&self) -> (usize, usize) {
+        match (&self.elements, &self.file) {
+            (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
+            _ if self.bless => (usize::MAX, usize::MAX),
+            (Some((List::Json(values), _)), _) => (values.len() + KEPT_BEYOND, usize::MAX),
+            (Some((List::Entries(elements), _)), _) => {
+                let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
+                (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
+            }
+            (None, _) => (0, 0),
+        }
+    }
+
+    /// What is looked for in all elements.
+    fn search(&self) -> Search {
+        Search::new(
+            self.contains.iter().map(|(needle, _)| needle.clone()).collect(),
+            self.matches.iter().map(|pattern| pattern.regex.clone()).collect(),
+            self.schema.as_ref().map(|(schema, _)| schema.clone()),
+        )
+    }
+
+    /// What is not as expected. `what` is an output or the log, and `file` that of the case.
+    pub(crate) fn judge(&self, what: &str, file: &Path, collected: &Collected) -> Vec<Diagnostic> {
+        let wrong = |message: String, span: &Range<usize>, text: String| {
+            Diagnostic::error(codes::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
+        };
+        let mut found = Vec::new();
+        if let Some((elements, span)) = self.elements.as_ref().filter(|_| !self.bless) {
+            let lines = self.difference(elements, collected);
+            if !lines.is_empty() {
+                let expected = format!("expected {}, {} came", counted(elements.len() as u64), collected.count);
+                let text = format!("`-` was expected, `+` came\n{}", lines.join("\n"));
+                let diagnostic = wrong(format!("{what} is not as expected"), span, expected).note(text);
+                found.push(match &self.file {
+                    Some(_) => {
+                        diagnostic.help("where it is right, `cargo torvyn test --bless` writes it into the file")
+                    }
+                    None => diagnostic,
+                });
+            }
+        }
+        if let Some(count) = self.count.as_ref().filter(|count| !count.holds(collected.count)) {
+            let message = format!("{what} has {}", counted(collected.count));
+            found.push(wrong(message, &count.span, format!("expected {count}")));
+        }
+        let search = &collected.search;
+        let not_in = || format!("not in {}", counted(collected.count));
+        for ((needle, span), _) in self.contains.iter().zip(&search.found).filter(|(_, found)| !**found) {
+            let message = format!("no element of {what} contains {}", diff::shown(needle, 0));
+            found.push(wrong(message, span, not_in()));
+        }
+        for (Pattern { regex, span }, _) in self.matches.iter().zip(&search.matched).filter(|(_, matched)| !**matched) {
+            let message = format!("no element of {what} matches `{}`", printable(regex.as_str(), false));
+            let diagnostic = wrong(message, span, not_in());
+            found.push(match search.no_text {
+                0 => diagnostic,
+                1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
+                count => diagnostic.note(format!("{} are not UTF-8, and match nothing", counted(count))),
+            });
+        }
+        if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
+            let message = format!("{what} has {} that the schema does not accept", counted(search.refused));
+            found.push(wrong(message, span, format!("of {} that came", collected.count)).note(search.refusals()));
+        }
+        found
+    }
+
+    fn difference(&self, expected: &List, collected: &Collected) -> Vec<String> {
+        let got = &collected.kept[..];
+        let mut lines = match &self.file {
+            Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
+            Some((_, OutputFraming::Raw, bytes)) => {
+                let whole = Entry::plain(framed(got, OutputFraming::Raw));
+                List::Entries(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
+            }
+            _ => expected.difference(got, self.any_order),
+        };
+        let not_kept = collected.count - got.len() as u64;
+        if not_kept > 0 {
+            lines.push(format!("... and {} more came", counted(not_kept)));
+        }
+        lines
+    }
+
+    /// The file that is to have what came, all that is to be in it, and whether that is something else than now; where
+    /// files are written anew.
+    pub(crate) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>, bool)> {
+        let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
+        let same_in_any_order = self.any_order
+            && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
+        let now = if same_in_any_order { bytes.clone() } else { framed(&collected.kept, *framing) };
+        let is_new = now != *bytes || !path.exists();
+        Some((path, now, is_new))
+    }
+}
+
+/// Whether the elements, written down, are the bytes of the file.
+fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> bool {
+    collected.count == collected.kept.len() as u64 && framed(&collected.kept, framing) == bytes
+}
+
+/// A number of elements, for people.
+pub(crate) fn counted(count: u64) -> String {
+    plural::counted(count, "element")
+}
+
+/// Elements one after another, as an output writes them.
+fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for element in elements {
+        let element = &element.bytes;
+        if framing == OutputFraming::LengthPrefixed {
+            bytes.extend((element.len() as u32).to_be_bytes());
+        }
+        bytes.extend(element);
+        if framing == OutputFraming::Lines {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// The elements that were written so; a part of one at the end is one.
+pub(crate) fn cut(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
+    match framing {
+        OutputFraming::Raw => vec![bytes.to_vec()],
+        OutputFraming::Lines => {
+            let line = |line: &[u8]| line.strip_suffix(b"\n").unwrap_or(line).to_vec();
+            bytes.split_inclusive(|byte| *byte == b'\n').map(line).collect()
+        }
+        OutputFraming::LengthPrefixed => {
+            let (mut rest, mut elements) = (bytes, Vec::new());
+            while let Some((length, after)) = rest.split_first_chunk() {
+                let length = (u32::from_be_bytes(*length) as usize).min(after.len());
+                elements.push(after[..length].to_vec());
+                rest = &after[length..];
+            }
+            if !rest.is_empty() {
+                elements.push(rest.to_vec());
+            }
+            elements
+        }
+    }
+}

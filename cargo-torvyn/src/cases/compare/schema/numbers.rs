@@ -1,0 +1,203 @@
+//! Numbers that a schema is not held to exactly. Schemas are judged with numbers of 64-bit floating point, in which
+//! different numbers can be one; where that could decide, an element is refused by name instead of judged wrongly.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::Number;
+
+use crate::cases::compare::decimal::Decimal;
+use crate::cases::compare::json::{self, Step, Value};
+
+/// Keywords whose number is compared with that of an element as floating point, whatever both are.
+const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
+
+/// The numbers of a schema, and what else in it depends on numbers.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// By the bits of what each is in floating point.
+    known: HashMap<u64, Vec<Known>>,
+    has_multiple_of: bool,
+    has_integer: bool,
+    has_unique_items: bool,
+}
+
+/// A number as it is written.
+#[derive(Debug, Clone, PartialEq)]
+struct Known {
+    exact: Decimal,
+    /// Whether two of such are compared exactly: integers of 64 bits, but for bounds.
+    is_exact: bool,
+}
+
+impl Numbers {
+    /// Adds those of a schema, which is given as it is judged and as it is written.
+    pub(super) fn add(&mut self, schema: &serde_json::Value, exact: &Value) {
+        self.add_below("", schema, exact);
+    }
+
+    fn add_below(&mut self, key: &str, schema: &serde_json::Value, exact: &Value) {
+        match (schema, exact) {
+            (serde_json::Value::Number(number), Value::Number(exact)) => {
+                self.has_multiple_of |= key == "multipleOf";
+                let known = Known { exact: exact.clone(), is_exact: is_integer(number) && !BOUNDS.contains(&key) };
+                let same = self.known.entry(bits(number)).or_default();
+                if !same.contains(&known) {
+                    same.push(known);
+                }
+            }
+            (serde_json::Value::String(text), _) => self.has_integer |= text == "integer",
+            (serde_json::Value::Bool(true), _) => self.has_unique_items |= key == "uniqueItems",
+            (serde_json::Value::Array(items), Value::Array(exact)) => {
+                items.iter().zip(exact).for_each(|(item, exact)| self.add_below("", item, exact));
+            }
+            (serde_json::Value::Object(members), Value::Object(exact)) => {
+                for (key, member) in members {
+                    exact.get(key).into_iter().for_each(|exact| self.add_below(key, member, exact));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What of an element cannot be judged, by the paths to it.
+    pub(super) fn refuses(&self, element: &serde_json::Value, exact: &Value) -> Vec<String> {
+        let mut found = Found { schema: self, before: HashMap::new(), path: Vec::new(), reasons: Vec::new() };
+        found.look_into(element, exact);
+        found.reasons
+    }
+
+    /// Why a number cannot be judged, if it cannot.
+    fn problem(&self, number: &Number, exact: &Decimal) -> Option<String> {
+        let other = self.known.get(&bits(number)).into_iter().flatten();
+        let is_other = |other: &&Known| other.exact != *exact && !(other.is_exact && is_integer(number));
+        if let Some(other) = other.into_iter().find(is_other) {
+            return Some(format!("cannot be told from the {} of the schema", other.exact));
+        }
+        let float = number.as_f64().unwrap_or_default();
+        if self.has_integer && !exact.is_integer() && float.fract() == 0.0 {
+            return Some("cannot be told from an integer".to_string());
+        }
+        let rounded = Decimal::parse(&float.to_string());
+        (self.has_multiple_of && rounded.as_ref() != Some(exact))
+            .then(|| "has too many digits for `multipleOf` to be judged".to_string())
+    }
+}
+
+/// What is found in an element.
+struct Found<'a> {
+    schema: &'a Numbers,
+    /// Its numbers until now.
+    before: HashMap<u64, Vec<Known>>,
+    path: Vec<Step<'a>>,
+    reasons: Vec<String>,
+}
+
+impl<'a> Found<'a> {
+    fn look_into(&mut self, element: &serde_json::Value, value: &'a Value) {
+        match (element, value) {
+            (serde_json::Value::Number(number), Value::Number(exact)) => {
+                let problem = self.schema.problem(number, exact).or_else(|| self.like_another(number, exact));
+                if let Some(problem) = problem {
+                    let path = json::written(&self.path);
+                    self.reasons.push(format!("{path}: {exact} {problem}: schemas are held to 64-bit floating point"));
+                }
+            }
+            (serde_json::Value::Array(items), Value::Array(exact)) => {
+                for (index, (item, exact)) in items.iter().zip(exact).enumerate() {
+                    self.path.push(Step::Item(index));
+                    self.look_into(item, exact);
+                    self.path.pop();
+                }
+            }
+            (serde_json::Value::Object(members), Value::Object(exact)) => {
+                for (key, exact) in exact {
+                    self.path.push(Step::Key(Cow::Borrowed(key)));
+                    members.get(key).into_iter().for_each(|member| self.look_into(member, exact));
+                    self.path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it would be the same as another one of the element, where that matters.
+    fn like_another(&mut self, number: &Number, exact: &Decimal) -> Option<String> {
+        if !self.schema.has_unique_items {
+            return None;
+        }
+        let known = Known { exact: exact.clone(), is_exact: is_integer(number) };
+        let before = self.before.entry(bits(number)).or_default();
+        let other = before.iter().find(|other| other.exact != *exact && !(other.is_exact && known.is_exact));
+        let problem = other.map(|other| format!("cannot be told from the {} before it", other.exact));
+        before.push(known);
+        problem
+    }
+}
+
+/// Whether it is held as an integer of 64 bits.
+fn is_integer(number: &Number) -> bool {
+    number.is_i64() || number.is_u64()
+}
+
+/// The same for numbers that are one in floating point; -0 is 0.
+fn bits(number: &Number) -> u64 {
+    (number.as_f64().unwrap_or_default() + 0.0).to_bits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of an element a schema cannot judge.
+    fn refused(schema: &str, element: &str) -> Vec<String> {
+        let both = |text: &str| (serde_json::from_str(text).unwrap(), json::parse(text.as_bytes()).unwrap());
+        let (mut numbers, (schema, exact)) = (Numbers::default(), both(schema));
+        numbers.add(&schema, &exact);
+        let (element, exact) = both(element);
+        numbers.refuses(&element, &exact)
+    }
+
+    #[test]
+    fn what_floating_point_cannot_tell_apart_is_refused() {
+        for (schema, element, problem) in [
+            (
+                r#"{"minimum": 9007199254740993}"#,
+                "9007199254740992",
+                "$: 9007199254740992 cannot be told from the 9007199254740993 of",
+            ),
+            (
+                r#"{"exclusiveMaximum": 1e23}"#,
+                r#"{"a": [99999999999999999999999]}"#,
+                "$.a[0]: 99999999999999999999999 cannot",
+            ),
+            (r#"{"const": 9007199254740993}"#, "9007199254740992.0", "$: 9007199254740992.0 cannot be told from the"),
+            (r#"{"enum": [0.1]}"#, "0.10000000000000000001", "$: 0.10000000000000000001 cannot be told from the 0.1"),
+            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits for `multipleOf`"),
+            (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be told from an integer"),
+            (
+                r#"{"uniqueItems": true}"#,
+                "[9007199254740993, 9007199254740992.0]",
+                "$[1]: 9007199254740992.0 cannot be",
+            ),
+        ] {
+            let reasons = refused(schema, element);
+            assert!(reasons.len() == 1 && reasons[0].contains(problem), "{schema} {element} {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn what_it_can_tell_apart_is_judged() {
+        for (schema, element) in [
+            (r#"{"minimum": 9007199254740993}"#, "9007199254740993"),
+            (r#"{"minimum": 9007199254740993}"#, "9007199254740993.0"),
+            (r#"{"enum": [9007199254740992, 9007199254740993]}"#, "9007199254740993"),
+            (r#"{"const": 0.1, "maximum": 1e300}"#, "[0.10000000000000002, 1e-1, -0, 0.0]"),
+            (r#"{"multipleOf": 0.01, "minimum": 0}"#, "[19.99, -0.0, 1e22, 123456789012345]"),
+            (r#"{"type": "integer", "uniqueItems": true}"#, "[1.0, 1, 9007199254740993, 9007199254740992, 0.5]"),
+            ("true", "9007199254740993"),
+        ] {
+            assert_eq!(refused(schema, element), [""; 0], "{schema} {element}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Which files a command reads and writes, so that none is written that is read or written for something else: the one place
+//! that says which of them are the same file. It goes by what the system says of them, and not by their names.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use torvyn_runtime::endpoint::{FileId, is_descriptor, is_device};
+
+use crate::exit::{Exit, Stop};
+use crate::fs::standard_streams::opened;
+use crate::output::codes;
+
+/// The files of a command, in the order in which it names them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FileUses(Vec<FileUse>);
+
+/// A file, and what it is used for.
+#[derive(Debug, Clone)]
+pub(crate) struct FileUse {
+    /// What for, as a noun with its article.
+    what: String,
+    /// As it is written; none for a stream of the process.
+    path: Option<PathBuf>,
+    id: FileId,
+    /// The folder that has it.
+    folder: Option<FileId>,
+    /// Of a folder whose files are read, what they are: also where links in it lead, and what has other names elsewhere.
+    files: Vec<FileId>,
+    how: How,
+    /// Whether something can be lost by it. Several can use a device, as a terminal or `/dev/null`; and of the streams of
+    /// the process two may be one socket.
+    can_lose: bool,
+    /// Where the manifest says so.
+    pub(crate) place: Option<Range<usize>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Read,
+    /// A folder whose files are read.
+    ReadFolder,
+    /// Written, in place of what is there.
+    Replace,
+    /// Written after what is there, in whole lines: by several, if need be.
+    Append,
+    /// Written as it comes, where the process that began this one writes too.
+    Stream,
+    /// As `Stream`, with what is told to people.
+    Tell,
+}
+
+/// Two uses that exclude each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conflict<'a> {
+    pub(crate) first: &'a FileUse,
+    pub(crate) second: &'a FileUse,
+}
+
+impl FileUses {
+    /// Reads this file, or the files of this folder.
+    pub(crate) fn read(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
+        let how = if path.is_dir() { How::ReadFolder } else { How::Read };
+        self.add(what, path, how)
+    }
+
+    /// Puts a file there.
+    pub(crate) fn write(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
+        let how = if is_descriptor(path) { How::Stream } else { How::Replace };
+        self.add(what, path, how)
+    }
+
+    /// Adds whole lines to this file.
+    pub(crate) fn append(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
+        self.add(what, path, How::Append)
+    }
+
+    /// Reads standard input.
+    pub(crate) fn read_stdin(&mut self, what: impl Into<String>) -> &mut Self {
+        self.add_stream(what, opened(io::stdin()), How::Read)
+    }
+
+    /// Writes standard output.
+    pub(crate) fn write_stdout(&mut self, what: impl Into<String>) -> &mut Self {
+        self.add_stream(what, opened(io::stdout()), How::Stream)
+    }
+
+    /// Standard error, and standard output where nothing else was said of it: what is told goes there.
+    pub(crate) fn tell(&mut self) -> &mut Self {
+        if !self.0.iter().any(|file| file.path.is_none() && file.how == How::Stream) {
+            self.add_stream("standard output", opened(io::stdout()), How::Tell);
+        }
+        self.add_stream("standard error", opened(io::stderr()), How::Tell)
+    }
+
+    /// Says where the manifest gives the last one.
+    pub(crate) fn at(&mut self, place: Option<&Range<usize>>) -> &mut Self {
+        if let Some(last) = self.0.last_mut() {
+            last.place = place.cloned();
+        }
+        self
+    }
+
+    /// Adds those of another.
+    pub(crate) fn extend(&mut self, others: FileUses) {
+        self.0.extend(others.0);
+    }
+
+    fn add(&mut self, what: impl Into<String>, path: &Path, how: How) -> &mut Self {
+        let (id, folder, can_lose) = (FileId::of(path), FileId::of_folder(path), !is_device(path));
+        let files = if how == How::ReadFolder { files_in(path) } else { Vec::new() };
+        let path = Some(path.to_path_buf());
+        self.0.push(FileUse { what: what.into(), path, id, folder, files, how, can_lose, place: None });
+        self
+    }
+
+    fn add_stream(&mut self, what: impl Into<String>, id: io::Result<(FileId, bool)>, how: How) -> &mut Self {
+        // Where it is closed, opening it says so.
+        let (id, can_lose) = id.unwrap_or((FileId::Unknown(PathBuf::from("-")), false));
+        self.0.push(FileUse {
+            what: what.into(),
+            path: None,
+            id,
+            folder: None,
+            files: Vec::new(),
+            how,
+            can_lose,
+            place: None,
+        });
+        self
+    }
+
+    /// The uses that exclude one before them.
+    pub(crate) fn conflicts(&self) -> impl Iterator<Item = Conflict<'_>> {
+        self.0.iter().enumerate().filter_map(|(index, second)| {
+            let first = self.0[..index].iter().find(|first| first.excludes(second))?;
+            Some(Conflict { first, second })
+        })
+    }
+
+    /// Refuses the first conflict.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] that names both uses.
+    pub(crate) fn refuse(&self) -> Result<(), Stop> {
+        match self.conflicts().next() {
+            None => Ok(()),
+            Some(conflict) => Err(Stop::new(Exit::Usage, conflict.message()).code(codes::SAME_FILE)),
+        }
+    }
+}
+
+/// What the files in a folder are.
+fn files_in(folder: &Path) -> Vec<FileId> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| !path.is_dir()).map(|path| FileId::of(&path)).collect()
+}
+
+impl FileUse {
+    fn excludes(&self, other: &FileUse) -> bool {
+        let reads = |file: &FileUse| matches!(file.how, How::Read | How::ReadFolder);
+        if reads(self) && reads(other) {
+            return false;
+        }
+        let is_in = |folder: &FileUse, file: &FileUse| {
+            let is_there =
+                || file.folder.as_ref() == Some(&folder.id) || file.can_lose && folder.files.contains(&file.id);
+            folder.how == How::ReadFolder && !reads(file) && is_there()
+        };
+        if is_in(self, other) || is_in(other, self) {
+            return true;
+        }
+        self.id == other.id
+            && match (self.how, other.how) {
+                (How::Append, How::Append) | (How::Tell, How::Tell) => false,
+                // A shell puts both into one file where it is told to, one after the other.
+                (How::Stream, How::Tell) | (How::Tell, How::Stream) => false,
+                (How::Stream, How::Stream) => self.can_lose && other.can_lose || self.path == other.path,
+                _ => self.can_lose && other.can_lose,
+            }
+    }
+
+    fn name(&self) -> String {
+        match &self.path {
+            Some(path) => format!("`{}`", path.display()),
+            None => self.what.clone(),
+        }
+    }
+}
+
+impl Conflict<'_> {
+    /// Whether the later one is for this.
+    pub(crate) fn is_of(&self, what: &str) -> bool {
+        self.second.what == what
+    }
+
+    /// What is wrong, in a line.
+    pub(crate) fn message(&self) -> String {
+        let (first, second) = (self.first, self.second);
+        match (&first.path, &second.path) {
+            (Some(one), Some(other)) if one == other => {
+                format!("`{}` is used for {} and for {}", one.display(), second.what, first.what)
+            }
+            (None, None) => format!("{} is used for two ends of the pipeline", second.what),
+            _ if first.id == second.id => {
+                let [one, other] = [second, first].map(|file| match &file.path {
+                    Some(_) => format!("{} ({})", file.name(), file.what),
+                    None => file.what.clone(),
+                });
+                format!("{one} and {other} are the same file")
+            }
+            _ => {
+                let (folder, file) = if first.how == How::ReadFolder { (first, second) } else { (second, first) };
+                let named = match &file.path {
+                    Some(_) => format!("{} ({})", file.name(), file.what),
+                    None => file.what.clone(),
+                };
+                format!("{named} is in {} ({}), whose files are read", folder.name(), folder.what)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_excludes_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a"), "").unwrap();
+        fs::hard_link(at("a"), at("hard")).unwrap();
+        symlink("new", at("link")).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        symlink("../out", at("sub/link")).unwrap();
+        fs::hard_link(at("a"), at("sub/hard")).unwrap();
+        type Add = fn(&mut FileUses, &Path);
+        let read: Add = |uses, path| _ = uses.read("a", path);
+        let write: Add = |uses, path| _ = uses.write("b", path);
+        let append: Add = |uses, path| _ = uses.append("c", path);
+        let here = folder.path().to_path_buf();
+        for (first, one, second, other, excluded) in [
+            (read, at("a"), read, at("a"), false),
+            (read, at("a"), write, at("hard"), true),
+            (write, at("a"), read, at("./a"), true),
+            (write, at("new"), write, at("link"), true),
+            (write, at("new"), append, at("link"), true),
+            (append, at("new"), append, at("link"), false),
+            (append, at("a"), read, at("hard"), true),
+            (read, here.clone(), write, at("new"), true),
+            (write, at("link"), read, here.clone(), true),
+            (read, here.clone(), read, at("a"), false),
+            (read, here.clone(), write, here.join("..").join("new"), false),
+            (read, "/dev/null".into(), write, "/dev/null".into(), false),
+            (write, "/dev/null".into(), write, "/dev/null".into(), false),
+            // By what the folder has of it.
+            (read, at("sub"), write, at("out"), true),
+            (read, at("sub"), append, at("out"), true),
+            (read, at("sub"), write, at("a"), true),
+            (read, at("sub"), read, at("out"), false),
+            (read, at("sub"), write, at("other"), false),
+            (write, at("new"), write, at("other"), false),
+        ] {
+            let mut uses = FileUses::default();
+            first(&mut uses, &one);
+            second(&mut uses, &other);
+            assert_eq!(uses.conflicts().count(), usize::from(excluded), "{one:?} {other:?}");
+            assert_eq!(uses.refuse().is_err(), excluded);
+        }
+    }
+
+    #[test]
+    fn a_conflict_names_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let here = folder.path().display();
+        symlink("a", at("b")).unwrap();
+        let mut uses = FileUses::default();
+        uses.read("the input", &at("a")).write("an output", &at("a")).write("the trace", &at("b"));
+        uses.read("the cases", folder.path());
+        let told: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
+        assert_eq!(
+            told,
+            [
+                format!("`{here}/a` is used for an output and for the input"),
+                format!("`{here}/b` (the trace) and `{here}/a` (the input) are the same file"),
+                format!("`{here}/a` (an output) is in `{here}` (the cases), whose files are read"),
+            ]
+        );
+        let mut uses = FileUses::default();
+        uses.write_stdout("standard output").write_stdout("standard output").tell();
+        let told: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
+        assert_eq!(told, ["standard output is used for two ends of the pipeline"]);
+    }
+}

@@ -1,0 +1,221 @@
+//! Which level a lint has: that of the command line, or else of the package, or else of the workspace that the package
+//! inherits from, or else its own.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, error};
+
+use crate::config::spanned::{Declared, Declarer};
+use crate::config::toml_reader::{Field, Report};
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Severity, suggestion};
+use crate::output::lint::{Level, Lint};
+
+/// What is written for all lints that are warnings.
+const WARNINGS: &str = "warnings";
+
+/// The levels that are set, and by whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Levels {
+    declared: BTreeMap<Lint, Declared<Level>>,
+    args: LintArgs,
+}
+
+impl Levels {
+    /// Reads the entries of a table of lints: codes and their levels.
+    pub(crate) fn read(fields: &[Field], by: Declarer, report: &mut Report) -> Levels {
+        let mut levels = Levels::default();
+        for field in fields {
+            let Some(lint) = Lint::find(field.key) else {
+                let message = format!("unknown lint `{}`", field.key);
+                let help = suggestion(field.key, "lints", Lint::CODES);
+                let diagnostic = Diagnostic::error(codes::UNKNOWN_LINT, message);
+                report.found.push(diagnostic.label(report.file, field.key_span.clone(), "").help(help));
+                continue;
+            };
+            if let Some(level) = field.choice(Level::NAMES, report).and_then(Level::named) {
+                levels.declared.insert(lint, field.declared(level, by, report));
+            }
+        }
+        levels
+    }
+
+    /// With the levels of others where these set none.
+    pub(crate) fn or(mut self, others: &Levels) -> Levels {
+        for (lint, declared) in &others.declared {
+            self.declared.entry(*lint).or_insert_with(|| declared.clone());
+        }
+        self
+    }
+
+    /// With what the command line says over all.
+    pub(crate) fn with(mut self, args: &LintArgs) -> Levels {
+        self.args = args.clone();
+        self
+    }
+
+    /// The level of a lint.
+    #[cfg(test)]
+    pub(crate) fn level(&self, lint: Lint) -> Level {
+        self.decided(lint).0
+    }
+
+    /// A finding at the level of its lint, without a place yet; none where it is not to be shown.
+    pub(crate) fn finding(&self, lint: Lint, message: impl Into<String>) -> Option<Diagnostic> {
+        let (level, reason) = self.decided(lint);
+        let severity = match level {
+            Level::Allow => return None,
+            Level::Warn => Severity::Warning,
+            Level::Deny => Severity::Error,
+        };
+        let mut diagnostic = Diagnostic::new(severity, lint.code(), message);
+        diagnostic.notes.extend(reason);
+        Some(diagnostic)
+    }
+
+    /// The level, and who set it where somebody did.
+    fn decided(&self, lint: Lint) -> (Level, Option<String>) {
+        let typed = |level: Level, what: &str| Some(format!("`--{level} {what}` is set on the command line"));
+        let declared = |declared: &Declared<Level>| {
+            let (level, file) = (declared.value, declared.file.display());
+            (level, Some(format!("`{}` is set to `{level}` in {file}", lint.code())))
+        };
+        let (level, reason) = match (self.args.last(Some(lint)), self.declared.get(&lint)) {
+            (Some(level), _) => (level, typed(level, lint.code())),
+            (None, Some(setting)) => declared(setting),
+            (None, None) => (lint.default_level(), None),
+        };
+        match self.args.last(None) {
+            Some(all) if level == Level::Warn && all != Level::Warn => (all, typed(all, WARNINGS)),
+            _ => (level, reason),
+        }
+    }
+}
+
+/// `--deny`, `--warn` and `--allow`, in the order in which they are typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LintArgs {
+    /// What a level is given to, none for all that are warnings.
+    set: Vec<(Option<Lint>, Level)>,
+}
+
+impl LintArgs {
+    fn last(&self, lint: Option<Lint>) -> Option<Level> {
+        self.set.iter().rev().find(|(set, _)| *set == lint).map(|(_, level)| *level)
+    }
+
+    fn arg(level: Level, short: char, help: &'static str) -> Arg {
+        let named = |code: &str| match Lint::find(code) {
+            None if code != WARNINGS => Err(suggestion(code, "lints", Lint::CODES)),
+            lint => Ok(lint.map_or(Named::Warnings, Named::Lint)),
+        };
+        Arg::new(level.name())
+            .short(short)
+            .long(level.name())
+            .value_name("CODE")
+            .action(ArgAction::Append)
+            .value_parser(named)
+            .help(help)
+            .help_heading("Lints")
+    }
+}
+
+/// What a level is given to.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Lint(Lint),
+    Warnings,
+}
+
+impl clap::Args for LintArgs {
+    fn augment_args(command: Command) -> Command {
+        command
+            .arg(LintArgs::arg(Level::Deny, 'D', "Make the lint an error; `warnings` stands for all that are warnings"))
+            .arg(LintArgs::arg(Level::Warn, 'W', "Make the lint a warning"))
+            .arg(LintArgs::arg(Level::Allow, 'A', "Do not show the lint"))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        LintArgs::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for LintArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, error::Error> {
+        let mut typed = Vec::new();
+        for level in [Level::Deny, Level::Warn, Level::Allow] {
+            let indices = matches.indices_of(level.name()).into_iter().flatten();
+            let names = matches.get_many::<Named>(level.name()).into_iter().flatten();
+            typed.extend(indices.zip(names).map(|(index, named)| (index, *named, level)));
+        }
+        typed.sort_by_key(|(index, ..)| *index);
+        let set = typed.into_iter().map(|(_, named, level)| match named {
+            Named::Lint(lint) => (Some(lint), level),
+            Named::Warnings => (None, level),
+        });
+        Ok(LintArgs { set: set.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), error::Error> {
+        *self = LintArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Check {
+        #[command(flatten)]
+        lints: LintArgs,
+    }
+
+    fn typed(line: &str) -> Result<LintArgs, error::Error> {
+        Ok(Check::try_parse_from(line.split(' '))?.lints)
+    }
+
+    fn levels(line: &str) -> Levels {
+        Levels::default().with(&typed(line).unwrap())
+    }
+
+    #[test]
+    fn what_is_typed_last_holds() {
+        assert_eq!(levels("check").level(Lint::WideWorld), Level::Warn);
+        assert_eq!(levels("check -D wide-world -A wide-world").level(Lint::WideWorld), Level::Allow);
+        assert_eq!(levels("check --allow wide-world -Dwide-world").level(Lint::WideWorld), Level::Deny);
+        assert_eq!(levels("check -W missing-budget").level(Lint::MissingBudget), Level::Warn);
+    }
+
+    #[test]
+    fn warnings_stands_for_those_that_are_warnings() {
+        let denied = levels("check -D warnings -A whole-read -W missing-budget");
+        assert_eq!(denied.level(Lint::WideWorld), Level::Deny);
+        assert_eq!(denied.level(Lint::WholeRead), Level::Allow);
+        // As with rustc: also for what was made a warning beside it.
+        assert_eq!(denied.level(Lint::MissingBudget), Level::Deny);
+        assert_eq!(denied.level(Lint::UnprovenBudget), Level::Allow);
+        assert_eq!(levels("check -A warnings").level(Lint::OverBudgetContract), Level::Deny);
+    }
+
+    #[test]
+    fn a_code_that_is_not_known_is_usage() {
+        let error = typed("check -D wide-word").unwrap_err().to_string();
+        assert!(error.contains("did you mean `wide-world`?"), "{error}");
+    }
+
+    #[test]
+    fn a_finding_says_who_set_its_level() {
+        let finding = |line: &str| levels(line).finding(Lint::WideWorld, "wide");
+        let shown = finding("check -D warnings").unwrap();
+        assert_eq!(
+            (shown.severity, shown.notes),
+            (Severity::Error, vec!["`--deny warnings` is set on the command line".to_string()])
+        );
+        assert_eq!(finding("check").unwrap(), Diagnostic::warning("wide-world", "wide"));
+        assert_eq!(finding("check -A wide-world"), None);
+    }
+}

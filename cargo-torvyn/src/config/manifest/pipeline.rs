@@ -1,0 +1,338 @@
+//! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+use torvyn_runtime::contract::Stamp;
+
+use super::feed::{self, Origin};
+use super::input::Input;
+use super::on_failure::OnFailure;
+use super::output::{self, NamedOutput, Output};
+use super::stage::{self, ComponentRef, Stage};
+use super::{from, name};
+use crate::config::budget::PipelineBudget;
+use crate::config::document;
+use crate::config::file_uses::{Conflict, FileUses};
+use crate::config::manifest::Unfit;
+use crate::config::ranges::MAX_NODES;
+use crate::config::toml_reader::{Field, Report};
+use crate::output::bad_component::BadComponent;
+use crate::output::codes;
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
+
+/// The keys of a pipeline.
+pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
+
+/// A pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pipeline {
+    /// Unique in the manifest.
+    pub(crate) name: String,
+    /// Where elements come from; none where the manifest does not say.
+    pub(crate) input: Option<Input>,
+    /// What its elements are stamped with, whichever input is put in its place.
+    pub(crate) stamp: Stamp,
+    /// At least one, in the order of the file.
+    pub(crate) stages: Vec<Stage>,
+    /// Where elements go; none where the manifest does not say.
+    pub(crate) outputs: Vec<NamedOutput>,
+    /// What it may copy.
+    pub(crate) budget: PipelineBudget,
+    /// The manifest it is in.
+    pub(crate) file: PathBuf,
+    /// Its name in the manifest.
+    pub(crate) span: Range<usize>,
+    /// Where the manifest gives the input; an input that was put in its place has none.
+    pub(super) input_span: Option<Range<usize>>,
+}
+
+impl Pipeline {
+    /// Reads `[pipeline.NAME]`; none where something is wrong that leaves it without a shape.
+    pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
+        name::check(field.key, &field.key_span, &[], report);
+        let table = field.table("a pipeline", KEYS, report)?;
+        let input_field = table.get("input");
+        let input = input_field.as_ref().and_then(|field| Input::read(field, report));
+        let (input, stamp) = input.map_or_else(Default::default, |(input, stamp)| (Some(input), stamp));
+        let outputs = table.get("output").filter(|field| !has_too_many(field, "outputs", report));
+        let outputs = outputs.map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
+        let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
+        let items = table.need("stages", report).filter(|field| !has_too_many(field, "stages", report));
+        let items = items.and_then(|field| read_items(&field, report))?;
+        let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
+        // Indices and names of stages mean nothing while one of them could not be read.
+        let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
+
+        // A name that is not valid means something else in `from`, and what is said of that would hide what is wrong.
+        if written.iter().any(|written| !name::is_of_stage(&written.stage.name)) {
+            return None;
+        }
+
+        let (mut stages, stage_froms): (Vec<_>, Vec<_>) = written.into_iter().map(|w| (w.stage, w.from)).unzip();
+        let (mut outputs, output_froms): (Vec<_>, Vec<_>) = outputs.into_iter().map(|w| (w.output, w.from)).unzip();
+        let feeds: Vec<_> = (0..stages.len())
+            .map(|index| from::resolve(stage_froms[index].as_ref(), Origin::before(index), &stages, report))
+            .collect();
+        stages.iter_mut().zip(feeds).for_each(|(stage, from)| stage.from = from);
+        for (output, from) in outputs.iter_mut().zip(&output_froms) {
+            output.from = from::resolve(from.as_ref(), Origin::before(stages.len()), &stages, report);
+        }
+
+        let pipeline = Pipeline {
+            name: field.key.to_string(),
+            input,
+            stamp,
+            stages,
+            outputs,
+            budget,
+            file: report.file.to_path_buf(),
+            span: field.key_span.clone(),
+            input_span: input_field.map(|field| field.span),
+        };
+        report.found.extend(pipeline.duplicate_names());
+        Some(pipeline)
+    }
+
+    fn duplicate_names(&self) -> Vec<Diagnostic> {
+        let stages = self.stages.iter().map(|stage| (&stage.name, &stage.places.name));
+        let outputs = self.outputs.iter().filter_map(|output| Some((&output.name, output.span.as_ref()?)));
+        let names: Vec<_> = stages.chain(outputs).collect();
+        let again = |(index, (name, second)): (usize, &(&String, &Range<usize>))| {
+            let (_, first) = names[..index].iter().find(|(other, _)| other == name)?;
+            Some(name::duplicate(&self.file, name, first, second))
+        };
+        names.iter().enumerate().filter_map(again).collect()
+    }
+
+    /// The packages of the workspace that the stages name and that are not in `known`; `unfit` says why those that are
+    /// in the workspace cannot be stages.
+    pub(crate) fn check_packages(&self, known: &[&str], unfit: impl Fn(&str) -> Option<Unfit>) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for stage in &self.stages {
+            if let ComponentRef::Package(package) = &stage.component
+                && !known.contains(&package.as_str())
+            {
+                if let Some(Unfit { why, help }) = unfit(package) {
+                    let place = stage.places.component.clone();
+                    let diagnostic = Diagnostic::error(codes::NOT_A_STAGE_PACKAGE, why).label(&self.file, place, "");
+                    found.push(diagnostic.help(help));
+                    continue;
+                }
+                let message = format!("there is no package `{package}` in the workspace");
+                found.push(
+                    Diagnostic::error(codes::UNKNOWN_PACKAGE, message)
+                        .label(&self.file, stage.places.component.clone(), "")
+                        .help(format!(
+                            "{}; a path to a component has a `/` or ends in `.wasm`",
+                            suggestion(package, "packages", known)
+                        )),
+                );
+            }
+        }
+        found
+    }
+
+    /// The component files and the input that are not there, or are something else, and files that are used twice.
+    pub(crate) fn check_paths(&self) -> Diagnostics {
+        let mut found = self.check_components();
+        let wrong = self.input.as_ref().and_then(Input::check_path);
+        found.extend(wrong.map(|wrong| match &self.input_span {
+            Some(place) => wrong.label(&self.file, place.clone(), ""),
+            None => wrong,
+        }));
+        found.extend(self.check_dead_letters());
+        found.extend(self.same_files(self.input.as_ref(), &self.outputs));
+        found
+    }
+
+    /// The files that it reads and writes, with this input and these outputs.
+    fn file_uses(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> FileUses {
+        let mut uses = FileUses::default();
+        match input {
+            // It is no file, which is told elsewhere.
+            Some(Input::File { path, .. }) if path.is_dir() => {}
+            Some(Input::File { path, .. } | Input::Dir { path }) => _ = uses.read("the input", path),
+            Some(Input::Stdin { .. }) => _ = uses.read_stdin("standard input"),
+            Some(Input::Generate { .. }) | None => {}
+        }
+        uses.at(self.input_span.as_ref());
+        uses.read("the manifest", &self.file);
+        for stage in &self.stages {
+            if let ComponentRef::Path(path) = &stage.component {
+                uses.read("a component", path).at(Some(&stage.places.component));
+            }
+        }
+        for NamedOutput { output, span, .. } in outputs {
+            match output {
+                Output::File { path, .. } => uses.write("an output", path),
+                Output::Stdout { .. } => uses.write_stdout("standard output"),
+                Output::Discard => continue,
+            }
+            .at(span.as_ref());
+        }
+        for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
+            if let Some(path) = dead_letters {
+                uses.append("dead letters", path).at(place.as_ref());
+            }
+        }
+        uses
+    }
+
+    /// The files that it reads and writes, as far as that does not depend on its components.
+    pub(crate) fn declared_file_uses(&self) -> FileUses {
+        self.file_uses(self.input.as_ref(), &self.outputs)
+    }
+
+    /// Files that are written, and read or written for something else.
+    pub(super) fn same_files(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> Vec<Diagnostic> {
+        let mut uses = self.file_uses(input, outputs);
+        uses.tell();
+        let told = |conflict: Conflict<'_>| {
+            let places = [(conflict.second, "used here"), (conflict.first, "and here")];
+            // What an argument put in place of the manifest's has no place in it.
+            let places = places.into_iter().filter_map(|(used, text)| Some((used.place.clone()?, text)));
+            let diagnostic = Diagnostic::error(codes::SAME_FILE, conflict.message());
+            places.fold(diagnostic, |diagnostic, (place, text)| diagnostic.label(&self.file, place, text))
+        };
+        uses.conflicts().map(told).collect()
+    }
+
+    /// What a run with the ends of the manifest would not find: where elements come from, and the folders of files that are
+    /// written. They need not be there before.
+    pub(crate) fn missing_paths(&self) -> Vec<Diagnostic> {
+        let input = self.input.as_ref().and_then(Input::check_path).zip(self.input_span.clone());
+        let input = input.map(|(wrong, place)| wrong.label(&self.file, place, ""));
+        let outputs = self.outputs.iter().filter_map(|output| {
+            let (Output::File { path, .. }, Some(place)) = (&output.output, &output.span) else { return None };
+            Some(check_written(path)?.label(&self.file, place.clone(), ""))
+        });
+        let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
+        found.map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`run` would stop here")).collect()
+    }
+
+    /// The files of dead letters that cannot be: they are made when the first letter comes.
+    fn check_dead_letters(&self) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
+            let (Some(path), Some(place)) = (dead_letters, place) else { continue };
+            found.extend(check_written(path).map(|wrong| wrong.label(&self.file, place.clone(), "")));
+        }
+        found
+    }
+
+    /// The component files that are not there, or are something else.
+    pub(crate) fn check_components(&self) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for stage in &self.stages {
+            if let ComponentRef::Path(path) = &stage.component {
+                let wrong = document::check_regular(path);
+                found.extend(wrong.map(|wrong| wrong.label(&self.file, stage.places.component.clone(), "")));
+            }
+        }
+        found
+    }
+
+    /// What is wrong with the component of a stage, in a few words each from the outermost cause to the innermost.
+    pub(crate) fn bad_component(&self, stage: usize, wrong: &BadComponent) -> Diagnostic {
+        let place = self.stages[stage].places.component.clone();
+        wrong.diagnostic().label(&self.file, place, "")
+    }
+
+    /// A pipeline of one stage, with an end at each of its outputs: called `output` where its outputs are not named, and
+    /// otherwise `STAGE.OUTPUT`. `file` and `span` are where the stage is written.
+    pub(crate) fn alone(name: &str, mut stage: Stage, file: &Path, span: Range<usize>) -> Pipeline {
+        stage.from = feed::understood(Origin::Input);
+        stage.merge = Default::default();
+        stage.places.from = None;
+        let end = |(index, output): (usize, &String)| NamedOutput {
+            name: match stage.places.outputs.is_empty() {
+                true => name::OUTPUT.to_string(),
+                false => format!("{}.{output}", stage.name),
+            },
+            output: Output::Discard,
+            from: feed::understood(Origin::Stage { stage: 0, output: index }),
+            merge: Default::default(),
+            span: None,
+        };
+        let outputs = stage.outputs.iter().enumerate().map(end).collect();
+        let budget = PipelineBudget::default();
+        Pipeline {
+            name: name.to_string(),
+            input: None,
+            stamp: Stamp::default(),
+            stages: vec![stage],
+            outputs,
+            budget,
+            file: file.to_path_buf(),
+            span,
+            input_span: None,
+        }
+    }
+
+    /// Puts an input in the place of the one of the manifest.
+    #[must_use]
+    pub(crate) fn with_input(mut self, input: Input) -> Self {
+        self.input = Some(input);
+        self.input_span = None;
+        self
+    }
+
+    /// Puts an output in the place of the one of the manifest, which keeps its name and what it takes.
+    ///
+    /// # Errors
+    ///
+    /// Where the pipeline has several outputs.
+    pub(crate) fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
+        match &mut self.outputs[..] {
+            [] => {
+                let from = feed::understood(Origin::before(self.stages.len()));
+                let merge = Default::default();
+                self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, merge, span: None });
+            }
+            [only] => (only.output, only.span) = (output, None),
+            several => {
+                let names: Vec<_> = several.iter().map(|output| output.name.as_str()).collect();
+                let message = format!("`{}` has several outputs: {}", self.name, quoted(&names));
+                let diagnostic = Diagnostic::error(codes::SEVERAL_OUTPUTS, message);
+                return Err(diagnostic
+                    .label(&self.file, self.span.clone(), "")
+                    .help("an output can be replaced where there is only one; say in the manifest where each goes"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Whether an array has more items than a pipeline can have of them, which is reported.
+fn has_too_many(field: &Field, what: &str, report: &mut Report) -> bool {
+    let DeValue::Array(items) = field.value else { return false };
+    let too_many = items.get(MAX_NODES);
+    if let Some(item) = too_many {
+        let message = format!("a pipeline has at most {MAX_NODES} {what}, here are {}", items.len());
+        let diagnostic = Diagnostic::error(codes::TOO_MANY_STAGES, message);
+        report.found.push(diagnostic.label(report.file, item.span(), "the first too many"));
+    }
+    too_many.is_some()
+}
+
+/// What is wrong with the place of a file that is to be written; without a place in the manifest.
+fn check_written(path: &Path) -> Option<Diagnostic> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match path.is_dir() {
+        true => Some(document::is_a_directory(path)),
+        false => document::check_path(folder.unwrap_or(Path::new(".")), true),
+    }
+}
+
+/// The items of `stages`, at least one.
+fn read_items<'a>(field: &Field<'a>, report: &mut Report) -> Option<Vec<Field<'a>>> {
+    let items = field.items(report)?;
+    if items.is_empty() {
+        let help = "name a component: stages = [\"router\"]".to_string();
+        field.wrong(codes::EMPTY, "`stages` is empty", "", report).help = Some(help);
+        return None;
+    }
+    Some(items)
+}

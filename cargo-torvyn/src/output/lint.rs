@@ -1,0 +1,141 @@
+//! What `check` finds: every lint with its code, its level where nobody sets another, and a line about it. Each has a page
+//! of the guide. What sets levels is in `config`; the finding itself is done where the proofs are.
+
+use std::fmt;
+
+/// What follows from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// It is not shown.
+    Allow,
+    /// It is a warning.
+    Warn,
+    /// It is an error.
+    Deny,
+}
+
+impl Level {
+    /// What can be written.
+    pub(crate) const NAMES: &[&str] = &["allow", "warn", "deny"];
+
+    /// The level that is written so.
+    pub(crate) fn named(name: &str) -> Option<Level> {
+        [Level::Allow, Level::Warn, Level::Deny].into_iter().find(|level| level.name() == name)
+    }
+
+    /// How it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Level::Allow => "allow",
+            Level::Warn => "warn",
+            Level::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+macro_rules! lints {
+    ($($name:ident = $code:literal, $level:ident, $about:literal;)*) => {
+        /// A kind of finding.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum Lint {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl Lint {
+            /// All of them, in the order of the guide.
+            pub(crate) const ALL: &[Lint] = &[$(Lint::$name),*];
+            /// The codes of all of them.
+            pub(crate) const CODES: &[&str] = &[$($code),*];
+
+            /// The stable name, in kebab-case.
+            pub(crate) fn code(self) -> &'static str {
+                match self {
+                    $(Lint::$name => $code,)*
+                }
+            }
+
+            /// The level where nobody sets another.
+            pub(crate) fn default_level(self) -> Level {
+                match self {
+                    $(Lint::$name => Level::$level,)*
+                }
+            }
+
+            /// One line about it.
+            pub(crate) fn about(self) -> &'static str {
+                match self {
+                    $(Lint::$name => $about,)*
+                }
+            }
+        }
+    };
+}
+
+lints! {
+    OverBudgetContract = "over-budget-contract", Deny,
+        "the world of the stage allows copies that its budget forbids, and nothing proves that they are not made";
+    OverBudgetComponent = "over-budget-component", Deny,
+        "the built component can copy more often than the budget of its stage allows";
+    OverBudgetPipeline = "over-budget-pipeline", Deny,
+        "an element can be copied more often on its way than the budget of the pipeline allows";
+    NotOfWorld = "not-of-world", Deny,
+        "the built component imports what the world that its stage declares does not have";
+    WorseThanBaseline = "worse-than-baseline", Deny,
+        "something that a saved baseline has proven is not proven any more";
+    WideWorld = "wide-world", Warn,
+        "the world of the stage imports a way to copy that its code never uses";
+    ReadOnlyToForward = "read-only-to-forward", Warn,
+        "payloads are read, and what is read decides nothing, as far as the code or a run shows";
+    WriteUnchanged = "write-unchanged", Warn,
+        "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
+    PoolTooSmall = "pool-too-small", Warn,
+        "in a run, payload memory was freed for lack of room in the pool, and allocated again";
+    WholeRead = "whole-read", Warn,
+        "payloads are read whole where only their first bytes are looked at";
+    RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,
+        "the stage can hold payloads beyond the call, and its budget says nothing of leases";
+    UnknownImport = "unknown-import", Deny,
+        "the component imports what the host does not have, so that it cannot start";
+    UngrantedImport = "ungranted-import", Warn,
+        "the component imports a part of WASI in which the host gives it nothing";
+    MissingBudget = "missing-budget", Allow,
+        "the stage declares no copy budget";
+    UnprovenBudget = "unproven-budget", Allow,
+        "nothing proves that the stage keeps its budget, the host counts it at run time";
+}
+
+impl Lint {
+    /// The lint of a code.
+    pub(crate) fn find(code: &str) -> Option<Lint> {
+        Lint::ALL.iter().copied().find(|lint| lint.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_none_is_a_code_of_a_manifest() {
+        let all: BTreeSet<_> = Lint::CODES.iter().chain(crate::output::codes::ALL).collect();
+        assert_eq!(all.len(), Lint::CODES.len() + crate::output::codes::ALL.len());
+        assert!(Lint::CODES.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+        assert!(Lint::ALL.iter().all(|lint| Lint::find(lint.code()) == Some(*lint)));
+        // A table of lints has this key beside the codes.
+        assert_eq!(Lint::find("workspace"), None);
+    }
+
+    #[test]
+    fn a_level_is_read_as_it_is_written() {
+        assert!(Level::NAMES.iter().all(|name| Level::named(name).map(Level::name) == Some(*name)));
+        assert_eq!(Level::named("forbid"), None);
+    }
+}

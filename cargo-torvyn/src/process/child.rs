@@ -1,0 +1,210 @@
+//! Programs that are started and waited for: cargo, rustup, git. A signal that ends this one ends them too, and what they
+//! have started in turn. They stay in the process group of the terminal, so that they can still ask for a passphrase.
+
+use std::io::{self, ErrorKind, Read};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+/// The programs that run. One is in here before its number can be that of another.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// No program starts any more, since a signal has come.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    pid: Option<Pid>,
+}
+
+/// Starts a program.
+///
+/// # Errors
+///
+/// Where it cannot be started, or a signal has come.
+pub(crate) fn spawn(command: &mut Command) -> io::Result<Running> {
+    let mut running = running();
+    if REFUSED.load(Ordering::SeqCst) {
+        return Err(io::Error::new(ErrorKind::Interrupted, "a signal has come"));
+    }
+    let child = command.spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    running.extend(pid);
+    Ok(Running { child, pid })
+}
+
+/// No program starts from now on, but for one that is being started. Waits for nothing.
+pub(crate) fn refuse_to_start() {
+    REFUSED.store(true, Ordering::SeqCst);
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+///
+/// As [`spawn`].
+pub(crate) fn status(command: &mut Command) -> io::Result<ExitStatus> {
+    spawn(command)?.wait()
+}
+
+/// Runs a program to its end. What it prints is in the result.
+///
+/// # Errors
+///
+/// As [`spawn`], and where it cannot be read.
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    let mut running = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
+    let errors = thread::spawn(move || read(stderr));
+    let stdout = read(stdout);
+    let stderr = errors.join().unwrap_or_else(|_| Err(io::Error::other("it cannot be read")));
+    let status = running.wait()?;
+    Ok(Output { status, stdout: stdout?, stderr: stderr? })
+}
+
+fn read(from: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.map_or(Ok(0), |mut from| from.read_to_end(&mut bytes)).map(|_| bytes)
+}
+
+impl Running {
+    /// What it prints, where that is a pipe.
+    pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Ends it: nothing listens to it any more. It may have ended already.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().ok();
+    }
+
+    /// Waits until it has ended, which it does for a signal.
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot tell.
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.forget();
+        self.child.wait()
+    }
+
+    /// Waits until it has ended, and has it left alone from then on. Only after that its number is free for another.
+    fn forget(&mut self) {
+        let Some(pid) = self.pid.take() else { return };
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(pid), ended), Err(rustix::io::Errno::INTR)) {}
+        running().retain(|other| *other != pid);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.pid.is_some() {
+            self.kill();
+            self.wait().ok();
+        }
+    }
+}
+
+/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any. Waits for
+/// nobody: while one is being started, there is one.
+pub(crate) fn end_all(hard: bool) -> bool {
+    let running = match RUNNING.try_lock() {
+        Ok(running) => running,
+        Err(TryLockError::Poisoned(running)) => running.into_inner(),
+        Err(TryLockError::WouldBlock) => return true,
+    };
+    let signal = if hard { Signal::KILL } else { Signal::TERM };
+    for pid in running.iter() {
+        // The program itself first: it would start others in the place of those that end.
+        let started = descendants(*pid);
+        [*pid].into_iter().chain(started).for_each(|pid| _ = kill_process(pid, signal));
+    }
+    !running.is_empty()
+}
+
+/// The processes that a process has started, and those that they have.
+#[cfg(target_os = "linux")]
+fn descendants(of: Pid) -> Vec<Pid> {
+    let processes: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // The name is in parentheses, and can be anything; then the state, and then the parent.
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            Some((Pid::from_raw(pid)?, Pid::from_raw(parent)?))
+        })
+        .collect();
+    let mut found = vec![of];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(
+            processes
+                .iter()
+                .filter(|(pid, of)| *of == parent && !found.contains(pid))
+                .map(|(pid, _)| *pid)
+                .collect::<Vec<_>>(),
+        );
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn descendants(_: Pid) -> Vec<Pid> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Ending all ends what another test of this process has started.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_program_that_is_ended_is_ended_with_what_it_has_started() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut shell = spawn(&mut shell).unwrap();
+        let mut started = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(shell.stdout().unwrap()), &mut started).unwrap();
+        let started = Pid::from_raw(started.trim().parse().unwrap()).unwrap();
+        assert_eq!(descendants(shell.pid.unwrap()), [started]);
+        assert!(end_all(false));
+        assert!(!shell.wait().unwrap().success());
+        let began = Instant::now();
+        while rustix::process::test_kill_process(started).is_ok() && !is_zombie(started) {
+            assert!(began.elapsed() < Duration::from_secs(5), "what it has started goes on");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!end_all(true), "it is forgotten");
+    }
+
+    fn is_zombie(pid: Pid) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    }
+
+    #[test]
+    fn what_a_program_prints_is_read_from_both_of_its_pipes() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; exit 3"]);
+        let output = output(&mut shell).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(3), 200_000, 200_000));
+    }
+}

@@ -1,0 +1,220 @@
+//! What a new project must not collide with: packages of the workspace around it, folders beside it, and folders whose
+//! contents cargo or git do not keep. All of it is refused before a file is written, for afterwards every command fails.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use torvyn_runtime::base::text;
+
+use super::Surrounding;
+use crate::cli::Vcs;
+use crate::exit::{Exit, Stop};
+use crate::fs::paths::from_here;
+use crate::project::scaffold::{Template, name};
+use crate::project::toolchain;
+
+/// The mark of folders whose contents can be made again: <https://bford.info/cachedir/>.
+const CACHE_MARK: &str = "CACHEDIR.TAG";
+const ANOTHER_FOLDER: &str = "name another folder";
+const ANOTHER_NAME: &str = "give it another name with `--name NAME`";
+
+/// A project that is to be made.
+pub(crate) struct NewProject<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its folder, from the root and without links.
+    pub(crate) destination: &'a Path,
+    /// What it is made of.
+    pub(crate) template: &'a Template,
+    /// What was said of version control.
+    pub(crate) vcs: Option<Vcs>,
+}
+
+impl NewProject<'_> {
+    /// Looks for what it would collide with in the workspace `around` it, of which it is to become a member where that
+    /// is in `joins` too.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] that names the collision; or a workspace to join that cargo cannot load.
+    pub(crate) fn refuse_collisions(
+        &self,
+        around: Option<&Surrounding>,
+        joins: Option<&Surrounding>,
+    ) -> anyhow::Result<()> {
+        self.refuse_folder_names(joins.is_some())?;
+        let metadata = self.metadata_around().transpose();
+        if joins.is_some() || self.vcs != Some(Vcs::None) {
+            self.refuse_cleaned_folder(metadata.as_ref().ok().and_then(Option::as_ref))?;
+        }
+        self.refuse_ignored_folder()?;
+        match (joins, around) {
+            (Some(workspace), _) => {
+                let root = workspace.root.display();
+                match metadata {
+                    Ok(metadata) => metadata.iter().try_for_each(|metadata| self.refuse_packages(metadata))?,
+                    // Cargo loads no workspace with a pattern of nothing: the project may be the first that it is of.
+                    Err(_) if workspace.covered(self.destination).is_some() => {}
+                    Err(error) => return Err(error.context(format!("could not load the workspace `{root}`"))),
+                }
+            }
+            (None, Some(workspace)) => self.refuse_second_workspace(workspace)?,
+            (None, None) => {}
+        }
+        if self.template.is_stage()
+            && let Some(workspace) = super::nearest(self.destination)?.filter(|workspace| workspace.has_guest)
+            && let Some(entry) = workspace.excluded_by(self.destination)
+        {
+            let manifest = from_here(&workspace.root.join("Cargo.toml"));
+            let message = format!("`{}` is excluded from the workspace `{}`", self.shown(), workspace.root.display());
+            let help = format!("{ANOTHER_FOLDER}, or take `{entry}` out of `exclude` in `{}`", manifest.display());
+            return Err(Stop::new(Exit::Failed, message).help(help).into());
+        }
+        Ok(())
+    }
+
+    fn shown(&self) -> String {
+        from_here(self.destination).display().to_string()
+    }
+
+    /// The folders that are made, the outermost first, each with the one that it is made in.
+    fn new_folders(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let existing = self.existing();
+        let new: Vec<_> = self.destination.ancestors().take_while(|folder| *folder != existing).collect();
+        new.into_iter().rev().filter_map(|folder| Some((folder.parent()?, folder.file_name()?.to_str()?)))
+    }
+
+    /// The innermost folder around it that is there.
+    fn existing(&self) -> &Path {
+        self.destination.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"))
+    }
+
+    /// Names that a folder cannot have on every system, or that are the name of another folder on some.
+    fn refuse_folder_names(&self, is_member: bool) -> Result<(), Stop> {
+        for (parent, name) in self.new_folders() {
+            let reason = if name::is_device(name) {
+                "Windows keeps this name for a device".to_owned()
+            } else if let Some(letter) = name.chars().find(|letter| "<>:\"|?*\\".contains(*letter)) {
+                // Also among the members of a workspace `\` parts folders.
+                format!("`{letter}` cannot be in it on Windows")
+            } else if text::visible(name, usize::MAX, false) != name {
+                "it has letters that are not seen".to_owned()
+            } else if name.ends_with(['.', ' ']) {
+                "Windows leaves out a `.` or a space at the end".to_owned()
+            } else if is_member && name.contains(['[', ']']) {
+                "`[` and `]` mean something else among the members of a workspace".to_owned()
+            } else if let Some(other) = same_but_for_case(parent, name) {
+                format!("`{other}` is the same folder on Windows and macOS")
+            } else {
+                continue;
+            };
+            let message = format!("cannot make the folder `{}`: {reason}", text::visible(name, usize::MAX, false));
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_FOLDER));
+        }
+        Ok(())
+    }
+
+    /// What cargo says of the nearest project around it; `None` where there is none, or no cargo.
+    fn metadata_around(&self) -> Option<anyhow::Result<Metadata>> {
+        let manifest = self.destination.ancestors().skip(1).map(|folder| folder.join("Cargo.toml"));
+        let manifest = manifest.into_iter().find(|manifest| manifest.is_file())?;
+        let mut command = MetadataCommand::new();
+        command.cargo_path(toolchain::cargo()).no_deps().manifest_path(manifest);
+        let printed = toolchain::printed(&mut command.cargo_command()).transpose()?;
+        Some(printed.and_then(|printed| MetadataCommand::parse(printed).context("could not read what cargo says")))
+    }
+
+    /// Folders that are deleted by `cargo clean`. What stands alone and is not to be kept can be there.
+    fn refuse_cleaned_folder(&self, around: Option<&Metadata>) -> Result<(), Stop> {
+        let target = around.map(|metadata| metadata.target_directory.as_std_path());
+        let cleaned = target.filter(|target| self.destination.starts_with(target));
+        let marked = || self.destination.ancestors().skip(1).find(|folder| folder.join(CACHE_MARK).is_file());
+        let Some(folder) = cleaned.or_else(marked) else { return Ok(()) };
+        let (shown, folder) = (self.shown(), from_here(folder));
+        let message = format!("`{shown}` is in `{}`, which tools like `cargo clean` delete", folder.display());
+        Err(Stop::new(Exit::Failed, message).help(ANOTHER_FOLDER))
+    }
+
+    /// Folders that are not in what git keeps.
+    fn refuse_ignored_folder(&self) -> Result<(), Stop> {
+        let shown = self.shown();
+        if self.destination.components().any(|part| part == Component::Normal(".git".as_ref())) {
+            let message = format!("`{shown}` is in `.git`, where git keeps its own files");
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_FOLDER));
+        }
+        if self.vcs.is_none() && self.is_ignored() {
+            let stop = Stop::new(Exit::Failed, format!("git ignores `{shown}`"));
+            return Err(stop.help(format!("{ANOTHER_FOLDER}, or add `--vcs none` where git is not to keep it")));
+        }
+        Ok(())
+    }
+
+    /// Whether git is here, in a repository, and ignores the folder.
+    fn is_ignored(&self) -> bool {
+        let mut folder = self.destination.as_os_str().to_owned();
+        // A pattern may be for folders alone, and this one is not there yet.
+        folder.push("/");
+        let mut git = Command::new("git");
+        git.args(["check-ignore", "--quiet", "--"]).arg(folder).current_dir(self.existing());
+        git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        git.status().is_ok_and(|status| status.success())
+    }
+
+    /// Packages whose name, or the file of whose component, it would have too.
+    fn refuse_packages(&self, metadata: &Metadata) -> Result<(), Stop> {
+        let name = self.name;
+        for package in metadata.workspace_packages() {
+            let Some(file) = same_artifact(package, name) else { continue };
+            let manifest = from_here(package.manifest_path.as_std_path());
+            let manifest = manifest.display();
+            let message = if package.name == name {
+                format!("package `{name}` is in the workspace already: `{manifest}`")
+            } else {
+                let other = &package.name;
+                format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}`")
+            };
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_NAME));
+        }
+        // Two packages in folders, of one name and perhaps one version, cannot both be in Cargo.lock.
+        let dependencies = metadata.packages.iter().flat_map(|package| &package.dependencies);
+        if let Some(folder) = dependencies.filter(|other| other.name == name).find_map(|other| other.path.as_ref()) {
+            let manifest = from_here(folder.join("Cargo.toml").as_std_path());
+            let message =
+                format!("package `{name}` is a dependency in the workspace already: `{}`", manifest.display());
+            return Err(Stop::new(Exit::Failed, message).help(ANOTHER_NAME));
+        }
+        Ok(())
+    }
+
+    /// A workspace that would be among the members of the one around it, or a package of it.
+    fn refuse_second_workspace(&self, around: &Surrounding) -> Result<(), Stop> {
+        let packages = self.template.packages().map(|package| self.destination.join(package));
+        let all: Vec<PathBuf> = [self.destination.to_path_buf()].into_iter().chain(packages).collect();
+        let Some(covered) = all.iter().find_map(|package| around.covered(package)) else { return Ok(()) };
+        let root = around.root.display();
+        let path = self.destination.strip_prefix(&around.root).unwrap_or(self.destination).display();
+        let message = format!("`{covered}` would be a member of the workspace `{root}`, and is in one of its own");
+        let manifest = from_here(&around.root.join("Cargo.toml"));
+        let help = format!("{ANOTHER_FOLDER}, or add `{path}` to `exclude` in `{}` first", manifest.display());
+        Err(Stop::new(Exit::Failed, message).help(help))
+    }
+}
+
+/// A folder or file in `parent` whose name differs in case alone.
+fn same_but_for_case(parent: &Path, name: &str) -> Option<String> {
+    let entries = fs::read_dir(parent).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.into_iter().find(|other| other != name && other.to_lowercase() == name.to_lowercase())
+}
+
+/// What a package builds that a component of this name would take the place of; or the package itself.
+fn same_artifact(package: &Package, name: &str) -> Option<String> {
+    // Examples and tests are built in folders of their own, and what runs at build time for another target.
+    let apart = [TargetKind::Example, TargetKind::Test, TargetKind::Bench, TargetKind::CustomBuild];
+    let targets = package.targets.iter().filter(|target| !target.kind.iter().any(|kind| apart.contains(kind)));
+    let names = targets.map(|target| target.name.as_str()).chain([package.name.as_str()]);
+    names.map(name::artifact).find(|other| *other == name::artifact(name))
+}

@@ -1,0 +1,435 @@
+//! The components of pipelines, ready to run: built where they are packages, loaded once each however many stages run
+//! them, and with what their authors declared.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{io, thread};
+
+use torvyn_runtime::pipeline::graph::Role;
+use torvyn_runtime::stage::component::Binary;
+use torvyn_runtime::{Component, Limits};
+
+use self::compiled::Versioned;
+use self::waiting::Waiting;
+use crate::check::Subject;
+use crate::cli::{CargoArgs, MessageFormat};
+use crate::config::file_uses::FileUses;
+use crate::config::lint_levels::{Levels, LintArgs};
+use crate::config::manifest::{ComponentRef, Pipeline, Stage};
+use crate::config::settings::WorkspaceSettings;
+use crate::exit::{Exit, Stop};
+use crate::fs::paths;
+use crate::output::bad_component::BadComponent;
+use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::shell::Shell;
+use crate::process::interrupt;
+use crate::project::workspace::{self, Workspace};
+use crate::project::{cargo, toolchain};
+
+pub(crate) use self::compiled::{COMPILE, Compiled, File};
+
+mod compiled;
+mod waiting;
+
+/// What is wrong with a pipeline whose stages have these roles: told before anything is built or compiled, as far as the
+/// roles can be known then.
+pub(crate) type Judge<'a> = &'a dyn Fn(&Pipeline, &[Role]) -> Diagnostics;
+
+/// The components of pipelines.
+pub(crate) struct Components {
+    ready: HashMap<ComponentRef, Ready>,
+    /// The levels of what is found of a pipeline.
+    pub(crate) levels: Levels,
+    project: Option<Project>,
+    /// The files that they were built from.
+    sources: Vec<PathBuf>,
+}
+
+/// Where the packages are that components were built from.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// The Cargo.toml of the workspace.
+    pub(crate) manifest: PathBuf,
+    /// All that they are made of.
+    pub(crate) folders: Vec<PathBuf>,
+    /// The files that cargo reads whatever it builds there.
+    files: Vec<PathBuf>,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
+}
+
+/// A component, and what is known of it before it runs.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    /// It.
+    pub(crate) component: Component,
+    /// As `check` sees it.
+    pub(crate) subject: Subject,
+    /// Which of those that were compiled it is.
+    pub(crate) version: usize,
+}
+
+impl Components {
+    /// Builds what is stale, once for all `pipelines`, and loads it, but what is in `compiled` already.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] where a component is not there, cannot be built or is none, or a pipeline cannot run as `judge` says;
+    /// which is told then.
+    pub(crate) fn of(
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        args: &CargoArgs,
+        compiled: &Compiled,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<Components> {
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            tell_once(&mut found, pipeline.check_components());
+        }
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
+        for stage in stages(pipelines) {
+            if let ComponentRef::Path(path) = &stage.component {
+                built.files.insert(stage.component.clone(), (path.clone(), None));
+            }
+        }
+        // Once what is there already is known, and again when all is built: compiling may take long.
+        built.judge(pipelines, judge, sources, shell)?;
+        if stages(pipelines).any(|stage| matches!(stage.component, ComponentRef::Package(_))) {
+            built.build(pipelines, judge, args, compiled, sources, shell)?;
+            built.judge(pipelines, judge, sources, shell)?;
+        }
+        interrupt::check()?;
+        let loaded = built.load(pipelines, compiled, shell)?.or_else(|found| told(&found, sources, shell))?;
+        built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
+    }
+
+    /// Where the packages are that they were built from, if any was.
+    pub(crate) fn project(&self) -> Option<&Project> {
+        self.project.as_ref()
+    }
+
+    /// The files that they were built from.
+    pub(crate) fn sources(&self) -> &[PathBuf] {
+        &self.sources
+    }
+
+    /// The files that they were loaded from, and those that these were built from.
+    pub(crate) fn file_uses(&self) -> FileUses {
+        let mut uses = FileUses::default();
+        for Ready { component, subject, .. } in self.ready.values() {
+            uses.read("a component", component.path());
+            if let Some(package) = &subject.package {
+                uses.read("a package", &package.manifest);
+            }
+        }
+        self.sources.iter().for_each(|path| _ = uses.read("a source file", path));
+        let files = self.project.iter().flat_map(|project| &project.files);
+        files.for_each(|path| _ = uses.read("the workspace", path));
+        uses
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many of them were compiled since there were so many.
+    pub(crate) fn compiled_since(&self, before: usize) -> usize {
+        self.ready.values().filter(|ready| ready.version >= before).count()
+    }
+
+    /// Those of the stages of a pipeline, in their order, each with the budget that it has there.
+    pub(crate) fn stages(&self, pipeline: &Pipeline) -> Vec<Ready> {
+        let stage = |stage: &Stage| {
+            let mut ready = self.ready[&stage.component].clone();
+            ready.subject.budget = stage.budget.clone().or(&ready.subject.budget);
+            ready
+        };
+        pipeline.stages.iter().map(stage).collect()
+    }
+}
+
+/// Says what is wrong with people's files, and stops.
+pub(crate) fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
+    shell.diagnostics(found, sources)?;
+    Err(Stop::silent(Exit::Failed).into())
+}
+
+/// Adds what was not found before: pipelines may have a place in common.
+fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
+    for diagnostic in more {
+        if found.same_as(&diagnostic).is_none() {
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// A package of the workspace, and what is in its component.
+type BuiltPackage = (workspace::Stage, Arc<[u8]>);
+
+/// Component files, and the packages that they were built from with what is in them.
+struct Built {
+    files: HashMap<ComponentRef, (PathBuf, Option<BuiltPackage>)>,
+    /// Where the packages are, if any is one.
+    project: Option<Project>,
+    /// The files that they were built from.
+    sources: Vec<PathBuf>,
+}
+
+impl Built {
+    /// The roles of the stages of each pipeline all of whose components are there, held against what it asks for. What is
+    /// wrong with a component is told when it is loaded.
+    fn judge(
+        &self,
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        sources: &Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        let mut roles: HashMap<&Path, Option<Role>> = HashMap::new();
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            let role = |stage: &Stage| {
+                let path = self.files.get(&stage.component)?.0.as_path();
+                *roles.entry(path).or_insert_with(|| role(path, stage))
+            };
+            let roles: Option<Vec<_>> = pipeline.stages.iter().map(role).collect();
+            tell_once(&mut found, roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default());
+        }
+        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+    }
+
+    /// Builds the packages among the components.
+    fn build(
+        &mut self,
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        args: &CargoArgs,
+        compiled: &Compiled,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        // What does not need an answer of cargo begins before there is one.
+        let target = toolchain::look_for_target();
+        let workspace = thread::scope(|scope| {
+            scope.spawn(|| compiled.engine().ok());
+            Workspace::load(args)
+        })?;
+        self.project = Some(Project {
+            manifest: workspace.manifest(),
+            folders: workspace.folders(),
+            files: workspace.files(),
+            target: paths::from_here(&workspace.target_dir(args)),
+        });
+        let known = workspace.stages();
+        let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
+        let mut found = Diagnostics::default();
+        for pipeline in pipelines {
+            tell_once(&mut found, pipeline.check_packages(&names, |package| workspace.unfit(package)));
+        }
+        if !found.is_empty() {
+            return told(&found, sources, shell);
+        }
+        self.judge_declared(pipelines, judge, &workspace, sources, shell)?;
+        let of_package = |package: &workspace::Stage| ComponentRef::Package(package.package.clone());
+        let is_wanted = |package: &workspace::Stage| {
+            let component = of_package(package);
+            stages(pipelines).any(|stage| stage.component == component)
+        };
+        let wanted: Vec<_> = known.into_iter().filter(is_wanted).collect();
+        let ahead: Vec<_> = wanted.iter().map(|package| workspace.component(package, args)).collect();
+        let names: Vec<_> = wanted.iter().map(|package| format!("`{}`", package.package)).collect();
+        let artifacts = thread::scope(|scope| {
+            // Most often cargo finds that nothing is stale, and then they are ready when it has. What is stale is another
+            // file afterwards, and is compiled again.
+            let limits = |package| stages(pipelines).find(|stage| stage.component == of_package(package)).map(limits);
+            let ahead: Vec<_> = ahead.iter().zip(&wanted).collect();
+            let (waiting, done) = Waiting::new(names);
+            scope.spawn(move || {
+                let file = |path| File { path, bytes: None };
+                let files = ahead.iter().map(|(path, package)| (file(path), limits(package).unwrap_or_default()));
+                compiled.load(&files.collect::<Vec<_>>(), done)
+            });
+            let artifacts =
+                cargo::build(args, &workspace, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))?;
+            waiting.wait(|name| say_compiling(name, shell))?;
+            anyhow::Ok(artifacts)
+        })?;
+        for (artifact, package) in artifacts.into_iter().zip(wanted) {
+            self.sources.extend(artifact.sources);
+            self.files.insert(of_package(&package), (artifact.path, Some((package, artifact.bytes))));
+        }
+        Ok(())
+    }
+
+    /// Before packages are built, the worlds that they declare say what they will be.
+    fn judge_declared(
+        &self,
+        pipelines: &[&Pipeline],
+        judge: Judge<'_>,
+        workspace: &Workspace,
+        sources: &mut Sources,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        let packages = workspace.stages();
+        // What is wrong with settings is told when they are needed.
+        let mut ignored = Diagnostics::default();
+        let settings = WorkspaceSettings::load(&workspace.manifest(), sources, &mut ignored);
+        let (mut roles, mut found) = (HashMap::new(), Diagnostics::default());
+        for pipeline in pipelines {
+            let mut role = |stage: &Stage| {
+                if let Some(known) = roles.get(&stage.component) {
+                    return *known;
+                }
+                let role = match &stage.component {
+                    ComponentRef::Path(path) => role(path, stage),
+                    ComponentRef::Package(name) => {
+                        packages.iter().find(|package| package.package == *name).and_then(|package| {
+                            let args = LintArgs::default();
+                            let mut subject = Subject::package(package, &settings, &args, sources, &mut ignored);
+                            subject.read_contract(&settings, sources).ok()?;
+                            Some(Role::from(subject.contract?.kind))
+                        })
+                    }
+                };
+                roles.insert(stage.component.clone(), role);
+                role
+            };
+            let roles: Option<Vec<_>> = pipeline.stages.iter().map(&mut role).collect();
+            let wrong = roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default();
+            let note = "what a stage is, its package says by its `world` in `[package.metadata.torvyn]`";
+            tell_once(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
+        }
+        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+    }
+
+    /// Compiles the components, and says so where that takes long.
+    fn load(
+        &self,
+        pipelines: &[&Pipeline],
+        compiled: &Compiled,
+        shell: &mut Shell,
+    ) -> anyhow::Result<Result<HashMap<ComponentRef, Versioned>, Diagnostics>> {
+        let mut first: Vec<(&Pipeline, usize)> = Vec::new();
+        for pipeline in pipelines {
+            for (index, stage) in pipeline.stages.iter().enumerate() {
+                if !first.iter().any(|(pipeline, index)| pipeline.stages[*index].component == stage.component) {
+                    first.push((pipeline, index));
+                }
+            }
+        }
+        let files = first.iter().map(|(pipeline, index)| {
+            let stage = &pipeline.stages[*index];
+            let (path, package) = &self.files[&stage.component];
+            (File { path, bytes: package.as_ref().map(|(_, bytes)| &**bytes) }, limits(stage))
+        });
+        let files: Vec<_> = files.collect();
+        let names = first.iter().map(|(pipeline, index)| self.name(&pipeline.stages[*index])).collect();
+        let loaded = thread::scope(|scope| {
+            let (waiting, done) = Waiting::new(names);
+            let loading = scope.spawn(|| compiled.load(&files, done));
+            waiting.wait(|name| say_compiling(name, shell))?;
+            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread has panicked"))
+        })?;
+        let mut found = Diagnostics::default();
+        let mut all = HashMap::new();
+        for ((pipeline, index), loaded) in first.iter().zip(loaded) {
+            match loaded {
+                Ok(loaded) => _ = all.insert(pipeline.stages[*index].component.clone(), loaded),
+                Err(error) => _ = found.push(pipeline.bad_component(*index, &BadComponent::of(error))),
+            }
+        }
+        Ok(if found.is_empty() { Ok(all) } else { Err(found) })
+    }
+
+    /// What a person calls a component: the package or the file.
+    fn name(&self, stage: &Stage) -> String {
+        match &stage.component {
+            ComponentRef::Package(package) => format!("`{package}`"),
+            ComponentRef::Path(path) => format!("`{}`", path.display()),
+        }
+    }
+
+    /// With what their authors declared of them.
+    fn declared(
+        &self,
+        loaded: HashMap<ComponentRef, Versioned>,
+        sources: &mut Sources,
+    ) -> Result<Components, Diagnostics> {
+        let mut found = Diagnostics::default();
+        let settings =
+            self.project.as_ref().map(|project| WorkspaceSettings::load(&project.manifest, sources, &mut found));
+        let settings = settings.unwrap_or_default();
+        let levels = settings.pipeline_levels();
+        let mut ready = HashMap::new();
+        for (name, Versioned { component, version }) in loaded {
+            let analysis = component.analysis().clone();
+            let subject = match &self.files[&name] {
+                (_, Some((package, _))) => {
+                    let mut declared = Subject::package(package, &settings, &LintArgs::default(), sources, &mut found);
+                    // A world that cannot be told is for `check`; the component is proof enough to run it.
+                    declared.read_contract(&settings, sources).ok();
+                    Subject { analysis: Some(analysis), ..declared }
+                }
+                (path, None) => Subject::file(path, levels.clone(), analysis),
+            };
+            ready.insert(name, Ready { component, subject, version });
+        }
+        found.sort_by_place();
+        let (project, sources) = (self.project.clone(), self.sources.clone());
+        if found.is_empty() { Ok(Components { ready, levels, project, sources }) } else { Err(found) }
+    }
+}
+
+fn say_compiling(name: &str, shell: &mut Shell) -> io::Result<()> {
+    shell.status("Compiling", format_args!("component {name}"))
+}
+
+/// The role of a component file; none where it is not one that can be run, which is told when it is loaded.
+fn role(path: &Path, stage: &Stage) -> Option<Role> {
+    Some(Role::from(Binary::read(path, &limits(stage)).ok()?.profile().ok()?.kind))
+}
+
+fn stages<'a>(pipelines: &'a [&'a Pipeline]) -> impl Iterator<Item = &'a Stage> {
+    pipelines.iter().flat_map(|pipeline| &pipeline.stages)
+}
+
+/// What a stage may use.
+pub(crate) fn limits(stage: &Stage) -> Limits {
+    let mut limits = Limits::default();
+    let given = &stage.limits;
+    if let Some(memory) = given.memory {
+        limits.memory = memory;
+    }
+    if let Some(time) = given.time {
+        limits.time = time;
+    }
+    if let Some(handles) = given.handles {
+        limits.handles = handles;
+    }
+    if let Some(size) = given.component_size {
+        limits.component_size = size;
+    }
+    if let Some(pinned) = given.pinned_bytes {
+        limits.pinned_bytes = pinned;
+    }
+    if let Some(memory) = given.host_memory {
+        limits.host_memory = memory;
+    }
+    if let Some(memory) = given.compile_memory {
+        limits.compile_memory = memory;
+    }
+    if let Some(time) = given.compile_time {
+        limits.compile_time = time;
+    }
+    if let Some(log) = given.log {
+        limits.log_bytes = log;
+    }
+    limits
+}

@@ -1,0 +1,144 @@
+//! Components that were compiled, kept in memory for as long as their files have the same bytes. Nothing of it is on disk:
+//! machine code that is read from there would run whatever somebody has put into it.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use torvyn_runtime::analysis::Analysis;
+use torvyn_runtime::component::compile::Compiler;
+use torvyn_runtime::contract::{Grant, grant};
+use torvyn_runtime::stage::component::Binary;
+use torvyn_runtime::{Component, Engine, Error, Limits};
+
+/// The argument that this program is started with to compile one component. People do not type it.
+pub(crate) const COMPILE: &str = "compile-component-from-stdin";
+
+/// The engine, and what it has compiled.
+#[derive(Default)]
+pub(crate) struct Compiled {
+    engine: Mutex<Option<Engine>>,
+    kept: Mutex<HashMap<PathBuf, Kept>>,
+    /// How often something was compiled.
+    times: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Kept {
+    binary: Binary,
+    component: Component,
+    version: usize,
+}
+
+/// A component, and which of the compiled ones it is: another one of the same file has another number.
+#[derive(Clone)]
+pub(crate) struct Versioned {
+    pub(crate) component: Component,
+    pub(crate) version: usize,
+}
+
+/// The file of a component.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'a> {
+    pub(crate) path: &'a Path,
+    /// What is in it, where it was read already.
+    pub(crate) bytes: Option<&'a [u8]>,
+}
+
+impl File<'_> {
+    fn read(&self, limits: &Limits) -> Result<Binary, Error> {
+        match self.bytes {
+            Some(bytes) => Binary::new(self.path, bytes, limits),
+            None => Binary::read(self.path, limits),
+        }
+    }
+}
+
+impl Compiled {
+    /// The engine, which is started when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine cannot do it.
+    pub(crate) fn engine(&self) -> Result<Engine, Error> {
+        let mut engine = locked(&self.engine);
+        if let Some(engine) = &*engine {
+            return Ok(engine.clone());
+        }
+        let started = Engine::new()?;
+        *engine = Some(started.clone());
+        Ok(started)
+    }
+
+    /// What a component can do, without compiling it. What cannot be loaded is refused here as well, unless that is
+    /// because of an interface that the host does not have.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be loaded.
+    pub(crate) fn analyse(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Error> {
+        let binary = file.read(limits)?;
+        let refused = match binary.analyse_with(&self.engine()?, &compiler(), limits) {
+            Ok(analysis) => return Ok(analysis),
+            Err(refused) => refused,
+        };
+        // A missing interface has a lint of its own, which says where the import comes from.
+        let is_missing = |interface: &String| grant(interface) == Grant::Absent;
+        let imports_missing = |analysis: &Analysis| analysis.profile.other_imports.iter().any(is_missing);
+        binary.parse().ok().filter(imports_missing).ok_or(refused)
+    }
+
+    /// How often something was compiled.
+    pub(crate) fn times(&self) -> usize {
+        self.times.load(Ordering::Relaxed)
+    }
+
+    /// Reads the files, and compiles those that are not as they were: several at a time. `done` is called with the index of
+    /// each that is ready.
+    pub(crate) fn load(
+        &self,
+        files: &[(File<'_>, Limits)],
+        done: impl Fn(usize) + Sync,
+    ) -> Vec<Result<Versioned, Error>> {
+        let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some((file, limits)) = files.get(index) else { break };
+                let one = self.load_one(*file, limits);
+                done(index);
+                locked(&loaded).push((index, one));
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(files.len());
+        thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(work)));
+        let mut loaded = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        loaded.sort_by_key(|(index, _)| *index);
+        loaded.into_iter().map(|(_, one)| one).collect()
+    }
+
+    fn load_one(&self, file: File<'_>, limits: &Limits) -> Result<Versioned, Error> {
+        let (path, binary) = (file.path, file.read(limits)?);
+        let kept = locked(&self.kept).get(path).filter(|kept| kept.binary == binary).cloned();
+        if let Some(Kept { component, version, .. }) = kept {
+            return Ok(Versioned { component, version });
+        }
+        let component = binary.compile_with(&self.engine()?, &compiler(), limits)?;
+        let version = self.times.fetch_add(1, Ordering::Relaxed);
+        let kept = Kept { binary, component: component.clone(), version };
+        locked(&self.kept).insert(path.to_path_buf(), kept);
+        Ok(Versioned { component, version })
+    }
+}
+
+/// Has this program started again for what is not compiled at once: see [`crate::main`].
+fn compiler() -> Compiler {
+    Compiler::new([COMPILE])
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,27 @@
+//! What a component can do with payloads.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a component can do with payloads, by the functions its binary imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It can neither read nor write: no payload byte crosses its boundary.
+    HandlePass,
+    /// It can read.
+    ReadOnly,
+    /// It can write.
+    Rewrite,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::HandlePass => "handle-pass",
+            Verdict::ReadOnly => "read-only",
+            Verdict::Rewrite => "rewrite",
+        })
+    }
+}

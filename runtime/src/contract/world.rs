@@ -1,0 +1,184 @@
+//! The worlds of the contract, and the interfaces to payloads that each has.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::kind::Kind;
+
+/// The narrowest world of the contract that a component fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// A processor that neither reads nor writes payloads.
+    Router,
+    /// A processor that reads payloads.
+    Inspector,
+    /// A processor that makes several elements of one without a copy, and neither reads nor writes payloads.
+    Chunker,
+    /// A processor that reads payloads, and makes several elements of one without a copy.
+    Slicer,
+    /// A processor that writes payloads, and reads none.
+    Replacer,
+    /// A processor that reads and writes payloads.
+    Transform,
+    /// A processor that keeps payloads beyond the call that lent them, and neither reads nor writes any.
+    Holder,
+    /// A processor that keeps payloads and reads them, and writes none.
+    Collector,
+    /// A processor that keeps payloads and also writes or cuts, that cuts and writes them, or that writes them piece by
+    /// piece.
+    Windowed,
+    /// A source.
+    DataSource,
+    /// A source that writes payloads piece by piece.
+    BulkSource,
+    /// A sink that reads payloads.
+    DataSink,
+    /// A sink that reads none.
+    MetadataSink,
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            World::Router => "router",
+            World::Inspector => "inspector",
+            World::Chunker => "chunker",
+            World::Slicer => "slicer",
+            World::Replacer => "replacer",
+            World::Transform => "transform",
+            World::Holder => "holder",
+            World::Collector => "collector",
+            World::Windowed => "windowed",
+            World::DataSource => "data-source",
+            World::BulkSource => "bulk-source",
+            World::DataSink => "data-sink",
+            World::MetadataSink => "metadata-sink",
+        })
+    }
+}
+
+/// The interfaces of the contract that let a stage do something with payloads: those that are imported, or used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Payloads {
+    /// `payload-read`
+    pub read: bool,
+    /// `payload-write`
+    pub write: bool,
+    /// `payload-view`
+    pub view: bool,
+    /// `payload-buffer`
+    pub buffer: bool,
+    /// `payload-lease`
+    pub lease: bool,
+}
+
+impl Payloads {
+    /// The names of these interfaces, with whether each is meant; in the order of the contract.
+    pub fn interfaces(self) -> [(&'static str, bool); 5] {
+        [
+            ("payload-read", self.read),
+            ("payload-write", self.write),
+            ("payload-view", self.view),
+            ("payload-buffer", self.buffer),
+            ("payload-lease", self.lease),
+        ]
+    }
+
+    /// Those of `other` as well.
+    #[must_use]
+    pub fn and(self, other: Payloads) -> Payloads {
+        Payloads {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            view: self.view || other.view,
+            buffer: self.buffer || other.buffer,
+            lease: self.lease || other.lease,
+        }
+    }
+
+    /// Those that `other` has not.
+    #[must_use]
+    pub fn without(self, other: Payloads) -> Payloads {
+        Payloads {
+            read: self.read && !other.read,
+            write: self.write && !other.write,
+            view: self.view && !other.view,
+            buffer: self.buffer && !other.buffer,
+            lease: self.lease && !other.lease,
+        }
+    }
+
+    /// The one of this name, without its package; none where it is no interface to payloads.
+    pub(crate) fn named(interface: &str) -> Option<Payloads> {
+        let mut one = Payloads::default();
+        let place = match interface {
+            "payload-read" => &mut one.read,
+            "payload-write" => &mut one.write,
+            "payload-view" => &mut one.view,
+            "payload-buffer" => &mut one.buffer,
+            "payload-lease" => &mut one.lease,
+            _ => return None,
+        };
+        *place = true;
+        Some(one)
+    }
+
+    /// The first of them that a stage of this kind has nothing to do with, and why: no world of the contract has it, and
+    /// none may.
+    pub(crate) fn foreign_to(self, kind: Kind) -> Option<(&'static str, &'static str)> {
+        let foreign = FOREIGN.iter().filter(|(role, ..)| *role == kind);
+        let mut foreign = foreign.map(|(_, interface, why)| (*interface, *why));
+        foreign.find(|foreign| self.interfaces().contains(&(foreign.0, true)))
+    }
+}
+
+const FOREIGN: [(Kind, &str, &str); 7] = [
+    (Kind::Source, "payload-read", "a source is lent no elements, so it has none to read"),
+    (Kind::Source, "payload-view", "a source is lent no elements, so it has none to make others of"),
+    (Kind::Source, "payload-lease", "a source is lent no elements, so it has none to hold"),
+    (Kind::Sink, "payload-write", "a sink has no output that could take what it writes"),
+    (Kind::Sink, "payload-view", "a sink has no output that could take what it makes"),
+    (Kind::Sink, "payload-buffer", "a sink has no output that could take what it writes"),
+    (Kind::Sink, "payload-lease", "a sink has no output that could take what it holds"),
+];
+
+impl World {
+    /// The narrowest one for what a stage does.
+    pub fn narrowest(kind: Kind, payloads: Payloads) -> World {
+        let Payloads { read, write, view, buffer, lease } = payloads;
+        match kind {
+            Kind::Source if buffer => World::BulkSource,
+            Kind::Source => World::DataSource,
+            Kind::Sink if read => World::DataSink,
+            Kind::Sink => World::MetadataSink,
+            Kind::Processor if buffer || (lease && (write || view)) || (view && write) => World::Windowed,
+            Kind::Processor if lease && read => World::Collector,
+            Kind::Processor if lease => World::Holder,
+            Kind::Processor if write && read => World::Transform,
+            Kind::Processor if write => World::Replacer,
+            Kind::Processor if view && read => World::Slicer,
+            Kind::Processor if view => World::Chunker,
+            Kind::Processor if read => World::Inspector,
+            Kind::Processor => World::Router,
+        }
+    }
+
+    /// The interfaces to payloads that it imports.
+    pub fn payloads(self) -> Payloads {
+        let none = Payloads::default();
+        match self {
+            World::Router | World::MetadataSink => none,
+            World::Inspector | World::DataSink => Payloads { read: true, ..none },
+            World::Chunker => Payloads { view: true, ..none },
+            World::Slicer => Payloads { read: true, view: true, ..none },
+            World::Transform => Payloads { read: true, write: true, ..none },
+            World::Holder => Payloads { lease: true, ..none },
+            World::Collector => Payloads { read: true, lease: true, ..none },
+            World::Windowed => Payloads { read: true, write: true, view: true, buffer: true, lease: true },
+            World::DataSource | World::Replacer => Payloads { write: true, ..none },
+            World::BulkSource => Payloads { write: true, buffer: true, ..none },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The injected faults of a stage that are still to come, by the number of the element that they come at.
+
+use std::time::Duration;
+
+use crate::pipeline::injection::{Injected, Injection};
+
+/// What is still to happen to a stage.
+pub(crate) struct Faults(Vec<Pending>);
+
+struct Pending {
+    injection: Injection,
+    /// How often it still happens.
+    left: u32,
+    /// The call that comes was made to wait already.
+    waited: bool,
+}
+
+impl Faults {
+    pub(crate) fn new(injections: Vec<Injection>) -> Faults {
+        let pending = |injection: Injection| Pending { left: injection.times, waited: false, injection };
+        Faults(injections.into_iter().map(pending).collect())
+    }
+
+    /// Of `max` elements, the first of which has this number, how many may be in a call: one that something is to happen
+    /// at is alone.
+    pub(crate) fn cut(&self, first: u64, max: usize) -> usize {
+        let ahead = self.0.iter().filter(|fault| fault.left > 0).filter_map(|fault| {
+            let ahead = fault.injection.element.checked_sub(first)?;
+            Some(usize::try_from(ahead).unwrap_or(usize::MAX).max(1))
+        });
+        ahead.fold(max, usize::min)
+    }
+
+    /// How much later the call is to be made that this element is lent in, if it is.
+    pub(crate) fn pause(&mut self, element: u64) -> Option<Duration> {
+        self.0.iter_mut().find_map(|fault| match fault.injection.what {
+            Injected::Pause(time) if fault.is_at(element) && !fault.waited => {
+                fault.waited = true;
+                fault.strike();
+                Some(time)
+            }
+            _ => None,
+        })
+    }
+
+    /// What happens in the call that this element is lent in, which is to be made now.
+    pub(crate) fn strike(&mut self, element: u64) -> Option<Injected> {
+        self.0.iter_mut().for_each(|fault| fault.waited = false);
+        let mut faults = self.0.iter_mut().filter(|fault| !matches!(fault.injection.what, Injected::Pause(_)));
+        let fault = faults.find(|fault| fault.is_at(element))?;
+        fault.strike();
+        Some(fault.injection.what.clone())
+    }
+}
+
+impl Pending {
+    fn is_at(&self, element: u64) -> bool {
+        self.left > 0 && self.injection.element == element
+    }
+
+    fn strike(&mut self) {
+        self.left -= 1;
+        self.injection.strike();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_that_something_happens_at_is_alone_as_long_as_it_does() {
+        let trap = Injection::new(70, 2, Injected::Trap);
+        let mut faults = Faults::new(vec![trap.clone(), Injection::new(3, 1, Injected::Deadline)]);
+        assert_eq!(
+            [(0, 64), (3, 64), (4, 64), (64, 64), (70, 64), (71, 64)].map(|(first, max)| faults.cut(first, max)),
+            [3, 1, 64, 6, 1, 64]
+        );
+        assert_eq!(
+            [3, 3, 69, 70].map(|element| faults.strike(element)),
+            [Some(Injected::Deadline), None, None, Some(Injected::Trap)]
+        );
+        assert_eq!((faults.cut(3, 64), faults.cut(70, 64), trap.happened()), (64, 1, 1));
+        assert_eq!((faults.strike(70), faults.strike(70)), (Some(Injected::Trap), None));
+        assert_eq!((faults.cut(70, 64), trap.happened()), (64, 2));
+    }
+
+    #[test]
+    fn each_call_waits_once_for_each_pause() {
+        let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
+        let pause = |times, time| Injection::new(5, times, Injected::Pause(time));
+        let mut faults = Faults::new(vec![pause(2, one), pause(1, two), Injection::new(5, 1, Injected::Allocation)]);
+        assert_eq!([5, 5, 5].map(|element| faults.pause(element)), [Some(one), Some(two), None]);
+        assert_eq!(faults.strike(5), Some(Injected::Allocation));
+        assert_eq!([5, 5, 4].map(|element| faults.pause(element)), [Some(one), None, None]);
+        assert_eq!((faults.strike(5), faults.pause(5), faults.cut(5, 64)), (None, None, 64));
+    }
+}

@@ -1,0 +1,89 @@
+//! Whether a stage writes payloads as they were: the first it writes are compared with those they were written from.
+
+use crate::payload::Payload;
+use crate::payload::element::Element;
+use crate::stage::host::{BY_HANDLE, Written};
+
+/// Payloads that are compared. A stage that has written so many as they were is told by them.
+const COMPARED: u64 = 1024;
+
+/// The payloads of a stage that were compared and found equal; none once one differed.
+#[derive(Debug)]
+pub(crate) struct Unchanged(Option<u64>);
+
+impl Unchanged {
+    pub(crate) fn new() -> Unchanged {
+        Unchanged(Some(0))
+    }
+
+    /// Compares what was written, and `made` of `batch`, with the elements it was written from, by its lineage, unless enough is known.
+    #[inline]
+    pub(crate) fn look(&mut self, made: &Written, batch: &[Element]) {
+        if self.0.is_some_and(|equal| equal < COMPARED) {
+            self.compare_all(made, batch);
+        }
+    }
+
+    fn compare_all(&mut self, made: &Written, batch: &[Element]) {
+        let mut rest = made.bytes.as_slice().unwrap_or_default();
+        for (&size, &lineage) in made.sizes.iter().zip(&made.lineage).filter(|(size, _)| **size != BY_HANDLE) {
+            let written;
+            (written, rest) = rest.split_at(size as usize);
+            if let Some(element) = batch.get(lineage as usize) {
+                self.compare(written, &element.payload);
+            }
+        }
+    }
+
+    fn compare(&mut self, written: &[u8], from: &Payload) {
+        let Some(equal) = self.0.filter(|equal| *equal < COMPARED) else { return };
+        if *from != *written {
+            self.0 = None;
+        } else if !from.is_empty() {
+            self.0 = Some(equal + 1);
+        }
+    }
+
+    /// How many payloads were compared and are all equal; 0 once one differed.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::payload::Pool;
+
+    fn count(payloads: &[(&str, &str)]) -> u64 {
+        let mut unchanged = Unchanged::new();
+        let pool = Pool::default();
+        payloads.iter().for_each(|(written, from)| {
+            unchanged.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
+        });
+        unchanged.count()
+    }
+
+    #[test]
+    fn what_is_equal_counts_until_something_differs() {
+        assert_eq!(count(&[("a", "a"), ("bc", "bc")]), 2);
+        for differs in [("a", "b"), ("a", "ab"), ("ab", "a"), ("", "a"), ("a", "")] {
+            assert_eq!(count(&[("a", "a"), differs, ("a", "a")]), 0, "{differs:?}");
+        }
+    }
+
+    #[test]
+    fn empty_payloads_say_nothing() {
+        assert_eq!(count(&[("", ""), ("a", "a"), ("", "")]), 1);
+    }
+
+    #[test]
+    fn the_first_of_many_tell() {
+        let equal = vec![("a", "a"); COMPARED as usize];
+        assert_eq!(count(&equal), COMPARED);
+        assert_eq!(count(&[&equal[..], &[("a", "a"), ("a", "b")]].concat()), COMPARED);
+        assert_eq!(count(&[&equal[1..], &[("a", "b")]].concat()), 0);
+    }
+}

@@ -1,0 +1,607 @@
+//! A node of a running flow: what is called, what it may do next, and what went through it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::base::clock::Clock;
+use crate::base::cut::CutOff;
+use crate::base::plural::counted;
+use crate::base::rng::Chance;
+use crate::contract::{Bounds, Kind};
+use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
+use crate::error::{Error, Fault};
+use crate::flow::edge::{Edge, Outlet, Room};
+use crate::flow::identity_writes::Unchanged;
+use crate::flow::ports::{Inlet, Ready};
+use crate::flow::recovery::{FailureUse, Recovery};
+use crate::flow::{Body, Control, Progress, Stage};
+use crate::ledger::ownership::StageId;
+use crate::ledger::{Boundary, Call, Copies, Count};
+use crate::payload::element::{self, Element, Metadata, Stamps};
+use crate::payload::{Payload, Pool, Unreadable};
+use crate::pipeline::graph::Graph;
+use crate::stage::host::BackpressureSignal;
+use crate::stage::instance::{Failed, Instance, Start};
+
+mod ending;
+mod recovering;
+mod sending;
+
+/// Elements of a call. Beyond it a call costs an element next to nothing already.
+pub(crate) const MAX_BATCH: usize = Stage::MAX_BATCH;
+/// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
+const MAX_BATCH_BYTES: usize = 128 << 10;
+/// A call takes at most this part of its time limit, as far as the last one tells.
+const CALL_SHARE: u32 = 8;
+/// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// What a step works with besides the node.
+pub(crate) struct Context<'a> {
+    pub(crate) edges: &'a mut [Edge],
+    pub(crate) pool: &'a Pool,
+    pub(crate) progress: &'a Progress,
+    pub(crate) cancelled: bool,
+    /// When the step begins, by the time of the system.
+    pub(crate) now: Instant,
+    /// Whether a call failed that the flow does not end with.
+    pub(crate) failed: bool,
+    /// Which call the step made, if it made one.
+    pub(crate) call: Option<Call>,
+    /// A merge by sequence need not wait: the greatest number that it may take.
+    pub(crate) released: Option<u64>,
+    pub(crate) clock: &'a Clock,
+    /// When the flow began, by that clock.
+    pub(crate) began: Instant,
+    /// What a seed decides, in a flow that has one.
+    pub(crate) chance: Option<&'a mut Chance>,
+}
+
+impl Context<'_> {
+    /// How many elements a call is for that could be for so many.
+    fn some_of(&mut self, elements: usize) -> usize {
+        match &mut self.chance {
+            None => elements,
+            Some(chance) => 1 + chance.below(elements),
+        }
+    }
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// It will not be called again; what it made may still be held.
+    Last,
+    Ended,
+}
+
+enum Called {
+    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
+    Output { output: Box<dyn Output>, batch: Vec<Element> },
+    Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
+}
+
+/// A node of a running flow.
+pub(crate) struct Node {
+    name: String,
+    called: Called,
+    /// Of a stage whose flow does not end with its first failure.
+    recovery: Option<Box<Recovery>>,
+    phase: Phase,
+    inlet: Inlet,
+    outlet: Outlet,
+    /// Not to be called before.
+    resume: Option<Instant>,
+    /// How long it was left alone the last time in a row.
+    pause_length: Duration,
+    /// How many elements the next call is lent at most.
+    batch_limit: usize,
+    /// How many any call is lent at most.
+    batch_max: usize,
+    /// The most calls that lend one element and copy it, where the stage holds nothing.
+    calls: u32,
+    /// For a source the number of its next element, otherwise that of the last it was lent.
+    sequence: u64,
+    timestamp: u64,
+    context: Option<Arc<element::Context>>,
+    /// Of a source that stamps its elements.
+    stamps: Option<Stamps>,
+    /// A source of its elements stamps them with deadlines.
+    has_deadlines: bool,
+    due: u64,
+    late: u64,
+    taken: u64,
+    taken_bytes: u64,
+    made: u64,
+    made_bytes: u64,
+    /// Of what a stage made, the payloads that it wrote.
+    written: Count,
+    unchanged: Unchanged,
+    dropped: u64,
+    busy: Duration,
+}
+
+impl Node {
+    pub(crate) fn start(
+        graph: &Graph,
+        index: usize,
+        body: Body,
+        pool: &Pool,
+        control: &Control,
+        trace: &mut Option<u128>,
+    ) -> Result<Node, Error> {
+        let node = &graph.nodes()[index];
+        // Other numbers than those that a stage at this place draws.
+        let mut chance = control.seed().map(|seed| Chance::of_stage(!seed, index as u32));
+        let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
+        let stamps = Stamps::new(node.stamp, trace, draw);
+        let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
+        let called = match body {
+            Body::Input(mut input) => {
+                input.give_up_at(&control.cut);
+                let boundary = control.recorder.at(index);
+                Called::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
+            }
+            Body::Output(mut output) => {
+                output.give_up_at(&control.cut);
+                Called::Output { output, batch: Vec::new() }
+            }
+            Body::Stage(stage) => {
+                batch_max = stage.batch.clamp(1, MAX_BATCH);
+                calls = stage.policy.calls(batch_max);
+                recovery = Recovery::new(stage.policy, stage.faults, control);
+                let start = Start {
+                    name: &node.name,
+                    stage: StageId(index as u32),
+                    component: &stage.component,
+                    config: &stage.config,
+                    limits: &stage.limits,
+                    budget: stage.budget,
+                    bounds: stage.bounds,
+                    pool,
+                    boundary: control.recorder.at(index),
+                    log: &control.log,
+                    clock: &control.clock,
+                    cut: &control.cut,
+                    chance: control.seed().map(|seed| Chance::of_stage(seed, index as u32)),
+                    policy: stage.policy.into(),
+                    restarts: recovery.is_some(),
+                };
+                let profile = stage.component.profile();
+                Called::Stage {
+                    instance: Box::new(Instance::start(start)?),
+                    kind: profile.kind,
+                    bounds: stage.bounds,
+                    time_limit: stage.limits.time,
+                }
+            }
+        };
+        let edges = || graph.edges().iter().enumerate();
+        let outputs = (0..node.outputs).map(|output| {
+            let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
+            from_here.map(|(edge, _)| edge).collect()
+        });
+        let inlet = Inlet::new(graph, index);
+        let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
+        Ok(Node {
+            name: node.name.clone(),
+            called,
+            recovery,
+            phase: Phase::Running,
+            inlet,
+            outlet: Outlet::new(outputs.collect()),
+            resume: None,
+            pause_length: Duration::ZERO,
+            batch_limit: 1,
+            batch_max,
+            calls,
+            sequence: 0,
+            timestamp: 0,
+            context: None,
+            stamps,
+            has_deadlines,
+            due: 0,
+            late: 0,
+            taken: 0,
+            taken_bytes: 0,
+            made: 0,
+            made_bytes: 0,
+            written: Count::default(),
+            unchanged: Unchanged::new(),
+            dropped: 0,
+            busy: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Does the next thing there is to do. Tells whether there was one.
+    pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        if self.phase == Phase::Ended {
+            return Ok(false);
+        }
+        if self.outlet.held() > 0 {
+            context.call = Some(Call::Send);
+            return Ok(self.outlet.send_held(context.edges));
+        }
+        if self.phase == Phase::Last {
+            self.outlet.close(context.edges);
+            self.phase = Phase::Ended;
+            return Ok(true);
+        }
+        if let Some(resume) = self.resume {
+            // One that is cancelled goes on at once, but for a stage that is to recover.
+            let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
+            if waits && context.clock.now() < resume {
+                return Ok(false);
+            }
+            self.resume = None;
+        }
+        let room = self.outlet.room(context.edges);
+        if room.elements == 0 {
+            return Ok(false);
+        }
+        if let Called::Stage { instance, .. } = &mut self.called {
+            instance.begins(context.now);
+        }
+        match &self.called {
+            Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
+                self.phase = Phase::Last;
+                Ok(true)
+            }
+            Called::Input { .. } => self.draw(room, context),
+            Called::Stage { kind: Kind::Source, .. } => self.pull(room, context),
+            Called::Output { .. } | Called::Stage { .. } => self.take(room, context),
+        }
+    }
+
+    /// Whether it is an input that gives elements deadlines of their own.
+    pub(crate) fn gives_deadlines(&self) -> bool {
+        matches!(&self.called, Called::Input { input, .. } if input.gives_deadlines())
+    }
+
+    /// Looks for deadlines where one of its sources gives some: `giving` says so of each node.
+    pub(crate) fn expect_deadlines(&mut self, giving: &[bool]) {
+        self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
+    }
+
+    /// Asks an input for elements: where the flow is cancelled, for those that it has read already.
+    fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
+            unreachable!("only inputs are drawn")
+        };
+        context.call = Some(Call::Pull);
+        let mut metadata = Vec::new();
+        let mut pull = Pull {
+            pool: context.pool,
+            max_elements: context.some_of(MAX_BATCH.min(room.elements)),
+            max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
+            payloads,
+            metadata: &mut metadata,
+            host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            clock: context.clock,
+            began: context.began,
+        };
+        let pulled = if context.cancelled { input.drain(&mut pull) } else { input.pull(&mut pull) };
+        let timestamp = context.clock.unix_ns();
+        let moved = !payloads.is_empty();
+        let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
+        let (mut bytes, elements) = (0, payloads.len() as u64);
+        let said = !metadata.is_empty();
+        let mut metadata = metadata.into_iter().peekable();
+        for (index, payload) in payloads.drain(..).enumerate() {
+            bytes += payload.len() as u64;
+            let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
+            // Few inputs say anything of their elements: the others pay for one test.
+            let element = if said { with_said(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
+            self.sequence = element.sequence.saturating_add(1);
+            self.outlet.send(context.edges, element, 1);
+        }
+        context.progress.add(elements, bytes);
+        self.made += elements;
+        self.made_bytes += bytes;
+        let pulled = pulled.map_err(|source| Error::Input { input: self.name.clone(), elements: self.made, source })?;
+        match pulled {
+            Pulled::More => self.pause_length = Duration::ZERO,
+            Pulled::Idle => self.pause(context),
+            Pulled::Until(time) => {
+                self.pause_length = Duration::ZERO;
+                self.resume = Some(context.clock.after(context.began, time));
+            }
+            Pulled::End => self.phase = Phase::Last,
+        }
+        Ok(moved || pulled == Pulled::End)
+    }
+
+    /// Asks a source component for elements.
+    fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        if self.is_held_up(context) {
+            return Ok(false);
+        }
+        context.call = Some(Call::Pull);
+        let begun = self.begin("pull");
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        instance.boundary().makes_from(self.sequence);
+        let max_elements = context.some_of(self.batch_limit.min(room.elements));
+        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
+        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
+        let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
+        let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                self.phase = Phase::Last;
+                return Ok(true);
+            }
+            Err(error) => return self.call_again(error, context).map(|()| true),
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.succeed();
+        }
+        let elements = made.len();
+        if elements > max_elements as usize {
+            let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
+            return Err(instance.failed("pull", Fault::Contract(broken)));
+        }
+        self.timestamp = context.clock.unix_ns();
+        let moved = elements > 0;
+        self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
+        context.progress.add(elements as u64, made.written_bytes());
+        self.send_made("pull", made, context.edges)?;
+        if moved {
+            self.pause_length = Duration::ZERO;
+        } else {
+            self.pause(context);
+        }
+        Ok(moved)
+    }
+
+    /// Takes a batch from the edges, for a processor, a sink or an output.
+    fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        if !self.lends_again() {
+            match self.inlet.ready(context.edges) {
+                Ready::Batch => {}
+                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) | Ready::Nothing => return Ok(false),
+                Ready::Finished => return self.finish(context).map(|()| true),
+            }
+        }
+        let last = context.released.unwrap_or(u64::MAX);
+        let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
+        if context.chance.is_some() {
+            let again = self.waiting_again();
+            max = context.some_of(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+        }
+        match &mut self.called {
+            Called::Output { output, batch } => {
+                context.call = Some(Call::Push);
+                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+                let pushed = output.push(batch);
+                self.taken += batch.len() as u64;
+                self.taken_bytes += bytes as u64;
+                if self.has_deadlines {
+                    let (due, late) = due_and_late(batch, context.clock.unix_ns());
+                    (self.due, self.late) = (self.due + due, self.late + late);
+                }
+                let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
+                let elements = sequences.clone().min().zip(sequences.max());
+                // What is cut off is counted afterwards.
+                if !pushed.as_ref().is_err_and(CutOff::is) {
+                    batch.clear();
+                }
+                pushed.map_err(|source| match Unreadable::of(&source) {
+                    Some(_) => Error::Payload { reader: self.name.clone(), elements, source },
+                    None => output_error(&self.name, output.as_ref(), source),
+                })?;
+            }
+            Called::Stage { .. } => {
+                if self.is_held_up(context) {
+                    return Ok(false);
+                }
+                self.fill(max, last, context);
+                if let Err(failed) = self.lend(context) {
+                    self.recover(*failed, context)?;
+                }
+            }
+            Called::Input { .. } => unreachable!("nothing goes to an input"),
+        }
+        Ok(true)
+    }
+
+    /// Lends the batch to the stage, and sends what comes of it.
+    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
+        if matches!(self.called, Called::Stage { kind: Kind::Sink, .. }) {
+            context.call = Some(Call::Push);
+            self.begin("push").map_err(Failed::whole)?;
+            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            let signal = instance.push()?;
+            if instance.has_skipped() {
+                self.took_but_skipped(context).map_err(Failed::whole)?;
+            } else {
+                self.took(context);
+            }
+            match signal {
+                BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
+                BackpressureSignal::Pause => self.pause(context),
+            }
+            return Ok(());
+        }
+        context.call = Some(Call::Process);
+        self.begin("process").map_err(Failed::whole)?;
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let processed = instance.process()?;
+        if instance.has_skipped() {
+            return self.send_but_skipped(processed, context).map_err(Failed::whole);
+        }
+        self.send(processed, context.edges).map_err(Failed::whole)
+    }
+
+    /// A sink took the batch.
+    fn took(&mut self, context: &Context<'_>) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        if self.has_deadlines {
+            let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
+            (self.due, self.late) = (self.due + due, self.late + late);
+        }
+        instance.batch().clear();
+    }
+
+    /// Everything that comes in was taken.
+    fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let Called::Stage { instance, kind, .. } = &mut self.called else {
+            self.phase = Phase::Last;
+            return Ok(());
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.begin(instance.copies());
+        }
+        let is_sink = *kind == Kind::Sink;
+        context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
+        let ended = if is_sink { instance.complete().map(|()| None) } else { instance.flush() };
+        match ended {
+            Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
+            Ok(None) => self.dropped += instance.settle(0),
+            Err(error) => return self.call_again(error, context),
+        }
+        self.phase = Phase::Last;
+        Ok(())
+    }
+
+    /// Takes back what its stage holds by leases whose deadline is past.
+    #[inline]
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if let Called::Stage { instance, .. } = &mut self.called
+            && instance.leases().deadline().is_some_and(|deadline| deadline <= now)
+        {
+            self.dropped += instance.expire(now);
+        }
+    }
+
+    /// When the first lease of its stage is over.
+    pub(crate) fn expires_at(&self) -> Option<Instant> {
+        match &self.called {
+            Called::Stage { instance, .. } => instance.leases().deadline(),
+            Called::Input { .. } | Called::Output { .. } => None,
+        }
+    }
+
+    /// Leaves the node alone for a while, longer each time in a row.
+    fn pause(&mut self, context: &mut Context<'_>) {
+        self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let chance = context.chance.as_mut();
+        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        self.resume = Some(context.clock.after(context.clock.now(), pause));
+    }
+
+    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
+    /// what the flow does is to be `the_same` every time.
+    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
+        self.busy += time;
+        if let Called::Stage { time_limit, .. } = &self.called {
+            let long = !the_same && time > *time_limit / CALL_SHARE;
+            self.batch_limit =
+                if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(self.batch_max) };
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// When to call again a node that is left alone.
+    pub(crate) fn resumes_at(&self) -> Option<Instant> {
+        self.resume.filter(|_| self.phase == Phase::Running)
+    }
+
+    /// Elements come into the flow here.
+    pub(crate) fn is_source(&self) -> bool {
+        self.inlet.is_none()
+    }
+
+    /// The sources that its elements come from, by index.
+    pub(crate) fn sources(&self) -> &[usize] {
+        self.inlet.sources()
+    }
+
+    /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
+    pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
+        let runs = self.phase == Phase::Running && !self.lends_again();
+        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
+        match self.inlet.ready(edges) {
+            Ready::Waits(first) if called => Some(first),
+            _ => None,
+        }
+    }
+
+    /// Elements that came into the flow here.
+    pub(crate) fn entered(&self) -> u64 {
+        if self.is_source() { self.made } else { 0 }
+    }
+
+    /// Their payload bytes.
+    pub(crate) fn entered_bytes(&self) -> u64 {
+        if self.is_source() { self.made_bytes } else { 0 }
+    }
+
+    /// What it took, or made if elements enter the flow here.
+    pub(crate) fn moved(&self) -> Count {
+        let (ops, bytes) = if self.is_source() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
+        Count { ops, bytes }
+    }
+
+    pub(crate) fn is_input(&self) -> bool {
+        matches!(self.called, Called::Input { .. })
+    }
+
+    fn is_output(&self) -> bool {
+        matches!(self.called, Called::Output { .. })
+    }
+
+    pub(crate) fn is_stage(&self) -> bool {
+        matches!(self.called, Called::Stage { .. })
+    }
+
+    /// Elements that left the flow here.
+    pub(crate) fn left(&self) -> u64 {
+        if self.outlet.outputs() > 0 {
+            return 0;
+        }
+        let failed = self.failures();
+        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.outlet.held() + self.waiting_again()
+    }
+
+    fn waiting_again(&self) -> usize {
+        self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
+    }
+
+    fn failures(&self) -> FailureUse {
+        self.recovery.as_ref().map_or(FailureUse::default(), |recovery| recovery.used)
+    }
+}
+
+fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Error {
+    Error::Output { output: name.to_string(), bytes: output.written(), source }
+}
+
+/// An element, with what its input says of it, if anything.
+#[cold]
+fn with_said(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
+    if let Some((_, metadata)) = said {
+        metadata.put_on(&mut element);
+    }
+    element
+}
+
+/// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
+fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
+    let deadlines = batch.iter().filter_map(Element::deadline);
+    deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
+}

@@ -1,0 +1,164 @@
+//! The end of a node, and what it leaves behind: whether its ledger holds, and its part of the account.
+
+use super::{Called, Node, output_error};
+use crate::contract::Kind;
+use crate::error::Error;
+use crate::flow::account::{Account, EndpointAccount, StageAccount};
+use crate::flow::audit::Audit;
+use crate::ledger::{Copies, Count, amplification};
+use crate::payload::element::Element;
+
+impl Node {
+    /// Ends the stage, when the flow has come to its end.
+    pub(crate) fn teardown(&mut self) -> Result<(), Error> {
+        if let Called::Stage { instance, .. } = &mut self.called {
+            self.dropped += instance.teardown()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
+    pub(crate) fn abandon(&mut self) {
+        _ = self.teardown();
+    }
+
+    /// Ends the stage without a call: the flow is cut off. Tells how many elements are in a call that was interrupted.
+    pub(crate) fn end_at_once(&mut self) -> u64 {
+        match &mut self.called {
+            Called::Stage { instance, kind, .. } => {
+                let batch = instance.batch();
+                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                self.dropped += instance.end_at_once();
+                if *kind == Kind::Sink {
+                    (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
+                }
+                lent
+            }
+            Called::Output { batch, .. } => {
+                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
+                batch.clear();
+                lent
+            }
+            Called::Input { .. } => 0,
+        }
+    }
+
+    /// Lets an output show what it has.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        match &mut self.called {
+            Called::Output { output, .. } => {
+                let completed = output.complete();
+                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether its ledger holds, in a flow that has come to its end.
+    pub(crate) fn audit(&self) -> Result<(), Error> {
+        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
+        let taken = Count { ops: self.taken, bytes: self.taken_bytes };
+        let mut lent = taken;
+        if let Some(recovery) = &self.recovery {
+            lent += recovery.repeated;
+        }
+        let is_source = *kind == Kind::Source;
+        // What a stage holds is lent again whenever it restarts.
+        let calls = (instance.leases().used.taken == 0).then_some(self.calls);
+        let audit = Audit {
+            stage: &self.name,
+            bounds: *bounds,
+            copies: instance.copies(),
+            failed_copies: self.failed_copies(),
+            reads_max: instance.meter().reads_max,
+            fewer: instance.meter().refused || self.failures().calls > 0,
+            lent,
+            written: self.written,
+            rewritten: instance.rewritten(),
+            given_up: instance.given_up(),
+            made: is_source.then_some(self.made),
+            taken: self.taken,
+            calls,
+        };
+        audit.check()
+    }
+
+    /// What was copied in calls that failed.
+    fn failed_copies(&self) -> Copies {
+        self.recovery.as_ref().map_or(Copies::default(), |recovery| recovery.failed_copies)
+    }
+
+    /// Adds its part to the account.
+    pub(crate) fn account(self, account: &mut Account) {
+        account.elements.entered += self.entered();
+        account.elements.left += self.left();
+        account.elements.dropped += self.dropped;
+        let (failures, failed_copies) = (self.failures(), self.failed_copies());
+        account.elements.skipped += failures.skipped;
+        account.elements.dead_letters += failures.dead_letters;
+        account.elements.due += self.due;
+        account.elements.late += self.late;
+        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
+        let busy_ns = self.busy.as_nanos() as u64;
+        let copies = match self.called {
+            Called::Stage { instance, kind, bounds, .. } => {
+                let copies = instance.copies();
+                account.stages.push(StageAccount {
+                    name: self.name,
+                    kind,
+                    verdict: bounds.verdict(),
+                    proof: bounds.proof(),
+                    bounds,
+                    elements_in: self.taken,
+                    elements_out: self.outlet.sent,
+                    elements_dropped: self.dropped,
+                    busy_ns,
+                    copies,
+                    failed_copies,
+                    reads_max: instance.meter().reads_max,
+                    writes_max: instance.meter().writes_max,
+                    writes_unchanged: self.unchanged.count(),
+                    rewritten: instance.rewritten(),
+                    given_up: instance.given_up(),
+                    leases: instance.leases().used,
+                    failures,
+                    log: instance.log_use(),
+                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
+                });
+                copies
+            }
+            Called::Input { input, copies, .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "input",
+                    elements: self.made,
+                    payload_bytes: self.made_bytes,
+                    busy_ns,
+                    copies,
+                    left_over: input.left_over(),
+                    kernel: input.kernel(),
+                });
+                copies
+            }
+            Called::Output { output, .. } => {
+                account.endpoints.push(EndpointAccount {
+                    name: self.name,
+                    kind: "output",
+                    elements: self.taken,
+                    payload_bytes: self.taken_bytes,
+                    busy_ns,
+                    copies: Copies::default(),
+                    left_over: 0,
+                    kernel: output.kernel(),
+                });
+                Copies::default()
+            }
+        };
+        account.copies += copies;
+    }
+}
+
+fn payload_bytes(batch: &[Element]) -> u64 {
+    batch.iter().map(|element| element.payload.len() as u64).sum()
+}

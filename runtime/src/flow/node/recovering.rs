@@ -1,0 +1,205 @@
+//! How a node goes on after its stage failed, as the policy of the stage says.
+
+use std::time::Duration;
+
+use super::{Called, Context, MAX_BATCH_BYTES, Node};
+use crate::contract::Kind;
+use crate::error::Error;
+use crate::flow::recovery::{Fate, PutBack};
+use crate::pipeline::injection::Injected;
+use crate::stage::instance::{Failed, Processed};
+
+impl Node {
+    /// Whether its stage is to be lent something again, before anything else.
+    pub(super) fn lends_again(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.waiting() > 0)
+    }
+
+    /// Waits before the next call of its stage, if a fault is injected that says so.
+    pub(super) fn is_held_up(&mut self, context: &Context<'_>) -> bool {
+        let Some(recovery) = &mut self.recovery else { return false };
+        let next = if self.inlet.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
+        let Some(time) = next.and_then(|next| recovery.faults.pause(next)) else { return false };
+        self.leave_alone(time, context);
+        true
+    }
+
+    /// Moves what the next call lends into the batch: what is to be lent again, or else what waits, up to `last`.
+    pub(super) fn fill(&mut self, max: usize, last: u64, context: &mut Context<'_>) {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let batch = instance.batch();
+        let mut max = max;
+        if let Some(recovery) = &mut self.recovery {
+            if recovery.waiting() > 0 {
+                recovery.lend_again(batch, max, MAX_BATCH_BYTES);
+                return instance.lend_again(recovery.reads_before());
+            }
+            recovery.lend_new(self.taken);
+            max = recovery.faults.cut(self.taken, max);
+        }
+        let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+        self.taken += batch.len() as u64;
+        self.taken_bytes += bytes as u64;
+    }
+
+    /// Begins a call. Fails in its place, if a fault is injected that says so.
+    pub(super) fn begin(&mut self, call: &'static str) -> Result<(), Error> {
+        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+            return Ok(());
+        };
+        recovery.begin(instance.copies());
+        let element = if self.inlet.is_none() { Some(self.sequence) } else { recovery.first() };
+        match element.and_then(|element| recovery.faults.strike(element)) {
+            Some(Injected::Failure(kind)) => {
+                instance.lend_in_vain();
+                return Err(instance.failed_as(call, kind));
+            }
+            Some(injected) => instance.suffer(injected),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A call that lent elements has failed. Sends what was made of those before the element that it failed at, and sees to
+    /// what becomes of the others.
+    ///
+    /// # Errors
+    ///
+    /// The failure, where the flow is to end with it, or what went wrong besides.
+    pub(super) fn recover(&mut self, failed: Failed, context: &mut Context<'_>) -> Result<(), Error> {
+        let Failed { error, at, made } = failed;
+        let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
+            return Err(error);
+        };
+        if !recovery.covers(&error) {
+            return Err(error);
+        }
+        context.failed = true;
+        let is_sink = *kind == Kind::Sink;
+        let at = at.map(|at| at as usize).or((instance.batch().len() == 1).then_some(0));
+        let at = at.filter(|at| *at == 0 || is_sink || made.is_some());
+        let index = at.unwrap_or(0);
+        let rest = instance.undo(index);
+        // Nothing came of a call that does not say where it failed, nor of what it went on from.
+        let skipped = self.leave_out(if at.is_some() { index } else { 0 })?;
+        match made {
+            Some(made) if at.is_some() => self.send(made, context.edges)?,
+            _ if is_sink => self.took(context),
+            _ => self.dropped += self.settle(),
+        }
+        self.dropped -= if is_sink { 0 } else { skipped };
+        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+            unreachable!("it had them before")
+        };
+        let fate = at.map(|_| recovery.judge(&self.name, &rest[0].0, index, error)).transpose();
+        let held = instance.rescued();
+        let fate = match fate {
+            Err(error) if error.is_cut_off() => {
+                // None of them has arrived anywhere.
+                recovery.put_back(PutBack { held, rest, index, fate: None });
+                return Err(error);
+            }
+            fate => fate?,
+        };
+        if instance.is_over() {
+            instance.restart()?;
+            recovery.used.restarts += 1;
+        }
+        recovery.fail(instance.copies());
+        let untouched = recovery.put_back(PutBack { held, rest, index, fate: fate.as_ref() });
+        instance.take_back(untouched);
+        if let Some(Fate::Again(time)) = fate {
+            self.leave_alone(time, context);
+        }
+        Ok(())
+    }
+
+    /// A call has succeeded, and failed at elements that it went on from. Sends what was made of the others.
+    ///
+    /// # Errors
+    ///
+    /// A dead letter that could not be kept, and what went wrong besides.
+    #[cold]
+    pub(super) fn send_but_skipped(&mut self, made: Processed, context: &mut Context<'_>) -> Result<(), Error> {
+        let skipped = self.leave_out(usize::MAX)?;
+        self.send(made, context.edges)?;
+        self.dropped -= skipped;
+        self.go_on_after(context);
+        Ok(())
+    }
+
+    /// The same of a sink.
+    ///
+    /// # Errors
+    ///
+    /// A dead letter that could not be kept.
+    #[cold]
+    pub(super) fn took_but_skipped(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        self.leave_out(usize::MAX)?;
+        self.took(context);
+        self.go_on_after(context);
+        Ok(())
+    }
+
+    fn go_on_after(&mut self, context: &mut Context<'_>) {
+        context.failed = true;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.go_on();
+        }
+    }
+
+    /// Leaves out the elements that the call failed at and went on from, of the first `count` of the batch. Those of a sink
+    /// are not in the batch any more. Tells how many there are.
+    fn leave_out(&mut self, count: usize) -> Result<u64, Error> {
+        let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
+            return Ok(0);
+        };
+        if !instance.has_skipped() {
+            return Ok(0);
+        }
+        let call = if *kind == Kind::Sink { "push" } else { "process" };
+        let skipped = instance.take_skipped(call, count.try_into().unwrap_or(u32::MAX));
+        let indices: Vec<_> = skipped.iter().map(|(index, _)| *index as usize).collect();
+        for (index, error) in skipped {
+            let index = index as usize;
+            let element = &instance.batch()[index];
+            match recovery.judge(&self.name, element, index, error)? {
+                Fate::Out => {}
+                Fate::Again(_) => unreachable!("a stage is told to skip where nothing is lent again"),
+            }
+        }
+        if *kind == Kind::Sink {
+            indices.iter().rev().for_each(|index| drop(instance.batch().remove(*index)));
+        }
+        Ok(indices.len() as u64)
+    }
+
+    fn settle(&mut self) -> u64 {
+        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        instance.settle(0)
+    }
+
+    /// A call that lends nothing has failed: it is made again, if the policy says so.
+    ///
+    /// # Errors
+    ///
+    /// The failure, where it does not.
+    pub(super) fn call_again(&mut self, error: Error, context: &mut Context<'_>) -> Result<(), Error> {
+        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+            return Err(error);
+        };
+        let Some(time) = recovery.call_again(&error).filter(|_| !instance.is_over()) else { return Err(error) };
+        context.failed = true;
+        self.dropped += instance.settle(0);
+        recovery.fail(instance.copies());
+        self.leave_alone(time, context);
+        Ok(())
+    }
+
+    /// Leaves the node alone for this time.
+    fn leave_alone(&mut self, time: Duration, context: &Context<'_>) {
+        if !time.is_zero() {
+            self.resume = Some(context.clock.after(context.clock.now(), time));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The engine: Wasmtime as this runtime sets it up, and the clock that stops stages.
+
+use std::thread;
+
+use wasmtime::component::Linker;
+
+use crate::component::compile;
+use crate::error::Error;
+use crate::stage::host::Host;
+use crate::stage::ticks;
+
+/// The version of Wasmtime that this runtime is built on.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+/// Compiles and runs components. Cheap to clone; all clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: Linker<Host>,
+}
+
+impl Engine {
+    /// Sets the engine up, and starts the thread of its clock, which ends with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] where the machine cannot do it.
+    pub fn new() -> Result<Engine, Error> {
+        let engine = compile::new_engine().map_err(engine_error)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(engine_error)?;
+        crate::stage::host::link(&mut linker).map_err(engine_error)?;
+        let clock = engine.weak();
+        ticks::forget_pause();
+        thread::Builder::new()
+            .name("torvyn-clock".to_string())
+            .spawn(move || ticks::tick(&clock))
+            .map_err(|error| Error::Engine(error.into()))?;
+        Ok(Engine { engine, linker })
+    }
+}
+
+fn engine_error(error: wasmtime::Error) -> Error {
+    Error::Engine(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_named_is_the_version_built_on() {
+        let pinned = format!("\nwasmtime = {{ version = \"={WASMTIME_VERSION}\"");
+        assert!(include_str!("../../../Cargo.toml").contains(&pinned));
+    }
+}

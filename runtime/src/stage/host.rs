@@ -1,0 +1,423 @@
+//! The host's side of the contract: what a stage's store holds, and the functions that the stage imports.
+
+use std::time::{Duration, Instant};
+
+use attributes::Changed;
+use outputs::Outputs;
+use payload_buffer::Buffers;
+use wasmtime::component::{Linker, Resource};
+use wasmtime::{Trap, UpdateDeadline};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+use crate::base::clock::Clock;
+use crate::base::cut::{Cut, CutOff, LOOK};
+use crate::base::rng::Chance;
+use crate::ledger::ownership::{Owner, StageId};
+use crate::ledger::{Boundary, Copies, Count};
+use crate::payload::element::Element;
+use crate::payload::{Block, Pinned, Pool};
+use crate::pipeline::limits::Limits;
+use crate::stage::log::StageLog;
+use crate::stage::memory_limit::MemoryLimit;
+use crate::stage::ticks::{self as clock_ticks, TICK};
+
+pub(crate) use bindings::types::{
+    BackpressureSignal, Columns, Failure, FailurePolicy, Outcome, ProcessFailure, PushFailure, Reached,
+};
+pub(crate) use failing::Skipped;
+pub(crate) use leases::Leases;
+pub(crate) use meter::Meter;
+pub(crate) use outputs::{Made, all_outputs};
+pub(crate) use part::{Origin, Part, View, Written};
+pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
+
+mod attributes;
+pub(crate) mod bindings;
+mod clocks;
+mod failing;
+mod host_memory;
+pub(crate) mod leases;
+mod meter;
+mod outputs;
+mod part;
+mod payload_buffer;
+mod payload_lease;
+mod payload_read;
+mod payload_view;
+mod payload_write;
+mod poll;
+mod slab;
+mod types;
+
+/// The resource `batch`. A store lends one at a time; its rep is the number of the call that lent it.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub enum Batch {}
+/// The resource `lease`. Its rep is its place among the leases of the stage.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub enum Lease {}
+/// The resource `output`. Its rep is the place of the output among all that the store ever made.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub enum Output {}
+
+/// Random bytes that a stage gets in one call.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
+/// What a stage has around it besides the contract.
+pub(crate) struct Surroundings {
+    pub(crate) log: StageLog,
+    pub(crate) clock: Clock,
+    /// When a call is cut off, whatever its limit.
+    pub(crate) cut: Cut,
+    /// What it draws random numbers from, where they are to be the same every time.
+    pub(crate) chance: Option<Chance>,
+    /// What becomes of an element that it fails at.
+    pub(crate) policy: FailurePolicy,
+}
+
+/// What a limit comes to that is longer than the clock can tell.
+const LONGEST_CALL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Ticks of the engine's clock after which a call that lasts is looked at again.
+const LOOK_TICKS: u64 = (LOOK.as_nanos() / TICK.as_nanos()) as u64;
+
+/// What is to happen to a stage when it next looks at the epoch, because a test has it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Struck {
+    Deadline,
+    Trap,
+}
+
+/// What the store of a stage holds.
+pub(crate) struct Host {
+    /// The elements of the current call.
+    pub(crate) batch: Vec<Element>,
+    changed: Changed,
+    policy: FailurePolicy,
+    /// The elements of the batch that the call under way failed at and goes on from.
+    skipped: Vec<Skipped>,
+    /// The number of the current call.
+    call: u32,
+    pub(crate) outputs: Outputs,
+    buffers: Buffers,
+    pub(crate) leases: Leases,
+    /// What it may hold at once.
+    held_elements: u64,
+    held_bytes: u64,
+    /// Bytes of host memory that it may use besides payloads.
+    host_memory: u64,
+    /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
+    pub(crate) unreadable: Option<std::io::Error>,
+    pub(crate) copies: Copies,
+    pub(crate) boundary: Boundary,
+    pub(crate) meter: Meter,
+    pool: Pool,
+    stage: StageId,
+    /// The call under way borrows the buffers of its batch.
+    borrows: bool,
+    /// How much of host memory what it holds may keep besides its own bytes.
+    pinned_bytes: u64,
+    pub(crate) memory: MemoryLimit,
+    /// The time limit of a call.
+    time: Duration,
+    /// When the limit of the current call ends, by the time of the system, where the process has stood still for so long
+    /// before and does not after.
+    ends: Instant,
+    stopped: Duration,
+    cut: Cut,
+    pub(crate) struck: Option<Struck>,
+    clock: Clock,
+    /// What it draws from where it begins anew.
+    anew: Option<Chance>,
+    /// The next of the moments that it waits for, of a clock that does not go on by itself.
+    next: clocks::Next,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl Host {
+    /// Grants nothing but the stage's log, clocks and random numbers.
+    pub(crate) fn new(
+        limits: &Limits,
+        meter: Meter,
+        pool: Pool,
+        stage: StageId,
+        boundary: Boundary,
+        Surroundings { log, clock, cut, chance, policy }: Surroundings,
+    ) -> Host {
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
+        clocks::show(&clock, &mut wasi);
+        let mut anew = None;
+        if let Some(mut chance) = chance {
+            anew = Some(Chance::new(chance.next()));
+            wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
+            wasi.secure_random(chance.clone()).insecure_random(chance);
+        }
+        Host {
+            batch: Vec::new(),
+            changed: Changed::default(),
+            policy,
+            skipped: Vec::new(),
+            call: 0,
+            outputs: Outputs::new(limits.output_bytes),
+            buffers: Buffers::new(limits.output_bytes),
+            leases: Leases::new(Pinned::new(pool.clone(), stage)),
+            held_elements: limits.held_elements,
+            held_bytes: limits.held_bytes,
+            host_memory: limits.host_memory,
+            unreadable: None,
+            copies: Copies::default(),
+            boundary,
+            meter,
+            pool,
+            stage,
+            borrows: false,
+            pinned_bytes: limits.pinned_bytes,
+            memory: MemoryLimit::new(limits.memory),
+            time: limits.time,
+            ends: Instant::now(),
+            stopped: Duration::ZERO,
+            cut,
+            struck: None,
+            clock,
+            anew,
+            next: clocks::Next::default(),
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+        }
+    }
+
+    /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
+    /// the batch.
+    pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
+        let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
+        let around = Surroundings {
+            log: log.clone(),
+            clock: self.clock.clone(),
+            cut: self.cut.clone(),
+            chance: self.anew.clone(),
+            policy: self.policy,
+        };
+        let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
+        host.leases.keep();
+        host.leases.used = self.leases.used;
+        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
+    }
+
+    /// A call begins at this moment of the system's time, whose limit ends so much later. Returns after how many ticks the
+    /// engine is to ask again, by [`Host::look`].
+    pub(crate) fn begin_call(&mut self, now: Instant) -> u64 {
+        self.ends = now.checked_add(self.time).unwrap_or(now + LONGEST_CALL);
+        self.stopped = clock_ticks::stopped();
+        if self.time >= LOOK { LOOK_TICKS } else { ticks(self.time) }
+    }
+
+    /// Whether the call that is under way may go on, and until when it is not asked again. The clock tells, and not the
+    /// number of ticks: one that comes late stops nobody early.
+    ///
+    /// # Errors
+    ///
+    /// [`CutOff`], and the trap that a test injects.
+    pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        match self.struck {
+            Some(Struck::Deadline) => return Ok(UpdateDeadline::Interrupt),
+            Some(Struck::Trap) => return Err(wasmtime::Error::msg("a trap that was injected")),
+            None => {}
+        }
+        let now = Instant::now();
+        if self.cut.was_due(now) {
+            return Err(CutOff.into());
+        }
+        let left = self.left(now);
+        Ok(if left.is_zero() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(ticks(left.min(LOOK))) })
+    }
+
+    /// How long the call that is under way may still wait at a time: not beyond its limit, and not so long that nobody
+    /// looks whether it is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`CutOff`], and the trap of a call that is over its limit.
+    fn may_wait(&self) -> wasmtime::Result<Duration> {
+        let now = Instant::now();
+        if self.cut.was_due(now) {
+            return Err(CutOff.into());
+        }
+        let left = self.left(now);
+        if left.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(left.min(LOOK)) }
+    }
+
+    /// What is left of the limit of the call.
+    fn left(&self, now: Instant) -> Duration {
+        let left = |stopped: Duration| (self.ends + (stopped - self.stopped)).saturating_duration_since(now);
+        let seen = left(clock_ticks::stopped());
+        // Nobody is asked so late: the process stood still, or soon it is known that it did not.
+        let is_odd = seen.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK;
+        if is_odd { left(clock_ticks::stopped_until(now)) } else { seen }
+    }
+
+    /// Begins a call that is lent `batch`.
+    pub(crate) fn lend(&mut self) -> Resource<Batch> {
+        self.call = self.call.wrapping_add(1);
+        self.lend_in_vain();
+        self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
+        self.borrows = true;
+        Resource::new_borrow(self.call)
+    }
+
+    /// As [`Host::lend`], for a call that fails before it is made.
+    #[inline]
+    pub(crate) fn lend_in_vain(&mut self) {
+        self.begin_attributes();
+        self.skipped.clear();
+        self.meter.lend(self.batch.len());
+    }
+
+    /// Ends a call: outputs that were not returned are gone.
+    pub(crate) fn end_call(&mut self) {
+        self.settle_attributes();
+        self.outputs.end_call();
+        if std::mem::replace(&mut self.borrows, false) {
+            self.pool.end_call(self.stage);
+        }
+    }
+
+    /// Whether it may have payload memory: a test can refuse it.
+    fn may_allocate(&self) -> Result<(), Failure> {
+        if self.memory.closed {
+            return Err(host_memory::limit("is refused payload memory by an injected fault".to_string()));
+        }
+        Ok(())
+    }
+
+    /// A block that the stage writes, and owns until a call returns it.
+    fn block(&self, len: usize) -> Block {
+        self.pool.take_by(Owner::Stage(self.stage), len)
+    }
+
+    /// Makes the host the owner of what was written and is returned.
+    pub(crate) fn take_over(&self, made: &Made) {
+        made.parts().for_each(|part| match part {
+            Part::Written(part) => self.pool.transfer(self.stage, &part.bytes),
+            Part::Views(_) => {}
+        });
+    }
+
+    /// The elements that this handle of a batch stands for.
+    fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
+        wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
+        Ok(&self.batch)
+    }
+
+    /// An element of the batch that did not leave it.
+    fn in_batch(&self, index: u32) -> Option<&Element> {
+        let element = self.batch.get(index as usize)?;
+        (self.leases.exclusive() & 1 << index == 0).then_some(element)
+    }
+
+    /// Ends the stage, which asked for a payload that cannot be read. Why is kept for the flow to tell.
+    fn unreadable(&mut self, error: std::io::Error) -> wasmtime::Error {
+        let ended = wasmtime::Error::msg(error.to_string());
+        self.unreadable = Some(error);
+        ended
+    }
+
+    /// How many payloads this call wrote that are not in `returned`.
+    pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
+        self.outputs.unreturned(returned)
+    }
+
+    /// Takes the output that was returned, if it was made in this call.
+    pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<Made> {
+        self.outputs.take(output.rep())
+    }
+
+    /// An element of the batch, of those that `which` says, that something in `made` was made of.
+    pub(crate) fn named(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
+        made.parts().find_map(|part| match part {
+            Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(which),
+            Part::Views(views) => views.iter().find_map(|view| match &view.origin {
+                Origin::Lent(index) => Some(*index).filter(which),
+                Origin::Held(place) => self.leases.index_of(*place).filter(which),
+                Origin::Joined(places) => places.iter().filter_map(|place| self.leases.index_of(*place)).find(which),
+            }),
+        })
+    }
+
+    /// Ends the lending of a batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
+    /// no longer, and nothing came of.
+    #[inline]
+    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+        self.leases.settle(named, &self.meter)
+    }
+
+    /// Takes back what is held by leases whose deadline is past. Tells what [`Host::settle`] does.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        self.leases.expire(now);
+        self.settle(0)
+    }
+
+    /// Gives up what this call wrote and did not return: it failed.
+    pub(crate) fn give_up_written(&mut self, returned: Option<&Made>) {
+        let returned =
+            returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
+        self.buffers.given_up += self.outputs.wrote().since(returned);
+    }
+
+    /// Undoes what a call that failed did to these elements of the batch, given as bits.
+    pub(crate) fn undo(&mut self, which: u64) {
+        self.revert_attributes(which);
+        self.leases.undo(&mut self.batch, which, &mut self.meter);
+    }
+
+    /// Undoes all that a call did that will not return, but for what it counted. Tells what was held before it and nothing
+    /// came of, and how often each of that was read.
+    pub(crate) fn rescue(&mut self) -> Vec<(Element, u32)> {
+        self.undo(u64::MAX);
+        self.leases.rescue()
+    }
+
+    /// Takes back everything that the stage has, but for the batch: it is gone. Tells what [`Host::settle`] does.
+    pub(crate) fn reclaim(&mut self) -> u64 {
+        self.end_call();
+        self.buffers.give_up_all();
+        self.leases.end_all();
+        self.pool.abandon(self.stage);
+        self.settle(0)
+    }
+
+    /// What was written to payloads that are made, besides their bytes.
+    pub(crate) fn rewritten(&self) -> Count {
+        self.buffers.rewritten
+    }
+
+    /// What was written to payloads that were given up.
+    pub(crate) fn given_up(&self) -> Count {
+        self.buffers.given_up
+    }
+}
+
+/// Ticks of the engine's clock in this time, the last one begun. The first may come at once.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Defines every interface of the contract that stages import, and waiting; the rest of WASI is defined before.
+pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
+    types::link(&mut types)?;
+    failing::link(&mut types)?;
+    attributes::link(&mut linker.instance("torvyn:streaming/attributes@0.2.0")?)?;
+    payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
+    payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;
+    payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
+    payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
+    payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
+    clocks::link(linker)?;
+    poll::link(linker)
+}

@@ -1,0 +1,533 @@
+//! What a stage holds beyond the calls that lent it: which elements, by which leases, and until when.
+//!
+//! A lease is a list of elements that were lent in one call. However many leases an element is in, it is kept here once,
+//! with what was read of it so far and whether anything came of it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use wasmtime::component::{ComponentType, Lift};
+
+use super::host_memory;
+use super::meter::{Meter, Part};
+use super::slab::Slab;
+use crate::ledger::ownership;
+use crate::payload::Pinned;
+use crate::payload::element::{Context, Element};
+
+/// In the place of a number of an element: there is none.
+const NONE: u32 = u32::MAX;
+
+/// Who else may reach what is held.
+#[derive(Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Mode {
+    #[component(name = "shared")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "it comes from a stage"))]
+    Shared,
+    #[component(name = "exclusive")]
+    Exclusive,
+}
+
+impl From<Mode> for ownership::Mode {
+    fn from(mode: Mode) -> ownership::Mode {
+        match mode {
+            Mode::Shared => ownership::Mode::Shared,
+            Mode::Exclusive => ownership::Mode::Exclusive,
+        }
+    }
+}
+
+/// What a stage held beyond the calls that lent it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LeaseUse {
+    /// Leases it took.
+    pub taken: u64,
+    /// The most elements it held at once; one that is held twice counts twice.
+    pub elements_max: u64,
+    /// The most payload bytes that these had together.
+    pub bytes_max: u64,
+    /// The most bytes of host memory that these kept besides their own: a payload keeps the whole buffer it is a part of.
+    pub pinned_max: u64,
+    /// Leases that were taken back at their deadline.
+    pub expired: u64,
+    /// Leases that were taken back when the stage ended.
+    pub at_end: u64,
+}
+
+/// What the stage holds.
+pub(crate) struct Leases {
+    leases: Slab<Lease>,
+    held: Slab<Held>,
+    /// For each element of the batch its place in `held`; empty until one is held.
+    here: Vec<u32>,
+    /// The elements that left the batch, as bits.
+    exclusive: u64,
+    /// Elements of `held` that are in no lease any more. They stay until it is known what the call made of them.
+    released: Vec<u32>,
+    /// The first deadline of all.
+    deadline: Option<Instant>,
+    /// Elements held now, counted once a lease.
+    elements: u64,
+    /// Their payload bytes.
+    bytes: u64,
+    /// Bytes of the attributes of what is held, each element counted once.
+    attributes: u64,
+    /// Bytes of host memory that what is held is charged, besides payloads.
+    structures: u64,
+    /// The buffers of what is held.
+    pinned: Pinned,
+    /// Payloads that are released stay until the call has ended, so that what it did can be undone.
+    keeps: bool,
+    pub(crate) used: LeaseUse,
+}
+
+/// A lease, as long as the stage has its handle.
+enum Lease {
+    Held {
+        mode: Mode,
+        deadline: Option<Instant>,
+        entries: Vec<Entry>,
+    },
+    /// The host took the elements back; so many were taken.
+    Over {
+        taken: u32,
+    },
+}
+
+impl Lease {
+    /// How many elements were taken.
+    fn taken(&self) -> u32 {
+        match self {
+            Lease::Held { entries, .. } => entries.len() as u32,
+            Lease::Over { taken } => *taken,
+        }
+    }
+}
+
+/// An element in a lease.
+#[derive(Clone, Copy)]
+struct Entry {
+    place: u32,
+    /// The outputs that it went to by handle.
+    sent: u32,
+    /// It was passed on, and is no longer held.
+    gone: bool,
+}
+
+/// An element that is held.
+pub(super) struct Held {
+    pub(super) element: Element,
+    /// What was read of it before this call, and in this call where it is not in the batch.
+    pub(super) read: Part,
+    /// How often it was read before it was lent in that call: in calls that failed, or while it was held by a stage that
+    /// restarted.
+    pub(super) before: u32,
+    /// Its index in the batch, where it is in there.
+    pub(super) index: u32,
+    /// In how many leases it is.
+    leases: u32,
+    /// Bytes of its attributes, as they are counted.
+    attributes: u64,
+    /// What it is charged for as long as it is held; see [`host_memory`].
+    structures: u64,
+    /// Whether an element was sent on that was made of it.
+    came: bool,
+}
+
+/// Why nothing is done with a lease.
+pub(super) enum Refused {
+    /// It is over.
+    Over,
+    /// There is no such element in it any more.
+    Gone,
+    /// The element goes to this output a second time.
+    Twice(u32),
+}
+
+impl Leases {
+    pub(super) fn new(pinned: Pinned) -> Leases {
+        Leases {
+            leases: Slab::new(),
+            held: Slab::new(),
+            here: Vec::new(),
+            exclusive: 0,
+            released: Vec::new(),
+            deadline: None,
+            elements: 0,
+            bytes: 0,
+            attributes: 0,
+            structures: 0,
+            pinned,
+            keeps: false,
+            used: LeaseUse::default(),
+        }
+    }
+
+    /// Keeps from now on what is released until the call has ended, so that one that fails can be undone.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// The elements that left the batch, as bits.
+    #[inline]
+    pub(crate) fn exclusive(&self) -> u64 {
+        self.exclusive
+    }
+
+    /// Whether an element of the batch is in a lease.
+    pub(super) fn holds(&self, index: usize) -> bool {
+        let held = self.here.get(index).and_then(|place| self.held.get(*place));
+        held.is_some_and(|held| held.leases > 0)
+    }
+
+    /// The index in the batch of an element that was held in this call.
+    pub(super) fn index_of(&self, place: u32) -> Option<u32> {
+        self.here.iter().position(|here| *here == place).map(|index| index as u32)
+    }
+
+    /// How many elements, and bytes, would be held with so many more.
+    pub(super) fn with(&self, elements: u64, bytes: u64) -> (u64, u64) {
+        (self.elements.saturating_add(elements), self.bytes.saturating_add(bytes))
+    }
+
+    /// Holds elements of the batch, by their indices. Those that nobody else may hold leave it: `own` has the payloads
+    /// that were moved for that to a buffer of their own. All of it is allowed.
+    pub(super) fn take(
+        &mut self,
+        batch: &mut [Element],
+        indices: &[usize],
+        mode: Mode,
+        own: Vec<Option<crate::payload::Payload>>,
+        deadline: Option<Instant>,
+        meter: &mut Meter,
+    ) -> u32 {
+        self.here.resize(batch.len(), NONE);
+        let mut own = own.into_iter();
+        let mut entries = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let place = self.place(&mut batch[index], index, meter.read_before(index));
+            let Some(held) = self.held.get_mut(place) else { continue };
+            held.leases += 1;
+            if mode == Mode::Exclusive {
+                self.exclusive |= 1 << index;
+                batch[index].payload = Default::default();
+                if let Some(payload) = own.next().flatten() {
+                    held.element.payload = payload;
+                }
+                held.read = meter.leave(index, held.element.payload.len() as u64);
+                held.index = NONE;
+            }
+            if held.leases == 1 {
+                held.attributes = held.element.attributes().bytes() as u64;
+                self.attributes += held.attributes;
+                held.structures = host_memory::held(&held.element);
+                self.structures += held.structures;
+                self.pinned.add(&held.element.payload, mode.into());
+            }
+            self.elements += 1;
+            self.bytes += held.element.payload.len() as u64;
+            entries.push(Entry { place, sent: 0, gone: false });
+        }
+        self.deadline = self.deadline.into_iter().chain(deadline).min();
+        self.used.pinned_max = self.used.pinned_max.max(self.pinned.bytes());
+        self.used.taken += 1;
+        self.used.elements_max = self.used.elements_max.max(self.elements);
+        self.used.bytes_max = self.used.bytes_max.max(self.bytes);
+        self.leases.insert(Lease::Held { mode, deadline, entries })
+    }
+
+    /// Bytes of the attributes of what is held.
+    pub(super) fn attributes(&self) -> u64 {
+        self.attributes
+    }
+
+    /// Bytes of host memory that what is held is charged, besides payloads.
+    pub(super) fn structures(&self) -> u64 {
+        self.structures
+    }
+
+    /// An element that is held, or was in this call.
+    pub(super) fn element(&self, place: u32) -> Option<&Element> {
+        Some(&self.held.get(place)?.element)
+    }
+
+    /// What an element of the batch carries is this, also where it is held in this call.
+    pub(super) fn put_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
+        let Some(held) = self.here.get(index).and_then(|place| self.held.get_mut(*place)) else { return };
+        held.element.context.clone_from(context);
+        if held.leases > 0 {
+            let bytes = held.element.attributes().bytes() as u64;
+            self.attributes = self.attributes - held.attributes + bytes;
+            held.attributes = bytes;
+            let structures = host_memory::held(&held.element);
+            self.structures = self.structures - held.structures + structures;
+            held.structures = structures;
+        }
+    }
+
+    /// Bytes of host memory that what is held keeps besides its own bytes.
+    pub(super) fn pinned_bytes(&self) -> u64 {
+        self.pinned.bytes()
+    }
+
+    /// Moves what is held, as far as it keeps more than it is, to memory of its own. Tells how many bytes were copied.
+    pub(super) fn compact(&mut self) -> io::Result<u64> {
+        let held = self.held.iter_mut().filter(|held| held.leases > 0);
+        self.pinned.compact(held.map(|held| &mut held.element.payload))
+    }
+
+    /// Others are to have the payload of an element that is held.
+    pub(super) fn share(&mut self, place: u32) {
+        if let Some(held) = self.held.get(place) {
+            self.pinned.share(&held.element.payload);
+        }
+    }
+
+    /// The place of an element of the batch among what is held.
+    fn place(&mut self, element: &mut Element, index: usize, before: u32) -> u32 {
+        let here = self.here[index];
+        match self.held.get_mut(here) {
+            Some(held) => {
+                // It was held and released in this call.
+                held.element.payload = element.payload.clone();
+                here
+            }
+            None => {
+                let index_here = index as u32;
+                let element = element.clone();
+                let held = Held {
+                    element,
+                    read: Part::default(),
+                    before,
+                    index: index_here,
+                    leases: 0,
+                    attributes: 0,
+                    structures: 0,
+                    came: false,
+                };
+                let place = self.held.insert(held);
+                self.here[index] = place;
+                place
+            }
+        }
+    }
+
+    /// The elements of a lease that are still held.
+    fn entries(&self, lease: u32) -> Result<&[Entry], Refused> {
+        match self.leases.get(lease) {
+            Some(Lease::Held { entries, .. }) => Ok(entries),
+            Some(Lease::Over { .. }) | None => Err(Refused::Over),
+        }
+    }
+
+    /// How many elements a lease had when it was taken, also where it is over.
+    pub(super) fn taken(&self, lease: u32) -> u32 {
+        self.leases.get(lease).map_or(0, Lease::taken)
+    }
+
+    /// How many elements a lease had when it was taken; refused where it is over.
+    pub(super) fn len(&self, lease: u32) -> Result<usize, Refused> {
+        Ok(self.entries(lease)?.len())
+    }
+
+    /// An element of a lease.
+    pub(super) fn get_mut(&mut self, lease: u32, index: u32) -> Result<&mut Held, Refused> {
+        let entry = self.entries(lease)?.get(index as usize).filter(|entry| !entry.gone).ok_or(Refused::Gone)?;
+        let place = entry.place;
+        self.held.get_mut(place).ok_or(Refused::Gone)
+    }
+
+    /// What is held by a lease, with its places.
+    pub(super) fn elements(&self, lease: u32) -> Result<impl Iterator<Item = (u32, &Element)>, Refused> {
+        let entries = self.entries(lease)?.iter().filter(|entry| !entry.gone);
+        Ok(entries.filter_map(|entry| Some((entry.place, &self.held.get(entry.place)?.element))))
+    }
+
+    /// Passes elements of a lease on, each with the outputs it goes to: those of an exclusive one are held no longer.
+    /// Either all are, or none.
+    pub(super) fn forward(
+        &mut self,
+        lease: u32,
+        sends: impl Iterator<Item = (u32, u32)> + Clone,
+    ) -> Result<Vec<(u32, Element)>, Refused> {
+        let Some(Lease::Held { mode, entries, .. }) = self.leases.get_mut(lease) else { return Err(Refused::Over) };
+        let mode = *mode;
+        for (done, (index, outputs)) in sends.clone().enumerate() {
+            let refused = match entries.get_mut(index as usize).filter(|entry| !entry.gone) {
+                None => Refused::Gone,
+                Some(entry) if entry.sent & outputs != 0 => Refused::Twice((entry.sent & outputs).trailing_zeros()),
+                Some(entry) => {
+                    entry.sent |= outputs;
+                    entry.gone = mode == Mode::Exclusive;
+                    continue;
+                }
+            };
+            for (index, outputs) in sends.take(done) {
+                let entry = &mut entries[index as usize];
+                entry.sent &= !outputs;
+                entry.gone = false;
+            }
+            return Err(refused);
+        }
+        let places: Vec<u32> = sends.map(|(index, _)| entries[index as usize].place).collect();
+        let forwarded = places.into_iter().filter_map(|place| {
+            let element = self.held.get(place)?.element.clone();
+            if mode == Mode::Exclusive {
+                self.release(place);
+            }
+            Some((place, element))
+        });
+        Ok(forwarded.collect())
+    }
+
+    /// An element was sent on that was made of this one.
+    pub(crate) fn came(&mut self, place: u32) {
+        if let Some(held) = self.held.get_mut(place) {
+            held.came = true;
+        }
+    }
+
+    /// The stage let go of the handle of a lease.
+    pub(super) fn drop_lease(&mut self, lease: u32) {
+        if let Some(lease) = self.leases.remove(lease) {
+            self.end(lease);
+        }
+    }
+
+    /// When the next lease is over.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes back what is held by leases whose deadline is past.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.deadline = None;
+        for (rep, lease) in self.leases.iter() {
+            match lease {
+                Lease::Held { deadline: Some(deadline), .. } if *deadline <= now => due.push(rep),
+                Lease::Held { deadline, .. } => self.deadline = self.deadline.into_iter().chain(*deadline).min(),
+                Lease::Over { .. } => {}
+            }
+        }
+        self.used.expired += due.len() as u64;
+        for rep in due {
+            if let Some(lease) = self.leases.get_mut(rep) {
+                let over = Lease::Over { taken: lease.taken() };
+                let over = std::mem::replace(lease, over);
+                self.end(over);
+            }
+        }
+    }
+
+    /// Takes back everything: the stage is gone.
+    pub(super) fn end_all(&mut self) {
+        let leases: Vec<Lease> = self.leases.drain().collect();
+        for lease in leases {
+            self.used.at_end += u64::from(matches!(lease, Lease::Held { .. }));
+            self.end(lease);
+        }
+        self.deadline = None;
+    }
+
+    /// A lease has ended, in whatever way: its elements are released.
+    fn end(&mut self, lease: Lease) {
+        let Lease::Held { entries, .. } = lease else { return };
+        entries.iter().filter(|entry| !entry.gone).for_each(|entry| self.release(entry.place));
+    }
+
+    /// An element is in one lease less. Its payload goes with the last.
+    fn release(&mut self, place: u32) {
+        let Some(held) = self.held.get_mut(place) else { return };
+        self.elements -= 1;
+        self.bytes -= held.element.payload.len() as u64;
+        held.leases -= 1;
+        if held.leases == 0 {
+            self.attributes -= held.attributes;
+            self.structures -= held.structures;
+            self.pinned.remove(&held.element.payload);
+            if !self.keeps {
+                held.element.payload = Default::default();
+            }
+            self.released.push(place);
+        }
+    }
+
+    /// Undoes what the call did to these elements of the batch, given as bits: they are there as they were lent, and in no
+    /// lease. What was read of them is in `meter` again. Only where payloads are kept that are released.
+    pub(super) fn undo(&mut self, batch: &mut [Element], which: u64, meter: &mut Meter) {
+        let mut places = Vec::new();
+        let of_them = |(index, _): &(usize, &mut u32)| which & 1 << *index != 0;
+        for (index, place) in self.here.iter_mut().enumerate().filter(of_them) {
+            let place = std::mem::replace(place, NONE);
+            let Some(held) = self.held.get(place) else { continue };
+            if self.exclusive & 1 << index != 0 {
+                batch[index].payload = held.element.payload.clone();
+                meter.put_back(batch.len(), index, held.read);
+            }
+            places.push(place);
+        }
+        if places.is_empty() {
+            return;
+        }
+        self.exclusive &= !which;
+        places.sort_unstable();
+        let mut ended = Vec::new();
+        for lease in self.leases.iter_mut() {
+            let Lease::Held { entries, .. } = lease else { continue };
+            for entry in entries.iter_mut().filter(|entry| places.binary_search(&entry.place).is_ok()) {
+                ended.extend((!std::mem::replace(&mut entry.gone, true)).then_some(entry.place));
+            }
+        }
+        ended.into_iter().for_each(|place| self.release(place));
+        self.released.retain(|place| places.binary_search(place).is_err());
+        places.into_iter().for_each(|place| drop(self.held.remove(place)));
+    }
+
+    /// What was held when the call began, and nothing came of, by its number at the source, and how often each was read. What
+    /// the call did to its batch is undone already.
+    pub(super) fn rescue(&self) -> Vec<(Element, u32)> {
+        let held = self.held.iter().filter(|(_, held)| !held.came);
+        let mut elements: Vec<_> =
+            held.map(|(_, held)| (held.element.clone(), held.before.saturating_add(held.read.reads()))).collect();
+        elements.sort_by_key(|(element, _)| element.sequence);
+        elements
+    }
+
+    /// The elements of the batch, as bits, that were held in this call: what comes of them is known when they are released.
+    #[inline]
+    pub(crate) fn held_here(&self) -> u64 {
+        self.here.iter().enumerate().fold(0, |held, (index, place)| held | u64::from(*place != NONE) << index)
+    }
+
+    /// Ends the lending of a batch. `named` are its elements that were sent on, or that something was made of that was sent,
+    /// as bits. Tells how many elements that were held, in this call or before, were released and nothing came of.
+    #[inline]
+    pub(super) fn settle(&mut self, named: u64, meter: &Meter) -> u64 {
+        if self.here.is_empty() && self.released.is_empty() { 0 } else { self.settle_held(named, meter) }
+    }
+
+    fn settle_held(&mut self, named: u64, meter: &Meter) -> u64 {
+        for (index, place) in self.here.drain(..).enumerate() {
+            let Some(held) = self.held.get_mut(place) else { continue };
+            held.came |= named & 1 << index != 0;
+            if held.index != NONE {
+                held.index = NONE;
+                held.read = meter.read_here(index, held.element.payload.len() as u64);
+            }
+        }
+        self.exclusive = 0;
+        let mut dropped = 0;
+        for place in self.released.drain(..) {
+            if self.held.get(place).is_some_and(|held| held.leases == 0) {
+                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.came));
+            }
+        }
+        dropped
+    }
+}

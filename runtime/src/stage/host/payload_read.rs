@@ -1,0 +1,124 @@
+//! Interface `payload-read`: payload bytes from the host to the stage.
+
+use std::io;
+
+use bytes::Bytes;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{LinkerInstance, Resource};
+
+use super::{Batch, Failure, Host, Lease};
+use crate::ledger::Boundary;
+use crate::payload::element::Element;
+use crate::payload::{Gathered, MAX_ELEMENT_BYTES, Payload};
+
+pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+    interface.func_wrap("read", read)?;
+    interface.func_wrap("read-all", read_all)?;
+    interface.func_wrap("read-held", read_held)
+}
+
+/// Bytes of one read. A payload that is in a file can have more.
+const MAX_READ_BYTES: u64 = MAX_ELEMENT_BYTES as u64;
+
+type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
+
+fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
+    let host = store.data_mut();
+    host.lent(&of)?;
+    if let Err(refused) =
+        host.in_batch(index).ok_or(Failure::OutOfBounds).and_then(|of| may_read(of.payload.len(), offset, len))
+    {
+        return host.refuse_read(refused);
+    }
+    if !host.meter.read(&host.batch, index as usize, len) {
+        return host.refuse_read(Failure::BudgetExceeded);
+    }
+    let element = &host.batch[index as usize];
+    let (sequence, buffer) = (element.sequence, element.payload.buffer());
+    let part = element.payload.gather(offset as usize, len as usize, &host.pool);
+    host.hand_over(part, |boundary, _, len| {
+        boundary.read(sequence, buffer, len);
+        1
+    })
+}
+
+fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
+    let host = store.data_mut();
+    let total = host.lent(&of)?.iter().map(|element| element.payload.len() as u64).sum();
+    if total > MAX_READ_BYTES {
+        return host.refuse_read(too_much(total));
+    }
+    if !host.meter.read_all(&host.batch) {
+        return host.refuse_read(Failure::BudgetExceeded);
+    }
+    // The engine lowers a list from one piece of memory. The payloads of elements that left the batch are not in it.
+    let payloads = Payload::gather_all(host.batch.iter().map(|element| &element.payload), &host.pool);
+    let gone = host.leases.exclusive();
+    host.hand_over(payloads, |boundary, batch, _| {
+        let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0);
+        boundary.read_all(
+            there.map(|(_, element)| (element.sequence, element.payload.buffer(), element.payload.len() as u64)),
+        );
+        batch.len() as u64 - u64::from(gone.count_ones())
+    })
+}
+
+fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Lease>, u32, u64, u64)) -> Read {
+    let host = store.data_mut();
+    let held = host.leases.get_mut(of.rep(), index).map_err(Failure::from);
+    let may = held.and_then(|held| may_read(held.element.payload.len(), offset, len).map(|()| held));
+    let held = match may {
+        Ok(held) => held,
+        Err(refused) => return host.refuse_read(refused),
+    };
+    // What is read in the call that lent it is counted there, however it is read.
+    let allowed = match host.batch.get(held.index as usize) {
+        Some(_) => host.meter.read(&host.batch, held.index as usize, len),
+        None => host.meter.read_held(&held.element, &mut held.read, held.before, len),
+    };
+    if !allowed {
+        return host.refuse_read(Failure::BudgetExceeded);
+    }
+    let (sequence, buffer) = (held.element.sequence, held.element.payload.buffer());
+    let part = held.element.payload.gather(offset as usize, len as usize, &host.pool);
+    host.hand_over(part, |boundary, _, len| {
+        boundary.read(sequence, buffer, len);
+        1
+    })
+}
+
+/// Whether `len` bytes from `offset` are in a payload of `size` bytes, and not too many for one read.
+fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
+    if offset.checked_add(len).is_none_or(|end| end > size as u64) {
+        return Err(Failure::OutOfBounds);
+    }
+    if len > MAX_READ_BYTES { Err(too_much(len)) } else { Ok(()) }
+}
+
+fn too_much(len: u64) -> Failure {
+    Failure::LimitExceeded(format!("one read is of at most {MAX_READ_BYTES} bytes, and not of {len}"))
+}
+
+impl Host {
+    /// Nothing is read.
+    fn refuse_read(&mut self, refused: Failure) -> Read {
+        self.meter.refused = true;
+        Ok((Err(refused),))
+    }
+
+    /// Hands over what was read. `record` leaves the records of it, and tells of how many elements it is.
+    fn hand_over(
+        &mut self,
+        read: io::Result<Gathered>,
+        record: impl FnOnce(&Boundary, &[Element], u64) -> u64,
+    ) -> Read {
+        let Gathered { bytes, copied } = read.map_err(|error| self.unreadable(error))?;
+        let ops = record(&self.boundary, &self.batch, bytes.len() as u64);
+        self.copies.payload_read.record(ops, bytes.len() as u64);
+        if copied > 0 {
+            self.copies.host_serialize.record(1, copied);
+            self.boundary.joined(copied);
+        }
+        Ok((Ok(bytes),))
+    }
+}

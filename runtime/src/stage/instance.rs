@@ -1,0 +1,757 @@
+//! One running stage: its store, and the typed calls into it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use crate::base::clock::Clock;
+use crate::base::cut::{Cut, CutOff};
+use crate::base::plural::counted;
+use crate::base::rng::Chance;
+use crate::base::text;
+use crate::contract::{Bounds, Budget};
+use crate::error::{Error, Fault};
+use crate::ledger::ownership::StageId;
+use crate::ledger::{Boundary, Copies, Count};
+use crate::payload::Pool;
+use crate::payload::element::Element;
+use crate::pipeline::injection::{FailureKind, Injected};
+use crate::pipeline::limits::Limits;
+use crate::stage::component::{Component, ExportsPre};
+use crate::stage::host::bindings::{processor, sink, source};
+use crate::stage::host::{
+    BackpressureSignal, Batch, Columns, Failure, FailurePolicy, Host, Leases, Made, Meter, Origin, Outcome, Output,
+    ProcessFailure, PushFailure, Reached, Skipped, Struck, Surroundings,
+};
+use crate::stage::log::{LogSink, LogUse, StageLog};
+
+/// Where the line tables of the standard library say that its files are.
+const STANDARD_LIBRARY: &str = "/rustc/";
+
+/// Bytes that are told of the text of a failure. A stage can fill its memory with one.
+const LONGEST_TEXT: usize = 4 << 10;
+
+/// Bytes of the lists and texts that a stage hands to the host in one call besides payloads: those of 2^20 elements fit.
+const MOST_LISTS: u64 = 32 << 20;
+/// Bytes of the name of a function that are told. A component can have names of any length.
+const LONGEST_FUNCTION: usize = 1 << 10;
+
+/// How a stage is started.
+pub(crate) struct Start<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) stage: StageId,
+    pub(crate) component: &'a Component,
+    pub(crate) config: &'a [(String, String)],
+    pub(crate) limits: &'a Limits,
+    pub(crate) budget: Budget,
+    pub(crate) bounds: Bounds,
+    pub(crate) pool: &'a Pool,
+    pub(crate) boundary: Boundary,
+    pub(crate) log: &'a LogSink,
+    pub(crate) clock: &'a Clock,
+    pub(crate) cut: &'a Cut,
+    pub(crate) chance: Option<Chance>,
+    /// What becomes of an element that it fails at.
+    pub(crate) policy: FailurePolicy,
+    /// Whether it can begin anew after a call that did not return.
+    pub(crate) restarts: bool,
+}
+
+/// One running stage.
+pub(crate) struct Instance {
+    name: Arc<str>,
+    store: Store<Host>,
+    exports: Exports,
+    columns: Columns,
+    /// Reused from call to call.
+    metadata: Vec<u64>,
+    limits: Limits,
+    log: StageLog,
+    /// When the next call that moves elements begins, by the time of the system.
+    begins: Instant,
+    /// It trapped or was torn down: nothing in its store is called again.
+    over: bool,
+    /// What it begins anew with, where it can.
+    anew: Option<Anew>,
+    /// What it held when a call did not return, and nothing came of, and how often each was read.
+    rescued: Vec<(Element, u32)>,
+    /// What is to happen to it in the next call.
+    suffers: Option<Injected>,
+}
+
+struct Anew {
+    component: Component,
+    config: Vec<(String, String)>,
+}
+
+enum Exports {
+    Source(source::SourceStage),
+    Processor(processor::ProcessorStage),
+    Sink(sink::SinkStage),
+}
+
+/// What a call returned from which elements are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    /// All that it made is in there.
+    Done,
+    /// It failed, and only what it made of the elements before that is.
+    Failed,
+}
+
+/// What a processor made of its batch, which stays in [`Instance::batch`].
+pub(crate) enum Processed {
+    Routes(Vec<u32>),
+    Made(Made),
+}
+
+/// A call that elements were lent to, and that failed. They stay in [`Instance::batch`].
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// The index of the element that it failed at. `None` where that is not known: nothing came of any of them then.
+    pub(crate) at: Option<u32>,
+    /// Of a processor, what it made of the elements before that one, as if the batch had ended there.
+    pub(crate) made: Option<Processed>,
+}
+
+/// What a call that failed did with one of its elements, and earlier ones that failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tried {
+    /// How often it was read.
+    pub(crate) reads: u32,
+    /// Whether the call read it, or wrote something for it.
+    pub(crate) touched: bool,
+}
+
+impl Failed {
+    /// Nothing came of the batch.
+    pub(crate) fn whole(error: Error) -> Box<Failed> {
+        Box::new(Failed { error, at: None, made: None })
+    }
+}
+
+impl Instance {
+    /// Instantiates the component and calls its `init`.
+    pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
+        let log = StageLog::new(start.name, start.log.clone(), start.limits.log_bytes);
+        let source = matches!(*start.component.exports, ExportsPre::Source(_));
+        let mut meter = Meter::new(start.budget, start.bounds, source);
+        if start.policy != FailurePolicy::Stop {
+            meter.hold_failed_calls();
+        }
+        let (pool, restarts) = (start.pool.clone(), start.restarts);
+        let (clock, cut, chance, policy) = (start.clock.clone(), start.cut.clone(), start.chance, start.policy);
+        let around = Surroundings { log: log.clone(), clock, cut, chance, policy };
+        let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
+        if restarts {
+            host.leases.keep();
+        }
+        let (store, exports) = open(start.name, start.component, start.limits, host)?;
+        let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+        let anew = restarts.then(|| Anew { component: start.component.clone(), config: config.clone() });
+        let mut instance = Instance {
+            name: start.name.into(),
+            store,
+            exports,
+            columns: Columns::empty(),
+            metadata: Vec::new(),
+            limits: start.limits.clone(),
+            log,
+            begins: Instant::now(),
+            over: false,
+            anew,
+            rescued: Vec::new(),
+            suffers: None,
+        };
+        instance.columns = instance.init(&config)?;
+        Ok(instance)
+    }
+
+    /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
+    /// goes on, and so does its log. Its batch is to be taken before.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        let Some(anew) = self.anew.take() else { unreachable!("it was started to begin anew") };
+        self.log.finish();
+        let host = self.store.data().anew(&self.limits, &self.log);
+        (self.store, self.exports) = open(&self.name, &anew.component, &self.limits, host)?;
+        self.over = false;
+        self.columns = self.init(&anew.config)?;
+        self.anew = Some(anew);
+        Ok(())
+    }
+
+    /// Whether it is not to be called any more, or only after it began anew.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// A step begins now, and with it the limit of the call that it makes, if it makes one.
+    #[inline]
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.begins = now;
+    }
+
+    /// What it printed.
+    pub(crate) fn log_use(&self) -> LogUse {
+        self.log.used()
+    }
+
+    /// Takes back what it has. It is not called again.
+    pub(crate) fn end_at_once(&mut self) -> u64 {
+        self.over = true;
+        self.teardown().unwrap_or_default()
+    }
+
+    /// Something is to happen to it in the next call.
+    pub(crate) fn suffer(&mut self, what: Injected) {
+        self.suffers = Some(what);
+    }
+
+    /// The call that comes fails before it is made.
+    pub(crate) fn lend_in_vain(&mut self) {
+        self.store.data_mut().lend_in_vain();
+    }
+
+    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed, each with what it did
+    /// with it.
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Tried)> {
+        let host = self.store.data_mut();
+        host.undo(u64::MAX << first);
+        let elements = host.batch.split_off(first);
+        let meter = &host.meter;
+        let tried = |index| Tried { reads: meter.reads_of(index), touched: meter.touched(index) };
+        elements.into_iter().enumerate().map(|(place, element)| (element, tried(first + place))).collect()
+    }
+
+    /// The next call is lent elements that were read so often in calls that failed.
+    pub(crate) fn lend_again(&mut self, reads: impl Iterator<Item = u32>) {
+        self.store.data_mut().meter.lend_again(reads);
+    }
+
+    /// So many elements of a call that failed are as if they had not been lent.
+    pub(crate) fn take_back(&mut self, untouched: u64) {
+        self.store.data_mut().meter.take_back(untouched);
+    }
+
+    /// Whether the last call failed at elements and went on.
+    #[inline]
+    pub(crate) fn has_skipped(&self) -> bool {
+        self.store.data().has_skipped()
+    }
+
+    /// The elements that the last call failed at and went on from, of the first `count` of the batch: their indices, each
+    /// with the failure. They are as they were lent.
+    pub(crate) fn take_skipped(&mut self, call: &'static str, count: u32) -> Vec<(u32, Error)> {
+        let host = self.store.data_mut();
+        host.undo(host.skipped_bits(count));
+        let skipped = host.take_skipped(count);
+        let failed =
+            |skipped: Skipped| (skipped.index, self.failed_at(call, skipped.index, returned(&skipped.failure)));
+        skipped.into_iter().map(failed).collect()
+    }
+
+    /// What it held when a call did not return, and nothing came of, and how often each was read: it is to be lent that
+    /// again.
+    pub(crate) fn rescued(&mut self) -> Vec<(Element, u32)> {
+        std::mem::take(&mut self.rescued)
+    }
+
+    fn init(&mut self, config: &[(String, String)]) -> Result<Columns, Error> {
+        self.call("init", |exports, store| match exports {
+            Exports::Source(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+            Exports::Processor(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+            Exports::Sink(stage) => stage.torvyn_streaming_lifecycle().call_init(store, config),
+        })
+    }
+
+    /// The elements of the next call, and after it those of the last.
+    pub(crate) fn batch(&mut self) -> &mut Vec<Element> {
+        &mut self.store.data_mut().batch
+    }
+
+    /// What was copied at this stage's boundary so far.
+    pub(crate) fn copies(&self) -> Copies {
+        self.store.data().copies
+    }
+
+    /// Its copies, element by element.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.store.data().meter
+    }
+
+    /// Where its copies are recorded.
+    pub(crate) fn boundary(&mut self) -> &mut Boundary {
+        &mut self.store.data_mut().boundary
+    }
+
+    /// Asks a source for elements; `None` once it has ended.
+    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
+        let output = self.call_making("pull", |exports, store| match exports {
+            Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
+            _ => unreachable!("only sources are pulled from"),
+        })?;
+        self.take_output("pull", output, Returns::Done)
+    }
+
+    /// Lends the batch to a processor.
+    pub(crate) fn process(&mut self) -> Result<Processed, Box<Failed>> {
+        let (batch, count, metadata) = self.lend();
+        let outcome = self.call_making("process", |exports, store| match exports {
+            Exports::Processor(stage) => {
+                stage.torvyn_streaming_processor().call_process(store, batch, count, &metadata).map(Ok)
+            }
+            _ => unreachable!("only processors process"),
+        });
+        self.metadata = metadata;
+        let ProcessFailure { failure, reached } = match outcome.map_err(Failed::whole)? {
+            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(Failed::whole),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match reached {
+            Some(Reached { index, outcome }) if index < count => {
+                let made = self.processed(outcome, index, Returns::Failed).map_err(Failed::whole)?;
+                let error = self.failed_at("process", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: Some(made) }))
+            }
+            reached => {
+                self.end_failed_call();
+                let fault = reached.map_or(fault, |reached| beyond(reached.index, count));
+                Err(Failed::whole(self.failed("process", fault)))
+            }
+        }
+    }
+
+    /// Takes what became of the first `count` elements of the batch.
+    fn processed(&mut self, outcome: Outcome, count: u32, returns: Returns) -> Result<Processed, Error> {
+        let (output, routes) = match outcome {
+            Outcome::Output(output) => (Some(output), Vec::new()),
+            Outcome::Routes(routes) => (None, routes),
+        };
+        let skipped = self.store.data().skipped_bits(count);
+        let is_skipped = |index: &u32| *index < u64::BITS && skipped & 1 << *index != 0;
+        if let Some(made) = self.take_output("process", output, returns)? {
+            let host = self.store.data();
+            if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
+                let broken =
+                    format!("it failed at element {count} of the batch, and made something of element {named}");
+                return Err(self.failed("process", Fault::Contract(broken)));
+            }
+            if skipped != 0
+                && let Some(named) = host.named(&made, is_skipped)
+            {
+                return Err(self.failed("process", skipped_and_named(named)));
+            }
+            return Ok(Processed::Made(made));
+        }
+        if routes.len() != count as usize {
+            let entries = counted(routes.len() as u64, "entry");
+            let broken = match returns {
+                Returns::Done => format!("`routes` has {entries} for a batch of {count}"),
+                Returns::Failed => {
+                    format!("`routes` has {entries}, and it failed at element {count} of the batch")
+                }
+            };
+            return Err(self.failed("process", Fault::Contract(broken)));
+        }
+        if skipped != 0
+            && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
+        {
+            return Err(self.failed("process", skipped_and_named(named)));
+        }
+        self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
+        self.boundary().lifted(size_of_val(&routes[..]) as u64);
+        Ok(Processed::Routes(routes))
+    }
+
+    /// Tells a processor that its input has ended.
+    pub(crate) fn flush(&mut self) -> Result<Option<Made>, Error> {
+        let output = self.call_making("flush", |exports, store| match exports {
+            Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
+            _ => unreachable!("only processors are flushed"),
+        })?;
+        self.take_output("flush", output, Returns::Done)
+    }
+
+    /// Lends the batch to a sink.
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
+        let (batch, count, metadata) = self.lend();
+        let signal = self.call("push", |exports, store| match exports {
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata).map(Ok),
+            _ => unreachable!("only sinks are pushed to"),
+        });
+        self.metadata = metadata;
+        let PushFailure { failure, index } = match signal.map_err(Failed::whole)? {
+            Ok(signal) => return Ok(signal),
+            Err(failed) => failed,
+        };
+        let fault = returned(&failure);
+        match index {
+            Some(index) if index < count => {
+                let error = self.failed_at("push", index, fault);
+                Err(Box::new(Failed { error, at: Some(index), made: None }))
+            }
+            index => {
+                let fault = index.map_or(fault, |index| beyond(index, count));
+                Err(Failed::whole(self.failed("push", fault)))
+            }
+        }
+    }
+
+    /// Tells a sink that its input has ended.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        self.call("complete", |exports, store| match exports {
+            Exports::Sink(stage) => stage.torvyn_streaming_sink().call_complete(store),
+            _ => unreachable!("only sinks are completed"),
+        })
+    }
+
+    /// What it held beyond the calls that lent it.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.store.data().leases
+    }
+
+    /// What it wrote to payloads that are made, besides their bytes: see [`crate::flow::account::StageAccount::rewritten`].
+    pub(crate) fn rewritten(&self) -> Count {
+        self.store.data().rewritten()
+    }
+
+    /// What it wrote to payloads that were given up.
+    pub(crate) fn given_up(&self) -> Count {
+        self.store.data().given_up()
+    }
+
+    /// An element was sent on that was made of what is held at these places.
+    pub(crate) fn came_of(&mut self, places: &[u32]) {
+        let leases = &mut self.store.data_mut().leases;
+        places.iter().for_each(|place| leases.came(*place));
+    }
+
+    /// An element that the last call made of others has the attributes that they had when it returned.
+    #[inline]
+    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+        self.store.data().take_over_attributes(element, origin);
+    }
+
+    /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
+    /// no longer, and nothing came of.
+    #[inline]
+    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+        self.store.data_mut().settle(named)
+    }
+
+    /// Takes back what is held by leases whose deadline is past. Tells what [`Instance::settle`] does.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        self.store.data_mut().expire(now)
+    }
+
+    /// Ends the stage, in whatever state it is, and takes back what it has. A stage that trapped, or has been ended, is not
+    /// called again. Tells what [`Instance::settle`] does.
+    pub(crate) fn teardown(&mut self) -> Result<u64, Error> {
+        self.batch().clear();
+        let result = if std::mem::replace(&mut self.over, true) {
+            Ok(())
+        } else {
+            self.call("teardown", |exports, store| {
+                match exports {
+                    Exports::Source(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                    Exports::Processor(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                    Exports::Sink(stage) => stage.torvyn_streaming_lifecycle().call_teardown(store),
+                }
+                .map(Ok)
+            })
+        };
+        self.log.finish();
+        let dropped = self.store.data_mut().reclaim();
+        result.map(|()| dropped)
+    }
+
+    /// The columns of the batch. The metadata is handed out, so that it can be lent while the store is borrowed.
+    fn lend(&mut self) -> (Resource<Batch>, u32, Vec<u64>) {
+        let mut metadata = std::mem::take(&mut self.metadata);
+        let host = self.store.data_mut();
+        metadata.clear();
+        metadata.extend(host.batch.iter().map(|element| element.payload.len() as u64));
+        if self.columns.contains(Columns::SEQUENCE) {
+            metadata.extend(host.batch.iter().map(|element| element.sequence));
+        }
+        if self.columns.contains(Columns::TIMESTAMP) {
+            metadata.extend(host.batch.iter().map(|element| element.timestamp));
+        }
+        if self.columns.contains(Columns::DEADLINE) {
+            metadata.extend(host.batch.iter().map(|element| element.deadline().unwrap_or(u64::MAX)));
+        }
+        if self.columns.contains(Columns::TRACE) {
+            let traces = || host.batch.iter().map(Element::trace);
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| (trace.id >> 64) as u64)));
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.id as u64)));
+            metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.span)));
+        }
+        host.copies.metadata_marshal.record(1, size_of_val(&metadata[..]) as u64);
+        host.boundary.lowered(size_of_val(&metadata[..]) as u64);
+        (host.lend(), host.batch.len() as u32, metadata)
+    }
+
+    /// A call in which no element can be made.
+    fn call<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        let result = self.enter(name, call);
+        self.end_call();
+        result
+    }
+
+    /// A call in which elements can be made. What it returned is then to be taken, by `take_output`.
+    fn call_making<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        self.store.data_mut().outputs.may_make = true;
+        self.enter(name, call)
+    }
+
+    fn enter<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.begins };
+        let ticks = self.store.data_mut().begin_call(began);
+        self.store.set_epoch_deadline(ticks);
+        self.store.data_mut().memory.refused = false;
+        let suffers = self.suffers.take();
+        if let Some(injected) = &suffers {
+            strike(&mut self.store, injected);
+        }
+        let result = call(&self.exports, &mut self.store);
+        if suffers.is_some() {
+            let host = self.store.data_mut();
+            (host.memory.closed, host.struck) = (false, None);
+        }
+        self.over |= result.is_err();
+        let host = self.store.data_mut();
+        if let Some(source) = host.unreadable.take() {
+            let error = Error::Payload { reader: self.name.to_string(), elements: self.lent(name), source };
+            self.end_failed_call();
+            return Err(error);
+        }
+        let error = match (self.store.data_mut().meter.overruns(), result) {
+            // Whatever the stage makes of the refusal.
+            ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
+            ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
+                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                self.name, overrun.limit
+            )),
+            (_, Ok(Ok(value))) => return Ok(value),
+            (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
+            (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
+        };
+        self.end_failed_call();
+        Err(error)
+    }
+
+    /// What the stage has is taken back at once where it is not called again.
+    fn end_failed_call(&mut self) {
+        let host = self.store.data_mut();
+        host.give_up_written(None);
+        if self.over {
+            if self.anew.is_some() {
+                self.rescued = host.rescue();
+            }
+            host.reclaim();
+        } else {
+            self.end_call();
+        }
+    }
+
+    /// Takes the output that a call returned, if it did, and ends the call.
+    fn take_output(
+        &mut self,
+        call: &'static str,
+        output: Option<Resource<Output>>,
+        returns: Returns,
+    ) -> Result<Option<Made>, Error> {
+        let host = self.store.data_mut();
+        let made = output.as_ref().and_then(|output| host.take_output(output));
+        made.iter().for_each(|made| host.take_over(made));
+        let unreturned = host.unreturned(made.as_ref());
+        // What it wrote for an element that it failed at is given up.
+        let gives_up = returns == Returns::Failed || host.has_skipped();
+        if gives_up {
+            host.give_up_written(made.as_ref());
+        }
+        self.end_call();
+        let broken = if output.is_some() && made.is_none() {
+            "it returned an output that another call made".to_string()
+        } else if unreturned > 0 && !gives_up {
+            format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
+        } else {
+            return Ok(made);
+        };
+        Err(self.failed(call, Fault::Contract(broken)))
+    }
+
+    fn end_call(&mut self) {
+        self.store.data_mut().end_call();
+    }
+
+    /// The failure of this stage as if it had returned this.
+    pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
+        let text = "it was injected".to_string();
+        let fault = returned(&match kind {
+            FailureKind::InvalidInput => Failure::InvalidInput(text),
+            FailureKind::Unavailable => Failure::Unavailable(text),
+            FailureKind::Internal => Failure::Internal(text),
+            FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
+            FailureKind::Fatal => Failure::Fatal(text),
+        });
+        self.failed(call, fault)
+    }
+
+    /// The failure of this stage at one element of the current batch.
+    fn failed_at(&mut self, call: &'static str, index: u32, fault: Fault) -> Error {
+        let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
+        Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
+    }
+
+    /// The failure of this stage; the elements are those of the current batch.
+    pub(crate) fn failed(&mut self, call: &'static str, fault: Fault) -> Error {
+        Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
+    }
+
+    /// The sequence numbers of the first and last element of a call, if it had any.
+    fn lent(&mut self, call: &'static str) -> Option<(u64, u64)> {
+        let lent = matches!(call, "process" | "push");
+        let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
+        batch.clone().min().zip(batch.max())
+    }
+}
+
+/// The store of a stage, with an instance in it.
+fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
+    let mut store = Store::new(component.engine(), host);
+    store.limiter(|host| &mut host.memory);
+    store.set_max_component_handles(limits.handles as usize);
+    store.set_hostcall_fuel(most_handed_over(component, limits));
+    store.epoch_deadline_callback(|mut store| store.data_mut().look());
+    let ticks = store.data_mut().begin_call(Instant::now());
+    store.set_epoch_deadline(ticks);
+    let exports = instantiate(&mut store, component);
+    let exports = exports.map_err(|error| Error::Start {
+        stage: name.to_string(),
+        fault: match fault(&error, &store, limits) {
+            Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
+            fault => fault,
+        },
+    })?;
+    Ok((store, exports))
+}
+
+/// Bytes that a stage can hand to the host in one call, of the host or of its own: the payloads that it may write, and the
+/// lists and texts beside them. The engine ends the stage that hands over more before it allocates memory for it.
+fn most_handed_over(component: &Component, limits: &Limits) -> usize {
+    let payloads = component.profile().payloads;
+    let written = if payloads.write || payloads.buffer { limits.output_bytes } else { 0 };
+    usize::try_from(written.saturating_add(MOST_LISTS)).unwrap_or(usize::MAX)
+}
+
+/// Has what a test injects happen in the call that comes.
+fn strike(store: &mut Store<Host>, injected: &Injected) {
+    match injected {
+        // The stage looks at the epoch where it enters a function, and meets what is there for it.
+        Injected::Deadline | Injected::Trap => {
+            let is_trap = matches!(injected, Injected::Trap);
+            store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
+            store.set_epoch_deadline(0);
+        }
+        Injected::Allocation => store.data_mut().memory.closed = true,
+        Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
+    }
+}
+
+/// What is wrong with elements that the stage failed at and that are in what it returned.
+fn skipped_and_named(index: u32) -> Fault {
+    Fault::Contract(format!("it skipped element {index} of the batch, and made something of it"))
+}
+
+/// What is wrong with a failure at an element that was not lent.
+fn beyond(index: u32, count: u32) -> Fault {
+    Fault::Contract(format!("it failed at element {index} of a batch of {count}"))
+}
+
+fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
+    Ok(match &*component.exports {
+        ExportsPre::Source(pre) => Exports::Source(pre.instantiate(store)?),
+        ExportsPre::Processor(pre) => Exports::Processor(pre.instantiate(store)?),
+        ExportsPre::Sink(pre) => Exports::Sink(pre.instantiate(store)?),
+    })
+}
+
+/// What a failure that a stage returned says about it.
+fn returned(failure: &Failure) -> Fault {
+    let (name, text) = match failure {
+        Failure::InvalidInput(text) => ("invalid-input", text),
+        Failure::Unavailable(text) => ("unavailable", text),
+        Failure::Internal(text) => ("internal", text),
+        Failure::DeadlineExceeded => return Fault::Failure("deadline-exceeded".to_string()),
+        Failure::Fatal(text) => ("fatal", text),
+        Failure::OutOfBounds => return Fault::Failure("out-of-bounds".to_string()),
+        Failure::BudgetExceeded => return Fault::Failure("budget-exceeded".to_string()),
+        Failure::LimitExceeded(text) => ("limit-exceeded", text),
+    };
+    let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    let rest = if kept.len() < text.len() { " …" } else { "" };
+    let text = format!("{name}: {kept}{rest}");
+    if matches!(failure, Failure::Fatal(_)) { Fault::Fatal(text) } else { Fault::Failure(text) }
+}
+
+/// What an error of the engine says about the stage.
+fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Fault {
+    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        return Fault::Deadline { limit: limits.time };
+    }
+    if error.downcast_ref::<CutOff>().is_some() {
+        return Fault::CutOff;
+    }
+    let trap = error.root_cause().to_string();
+    if store.data().memory.refused {
+        return Fault::Memory { limit: limits.memory, trap };
+    }
+    Fault::Trap { trap, backtrace: backtrace(error) }
+}
+
+/// Functions with file and line, as far as the component tells; inlined ones included. Those of the standard library,
+/// which say how a panic ends, are left out where there are others.
+fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let (mut own, mut all) = (Vec::new(), Vec::new());
+    for frame in backtrace.frames() {
+        if frame.symbols().is_empty() {
+            all.extend(frame.func_name().map(demangled));
+        }
+        for symbol in frame.symbols() {
+            let name = symbol.name().map_or_else(|| "an unnamed function".to_string(), demangled);
+            let Some((file, line)) = symbol.file().zip(symbol.line()) else {
+                all.push(name);
+                continue;
+            };
+            let text = format!("{name} ({}:{line})", text::name(file));
+            if !file.starts_with(STANDARD_LIBRARY) {
+                own.push(text.clone());
+            }
+            all.push(text);
+        }
+    }
+    if own.is_empty() { all } else { own }
+}
+
+/// A name of a function, fit to be shown: a component says what it likes.
+fn demangled(name: &str) -> String {
+    let name = &name[..name.floor_char_boundary(LONGEST_FUNCTION)];
+    text::name(&format!("{:#}", rustc_demangle::demangle(name))).into_owned()
+}
