@@ -8,12 +8,12 @@
 
 pub(crate) use case::Case;
 pub(crate) use plan::blessing::Blessing;
-pub(crate) use plan::fingerprint::{Basis, Common};
+pub(crate) use plan::fingerprint::{Common, Fingerprint};
 pub(crate) use plan::schedules::Schedules;
 pub(crate) use plan::{Draft, Plan};
 pub(crate) use report::{CaseLine, ListLine, Summary, Tally};
 pub(crate) use run::Outcome;
-pub(crate) use run::runner::Session;
+pub(crate) use run::runner::Runner;
 
 pub(crate) mod case;
 mod compare;

@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use crate::contract::Door;
+use crate::contract::TrackedImport;
 
 pub use component::{Analysis, Use};
 pub use compose::{EdgeBounds, Interval, NodeBounds, PipelineBounds, compose};
@@ -24,7 +24,7 @@ mod verdict;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Site {
     /// What is called.
-    pub callee: Door,
+    pub callee: TrackedImport,
     /// The export of the contract that the call can be reached from: `process`, `flush`, `init` and so on. Where there
     /// are several, the one that handles elements first.
     pub export: &'static str,

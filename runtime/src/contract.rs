@@ -18,7 +18,7 @@ pub use bound::Bound;
 pub use bounds::Bounds;
 pub use budget::{Budget, Limited, Overrun};
 pub use capability::{Grant, grant};
-pub use import::Door;
+pub use import::TrackedImport;
 pub use kind::Kind;
 pub(crate) use name::{ATTRIBUTES, NAMESPACE, VERSION, of_contract};
 pub use name::{CONTRACT, full_name, short_name};

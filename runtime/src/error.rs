@@ -51,7 +51,7 @@ pub enum Error {
         stage: String,
         /// What happened.
         #[source]
-        fault: Fault,
+        fault: StageError,
     },
     /// A stage failed.
     #[error("stage `{stage}` failed in `{call}`{}", place(elements))]
@@ -65,7 +65,7 @@ pub enum Error {
         elements: Option<(u64, u64)>,
         /// What happened.
         #[source]
-        fault: Fault,
+        fault: StageError,
     },
     /// Elements could not be had from an input of the host.
     #[error("input `{input}` failed after {}", counted(*elements, "element"))]
@@ -126,7 +126,7 @@ impl Error {
     /// Whether it is no failure: something was interrupted because the flow had to end, see [`crate::Cut`].
     pub fn is_cut_off(&self) -> bool {
         match self {
-            Error::Start { fault, .. } | Error::Stage { fault, .. } => matches!(fault, Fault::CutOff),
+            Error::Start { fault, .. } | Error::Stage { fault, .. } => matches!(fault, StageError::CutOff),
             Error::Input { source, .. }
             | Error::Output { source, .. }
             | Error::DeadLetter { source, .. }
@@ -236,7 +236,7 @@ pub enum CompileError {
 
 /// How a stage failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum StageError {
     /// It trapped.
     #[error("{trap}{}", frames(backtrace))]
     Trap {

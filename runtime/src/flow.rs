@@ -3,7 +3,7 @@
 pub use body::{Body, Stage};
 pub use control::{Control, Progress, Schedule};
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use driver::{Census, Flow, Step};
+pub use driver::{Flow, FlowSnapshot, Step};
 
 pub mod account;
 mod audit;

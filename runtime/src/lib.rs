@@ -28,7 +28,7 @@
 
 pub use base::clock::Clock;
 pub use base::cut::Cut;
-pub use error::{CompileError, Error, Fault, LoadError};
+pub use error::{CompileError, Error, LoadError, StageError};
 pub use flow::account::Account;
 pub use flow::{Body, Control, Flow, Schedule, Stage};
 pub use ledger::Recorder;

@@ -1,7 +1,7 @@
 //! What the analysis of a component claims, held against components that are made to mislead it.
 
 use torvyn_runtime::analysis::Analysis;
-use torvyn_runtime::contract::{Bound, Door, Proof};
+use torvyn_runtime::contract::{Bound, Proof, TrackedImport};
 
 #[path = "analysis/guest.rs"]
 mod guest;
@@ -40,7 +40,7 @@ fn what_is_not_called_is_never_done() {
     assert_eq!(analysis.reads, Bound::never(Proof::CallGraph));
     assert_eq!(analysis.writes, Bound::never(Proof::CallGraph));
     assert_eq!((analysis.emits, analysis.sites.len()), (Some(0), 0));
-    assert_eq!(analysis.profile.doors, [Door::Read, Door::ReadAll, Door::EmitAll]);
+    assert_eq!(analysis.profile.doors, [TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::EmitAll]);
 }
 
 #[test]
@@ -512,7 +512,7 @@ fn names_and_order_of_a_call_are_told() {
     let process = "(call $helper (local.get $batch) (i32.const 0))";
     let analysis = analysis(Guest { fields, process, ..Guest::default() });
     let [site] = analysis.sites.as_slice() else { panic!("{:?}", analysis.sites) };
-    assert_eq!((site.callee, site.export), (Door::Read, "process"));
+    assert_eq!((site.callee, site.export), (TrackedImport::Read, "process"));
     let functions: Vec<_> = site.frames.iter().map(|frame| frame.function.as_deref().unwrap_or_default()).collect();
     assert_eq!(functions, ["look", "helper", "process"]);
 }

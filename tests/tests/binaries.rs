@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use torvyn_runtime::analysis::{Analysis, Use};
-use torvyn_runtime::contract::{Bound, Door, Proof};
+use torvyn_runtime::contract::{Bound, Proof, TrackedImport};
 use torvyn_tests::programs;
 
 fn analysis(path: impl AsRef<Path>) -> Analysis {
@@ -17,7 +17,7 @@ fn as_cargo_does(program: &str) -> Analysis {
 
 /// What becomes of what a program reads, call by call.
 fn uses(analysis: &Analysis) -> Vec<Use> {
-    let reads = analysis.sites.iter().filter(|site| site.callee != Door::EmitAll);
+    let reads = analysis.sites.iter().filter(|site| site.callee != TrackedImport::EmitAll);
     reads.map(|site| site.used).collect()
 }
 
@@ -48,7 +48,11 @@ fn every_program_that_reads_is_bounded() {
     ] {
         let analysis = analysis(program);
         assert_eq!(analysis.reads, once(), "{program}: {:?}", analysis.weaker);
-        assert_eq!(analysis.emits, Some(u32::from(analysis.profile.doors.contains(&Door::EmitAll))), "{program}");
+        assert_eq!(
+            analysis.emits,
+            Some(u32::from(analysis.profile.doors.contains(&TrackedImport::EmitAll))),
+            "{program}"
+        );
     }
 }
 
@@ -74,7 +78,7 @@ fn a_source_writes_each_element_once() {
 #[test]
 fn a_site_is_told_down_to_the_line_of_its_author() {
     let analysis = analysis(programs::UPPER_ON_DEMAND);
-    let read = analysis.sites.iter().find(|site| site.callee == Door::Read).expect("it reads");
+    let read = analysis.sites.iter().find(|site| site.callee == TrackedImport::Read).expect("it reads");
     assert_eq!(read.export, "process");
     let author = |frame: &&torvyn_runtime::analysis::Frame| {
         frame.file.as_deref().is_some_and(|file| file.ends_with("upper_on_demand.rs"))

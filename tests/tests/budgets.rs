@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use torvyn_runtime::contract::{Bound, Bounds, Budget, Limited, Overrun, Proof};
-use torvyn_runtime::{Account, Error, Fault};
+use torvyn_runtime::{Account, Error, StageError};
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, programs, run, stage};
 
@@ -50,7 +50,9 @@ fn through(stage: Part) -> Result<Account, Error> {
 #[track_caller]
 fn overrun(result: Result<Account, Error>, call: &str) -> (Overrun, String) {
     match result {
-        Err(Error::Stage { stage, call: failed, fault: fault @ Fault::Budget(overrun), .. }) if stage == "stage" => {
+        Err(Error::Stage { stage, call: failed, fault: fault @ StageError::Budget(overrun), .. })
+            if stage == "stage" =>
+        {
             assert_eq!(failed, call);
             (overrun, fault.to_string())
         }
@@ -291,7 +293,7 @@ fn a_call_that_traps_disproves_nothing() {
     let traps = "(call $read_all (local.get $batch) (i32.const 64)) unreachable";
     let never = Bound::never(Proof::CallGraph);
     let stage = guest(Guest { work: traps, ..PROCESSOR }).bounds(bounds(never, never));
-    let Err(Error::Stage { fault: Fault::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
+    let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
 }
 
 /// An exact bound is for what the host does not refuse.

@@ -11,7 +11,7 @@ use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::endpoint::{Input, Pull, Pulled, Timed};
 use torvyn_runtime::flow::Step;
 use torvyn_runtime::pipeline::graph::Capacity;
-use torvyn_runtime::{Account, Clock, Component, Control, Error, Fault, Flow, Limits};
+use torvyn_runtime::{Account, Clock, Component, Control, Error, Flow, Limits, StageError};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, stage, stage_of, stage_with, start_with,
 };
@@ -206,7 +206,7 @@ fn what_sleeps_for_ever_is_stopped() {
         let nap = stage_with("nap", programs::NAP, &[("ms", ms), ("times", &times.to_string())], limits);
         let began = Instant::now();
         match run(vec![input(letters(1)), nap, output("out", Collected::default())]) {
-            Err(Error::Stage { call: "process", fault: Fault::Deadline { .. }, .. }) => {}
+            Err(Error::Stage { call: "process", fault: StageError::Deadline { .. }, .. }) => {}
             other => panic!("{ms} ms {times} times: {other:?}"),
         }
         assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());

@@ -62,9 +62,9 @@ fn an_edge_is_bounded_by_bytes_too() {
     let (mut flow, _) = start(parts, &[(0, 0, 1, capacity), (1, 0, 2, capacity)]).unwrap();
     while flow.step().unwrap() == Step::Moved {}
     // Two elements of 4,000 bytes are within 10,000 bytes, a third is not.
-    let census = flow.census();
-    assert_eq!(census.waiting, [2, 2], "{census:?}");
-    assert_eq!(census.entered, census.left + 4 + census.held, "{census:?}");
+    let snapshot = flow.snapshot();
+    assert_eq!(snapshot.waiting, [2, 2], "{snapshot:?}");
+    assert_eq!(snapshot.entered, snapshot.left + 4 + snapshot.held, "{snapshot:?}");
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn a_cancelled_flow_finishes_what_it_began() {
     ];
     let edges = [(0, 0, 1, Capacity::default()), (1, 0, 2, Capacity::default())];
     let (mut flow, _) = start(parts, &edges).unwrap();
-    while flow.census().left < 1000 {
+    while flow.snapshot().left < 1000 {
         assert_eq!(flow.step().unwrap(), Step::Moved);
     }
-    let entered = flow.census().entered;
+    let entered = flow.snapshot().entered;
     flow.control().cancel.store(true, Ordering::Relaxed);
     let account = flow.run().unwrap();
     assert_settled(&account);

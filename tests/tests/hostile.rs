@@ -10,7 +10,7 @@ use bytes::Bytes;
 use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
-use torvyn_runtime::{Account, Component, Error, Fault, Flow, Limits};
+use torvyn_runtime::{Account, Component, Error, Flow, Limits, StageError};
 use torvyn_tests::guest::{BUMP, Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, control, engine, input, output, run, stage, stage_with, start,
@@ -164,7 +164,7 @@ fn traps() {
             let error = failure(Guest { both: BOTH, ..guest });
             assert_says(&error, place, cause);
             let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = error else { unreachable!() };
-            assert!(matches!(fault, Fault::Trap { .. }), "`{harm}` in {at}: {fault:?}");
+            assert!(matches!(fault, StageError::Trap { .. }), "`{harm}` in {at}: {fault:?}");
         });
     }
     let trap = "unreachable (call $ok)";
@@ -177,7 +177,7 @@ fn traps() {
 fn a_trap_in_a_start_function_without_a_name() {
     let error = failure(Guest { fields: "(func unreachable) (start 3)", payloads: false, ..PROCESSOR });
     assert_says(&error, "start", "unreachable");
-    assert!(matches!(&error, Error::Start { fault: Fault::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Start { fault: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
 /// With subtypes, a call through a table has to ask the engine for help that is not built in.
@@ -251,7 +251,7 @@ fn memory() {
     let sober = Guest { init: "(drop (memory.grow (i32.const 4096))) (call $ok)", ..PROCESSOR };
     run_with(sober, 3, limits()).unwrap();
     let error = failure(Guest { work: "unreachable", ..sober });
-    assert!(matches!(&error, Error::Stage { fault: Fault::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Stage { fault: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
 #[test]
@@ -893,7 +893,7 @@ fn sources() {
         for _ in 0..2 * elements {
             assert_eq!(flow.step().unwrap(), Step::Moved);
         }
-        assert!(flow.census().left >= elements);
+        assert!(flow.snapshot().left >= elements);
         flow.control().cancel.store(true, Ordering::Relaxed);
         let account = flow.run().unwrap();
         assert_settled(&account);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use torvyn_runtime::pipeline::graph::{Capacity, Role};
 use torvyn_runtime::stage::component::Binary;
-use torvyn_runtime::{Error, Fault, Limits};
+use torvyn_runtime::{Error, Limits, StageError};
 use torvyn_tests::guest::{ComponentFile, Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::mutation::{Random, mutated};
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, stage_of, start};
@@ -142,7 +142,7 @@ fn refused_to_run(binary: &Binary) -> Option<String> {
     }
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     match start(parts, &edges) {
-        Err(Error::Start { fault: Fault::Link(why), .. }) => Some(format!("when it starts: {why}")),
+        Err(Error::Start { fault: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use torvyn_runtime::contract::{Budget, Limited, Overrun};
 use torvyn_runtime::endpoint::{Input, Pull, Pulled};
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::pipeline::graph::Capacity;
-use torvyn_runtime::{Account, Error, Fault, Limits};
+use torvyn_runtime::{Account, Error, Limits, StageError};
 use torvyn_tests::guest::{Guest, HOLDER, SINK, TRANSFORM};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, run, stage, stage_with, start};
 
@@ -81,7 +81,7 @@ fn expect(failure: u32) -> String {
 }
 
 #[track_caller]
-fn fault(result: Result<Account, Error>, call: &str) -> Fault {
+fn fault(result: Result<Account, Error>, call: &str) -> StageError {
     match result {
         Err(Error::Stage { stage, call: failed, fault, .. }) if stage == "stage" && failed == call => fault,
         other => panic!("expected a failure in `{call}`: {other:?}"),
@@ -544,7 +544,7 @@ fn held_beyond_the_budget() {
         [(budget(Some(6), None), Limited::Leases, 7, 6), (budget(None, Some(20)), Limited::LeaseBytes, 21, 20)]
     {
         let (result, _) = through(holder(all).budget(allowed), 7);
-        let Fault::Budget(overrun) = fault(result, "process") else { panic!("a budget is exceeded") };
+        let StageError::Budget(overrun) = fault(result, "process") else { panic!("a budget is exceeded") };
         assert_eq!(overrun, Overrun { what, element: None, count, limit });
     }
     // Whatever the stage makes of the refusal.
@@ -665,7 +665,7 @@ fn handles_that_are_not_there() {
     ] {
         let (result, _) = two(&(take_first(false) + then), 1);
         let fault = fault(result, "process");
-        assert!(matches!(fault, Fault::Trap { .. }), "{what}: {fault:?}");
+        assert!(matches!(fault, StageError::Trap { .. }), "{what}: {fault:?}");
     }
     // Handles that are kept from call to call, until there are too many.
     let keeps =
@@ -812,7 +812,7 @@ fn leases_are_taken_only_of_a_batch() {
     let work = "(global.set $batch (local.get $batch)) (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
     let last = "(call $hold_one (global.get $batch) (i32.const 0) (i32.const 0)) (call $ok)";
     let (result, _) = through(holder(Guest { work, last, fields, ..HOLDER }), 3);
-    assert!(matches!(fault(result, "flush"), Fault::Trap { .. }));
+    assert!(matches!(fault(result, "flush"), StageError::Trap { .. }));
     // Elements are made only where they can be returned.
     let fields = "(global $lease (mut i32) (i32.const 0))";
     let work = with_two(&(take_first(false) + "(global.set $lease (local.get $lease))"), 0);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use torvyn_runtime::component::profile::Profile;
-use torvyn_runtime::contract::Door;
+use torvyn_runtime::contract::TrackedImport;
 use torvyn_runtime::contract::{Kind, Verdict, World};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Error, Limits, LoadError};
@@ -349,7 +349,7 @@ fn what_is_nested_or_long() {
 
 #[test]
 fn profiles() {
-    use Door::{EmitAll, Read, ReadAll};
+    use TrackedImport::{EmitAll, Read, ReadAll};
     for (guest, kind, world, doors) in [
         (PROCESSOR, Kind::Processor, World::Transform, &[Read, ReadAll, EmitAll][..]),
         (ROUTER, Kind::Processor, World::Router, &[]),

@@ -131,8 +131,8 @@ fn what_can_go_on_does_not_wait_for_an_idle_source() {
     let (collected, parts, edges) = diamond(input(Bursts(vec![16, 4], false)), left, right, 256);
     let (mut flow, _) = start(parts, &edges).unwrap();
     while flow.step().unwrap() == Step::Moved {}
-    let census = flow.census();
-    assert_eq!((census.entered, census.waiting.iter().sum::<u64>()), (4, 0), "{census:?}");
+    let snapshot = flow.snapshot();
+    assert_eq!((snapshot.entered, snapshot.waiting.iter().sum::<u64>()), (4, 0), "{snapshot:?}");
     assert_eq!(collected.sequences(), [0, 1, 2, 3]);
     assert_settled(&flow.run().unwrap());
     assert_eq!(collected.sequences(), (0..20).collect::<Vec<_>>());
@@ -164,9 +164,9 @@ fn sources_have_their_turn() {
     let (mut flow, _) = start(parts, &edges).unwrap();
     let mut pulled = [0, 0];
     for _ in 0..100 {
-        let before = flow.census().waiting;
+        let before = flow.snapshot().waiting;
         assert_eq!(flow.step().unwrap(), Step::Moved);
-        let after = flow.census().waiting;
+        let after = flow.snapshot().waiting;
         (0..2).for_each(|source| pulled[source] += u64::from(after[source] > before[source]));
     }
     assert!(pulled[0].abs_diff(pulled[1]) <= 1 && pulled[0] > 10, "{pulled:?}");
@@ -185,9 +185,9 @@ fn by_priority_a_full_edge_waits_for_one_listed_before() {
     let edges = [(1, 0, 2, capacity(16)), (0, 0, 2, capacity(16)), (2, 0, 3, capacity(16)), (1, 0, 4, capacity(16))];
     // Listed the other way around: `bulk` goes first.
     let (mut flow, _) = start(parts, &edges).unwrap();
-    let mut last = flow.census().waiting;
+    let mut last = flow.snapshot().waiting;
     while flow.step().unwrap() != Step::Ended {
-        let now = flow.census().waiting;
+        let now = flow.snapshot().waiting;
         assert!(now[1] >= last[1] || last[0] == 0, "the second was taken from while the first had something: {last:?}");
         last = now;
     }

@@ -10,7 +10,7 @@ use torvyn_runtime::flow::account;
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::payload::element::Context;
 use torvyn_runtime::pipeline::graph::Capacity;
-use torvyn_runtime::{Error, Fault, Limits};
+use torvyn_runtime::{Error, Limits, StageError};
 use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
@@ -346,22 +346,22 @@ fn stall() {
     loop {
         match flow.step().unwrap() {
             Step::Moved => {
-                let census = flow.census();
+                let snapshot = flow.snapshot();
                 // What `repeat` took and has not made three of yet is nothing: it makes all of a batch at once.
                 // Once the input has ended, it makes one more.
-                let made = census.left + census.waiting[1] + census.held;
-                assert!(made % 3 == 0 || made == 301, "{census:?}");
-                assert_eq!(census.entered, made / 3 + census.waiting[0], "{census:?}");
-                assert!(census.waiting[0] <= 5 && census.waiting[1] <= 5, "{census:?}");
+                let made = snapshot.left + snapshot.waiting[1] + snapshot.held;
+                assert!(made % 3 == 0 || made == 301, "{snapshot:?}");
+                assert_eq!(snapshot.entered, made / 3 + snapshot.waiting[0], "{snapshot:?}");
+                assert!(snapshot.waiting[0] <= 5 && snapshot.waiting[1] <= 5, "{snapshot:?}");
             }
-            Step::Wait(_) if stalled.is_none() => stalled = Some(flow.census()),
+            Step::Wait(_) if stalled.is_none() => stalled = Some(flow.snapshot()),
             Step::Wait(time) => std::thread::sleep(time),
             Step::Ended => break,
         }
     }
     let stalled = stalled.expect("the sink stalls");
     assert_eq!((stalled.waiting[0], stalled.waiting[1]), (5, 5), "both edges are full: {stalled:?}");
-    assert_eq!(flow.census().left, 301);
+    assert_eq!(flow.snapshot().left, 301);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn faulty() {
             assert!(elements.is_none_or(|(first, last)| (first..=last).contains(&2)), "{elements:?}");
             assert!(fault.to_string().contains(expected), "`{how}` in `{at}`: {fault}");
             if how == "trap" {
-                let Fault::Trap { backtrace, .. } = fault else { panic!("a trap") };
+                let StageError::Trap { backtrace, .. } = fault else { panic!("a trap") };
                 assert!(backtrace.iter().any(|frame| frame.contains("faulty.rs:")), "{backtrace:#?}");
             }
         }

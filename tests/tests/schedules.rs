@@ -186,7 +186,7 @@ fn all_that_can_happen_does() {
         let edges = [(0, 0, 1, capacity(8)), (1, 0, 2, capacity(8))];
         let mut flow = start(parts, &edges, Schedule::Seeded(seed), recorder.clone());
         while flow.step().unwrap() == Step::Moved {
-            waited[flow.census().waiting[1] as usize] = true;
+            waited[flow.snapshot().waiting[1] as usize] = true;
         }
         for record in recorded(&recorder) {
             if let Record::Call(CallRecord { node: 2, elements, .. }) = record {
@@ -347,10 +347,10 @@ fn violation(components: &Components, seed: u64) -> Result<(), String> {
             Ok(Step::Ended) => break,
             Err(error) => return Err(error.to_string()),
         }
-        let census = flow.census();
-        let over = census.waiting.iter().zip(&edges).position(|(waiting, edge)| *waiting > edge.3.elements as u64);
+        let snapshot = flow.snapshot();
+        let over = snapshot.waiting.iter().zip(&edges).position(|(waiting, edge)| *waiting > edge.3.elements as u64);
         if let Some(edge) = over {
-            return Err(format!("edge {edge} holds more than it has room for: {census:?}"));
+            return Err(format!("edge {edge} holds more than it has room for: {snapshot:?}"));
         }
         if steps > 100_000 {
             return Err("it is stuck".to_string());

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use torvyn_testing::runtime::endpoint::Generate;
-use torvyn_testing::runtime::{self, Fault};
+use torvyn_testing::runtime::{self, StageError};
 use torvyn_testing::{
-    Element, Error, FailureKind, Injected, Limits, Merge, Policy, Retry, Stage, Then, build_in, load,
+    Element, Error, FailureKind, InjectedFault, Limits, Merge, Policy, Retry, Stage, Then, build_in, load,
 };
 use torvyn_tests::programs;
 
@@ -94,7 +94,7 @@ fn a_failure_has_its_causes_and_the_log() {
     let faulty = program(programs::FAULTY).with("how", "trap").with("at", "process");
     let error = faulty.run(["fine", "poison"]).unwrap_err();
     assert!(error.to_string().starts_with("stage `faulty` failed in `process`"), "{error:?}");
-    assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: Fault::Trap { .. }, .. })), "{error:?}");
+    assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Trap { .. }, .. })), "{error:?}");
     assert!(error.log("faulty").iter().any(|line| line.contains("told to trap in process")), "{error:?}");
     let report = format!("{error:?}");
     for part in ["caused by: wasm trap", "what stages printed:\n  faulty:", "told to trap in process"] {
@@ -113,7 +113,10 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
     let looping = program(programs::FAULTY).with("how", "loop").with("at", "init");
     let brief = Limits { time: Duration::from_millis(50), ..Limits::default() };
     let error = looping.limits(brief).run([""]).unwrap_err();
-    assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: Fault::Deadline { .. }, .. })), "{error:?}");
+    assert!(
+        matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Deadline { .. }, .. })),
+        "{error:?}"
+    );
 
     let endless = program(programs::NUMBERS).with("count", u64::MAX).alone().timeout(Duration::from_millis(50));
     let error = endless.run_source().unwrap_err();
@@ -123,7 +126,7 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
 #[test]
 fn policies_hold_and_time_goes_on_only_where_it_is_waited_for() {
     let retry = Some(Retry { count: 5, backoff: Duration::from_secs(20) });
-    let upper = program(programs::UPPER).fault(1, 2, Injected::Failure(FailureKind::Unavailable));
+    let upper = program(programs::UPPER).fault(1, 2, InjectedFault::Failure(FailureKind::Unavailable));
     let began = Instant::now();
     for _ in 0..2 {
         let run = upper.policy(Policy { retry, then: Then::Stop }).run(["one", "two"]).unwrap();

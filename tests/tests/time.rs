@@ -17,7 +17,7 @@ use torvyn_runtime::endpoint::{Framing, Generate, Output, OutputFraming, Reader,
 use torvyn_runtime::payload::element::Element;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::pipeline::policy::{Retry, Then};
-use torvyn_runtime::{Account, Control, Cut, Error, Fault, Flow, Limits, Policy};
+use torvyn_runtime::{Account, Control, Cut, Error, Flow, Limits, Policy, StageError};
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, stage_with, start_with};
 
@@ -81,7 +81,7 @@ fn stopped_after(guest: Guest<'_>, limit: Duration) -> Duration {
     let error = started(parts, |control| control).and_then(Flow::run).expect_err("it is stopped");
     let time = began.elapsed();
     let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = &error else { panic!("{error:?}") };
-    assert!(matches!(fault, Fault::Deadline { .. }), "{error:?}");
+    assert!(matches!(fault, StageError::Deadline { .. }), "{error:?}");
     time
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use torvyn_runtime::contract::{Budget, Limited, Overrun};
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::{Account, Error, Fault, Limits};
+use torvyn_runtime::{Account, Error, Limits, StageError};
 use torvyn_tests::guest::{Guest, HOLDER, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, run, stage, stage_with};
 
@@ -229,7 +229,7 @@ fn outputs_that_are_not_there() {
         ("twice", format!("{cut} {MADE} {cut} {OTHER} {APPEND} {APPEND}")),
         ("a batch", format!("{cut} {MADE} (call $output_append (local.get $made) (local.get $batch))")),
     ] {
-        let Err(Error::Stage { fault: Fault::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
+        let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
     }
     // Of another call, on either side.
     let fields = "(global $kept (mut i32) (i32.const 0))";
@@ -412,7 +412,7 @@ fn writes(writes: u32) -> Budget {
 #[test]
 fn pieces_beyond_the_budget() {
     let overrun = |result: Result<Account, Error>| match result {
-        Err(Error::Stage { fault: Fault::Budget(overrun), .. }) => overrun,
+        Err(Error::Stage { fault: StageError::Budget(overrun), .. }) => overrun,
         other => panic!("expected a budget to be exceeded: {other:?}"),
     };
     let pieces = PIECES.to_string() + &freeze(1);
@@ -464,7 +464,7 @@ fn a_source_writes_piece_by_piece() {
     let account = result.unwrap();
     assert_eq!((out, account.elements.entered), (vec![b"abcd".to_vec(); 3], 3));
     assert_eq!((account.copies.payload_write, account.amplification), (Count { ops: 6, bytes: 12 }, Some(1.0)));
-    let Err(Error::Stage { call: "pull", fault: Fault::Budget(overrun), .. }) = source(writes(1)).0 else {
+    let Err(Error::Stage { call: "pull", fault: StageError::Budget(overrun), .. }) = source(writes(1)).0 else {
         panic!("a budget is exceeded")
     };
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });

@@ -10,9 +10,9 @@ use toml::de::DeValue;
 use crate::cases::case::account::ExpectedAccount;
 use crate::cases::case::case_input::Given;
 use crate::cases::case::failure::ExpectedFailure;
-use crate::cases::case::fault::Fault;
+use crate::cases::case::fault::CaseFault;
 use crate::cases::case::speed::ExpectedSpeed;
-use crate::cases::compare::dead_letters::ExpectedLetters;
+use crate::cases::compare::dead_letters::ExpectedDeadLetters;
 use crate::cases::compare::expected::Expected;
 use crate::config::manifest::{Broken, Stage, read_config};
 use crate::config::ranges;
@@ -59,9 +59,9 @@ pub(crate) struct Case {
     /// The failure that is expected, where one is.
     pub(crate) fails: Option<ExpectedFailure>,
     /// What its stages suffer.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<CaseFault>,
     /// What is expected of the elements that its stages fail at for good.
-    pub(crate) letters: Vec<ExpectedLetters>,
+    pub(crate) letters: Vec<ExpectedDeadLetters>,
     /// Of the schedule that it runs under; none for the one that flows have.
     pub(crate) seed: Option<u64>,
     /// What is expected of its speed.
@@ -155,9 +155,10 @@ impl Case {
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
         let config = read_key(&table, "config", report, |field, report| read_config_of(field, alone, report));
-        let faults = read_key(&table, "faults", report, |field, report| Fault::read_all(field, alone, report));
-        let letters =
-            read_key(&table, "dead-letters", report, |field, report| ExpectedLetters::read_all(field, alone, report));
+        let faults = read_key(&table, "faults", report, |field, report| CaseFault::read_all(field, alone, report));
+        let letters = read_key(&table, "dead-letters", report, |field, report| {
+            ExpectedDeadLetters::read_all(field, alone, report)
+        });
         let clock = read_key(&table, "clock", report, |field, report| field.time(report));
         let seed = read_key(&table, "seed", report, |field, report| field.count(&ranges::ANY, report));
         let Named { name, span } = name?;

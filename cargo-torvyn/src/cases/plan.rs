@@ -14,11 +14,11 @@ use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
 use crate::cases::case::case_input::{Source, Written};
-use crate::cases::case::fault::Fault;
+use crate::cases::case::fault::CaseFault;
 use crate::cases::case::{Case, Config, Subject};
 use crate::cases::compare::capture::Collector;
-use crate::cases::compare::dead_letters::{ExpectedLetters, WantedLetters};
-use crate::cases::compare::expectation::Wanted;
+use crate::cases::compare::dead_letters::{DeadLetterExpectation, ExpectedDeadLetters};
+use crate::cases::compare::expectation::Expectation;
 use crate::cases::plan::blessing::Blessing;
 use crate::cases::plan::schedules::Schedules;
 use crate::cases::plan::subpipeline::find_stage;
@@ -62,10 +62,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) stages: Vec<(Ready, contract::Budget, Bounds)>,
     source: Option<Source>,
     /// What is wanted of each output that the case names, by the name of its node.
-    pub(crate) outputs: Vec<(String, Wanted)>,
-    pub(crate) log: Option<Wanted>,
+    pub(crate) outputs: Vec<(String, Expectation)>,
+    pub(crate) log: Option<Expectation>,
     /// What is wanted of the dead letters of each stage that the case names.
-    pub(crate) letters: Vec<WantedLetters>,
+    pub(crate) letters: Vec<DeadLetterExpectation>,
     /// Which stage each fault of the case is of, by index.
     faults: Vec<usize>,
     /// Under which schedules it runs.
@@ -422,13 +422,13 @@ fn roles_of(stages: &[Ready]) -> Vec<Role> {
 
 /// The stages that its faults are of, by index.
 fn find_faults(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
-    let find = |fault: &Fault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage));
+    let find = |fault: &CaseFault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage));
     case.faults.iter().map(find).collect()
 }
 
 /// The stages whose dead letters it names, by index. Each has to leave some.
 fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
-    let find = |expected: &ExpectedLetters| {
+    let find = |expected: &ExpectedDeadLetters| {
         let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
         let stage = &pipeline.stages[index];
         if stage.on_failure.policy.then == Then::DeadLetter {

@@ -7,10 +7,10 @@ use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::stage::log::LogSink;
 use torvyn_runtime::{Account, Clock, Control, Error, Flow};
 
-use crate::cases::case::fault::Fault;
-use crate::cases::compare::capture::{Collected, Log};
+use crate::cases::case::fault::CaseFault;
+use crate::cases::compare::capture::{Capture, Log};
 use crate::cases::compare::dead_letters::Letters;
-use crate::cases::compare::expectation::Wanted;
+use crate::cases::compare::expectation::Expectation;
 use crate::cases::plan::blessing::Decision;
 use crate::cases::plan::schedules::schedule;
 use crate::cases::plan::{Collectors, Plan, output_name};
@@ -118,7 +118,7 @@ impl Plan<'_> {
 
     fn run_under(&self, seed: Option<u64>, ends: Ends<'_>) -> Outcome {
         let began = Instant::now();
-        let log = Log::new(self.log.as_ref().map(Wanted::capture).unwrap_or_default());
+        let log = Log::new(self.log.as_ref().map(Expectation::capture).unwrap_or_default());
         let letters = Letters::new(&self.letters);
         let faults = self.injections();
         let random_seed = seed.unwrap_or_else(|| self.case.random_seed());
@@ -147,7 +147,7 @@ impl Plan<'_> {
 
     /// What its stages suffer in one run.
     pub(crate) fn injections(&self) -> Vec<Injection> {
-        self.case.faults.iter().map(Fault::injection).collect()
+        self.case.faults.iter().map(CaseFault::injection).collect()
     }
 
     /// What a flow of it is given, besides its nodes. It is over when the time of the case is, which began then.
@@ -227,7 +227,7 @@ impl Plan<'_> {
     }
 
     /// Writes the file of expected elements anew, where that is asked for. It is that of expectation number `nth`.
-    fn bless(&self, wanted: &Wanted, collected: &Collected, nth: usize, outcome: &mut Outcome) {
+    fn bless(&self, wanted: &Expectation, collected: &Capture, nth: usize, outcome: &mut Outcome) {
         let Some((path, bytes, is_new)) = wanted.blessed(collected) else { return };
         let failed = match self.blessing.offer(path, &self.case.name, nth, &bytes) {
             Decision::Write if is_new => match self.write_expected(path, &bytes) {

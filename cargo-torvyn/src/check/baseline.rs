@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use torvyn_runtime::analysis::StageVerdict;
 use torvyn_runtime::base::regular_file;
-use torvyn_runtime::contract::Door;
+use torvyn_runtime::contract::TrackedImport;
 
 use super::blame::blame;
 use super::subject::Subject;
@@ -234,7 +234,7 @@ impl Loss {
             finding = finding.note(format!("it imports `{import}` now, and did not then"));
         }
         if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
-            let new: Vec<_> = Door::ALL
+            let new: Vec<_> = TrackedImport::ALL
                 .into_iter()
                 .filter(|door| self.new_imports.is_empty() || self.new_imports.contains(&door.to_string()))
                 .collect();

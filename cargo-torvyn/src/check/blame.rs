@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use torvyn_runtime::analysis::{Frame, Site};
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::base::text;
-use torvyn_runtime::contract::Door;
+use torvyn_runtime::contract::TrackedImport;
 
 use crate::fs::paths::from_here;
 use crate::output::diagnostic::{Diagnostic, Sources};
@@ -26,7 +26,7 @@ const LIBRARIES: &[&str] = &[STANDARD, "/.cargo/registry/", "/wit/guest/src/"];
 pub(super) fn blame(
     mut diagnostic: Diagnostic,
     sites: &[Site],
-    doors: &[Door],
+    doors: &[TrackedImport],
     package: Option<&Path>,
     sources: &mut Sources,
 ) -> Diagnostic {
@@ -181,7 +181,7 @@ mod tests {
         let site = |count: u32| {
             let frames =
                 (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
-            Site { callee: Door::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
+            Site { callee: TrackedImport::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
         };
         let told = |count| through(&site(count).frames, &site(count));
         assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");

@@ -2,7 +2,9 @@
 
 use torvyn_runtime::analysis::{Contract, StageVerdict};
 use torvyn_runtime::base::plural::counted;
-use torvyn_runtime::contract::{Bound, Door, Grant, Kind, Payloads, Proof, World, full_name, grant, short_name};
+use torvyn_runtime::contract::{
+    Bound, Grant, Kind, Payloads, Proof, TrackedImport, World, full_name, grant, short_name,
+};
 
 use super::blame::blame;
 use super::subject::{Subject, import_places};
@@ -12,19 +14,25 @@ use crate::output::lint::Lint;
 
 /// Something that a stage does to payloads and that a budget is for.
 #[derive(Debug, Clone, Copy)]
-struct Deed {
+struct BudgetKind {
     verb: &'static str,
     /// The key of the budget.
     key: &'static str,
     /// The interfaces of the contract that allow it.
     interfaces: &'static [&'static str],
-    doors: &'static [Door],
+    doors: &'static [TrackedImport],
 }
 
-const READS: Deed = Deed { verb: "read", key: "reads", interfaces: &["payload-read"], doors: Door::READS };
-const WRITES: Deed =
-    Deed { verb: "write", key: "writes", interfaces: &["payload-write", "payload-buffer"], doors: Door::WRITES };
-const HOLDS: Deed = Deed { verb: "hold", key: "leases", interfaces: &["payload-lease"], doors: &[Door::Take] };
+const READS: BudgetKind =
+    BudgetKind { verb: "read", key: "reads", interfaces: &["payload-read"], doors: TrackedImport::READS };
+const WRITES: BudgetKind = BudgetKind {
+    verb: "write",
+    key: "writes",
+    interfaces: &["payload-write", "payload-buffer"],
+    doors: TrackedImport::WRITES,
+};
+const HOLDS: BudgetKind =
+    BudgetKind { verb: "hold", key: "leases", interfaces: &["payload-lease"], doors: &[TrackedImport::Take] };
 
 impl Subject {
     /// Pushes all that is wrong with the stage.
@@ -58,8 +66,8 @@ impl Subject {
         }
     }
 
-    fn over_by_contract(&self, deed: Deed, budget: &Declared<u32>) -> Option<Diagnostic> {
-        let Deed { verb, interfaces, .. } = deed;
+    fn over_by_contract(&self, deed: BudgetKind, budget: &Declared<u32>) -> Option<Diagnostic> {
+        let BudgetKind { verb, interfaces, .. } = deed;
         let contract = self.contract.as_ref()?;
         let message = format!(
             "world `{}` lets `{}` {verb} payloads, and its budget allows {}",
@@ -95,12 +103,12 @@ impl Subject {
 
     fn over_by_component(
         &self,
-        deed: Deed,
+        deed: BudgetKind,
         bound: Bound,
         budget: &Declared<u32>,
         sources: &mut Sources,
     ) -> Option<Diagnostic> {
-        let Deed { verb, key, doors, .. } = deed;
+        let BudgetKind { verb, key, doors, .. } = deed;
         let analysis = self.analysis.as_ref()?;
         let how_often = match bound.max {
             Some(0) => format!("can {verb} payloads in a call that traps"),
@@ -142,7 +150,7 @@ impl Subject {
         let message =
             format!("the component of `{}` imports {}, which world `{world}` has not", self.name, quoted(&interfaces));
         let finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
-        let doors = Door::ALL.into_iter().filter(|door| interfaces.contains(&door.interface()));
+        let doors = TrackedImport::ALL.into_iter().filter(|door| interfaces.contains(&door.interface()));
         let doors: Vec<_> = doors.collect();
         let finding = blame(finding, &analysis.sites, &doors, self.folder().as_deref(), sources);
         let fits = format!("declare the world that the component fits: `world = \"{}\"`", profile.world);

@@ -5,14 +5,14 @@
 use std::path::Path;
 
 use torvyn_runtime::analysis::{Analysis, Site, Use};
-use torvyn_runtime::contract::{Door, Kind, Payloads, World};
+use torvyn_runtime::contract::{Kind, Payloads, TrackedImport, World};
 
 use super::blame::{author, blame, same_place};
 use super::subject::Subject;
 use crate::output::diagnostic::{Diagnostic, Sources};
 use crate::output::lint::Lint;
 
-const READS: &[Door] = &[Door::Read, Door::ReadAll];
+const READS: &[TrackedImport] = &[TrackedImport::Read, TrackedImport::ReadAll];
 
 impl Subject {
     /// The reads of the component that could be none, or smaller ones.
@@ -85,7 +85,7 @@ mod tests {
     fn read(line: u32, used: Use) -> Site {
         let file = Some("src/lib.rs".to_string());
         let frames = vec![Frame { function: Some("process".to_string()), file, line: Some(line), column: None }];
-        Site { callee: Door::Read, export: "process", frames, used }
+        Site { callee: TrackedImport::Read, export: "process", frames, used }
     }
 
     #[test]

@@ -158,7 +158,7 @@ pub(super) fn show(
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
     let checked = stages_of(workspace, &workspace.stages(), built, args, &LintArgs::default(), shell)?;
-    checked.say_to_people(shell)?;
+    checked.print_human(shell)?;
     if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
 }
 
@@ -346,8 +346,8 @@ impl Checked {
 
     fn say(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
         match args.message_format {
-            FindingsFormat::Human => self.say_to_people(shell),
-            FindingsFormat::Json => self.say_to_programs(args, shell),
+            FindingsFormat::Human => self.print_human(shell),
+            FindingsFormat::Json => self.print_json(args, shell),
             FindingsFormat::Sarif => {
                 let seen = self.seen(|root| repository(root));
                 shell.sarif(Results::new(&self.found, &self.sources, seen));
@@ -382,7 +382,7 @@ impl Checked {
         }
     }
 
-    fn say_to_people(&self, shell: &mut Shell) -> anyhow::Result<()> {
+    fn print_human(&self, shell: &mut Shell) -> anyhow::Result<()> {
         shell.diagnostics(&self.found, &self.sources)?;
         let verdicts = || self.stages.iter().filter_map(|(subject, verdict)| Some((&*subject.name, verdict.as_ref()?)));
         let mut tables = Vec::new();
@@ -413,7 +413,7 @@ impl Checked {
         Ok(())
     }
 
-    fn say_to_programs(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
+    fn print_json(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
         let seen = self.seen(|root| root);
         shell.record_all(&self.found, &self.sources, &seen);
         for diagnostic in &self.found {

@@ -11,7 +11,7 @@ use crate::cli::{NewArgs, Vcs};
 use crate::exit::{Exit, Stop};
 use crate::output::shell::Shell;
 use crate::process::child;
-use crate::project::add_member::{self, NewProject, Surrounding};
+use crate::project::add_member::{self, EnclosingWorkspace, NewProject};
 use crate::project::scaffold::{self, Place, Template, name};
 
 pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -182,7 +182,7 @@ fn say_what_next(
     name: &str,
     destination: &Path,
     template: &Template,
-    surrounding: Option<&Surrounding>,
+    surrounding: Option<&EnclosingWorkspace>,
     place: Place,
     shell: &mut Shell,
 ) -> io::Result<()> {

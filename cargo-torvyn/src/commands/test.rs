@@ -12,7 +12,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::case::files;
 use crate::cases::report::{failures, junit, ns};
-use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Schedules, Session, Summary, Tally};
+use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
@@ -277,7 +277,7 @@ fn run<'a, 'c>(
     let (began, clock) = (Instant::now(), SystemTime::now());
     let mut tally = Tally { selected: plans.len(), ..Tally::default() };
     let mut outcomes = Vec::new();
-    let session = Session {
+    let session = Runner {
         threads: threads(&args.cargo),
         fail_fast: !args.no_fail_fast && !args.watch,
         retries: args.retries as usize,

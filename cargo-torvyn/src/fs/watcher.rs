@@ -30,7 +30,7 @@ const CACHE_MARK: &str = "CACHEDIR.TAG";
 
 /// Where to look.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Places {
+pub(crate) struct WatchPaths {
     /// Files, and folders with all that is in them.
     pub(crate) paths: Vec<PathBuf>,
     /// Files and folders that are left out, besides those that are hidden, can be made again, or are what editors save and
@@ -91,7 +91,7 @@ impl State {
 
 impl Snapshot {
     /// As they are now. What cannot be read is not there.
-    pub(crate) fn of(places: &Places) -> Snapshot {
+    pub(crate) fn of(places: &WatchPaths) -> Snapshot {
         let (mut snapshot, outputs) = (Snapshot::default(), outputs());
         places.paths.iter().for_each(|path| snapshot.look(path, &places.except, &outputs));
         snapshot
@@ -124,7 +124,7 @@ impl Snapshot {
 
     /// Waits until something is not as it was, and then until nothing more changes. What has changed; nothing where `cancel`
     /// was set before.
-    pub(crate) fn wait(&self, places: &Places, cancel: &AtomicBool) -> Vec<PathBuf> {
+    pub(crate) fn wait(&self, places: &WatchPaths, cancel: &AtomicBool) -> Vec<PathBuf> {
         let mut pause = PAUSE;
         loop {
             thread::sleep(pause);
@@ -174,7 +174,7 @@ impl Snapshot {
     }
 
     /// Leaves out what is not at these places.
-    pub(crate) fn keep(&mut self, places: &Places) {
+    pub(crate) fn keep(&mut self, places: &WatchPaths) {
         let is_in = |path: &Path, place: &PathBuf| match place.as_os_str().is_empty() {
             true => path.is_relative() && !path.starts_with(".."),
             false => path.starts_with(place),
@@ -217,7 +217,7 @@ mod tests {
         let [log, fifo] = ["log", "fifo"].map(|name| folder.path().join(name));
         fs::write(&log, "").unwrap();
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        let places = Places { paths: vec![folder.path().to_path_buf()], except: Vec::new() };
+        let places = WatchPaths { paths: vec![folder.path().to_path_buf()], except: Vec::new() };
         let before = Snapshot::of(&places);
         assert_eq!(before.0.keys().collect::<Vec<_>>(), [&log]);
         assert!(!ends_with_line(&fifo, "text"));
@@ -277,7 +277,7 @@ mod tests {
         let (lib, gone) = (write("src/lib.rs", "a"), write("gone.rs", ""));
         // Elsewhere, and hidden, but named.
         let hidden = write("src/.data", "1");
-        let places = Places {
+        let places = WatchPaths {
             paths: vec![root.to_path_buf(), lib.clone(), hidden.clone(), root.join("not-there")],
             except: vec![root.join("out"), root.join("made/log.txt")],
         };
@@ -296,7 +296,7 @@ mod tests {
         let waited = before.wait(&places, &AtomicBool::new(false));
         assert_eq!(waited, [gone, hidden, lib.clone(), new]);
 
-        let mut all = Snapshot::of(&Places { paths: places.paths.clone(), except: Vec::new() });
+        let mut all = Snapshot::of(&WatchPaths { paths: places.paths.clone(), except: Vec::new() });
         assert_ne!(all, Snapshot::of(&places));
         all.keep(&places);
         assert_eq!(all, Snapshot::of(&places));

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use torvyn_runtime::{Error, Fault};
+use torvyn_runtime::{Error, StageError};
 
 use crate::exit::{Exit, Place, Stop};
 use crate::output::codes::{self, codes};
@@ -229,7 +229,7 @@ fn code_of(error: &Error) -> &'static str {
     match error {
         _ if error.is_cut_off() => INTERRUPTED,
         Error::Load { .. } | Error::NotCompiled { .. } | Error::Compile { .. } => codes::BAD_COMPONENT,
-        Error::Start { fault, .. } | Error::Stage { fault, .. } => code_of_fault(fault),
+        Error::Start { fault, .. } | Error::Stage { fault, .. } => code_of_stage_error(fault),
         Error::Input { .. } => INPUT_FAILED,
         Error::Output { .. } => OUTPUT_FAILED,
         Error::DeadLetter { .. } => DEAD_LETTER_FAILED,
@@ -240,17 +240,17 @@ fn code_of(error: &Error) -> &'static str {
     }
 }
 
-fn code_of_fault(fault: &Fault) -> &'static str {
+fn code_of_stage_error(fault: &StageError) -> &'static str {
     match fault {
-        Fault::Trap { .. } => STAGE_TRAP,
-        Fault::Deadline { .. } => STAGE_TIMED_OUT,
-        Fault::CutOff => INTERRUPTED,
-        Fault::Memory { .. } => STAGE_OUT_OF_MEMORY,
-        Fault::Failure(_) => STAGE_FAILED,
-        Fault::Fatal(_) => STAGE_FATAL,
-        Fault::Link(_) => STAGE_NOT_LINKED,
-        Fault::Budget(_) => STAGE_OVER_BUDGET,
-        Fault::Contract(_) => STAGE_BROKE_CONTRACT,
+        StageError::Trap { .. } => STAGE_TRAP,
+        StageError::Deadline { .. } => STAGE_TIMED_OUT,
+        StageError::CutOff => INTERRUPTED,
+        StageError::Memory { .. } => STAGE_OUT_OF_MEMORY,
+        StageError::Failure(_) => STAGE_FAILED,
+        StageError::Fatal(_) => STAGE_FATAL,
+        StageError::Link(_) => STAGE_NOT_LINKED,
+        StageError::Budget(_) => STAGE_OVER_BUDGET,
+        StageError::Contract(_) => STAGE_BROKE_CONTRACT,
     }
 }
 
@@ -269,19 +269,19 @@ mod tests {
     use super::*;
 
     /// One of each kind of fault.
-    fn faults() -> Vec<(Fault, &'static str)> {
+    fn faults() -> Vec<(StageError, &'static str)> {
         let overrun = Overrun { what: Limited::Reads, element: Some(3), count: 2, limit: 1 };
         let text = || "why".to_string();
         vec![
-            (Fault::Trap { trap: text(), backtrace: Vec::new() }, STAGE_TRAP),
-            (Fault::Deadline { limit: Duration::from_secs(1) }, STAGE_TIMED_OUT),
-            (Fault::CutOff, INTERRUPTED),
-            (Fault::Memory { limit: 1, trap: text() }, STAGE_OUT_OF_MEMORY),
-            (Fault::Failure(text()), STAGE_FAILED),
-            (Fault::Fatal(text()), STAGE_FATAL),
-            (Fault::Link(text()), STAGE_NOT_LINKED),
-            (Fault::Budget(overrun), STAGE_OVER_BUDGET),
-            (Fault::Contract(text()), STAGE_BROKE_CONTRACT),
+            (StageError::Trap { trap: text(), backtrace: Vec::new() }, STAGE_TRAP),
+            (StageError::Deadline { limit: Duration::from_secs(1) }, STAGE_TIMED_OUT),
+            (StageError::CutOff, INTERRUPTED),
+            (StageError::Memory { limit: 1, trap: text() }, STAGE_OUT_OF_MEMORY),
+            (StageError::Failure(text()), STAGE_FAILED),
+            (StageError::Fatal(text()), STAGE_FATAL),
+            (StageError::Link(text()), STAGE_NOT_LINKED),
+            (StageError::Budget(overrun), STAGE_OVER_BUDGET),
+            (StageError::Contract(text()), STAGE_BROKE_CONTRACT),
         ]
     }
 

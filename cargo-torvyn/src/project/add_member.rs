@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The workspace that a new project would be in.
 #[derive(Debug)]
-pub(crate) struct Surrounding {
+pub(crate) struct EnclosingWorkspace {
     /// Its folder.
     pub(crate) root: PathBuf,
     /// Whether its members can depend on `torvyn-guest` as a dependency of the workspace.
@@ -64,7 +64,7 @@ struct WorkspaceTable {
 /// # Errors
 ///
 /// A Cargo.toml above it that cannot be read.
-pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<Surrounding>> {
+pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     for root in project.ancestors().skip(1) {
         if let Some(around) = read(root)?.filter(|around| around.excluded_by(project).is_none()) {
             return Ok(Some(around));
@@ -78,7 +78,7 @@ pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<Surrounding>>
 /// # Errors
 ///
 /// As [`surrounding`].
-pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<Surrounding>> {
+pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     for root in project.ancestors().skip(1) {
         if let Some(around) = read(root)? {
             return Ok(Some(around));
@@ -88,14 +88,14 @@ pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<Surrounding>> {
 }
 
 /// The workspace that has its Cargo.toml in this folder, if one has.
-fn read(root: &Path) -> anyhow::Result<Option<Surrounding>> {
+fn read(root: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     let path = root.join("Cargo.toml");
     if !path.is_file() {
         return Ok(None);
     }
     let text = regular_file::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
     let manifest: CargoToml = toml::from_str(&text).with_context(|| format!("could not parse `{}`", path.display()))?;
-    Ok(manifest.workspace.map(|workspace| Surrounding {
+    Ok(manifest.workspace.map(|workspace| EnclosingWorkspace {
         root: root.to_owned(),
         has_guest: workspace.dependencies.contains_key("torvyn-guest"),
         text,
@@ -104,7 +104,7 @@ fn read(root: &Path) -> anyhow::Result<Option<Surrounding>> {
     }))
 }
 
-impl Surrounding {
+impl EnclosingWorkspace {
     /// Its manifest with `project`, a folder below it, among the members.
     ///
     /// # Errors

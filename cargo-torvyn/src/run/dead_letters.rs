@@ -16,7 +16,7 @@ use torvyn_runtime::base::cut::CutOff;
 use torvyn_runtime::endpoint::{self, FileId, NoReader, Patient};
 use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
-use torvyn_runtime::{Cut, Error, Fault};
+use torvyn_runtime::{Cut, Error, StageError};
 
 use crate::config::base64;
 use crate::config::manifest::Pipeline;
@@ -295,13 +295,13 @@ fn check(path: &Path) -> io::Result<()> {
 pub(crate) fn kind(error: &Error) -> String {
     let Error::Stage { fault, .. } = error else { return "other".to_string() };
     match fault {
-        Fault::Trap { .. } => "trap",
-        Fault::Deadline { .. } => "deadline",
-        Fault::Memory { .. } => "memory",
-        Fault::Failure(text) | Fault::Fatal(text) => text.split(':').next().unwrap_or(text),
-        Fault::Budget(_) => "budget-exceeded",
-        Fault::CutOff => "interrupted",
-        Fault::Link(_) | Fault::Contract(_) => "contract",
+        StageError::Trap { .. } => "trap",
+        StageError::Deadline { .. } => "deadline",
+        StageError::Memory { .. } => "memory",
+        StageError::Failure(text) | StageError::Fatal(text) => text.split(':').next().unwrap_or(text),
+        StageError::Budget(_) => "budget-exceeded",
+        StageError::CutOff => "interrupted",
+        StageError::Link(_) | StageError::Contract(_) => "contract",
     }
     .to_string()
 }
@@ -346,7 +346,7 @@ mod tests {
                 stage: stage.to_string(),
                 call: "push",
                 elements: Some((3, 3)),
-                fault: Fault::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
+                fault: StageError::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
             };
             sink(DeadLetter { stage, element: &element, error: &error, attempt: 1 }).unwrap();
         }

@@ -28,7 +28,7 @@ use uses::Uses;
 use wasmparser::Validator;
 use wiring::{Target, Wiring};
 
-use super::{Door, Site};
+use super::{Site, TrackedImport};
 use crate::component::compile::FEATURES;
 use crate::component::profile::Profile;
 use crate::contract::{Bound, Bounds, Kind, Payloads, Proof, full_name};
@@ -142,7 +142,7 @@ impl Analysis {
         if let [element] = roots.element[..] {
             let mut uses = Uses::new(&calls, element);
             for ((place, site), told) in sites.iter().zip(&mut self.sites) {
-                let of_batch = matches!(site.callee, Door::Read | Door::ReadAll);
+                let of_batch = matches!(site.callee, TrackedImport::Read | TrackedImport::ReadAll);
                 told.used = if of_batch { uses.of(*place) } else { Use::Unknown };
             }
         }
@@ -159,7 +159,7 @@ impl Analysis {
             self.weaker.push("a payload can be written piece by piece, any number of times".to_string());
         }
         if reached.emits {
-            self.emits = count(&calls, &roots, &roots.making, &[Door::EmitAll])?.0.max;
+            self.emits = count(&calls, &roots, &roots.making, &[TrackedImport::EmitAll])?.0.max;
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Analysis {
 
     /// Bounds the reads of a stage that reads only what it is lent.
     fn bound_reads(&mut self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<Bound, Stop> {
-        let (count, reasons) = count(calls, roots, &roots.element, &[Door::Read, Door::ReadAll])?;
+        let (count, reasons) = count(calls, roots, &roots.element, &[TrackedImport::Read, TrackedImport::ReadAll])?;
         for reason in reasons {
             if !self.weaker.contains(&reason) {
                 self.weaker.push(reason);
@@ -221,19 +221,19 @@ struct Reached {
 
 impl Reached {
     /// By the doors that something can pass through.
-    fn by(open: impl Fn(Door) -> bool) -> Reached {
-        let retains = open(Door::Take);
-        let reads_held = retains && open(Door::ReadHeld);
-        let (emits, allocates) = (open(Door::EmitAll), open(Door::Allocate));
-        let (read, view) = (open(Door::Read) || open(Door::ReadAll), open(Door::SliceAll));
+    fn by(open: impl Fn(TrackedImport) -> bool) -> Reached {
+        let retains = open(TrackedImport::Take);
+        let reads_held = retains && open(TrackedImport::ReadHeld);
+        let (emits, allocates) = (open(TrackedImport::EmitAll), open(TrackedImport::Allocate));
+        let (read, view) = (open(TrackedImport::Read) || open(TrackedImport::ReadAll), open(TrackedImport::SliceAll));
         Reached {
             reads: read || reads_held,
             reads_held,
             writes: emits || allocates,
             emits,
             allocates,
-            pieces: allocates && (open(Door::Append) || open(Door::WriteAt)),
-            views: view || (retains && (open(Door::ForwardAll) || open(Door::Join))),
+            pieces: allocates && (open(TrackedImport::Append) || open(TrackedImport::WriteAt)),
+            views: view || (retains && (open(TrackedImport::ForwardAll) || open(TrackedImport::Join))),
             retains,
             used: Payloads { read: read || reads_held, write: emits, view, buffer: allocates, lease: retains },
         }
@@ -245,9 +245,11 @@ impl Reached {
         let [lent, making, any] = [&roots.element, &roots.making, &exports].map(|of| calls.reachable(roots.strict(of)));
         Reached::by(|door| {
             let reached = match door {
-                Door::Read | Door::ReadAll | Door::SliceAll | Door::Take => &lent,
-                Door::EmitAll | Door::ForwardAll | Door::Join => &making,
-                Door::ReadHeld | Door::Allocate | Door::Append | Door::WriteAt => &any,
+                TrackedImport::Read | TrackedImport::ReadAll | TrackedImport::SliceAll | TrackedImport::Take => &lent,
+                TrackedImport::EmitAll | TrackedImport::ForwardAll | TrackedImport::Join => &making,
+                TrackedImport::ReadHeld | TrackedImport::Allocate | TrackedImport::Append | TrackedImport::WriteAt => {
+                    &any
+                }
             };
             reached[calls::node_of(door) as usize]
         })
@@ -255,7 +257,12 @@ impl Reached {
 }
 
 /// Counts for the one of several exports that copies most, and tells why where there is no bound.
-fn count(calls: &Calls<'_, '_>, roots: &Roots, exports: &[Node], doors: &[Door]) -> Result<(Count, Vec<String>), Stop> {
+fn count(
+    calls: &Calls<'_, '_>,
+    roots: &Roots,
+    exports: &[Node],
+    doors: &[TrackedImport],
+) -> Result<(Count, Vec<String>), Stop> {
     let mut counter = Counter::new(calls, doors);
     if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
         return Ok((Count::UNBOUNDED, vec!["what the engine calls to allocate or to clean up can copy".to_string()]));

@@ -8,16 +8,16 @@ use rand_core::TryRng;
 /// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the constants of
 /// <https://prng.di.unimi.it/splitmix64.c>.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Rng(u64);
 
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Chance {
-        Chance(seed)
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed)
     }
 
     /// What a stage draws in a flow of this seed.
-    pub(crate) fn of_stage(seed: u64, stage: u32) -> Chance {
-        Chance(Chance::new(seed ^ u64::from(stage).rotate_left(32)).next())
+    pub(crate) fn of_stage(seed: u64, stage: u32) -> Rng {
+        Rng(Rng::new(seed ^ u64::from(stage).rotate_left(32)).next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -39,7 +39,7 @@ impl Chance {
     }
 }
 
-impl TryRng for Chance {
+impl TryRng for Rng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -63,14 +63,14 @@ mod tests {
     /// What the program that the constants are from prints for this seed.
     #[test]
     fn it_is_the_generator_it_says_it_is() {
-        let mut chance = Chance::new(1_234_567);
+        let mut chance = Rng::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!([(); 3].map(|()| chance.next()), expected);
     }
 
     #[test]
     fn all_numbers_below_a_limit_come_and_no_other() {
-        let mut chance = Chance::new(0);
+        let mut chance = Rng::new(0);
         let mut seen = [0; 5];
         (0..1000).for_each(|_| seen[chance.below(5)] += 1);
         assert!(seen.iter().all(|times| (100..300).contains(times)), "{seen:?}");

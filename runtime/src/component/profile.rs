@@ -8,7 +8,9 @@ use serde::Serialize;
 use wit_parser::{Resolve, TypeDefKind, TypeId, World as WitWorld, WorldItem, WorldKey};
 
 use crate::base::regular_file;
-use crate::contract::{ATTRIBUTES, CONTRACT, Door, Kind, NAMESPACE, Payloads, VERSION, World, full_name, of_contract};
+use crate::contract::{
+    ATTRIBUTES, CONTRACT, Kind, NAMESPACE, Payloads, TrackedImport, VERSION, World, full_name, of_contract,
+};
 use crate::error::{Error, LoadError};
 
 pub(crate) use foreign::check_sections;
@@ -27,7 +29,7 @@ pub struct Profile {
     /// Whether it imports a function of `attributes`.
     pub attributes: bool,
     /// The functions it imports that proofs are about.
-    pub doors: Vec<Door>,
+    pub doors: Vec<TrackedImport>,
     /// The interfaces it imports besides those of the contract, `wasi:cli/stdout@0.2.6` and such.
     pub other_imports: Vec<String>,
     /// Bytes of the binary, debug information included.
@@ -108,7 +110,7 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
 struct Imports {
     payloads: Payloads,
     attributes: bool,
-    doors: Vec<Door>,
+    doors: Vec<TrackedImport>,
     others: Vec<String>,
 }
 
@@ -174,7 +176,7 @@ fn is_types_alone(resolve: &Resolve, item: &WorldItem) -> bool {
 }
 
 /// The functions of an interface that proofs are about.
-fn doors(resolve: &Resolve, interface: &str, item: &WorldItem) -> Vec<Door> {
+fn doors(resolve: &Resolve, interface: &str, item: &WorldItem) -> Vec<TrackedImport> {
     let WorldItem::Interface { id, .. } = item else { return Vec::new() };
-    resolve.interfaces[*id].functions.keys().filter_map(|function| Door::named(interface, function)).collect()
+    resolve.interfaces[*id].functions.keys().filter_map(|function| TrackedImport::named(interface, function)).collect()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A function of the contract that proofs are about: payload bytes are copied through it, or elements are kept or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Door {
+pub enum TrackedImport {
     /// `payload-read.read`
     Read,
     /// `payload-read.read-all`
@@ -32,27 +32,28 @@ pub enum Door {
     Join,
 }
 
-impl Door {
+impl TrackedImport {
     /// All of them.
-    pub const ALL: [Door; 11] = [
-        Door::Read,
-        Door::ReadAll,
-        Door::ReadHeld,
-        Door::EmitAll,
-        Door::Allocate,
-        Door::Append,
-        Door::WriteAt,
-        Door::SliceAll,
-        Door::Take,
-        Door::ForwardAll,
-        Door::Join,
+    pub const ALL: [TrackedImport; 11] = [
+        TrackedImport::Read,
+        TrackedImport::ReadAll,
+        TrackedImport::ReadHeld,
+        TrackedImport::EmitAll,
+        TrackedImport::Allocate,
+        TrackedImport::Append,
+        TrackedImport::WriteAt,
+        TrackedImport::SliceAll,
+        TrackedImport::Take,
+        TrackedImport::ForwardAll,
+        TrackedImport::Join,
     ];
     /// Those through which payload bytes come into a component. There is no other: a buffer cannot be read back, and what
     /// else the host tells are sizes, sequence numbers, times, failures, and attributes, where a stage that reads can have put
     /// what it likes.
-    pub const READS: &[Door] = &[Door::Read, Door::ReadAll, Door::ReadHeld];
+    pub const READS: &[TrackedImport] = &[TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::ReadHeld];
     /// Those through which payload bytes leave a component, and the one that begins a payload.
-    pub const WRITES: &[Door] = &[Door::EmitAll, Door::Allocate, Door::Append, Door::WriteAt];
+    pub const WRITES: &[TrackedImport] =
+        &[TrackedImport::EmitAll, TrackedImport::Allocate, TrackedImport::Append, TrackedImport::WriteAt];
 
     /// The interface it is of.
     pub fn interface(self) -> &'static str {
@@ -62,27 +63,27 @@ impl Door {
     /// The interface it is of, and its name there as a component has it.
     fn place(self) -> (&'static str, &'static str) {
         match self {
-            Door::Read => ("payload-read", "read"),
-            Door::ReadAll => ("payload-read", "read-all"),
-            Door::ReadHeld => ("payload-read", "read-held"),
-            Door::EmitAll => ("payload-write", "emit-all"),
-            Door::Allocate => ("payload-buffer", "[static]buffer.allocate"),
-            Door::Append => ("payload-buffer", "[method]buffer.append"),
-            Door::WriteAt => ("payload-buffer", "[method]buffer.write-at"),
-            Door::SliceAll => ("payload-view", "slice-all"),
-            Door::Take => ("payload-lease", "take"),
-            Door::ForwardAll => ("payload-lease", "forward-all"),
-            Door::Join => ("payload-lease", "join"),
+            TrackedImport::Read => ("payload-read", "read"),
+            TrackedImport::ReadAll => ("payload-read", "read-all"),
+            TrackedImport::ReadHeld => ("payload-read", "read-held"),
+            TrackedImport::EmitAll => ("payload-write", "emit-all"),
+            TrackedImport::Allocate => ("payload-buffer", "[static]buffer.allocate"),
+            TrackedImport::Append => ("payload-buffer", "[method]buffer.append"),
+            TrackedImport::WriteAt => ("payload-buffer", "[method]buffer.write-at"),
+            TrackedImport::SliceAll => ("payload-view", "slice-all"),
+            TrackedImport::Take => ("payload-lease", "take"),
+            TrackedImport::ForwardAll => ("payload-lease", "forward-all"),
+            TrackedImport::Join => ("payload-lease", "join"),
         }
     }
 
     /// The function of an interface of the contract, by its name in a component.
-    pub(crate) fn named(interface: &str, function: &str) -> Option<Door> {
-        Door::ALL.into_iter().find(|door| door.place() == (interface, function))
+    pub(crate) fn named(interface: &str, function: &str) -> Option<TrackedImport> {
+        TrackedImport::ALL.into_iter().find(|door| door.place() == (interface, function))
     }
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for TrackedImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (interface, function) = self.place();
         let function = function.split_once(']').map_or(function, |(_, function)| function);

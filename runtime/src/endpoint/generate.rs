@@ -4,7 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use super::{Input, Pull, Pulled};
-use crate::base::rng::Chance;
+use crate::base::rng::Rng;
 use crate::payload::Payload;
 
 /// Elements that are made up: the same bytes in each, or bytes that a seed decides.
@@ -19,7 +19,7 @@ enum Made {
     /// The lower-case letters over and over.
     Letters { size: usize, payload: Option<Payload> },
     /// Bytes and sizes by chance.
-    Seeded { sizes: RangeInclusive<usize>, chance: Chance },
+    Seeded { sizes: RangeInclusive<usize>, chance: Rng },
 }
 
 impl Generate {
@@ -30,7 +30,7 @@ impl Generate {
 
     /// `count` elements, the size of each one of `sizes` and all bytes as `seed` decides: the same for the same seed.
     pub fn seeded(count: u64, sizes: RangeInclusive<usize>, seed: u64) -> Self {
-        Generate { left: count, made: Made::Seeded { sizes, chance: Chance::new(seed) } }
+        Generate { left: count, made: Made::Seeded { sizes, chance: Rng::new(seed) } }
     }
 }
 

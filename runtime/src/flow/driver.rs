@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::base::plural::counted;
-use crate::base::rng::Chance;
+use crate::base::rng::Rng;
 use crate::error::Error;
 use crate::flow::account::{Account, CutOffUse};
 use crate::flow::edge::Edge;
@@ -42,7 +42,7 @@ pub struct Flow {
     /// When it began, by its clock.
     began: Instant,
     /// What the seed decides, where there is one.
-    chance: Option<Chance>,
+    chance: Option<Rng>,
     /// No lease ends before.
     expires: Option<Instant>,
     /// When it began by the time of the system, which is what is measured.
@@ -55,7 +55,7 @@ pub struct Flow {
 
 /// What is where in a flow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct FlowSnapshot {
     /// Elements that came from the sources.
     pub entered: u64,
     /// Elements that the sinks took.
@@ -109,7 +109,7 @@ impl Flow {
         nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        let chance = control.schedule.seed().map(Chance::new);
+        let chance = control.schedule.seed().map(Rng::new);
         let (expires, last) = (None, Instant::now());
         let interrupted = None;
         Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last, interrupted })
@@ -361,15 +361,17 @@ impl Flow {
     }
 
     /// What is where.
-    pub fn census(&self) -> Census {
-        let mut census =
-            Census { waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(), ..Census::default() };
+    pub fn snapshot(&self) -> FlowSnapshot {
+        let mut snapshot = FlowSnapshot {
+            waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(),
+            ..FlowSnapshot::default()
+        };
         for node in &self.nodes {
-            census.entered += node.entered();
-            census.left += node.left();
-            census.held += node.held() as u64;
+            snapshot.entered += node.entered();
+            snapshot.left += node.left();
+            snapshot.held += node.held() as u64;
         }
-        census
+        snapshot
     }
 
     /// Tears down, lets the outputs show what they have, and settles the account. Where the flow is cut off, no stage is called
@@ -442,8 +444,8 @@ impl Flow {
 impl Flow {
     /// Counts what is on its way in a flow that is cut off, and ends its stages without a call.
     fn lose(&mut self, interrupted: Vec<String>) -> CutOffUse {
-        let census = self.census();
-        let waiting = census.waiting.iter().sum::<u64>() + census.held;
+        let snapshot = self.snapshot();
+        let waiting = snapshot.waiting.iter().sum::<u64>() + snapshot.held;
         let lent: u64 = self.nodes.iter_mut().map(Node::end_at_once).sum();
         CutOffUse { interrupted, undelivered: waiting + lent }
     }

@@ -160,7 +160,7 @@ impl Edge {
 }
 
 /// The outputs of a node: for each the edges that begin there.
-pub(crate) struct Outlet {
+pub(crate) struct OutputPorts {
     outputs: Vec<Vec<usize>>,
     /// What the node made and the edges had no room for, with the outputs it goes to. The node is not called until it
     /// is gone.
@@ -169,9 +169,9 @@ pub(crate) struct Outlet {
     pub(crate) sent: u64,
 }
 
-impl Outlet {
+impl OutputPorts {
     pub(crate) fn new(outputs: Vec<Vec<usize>>) -> Self {
-        Outlet { outputs, held: VecDeque::new(), sent: 0 }
+        OutputPorts { outputs, held: VecDeque::new(), sent: 0 }
     }
 
     /// How many outputs there are.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pipeline::injection::{Injected, Injection};
+use crate::pipeline::injection::{InjectedFault, Injection};
 
 /// What is still to happen to a stage.
 pub(crate) struct Faults(Vec<Pending>);
@@ -34,7 +34,7 @@ impl Faults {
     /// How much later the call is to be made that this element is lent in, if it is.
     pub(crate) fn pause(&mut self, element: u64) -> Option<Duration> {
         self.0.iter_mut().find_map(|fault| match fault.injection.what {
-            Injected::Pause(time) if fault.is_at(element) && !fault.waited => {
+            InjectedFault::Pause(time) if fault.is_at(element) && !fault.waited => {
                 fault.waited = true;
                 fault.strike();
                 Some(time)
@@ -44,9 +44,9 @@ impl Faults {
     }
 
     /// What happens in the call that this element is lent in, which is to be made now.
-    pub(crate) fn strike(&mut self, element: u64) -> Option<Injected> {
+    pub(crate) fn strike(&mut self, element: u64) -> Option<InjectedFault> {
         self.0.iter_mut().for_each(|fault| fault.waited = false);
-        let mut faults = self.0.iter_mut().filter(|fault| !matches!(fault.injection.what, Injected::Pause(_)));
+        let mut faults = self.0.iter_mut().filter(|fault| !matches!(fault.injection.what, InjectedFault::Pause(_)));
         let fault = faults.find(|fault| fault.is_at(element))?;
         fault.strike();
         Some(fault.injection.what.clone())
@@ -70,28 +70,29 @@ mod tests {
 
     #[test]
     fn an_element_that_something_happens_at_is_alone_as_long_as_it_does() {
-        let trap = Injection::new(70, 2, Injected::Trap);
-        let mut faults = Faults::new(vec![trap.clone(), Injection::new(3, 1, Injected::Deadline)]);
+        let trap = Injection::new(70, 2, InjectedFault::Trap);
+        let mut faults = Faults::new(vec![trap.clone(), Injection::new(3, 1, InjectedFault::Deadline)]);
         assert_eq!(
             [(0, 64), (3, 64), (4, 64), (64, 64), (70, 64), (71, 64)].map(|(first, max)| faults.cut(first, max)),
             [3, 1, 64, 6, 1, 64]
         );
         assert_eq!(
             [3, 3, 69, 70].map(|element| faults.strike(element)),
-            [Some(Injected::Deadline), None, None, Some(Injected::Trap)]
+            [Some(InjectedFault::Deadline), None, None, Some(InjectedFault::Trap)]
         );
         assert_eq!((faults.cut(3, 64), faults.cut(70, 64), trap.happened()), (64, 1, 1));
-        assert_eq!((faults.strike(70), faults.strike(70)), (Some(Injected::Trap), None));
+        assert_eq!((faults.strike(70), faults.strike(70)), (Some(InjectedFault::Trap), None));
         assert_eq!((faults.cut(70, 64), trap.happened()), (64, 2));
     }
 
     #[test]
     fn each_call_waits_once_for_each_pause() {
         let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
-        let pause = |times, time| Injection::new(5, times, Injected::Pause(time));
-        let mut faults = Faults::new(vec![pause(2, one), pause(1, two), Injection::new(5, 1, Injected::Allocation)]);
+        let pause = |times, time| Injection::new(5, times, InjectedFault::Pause(time));
+        let mut faults =
+            Faults::new(vec![pause(2, one), pause(1, two), Injection::new(5, 1, InjectedFault::Allocation)]);
         assert_eq!([5, 5, 5].map(|element| faults.pause(element)), [Some(one), Some(two), None]);
-        assert_eq!(faults.strike(5), Some(Injected::Allocation));
+        assert_eq!(faults.strike(5), Some(InjectedFault::Allocation));
         assert_eq!([5, 5, 4].map(|element| faults.pause(element)), [Some(one), None, None]);
         assert_eq!((faults.strike(5), faults.pause(5), faults.cut(5, 64)), (None, None, 64));
     }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::base::clock::Clock;
 use crate::base::cut::CutOff;
 use crate::base::plural::counted;
-use crate::base::rng::Chance;
+use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
 use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
-use crate::error::{Error, Fault};
-use crate::flow::edge::{Edge, Outlet, Room};
+use crate::error::{Error, StageError};
+use crate::flow::edge::{Edge, OutputPorts, Room};
 use crate::flow::identity_writes::Unchanged;
-use crate::flow::ports::{Inlet, Ready};
+use crate::flow::ports::{InputPorts, Ready};
 use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Body, Control, Progress, Stage};
 use crate::ledger::ownership::StageId;
@@ -55,12 +55,12 @@ pub(crate) struct Context<'a> {
     /// When the flow began, by that clock.
     pub(crate) began: Instant,
     /// What a seed decides, in a flow that has one.
-    pub(crate) chance: Option<&'a mut Chance>,
+    pub(crate) chance: Option<&'a mut Rng>,
 }
 
 impl Context<'_> {
     /// How many elements a call is for that could be for so many.
-    fn some_of(&mut self, elements: usize) -> usize {
+    fn limit_batch(&mut self, elements: usize) -> usize {
         match &mut self.chance {
             None => elements,
             Some(chance) => 1 + chance.below(elements),
@@ -90,8 +90,8 @@ pub(crate) struct Node {
     /// Of a stage whose flow does not end with its first failure.
     recovery: Option<Box<Recovery>>,
     phase: Phase,
-    inlet: Inlet,
-    outlet: Outlet,
+    inlet: InputPorts,
+    outlet: OutputPorts,
     /// Not to be called before.
     resume: Option<Instant>,
     /// How long it was left alone the last time in a row.
@@ -134,7 +134,7 @@ impl Node {
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
         // Other numbers than those that a stage at this place draws.
-        let mut chance = control.seed().map(|seed| Chance::of_stage(!seed, index as u32));
+        let mut chance = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
         let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
@@ -166,7 +166,7 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     cut: &control.cut,
-                    chance: control.seed().map(|seed| Chance::of_stage(seed, index as u32)),
+                    chance: control.seed().map(|seed| Rng::of_stage(seed, index as u32)),
                     policy: stage.policy.into(),
                     restarts: recovery.is_some(),
                 };
@@ -184,7 +184,7 @@ impl Node {
             let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
             from_here.map(|(edge, _)| edge).collect()
         });
-        let inlet = Inlet::new(graph, index);
+        let inlet = InputPorts::new(graph, index);
         let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
         Ok(Node {
             name: node.name.clone(),
@@ -192,7 +192,7 @@ impl Node {
             recovery,
             phase: Phase::Running,
             inlet,
-            outlet: Outlet::new(outputs.collect()),
+            outlet: OutputPorts::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
@@ -279,7 +279,7 @@ impl Node {
         let mut metadata = Vec::new();
         let mut pull = Pull {
             pool: context.pool,
-            max_elements: context.some_of(MAX_BATCH.min(room.elements)),
+            max_elements: context.limit_batch(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             metadata: &mut metadata,
@@ -298,7 +298,8 @@ impl Node {
             bytes += payload.len() as u64;
             let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
             // Few inputs say anything of their elements: the others pay for one test.
-            let element = if said { with_said(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
+            let element =
+                if said { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
             self.sequence = element.sequence.saturating_add(1);
             self.outlet.send(context.edges, element, 1);
         }
@@ -320,14 +321,14 @@ impl Node {
 
     /// Asks a source component for elements.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        if self.is_held_up(context) {
+        if self.wait_if_injected(context) {
             return Ok(false);
         }
         context.call = Some(Call::Pull);
         let begun = self.begin("pull");
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
-        let max_elements = context.some_of(self.batch_limit.min(room.elements));
+        let max_elements = context.limit_batch(self.batch_limit.min(room.elements));
         let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
         let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
@@ -345,7 +346,7 @@ impl Node {
         let elements = made.len();
         if elements > max_elements as usize {
             let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
-            return Err(instance.failed("pull", Fault::Contract(broken)));
+            return Err(instance.failed("pull", StageError::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
@@ -374,7 +375,7 @@ impl Node {
         let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
         if context.chance.is_some() {
             let again = self.waiting_again();
-            max = context.some_of(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+            max = context.limit_batch(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
         }
         match &mut self.called {
             Called::Output { output, batch } => {
@@ -399,7 +400,7 @@ impl Node {
                 })?;
             }
             Called::Stage { .. } => {
-                if self.is_held_up(context) {
+                if self.wait_if_injected(context) {
                     return Ok(false);
                 }
                 self.fill(max, last, context);
@@ -593,7 +594,7 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
 
 /// An element, with what its input says of it, if anything.
 #[cold]
-fn with_said(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
+fn apply_metadata(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
     if let Some((_, metadata)) = said {
         metadata.put_on(&mut element);
     }

@@ -5,7 +5,7 @@ use crate::payload::element::Element;
 use crate::pipeline::graph::{Graph, Merge};
 
 /// The edges that end at a node, as listed, and how it takes from them.
-pub(crate) struct Inlet {
+pub(crate) struct InputPorts {
     edges: Vec<usize>,
     merge: Merge,
     /// In turn: whose it is.
@@ -27,10 +27,10 @@ pub(crate) enum Ready {
     Finished,
 }
 
-impl Inlet {
+impl InputPorts {
     pub(crate) fn new(graph: &Graph, node: usize) -> Self {
         let edges = graph.edges().iter().enumerate();
-        Inlet {
+        InputPorts {
             edges: edges.filter(|(_, edge)| edge.to == node).map(|(edge, _)| edge).collect(),
             merge: graph.nodes()[node].merge,
             turn: 0,
@@ -144,7 +144,7 @@ mod tests {
     use crate::pipeline::graph::{self, Capacity, Node, Role};
 
     /// A node that takes from edges with elements of these numbers, of ten bytes each.
-    fn inlet(merge: Merge, waiting: &[&[u64]]) -> (Inlet, Vec<Edge>) {
+    fn inlet(merge: Merge, waiting: &[&[u64]]) -> (InputPorts, Vec<Edge>) {
         let sources = 0..waiting.len();
         let mut nodes: Vec<_> = sources.clone().map(|source| Node::new(source.to_string(), Role::Source, 1)).collect();
         nodes.push(Node { merge, ..Node::new("end", Role::Sink, 0) });
@@ -161,11 +161,11 @@ mod tests {
             });
             edge
         };
-        (Inlet::new(&graph, waiting.len()), waiting.iter().map(filled).collect())
+        (InputPorts::new(&graph, waiting.len()), waiting.iter().map(filled).collect())
     }
 
     /// The numbers of the next batch.
-    fn take(inlet: &mut Inlet, edges: &mut [Edge], max_elements: usize, max_bytes: usize, last: u64) -> Vec<u64> {
+    fn take(inlet: &mut InputPorts, edges: &mut [Edge], max_elements: usize, max_bytes: usize, last: u64) -> Vec<u64> {
         let mut batch = Vec::new();
         let bytes = inlet.take(edges, &mut batch, max_elements, max_bytes, last);
         assert_eq!(bytes, 10 * batch.len());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, StageError};
 use crate::flow::faults::Faults;
 use crate::flow::{Control, DeadLetter, DeadLetters};
 use crate::ledger::{Copies, Count};
@@ -81,11 +81,11 @@ pub(crate) struct PutBack<'a> {
     /// Where in the batch that begins.
     pub(crate) index: usize,
     /// What becomes of the first of the rest, where it is known that the stage failed at it.
-    pub(crate) fate: Option<&'a Fate>,
+    pub(crate) fate: Option<&'a Disposition>,
 }
 
 /// What becomes of an element that a stage failed at.
-pub(crate) enum Fate {
+pub(crate) enum Disposition {
     /// It is lent again, after this time.
     Again(Duration),
     /// It is left out.
@@ -118,12 +118,12 @@ impl Recovery {
         let Error::Stage { fault, .. } = error else { return false };
         self.policy != Policy::default()
             && match fault {
-                Fault::Failure(_)
-                | Fault::Trap { .. }
-                | Fault::Deadline { .. }
-                | Fault::Memory { .. }
-                | Fault::Budget(_) => true,
-                Fault::CutOff | Fault::Fatal(_) | Fault::Link(_) | Fault::Contract(_) => false,
+                StageError::Failure(_)
+                | StageError::Trap { .. }
+                | StageError::Deadline { .. }
+                | StageError::Memory { .. }
+                | StageError::Budget(_) => true,
+                StageError::CutOff | StageError::Fatal(_) | StageError::Link(_) | StageError::Contract(_) => false,
             }
     }
 
@@ -150,7 +150,7 @@ impl Recovery {
 
     /// Moves what is to be lent again into `batch`, which is empty: at most `max_elements`, and after the first none that
     /// makes it more than `max_bytes`.
-    pub(crate) fn lend_again(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) {
+    pub(crate) fn retry_batch(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) {
         self.marks.clear();
         let mut bytes = 0;
         while let Some(next) = self.again.front()
@@ -201,7 +201,7 @@ impl Recovery {
 
     /// When to make a call again that lends nothing, if it is to be.
     pub(crate) fn call_again(&mut self, error: &Error) -> Option<Duration> {
-        let returned = matches!(error, Error::Stage { fault: Fault::Failure(_), .. });
+        let returned = matches!(error, Error::Stage { fault: StageError::Failure(_), .. });
         let retry = self.policy.retry.filter(|retry| returned && self.attempts < retry.count)?;
         self.attempts += 1;
         self.used.retries += 1;
@@ -213,11 +213,17 @@ impl Recovery {
     /// # Errors
     ///
     /// The failure, where the flow is to end with it; [`Error::DeadLetter`] where the element could not be kept.
-    pub(crate) fn judge(&mut self, stage: &str, element: &Element, index: usize, error: Error) -> Result<Fate, Error> {
+    pub(crate) fn judge(
+        &mut self,
+        stage: &str,
+        element: &Element,
+        index: usize,
+        error: Error,
+    ) -> Result<Disposition, Error> {
         let attempt = self.mark(index).failed + 1;
         if let Some(retry) = self.policy.retry.filter(|retry| attempt <= retry.count) {
             self.used.retries += 1;
-            return Ok(Fate::Again(retry.pause(attempt)));
+            return Ok(Disposition::Again(retry.pause(attempt)));
         }
         match self.policy.then {
             Then::Stop => return Err(error),
@@ -229,7 +235,7 @@ impl Recovery {
                 self.used.dead_letters += 1;
             }
         }
-        Ok(Fate::Out)
+        Ok(Disposition::Out)
     }
 
     fn mark(&self, index: usize) -> Mark {
@@ -249,7 +255,7 @@ impl Recovery {
         }
         for (place, (element, tried)) in rest.into_iter().enumerate() {
             let failed_here = place == 0 && fate.is_some();
-            if failed_here && matches!(fate, Some(Fate::Out)) {
+            if failed_here && matches!(fate, Some(Disposition::Out)) {
                 continue;
             }
             let mark = self.mark(index + place);

@@ -13,14 +13,14 @@ pub struct Injection {
     /// How often, if it is given the element as often.
     pub times: u32,
     /// What happens.
-    pub what: Injected,
+    pub what: InjectedFault,
     /// How often it happened.
     happened: Arc<AtomicU32>,
 }
 
 /// What happens to a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Injected {
+pub enum InjectedFault {
     /// It traps where it enters the call.
     Trap,
     /// It is stopped where it enters the call, as one whose time is over.
@@ -50,7 +50,7 @@ pub enum FailureKind {
 
 impl Injection {
     /// `what` happens at this element the first so many times that the stage is given it.
-    pub fn new(element: u64, times: u32, what: Injected) -> Injection {
+    pub fn new(element: u64, times: u32, what: InjectedFault) -> Injection {
         Injection { element, times, what, happened: Arc::default() }
     }
 

@@ -11,7 +11,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::base::clock::Clock;
 use crate::base::cut::{Cut, CutOff, LOOK};
-use crate::base::rng::Chance;
+use crate::base::rng::Rng;
 use crate::ledger::ownership::{Owner, StageId};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
@@ -69,7 +69,7 @@ pub(crate) struct Surroundings {
     /// When a call is cut off, whatever its limit.
     pub(crate) cut: Cut,
     /// What it draws random numbers from, where they are to be the same every time.
-    pub(crate) chance: Option<Chance>,
+    pub(crate) chance: Option<Rng>,
     /// What becomes of an element that it fails at.
     pub(crate) policy: FailurePolicy,
 }
@@ -126,7 +126,7 @@ pub(crate) struct Host {
     pub(crate) struck: Option<Struck>,
     clock: Clock,
     /// What it draws from where it begins anew.
-    anew: Option<Chance>,
+    anew: Option<Rng>,
     /// The next of the moments that it waits for, of a clock that does not go on by itself.
     next: clocks::Next,
     wasi: WasiCtx,
@@ -148,7 +148,7 @@ impl Host {
         clocks::show(&clock, &mut wasi);
         let mut anew = None;
         if let Some(mut chance) = chance {
-            anew = Some(Chance::new(chance.next()));
+            anew = Some(Rng::new(chance.next()));
             wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
             wasi.secure_random(chance.clone()).insecure_random(chance);
         }

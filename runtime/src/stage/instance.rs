@@ -9,15 +9,15 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use crate::base::clock::Clock;
 use crate::base::cut::{Cut, CutOff};
 use crate::base::plural::counted;
-use crate::base::rng::Chance;
+use crate::base::rng::Rng;
 use crate::base::text;
 use crate::contract::{Bounds, Budget};
-use crate::error::{Error, Fault};
+use crate::error::{Error, StageError};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::Pool;
 use crate::payload::element::Element;
-use crate::pipeline::injection::{FailureKind, Injected};
+use crate::pipeline::injection::{FailureKind, InjectedFault};
 use crate::pipeline::limits::Limits;
 use crate::stage::component::{Component, ExportsPre};
 use crate::stage::host::bindings::{processor, sink, source};
@@ -52,7 +52,7 @@ pub(crate) struct Start<'a> {
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
     pub(crate) cut: &'a Cut,
-    pub(crate) chance: Option<Chance>,
+    pub(crate) chance: Option<Rng>,
     /// What becomes of an element that it fails at.
     pub(crate) policy: FailurePolicy,
     /// Whether it can begin anew after a call that did not return.
@@ -78,7 +78,7 @@ pub(crate) struct Instance {
     /// What it held when a call did not return, and nothing came of, and how often each was read.
     rescued: Vec<(Element, u32)>,
     /// What is to happen to it in the next call.
-    suffers: Option<Injected>,
+    suffers: Option<InjectedFault>,
 }
 
 struct Anew {
@@ -205,7 +205,7 @@ impl Instance {
     }
 
     /// Something is to happen to it in the next call.
-    pub(crate) fn suffer(&mut self, what: Injected) {
+    pub(crate) fn suffer(&mut self, what: InjectedFault) {
         self.suffers = Some(what);
     }
 
@@ -226,8 +226,8 @@ impl Instance {
     }
 
     /// The next call is lent elements that were read so often in calls that failed.
-    pub(crate) fn lend_again(&mut self, reads: impl Iterator<Item = u32>) {
-        self.store.data_mut().meter.lend_again(reads);
+    pub(crate) fn retry_batch(&mut self, reads: impl Iterator<Item = u32>) {
+        self.store.data_mut().meter.retry_batch(reads);
     }
 
     /// So many elements of a call that failed are as if they had not been lent.
@@ -337,7 +337,7 @@ impl Instance {
             if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
                 let broken =
                     format!("it failed at element {count} of the batch, and made something of element {named}");
-                return Err(self.failed("process", Fault::Contract(broken)));
+                return Err(self.failed("process", StageError::Contract(broken)));
             }
             if skipped != 0
                 && let Some(named) = host.named(&made, is_skipped)
@@ -354,7 +354,7 @@ impl Instance {
                     format!("`routes` has {entries}, and it failed at element {count} of the batch")
                 }
             };
-            return Err(self.failed("process", Fault::Contract(broken)));
+            return Err(self.failed("process", StageError::Contract(broken)));
         }
         if skipped != 0
             && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
@@ -424,7 +424,7 @@ impl Instance {
     }
 
     /// An element was sent on that was made of what is held at these places.
-    pub(crate) fn came_of(&mut self, places: &[u32]) {
+    pub(crate) fn mark_consumed(&mut self, places: &[u32]) {
         let leases = &mut self.store.data_mut().leases;
         places.iter().for_each(|place| leases.came(*place));
     }
@@ -542,7 +542,7 @@ impl Instance {
         }
         let error = match (self.store.data_mut().meter.overruns(), result) {
             // Whatever the stage makes of the refusal.
-            ((Some(overrun), _), _) => self.failed(name, Fault::Budget(overrun)),
+            ((Some(overrun), _), _) => self.failed(name, StageError::Budget(overrun)),
             ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
                 "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
                 self.name, overrun.limit
@@ -593,7 +593,7 @@ impl Instance {
         } else {
             return Ok(made);
         };
-        Err(self.failed(call, Fault::Contract(broken)))
+        Err(self.failed(call, StageError::Contract(broken)))
     }
 
     fn end_call(&mut self) {
@@ -614,13 +614,13 @@ impl Instance {
     }
 
     /// The failure of this stage at one element of the current batch.
-    fn failed_at(&mut self, call: &'static str, index: u32, fault: Fault) -> Error {
+    fn failed_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
         let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
         Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
     /// The failure of this stage; the elements are those of the current batch.
-    pub(crate) fn failed(&mut self, call: &'static str, fault: Fault) -> Error {
+    pub(crate) fn failed(&mut self, call: &'static str, fault: StageError) -> Error {
         Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
     }
 
@@ -645,7 +645,7 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
         fault: match fault(&error, &store, limits) {
-            Fault::Trap { .. } if error.downcast_ref::<Trap>().is_none() => Fault::Link(format!("{error:#}")),
+            StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => StageError::Link(format!("{error:#}")),
             fault => fault,
         },
     })?;
@@ -661,27 +661,27 @@ fn most_handed_over(component: &Component, limits: &Limits) -> usize {
 }
 
 /// Has what a test injects happen in the call that comes.
-fn strike(store: &mut Store<Host>, injected: &Injected) {
+fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
     match injected {
         // The stage looks at the epoch where it enters a function, and meets what is there for it.
-        Injected::Deadline | Injected::Trap => {
-            let is_trap = matches!(injected, Injected::Trap);
+        InjectedFault::Deadline | InjectedFault::Trap => {
+            let is_trap = matches!(injected, InjectedFault::Trap);
             store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
             store.set_epoch_deadline(0);
         }
-        Injected::Allocation => store.data_mut().memory.closed = true,
-        Injected::Failure(_) | Injected::Pause(_) => unreachable!("the call itself does not suffer these"),
+        InjectedFault::Allocation => store.data_mut().memory.closed = true,
+        InjectedFault::Failure(_) | InjectedFault::Pause(_) => unreachable!("the call itself does not suffer these"),
     }
 }
 
 /// What is wrong with elements that the stage failed at and that are in what it returned.
-fn skipped_and_named(index: u32) -> Fault {
-    Fault::Contract(format!("it skipped element {index} of the batch, and made something of it"))
+fn skipped_and_named(index: u32) -> StageError {
+    StageError::Contract(format!("it skipped element {index} of the batch, and made something of it"))
 }
 
 /// What is wrong with a failure at an element that was not lent.
-fn beyond(index: u32, count: u32) -> Fault {
-    Fault::Contract(format!("it failed at element {index} of a batch of {count}"))
+fn beyond(index: u32, count: u32) -> StageError {
+    StageError::Contract(format!("it failed at element {index} of a batch of {count}"))
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
@@ -693,36 +693,36 @@ fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Resu
 }
 
 /// What a failure that a stage returned says about it.
-fn returned(failure: &Failure) -> Fault {
+fn returned(failure: &Failure) -> StageError {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
         Failure::Unavailable(text) => ("unavailable", text),
         Failure::Internal(text) => ("internal", text),
-        Failure::DeadlineExceeded => return Fault::Failure("deadline-exceeded".to_string()),
+        Failure::DeadlineExceeded => return StageError::Failure("deadline-exceeded".to_string()),
         Failure::Fatal(text) => ("fatal", text),
-        Failure::OutOfBounds => return Fault::Failure("out-of-bounds".to_string()),
-        Failure::BudgetExceeded => return Fault::Failure("budget-exceeded".to_string()),
+        Failure::OutOfBounds => return StageError::Failure("out-of-bounds".to_string()),
+        Failure::BudgetExceeded => return StageError::Failure("budget-exceeded".to_string()),
         Failure::LimitExceeded(text) => ("limit-exceeded", text),
     };
     let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
     let rest = if kept.len() < text.len() { " …" } else { "" };
     let text = format!("{name}: {kept}{rest}");
-    if matches!(failure, Failure::Fatal(_)) { Fault::Fatal(text) } else { Fault::Failure(text) }
+    if matches!(failure, Failure::Fatal(_)) { StageError::Fatal(text) } else { StageError::Failure(text) }
 }
 
 /// What an error of the engine says about the stage.
-fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Fault {
+fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        return Fault::Deadline { limit: limits.time };
+        return StageError::Deadline { limit: limits.time };
     }
     if error.downcast_ref::<CutOff>().is_some() {
-        return Fault::CutOff;
+        return StageError::CutOff;
     }
     let trap = error.root_cause().to_string();
     if store.data().memory.refused {
-        return Fault::Memory { limit: limits.memory, trap };
+        return StageError::Memory { limit: limits.memory, trap };
     }
-    Fault::Trap { trap, backtrace: backtrace(error) }
+    StageError::Trap { trap, backtrace: backtrace(error) }
 }
 
 /// Functions with file and line, as far as the component tells; inlined ones included. Those of the standard library,

@@ -28,7 +28,7 @@ pub use torvyn_runtime::contract::Verdict;
 pub use torvyn_runtime::flow::account::{Account, StageAccount};
 pub use torvyn_runtime::payload::attributes::Attributes;
 pub use torvyn_runtime::pipeline::graph::Merge;
-pub use torvyn_runtime::pipeline::injection::{FailureKind, Injected};
+pub use torvyn_runtime::pipeline::injection::{FailureKind, InjectedFault};
 pub use torvyn_runtime::pipeline::limits::Limits;
 pub use torvyn_runtime::pipeline::policy::{Policy, Retry, Then};
 

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use torvyn_runtime::contract::Budget;
 use torvyn_runtime::pipeline::graph::{Merge, Role};
-use torvyn_runtime::pipeline::injection::{Injected, Injection};
+use torvyn_runtime::pipeline::injection::{InjectedFault, Injection};
 use torvyn_runtime::pipeline::limits::Limits;
 use torvyn_runtime::pipeline::policy::Policy;
 use torvyn_runtime::stage::component::Binary;
@@ -39,7 +39,7 @@ pub struct Stage {
     policy: Policy,
     batch: usize,
     /// What it suffers: at which element, how often, and what.
-    faults: Vec<(u64, u32, Injected)>,
+    faults: Vec<(u64, u32, InjectedFault)>,
 }
 
 /// The component in the file `path`, relative to the package of the test, under the name of the file.
@@ -152,7 +152,7 @@ impl Stage {
     /// With a fault that it suffers, besides those that it has: `what` happens at this element, counted from 0, the first
     /// so many `times` that the stage is given it, or that it makes it where it is a source. A run in which one does not
     /// happen at all is an error.
-    pub fn fault(&self, element: u64, times: u32, what: Injected) -> Stage {
+    pub fn fault(&self, element: u64, times: u32, what: InjectedFault) -> Stage {
         let mut suffering = self.clone();
         suffering.faults.push((element, times, what));
         suffering

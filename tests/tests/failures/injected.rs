@@ -2,21 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
+use torvyn_runtime::pipeline::injection::{FailureKind, InjectedFault, Injection};
 use torvyn_tests::guest::{PROCESSOR, ROUTER, SINK, TRANSFORM};
 use torvyn_tests::programs;
 
 use super::*;
 
-const KINDS: [(Injected, &str); 8] = [
-    (Injected::Trap, "a trap that was injected"),
-    (Injected::Deadline, "it ran longer than the 100ms a call may take"),
-    (Injected::Failure(FailureKind::InvalidInput), "it returned invalid-input: it was injected"),
-    (Injected::Failure(FailureKind::Unavailable), "it returned unavailable: it was injected"),
-    (Injected::Failure(FailureKind::Internal), "it returned internal: it was injected"),
-    (Injected::Failure(FailureKind::DeadlineExceeded), "it returned deadline-exceeded"),
-    (Injected::Failure(FailureKind::Fatal), "it returned fatal: it was injected"),
-    (Injected::Allocation, "it returned limit-exceeded: "),
+const KINDS: [(InjectedFault, &str); 8] = [
+    (InjectedFault::Trap, "a trap that was injected"),
+    (InjectedFault::Deadline, "it ran longer than the 100ms a call may take"),
+    (InjectedFault::Failure(FailureKind::InvalidInput), "it returned invalid-input: it was injected"),
+    (InjectedFault::Failure(FailureKind::Unavailable), "it returned unavailable: it was injected"),
+    (InjectedFault::Failure(FailureKind::Internal), "it returned internal: it was injected"),
+    (InjectedFault::Failure(FailureKind::DeadlineExceeded), "it returned deadline-exceeded"),
+    (InjectedFault::Failure(FailureKind::Fatal), "it returned fatal: it was injected"),
+    (InjectedFault::Allocation, "it returned limit-exceeded: "),
 ];
 
 /// `upper` reads all and writes all, by a real library: what the host refuses it returns as its failure.
@@ -40,7 +40,7 @@ fn each_kind_ends_a_flow_that_stops() {
 
 #[test]
 fn each_kind_is_covered_by_policies() {
-    for (what, reason) in KINDS.into_iter().filter(|(what, _)| *what != Injected::Failure(FailureKind::Fatal)) {
+    for (what, reason) in KINDS.into_iter().filter(|(what, _)| *what != InjectedFault::Failure(FailureKind::Fatal)) {
         for element in [0, 5, 64, 99] {
             let fault = Injection::new(element, 3, what.clone());
             let part = |policy| stage(&upper()).faults(vec![fault.clone()]).policy(policy);
@@ -48,7 +48,7 @@ fn each_kind_is_covered_by_policies() {
             assert_eq!(came.sequences, (0..100).filter(|sequence| *sequence != element).collect::<Vec<_>>());
             assert_eq!((came.letters.len(), came.letters[0].attempt, fault.happened()), (1, 3, 3));
             assert!(came.letters[0].reason.contains(reason), "{}", came.letters[0].reason);
-            let restarts = if matches!(what, Injected::Trap | Injected::Deadline) { 3 } else { 0 };
+            let restarts = if matches!(what, InjectedFault::Trap | InjectedFault::Deadline) { 3 } else { 0 };
             let used = came.failures();
             assert_eq!((used.calls, used.retries, used.dead_letters, used.restarts), (3, 2, 1, restarts), "{what:?}");
             // Once more, and it gets through.
@@ -61,8 +61,8 @@ fn each_kind_is_covered_by_policies() {
 /// The trap is a real one: the engine says where the stage was.
 #[test]
 fn a_trap_has_a_backtrace() {
-    let part = stage(&upper()).faults(vec![Injection::new(0, 1, Injected::Trap)]);
-    let Err(Error::Stage { fault: torvyn_runtime::Fault::Trap { backtrace, .. }, .. }) =
+    let part = stage(&upper()).faults(vec![Injection::new(0, 1, InjectedFault::Trap)]);
+    let Err(Error::Stage { fault: torvyn_runtime::StageError::Trap { backtrace, .. }, .. }) =
         through(part, poisoned(1, &[])).result
     else {
         panic!("it traps")
@@ -73,7 +73,7 @@ fn a_trap_has_a_backtrace() {
 /// A stage that needs no memory in the call does not notice that it would be refused some.
 #[test]
 fn refused_memory_is_survived_by_who_needs_none() {
-    let fault = Injection::new(3, 1, Injected::Allocation);
+    let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(ROUTER)).faults(vec![fault.clone()]), poisoned(9, &[]));
     assert_eq!((came.sequences.len(), fault.happened()), (9, 1));
     // More than it has: its memory does not grow in this call. Before and afterwards it does.
@@ -84,7 +84,7 @@ fn refused_memory_is_survived_by_who_needs_none() {
         ),
         ..PROCESSOR
     };
-    let fault = Injection::new(3, 1, Injected::Allocation);
+    let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(grows)).faults(vec![fault.clone()]).policy(DEAD_LETTER), poisoned(9, &[]));
     assert!(came.letters[0].reason.starts_with("it needed more than the 8388608 bytes"), "{}", came.letters[0].reason);
     assert_eq!((came.sequences.len(), came.letters[0].sequence, came.failures().restarts), (8, 3, 1));
@@ -93,7 +93,7 @@ fn refused_memory_is_survived_by_who_needs_none() {
 #[test]
 fn a_pause_puts_a_call_off() {
     let clock = Clock::virtual_from(0);
-    let pause = Injection::new(70, 1, Injected::Pause(Duration::from_secs(3600)));
+    let pause = Injection::new(70, 1, InjectedFault::Pause(Duration::from_secs(3600)));
     let before = Instant::now();
     let part = stage(&guest(TRANSFORM)).faults(vec![pause.clone()]);
     let came = through_with(part, poisoned(100, &[]), |control| Control { clock: clock.clone(), ..control });
@@ -105,7 +105,7 @@ fn a_pause_puts_a_call_off() {
 /// In sinks and sources as well.
 #[test]
 fn sinks_and_sources_suffer_too() {
-    let fault = Injection::new(40, 2, Injected::Trap);
+    let fault = Injection::new(40, 2, InjectedFault::Trap);
     let came =
         through(stage(&guest(SINK)).faults(vec![fault.clone()]).policy(retry(2, Then::Stop)), poisoned(100, &[]));
     assert_eq!((came.account().elements.left, fault.happened(), came.failures().restarts), (100, 2, 2));
@@ -117,10 +117,10 @@ fn sinks_and_sources_suffer_too() {
         let account = torvyn_tests::run(vec![source, output("out", out.clone())]);
         (account, out.sequences())
     };
-    let fault = Injection::new(33, 2, Injected::Failure(FailureKind::Unavailable));
+    let fault = Injection::new(33, 2, InjectedFault::Failure(FailureKind::Unavailable));
     let (account, sequences) = run(vec![fault.clone()], retry(2, Then::Stop));
     assert_eq!((account.unwrap().stages[0].failures.retries, sequences, fault.happened()), (2, (0..100).collect(), 2));
-    let fault = Injection::new(33, 1, Injected::Trap);
+    let fault = Injection::new(33, 1, InjectedFault::Trap);
     let (account, _) = run(vec![fault.clone()], retry(2, Then::Skip));
     assert!(matches!(account, Err(Error::Stage { call: "pull", .. })), "{account:?}");
     assert_eq!(fault.happened(), 1);
@@ -129,7 +129,7 @@ fn sinks_and_sources_suffer_too() {
 /// What is never reached is told by its count.
 #[test]
 fn a_fault_that_never_comes() {
-    let fault = Injection::new(100, 1, Injected::Trap);
+    let fault = Injection::new(100, 1, InjectedFault::Trap);
     let came = through(stage(&guest(TRANSFORM)).faults(vec![fault.clone()]), poisoned(100, &[]));
     assert_eq!((came.sequences.len(), fault.happened()), (100, 0));
 }

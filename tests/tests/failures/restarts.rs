@@ -1,6 +1,6 @@
 //! Stages that begin anew.
 
-use torvyn_runtime::pipeline::injection::{Injected, Injection};
+use torvyn_runtime::pipeline::injection::{InjectedFault, Injection};
 
 use super::*;
 
@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn totals_are_of_the_stage() {
     let upper = Component::load(engine(), torvyn_tests::programs::UPPER.as_ref(), &limits()).unwrap();
-    let faults: Vec<_> = [10, 70, 99].map(|element| Injection::new(element, 1, Injected::Trap)).into();
+    let faults: Vec<_> = [10, 70, 99].map(|element| Injection::new(element, 1, InjectedFault::Trap)).into();
     let came = through(stage(&upper).faults(faults).policy(retry(1, Then::Stop)), poisoned(100, &[]));
     let stage = &came.account().stages[0];
     assert_eq!((stage.elements_in, stage.elements_out, stage.failures.restarts), (100, 100, 3));

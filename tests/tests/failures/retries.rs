@@ -77,8 +77,8 @@ fn others_go_on_while_a_stage_is_left_alone() {
         }
     };
     assert!(waited <= backoff && before.elapsed() < backoff, "{waited:?}");
-    let census = flow.census();
-    assert_eq!((census.left, census.held, out.payloads().len()), (1000, 1, 0), "{census:?}");
+    let snapshot = flow.snapshot();
+    assert_eq!((snapshot.left, snapshot.held, out.payloads().len()), (1000, 1, 0), "{snapshot:?}");
     assert_settled(&flow.run().unwrap());
     assert!(before.elapsed() >= 3 * backoff, "30 ms and 60");
     assert_eq!(out.sequences(), (0..20).collect::<Vec<_>>());

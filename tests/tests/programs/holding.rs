@@ -7,7 +7,7 @@ use torvyn_runtime::component::profile::Profile;
 use torvyn_runtime::contract::{Verdict, World};
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::{Account, Error, Fault};
+use torvyn_runtime::{Account, Error, StageError};
 use torvyn_tests::{Collected, Elements, input, output, programs, run, stage};
 use wasmparser::{Parser, Payload};
 
@@ -137,7 +137,9 @@ pub(crate) fn pieces() {
     assert_eq!((pieces.rewritten, pieces.given_up), (Count { ops: 6, bytes: 2 }, Count::default()));
     let parts =
         vec![input(lines("one\ntwo")), stage("pieces", programs::PIECES, &[("capacity", "5")]), output("out", Discard)];
-    let Err(Error::Stage { fault: Fault::Failure(text), .. }) = run(parts) else { panic!("it has too much to write") };
+    let Err(Error::Stage { fault: StageError::Failure(text), .. }) = run(parts) else {
+        panic!("it has too much to write")
+    };
     assert!(text.starts_with("limit-exceeded"), "{text}");
     let functions = [
         "payload-buffer.buffer.allocate",

@@ -46,7 +46,7 @@ impl Columns {
     }
 
     /// As [`forward`](Columns::forward), for an element of `size` bytes among parts.
-    pub(crate) fn forward_whole(&mut self, index: u32, size: u64, outputs: u32) {
+    pub(crate) fn forward_entire(&mut self, index: u32, size: u64, outputs: u32) {
         self.outputs.resize(self.sizes.len(), OUTPUT_0);
         match (self.lineage.last(), self.outputs.last_mut()) {
             (Some(&from), Some(known)) if self.whole && from == index => *known |= outputs,

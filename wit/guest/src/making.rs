@@ -11,7 +11,7 @@ use crate::lease::{Mode, Scope};
 
 /// Elements in the making.
 #[derive(Default)]
-pub struct Making {
+pub struct OutputBuilder {
     pub(crate) columns: Columns,
     /// What the entries of `columns` are, in a world where they can be different things.
     pub(crate) kind: Option<Kind>,
@@ -87,7 +87,7 @@ fn put(made: &mut Option<Made>, more: Made) {
     }
 }
 
-impl Making {
+impl OutputBuilder {
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.made_elements + self.columns.sizes.len()
@@ -111,7 +111,7 @@ impl Making {
         self.mark = self.columns.sizes.len();
     }
 
-    /// As [`begin_element`](Making::begin_element), in a world with several ways to make elements.
+    /// As [`begin_element`](OutputBuilder::begin_element), in a world with several ways to make elements.
     #[inline]
     pub(crate) fn begin_element_of_several(&mut self) {
         self.begin_element();

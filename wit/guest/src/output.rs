@@ -9,7 +9,7 @@ use crate::columns::{OUTPUT_0, bit};
 use crate::failure::BatchFailure;
 use crate::host::{self, Lent, Made};
 use crate::lease::Lease;
-use crate::making::{self, Kind, Making};
+use crate::making::{self, Kind, OutputBuilder};
 use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, Makes, ProcessorWorld};
 
 /// A call that failed.
@@ -38,14 +38,14 @@ pub struct Output<'a, W> {
     listed: bool,
     lent: Lent<'a>,
     metadata: &'a [u64],
-    making: &'a mut Making,
+    making: &'a mut OutputBuilder,
     world: PhantomData<W>,
 }
 
 impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// What is in the frame, and not the frame: in a function that is not inlined it would have to be in memory, and it
     /// could no longer be seen that a read is of a whole payload.
-    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, making: &'a mut Making) -> Self {
+    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, making: &'a mut OutputBuilder) -> Self {
         making.clear();
         Output {
             current: 0,
@@ -111,7 +111,7 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
             self.making.columns.forward(index, outputs);
         } else {
             self.making.turn_to(Kind::Parts, Some(self.lent));
-            self.making.columns.forward_whole(index, self.metadata[index as usize], outputs);
+            self.making.columns.forward_entire(index, self.metadata[index as usize], outputs);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export::{self, Reading};
 use crate::failure::BatchFailure;
 use crate::host::{Lent, Payloads, emitted};
-use crate::making::Making;
+use crate::making::OutputBuilder;
 use crate::output::{Failed, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SinkWorld};
@@ -290,7 +290,7 @@ fn processed<W: ProcessorWorld, S: Stage>(
     elements: &Elements<'_>,
     call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), BatchFailure>,
 ) -> Result<Vec<Emitted>, ProcessFailure> {
-    let mut making = Making::default();
+    let mut making = OutputBuilder::default();
     lend::<W, S, _>(elements, |frame, batch| {
         let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
         let done = call(batch, &mut out);

@@ -3,7 +3,7 @@
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::Columns;
 use crate::host::{self, Lent, Made};
-use crate::making::{self, Kind, Making};
+use crate::making::{self, Kind, OutputBuilder};
 use crate::output::{Outcome, Output};
 use crate::stage::BatchProcessor;
 use crate::writer::Writer;
@@ -71,7 +71,7 @@ pub trait CanRead: sealed::Sealed {}
 pub trait CanMake: sealed::Sealed + Sized + 'static {
     /// What was made without a batch.
     #[doc(hidden)]
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+    fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
         making.settle(None)
     }
 }
@@ -81,7 +81,7 @@ pub trait CanWrite: CanMake {
     /// Before something is written. Where all that is made is written, there is nothing to say.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_written(_making: &mut Making, _lent: Option<Lent<'_>>) {}
+    fn begin_written(_making: &mut OutputBuilder, _lent: Option<Lent<'_>>) {}
 }
 
 /// A world that imports `payload-view`.
@@ -97,7 +97,7 @@ pub trait CanHold: ProcessorWorld + CanMake {}
 pub trait SourceWorld: CanWrite {
     /// What was made; no elements where there are none.
     #[doc(hidden)]
-    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+    fn made_or_none(making: &mut OutputBuilder) -> Result<Made, Failure> {
         match Self::made(making)? {
             Some(made) => Ok(made),
             None => host::emit_all(&Columns::default(), None),
@@ -131,7 +131,7 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     /// Before an element of the batch is passed on.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_forwarded(_making: &mut Making) {}
+    fn begin_forwarded(_making: &mut OutputBuilder) {}
 
     #[doc(hidden)]
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
@@ -144,7 +144,7 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     }
 
     #[doc(hidden)]
-    fn flushed(_making: &mut Making) -> Result<Option<Made>, Failure> {
+    fn flushed(_making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
         Ok(None)
     }
 }
@@ -171,7 +171,7 @@ impl CanRead for Windowed {}
 impl CanRead for DataSink {}
 
 impl CanMake for DataSource {
-    fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+    fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
         if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
     }
 }
@@ -183,7 +183,7 @@ impl CanWrite for DataSource {}
 
 impl CanWrite for Windowed {
     #[inline]
-    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+    fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
     }
@@ -191,14 +191,14 @@ impl CanWrite for Windowed {
 
 impl CanWrite for BulkSource {
     #[inline]
-    fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+    fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
         making.ways.written = Some(making::written);
         making.turn_to(Kind::Written, lent);
     }
 }
 
 impl SourceWorld for DataSource {
-    fn made_or_none(making: &mut Making) -> Result<Made, Failure> {
+    fn made_or_none(making: &mut OutputBuilder) -> Result<Made, Failure> {
         host::emit_all(&making.columns, None)
     }
 }
@@ -221,7 +221,7 @@ macro_rules! writes {
     ($($world:ident),*) => {$(
         impl CanMake for $world {
             #[inline(always)]
-            fn made(making: &mut Making) -> Result<Option<Made>, Failure> {
+            fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
                 let mut made = None;
                 if let Some(way) = making.ways.written {
                     way(&making.columns, None, &mut made)?;
@@ -234,7 +234,7 @@ macro_rules! writes {
             /// What is written in `flush` is made there by the way that is known from the first write on: a stage that
             /// writes nothing there has no code for it.
             #[inline(always)]
-            fn begin_written(making: &mut Making, lent: Option<Lent<'_>>) {
+            fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
                 if lent.is_none() {
                     making.ways.written = Some(making::all_written);
                 }
@@ -254,7 +254,7 @@ macro_rules! writes {
             }
 
             #[inline(always)]
-            fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+            fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
                 Self::made(making)
             }
         }
@@ -288,7 +288,7 @@ macro_rules! holds {
             const MAKES: Makes = Makes::Several;
 
             #[inline(always)]
-            fn begin_forwarded(making: &mut Making) {
+            fn begin_forwarded(making: &mut OutputBuilder) {
                 making.ways.parts = Some(making::wholes);
             }
 
@@ -300,7 +300,7 @@ macro_rules! holds {
                 stage.flush(writer)
             }
 
-            fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+            fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
                 Self::made(making)
             }
         }
@@ -312,7 +312,7 @@ impl ProcessorWorld for Windowed {
     const MAKES: Makes = Makes::Several;
 
     #[inline(always)]
-    fn begin_forwarded(making: &mut Making) {
+    fn begin_forwarded(making: &mut OutputBuilder) {
         making.ways.parts = Some(making::parts);
     }
 
@@ -324,7 +324,7 @@ impl ProcessorWorld for Windowed {
         stage.flush(writer)
     }
 
-    fn flushed(making: &mut Making) -> Result<Option<Made>, Failure> {
+    fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
         Self::made(making)
     }
 }

@@ -7,18 +7,18 @@ use crate::bindings::lifecycle::types::Failure;
 use crate::buffer::Buffer;
 use crate::columns::{NO_LINEAGE, OUTPUT_0, bit};
 use crate::lease::Lease;
-use crate::making::Making;
+use crate::making::OutputBuilder;
 use crate::world::{CanBuffer, CanHold, CanWrite, DataSource};
 
 /// Elements being made, in order.
 pub struct Writer<W = DataSource> {
-    pub(crate) making: Making,
+    pub(crate) making: OutputBuilder,
     world: PhantomData<fn() -> W>,
 }
 
 impl<W> Default for Writer<W> {
     fn default() -> Self {
-        Writer { making: Making::default(), world: PhantomData }
+        Writer { making: OutputBuilder::default(), world: PhantomData }
     }
 }
 

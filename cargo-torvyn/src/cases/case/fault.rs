@@ -5,7 +5,7 @@ use std::path::Path;
 
 use torvyn_runtime::Account;
 use torvyn_runtime::contract::Kind;
-use torvyn_runtime::pipeline::injection::{FailureKind, Injected, Injection};
+use torvyn_runtime::pipeline::injection::{FailureKind, InjectedFault, Injection};
 
 use crate::cases::compare::expectation::counted;
 use crate::config::ranges;
@@ -16,33 +16,33 @@ use crate::output::diagnostic::Diagnostic;
 
 /// A fault that a stage is to suffer at an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct CaseFault {
     /// The stage; none for the one that is alone.
     pub(crate) stage: Option<Named>,
     element: u64,
     times: u32,
-    what: Injected,
+    what: InjectedFault,
     span: Range<usize>,
 }
 
-const WHATS: [(&str, Injected); 8] = [
-    ("trap", Injected::Trap),
-    ("deadline", Injected::Deadline),
-    ("allocation", Injected::Allocation),
-    ("invalid-input", Injected::Failure(FailureKind::InvalidInput)),
-    ("unavailable", Injected::Failure(FailureKind::Unavailable)),
-    ("internal", Injected::Failure(FailureKind::Internal)),
-    ("deadline-exceeded", Injected::Failure(FailureKind::DeadlineExceeded)),
-    ("fatal", Injected::Failure(FailureKind::Fatal)),
+const WHATS: [(&str, InjectedFault); 8] = [
+    ("trap", InjectedFault::Trap),
+    ("deadline", InjectedFault::Deadline),
+    ("allocation", InjectedFault::Allocation),
+    ("invalid-input", InjectedFault::Failure(FailureKind::InvalidInput)),
+    ("unavailable", InjectedFault::Failure(FailureKind::Unavailable)),
+    ("internal", InjectedFault::Failure(FailureKind::Internal)),
+    ("deadline-exceeded", InjectedFault::Failure(FailureKind::DeadlineExceeded)),
+    ("fatal", InjectedFault::Failure(FailureKind::Fatal)),
 ];
 
-impl Fault {
+impl CaseFault {
     /// Reads `faults`, an array. The stage has to be named unless it is `alone`.
-    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<Fault>> {
-        field.items(report)?.iter().map(|item| Fault::read(item, alone, report)).collect()
+    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<CaseFault>> {
+        field.items(report)?.iter().map(|item| CaseFault::read(item, alone, report)).collect()
     }
 
-    fn read(field: &Field, alone: bool, report: &mut Report) -> Option<Fault> {
+    fn read(field: &Field, alone: bool, report: &mut Report) -> Option<CaseFault> {
         let table = field.table("a fault", &["stage", "element", "fault", "pause", "times"], report)?;
         let stage = match table.get("stage") {
             Some(field) => Some(Named { name: field.text(report)?.to_string(), span: field.span }),
@@ -55,14 +55,14 @@ impl Fault {
         let element = table.need("element", report).and_then(|field| field.count(&ranges::ANY, report));
         let what = table.need_one(&["fault", "pause"], report)?;
         let injected = match what.key {
-            "pause" => Injected::Pause(what.duration(&ranges::PAUSE, report)?),
+            "pause" => InjectedFault::Pause(what.duration(&ranges::PAUSE, report)?),
             _ => {
                 let name = what.choice(&WHATS.each_ref().map(|(name, _)| *name), report)?;
                 WHATS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
             }
         };
         let times = table.get("times").map_or(Some(1), |field| field.count(&ranges::TIMES, report))?;
-        Some(Fault { stage, element: element?, times, what: injected, span: field.span.clone() })
+        Some(CaseFault { stage, element: element?, times, what: injected, span: field.span.clone() })
     }
 
     /// For one run.

@@ -18,7 +18,7 @@ const KEPT_LINES: usize = 100;
 
 /// Elements that came out, as far as they are needed.
 #[derive(Default)]
-pub(crate) struct Collected {
+pub(crate) struct Capture {
     /// All that came.
     pub(crate) count: u64,
     /// The first of them.
@@ -31,10 +31,10 @@ pub(crate) struct Collected {
     pub(crate) search: Search,
 }
 
-impl Collected {
+impl Capture {
     /// Keeps this many elements, with this many bytes of each, and looks for something in all of them.
-    pub(crate) fn new((most, most_bytes): (usize, usize), search: Search) -> Collected {
-        Collected { most, most_bytes, search, ..Collected::default() }
+    pub(crate) fn new((most, most_bytes): (usize, usize), search: Search) -> Capture {
+        Capture { most, most_bytes, search, ..Capture::default() }
     }
 
     /// Takes an element that came, whole or as far as it is needed.
@@ -54,17 +54,17 @@ impl Collected {
 /// The output of a flow that collects. Its clones collect together.
 #[derive(Clone)]
 pub(crate) struct Collector {
-    collected: Arc<Mutex<Collected>>,
+    collected: Arc<Mutex<Capture>>,
     /// For what is not in memory, or not in one piece.
     pool: Pool,
 }
 
 impl Collector {
-    pub(crate) fn new(collected: Collected) -> Collector {
+    pub(crate) fn new(collected: Capture) -> Collector {
         Collector { collected: Arc::new(Mutex::new(collected)), pool: Pool::default() }
     }
 
-    pub(crate) fn collected(&self) -> MutexGuard<'_, Collected> {
+    pub(crate) fn collected(&self) -> MutexGuard<'_, Capture> {
         self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,11 +106,11 @@ pub(crate) struct Printed {
     /// How many lines came before them.
     pub(crate) before: u64,
     /// What is compared with what the case expects.
-    pub(crate) collected: Collected,
+    pub(crate) collected: Capture,
 }
 
 impl Log {
-    pub(crate) fn new(collected: Collected) -> Log {
+    pub(crate) fn new(collected: Capture) -> Log {
         Log(Arc::new(Mutex::new(Printed { collected, ..Printed::default() })))
     }
 

@@ -9,8 +9,8 @@ use toml::de::DeValue;
 use torvyn_runtime::endpoint::Output as _;
 use torvyn_runtime::flow::DeadLetters;
 
-use crate::cases::compare::capture::{Collected, Collector};
-use crate::cases::compare::expectation::{Wanted, counted};
+use crate::cases::compare::capture::{Capture, Collector};
+use crate::cases::compare::expectation::{Expectation, counted};
 use crate::cases::compare::expected::Expected;
 use crate::config::spanned::Named;
 use crate::config::toml_reader::{Field, Report};
@@ -24,7 +24,7 @@ const SHOWN: usize = 5;
 
 /// What is expected of the dead letters of a stage.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ExpectedLetters {
+pub(crate) struct ExpectedDeadLetters {
     /// The stage; none for the one that is alone.
     pub(crate) stage: Option<Named>,
     pub(crate) elements: Expected,
@@ -35,17 +35,17 @@ pub(crate) struct ExpectedLetters {
 }
 
 /// What is wanted of the dead letters of a stage, with the bytes of all files in it.
-pub(crate) struct WantedLetters {
+pub(crate) struct DeadLetterExpectation {
     stage: String,
-    pub(crate) elements: Wanted,
+    pub(crate) elements: Expectation,
     reasons: Vec<(String, Range<usize>)>,
 }
 
-impl ExpectedLetters {
+impl ExpectedDeadLetters {
     /// Reads `dead-letters`: the table of the stage that is `alone`, or one for each stage.
-    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<ExpectedLetters>> {
+    pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<ExpectedDeadLetters>> {
         if alone {
-            return Some(vec![ExpectedLetters::read(field, None, report)?]);
+            return Some(vec![ExpectedDeadLetters::read(field, None, report)?]);
         }
         let entries = field.entries(report)?;
         let mut read = |field: &Field| {
@@ -57,12 +57,12 @@ impl ExpectedLetters {
                 return None;
             }
             let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };
-            ExpectedLetters::read(field, Some(stage), report)
+            ExpectedDeadLetters::read(field, Some(stage), report)
         };
         entries.iter().map(&mut read).collect()
     }
 
-    fn read(field: &Field, stage: Option<Named>, report: &mut Report) -> Option<ExpectedLetters> {
+    fn read(field: &Field, stage: Option<Named>, report: &mut Report) -> Option<ExpectedDeadLetters> {
         let (elements, table) = Expected::read_letters(field, report)?;
         let reasons = match table.get("reason") {
             Some(field) if matches!(field.value, DeValue::Array(_)) => field.items(report)?,
@@ -70,7 +70,7 @@ impl ExpectedLetters {
         };
         let reasons = reasons.iter().map(|item| Some((item.text(report)?.to_string(), item.span.clone())));
         let reasons = reasons.collect::<Option<_>>()?;
-        Some(ExpectedLetters { stage, elements, reasons, span: field.key_span.clone() })
+        Some(ExpectedDeadLetters { stage, elements, reasons, span: field.key_span.clone() })
     }
 
     /// With the bytes of its files, of the stage of this name.
@@ -78,9 +78,9 @@ impl ExpectedLetters {
     /// # Errors
     ///
     /// The files that cannot be read.
-    pub(crate) fn wanted(&self, stage: &str, file: &Path, bless: bool) -> Result<WantedLetters, Diagnostics> {
+    pub(crate) fn wanted(&self, stage: &str, file: &Path, bless: bool) -> Result<DeadLetterExpectation, Diagnostics> {
         let elements = self.elements.wanted(file, bless)?;
-        Ok(WantedLetters { stage: stage.to_string(), elements, reasons: self.reasons.clone() })
+        Ok(DeadLetterExpectation { stage: stage.to_string(), elements, reasons: self.reasons.clone() })
     }
 }
 
@@ -99,8 +99,8 @@ struct OfStage {
 }
 
 impl Letters {
-    pub(crate) fn new(wanted: &[WantedLetters]) -> Letters {
-        let of_stage = |wanted: &WantedLetters| OfStage {
+    pub(crate) fn new(wanted: &[DeadLetterExpectation]) -> Letters {
+        let of_stage = |wanted: &DeadLetterExpectation| OfStage {
             stage: wanted.stage.clone(),
             elements: Collector::new(wanted.elements.capture()),
             found: wanted.reasons.iter().map(|(reason, _)| (reason.clone(), false)).collect(),
@@ -131,7 +131,7 @@ impl Letters {
     }
 }
 
-impl WantedLetters {
+impl DeadLetterExpectation {
     /// What is not as expected. `file` is that of the case.
     pub(crate) fn judge(&self, file: &Path, letters: &Letters) -> Vec<Diagnostic> {
         let stages = letters.of_stages();
@@ -152,7 +152,7 @@ impl WantedLetters {
     }
 
     /// Does something with what was kept of the elements.
-    pub(crate) fn with_collected<T>(&self, letters: &Letters, each: impl FnOnce(&Collected) -> T) -> Option<T> {
+    pub(crate) fn with_collected<T>(&self, letters: &Letters, each: impl FnOnce(&Capture) -> T) -> Option<T> {
         let stages = letters.of_stages();
         let of_stage = stages.iter().find(|of_stage| of_stage.stage == self.stage)?;
         let collected = of_stage.elements.collected();

@@ -9,12 +9,12 @@ use crate::cases::compare::element::Entry;
 use crate::cases::compare::metadata;
 
 /// Both sides.
-pub(crate) struct Entries<'a> {
+pub(crate) struct ElementMatch<'a> {
     pub(crate) expected: &'a [Entry],
     pub(crate) got: &'a [Entry],
 }
 
-impl Entries<'_> {
+impl ElementMatch<'_> {
     /// An element, and of `shown` what `wanted` says something of.
     fn shown(entry: &Entry, at: usize, wanted: &Metadata) -> String {
         diff::shown_of(&entry.bytes, entry.size, at) + &metadata::shown(&entry.metadata, wanted)
@@ -29,7 +29,7 @@ impl Entries<'_> {
     }
 }
 
-impl<'a> Sides for Entries<'a> {
+impl<'a> Sides for ElementMatch<'a> {
     fn lengths(&self) -> (usize, usize) {
         (self.expected.len(), self.got.len())
     }
@@ -41,14 +41,14 @@ impl<'a> Sides for Entries<'a> {
     fn missing(&self, expected: usize, got: Option<usize>) -> String {
         let (element, other) = (&self.expected[expected], got.map(|got| &self.got[got]));
         let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
-        Entries::shown(element, at, &Entries::noted(element, other))
+        ElementMatch::shown(element, at, &ElementMatch::noted(element, other))
     }
 
     fn came(&self, expected: Option<usize>, got: usize) -> String {
         let (element, other) = (&self.got[got], expected.map(|expected| &self.expected[expected]));
         let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
-        let noted = other.map_or_else(Metadata::default, |other| Entries::noted(other, Some(element)));
-        Entries::shown(element, at, &noted)
+        let noted = other.map_or_else(Metadata::default, |other| ElementMatch::noted(other, Some(element)));
+        ElementMatch::shown(element, at, &noted)
     }
 
     /// By their bytes, where nothing is said of metadata: of many elements that takes far less time.
@@ -90,11 +90,11 @@ mod tests {
     }
 
     fn ordered(expected: &[Entry], got: &[Entry]) -> Vec<String> {
-        diff::ordered(&Entries { expected, got })
+        diff::ordered(&ElementMatch { expected, got })
     }
 
     fn unordered(expected: &[Entry], got: &[Entry]) -> Vec<String> {
-        diff::unordered(&Entries { expected, got })
+        diff::unordered(&ElementMatch { expected, got })
     }
 
     #[test]

@@ -8,10 +8,10 @@ use torvyn_runtime::base::plural;
 use torvyn_runtime::endpoint::OutputFraming;
 
 use crate::cases::compare::amount::Amount;
-use crate::cases::compare::capture::Collected;
+use crate::cases::compare::capture::Capture;
 use crate::cases::compare::diff::{self, Sides};
 use crate::cases::compare::element::Entry;
-use crate::cases::compare::element_match::Entries;
+use crate::cases::compare::element_match::ElementMatch;
 use crate::cases::compare::json::{Json, Value};
 use crate::cases::compare::pattern::Pattern;
 use crate::cases::compare::schema::Schema;
@@ -27,7 +27,7 @@ const KEPT_BYTES_BEYOND: usize = 4096;
 
 /// What is expected, with the bytes of all files in it.
 #[derive(Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Expectation {
     pub(crate) elements: Option<(List, Range<usize>)>,
     /// The file that the elements are to be in, and all that is in it now.
     pub(crate) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
@@ -42,7 +42,7 @@ pub(crate) struct Wanted {
 
 /// The elements that are to come, and no others.
 pub(crate) enum List {
-    Entries(Vec<Entry>),
+    ElementMatch(Vec<Entry>),
     /// What each of them contains.
     Json(Vec<Value>),
 }
@@ -50,7 +50,7 @@ pub(crate) enum List {
 impl List {
     fn len(&self) -> usize {
         match self {
-            List::Entries(entries) => entries.len(),
+            List::ElementMatch(entries) => entries.len(),
             List::Json(values) => values.len(),
         }
     }
@@ -61,16 +61,16 @@ impl List {
             if any_order { diff::unordered(sides) } else { diff::ordered(sides) }
         }
         match self {
-            List::Entries(expected) => difference(&Entries { expected, got }, any_order),
+            List::ElementMatch(expected) => difference(&ElementMatch { expected, got }, any_order),
             List::Json(expected) => difference(&Json::new(expected, got), any_order),
         }
     }
 }
 
-impl Wanted {
+impl Expectation {
     /// What is to be kept of the elements that come, to tell whether they are what is wanted.
-    pub(crate) fn capture(&self) -> Collected {
-        Collected::new(self.kept(), self.search())
+    pub(crate) fn capture(&self) -> Capture {
+        Capture::new(self.kept(), self.search())
     }
 
     /// How many elements have to be kept to compare them, and of each how many bytes.
@@ -79,7 +79,7 @@ impl Wanted {
             (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
             _ if self.bless => (usize::MAX, usize::MAX),
             (Some((List::Json(values), _)), _) => (values.len() + KEPT_BEYOND, usize::MAX),
-            (Some((List::Entries(elements), _)), _) => {
+            (Some((List::ElementMatch(elements), _)), _) => {
                 let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
                 (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
             }
@@ -97,7 +97,7 @@ impl Wanted {
     }
 
     /// What is not as expected. `what` is an output or the log, and `file` that of the case.
-    pub(crate) fn judge(&self, what: &str, file: &Path, collected: &Collected) -> Vec<Diagnostic> {
+    pub(crate) fn judge(&self, what: &str, file: &Path, collected: &Capture) -> Vec<Diagnostic> {
         let wrong = |message: String, span: &Range<usize>, text: String| {
             Diagnostic::error(codes::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
         };
@@ -142,13 +142,13 @@ impl Wanted {
         found
     }
 
-    fn difference(&self, expected: &List, collected: &Collected) -> Vec<String> {
+    fn difference(&self, expected: &List, collected: &Capture) -> Vec<String> {
         let got = &collected.kept[..];
         let mut lines = match &self.file {
             Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
             Some((_, OutputFraming::Raw, bytes)) => {
                 let whole = Entry::plain(framed(got, OutputFraming::Raw));
-                List::Entries(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
+                List::ElementMatch(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
             }
             _ => expected.difference(got, self.any_order),
         };
@@ -161,7 +161,7 @@ impl Wanted {
 
     /// The file that is to have what came, all that is to be in it, and whether that is something else than now; where
     /// files are written anew.
-    pub(crate) fn blessed(&self, collected: &Collected) -> Option<(&Path, Vec<u8>, bool)> {
+    pub(crate) fn blessed(&self, collected: &Capture) -> Option<(&Path, Vec<u8>, bool)> {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
             && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
@@ -172,7 +172,7 @@ impl Wanted {
 }
 
 /// Whether the elements, written down, are the bytes of the file.
-fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Collected) -> bool {
+fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
     collected.count == collected.kept.len() as u64 && framed(&collected.kept, framing) == bytes
 }
 

@@ -11,7 +11,7 @@ use torvyn_runtime::endpoint::OutputFraming;
 
 use crate::cases::compare::amount::Amount;
 use crate::cases::compare::element::{Entry, Written};
-use crate::cases::compare::expectation::{self, List, Wanted};
+use crate::cases::compare::expectation::{self, Expectation, List};
 use crate::cases::compare::json::{self, Value};
 use crate::cases::compare::literal::Literal;
 use crate::cases::compare::pattern::Pattern;
@@ -166,12 +166,12 @@ impl Expected {
     /// # Errors
     ///
     /// The files that cannot be read.
-    pub(crate) fn wanted(&self, file: &Path, bless: bool) -> Result<Wanted, Diagnostics> {
-        let mut wanted = Wanted {
+    pub(crate) fn wanted(&self, file: &Path, bless: bool) -> Result<Expectation, Diagnostics> {
+        let mut wanted = Expectation {
             any_order: self.any_order,
             count: self.count.clone(),
             matches: self.matches.clone(),
-            ..Wanted::default()
+            ..Expectation::default()
         };
         if let Some((path, span)) = &self.schema {
             wanted.schema = Some((Arc::new(Schema::load(path, file, span)?), span.clone()));
@@ -183,7 +183,7 @@ impl Expected {
         let elements = match what {
             What::Json(values) => List::Json(values.clone()),
             What::Written(written) => {
-                List::Entries(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
+                List::ElementMatch(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
             }
             What::File { path, framing } => {
                 let bytes = match regular_file::read(path) {
@@ -194,7 +194,7 @@ impl Expected {
                     read => read.unwrap_or_default(),
                 };
                 let elements =
-                    List::Entries(expectation::cut(&bytes, *framing).into_iter().map(Entry::plain).collect());
+                    List::ElementMatch(expectation::cut(&bytes, *framing).into_iter().map(Entry::plain).collect());
                 wanted.bless = bless;
                 wanted.file = Some((path.clone(), *framing, bytes));
                 elements

@@ -17,7 +17,7 @@ const CONTRACT: &str = "wit";
 
 /// What a case runs with.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Basis {
+pub(crate) struct Fingerprint {
     /// The case as it is written, wherever that is.
     case: Option<Value>,
     /// Its pipeline as it is written, where it is one of the manifest.
@@ -30,7 +30,7 @@ pub(crate) struct Basis {
     expects: BTreeSet<PathBuf>,
     common: Arc<Shared>,
     /// What the case that it is compared with runs with.
-    other: Option<Box<Basis>>,
+    other: Option<Box<Fingerprint>>,
 }
 
 /// What all cases run with.
@@ -61,16 +61,16 @@ impl<'a> Common<'a> {
     }
 }
 
-impl Basis {
+impl Fingerprint {
     /// That of a case.
-    pub(crate) fn of(plan: &Plan<'_>, common: &Common<'_>, sources: &Sources) -> Basis {
+    pub(crate) fn of(plan: &Plan<'_>, common: &Common<'_>, sources: &Sources) -> Fingerprint {
         let written = table(sources, plan.case.file());
         let cases = written.get("test").and_then(Value::as_array).into_iter().flatten();
         let is_it = |case: &&Value| case.get("name").and_then(Value::as_str) == Some(&plan.case.name);
         let pipelines = common.manifest.get("pipeline");
         let (versions, packages) = plan.stages_as_loaded();
         let paths = plan.paths().into_iter().chain(packages);
-        Basis {
+        Fingerprint {
             case: cases.into_iter().find(is_it).cloned(),
             pipeline: pipelines.and_then(|pipelines| pipelines.get(&plan.pipeline.name)).cloned(),
             components: versions,
@@ -83,7 +83,7 @@ impl Basis {
 
     /// Adds to each case what the one that it is compared with runs with.
     pub(crate) fn with_others<'a, 'c: 'a>(
-        bases: &mut HashMap<String, Basis>,
+        bases: &mut HashMap<String, Fingerprint>,
         plans: impl Iterator<Item = &'a Plan<'c>>,
     ) {
         let alone = bases.clone();

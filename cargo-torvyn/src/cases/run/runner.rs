@@ -15,7 +15,7 @@ use crate::cases::run::ends::Ends;
 use crate::cases::run::speed::Compared;
 
 /// How cases run.
-pub(crate) struct Session {
+pub(crate) struct Runner {
     /// So many at a time.
     pub(crate) threads: usize,
     /// None begins after one has failed.
@@ -28,7 +28,7 @@ pub(crate) struct Session {
     pub(crate) cut: Cut,
 }
 
-impl Session {
+impl Runner {
     /// Runs the cases and calls `told` with what came of each, in their order, those whose speed is compared last. `others`
     /// are cases that are not run, but compared with.
     ///

@@ -1,6 +1,6 @@
 //! `cargo torvyn test --watch`: runs the cases, and then, whenever something has changed, those that it makes a difference
 //! to. Which these are is not guessed from the name of what changed: cargo builds what is stale, and a case runs where
-//! anything differs from what it last ran with, `cases::Basis`.
+//! anything differs from what it last ran with, `cases::Fingerprint`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use serde::Serialize;
 use torvyn_runtime::base::plural::{counted, noun};
 
 use super::{Cases, Planned, run};
-use crate::cases::{Basis, Common, Summary, Tally};
+use crate::cases::{Common, Fingerprint, Summary, Tally};
 use crate::cli::{MessageFormat, TestArgs};
 use crate::config::manifest::ComponentRef;
 use crate::exit::Exit;
 use crate::fs::paths;
-use crate::fs::watcher::{Places, Snapshot, ends_with_line};
+use crate::fs::watcher::{Snapshot, WatchPaths, ends_with_line};
 use crate::output::diagnostic::Sources;
 use crate::output::programs::lossy_all;
 use crate::output::shell::{Shell, StdoutClosed};
@@ -54,7 +54,7 @@ struct WaitingLine {
 struct Watch<'a> {
     args: &'a TestArgs,
     compiled: Compiled,
-    places: Places,
+    places: WatchPaths,
     /// How the places were before what is running now looked at them.
     before: Snapshot,
     /// Where the packages are, as far as cases run any and it was told.
@@ -74,12 +74,12 @@ struct Watch<'a> {
 
 /// The last run of a case.
 struct Last {
-    basis: Basis,
+    basis: Fingerprint,
     failed: bool,
 }
 
 pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let places = Places::default();
+    let places = WatchPaths::default();
     let before = Snapshot::default();
     let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
     let by_cargo = by_cargo.map(|workspace| {
@@ -164,9 +164,9 @@ impl Watch<'_> {
     }
 
     /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
-    fn places_of(&self, packages: bool) -> Places {
+    fn places_of(&self, packages: bool) -> WatchPaths {
         let manifest = run_pipeline::manifest_path(&self.args.cargo);
-        let mut places = Places { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
+        let mut places = WatchPaths { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
         match self.project.as_ref().filter(|_| packages) {
             Some(project) => {
                 places.paths.extend(project.folders.iter().cloned());
@@ -184,9 +184,9 @@ impl Watch<'_> {
     }
 
     /// Looks at these places from now on. Those that were not looked at before are taken as they are.
-    fn look_at(&mut self, places: Places) {
+    fn look_at(&mut self, places: WatchPaths) {
         let new: Vec<_> = places.paths.iter().filter(|path| !self.places.paths.contains(path)).cloned().collect();
-        self.before.add(Snapshot::of(&Places { paths: new, except: places.except.clone() }));
+        self.before.add(Snapshot::of(&WatchPaths { paths: new, except: places.except.clone() }));
         self.before.keep(&places);
         self.places = places;
     }
@@ -242,9 +242,9 @@ impl Watch<'_> {
         let mut bases: HashMap<_, _> = plans
             .iter()
             .chain(&others)
-            .map(|plan| (plan.case.name.clone(), Basis::of(plan, &common, &sources)))
+            .map(|plan| (plan.case.name.clone(), Fingerprint::of(plan, &common, &sources)))
             .collect();
-        Basis::with_others(&mut bases, plans.iter().chain(&others));
+        Fingerprint::with_others(&mut bases, plans.iter().chain(&others));
         self.last.retain(|name, _| plans.iter().any(|plan| plan.case.name == *name));
         let count = plans.len();
         let is_other = |name: &str| self.last.get(name).is_none_or(|last| Some(&last.basis) != bases.get(name));

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 use torvyn_runtime::base::text;
 
-use super::Surrounding;
+use super::EnclosingWorkspace;
 use crate::cli::Vcs;
 use crate::exit::{Exit, Stop};
 use crate::fs::paths::from_here;
@@ -42,8 +42,8 @@ impl NewProject<'_> {
     /// A [`Stop`] that names the collision; or a workspace to join that cargo cannot load.
     pub(crate) fn refuse_collisions(
         &self,
-        around: Option<&Surrounding>,
-        joins: Option<&Surrounding>,
+        around: Option<&EnclosingWorkspace>,
+        joins: Option<&EnclosingWorkspace>,
     ) -> anyhow::Result<()> {
         self.refuse_folder_names(joins.is_some())?;
         let metadata = self.metadata_around().transpose();
@@ -190,7 +190,7 @@ impl NewProject<'_> {
     }
 
     /// A workspace that would be among the members of the one around it, or a package of it.
-    fn refuse_second_workspace(&self, around: &Surrounding) -> Result<(), Stop> {
+    fn refuse_second_workspace(&self, around: &EnclosingWorkspace) -> Result<(), Stop> {
         let packages = self.template.packages().map(|package| self.destination.join(package));
         let all: Vec<PathBuf> = [self.destination.to_path_buf()].into_iter().chain(packages).collect();
         let Some(covered) = all.iter().find_map(|package| around.covered(package)) else { return Ok(()) };

@@ -12,7 +12,7 @@ use super::names::names;
 use super::site::{Place, Use};
 use super::wiring::Wiring;
 use crate::analysis::{Frame, Site};
-use crate::contract::Door;
+use crate::contract::TrackedImport;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -87,9 +87,9 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
     }
 
     /// The functions of the host that proofs are about, and what may stand for one of them at a call.
-    fn doors(&self) -> HashMap<Node, Door> {
+    fn doors(&self) -> HashMap<Node, TrackedImport> {
         let door = |node: Node| match self.calls.meanings[node as usize] {
-            Meaning::Door(door) => Some(door),
+            Meaning::TrackedImport(door) => Some(door),
             _ => None,
         };
         let nodes = (0..).zip(&self.calls.meanings).filter_map(|(node, meaning)| {

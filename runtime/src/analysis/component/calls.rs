@@ -9,7 +9,7 @@ use super::control::Callee;
 use super::limits::{Stop, find};
 use super::module::Signature;
 use super::wiring::{Target, Wiring};
-use crate::contract::Door;
+use crate::contract::TrackedImport;
 
 /// A node of the call graph.
 pub(super) type Node = u32;
@@ -17,7 +17,7 @@ pub(super) type Node = u32;
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    Door(Door),
+    TrackedImport(TrackedImport),
     /// Calls nothing in the component.
     Host,
     /// A function of a core module.
@@ -58,7 +58,7 @@ pub(super) struct Calls<'w, 'a> {
     of_any_type: HashMap<Option<u32>, Node>,
 }
 
-const HOST: Node = Door::ALL.len() as Node;
+const HOST: Node = TrackedImport::ALL.len() as Node;
 const DROP: Node = HOST + 1;
 const FIRST: Node = DROP + 1;
 
@@ -76,13 +76,13 @@ struct Table {
 type Held = HashMap<Signature, Vec<Node>>;
 
 /// The node of a function of the host that proofs are about.
-pub(super) fn node_of(door: Door) -> Node {
-    Door::ALL.iter().position(|known| *known == door).map_or(HOST, |place| place as Node)
+pub(super) fn node_of(door: TrackedImport) -> Node {
+    TrackedImport::ALL.iter().position(|known| *known == door).map_or(HOST, |place| place as Node)
 }
 
 impl<'w, 'a> Calls<'w, 'a> {
     pub(super) fn of(wiring: &'w Wiring<'a>) -> Result<Calls<'w, 'a>, Stop> {
-        let mut meanings: Vec<Meaning> = Door::ALL.map(Meaning::Door).to_vec();
+        let mut meanings: Vec<Meaning> = TrackedImport::ALL.map(Meaning::TrackedImport).to_vec();
         meanings.extend([Meaning::Host, Meaning::Drop]);
         let mut first = Vec::new();
         for (number, instance) in (0..).zip(&wiring.instances) {
@@ -106,7 +106,7 @@ impl<'w, 'a> Calls<'w, 'a> {
 
     pub(super) fn node(&self, target: Target) -> Node {
         match target {
-            Target::Door(door) => node_of(door),
+            Target::TrackedImport(door) => node_of(door),
             Target::Host => HOST,
             Target::Drop => DROP,
             Target::Lifted(lift) => self.first_lift + lift,

@@ -11,7 +11,7 @@ use super::control::{Call, Graph};
 use super::index::Rounds;
 use super::limits::{MAX_COUNT, MAX_VALUES, MAX_VALUES_IN_ALL, Stop};
 use super::values::{Symbol, Value, Values};
-use crate::contract::Door;
+use crate::contract::TrackedImport;
 
 /// How often one call copies the payload of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,11 @@ impl Count {
     pub(super) const UNBOUNDED: Count = Count { max: None, min: 0, index: Index::Any };
 
     /// Of those that read from a batch, and that write.
-    fn of(door: Door) -> Count {
+    fn of(door: TrackedImport) -> Count {
         match door {
             // That `read` is called does not mean that it copies: it refuses a range that is not there.
-            Door::Read => Count { max: Some(1), min: 0, index: Index::Parameter(1, BTreeMap::from([(0, 1)])) },
-            Door::ReadAll | Door::EmitAll => Count { max: Some(1), min: 1, index: Index::Any },
+            TrackedImport::Read => Count { max: Some(1), min: 0, index: Index::Parameter(1, BTreeMap::from([(0, 1)])) },
+            TrackedImport::ReadAll | TrackedImport::EmitAll => Count { max: Some(1), min: 1, index: Index::Any },
             _ => Count::UNBOUNDED,
         }
     }
@@ -79,7 +79,7 @@ impl Count {
 }
 
 impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
-    pub(super) fn new(calls: &'c Calls<'w, 'a>, doors: &[Door]) -> Self {
+    pub(super) fn new(calls: &'c Calls<'w, 'a>, doors: &[TrackedImport]) -> Self {
         let goals: Vec<Node> = doors.iter().map(|door| super::calls::node_of(*door)).collect();
         let counts = doors.iter().zip(&goals).map(|(door, node)| (*node, Count::of(*door))).collect();
         Counter { calls, relevant: calls.reaching(&goals), counts, budget: MAX_VALUES_IN_ALL, reasons: Vec::new() }
@@ -152,7 +152,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
                 let min = callees().map(|count| count.min).max().unwrap_or(0);
                 Ok(Count { max, min, index: Index::Any })
             }
-            Meaning::Drop | Meaning::Host | Meaning::Door(_) => Ok(Count::UNBOUNDED),
+            Meaning::Drop | Meaning::Host | Meaning::TrackedImport(_) => Ok(Count::UNBOUNDED),
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) struct Uses<'c, 'w, 'a> {
 
 impl<'c, 'w, 'a> Uses<'c, 'w, 'a> {
     pub(super) fn new(calls: &'c Calls<'w, 'a>, root: Node) -> Self {
-        let reads = [crate::contract::Door::Read, crate::contract::Door::ReadAll].map(super::calls::node_of);
+        let reads =
+            [crate::contract::TrackedImport::Read, crate::contract::TrackedImport::ReadAll].map(super::calls::node_of);
         let relevant = calls.reaching(&reads);
         Uses { calls, root, relevant, code: HashMap::new(), names: HashMap::new(), budget: MAX_LOOKED_AT }
     }

@@ -13,13 +13,13 @@ use wasmparser::{
 use super::definitions::{Definition, Definitions};
 use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
-use crate::contract::{Door, NAMESPACE};
+use crate::contract::{NAMESPACE, TrackedImport};
 
 /// What a function is in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     /// A function of the host that proofs are about.
-    Door(Door),
+    TrackedImport(TrackedImport),
     /// Another function of the host or the engine, which calls nothing in the component.
     Host,
     /// What drops a handle, and may call a destructor.
@@ -446,5 +446,5 @@ impl Scope {
 fn imported(interface: &str, name: &str) -> Target {
     let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
     let own = interface.strip_prefix(NAMESPACE);
-    own.and_then(|own| Door::named(own, name)).map_or(Target::Host, Target::Door)
+    own.and_then(|own| TrackedImport::named(own, name)).map_or(Target::Host, Target::TrackedImport)
 }

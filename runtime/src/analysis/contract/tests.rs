@@ -10,7 +10,7 @@ use wit_parser::ManglingAndAbi;
 use super::packages::Packages;
 use super::*;
 use crate::component::profile::Profile;
-use crate::contract::{Door, Verdict, World};
+use crate::contract::{TrackedImport, Verdict, World};
 
 const CONTRACT_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wit");
 const READ: &str = "torvyn:streaming/payload-read@0.2.0";
@@ -99,11 +99,15 @@ fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Co
     }
     let profile = Profile::parse(&bytes).unwrap();
     assert_eq!((profile.kind, profile.payloads), (contract.kind, contract.payloads));
-    let doors = Door::ALL.into_iter().filter(|door| {
+    let doors = TrackedImport::ALL.into_iter().filter(|door| {
         let interface = door.to_string();
         contract.payloads.interfaces().contains(&(interface.split_once('.').unwrap().0, true))
     });
-    assert!(doors.eq(Door::ALL.into_iter().filter(|door| profile.doors.contains(door))), "{:?}", profile.doors);
+    assert!(
+        doors.eq(TrackedImport::ALL.into_iter().filter(|door| profile.doors.contains(door))),
+        "{:?}",
+        profile.doors
+    );
     assert_eq!((&profile.other_imports, profile.attributes), (&contract.capabilities, contract.attributes));
 }
 

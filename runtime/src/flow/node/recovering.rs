@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Called, Context, MAX_BATCH_BYTES, Node};
 use crate::contract::Kind;
 use crate::error::Error;
-use crate::flow::recovery::{Fate, PutBack};
-use crate::pipeline::injection::Injected;
+use crate::flow::recovery::{Disposition, PutBack};
+use crate::pipeline::injection::InjectedFault;
 use crate::stage::instance::{Failed, Processed};
 
 impl Node {
@@ -16,11 +16,11 @@ impl Node {
     }
 
     /// Waits before the next call of its stage, if a fault is injected that says so.
-    pub(super) fn is_held_up(&mut self, context: &Context<'_>) -> bool {
+    pub(super) fn wait_if_injected(&mut self, context: &Context<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
         let next = if self.inlet.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
         let Some(time) = next.and_then(|next| recovery.faults.pause(next)) else { return false };
-        self.leave_alone(time, context);
+        self.back_off(time, context);
         true
     }
 
@@ -31,8 +31,8 @@ impl Node {
         let mut max = max;
         if let Some(recovery) = &mut self.recovery {
             if recovery.waiting() > 0 {
-                recovery.lend_again(batch, max, MAX_BATCH_BYTES);
-                return instance.lend_again(recovery.reads_before());
+                recovery.retry_batch(batch, max, MAX_BATCH_BYTES);
+                return instance.retry_batch(recovery.reads_before());
             }
             recovery.lend_new(self.taken);
             max = recovery.faults.cut(self.taken, max);
@@ -50,7 +50,7 @@ impl Node {
         recovery.begin(instance.copies());
         let element = if self.inlet.is_none() { Some(self.sequence) } else { recovery.first() };
         match element.and_then(|element| recovery.faults.strike(element)) {
-            Some(Injected::Failure(kind)) => {
+            Some(InjectedFault::Failure(kind)) => {
                 instance.lend_in_vain();
                 return Err(instance.failed_as(call, kind));
             }
@@ -108,8 +108,8 @@ impl Node {
         recovery.fail(instance.copies());
         let untouched = recovery.put_back(PutBack { held, rest, index, fate: fate.as_ref() });
         instance.take_back(untouched);
-        if let Some(Fate::Again(time)) = fate {
-            self.leave_alone(time, context);
+        if let Some(Disposition::Again(time)) = fate {
+            self.back_off(time, context);
         }
         Ok(())
     }
@@ -164,8 +164,8 @@ impl Node {
             let index = index as usize;
             let element = &instance.batch()[index];
             match recovery.judge(&self.name, element, index, error)? {
-                Fate::Out => {}
-                Fate::Again(_) => unreachable!("a stage is told to skip where nothing is lent again"),
+                Disposition::Out => {}
+                Disposition::Again(_) => unreachable!("a stage is told to skip where nothing is lent again"),
             }
         }
         if *kind == Kind::Sink {
@@ -192,12 +192,12 @@ impl Node {
         context.failed = true;
         self.dropped += instance.settle(0);
         recovery.fail(instance.copies());
-        self.leave_alone(time, context);
+        self.back_off(time, context);
         Ok(())
     }
 
     /// Leaves the node alone for this time.
-    fn leave_alone(&mut self, time: Duration, context: &Context<'_>) {
+    fn back_off(&mut self, time: Duration, context: &Context<'_>) {
         if !time.is_zero() {
             self.resume = Some(context.clock.after(context.clock.now(), time));
         }

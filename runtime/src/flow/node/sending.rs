@@ -2,7 +2,7 @@
 
 use super::{Called, MAX_BATCH, Node};
 use crate::contract::Kind;
-use crate::error::{Error, Fault};
+use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
 use crate::payload::element::{self, Element};
 use crate::stage::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
@@ -94,7 +94,7 @@ impl Node {
         let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
         if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
             let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
-            return Err(instance.failed(call, Fault::Contract(broken)));
+            return Err(instance.failed(call, StageError::Contract(broken)));
         }
         if gone != 0 {
             let named = named.fold(0, |named, index| named | 1u64 << index);
@@ -117,14 +117,14 @@ impl Node {
                     if *passed & outputs != 0 {
                         let output = (*passed & outputs).trailing_zeros();
                         let broken = format!("an element is passed on to output {output} twice");
-                        return Err(instance.failed(call, Fault::Contract(broken)));
+                        return Err(instance.failed(call, StageError::Contract(broken)));
                     }
                     *passed |= outputs;
                     origin.payload.clone()
                 }
                 None if size == BY_HANDLE => {
                     let broken = "an element without lineage is passed on by handle".to_string();
-                    return Err(instance.failed(call, Fault::Contract(broken)));
+                    return Err(instance.failed(call, StageError::Contract(broken)));
                 }
                 _ => {
                     let from = at;
@@ -156,8 +156,8 @@ impl Node {
             if outputs != 0 {
                 match origin {
                     Origin::Lent(index) => sent.named |= 1 << index,
-                    Origin::Held(place) => instance.came_of(&[place]),
-                    Origin::Joined(places) => instance.came_of(&places),
+                    Origin::Held(place) => instance.mark_consumed(&[place]),
+                    Origin::Joined(places) => instance.mark_consumed(&places),
                 }
             }
             self.made += 1;
@@ -168,15 +168,17 @@ impl Node {
 }
 
 /// What is wrong with elements that go to outputs their stage does not have.
-fn beyond(goes_to: u32, outputs: usize) -> Option<Fault> {
+fn beyond(goes_to: u32, outputs: usize) -> Option<StageError> {
     let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
     let unknown = goes_to & !known;
     let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
-    Some(Fault::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
+    Some(StageError::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
 }
 
 /// What is wrong with elements of a batch that are named after they left it, as bits.
-fn exclusive(named: u64) -> Fault {
+fn exclusive(named: u64) -> StageError {
     let index = named.trailing_zeros();
-    Fault::Contract(format!("element {index} of the batch is held by an exclusive lease, and is named all the same"))
+    StageError::Contract(format!(
+        "element {index} of the batch is held by an exclusive lease, and is named all the same"
+    ))
 }

@@ -100,7 +100,7 @@ impl Meter {
     }
 
     /// The next call is lent elements that were read so often before.
-    pub(crate) fn lend_again(&mut self, before: impl Iterator<Item = u32>) {
+    pub(crate) fn retry_batch(&mut self, before: impl Iterator<Item = u32>) {
         self.next_before.clear();
         self.next_before.extend(before);
     }

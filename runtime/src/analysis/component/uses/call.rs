@@ -6,7 +6,7 @@ use crate::analysis::component::calls::{Meaning, Node, node_of};
 use crate::analysis::component::control::Callee;
 use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
-use crate::contract::Door;
+use crate::contract::TrackedImport;
 
 /// What a read returns is so long, in the canonical ABI: a byte that is 0 for a list, then its address at 4 and its
 /// length at 8.
@@ -36,7 +36,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let arguments = state.stack.split_off(rest);
         let callees = self.uses.calls.callees(active.instance, callee)?;
         let read = match callees[..] {
-            [node] => [Door::Read, Door::ReadAll].into_iter().find(|read| node_of(*read) == node),
+            [node] => [TrackedImport::Read, TrackedImport::ReadAll].into_iter().find(|read| node_of(*read) == node),
             _ => None,
         };
         if let Some(read) = read {
@@ -90,7 +90,8 @@ impl<'a> Run<'_, '_, '_, 'a> {
     }
 
     fn is_host(&self, callees: &[Node]) -> bool {
-        let host = |node: &Node| matches!(self.uses.calls.meanings[*node as usize], Meaning::Host | Meaning::Door(_));
+        let host =
+            |node: &Node| matches!(self.uses.calls.meanings[*node as usize], Meaning::Host | Meaning::TrackedImport(_));
         callees.iter().all(host)
     }
 
@@ -98,7 +99,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
     fn read(
         &mut self,
         active: &mut Activation,
-        read: Door,
+        read: TrackedImport,
         arguments: &[Known],
         pc: usize,
         state: &mut State,
@@ -106,7 +107,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let Some(Known::Stack(Some(result))) = arguments.last() else { return Err(lost()) };
         self.met = true;
         self.whole &= match (read, arguments) {
-            (Door::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
+            (TrackedImport::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
             _ => false,
         };
         state.age();
