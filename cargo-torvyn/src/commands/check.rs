@@ -11,6 +11,7 @@ use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
+use crate::cases::case::files::wrong_in_manifest;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, SavedStage, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
@@ -248,6 +249,7 @@ impl Checked {
         let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
         self.found.extend(manifest.wrong());
+        self.found.extend(wrong_in_manifest(path, &self.sources));
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());

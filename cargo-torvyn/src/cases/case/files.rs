@@ -10,7 +10,7 @@ use crate::config::manifest::{self, Broken, Manifest};
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::config::{case_files, document};
 use crate::output::codes;
-use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 
 /// All cases of a project, those of the manifest first and then file by file: those that can be run, and what is wrong
 /// with the others, and with files as a whole.
@@ -46,6 +46,12 @@ pub(crate) fn of_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> 
     let mut report = Report { file: path, found: Diagnostics::default() };
     let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
     Field::of(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
+}
+
+/// What is wrong with the cases of a manifest that was read.
+pub(crate) fn wrong_in_manifest(manifest: &Path, sources: &Sources) -> Vec<Diagnostic> {
+    let cases = sources.text(manifest).map(|text| of_manifest(text, manifest)).unwrap_or_default();
+    cases.into_iter().filter_map(Result::err).flat_map(|broken| broken.found).collect()
 }
 
 /// Whether a file of TOML is one of cases: it has `test`, or a slip of it. Others may be for other programs, as a
