@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, str};
 
-use super::guest::Guest;
+use wat_guests::processor::Guest;
 use super::{Project, assert_has};
 
 /// The project with components in files, each by the body of its `process`.
