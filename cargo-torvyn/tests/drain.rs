@@ -21,8 +21,8 @@ use rustix::process::{Pid, Signal, kill_process};
 #[allow(dead_code, reason = "others use more of it")]
 mod program;
 
-use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 use program::{command, target};
+use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 
 /// What each run may take to end.
 const DRAIN: Duration = Duration::from_secs(2);
