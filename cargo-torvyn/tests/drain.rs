@@ -17,15 +17,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-#[path = "../../tests/src/guest.rs"]
-#[allow(dead_code, unreachable_pub, reason = "others use more of it")]
-mod guest;
 #[path = "common/program.rs"]
 #[allow(dead_code, reason = "others use more of it")]
 mod program;
 
-use guest::{Guest, PROCESSOR, SINK, SOURCE};
 use program::{command, target};
+use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 
 /// What each run may take to end.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -3,10 +3,7 @@
 use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::contract::{Bound, Proof, TrackedImport};
 
-#[path = "analysis/guest.rs"]
-mod guest;
-
-use guest::Guest;
+use wat_guests::processor::Guest;
 
 /// Reads element `$i`, of a loop that declares it.
 const READ: &str = "(call $look (local.get $batch) (local.get $i))";

@@ -4,10 +4,7 @@ use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::contract::{Bound, Bounds, Proof, TrackedImport};
 use torvyn_runtime::contract::{Verdict, World};
 
-#[path = "analysis/guest.rs"]
-mod guest;
-
-use guest::Guest;
+use wat_guests::processor::Guest;
 
 const ALL: &str = "(call $read_all (local.get $batch) (i32.const 64))";
 

@@ -18,7 +18,8 @@ use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
 
-pub mod guest;
+pub use wat_guests::stage as guest;
+
 pub mod measure;
 pub mod mutation;
 

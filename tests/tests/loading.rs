@@ -7,6 +7,7 @@ use torvyn_runtime::component::profile::Profile;
 use torvyn_runtime::contract::TrackedImport;
 use torvyn_runtime::contract::{Kind, Verdict, World};
 use torvyn_runtime::stage::component::Binary;
+use torvyn_runtime::stage::engine::WASMTIME_VERSION;
 use torvyn_runtime::{Component, Error, Limits, LoadError};
 use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
 use torvyn_tests::mutation::{Random, mutated};
@@ -365,4 +366,10 @@ fn profiles() {
         assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());
     }
+}
+
+#[test]
+fn the_version_named_is_the_version_built_on() {
+    let pinned = format!("\nwasmtime = {{ version = \"={WASMTIME_VERSION}\"");
+    assert!(include_str!("../../Cargo.toml").contains(&pinned));
 }

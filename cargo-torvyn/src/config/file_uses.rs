@@ -1,10 +1,9 @@
 //! Which files a command reads and writes, so that none is written that is read or written for something else: the one place
 //! that says which of them are the same file. It goes by what the system says of them, and not by their names.
 
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use torvyn_runtime::endpoint::{FileId, is_descriptor, is_device};
 

@@ -343,7 +343,10 @@ mod tests {
         let all: BTreeSet<_> = ALL.iter().copied().collect();
         assert_eq!(all.len(), ALL.len());
         assert!(all.iter().all(|failure| !codes::ALL.contains(failure)));
-        let table = include_str!("../../tests/outcomes.rs");
+        let Ok(table) = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outcomes.rs")) else {
+            println!("skipped: the published package has no tests that run the program");
+            return;
+        };
         let of_flows: BTreeSet<_> = errors().into_iter().map(|(_, code)| code).collect();
         for code in all {
             // These are in tests of `shell` and `panicked`, and above.

@@ -11,6 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use torvyn_runtime::base::cut::CutOff;
 use torvyn_runtime::endpoint::{self, FileId, NoReader, Patient};
@@ -18,7 +20,6 @@ use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
 use torvyn_runtime::{Cut, Error, StageError};
 
-use crate::config::base64;
 use crate::config::manifest::Pipeline;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
@@ -149,7 +150,7 @@ impl DeadLetterFiles {
         };
         let payload = payload.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
             Ok(text) => Bytes::Text(text),
-            Err(_) => Bytes::Base64(base64::encode(bytes)),
+            Err(_) => Bytes::Base64(BASE64_STANDARD.encode(bytes)),
         });
         let line = Line {
             pipeline: &self.pipeline,

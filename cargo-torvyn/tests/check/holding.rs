@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, str};
 
-use super::guest::Guest;
 use super::{Project, assert_has};
+use wat_guests::processor::Guest;
 
 /// The project with components in files, each by the body of its `process`.
 fn project(components: &[(&str, &str)]) -> Project {

@@ -10,8 +10,6 @@ mod built;
 mod contract;
 mod files;
 mod formats;
-#[path = "../../../runtime/tests/analysis/guest.rs"]
-mod guest;
 mod holding;
 mod levels;
 mod pipelines;

@@ -43,14 +43,3 @@ impl Engine {
 fn engine_error(error: wasmtime::Error) -> Error {
     Error::Engine(error.into())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_named_is_the_version_built_on() {
-        let pinned = format!("\nwasmtime = {{ version = \"={WASMTIME_VERSION}\"");
-        assert!(include_str!("../../../Cargo.toml").contains(&pinned));
-    }
-}

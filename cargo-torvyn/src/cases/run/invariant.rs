@@ -5,6 +5,8 @@ use std::path::Path;
 use anstream::ColorChoice;
 use torvyn_runtime::contract::{Bound, Bounds, Proof};
 
+use wat_guests::stage as guest;
+
 use crate::cases::case::files::of_manifest;
 use crate::cases::run::ends::Ends;
 use crate::cases::{Draft, Outcome};
@@ -15,10 +17,6 @@ use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::programs::Asked;
 use crate::output::shell::{Shell, Verbosity};
 use crate::run::components::{Compiled, Components};
-
-#[allow(dead_code, missing_docs, unreachable_pub, reason = "of what others need of it too")]
-#[path = "../../../../tests/src/guest.rs"]
-mod guest;
 
 const CASES: &str = "[[test]]\nname = 'plain'\ninput.lines = ['a', 'b']\naccount.copies = 4\n\
                      [[test]]\nname = 'expected'\ninput.lines = ['a', 'b']\nfails = 'is proven'\n";

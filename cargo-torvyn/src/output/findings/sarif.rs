@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
@@ -204,19 +205,12 @@ fn artifact(path: &Path) -> Value {
     }
 }
 
+/// What a path of a URI has as it stands: the unreserved characters of RFC 3986, and what parts the path.
+const AS_IT_STANDS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A path as the path of a URI.
 fn escaped(path: &Path) -> String {
-    let mut escaped = String::new();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
-                escaped.push(char::from(*byte))
-            }
-            // Writing to a string cannot fail.
-            _ => _ = write!(escaped, "%{byte:02X}"),
-        }
-    }
-    escaped
+    percent_encode(path.as_os_str().as_encoded_bytes(), AS_IT_STANDS).to_string()
 }
 
 #[cfg(test)]

@@ -2,31 +2,35 @@
 
 /// The parts of a processor that a test puts its own into.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Guest<'a> {
+pub struct Guest<'a> {
     /// The body of `process`, of `$batch $count`. It ends with nothing on the stack.
-    pub(crate) process: &'a str,
-    pub(crate) flush: &'a str,
-    pub(crate) init: &'a str,
+    pub process: &'a str,
+    /// The body of `flush`.
+    pub flush: &'a str,
+    /// The body of `init`, of `$config`.
+    pub init: &'a str,
     /// Further fields of the core module.
-    pub(crate) fields: &'a str,
+    pub fields: &'a str,
     /// The body of `cabi_realloc`, before it fails.
-    pub(crate) realloc: &'a str,
-    /// Further definitions of the component, before and after its core module is instantiated.
-    pub(crate) before: &'a str,
-    pub(crate) after: &'a str,
+    pub realloc: &'a str,
+    /// Further definitions of the component, before its core module is instantiated.
+    pub before: &'a str,
+    /// Further definitions of the component, after its core module is instantiated.
+    pub after: &'a str,
     /// What the core module imports `read` from, in place of the host.
-    pub(crate) read: &'a str,
+    pub read: &'a str,
     /// Further arguments of its instance.
-    pub(crate) arguments: &'a str,
+    pub arguments: &'a str,
     /// The body of `teardown`.
-    pub(crate) teardown: &'a str,
+    pub teardown: &'a str,
     /// It also imports `payload-view`, `payload-buffer`, `payload-lease` and what reads what is held, as functions `$slice_all`, `$allocate_buffer`
     /// and so on.
-    pub(crate) holds: bool,
+    pub holds: bool,
 }
 
 impl Guest<'_> {
-    pub(crate) fn build(&self) -> Vec<u8> {
+    /// The binary of the component.
+    pub fn build(&self) -> Vec<u8> {
         let Guest { process, flush, init, fields, realloc, before, after, read, arguments, teardown, holds } = self;
         let [types, lowered, held, calling, given] =
             if *holds { [HOLDING, LOWERED, HELD, CALLING, GIVEN] } else { [""; 5] };
