@@ -102,7 +102,8 @@ fn a_failure_has_its_causes_and_the_log() {
     }
 
     let failing = faulty.with("how", "fail").run(["poison"]).unwrap_err();
-    let line = "stage `faulty` failed in `process` at element 0: it returned invalid-input: told to fail in process";
+    let line =
+        "stage `faulty` failed in `process` at element 0: the stage returned invalid-input: told to fail in process";
     assert_eq!(format!("{failing:#}"), line);
     let printing = faulty.with("how", "print").with("at", "flush").run(["fine"]).unwrap();
     assert_eq!(printing.log("faulty"), ["printed in flush", "half a line"]);
@@ -143,7 +144,7 @@ fn policies_hold_and_time_goes_on_only_where_it_is_waited_for() {
     assert!(letter.element == "two" && letter.reason.contains("unavailable"), "{letter:?}");
 
     let error = upper.run(["one", "two"]).unwrap_err();
-    assert!(format!("{error:#}").contains("at element 1: it returned unavailable"), "{error:?}");
+    assert!(format!("{error:#}").contains("at element 1: the stage returned unavailable"), "{error:?}");
     let error = upper.run(["one"]).unwrap_err();
     assert_eq!(error.to_string(), "`upper` did not come to element 1");
 }

@@ -10,13 +10,13 @@ use super::*;
 
 const KINDS: [(InjectedFault, &str); 8] = [
     (InjectedFault::Trap, "a trap that was injected"),
-    (InjectedFault::Deadline, "it ran longer than the 100ms a call may take"),
-    (InjectedFault::Failure(FailureKind::InvalidInput), "it returned invalid-input: it was injected"),
-    (InjectedFault::Failure(FailureKind::Unavailable), "it returned unavailable: it was injected"),
-    (InjectedFault::Failure(FailureKind::Internal), "it returned internal: it was injected"),
-    (InjectedFault::Failure(FailureKind::DeadlineExceeded), "it returned deadline-exceeded"),
-    (InjectedFault::Failure(FailureKind::Fatal), "it returned fatal: it was injected"),
-    (InjectedFault::Allocation, "it returned limit-exceeded: "),
+    (InjectedFault::Deadline, "the call exceeded its time limit of 100 ms (`limits.time`)"),
+    (InjectedFault::Failure(FailureKind::InvalidInput), "the stage returned invalid-input: it was injected"),
+    (InjectedFault::Failure(FailureKind::Unavailable), "the stage returned unavailable: it was injected"),
+    (InjectedFault::Failure(FailureKind::Internal), "the stage returned internal: it was injected"),
+    (InjectedFault::Failure(FailureKind::DeadlineExceeded), "the stage returned deadline-exceeded"),
+    (InjectedFault::Failure(FailureKind::Fatal), "the stage returned fatal: it was injected"),
+    (InjectedFault::Allocation, "the stage returned limit-exceeded: "),
 ];
 
 /// `upper` reads all and writes all, by a real library: what the host refuses it returns as its failure.
@@ -86,7 +86,11 @@ fn refused_memory_is_survived_by_who_needs_none() {
     };
     let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(grows)).faults(vec![fault.clone()]).policy(DEAD_LETTER), poisoned(9, &[]));
-    assert!(came.letters[0].reason.starts_with("it needed more than the 8388608 bytes"), "{}", came.letters[0].reason);
+    assert!(
+        came.letters[0].reason.starts_with("the stage exceeded its memory limit of 8 MiB"),
+        "{}",
+        came.letters[0].reason
+    );
     assert_eq!((came.sequences.len(), came.letters[0].sequence, came.failures().restarts), (8, 3, 1));
 }
 

@@ -122,7 +122,7 @@ fn why_it_ended(ended: ExitStatus, limits: &Limits) -> CompileError {
         // The system has too little memory for the limit, or somebody killed it.
         Some(Signal::KILL) => CompileError::Process(format!(
             "was killed: the system may have less memory than the {} it was allowed, which `limits.compile-memory` sets",
-            crate::base::text::mebibytes(limits.compile_memory)
+            crate::base::text::format_bytes(limits.compile_memory)
         )),
         _ => CompileError::Process(format!("ended without an answer ({ended})")),
     }
