@@ -1,71 +1,95 @@
-//! Elements in the making, from one end of a call to the other. In worlds with several ways to make elements it keeps
-//! their order: what can be made in one crossing is collected, and handed over before something is made in another way.
+//! Collects the elements that a call makes, and hands them to the host.
 //!
-//! It is not generic, so that a stage is compiled together with little else: the smaller that is, the more is inlined, and
-//! the more can be proven of it.
+//! A host function makes many elements in one crossing, so entries are collected in [`Columns`] first. A world with
+//! several ways to make elements must keep their order: before an element is made in another way, the collected entries
+//! are emitted.
+//!
+//! Nothing here is generic, so that little else is compiled together with a stage: the smaller the code of the stage,
+//! the more of it is inlined, and the more can be proven about it.
 
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::{Columns, bit};
-use crate::host::{self, Held, Lent, Made, Piece};
+use crate::host::{self, HostBuffer, HostLease, HostOutput, Lent};
 use crate::lease::{Mode, Scope};
 
-/// Elements in the making.
+/// The elements that the current call makes.
 #[derive(Default)]
 pub struct OutputBuilder {
     pub(crate) columns: Columns,
-    /// What the entries of `columns` are, in a world where they can be different things.
-    pub(crate) kind: Option<Kind>,
-    pub(crate) ways: Ways,
-    /// How many entries of `columns` are of elements before the current one.
-    mark: usize,
-    /// Of elements before the current one.
-    made: Option<Made>,
-    /// Of the current one: it goes after `made` when that is done.
-    current: Option<Made>,
-    made_elements: usize,
-    made_bytes: u64,
+    /// What the entries of `columns` are, in a world with several kinds of entries.
+    pub(crate) kind: Option<EntryKind>,
+    pub(crate) emit_fns: EmitFns,
+    /// The index in `columns` of the first entry of the current element of the batch.
+    current_start: usize,
+    /// Emitted, of earlier elements of the batch.
+    earlier: Option<HostOutput>,
+    /// Emitted, of the current element: moves to `earlier` once that element is done.
+    current: Option<HostOutput>,
+    emitted_elements: usize,
+    emitted_bytes: u64,
     failure: Option<Failure>,
 }
 
-/// What entries are.
+/// What the entries of the columns are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Written, or passed on by handle: `payload-write.emit-all`.
+pub(crate) enum EntryKind {
+    /// Written, or forwarded by handle: `payload-write.emit-all`.
     Written,
-    /// Parts of payloads: `payload-view.slice-all`. In a world that cannot cut they are all whole, and go on from a lease.
+    /// Parts of payloads: `payload-view.slice-all`. In a world that cannot cut, each part is a whole payload, and is
+    /// forwarded from a lease.
     Parts,
 }
 
-/// Makes elements of all entries, and puts them after those that were made before.
-pub(crate) type Way = fn(&Columns, Option<Lent<'_>>, &mut Option<Made>) -> Result<(), Failure>;
+/// Makes elements of all entries, and appends them to the output.
+pub(crate) type EmitFn = fn(&Columns, Option<Lent<'_>>, &mut Option<HostOutput>) -> Result<(), Failure>;
 
-/// How entries are made, where there were any. A way is known from the first call on that needs it: so a stage that
-/// makes no such call has no code for it, however it is compiled, and its component does not import it.
+/// The functions that emit the entries of each kind.
+///
+/// Each is set by the first call of the stage that needs it. A stage without such a call therefore has no code for it,
+/// whatever the optimisation level, and its component does not import the host function.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Ways {
-    pub(crate) written: Option<Way>,
-    pub(crate) parts: Option<Way>,
+pub(crate) struct EmitFns {
+    pub(crate) written: Option<EmitFn>,
+    pub(crate) parts: Option<EmitFn>,
 }
 
-pub(crate) fn written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
-    put(made, host::emit_all(columns, lent)?);
+/// Emits written and forwarded entries.
+pub(crate) fn emit_written(
+    columns: &Columns,
+    lent: Option<Lent<'_>>,
+    output: &mut Option<HostOutput>,
+) -> Result<(), Failure> {
+    append(output, host::emit_all(columns, lent)?);
     Ok(())
 }
 
-/// As [`written`], where all that is made is written: there is nothing to append it to.
-pub(crate) fn all_written(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
-    *made = Some(host::emit_all(columns, lent)?);
+/// As [`emit_written`], for worlds that make elements in no other way: there is no output to append to.
+pub(crate) fn emit_only_written(
+    columns: &Columns,
+    lent: Option<Lent<'_>>,
+    output: &mut Option<HostOutput>,
+) -> Result<(), Failure> {
+    *output = Some(host::emit_all(columns, lent)?);
     Ok(())
 }
 
-pub(crate) fn parts(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
-    // Only what there is can have parts.
-    put(made, lent.ok_or(Failure::OutOfBounds)?.slice_all(columns)?);
+/// Emits parts as views.
+pub(crate) fn emit_parts(
+    columns: &Columns,
+    lent: Option<Lent<'_>>,
+    output: &mut Option<HostOutput>,
+) -> Result<(), Failure> {
+    // Without a batch there is no payload to cut.
+    append(output, lent.ok_or(Failure::OutOfBounds)?.slice_all(columns)?);
     Ok(())
 }
 
-/// The same where every part is the whole: it is held for this, and passed on from its lease.
-pub(crate) fn wholes(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Option<Made>) -> Result<(), Failure> {
+/// Emits parts that are all whole payloads: takes a lease on their elements and forwards them from it.
+pub(crate) fn emit_wholes(
+    columns: &Columns,
+    lent: Option<Lent<'_>>,
+    output: &mut Option<HostOutput>,
+) -> Result<(), Failure> {
     let mut indices = Vec::new();
     let mut places = Vec::new();
     for index in &columns.lineage {
@@ -75,40 +99,41 @@ pub(crate) fn wholes(columns: &Columns, lent: Option<Lent<'_>>, made: &mut Optio
             indices.push(*index);
         }
     }
-    let held = lent.ok_or(Failure::OutOfBounds)?.take(&indices, Mode::Shared, Scope::Stage)?;
-    put(made, held.forward_all(&places, &columns.outputs)?);
+    let lease = lent.ok_or(Failure::OutOfBounds)?.take(&indices, Mode::Shared, Scope::Stage)?;
+    append(output, lease.forward_all(&places, &columns.outputs)?);
     Ok(())
 }
 
-fn put(made: &mut Option<Made>, more: Made) {
-    match made {
-        Some(made) => host::append(made, more),
-        None => *made = Some(more),
+fn append(output: &mut Option<HostOutput>, more: HostOutput) {
+    match output {
+        Some(output) => host::append(output, more),
+        None => *output = Some(more),
     }
 }
 
 impl OutputBuilder {
+    /// Elements made so far in this call.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.made_elements + self.columns.sizes.len()
+        self.emitted_elements + self.columns.sizes.len()
     }
 
-    /// Bytes of the payloads that were written.
+    /// Bytes of the payloads written so far in this call.
     pub(crate) fn bytes(&self) -> u64 {
-        self.made_bytes + self.columns.bytes.len() as u64
+        self.emitted_bytes + self.columns.bytes.len() as u64
     }
 
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
-        (self.kind, self.made, self.current, self.failure) = (None, None, None, None);
-        self.mark = 0;
-        (self.made_elements, self.made_bytes) = (0, 0);
+        (self.kind, self.earlier, self.current, self.failure) = (None, None, None, None);
+        self.current_start = 0;
+        (self.emitted_elements, self.emitted_bytes) = (0, 0);
     }
 
-    /// What is made from here on is of another element than what was made before.
+    /// Starts the next element of the batch: entries from here on are made of it.
     #[inline(always)]
     pub(crate) fn begin_element(&mut self) {
-        self.mark = self.columns.sizes.len();
+        self.current_start = self.columns.sizes.len();
     }
 
     /// As [`begin_element`](OutputBuilder::begin_element), in a world with several ways to make elements.
@@ -116,75 +141,77 @@ impl OutputBuilder {
     pub(crate) fn begin_element_of_several(&mut self) {
         self.begin_element();
         if let Some(current) = self.current.take() {
-            put(&mut self.made, current);
+            append(&mut self.earlier, current);
         }
     }
 
-    /// Gives up what was made of the current element. Tells whether anything was made before it.
-    pub(crate) fn cut(&mut self) -> bool {
-        self.columns.truncate(self.mark);
+    /// Discards what was made of the current element. Returns whether anything was made of earlier ones.
+    pub(crate) fn discard_current(&mut self) -> bool {
+        self.columns.truncate(self.current_start);
         self.current = None;
-        if self.mark == 0 {
+        if self.current_start == 0 {
             self.kind = None;
         }
-        self.mark > 0 || self.made.is_some()
+        self.current_start > 0 || self.earlier.is_some()
     }
 
-    /// From here on entries are of that kind.
-    pub(crate) fn turn_to(&mut self, kind: Kind, lent: Option<Lent<'_>>) {
+    /// Makes `kind` the kind of the next entries. Emits the entries so far if they are of another kind.
+    pub(crate) fn set_kind(&mut self, kind: EntryKind, lent: Option<Lent<'_>>) {
         if self.kind != Some(kind) {
-            self.close(lent);
+            self.emit(lent);
             self.kind = Some(kind);
         }
     }
 
-    /// Makes what was collected. Where the host refuses it, the end of the call tells.
-    fn close(&mut self, lent: Option<Lent<'_>>) {
-        let way = match self.kind.take() {
-            Some(Kind::Written) => self.ways.written,
-            Some(Kind::Parts) => self.ways.parts,
+    /// Emits the collected entries. An error of the host is kept until the end of the call.
+    fn emit(&mut self, lent: Option<Lent<'_>>) {
+        let emit_fn = match self.kind.take() {
+            Some(EntryKind::Written) => self.emit_fns.written,
+            Some(EntryKind::Parts) => self.emit_fns.parts,
             None => None,
         };
-        if let Some(way) = way {
-            self.made_elements += self.columns.sizes.len();
-            self.made_bytes += self.columns.bytes.len() as u64;
-            let refused = self.make(way, lent).err();
+        if let Some(emit_fn) = emit_fn {
+            self.emitted_elements += self.columns.sizes.len();
+            self.emitted_bytes += self.columns.bytes.len() as u64;
+            let refused = self.emit_with(emit_fn, lent).err();
             self.failure = self.failure.take().or(refused);
             self.columns.clear();
-            self.mark = 0;
+            self.current_start = 0;
         }
     }
 
-    /// Makes what was collected: what is of the current element apart, as it can be given up. Without a batch there is none.
-    fn make(&mut self, way: Way, lent: Option<Lent<'_>>) -> Result<(), Failure> {
+    /// Emits the entries of the current element separately, so that they can be discarded. Without a batch there is no
+    /// current element.
+    fn emit_with(&mut self, emit_fn: EmitFn, lent: Option<Lent<'_>>) -> Result<(), Failure> {
         if lent.is_none() {
-            return way(&self.columns, lent, &mut self.made);
+            return emit_fn(&self.columns, lent, &mut self.earlier);
         }
-        if self.mark == 0 {
-            return way(&self.columns, lent, &mut self.current);
+        if self.current_start == 0 {
+            return emit_fn(&self.columns, lent, &mut self.current);
         }
-        let current = (self.mark < self.columns.sizes.len()).then(|| self.columns.split_off(self.mark));
-        way(&self.columns, lent, &mut self.made)?;
-        current.map_or(Ok(()), |columns| way(&columns, lent, &mut self.current))
+        let has_current = self.current_start < self.columns.sizes.len();
+        let current = has_current.then(|| self.columns.split_off(self.current_start));
+        emit_fn(&self.columns, lent, &mut self.earlier)?;
+        current.map_or(Ok(()), |columns| emit_fn(&columns, lent, &mut self.current))
     }
 
-    /// Puts elements that the host made after all those before.
-    pub(crate) fn put(&mut self, lent: Option<Lent<'_>>, elements: u32, bytes: u64, more: Made) {
-        self.close(lent);
-        put(if lent.is_some() { &mut self.current } else { &mut self.made }, more);
-        self.made_elements += elements as usize;
-        self.made_bytes += bytes;
+    /// Appends elements that a host function made.
+    pub(crate) fn append(&mut self, lent: Option<Lent<'_>>, elements: u32, bytes: u64, more: HostOutput) {
+        self.emit(lent);
+        append(if lent.is_some() { &mut self.current } else { &mut self.earlier }, more);
+        self.emitted_elements += elements as usize;
+        self.emitted_bytes += bytes;
     }
 
-    /// All that was made in this call, in a world with several ways to make it.
-    pub(crate) fn settle(&mut self, lent: Option<Lent<'_>>) -> Result<Option<Made>, Failure> {
+    /// Everything that was made in this call, in a world with several ways to make elements.
+    pub(crate) fn finish(&mut self, lent: Option<Lent<'_>>) -> Result<Option<HostOutput>, Failure> {
         if lent.is_some() {
             self.begin_element_of_several();
         }
-        self.close(lent);
+        self.emit(lent);
         match self.failure.take() {
             Some(failure) => Err(failure),
-            None => Ok(self.made.take()),
+            None => Ok(self.earlier.take()),
         }
     }
 
@@ -193,30 +220,30 @@ impl OutputBuilder {
         lent: Option<Lent<'_>>,
         lineage: u32,
         port: u32,
-        piece: Piece,
+        buffer: HostBuffer,
         len: u64,
     ) -> Result<(), Failure> {
-        let made = piece.freeze(lineage, bit(port), lent)?;
-        self.put(lent, 1, len, made);
+        let output = buffer.freeze(lineage, bit(port), lent)?;
+        self.append(lent, 1, len, output);
         Ok(())
     }
 
-    pub(crate) fn join(&mut self, lent: Option<Lent<'_>>, port: u32, held: &[&Held]) -> Result<(), Failure> {
-        let made = host::join(held, bit(port))?;
-        self.put(lent, 1, 0, made);
+    pub(crate) fn join(&mut self, lent: Option<Lent<'_>>, port: u32, leases: &[&HostLease]) -> Result<(), Failure> {
+        let output = host::join(leases, bit(port))?;
+        self.append(lent, 1, 0, output);
         Ok(())
     }
 
     pub(crate) fn forward(
         &mut self,
         lent: Option<Lent<'_>>,
-        held: &Held,
+        lease: &HostLease,
         indices: &[u32],
         port: u32,
     ) -> Result<(), Failure> {
         let outputs = if port == 0 { Vec::new() } else { vec![bit(port); indices.len()] };
-        let made = held.forward_all(indices, &outputs)?;
-        self.put(lent, indices.len() as u32, 0, made);
+        let output = lease.forward_all(indices, &outputs)?;
+        self.append(lent, indices.len() as u32, 0, output);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Elements come out in the order in which they were made, whatever they were made of; and what the contract refuses is
 //! refused natively too.
 
-use torvyn_guest::testing::{Emitted, ProcessFailure, process, process_batch, written};
+use torvyn_guest::testing::{Emitted, ProcessFailure, collect, process, process_batch};
 use torvyn_guest::{
     Batch, BatchFailure, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Holder, Lease, Mode, Output,
     Processor, Scope, Slicer, Stage, Windowed, Writer,
@@ -95,7 +95,7 @@ fn what_is_held_outlives_the_call() {
     assert_eq!(stage.held[1].read_range(0, 1, 1).unwrap(), b"2");
     assert!(matches!(stage.held[1].read_range(0, 1, 2), Err(Failure::OutOfBounds)));
     assert!(matches!(stage.held[1].read(1), Err(Failure::OutOfBounds)));
-    let ((), last) = written(|out| stage.flush(out)).unwrap();
+    let ((), last) = collect(|out| stage.flush(out)).unwrap();
     assert_eq!(shown(&last), "'first'>1 h1x2h3>0 'last'>0");
 }
 
@@ -307,7 +307,7 @@ fn a_holder_keeps_the_order_too() {
         let made = process(&mut stage, &payloads).unwrap();
         assert!(made.iter().all(|element| element.by_handle));
         assert_eq!(shown(&made), expected, "{plan}");
-        assert_eq!(shown(&written(|out| stage.flush(out)).unwrap().1), last, "{plan}");
+        assert_eq!(shown(&collect(|out| stage.flush(out)).unwrap().1), last, "{plan}");
     }
     let taken = process(&mut Blind("Xj", Vec::new()), &[b"0", b"1"]);
     assert!(
@@ -353,7 +353,7 @@ fn a_buffer_has_room_for_its_capacity() {
     assert!(matches!(buffer.write_at(3, b"xx"), Err(Failure::OutOfBounds)));
     assert!(matches!(buffer.write_at(u64::MAX, b"x"), Err(Failure::OutOfBounds)));
     assert_eq!(buffer.len(), 4);
-    let (len, made) = written(|out| {
+    let (len, made) = collect(|out| {
         out.write(b"before");
         out.freeze_to(5, buffer)?;
         Ok(out.len())
