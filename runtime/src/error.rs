@@ -60,8 +60,8 @@ pub enum Error {
         stage: String,
         /// The export that was called.
         call: &'static str,
-        /// The sequence numbers of the first and last element that it may have failed on, if it was lent any: the element
-        /// that the stage named, or else its whole batch.
+        /// The sequence numbers of the first and last element that it may have failed on, if it was lent any: the
+        /// element that the stage named, or else its whole batch.
         elements: Option<(u64, u64)>,
         /// What happened.
         #[source]

@@ -180,8 +180,8 @@ fn writes_beyond_the_budget() {
         "process",
         "3 payloads written from element 0, at most 2 allowed",
     );
-    assert_beyond(through(repeat("3").budget(writes(3))), "flush", "13 payloads written in all, at most 12 allowed");
-    assert_beyond(through(repeat("0").budget(writes(0))), "flush", "1 payload written in all, at most 0 allowed");
+    assert_beyond(through(repeat("3").budget(writes(3))), "flush", "13 payloads written in total, at most 12 allowed");
+    assert_beyond(through(repeat("0").budget(writes(0))), "flush", "1 payload written in total, at most 0 allowed");
     assert_beyond(
         through(stage("stage", programs::UPPER, &[]).budget(writes(0))),
         "process",
@@ -216,7 +216,7 @@ fn writes_that_the_guest_goes_on_after() {
     assert_eq!(account.stages[0].writes_max, 0);
     let (overrun, text) = overrun(through(two(forwards).budget(writes(1))), "process");
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });
-    assert_eq!(text, "budget-exceeded: 2 payloads written in all, at most 1 allowed");
+    assert_eq!(text, "budget-exceeded: 2 payloads written in total, at most 1 allowed");
     let from_one = guest(Guest { work: &writing(3, 3, forwards), ..PROCESSOR }).budget(writes(2));
     assert_beyond(through(from_one), "process", "3 payloads written from element 0, at most 2 allowed");
     // In two outputs of one call.
@@ -228,7 +228,7 @@ fn writes_that_the_guest_goes_on_after() {
     let last = "(drop (call $emit (i32.const 0) (i32.const 0) (i32.const 2048) (i32.const 1)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))) (call $ok)";
     let flushes = guest(Guest { last, ..PROCESSOR }).budget(writes(0));
-    assert_beyond(through(flushes), "flush", "1 payload written in all, at most 0 allowed");
+    assert_beyond(through(flushes), "flush", "1 payload written in total, at most 0 allowed");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_source_writes_what_it_makes() {
     };
     let account = source(writes(1)).unwrap();
     assert_eq!((account.elements.entered, account.stages[0].copies.payload_write.ops), (100, 100));
-    assert_beyond(source(writes(0)), "pull", "1 payload written in all, at most 0 allowed");
+    assert_beyond(source(writes(0)), "pull", "1 payload written in total, at most 0 allowed");
     let quiet = guest(Guest { work: "(drop (call $empty)) (call $ok)", ..SOURCE }).budget(writes(0));
     run(vec![quiet, output("out", Collected::default())]).unwrap();
 }
@@ -283,12 +283,12 @@ fn a_wrong_proof_is_found_out() {
     let flushes = stage("stage", programs::REPEAT, &[("times", "1")]);
     assert_refuted(
         through(flushes.bounds(bounds(some, Bound::at_most(1, Proof::Bounded)))),
-        "stage `stage`: 5 payloads written in all in `flush`, where at most 4 is proven",
+        "stage `stage`: 5 payloads written in total in `flush`, where at most 4 is proven",
     );
     let source = stage("stage", programs::NUMBERS, &[]).bounds(bounds(never, never));
     assert_refuted(
         run(vec![source, output("out", Collected::default())]),
-        "stage `stage`: 1 payload written in all in `pull`, where at most 0 is proven",
+        "stage `stage`: 1 payload written in total in `pull`, where at most 0 is proven",
     );
     // A stage that fails in a call that returns has not disproven less for it.
     let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))

@@ -213,7 +213,7 @@ fn another_world_or_version() {
         (
             &[LIFECYCLE, PROCESSOR_EXPORT, SINK_EXPORT],
             &format!(
-                "expected a component of one role, found one that exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"
+                "expected a component that exports only one of `source`, `processor` and `sink`, found one that exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"
             ),
         ),
         (
@@ -240,7 +240,7 @@ fn another_world_or_version() {
         (
             PROCESSOR,
             "foo:bar/baz",
-            "expected a component that imports nothing but torvyn:streaming@0.2.0 and wasi 0.2, found one that imports `foo:bar/baz`",
+            "expected a component that imports only torvyn:streaming@0.2.0 and WASI 0.2, found one that imports `foo:bar/baz`",
         ),
         (
             SOURCE,
@@ -269,11 +269,11 @@ fn valid_and_beyond_wit() {
         (r#"(component $c) (export "c" (component $c))"#, "exports a component, `c`"),
         (r#"(import "m" (core module))"#, "imports a core module, `m`"),
         (r#"(import "c" (component))"#, "imports a component, `c`"),
-        (r#"(import "url=<https://x>" (func))"#, "imports what is at a URL, `url=<https://x>`"),
+        (r#"(import "url=<https://x>" (func))"#, "imports a URL, `url=<https://x>`"),
         (r#"(import "locked-dep=<a:b@1.0.0>" (instance))"#, "imports a dependency, `locked-dep=<a:b@1.0.0>`"),
-        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "has no description in WIT: "),
-        (r#"(import "a" (instance (export "b" (instance))))"#, "has no description in WIT: "),
-        (r#"(import "a" (instance (export "b" (core module))))"#, "has no description in WIT: "),
+        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "one that WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (instance))))"#, "one that WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (core module))))"#, "one that WIT cannot describe: "),
     ] {
         assert_text_refused(&format!("(component {text})"), &expected(found));
     }

@@ -62,7 +62,8 @@ impl Clock {
         }
     }
 
-    /// Sets the wall-clock time of a virtual clock; its monotonic time does not advance. Does nothing to the system clock.
+    /// Sets the wall-clock time of a virtual clock; its monotonic time does not advance. Does nothing to the system
+    /// clock.
     pub fn set(&self, unix_ns: u64) {
         if let Some(own) = &self.0 {
             own.set_at.store(own.elapsed(), Ordering::Relaxed);

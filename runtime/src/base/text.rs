@@ -1,7 +1,7 @@
 //! Text for people: foreign text made safe to print, and quantities with units.
 //!
-//! Names of components, packages and files, and the lines that stages print, can hold anything, including sequences that
-//! a terminal obeys.
+//! Names of components, packages and files, and the lines that stages print, can hold anything, including sequences
+//! that a terminal obeys.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn is_hidden(letter: char) -> bool {
 }
 
 /// A number of bytes, exactly, in the largest unit that it is a whole multiple of: `64 MiB`, `1000 bytes`.
-pub(crate) fn format_bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     let fits = |(_, shift): &(&str, u32)| bytes > 0 && bytes.is_multiple_of(1 << shift);
     match [("GiB", 30), ("MiB", 20), ("KiB", 10)].into_iter().find(fits) {
         Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
@@ -82,7 +82,7 @@ pub(crate) fn format_bytes(bytes: u64) -> String {
 }
 
 /// A duration, exactly, in the largest unit that leaves a whole part: `1 s`, `200 ms`, `1.5 s`.
-pub(crate) fn format_duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let text = format!("{duration:?}");
     let unit = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     format!("{} {}", &text[..unit], &text[unit..])

@@ -1,8 +1,8 @@
 //! The control-flow graph of a function body, with the calls of each node.
 //!
-//! Nodes are numbered so that every edge leads to a higher number, but for the edges that go back to the head of a loop.
-//! What cannot be reached from the entry has no node. With values (`values`) each call also knows what its arguments
-//! are made of.
+//! Nodes are numbered so that every edge leads to a higher number, but for the edges that go back to the head of a
+//! loop. What cannot be reached from the entry has no node. With values (`values`) each call also knows what its
+//! arguments are made of.
 
 use std::ops::Range;
 
@@ -249,7 +249,7 @@ impl<'m, 'a> Builder<'m, 'a> {
             | Operator::BrOnCastDescEq { relative_depth, .. }
             | Operator::BrOnCastDescEqFail { relative_depth, .. } => {
                 if self.values.is_some() {
-                    return Err(Stop::beyond("the code branches by type"));
+                    return Err(Stop::beyond("the code branches on a reference"));
                 }
                 self.branch(*relative_depth, When::Any)?;
                 self.fall(When::Any);

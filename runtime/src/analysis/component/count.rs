@@ -109,7 +109,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
             }
             if waits.contains(&callee) {
                 self.counts.insert(callee, Count::UNBOUNDED);
-                self.reasons.push("a function that copies calls itself".to_string());
+                self.reasons.push("a function that copies is recursive".to_string());
                 continue;
             }
             waits.insert(callee);
@@ -160,7 +160,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         let module = self.calls.wiring.module_of(instance)?;
         let body = module.bodies.get((function - module.imported_functions) as usize).ok_or_else(Stop::inconsistent)?;
         if self.budget < MAX_VALUES {
-            return Err(Stop::beyond("it has too much code to be followed"));
+            return Err(Stop::beyond("it has too much code to analyse"));
         }
         let (graph, values) = match Graph::with_values(module, function, body) {
             Ok(built) => built,
@@ -192,7 +192,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
     }
 }
 
-const CALLEE: &str = "a function that it calls has no bound";
+const CALLEE: &str = "a function that it calls has no proven bound";
 /// Different indices in one function.
 const MAX_INDICES: usize = 32;
 
@@ -252,7 +252,7 @@ impl Sites<'_> {
         }
         let max = self.longest(&most, None);
         if max > MAX_COUNT {
-            return Err("it copies too often to be of use");
+            return Err("it copies too often for a useful bound");
         }
         let index = if max == 0 {
             Index::Nothing
@@ -279,7 +279,7 @@ impl Sites<'_> {
                 let max = count.max.ok_or(CALLEE)?;
                 let indices = self.indices(call, count);
                 if rounds.head(number).is_some() {
-                    let indices = indices.ok_or("a call in a loop copies elements that cannot be told apart")?;
+                    let indices = indices.ok_or("a call in a loop may copy the same element again")?;
                     for (index, times) in indices {
                         let start = rounds.start(number, index)?;
                         tally.in_loops.entry((start, index)).or_default().add(number, times);

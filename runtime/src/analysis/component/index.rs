@@ -3,11 +3,11 @@
 //! The index is a local that is moved by the same odd step in every round. Modulo 2^32 an odd step meets every number
 //! once before it meets one again: so no index repeats as long as there are at most 2^32 rounds. That holds where each
 //! round makes a test that ends the loop, and the test is of a value that is moved by an odd step too, and there is a
-//! number at which it ends the loop whatever it is compared with: within 2^32 rounds the value meets that number. A loop
-//! without such a test could go on after the end of the batch, wrap around and read it all again.
+//! number at which it ends the loop whatever it is compared with: within 2^32 rounds the value meets that number. A
+//! loop without such a test could go on after the end of the batch, wrap around and read it all again.
 //!
-//! Compilers make two loops, one within the other, of one whose rounds end in two ways. They count as one loop where the
-//! local goes into the inner loop as it is, and every round of either ends with the inner loop's value moved by the
+//! Compilers make two loops, one within the other, of one whose rounds end in two ways. They count as one loop where
+//! the local goes into the inner loop as it is, and every round of either ends with the inner loop's value moved by the
 //! step: then a round is what lies between two visits of the innermost head.
 
 use std::cell::RefCell;
@@ -87,21 +87,19 @@ impl<'g> Rounds<'g> {
     /// at that index at most once a round.
     pub(super) fn start(&self, node: u32, index: Value) -> Result<u32, &'static str> {
         let outermost = self.head(node).ok_or("a read is not in a loop")?;
-        let loops = self
-            .course(outermost, index)
-            .ok_or("a read in a loop is at an index that may be the same in two rounds")?;
+        let loops = self.course(outermost, index).ok_or("a read in a loop may use the same index in two iterations")?;
         if !self.innermost[node as usize].is_some_and(|innermost| loops.contains(&innermost)) {
-            return Err("a read is in a loop within a loop");
+            return Err("a read is in a nested loop");
         }
         let start = loops[0];
         let known = self.limited.borrow().get(&start).copied();
         let limited = known.unwrap_or_else(|| self.is_limited(outermost, start));
         self.limited.borrow_mut().insert(start, limited);
-        if limited { Ok(start) } else { Err("a loop that reads has no end that can be proven") }
+        if limited { Ok(start) } else { Err("a loop that reads cannot be proven to end") }
     }
 
-    /// The heads of the loops, from the innermost to the outermost, in whose every round a value is moved by the same odd
-    /// step; `None` where it is not, or the last is not `outermost`.
+    /// The heads of the loops, from the innermost to the outermost, in whose every round a value is moved by the same
+    /// odd step; `None` where it is not, or the last is not `outermost`.
     fn course(&self, outermost: u32, value: Value) -> Option<Vec<u32>> {
         let innermost = Value { plus: 0, ..value };
         let (mut entry, next) = self.values.course(innermost)?;

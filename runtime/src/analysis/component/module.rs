@@ -1,8 +1,8 @@
-//! A core module, read: what it imports and exports, what stands in its tables, whose address is taken, and the calls of
-//! each function. Nothing is resolved here; that is for `wiring` and `calls`.
+//! A core module, read: what it imports and exports, what stands in its tables, whose address is taken, and the calls
+//! of each function. Nothing is resolved here; that is for `wiring` and `calls`.
 //!
-//! Cycle: with `control` and `values`. To read a module is to find the calls in its functions, and to follow a function takes
-//! the types of its module.
+//! Cycle: with `control` and `values`. To read a module is to find the calls in its functions, and to follow a function
+//! takes the types of its module.
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
@@ -282,11 +282,13 @@ impl<'a> Module<'a> {
         Ok(Code { calls, passes_on: self.passes_on(function, body)? })
     }
 
-    /// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect` with all parameters of the function and
-    /// of the callee, no more and no fewer: the function that wit-component puts before an import that is only there later.
+    /// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect` with all parameters of the
+    /// function and of the callee, no more and no fewer: the function that wit-component puts before an import that is
+    /// only there later.
     ///
-    /// With more `local.get` than the callee has parameters, the first values stay on the stack and are results: the callee
-    /// gets other parameters than the ones in its places. With more than the function has, the last ones are zeros.
+    /// With more `local.get` than the callee has parameters, the first values stay on the stack and are results: the
+    /// callee gets other parameters than the ones in its places. With more than the function has, the last ones are
+    /// zeros.
     fn passes_on(&self, function: u32, body: &FunctionBody<'_>) -> Result<bool, Stop> {
         let params = self.function_type(function)?.params;
         let mut operators = body.get_operators_reader()?;

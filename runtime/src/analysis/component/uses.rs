@@ -12,8 +12,8 @@ use code::Code;
 use run::Run;
 
 use super::calls::{Calls, Node};
-use super::limits::{MAX_LOOKED_AT, Stop};
-use super::names::names;
+use super::limits::{MAX_EXAMINED, Stop};
+use super::names::read_names;
 use super::site::{Place, Use};
 
 mod call;
@@ -39,11 +39,11 @@ impl<'c, 'w, 'a> Uses<'c, 'w, 'a> {
         let reads =
             [crate::contract::TrackedImport::Read, crate::contract::TrackedImport::ReadAll].map(super::calls::node_of);
         let relevant = calls.reaching(&reads);
-        Uses { calls, root, relevant, code: HashMap::new(), names: HashMap::new(), budget: MAX_LOOKED_AT }
+        Uses { calls, root, relevant, code: HashMap::new(), names: HashMap::new(), budget: MAX_EXAMINED }
     }
 
     /// What becomes of the bytes that the call at `place` reads.
-    pub(super) fn of(&mut self, place: Place) -> Use {
+    pub(super) fn find(&mut self, place: Place) -> Use {
         let mut run = Run::new(self, place);
         match run.run() {
             Ok(()) => run.found(),
@@ -57,7 +57,7 @@ impl<'c, 'w, 'a> Uses<'c, 'w, 'a> {
         let number = self.calls.wiring.instances[instance as usize].module;
         let names = self.names.entry(number).or_insert_with(|| {
             let section = module.custom.iter().find(|(name, _)| *name == "name");
-            section.map(|(_, data)| names(data)).unwrap_or_default()
+            section.map(|(_, data)| read_names(data)).unwrap_or_default()
         });
         Ok(names.get(&function).map(|name| format!("{:#}", rustc_demangle::demangle(name))).unwrap_or_default())
     }

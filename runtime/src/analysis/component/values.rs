@@ -337,7 +337,7 @@ impl Values {
             other => {
                 let (pops, pushes) = other
                     .operator_arity(&Arity(module))
-                    .ok_or_else(|| Stop::beyond("the code uses operators that are not followed"))?;
+                    .ok_or_else(|| Stop::beyond("the code uses instructions that are not analysed"))?;
                 let rest = self.stack.len().checked_sub(pops as usize).ok_or_else(Stop::inconsistent)?;
                 self.stack.truncate(rest);
                 self.unknown(pushes);
@@ -375,7 +375,7 @@ impl Values {
 
     fn spend(&mut self, values: usize) -> Result<(), Stop> {
         self.budget = self.budget.saturating_sub(values);
-        if self.budget == 0 { Err(Stop::beyond("a function is too large to be followed")) } else { Ok(()) }
+        if self.budget == 0 { Err(Stop::beyond("a function is too large to analyse")) } else { Ok(()) }
     }
 }
 
@@ -404,7 +404,7 @@ fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
                 locals.dedup();
                 budget = budget.saturating_sub(locals.len() + 1);
                 if budget == 0 {
-                    return Err(Stop::beyond("a function is too large to be followed"));
+                    return Err(Stop::beyond("a function is too large to analyse"));
                 }
                 if let Some(&outer) = open_loops.last() {
                     all[outer].extend(&locals);

@@ -1,6 +1,6 @@
-//! How the parts of a component are put together: which core modules are instantiated, what each of their imports really
-//! is, and which core function an export ends in. Found by evaluating the component's definitions as an engine does,
-//! components within it included; names within the component mean nothing.
+//! How the parts of a component are put together: which core modules are instantiated, what each of their imports
+//! really is, and which core function an export ends in. Found by evaluating the component's definitions as an engine
+//! does, components within it included; names within the component mean nothing.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -166,7 +166,7 @@ impl<'a> Evaluation<'a> {
         depth: usize,
     ) -> Result<usize, Stop> {
         if self.scopes.len() >= MAX_INSTANCES || depth >= MAX_DEPTH {
-            return Err(Stop::beyond("too many components are composed in it"));
+            return Err(Stop::beyond("it contains too many components"));
         }
         let scope = self.scopes.len();
         self.scopes.push(Scope { parent: closure.scope, ..Scope::default() });
@@ -223,7 +223,7 @@ impl<'a> Evaluation<'a> {
                         }
                         ComponentTypeRef::Func(_) => Some(Thing::Function(Target::Host)),
                         ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) => {
-                            return Err(Stop::beyond(format!("it imports code, `{name}`")));
+                            return Err(Stop::beyond(format!("it imports a module or a component, `{name}`")));
                         }
                         ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_) => Some(Thing::Other),
                     },
@@ -257,7 +257,7 @@ impl<'a> Evaluation<'a> {
                         }
                         ComponentExternalKind::Type | ComponentExternalKind::Value => Some(Thing::Other),
                         ComponentExternalKind::Module | ComponentExternalKind::Component => {
-                            return Err(Stop::beyond(format!("it imports code, `{interface}`")));
+                            return Err(Stop::beyond(format!("it imports a module or a component, `{interface}`")));
                         }
                     },
                 };
@@ -359,7 +359,7 @@ impl<'a> Evaluation<'a> {
             CoreInstanceItem::Instantiate { module_index, args } => (*find(&here.modules, *module_index)?, args),
         };
         if self.wiring.instances.len() >= MAX_INSTANCES {
-            return Err(Stop::beyond("too many core modules are instantiated in it"));
+            return Err(Stop::beyond("it instantiates too many core modules"));
         }
         let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
         let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
@@ -383,7 +383,7 @@ impl<'a> Evaluation<'a> {
             + module.code.iter().map(|code| code.calls.len()).sum::<usize>()
             + module.taken.len();
         if self.functions > MAX_FUNCTIONS {
-            return Err(Stop::beyond("it has too many functions to be followed"));
+            return Err(Stop::beyond("it has too many functions to analyse"));
         }
         self.wiring.instances.push(instance);
         Ok(CoreExports::Instance(self.wiring.instances.len() as u32 - 1))
@@ -446,5 +446,5 @@ impl Scope {
 fn imported(interface: &str, name: &str) -> Target {
     let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
     let own = interface.strip_prefix(NAMESPACE);
-    own.and_then(|own| TrackedImport::named(own, name)).map_or(Target::Host, Target::TrackedImport)
+    own.and_then(|own| TrackedImport::from_path(own, name)).map_or(Target::Host, Target::TrackedImport)
 }

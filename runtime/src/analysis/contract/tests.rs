@@ -1,4 +1,5 @@
-//! Worlds, and what is proven of them. The claims are held against the widest component that can be built for the world.
+//! Worlds, and what is proven of them. The claims are held against the widest component that can be built for the
+//! world.
 
 use std::fs;
 use std::path::Path;
@@ -591,7 +592,7 @@ fn a_dependency_in_binary_form() {
 
     fs::write(package.0.path().join("deps/torvyn.wasm"), &binary[..binary.len() / 2]).unwrap();
     let error = package.refused(None);
-    assert!(error.message.starts_with("expected a WIT package, found a file that is not valid"), "{error}");
+    assert!(error.message.starts_with("expected a WIT package, found an invalid file"), "{error}");
     assert!(error.place.unwrap().file.ends_with("deps/torvyn.wasm"));
 }
 
@@ -632,7 +633,7 @@ fn other_versions() {
         "expected world `managed` of `torvyn:streaming@0.2.0`, found that of `torvyn:streaming@0.1.0`"
     );
     let error = package.refused(Some("torvyn:streaming/router"));
-    assert_eq!(error.message, "`torvyn:streaming/router` is the name of several worlds");
+    assert_eq!(error.message, "`torvyn:streaming/router` matches several worlds");
     let error = package.refused(Some("torvyn:streaming/router@0.3.0"));
     assert_eq!(error.message, "no package `torvyn:streaming@0.3.0` in the WIT");
     assert!(error.help.unwrap().contains("`torvyn:streaming@0.2.0`"));
@@ -642,7 +643,7 @@ fn other_versions() {
 fn worlds_that_are_not_there() {
     let package = Package::of_world("world one {} world two {}");
     let error = package.refused(None);
-    assert_eq!(error.message, "package `acme:filters@1.0.0` declares several worlds, and none is named");
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares several worlds, and `world` is not set");
     assert_eq!(error.reason, Reason::NoWorld { known: vec!["one".to_string(), "two".to_string()] });
     let error = package.refused(Some("routr"));
     assert_eq!(error.message, "no world `routr` in the WIT");
@@ -668,9 +669,9 @@ fn worlds_that_are_not_there() {
         ]
     );
     for (world, message) in [
-        ("Not A World", "`Not A World` is not the name of a world"),
-        ("", "`` is not the name of a world"),
-        ("torvyn:streaming", "`torvyn:streaming` is not the name of a world"),
+        ("Not A World", "`Not A World` is not a valid world name"),
+        ("", "`` is not a valid world name"),
+        ("torvyn:streaming", "`torvyn:streaming` is not a valid world name"),
         ("torvyn:streaming/routr@0.2.0", "no world `routr` in package `torvyn:streaming@0.2.0`"),
         ("acme:other/stage", "no package `acme:other` in the WIT"),
         ("acme:filters/three", "no world `three` in package `acme:filters@1.0.0`"),
@@ -680,14 +681,14 @@ fn worlds_that_are_not_there() {
         assert!(matches!(error.reason, Reason::UnknownWorld { .. }), "{error:?}");
     }
     let error = Package::of_world("interface only {}").refused(None);
-    assert_eq!(error.message, "package `acme:filters@1.0.0` declares no world, and none is named");
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares no world, and `world` is not set");
     let package = Package::new(&[
         ("filters.wit", "package acme:filters; world stage { include torvyn:streaming/router@0.2.0; }"),
         ("deps/lib.wit", "package acme:lib@2.0.0; world shared { include torvyn:streaming/router@0.2.0; }"),
     ]);
     assert_eq!(
         package.refused(Some("shared")).help.unwrap(),
-        "a world of another package is named in full: `world = \"acme:lib/shared@2.0.0\"`"
+        "write the full name of a world of another package: `world = \"acme:lib/shared@2.0.0\"`"
     );
     assert_eq!(package.load(Some("acme:lib/shared@2.0.0")).unwrap().world, "acme:lib/shared@2.0.0");
 }
@@ -774,13 +775,13 @@ fn wit_that_is_wrong() {
         (
             "world stage { include torvyn:streaming/router@0.1.0; }",
             Unresolved,
-            "package `torvyn:streaming@0.1.0` is not there",
+            "no package `torvyn:streaming@0.1.0` in the WIT",
             "torvyn:streaming",
         ),
         (
             "world stage { import wasi:http/types@0.2.6; }",
             Unresolved,
-            "package `wasi:http@0.2.6` is not there",
+            "no package `wasi:http@0.2.6` in the WIT",
             "wasi:http",
         ),
     ] {
@@ -806,13 +807,13 @@ fn wit_that_is_not_there() {
     let error = Contract::load(&missing, None).unwrap_err();
     assert_eq!((error.reason, error.message), (Reason::Missing, format!("there is no `{}`", missing.display())));
     let error = Contract::load(folder.path(), None).unwrap_err();
-    assert_eq!(error.message, format!("`{}` has no `.wit` file in it", folder.path().display()));
+    assert_eq!(error.message, format!("`{}` contains no `.wit` file", folder.path().display()));
     let package = Package::of_world("world stage {}");
     fs::create_dir(package.0.path().join("deps/empty")).unwrap();
-    assert!(package.refused(None).message.ends_with("deps/empty` has no `.wit` file in it"));
+    assert!(package.refused(None).message.ends_with("deps/empty` contains no `.wit` file"));
     let package = Package::of_world("world stage {}");
     fs::write(package.0.path().join("b.wit"), b"package \xff").unwrap();
-    assert!(package.refused(None).message.ends_with("b.wit` is not text in UTF-8"));
+    assert!(package.refused(None).message.ends_with("b.wit` is not UTF-8"));
 }
 
 /// Whatever is wrong with the text, it is an error and points into it.

@@ -64,7 +64,7 @@ impl<'a> Code<'a> {
                     code.blocks[innermost as usize].end = number;
                     open.pop();
                 }
-                Operator::TryTable { .. } => return Err(Stop::beyond("exceptions are not followed")),
+                Operator::TryTable { .. } => return Err(Stop::beyond("exceptions are not analysed")),
                 _ => {}
             }
             code.operators.push((operator, at));

@@ -50,7 +50,7 @@ pub(super) struct Activation {
 }
 
 pub(super) fn lost() -> Stop {
-    Stop::beyond("it cannot be seen what becomes of the bytes that are read")
+    Stop::beyond("the use of the bytes that are read cannot be tracked")
 }
 
 impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
