@@ -40,7 +40,7 @@ fn what_is_not_called_is_never_done() {
     assert_eq!(analysis.reads, Bound::never(Proof::CallGraph));
     assert_eq!(analysis.writes, Bound::never(Proof::CallGraph));
     assert_eq!((analysis.emits, analysis.sites.len()), (Some(0), 0));
-    assert_eq!(analysis.profile.doors, [TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::EmitAll]);
+    assert_eq!(analysis.profile.tracked_imports, [TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::EmitAll]);
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn profiles() {
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
-        assert_eq!((profile.kind, profile.world, profile.doors.as_slice()), (kind, world, doors));
+        assert_eq!((profile.kind, profile.world, profile.tracked_imports.as_slice()), (kind, world, doors));
         // These guests call nothing of what they import.
         assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());

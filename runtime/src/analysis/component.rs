@@ -115,7 +115,7 @@ impl Analysis {
             weaker: Vec::new(),
             profile,
         };
-        if analysis.profile.doors.is_empty() {
+        if analysis.profile.tracked_imports.is_empty() {
             return Ok(analysis);
         }
         match analysis.analyse(bytes) {
@@ -123,7 +123,7 @@ impl Analysis {
             Err(Stop::Malformed(why)) => Err(LoadError::Malformed(why)),
             Err(Stop::Beyond(why)) => {
                 analysis.weaker.push(why);
-                let imported = Reached::from_imports(|import| analysis.profile.doors.contains(&import));
+                let imported = Reached::from_imports(|import| analysis.profile.tracked_imports.contains(&import));
                 analysis.bound(imported, Proof::Component);
                 Ok(analysis)
             }
@@ -146,7 +146,7 @@ impl Analysis {
                 reported.used = if reads_batch { uses.find(*place) } else { Use::Unknown };
             }
         }
-        let imported = Reached::from_imports(|import| self.profile.doors.contains(&import));
+        let imported = Reached::from_imports(|import| self.profile.tracked_imports.contains(&import));
         let reached = Reached::from_calls(&calls, &roots);
         self.bound(imported, Proof::Component);
         self.bound(reached, Proof::CallGraph);
@@ -262,9 +262,9 @@ fn count(
     calls: &Calls<'_, '_>,
     roots: &Roots,
     exports: &[Node],
-    doors: &[TrackedImport],
+    imports: &[TrackedImport],
 ) -> Result<(Count, Vec<String>), Stop> {
-    let mut counter = Counter::new(calls, doors);
+    let mut counter = Counter::new(calls, imports);
     if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
         return Ok((
             Count::UNBOUNDED,

@@ -29,7 +29,7 @@ pub struct Profile {
     /// Whether it imports a function of `attributes`.
     pub attributes: bool,
     /// The imported functions that proofs are about.
-    pub doors: Vec<TrackedImport>,
+    pub tracked_imports: Vec<TrackedImport>,
     /// The imported interfaces outside the contract, such as `wasi:cli/stdout@0.2.6`.
     pub other_imports: Vec<String>,
     /// The size of the binary in bytes, debug information included.
@@ -46,12 +46,12 @@ impl Profile {
         let (resolve, world) = foreign::decode(bytes)?;
         let world = &resolve.worlds[world];
         let kind = kind(&resolve, world)?;
-        let Imports { payloads, attributes, doors, others: other_imports } = Imports::of(&resolve, world)?;
+        let Imports { payloads, attributes, tracked_imports, others: other_imports } = Imports::of(&resolve, world)?;
         if let Some((interface, _)) = payloads.foreign_to(kind) {
             return Err(LoadError::world(kind, &format!("a {kind} that imports `{interface}`")));
         }
         let world = World::narrowest(kind, payloads);
-        Ok(Profile { kind, world, payloads, attributes, doors, other_imports, size: bytes.len() as u64 })
+        Ok(Profile { kind, world, payloads, attributes, tracked_imports, other_imports, size: bytes.len() as u64 })
     }
 }
 
@@ -110,7 +110,7 @@ fn kind(resolve: &Resolve, world: &WitWorld) -> Result<Kind, LoadError> {
 struct Imports {
     payloads: Payloads,
     attributes: bool,
-    doors: Vec<TrackedImport>,
+    tracked_imports: Vec<TrackedImport>,
     others: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ impl Imports {
                     };
                     if functions > 0 {
                         imports.payloads = imports.payloads.union(one);
-                        imports.doors.extend(tracked_imports(resolve, interface, item));
+                        imports.tracked_imports.extend(tracked_imports(resolve, interface, item));
                     }
                 }
                 None if name.starts_with("wasi:") => imports.others.push(name),

@@ -47,7 +47,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
     /// The calls of tracked imports that `exports` can reach, each once, for the first export that reaches it; with
     /// their places in the code.
     pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<(Place, Site)>, Stop> {
-        let doors = self.doors();
+        let imports = self.imports();
         let mut sites = Vec::new();
         let mut seen = HashSet::new();
         for &(export, root) in exports {
@@ -55,7 +55,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
             let callers = self.callers(&order);
             for &node in &order {
                 for edge in &self.calls.edges[node as usize] {
-                    let Some(&callee) = doors.get(&edge.to).filter(|_| edge.at != 0) else { continue };
+                    let Some(&callee) = imports.get(&edge.to).filter(|_| edge.at != 0) else { continue };
                     if !seen.insert((node, edge.at)) {
                         continue;
                     }
@@ -87,15 +87,15 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
     }
 
     /// The nodes of tracked imports, and of indirect calls that may reach one.
-    fn doors(&self) -> HashMap<Node, TrackedImport> {
-        let door = |node: Node| match self.calls.meanings[node as usize] {
-            Meaning::TrackedImport(door) => Some(door),
+    fn imports(&self) -> HashMap<Node, TrackedImport> {
+        let import = |node: Node| match self.calls.meanings[node as usize] {
+            Meaning::TrackedImport(import) => Some(import),
             _ => None,
         };
         let nodes = (0..).zip(&self.calls.meanings).filter_map(|(node, meaning)| {
             let found = match meaning {
-                Meaning::OneOf => self.calls.edges[node as usize].iter().find_map(|edge| door(edge.to)),
-                _ => door(node),
+                Meaning::OneOf => self.calls.edges[node as usize].iter().find_map(|edge| import(edge.to)),
+                _ => import(node),
             };
             Some((node, found?))
         });

@@ -76,8 +76,8 @@ struct Table {
 type Held = HashMap<Signature, Vec<Node>>;
 
 /// The node of a tracked import.
-pub(super) fn node_of(door: TrackedImport) -> Node {
-    TrackedImport::ALL.iter().position(|known| *known == door).map_or(HOST, |place| place as Node)
+pub(super) fn node_of(import: TrackedImport) -> Node {
+    TrackedImport::ALL.iter().position(|known| *known == import).map_or(HOST, |place| place as Node)
 }
 
 impl<'w, 'a> Calls<'w, 'a> {
@@ -106,7 +106,7 @@ impl<'w, 'a> Calls<'w, 'a> {
 
     pub(super) fn node(&self, target: Target) -> Node {
         match target {
-            Target::TrackedImport(door) => node_of(door),
+            Target::TrackedImport(import) => node_of(import),
             Target::Host => HOST,
             Target::Drop => DROP,
             Target::Lifted(lift) => self.first_lift + lift,

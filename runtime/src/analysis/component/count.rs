@@ -50,8 +50,8 @@ impl Count {
     pub(super) const UNBOUNDED: Count = Count { max: None, min: 0, index: Index::Any };
 
     /// The count of one call of an import that reads from a batch or writes.
-    fn of(door: TrackedImport) -> Count {
-        match door {
+    fn of(import: TrackedImport) -> Count {
+        match import {
             // A call of `read` may copy nothing: it refuses a range that is not in the payload.
             TrackedImport::Read => Count { max: Some(1), min: 0, index: Index::Parameter(1, BTreeMap::from([(0, 1)])) },
             TrackedImport::ReadAll | TrackedImport::EmitAll => Count { max: Some(1), min: 1, index: Index::Any },
@@ -79,9 +79,9 @@ impl Count {
 }
 
 impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
-    pub(super) fn new(calls: &'c Calls<'w, 'a>, doors: &[TrackedImport]) -> Self {
-        let goals: Vec<Node> = doors.iter().map(|door| super::calls::node_of(*door)).collect();
-        let counts = doors.iter().zip(&goals).map(|(door, node)| (*node, Count::of(*door))).collect();
+    pub(super) fn new(calls: &'c Calls<'w, 'a>, imports: &[TrackedImport]) -> Self {
+        let goals: Vec<Node> = imports.iter().map(|import| super::calls::node_of(*import)).collect();
+        let counts = imports.iter().zip(&goals).map(|(import, node)| (*node, Count::of(*import))).collect();
         Counter { calls, relevant: calls.reaching(&goals), counts, budget: MAX_VALUES_IN_ALL, reasons: Vec::new() }
     }
 

@@ -100,14 +100,14 @@ fn check_widest_component(wit: &Path, world: Option<&str>, contract: &Contract) 
     }
     let profile = Profile::parse(&bytes).unwrap();
     assert_eq!((profile.kind, profile.payloads), (contract.kind, contract.payloads));
-    let doors = TrackedImport::ALL.into_iter().filter(|door| {
-        let interface = door.to_string();
+    let imports = TrackedImport::ALL.into_iter().filter(|import| {
+        let interface = import.to_string();
         contract.payloads.interfaces().contains(&(interface.split_once('.').unwrap().0, true))
     });
     assert!(
-        doors.eq(TrackedImport::ALL.into_iter().filter(|door| profile.doors.contains(door))),
+        imports.eq(TrackedImport::ALL.into_iter().filter(|import| profile.tracked_imports.contains(import))),
         "{:?}",
-        profile.doors
+        profile.tracked_imports
     );
     assert_eq!((&profile.other_imports, profile.attributes), (&contract.capabilities, contract.attributes));
 }
@@ -715,7 +715,7 @@ fn rejects_worlds_that_are_not_stages() {
         assert_eq!(error.reason, Reason::NotAStage);
         assert_eq!(error.message, format!("world `acme:filters/stage@1.0.0` is not a stage: it exports {exports}"));
         assert_eq!(text(&error.files, error.place.as_ref().unwrap()), "stage");
-        assert!(error.help.unwrap().contains("`source`, `processor`, `sink`"));
+        assert!(error.help.unwrap().contains("`source`, `processor` and `sink`"));
     }
     let error =
         Package::stage("include torvyn:streaming/data-source@0.2.0; import torvyn:streaming/payload-read@0.2.0;");
@@ -805,7 +805,7 @@ fn rejects_missing_wit() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("wit");
     let error = Contract::load(&missing, None).unwrap_err();
-    assert_eq!((error.reason, error.message), (Reason::Missing, format!("there is no `{}`", missing.display())));
+    assert_eq!((error.reason, error.message), (Reason::Missing, format!("`{}` does not exist", missing.display())));
     let error = Contract::load(folder.path(), None).unwrap_err();
     assert_eq!(error.message, format!("`{}` contains no `.wit` file", folder.path().display()));
     let package = Package::of_world("world stage {}");

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_instantiated_again_counts_again() {
+    fn counts_each_instantiation() {
         assert_eq!(count("(component)"), Instances::default());
         assert_eq!(count("(component (core module $m) (core instance (instantiate $m)))").instances, 1);
         // One of a component and one of its module, at each end of the tower; two of components at each level below.
@@ -349,7 +349,7 @@ mod tests {
 
     /// Components go through arguments and exports.
     #[test]
-    fn components_that_are_handed_on_are_followed() {
+    fn follows_components_passed_as_arguments() {
         let text = "(component
             (component $leaf (core module $m) (core instance (instantiate $m)) (core instance (instantiate $m)))
             (component $exports (alias outer 1 $leaf (component $of)) (export \"of\" (component $of)))
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_between_components_are_counted() {
+    fn counts_functions_between_components() {
         let within = "(component $c (import \"f\" (func $f)) (core func (canon lower (func $f))) (core func (canon lower (func $f))))";
         let text = format!(
             "(component (import \"f\" (func $f)) {within} (instance (instantiate $c (with \"f\" (func $f)))) \
