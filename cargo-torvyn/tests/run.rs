@@ -134,7 +134,7 @@ fn what_is_no_component_is_told_by_what_it_is() {
 fn a_stage_that_goes_wrong_is_named_and_nothing_is_half_written() {
     for (how, at, text) in [
         ("trap", "process", "`unreachable` instruction executed"),
-        ("loop", "process", "ran longer than the 200ms a call may take"),
+        ("loop", "process", "exceeded its time limit of 200 ms (`limits.time`)"),
         ("grow", "process", "more than the 8388608 bytes of memory"),
         ("fail", "init", "invalid-input: told to fail in init"),
         ("trap", "teardown", "`unreachable` instruction executed"),

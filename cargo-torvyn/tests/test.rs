@@ -205,7 +205,7 @@ fn failures_are_expected_or_told() {
     };
     let cases = [
         case("trap", "{}", "fails = { stage = 'faulty', text = '`unreachable` instruction executed' }"),
-        case("loop", "{ how = 'loop' }", "fails = 'ran longer than the 200ms a call may take'"),
+        case("loop", "{ how = 'loop' }", "fails = 'exceeded its time limit of 200 ms (`limits.time`)'"),
         case("grow", "{ how = 'grow' }", "fails = 'more than the 8388608 bytes of memory'"),
         case("init", "{ how = 'fail', at = 'init' }", "fails = 'invalid-input: told to fail in init'"),
         case("log", "{ how = 'print' }", "log.lines = ['printed in process', 'half a line']"),

@@ -1,10 +1,10 @@
-//! What a stage can do with payloads, proven before it runs.
+//! Proves what a stage can do with payloads, before it runs.
 //!
-//! A claim is as strong as its [`Proof`]. `contract` proves from WIT, without a build; `component` from a built
-//! component: first from what it imports, then from what its code can reach, then from how often one element can be
-//! read in a call. What cannot be proven can be enforced: the host counts it against a declared [`Budget`].
+//! A claim is as strong as its [`Proof`]. `contract` proves claims from WIT, without a build. `component` proves claims
+//! from a built component: first from its imports, then from the code that can be reached, then from how often one call
+//! can read an element. A claim that cannot be proven can be enforced: the host counts against a declared [`Budget`].
 //!
-//! The units of bounds are those of [`contract`](crate::contract).
+//! For the units of bounds see [`contract`](crate::contract).
 
 use serde::Serialize;
 
@@ -20,29 +20,29 @@ mod compose;
 pub mod contract;
 mod verdict;
 
-/// A place in a component that calls such a function.
+/// A place in a component that calls a [`TrackedImport`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Site {
-    /// What is called.
+    /// The function that is called.
     pub callee: TrackedImport,
-    /// The export of the contract that the call can be reached from: `process`, `flush`, `init` and so on. Where there
-    /// are several, the one that handles elements first.
+    /// The export of the contract that can reach the call: `process`, `flush`, `init` and so on. If there are several,
+    /// exports that are lent elements come first.
     pub export: &'static str,
-    /// The functions that the call is in, innermost first, inlined ones included. Never empty.
+    /// The functions that contain the call, innermost first, including inlined ones. Never empty.
     pub frames: Vec<Frame>,
-    /// What becomes of the bytes; known of reads only.
+    /// How the bytes are used. Known for reads only.
     pub used: Use,
 }
 
-/// A function on the way to a call, as far as the component tells.
+/// A function on the call stack, as far as the debug information of the component knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Frame {
-    /// Its name, demangled.
+    /// The demangled name.
     pub function: Option<String>,
-    /// The source file, as the compiler was given it.
+    /// The source file, as it was passed to the compiler.
     pub file: Option<String>,
-    /// The line in it, from 1.
+    /// The line, from 1.
     pub line: Option<u32>,
-    /// The column in it, from 1.
+    /// The column, from 1.
     pub column: Option<u32>,
 }

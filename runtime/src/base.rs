@@ -1,5 +1,5 @@
-//! What every room uses, and what knows nothing of components or flows: time, random numbers, files that must be regular,
-//! and text for people.
+//! Basics that every room uses and that know nothing of components or flows: clocks, cutting a flow off, random numbers,
+//! regular files, and text for people.
 
 pub mod clock;
 pub mod cut;

@@ -1,4 +1,4 @@
-//! What a component is, read from its binary, and its machine code. Nothing in this room runs a component.
+//! Reads what a component is from its binary, and compiles it to machine code. Nothing in this room runs a component.
 
 pub mod compile;
 pub(crate) mod outline;

@@ -1,4 +1,4 @@
-//! Why the runtime could not go on, by phase.
+//! Errors of the runtime, by phase: loading and compiling a component, starting and running a flow.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use crate::base::cut::CutOff;
 use crate::base::plural::counted;
-use crate::base::text::{self, mebibytes};
+use crate::base::text::{self, format_bytes, format_duration};
 use crate::contract::{CONTRACT, Kind, Overrun};
 
-/// Letters that are told of what a component is instead: it names its own exports.
+/// Characters that are shown of what was found in place of a stage: it can quote names that the component chose.
 const LONGEST_FOUND: usize = 1000;
 
-/// An error of a library underneath.
+/// An error of another library.
 pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a component could not be loaded, a flow not be started, or not be finished.
+/// Why a component could not be loaded, or a flow not be started or finished.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file is not a component that can run here.
+    /// A file is not a component that this runtime can run.
     #[error("cannot load `{}`", path.display())]
     Load {
         /// The file.
@@ -27,7 +27,7 @@ pub enum Error {
         #[source]
         reason: LoadError,
     },
-    /// A component was not compiled: it would have taken too much, or the process that compiles could not be used.
+    /// A component could not be compiled within its limits, or the compiler process could not be used.
     #[error("cannot compile `{}`", path.display())]
     NotCompiled {
         /// The file.
@@ -36,15 +36,15 @@ pub enum Error {
         #[source]
         reason: CompileError,
     },
-    /// The engine refused a component that looked right.
+    /// The engine refused a component that passed all checks of [`LoadError`].
     #[error("cannot load `{}`", path.display())]
     Compile {
         /// The file.
         path: PathBuf,
-        /// What the engine says.
+        /// The error of the engine.
         source: BoxedError,
     },
-    /// A stage could not be set up.
+    /// A stage could not be started.
     #[error("stage `{stage}` cannot start")]
     Start {
         /// The stage.
@@ -60,37 +60,37 @@ pub enum Error {
         stage: String,
         /// The export that was called.
         call: &'static str,
-        /// The sequence numbers of the first and last element that it may have failed at, if it was lent any: that at which
-        /// it says so, or else those of its batch.
+        /// The sequence numbers of the first and last element that it may have failed on, if it was lent any: the
+        /// element that the stage named, or else its whole batch.
         elements: Option<(u64, u64)>,
         /// What happened.
         #[source]
         fault: StageError,
     },
-    /// Elements could not be had from an input of the host.
+    /// An input of the host failed to deliver elements.
     #[error("input `{input}` failed after {}", counted(*elements, "element"))]
     Input {
-        /// The input, as its user names it.
+        /// The name of the input in the pipeline.
         input: String,
-        /// Elements that came from it before.
+        /// Elements that it delivered before.
         elements: u64,
         /// What happened.
         #[source]
         source: io::Error,
     },
-    /// Elements could not be delivered to an output of the host.
+    /// An output of the host failed to take elements.
     #[error("output `{output}` failed after {}", counted(*bytes, "byte"))]
     Output {
-        /// The output, as its user names it.
+        /// The name of the output in the pipeline.
         output: String,
-        /// Bytes written to it before.
+        /// Bytes that were written to it before.
         bytes: u64,
         /// What happened.
         #[source]
         source: io::Error,
     },
-    /// An element that a stage failed at could not be kept as a dead letter.
-    #[error("a dead letter of stage `{stage}`, element {element}, could not be kept")]
+    /// A dead letter could not be saved.
+    #[error("cannot save element {element} as a dead letter of stage `{stage}`")]
     DeadLetter {
         /// The stage.
         stage: String,
@@ -100,10 +100,10 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A payload that is in a file could not be read from it.
-    #[error("a payload cannot be read for `{reader}`{}", place(elements))]
+    /// A payload that lies in a file could not be read from the file.
+    #[error("cannot read a payload for `{reader}`{}", place(elements))]
     Payload {
-        /// The stage or output that it was read for.
+        /// The stage or output that the payload was read for.
         reader: String,
         /// The sequence numbers of the first and last element of its batch.
         elements: Option<(u64, u64)>,
@@ -112,18 +112,18 @@ pub enum Error {
         source: io::Error,
     },
     /// The flow was cancelled before all of its stages had started: nothing was read.
-    #[error("it was interrupted before it had begun")]
+    #[error("interrupted before the flow started")]
     Cancelled,
     /// The engine could not be set up.
     #[error("cannot set up the engine")]
     Engine(#[source] BoxedError),
     /// The runtime broke one of its own rules.
-    #[error("a fault of torvyn itself: {0}")]
+    #[error("internal error, please report it: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// Whether it is no failure: something was interrupted because the flow had to end, see [`crate::Cut`].
+    /// Whether something was interrupted because the flow had to end, and did not fail: see [`crate::Cut`].
     pub fn is_cut_off(&self) -> bool {
         match self {
             Error::Start { fault, .. } | Error::Stage { fault, .. } => matches!(fault, StageError::CutOff),
@@ -135,7 +135,7 @@ impl Error {
         }
     }
 
-    /// The stage or endpoint that it is of, if it is of one.
+    /// The stage or endpoint where the error occurred, if it occurred in one.
     pub(crate) fn node(&self) -> Option<&str> {
         match self {
             Error::Start { stage, .. } | Error::Stage { stage, .. } | Error::DeadLetter { stage, .. } => Some(stage),
@@ -159,31 +159,31 @@ fn place(range: &Option<(u64, u64)>) -> String {
     }
 }
 
-/// Why a file is not a component that can run here.
+/// Why a file is not a component that this runtime can run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is larger than a component may be.
-    #[error("it is larger than the {} a component may have", counted(*limit, "byte"))]
+    /// The file is larger than `limits.component-size`.
+    #[error("the component exceeds its size limit of {} (`limits.component-size`)", format_bytes(*limit))]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
     },
-    /// It is something else.
+    /// The file has another format.
     #[error("expected a WebAssembly component, found {0}")]
     NotAComponent(String),
-    /// It begins like a component, and is none.
-    #[error("it is not a valid component: {0}")]
+    /// The file starts like a component, and is not a valid one.
+    #[error("not a valid component: {0}")]
     Malformed(String),
-    /// It is a component that nothing can be called of.
+    /// The component exports nothing.
     #[error("expected {expected}, found one that exports nothing")]
     NoExports {
         /// What this runtime runs.
         expected: String,
     },
-    /// It is a component for something else.
+    /// The component has other imports or exports than a stage.
     #[error("expected {expected}, found {found}")]
     World {
         /// What this runtime runs.
@@ -205,77 +205,71 @@ impl LoadError {
 /// Why a component was not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The process that compiled it was refused memory.
-    #[error(
-        "compiling it takes more than the {} of memory that it may; `limits.compile-memory` of the stage sets how much",
-        mebibytes(*limit)
-    )]
+    /// The compiler process ran out of memory.
+    #[error("compilation exceeded its memory limit of {} (`limits.compile-memory`)", format_bytes(*limit))]
     Memory {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The process that compiled it was ended.
-    #[error(
-        "compiling it takes more than the {limit:?} of processor time that it may; `limits.compile-time` of the stage sets how \
-         much"
-    )]
+    /// The compiler process ran out of time.
+    #[error("compilation exceeded its limit of {} of processor time (`limits.compile-time`)", format_duration(*limit))]
     Time {
         /// The limit, in processor time.
         limit: Duration,
     },
-    /// It is beyond what is compiled, without a process that can be stopped or at all.
-    #[error("it is too complex to compile: {0}")]
+    /// The component exceeds what is compiled in this process, where no compiler process is at hand, or anywhere.
+    #[error("the component is too complex to compile: {0}")]
     Complex(String),
-    /// The process that compiled it could not be started, or ended in some other way.
-    #[error("the process that compiles it {0}")]
+    /// The compiler process could not be started, or ended in some other way.
+    #[error("the compiler process {0}")]
     Process(String),
-    /// The engine refused it.
+    /// The engine refused the component.
     #[error("{0}")]
     Refused(String),
 }
 
-/// How a stage failed.
+/// Why a stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// It trapped.
+    /// The stage trapped.
     #[error("{trap}{}", frames(backtrace))]
     Trap {
-        /// What the engine calls it.
+        /// The engine's description of the trap.
         trap: String,
-        /// The functions it was in, innermost first, with file and line where the component tells.
+        /// The functions on the stack, innermost first, with file and line if the component has debug information.
         backtrace: Vec<String>,
     },
-    /// It ran longer than it may.
-    #[error("it ran longer than the {limit:?} a call may take")]
+    /// A call timed out.
+    #[error("the call exceeded its time limit of {} (`limits.time`)", format_duration(*limit))]
     Deadline {
         /// The limit.
         limit: Duration,
     },
-    /// It was interrupted, because the flow had to end: see [`crate::Cut`].
+    /// The call was interrupted, because the flow had to end: see [`crate::Cut`].
     #[error("{CutOff}")]
     CutOff,
-    /// It wanted more memory than it may have, and trapped.
-    #[error("it needed more than the {} of memory it may have, and trapped: {trap}", counted(*limit, "byte"))]
+    /// The stage was refused memory beyond its limit, and trapped.
+    #[error("the stage exceeded its memory limit of {} (`limits.memory`) and trapped: {trap}", format_bytes(*limit))]
     Memory {
         /// The limit in bytes.
         limit: u64,
-        /// What the engine calls the trap.
+        /// The engine's description of the trap.
         trap: String,
     },
-    /// It returned a failure of its own.
-    #[error("it returned {0}")]
+    /// The stage returned a failure.
+    #[error("the stage returned {0}")]
     Failure(String),
-    /// It returned that it cannot go on with any element.
-    #[error("it returned {0}")]
+    /// The stage returned `fatal`: it cannot process any further element.
+    #[error("the stage returned {0}")]
     Fatal(String),
-    /// Its exports do not have the types of the contract, or the engine refused to instantiate it.
-    #[error("it does not fit the contract: {0}")]
+    /// The exports do not have the types of the contract, or the engine refused to instantiate the component.
+    #[error("the component does not fit the contract: {0}")]
     Link(String),
-    /// It wanted to copy more than its budget allows.
-    #[error("budget-exceeded: {0}, of {limit} allowed", limit = .0.limit)]
+    /// The stage tried to copy or hold more than its budget allows.
+    #[error("budget-exceeded: {0}, at most {limit} allowed", limit = .0.limit)]
     Budget(Overrun),
-    /// It did what the contract forbids.
-    #[error("it broke the contract: {0}")]
+    /// The stage did something that the contract forbids.
+    #[error("the stage broke the contract: {0}")]
     Contract(String),
 }
 

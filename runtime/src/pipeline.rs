@@ -1,4 +1,4 @@
-//! What is to run, as data: the graph, the limits of stages, what happens to elements that a stage fails on.
+//! A pipeline as data: its graph, the limits of its stages, and what happens to an element that a stage fails on.
 
 pub mod graph;
 pub mod injection;

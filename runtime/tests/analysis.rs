@@ -37,7 +37,7 @@ fn what_is_not_called_is_never_done() {
     assert_eq!(analysis.reads, Bound::never(Proof::CallGraph));
     assert_eq!(analysis.writes, Bound::never(Proof::CallGraph));
     assert_eq!((analysis.emits, analysis.sites.len()), (Some(0), 0));
-    assert_eq!(analysis.profile.doors, [TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::EmitAll]);
+    assert_eq!(analysis.profile.tracked_imports, [TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::EmitAll]);
 }
 
 #[test]
@@ -574,5 +574,5 @@ fn components_made_to_cost_much_are_given_up() {
     let guest = Guest { before: &before, process: "(call $look (local.get $batch) (i32.const 0))", ..Guest::default() };
     let analysis = analysis(guest);
     assert_eq!(analysis.reads, Bound::unknown());
-    assert_eq!(analysis.weaker, ["too many components are composed in it"]);
+    assert_eq!(analysis.weaker, ["it contains too many components"]);
 }

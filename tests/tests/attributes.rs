@@ -231,7 +231,7 @@ fn names_that_mislead() {
         "(call $set_name (local.get $batch) (i32.const 0) (i32.const 0) (i32.const 5))
         (call $drop_batch (local.get $batch)) {HOST_RESULT}"
     );
-    assert_fails(ROUTER, &returned, "it returned invalid-input: the name of an attribute is not empty");
+    assert_fails(ROUTER, &returned, "the stage returned invalid-input: the name of an attribute is not empty");
 }
 
 /// A million attributes of one element: 64 are kept, or one that is set again and again.

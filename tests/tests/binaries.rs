@@ -50,7 +50,7 @@ fn every_program_that_reads_is_bounded() {
         assert_eq!(analysis.reads, once(), "{program}: {:?}", analysis.weaker);
         assert_eq!(
             analysis.emits,
-            Some(u32::from(analysis.profile.doors.contains(&TrackedImport::EmitAll))),
+            Some(u32::from(analysis.profile.tracked_imports.contains(&TrackedImport::EmitAll))),
             "{program}"
         );
     }

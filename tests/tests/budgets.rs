@@ -75,8 +75,16 @@ fn reads_beyond_the_budget() {
                 let account = through(reread("2", then).budget(reads(2))).unwrap();
                 assert_eq!((account.stages[0].copies.payload_read.ops, account.stages[0].reads_max), (8, 2));
             }
-            assert_beyond(through(reread("3", then).budget(reads(2))), "process", "3 reads of element 0, of 2 allowed");
-            assert_beyond(through(reread("1", then).budget(reads(0))), "process", "1 read of element 0, of 0 allowed");
+            assert_beyond(
+                through(reread("3", then).budget(reads(2))),
+                "process",
+                "3 reads of element 0, at most 2 allowed",
+            );
+            assert_beyond(
+                through(reread("1", then).budget(reads(0))),
+                "process",
+                "1 read of element 0, at most 0 allowed",
+            );
         }
     }
     // Not the first element, and the number it has at its source.
@@ -96,24 +104,24 @@ fn reads_beyond_the_budget() {
 fn bytes_read_beyond_the_budget() {
     let upper = || stage("stage", programs::UPPER, &[]);
     through(upper().budget(read_bytes(5))).unwrap();
-    assert_beyond(through(upper().budget(read_bytes(4))), "process", "5 bytes read of element 2, of 4 allowed");
+    assert_beyond(through(upper().budget(read_bytes(4))), "process", "5 bytes read of element 2, at most 4 allowed");
     let reread =
         |by: &str, times: &str| stage("stage", programs::REREAD, &[("by", by), ("times", times), ("then", "ignore")]);
     through(reread("element", "2").budget(read_bytes(10))).unwrap();
     assert_beyond(
         through(reread("element", "2").budget(read_bytes(9))),
         "process",
-        "10 bytes read of element 2, of 9 allowed",
+        "10 bytes read of element 2, at most 9 allowed",
     );
     assert_beyond(
         through(reread("batch", "3").budget(read_bytes(10))),
         "process",
-        "15 bytes read of element 2, of 10 allowed",
+        "15 bytes read of element 2, at most 10 allowed",
     );
     assert_beyond(
         through(reread("byte", "3").budget(read_bytes(2))),
         "process",
-        "3 bytes read of element 0, of 2 allowed",
+        "3 bytes read of element 0, at most 2 allowed",
     );
 }
 
@@ -129,11 +137,11 @@ fn what_is_refused_is_not_copied() {
         (call $expect_failure (i32.const 6))
         (call $drop_batch (local.get $batch)) (call $ok)";
     let sink = || vec![input(Elements::new(["abc"])), guest(Guest { work: twice, ..SINK }).budget(reads(1))];
-    assert_beyond(run(sink()), "push", "2 reads of element 0, of 1 allowed");
+    assert_beyond(run(sink()), "push", "2 reads of element 0, at most 1 allowed");
     // A guest that traps, or loops, on the refusal has failed for it.
     let traps = twice.replace("(call $expect_failure (i32.const 6))", "(if (call $done) (then) (else unreachable))");
     let parts = vec![input(Elements::new(["abc"])), guest(Guest { work: &traps, ..SINK }).budget(reads(1))];
-    assert_beyond(run(parts), "push", "2 reads of element 0, of 1 allowed");
+    assert_beyond(run(parts), "push", "2 reads of element 0, at most 1 allowed");
 }
 
 /// Reads of an element and of the batch it is in are reads alike, in whatever order.
@@ -151,8 +159,8 @@ fn reads_of_both_kinds_add_up() {
         let bytes: u64 = reads_of.iter().map(|read| if *read == one { 2 } else { 4 }).sum();
         let account = reading(Budget { reads: Some(3), read_bytes: Some(bytes), ..writes(0) }).unwrap();
         assert_eq!((account.stages[0].reads_max, account.copies.payload_read.bytes), (3, bytes));
-        assert_beyond(reading(reads(2)), "push", "3 reads of element 0, of 2 allowed");
-        let text = format!("{bytes} bytes read of element 0, of {} allowed", bytes - 1);
+        assert_beyond(reading(reads(2)), "push", "3 reads of element 0, at most 2 allowed");
+        let text = format!("{bytes} bytes read of element 0, at most {} allowed", bytes - 1);
         assert_beyond(reading(read_bytes(bytes - 1)), "push", &text);
     }
     // What was counted in one call is not counted in the next.
@@ -167,13 +175,17 @@ fn writes_beyond_the_budget() {
     // Three of each, and one more at the end.
     let account = through(repeat("3").budget(writes(4))).unwrap();
     assert_eq!((account.stages[0].copies.payload_write.ops, account.stages[0].writes_max), (13, 3));
-    assert_beyond(through(repeat("3").budget(writes(2))), "process", "3 payloads written from element 0, of 2 allowed");
-    assert_beyond(through(repeat("3").budget(writes(3))), "flush", "13 payloads written in all, of 12 allowed");
-    assert_beyond(through(repeat("0").budget(writes(0))), "flush", "1 payload written in all, of 0 allowed");
+    assert_beyond(
+        through(repeat("3").budget(writes(2))),
+        "process",
+        "3 payloads written from element 0, at most 2 allowed",
+    );
+    assert_beyond(through(repeat("3").budget(writes(3))), "flush", "13 payloads written in total, at most 12 allowed");
+    assert_beyond(through(repeat("0").budget(writes(0))), "flush", "1 payload written in total, at most 0 allowed");
     assert_beyond(
         through(stage("stage", programs::UPPER, &[]).budget(writes(0))),
         "process",
-        "1 payload written from element 0, of 0 allowed",
+        "1 payload written from element 0, at most 0 allowed",
     );
     through(stage("stage", programs::UPPER, &[]).budget(writes(1))).unwrap();
     // What it passes on by handle it does not write.
@@ -204,19 +216,19 @@ fn writes_that_the_guest_goes_on_after() {
     assert_eq!(account.stages[0].writes_max, 0);
     let (overrun, text) = overrun(through(two(forwards).budget(writes(1))), "process");
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });
-    assert_eq!(text, "budget-exceeded: 2 payloads written in all, of 1 allowed");
+    assert_eq!(text, "budget-exceeded: 2 payloads written in total, at most 1 allowed");
     let from_one = guest(Guest { work: &writing(3, 3, forwards), ..PROCESSOR }).budget(writes(2));
-    assert_beyond(through(from_one), "process", "3 payloads written from element 0, of 2 allowed");
+    assert_beyond(through(from_one), "process", "3 payloads written from element 0, at most 2 allowed");
     // In two outputs of one call.
     let once = writing(2, 2, "");
     let again = once.replace("(call $drop_batch (local.get $batch))", "");
     let work = format!("{once} {again} {forwards}");
     let twice = guest(Guest { work: &work, ..PROCESSOR }).budget(writes(3));
-    assert_beyond(through(twice), "process", "4 payloads written from element 0, of 3 allowed");
+    assert_beyond(through(twice), "process", "4 payloads written from element 0, at most 3 allowed");
     let last = "(drop (call $emit (i32.const 0) (i32.const 0) (i32.const 2048) (i32.const 1)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))) (call $ok)";
     let flushes = guest(Guest { last, ..PROCESSOR }).budget(writes(0));
-    assert_beyond(through(flushes), "flush", "1 payload written in all, of 0 allowed");
+    assert_beyond(through(flushes), "flush", "1 payload written in total, at most 0 allowed");
 }
 
 #[test]
@@ -227,7 +239,7 @@ fn a_source_writes_what_it_makes() {
     };
     let account = source(writes(1)).unwrap();
     assert_eq!((account.elements.entered, account.stages[0].copies.payload_write.ops), (100, 100));
-    assert_beyond(source(writes(0)), "pull", "1 payload written in all, of 0 allowed");
+    assert_beyond(source(writes(0)), "pull", "1 payload written in total, at most 0 allowed");
     let quiet = guest(Guest { work: "(drop (call $empty)) (call $ok)", ..SOURCE }).budget(writes(0));
     run(vec![quiet, output("out", Collected::default())]).unwrap();
 }
@@ -241,7 +253,7 @@ fn bounds(reads: Bound, writes: Bound) -> Bounds {
 fn assert_refuted(result: Result<Account, Error>, expected: &str) {
     match result {
         Err(error @ Error::Internal(_)) => {
-            assert_eq!(error.to_string(), format!("a fault of torvyn itself: {expected}"))
+            assert_eq!(error.to_string(), format!("internal error, please report it: {expected}"))
         }
         other => panic!("expected a proof to be refuted: {other:?}"),
     }
@@ -271,12 +283,12 @@ fn a_wrong_proof_is_found_out() {
     let flushes = stage("stage", programs::REPEAT, &[("times", "1")]);
     assert_refuted(
         through(flushes.bounds(bounds(some, Bound::at_most(1, Proof::Bounded)))),
-        "stage `stage`: 5 payloads written in all in `flush`, where at most 4 is proven",
+        "stage `stage`: 5 payloads written in total in `flush`, where at most 4 is proven",
     );
     let source = stage("stage", programs::NUMBERS, &[]).bounds(bounds(never, never));
     assert_refuted(
         run(vec![source, output("out", Collected::default())]),
-        "stage `stage`: 1 payload written in all in `pull`, where at most 0 is proven",
+        "stage `stage`: 1 payload written in total in `pull`, where at most 0 is proven",
     );
     // A stage that fails in a call that returns has not disproven less for it.
     let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))

@@ -201,7 +201,7 @@ fn assert_stopped(guest: Guest<'_>, place: &str, what: &str) {
         let began = Instant::now();
         let error = run_with(guest, 3, limits()).expect_err("a failure");
         let time = began.elapsed();
-        assert_says(&error, place, "it ran longer than the 200ms a call may take");
+        assert_says(&error, place, "the call exceeded its time limit of 200 ms (`limits.time`)");
         assert!(time >= LIMIT, "{what}: stopped after {time:?}");
         time
     });
@@ -238,7 +238,7 @@ fn loops() {
 #[test]
 fn memory() {
     let work = "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) unreachable";
-    let beyond = "it needed more than the 8388608 bytes of memory";
+    let beyond = "the stage exceeded its memory limit of 8 MiB";
     assert_fails(Guest { memory: "2048", ..PROCESSOR }, "start", beyond);
     assert_fails(Guest { work, ..PROCESSOR }, "process", beyond);
     assert_fails(Guest { work, ..SINK }, "push", beyond);
@@ -285,7 +285,7 @@ fn handles_and_outputs() {
     let keeps = bomb(1, "");
     let large = bomb(1 << 16, "(call $drop_output (i32.load (i32.const 68)))");
     let drop_batch = "(call $drop_batch (local.get $batch))";
-    let many = "it returned limit-exceeded: a stage makes at most 1024 outputs in one call";
+    let many = "the stage returned limit-exceeded: a stage makes at most 1024 outputs in one call";
     for (with, place) in [
         (Guest { work: &format!("{drop_batch} {drops}"), ..PROCESSOR }, "process"),
         (Guest { work: &drops, ..SOURCE }, "pull"),
@@ -298,7 +298,11 @@ fn handles_and_outputs() {
     assert_says(&failure_with(Guest { work: &keeps, ..SOURCE }, 3, roomy), "pull", many);
     let narrow = Limits { output_bytes: 1 << 20, ..limits() };
     let error = failure_with(Guest { work: &large, ..SOURCE }, 3, narrow);
-    assert_says(&error, "pull", "it returned limit-exceeded: a stage makes at most 1048576 payload bytes in one call");
+    assert_says(
+        &error,
+        "pull",
+        "the stage returned limit-exceeded: a stage makes at most 1048576 payload bytes in one call",
+    );
     // Handles that are kept from call to call, until there are too many.
     let leaks = "(local $left i32) (call $drop_batch (local.get $batch))
         (local.set $left (i32.const 300))
@@ -316,7 +320,7 @@ fn handles_and_outputs() {
 /// An output costs the host memory for each of its elements, without any payload.
 #[test]
 fn elements_without_payload() {
-    let beyond = "it returned limit-exceeded: a stage makes at most 1048576 elements in one call";
+    let beyond = "the stage returned limit-exceeded: a stage makes at most 1048576 elements in one call";
     let emit = |elements: u32| {
         format!(
             "(call $emit (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const {elements})
@@ -324,7 +328,11 @@ fn elements_without_payload() {
         )
     };
     let once = format!("(drop {}) {HOST_RESULT}", emit((1 << 20) + 1));
-    assert_fails(Guest { work: &once, memory: "140", ..SOURCE }, "start", "it needed more than the 8388608 bytes");
+    assert_fails(
+        Guest { work: &once, memory: "140", ..SOURCE },
+        "start",
+        "the stage exceeded its memory limit of 8 MiB",
+    );
     let error = failure_with(Guest { work: &once, memory: "140", ..SOURCE }, 0, Limits::default());
     assert_says(&error, "pull", beyond);
     let again = format!(
@@ -416,7 +424,7 @@ fn handles_of_the_wrong_type() {
 fn handles_after_their_end() {
     const KEPT: &str = "(global $kept (mut i32) (i32.const 0))";
     let unknown = "unknown handle index";
-    let later = "it broke the contract: it returned an output that another call made";
+    let later = "the stage broke the contract: it returned an output that another call made";
     let drop_batch = "(call $drop_batch (local.get $batch))";
     let keep = "(global.set $kept (call $empty))";
     let all = "(call $all_to (local.get $count) (i32.const 1))";
@@ -468,7 +476,7 @@ fn imports_called_where_they_may_not_be() {
     let zeros = "(i32.const 0) ".repeat(8);
     let emit = format!("(if (call $emit {zeros}) (then unreachable))");
     let refused = format!("{emit} {HOST_RESULT}");
-    let cause = "it returned invalid-input: elements are made in `pull`, `process` and `flush` only";
+    let cause = "the stage returned invalid-input: elements are made in `pull`, `process` and `flush` only";
     assert_fails(Guest { init: &refused, ..PROCESSOR }, "init", cause);
     assert_fails(Guest { init: &refused, ..SOURCE }, "init", cause);
     let refused = format!("{emit} (call $expect_failure (i32.const 0))");
@@ -503,7 +511,7 @@ fn payloads_that_are_not_returned() {
     let write = "(drop (call $emit (i32.const 0) (i32.const 3) (i32.const 2048) (i32.const 1)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))";
     let dropped = format!("{write} (call $drop_output (i32.load (i32.const 68)))");
-    let cause = "it broke the contract: payloads that it wrote, 1 of them, are in no output that it returned";
+    let cause = "the stage broke the contract: payloads that it wrote, 1 of them, are in no output that it returned";
     for write in [write, &dropped] {
         let process = format!("(call $drop_batch (local.get $batch)) {write}");
         let routes = format!("{process} (call $all_to (local.get $count) (i32.const 1))");
@@ -522,7 +530,7 @@ fn payloads_that_are_not_returned() {
 #[test]
 fn elements_that_multiply() {
     const HANDLE: u64 = u64::MAX;
-    let cause = "it broke the contract: an element is passed on to output 0 twice";
+    let cause = "the stage broke the contract: an element is passed on to output 0 twice";
     for (bytes, sizes, lineage) in [
         (0, &[HANDLE, HANDLE][..], &[0, 0][..]),
         (3, &[HANDLE, 3, HANDLE], &[0, 0, 0]),
@@ -615,26 +623,50 @@ fn columns_that_lie() {
     const HANDLE: u64 = u64::MAX;
     type Columns = (usize, &'static [u64], &'static [u32], &'static [u32], &'static str);
     let cases: &[Columns] = &[
-        (3, &[2, 3], &[], &[], "it returned invalid-input: `sizes` add up to 5 bytes, `bytes` has 3"),
-        (3, &[], &[], &[], "it returned invalid-input: `sizes` add up to 0 bytes, `bytes` has 3"),
-        (3, &[HANDLE - 1, 5], &[], &[], "it returned invalid-input: `sizes` add up to 18446744073709551615 bytes"),
+        (3, &[2, 3], &[], &[], "the stage returned invalid-input: `sizes` add up to 5 bytes, `bytes` has 3"),
+        (3, &[], &[], &[], "the stage returned invalid-input: `sizes` add up to 0 bytes, `bytes` has 3"),
+        (
+            3,
+            &[HANDLE - 1, 5],
+            &[],
+            &[],
+            "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes",
+        ),
         (
             3,
             &[1 << 63, 1 << 63, 3],
             &[],
             &[],
-            "it returned invalid-input: `sizes` add up to 18446744073709551615 bytes",
+            "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes",
         ),
-        (3, &[3], &[0, 0], &[], "it returned invalid-input: `lineage` has 2 entries, `sizes` has 1"),
-        (3, &[3], &[], &[1, 1], "it returned invalid-input: `outputs` has 2 entries, `sizes` has 1"),
-        (0, &[], &[0], &[], "it returned invalid-input: `lineage` has 1 entry, `sizes` has 0"),
-        (0, &[HANDLE], &[], &[], "it returned invalid-input: elements are passed on by handle without `lineage`"),
-        (0, &[HANDLE], &[NONE], &[], "it broke the contract: an element without lineage is passed on by handle"),
-        (0, &[HANDLE], &[1], &[], "it broke the contract: an element comes from element 1 of a batch of 1"),
-        (3, &[3], &[NONE - 1], &[], "it broke the contract: an element comes from element 4294967294 of a batch of 1"),
-        (3, &[3], &[64], &[], "it broke the contract: an element comes from element 64 of a batch of 1"),
-        (3, &[3], &[], &[2], "it broke the contract: an element goes to output 1, of 1, counted from 0"),
-        (3, &[3], &[], &[0x8000_0001], "it broke the contract: an element goes to output 31, of 1, counted from 0"),
+        (3, &[3], &[0, 0], &[], "the stage returned invalid-input: `lineage` has 2 entries, `sizes` has 1"),
+        (3, &[3], &[], &[1, 1], "the stage returned invalid-input: `outputs` has 2 entries, `sizes` has 1"),
+        (0, &[], &[0], &[], "the stage returned invalid-input: `lineage` has 1 entry, `sizes` has 0"),
+        (
+            0,
+            &[HANDLE],
+            &[],
+            &[],
+            "the stage returned invalid-input: elements are passed on by handle without `lineage`",
+        ),
+        (0, &[HANDLE], &[NONE], &[], "the stage broke the contract: an element without lineage is passed on by handle"),
+        (0, &[HANDLE], &[1], &[], "the stage broke the contract: an element comes from element 1 of a batch of 1"),
+        (
+            3,
+            &[3],
+            &[NONE - 1],
+            &[],
+            "the stage broke the contract: an element comes from element 4294967294 of a batch of 1",
+        ),
+        (3, &[3], &[64], &[], "the stage broke the contract: an element comes from element 64 of a batch of 1"),
+        (3, &[3], &[], &[2], "the stage broke the contract: an element goes to output 1, of 1, counted from 0"),
+        (
+            3,
+            &[3],
+            &[],
+            &[0x8000_0001],
+            "the stage broke the contract: an element goes to output 31, of 1, counted from 0",
+        ),
     ];
     for &(bytes, sizes, lineage, outputs, cause) in cases {
         let (fields, work) = makes(bytes, sizes, lineage, outputs);
@@ -686,7 +718,7 @@ fn failures_that_lie() {
     for index in ["2", "64", "-1", "0x80000000"] {
         let index_of_it = index.parse::<i32>().map_or(1 << 31, |index| index as u32);
         let lie = format!("{drop_batch} (call $fail_at (i32.const 1) (i32.const {index}))");
-        let cause = format!("it broke the contract: it failed at element {index_of_it} of a batch of 2");
+        let cause = format!("the stage broke the contract: it failed at element {index_of_it} of a batch of 2");
         assert_fails(lying(PROCESSOR, &mut work, &lie), "process", &cause);
         assert_fails(lying(SINK, &mut work, &lie), "push", &cause);
     }
@@ -757,7 +789,7 @@ fn failures_at_an_element() {
     ] {
         let fields = if guest.role == Role::Sink { "" } else { &fields };
         let error = failure(Guest { fields, ..lying(guest, &mut work, &lie) });
-        assert_says(&error, place, "it returned unavailable: ");
+        assert_says(&error, place, "the stage returned unavailable: ");
         assert!(matches!(error, Error::Stage { elements: Some((2, 2)), .. }), "{error:?}");
     }
     // One that does not know may have failed at any.
@@ -874,7 +906,7 @@ fn failures_that_say_much() {
     let work = "(memory.fill (i32.const 0) (i32.const 0x1b) (i32.const 7000000)) (drop (call $fail (i32.const 2)))
         (i32.store (i32.const 24) (i32.const 1024)) (i32.store (i32.const 28) (i32.const 6000000)) (i32.const 16)";
     let error = failure(Guest { work, memory: "110", ..SOURCE });
-    assert_says(&error, "pull", "it returned internal: ");
+    assert_says(&error, "pull", "the stage returned internal: ");
     let Error::Stage { fault, .. } = error else { unreachable!() };
     assert!(fault.to_string().len() < 10_000, "a text of {} bytes", fault.to_string().len());
 }

@@ -216,7 +216,11 @@ fn what_is_exclusive_left_the_batch() {
     assert_eq!((account.copies.payload_read.ops, account.copies.payload_read.bytes), (2, 6));
     assert_eq!(account.stages[0].reads_max, 1);
     let routed = two(&take_first(true), 1).0;
-    assert_fails(routed, "process", "it broke the contract: element 0 of the batch is held by an exclusive lease");
+    assert_fails(
+        routed,
+        "process",
+        "the stage broke the contract: element 0 of the batch is held by an exclusive lease",
+    );
     let emitted = take_first(true)
         + "(i32.store (i32.const 2048) (i32.const 0)) (i64.store (i32.const 2056) (i64.const -1))
         (drop (call $emit (i32.const 0) (i32.const 0) (i32.const 2056) (i32.const 1)
@@ -550,12 +554,12 @@ fn held_beyond_the_budget() {
     // Whatever the stage makes of the refusal.
     let goes_on = "(call $hold_one (local.get $batch) (i32.const 0) (i32.const 0))";
     let stage = holder(Guest { work: &with_two(goes_on, 1), ..HOLDER }).budget(budget(Some(0), None));
-    assert_fails(through(stage, 3).0, "process", "budget-exceeded: 1 element held at once, of 0 allowed");
+    assert_fails(through(stage, 3).0, "process", "budget-exceeded: 1 element held at once, at most 0 allowed");
     // An element that is held twice counts twice; what was released does not count.
     let twice = take_first(false) + &take_first(false);
     let once = take_first(false) + "(call $drop_lease (local.get $lease))" + &take_first(false);
     let guest = |then: &str| holder(Guest { work: &with_two(then, 1), ..HOLDER }).budget(budget(Some(1), None));
-    assert_fails(through(guest(&twice), 3).0, "process", "2 elements held at once, of 1 allowed");
+    assert_fails(through(guest(&twice), 3).0, "process", "2 elements held at once, at most 1 allowed");
     assert_eq!(through(guest(&once), 3).0.unwrap().stages[0].leases.elements_max, 1);
     // The limits of the host hold without a budget, and are no failure of the stage.
     let over = format!("{} {}", take_first(false), "(call $hold_one (local.get $batch) (i32.const 1) (i32.const 0))");
@@ -604,9 +608,9 @@ fn reads_of_what_is_held_count_for_the_element() {
     let account = reading(5).unwrap();
     assert_eq!((account.stages[0].reads_max, account.copies.payload_read.bytes), (5, 13));
     assert_eq!(account.copies.payload_read.ops, 5);
-    assert_fails(reading(4), "process", "5 reads of element 0, of 4 allowed");
-    assert_fails(reading(3), "process", "4 reads of element 0, of 3 allowed");
-    assert_fails(reading(2), "process", "3 reads of element 0, of 2 allowed");
+    assert_fails(reading(4), "process", "5 reads of element 0, at most 4 allowed");
+    assert_fails(reading(3), "process", "4 reads of element 0, at most 3 allowed");
+    assert_fails(reading(2), "process", "3 reads of element 0, at most 2 allowed");
 }
 
 /// What comes of an element may be known long after the call.
@@ -685,7 +689,7 @@ fn a_stage_that_fails_holds_nothing() {
         assert_fails(
             two(&(taken.clone() + "(call $drop_batch (local.get $batch)) (return (call $fail (i32.const 2)))"), 0).0,
             "process",
-            "it returned internal",
+            "the stage returned internal",
         );
         let work = with_two(&taken, 0);
         for (guest, call) in [

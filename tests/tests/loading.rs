@@ -96,8 +96,9 @@ fn no_files() {
             Ok(_) => assert!(fits),
             Err(error) => {
                 assert!(!fits && matches!(error, Error::Load { reason: LoadError::TooLarge { .. }, .. }));
-                let text = format!("it is larger than the {limit} bytes a component may have");
-                assert!(told(&error).contains(&text), "{error:?}");
+                let told = told(&error);
+                assert!(told.contains("the component exceeds its size limit of "), "{error:?}");
+                assert!(told.contains("(`limits.component-size`)"), "{error:?}");
             }
         }
         assert_eq!(Binary::read(&file.path, &limits).is_ok(), fits);
@@ -122,7 +123,7 @@ fn cut_short() {
         }
     }
     assert!(unnoticed <= 1, "{unnoticed}");
-    assert_bytes_refused(&bytes[..bytes.len() / 2], "it is not a valid component: ");
+    assert_bytes_refused(&bytes[..bytes.len() / 2], "not a valid component: ");
 }
 
 /// Loads what is left of a component after changes; what can still be started, runs into nothing worse than an error.
@@ -213,7 +214,7 @@ fn another_world_or_version() {
         (
             &[LIFECYCLE, PROCESSOR_EXPORT, SINK_EXPORT],
             &format!(
-                "expected a component of one role, found one that exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"
+                "expected a component that exports only one of `source`, `processor` and `sink`, found one that exports `{LIFECYCLE}`, `{PROCESSOR_EXPORT}`, `{SINK_EXPORT}`"
             ),
         ),
         (
@@ -240,7 +241,7 @@ fn another_world_or_version() {
         (
             PROCESSOR,
             "foo:bar/baz",
-            "expected a component that imports nothing but torvyn:streaming@0.2.0 and wasi 0.2, found one that imports `foo:bar/baz`",
+            "expected a component that imports only torvyn:streaming@0.2.0 and WASI 0.2, found one that imports `foo:bar/baz`",
         ),
         (
             SOURCE,
@@ -269,11 +270,11 @@ fn valid_and_beyond_wit() {
         (r#"(component $c) (export "c" (component $c))"#, "exports a component, `c`"),
         (r#"(import "m" (core module))"#, "imports a core module, `m`"),
         (r#"(import "c" (component))"#, "imports a component, `c`"),
-        (r#"(import "url=<https://x>" (func))"#, "imports what is at a URL, `url=<https://x>`"),
+        (r#"(import "url=<https://x>" (func))"#, "imports a URL, `url=<https://x>`"),
         (r#"(import "locked-dep=<a:b@1.0.0>" (instance))"#, "imports a dependency, `locked-dep=<a:b@1.0.0>`"),
-        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "has no description in WIT: "),
-        (r#"(import "a" (instance (export "b" (instance))))"#, "has no description in WIT: "),
-        (r#"(import "a" (instance (export "b" (core module))))"#, "has no description in WIT: "),
+        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "one that WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (instance))))"#, "one that WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (core module))))"#, "one that WIT cannot describe: "),
     ] {
         assert_text_refused(&format!("(component {text})"), &expected(found));
     }
@@ -341,11 +342,11 @@ fn what_is_nested_or_long() {
     // A section that says it is longer than all memory.
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     bytes.extend([1, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-    assert_bytes_refused(&bytes, "it is not a valid component: ");
+    assert_bytes_refused(&bytes, "not a valid component: ");
     // A list that says it has as many types as there are numbers.
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     bytes.extend([7, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-    assert_bytes_refused(&bytes, "it is not a valid component: ");
+    assert_bytes_refused(&bytes, "not a valid component: ");
 }
 
 #[test]
@@ -361,7 +362,7 @@ fn profiles() {
     ] {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
-        assert_eq!((profile.kind, profile.world, profile.doors.as_slice()), (kind, world, doors));
+        assert_eq!((profile.kind, profile.world, profile.tracked_imports.as_slice()), (kind, world, doors));
         // These guests call nothing of what they import.
         assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());

@@ -376,8 +376,8 @@ fn faulty() {
     for at in ["init", "process", "flush", "teardown"] {
         for (how, expected) in [
             ("trap", "`unreachable` instruction executed"),
-            ("loop", "ran longer than the 200ms a call may take"),
-            ("grow", "needed more than the 8388608 bytes of memory"),
+            ("loop", "exceeded its time limit of 200 ms (`limits.time`)"),
+            ("grow", "exceeded its memory limit of 8 MiB"),
             ("fail", "invalid-input: told to fail in"),
         ] {
             let expected =

@@ -78,15 +78,15 @@ fn elements_come_from_components_and_inputs() {
 fn what_is_no_pipeline_is_told() {
     let (upper, split) = (program(programs::UPPER), program(programs::SPLIT));
     let said = refused(upper.then(&upper).run(["x"]));
-    assert_eq!(said, "two stages are called `upper`: give one another name with `named`");
+    assert_eq!(said, "duplicate stage name `upper`: rename one stage with `named`");
     let said = refused(upper.then(&split.from("uper", 0)).run(["x"]));
-    assert_eq!(said, "`split` takes from `uper`, which is no stage here: `input`, `upper`, `split`");
+    assert_eq!(said, "`split` takes from unknown stage `uper`: the stages are `input`, `upper`, `split`");
     let said = refused(split.then(&upper.from("split", 1)).run(["x"]));
-    assert_eq!(said, "`upper` takes from output 1 of `split`, which has 1: `outputs` says how many");
+    assert_eq!(said, "`upper` takes from output 1 of `split`, which has 1: set the number with `outputs`");
     let said = refused(upper.then(&program(programs::NUMBERS).from("upper", 0)).run(["x"]));
-    assert_eq!(said, "`numbers` is a source, and takes from nothing");
+    assert_eq!(said, "`numbers` is a source and cannot take elements");
     let said = refused(upper.from("split", 0).then(&split).run_source());
-    assert_eq!(said, "stages take from one another in a circle: `split`, `upper`");
+    assert_eq!(said, "the stages form a cycle: `split`, `upper`");
 }
 
 #[test]
@@ -97,12 +97,13 @@ fn a_failure_has_its_causes_and_the_log() {
     assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Trap { .. }, .. })), "{error:?}");
     assert!(error.log("faulty").iter().any(|line| line.contains("told to trap in process")), "{error:?}");
     let report = format!("{error:?}");
-    for part in ["caused by: wasm trap", "what stages printed:\n  faulty:", "told to trap in process"] {
+    for part in ["caused by: wasm trap", "output of the stages:\n  faulty:", "told to trap in process"] {
         assert!(report.contains(part), "{part}: {report}");
     }
 
     let failing = faulty.with("how", "fail").run(["poison"]).unwrap_err();
-    let line = "stage `faulty` failed in `process` at element 0: it returned invalid-input: told to fail in process";
+    let line =
+        "stage `faulty` failed in `process` at element 0: the stage returned invalid-input: told to fail in process";
     assert_eq!(format!("{failing:#}"), line);
     let printing = faulty.with("how", "print").with("at", "flush").run(["fine"]).unwrap();
     assert_eq!(printing.log("faulty"), ["printed in flush", "half a line"]);
@@ -120,7 +121,7 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
 
     let endless = program(programs::NUMBERS).with("count", u64::MAX).alone().timeout(Duration::from_millis(50));
     let error = endless.run_source().unwrap_err();
-    assert_eq!(error.to_string(), "it did not come to its end within 50ms");
+    assert_eq!(error.to_string(), "the run timed out after 50 ms");
 }
 
 #[test]
@@ -143,19 +144,19 @@ fn policies_hold_and_time_goes_on_only_where_it_is_waited_for() {
     assert!(letter.element == "two" && letter.reason.contains("unavailable"), "{letter:?}");
 
     let error = upper.run(["one", "two"]).unwrap_err();
-    assert!(format!("{error:#}").contains("at element 1: it returned unavailable"), "{error:?}");
+    assert!(format!("{error:#}").contains("at element 1: the stage returned unavailable"), "{error:?}");
     let error = upper.run(["one"]).unwrap_err();
-    assert_eq!(error.to_string(), "`upper` did not come to element 1");
+    assert_eq!(error.to_string(), "a fault was not injected: stage `upper` never got to element 1");
 }
 
 #[test]
-#[should_panic(expected = "there is no stage `upppr`: the run has `upper`")]
+#[should_panic(expected = "no stage `upppr`: the run has `upper`")]
 fn a_stage_that_is_not_there() {
     program(programs::UPPER).run(["x"]).unwrap().stage("upppr");
 }
 
 #[test]
-#[should_panic(expected = "there is no output 1: the run has 1")]
+#[should_panic(expected = "no output 1: the run has 1")]
 fn an_output_that_is_not_there() {
     program(programs::UPPER).run(["x"]).unwrap().output(1);
 }
@@ -164,7 +165,7 @@ fn an_output_that_is_not_there() {
 fn files_that_are_not_components() {
     let folder = tempfile::tempdir().unwrap();
     let missing = load(folder.path().join("none.wasm")).err().unwrap();
-    assert!(format!("{missing:?}").contains("none.wasm` is not there\n  caused by: "), "{missing:?}");
+    assert!(format!("{missing:?}").contains("none.wasm` does not exist\n  caused by: "), "{missing:?}");
     let text = folder.path().join("text.wasm");
     fs::write(&text, "(component)").unwrap();
     let error = load(&text).err().unwrap();
@@ -187,7 +188,7 @@ fn packages_that_make_no_component_that_runs() {
     package(folder.path(), "rlib", "", "");
     assert!(matches!(built("rlib"), Error::NoComponent { .. }));
     let unknown = built("nobody");
-    assert_eq!(unknown.to_string(), "package `nobody` was not built");
+    assert_eq!(unknown.to_string(), "cannot build package `nobody`");
     assert!(format!("{unknown:?}").contains("`nobody`") && format!("{unknown:?}").lines().count() > 1, "{unknown:?}");
 
     package(folder.path(), "broken", "crate-type = [\"cdylib\"]", "fn broken() -> u8 { \"text\" }");

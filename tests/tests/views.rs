@@ -468,5 +468,5 @@ fn a_source_writes_piece_by_piece() {
         panic!("a budget is exceeded")
     };
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });
-    assert_fails(source(writes(0)).0, "pull", "of 0 allowed");
+    assert_fails(source(writes(0)).0, "pull", "at most 0 allowed");
 }

@@ -1,4 +1,4 @@
-//! What cargo reports of a build: a JSON object a line, `--message-format json`.
+//! [`Report`]: reads the messages of cargo about a build: one JSON object per line, `--message-format json`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -12,52 +12,52 @@ use serde::{Deserialize, Serialize};
 
 use crate::TARGET;
 
-/// What cargo calls the target that is a build script.
+/// The kind of target that cargo reports for a build script.
 const BUILD_SCRIPT: &str = "custom-build";
 
-/// A component that was built, or still is what was built.
+/// A component that was built or is up to date.
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// The id of its package, as cargo has it.
+    /// The package ID, as cargo reports it.
     pub package: String,
-    /// The file, where cargo names it.
+    /// The path that cargo reports.
     pub path: PathBuf,
-    /// It was up to date and not built again.
+    /// Whether the file was up to date, and therefore not built again.
     pub fresh: bool,
-    /// All of the file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
-    /// The files that it was built from, of its package and of packages in other folders.
+    /// The files that it was built from, including those of packages in other folders.
     pub sources: Vec<PathBuf>,
 }
 
-/// What one run of cargo reports.
+/// The messages of one run of cargo.
 #[derive(Debug)]
 pub struct Report {
-    /// Where cargo keeps what it does not show, most often the target folder.
+    /// The folder for intermediate files, usually the target folder.
     build_dir: PathBuf,
     began: SystemTime,
     units: Vec<Unit>,
-    /// The folders of the packages that have a build script, by their ids.
+    /// The folders of packages with a build script, by package ID.
     folders: BTreeMap<String, PathBuf>,
 }
 
-/// One compilation of a package of the workspace, or of another folder: what comes from a registry cannot change.
+/// One compilation of a package of the workspace or of another folder. Packages from a registry cannot change.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) package: String,
     pub(crate) fresh: bool,
     kind: Vec<String>,
-    /// The files that it made, the one that says whether it is as it was first.
+    /// The files that it produced. The first one identifies the unit.
     files: Vec<PathBuf>,
-    /// How that file was when cargo reported it.
+    /// The identity of the first file when cargo reported it.
     identity: Option<Identity>,
-    /// A component as cargo shows it.
+    /// For a component, the path that cargo reports.
     shown: Option<PathBuf>,
-    /// The folder of the package, where a build script of it does not say which files it reads: it may read all.
+    /// The folder of the package, if its build script does not declare which files it reads: it may read all.
     reads: Option<PathBuf>,
 }
 
-/// Which file is at a place. A file that is written anew has another one.
+/// The identity of a file. It changes whenever the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     device: u64,
@@ -91,7 +91,7 @@ struct Target {
 }
 
 impl Report {
-    /// Of a run that builds in `build_dir`: the target folder, unless cargo is told to use two.
+    /// The report of a run that builds in `build_dir`: the target folder, unless cargo is configured to use two.
     pub fn new(build_dir: &Path) -> Report {
         Report {
             build_dir: build_dir.to_path_buf(),
@@ -101,7 +101,7 @@ impl Report {
         }
     }
 
-    /// Takes a line that cargo has printed, as soon as it has.
+    /// Adds a line that cargo has printed. Must be called right after cargo has printed it.
     pub fn add(&mut self, line: &str) {
         let unit = match serde_json::from_str(line) {
             Ok(Message::CompilerArtifact { package_id, target, manifest_path, filenames, fresh }) => {
@@ -131,7 +131,7 @@ impl Unit {
         let is_component = kind.iter().any(|kind| kind == "cdylib");
         let shown = filenames.iter().find(|file| file.extension().is_some_and(|it| it == "wasm"));
         let shown = shown.filter(|_| is_component).cloned();
-        let built = shown.as_deref().map(|shown| built(shown, build_dir));
+        let built = shown.as_deref().map(|shown| find_built(shown, build_dir));
         let beside = filenames.first().filter(|_| kind.iter().any(|kind| kind == BUILD_SCRIPT));
         let beside = beside.map(|script| files_beside(script)).unwrap_or_default();
         let files: Vec<_> = built.into_iter().chain(filenames).chain(beside).collect();
@@ -139,16 +139,16 @@ impl Unit {
         Unit { package, fresh, kind, files, identity, shown, reads: None }
     }
 
-    /// What a build script has said and made. Cargo does not report whether it ran just now.
+    /// The run of a build script. Cargo does not report whether it has just run.
     fn script(package: String, out_dir: &Path, folder: Option<PathBuf>, began: SystemTime) -> Unit {
-        let said = out_dir.with_file_name("output");
-        let ran = fs::metadata(&said).and_then(|said| said.modified()).is_ok_and(|said| said >= began);
-        let (kind, identity) = (vec!["build-script-executed".to_string()], Identity::of(&said));
-        let reads = folder.filter(|_| !says_what_it_reads(&said));
-        Unit { package, fresh: !ran, kind, files: vec![said], identity, shown: None, reads }
+        let output = out_dir.with_file_name("output");
+        let ran = fs::metadata(&output).and_then(|output| output.modified()).is_ok_and(|modified| modified >= began);
+        let (kind, identity) = (vec!["build-script-executed".to_string()], Identity::of(&output));
+        let reads = folder.filter(|_| !declares_inputs(&output));
+        Unit { package, fresh: !ran, kind, files: vec![output], identity, shown: None, reads }
     }
 
-    /// The file that says whether it is as it was.
+    /// The file that identifies the unit.
     pub(crate) fn place(&self) -> &Path {
         self.files.first().map_or(Path::new(""), PathBuf::as_path)
     }
@@ -161,8 +161,8 @@ impl Unit {
         self.identity
     }
 
-    /// What the sources of a component hold, and those of the packages beneath; of a build script, what it may have read. To
-    /// be asked when cargo has ended.
+    /// A hash of the sources of a component and its dependencies; for a build script, of the files that it may have
+    /// read. Must be called after cargo has ended.
     pub(crate) fn sources(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let listed = self.shown.as_deref().map(sources).unwrap_or_default();
@@ -176,11 +176,11 @@ impl Unit {
         self.shown.is_some()
     }
 
-    /// The component that it made; none where the file is another one by now.
+    /// The component that the unit produced; `None` if the file has been replaced since.
     ///
     /// # Errors
     ///
-    /// Where it cannot be read.
+    /// If the file cannot be read.
     pub(crate) fn component(&self) -> io::Result<Option<Component>> {
         let Some(shown) = &self.shown else { return Ok(None) };
         let bytes = match fs::read(self.place()) {
@@ -198,7 +198,7 @@ impl Unit {
         Ok(Some(Component { package, path, fresh: self.fresh, bytes, sources }))
     }
 
-    /// Which kinds of library or program it is.
+    /// The kinds of library or program.
     pub(crate) fn kind(&self) -> &[String] {
         &self.kind
     }
@@ -210,19 +210,19 @@ impl Target {
     }
 }
 
-/// Whether a build script has named files or variables that it is to be run again for. Cargo takes all files of the package
-/// for its input otherwise, and looks at the time of the newest.
-fn says_what_it_reads(said: &Path) -> bool {
-    let text = fs::read(said).unwrap_or_default();
+/// Whether a build script has declared the files or variables that it depends on. Otherwise cargo assumes that it
+/// depends on all files of the package, and checks the newest modification time.
+fn declares_inputs(output: &Path) -> bool {
+    let text = fs::read(output).unwrap_or_default();
     let mut lines = text.split(|byte| *byte == b'\n');
     lines.any(|line| line.starts_with(b"cargo:rerun-if-") || line.starts_with(b"cargo::rerun-if-"))
 }
 
-/// Hashes a file, or all files in a folder: but hidden ones, packages in it, and what can be made again.
+/// Hashes a file, or all files in a folder, except hidden files, nested packages and caches.
 fn hash_files(path: &Path, hasher: &mut DefaultHasher) {
     path.hash(hasher);
     if !path.is_dir() {
-        // One that is gone makes a difference too.
+        // A missing file changes the hash too.
         fs::read(path).ok().hash(hasher);
         return;
     }
@@ -230,27 +230,27 @@ fn hash_files(path: &Path, hasher: &mut DefaultHasher) {
     let is_apart = |path: &Path| path.join("Cargo.toml").is_file() || path.join("CACHEDIR.TAG").is_file();
     let mut inside: Vec<_> = entries(path).filter(|path| !is_hidden(path) && !is_apart(path)).collect();
     inside.sort();
-    // A link to a folder may lead back.
+    // Links to folders are skipped: they may form a cycle.
     inside.retain(|path| !(path.is_symlink() && path.is_dir()));
     inside.iter().for_each(|path| hash_files(path, hasher));
 }
 
 impl Identity {
     pub(crate) fn of(path: &Path) -> Option<Identity> {
-        let of = |file: Metadata| Identity {
+        let from_metadata = |file: Metadata| Identity {
             device: file.dev(),
             inode: file.ino(),
             seconds: file.mtime(),
             nanoseconds: file.mtime_nsec(),
             size: file.size(),
         };
-        fs::metadata(path).ok().map(of)
+        fs::metadata(path).ok().map(from_metadata)
     }
 }
 
-/// Where the compiler has put a component that cargo shows elsewhere, by a link or, between file systems, by a copy. What
-/// was left there by a cargo that keeps what it builds in other folders is not taken for it.
-fn built(shown: &Path, build_dir: &Path) -> PathBuf {
+/// Finds the file that the compiler wrote for the component at `shown`, which cargo links to it or, across file
+/// systems, copies from it. Leftovers of a cargo with another folder layout are not mistaken for it.
+fn find_built(shown: &Path, build_dir: &Path) -> PathBuf {
     let (Some(name), Some(profile)) = (shown.file_name(), shown.parent().and_then(Path::file_name)) else {
         return shown.to_path_buf();
     };
@@ -260,7 +260,7 @@ fn built(shown: &Path, build_dir: &Path) -> PathBuf {
     let is_copy = |path: &PathBuf| fs::read(path).is_ok_and(|built| fs::read(shown).is_ok_and(|shown| shown == built));
     let in_deps = [folder.join("deps").join(name)];
     let built = in_deps.iter().find(|path| is_link(path)).cloned();
-    // Of newer cargos each unit has a folder: `build/PACKAGE/HASH/out`.
+    // Newer versions of cargo have a folder for each unit: `build/PACKAGE/HASH/out`.
     let in_units =
         || entries(&folder.join("build")).flat_map(|package| entries(&package)).map(|unit| unit.join("out").join(name));
     let built = built.or_else(|| in_units().find(is_link));
@@ -272,18 +272,18 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// A build script is run by a name that is a link to the file that was built.
+/// All files beside a build script: cargo runs it through a link to the file that was built.
 fn files_beside(script: &Path) -> Vec<PathBuf> {
     script.parent().into_iter().flat_map(entries).filter(|path| path.is_file()).collect()
 }
 
-/// The sources of a component, which cargo lists in a file beside it: those of the packages beneath as well.
+/// The sources of a component and its dependencies, which cargo lists in a file beside it.
 fn sources(shown: &Path) -> Vec<PathBuf> {
-    dependencies(&fs::read_to_string(shown.with_extension("d")).unwrap_or_default())
+    parse_dependencies(&fs::read_to_string(shown.with_extension("d")).unwrap_or_default())
 }
 
-/// The paths after the colon of each line, as `make` reads them: spaces in them follow a backslash.
-fn dependencies(text: &str) -> Vec<PathBuf> {
+/// Parses the paths after the colon of each line in the format of `make`: spaces are escaped with a backslash.
+fn parse_dependencies(text: &str) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for line in text.lines() {
         let Some((_, listed)) = line.split_once(": ") else { continue };
@@ -309,13 +309,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dependencies_are_read_as_make_reads_them() {
+    fn parses_dependencies_in_make_format() {
         let text = "/t/a.wasm: /w/my\\ stage/lib.rs /w/b.rs\n\n/t/a.rlib: /w/b.rs\n/w/b.rs:\n";
-        assert_eq!(dependencies(text), [Path::new("/w/b.rs"), Path::new("/w/my stage/lib.rs")]);
+        assert_eq!(parse_dependencies(text), [Path::new("/w/b.rs"), Path::new("/w/my stage/lib.rs")]);
     }
 
     #[test]
-    fn a_file_that_is_written_again_is_another() {
+    fn rewriting_a_file_changes_its_identity() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         assert_eq!(Identity::of(&path), None);

@@ -1,4 +1,4 @@
-//! Which files were seen when cargo had just built them, kept in the target folder.
+//! [`Stamps`]: records which files cargo has just built. Stored in the target folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::report::{Identity, Unit};
 
 const FILE: &str = "built.json";
-/// Raised when what is written means something else. Files of another version count for nothing.
+/// The format of the file. Increase it when the meaning changes: files of other versions are ignored.
 const VERSION: u32 = 1;
 
-/// What is known of a file.
+/// The record of a file that cargo built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
-    /// The package that it was built from, whose id has the folder of the package.
+    /// The ID of the package that the file was built from; it contains the folder of the package.
     package: String,
     kind: Vec<String>,
     identity: Option<Identity>,
@@ -29,18 +29,18 @@ impl Stamp {
         Stamp { package, kind, identity: unit.identity(), sources: unit.sources() }
     }
 
-    /// Whether the sources of the package are as they were.
+    /// Whether the sources of the package are unchanged.
     pub(crate) fn has_sources_of(&self, unit: &Unit) -> bool {
         self.package == unit.package && self.sources == unit.sources()
     }
 }
 
-/// All that is known of the files of a target folder.
+/// The records of all files of a target folder.
 #[derive(Debug)]
 pub(crate) struct Stamps {
     path: PathBuf,
     stamps: BTreeMap<PathBuf, Stamp>,
-    changed: bool,
+    is_changed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,14 +50,14 @@ struct Written<M> {
 }
 
 impl Stamps {
-    /// Those that were saved. What cannot be read is not known, and is built again.
+    /// Loads the saved records. An unreadable file counts as empty, and everything is built again.
     pub(crate) fn load(folder: &Path) -> Stamps {
         let path = folder.join(FILE);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let written = serde_json::from_str::<Written<BTreeMap<_, _>>>(&text).ok();
         let written = written.filter(|written| written.version == VERSION);
         let stamps = written.map(|written| written.built).unwrap_or_default();
-        Stamps { path, stamps, changed: false }
+        Stamps { path, stamps, is_changed: false }
     }
 
     pub(crate) fn get(&self, place: &Path) -> Option<&Stamp> {
@@ -67,17 +67,17 @@ impl Stamps {
     pub(crate) fn insert(&mut self, place: &Path, stamp: Stamp) {
         if self.get(place) != Some(&stamp) {
             self.stamps.insert(place.to_path_buf(), stamp);
-            self.changed = true;
+            self.is_changed = true;
         }
     }
 
-    /// Writes them, without those of files that are gone.
+    /// Saves the records of all files that still exist.
     ///
     /// # Errors
     ///
-    /// Where that cannot be done.
+    /// If the file cannot be written.
     pub(crate) fn save(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.changed) {
+        if !std::mem::take(&mut self.is_changed) {
             return Ok(());
         }
         self.stamps.retain(|place, _| place.exists());

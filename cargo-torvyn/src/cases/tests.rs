@@ -317,7 +317,7 @@ fn accounted(keys: &str) -> Vec<String> {
 /// What a case says of a flow that failed.
 fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
-    let causes = ["stage `x` failed in `init`".to_string(), "it returned invalid-input: no n".to_string()];
+    let causes = ["stage `x` failed in `init`".to_string(), "the stage returned invalid-input: no n".to_string()];
     let record = FailureRecord::new("stage-failed", "it failed");
     let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours, record };
     (case.fails.as_ref().is_some_and(|expected| failure.is(expected)), failure.told(&case))

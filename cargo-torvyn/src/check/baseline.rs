@@ -191,7 +191,7 @@ impl SavedStage {
     /// What is to be kept of a stage.
     pub(crate) fn new(subject: &Subject, verdict: &StageVerdict) -> SavedStage {
         let imports = match (&subject.analysis, &subject.contract) {
-            (Some(analysis), _) => analysis.profile.doors.iter().map(ToString::to_string).collect(),
+            (Some(analysis), _) => analysis.profile.tracked_imports.iter().map(ToString::to_string).collect(),
             (None, Some(contract)) => {
                 let imported = contract.payloads.interfaces().into_iter().filter(|(_, has)| *has);
                 imported.map(|(interface, _)| interface.to_string()).collect()

@@ -69,8 +69,7 @@ fn with_line_feeds(value: &mut Spanned<DeValue<'_>>, text: &str) {
 pub(crate) fn check_regular(path: &Path) -> Option<Diagnostic> {
     check_path(path, false).or_else(|| {
         let kind = regular_file::other_than_regular(&fs::metadata(path).ok()?)?;
-        let why = format!("it is {kind}, and has to be a regular file");
-        Some(unreadable(path, &io::Error::new(io::ErrorKind::InvalidInput, why)))
+        Some(unreadable(path, &regular_file::not_regular(kind)))
     })
 }
 

@@ -42,7 +42,7 @@ fn what_the_code_can_do_is_told_of_it() {
  still.wasm   processor  windowed  handle-pass           call-graph  0 (call-graph)  0 (call-graph)
 
 note: no stronger proof for `pieces.wasm`: a payload can be written piece by piece, any number of times
-note: no stronger proof for `peeks.wasm`: what it holds can be read through its lease, in any call
+note: no stronger proof for `peeks.wasm`: held elements can be read through their lease in any call
      Checked 6 stages and 0 pipelines: nothing is wrong
 
 "#]]

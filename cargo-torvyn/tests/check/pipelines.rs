@@ -191,7 +191,10 @@ fn the_budget_that_a_pipeline_gives_a_stage_holds_for_packages_and_files() {
     let told = project.told(&format!("run bytes {IO}"), 101);
     assert_has(
         &told,
-        &["stage `find` failed in `process` at element 1", "budget-exceeded: 8 bytes read of element 1, of 1 allowed"],
+        &[
+            "stage `find` failed in `process` at element 1",
+            "budget-exceeded: 8 bytes read of element 1, at most 1 allowed",
+        ],
     );
     let told = project.run(&format!("run bytes {IO} --ignore-budget --message-format json"), 0);
     let summary: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();

@@ -102,7 +102,7 @@ fn another_version_of_the_contract_is_told() {
     let told = project.told("check -p router", 100);
     assert_has(
         &told,
-        &["error[wrong-version]: expected `torvyn:streaming@0.2.0`", "--> wit/worlds.wit:6:10", "take the WIT of"],
+        &["error[wrong-version]: expected `torvyn:streaming@0.2.0`", "--> wit/worlds.wit:6:10", "use the WIT of"],
     );
 }
 
@@ -135,7 +135,7 @@ error[wit-missing]: there is no WIT that could tell what the stage may do
     project.run("check -p router", 0);
     project.edit("router/Cargo.toml", "../elsewhere", "src");
     let told = project.told("check -p router", 100);
-    assert_has(&told, &["error[wit-missing]: `router/src` has no `.wit` file in it", "--> router/Cargo.toml:8:7"]);
+    assert_has(&told, &["error[wit-missing]: `router/src` contains no `.wit` file", "--> router/Cargo.toml:8:7"]);
     project.edit("router/Cargo.toml", "\"src\"", "\"nowhere\"");
     assert_has(&project.told("check -p router", 100), &["`router/nowhere` is not there", "--> router/Cargo.toml:8:7"]);
 }
@@ -161,7 +161,7 @@ error[changed-contract]: the WIT differs from the contract `torvyn:streaming@0.2
 7 | world = "transform"
   |         ----------- the world of this stage
   |
-  = help: take the WIT of `torvyn:streaming@0.2.0` as `cargo torvyn new` writes it, and put interfaces of your own into a package of your own
+  = help: use the WIT of `torvyn:streaming@0.2.0` as `cargo torvyn new` writes it, and put interfaces of your own into a package of your own
 
      Checked 1 stage and 0 pipelines: 1 error
 

@@ -30,7 +30,8 @@ fn what_a_stage_fails_at_is_kept_as_a_dead_letter() {
     assert_eq!((&summary["stages"][0]["failures"]["retries"], &summary["pool"]["live_at_end"]), (&2.into(), &0.into()));
     let [letter] = &letters(&folder)[..] else { panic!("{:?}", letters(&folder)) };
     let timestamp = letter["timestamp"].as_u64().unwrap();
-    let text = "stage `faulty` failed in `process` at element 1: it returned invalid-input: told to fail in process";
+    let text =
+        "stage `faulty` failed in `process` at element 1: the stage returned invalid-input: told to fail in process";
     let expected = serde_json::json!({
         "pipeline": "main", "stage": "faulty", "sequence": 1, "timestamp": timestamp, "attempt": 3,
         "reason": { "kind": "invalid-input", "text": text }, "bytes": 6, "text": "poison",

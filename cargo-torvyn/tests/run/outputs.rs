@@ -223,7 +223,7 @@ fn a_full_disk_has_whole_dead_letters_and_no_output() {
     let (letters, out) = (full.0.path().join("bad.jsonl"), full.0.path().join("out.txt"));
     poisoned(folder.path(), &letters, 1000);
     for _ in 0..2 {
-        expect(folder.path(), &["run"], 101, &["could not be kept", "No space left"]);
+        expect(folder.path(), &["run"], 101, &["as a dead letter of stage", "No space left"]);
         assert!(whole_lines(&letters) > 100);
     }
     let before = fs::read(&letters).unwrap();

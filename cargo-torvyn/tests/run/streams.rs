@@ -127,7 +127,7 @@ fn what_has_to_be_a_regular_file_and_is_none_is_refused() {
     let folder = folder(UPPER);
     let path = |name: &str| folder.path().join(name);
     fifo(&path("it.wasm"));
-    let fifo_refused = "it is a FIFO, and has to be a regular file";
+    let fifo_refused = "expected a regular file, found a FIFO";
     fs::write(path("Torvyn.toml"), "[pipeline.main]\nstages = ['./it.wasm']\n").unwrap();
     expect(folder.path(), &["run"], 101, &[fifo_refused, "Torvyn.toml:2:11"]);
     let check = torvyn(folder.path(), &["check", "it.wasm"]);

@@ -1,24 +1,24 @@
-//! The proofs from a built component: what its code can do with payloads, whatever it was compiled from.
+//! Proves claims from a built component: what its code can do with payloads, whatever it was compiled from.
 //!
-//! `wiring` evaluates how the component is put together from core `module`s, `calls` makes one call graph of them,
-//! `count` counts along the `control` flow of each function, `index` tells the rounds of a loop apart by `values`, and
-//! `blame` finds the source of a call. Every claim must hold for any component, made by whatever means. What `uses` tells
-//! is no claim, but advice.
+//! `wiring` evaluates how the component is composed of core `module`s, `calls` builds one call graph of them, `count`
+//! counts along the `control` flow of each function, `index` uses `values` to show that the iterations of a loop
+//! differ, and `blame` finds the source of a call. Every claim must hold for any component, however it was made. The
+//! results of `uses` are not claims, but advice.
 //!
-//! *Never* is claimed where no path leads there at all, not even one that ends in a trap. A count is that of a call that
-//! returns.
+//! *Never* is claimed only if no path leads to a call at all, not even a path that ends in a trap. A count holds for
+//! calls that return.
 //!
-//! Which code can do what, in [`Reached`], rests on where the host gives and takes handles:
+//! What code can do ([`Reached`]) depends on when the host gives out and takes back handles:
 //!
 //! - A batch is lent to `process` or `push`, and its handle ends with the call. So `read`, `read-all`, `slice-all` and
-//!   `take` do something only there.
-//! - A lease comes from `take` alone, and its handle stays good: `read-held` does something in any later call, and where
-//!   no `take` can be reached, nowhere. The elements that `forward-all` and `join` make are refused outside `process` and
-//!   `flush`.
-//! - A buffer comes from `allocate` alone, which any call may do: without it neither `append` nor `write-at` have
-//!   anything to write to.
-//! - What the engine calls, to allocate and to clean up, and what runs when the component is instantiated, can run in any
-//!   call: it is reached by all of them.
+//!   `take` have an effect only there.
+//! - A lease comes from `take` only, and its handle stays valid: `read-held` has an effect in any later call, and in
+//!   none if no `take` can be reached. Elements that `forward-all` and `join` make outside `process` and `flush` are
+//!   refused.
+//! - A buffer comes from `allocate` only, which any call may do. Without a buffer, `append` and `write-at` have no
+//!   effect.
+//! - Code that the engine calls to allocate and clean up, and code that runs when the component is instantiated, can
+//!   run in any call: all exports reach it.
 
 use blame::Blame;
 use calls::{Calls, Node};
@@ -53,7 +53,7 @@ mod wiring;
 /// What the code of a component can do with payloads.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    /// What the component is.
+    /// The kind and the imports of the component.
     pub profile: Profile,
     /// Reads of one element that is lent.
     pub reads: Bound,
@@ -61,21 +61,21 @@ pub struct Analysis {
     pub writes: Bound,
     /// Writes of one payload after the first.
     pub pieces: Bound,
-    /// Elements made of one without a write.
+    /// Elements made of one element without a write.
     pub views: Bound,
-    /// Whether it can hold payloads after the call that lent them.
+    /// Whether the component can hold payloads after the call that lent them.
     pub retains: bool,
-    /// The interfaces to payloads that its code can do something with.
+    /// The payload interfaces that the code can use with an effect.
     pub used: Payloads,
-    /// The greatest number of `emit-all` calls in one call that returns; `None` where there is no bound.
+    /// The most `emit-all` calls in one call that returns; `None` if there is no bound.
     pub emits: Option<u32>,
-    /// The calls of functions that proofs are about, as far as an export reaches them.
+    /// The calls of tracked imports that an export can reach.
     pub sites: Vec<Site>,
-    /// Why no stronger proof is given, as phrases.
+    /// Why there is no stronger proof, as phrases.
     pub weaker: Vec<String>,
 }
 
-/// The exports of the contract, those that handle elements first.
+/// The exports of the contract, starting with those that are lent elements.
 const EXPORTS: [(&str, &str); 7] = [
     ("processor", "process"),
     ("sink", "push"),
@@ -87,7 +87,7 @@ const EXPORTS: [(&str, &str); 7] = [
 ];
 
 impl Analysis {
-    /// What its code copies and makes at most.
+    /// How much the code copies and makes at most.
     pub fn bounds(&self) -> Bounds {
         Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
     }
@@ -96,7 +96,7 @@ impl Analysis {
     ///
     /// # Errors
     ///
-    /// Why it is no component that this runtime runs.
+    /// Why the component is not a stage that this runtime can run.
     pub fn parse(bytes: &[u8]) -> Result<Analysis, LoadError> {
         let profile = Profile::parse(bytes)?;
         Validator::new_with_features(FEATURES)
@@ -115,25 +115,25 @@ impl Analysis {
             weaker: Vec::new(),
             profile,
         };
-        if analysis.profile.doors.is_empty() {
+        if analysis.profile.tracked_imports.is_empty() {
             return Ok(analysis);
         }
-        match analysis.follow(bytes) {
+        match analysis.analyse(bytes) {
             Ok(()) => Ok(analysis),
             Err(Stop::Malformed(why)) => Err(LoadError::Malformed(why)),
             Err(Stop::Beyond(why)) => {
                 analysis.weaker.push(why);
-                let imported = Reached::by(|door| analysis.profile.doors.contains(&door));
+                let imported = Reached::from_imports(|import| analysis.profile.tracked_imports.contains(&import));
                 analysis.bound(imported, Proof::Component);
                 Ok(analysis)
             }
         }
     }
 
-    fn follow(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    fn analyse(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         let wiring = Wiring::parse(bytes)?;
         let calls = Calls::of(&wiring)?;
-        let roots = Roots::of(&wiring, &calls, self.profile.kind)?;
+        let roots = Roots::find(&wiring, &calls, self.profile.kind)?;
         let sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
         self.sites = sites.iter().map(|(_, site)| site.clone()).collect();
         if !wiring.unfollowed.is_empty() {
@@ -141,17 +141,17 @@ impl Analysis {
         }
         if let [element] = roots.element[..] {
             let mut uses = Uses::new(&calls, element);
-            for ((place, site), told) in sites.iter().zip(&mut self.sites) {
-                let of_batch = matches!(site.callee, TrackedImport::Read | TrackedImport::ReadAll);
-                told.used = if of_batch { uses.of(*place) } else { Use::Unknown };
+            for ((place, site), reported) in sites.iter().zip(&mut self.sites) {
+                let reads_batch = matches!(site.callee, TrackedImport::Read | TrackedImport::ReadAll);
+                reported.used = if reads_batch { uses.find(*place) } else { Use::Unknown };
             }
         }
-        let imported = Reached::by(|door| self.profile.doors.contains(&door));
-        let reached = Reached::of(&calls, &roots);
+        let imported = Reached::from_imports(|import| self.profile.tracked_imports.contains(&import));
+        let reached = Reached::from_calls(&calls, &roots);
         self.bound(imported, Proof::Component);
         self.bound(reached, Proof::CallGraph);
         if reached.reads_held {
-            self.weaker.push("what it holds can be read through its lease, in any call".to_string());
+            self.weaker.push("held elements can be read through their lease in any call".to_string());
         } else if reached.reads {
             self.reads = self.bound_reads(&calls, &roots)?;
         }
@@ -164,8 +164,8 @@ impl Analysis {
         Ok(())
     }
 
-    /// Takes what the code `can` do for all that it can do: the rest is never done, by this proof or by a stronger one that
-    /// is known already.
+    /// Applies `can` as everything that the code can do: all else never happens, by `proof` or by a stronger proof that
+    /// is already known.
     fn bound(&mut self, can: Reached, proof: Proof) {
         let unless = |can: bool, known: Bound| match known {
             _ if can => Bound::unknown(),
@@ -178,14 +178,14 @@ impl Analysis {
         self.views = unless(can.views, self.views);
         self.retains = can.retains;
         self.used = can.used;
-        // How many elements an output has is not in the code; but a source writes each that it makes.
+        // The code does not say how many elements an output has, but a source writes each element that it makes.
         if self.profile.kind == Kind::Source && can.emits && !can.allocates {
             self.writes = Bound::exactly(1, Proof::Contract);
         }
         self.emits = (!can.emits).then_some(0);
     }
 
-    /// Bounds the reads of a stage that reads only what it is lent.
+    /// Bounds the reads of a stage that reads only elements of the batch, and no held elements.
     fn bound_reads(&mut self, calls: &Calls<'_, '_>, roots: &Roots) -> Result<Bound, Stop> {
         let (count, reasons) = count(calls, roots, &roots.element, &[TrackedImport::Read, TrackedImport::ReadAll])?;
         for reason in reasons {
@@ -194,7 +194,7 @@ impl Analysis {
             }
         }
         Ok(match count.max {
-            // An element that is held exclusively is not read with the rest of its batch.
+            // `read-all` skips elements that are held exclusively.
             Some(max) if count.min == max && !self.retains => Bound::exactly(max, Proof::Bounded),
             Some(max) => Bound::at_most(max, Proof::Bounded),
             None => Bound::unknown(),
@@ -202,16 +202,16 @@ impl Analysis {
     }
 }
 
-/// What code can do with payloads: where a part of it is false, there is none that does it.
+/// What the code can do with payloads. If a field is false, no code does it.
 #[derive(Debug, Clone, Copy)]
 struct Reached {
     reads: bool,
-    /// Of the reads, those of what is held.
+    /// Reads of held elements.
     reads_held: bool,
     writes: bool,
-    /// Of the writes, those of whole payloads.
+    /// Writes of whole payloads.
     emits: bool,
-    /// Of the writes, those by a buffer.
+    /// Writes through a buffer.
     allocates: bool,
     pieces: bool,
     views: bool,
@@ -220,8 +220,8 @@ struct Reached {
 }
 
 impl Reached {
-    /// By the doors that something can pass through.
-    fn by(open: impl Fn(TrackedImport) -> bool) -> Reached {
+    /// From the imports that are `open`: the code can call them with an effect.
+    fn from_imports(open: impl Fn(TrackedImport) -> bool) -> Reached {
         let retains = open(TrackedImport::Take);
         let reads_held = retains && open(TrackedImport::ReadHeld);
         let (emits, allocates) = (open(TrackedImport::EmitAll), open(TrackedImport::Allocate));
@@ -239,33 +239,37 @@ impl Reached {
         }
     }
 
-    /// By the calls that can be made.
-    fn of(calls: &Calls<'_, '_>, roots: &Roots) -> Reached {
+    /// From the calls that the exports can reach.
+    fn from_calls(calls: &Calls<'_, '_>, roots: &Roots) -> Reached {
         let exports: Vec<Node> = roots.exports.iter().map(|(_, node)| *node).collect();
-        let [lent, making, any] = [&roots.element, &roots.making, &exports].map(|of| calls.reachable(roots.strict(of)));
-        Reached::by(|door| {
-            let reached = match door {
+        let [lent, making, any] =
+            [&roots.element, &roots.making, &exports].map(|exports| calls.reachable(roots.with_engine(exports)));
+        Reached::from_imports(|import| {
+            let reached = match import {
                 TrackedImport::Read | TrackedImport::ReadAll | TrackedImport::SliceAll | TrackedImport::Take => &lent,
                 TrackedImport::EmitAll | TrackedImport::ForwardAll | TrackedImport::Join => &making,
                 TrackedImport::ReadHeld | TrackedImport::Allocate | TrackedImport::Append | TrackedImport::WriteAt => {
                     &any
                 }
             };
-            reached[calls::node_of(door) as usize]
+            reached[calls::node_of(import) as usize]
         })
     }
 }
 
-/// Counts for the one of several exports that copies most, and tells why where there is no bound.
+/// The count for the export that copies most, and the reasons if there is no bound.
 fn count(
     calls: &Calls<'_, '_>,
     roots: &Roots,
     exports: &[Node],
-    doors: &[TrackedImport],
+    imports: &[TrackedImport],
 ) -> Result<(Count, Vec<String>), Stop> {
-    let mut counter = Counter::new(calls, doors);
+    let mut counter = Counter::new(calls, imports);
     if roots.engine.iter().any(|node| counter.is_relevant(*node)) {
-        return Ok((Count::UNBOUNDED, vec!["what the engine calls to allocate or to clean up can copy".to_string()]));
+        return Ok((
+            Count::UNBOUNDED,
+            vec!["code that the engine calls to allocate or to clean up can copy".to_string()],
+        ));
     }
     let mut counts = Vec::new();
     for export in exports {
@@ -276,29 +280,29 @@ fn count(
     Ok((count, reasons))
 }
 
-/// Where calls into the component begin.
+/// Where calls into the component start.
 struct Roots {
     /// The export that elements are lent to.
     element: Vec<Node>,
     /// The exports that may make elements.
     making: Vec<Node>,
-    /// What the engine calls during them: allocation, clean-up, destructors.
+    /// Functions that the engine calls during a call: allocation, clean-up, destructors.
     engine: Vec<Node>,
-    /// What runs when the component is instantiated.
+    /// Functions that run when the component is instantiated.
     start: Vec<Node>,
-    /// All exports of the contract that there are, in the order of `EXPORTS`.
+    /// All exports of the contract in the component, in the order of `EXPORTS`.
     exports: Vec<(&'static str, Node)>,
 }
 
 impl Roots {
-    fn of(wiring: &Wiring<'_>, calls: &Calls<'_, '_>, kind: Kind) -> Result<Roots, Stop> {
+    fn find(wiring: &Wiring<'_>, calls: &Calls<'_, '_>, kind: Kind) -> Result<Roots, Stop> {
         let mut engine: Vec<Target> = wiring.reallocs.iter().chain(&wiring.destructors).copied().collect();
         let mut exports = Vec::new();
         for (interface, name) in EXPORTS {
             let key = (full_name(interface), name.to_string());
             let Some(target) = wiring.exports.get(&key) else { continue };
             let Target::Lifted(lift) = target else {
-                return Err(Stop::beyond(format!("its `{name}` is not a function of its own")));
+                return Err(Stop::beyond(format!("its `{name}` is not defined in the component")));
             };
             let lift = wiring.lifts.get(*lift as usize).ok_or_else(Stop::inconsistent)?;
             engine.extend(lift.post_return);
@@ -309,7 +313,7 @@ impl Roots {
             Kind::Sink => ("push", &[]),
             Kind::Source => ("pull", &["pull"]),
         };
-        let named = |names: &[&str]| -> Result<Vec<Node>, Stop> {
+        let find_all = |names: &[&str]| -> Result<Vec<Node>, Stop> {
             let find = |name: &&str| exports.iter().find(|(export, _)| export == name).map(|(_, node)| *node);
             let missing = || Stop::beyond("an export of the contract was not found");
             names.iter().map(|name| find(name).ok_or_else(missing)).collect()
@@ -321,11 +325,11 @@ impl Roots {
             }
         }
         let engine = engine.into_iter().map(|target| calls.node(target)).collect();
-        Ok(Roots { element: named(&[element])?, making: named(making)?, engine, start, exports })
+        Ok(Roots { element: find_all(&[element])?, making: find_all(making)?, engine, start, exports })
     }
 
-    /// All that can run before, during and after the given exports.
-    fn strict(&self, exports: &[Node]) -> Vec<Node> {
+    /// Everything that can run before, during and after the given exports.
+    fn with_engine(&self, exports: &[Node]) -> Vec<Node> {
         [exports, &self.engine, &self.start].concat()
     }
 }

@@ -1,10 +1,10 @@
-//! What a pipeline copies, from what its stages do.
+//! Bounds the copies of a pipeline, from the bounds of its stages.
 //!
-//! An element that enters is followed over the graph. Three rules of the contract, which the host enforces, make that
-//! possible: from the batch that lends it an element goes by handle to each output at most once, however many outputs were
-//! put together; a payload is made by at least one write; and what else makes elements is `payload-view` and
-//! `payload-lease`, of which `views` tells. So what a node sends on an edge for an element that it is lent is at most that
-//! element, and what it makes of it:
+//! An element is followed through the graph from where it enters. Three rules of the contract, which the host enforces,
+//! make this possible: an element of a batch is forwarded by handle to each output at most once, however many outputs
+//! are appended; a payload is made by at least one write; and only `payload-view` and `payload-lease` make elements in
+//! another way, which `views` bounds. So for an element that a node is lent, it sends at most that element and the
+//! elements that it makes of it on an edge:
 //!
 //! ```text
 //! carried(edge) = 1                                                   from a source
@@ -12,11 +12,11 @@
 //! lent(node)    = the sum of carried(edge) over the edges that go to it
 //! ```
 //!
-//! What is made in `flush`, and of what is held, counts for the elements lent before, so these are true of the flow as a
-//! whole.
+//! Elements that are made in `flush` or from held elements count for elements lent before, so the formulas hold for the
+//! flow as a whole.
 //!
-//! A stage with a policy for failures copies an element in several calls, of which [`NodeBounds::calls`] is the number. Each
-//! of them is within the bounds of the stage, those that fail too: `reads` and `writes` here are those of all of them.
+//! A stage with a failure policy can copy an element in several calls: at most [`NodeBounds::calls`]. Each of them is
+//! within the bounds of the stage, failed calls too: `reads` and `writes` above are those of all these calls.
 
 use serde::Serialize;
 
@@ -24,11 +24,11 @@ use crate::contract::Bounds;
 use crate::pipeline::graph::{Graph, Role};
 use crate::pipeline::policy::Policy;
 
-/// What a pipeline copies at most.
+/// How much a pipeline copies at most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PipelineBounds {
-    /// Payload copies on the worst path of one element, from where it enters to an end; an element that a stage makes of
-    /// another goes on as that. `None` where there is no bound.
+    /// Payload copies on the worst path of one element, from where it enters to where it leaves. An element that a
+    /// stage makes of another continues its path. `None` if there is no bound.
     ///
     /// ```text
     /// path(node) = reads + calls × (1 + pieces if it can write, but not more than writes) + the greatest path(next)
@@ -36,12 +36,12 @@ pub struct PipelineBounds {
     /// path(endpoint) = the greatest path(next), or 0
     /// ```
     ///
-    /// What a stage writes for an element in calls that fail is counted as if it were on the way.
+    /// Writes for an element in failed calls count as if they were on the path.
     pub copies: Option<u64>,
-    /// The nodes of that path, from the source on.
+    /// The nodes of that path, starting at the source.
     pub path: Vec<usize>,
-    /// Payload copies that one element which enters can cause in the whole flow, at the worst source. `None` where there
-    /// is no bound: a source that writes piece by piece, or is asked again after a failure, can give up what it wrote, and
+    /// Payload copies that one entering element can cause in the whole flow, at the worst source. `None` if there is no
+    /// bound: a source that writes piece by piece, or whose failed calls are retried, can discard what it wrote, and so
     /// write any amount for an element.
     ///
     /// ```text
@@ -49,45 +49,45 @@ pub struct PipelineBounds {
     /// total(source component) = 1 + the sum of total(next)     total(endpoint) = the sum of total(next)
     /// ```
     pub total: Option<u64>,
-    /// Whether every element that enters causes `total` copies and not fewer, where the host refuses none.
+    /// Whether every entering element causes exactly `total` copies, if the host refuses none.
     ///
-    /// A component may drop or send nowhere what it has, so this holds only where no copy depends on it: of a component
-    /// nothing that comes after it is certain, and of an input of the host that each of its edges carries everything.
+    /// A component may drop elements, so no copy behind a component is certain. An input of the host sends every
+    /// element on each of its edges.
     pub exact: bool,
-    /// Payload bytes copied at component boundaries ÷ payload bytes that entered, as the account of a flow has it.
+    /// Payload bytes copied at component boundaries, divided by payload bytes that entered, as in the run report.
     ///
-    /// At least 1 where all sources are components, for what enters was written once there; otherwise 0, for a read may
-    /// be of no bytes. At most `total`, where no processor can write, and where what is copied is not joined before: then
-    /// every payload is one that entered or a part of it, and each copy has at most its bytes. Of what is written instead
-    /// only the number is bounded; and `total` has no bound where something is joined and then copied.
+    /// The minimum is 1 if all sources are components, because they write each entering payload once; otherwise 0,
+    /// because a read may be of 0 bytes. The maximum is `total` if no processor can write: every payload is then one
+    /// that entered or a part of one, and each copy has at most its bytes. (`total` itself has no bound if payloads are
+    /// joined and then copied.) If processors write, only the number of copies is bounded, and not their bytes.
     pub amplification: Interval,
     /// The edges, in the order of the graph.
     pub edges: Vec<EdgeBounds>,
 }
 
-/// A range with its ends.
+/// A closed range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Not less.
+    /// The lower end.
     pub min: f64,
-    /// Not more; `None` where there is no bound.
+    /// The upper end; `None` if there is no bound.
     pub max: Option<f64>,
 }
 
-/// What is known of a component in a pipeline.
+/// What is known about a component in a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeBounds {
-    /// What it copies each time that it is lent an element, or makes one.
+    /// How much it copies each time that it is lent an element, or makes one.
     pub bounds: Bounds,
-    /// The most calls that lend it one element and copy it, where it is given elements again that it failed at; see
-    /// [`Policy::calls`](crate::Policy::calls). `None` where there is no such number, as for a stage that holds elements.
-    /// Any number but 1 says of a source that it is asked again after a call that failed.
+    /// With retries, the most calls that lend it one element and copy it; see [`Policy::calls`](crate::Policy::calls).
+    /// `None` if there is no bound, as for a stage that holds elements. For a source, any number other than 1 says that
+    /// its failed calls are retried.
     pub calls: Option<u32>,
 }
 
 impl NodeBounds {
-    /// Of a stage of these bounds, under a policy, that is lent at most `batch` elements in a call. `retains` says whether it
-    /// can hold elements.
+    /// For a stage with these bounds and this policy that is lent at most `batch` elements per call. `retains`: whether
+    /// it can hold elements.
     pub fn new(bounds: Bounds, policy: &Policy, batch: usize, retains: bool) -> NodeBounds {
         let is_lent_again = *policy != Policy::default();
         NodeBounds { bounds, calls: (!(is_lent_again && retains)).then(|| policy.calls(batch)) }
@@ -95,34 +95,34 @@ impl NodeBounds {
 }
 
 impl From<Bounds> for NodeBounds {
-    /// Of a stage whose first failure ends the flow.
+    /// For a stage whose first failure stops the flow.
     fn from(bounds: Bounds) -> NodeBounds {
         NodeBounds { bounds, calls: Some(1) }
     }
 }
 
-/// What an edge carries at most.
+/// How much an edge carries at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct EdgeBounds {
-    /// Elements for each one that entered, at the worst source; `None` where there is no bound.
+    /// Elements for each entering element, at the worst source; `None` if there is no bound.
     pub elements: Option<u64>,
-    /// Whether a payload on it can be one that a stage wrote.
+    /// Whether the edge can carry payloads that a stage wrote.
     pub written: bool,
 }
 
-/// Tells what a pipeline copies: `nodes` are those of the graph, in its order, with what is known of a component, and
-/// `None` for an endpoint of the host.
+/// Bounds the copies of a pipeline. `nodes` has one entry for each node of the graph, in order: the bounds of a
+/// component, or `None` for an endpoint of the host.
 ///
 /// # Panics
 ///
-/// Where there are not as many `nodes` as the graph has.
+/// If `nodes` does not have one entry for each node of the graph.
 pub fn compose(graph: &Graph, nodes: &[Option<NodeBounds>]) -> PipelineBounds {
     assert_eq!(graph.nodes().len(), nodes.len(), "one entry for each node");
     let stages: Vec<Stage> =
         graph.nodes().iter().zip(nodes).map(|(node, bounds)| Stage::new(node.role, *bounds)).collect();
     let costs = costs(graph, &stages);
     let sources: Vec<usize> = (0..stages.len()).filter(|&node| stages[node].role == Role::Source).collect();
-    // Without elements there is no worst one: a graph has a source.
+    // `None` only without a source, and a graph has one.
     let worst = sources.iter().rev().copied().max_by_key(|&source| costs[source].path);
     let total = sources.iter().map(|&source| costs[source].total).max().unwrap_or(NOTHING);
     let exact = sources.iter().all(|&source| Count(Some(costs[source].least)) == total);
@@ -141,7 +141,7 @@ pub fn compose(graph: &Graph, nodes: &[Option<NodeBounds>]) -> PipelineBounds {
     }
 }
 
-/// A number of copies or elements. Unbounded is more than any, and so is what does not fit.
+/// A number of copies or elements. `None` is unbounded, and greater than any number; overflow is unbounded too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Count(Option<u64>);
 
@@ -154,7 +154,7 @@ impl Count {
         Count(self.0.zip(other.0).and_then(|(a, b)| a.checked_add(b)))
     }
 
-    /// Of nothing there is nothing, however often.
+    /// Zero times unbounded is zero.
     fn times(self, other: Count) -> Count {
         if self == NOTHING || other == NOTHING {
             return NOTHING;
@@ -182,16 +182,16 @@ impl std::iter::Sum for Count {
     }
 }
 
-/// A node, as far as copies go: for each element that it is lent, or, of a source, that it makes.
+/// The copies of a node, for each element that it is lent or, if it is a source, that it makes.
 struct Stage {
     role: Role,
     component: bool,
     reads: Count,
     writes: Count,
-    /// Of the writes, those into one payload.
+    /// The part of `writes` that can go into one payload.
     into_one: Count,
     views: Count,
-    /// Reads and writes that are certain.
+    /// Reads and writes that always happen.
     least: u64,
 }
 
@@ -208,7 +208,7 @@ impl Stage {
         };
         let Some(NodeBounds { bounds, calls }) = node else { return still };
         let count = |max: Option<u32>| Count(max.map(u64::from));
-        // What is written into one payload is of one call, and there may be one in each.
+        // A payload is written within one call, but each of the calls may write one.
         let into_one = ONE.plus(count(bounds.pieces.max));
         let into_one_a_call = into_one.min(count(bounds.writes.max));
         let Bounds { reads, writes, pieces, views } = bounds.repeated(calls);
@@ -231,8 +231,8 @@ impl Stage {
         }
     }
 
-    /// How many elements leave on each edge, for one that comes.
-    fn leaving(&self) -> Count {
+    /// How many elements leave on each edge for one incoming element.
+    fn fan_out(&self) -> Count {
         match self.role {
             Role::Source => ONE,
             Role::Processor => ONE.plus(self.writes).plus(self.views),
@@ -241,13 +241,13 @@ impl Stage {
     }
 }
 
-/// What an element costs from a node on.
+/// The copies of an element from a node on.
 #[derive(Clone, Copy)]
 struct Cost {
     path: Count,
     next: Option<usize>,
     total: Count,
-    /// Copies that are certain.
+    /// Copies that always happen.
     least: u64,
 }
 
@@ -256,15 +256,15 @@ fn costs(graph: &Graph, stages: &[Stage]) -> Vec<Cost> {
     for &node in graph.order().iter().rev() {
         let stage = &stages[node];
         let next = || graph.edges().iter().filter(|edge| edge.from == node);
-        // Of several that are as bad, the first.
+        // The first of several equally bad ones.
         let worst = next().map(|edge| edge.to).rev().max_by_key(|&to| costs[to].path);
         let after: Count = next().map(|edge| costs[edge.to].total).sum();
-        // The host sends what an input gives to output 0.
+        // An input of the host sends all its elements to output 0.
         let certain = next().filter(|edge| !stage.component && edge.output == 0);
         costs[node] = Cost {
             path: stage.reads.plus(stage.into_one).plus(worst.map_or(NOTHING, |to| costs[to].path)),
             next: worst,
-            total: stage.reads.plus(stage.writes).plus(stage.leaving().times(after)),
+            total: stage.reads.plus(stage.writes).plus(stage.fan_out().times(after)),
             least: stage.least.saturating_add(certain.map(|edge| costs[edge.to].least).fold(0, u64::saturating_add)),
         };
     }
@@ -281,7 +281,7 @@ fn edges(graph: &Graph, stages: &[Stage], sources: &[usize]) -> Vec<EdgeBounds> 
             let stage = &stages[node];
             let writes = lent[node] != NOTHING && stage.writes != NOTHING;
             for (edge, bounds) in graph.edges().iter().zip(&mut bounds).filter(|(edge, _)| edge.from == node) {
-                let carried = lent[node].times(stage.leaving());
+                let carried = lent[node].times(stage.fan_out());
                 lent[edge.to] = lent[edge.to].plus(carried);
                 written[edge.to] |= written[node] || writes;
                 bounds.elements = Count(bounds.elements).max(carried).0;
@@ -317,10 +317,10 @@ mod tests {
     /// Nodes, and edges as (from, output, to).
     fn of(nodes: &[(Role, Option<Bounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
         let nodes: Vec<_> = nodes.iter().map(|(role, bounds)| (*role, bounds.map(NodeBounds::from))).collect();
-        of_repeated(&nodes, edges)
+        compose_repeated(&nodes, edges)
     }
 
-    fn of_repeated(nodes: &[(Role, Option<NodeBounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
+    fn compose_repeated(nodes: &[(Role, Option<NodeBounds>)], edges: &[(usize, usize, usize)]) -> PipelineBounds {
         let outputs = |node| edges.iter().filter(|edge| edge.0 == node).map(|edge| edge.1 + 1).max().unwrap_or(0);
         let named = nodes.iter().enumerate();
         let named = named.map(|(node, (role, _))| Node::new(node.to_string(), *role, outputs(node)));
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn fan_out_adds_and_the_worst_path_is_named() {
+    fn fan_out_adds_up() {
         let reads = |times| (Sink, does(exactly(times), never()));
         let nodes = [(Source, None), reads(1), reads(3), (Processor, does(never(), never())), reads(2)];
         let both = of(&nodes, &[(0, 0, 1), (0, 0, 2), (0, 0, 3), (3, 0, 4)]);
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!((bounds.copies, bounds.total), (None, None));
         assert_eq!(bounds.amplification, Interval { min: 0.0, max: None });
         assert_eq!(bounds.edges[1].elements, Some(1));
-        // Nothing is read of what is not there, but much of what is more than can be counted.
+        // Overflow is unbounded.
         let many = (Processor, does(never(), at_most(u32::MAX)));
         let row = [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 0, 4)];
         let bounds = of(&[(Source, None), many, many, many, (Sink, None)], &row);
@@ -400,11 +400,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_without_a_write_multiplies_what_comes_after() {
+    fn views_multiply_later_copies() {
         let slices = Some(Bounds { views: Bound::unknown(), ..Bounds::copying(never(), never()) });
         let row = [(0, 0, 1), (1, 0, 2)];
         let still = of(&[(Source, None), (Processor, slices), (Sink, None)], &row);
-        assert_eq!((still.copies, still.total, still.exact), (Some(0), Some(0), true), "nobody copies what it makes");
+        assert_eq!((still.copies, still.total, still.exact), (Some(0), Some(0), true), "no later stage copies");
         assert_eq!(still.amplification, Interval { min: 0.0, max: Some(0.0) });
         assert_eq!(still.edges[1], EdgeBounds { elements: None, written: false });
         let reads = (Sink, does(exactly(1), never()));
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_written_piece_by_piece_is_copied_as_often() {
+    fn each_piece_of_a_payload_is_a_copy() {
         let row = [(0, 0, 1), (1, 0, 2)];
         let piecewise = |writes, pieces| Some(Bounds { pieces, ..Bounds::copying(never(), writes) });
         let of_processor = |writes, pieces| {
@@ -441,19 +441,19 @@ mod tests {
         assert_eq!(
             of_source(Bound::at_most(2, Proof::Enforced)),
             (Some(3), None, any),
-            "what it gives up is not counted"
+            "discarded writes are not counted"
         );
         assert_eq!(of_source(never()), (Some(1), Some(1), Interval { min: 1.0, max: Some(1.0) }));
     }
 
     #[test]
-    fn elements_that_are_lent_again_are_copied_again() {
+    fn retried_elements_are_copied_again() {
         let row = [(0, 0, 1), (1, 0, 2)];
         let under = |bounds: Option<Bounds>, calls| bounds.map(|bounds| NodeBounds { bounds, calls });
         let of_stage = |stage: Option<Bounds>, calls| {
             let nodes =
                 [(Source, None), (Processor, under(stage, calls)), (Sink, under(does(exactly(1), never()), Some(2)))];
-            of_repeated(&nodes, &row)
+            compose_repeated(&nodes, &row)
         };
         let reads = of_stage(does(exactly(1), never()), Some(4));
         assert_eq!((reads.copies, reads.total, reads.exact), (Some(4 + 2), Some(4 + 2), false));
@@ -461,20 +461,20 @@ mod tests {
         let any = of_stage(does(exactly(1), never()), None);
         assert_eq!((any.copies, any.total, any.amplification.max), (None, None, None));
         let routes = of_stage(does(never(), never()), None);
-        assert_eq!((routes.copies, routes.total), (Some(2), Some(2)), "what it never does it does in no call");
+        assert_eq!((routes.copies, routes.total), (Some(2), Some(2)), "zero copies stay zero");
         let writes = of_stage(does(at_most(1), at_most(2)), Some(3));
         assert_eq!((writes.copies, writes.edges[1].elements), (Some(3 + 3 + 2), Some(1 + 2 * 3)));
         let more = of_stage(does(exactly(u32::MAX), never()), Some(2));
-        assert_eq!(more.copies, None, "more than can be counted");
+        assert_eq!(more.copies, None, "overflow is unbounded");
     }
 
-    /// What it writes in a call that fails is of no element.
+    /// Writes in failed calls belong to no element.
     #[test]
-    fn a_source_that_is_asked_again_writes_any_number_of_times() {
+    fn a_retried_source_writes_any_number_of_times() {
         let of_source = |calls| {
             let source = NodeBounds { bounds: Bounds::copying(never(), exactly(1)), calls };
             let nodes = [(Source, Some(source)), (Sink, does(exactly(1), never()).map(NodeBounds::from))];
-            let bounds = of_repeated(&nodes, &[(0, 0, 1)]);
+            let bounds = compose_repeated(&nodes, &[(0, 0, 1)]);
             (bounds.copies, bounds.total, bounds.amplification)
         };
         assert_eq!(of_source(Some(1)), (Some(2), Some(2), Interval { min: 1.0, max: Some(2.0) }));

@@ -1,8 +1,8 @@
-//! What a stage can do, proven from the WIT of its world, without a build. A world without an import of `payload-read`
-//! proves that nothing built for it reads, in whatever language. `packages` reads the WIT, `selection` finds the world.
+//! Proves what a stage can do from the WIT of its world, without a build.
 //!
-//! It is the world that is judged, not what was built: a component that was built for a wider world than the declared
-//! one is told from its binary.
+//! A world without an import of `payload-read` proves that no component built for it reads payloads, in whatever
+//! language. `packages` reads the WIT, `selection` finds the world. Only the world is judged here: whether a component
+//! was built for a wider world than the declared one is judged from its binary.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,35 +24,35 @@ mod selection;
 mod tests;
 mod trace;
 
-/// What its declared world lets a stage do.
+/// What the declared world of a stage allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contract {
-    /// The full name of the world, `torvyn:streaming/router@0.2.0`.
+    /// The full name of the world: `torvyn:streaming/router@0.2.0`.
     pub world: String,
-    /// Its role.
+    /// The kind of stage.
     pub kind: Kind,
-    /// The interfaces to payloads that it imports.
+    /// The payload interfaces that the world imports.
     pub payloads: Payloads,
-    /// Whether it imports `attributes`.
+    /// Whether the world imports `attributes`.
     pub attributes: bool,
-    /// What else it imports: interfaces with functions or resources in them, `wasi:clocks/monotonic-clock@0.2.6`, and
-    /// by their own names what the world imports itself. Interfaces of types alone are not told.
+    /// All other imports: interfaces with functions or resources, such as `wasi:clocks/monotonic-clock@0.2.6`, and
+    /// items that the world imports under a name of its own. Interfaces that contain only types are not listed.
     pub capabilities: Vec<String>,
-    /// The declaration of the world, and the lines that bring in what it imports. The lines of one import go from the
-    /// world to the `import` itself, through what is included.
+    /// The declaration of the world, and the lines that add its imports. The lines for one import lead from the world,
+    /// through included worlds, to the `import` itself.
     pub places: Vec<Place>,
-    /// The texts of the files that the places point into.
+    /// The texts of the files that `places` refer to.
     pub files: Vec<File>,
 }
 
 /// A place in WIT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// What is there.
+    /// What is at the place.
     pub what: What,
     /// The file.
     pub file: PathBuf,
-    /// Bytes of its text.
+    /// The range in its text, in bytes.
     pub span: Range<usize>,
 }
 
@@ -60,48 +60,48 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// The name of the world, where it is declared.
+    /// The name of the world in its declaration.
     World,
-    /// The `import` of this.
+    /// The `import` of this item.
     Import(String),
-    /// The `include` of a world that imports this.
+    /// The `include` of a world that imports this item.
     Include(String),
-    /// The `import`, `use` or `export` of something that is made of types of this interface, which brings in the whole
-    /// of it.
+    /// The `import`, `use` or `export` of an item that uses types of this interface, which imports the whole interface.
     Uses(String),
-    /// What an error is about.
+    /// The place of an error.
     Fault,
 }
 
 /// A WIT file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its path, as places name it.
+    /// The path, as in [`Place::file`].
     pub path: PathBuf,
-    /// Its text.
+    /// The text.
     pub text: String,
 }
 
 impl Contract {
-    /// Tells what a world lets a stage do. `wit` is the folder `wit` of a package, or one file. `world` is a name of the
-    /// package's own or, where it has none of this name, of the contract; or a full name. Without it the package must
-    /// have just one.
+    /// Loads the world of a stage from WIT.
+    ///
+    /// `wit` is the folder `wit` of a package, or one file. `world` is a full name, or a short name of a world of the
+    /// package or else of the contract. If it is `None`, the package must have exactly one world.
     ///
     /// # Errors
     ///
-    /// [`ContractError`] where the WIT is missing or wrong, there is no such world, it is not one of a stage, or the WIT has
-    /// another contract under the name of this one.
+    /// [`ContractError`] if the WIT is missing or not valid, there is no such world, it is not the world of a stage, or
+    /// the WIT has a different package under the name of the contract.
     pub fn load(wit: &Path, world: Option<&str>) -> Result<Contract, ContractError> {
         let packages = Packages::load(wit)?;
         let judged = packages.select(world).and_then(|world| {
             packages.check_contract()?;
             packages.judge(world)
         });
-        judged.map_err(|error| error.with(&packages.files))
+        judged.map_err(|error| error.with_file(&packages.files))
     }
 
-    /// What it can do at most, as far as the world tells: what it imports may be called any number of times. A source
-    /// writes each element that it makes, once where it cannot do it piece by piece.
+    /// The bounds that the world proves. An imported function can be called any number of times. A source writes each
+    /// element that it makes: exactly once, unless it can write piece by piece.
     pub fn bounds(&self) -> Bounds {
         let Payloads { read, write, view, buffer, lease } = self.payloads;
         let unless = |can: bool| if can { Bound::unknown() } else { Bound::never(Proof::Contract) };
@@ -112,17 +112,17 @@ impl Contract {
                 _ => unless(write || buffer),
             },
             pieces: unless(buffer),
-            // What is held can be passed on and joined again and again.
+            // Held elements can be forwarded and joined any number of times.
             views: unless(view || lease),
         }
     }
 
-    /// Whether it can hold payloads after the call that lent them, as far as the world tells.
+    /// Whether the world allows holding payloads after the call that lent them.
     pub fn retains(&self) -> bool {
         self.payloads.lease
     }
 
-    /// The lines that bring in an import, the one in the declaration of the world first. `import` is one of
+    /// The lines that add an import, starting with the one in the declaration of the world. `import` is one of
     /// [`capabilities`](Contract::capabilities), or the full name of an interface of the contract.
     pub fn places_of<'a>(&'a self, import: &'a str) -> impl Iterator<Item = &'a Place> {
         self.places.iter().filter(move |place| match &place.what {
@@ -154,11 +154,11 @@ impl Packages {
             let name = name.unwrap_or_else(|| self.resolve.name_world_key(key));
             match item {
                 WorldItem::Interface { id, .. } => match self.of_contract(*id) {
-                    // Every stage may call what is in it: that puts together what was made, and makes nothing.
+                    // Every stage may call the functions of `types`: they append outputs, and make no elements.
                     Some("types") => continue,
                     Some(ATTRIBUTES) => contract.attributes |= self.has_functions(*id),
-                    own => match own.and_then(Payloads::named) {
-                        Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.and(one),
+                    own => match own.and_then(Payloads::from_name) {
+                        Some(one) if self.has_functions(*id) => contract.payloads = contract.payloads.union(one),
                         Some(_) => {}
                         None if !self.has_functions(*id) && !self.has_resources(*id) => continue,
                         None => contract.capabilities.push(name.clone()),
@@ -185,7 +185,8 @@ impl Packages {
         Ok(contract)
     }
 
-    /// The role that the world has by its exports; its imports are of no other version of the contract either.
+    /// The kind of stage, judged by the exports of the world. Also checks that all interfaces of the contract, imports
+    /// included, have the supported version.
     fn kind(&self, world: WorldId) -> Result<Kind, ContractError> {
         let items = &self.resolve.worlds[world];
         for (half, items) in [(Half::Exports, &items.exports), (Half::Imports, &items.imports)] {
@@ -195,7 +196,7 @@ impl Packages {
                 }
             }
         }
-        // Under a name of its own an interface is not what the host looks for.
+        // The host does not find an interface that is exported under a name of its own.
         let exported = items.exports.keys().filter_map(|key| match key {
             WorldKey::Interface(id) => self.of_contract(*id),
             WorldKey::Name(_) => None,
@@ -214,8 +215,8 @@ impl Packages {
         };
         let message = format!("world `{}` is not a stage: it exports {exports}", self.world_name(world));
         Err(ContractError::new(Reason::NotAStage, message).at(self.declaration(world)).help(format!(
-            "a stage exports `lifecycle` and one of `source`, `processor`, `sink` of `{CONTRACT}`; \
-             `include torvyn:streaming/router@0.2.0;` is the shortest way to that"
+            "a stage exports `lifecycle` and one of `source`, `processor` and `sink` of `{CONTRACT}`; the shortest way is \
+             to include a world of the contract: `include torvyn:streaming/router@0.2.0;`"
         )))
     }
 
@@ -230,10 +231,10 @@ impl Packages {
         let place = places.next().map(|place| (place.file, place.span));
         let message = format!("expected `{CONTRACT}`, found `{name}` in world `{}`", self.world_name(world));
         let error = ContractError::new(Reason::Version { found: package.to_string() }, message);
-        Err(error.at(place.or_else(|| self.declaration(world))).help(format!("take the WIT of `{CONTRACT}`")))
+        Err(error.at(place.or_else(|| self.declaration(world))).help(format!("use the WIT of `{CONTRACT}`")))
     }
 
-    /// The name of an interface of the contract, in the version that this runtime runs.
+    /// The short name of an interface, if it belongs to the supported version of the contract.
     fn of_contract(&self, interface: InterfaceId) -> Option<&str> {
         let interface = &self.resolve.interfaces[interface];
         let package = &self.resolve.packages[interface.package?].name;
@@ -254,7 +255,7 @@ impl Packages {
     }
 }
 
-/// Whether it is the package of the contract, in any version.
+/// Whether this is the package of the contract, in any version.
 fn is_contract(package: &PackageName) -> bool {
     package.namespace == "torvyn" && package.name == "streaming"
 }

@@ -1,39 +1,40 @@
-//! What all that is known of a stage comes to: its contract, its component, and what the host enforces.
+//! [`StageVerdict`]: what is known about a stage from its contract, its component, and the budget that the host
+//! enforces.
 
 use serde::Serialize;
 
 use super::{Analysis, Contract};
 use crate::contract::{Bound, Bounds, Budget, Kind, Proof, Verdict, full_name};
 
-/// What is proven of a stage.
+/// What is proven about a stage, and what is enforced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StageVerdict {
-    /// Its role.
+    /// The kind of stage.
     pub kind: Kind,
-    /// The world it declares, or else the narrowest one that its component fits.
+    /// The world that the stage declares, or else the narrowest world that its component fits.
     pub world: String,
-    /// What it can do with payloads.
+    /// What the stage can do with payloads.
     pub verdict: Verdict,
-    /// How that is proven; [`Bounds::proof`] says when it is `None`.
+    /// How the verdict is proven. For `None` see [`Bounds::proof`].
     pub proof: Option<Proof>,
     /// How often the payload of an element is read.
     pub reads: Bound,
-    /// How often is written for an element.
+    /// How often the stage writes for an element.
     pub writes: Bound,
-    /// How often a payload is written after the first time.
+    /// How often a payload is written after its first write.
     pub pieces: Bound,
-    /// How many elements are made of one without a write.
+    /// How many elements are made of one element without a write.
     pub views: Bound,
-    /// Whether it can hold payloads after the call that lent them.
+    /// Whether the stage can hold payloads after the call that lent them.
     pub retains: bool,
-    /// Whether it can see and set the attributes of elements.
+    /// Whether the stage can read and set the attributes of elements.
     pub attributes: bool,
-    /// The interfaces it imports besides those of the contract.
+    /// The imported interfaces outside the contract.
     pub capabilities: Vec<String>,
 }
 
 impl StageVerdict {
-    /// What follows from the world that the stage declares.
+    /// The verdict from the world that the stage declares.
     pub fn of_contract(contract: &Contract, budget: &Budget) -> StageVerdict {
         StageVerdict::new(
             contract.kind,
@@ -46,8 +47,8 @@ impl StageVerdict {
         )
     }
 
-    /// What follows from its component, and from the world it declares where that is known. Where both prove the same,
-    /// the proof is the contract's.
+    /// The verdict from the component of the stage, and from the world that it declares, if known. If both prove the
+    /// same claim, the proof is that of the contract.
     pub fn of_component(analysis: &Analysis, contract: Option<&Contract>, budget: &Budget) -> StageVerdict {
         let (found, declared) = (analysis.bounds(), contract.map_or_else(Bounds::unknown, Contract::bounds));
         let proven = |found: Bound, declared: Bound| match (found.is_never(), declared.is_never()) {
@@ -69,7 +70,7 @@ impl StageVerdict {
         StageVerdict::new(analysis.profile.kind, world, bounds, budget, retains, attributes, capabilities)
     }
 
-    /// Its bounds.
+    /// All bounds of the stage.
     pub fn bounds(&self) -> Bounds {
         Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
     }
@@ -84,13 +85,13 @@ impl StageVerdict {
         capabilities: Vec<String>,
     ) -> StageVerdict {
         let verdict = bounds.verdict();
-        let writes = enforced(bounds.writes, budget.writes);
-        // All writes for an element can go into one payload.
+        let writes = enforce(bounds.writes, budget.writes);
+        // In the worst case, all writes for an element go into one payload.
         let pieces = match (bounds.pieces.max, budget.writes) {
             (None, Some(writes @ 1..)) => Bound::at_most(writes - 1, Proof::Enforced),
             _ => bounds.pieces,
         };
-        let bounds = Bounds { reads: enforced(bounds.reads, budget.reads), writes, pieces, ..bounds };
+        let bounds = Bounds { reads: enforce(bounds.reads, budget.reads), writes, pieces, ..bounds };
         let Bounds { reads, writes, pieces, views } = bounds;
         StageVerdict {
             kind,
@@ -108,9 +109,9 @@ impl StageVerdict {
     }
 }
 
-/// What could not be proven is counted by the host, where a budget is declared. A budget of none at all is no such case:
-/// that is for a proof.
-fn enforced(bound: Bound, budget: Option<u32>) -> Bound {
+/// If there is no proven bound, and a budget is declared, the host counts and enforces the budget. A budget of 0 is not
+/// enforced: it must be proven.
+fn enforce(bound: Bound, budget: Option<u32>) -> Bound {
     match (bound.max, budget) {
         (None, Some(allowed)) if allowed > 0 => Bound::at_most(allowed, Proof::Enforced),
         _ => bound,
@@ -125,7 +126,6 @@ mod tests {
         StageVerdict::new(Kind::Processor, "w".to_string(), bounds, &budget, false, false, Vec::new())
     }
 
-    /// Whatever is written for an element can all be of one payload; none of it counts as proven.
     #[test]
     fn a_budget_of_writes_bounds_the_pieces_of_a_payload() {
         let limited = |writes| verdict(Bounds::unknown(), Budget { writes, ..Budget::default() });
@@ -139,6 +139,6 @@ mod tests {
             Budget { writes: Some(4), ..Budget::default() },
         );
         assert!(whole.pieces.is_never());
-        assert_eq!(limited(Some(4)).views, Bound::unknown(), "nobody counts what is made without a write");
+        assert_eq!(limited(Some(4)).views, Bound::unknown(), "elements made without a write are not counted");
     }
 }

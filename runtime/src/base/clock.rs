@@ -1,49 +1,49 @@
-//! The time that a flow and its stages go by.
+//! The clock of a flow and its stages: the system's, or a virtual one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The time that a flow and its stages go by: that of the system, or one that goes on only where a flow waits.
+/// The clock of one flow and its stages: the system's, or a virtual one, which advances only when the flow waits.
 ///
-/// The limit of a call is always held to by the time of the system. A clock is for one flow.
+/// The time limit of a call is always measured with the system clock.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<Virtual>>);
 
 #[derive(Debug)]
 struct Virtual {
-    /// Stands for the time it begins at.
+    /// Stands for the time at which the clock starts.
     base: Instant,
-    /// Nanoseconds since, up to [`Clock::END`].
+    /// Nanoseconds since the start, up to [`Clock::END`].
     elapsed: AtomicU64,
-    /// The time of day that it was last set to, in nanoseconds since the Unix epoch.
+    /// The wall-clock time that was last set, in nanoseconds since the Unix epoch.
     set_to: AtomicU64,
-    /// What had elapsed then.
+    /// The value of `elapsed` when it was set.
     set_at: AtomicU64,
 }
 
 impl Clock {
-    /// Nanoseconds after which a time of its own goes on no more: 292 years.
+    /// Nanoseconds after which a virtual clock stops advancing: 292 years.
     pub(crate) const END: u64 = u64::MAX >> 1;
 
-    /// The time of the system.
+    /// The system clock.
     pub fn system() -> Clock {
         Clock(None)
     }
 
-    /// A time of its own, which begins at `unix_ns` nanoseconds after the Unix epoch.
+    /// A virtual clock that starts at `unix_ns` nanoseconds after the Unix epoch.
     pub fn virtual_from(unix_ns: u64) -> Clock {
         let (elapsed, set_at) = Default::default();
         Clock(Some(Arc::new(Virtual { base: Instant::now(), elapsed, set_to: unix_ns.into(), set_at })))
     }
 
-    /// Whether it is a time of its own.
+    /// Whether this is a virtual clock.
     pub fn is_virtual(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Now, to reckon with.
+    /// The current monotonic time.
     pub fn now(&self) -> Instant {
         match &self.0 {
             None => Instant::now(),
@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    /// Now, in nanoseconds since the Unix epoch.
+    /// The current wall-clock time, in nanoseconds since the Unix epoch.
     pub fn unix_ns(&self) -> u64 {
         match &self.0 {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
@@ -62,8 +62,8 @@ impl Clock {
         }
     }
 
-    /// Sets a time of its own to another time of day, as somebody sets the system's: no time goes by. That of the system
-    /// stays as it is.
+    /// Sets the wall-clock time of a virtual clock; its monotonic time does not advance. Does nothing to the system
+    /// clock.
     pub fn set(&self, unix_ns: u64) {
         if let Some(own) = &self.0 {
             own.set_at.store(own.elapsed(), Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl Clock {
         }
     }
 
-    /// Lets this much time go by: the system's is waited for.
+    /// Waits: advances a virtual clock at once, sleeps with the system clock.
     pub fn wait(&self, time: Duration) {
         match &self.0 {
             None => thread::sleep(time),
@@ -83,14 +83,14 @@ impl Clock {
         }
     }
 
-    /// The moment so long after another, or the last that this clock gets to.
+    /// `from` plus `time`, or the last time that this clock reaches if that is earlier.
     pub(crate) fn after(&self, from: Instant, time: Duration) -> Instant {
         let base = self.0.as_ref().map_or(from, |own| own.base);
         let end = base + Duration::from_nanos(Self::END);
         from.checked_add(time).map_or(end, |at| at.min(end))
     }
 
-    /// What has elapsed of a time of its own, in nanoseconds; `None` where it is the system's.
+    /// Nanoseconds since the start of a virtual clock; `None` for the system clock.
     pub(crate) fn elapsed_ns(&self) -> Option<u64> {
         self.0.as_ref().map(|own| own.elapsed())
     }
@@ -109,7 +109,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_time_of_its_own_goes_on_where_it_is_waited_for() {
+    fn virtual_clock_advances_by_waits_only() {
         let clock = Clock::virtual_from(5_000_000_000);
         let (before, other) = (clock.now(), clock.clone());
         assert_eq!((clock.unix_ns(), clock.now()), (5_000_000_000, before));
@@ -117,11 +117,11 @@ mod tests {
         assert_eq!((clock.unix_ns(), clock.now()), (3_605_000_000_000, before + HOUR));
         let last = clock.after(clock.now(), Duration::MAX);
         (0..3).for_each(|_| clock.wait(Duration::MAX));
-        assert_eq!((clock.now(), clock.after(last, HOUR)), (last, last), "it gets to the last moment, and no further");
+        assert_eq!((clock.now(), clock.after(last, HOUR)), (last, last), "the clock stops at its end");
     }
 
     #[test]
-    fn setting_it_lets_no_time_go_by() {
+    fn setting_the_wall_clock_does_not_advance_time() {
         let clock = Clock::virtual_from(u64::MAX);
         clock.wait(HOUR);
         let now = clock.now();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_the_system() {
+    fn system_clock_waits_and_cannot_be_set() {
         let clock = Clock::system();
         let (before, unix) = (Instant::now(), clock.unix_ns());
         clock.wait(Duration::from_millis(2));

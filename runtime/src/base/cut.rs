@@ -1,15 +1,14 @@
-//! The end of a flow that is not waited for: what is still under way then is cut off.
+//! Cuts a flow off: interrupts the calls and waits that are still under way when the flow must end at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-/// How often something that waits looks whether it is cut off.
+/// How often a wait checks whether it is cut off.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
-/// Cuts a flow off: calls of stages are interrupted, and whatever waits gives up, within about 50 ms. Clones share the
-/// flag.
+/// Cuts a flow off: within about 50 ms, calls of stages are interrupted and waits give up. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
     now: Arc<AtomicBool>,
@@ -17,47 +16,47 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// Is due once `now` is set.
+    /// A cut that is due once `now` is set.
     pub fn new(now: Arc<AtomicBool>) -> Cut {
         Cut { now, at: None }
     }
 
-    /// Is due at this moment of the system's time too, if not before.
+    /// Also due at this time of the system clock, unless it is due earlier.
     #[must_use]
     pub fn at(self, at: Instant) -> Cut {
         Cut { at: Some(self.at.map_or(at, |earlier| earlier.min(at))), ..self }
     }
 
-    /// Cuts off, from now on.
+    /// Makes it due, for all clones.
     pub fn now(&self) {
         self.now.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is time to give up. Reads the clock only where there is a moment to compare with.
+    /// Whether it is time to give up. Reads the clock only if there is a time to compare with.
     pub fn is_due(&self) -> bool {
         self.now.load(Ordering::Relaxed) || self.at.is_some_and(|at| at <= Instant::now())
     }
 
-    /// As [`Cut::is_due`], by a clock that was read a moment ago.
+    /// As [`Cut::is_due`], with a clock value that was read just before.
     pub(crate) fn was_due(&self, now: Instant) -> bool {
         self.now.load(Ordering::Relaxed) || self.at.is_some_and(|at| at <= now)
     }
 }
 
-/// Something was cut off.
+/// A call or a wait was interrupted because its flow had to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CutOff;
 
 impl fmt::Display for CutOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it was interrupted, because the flow had to end")
+        f.write_str("interrupted because the flow had to end")
     }
 }
 
 impl std::error::Error for CutOff {}
 
 impl CutOff {
-    /// Whether an error says so.
+    /// Whether `error` is a `CutOff`.
     pub fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|inner| inner.is::<CutOff>())
     }
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_is_due_when_it_is_set_or_its_moment_has_come() {
+    fn is_due_when_set_or_when_its_time_has_come() {
         let cut = Cut::default();
         let (late, past) = (Instant::now() + Duration::from_secs(3600), Instant::now());
         assert!(!cut.is_due() && !cut.clone().at(late).is_due());

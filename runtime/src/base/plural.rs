@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// A count and what is counted: `1 element`, `0 retries`. The noun is given in the singular.
+/// A count with its noun, which is passed in the singular: `1 element`, `0 retries`.
 pub fn counted(count: u64, singular: &str) -> String {
     format!("{count} {}", noun(count, singular))
 }
 
-/// The noun alone, for a count that is written in another way: `element` for 1, and `elements` for any other.
+/// The noun alone, for a count that is formatted in another way: `element` for 1, `elements` for all others.
 pub fn noun(count: u64, singular: &str) -> Cow<'_, str> {
     if count == 1 {
         return Cow::Borrowed(singular);
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_not_several() {
+    fn forms_plurals() {
         assert_eq!([0, 1, 2].map(|count| counted(count, "element")), ["0 elements", "1 element", "2 elements"]);
         let several = ["byte", "copy", "retry", "key", "pass", "branch", "failed call", "dead letter"];
         assert_eq!(

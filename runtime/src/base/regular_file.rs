@@ -1,5 +1,5 @@
-//! Files that have to be regular: manifests, components and whatever else is read whole before it is used. Opening a FIFO
-//! would wait for somebody who writes to it, and reading a device may never end.
+//! Opens files that must be regular: manifests, components and all others that are read whole before they are used.
+//! Opening a FIFO would block until it has a writer, and reading a device may never end.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -8,11 +8,11 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Opens a regular file for reading. Waits for nobody.
+/// Opens a regular file for reading. Never blocks.
 ///
 /// # Errors
 ///
-/// Where it cannot be opened, or is something else: the message says what.
+/// If the file cannot be opened or is not regular: the message says what it is.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = open_any(path)?;
     let metadata = file.metadata()?;
@@ -21,17 +21,20 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
     match other_than_regular(&metadata) {
         None => Ok(file),
-        Some(kind) => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, and has to be a regular file")))
-        }
+        Some(kind) => Err(not_regular(kind)),
     }
+}
+
+/// The error for a file of another kind, which [`other_than_regular`] names.
+pub fn not_regular(kind: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("expected a regular file, found {kind}"))
 }
 
 /// All bytes of a regular file.
 ///
 /// # Errors
 ///
-/// As [`open`], and where it cannot be read.
+/// As [`open`], and if the file cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let mut bytes = Vec::new();
@@ -43,18 +46,18 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read`]; [`io::ErrorKind::InvalidData`] where it is not UTF-8.
+/// As [`read`]; [`io::ErrorKind::InvalidData`] if the file is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    String::from_utf8(read(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-/// Opens whatever is there for reading, and waits for nobody: a FIFO has nothing to read then until somebody writes to it.
+/// Opens a file of any kind for reading, without blocking: a FIFO without a writer opens, and reads as empty.
 pub(crate) fn open_any(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
-/// What it is, where it is neither a regular file nor a directory.
+/// What the file is (`a FIFO`, `a socket`, `a device`), unless it is a regular file or a directory.
 pub fn other_than_regular(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     match kind {
@@ -70,15 +73,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_is_refused_by_what_it_is() {
+    fn refuses_other_files_by_their_kind() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        assert_eq!(read(&fifo).unwrap_err().to_string(), "it is a FIFO, and has to be a regular file");
-        assert_eq!(
-            read(Path::new("/dev/zero")).unwrap_err().to_string(),
-            "it is a device, and has to be a regular file"
-        );
+        assert_eq!(read(&fifo).unwrap_err().to_string(), "expected a regular file, found a FIFO");
+        assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "expected a regular file, found a device");
         assert_eq!(open(folder.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
         assert_eq!(open(&folder.path().join("no")).unwrap_err().kind(), io::ErrorKind::NotFound);
         let file = folder.path().join("file");

@@ -1,4 +1,4 @@
-//! Numbers that look like chance, and are the same for the same seed.
+//! A small pseudorandom number generator with a seed, for tests and virtual runs that must be repeatable.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,8 +15,8 @@ impl Rng {
         Rng(seed)
     }
 
-    /// What a stage draws in a flow of this seed.
-    pub(crate) fn of_stage(seed: u64, stage: u32) -> Rng {
+    /// The generator of one stage in a flow with this seed.
+    pub(crate) fn for_stage(seed: u64, stage: u32) -> Rng {
         Rng(Rng::new(seed ^ u64::from(stage).rotate_left(32)).next())
     }
 
@@ -27,12 +27,12 @@ impl Rng {
         mixed ^ mixed >> 31
     }
 
-    /// A number below `limit`, which is not 0.
+    /// A number below `limit`, which must not be 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         ((u128::from(self.next()) * limit as u128) >> 64) as usize
     }
 
-    /// Some part of this time: often none of it.
+    /// A random duration up to `time`, and zero in at least a quarter of the cases.
     pub(crate) fn part_of(&mut self, time: Duration) -> Duration {
         let most = if self.below(4) == 0 { 0 } else { time.as_nanos() as usize };
         Duration::from_nanos(self.below(most + 1) as u64)
@@ -60,22 +60,22 @@ impl TryRng for Rng {
 mod tests {
     use super::*;
 
-    /// What the program that the constants are from prints for this seed.
+    /// The expected numbers are printed by the C program that the constants are from.
     #[test]
-    fn it_is_the_generator_it_says_it_is() {
-        let mut chance = Rng::new(1_234_567);
+    fn matches_the_reference_implementation() {
+        let mut rng = Rng::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        assert_eq!([(); 3].map(|()| chance.next()), expected);
+        assert_eq!([(); 3].map(|()| rng.next()), expected);
     }
 
     #[test]
-    fn all_numbers_below_a_limit_come_and_no_other() {
-        let mut chance = Rng::new(0);
+    fn draws_all_numbers_below_the_limit() {
+        let mut rng = Rng::new(0);
         let mut seen = [0; 5];
-        (0..1000).for_each(|_| seen[chance.below(5)] += 1);
+        (0..1000).for_each(|_| seen[rng.below(5)] += 1);
         assert!(seen.iter().all(|times| (100..300).contains(times)), "{seen:?}");
-        assert_eq!(chance.below(1), 0);
-        let parts: Vec<_> = (0..100).map(|_| chance.part_of(Duration::from_millis(1))).collect();
+        assert_eq!(rng.below(1), 0);
+        let parts: Vec<_> = (0..100).map(|_| rng.part_of(Duration::from_millis(1))).collect();
         assert!(parts.contains(&Duration::ZERO) && parts.iter().all(|part| *part <= Duration::from_millis(1)));
     }
 }

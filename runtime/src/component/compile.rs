@@ -1,10 +1,10 @@
-//! Compiling components where it can be stopped.
+//! Compiles components within limits of time and memory.
 //!
-//! Wasmtime promises nothing about the time and the memory that compiling takes: a component of 300 KiB can take gigabytes.
-//! So a component compiles in this process only where [`Complexity`] shows that it is cheap. Any other compiles in a process
-//! of its own, which [`Compiler`] starts, which sets its own limits before it looks at the component, and which is killed at
-//! the end of its time. `machine_code` is what comes back. A caller that has no such process, as in `#[test]` functions, is
-//! refused components that are too complex for any use.
+//! Wasmtime promises nothing about the time and memory that compiling takes: a component of 300 KiB can take gigabytes.
+//! So a component compiles in this process only if [`Complexity`] shows that it is cheap. All others compile in a
+//! compiler process, which [`Compiler`] starts: it limits itself before it reads the component, and is killed when it
+//! times out. `machine_code` is what comes back. A caller without a compiler process, as in `#[test]` functions, is
+//! refused components that are too complex to compile unlimited.
 
 pub use compiler::{Compiler, serve};
 pub use complexity::Complexity;

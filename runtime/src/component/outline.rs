@@ -1,5 +1,5 @@
-//! A component without its code: all that is declared, imported and exported, of the same types, with functions that do
-//! nothing but trap. The engine links it just where it links the component itself, and there is next to nothing to compile.
+//! The outline of a component: the same declarations, imports and exports with the same types, but functions that only
+//! trap. The engine links an outline if and only if it links the component, and there is next to nothing to compile.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,13 +13,13 @@ use wasmparser::{BinaryReaderError, Encoding, ExternalKind, Parser, Payload, Tab
 
 use crate::error::LoadError;
 
-/// The outline of the component in `bytes`, which is valid.
+/// The outline of the valid component in `bytes`.
 ///
 /// # Errors
 ///
-/// Where `bytes` is no component that can be read to its end.
+/// If `bytes` cannot be parsed to the end.
 pub(crate) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    // What is around the component that is being read, outermost first.
+    // The enclosing components, outermost first.
     let mut around: Vec<Vec<u8>> = Vec::new();
     let mut output = Component::HEADER.to_vec();
     let mut in_module = false;
@@ -29,7 +29,7 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
             Payload::End(_) if in_module => in_module = false,
             _ if in_module => {}
             Payload::ModuleSection { unchecked_range, .. } => {
-                let module = find(bytes, unchecked_range)?;
+                let module = get_section(bytes, unchecked_range)?;
                 let outlined = Outline::read(module).map_err(malformed)?.and_then(Outline::encode);
                 let data = outlined.as_deref().unwrap_or(module);
                 RawSection { id: ComponentSectionId::CoreModule as u8, data }.append_to(&mut output);
@@ -47,7 +47,7 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
             Payload::CustomSection(_) | Payload::Version { encoding: Encoding::Component, .. } => {}
             payload => {
                 if let Some((id, range)) = payload.as_section() {
-                    RawSection { id, data: find(bytes, &range)? }.append_to(&mut output);
+                    RawSection { id, data: get_section(bytes, &range)? }.append_to(&mut output);
                 }
             }
         }
@@ -59,28 +59,28 @@ fn malformed(error: BinaryReaderError) -> LoadError {
     LoadError::Malformed(error.to_string())
 }
 
-fn find<'a>(bytes: &'a [u8], range: &Range<usize>) -> Result<&'a [u8], LoadError> {
-    bytes.get(range.clone()).ok_or_else(|| LoadError::Malformed("a section beyond the end".to_string()))
+fn get_section<'a>(bytes: &'a [u8], range: &Range<usize>) -> Result<&'a [u8], LoadError> {
+    bytes.get(range.clone()).ok_or_else(|| LoadError::Malformed("a section extends beyond the end".to_string()))
 }
 
-/// What is left of a core module.
+/// The parts of a core module that an outline needs.
 #[derive(Default)]
 struct Outline<'a> {
-    /// Sections that stay as they are, by id.
+    /// Sections that are kept unchanged, by ID.
     kept: BTreeMap<u8, &'a [u8]>,
     custom: Vec<&'a str>,
     imported_functions: u32,
-    /// The types of the functions that it defines.
+    /// The types of the functions that the module defines.
     functions: Vec<u32>,
     tables: Vec<wasmparser::TableType>,
-    /// The tables have values of their own to begin with.
-    initialised: bool,
+    /// Whether a table has initial values other than null.
+    has_table_values: bool,
     globals: Vec<wasmparser::GlobalType>,
     exports: Vec<wasmparser::Export<'a>>,
 }
 
 impl<'a> Outline<'a> {
-    /// `None` for a module that is told in a way that is not understood here.
+    /// `None` if no outline can be made of the module.
     fn read(module: &'a [u8]) -> Result<Option<Outline<'a>>, BinaryReaderError> {
         let mut outline = Outline::default();
         for payload in Parser::new(0).parse_all(module) {
@@ -105,7 +105,7 @@ impl<'a> Outline<'a> {
                 Payload::TableSection(tables) => {
                     for table in tables {
                         let table = table?;
-                        outline.initialised |= !matches!(table.init, TableInit::RefNull);
+                        outline.has_table_values |= !matches!(table.init, TableInit::RefNull);
                         outline.tables.push(table.ty);
                     }
                 }
@@ -115,15 +115,15 @@ impl<'a> Outline<'a> {
                     }
                 }
                 Payload::ExportSection(exports) => outline.exports = exports.into_iter().collect::<Result<_, _>>()?,
-                // The engine refuses some by their names.
+                // The engine rejects some custom sections by name.
                 Payload::CustomSection(section) => outline.custom.push(section.name()),
                 _ => {}
             }
         }
-        Ok((!outline.initialised).then_some(outline))
+        Ok((!outline.has_table_values).then_some(outline))
     }
 
-    /// `None` where something has to have a value that cannot be made up.
+    /// `None` if a global needs an initial value that cannot be constructed.
     fn encode(self) -> Option<Vec<u8>> {
         let mut module = Module::new();
         let raw = |module: &mut Module, id: u8| {
@@ -151,7 +151,8 @@ impl<'a> Outline<'a> {
         Some(module.finish())
     }
 
-    /// The types of the functions that are left, one of each type that is exported, and the exports with these.
+    /// The types of the functions of the outline, one function for each exported type, and the exports of these
+    /// functions.
     fn exports(&self) -> Option<(Vec<u32>, ExportSection)> {
         let mut left: Vec<u32> = Vec::new();
         let mut places: BTreeMap<u32, u32> = BTreeMap::new();
@@ -200,7 +201,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The ids of sections of a core module.
+/// The IDs of sections of a core module.
 const TYPES: u8 = 1;
 const IMPORTS: u8 = 2;
 const MEMORIES: u8 = 5;

@@ -1,22 +1,21 @@
-//! A component without what is there for people: names, line tables and who made it. What runs stays as it is, byte for
-//! byte.
+//! Strips a component of custom sections: names, line tables and producers. All other bytes stay the same.
 
 use wasm_encoder::{Component, ComponentSectionId, Encode as _, Module, RawSection, Section as _};
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::LoadError;
 
-/// The id of custom sections, in modules and components.
+/// The ID of custom sections, in modules and components.
 const CUSTOM: u8 = 0;
 
-/// The component in `bytes` without custom sections, those of its modules and components included.
+/// The component in `bytes` without custom sections, also without those of nested modules and components.
 ///
 /// # Errors
 ///
-/// Where `bytes` is no component that can be read to its end.
+/// If `bytes` cannot be parsed to the end.
 pub fn strip(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
-    // What is around the module or component that is being read, outermost first.
+    // The enclosing modules and components, outermost first.
     let mut around: Vec<Vec<u8>> = Vec::new();
     let mut output = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -44,7 +43,8 @@ pub fn strip(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
             _ => {}
         }
         if let Some((id, range)) = payload.as_section().filter(|(id, _)| *id != CUSTOM) {
-            let data = bytes.get(range).ok_or_else(|| LoadError::Malformed("a section beyond the end".to_string()))?;
+            let data =
+                bytes.get(range).ok_or_else(|| LoadError::Malformed("a section extends beyond the end".to_string()))?;
             RawSection { id, data }.append_to(&mut output);
         }
     }

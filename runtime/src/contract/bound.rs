@@ -1,32 +1,32 @@
-//! How often a stage does something at most, and how that is proven.
+//! [`Bound`]: how often a stage does something at most, and how that is proven.
 
 use serde::Serialize;
 
 use super::proof::Proof;
 
-/// How often something is done at most.
+/// How often something happens at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bound {
-    /// At most this often; `None` where no bound is known.
+    /// At most this often; `None` if no bound is known.
     pub max: Option<u32>,
-    /// Not less often either, in a call that returns and that the host refused nothing.
+    /// Also not less often, in every call that returns and in which the host refused nothing.
     pub exact: bool,
-    /// How that is proven; `None` where nothing is.
+    /// How the bound is proven; `None` if it is not.
     pub proof: Option<Proof>,
 }
 
 impl Bound {
-    /// It is never done.
+    /// It never happens.
     pub fn never(proof: Proof) -> Bound {
         Bound { max: Some(0), exact: true, proof: Some(proof) }
     }
 
-    /// It is done at most so often.
+    /// It happens at most `max` times.
     pub fn at_most(max: u32, proof: Proof) -> Bound {
         Bound { max: Some(max), exact: max == 0, proof: Some(proof) }
     }
 
-    /// It is done just so often.
+    /// It happens exactly `times` times.
     pub fn exactly(times: u32, proof: Proof) -> Bound {
         Bound { max: Some(times), exact: true, proof: Some(proof) }
     }
@@ -36,7 +36,7 @@ impl Bound {
         Bound { max: None, exact: false, proof: None }
     }
 
-    /// In so many calls, or any number; each is within this bound.
+    /// The bound over at most `calls` calls, each within this bound; `None` stands for any number of calls.
     #[must_use]
     pub fn repeated(self, calls: Option<u32>) -> Bound {
         match (self.max, calls) {
@@ -49,8 +49,8 @@ impl Bound {
         }
     }
 
-    /// Whether it is proven that it is never done, in no call and at no time. What the host enforces is not proven; and
-    /// what is counted holds for calls that return, so that code which traps in the end may still do it.
+    /// Whether it is proven that it never happens, in any call at any time. A bound that the host enforces is not a
+    /// proof, and a counted bound holds only for calls that return: code that traps in the end may still do it.
     pub fn is_never(self) -> bool {
         self.max == Some(0) && matches!(self.proof, Some(Proof::Contract | Proof::Component | Proof::CallGraph))
     }

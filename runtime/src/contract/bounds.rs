@@ -1,4 +1,4 @@
-//! What is known of a stage as a whole: how often it reads and writes, and what it makes of an element without that.
+//! [`Bounds`]: all bounds of one stage, for reads, writes, pieces and views.
 
 use serde::Serialize;
 
@@ -6,16 +6,17 @@ use super::bound::Bound;
 use super::proof::Proof;
 use super::verdict::Verdict;
 
-/// What a stage copies and makes for one element. See the room for the units.
+/// How much a stage copies and makes for one element. For the units see [`crate::contract`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bounds {
     /// How often an element is read.
     pub reads: Bound,
-    /// How often is written for an element: over all calls, not more often than so for each element lent.
+    /// How often the stage writes for an element. Over all calls, the writes do not exceed this bound times the number
+    /// of elements lent.
     pub writes: Bound,
-    /// How often a payload is written after the first time.
+    /// How often a payload is written after its first write.
     pub pieces: Bound,
-    /// How many elements are made of one without a write.
+    /// How many elements are made of one element without a write.
     pub views: Bound,
 }
 
@@ -26,13 +27,14 @@ impl Bounds {
         Bounds { reads: unknown, writes: unknown, pieces: unknown, views: unknown }
     }
 
-    /// Of a stage that writes each payload once, and makes no elements without a write: the proof of that is of no interest.
+    /// The bounds of a stage that writes each payload once and makes no elements without a write. The proofs of those
+    /// two claims do not matter.
     pub fn copying(reads: Bound, writes: Bound) -> Bounds {
         let never = Bound::never(Proof::Contract);
         Bounds { reads, writes, pieces: never, views: never }
     }
 
-    /// What a stage of these bounds can do with payloads. Only what is proven counts.
+    /// What a stage with these bounds can do with payloads. Only proven bounds count.
     pub fn verdict(&self) -> Verdict {
         match (self.reads.is_never(), self.writes.is_never()) {
             (true, true) => Verdict::HandlePass,
@@ -41,8 +43,8 @@ impl Bounds {
         }
     }
 
-    /// How the verdict is proven: by the weaker of the two proofs. Of a stage that may read without a bound and that
-    /// cannot write, that it cannot write. `None` where a bound is missing otherwise, for nothing then holds of the whole.
+    /// How the verdict is proven: the weaker of the proofs for reads and writes. If the reads have no bound, and the
+    /// stage provably never writes, it is the proof for the writes. `None` if a bound is missing in any other way.
     pub fn proof(&self) -> Option<Proof> {
         match (self.reads.proof, self.writes.proof) {
             (Some(reads), Some(writes)) => Some(reads.max(writes)),
@@ -53,12 +55,12 @@ impl Bounds {
 }
 
 impl Bounds {
-    /// With each element lent again after failures: copied in at most so many calls, of which each is within these bounds;
-    /// in any number where that is `None`.
+    /// The bounds with retries: each element is copied in at most `calls` calls, each within these bounds; `None`
+    /// stands for any number of calls.
     #[must_use]
     pub fn repeated(self, calls: Option<u32>) -> Bounds {
         let Bounds { reads, writes, pieces, views } = self;
-        // What a call that failed makes without a write goes nowhere. What a stage held is another matter.
+        // Views that a failed call made are dropped. Only a stage that holds elements can make more of them.
         let views = if calls.is_none() { views.repeated(None) } else { views };
         Bounds { reads: reads.repeated(calls), writes: writes.repeated(calls), pieces, views }
     }
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_is_proven_as_far_as_the_weaker_of_its_bounds() {
+    fn verdict_has_the_weaker_proof() {
         let proof = |reads, writes| Bounds::copying(reads, writes).proof();
         let never = Bound::never(Proof::Contract);
         assert_eq!(proof(never, never), Some(Proof::Contract));

@@ -1,20 +1,20 @@
-//! What a stage gets of the interfaces that it imports. The linker of `engine` and the context of `host` decide that;
-//! a test holds this list against them.
+//! [`grant`]: which imported interfaces a stage is given. The linker and the host context in `stage` decide that; a
+//! test checks this list against them.
 
 use serde::Serialize;
 
 use crate::contract::{ATTRIBUTES, NAMESPACE, Payloads, VERSION};
 
-/// What a stage gets of an interface that it imports.
+/// What a stage is given for an interface that it imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grant {
-    /// It is there and does what it says: the contract, clocks, random numbers, and output that goes to the log of the
-    /// stage.
+    /// The interface works: the contract, clocks, random numbers, and output, which goes to the log of the stage.
     Linked,
-    /// It is there and has nothing in it: files, environment variables, arguments, input, terminals, the network.
+    /// The interface links, but has nothing in it: files, environment variables, arguments, input, terminals, the
+    /// network.
     Empty,
-    /// It is not there: a component that imports it cannot start.
+    /// The interface is missing: a component that imports it cannot start.
     Absent,
 }
 
@@ -51,12 +51,14 @@ const EMPTY: [&str; 16] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// What a stage gets of `interface`, which is a full name: `wasi:clocks/monotonic-clock@0.2.6`. It is told of the
-/// interface; a function that the standard calls unstable may be absent from one that is there.
+/// What a stage is given for `interface`, a full name such as `wasi:clocks/monotonic-clock@0.2.6`.
+///
+/// The answer is about the interface as a whole: functions that the standard marks unstable may be missing from an
+/// interface that is linked.
 pub fn grant(interface: &str) -> Grant {
     let Some((name, version)) = interface.split_once('@') else { return Grant::Absent };
     if let Some(own) = name.strip_prefix(NAMESPACE) {
-        let linked = version == VERSION && (["types", ATTRIBUTES].contains(&own) || Payloads::named(own).is_some());
+        let linked = version == VERSION && (["types", ATTRIBUTES].contains(&own) || Payloads::from_name(own).is_some());
         return if linked { Grant::Linked } else { Grant::Absent };
     }
     match name {
@@ -67,7 +69,7 @@ pub fn grant(interface: &str) -> Grant {
     }
 }
 
-/// Every 0.2 stands in for every other, and a preliminary one only for itself.
+/// Whether this is a release of WASI 0.2. All of them are compatible with one another; release candidates are not.
 fn is_wasi_0_2(version: &str) -> bool {
     let release = version.split_once('+').map_or(version, |(release, _)| release);
     release.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u64>().is_ok())

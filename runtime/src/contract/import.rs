@@ -1,10 +1,10 @@
-//! The functions of the contract that proofs are about.
+//! [`TrackedImport`]: the functions of the contract that proofs are about.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A function of the contract that proofs are about: payload bytes are copied through it, or elements are kept or made.
+/// A function of the contract that proofs are about: it copies payload bytes, or holds or makes elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrackedImport {
@@ -16,7 +16,7 @@ pub enum TrackedImport {
     ReadHeld,
     /// `payload-write.emit-all`
     EmitAll,
-    /// `payload-buffer.buffer.allocate`: copies nothing, but nothing is written to a buffer that is not there.
+    /// `payload-buffer.buffer.allocate`: copies nothing, but without it there is no buffer to write to.
     Allocate,
     /// `payload-buffer.buffer.append`
     Append,
@@ -26,14 +26,14 @@ pub enum TrackedImport {
     SliceAll,
     /// `payload-lease.take`: copies nothing, but nothing is held without it.
     Take,
-    /// `payload-lease.forward-all`: makes elements of what is held, and copies nothing.
+    /// `payload-lease.forward-all`: makes elements of held elements, and copies nothing.
     ForwardAll,
-    /// `payload-lease.join`: makes an element of what is held, and copies nothing.
+    /// `payload-lease.join`: makes one element of held elements, and copies nothing.
     Join,
 }
 
 impl TrackedImport {
-    /// All of them.
+    /// All tracked imports.
     pub const ALL: [TrackedImport; 11] = [
         TrackedImport::Read,
         TrackedImport::ReadAll,
@@ -47,21 +47,21 @@ impl TrackedImport {
         TrackedImport::ForwardAll,
         TrackedImport::Join,
     ];
-    /// Those through which payload bytes come into a component. There is no other: a buffer cannot be read back, and what
-    /// else the host tells are sizes, sequence numbers, times, failures, and attributes, where a stage that reads can have put
-    /// what it likes.
+    /// The imports through which payload bytes enter a component. There are no others: a buffer cannot be read back,
+    /// and all else that the host passes to a component are sizes, sequence numbers, times, failures and attributes.
+    /// (Attributes can contain anything that an earlier stage has read and put there.)
     pub const READS: &[TrackedImport] = &[TrackedImport::Read, TrackedImport::ReadAll, TrackedImport::ReadHeld];
-    /// Those through which payload bytes leave a component, and the one that begins a payload.
+    /// The imports through which payload bytes leave a component, and the one that allocates a payload.
     pub const WRITES: &[TrackedImport] =
         &[TrackedImport::EmitAll, TrackedImport::Allocate, TrackedImport::Append, TrackedImport::WriteAt];
 
-    /// The interface it is of.
+    /// The interface that the function belongs to.
     pub fn interface(self) -> &'static str {
-        self.place().0
+        self.path().0
     }
 
-    /// The interface it is of, and its name there as a component has it.
-    fn place(self) -> (&'static str, &'static str) {
+    /// The interface that the function belongs to, and its name there in the binary format.
+    fn path(self) -> (&'static str, &'static str) {
         match self {
             TrackedImport::Read => ("payload-read", "read"),
             TrackedImport::ReadAll => ("payload-read", "read-all"),
@@ -77,15 +77,15 @@ impl TrackedImport {
         }
     }
 
-    /// The function of an interface of the contract, by its name in a component.
-    pub(crate) fn named(interface: &str, function: &str) -> Option<TrackedImport> {
-        TrackedImport::ALL.into_iter().find(|door| door.place() == (interface, function))
+    /// The tracked import with this interface and function name, as they are in the binary format.
+    pub(crate) fn from_path(interface: &str, function: &str) -> Option<TrackedImport> {
+        TrackedImport::ALL.into_iter().find(|import| import.path() == (interface, function))
     }
 }
 
 impl fmt::Display for TrackedImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (interface, function) = self.place();
+        let (interface, function) = self.path();
         let function = function.split_once(']').map_or(function, |(_, function)| function);
         f.pad(&format!("{interface}.{function}"))
     }

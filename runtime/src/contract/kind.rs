@@ -1,18 +1,18 @@
-//! The kinds of stages.
+//! [`Kind`]: source, processor or sink.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The role of a component.
+/// The kind of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It exports `source`.
+    /// The component exports `source`.
     Source,
-    /// It exports `processor`.
+    /// The component exports `processor`.
     Processor,
-    /// It exports `sink`.
+    /// The component exports `sink`.
     Sink,
 }
 

@@ -1,9 +1,9 @@
-//! The names of the contract, of its worlds and of its interfaces.
+//! The names of the contract and of its worlds and interfaces.
 
-/// The interface to what elements carry besides their payloads.
+/// The interface to the attributes of elements.
 pub(crate) const ATTRIBUTES: &str = "attributes";
 
-/// The contract that this runtime runs.
+/// The contract that this runtime supports.
 pub const CONTRACT: &str = "torvyn:streaming@0.2.0";
 pub(crate) const NAMESPACE: &str = "torvyn:streaming/";
 pub(crate) const VERSION: &str = "0.2.0";
@@ -13,12 +13,13 @@ pub fn full_name(name: &str) -> String {
     format!("{NAMESPACE}{name}@{VERSION}")
 }
 
-/// The name of a world or an interface that is of the contract by its full name.
+/// The short name of a world or an interface, if `full` is the full name of one of this contract.
 pub fn short_name(full: &str) -> Option<&str> {
-    of_contract(full).filter(|(_, version)| *version == VERSION).map(|(name, _)| name)
+    split_contract_name(full).filter(|(_, version)| *version == VERSION).map(|(name, _)| name)
 }
 
-/// `torvyn:streaming/sink@0.2.0` as ("sink", "0.2.0").
-pub(crate) fn of_contract(name: &str) -> Option<(&str, &str)> {
+/// Splits `torvyn:streaming/sink@0.2.0` into ("sink", "0.2.0"). `None` for names outside the package
+/// `torvyn:streaming`.
+pub(crate) fn split_contract_name(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(NAMESPACE)?.split_once('@')
 }

@@ -1,4 +1,4 @@
-//! How claims are proven.
+//! [`Proof`]: how a claim is proven.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ pub enum Proof {
     Contract,
     /// The built component has no such import.
     Component,
-    /// The component has the import, and no call that handles elements can reach it.
+    /// The component has the import, but no call that handles elements can reach it.
     CallGraph,
-    /// The code of the component cannot do it more often, in a call that returns.
+    /// The code of the component cannot do it more often in a call that returns.
     Bounded,
-    /// The host counts, and refuses what is beyond the declared budget.
+    /// The host counts, and refuses everything beyond the declared budget.
     Enforced,
 }
 

@@ -1,4 +1,4 @@
-//! The trace context of the W3C, level 1: the trace that elements are part of, and the span they were pulled in.
+//! The W3C Trace Context, level 1: the trace that elements are part of, and the span in which they entered the flow.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,27 +6,27 @@ use std::str::FromStr;
 /// A trace, and a span in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace; not 0.
+    /// The trace ID; not 0.
     pub id: u128,
-    /// The span that what follows is part of; not 0.
+    /// The ID of the parent span; not 0.
     pub span: u64,
-    /// Whether it may have been recorded. The other flags have no meaning in level 1, and are not kept.
+    /// Whether the trace may have been recorded. Other flags have no meaning in level 1, and are not kept.
     pub sampled: bool,
 }
 
-/// Why a text is no `traceparent`.
+/// Why a text is not a valid `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
-    /// It has not the four parts in their lengths, or a letter that is not one of `0` to `9` and `a` to `f`.
-    #[error("a traceparent is 00-TRACE-SPAN-FLAGS, in 2, 32, 16 and 2 digits of 0 to 9 and a to f")]
+    /// The text does not have four parts of the right length, or has a character other than `0` to `9` and `a` to `f`.
+    #[error("a traceparent is 00-TRACE-SPAN-FLAGS, with 2, 32, 16 and 2 lowercase hexadecimal digits")]
     Form,
-    /// The version `ff` is none.
+    /// The version is `ff`, which is not valid.
     #[error("the version `ff` is not valid")]
     Version,
-    /// The trace is 0.
+    /// The trace ID is 0.
     #[error("the trace is all zeros")]
     Trace,
-    /// The span is 0.
+    /// The span ID is 0.
     #[error("the span is all zeros")]
     Span,
 }
@@ -34,7 +34,7 @@ pub enum TraceError {
 impl FromStr for Trace {
     type Err = TraceError;
 
-    /// Reads a `traceparent`: version, trace, span and flags. Of a later version what may follow is left aside.
+    /// Parses a `traceparent`: version, trace, span and flags. Further parts of a later version are ignored.
     fn from_str(text: &str) -> Result<Self, TraceError> {
         let mut parts = text.splitn(5, '-');
         let mut part = |digits| parts.next().and_then(|part| hex(part, digits)).ok_or(TraceError::Form);
@@ -55,24 +55,24 @@ fn hex(part: &str, digits: usize) -> Option<u128> {
 }
 
 impl fmt::Display for Trace {
-    /// Its `traceparent`.
+    /// Formats a `traceparent`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, u8::from(self.sampled))
     }
 }
 
-/// Spans that are new each time.
+/// Generates unique span IDs.
 #[derive(Debug)]
 pub(crate) struct Spans(u64);
 
 impl Spans {
-    /// Begins at a number that was drawn at random.
+    /// Starts at `first`, which should be random.
     pub(crate) fn new(first: u64) -> Self {
         Spans(first)
     }
 
-    /// A span that was not given before and is not 0. Sebastiano Vigna's SplitMix64 (2015): a counter, mixed by steps
-    /// that can be undone, so none comes up twice.
+    /// The next span ID: never 0 and never one that was returned before. Sebastiano Vigna's SplitMix64 (2015): a
+    /// counter, mixed by invertible steps, so no value repeats.
     pub(crate) fn next(&mut self) -> u64 {
         loop {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -86,7 +86,7 @@ impl Spans {
     }
 }
 
-/// A trace that is new, of random numbers.
+/// A new random trace ID.
 pub(crate) fn new_id<E>(mut draw: impl FnMut() -> Result<u64, E>) -> Result<u128, E> {
     loop {
         let id = u128::from(draw()?) << 64 | u128::from(draw()?);
@@ -103,19 +103,19 @@ mod tests {
     const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn reads_and_writes_a_traceparent() {
+    fn parses_and_formats_a_traceparent() {
         let trace: Trace = EXAMPLE.parse().unwrap();
         let expected = (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, true);
         assert_eq!((trace.id, trace.span, trace.sampled), expected);
         assert_eq!(trace.to_string(), EXAMPLE);
         let with = |flags: &str| EXAMPLE.replace("-01", flags).parse::<Trace>().unwrap();
         assert_eq!((with("-00").sampled, with("-09").sampled, with("-fe").sampled), (false, true, false));
-        assert_eq!(with("-09").to_string(), EXAMPLE, "only the flag that has a meaning is passed on");
+        assert_eq!(with("-09").to_string(), EXAMPLE, "only the defined flag is kept");
         assert_eq!(format!("cc{}-more-of-it", &EXAMPLE[2..]).parse(), Ok(trace), "a later version");
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn rejects_invalid_traceparents() {
         let read = |text: &str| text.parse::<Trace>().unwrap_err();
         for text in [
             "",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_traces_are_new_each_time() {
+    fn spans_and_traces_are_unique() {
         let mut spans = Spans::new(getrandom::u64().unwrap());
         let given: std::collections::BTreeSet<_> = (0..1000).map(|_| spans.next()).collect();
         assert!(given.len() == 1000 && !given.contains(&0));

@@ -1,18 +1,18 @@
-//! What a component can do with payloads.
+//! [`Verdict`]: what a component can do with payloads.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a component can do with payloads, by the functions its binary imports.
+/// What a component can do with payloads, judged by the functions that its binary imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It can neither read nor write: no payload byte crosses its boundary.
+    /// It can neither read nor write payloads: no payload byte crosses its boundary.
     HandlePass,
-    /// It can read.
+    /// It can read payloads, and cannot write them.
     ReadOnly,
-    /// It can write.
+    /// It can write payloads.
     Rewrite,
 }
 

@@ -1,4 +1,4 @@
-//! The worlds of the contract, and the interfaces to payloads that each has.
+//! [`World`]: the worlds of the contract. [`Payloads`]: the payload interfaces that each world imports.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ pub enum World {
     Router,
     /// A processor that reads payloads.
     Inspector,
-    /// A processor that makes several elements of one without a copy, and neither reads nor writes payloads.
+    /// A processor that cuts payloads into parts without a copy, and neither reads nor writes payloads.
     Chunker,
-    /// A processor that reads payloads, and makes several elements of one without a copy.
+    /// A processor that reads payloads, and cuts them into parts without a copy.
     Slicer,
-    /// A processor that writes payloads, and reads none.
+    /// A processor that writes payloads, and does not read them.
     Replacer,
     /// A processor that reads and writes payloads.
     Transform,
-    /// A processor that keeps payloads beyond the call that lent them, and neither reads nor writes any.
+    /// A processor that holds payloads beyond the call that lent them, and neither reads nor writes them.
     Holder,
-    /// A processor that keeps payloads and reads them, and writes none.
+    /// A processor that holds payloads and reads them, and does not write them.
     Collector,
-    /// A processor that keeps payloads and also writes or cuts, that cuts and writes them, or that writes them piece by
-    /// piece.
+    /// A processor that holds payloads and also writes or cuts them, that both cuts and writes them, or that writes
+    /// them piece by piece.
     Windowed,
     /// A source.
     DataSource,
@@ -35,7 +35,7 @@ pub enum World {
     BulkSource,
     /// A sink that reads payloads.
     DataSink,
-    /// A sink that reads none.
+    /// A sink that does not read payloads.
     MetadataSink,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for World {
     }
 }
 
-/// The interfaces of the contract that let a stage do something with payloads: those that are imported, or used.
+/// A set of the payload interfaces of the contract, for example those that a stage imports or uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Payloads {
     /// `payload-read`
@@ -75,7 +75,7 @@ pub struct Payloads {
 }
 
 impl Payloads {
-    /// The names of these interfaces, with whether each is meant; in the order of the contract.
+    /// The names of all payload interfaces, in the order of the contract, with whether each is in the set.
     pub fn interfaces(self) -> [(&'static str, bool); 5] {
         [
             ("payload-read", self.read),
@@ -86,9 +86,9 @@ impl Payloads {
         ]
     }
 
-    /// Those of `other` as well.
+    /// The union with `other`.
     #[must_use]
-    pub fn and(self, other: Payloads) -> Payloads {
+    pub fn union(self, other: Payloads) -> Payloads {
         Payloads {
             read: self.read || other.read,
             write: self.write || other.write,
@@ -98,7 +98,7 @@ impl Payloads {
         }
     }
 
-    /// Those that `other` has not.
+    /// The interfaces that are not in `other`.
     #[must_use]
     pub fn without(self, other: Payloads) -> Payloads {
         Payloads {
@@ -110,8 +110,8 @@ impl Payloads {
         }
     }
 
-    /// The one of this name, without its package; none where it is no interface to payloads.
-    pub(crate) fn named(interface: &str) -> Option<Payloads> {
+    /// The set with only the interface of this short name; `None` if it is not a payload interface.
+    pub(crate) fn from_name(interface: &str) -> Option<Payloads> {
         let mut one = Payloads::default();
         let place = match interface {
             "payload-read" => &mut one.read,
@@ -125,8 +125,8 @@ impl Payloads {
         Some(one)
     }
 
-    /// The first of them that a stage of this kind has nothing to do with, and why: no world of the contract has it, and
-    /// none may.
+    /// The first interface in the set that a stage of this kind has no use for, and why. No world of the contract
+    /// imports it.
     pub(crate) fn foreign_to(self, kind: Kind) -> Option<(&'static str, &'static str)> {
         let foreign = FOREIGN.iter().filter(|(role, ..)| *role == kind);
         let mut foreign = foreign.map(|(_, interface, why)| (*interface, *why));
@@ -136,7 +136,7 @@ impl Payloads {
 
 const FOREIGN: [(Kind, &str, &str); 7] = [
     (Kind::Source, "payload-read", "a source is lent no elements, so it has none to read"),
-    (Kind::Source, "payload-view", "a source is lent no elements, so it has none to make others of"),
+    (Kind::Source, "payload-view", "a source is lent no elements, so it has none to cut"),
     (Kind::Source, "payload-lease", "a source is lent no elements, so it has none to hold"),
     (Kind::Sink, "payload-write", "a sink has no output that could take what it writes"),
     (Kind::Sink, "payload-view", "a sink has no output that could take what it makes"),
@@ -145,7 +145,7 @@ const FOREIGN: [(Kind, &str, &str); 7] = [
 ];
 
 impl World {
-    /// The narrowest one for what a stage does.
+    /// The narrowest world for a stage of this kind with these payload interfaces.
     pub fn narrowest(kind: Kind, payloads: Payloads) -> World {
         let Payloads { read, write, view, buffer, lease } = payloads;
         match kind {
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// The interfaces to payloads that it imports.
+    /// The payload interfaces that the world imports.
     pub fn payloads(self) -> Payloads {
         let none = Payloads::default();
         match self {

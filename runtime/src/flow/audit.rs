@@ -125,7 +125,7 @@ mod tests {
     fn says(audit: Audit<'_>, expected: &str) {
         assert_eq!(
             audit.check().expect_err(expected).to_string(),
-            format!("a fault of torvyn itself: stage `s`: {expected}")
+            format!("internal error, please report it: stage `s`: {expected}")
         );
     }
 

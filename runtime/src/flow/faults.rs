@@ -60,7 +60,7 @@ impl Pending {
 
     fn strike(&mut self) {
         self.left -= 1;
-        self.injection.strike();
+        self.injection.record();
     }
 }
 
@@ -80,9 +80,9 @@ mod tests {
             [3, 3, 69, 70].map(|element| faults.strike(element)),
             [Some(InjectedFault::Deadline), None, None, Some(InjectedFault::Trap)]
         );
-        assert_eq!((faults.cut(3, 64), faults.cut(70, 64), trap.happened()), (64, 1, 1));
+        assert_eq!((faults.cut(3, 64), faults.cut(70, 64), trap.count()), (64, 1, 1));
         assert_eq!((faults.strike(70), faults.strike(70)), (Some(InjectedFault::Trap), None));
-        assert_eq!((faults.cut(70, 64), trap.happened()), (64, 2));
+        assert_eq!((faults.cut(70, 64), trap.count()), (64, 2));
     }
 
     #[test]

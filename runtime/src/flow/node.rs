@@ -134,7 +134,7 @@ impl Node {
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
         // Other numbers than those that a stage at this place draws.
-        let mut chance = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
+        let mut chance = control.seed().map(|seed| Rng::for_stage(!seed, index as u32));
         let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
@@ -166,7 +166,7 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     cut: &control.cut,
-                    chance: control.seed().map(|seed| Rng::of_stage(seed, index as u32)),
+                    chance: control.seed().map(|seed| Rng::for_stage(seed, index as u32)),
                     policy: stage.policy.into(),
                     restarts: recovery.is_some(),
                 };

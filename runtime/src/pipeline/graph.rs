@@ -1,23 +1,23 @@
-//! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Names and places in files are
-//! the caller's; problems are told by index.
+//! The graph of a pipeline: nodes, the edges between them, and the order to run them in. Problems are reported by
+//! index: the caller knows the places in files.
 
 use crate::contract::{Kind, Stamp};
 
-/// Elements that wait on an edge before there is no more room, unless the pipeline says otherwise.
+/// The default capacity of an edge, in elements.
 pub const DEFAULT_EDGE_ELEMENTS: usize = 256;
-/// Payload bytes that wait on an edge before there is no more room, unless the pipeline says otherwise.
+/// The default capacity of an edge, in payload bytes.
 pub const DEFAULT_EDGE_BYTES: usize = 1 << 20;
-/// Outputs a node can have: `routes` of the contract has a bit for each.
+/// The most outputs that a node can have: `routes` of the contract has one bit for each.
 pub const MAX_OUTPUTS: usize = 32;
 
-/// What a node is, seen from the graph.
+/// The role of a node in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Elements come from it: a source component or an input of the host.
+    /// Elements come from the node: a source component or an input of the host.
     Source,
-    /// Elements pass through it.
+    /// Elements pass through the node.
     Processor,
-    /// Elements end in it: a sink component or an output of the host.
+    /// Elements end in the node: a sink component or an output of the host.
     Sink,
 }
 
@@ -34,63 +34,63 @@ impl From<Kind> for Role {
 /// A node: a stage or an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Unique in the pipeline.
+    /// The name, unique in the pipeline.
     pub name: String,
-    /// Which sides of it have edges.
+    /// Which sides of the node have edges.
     pub role: Role,
-    /// How many outputs it has; 0 for a sink, at most [`MAX_OUTPUTS`].
+    /// The number of outputs: 0 for a sink, at most [`MAX_OUTPUTS`].
     pub outputs: usize,
-    /// Which of the edges into it is taken from next, where there are several.
+    /// The order in which elements are taken from several incoming edges.
     pub merge: Merge,
-    /// What it stamps its elements with; of no meaning for other nodes than sources.
+    /// What a source stamps its elements with. Not used for other nodes.
     pub stamp: Stamp,
 }
 
 impl Node {
-    /// A node that takes from its edges in turn, and stamps nothing.
+    /// A node that takes from its incoming edges in turn, and sets no deadline and no trace.
     pub fn new(name: impl Into<String>, role: Role, outputs: usize) -> Self {
         Node { name: name.into(), role, outputs, merge: Merge::default(), stamp: Stamp::default() }
     }
 }
 
-/// Which of the edges into a node is taken from next. They are listed in the order of the graph's edges.
+/// The order in which a node takes elements from several incoming edges. The edges have the order of the graph's edges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Merge {
-    /// In turn: a batch of one, then of the next one that has something waiting.
+    /// In turn: a batch from one edge, then a batch from the next edge that is not empty.
     #[default]
     RoundRobin,
-    /// The first listed that has something waiting. The others wait for as long as it has.
+    /// From the first edge that is not empty. The other edges wait as long as it is not.
     Priority,
-    /// The element with the smallest number at its source, whichever edge it waits on; of equal ones that of the edge
-    /// listed first. A batch has elements of several edges, in order. An edge with nothing waiting is waited for until
-    /// it ends, or until [nothing in the flow can move](crate::flow::Flow::step) without this node.
+    /// By sequence number at the source: the smallest number first, whichever edge it is on. If numbers are equal, the
+    /// first edge wins. A batch can have elements of several edges, in order. The node waits for an empty edge until
+    /// that edge ends, or until [nothing else in the flow can proceed](crate::flow::Flow::step) without this node.
     ///
-    /// What comes of it is in order where every edge is: where the elements come from one source, and no stage between
-    /// sends them on in another order, keeps them beyond the call, or makes more when its input has ended. Sources
-    /// number for themselves, so of several the numbers alone are compared.
+    /// The result is in order if every edge is in order: if all elements come from one source, and no stage on the way
+    /// reorders them, holds them beyond the call, or makes elements after its input has ended. Each source numbers its
+    /// own elements, so with several sources only the numbers are compared.
     Sequence,
 }
 
-/// A bounded queue from an output of one node to another node. Several edges from one output carry each element to
-/// all of their ends, by reference.
+/// A bounded queue from an output of one node to another node. Several edges from one output each get every element, by
+/// reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
-    /// Index of the node it comes from.
+    /// The index of the node that the edge comes from.
     pub from: usize,
-    /// Which of that node's outputs, from 0.
+    /// The index of the output of that node, from 0.
     pub output: usize,
-    /// Index of the node it goes to.
+    /// The index of the node that the edge goes to.
     pub to: usize,
-    /// How much waits on it.
+    /// How much the edge can hold.
     pub capacity: Capacity,
 }
 
-/// How much waits on an edge before there is no more room. An empty edge has room for one element of any size.
+/// How much an edge can hold. An empty edge has room for one element of any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     /// Elements; at least 1.
     pub elements: usize,
-    /// Bytes of payloads, of attributes, and of the lists of pieces that payloads have which were joined or cut.
+    /// Bytes of payloads, of attributes, and of the lists of pieces of joined or cut payloads.
     pub bytes: usize,
 }
 
@@ -100,27 +100,27 @@ impl Default for Capacity {
     }
 }
 
-/// What makes nodes and edges not a graph that can run. Indices are those of the arguments of [`Graph::new`].
+/// Why nodes and edges are not a graph that can run. Indices refer to the arguments of [`Graph::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GraphError {
-    /// There is no node.
+    /// There are no nodes.
     Empty,
-    /// The two nodes have one name.
+    /// Two nodes have the same name.
     SameName(usize, usize),
     /// The edge comes from an output that its node does not have.
     NoSuchOutput(usize),
     /// The edge goes to a source.
     IntoSource(usize),
-    /// No edge goes to the node, and it is no source.
+    /// The node is not a source, and no edge goes to it.
     NoInput(usize),
     /// No edge comes from this output of the node.
     Unconnected {
         /// The node.
         node: usize,
-        /// Its output.
+        /// The output.
         output: usize,
     },
-    /// The nodes send to one another in a circle, in this order.
+    /// The nodes form a cycle, in this order.
     Cycle(Vec<usize>),
 }
 
@@ -133,7 +133,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Checks that every element has somewhere to come from and to go to, and an end.
+    /// Checks that the nodes are connected without a cycle: every input and every output of a node has an edge.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl Graph {
     ///
     /// # Panics
     ///
-    /// Where an edge names a node that is not in `nodes`.
+    /// If an edge refers to a node that is not in `nodes`.
     pub fn new(nodes: Vec<Node>, edges: Vec<Edge>) -> Result<Self, GraphError> {
         if nodes.is_empty() {
             return Err(GraphError::Empty);
@@ -182,12 +182,12 @@ impl Graph {
         &self.edges
     }
 
-    /// The nodes from the sources to the sinks: every edge goes from an earlier to a later one.
+    /// The nodes in topological order, from sources to sinks.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
 
-    /// The sources that elements of a node can come from, by index, in ascending order.
+    /// The sources whose elements can reach `node`, by index, in ascending order.
     pub fn sources_of(&self, node: usize) -> Vec<usize> {
         let mut leads = vec![false; self.nodes.len()];
         leads[node] = true;
@@ -198,7 +198,7 @@ impl Graph {
     }
 }
 
-/// Kahn's algorithm; the nodes that stay behind hold a cycle.
+/// Kahn's algorithm. If nodes are left over, they contain a cycle.
 fn order(nodes: usize, edges: &[Edge]) -> Result<Vec<usize>, Vec<usize>> {
     let mut waiting_for = vec![0; nodes];
     edges.iter().for_each(|edge| waiting_for[edge.to] += 1);
@@ -216,7 +216,7 @@ fn order(nodes: usize, edges: &[Edge]) -> Result<Vec<usize>, Vec<usize>> {
     if order.len() == nodes { Ok(order) } else { Err(cycle(&waiting_for, edges)) }
 }
 
-/// Walks backwards from any node that still waits until one comes up again.
+/// Walks backwards from any node that is left over until a node repeats.
 fn cycle(waiting_for: &[usize], edges: &[Edge]) -> Vec<usize> {
     let waits = |node: usize| waiting_for[node] > 0;
     let mut path: Vec<usize> = (0..waiting_for.len()).filter(|&node| waits(node)).take(1).collect();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_is_wrong_by_index() {
+    fn reports_problems_by_index() {
         assert_eq!(Graph::new(vec![], vec![]), Err(GraphError::Empty));
         assert_eq!(Graph::new(chain(), vec![edge(1, 0, 0)]), Err(GraphError::NoInput(1)));
         assert_eq!(Graph::new(chain(), vec![edge(1, 1, 0)]), Err(GraphError::NoSuchOutput(0)));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_sources_of_a_node() {
+    fn finds_the_sources_of_a_node() {
         let mut nodes = chain();
         nodes.push(node("other", Role::Source, 1));
         let graph = Graph::new(nodes, vec![edge(1, 0, 0), edge(2, 0, 1), edge(3, 0, 0)]).unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_nodes_of_a_cycle_in_order() {
+    fn reports_a_cycle_in_order() {
         let mut nodes = chain();
         nodes.push(node("back", Role::Processor, 2));
         nodes[1].outputs = 1;

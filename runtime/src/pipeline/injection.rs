@@ -1,66 +1,66 @@
-//! Faults that a test has a stage suffer.
+//! [`Injection`]: a fault that a test injects into a stage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A fault that a stage suffers at an element. That element is alone in its call.
+/// A fault that is injected into a stage when it is lent a certain element. That element is alone in its call.
 #[derive(Debug, Clone)]
 pub struct Injection {
-    /// The element that it is given, or that it makes where it is a source, counted from 0. One that it is given again
-    /// has the number that it had; one that it held, and is given again when it begins anew, has none any more.
+    /// The element: the number of the element among those that the stage is lent, or that a source makes, from 0. A
+    /// retried element keeps its number. A held element that is lent again after the stage restarts no longer has one.
     pub element: u64,
-    /// How often, if it is given the element as often.
+    /// How often the fault is injected, if the stage is lent the element that often.
     pub times: u32,
-    /// What happens.
+    /// The fault.
     pub what: InjectedFault,
-    /// How often it happened.
-    happened: Arc<AtomicU32>,
+    /// How often the fault was injected so far.
+    count: Arc<AtomicU32>,
 }
 
 /// What happens to a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InjectedFault {
-    /// It traps where it enters the call.
+    /// The stage traps at the start of the call.
     Trap,
-    /// It is stopped where it enters the call, as one whose time is over.
+    /// The call times out at its start.
     Deadline,
-    /// It is refused more memory, and more payload memory, during the call.
+    /// During the call, the stage is refused more memory, and more payload memory.
     Allocation,
     /// The call is not made, and fails as if the stage had returned this.
     Failure(FailureKind),
-    /// The call is made this much later. What others do meanwhile is not held up.
+    /// The call is delayed by this time. Other stages are not delayed.
     Pause(Duration),
 }
 
-/// What a stage can return.
+/// A failure that a stage can return, without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The element is not what the stage takes.
+    /// The element is not valid input for the stage.
     InvalidInput,
-    /// Something outside is not there now.
+    /// Something outside the flow is not available now.
     Unavailable,
     /// The stage is at fault.
     Internal,
-    /// It took too long.
+    /// The call timed out.
     DeadlineExceeded,
-    /// It cannot go on with any element.
+    /// The stage cannot process any further element.
     Fatal,
 }
 
 impl Injection {
-    /// `what` happens at this element the first so many times that the stage is given it.
+    /// Injects `what` the first `times` times that the stage is lent the element.
     pub fn new(element: u64, times: u32, what: InjectedFault) -> Injection {
-        Injection { element, times, what, happened: Arc::default() }
+        Injection { element, times, what, count: Arc::default() }
     }
 
-    /// How often it happened so far, to this one and all that were cloned of it.
-    pub fn happened(&self) -> u32 {
-        self.happened.load(Ordering::Relaxed)
+    /// How often the fault was injected so far, by this injection and all its clones.
+    pub fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// It happens.
-    pub(crate) fn strike(&self) {
-        self.happened.fetch_add(1, Ordering::Relaxed);
+    /// Counts an injection.
+    pub(crate) fn record(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 }

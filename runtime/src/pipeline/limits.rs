@@ -1,36 +1,39 @@
-//! What a stage may use.
+//! [`Limits`]: the resources that a stage may use.
 
 use std::time::Duration;
 
-/// What a stage may use. It is stopped, or refused, when it wants more.
+/// The resources that a stage may use. A stage that exceeds a limit is stopped, or its request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of its memory, all linear memories together.
+    /// Bytes of all linear memories of the stage together.
     pub memory: u64,
-    /// How long one call may take, by the time of the system. A stage that is slow is offered fewer elements in a call.
+    /// How long one call may take, measured with the system clock. A slow stage is lent fewer elements per call.
     pub time: Duration,
-    /// Handles of resources that it holds, lent ones included.
+    /// Resource handles that the stage holds, borrowed ones included.
     pub handles: u32,
-    /// Bytes of the component.
+    /// Bytes of the component file.
     pub component_size: u64,
-    /// Bytes of memory that compiling the component may take, in the process that compiles it.
+    /// Bytes of memory that compiling the component may take, in the compiler process.
     pub compile_memory: u64,
-    /// Processor time that compiling the component may take, in the process that compiles it.
+    /// Processor time that compiling the component may take, in the compiler process.
     pub compile_time: Duration,
-    /// Bytes of host memory for what it holds and makes besides payloads: its elements, leases and outputs, the lists of
-    /// pieces of joined payloads, attributes. It is refused what would be more. A call is charged what it makes until it
-    /// returns; what waits on edges is charged to their capacity.
+    /// Bytes of host memory, besides payloads, for whatever the stage holds and makes: elements, leases, outputs,
+    /// attributes, and the lists of pieces of joined payloads. Requests beyond the limit are refused. A call is charged
+    /// for the elements that it makes until it returns; elements that wait on edges are charged to the capacity of the
+    /// edges.
     pub host_memory: u64,
-    /// Payload bytes that it makes in one call. The payloads that it makes piece by piece have room for as many together.
+    /// Payload bytes that the stage makes in one call. All payloads that it builds piece by piece together have the
+    /// same limit for their capacity.
     pub output_bytes: u64,
-    /// Bytes of host memory that what it holds keeps besides its own bytes, before it is moved to memory of its own.
+    /// Bytes of host memory that held elements keep alive beyond their own bytes. Beyond the limit, they are moved to
+    /// memory of their own.
     pub pinned_bytes: u64,
-    /// Elements that it holds at once beyond the calls that lent them.
+    /// Elements that the stage holds at the same time beyond the calls that lent them.
     pub held_elements: u64,
-    /// Payload bytes of the elements that it holds at once, and of a payload that it joins of them. Their attributes may
-    /// have as many bytes besides.
+    /// Payload bytes of the elements that the stage holds at the same time, and of a payload that it joins from them.
+    /// The attributes of held elements may have as many bytes again.
     pub held_bytes: u64,
-    /// Bytes of lines that it prints in a minute, with their ends. What it prints beyond them is dropped, and counted.
+    /// Bytes that the stage prints in a minute, line breaks included. Lines beyond the limit are dropped, and counted.
     pub log_bytes: u64,
 }
 

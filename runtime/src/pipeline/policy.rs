@@ -1,32 +1,31 @@
-//! What becomes of an element that a stage fails at.
+//! [`Policy`]: what happens to an element that a stage fails on.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What becomes of an element that a stage fails at: it is given to the stage again, and where that does not help, what
-/// `then` says.
+/// What happens to an element that a stage fails on: it is retried, and if that does not help, `then` applies.
 ///
-/// It covers what a stage returns as a failure, unless it says that it cannot go on with any element; traps; and calls
-/// that take too long, or want more than they may have. A stage that trapped or was stopped begins anew. A stage that
-/// breaks the contract or cannot begin anew, and a payload that cannot be read, end the flow whatever the policy.
+/// The policy covers failures that a stage returns (except `fatal`), traps, and calls that exceed a limit or a budget.
+/// A stage that trapped or was stopped restarts. Whatever the policy, the flow fails if a stage breaks the contract or
+/// cannot restart, or if a payload cannot be read.
 ///
-/// A call that lends no element, as `flush` and those of a source, has none to leave out: where it returns a failure, it is
-/// made again as [`Policy::retry`] says, and after that the flow fails.
+/// Calls that lend no element (`flush`, and all calls of a source) have no element to skip: a failed call is retried as
+/// [`Policy::retry`] says, and then the flow fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// How often it is given to the stage again, if it is.
+    /// How often the element is retried, if at all.
     pub retry: Option<Retry>,
-    /// What becomes of it after that.
+    /// What happens to the element after the last retry.
     pub then: Then,
 }
 
 impl Policy {
-    /// The most calls that lend one element to a stage and copy it, where a call is lent at most `batch` elements: each
-    /// time that the stage may fail at it, and once more together with others.
+    /// The most calls that lend one element to a stage and copy it, if a call is lent at most `batch` elements: one for
+    /// each time that the stage may fail on it, and one more together with other elements.
     ///
-    /// An element that a failed call copied together with others, and did not finish, is lent alone from then on; what such
-    /// a call did not copy of an element costs nothing. What a stage holds is lent again whenever it restarts, so for a
-    /// stage that holds elements there is no such number.
+    /// An element that a failed call copied together with others, and did not finish, is lent alone from then on. A
+    /// call that did not copy the element does not count. Held elements are lent again whenever the stage restarts, so
+    /// for a stage that holds elements there is no such bound.
     pub fn calls(&self, batch: usize) -> u32 {
         if *self == Policy::default() {
             return 1;
@@ -36,33 +35,32 @@ impl Policy {
     }
 }
 
-/// How an element is given to a stage again.
+/// How an element is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How often at most, after the first time.
+    /// The most retries after the first attempt.
     pub count: u32,
-    /// How long the stage is left alone before the first of these; before each other one twice as long as before, up to
-    /// [`Retry::LONGEST`].
+    /// The pause before the first retry. It doubles with each retry, up to [`Retry::LONGEST`].
     pub backoff: Duration,
 }
 
-/// What becomes of an element that its stage fails at for good.
+/// What happens to an element after the last retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Then {
     /// The flow fails.
     #[default]
     Stop,
-    /// It is left out, and counted.
+    /// The element is skipped, and counted.
     Skip,
-    /// It is given to [`Control::dead_letters`](crate::Control::dead_letters), and left out.
+    /// The element is passed to [`Control::dead_letters`](crate::Control::dead_letters), and skipped.
     DeadLetter,
 }
 
 impl Retry {
-    /// The longest that a stage is left alone before an element is given to it again.
+    /// The longest pause before a retry.
     pub const LONGEST: Duration = Duration::from_secs(60);
 
-    /// How long the stage is left alone after it failed at an element for the `attempt`th time, from 1.
+    /// The pause after the stage failed on an element for the `attempt`th time, from 1.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let doubled = 2u32.checked_pow(attempt.saturating_sub(1)).and_then(|times| self.backoff.checked_mul(times));
         doubled.map_or(Self::LONGEST, |pause| pause.min(Self::LONGEST))
@@ -84,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_is_copied_in_a_bounded_number_of_calls() {
+    fn bounds_the_calls_that_copy_an_element() {
         let policy = |count, then| Policy { retry: Some(Retry { count, backoff: Duration::ZERO }), then };
         assert_eq!([1, 64].map(|batch| Policy::default().calls(batch)), [1, 1]);
         let skip = Policy { retry: None, then: Then::Skip };

@@ -135,7 +135,7 @@ impl Binary {
 
     /// Compiles it here, if it can be.
     fn build(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
-        match self.complexity()?.is_too_complex() {
+        match self.complexity()?.why_too_complex() {
             Some(why) => Err(self.not_compiled(CompileError::Complex(why))),
             None => self.compile_here(engine),
         }
@@ -152,7 +152,7 @@ impl Binary {
         if complexity.is_small() {
             return self.compile_here(engine);
         }
-        if let Some(why) = complexity.is_refused() {
+        if let Some(why) = complexity.why_refused() {
             return Err(self.not_compiled(CompileError::Complex(why)));
         }
         let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {

@@ -1,4 +1,4 @@
-//! What cargo does for tests: it builds components, once for all tests of a process, and runs declared cases.
+//! Runs cargo for tests: builds components, once for all tests of a process, and runs declared cases.
 
 use std::collections::HashMap;
 use std::env;
@@ -17,27 +17,27 @@ use torvyn_runtime::Component;
 use crate::stage::{built_component, package};
 use crate::{Error, Stage};
 
-/// The component of a package of the workspace that the test is in, under the name of the package.
+/// Builds the component of a package of the workspace that contains the test. The stage has the name of the package.
 ///
-/// Cargo builds it as `cargo torvyn build` does: for `wasm32-wasip2`, in the profile `release`. Tests that run at the same
-/// time wait for one another, and a process builds and loads a package once.
+/// Cargo builds it as `cargo torvyn build` does: for `wasm32-wasip2`, with profile `release`. Concurrent tests wait for
+/// one another, and a process builds and loads each package once.
 ///
 /// # Errors
 ///
-/// [`Error::Build`] with what the compiler says, [`Error::NoComponent`], and [`Error::Load`].
+/// [`Error::Build`] with the output of the compiler, [`Error::NoComponent`], and [`Error::Load`].
 pub fn build(package: &str) -> Result<Stage, Error> {
     build_in("", package)
 }
 
-/// The component of a package of the workspace in the folder `workspace`, relative to the package of the test; as [`build`].
+/// As [`build`], for a package of the workspace in the folder `workspace`, relative to the package of the test.
 ///
 /// # Errors
 ///
-/// As [`build`], and [`Error::Missing`] where there is no such folder.
+/// As [`build`], and [`Error::Missing`] if there is no such folder.
 pub fn build_in(workspace: impl AsRef<Path>, package: &str) -> Result<Stage, Error> {
     static BUILT: Mutex<Option<HashMap<(PathBuf, String), Component>>> = Mutex::new(None);
-    let folder = found(workspace.as_ref())?;
-    // It is held while cargo builds: the others then find what they wait for.
+    let folder = resolve(workspace.as_ref())?;
+    // Locked while cargo builds, so that other tests wait and then find the component.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let built = built.get_or_insert_default();
     let key = (folder, package.to_string());
@@ -50,33 +50,32 @@ pub fn build_in(workspace: impl AsRef<Path>, package: &str) -> Result<Stage, Err
             fresh
         }
     };
-    Ok(Stage::of(package.to_string(), component))
+    Ok(Stage::new(package.to_string(), component))
 }
 
-/// Runs the cases that are declared in the file `manifest` and beside it, as `cargo torvyn test` does. The path is relative
-/// to the package of the test.
+/// Runs `cargo torvyn test` for the cases that belong to `manifest`, a path relative to the package of the test.
 ///
-/// It takes an installed `cargo-torvyn`.
+/// `cargo-torvyn` must be installed.
 ///
 /// # Errors
 ///
-/// [`Error::Cases`] with its report where a case does not pass, or there is none.
+/// [`Error::Cases`], with the report, if a case fails or there is no case.
 pub fn cases(manifest: impl AsRef<Path>) -> Result<(), Error> {
-    let path = found(manifest.as_ref())?;
+    let path = resolve(manifest.as_ref())?;
     let mut command = cargo(path.parent().unwrap_or(Path::new("/")));
     let Output { status, stderr, .. } = command.args(["torvyn", "test"]).output().map_err(Error::Cargo)?;
     if status.success() {
         return Ok(());
     }
-    Err(Error::Cases { path, said: String::from_utf8_lossy(&stderr).into_owned() })
+    Err(Error::Cases { path, output: String::from_utf8_lossy(&stderr).into_owned() })
 }
 
-fn found(path: &Path) -> Result<PathBuf, Error> {
+fn resolve(path: &Path) -> Result<PathBuf, Error> {
     let path = package().join(path);
     fs::canonicalize(&path).map_err(|source| Error::Missing { path, source })
 }
 
-/// The cargo that runs the tests, in this folder.
+/// A command for the cargo that runs the tests, in this folder.
 fn cargo(folder: &Path) -> Command {
     let cargo = env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
@@ -84,7 +83,7 @@ fn cargo(folder: &Path) -> Command {
     command
 }
 
-/// Has cargo build a package: its component, and where that is.
+/// Builds a package, and returns its component.
 fn compile(folder: &Path, package: &str) -> Result<torvyn_build::Component, Error> {
     let folders = Folders::of(folder, package)?;
     let mut builds = Builds::lock(&folders.target_directory, || ()).map_err(Error::Cargo)?;
@@ -92,7 +91,7 @@ fn compile(folder: &Path, package: &str) -> Result<torvyn_build::Component, Erro
         let mut report = Report::new(folders.build_directory.as_ref().unwrap_or(&folders.target_directory));
         run(folder, package, &mut report)?;
         if let Judged::Built(components) = builds.judge(&report).map_err(Error::Cargo)? {
-            // The package itself is built last, after whatever it depends on.
+            // The package itself is built last, after its dependencies.
             return components.into_iter().last().ok_or_else(|| Error::NoComponent { package: package.to_string() });
         }
     }
@@ -111,14 +110,14 @@ impl Folders {
         command.args(["metadata", "--no-deps", "--format-version", "1"]);
         let Output { status, stdout, stderr } = command.output().map_err(Error::Cargo)?;
         if !status.success() {
-            let said = String::from_utf8_lossy(&stderr).into_owned();
-            return Err(Error::Build { package: package.to_string(), said });
+            let output = String::from_utf8_lossy(&stderr).into_owned();
+            return Err(Error::Build { package: package.to_string(), output });
         }
         serde_json::from_slice(&stdout).map_err(|error| Error::Cargo(error.into()))
     }
 }
 
-/// Runs cargo to its end.
+/// Runs `cargo build` to its end.
 fn run(folder: &Path, package: &str, report: &mut Report) -> Result<(), Error> {
     let mut command = cargo(folder);
     command.args(["build", "--release", "--target", torvyn_build::TARGET, "--lib", "--package", package]);
@@ -126,16 +125,17 @@ fn run(folder: &Path, package: &str, report: &mut Report) -> Result<(), Error> {
     let mut running = command.spawn().map_err(Error::Cargo)?;
     let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
     let listening = thread::spawn(move || {
-        let mut said = Vec::new();
-        stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut said)).map(|_| said)
+        let mut output = Vec::new();
+        stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut output)).map(|_| output)
     });
     for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
         report.add(&line.map_err(Error::Cargo)?);
     }
     let status = running.wait().map_err(Error::Cargo)?;
-    let said = listening.join().unwrap_or_else(|_| Err(io::Error::other("cannot listen"))).map_err(Error::Cargo)?;
+    let output = listening.join().unwrap_or_else(|_| Err(io::Error::other("cannot read its output")));
+    let output = output.map_err(Error::Cargo)?;
     if status.success() {
         return Ok(());
     }
-    Err(Error::Build { package: package.to_string(), said: String::from_utf8_lossy(&said).into_owned() })
+    Err(Error::Build { package: package.to_string(), output: String::from_utf8_lossy(&output).into_owned() })
 }

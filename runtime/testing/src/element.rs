@@ -1,4 +1,4 @@
-//! An element: compared with what a test expects, shown where it differs, given to a run.
+//! [`Element`]: an element that a test passes to a run, or compares with the result.
 
 use std::fmt;
 
@@ -6,8 +6,10 @@ use bytes::Bytes;
 use torvyn_runtime::payload::attributes::{Attribute, Attributes};
 use torvyn_runtime::payload::element::Metadata;
 
-/// An element: its payload, which is all that is compared, and its metadata. One that came out of a run can be given to
-/// another, where it counts by its payload, and by [`run_elements`](crate::Pipeline::run_elements) with its attributes.
+/// An element: its payload and its metadata. Comparisons use the payload only.
+///
+/// An element of one run can be passed to another, which uses its payload, and with
+/// [`run_elements`](crate::Pipeline::run_elements) also its attributes.
 ///
 /// ```no_run
 /// # let upper = torvyn_testing::build("upper")?;
@@ -20,17 +22,17 @@ use torvyn_runtime::payload::element::Metadata;
 #[derive(Clone)]
 pub struct Element {
     pub(crate) payload: Vec<u8>,
-    /// Its number at the source it came from, from 0.
+    /// The number of the element at its source, from 0.
     pub sequence: u64,
-    /// When it entered the flow, in nanoseconds since the Unix epoch.
+    /// When the element entered the flow, in nanoseconds since the Unix epoch.
     pub timestamp: u64,
-    /// When it should have reached the end, in nanoseconds since the Unix epoch, where it has a deadline.
+    /// The deadline of the element, if it has one, in nanoseconds since the Unix epoch.
     pub deadline: Option<u64>,
     pub(crate) attributes: Attributes,
 }
 
 impl Element {
-    /// To be given to a run, which says when it enters and what its number is.
+    /// An element for a run. The run sets its sequence number and timestamp.
     ///
     /// ```no_run
     /// # let by_tenant = torvyn_testing::build("by-tenant")?.outputs(2);
@@ -44,40 +46,40 @@ impl Element {
         Element { payload, sequence: 0, timestamp: 0, deadline: None, attributes: Attributes::new() }
     }
 
-    /// With an attribute, in place of the one of this name that it has.
+    /// Sets an attribute, replacing an existing value.
     ///
     /// # Panics
     ///
-    /// Where no element can have it, or this one no more.
+    /// If the attribute is not valid, or the element would exceed the limits for attributes.
     #[track_caller]
     pub fn with_attribute(mut self, name: &str, value: &str) -> Element {
         let set = Attribute::new(name, value).and_then(|attribute| self.attributes.set(attribute));
-        set.unwrap_or_else(|error| panic!("the attribute {name:?} cannot be: {error}"));
+        set.unwrap_or_else(|error| panic!("attribute {name:?} cannot be set: {error}"));
         self
     }
 
-    /// The value of its attribute of this name.
+    /// The value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)
     }
 
-    /// All its attributes.
+    /// All attributes.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// What a run is given of it.
-    pub(crate) fn into_given(self) -> (Bytes, Metadata) {
+    /// The payload and the attributes, as an input delivers them.
+    pub(crate) fn into_parts(self) -> (Bytes, Metadata) {
         let attributes = (!self.attributes.is_empty()).then_some(self.attributes);
         (self.payload.into(), Metadata { attributes, ..Metadata::default() })
     }
 
-    /// Its payload.
+    /// The payload.
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// Its payload, where that is a text.
+    /// The payload as text, if it is UTF-8.
     pub fn text(&self) -> Option<&str> {
         str::from_utf8(&self.payload).ok()
     }
@@ -89,7 +91,7 @@ impl AsRef<[u8]> for Element {
     }
 }
 
-/// A text where it is one, and hexadecimal otherwise.
+/// Formats the payload as text if it is UTF-8, and otherwise in hexadecimal.
 impl fmt::Debug for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_compared_with_whatever_has_bytes() {
+    fn compares_payloads_with_anything_that_has_bytes() {
         let (one, text, bytes) = (element(b"one"), "one".to_string(), b"one".to_vec());
         assert!(one == "one" && one == *"one" && one == b"one" && one == text && one == bytes);
         assert!(one == Element { sequence: 7, ..one.clone() } && one != "two");
@@ -125,20 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_those_of_the_contract() {
+    fn sets_and_replaces_attributes() {
         let some = element(b"").with_attribute("zone", "1").with_attribute("tenant", "a").with_attribute("zone", "2");
         assert_eq!(some.attributes().iter().collect::<Vec<_>>(), [("tenant", "a"), ("zone", "2")]);
         assert_eq!((some.attribute("zone"), some.attribute("none")), (Some("2"), None));
     }
 
     #[test]
-    #[should_panic(expected = "the attribute \"a\" cannot be: the value of an attribute has no control characters")]
-    fn an_attribute_that_no_element_can_have() {
+    #[should_panic(expected = "attribute \"a\" cannot be set: the value of an attribute has no control characters")]
+    fn rejects_invalid_attributes() {
         drop(element(b"").with_attribute("a", "\n"));
     }
 
     #[test]
-    fn what_is_no_text_is_shown_in_hexadecimal() {
+    fn formats_other_bytes_in_hexadecimal() {
         assert_eq!(format!("{:?}", [element(b"a \"b\""), element(b"\xff\x00")]), r#"["a \"b\"", hex ff 00]"#);
         assert_eq!(element(b"\xff").text(), None);
     }

@@ -1,4 +1,4 @@
-//! The two ends of a flow in a test: elements from memory, and elements that are kept.
+//! The input and the outputs of a flow in a test: elements from memory, and elements that are collected.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,16 @@ use torvyn_runtime::payload::element::{self, Metadata};
 
 use crate::Element;
 
-/// Elements from memory.
-pub(crate) struct Given(std::vec::IntoIter<(Bytes, Metadata)>);
+/// An input that delivers elements from memory.
+pub(crate) struct MemoryInput(std::vec::IntoIter<(Bytes, Metadata)>);
 
-impl Given {
-    pub(crate) fn new(elements: Vec<(Bytes, Metadata)>) -> Given {
-        Given(elements.into_iter())
+impl MemoryInput {
+    pub(crate) fn new(elements: Vec<(Bytes, Metadata)>) -> MemoryInput {
+        MemoryInput(elements.into_iter())
     }
 }
 
-impl Input for Given {
+impl Input for MemoryInput {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         for (payload, metadata) in self.0.by_ref() {
             if !pull.give_with(pull.pool.adopt(payload), metadata) {
@@ -30,11 +30,11 @@ impl Input for Given {
     }
 }
 
-/// Keeps the elements it gets. Its clones keep them together.
+/// An output that collects elements. Clones share the collection.
 #[derive(Clone, Default)]
-pub(crate) struct Kept(Arc<Mutex<Vec<Element>>>);
+pub(crate) struct MemoryOutput(Arc<Mutex<Vec<Element>>>);
 
-impl Kept {
+impl MemoryOutput {
     fn elements(&self) -> MutexGuard<'_, Vec<Element>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,11 +44,11 @@ impl Kept {
     }
 }
 
-impl Output for Kept {
+impl Output for MemoryOutput {
     fn push(&mut self, elements: &[element::Element]) -> io::Result<()> {
-        let mut kept = self.elements();
+        let mut collected = self.elements();
         for element in elements {
-            kept.push(copied(element)?);
+            collected.push(copy(element)?);
         }
         Ok(())
     }
@@ -62,8 +62,8 @@ impl Output for Kept {
     }
 }
 
-/// In memory of its own: at the end of a flow nothing of its memory may be held.
-pub(crate) fn copied(element: &element::Element) -> io::Result<Element> {
+/// Copies an element out of the memory of the flow, of which nothing may be held at the end.
+pub(crate) fn copy(element: &element::Element) -> io::Result<Element> {
     let payload = element.payload.to_vec(&Pool::default())?;
     let &element::Element { sequence, timestamp, .. } = element;
     Ok(Element { payload, sequence, timestamp, deadline: element.deadline(), attributes: element.attributes().clone() })

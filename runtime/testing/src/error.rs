@@ -1,4 +1,4 @@
-//! Why there is no run to look at, with everything that a failing test has to show for it.
+//! [`Error`]: why a component was not built or a run failed, formatted as a report for a failing test.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,68 +6,70 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why something was not built, or did not run to its end.
+use torvyn_runtime::base::text::format_duration;
+
+/// Why a component was not built, or a run did not succeed.
 ///
-/// A test that returns one fails with its `Debug` form, which is a report: all causes, what cargo said, and what stages
-/// printed before. `{}` is the first line of it, and `{:#}` that and the causes.
+/// A test that returns an `Error` fails with its `Debug` form, which is a report: all causes, the output of cargo, and
+/// the lines that stages printed before. `{}` is its first line, and `{:#}` the first line with all causes.
 pub enum Error {
-    /// Nothing can be found relative to the package of the test.
+    /// A path relative to the package of the test does not exist.
     Missing {
-        /// What was looked for.
+        /// The path.
         path: PathBuf,
-        /// Why it was not found.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Cargo did not begin, or could not be listened to.
+    /// Cargo could not be started, or its output not be read.
     Cargo(io::Error),
     /// A package could not be built.
     Build {
         /// The package.
         package: String,
-        /// What cargo and the compiler said.
-        said: String,
+        /// The output of cargo and the compiler.
+        output: String,
     },
-    /// A package was built, and no component came of it.
+    /// The package was built, but is not a component.
     NoComponent {
         /// The package.
         package: String,
     },
-    /// What was built, or is in the file, is no component that runs here.
+    /// The component is not a stage that the runtime can run.
     Load(torvyn_runtime::Error),
-    /// The stages cannot be put together so.
+    /// The stages do not form a pipeline.
     Pipeline(String),
     /// The run failed.
     Failed {
-        /// At which stage, and how.
+        /// Where and how it failed.
         error: Box<torvyn_runtime::Error>,
-        /// What stages printed before.
+        /// The lines that stages printed before.
         log: Log,
     },
-    /// The run did not come to its end.
+    /// The run timed out.
     TimedOut {
-        /// How long it could take.
+        /// The timeout.
         after: Duration,
-        /// What stages printed meanwhile.
+        /// The lines that stages printed before.
         log: Log,
     },
-    /// The run came to its end, and a fault that a stage was to suffer did not happen.
-    FaultNeverCame {
+    /// The run succeeded, but a fault was never injected.
+    FaultNotInjected {
         /// The stage.
         stage: String,
-        /// The element that it was to suffer it at.
+        /// The element that the fault was to be injected at.
         element: u64,
     },
-    /// `cargo torvyn test` found something.
+    /// `cargo torvyn test` failed.
     Cases {
         /// The manifest.
         path: PathBuf,
-        /// What it said.
-        said: String,
+        /// Its output.
+        output: String,
     },
 }
 
 impl Error {
-    /// How a run failed, if it began and did.
+    /// How the run failed, if this is [`Error::Failed`].
     pub fn failure(&self) -> Option<&torvyn_runtime::Error> {
         match self {
             Error::Failed { error, .. } => Some(error),
@@ -75,7 +77,7 @@ impl Error {
         }
     }
 
-    /// What a stage printed before the run failed, a line each.
+    /// The lines that a stage printed before the run failed or timed out.
     pub fn log(&self, stage: &str) -> Vec<&str> {
         match self {
             Error::Failed { log, .. } | Error::TimedOut { log, .. } => log.of(stage).collect(),
@@ -84,7 +86,7 @@ impl Error {
     }
 }
 
-/// What stages printed, in order.
+/// The lines that stages printed, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log(pub(crate) Vec<(String, String)>);
 
@@ -95,7 +97,7 @@ impl Log {
     }
 }
 
-/// All lines, each behind its stage.
+/// Formats all lines, each after the name of its stage.
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(stage, line)| write!(f, "\n  {stage}: {line}"))
@@ -106,14 +108,14 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Error::Missing { source, .. } | Error::Cargo(source) => Some(source),
-            // Those are told in their own words, and so are not their own causes.
+            // `Display` prints these errors themselves, so their source is the next cause.
             Error::Load(error) => error.source(),
             Error::Failed { error, .. } => error.source(),
             Error::Build { .. }
             | Error::NoComponent { .. }
             | Error::Pipeline(_)
             | Error::TimedOut { .. }
-            | Error::FaultNeverCame { .. }
+            | Error::FaultNotInjected { .. }
             | Error::Cases { .. } => None,
         }
     }
@@ -122,18 +124,20 @@ impl StdError for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Missing { path, .. } => write!(f, "`{}` is not there", path.display()),
+            Error::Missing { path, .. } => write!(f, "`{}` does not exist", path.display()),
             Error::Cargo(_) => f.write_str("cannot run `cargo`"),
-            Error::Build { package, .. } => write!(f, "package `{package}` was not built"),
+            Error::Build { package, .. } => write!(f, "cannot build package `{package}`"),
             Error::NoComponent { package } => {
-                write!(f, "package `{package}` makes no component: its library is no `cdylib`")
+                write!(f, "package `{package}` is not a component: add `crate-type = [\"cdylib\"]` to `[lib]`")
             }
             Error::Load(error) => write!(f, "{error}"),
             Error::Pipeline(wrong) => f.write_str(wrong),
             Error::Failed { error, .. } => write!(f, "{error}"),
-            Error::TimedOut { after, .. } => write!(f, "it did not come to its end within {after:?}"),
-            Error::FaultNeverCame { stage, element } => write!(f, "`{stage}` did not come to element {element}"),
-            Error::Cases { path, .. } => write!(f, "the cases of `{}` do not pass", path.display()),
+            Error::TimedOut { after, .. } => write!(f, "the run timed out after {}", format_duration(*after)),
+            Error::FaultNotInjected { stage, element } => {
+                write!(f, "a fault was not injected: stage `{stage}` never got to element {element}")
+            }
+            Error::Cases { path, .. } => write!(f, "cases of `{}` failed", path.display()),
         }?;
         if f.alternate() { causes(self).skip(1).try_for_each(|cause| write!(f, ": {cause}")) } else { Ok(()) }
     }
@@ -144,16 +148,16 @@ impl fmt::Debug for Error {
         write!(f, "{self}")?;
         causes(self).skip(1).try_for_each(|cause| write!(f, "\n  caused by: {cause}"))?;
         match self {
-            Error::Build { said, .. } | Error::Cases { said, .. } => write!(f, "\n{}", said.trim_end()),
+            Error::Build { output, .. } | Error::Cases { output, .. } => write!(f, "\n{}", output.trim_end()),
             Error::Failed { log, .. } | Error::TimedOut { log, .. } if !log.0.is_empty() => {
-                write!(f, "\nwhat stages printed:{log}")
+                write!(f, "\noutput of the stages:{log}")
             }
             _ => Ok(()),
         }
     }
 }
 
-/// An error, what is behind it, and so on.
+/// An error and its chain of sources.
 pub(crate) fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }

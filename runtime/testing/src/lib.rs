@@ -1,5 +1,7 @@
-//! Runs components of your own in `#[test]` functions: built by cargo, on elements from the test, with every payload byte
-//! that they copy counted.
+//! Test your components in `#[test]` functions.
+//!
+//! Cargo builds the component, the test provides the elements, and the run report counts every payload byte that is
+//! copied at a component boundary.
 //!
 //! ```no_run
 //! let upper = torvyn_testing::build("upper")?;
@@ -9,16 +11,17 @@
 //! # Ok::<(), torvyn_testing::Error>(())
 //! ```
 //!
-//! [`build`] has cargo build a package of the workspace that the test is in, [`build_in`] one of another, and [`load`]
-//! takes a component file of any origin. What comes of each is a [`Stage`]: with its settings it runs alone, or in a
-//! [`Pipeline`] with others. A [`Run`] is what came of it: elements, what was copied, and what stages printed.
+//! - [`build`] builds a package of the workspace that contains the test, [`build_in`] a package of another workspace,
+//!   and [`load`] loads a component file of any origin. Each returns a [`Stage`].
+//! - A [`Stage`] runs alone, or with others in a [`Pipeline`].
+//! - A [`Run`] is the result: the elements, the copies, and the lines that stages printed.
 //!
-//! A test that runs something does so as `cargo torvyn run` would, in flows of the same runtime and under its limits. What
-//! is proven of a component holds in each: one that copies more fails the run, and so does payload memory that is still
-//! held at the end. Only the clock is another: time goes on only where a flow waits, unless a test says otherwise.
+//! A run uses the same runtime and the same limits as `cargo torvyn run`. The proofs about a component are checked: a
+//! component that copies more than is proven fails the run, and so does payload memory that is still held at the end.
+//! Only the clock differs: unless the test says otherwise, it is virtual, and advances only when the flow waits.
 //!
-//! The copy budgets that packages declare, and the pipelines of a `Torvyn.toml`, are for `cargo torvyn`; [`cases`] has it
-//! run the cases that are declared there.
+//! The copy budgets of packages and the pipelines of `Torvyn.toml` are not used here; [`cases`] runs the cases that are
+//! declared there with `cargo torvyn test`.
 
 pub use torvyn_runtime as runtime;
 pub use torvyn_runtime::base::clock::Clock;

@@ -1,4 +1,4 @@
-//! Stages put together, and what a whole run of them goes by.
+//! [`Pipeline`]: the stages of a run, and its settings.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -13,21 +13,23 @@ use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, GraphError, Merge, 
 use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Body, Flow, Schedule};
 
-use crate::ends::{Given, Kept};
+use crate::ends::{MemoryInput, MemoryOutput};
 use crate::run::Listener;
 use crate::{Element, Error, Run, Stage};
 
-/// The name of the node that the elements of a test come from, and what [`Stage::from`] calls it.
+/// The name of the node that the elements of a test come from, also in [`Stage::from`].
 const INPUT: &str = "input";
 
 /// 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
-const BEGINNING: u64 = 946_684_800_000_000_000;
+const CLOCK_START: u64 = 946_684_800_000_000_000;
 
-/// A time that no test takes, and that can be reckoned with.
+/// A timeout that no test reaches and that can be added to the current time.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
-/// Stages in a row, each taking from the one before it unless it says [`from`](Stage::from) where. An output that no stage
-/// takes from is an output of the run: they count from 0, in the order of the stages and of the outputs of each.
+/// Stages in a row. Each takes elements from output 0 of the previous stage, unless [`from`](Stage::from) names others.
+///
+/// An output that no stage takes from is an output of the run. The outputs of the run are numbered from 0, in the order
+/// of the stages and of the outputs of each stage.
 ///
 /// ```no_run
 /// let (by_size, upper) = (torvyn_testing::build("by-size")?, torvyn_testing::build("upper")?);
@@ -59,60 +61,61 @@ impl Pipeline {
         }
     }
 
-    /// With another stage.
+    /// Adds a stage.
     pub fn then(mut self, next: &Stage) -> Pipeline {
         self.stages.push(next.clone());
         self
     }
 
-    /// With a deadline or a trace for the elements of the test.
+    /// Sets a deadline or a trace for the elements of the test.
     pub fn stamp(self, stamp: Stamp) -> Pipeline {
         Pipeline { stamp, ..self }
     }
 
-    /// By this clock. Without one each run has a virtual one that begins at 2000-01-01T00:00:00Z.
+    /// Sets the clock. By default, each run has a virtual clock that starts at 2000-01-01T00:00:00Z.
     pub fn clock(self, clock: Clock) -> Pipeline {
         Pipeline { clock: Some(clock), ..self }
     }
 
-    /// With the nodes taking their turns by chance, the same one for the same seed. Without one the node nearest to the
-    /// end has its turn.
+    /// Schedules nodes in a random order, which is the same for the same seed. By default, the node nearest to the
+    /// outputs runs first.
     pub fn seed(self, seed: u64) -> Pipeline {
         Pipeline { schedule: Schedule::Seeded(seed), ..self }
     }
 
-    /// With so much payload memory that is kept for reuse.
+    /// Sets how much payload memory is kept for reuse.
     pub fn pool(self, pool: PoolSettings) -> Pipeline {
         Pipeline { pool, ..self }
     }
 
-    /// Given up after this time of the system; without it after 60 seconds.
+    /// Sets the timeout, measured with the system clock. The default is 60 seconds.
     pub fn timeout(self, timeout: Duration) -> Pipeline {
         Pipeline { timeout, ..self }
     }
 
-    /// Runs it to its end on these payloads. It can be run again.
+    /// Runs the pipeline to its end on elements with these payloads. A pipeline can be run any number of times.
     ///
     /// # Errors
     ///
-    /// [`Error::Pipeline`] where the stages cannot be put together so, [`Error::Failed`], [`Error::TimedOut`], and
-    /// [`Error::FaultNeverCame`].
+    /// [`Error::Pipeline`] if the stages do not form a pipeline, [`Error::Failed`], [`Error::TimedOut`], and
+    /// [`Error::FaultNotInjected`].
     pub fn run<T: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = T>) -> Result<Run, Error> {
         let payload = |payload: T| (Bytes::copy_from_slice(payload.as_ref()), Metadata::default());
-        self.run_with(Some(Box::new(Given::new(elements.into_iter().map(payload).collect()))))
+        self.run_with(Some(Box::new(MemoryInput::new(elements.into_iter().map(payload).collect()))))
     }
 
-    /// Runs it to its end on these elements, with their attributes. Their numbers and times are those of this run.
+    /// Runs the pipeline to its end on these elements, with their attributes. Their sequence numbers and timestamps are
+    /// set by this run.
     ///
     /// # Errors
     ///
     /// As [`Pipeline::run`].
     pub fn run_elements(&self, elements: impl IntoIterator<Item = Element>) -> Result<Run, Error> {
-        self.run_with(Some(Box::new(Given::new(elements.into_iter().map(Element::into_given).collect()))))
+        self.run_with(Some(Box::new(MemoryInput::new(elements.into_iter().map(Element::into_parts).collect()))))
     }
 
-    /// Runs it to its end on what comes from an input of the runtime: a file, as `open_file` of
-    /// [`runtime::endpoint`](torvyn_runtime::endpoint) opens one, or so many made up elements of a size, `Generate`.
+    /// Runs the pipeline to its end on an input of the runtime: a file that `open_file` of
+    /// [`runtime::endpoint`](torvyn_runtime::endpoint) opens, or generated elements (`Generate`).
     ///
     /// # Errors
     ///
@@ -121,7 +124,7 @@ impl Pipeline {
         self.run_with(Some(Box::new(input)))
     }
 
-    /// Runs it to its end, where a component makes the elements.
+    /// Runs the pipeline to its end. A source component makes the elements.
     ///
     /// # Errors
     ///
@@ -136,29 +139,29 @@ impl Pipeline {
         match (input, wiring.takes_input) {
             (Some(input), true) => bodies.push(Body::Input(input)),
             (None, false) => {}
-            (Some(_), false) => return wrong("nothing takes the elements that are given: use `run_source`"),
-            (None, true) => return wrong("no elements are given: use `run`"),
+            (Some(_), false) => return refuse("no stage takes the elements of the test: use `run_source`"),
+            (None, true) => return refuse("a stage takes elements of the test: use `run`"),
         }
         let faults: Vec<_> = self.stages.iter().map(Stage::injections).collect();
         bodies.extend(self.stages.iter().zip(&faults).map(|(stage, faults)| Body::Stage(stage.body(faults.clone()))));
-        let kept: Vec<_> = (0..wiring.outputs).map(|_| Kept::default()).collect();
-        bodies.extend(kept.iter().map(|kept| Body::Output(Box::new(kept.clone()))));
+        let outputs: Vec<_> = (0..wiring.outputs).map(|_| MemoryOutput::default()).collect();
+        bodies.extend(outputs.iter().map(|output| Body::Output(Box::new(output.clone()))));
 
-        let clock = self.clock.clone().unwrap_or_else(|| Clock::virtual_from(BEGINNING));
+        let clock = self.clock.clone().unwrap_or_else(|| Clock::virtual_from(CLOCK_START));
         let listener = Listener::default();
         let control = listener.control(clock.clone(), self.schedule, self.pool.clone());
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + LONGEST);
         let ended = Flow::start(&wiring.graph, bodies, control).and_then(|flow| flow.run_until(deadline));
-        let (log, dead_letters) = listener.heard();
+        let (log, dead_letters) = listener.take();
         match ended {
             Ok(Some(account)) => {
                 for (stage, faults) in self.stages.iter().zip(&faults) {
-                    if let Some(Injection { element, .. }) = faults.iter().find(|fault| fault.happened() == 0) {
-                        return Err(Error::FaultNeverCame { stage: stage.name.clone(), element: *element });
+                    if let Some(Injection { element, .. }) = faults.iter().find(|fault| fault.count() == 0) {
+                        return Err(Error::FaultNotInjected { stage: stage.name.clone(), element: *element });
                     }
                 }
-                let outputs = kept.iter().map(Kept::take).collect();
+                let outputs = outputs.iter().map(MemoryOutput::take).collect();
                 Ok(Run { outputs, account, log, dead_letters, clock })
             }
             Ok(None) => Err(Error::TimedOut { after: self.timeout, log }),
@@ -166,7 +169,8 @@ impl Pipeline {
         }
     }
 
-    /// The graph: the input where something takes from it, the stages, and an output for each that nothing takes from.
+    /// Builds the graph: the input if a stage takes from it, the stages, and an output for each output of a stage that
+    /// no stage takes from.
     fn wire(&self) -> Result<Wiring, Error> {
         let feeds = self.feeds();
         let takes_input = feeds.iter().any(|(from, ..)| from == INPUT);
@@ -182,24 +186,27 @@ impl Pipeline {
             let node = names.iter().position(|name| *name == from);
             let Some(from) = node else {
                 let taker = &self.stages[to].name;
-                return wrong(format!("`{taker}` takes from `{from}`, which is no stage here: {}", quoted(&names)));
+                return refuse(format!(
+                    "`{taker}` takes from unknown stage `{from}`: the stages are {}",
+                    quoted(&names)
+                ));
             };
             edges.push(Edge { from, output, to: first + to, capacity: Capacity::default() });
         }
         let taken: HashSet<_> = edges.iter().map(|edge| (edge.from, edge.output)).collect();
         let made =
             nodes.iter().enumerate().flat_map(|(from, node)| (0..node.outputs).map(move |output| (from, output)));
-        let open: Vec<_> = made.filter(|of| !taken.contains(of)).collect();
+        let open: Vec<_> = made.filter(|output| !taken.contains(output)).collect();
         for (index, (from, output)) in open.iter().copied().enumerate() {
             edges.push(Edge { from, output, to: nodes.len(), capacity: Capacity::default() });
             nodes.push(Node::new(format!("output {index}"), Role::Sink, 0));
         }
-        let told: Vec<_> = nodes.iter().map(|node| (node.name.clone(), node.outputs)).collect();
-        let graph = Graph::new(nodes, edges.clone()).or_else(|error| wrong(explained(&error, &told, &edges)))?;
+        let known: Vec<_> = nodes.iter().map(|node| (node.name.clone(), node.outputs)).collect();
+        let graph = Graph::new(nodes, edges.clone()).or_else(|error| refuse(explain(&error, &known, &edges)))?;
         Ok(Wiring { graph, takes_input, outputs: open.len() })
     }
 
-    /// Which stage takes from where: a name, the number of an output, and the index of the stage.
+    /// The connections: the name of the stage that is taken from, its output, and the index of the stage that takes.
     fn feeds(&self) -> Vec<(String, usize, usize)> {
         let mut feeds = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
@@ -231,7 +238,7 @@ fn node(stage: &Stage) -> Node {
     Node { merge, ..Node::new(&stage.name, stage.role(), stage.outputs) }
 }
 
-fn wrong<T>(what: impl Into<String>) -> Result<T, Error> {
+fn refuse<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::Pipeline(what.into()))
 }
 
@@ -239,25 +246,25 @@ fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// What the graph refuses, in the words of this crate. Nodes are told by name and number of outputs.
-fn explained(error: &GraphError, nodes: &[(String, usize)], edges: &[Edge]) -> String {
+/// Explains a [`GraphError`] in terms of this crate. `nodes` has the name and the number of outputs of each node.
+fn explain(error: &GraphError, nodes: &[(String, usize)], edges: &[Edge]) -> String {
     let name = |node: usize| &nodes[node].0;
     match error {
         GraphError::SameName(node, _) => {
-            format!("two stages are called `{}`: give one another name with `named`", name(*node))
+            format!("duplicate stage name `{}`: rename one stage with `named`", name(*node))
         }
         GraphError::NoSuchOutput(edge) => {
             let Edge { from, output, to, .. } = &edges[*edge];
             let (taker, giver, has) = (name(*to), name(*from), nodes[*from].1);
-            format!("`{taker}` takes from output {output} of `{giver}`, which has {has}: `outputs` says how many")
+            format!("`{taker}` takes from output {output} of `{giver}`, which has {has}: set the number with `outputs`")
         }
-        GraphError::IntoSource(edge) => format!("`{}` is a source, and takes from nothing", name(edges[*edge].to)),
+        GraphError::IntoSource(edge) => format!("`{}` is a source and cannot take elements", name(edges[*edge].to)),
         GraphError::Cycle(cycle) => {
             let names: Vec<_> = cycle.iter().map(|node| name(*node).clone()).collect();
-            format!("stages take from one another in a circle: {}", quoted(&names))
+            format!("the stages form a cycle: {}", quoted(&names))
         }
         GraphError::Empty | GraphError::NoInput(_) | GraphError::Unconnected { .. } => {
-            format!("this is no pipeline: {error:?}")
+            format!("not a valid pipeline: {error:?}")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What came of a run, and what is heard of it while it goes on.
+//! [`Run`]: the result of a run. [`Listener`]: collects log lines and dead letters during the run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +9,10 @@ use torvyn_runtime::payload::PoolSettings;
 use torvyn_runtime::{Control, Schedule};
 
 use crate::Element;
-use crate::ends::copied;
+use crate::ends;
 use crate::error::{Log, causes};
 
-/// What came of a run that came to its end.
+/// The result of a successful run.
 #[derive(Debug)]
 pub struct Run {
     pub(crate) outputs: Vec<Vec<Element>>,
@@ -22,51 +22,51 @@ pub struct Run {
     pub(crate) clock: Clock,
 }
 
-/// An element that a stage failed at for good, where its policy is to keep those.
+/// An element that a stage failed on, with all retries, and whose policy keeps such elements.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     /// The stage.
     pub stage: String,
-    /// What it was given.
+    /// The element that it was lent.
     pub element: Element,
-    /// How it failed the last time, with all causes.
+    /// The last failure, with all causes.
     pub reason: String,
-    /// How often it was given the element, from 1.
+    /// The number of attempts, from 1.
     pub attempt: u32,
 }
 
 impl Run {
-    /// What came from an output, in order; [`Pipeline`](crate::Pipeline) says how they are numbered.
+    /// The elements of an output, in order. [`Pipeline`](crate::Pipeline) says how outputs are numbered.
     ///
     /// # Panics
     ///
-    /// Where there is no such output.
+    /// If there is no such output.
     #[track_caller]
     pub fn output(&self, index: usize) -> &[Element] {
-        let there = self.outputs.len();
-        self.outputs.get(index).unwrap_or_else(|| panic!("there is no output {index}: the run has {there}"))
+        let count = self.outputs.len();
+        self.outputs.get(index).unwrap_or_else(|| panic!("no output {index}: the run has {count}"))
     }
 
-    /// What went through each part, and was copied there.
+    /// The run report: elements and copies of each node.
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// What went through a stage, and was copied there.
+    /// The run report of a stage.
     ///
     /// # Panics
     ///
-    /// Where there is no such stage.
+    /// If there is no such stage.
     #[track_caller]
     pub fn stage(&self, name: &str) -> &StageAccount {
         self.find(name).unwrap_or_else(|| self.no_stage(name))
     }
 
-    /// What a stage printed, on standard output or error, a line each.
+    /// The lines that a stage printed on standard output and standard error.
     ///
     /// # Panics
     ///
-    /// Where there is no such stage.
+    /// If there is no such stage.
     #[track_caller]
     pub fn log(&self, stage: &str) -> Vec<&str> {
         if self.find(stage).is_none() {
@@ -75,12 +75,12 @@ impl Run {
         self.log.of(stage).collect()
     }
 
-    /// The elements that stages failed at for good, in the order in which they did.
+    /// The dead letters of all stages, in the order in which they occurred.
     pub fn dead_letters(&self) -> &[DeadLetter] {
         &self.dead_letters
     }
 
-    /// The clock that it went by, as it is now: of a virtual one, how late it was at the end.
+    /// The clock of the run. A virtual clock shows the time at the end of the run.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -92,27 +92,27 @@ impl Run {
     #[track_caller]
     fn no_stage(&self, name: &str) -> ! {
         let names: Vec<_> = self.account.stages.iter().map(|stage| format!("`{}`", stage.name)).collect();
-        panic!("there is no stage `{name}`: the run has {}", names.join(", "))
+        panic!("no stage `{name}`: the run has {}", names.join(", "))
     }
 }
 
-/// Takes what stages print, and the elements that they fail at for good.
+/// Collects the lines that stages print, and dead letters.
 #[derive(Clone, Default)]
-pub(crate) struct Listener(Arc<Mutex<Heard>>);
+pub(crate) struct Listener(Arc<Mutex<Collected>>);
 
 #[derive(Default)]
-struct Heard {
+struct Collected {
     log: Log,
     dead_letters: Vec<DeadLetter>,
 }
 
 impl Listener {
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, Collected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn heard(&self) -> (Log, Vec<DeadLetter>) {
-        let Heard { log, dead_letters } = std::mem::take(&mut *self.lock());
+    pub(crate) fn take(&self) -> (Log, Vec<DeadLetter>) {
+        let Collected { log, dead_letters } = std::mem::take(&mut *self.lock());
         (log, dead_letters)
     }
 
@@ -125,7 +125,7 @@ impl Listener {
             }),
             dead_letters: Arc::new(move |letter| {
                 let flow::DeadLetter { stage, element, error, attempt, .. } = letter;
-                let (stage, element) = (stage.to_string(), copied(element)?);
+                let (stage, element) = (stage.to_string(), ends::copy(element)?);
                 let reason = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
                 fails.lock().dead_letters.push(DeadLetter { stage, element, reason, attempt });
                 Ok(())

@@ -1,4 +1,4 @@
-//! A stage of a test: a component with its settings.
+//! [`Stage`]: a component with its settings for a test.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,9 @@ use torvyn_runtime::{Component, Engine, flow};
 
 use crate::{Error, Pipeline, Run};
 
-/// A component with its settings. Each of its settings makes another stage of it and leaves it as it is, so that a test can
-/// begin with one and vary it.
+/// A component with its settings.
+///
+/// Each setter returns a new stage and leaves the original unchanged, so that a test can vary one stage.
 ///
 /// ```no_run
 /// let find = torvyn_testing::build("find")?;
@@ -31,40 +32,40 @@ pub struct Stage {
     pub(crate) component: Component,
     config: Vec<(String, String)>,
     pub(crate) outputs: usize,
-    /// Where it takes its elements from, if that is not the stage before it: a name, and an output of it.
+    /// The stages and outputs that it takes elements from; empty for the previous stage.
     pub(crate) from: Vec<(String, usize)>,
     pub(crate) merge: Merge,
     limits: Limits,
     budget: Budget,
     policy: Policy,
     batch: usize,
-    /// What it suffers: at which element, how often, and what.
+    /// The faults to inject: at which element, how often, and what.
     faults: Vec<(u64, u32, InjectedFault)>,
 }
 
-/// The component in the file `path`, relative to the package of the test, under the name of the file.
+/// Loads the component file `path`, relative to the package of the test. The stage has the name of the file.
 ///
 /// # Errors
 ///
-/// [`Error::Missing`], and [`Error::Load`] where it is no component that runs here.
+/// [`Error::Missing`], and [`Error::Load`] if the component is not a stage that the runtime can run.
 pub fn load(path: impl AsRef<Path>) -> Result<Stage, Error> {
     let path = package().join(path);
     fs::metadata(&path).map_err(|source| Error::Missing { path: path.clone(), source })?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Stage::of(name, component(&path)?))
+    Ok(Stage::new(name, load_component(&path)?))
 }
 
-/// The folder of the package whose tests run.
+/// The folder of the package of the test.
 pub(crate) fn package() -> PathBuf {
     env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default()
 }
 
-/// Loads into the engine of this process.
-fn component(path: &Path) -> Result<Component, Error> {
+/// Loads a component file into the engine of this process.
+fn load_component(path: &Path) -> Result<Component, Error> {
     Component::load(&engine()?, path, &Limits::default()).map_err(Error::Load)
 }
 
-/// Loads what was read of a file already.
+/// Loads a component whose bytes were already read.
 pub(crate) fn built_component(path: &Path, bytes: &[u8]) -> Result<Component, Error> {
     let engine = engine()?;
     Binary::new(path, bytes, &Limits::default()).and_then(|binary| binary.compile(&engine)).map_err(Error::Load)
@@ -81,7 +82,7 @@ fn engine() -> Result<Engine, Error> {
 }
 
 impl Stage {
-    pub(crate) fn of(name: String, component: Component) -> Stage {
+    pub(crate) fn new(name: String, component: Component) -> Stage {
         let role = Role::from(component.profile().kind);
         Stage {
             name,
@@ -98,12 +99,12 @@ impl Stage {
         }
     }
 
-    /// With another name, which is what the account and the log have it under.
+    /// Sets the name, which the run report and the log use.
     pub fn named(&self, name: impl Into<String>) -> Stage {
         Stage { name: name.into(), ..self.clone() }
     }
 
-    /// With a value in its `config`, in place of the one that it had.
+    /// Sets a value of its `config`, replacing an existing one.
     pub fn with(&self, name: &str, value: impl ToString) -> Stage {
         let mut stage = self.clone();
         stage.config.retain(|(known, _)| known != name);
@@ -111,69 +112,68 @@ impl Stage {
         stage
     }
 
-    /// With so many outputs: a processor or a source has one where nothing is said.
+    /// Sets the number of outputs. The default is 1 for a source or processor.
     pub fn outputs(&self, outputs: usize) -> Stage {
         Stage { outputs, ..self.clone() }
     }
 
-    /// Taking its elements from this output of an earlier stage of its pipeline, in place of output 0 of the one before
-    /// it. `input` is where the elements of the test come from. It can take from several.
+    /// Takes elements from an output of an earlier stage of the pipeline, in place of output 0 of the previous stage.
+    /// Stage `input` stands for the elements of the test. Can be called several times, to take from several outputs.
     pub fn from(&self, stage: &str, output: usize) -> Stage {
         let mut taking = self.clone();
         taking.from.push((stage.to_string(), output));
         taking
     }
 
-    /// With this choice among several that it takes from.
+    /// Sets the order in which elements are taken from several outputs.
     pub fn merge(&self, merge: Merge) -> Stage {
         Stage { merge, ..self.clone() }
     }
 
-    /// With limits on its memory, its time, and what it holds.
+    /// Sets the limits of its resources.
     pub fn limits(&self, limits: Limits) -> Stage {
         Stage { limits, ..self.clone() }
     }
 
-    /// With a copy budget: what is over it is not copied, and fails the run.
+    /// Sets the copy budget. Copies beyond the budget are refused.
     pub fn budget(&self, budget: Budget) -> Stage {
         Stage { budget, ..self.clone() }
     }
 
-    /// With at most so many elements in a call, 1 to [`torvyn_runtime::Stage::MAX_BATCH`].
+    /// Sets the most elements per call: 1 to [`torvyn_runtime::Stage::MAX_BATCH`].
     pub fn batch(&self, batch: usize) -> Stage {
         Stage { batch, ..self.clone() }
     }
 
-    /// With a policy for elements that it fails at; without one the run fails.
+    /// Sets the policy for elements that it fails on. By default the run fails.
     pub fn policy(&self, policy: Policy) -> Stage {
         Stage { policy, ..self.clone() }
     }
 
-    /// With a fault that it suffers, besides those that it has: `what` happens at this element, counted from 0, the first
-    /// so many `times` that the stage is given it, or that it makes it where it is a source. A run in which one does not
-    /// happen at all is an error.
+    /// Adds a fault: `what` is injected at this element, numbered from 0, the first `times` times that the stage is
+    /// lent the element or, if it is a source, makes it. A run in which a fault is never injected is an error.
     pub fn fault(&self, element: u64, times: u32, what: InjectedFault) -> Stage {
-        let mut suffering = self.clone();
-        suffering.faults.push((element, times, what));
-        suffering
+        let mut stage = self.clone();
+        stage.faults.push((element, times, what));
+        stage
     }
 
-    /// What it is, and what is proven of it.
+    /// The component, with its profile and what is proven about it.
     pub fn component(&self) -> &Component {
         &self.component
     }
 
-    /// A pipeline of this stage alone, for what is set of a pipeline.
+    /// A pipeline of only this stage, to change settings of the pipeline.
     pub fn alone(&self) -> Pipeline {
         Pipeline::new(self.clone())
     }
 
-    /// A pipeline of this stage and then another.
+    /// A pipeline of this stage and a next one.
     pub fn then(&self, next: &Stage) -> Pipeline {
         self.alone().then(next)
     }
 
-    /// Runs it alone, on these payloads; as [`Pipeline::run`].
+    /// Runs only this stage, on these payloads; as [`Pipeline::run`].
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl Stage {
         self.alone().run(elements)
     }
 
-    /// Runs it alone, a source; as [`Pipeline::run_source`].
+    /// Runs only this stage, which must be a source; as [`Pipeline::run_source`].
     ///
     /// # Errors
     ///
@@ -195,12 +195,12 @@ impl Stage {
         Role::from(self.component.profile().kind)
     }
 
-    /// What it suffers in one run.
+    /// The faults of one run.
     pub(crate) fn injections(&self) -> Vec<Injection> {
         self.faults.iter().map(|(element, times, what)| Injection::new(*element, *times, what.clone())).collect()
     }
 
-    /// Held to what is proven of the component.
+    /// The stage for one run, with the proven bounds of its component, which the run checks.
     pub(crate) fn body(&self, faults: Vec<Injection>) -> flow::Stage {
         flow::Stage {
             config: self.config.clone(),

@@ -10,13 +10,13 @@ use super::*;
 
 const KINDS: [(InjectedFault, &str); 8] = [
     (InjectedFault::Trap, "a trap that was injected"),
-    (InjectedFault::Deadline, "it ran longer than the 100ms a call may take"),
-    (InjectedFault::Failure(FailureKind::InvalidInput), "it returned invalid-input: it was injected"),
-    (InjectedFault::Failure(FailureKind::Unavailable), "it returned unavailable: it was injected"),
-    (InjectedFault::Failure(FailureKind::Internal), "it returned internal: it was injected"),
-    (InjectedFault::Failure(FailureKind::DeadlineExceeded), "it returned deadline-exceeded"),
-    (InjectedFault::Failure(FailureKind::Fatal), "it returned fatal: it was injected"),
-    (InjectedFault::Allocation, "it returned limit-exceeded: "),
+    (InjectedFault::Deadline, "the call exceeded its time limit of 100 ms (`limits.time`)"),
+    (InjectedFault::Failure(FailureKind::InvalidInput), "the stage returned invalid-input: it was injected"),
+    (InjectedFault::Failure(FailureKind::Unavailable), "the stage returned unavailable: it was injected"),
+    (InjectedFault::Failure(FailureKind::Internal), "the stage returned internal: it was injected"),
+    (InjectedFault::Failure(FailureKind::DeadlineExceeded), "the stage returned deadline-exceeded"),
+    (InjectedFault::Failure(FailureKind::Fatal), "the stage returned fatal: it was injected"),
+    (InjectedFault::Allocation, "the stage returned limit-exceeded: "),
 ];
 
 /// `upper` reads all and writes all, by a real library: what the host refuses it returns as its failure.
@@ -33,7 +33,7 @@ fn each_kind_ends_a_flow_that_stops() {
             let error = came.error();
             assert!(error.starts_with(&format!("stage `stage` failed in `process` at element {element}: ")), "{error}");
             assert!(error.contains(reason), "{what:?}: {error}");
-            assert_eq!(fault.happened(), 1);
+            assert_eq!(fault.count(), 1);
         }
     }
 }
@@ -46,14 +46,14 @@ fn each_kind_is_covered_by_policies() {
             let part = |policy| stage(&upper()).faults(vec![fault.clone()]).policy(policy);
             let came = through(part(retry(2, Then::DeadLetter)), poisoned(100, &[]));
             assert_eq!(came.sequences, (0..100).filter(|sequence| *sequence != element).collect::<Vec<_>>());
-            assert_eq!((came.letters.len(), came.letters[0].attempt, fault.happened()), (1, 3, 3));
+            assert_eq!((came.letters.len(), came.letters[0].attempt, fault.count()), (1, 3, 3));
             assert!(came.letters[0].reason.contains(reason), "{}", came.letters[0].reason);
             let restarts = if matches!(what, InjectedFault::Trap | InjectedFault::Deadline) { 3 } else { 0 };
             let used = came.failures();
             assert_eq!((used.calls, used.retries, used.dead_letters, used.restarts), (3, 2, 1, restarts), "{what:?}");
             // Once more, and it gets through.
             let came = through(part(retry(3, Then::Stop)), poisoned(100, &[]));
-            assert_eq!((came.sequences, fault.happened()), ((0..100).collect(), 6));
+            assert_eq!((came.sequences, fault.count()), ((0..100).collect(), 6));
         }
     }
 }
@@ -75,7 +75,7 @@ fn a_trap_has_a_backtrace() {
 fn refused_memory_is_survived_by_who_needs_none() {
     let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(ROUTER)).faults(vec![fault.clone()]), poisoned(9, &[]));
-    assert_eq!((came.sequences.len(), fault.happened()), (9, 1));
+    assert_eq!((came.sequences.len(), fault.count()), (9, 1));
     // More than it has: its memory does not grow in this call. Before and afterwards it does.
     let grows = Guest {
         work: &format!(
@@ -86,7 +86,11 @@ fn refused_memory_is_survived_by_who_needs_none() {
     };
     let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(grows)).faults(vec![fault.clone()]).policy(DEAD_LETTER), poisoned(9, &[]));
-    assert!(came.letters[0].reason.starts_with("it needed more than the 8388608 bytes"), "{}", came.letters[0].reason);
+    assert!(
+        came.letters[0].reason.starts_with("the stage exceeded its memory limit of 8 MiB"),
+        "{}",
+        came.letters[0].reason
+    );
     assert_eq!((came.sequences.len(), came.letters[0].sequence, came.failures().restarts), (8, 3, 1));
 }
 
@@ -97,7 +101,7 @@ fn a_pause_puts_a_call_off() {
     let before = Instant::now();
     let part = stage(&guest(TRANSFORM)).faults(vec![pause.clone()]);
     let came = through_with(part, poisoned(100, &[]), |control| Control { clock: clock.clone(), ..control });
-    assert_eq!((came.sequences.len(), pause.happened()), (100, 1));
+    assert_eq!((came.sequences.len(), pause.count()), (100, 1));
     assert_eq!(clock.unix_ns(), 3_600_000_000_000);
     println!("pause virtual_ns={} real={:?}", clock.unix_ns(), before.elapsed());
 }
@@ -108,7 +112,7 @@ fn sinks_and_sources_suffer_too() {
     let fault = Injection::new(40, 2, InjectedFault::Trap);
     let came =
         through(stage(&guest(SINK)).faults(vec![fault.clone()]).policy(retry(2, Then::Stop)), poisoned(100, &[]));
-    assert_eq!((came.account().elements.left, fault.happened(), came.failures().restarts), (100, 2, 2));
+    assert_eq!((came.account().elements.left, fault.count(), came.failures().restarts), (100, 2, 2));
 
     let numbers = Component::load(engine(), programs::NUMBERS.as_ref(), &limits()).unwrap();
     let run = |faults: Vec<Injection>, policy| {
@@ -119,11 +123,11 @@ fn sinks_and_sources_suffer_too() {
     };
     let fault = Injection::new(33, 2, InjectedFault::Failure(FailureKind::Unavailable));
     let (account, sequences) = run(vec![fault.clone()], retry(2, Then::Stop));
-    assert_eq!((account.unwrap().stages[0].failures.retries, sequences, fault.happened()), (2, (0..100).collect(), 2));
+    assert_eq!((account.unwrap().stages[0].failures.retries, sequences, fault.count()), (2, (0..100).collect(), 2));
     let fault = Injection::new(33, 1, InjectedFault::Trap);
     let (account, _) = run(vec![fault.clone()], retry(2, Then::Skip));
     assert!(matches!(account, Err(Error::Stage { call: "pull", .. })), "{account:?}");
-    assert_eq!(fault.happened(), 1);
+    assert_eq!(fault.count(), 1);
 }
 
 /// What is never reached is told by its count.
@@ -131,5 +135,5 @@ fn sinks_and_sources_suffer_too() {
 fn a_fault_that_never_comes() {
     let fault = Injection::new(100, 1, InjectedFault::Trap);
     let came = through(stage(&guest(TRANSFORM)).faults(vec![fault.clone()]), poisoned(100, &[]));
-    assert_eq!((came.sequences.len(), fault.happened()), (100, 0));
+    assert_eq!((came.sequences.len(), fault.count()), (100, 0));
 }

@@ -21,11 +21,11 @@ const GROWS: &str = "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 
 #[test]
 fn returned_failures_traps_time_and_memory_are_covered() {
     for (then, reason, restarts) in [
-        (FAILS, "it returned invalid-input: ", false),
+        (FAILS, "the stage returned invalid-input: ", false),
         ("(call $drop_batch (local.get $batch)) (return (call $fail (i32.const 7)))", "limit-exceeded", false),
         (TRAPS, "`unreachable` instruction executed", true),
-        (LOOPS, "it ran longer than the 100ms a call may take", true),
-        (GROWS, "it needed more than the 8388608 bytes of memory", true),
+        (LOOPS, "the call exceeded its time limit of 100 ms (`limits.time`)", true),
+        (GROWS, "the stage exceeded its memory limit of 8 MiB", true),
     ] {
         let came = through(stage(&component(then)).policy(DEAD_LETTER), poisoned(9, &[4]));
         assert_eq!(came.sequences, [0, 1, 2, 3, 5, 6, 7, 8], "{reason}");
@@ -42,17 +42,17 @@ fn a_budget_is_covered() {
     let part = stage(&component(reads)).budget(Budget { reads: Some(1), ..Budget::default() }).policy(DEAD_LETTER);
     let came = through(part, poisoned(9, &[4]));
     assert_eq!(came.sequences, [0, 1, 2, 3, 5, 6, 7, 8]);
-    assert_eq!(came.letters[0].reason, "budget-exceeded: 2 reads of element 4, of 1 allowed");
+    assert_eq!(came.letters[0].reason, "budget-exceeded: 2 reads of element 4, at most 1 allowed");
     assert_eq!(came.failures().restarts, 0);
 }
 
 #[test]
 fn fatal_failures_and_broken_contracts_are_not() {
     for (then, reason) in [
-        ("(call $drop_batch (local.get $batch)) (return (call $fail (i32.const 4)))", "it returned fatal: "),
+        ("(call $drop_batch (local.get $batch)) (return (call $fail (i32.const 4)))", "the stage returned fatal: "),
         (
             "(call $drop_batch (local.get $batch)) (return (call $routes (i32.const 0) (i32.const 0)))",
-            "it broke the contract",
+            "the stage broke the contract",
         ),
     ] {
         for policy in [SKIP, DEAD_LETTER, retry(9, Then::Skip)] {
@@ -83,7 +83,7 @@ fn a_dead_letter_that_cannot_be_kept_ends_the_flow() {
     let error = started.unwrap().0.run().unwrap_err();
     let Error::DeadLetter { stage, element: 4, source } = &error else { panic!("{error:?}") };
     assert_eq!((stage.as_str(), source.kind()), ("stage", io::ErrorKind::StorageFull));
-    assert_eq!(error.to_string(), "a dead letter of stage `stage`, element 4, could not be kept");
+    assert_eq!(error.to_string(), "cannot save element 4 as a dead letter of stage `stage`");
 }
 
 /// Keeps what it is given, which no output may.
@@ -114,7 +114,7 @@ fn what_is_live_after_a_failure_is_told() {
     let error = start_with(parts, &edges, |control| control).unwrap().0.run().unwrap_err();
     assert!(matches!(error, Error::Internal(_)), "{error:?}");
     let text = error.to_string();
-    let expected = "a fault of torvyn itself: 8 payload buffers are held after a failure: stage `stage` failed in \
+    let expected = "internal error, please report it: 8 payload buffers are held after a failure: stage `stage` failed in \
         `process` at element 8: wasm trap: wasm `unreachable` instruction executed";
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(keeps.0.lock().unwrap().len(), 8);

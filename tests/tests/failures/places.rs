@@ -29,7 +29,7 @@ fn the_element_is_named() {
     let part = stage_of("stage", &component, &[("how", "fail"), ("at", "process")], limits());
     let error = through(part, lines.collect()).error();
     let expected =
-        "stage `stage` failed in `process` at element 77: it returned invalid-input: told to fail in process";
+        "stage `stage` failed in `process` at element 77: the stage returned invalid-input: told to fail in process";
     assert_eq!(error, expected);
 }
 

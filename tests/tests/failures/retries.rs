@@ -41,7 +41,7 @@ fn it_does_not_within_the_tries_that_it_has() {
     let component = guest(Guest { work: &work, fields: TRIES, ..PROCESSOR });
     let came = through(stage(&component).policy(retry(1, Then::Stop)), poisoned(9, &[0]));
     assert!(
-        came.error().ends_with("failed in `process` at element 0: it returned invalid-input: "),
+        came.error().ends_with("failed in `process` at element 0: the stage returned invalid-input: "),
         "{}",
         came.error()
     );
@@ -95,7 +95,7 @@ fn the_end_of_the_input_is_tried_again() {
         assert_eq!(came.account().elements.left, 70);
         for policy in [retry(1, Then::Skip), SKIP, DEAD_LETTER, STOP] {
             let came = through(stage(&component).policy(policy), poisoned(70, &[]));
-            assert!(came.error().contains("it returned unavailable: "), "{}", came.error());
+            assert!(came.error().contains("the stage returned unavailable: "), "{}", came.error());
         }
         // A trap is not tried again there.
         let component = guest(Guest { last: "unreachable", ..guest_of });

@@ -46,6 +46,6 @@ fn needs_a_read_of_each() -> Result<(), Error> {
     let unread = upper()?.budget(Budget { reads: Some(0), ..Budget::default() });
     assert!(unread.with("longest", 0).run(["one", "two"]).is_ok());
     let error = unread.run(["one", "two"]).unwrap_err();
-    assert!(format!("{error:#}").contains("1 read of element 0, of 0 allowed"), "{error:?}");
+    assert!(format!("{error:#}").contains("1 read of element 0, at most 0 allowed"), "{error:?}");
     Ok(())
 }

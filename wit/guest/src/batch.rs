@@ -1,4 +1,4 @@
-//! Elements, and the batch they are lent in.
+//! [`Element`] and [`Batch`]: what a stage is lent for one call.
 
 use std::marker::PhantomData;
 
@@ -7,7 +7,7 @@ use crate::host::Lent;
 use crate::lease::{Lease, Mode, Scope};
 use crate::world::{CanHold, CanRead, ProcessorWorld};
 
-/// What the host sent with a call.
+/// What the host passed to a call.
 pub(crate) struct Frame<'a> {
     pub(crate) lent: Lent<'a>,
     pub(crate) count: u32,
@@ -21,14 +21,14 @@ impl<'a> Frame<'a> {
         &self.metadata[..self.count as usize]
     }
 
-    /// The value of `index` in column `nth` of those sent; column 0 is the sizes.
+    /// The value of element `index` in the `nth` column of the call; column 0 is the sizes.
     #[inline(always)]
     fn value(&self, nth: u32, index: u32) -> u64 {
         self.metadata[(nth * self.count + index) as usize]
     }
 }
 
-/// The elements of one call, lent to the stage until the call returns.
+/// The elements of one call, which are lent to the stage until the call returns.
 pub struct Batch<'a, W> {
     pub(crate) frame: &'a Frame<'a>,
     world: PhantomData<W>,
@@ -47,14 +47,14 @@ impl<'a, W> Batch<'a, W> {
         Batch { frame, world: PhantomData }
     }
 
-    /// How many elements there are; never 0.
+    /// The number of elements; never 0.
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     #[inline(always)]
     pub fn len(self) -> u32 {
         self.frame.count
     }
 
-    /// The sizes of the payloads in bytes, one for each element.
+    /// The payload size of each element, in bytes.
     pub fn sizes(self) -> &'a [u64] {
         self.frame.sizes()
     }
@@ -67,11 +67,11 @@ impl<'a, W> Batch<'a, W> {
 }
 
 impl<W: CanRead> Batch<'_, W> {
-    /// The payloads of all elements, end to end: one copy of each, in one crossing.
+    /// Reads the payloads of all elements, concatenated: one copy of each payload, in one crossing.
     ///
     /// # Errors
     ///
-    /// What the host refuses with; for a batch of the current call, a limit.
+    /// The failure of the host function: a copy budget or a limit.
     #[inline(always)]
     pub fn read_all(self) -> Result<Vec<u8>, Failure> {
         self.frame.lent.read_all()
@@ -79,17 +79,17 @@ impl<W: CanRead> Batch<'_, W> {
 }
 
 impl<W: CanHold> Batch<'_, W> {
-    /// Holds the elements that `indices` names beyond this call, in one crossing: a range, or any others, each once.
+    /// Holds the elements in `indices` beyond this call, in one crossing. Each index may occur once.
     ///
-    /// What is held exclusively is not in the batch any more: it can neither be read nor passed on there, and
-    /// [`read_all`](Batch::read_all) leaves it out.
+    /// An element that is held exclusively leaves the batch: it can no longer be read or forwarded there, and
+    /// [`read_all`](Batch::read_all) skips it.
     ///
     /// ```
     /// use torvyn_guest::{
     ///     Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, testing,
     /// };
     ///
-    /// /// One element of each batch, and at the end one of all.
+    /// /// Joins each batch into one element, and at the end all batches into one.
     /// struct Join(Vec<Lease<Holder>>);
     ///
     /// impl Stage for Join {
@@ -115,7 +115,7 @@ impl<W: CanHold> Batch<'_, W> {
     /// let joined = testing::process_batch(&mut stage, &[b"one, ", b"two, "])?;
     /// assert_eq!(joined[0].payload, b"one, two, ");
     /// testing::process_batch(&mut stage, &[b"three"])?;
-    /// let (_, last) = testing::written(|out| stage.flush(out))?;
+    /// let (_, last) = testing::collect(|out| stage.flush(out))?;
     /// assert_eq!(last[0].payload, b"one, two, three");
     /// assert!(last[0].by_handle);
     /// # Ok::<(), Failure>(())
@@ -123,9 +123,10 @@ impl<W: CanHold> Batch<'_, W> {
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where an element is not in the batch, [`Failure::InvalidInput`] where one is named twice or
-    /// none is, [`Failure::Unavailable`] where one is asked for exclusively that is held or was made something of already,
-    /// and [`Failure::BudgetExceeded`] where it is more than the stage may hold. Nothing is held then.
+    /// [`Failure::OutOfBounds`] if an element is not in the batch, [`Failure::InvalidInput`] if `indices` is empty or
+    /// has a duplicate, [`Failure::Unavailable`] if `mode` is exclusive and an element is already held or something was
+    /// already made of it, [`Failure::BudgetExceeded`] or [`Failure::LimitExceeded`] if the stage would hold too much,
+    /// and [`Failure::DeadlineExceeded`] if the deadline of `scope` has passed. On an error nothing is held.
     pub fn lease(self, indices: impl IntoIterator<Item = u32>, mode: Mode, scope: Scope) -> Result<Lease<W>, Failure> {
         let indices: Vec<u32> = indices.into_iter().collect();
         let size = |index: &u32| self.sizes().get(*index as usize).copied().ok_or(Failure::OutOfBounds);
@@ -134,19 +135,19 @@ impl<W: CanHold> Batch<'_, W> {
     }
 }
 
-/// The trace that an element is part of, as the W3C Trace Context has it.
+/// The trace that an element is part of, as in the W3C Trace Context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace.
+    /// The trace ID.
     pub id: u128,
-    /// The span that the element was brought into the flow in: the parent of what is done with it.
+    /// The ID of the span in which the element entered the flow: the parent of whatever is done with the element.
     pub span: u64,
 }
 
-/// One element: its metadata, and by its index the payload that the host holds.
+/// One element of a batch: its metadata, and its index, which stands for the payload that the host holds.
 ///
-/// It is two scalars, passed by value through functions that are always inlined: so the index that reaches the host
-/// can be followed through the machine code of the component, and the number of reads of an element be proven.
+/// An `Element` is two scalars, passed by value through functions that are always inlined. This lets the analysis
+/// follow the index through the code of the component to the host, and prove how often an element is read.
 pub struct Element<'a, W> {
     frame: &'a Frame<'a>,
     index: u32,
@@ -163,19 +164,20 @@ impl<W> Clone for Element<'_, W> {
 impl<W> Copy for Element<'_, W> {}
 
 impl<W> Element<'_, W> {
-    /// Its place in the batch, from 0.
+    /// The index of the element in the batch, from 0.
     #[inline(always)]
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// Bytes in the payload.
+    /// The size of the payload in bytes.
     #[inline(always)]
     pub fn size(self) -> u64 {
         self.frame.value(0, self.index)
     }
 
-    /// The element's number at its source, from 0; `None` unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    /// The number of the element at its source, from 0; `None` unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks
+    /// for it.
     #[inline(always)]
     pub fn sequence(self) -> Option<u64> {
         self.frame.columns.contains(Columns::SEQUENCE).then(|| self.frame.value(1, self.index))
@@ -188,8 +190,8 @@ impl<W> Element<'_, W> {
         self.frame.columns.contains(Columns::TIMESTAMP).then(|| self.column(Columns::SEQUENCE, 0))
     }
 
-    /// When the element should have reached the end of the flow, in nanoseconds since the Unix epoch; `None` where it
-    /// has no deadline, or unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
+    /// When the element should have reached the end of the flow, in nanoseconds since the Unix epoch. `None` if it has
+    /// no deadline, and unless [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
     #[inline(always)]
     pub fn deadline(self) -> Option<u64> {
         let asked = self.frame.columns.contains(Columns::DEADLINE);
@@ -197,7 +199,7 @@ impl<W> Element<'_, W> {
         deadline.filter(|deadline| *deadline != u64::MAX)
     }
 
-    /// The trace that the element is part of; `None` where it is part of none, or unless
+    /// The trace that the element is part of. `None` if it is part of none, and unless
     /// [`Stage::COLUMNS`](crate::Stage::COLUMNS) asks for it.
     #[inline(always)]
     pub fn trace(self) -> Option<Trace> {
@@ -208,7 +210,7 @@ impl<W> Element<'_, W> {
         trace.filter(|trace| trace.id != 0)
     }
 
-    /// The value of the column `nth` after the sizes and those `before` it that were asked for.
+    /// The value in the `nth` column after the sizes and the requested columns among `before`.
     #[inline(always)]
     fn column(self, before: Columns, nth: u32) -> u64 {
         let asked = self.frame.columns.intersection(before).bits().count_ones();
@@ -217,42 +219,43 @@ impl<W> Element<'_, W> {
 }
 
 impl<W> Element<'_, W> {
-    /// The value of its attribute `name`, in a crossing of its own; `None` where it has none of this name.
+    /// The value of attribute `name`, or `None` if the element has no such attribute. One crossing.
     ///
-    /// [`testing::Elements`](crate::testing::Elements) shows it.
+    /// See [`testing::Elements`](crate::testing::Elements) for an example.
     ///
     /// # Errors
     ///
-    /// [`Failure::InvalidInput`] and [`Failure::LimitExceeded`] where no element can have an attribute of this name, and
-    /// [`Failure::OutOfBounds`] where the element was held exclusively in this call.
+    /// [`Failure::InvalidInput`] or [`Failure::LimitExceeded`] if no element can have an attribute of this name, and
+    /// [`Failure::OutOfBounds`] if the element was held exclusively in this call.
     pub fn attribute(self, name: &str) -> Result<Option<String>, Failure> {
         self.frame.lent.attribute(self.index, name)
     }
 
-    /// All its attributes, in the order of their names, in a crossing of its own.
+    /// All attributes, sorted by name. One crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where the element was held exclusively in this call.
+    /// [`Failure::OutOfBounds`] if the element was held exclusively in this call.
     pub fn attributes(self) -> Result<Vec<(String, String)>, Failure> {
         self.frame.lent.attributes(self.index)
     }
 }
 
 impl<W: ProcessorWorld> Element<'_, W> {
-    /// Gives it the attribute `name`, or another value of it, in a crossing of its own. Whatever comes of the element in
-    /// this call, before or after, has it then.
+    /// Sets attribute `name` to `value`. One crossing.
+    ///
+    /// Everything that is made of the element in this call, before or after, gets the attribute.
     ///
     /// # Errors
     ///
-    /// [`Failure::InvalidInput`] where the name is empty, or a control character is in it or in the value,
-    /// [`Failure::LimitExceeded`] where the element would have more attributes than it can, and [`Failure::OutOfBounds`]
-    /// where it was held exclusively in this call. Nothing is changed then.
+    /// [`Failure::InvalidInput`] if the name is empty, or the name or the value contains a control character,
+    /// [`Failure::LimitExceeded`] if the element would have more or longer attributes than the contract allows, and
+    /// [`Failure::OutOfBounds`] if the element was held exclusively in this call. On an error nothing is changed.
     pub fn set_attribute(self, name: &str, value: &str) -> Result<(), Failure> {
         self.frame.lent.set_attribute(self.index, name, Some(value))
     }
 
-    /// Takes the attribute `name` away from it, if it has it, in a crossing of its own.
+    /// Removes attribute `name` if the element has it. One crossing.
     ///
     /// # Errors
     ///
@@ -263,21 +266,21 @@ impl<W: ProcessorWorld> Element<'_, W> {
 }
 
 impl<W: CanRead> Element<'_, W> {
-    /// The whole payload: one copy, in a crossing of its own.
+    /// Reads the whole payload: one copy, one crossing.
     ///
     /// # Errors
     ///
-    /// What the host refuses with; a declared copy budget, for one.
+    /// The failure of the host function, for example of a declared copy budget.
     #[inline(always)]
     pub fn read(self) -> Result<Vec<u8>, Failure> {
         self.read_range(0, self.size())
     }
 
-    /// `len` bytes of the payload from `offset`: one copy of those, in a crossing of its own.
+    /// Reads `len` bytes of the payload from `offset`: one copy of those bytes, one crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where the payload does not have them.
+    /// [`Failure::OutOfBounds`] if the range is not in the payload; otherwise as [`read`](Element::read).
     #[inline(always)]
     pub fn read_range(self, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
         self.frame.lent.read(self.index, offset, len)
@@ -285,7 +288,7 @@ impl<W: CanRead> Element<'_, W> {
 }
 
 impl<W: CanHold> Element<'_, W> {
-    /// Holds the element beyond this call, in a crossing of its own.
+    /// Holds the element beyond this call. One crossing.
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
-//! What `wit-bindgen` makes of the contract. Each exported interface is a world of its own here, because the macro
-//! that exports it is named after the interface and must exist once; the linker unites the worlds a component uses.
+//! The bindings that `wit-bindgen` generates from the contract.
+//!
+//! Each exported interface has a world of its own here, because the macro that exports it must exist only once. The
+//! linker merges the worlds that a component uses.
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 

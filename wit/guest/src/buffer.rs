@@ -1,21 +1,21 @@
-//! Payloads that are written piece by piece.
+//! [`Buffer`]: a payload that is written piece by piece.
 
 use std::marker::PhantomData;
 
 use crate::bindings::lifecycle::types::Failure;
-use crate::host::Piece;
+use crate::host::HostBuffer;
 use crate::world::{CanBuffer, Windowed};
 
-/// A payload in the making, in host memory: for one that is larger than the memory of the stage, or is made over several
-/// calls. Dropping it gives it up.
+/// A payload under construction, in host memory: for a payload that is larger than the memory of the stage, or that is
+/// built over several calls. Dropping the buffer discards the payload.
 ///
-/// `freeze` of [`Output`](crate::Output) or [`Writer`](crate::Writer) makes an element of it, and takes it: what went on
-/// cannot be written any more.
+/// `freeze` of [`Output`](crate::Output) or [`Writer`](crate::Writer) consumes the buffer and makes an element of it: a
+/// payload that was sent cannot be written any more.
 ///
 /// ```
 /// use torvyn_guest::{Buffer, BulkSource, Config, Failure, Next, Source, Stage, Writer, testing};
 ///
-/// /// Makes one element of `hello, ` and the time of day.
+/// /// Builds one element from `hello, ` and a time of day.
 /// struct Greeting;
 ///
 /// impl Stage for Greeting {
@@ -35,56 +35,56 @@ use crate::world::{CanBuffer, Windowed};
 ///     }
 /// }
 ///
-/// let (_, written) = testing::written(|out| Greeting.pull(out))?;
+/// let (_, written) = testing::collect(|out| Greeting.pull(out))?;
 /// assert_eq!(written[0].payload, b"Hello, morning");
 /// # Ok::<(), Failure>(())
 /// ```
 #[derive(Debug)]
 pub struct Buffer<W = Windowed> {
-    pub(crate) piece: Piece,
+    pub(crate) host: HostBuffer,
     len: u64,
     world: PhantomData<fn() -> W>,
 }
 
 impl<W: CanBuffer> Buffer<W> {
-    /// With room for `capacity` bytes.
+    /// Allocates a buffer with a capacity of `capacity` bytes. One crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::LimitExceeded`] where that is more than the host takes, and [`Failure::BudgetExceeded`] where the stage
-    /// may not write once more.
+    /// [`Failure::LimitExceeded`] if the host does not grant the capacity, and [`Failure::BudgetExceeded`] if the stage
+    /// has no write left.
     pub fn allocate(capacity: u64) -> Result<Self, Failure> {
-        Ok(Buffer { piece: Piece::allocate(capacity)?, len: 0, world: PhantomData })
+        Ok(Buffer { host: HostBuffer::allocate(capacity)?, len: 0, world: PhantomData })
     }
 
-    /// Writes `bytes` to the end of what is there: one copy, in a crossing of its own.
+    /// Appends `bytes`: one copy, one crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::LimitExceeded`] where there is no room for all of them, and [`Failure::BudgetExceeded`] where the stage
-    /// may not write once more. Nothing is written then.
+    /// [`Failure::LimitExceeded`] if not all bytes fit, and [`Failure::BudgetExceeded`] if the stage has no write left.
+    /// On an error nothing is written.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.piece.append(bytes)?;
+        self.host.append(bytes)?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Writes `bytes` over what is there from `offset`: one copy, in a crossing of its own.
+    /// Overwrites existing bytes from `offset` with `bytes`: one copy, one crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where less is there, and [`Failure::BudgetExceeded`] where the stage may not write once
-    /// more. Nothing is written then.
+    /// [`Failure::OutOfBounds`] if the range is not within the bytes written so far, and [`Failure::BudgetExceeded`] if
+    /// the stage has no write left. On an error nothing is written.
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
-        self.piece.write_at(offset, bytes)
+        self.host.write_at(offset, bytes)
     }
 
-    /// Bytes written so far.
+    /// The length of the payload so far, in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing was written so far.
+    /// Whether the payload is empty so far.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

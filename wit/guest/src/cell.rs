@@ -1,4 +1,4 @@
-//! The stage of a component, from `init` to `teardown`: what the exports of the component call.
+//! [`Cell`]: the stage of a component, from `init` to `teardown`. The exports of the component call it.
 
 use std::cell::RefCell;
 
@@ -9,25 +9,25 @@ use crate::bindings::lifecycle::types::{
 use crate::config::Config;
 use crate::export::In;
 use crate::host::Lent;
-use crate::output::{Failed, Outcome, Output};
+use crate::output::{FailedCall, Outcome, Output};
 use crate::stage::{BatchProcessor, BatchSink, BatchSource, Next, Stage};
 use crate::world::{ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
-/// The stage of a component, between the calls of the host.
+/// The stage of a component, between calls of the host.
 ///
-/// `K` is what is kept from call to call besides it: a writer, for its capacity, where the stage makes elements.
+/// `K` is kept from call to call beside the stage: a [`Writer`], to reuse its capacity, if the stage makes elements.
 pub struct Cell<S, K>(RefCell<Option<Running<S, K>>>);
 
 struct Running<S, K> {
     stage: S,
     kept: K,
-    /// The source has ended; the next `pull` says so.
-    ended: bool,
+    /// The source has ended: the next `pull` returns `None`.
+    has_ended: bool,
 }
 
 impl<S, K> Cell<S, K> {
-    /// Before `init`.
+    /// A cell without a stage, before `init`.
     #[expect(clippy::new_without_default, reason = "only the macro makes one, in a const")]
     pub const fn new() -> Self {
         Cell(RefCell::new(None))
@@ -37,7 +37,7 @@ impl<S, K> Cell<S, K> {
 impl<S: Stage, K: Default> Cell<S, K> {
     pub fn init(&self, config: Vec<(String, String)>) -> Result<Columns, Failure> {
         let stage = S::new(&Config::new(config))?;
-        *self.0.borrow_mut() = Some(Running { stage, kept: K::default(), ended: false });
+        *self.0.borrow_mut() = Some(Running { stage, kept: K::default(), has_ended: false });
         Ok(S::COLUMNS)
     }
 
@@ -48,7 +48,7 @@ impl<S: Stage, K: Default> Cell<S, K> {
         }
     }
 
-    fn running<T, E: From<Failure>>(&self, call: impl FnOnce(&mut Running<S, K>) -> Result<T, E>) -> Result<T, E> {
+    fn with_running<T, E: From<Failure>>(&self, call: impl FnOnce(&mut Running<S, K>) -> Result<T, E>) -> Result<T, E> {
         match &mut *self.0.borrow_mut() {
             Some(running) => call(running),
             None => Err(Failure::Internal("the stage is not running".to_string()).into()),
@@ -61,7 +61,7 @@ impl<S: Stage, W: SinkWorld> Cell<S, In<W>> {
     where
         S: BatchSink<W>,
     {
-        self.running(|running| {
+        self.with_running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
             Ok(running.stage.push(Batch::new(&frame))?)
         })
@@ -71,7 +71,7 @@ impl<S: Stage, W: SinkWorld> Cell<S, In<W>> {
     where
         S: BatchSink<W>,
     {
-        self.running(|running| running.stage.complete())
+        self.with_running(|running| running.stage.complete())
     }
 }
 
@@ -81,12 +81,12 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
         W: ProcessorWorld,
         S: BatchProcessor<W>,
     {
-        self.running(|running| {
+        self.with_running(|running| {
             let frame = Frame { lent: Lent(of), count, columns: S::COLUMNS, metadata };
-            let mut out = Output::new(frame.lent, metadata, count, &mut running.kept.making);
+            let mut out = Output::new(frame.lent, metadata, count, &mut running.kept.builder);
             let done = running.stage.process(Batch::new(&frame), &mut out);
-            out.end(done).map(returned).map_err(|Failed { failure, reached }| {
-                let reached = reached.map(|(index, outcome)| Reached { index, outcome: returned(outcome) });
+            out.end(done).map(types::Outcome::from).map_err(|FailedCall { failure, reached }| {
+                let reached = reached.map(|(index, outcome)| Reached { index, outcome: outcome.into() });
                 ProcessFailure { failure, reached }
             })
         })
@@ -97,12 +97,12 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
         W: ProcessorWorld,
         S: BatchProcessor<W>,
     {
-        self.running(|running| {
-            // The compiler sees that a new one stays empty where a stage has nothing to flush; with the call that
-            // would empty it goes the import.
+        self.with_running(|running| {
+            // If the stage has nothing to flush, the compiler sees that a new writer stays empty. It removes the call
+            // that would emit its entries, and with that call the import of the host function.
             let mut writer = Writer::default();
             W::flush(&mut running.stage, &mut writer)?;
-            W::flushed(&mut writer.making)
+            W::take_flushed(&mut writer.builder)
         })
     }
 
@@ -111,28 +111,30 @@ impl<S: Stage, W> Cell<S, Writer<W>> {
         W: SourceWorld,
         S: BatchSource<W>,
     {
-        self.running(|running| {
-            if running.ended {
+        self.with_running(|running| {
+            if running.has_ended {
                 return Ok(None);
             }
-            running.kept.making.clear();
-            running.ended = running.stage.pull(max_elements, max_bytes, &mut running.kept)? == Next::End;
-            let is_over = running.ended && running.kept.is_empty();
-            if is_over { Ok(None) } else { W::made_or_none(&mut running.kept.making).map(Some) }
+            running.kept.builder.clear();
+            running.has_ended = running.stage.pull(max_elements, max_bytes, &mut running.kept)? == Next::End;
+            let is_over = running.has_ended && running.kept.is_empty();
+            if is_over { Ok(None) } else { W::take_or_empty(&mut running.kept.builder).map(Some) }
         })
     }
 }
 
-fn returned(outcome: Outcome) -> types::Outcome {
-    match outcome {
-        Outcome::Routes(routes) => types::Outcome::Routes(routes),
-        Outcome::Made(made) => types::Outcome::Output(made),
+impl From<Outcome> for types::Outcome {
+    fn from(outcome: Outcome) -> types::Outcome {
+        match outcome {
+            Outcome::Routes(routes) => types::Outcome::Routes(routes),
+            Outcome::Output(output) => types::Outcome::Output(output),
+        }
     }
 }
 
-/// What was printed without a line end is still in a buffer of the component.
+/// Flushes standard output: text without a line break is still in a buffer of the component.
 ///
-/// A function of its own: inlined, it keeps `check` from seeing how much of a payload the stage looks at.
+/// Not inlined: inlined code would keep the analysis from proving how much of a payload the stage reads.
 #[cold]
 #[inline(never)]
 fn flush_stdout() {

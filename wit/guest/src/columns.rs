@@ -1,27 +1,27 @@
-//! The columns in which elements are made: one entry for each element, to be handed to the host in one crossing.
+//! [`Columns`]: the elements that a call makes, one entry for each, to be handed to the host in one crossing.
 
-/// In `sizes`: the element is passed on by handle.
+/// In `sizes`: the element is forwarded by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
-/// In `lineage`: the element comes from none of the batch.
+/// In `lineage`: the element comes from no element of the batch.
 pub(crate) const NO_LINEAGE: u32 = u32::MAX;
-/// In `outputs`: the element goes to output 0 alone.
+/// In `outputs`: the element goes to output 0 only.
 pub(crate) const OUTPUT_0: u32 = 1;
-/// Capacity that is kept from one call to the next, in bytes; an element may have needed much more once.
+/// Capacity in bytes that is kept from one call to the next. A single large element does not keep its memory.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-/// Elements in the making, in order. All of them are written or passed on by handle, or all of them are parts.
+/// The elements of an output, in order. Either all entries are written or forwarded by handle, or all are parts.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sizes: Vec<u64>,
-    /// Of parts alone.
+    /// Of parts only.
     pub(crate) offsets: Vec<u64>,
     /// Empty, or as long as `sizes`.
     pub(crate) lineage: Vec<u32>,
     /// Empty, or as long as `sizes`.
     pub(crate) outputs: Vec<u32>,
-    /// The last entry is a part that stands for an element passed on whole.
-    whole: bool,
+    /// The last entry is a part that stands for a forwarded element: its whole payload.
+    is_last_whole: bool,
 }
 
 impl Columns {
@@ -33,31 +33,31 @@ impl Columns {
 
     #[inline]
     pub(crate) fn entry(&mut self, size: u64, lineage: u32, outputs: u32) {
-        enter(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
-        enter(&mut self.outputs, self.sizes.len(), outputs, OUTPUT_0);
+        push_unless_default(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
+        push_unless_default(&mut self.outputs, self.sizes.len(), outputs, OUTPUT_0);
         self.sizes.push(size);
     }
 
     #[inline]
     pub(crate) fn part(&mut self, index: u32, offset: u64, len: u64, outputs: u32) {
-        self.whole = false;
+        self.is_last_whole = false;
         self.offsets.push(offset);
         self.entry(len, index, outputs);
     }
 
-    /// As [`forward`](Columns::forward), for an element of `size` bytes among parts.
+    /// As [`forward`](Columns::forward), among parts, for an element of `size` bytes.
     pub(crate) fn forward_entire(&mut self, index: u32, size: u64, outputs: u32) {
         self.outputs.resize(self.sizes.len(), OUTPUT_0);
         match (self.lineage.last(), self.outputs.last_mut()) {
-            (Some(&from), Some(known)) if self.whole && from == index => *known |= outputs,
+            (Some(&from), Some(known)) if self.is_last_whole && from == index => *known |= outputs,
             _ => {
                 self.part(index, 0, size, outputs);
-                self.whole = true;
+                self.is_last_whole = true;
             }
         }
     }
 
-    /// Passes element `index` on to one output more: by the entry that does so already, if it is the last.
+    /// Forwards element `index` to `outputs` as well. Extends the last entry if that forwards the element already.
     pub(crate) fn forward(&mut self, index: u32, outputs: u32) {
         self.outputs.resize(self.sizes.len(), OUTPUT_0);
         match (self.sizes.last(), self.lineage.last(), self.outputs.last_mut()) {
@@ -66,7 +66,7 @@ impl Columns {
         }
     }
 
-    /// Keeps the first `entries`, and gives the rest.
+    /// Keeps the first `entries`, and returns the rest.
     pub(crate) fn split_off(&mut self, entries: usize) -> Columns {
         let bytes = self.bytes_of(entries);
         // A column may be empty.
@@ -79,21 +79,22 @@ impl Columns {
             offsets: rest(&mut self.offsets, entries),
             lineage: rest(&mut self.lineage, entries),
             outputs: rest(&mut self.outputs, entries),
-            whole: std::mem::take(&mut self.whole),
+            is_last_whole: std::mem::take(&mut self.is_last_whole),
         }
     }
 
-    /// Keeps the first `entries`.
+    /// Keeps the first `entries` only.
     pub(crate) fn truncate(&mut self, entries: usize) {
         self.bytes.truncate(self.bytes_of(entries));
         self.sizes.truncate(entries);
         self.offsets.truncate(entries);
         self.lineage.truncate(entries);
         self.outputs.truncate(entries);
-        self.whole = false;
+        self.is_last_whole = false;
     }
 
-    /// The bytes of the first `entries`, if they are written; of parts there are none.
+    /// The number of bytes that the first `entries` have in `bytes`, if they are written entries. Parts have none
+    /// there.
     fn bytes_of(&self, entries: usize) -> usize {
         let written = self.sizes[..entries].iter().filter(|size| **size != BY_HANDLE);
         written.fold(0, |bytes: usize, size| bytes.saturating_add(*size as usize))
@@ -106,20 +107,20 @@ impl Columns {
         self.offsets.clear();
         self.lineage.clear();
         self.outputs.clear();
-        self.whole = false;
+        self.is_last_whole = false;
     }
 }
 
-/// Adds the entry at `len` to a column, which stays empty while all entries are what an empty one stands for.
+/// Pushes the entry at index `len` of a column. The column stays empty while all entries have the default value.
 #[inline]
-fn enter(column: &mut Vec<u32>, len: usize, entry: u32, default: u32) {
+fn push_unless_default(column: &mut Vec<u32>, len: usize, entry: u32, default: u32) {
     if !column.is_empty() || entry != default {
         column.resize(len, default);
         column.push(entry);
     }
 }
 
-/// The set of output `port` alone.
+/// The set of outputs with `port` only.
 #[inline]
 pub(crate) fn bit(port: u32) -> u32 {
     1u32.checked_shl(port).expect("outputs are numbered from 0 to 31")

@@ -1,11 +1,11 @@
-//! The settings of a stage.
+//! [`Config`]: the settings of a stage.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::bindings::lifecycle::types::Failure;
 
-/// The settings of a stage in its pipeline, by name.
+/// The settings of a stage in the pipeline, by name.
 ///
 /// ```
 /// use torvyn_guest::Config;
@@ -25,25 +25,26 @@ impl Config {
         Config(settings)
     }
 
-    /// The setting of that name. Nested tables are flattened with dots, `a.b`, and arrays numbered from 0, `a.0`.
+    /// The value of setting `name`. Nested tables are flattened with dots (`a.b`), and array items are numbered from 0
+    /// (`a.0`).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The setting of that name, which must be there.
+    /// The value of setting `name`, which must be present.
     ///
     /// # Errors
     ///
-    /// [`Failure::InvalidInput`] that names it where it is not.
+    /// [`Failure::InvalidInput`], with the name, if there is no such setting.
     pub fn require(&self, name: &str) -> Result<&str, Failure> {
         self.get(name).ok_or_else(|| Failure::InvalidInput(format!("config has no `{name}`")))
     }
 
-    /// The setting of that name as a `T`.
+    /// Parses the value of setting `name`; `None` if there is no such setting.
     ///
     /// # Errors
     ///
-    /// [`Failure::InvalidInput`] that names it and what was found where that is not a `T`.
+    /// [`Failure::InvalidInput`], with the name and the value, if the value is not a `T`.
     pub fn parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Failure> {
         let parse = |value: &str| {
             value.parse().map_err(|error| Failure::InvalidInput(format!("config `{name}` is `{value}`: {error}")))

@@ -1,4 +1,4 @@
-//! From a stage to the exports of a component. [`export!`](crate::export!) is the way in; the rest is what it expands to.
+//! [`export!`](crate::export!), which makes a component of a stage, and the code that it expands to.
 
 use std::marker::PhantomData;
 
@@ -16,11 +16,13 @@ use crate::stage::{
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
-/// Makes a component of a stage: `export!(TYPE: ROLE)`, where the role is one of `Source`, `BatchSource`,
-/// `Processor<WORLD>`, `PayloadProcessor<WORLD>`, `BatchProcessor<WORLD>`, `Sink`, `PayloadSink` and `BatchSink`. Sources
-/// and sinks have a world too where it is not `DataSource` or `DataSink`: `Sink<MetadataSink>`.
+/// Makes a component of a stage: `export!(TYPE: ROLE)`.
 ///
-/// On other targets than `wasm32` nothing is exported, so that the crate's own tests build and run natively.
+/// `ROLE` is `Source`, `BatchSource`, `Processor<WORLD>`, `PayloadProcessor<WORLD>`, `BatchProcessor<WORLD>`, `Sink`,
+/// `PayloadSink` or `BatchSink`. Sources are in world `DataSource` and sinks in world `DataSink` unless they name
+/// another, as in `Sink<MetadataSink>`.
+///
+/// On targets other than `wasm32` nothing is exported, so that the tests of the crate build and run natively.
 #[macro_export]
 macro_rules! export {
     ($stage:ty: Processor<$world:ident>) => {
@@ -136,7 +138,7 @@ macro_rules! __export_role {
     };
 }
 
-/// What is kept of a stage that makes no elements: its world.
+/// The world of a stage that makes no elements.
 pub struct In<W>(PhantomData<fn() -> W>);
 
 impl<W> Default for In<W> {
@@ -148,7 +150,7 @@ impl<W> Default for In<W> {
 /// A per-element stage as a batch stage.
 pub struct PerElement<S>(S);
 
-/// A stage that takes payloads as a batch stage.
+/// A stage that takes payloads, as a batch stage.
 pub struct WithPayload<S> {
     stage: S,
     reading: Reading,
@@ -157,10 +159,10 @@ pub struct WithPayload<S> {
 /// How the payloads of a batch are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// All in one crossing.
+    /// All payloads in one crossing.
     Ahead,
-    /// Each when its turn comes. Where an element that the stage fails at is lent again, so are those after it: what was
-    /// read of them would be read again.
+    /// Each payload before its element is processed. Used with retries: when the stage fails on an element, all later
+    /// elements are lent again too, and would be read twice if they had been read ahead.
     OneByOne,
 }
 
@@ -219,7 +221,7 @@ impl<W: ProcessorWorld + CanRead, S: PayloadProcessor<W>> BatchProcessor<W> for 
 
 impl<W: SourceWorld, S: Source<W>> BatchSource<W> for PerElement<S> {
     fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer<W>) -> Result<Next, Failure> {
-        while out.len() < max_elements as usize && out.making.bytes() < max_bytes {
+        while out.len() < max_elements as usize && out.builder.bytes() < max_bytes {
             let next = self.0.pull(out)?;
             if next != Next::More {
                 return Ok(next);
@@ -256,9 +258,9 @@ pub(crate) fn process_each<W: ProcessorWorld, S: Processor<W>>(
     batch: Batch<'_, W>,
     out: &mut Output<'_, W>,
 ) -> Result<(), BatchFailure> {
-    // Not by `try_for_each`: a closure that makes something of the failure keeps the stage from being inlined here. Nor does
-    // the call go on after a failure: what is after it was not read, so nothing is read again, and the component imports
-    // nothing for it.
+    // Not with `try_for_each`: a closure that converts the failure keeps the stage from being inlined here. The call
+    // does not skip failed elements either: later elements have not been read, so retrying them reads nothing twice,
+    // and the component does not need to import `skip`.
     for element in batch.iter() {
         if let Err(failure) = stage.process(element, out.at(element)) {
             return Err(failure.at(element));
@@ -311,7 +313,7 @@ pub(crate) fn push_with_payloads<S: PayloadSink>(
     Ok(signal)
 }
 
-/// Leaves element `index` out, at which the sink failed, where the pipeline says so; then the call goes on.
+/// Skips element `index`, which the sink failed on, if the pipeline says so. Returns whether the call can continue.
 #[cold]
 #[inline(never)]
 fn skip<W: SinkWorld>(batch: Batch<'_, W>, index: u32, failure: &Failure) -> bool {
@@ -322,7 +324,7 @@ fn pause_if_either(a: BackpressureSignal, b: BackpressureSignal) -> Backpressure
     if a == BackpressureSignal::Pause { a } else { b }
 }
 
-/// Gives each element its payload.
+/// Calls `take` for each element, with its payload.
 #[inline(always)]
 fn with_payloads<'a, W: CanRead>(
     batch: Batch<'a, W>,

@@ -1,4 +1,4 @@
-//! Where in a batch a call failed.
+//! [`BatchFailure`]: a failure, and where in the batch it occurred.
 
 use std::error::Error;
 use std::fmt;
@@ -6,26 +6,26 @@ use std::fmt;
 use crate::batch::Element;
 use crate::bindings::lifecycle::types::{Failure, ProcessFailure, PushFailure};
 
-/// A failure of a stage that takes the batch, and the element that it failed at.
+/// A failure of a stage that takes whole batches, and the element it failed on.
 ///
-/// Every [`Failure`] becomes one by `?`, and then does not say where: nothing comes of any element of the batch.
-/// [`Failure::at`] says it.
+/// `?` converts a [`Failure`] into a `BatchFailure` without an element: the whole batch has then failed, and nothing
+/// that was made of it is emitted. [`Failure::at`] names the element.
 #[derive(Debug, Clone)]
 pub struct BatchFailure {
     /// What went wrong.
     pub failure: Failure,
-    /// The index of the element that it went wrong at, if the stage knows: then what it did with those before it counts.
+    /// The index of the element that the stage failed on, if it knows: what it did with earlier elements then counts.
     pub index: Option<u32>,
 }
 
 impl Failure {
-    /// A failure at `element` of the batch. What was made of those before it goes on, and what was made of it since
-    /// [`Output::at`](crate::Output::at) does not.
+    /// A failure on `element` of the batch. What was made of earlier elements is emitted; what was made of `element`
+    /// since [`Output::at`](crate::Output::at) is discarded.
     ///
     /// ```
     /// use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage, testing};
     ///
-    /// /// Takes what is not empty.
+    /// /// Accepts non-empty elements only.
     /// struct Strict;
     ///
     /// impl Stage for Strict {
@@ -42,7 +42,7 @@ impl Failure {
     ///     ) -> Result<(), BatchFailure> {
     ///         for element in batch.iter() {
     ///             if element.size() == 0 {
-    ///                 return Err(Failure::InvalidInput("it is empty".to_string()).at(element));
+    ///                 return Err(Failure::InvalidInput("the element is empty".to_string()).at(element));
     ///             }
     ///             out.at(element).forward();
     ///         }

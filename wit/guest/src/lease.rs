@@ -1,21 +1,21 @@
-//! Elements that a stage holds beyond the call that lent them.
+//! [`Lease`]: elements that a stage holds beyond the call that lent them.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use crate::bindings::lifecycle::types::Failure;
-use crate::host::Held;
+use crate::host::HostLease;
 use crate::world::{CanRead, Windowed};
 
 pub use crate::bindings::processor::payload_lease::{Mode, Scope};
 
-/// Elements that are held, numbered from 0 in the order in which they were named. They stay with the host: holding
-/// copies nothing. Dropping it releases them.
+/// Held elements, numbered from 0 in the order in which they were taken. Dropping the lease releases them.
 ///
-/// [`Batch::lease`](crate::Batch::lease) and [`Element::lease`](crate::Element::lease) take one; `join` and
-/// `forward_lease` of [`Output`](crate::Output) and [`Writer`](crate::Writer) make elements of it.
+/// The payloads stay with the host: holding copies nothing to or from the component.
+/// [`Batch::lease`](crate::Batch::lease) and [`Element::lease`](crate::Element::lease) take a lease. `join`,
+/// `forward_lease` and `forward_from` of [`Output`](crate::Output) and [`Writer`](crate::Writer) make elements of it.
 ///
-/// `W` is the world of the stage. What a [`Holder`](crate::Holder) holds it cannot read:
+/// `W` is the world of the stage. A [`Holder`](crate::Holder) cannot read the elements it holds:
 ///
 /// ```compile_fail,E0599
 /// fn peek(lease: &torvyn_guest::Lease<torvyn_guest::Holder>) {
@@ -23,7 +23,7 @@ pub use crate::bindings::processor::payload_lease::{Mode, Scope};
 /// }
 /// ```
 pub struct Lease<W = Windowed> {
-    pub(crate) held: Held,
+    pub(crate) host: HostLease,
     sizes: Vec<u64>,
     world: PhantomData<fn() -> W>,
 }
@@ -35,24 +35,24 @@ impl<W> fmt::Debug for Lease<W> {
 }
 
 impl<W> Lease<W> {
-    pub(crate) fn new(held: Held, sizes: Vec<u64>) -> Self {
-        Lease { held, sizes, world: PhantomData }
+    pub(crate) fn new(host: HostLease, sizes: Vec<u64>) -> Self {
+        Lease { host, sizes, world: PhantomData }
     }
 
-    /// How many elements were taken; never 0.
+    /// The number of elements that were taken; never 0.
     #[expect(clippy::len_without_is_empty, reason = "a lease holds at least one element")]
     pub fn len(&self) -> u32 {
         self.sizes.len() as u32
     }
 
-    /// The sizes of their payloads in bytes, one for each element.
+    /// The payload size of each element, in bytes.
     pub fn sizes(&self) -> &[u64] {
         &self.sizes
     }
 }
 
 impl<W: CanRead> Lease<W> {
-    /// The whole payload of element `index`: one copy, in a crossing of its own.
+    /// Reads the whole payload of element `index`: one copy, one crossing.
     ///
     /// # Errors
     ///
@@ -62,13 +62,14 @@ impl<W: CanRead> Lease<W> {
         self.read_range(index, 0, *size)
     }
 
-    /// `len` bytes of the payload of element `index` from `offset`: one copy of those, in a crossing of its own.
+    /// Reads `len` bytes of the payload of element `index` from `offset`: one copy of those bytes, one crossing.
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where the element is not held any more or the payload does not have them,
-    /// [`Failure::DeadlineExceeded`] where the scope has ended, and what else the host refuses with.
+    /// [`Failure::OutOfBounds`] if the element is no longer held or the range is not in the payload,
+    /// [`Failure::DeadlineExceeded`] if the lease has ended, [`Failure::BudgetExceeded`] if the copy budget is used up,
+    /// and [`Failure::LimitExceeded`] if it is more than the host copies in one call.
     pub fn read_range(&self, index: u32, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
-        self.held.read(index, offset, len)
+        self.host.read(index, offset, len)
     }
 }

@@ -1,18 +1,19 @@
-//! Write a stage of a `torvyn:streaming` pipeline.
+//! Write stages of `torvyn:streaming` pipelines in Rust.
 //!
-//! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. A processor also
-//! names its world, and the world is what it can do with payloads:
+//! A stage is a type that implements [`Stage`] and one role: [`Source`], [`Processor`] or [`Sink`]. [`export!`] makes a
+//! component of it. A processor also names its world, which says what it can do with payloads:
 //!
-//! | besides passing elements on | it cannot see a payload byte | it can read |
+//! | besides forwarding elements | cannot see payload bytes | can read payloads |
 //! |---|---|---|
 //! | nothing | [`Router`] | [`Inspector`] |
-//! | it writes payloads | [`Replacer`] | [`Transform`] |
-//! | it cuts them into parts, without a copy | [`Chunker`] | [`Slicer`] |
-//! | it holds them beyond the call and joins them, without a copy | [`Holder`] | [`Collector`] |
-//! | all of that | | [`Windowed`] |
+//! | write payloads | [`Replacer`] | [`Transform`] |
+//! | cut payloads into parts, without a copy | [`Chunker`] | [`Slicer`] |
+//! | hold payloads beyond the call and join them, without a copy | [`Holder`] | [`Collector`] |
+//! | all of these | | [`Windowed`] |
 //!
-//! A sink reads in [`DataSink`], the one meant where none is named, and sees no payload byte in [`MetadataSink`].
-//! [`export!`] makes a component of it.
+//! A sink is in world [`DataSink`] (the default), in which it can read payloads, or in [`MetadataSink`], in which it
+//! cannot see payload bytes. A source is in world [`DataSource`] (the default) or in [`BulkSource`], in which it can
+//! also write a payload piece by piece.
 //!
 //! ```
 //! use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
@@ -34,19 +35,22 @@
 //!
 //! torvyn_guest::export!(Upper: Processor<Transform>);
 //!
-//! // Stages run natively too, with the payloads in a slice:
+//! // For unit tests, stages also run natively, on payloads in a slice:
 //! let emitted = torvyn_guest::testing::process(&mut Upper, &[b"one", b"two"])?;
 //! assert_eq!(emitted[0].payload, b"ONE");
 //! # Ok::<(), Failure>(())
 //! ```
 //!
-//! Holding, cutting and joining copy nothing: the payloads stay with the host ([`Output::slice`], [`Batch::lease`],
-//! [`Output::join`]).
+//! # What it costs
 //!
-//! A read costs one crossing of the component boundary and one copy, each time; so does what was written, once a
-//! batch. A stage that needs the payload of every element takes it as an argument ([`PayloadProcessor`],
-//! [`PayloadSink`]): then one crossing reads the whole batch. A stage that wants the batch itself takes that
-//! ([`BatchProcessor`], [`BatchSource`], [`BatchSink`]).
+//! - Each read is one crossing of the component boundary and one copy.
+//! - Writes are collected: one crossing and one copy per batch.
+//! - Holding, cutting and joining ([`Batch::lease`], [`Output::slice`], [`Output::join`]) copy no payload byte to or
+//!   from the component: the payloads stay with the host.
+//!
+//! A stage that needs the payload of every element takes it as an argument ([`PayloadProcessor`], [`PayloadSink`]): one
+//! crossing then reads the whole batch. A stage that works on whole batches implements [`BatchProcessor`],
+//! [`BatchSource`] or [`BatchSink`].
 
 pub use batch::{Batch, Element, Trace};
 pub use bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
@@ -79,8 +83,8 @@ pub mod export;
 mod failure;
 mod host;
 mod lease;
-mod making;
 mod output;
+mod output_builder;
 mod stage;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -1,4 +1,4 @@
-//! What a stage makes of a batch: elements passed on by handle, and elements that it makes.
+//! [`Output`]: where a processor forwards the elements of a batch and makes new ones.
 
 use std::marker::PhantomData;
 
@@ -7,83 +7,85 @@ use crate::bindings::lifecycle::types::Failure;
 use crate::buffer::Buffer;
 use crate::columns::{OUTPUT_0, bit};
 use crate::failure::BatchFailure;
-use crate::host::{self, Lent, Made};
+use crate::host::{self, HostOutput, Lent};
 use crate::lease::Lease;
-use crate::making::{self, Kind, OutputBuilder};
+use crate::output_builder::{self, EntryKind, OutputBuilder};
 use crate::world::{CanBuffer, CanHold, CanSlice, CanWrite, Makes, ProcessorWorld};
 
 /// A call that failed.
-pub(crate) struct Failed {
+pub(crate) struct FailedCall {
     pub(crate) failure: Failure,
-    /// The element that it failed at, and what became of those before it.
+    /// The element that the call failed on, and what happens to the elements before.
     pub(crate) reached: Option<(u32, Outcome)>,
 }
 
-/// What became of a batch.
+/// What happens to the elements of a batch.
 pub enum Outcome {
-    /// For each element the outputs it goes to.
+    /// For each element, the set of outputs that it is forwarded to.
     Routes(Vec<u32>),
-    /// What the stage made, with what it passed on in between.
-    Made(Made),
+    /// The elements that the stage made, together with those that it forwarded.
+    Output(HostOutput),
 }
 
-/// Where the elements of a batch go.
+/// Takes the elements that a processor forwards or makes of a batch.
 ///
-/// An element that is neither passed on nor made anything of is dropped. Elements come out in the order of the calls made
-/// here; those forwarded before anything was made in the same batch come in the order of the batch.
+/// An element is dropped if it is not forwarded and nothing is made of it. Elements come out in the order of the calls
+/// of these methods; only those that are forwarded before the first element of the batch is made come in the order of
+/// the batch.
 pub struct Output<'a, W> {
     current: u32,
     routes: Vec<u32>,
-    /// Whether the elements are listed in `making`; until something is made, `routes` says it all.
+    /// Whether the builder lists all elements. Until the first element is made, `routes` is enough.
     listed: bool,
     lent: Lent<'a>,
     metadata: &'a [u64],
-    making: &'a mut OutputBuilder,
+    builder: &'a mut OutputBuilder,
     world: PhantomData<W>,
 }
 
 impl<'a, W: ProcessorWorld> Output<'a, W> {
-    /// What is in the frame, and not the frame: in a function that is not inlined it would have to be in memory, and it
-    /// could no longer be seen that a read is of a whole payload.
-    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, making: &'a mut OutputBuilder) -> Self {
-        making.clear();
+    /// Takes the contents of the frame and not a reference to it: for a function that is not inlined, the frame would
+    /// have to be in memory, and the analysis could no longer see that a read is of a whole payload.
+    pub(crate) fn new(lent: Lent<'a>, metadata: &'a [u64], count: u32, builder: &'a mut OutputBuilder) -> Self {
+        builder.clear();
         Output {
             current: 0,
             routes: vec![0; count as usize],
             listed: false,
             lent,
             metadata,
-            making,
+            builder,
             world: PhantomData,
         }
     }
 
-    /// Makes `element` the one that the following calls are about. A per-element stage finds it done.
+    /// Makes `element` the current element: the following calls forward it or make elements of it. In a per-element
+    /// stage this is already done.
     #[inline(always)]
     pub fn at(&mut self, element: Element<'_, W>) -> &mut Self {
         let before = std::mem::replace(&mut self.current, element.index());
         match W::MAKES {
-            Makes::Written if before != self.current => self.making.begin_element(),
-            Makes::Several if before != self.current => self.making.begin_element_of_several(),
+            Makes::Written if before != self.current => self.builder.begin_element(),
+            Makes::Several if before != self.current => self.builder.begin_element_of_several(),
             Makes::Nothing | Makes::Written | Makes::Several => {}
         }
         self
     }
 
-    /// Passes the element on to output 0, by handle.
+    /// Forwards the current element to output 0, by handle.
     #[inline(always)]
     pub fn forward(&mut self) {
         self.forward_to(0);
     }
 
-    /// Passes the element on to output `port`, by handle. It can go to several, and to each once.
+    /// Forwards the current element to output `port`, by handle. It can go to several outputs, and to each once.
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     #[inline(always)]
     pub fn forward_to(&mut self, port: u32) {
-        W::begin_forwarded(self.making);
+        W::begin_forwarded(self.builder);
         if W::MAKES != Makes::Nothing && self.listed {
             self.list_forward(port);
         } else {
@@ -94,9 +96,9 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     fn list_forward(&mut self, port: u32) {
         let (index, outputs) = (self.current, bit(port));
         if W::MAKES == Makes::Written {
-            return self.making.columns.forward(index, outputs);
+            return self.builder.columns.forward(index, outputs);
         }
-        // Parts can go to one output any number of times; what is passed on cannot.
+        // Parts can go to one output any number of times; a forwarded element cannot.
         let known = &mut self.routes[index as usize];
         if *known & outputs == 0 {
             *known |= outputs;
@@ -104,73 +106,76 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
         }
     }
 
-    /// Among what is written an element is passed on by handle; elsewhere it is a part that is the whole, and so needs no
-    /// import of `payload-write`. What a `Holder` passes on among what it makes goes on from a lease.
+    /// Lists a forwarded element among those that are made: by handle among written ones, elsewhere as a part that is
+    /// the whole payload, which needs no import of `payload-write`. A `Holder` forwards it from a lease.
     fn list_whole(&mut self, index: u32, outputs: u32) {
-        if self.making.kind == Some(Kind::Written) {
-            self.making.columns.forward(index, outputs);
+        if self.builder.kind == Some(EntryKind::Written) {
+            self.builder.columns.forward(index, outputs);
         } else {
-            self.making.turn_to(Kind::Parts, Some(self.lent));
-            self.making.columns.forward_entire(index, self.metadata[index as usize], outputs);
+            self.builder.set_kind(EntryKind::Parts, Some(self.lent));
+            self.builder.columns.forward_entire(index, self.metadata[index as usize], outputs);
         }
     }
 
-    /// From the first element on that is made, what was forwarded before it is listed too.
-    fn list(&mut self) {
+    /// Starts listing, before the first element is made: lists the elements that were forwarded so far.
+    fn list_forwarded(&mut self) {
         if !std::mem::replace(&mut self.listed, true) {
             for index in 0..self.routes.len() as u32 {
                 match self.routes[index as usize] {
                     0 => {}
-                    outputs if W::MAKES == Makes::Written => self.making.columns.forward(index, outputs),
+                    outputs if W::MAKES == Makes::Written => self.builder.columns.forward(index, outputs),
                     outputs => self.list_whole(index, outputs),
                 }
             }
         }
     }
 
-    /// What became of the batch, as far as the stage came.
+    /// What happens to the batch, up to the element that the stage failed on.
     #[inline(always)]
-    pub(crate) fn end(mut self, done: Result<(), BatchFailure>) -> Result<Outcome, Failed> {
+    pub(crate) fn end(mut self, done: Result<(), BatchFailure>) -> Result<Outcome, FailedCall> {
         let failed = match done {
             Ok(()) => None,
-            Err(BatchFailure { failure, index: None }) => return Err(Failed { failure, reached: None }),
+            Err(BatchFailure { failure, index: None }) => return Err(FailedCall { failure, reached: None }),
             Err(BatchFailure { failure, index: Some(index) }) => {
-                self.cut(index);
+                self.truncate(index);
                 Some((failure, index))
             }
         };
         let outcome = W::finish(self);
         match failed {
-            None => outcome.map_err(|failure| Failed { failure, reached: None }),
-            Some((failure, index)) => Err(Failed { failure, reached: outcome.ok().map(|outcome| (index, outcome)) }),
+            None => outcome.map_err(|failure| FailedCall { failure, reached: None }),
+            Some((failure, index)) => {
+                Err(FailedCall { failure, reached: outcome.ok().map(|outcome| (index, outcome)) })
+            }
         }
     }
 
-    /// Leaves element `index` out, at which the stage failed, where the pipeline says so; then the call goes on.
+    /// Skips element `index`, which the stage failed on, if the pipeline says so. Returns whether the call can
+    /// continue.
     ///
-    /// Inlined, so that no reference to the output is handed on: the compiler would no longer see that a stage which never
+    /// Inlined, so that no reference to the output escapes: the compiler could no longer see that a stage which never
     /// writes has listed nothing, and its component would import `payload-write`.
     #[inline(always)]
     pub(crate) fn skip(&mut self, index: u32, failure: &Failure) -> bool {
         let skips = ask_to_skip(self.lent, index, failure);
         if skips {
             self.routes[index as usize] = 0;
-            self.give_up(index);
+            self.discard(index);
         }
         skips
     }
 
-    /// Gives up what became of element `index`, at which the stage failed, and with which the call ends.
-    fn cut(&mut self, index: u32) {
+    /// Discards everything from element `index` on: the stage failed on it, and the call ends.
+    fn truncate(&mut self, index: u32) {
         self.routes.truncate(index as usize);
-        self.give_up(index);
+        self.discard(index);
     }
 
-    /// Gives up what was made of element `index`, besides its route.
-    fn give_up(&mut self, index: u32) {
+    /// Discards the elements that were made of element `index`. Its route is not changed.
+    fn discard(&mut self, index: u32) {
         if W::MAKES != Makes::Nothing && self.listed && self.current == index {
-            // What was forwarded before anything was made of those before is still in `routes`.
-            self.listed = self.making.cut();
+            // If nothing was made of earlier elements, their routes are still in `routes`.
+            self.listed = self.builder.discard_current();
         }
     }
 
@@ -180,12 +185,12 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     }
 
     /// In a world with several ways to make elements.
-    pub(crate) fn settle(self) -> Result<Outcome, Failure> {
+    pub(crate) fn finish(self) -> Result<Outcome, Failure> {
         if !self.listed {
             return Ok(Outcome::Routes(self.routes));
         }
-        let made = self.making.settle(Some(self.lent))?;
-        Ok(made.map_or_else(|| Outcome::Routes(vec![0; self.routes.len()]), Outcome::Made))
+        let output = self.builder.finish(Some(self.lent))?;
+        Ok(output.map_or_else(|| Outcome::Routes(vec![0; self.routes.len()]), Outcome::Output))
     }
 }
 
@@ -196,40 +201,40 @@ fn ask_to_skip(lent: Lent<'_>, index: u32, failure: &Failure) -> bool {
 }
 
 impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
-    /// Writes an element to output 0. It takes over the metadata of the current one.
+    /// Writes an element to output 0. It inherits the metadata of the current element.
     #[inline(always)]
     pub fn write(&mut self, payload: &[u8]) {
         self.write_to(0, payload);
     }
 
-    /// Writes an element to output `port`. It takes over the metadata of the current one.
+    /// Writes an element to output `port`. It inherits the metadata of the current element.
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn write_to(&mut self, port: u32, payload: &[u8]) {
         self.begin_written();
-        self.making.columns.bytes.extend_from_slice(payload);
-        self.making.columns.entry(payload.len() as u64, self.current, bit(port));
+        self.builder.columns.bytes.extend_from_slice(payload);
+        self.builder.columns.entry(payload.len() as u64, self.current, bit(port));
     }
 
-    /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
+    /// Writes an element of `len` bytes to output 0, in place: `fill` gets a zeroed slice of that length.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.begin_written();
-        self.making.columns.fill(len, fill);
-        self.making.columns.entry(len as u64, self.current, OUTPUT_0);
+        self.builder.columns.fill(len, fill);
+        self.builder.columns.entry(len as u64, self.current, OUTPUT_0);
     }
 
     #[inline]
     fn begin_written(&mut self) {
-        W::begin_written(self.making, Some(self.lent));
-        self.list();
+        W::begin_written(self.builder, Some(self.lent));
+        self.list_forwarded();
     }
 
-    /// In a world where all that is made is written.
+    /// In a world that makes elements by writing only.
     pub(crate) fn emit(self) -> Result<Outcome, Failure> {
         if self.listed {
-            host::emit_all(&self.making.columns, Some(self.lent)).map(Outcome::Made)
+            host::emit_all(&self.builder.columns, Some(self.lent)).map(Outcome::Output)
         } else {
             Ok(Outcome::Routes(self.routes))
         }
@@ -237,10 +242,11 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
 }
 
 impl<W: CanSlice> Output<'_, W> {
-    /// Makes an element of `len` bytes of the current one from `offset`, to output 0. It takes over the metadata. It is a
-    /// view: no payload byte moves. There can be any number of them, overlapping or not.
+    /// Sends a part of the current element to output 0: `len` bytes from `offset`, as an element with the same
+    /// metadata.
     ///
-    /// A part that is not in the payload fails the stage with [`Failure::OutOfBounds`] at the end of the call.
+    /// The part is a view: no payload byte moves. An element can have any number of parts, overlapping or not. A part
+    /// that is not in the payload fails the stage with [`Failure::OutOfBounds`] at the end of the call.
     ///
     /// ```
     /// use torvyn_guest::{Config, Element, Failure, Output, Processor, Slicer, Stage, testing};
@@ -277,21 +283,21 @@ impl<W: CanSlice> Output<'_, W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn slice_to(&mut self, port: u32, offset: u64, len: u64) {
-        self.making.ways.parts = Some(making::parts);
-        self.making.turn_to(Kind::Parts, Some(self.lent));
-        self.list();
-        self.making.columns.part(self.current, offset, len, bit(port));
+        self.builder.emit_fns.parts = Some(output_builder::emit_parts);
+        self.builder.set_kind(EntryKind::Parts, Some(self.lent));
+        self.list_forwarded();
+        self.builder.columns.part(self.current, offset, len, bit(port));
     }
 }
 
 impl<W: CanBuffer + ProcessorWorld> Output<'_, W> {
-    /// Makes an element of what was written to `buffer`, to output 0. It takes over the metadata of the current one.
+    /// Sends `buffer` to output 0, as an element with the metadata of the current element.
     ///
     /// # Errors
     ///
-    /// What the host refuses with. The buffer is given up then.
+    /// The failure of the host function. The buffer is then discarded.
     pub fn freeze(&mut self, buffer: Buffer<W>) -> Result<(), Failure> {
         self.freeze_to(0, buffer)
     }
@@ -304,11 +310,11 @@ impl<W: CanBuffer + ProcessorWorld> Output<'_, W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn freeze_to(&mut self, port: u32, buffer: Buffer<W>) -> Result<(), Failure> {
-        self.list();
+        self.list_forwarded();
         let len = buffer.len();
-        self.making.freeze(Some(self.lent), self.current, port, buffer.piece, len)
+        self.builder.freeze(Some(self.lent), self.current, port, buffer.host, len)
     }
 }
 
@@ -317,7 +323,7 @@ impl<W: CanHold> Output<'_, W> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for `Writer`.
     pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         self.join_to(0, leases)
     }
@@ -326,22 +332,22 @@ impl<W: CanHold> Output<'_, W> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for `Writer`.
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
-        self.list();
-        let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
-        self.making.join(Some(self.lent), port, &held)
+        self.list_forwarded();
+        let leases: Vec<_> = leases.into_iter().map(|lease| &lease.host).collect();
+        self.builder.join(Some(self.lent), port, &leases)
     }
 
     /// As [`Writer::forward_lease`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for `Writer`.
     pub fn forward_lease(&mut self, lease: &Lease<W>) -> Result<(), Failure> {
         self.forward_from(lease, 0..lease.len(), 0)
     }
@@ -350,19 +356,19 @@ impl<W: CanHold> Output<'_, W> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for `Writer`.
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn forward_from(
         &mut self,
         lease: &Lease<W>,
         indices: impl IntoIterator<Item = u32>,
         port: u32,
     ) -> Result<(), Failure> {
-        self.list();
+        self.list_forwarded();
         let indices: Vec<u32> = indices.into_iter().collect();
-        self.making.forward(Some(self.lent), &lease.held, &indices, port)
+        self.builder.forward(Some(self.lent), &lease.host, &indices, port)
     }
 }

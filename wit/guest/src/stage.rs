@@ -1,4 +1,5 @@
-//! The roles of a stage. Per-element and payload-taking roles are batch roles too, through the wrappers in `export`.
+//! The traits that a stage implements: [`Stage`] and one role. The wrappers in `export` turn the per-element and
+//! payload roles into batch roles.
 
 use crate::batch::{Batch, Element};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
@@ -8,25 +9,27 @@ use crate::output::Output;
 use crate::world::{CanMake, CanRead, DataSink, DataSource, ProcessorWorld, SinkWorld, SourceWorld};
 use crate::writer::Writer;
 
-/// A running stage: how it begins and ends.
+/// A stage: how it starts and ends.
 pub trait Stage: Sized + 'static {
-    /// The metadata it wants with every batch, besides the sizes of the payloads. Each column costs 8 bytes an element.
+    /// The metadata columns that the stage wants with each batch, besides the payload sizes. A column costs 8 bytes per
+    /// element; [`Columns::TRACE`] is three columns.
     const COLUMNS: Columns = Columns::empty();
 
-    /// Begins with the settings that the pipeline gives this stage.
+    /// Creates the stage from its settings in the pipeline.
     ///
     /// # Errors
     ///
-    /// Whatever makes the settings unusable: the flow then does not start.
+    /// If the settings are not valid. The flow then does not start.
     fn new(config: &Config) -> Result<Self, Failure>;
 
-    /// Ends. Called once, unless the stage trapped.
+    /// Ends the stage. Called once, unless the stage trapped.
     fn teardown(self) {}
 }
 
-/// Takes one element at a time; reads its payload, if at all, when it wants to.
+/// A processor that takes one element at a time, and reads payloads on demand.
 ///
-/// In world [`Router`](crate::Router) it cannot, and so proves that no payload byte crosses its boundary:
+/// A stage in world [`Router`](crate::Router) cannot read payloads, which proves that no payload byte crosses its
+/// boundary:
 ///
 /// ```
 /// use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage, testing};
@@ -55,15 +58,15 @@ pub trait Stage: Sized + 'static {
 /// # Ok::<(), Failure>(())
 /// ```
 pub trait Processor<W: ProcessorWorld>: Stage {
-    /// Forwards the element, makes others of it, or does neither and so drops it.
+    /// Forwards the element, makes other elements of it, or drops it by doing neither.
     ///
     /// # Errors
     ///
-    /// A failure fails the stage at this element: what was made of it does not go on, and what was made of those before it
-    /// does. A lease that was taken of it has it no more.
+    /// A failure fails the stage on this element: what was made of it is discarded, and leases that were taken of it no
+    /// longer contain it. What was made of earlier elements is emitted.
     fn process(&mut self, element: Element<'_, W>, out: &mut Output<'_, W>) -> Result<(), Failure>;
 
-    /// Makes what it held back, once the input has ended.
+    /// Makes the elements that the stage still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///
@@ -76,12 +79,13 @@ pub trait Processor<W: ProcessorWorld>: Stage {
     }
 }
 
-/// Takes one element at a time, with its payload: every payload is read once, a batch in one crossing.
+/// A processor that takes one element at a time, with its payload: each payload is read once, and a whole batch in one
+/// crossing. If the pipeline retries failed elements, each payload is read in a crossing of its own.
 ///
 /// ```
 /// use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage, testing};
 ///
-/// /// Forwards what is JSON, as far as its first byte tells.
+/// /// Forwards JSON objects, judged by the first byte.
 /// struct Objects;
 ///
 /// impl Stage for Objects {
@@ -116,7 +120,7 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
     /// A failure fails the stage.
     fn process(&mut self, element: Element<'_, W>, payload: &[u8], out: &mut Output<'_, W>) -> Result<(), Failure>;
 
-    /// Makes what it held back, once the input has ended.
+    /// Makes the elements that the stage still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///
@@ -129,7 +133,7 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
     }
 }
 
-/// Takes a batch at a time.
+/// A processor that takes a whole batch at a time.
 ///
 /// ```
 /// use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Output, Router, Stage, testing};
@@ -157,15 +161,16 @@ pub trait PayloadProcessor<W: ProcessorWorld + CanRead>: Stage {
 /// # Ok::<(), Failure>(())
 /// ```
 pub trait BatchProcessor<W: ProcessorWorld>: Stage {
-    /// As [`Processor::process`], for every element of the batch; [`Output::at`] says which one is meant.
+    /// As [`Processor::process`], for all elements of the batch; [`Output::at`] sets the current element.
     ///
     /// # Errors
     ///
-    /// A failure fails the stage at the element that it names, by [`Failure::at`], or at the whole batch. Of that one and
-    /// those after it nothing goes on, and no lease that was taken of them in this call has them any more.
+    /// A failure fails the stage on the element that [`Failure::at`] names, or on the whole batch. What was made of
+    /// that element and of later ones is discarded, and leases that were taken of them in this call no longer contain
+    /// them.
     fn process(&mut self, batch: Batch<'_, W>, out: &mut Output<'_, W>) -> Result<(), BatchFailure>;
 
-    /// Makes what it held back, once the input has ended.
+    /// Makes the elements that the stage still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///
@@ -178,20 +183,20 @@ pub trait BatchProcessor<W: ProcessorWorld>: Stage {
     }
 }
 
-/// What a source says after it was asked for an element.
+/// Whether a source has more elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Ask again.
+    /// There are more elements: pull again.
     More,
-    /// There is nothing just now. The host asks again a little later.
+    /// There are no elements right now. The host pulls again a little later.
     Idle,
-    /// There will be nothing more.
+    /// The stream has ended.
     End,
 }
 
-/// Makes one element at a time.
+/// A source that makes one element at a time.
 pub trait Source<W: SourceWorld = DataSource>: Stage {
-    /// Writes the next element, and says whether to ask again. It may write several, or none.
+    /// Writes the next element, and returns whether there are more. It may write several elements, or none.
     ///
     /// # Errors
     ///
@@ -199,9 +204,10 @@ pub trait Source<W: SourceWorld = DataSource>: Stage {
     fn pull(&mut self, out: &mut Writer<W>) -> Result<Next, Failure>;
 }
 
-/// Makes a batch at a time.
+/// A source that makes a whole batch at a time.
 pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
-    /// Writes at most `max_elements` elements, and none after their payloads together have reached `max_bytes`.
+    /// Writes at most `max_elements` elements, and no more once the total size of their payloads has reached
+    /// `max_bytes`.
     ///
     /// # Errors
     ///
@@ -209,9 +215,10 @@ pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
     fn pull(&mut self, max_elements: u32, max_bytes: u64, out: &mut Writer<W>) -> Result<Next, Failure>;
 }
 
-/// Takes one element at a time out of the flow; reads its payload, if at all, when it wants to.
+/// A sink that takes one element at a time, and reads payloads on demand.
 ///
-/// In world [`MetadataSink`](crate::MetadataSink) it cannot, and so proves that no payload byte crosses its boundary:
+/// A stage in world [`MetadataSink`](crate::MetadataSink) cannot read payloads, which proves that no payload byte
+/// crosses its boundary:
 ///
 /// ```
 /// use torvyn_guest::{BackpressureSignal, Config, Element, Failure, MetadataSink, Sink, Stage, testing};
@@ -238,14 +245,15 @@ pub trait BatchSource<W: SourceWorld = DataSource>: Stage {
 /// # Ok::<(), Failure>(())
 /// ```
 pub trait Sink<W: SinkWorld = DataSink>: Stage {
-    /// Takes the element. Where one element of a batch asks for a pause, the batch does.
+    /// Takes the element. If it returns [`BackpressureSignal::Pause`] for one element of a batch, the host waits before
+    /// the next batch.
     ///
     /// # Errors
     ///
     /// A failure fails the stage.
     fn push(&mut self, element: Element<'_, W>) -> Result<BackpressureSignal, Failure>;
 
-    /// Finishes what it held back, once the input has ended.
+    /// Writes what the sink still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///
@@ -255,7 +263,8 @@ pub trait Sink<W: SinkWorld = DataSink>: Stage {
     }
 }
 
-/// Takes one element at a time out of the flow, with its payload: every payload is read once, a batch in one crossing.
+/// A sink that takes one element at a time, with its payload: each payload is read once, and a whole batch in one
+/// crossing. If the pipeline retries failed elements, each payload is read in a crossing of its own.
 pub trait PayloadSink: Stage {
     /// As [`Sink::push`], with the payload.
     ///
@@ -264,7 +273,7 @@ pub trait PayloadSink: Stage {
     /// A failure fails the stage.
     fn push(&mut self, element: Element<'_, DataSink>, payload: &[u8]) -> Result<BackpressureSignal, Failure>;
 
-    /// Finishes what it held back, once the input has ended.
+    /// Writes what the sink still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///
@@ -274,17 +283,17 @@ pub trait PayloadSink: Stage {
     }
 }
 
-/// Takes a batch at a time out of the flow.
+/// A sink that takes a whole batch at a time.
 pub trait BatchSink<W: SinkWorld = DataSink>: Stage {
     /// Takes the batch.
     ///
     /// # Errors
     ///
-    /// A failure fails the stage at the element that it names, by [`Failure::at`], and those before it are taken; or at the
-    /// whole batch, of which nothing is taken then.
+    /// A failure fails the stage on the element that [`Failure::at`] names, and earlier elements count as taken; or on
+    /// the whole batch, and no element counts as taken.
     fn push(&mut self, batch: Batch<'_, W>) -> Result<BackpressureSignal, BatchFailure>;
 
-    /// Finishes what it held back, once the input has ended.
+    /// Writes what the sink still holds back. Called once the input has ended.
     ///
     /// # Errors
     ///

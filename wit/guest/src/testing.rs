@@ -1,7 +1,7 @@
-//! Runs a stage natively, in its crate's own tests.
+//! Runs a stage natively, for unit tests of its crate.
 //!
-//! The stage runs as it is, without the sandbox: payloads come from a slice instead of the host, and what is held is kept
-//! in memory. What it costs to run, what it copies, and when a lease ends shows only in a component.
+//! The stage runs without the sandbox: payloads come from a slice instead of the host, and held elements stay in
+//! memory. Costs, copies, budgets and the end of leases can be tested only in a component: with `cargo torvyn test`.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::batch::{Batch, Frame};
 use crate::bindings::lifecycle::types::{BackpressureSignal, Columns, Failure};
 use crate::export::{self, Reading};
 use crate::failure::BatchFailure;
-use crate::host::{Lent, Payloads, emitted};
-use crate::making::OutputBuilder;
-use crate::output::{Failed, Outcome, Output};
+use crate::host::{Lent, Payloads, into_emitted};
+use crate::output::{FailedCall, Outcome, Output};
+use crate::output_builder::OutputBuilder;
 use crate::stage::{BatchProcessor, BatchSink, PayloadProcessor, PayloadSink, Processor, Sink, Stage};
 use crate::world::{CanMake, CanRead, DataSink, ProcessorWorld, SinkWorld};
 use crate::writer::Writer;
@@ -19,22 +19,24 @@ use crate::writer::Writer;
 /// An element that came out of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emitted {
-    /// Its payload.
+    /// The payload.
     pub payload: Vec<u8>,
-    /// The outputs it goes to, in ascending order.
+    /// The outputs that the element goes to, in ascending order.
     pub outputs: Vec<u32>,
-    /// Whether its payload stayed with the host, passed on, cut or joined; otherwise it was written.
+    /// Whether the element was forwarded, cut or joined, so that its payload stays with the host. Otherwise it was
+    /// written.
     pub by_handle: bool,
-    /// Its attributes.
+    /// The attributes.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A batch of elements that carry attributes. Those that are lent by payload alone have none.
+/// A batch of elements with attributes. The functions of this module that take payloads lend elements without
+/// attributes.
 ///
 /// ```
 /// use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage, testing};
 ///
-/// /// What is of tenant `a` to output 0, the rest to output 1, and all of it marked as seen.
+/// /// Sends elements of tenant `a` to output 0 and all others to output 1, and marks all as seen.
 /// struct ByTenant;
 ///
 /// impl Stage for ByTenant {
@@ -63,32 +65,32 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// With these payloads, and no attributes.
+    /// Elements with these payloads and without attributes.
     pub fn new(payloads: &'a [&'a [u8]]) -> Self {
         Elements { payloads, attributes: vec![BTreeMap::new(); payloads.len()] }
     }
 
-    /// Gives element `index` an attribute.
+    /// Sets an attribute of element `index`.
     ///
     /// # Panics
     ///
-    /// Where there is no such element.
+    /// If there is no such element.
     #[must_use]
     pub fn attribute(mut self, index: usize, name: &str, value: &str) -> Self {
         self.attributes[index].insert(name.to_string(), value.to_string());
         self
     }
 
-    /// Lends them to a processor, as [`process`] does.
+    /// Lends the batch to a processor, as [`process`] does.
     ///
     /// # Errors
     ///
     /// As [`process`].
     pub fn process<W: ProcessorWorld, S: Processor<W>>(&self, stage: &mut S) -> Result<Vec<Emitted>, ProcessFailure> {
-        processed::<W, S>(self, |batch, out| export::process_each(stage, batch, out))
+        lend_to_processor::<W, S>(self, |batch, out| export::process_each(stage, batch, out))
     }
 
-    /// Lends them to a processor that takes payloads.
+    /// Lends the batch to a processor that takes payloads.
     ///
     /// # Errors
     ///
@@ -97,10 +99,10 @@ impl<'a> Elements<'a> {
         &self,
         stage: &mut S,
     ) -> Result<Vec<Emitted>, ProcessFailure> {
-        processed::<W, S>(self, |batch, out| export::process_with_payloads(stage, Reading::Ahead, batch, out))
+        lend_to_processor::<W, S>(self, |batch, out| export::process_with_payloads(stage, Reading::Ahead, batch, out))
     }
 
-    /// Lends them to a processor that takes the batch.
+    /// Lends the batch to a processor that takes batches.
     ///
     /// # Errors
     ///
@@ -109,10 +111,10 @@ impl<'a> Elements<'a> {
         &self,
         stage: &mut S,
     ) -> Result<Vec<Emitted>, ProcessFailure> {
-        processed::<W, S>(self, |batch, out| stage.process(batch, out))
+        lend_to_processor::<W, S>(self, |batch, out| stage.process(batch, out))
     }
 
-    /// Lends them to a sink, as [`push`] does.
+    /// Lends the batch to a sink, as [`push`] does.
     ///
     /// # Errors
     ///
@@ -121,7 +123,7 @@ impl<'a> Elements<'a> {
         lend::<W, S, _>(self, |_, batch| export::push_each(stage, batch))
     }
 
-    /// Lends them to a sink that takes payloads.
+    /// Lends the batch to a sink that takes payloads.
     ///
     /// # Errors
     ///
@@ -130,7 +132,7 @@ impl<'a> Elements<'a> {
         lend::<DataSink, S, _>(self, |_, batch| export::push_with_payloads(stage, Reading::Ahead, batch))
     }
 
-    /// Lends them to a sink that takes the batch.
+    /// Lends the batch to a sink that takes batches.
     ///
     /// # Errors
     ///
@@ -140,14 +142,14 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// A processor that failed.
+/// A failed call of a processor.
 #[derive(Debug, Clone)]
 pub struct ProcessFailure {
     /// What went wrong.
     pub failure: Failure,
-    /// The index of the element that it went wrong at, if the stage knows.
+    /// The index of the element that the stage failed on, if it knows.
     pub index: Option<u32>,
-    /// What came of the elements before that one, in order.
+    /// What was emitted for the elements before, in order.
     pub emitted: Vec<Emitted>,
 }
 
@@ -157,12 +159,13 @@ impl From<ProcessFailure> for Failure {
     }
 }
 
-/// Lends one batch of these payloads to a processor, and returns what came out, in order. The elements are numbered
-/// from 0, their timestamps are 0, and they have no deadline and no trace.
+/// Lends one batch with these payloads to a processor, and returns the elements that come out, in order.
+///
+/// The elements of the batch are numbered from 0, their timestamps are 0, and they have no deadline and no trace.
 ///
 /// # Errors
 ///
-/// The failure of the stage, with what came of the elements before.
+/// The failure of the stage, with what was emitted for the elements before.
 pub fn process<W: ProcessorWorld, S: Processor<W>>(
     stage: &mut S,
     payloads: &[&[u8]],
@@ -194,8 +197,8 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
     Elements::new(payloads).process_batch(stage)
 }
 
-/// Calls what makes elements without a batch, the `pull` of a source or the `flush` of a processor, and returns what
-/// it said and what it made.
+/// Calls a function that makes elements without a batch (the `pull` of a source or the `flush` of a processor), and
+/// returns its result and the elements that it made.
 ///
 /// ```
 /// use torvyn_guest::{Config, Failure, Next, Source, Stage, Writer, testing};
@@ -215,7 +218,7 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
 ///     }
 /// }
 ///
-/// let (next, written) = testing::written(|out| Once.pull(out))?;
+/// let (next, written) = testing::collect(|out| Once.pull(out))?;
 /// assert_eq!(next, Next::End);
 /// assert_eq!(written[0].payload, b"hello");
 /// # Ok::<(), Failure>(())
@@ -224,15 +227,15 @@ pub fn process_batch<W: ProcessorWorld, S: BatchProcessor<W>>(
 /// # Errors
 ///
 /// The failure of the stage.
-pub fn written<W: CanMake, T>(
-    write: impl FnOnce(&mut Writer<W>) -> Result<T, Failure>,
+pub fn collect<W: CanMake, T>(
+    call: impl FnOnce(&mut Writer<W>) -> Result<T, Failure>,
 ) -> Result<(T, Vec<Emitted>), Failure> {
     let mut writer = Writer::default();
-    let said = write(&mut writer)?;
-    Ok((said, emitted(W::made(&mut writer.making)?.unwrap_or_default())))
+    let result = call(&mut writer)?;
+    Ok((result, into_emitted(W::take_output(&mut writer.builder)?.unwrap_or_default())))
 }
 
-/// Lends one batch of these payloads to a sink, and returns what it said.
+/// Lends one batch with these payloads to a sink, and returns its signal.
 ///
 /// # Errors
 ///
@@ -286,24 +289,24 @@ fn lend<W, S: Stage, T>(elements: &Elements<'_>, call: impl FnOnce(&Frame<'_>, B
     call(&frame, Batch::new(&frame))
 }
 
-fn processed<W: ProcessorWorld, S: Stage>(
+fn lend_to_processor<W: ProcessorWorld, S: Stage>(
     elements: &Elements<'_>,
     call: impl FnOnce(Batch<'_, W>, &mut Output<'_, W>) -> Result<(), BatchFailure>,
 ) -> Result<Vec<Emitted>, ProcessFailure> {
-    let mut making = OutputBuilder::default();
+    let mut builder = OutputBuilder::default();
     lend::<W, S, _>(elements, |frame, batch| {
-        let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut making);
+        let mut out = Output::new(frame.lent, frame.metadata, frame.count, &mut builder);
         let done = call(batch, &mut out);
-        let came = |outcome| match outcome {
-            Outcome::Routes(routes) => frame.lent.routed(&routes).map(emitted),
-            Outcome::Made(made) => Ok(emitted(made)),
+        let emit = |outcome| match outcome {
+            Outcome::Routes(routes) => frame.lent.forward_routes(&routes).map(into_emitted),
+            Outcome::Output(output) => Ok(into_emitted(output)),
         };
-        let whole = |failure| ProcessFailure { failure, index: None, emitted: Vec::new() };
+        let fail_batch = |failure| ProcessFailure { failure, index: None, emitted: Vec::new() };
         match out.end(done) {
-            Ok(outcome) => came(outcome).map_err(whole),
-            Err(Failed { failure, reached: None }) => Err(whole(failure)),
-            Err(Failed { failure, reached: Some((index, outcome)) }) => {
-                let emitted = came(outcome).map_err(whole)?;
+            Ok(outcome) => emit(outcome).map_err(fail_batch),
+            Err(FailedCall { failure, reached: None }) => Err(fail_batch(failure)),
+            Err(FailedCall { failure, reached: Some((index, outcome)) }) => {
+                let emitted = emit(outcome).map_err(fail_batch)?;
                 Err(ProcessFailure { failure, index: Some(index), emitted })
             }
         }

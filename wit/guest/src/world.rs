@@ -1,10 +1,10 @@
-//! The worlds of the contract as types: what a stage can do with payloads is a bound on one of these.
+//! The worlds of the contract as types. Their traits say what a stage in each world can do with payloads.
 
 use crate::bindings::lifecycle::types::Failure;
 use crate::columns::Columns;
-use crate::host::{self, Lent, Made};
-use crate::making::{self, Kind, OutputBuilder};
+use crate::host::{self, HostOutput, Lent};
 use crate::output::{Outcome, Output};
+use crate::output_builder::{self, EntryKind, OutputBuilder};
 use crate::stage::BatchProcessor;
 use crate::writer::Writer;
 
@@ -12,7 +12,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// World `router`: neither reads nor writes payloads.
+/// World `router`: forwards elements; neither reads nor writes payloads.
 #[derive(Debug, Clone, Copy)]
 pub enum Router {}
 
@@ -20,7 +20,7 @@ pub enum Router {}
 #[derive(Debug, Clone, Copy)]
 pub enum Inspector {}
 
-/// World `replacer`: writes payloads, and reads none.
+/// World `replacer`: writes payloads; cannot read them.
 #[derive(Debug, Clone, Copy)]
 pub enum Replacer {}
 
@@ -28,7 +28,7 @@ pub enum Replacer {}
 #[derive(Debug, Clone, Copy)]
 pub enum Transform {}
 
-/// World `chunker`: cuts payloads into parts without a copy, and reads none.
+/// World `chunker`: cuts payloads into parts without a copy; cannot read them.
 #[derive(Debug, Clone, Copy)]
 pub enum Chunker {}
 
@@ -36,15 +36,15 @@ pub enum Chunker {}
 #[derive(Debug, Clone, Copy)]
 pub enum Slicer {}
 
-/// World `holder`: holds payloads beyond a call, passes them on and joins them; neither reads nor writes one.
+/// World `holder`: holds payloads beyond the call, forwards and joins them; neither reads nor writes them.
 #[derive(Debug, Clone, Copy)]
 pub enum Holder {}
 
-/// World `collector`: reads payloads, holds them beyond a call, passes them on and joins them; writes none.
+/// World `collector`: reads payloads, holds them beyond the call, forwards and joins them; cannot write them.
 #[derive(Debug, Clone, Copy)]
 pub enum Collector {}
 
-/// World `windowed`: holds payloads beyond a call, and can do all the others can.
+/// World `windowed`: holds payloads beyond the call, and can do everything that the other worlds of processors can.
 #[derive(Debug, Clone, Copy)]
 pub enum Windowed {}
 
@@ -52,36 +52,36 @@ pub enum Windowed {}
 #[derive(Debug, Clone, Copy)]
 pub enum DataSource {}
 
-/// World `bulk-source`: writes payloads, also piece by piece.
+/// World `bulk-source`: writes payloads, whole or piece by piece.
 #[derive(Debug, Clone, Copy)]
 pub enum BulkSource {}
 
-/// World `metadata-sink`: takes elements, and reads no payload.
+/// World `metadata-sink`: takes elements; cannot read payloads.
 #[derive(Debug, Clone, Copy)]
 pub enum MetadataSink {}
 
-/// World `data-sink`: reads payloads.
+/// World `data-sink`: takes elements, and reads payloads.
 #[derive(Debug, Clone, Copy)]
 pub enum DataSink {}
 
 /// A world that imports `payload-read`.
 pub trait CanRead: sealed::Sealed {}
 
-/// A world in which elements can be made without a batch, in `pull` or `flush`: by writing, or of what is held.
+/// A world in which elements can be made without a batch, in `pull` or `flush`: by writing, or from held elements.
 pub trait CanMake: sealed::Sealed + Sized + 'static {
-    /// What was made without a batch.
+    /// Emits and returns the elements that were made without a batch.
     #[doc(hidden)]
-    fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-        making.settle(None)
+    fn take_output(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+        builder.finish(None)
     }
 }
 
 /// A world that imports `payload-write`.
 pub trait CanWrite: CanMake {
-    /// Before something is written. Where all that is made is written, there is nothing to say.
+    /// Called before an element is written. Does nothing in worlds that make elements by writing only.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_written(_making: &mut OutputBuilder, _lent: Option<Lent<'_>>) {}
+    fn begin_written(_builder: &mut OutputBuilder, _lent: Option<Lent<'_>>) {}
 }
 
 /// A world that imports `payload-view`.
@@ -95,10 +95,10 @@ pub trait CanHold: ProcessorWorld + CanMake {}
 
 /// A world that exports `source`.
 pub trait SourceWorld: CanWrite {
-    /// What was made; no elements where there are none.
+    /// Emits and returns the elements that were made: an output without elements if there are none.
     #[doc(hidden)]
-    fn made_or_none(making: &mut OutputBuilder) -> Result<Made, Failure> {
-        match Self::made(making)? {
+    fn take_or_empty(builder: &mut OutputBuilder) -> Result<HostOutput, Failure> {
+        match Self::take_output(builder)? {
             Some(made) => Ok(made),
             None => host::emit_all(&Columns::default(), None),
         }
@@ -108,30 +108,30 @@ pub trait SourceWorld: CanWrite {
 /// A world that exports `sink`.
 pub trait SinkWorld: sealed::Sealed + Sized + 'static {}
 
-/// How a processor can make elements of others. It is known when a stage is compiled: what only other worlds need is not
-/// even looked at, and does not get into the way of a proof.
+/// How a processor can make elements. Known at compile time, so that a stage contains no code that only other worlds
+/// need and that would get in the way of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Makes {
-    /// It only passes them on.
+    /// It only forwards elements.
     Nothing,
-    /// It writes.
+    /// It writes payloads.
     Written,
-    /// It cuts, holds or writes: by different calls, whose elements are appended.
+    /// It cuts, holds or writes, with different host functions whose outputs are appended.
     Several,
 }
 
 /// A world that exports `processor`.
 ///
-/// The hidden functions are where the worlds differ at the end of a call. They are in the trait so that a stage that
-/// cannot write has no code that could: the import is then absent from its component.
+/// The hidden functions are what the worlds do differently at the end of a call. They are functions of the trait so
+/// that a stage that cannot write has no code that could: its component then lacks the import.
 pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     #[doc(hidden)]
     const MAKES: Makes = Makes::Nothing;
 
-    /// Before an element of the batch is passed on.
+    /// Called before an element of the batch is forwarded.
     #[doc(hidden)]
     #[inline(always)]
-    fn begin_forwarded(_making: &mut OutputBuilder) {}
+    fn begin_forwarded(_builder: &mut OutputBuilder) {}
 
     #[doc(hidden)]
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
@@ -144,7 +144,7 @@ pub trait ProcessorWorld: sealed::Sealed + Sized + 'static {
     }
 
     #[doc(hidden)]
-    fn flushed(_making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
+    fn take_flushed(_builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
         Ok(None)
     }
 }
@@ -171,8 +171,8 @@ impl CanRead for Windowed {}
 impl CanRead for DataSink {}
 
 impl CanMake for DataSource {
-    fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-        if making.len() == 0 { Ok(None) } else { host::emit_all(&making.columns, None).map(Some) }
+    fn take_output(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+        if builder.len() == 0 { Ok(None) } else { host::emit_all(&builder.columns, None).map(Some) }
     }
 }
 
@@ -183,23 +183,23 @@ impl CanWrite for DataSource {}
 
 impl CanWrite for Windowed {
     #[inline]
-    fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
-        making.ways.written = Some(making::written);
-        making.turn_to(Kind::Written, lent);
+    fn begin_written(builder: &mut OutputBuilder, lent: Option<Lent<'_>>) {
+        builder.emit_fns.written = Some(output_builder::emit_written);
+        builder.set_kind(EntryKind::Written, lent);
     }
 }
 
 impl CanWrite for BulkSource {
     #[inline]
-    fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
-        making.ways.written = Some(making::written);
-        making.turn_to(Kind::Written, lent);
+    fn begin_written(builder: &mut OutputBuilder, lent: Option<Lent<'_>>) {
+        builder.emit_fns.written = Some(output_builder::emit_written);
+        builder.set_kind(EntryKind::Written, lent);
     }
 }
 
 impl SourceWorld for DataSource {
-    fn made_or_none(making: &mut OutputBuilder) -> Result<Made, Failure> {
-        host::emit_all(&making.columns, None)
+    fn take_or_empty(builder: &mut OutputBuilder) -> Result<HostOutput, Failure> {
+        host::emit_all(&builder.columns, None)
     }
 }
 
@@ -216,27 +216,27 @@ impl SinkWorld for DataSink {}
 impl ProcessorWorld for Router {}
 impl ProcessorWorld for Inspector {}
 
-/// Worlds in which all that is made is written.
+/// Worlds that make elements by writing only.
 macro_rules! writes {
     ($($world:ident),*) => {$(
         impl CanMake for $world {
             #[inline(always)]
-            fn made(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-                let mut made = None;
-                if let Some(way) = making.ways.written {
-                    way(&making.columns, None, &mut made)?;
+            fn take_output(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+                let mut output = None;
+                if let Some(emit_fn) = builder.emit_fns.written {
+                    emit_fn(&builder.columns, None, &mut output)?;
                 }
-                Ok(made)
+                Ok(output)
             }
         }
 
         impl CanWrite for $world {
-            /// What is written in `flush` is made there by the way that is known from the first write on: a stage that
-            /// writes nothing there has no code for it.
+            /// In `flush`, the first write sets the function that emits: a stage that writes nothing there has no code
+            /// for it.
             #[inline(always)]
-            fn begin_written(making: &mut OutputBuilder, lent: Option<Lent<'_>>) {
+            fn begin_written(builder: &mut OutputBuilder, lent: Option<Lent<'_>>) {
                 if lent.is_none() {
-                    making.ways.written = Some(making::all_written);
+                    builder.emit_fns.written = Some(output_builder::emit_only_written);
                 }
             }
         }
@@ -254,15 +254,15 @@ macro_rules! writes {
             }
 
             #[inline(always)]
-            fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-                Self::made(making)
+            fn take_flushed(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+                Self::take_output(builder)
             }
         }
     )*};
 }
 writes!(Replacer, Transform);
 
-/// Worlds in which all that is made is cut.
+/// Worlds that make elements by cutting only.
 macro_rules! cuts {
     ($($world:ident),*) => {$(
         impl CanSlice for $world {}
@@ -271,14 +271,14 @@ macro_rules! cuts {
             const MAKES: Makes = Makes::Several;
 
             fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-                output.settle()
+                output.finish()
             }
         }
     )*};
 }
 cuts!(Chunker, Slicer);
 
-/// Worlds in which all that is made is made of what is held.
+/// Worlds that make elements from held elements only.
 macro_rules! holds {
     ($($world:ident),*) => {$(
         impl CanMake for $world {}
@@ -288,20 +288,20 @@ macro_rules! holds {
             const MAKES: Makes = Makes::Several;
 
             #[inline(always)]
-            fn begin_forwarded(making: &mut OutputBuilder) {
-                making.ways.parts = Some(making::wholes);
+            fn begin_forwarded(builder: &mut OutputBuilder) {
+                builder.emit_fns.parts = Some(output_builder::emit_wholes);
             }
 
             fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-                output.settle()
+                output.finish()
             }
 
             fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
                 stage.flush(writer)
             }
 
-            fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-                Self::made(making)
+            fn take_flushed(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+                Self::take_output(builder)
             }
         }
     )*};
@@ -312,19 +312,19 @@ impl ProcessorWorld for Windowed {
     const MAKES: Makes = Makes::Several;
 
     #[inline(always)]
-    fn begin_forwarded(making: &mut OutputBuilder) {
-        making.ways.parts = Some(making::parts);
+    fn begin_forwarded(builder: &mut OutputBuilder) {
+        builder.emit_fns.parts = Some(output_builder::emit_parts);
     }
 
     fn finish(output: Output<'_, Self>) -> Result<Outcome, Failure> {
-        output.settle()
+        output.finish()
     }
 
     fn flush<S: BatchProcessor<Self>>(stage: &mut S, writer: &mut Writer<Self>) -> Result<(), Failure> {
         stage.flush(writer)
     }
 
-    fn flushed(making: &mut OutputBuilder) -> Result<Option<Made>, Failure> {
-        Self::made(making)
+    fn take_flushed(builder: &mut OutputBuilder) -> Result<Option<HostOutput>, Failure> {
+        Self::take_output(builder)
     }
 }

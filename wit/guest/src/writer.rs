@@ -1,4 +1,4 @@
-//! Elements that are made without regard to a batch: in `pull`, and in `flush`.
+//! [`Writer`]: takes the elements that a stage makes without a batch, in `pull` and `flush`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,18 +7,18 @@ use crate::bindings::lifecycle::types::Failure;
 use crate::buffer::Buffer;
 use crate::columns::{NO_LINEAGE, OUTPUT_0, bit};
 use crate::lease::Lease;
-use crate::making::OutputBuilder;
+use crate::output_builder::OutputBuilder;
 use crate::world::{CanBuffer, CanHold, CanWrite, DataSource};
 
-/// Elements being made, in order.
+/// Takes the elements that a source makes in `pull`, or a processor in `flush`.
 pub struct Writer<W = DataSource> {
-    pub(crate) making: OutputBuilder,
+    pub(crate) builder: OutputBuilder,
     world: PhantomData<fn() -> W>,
 }
 
 impl<W> Default for Writer<W> {
     fn default() -> Self {
-        Writer { making: OutputBuilder::default(), world: PhantomData }
+        Writer { builder: OutputBuilder::default(), world: PhantomData }
     }
 }
 
@@ -29,12 +29,12 @@ impl<W> fmt::Debug for Writer<W> {
 }
 
 impl<W> Writer<W> {
-    /// How many elements were made in this call.
+    /// The number of elements made in this call.
     pub fn len(&self) -> usize {
-        self.making.len()
+        self.builder.len()
     }
 
-    /// Whether nothing was made in this call.
+    /// Whether no element was made in this call.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -50,27 +50,27 @@ impl<W: CanWrite> Writer<W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn write_to(&mut self, port: u32, payload: &[u8]) {
-        W::begin_written(&mut self.making, None);
-        self.making.columns.bytes.extend_from_slice(payload);
-        self.making.columns.entry(payload.len() as u64, NO_LINEAGE, bit(port));
+        W::begin_written(&mut self.builder, None);
+        self.builder.columns.bytes.extend_from_slice(payload);
+        self.builder.columns.entry(payload.len() as u64, NO_LINEAGE, bit(port));
     }
 
-    /// Writes an element of `len` bytes to output 0, in place: `fill` gets them zeroed.
+    /// Writes an element of `len` bytes to output 0, in place: `fill` gets a zeroed slice of that length.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
-        W::begin_written(&mut self.making, None);
-        self.making.columns.fill(len, fill);
-        self.making.columns.entry(len as u64, NO_LINEAGE, OUTPUT_0);
+        W::begin_written(&mut self.builder, None);
+        self.builder.columns.fill(len, fill);
+        self.builder.columns.entry(len as u64, NO_LINEAGE, OUTPUT_0);
     }
 }
 
 impl<W: CanBuffer> Writer<W> {
-    /// Makes an element of what was written to `buffer`, to output 0.
+    /// Sends `buffer` to output 0, as an element.
     ///
     /// # Errors
     ///
-    /// What the host refuses with. The buffer is given up then.
+    /// The failure of the host function. The buffer is then discarded.
     pub fn freeze(&mut self, buffer: Buffer<W>) -> Result<(), Failure> {
         self.freeze_to(0, buffer)
     }
@@ -83,21 +83,21 @@ impl<W: CanBuffer> Writer<W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn freeze_to(&mut self, port: u32, buffer: Buffer<W>) -> Result<(), Failure> {
         let len = buffer.len();
-        self.making.freeze(None, NO_LINEAGE, port, buffer.piece, len)
+        self.builder.freeze(None, NO_LINEAGE, port, buffer.host, len)
     }
 }
 
 impl<W: CanHold> Writer<W> {
-    /// Makes one element of all that these leases hold, end to end, to output 0. It takes over the metadata of the
-    /// first. No payload byte moves, and what is held stays held.
+    /// Sends one element to output 0 whose payload is the concatenation of all payloads of `leases`. It inherits the
+    /// metadata of the first held element. No payload byte moves, and the elements stay held.
     ///
     /// # Errors
     ///
-    /// [`Failure::InvalidInput`] where nothing is held, [`Failure::DeadlineExceeded`] where the scope of a lease has ended,
-    /// and what else the host refuses with.
+    /// [`Failure::InvalidInput`] if nothing is held, [`Failure::DeadlineExceeded`] if a lease has ended, and
+    /// [`Failure::LimitExceeded`] if it is more than the host joins.
     pub fn join<'l>(&mut self, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
         self.join_to(0, leases)
     }
@@ -110,24 +110,25 @@ impl<W: CanHold> Writer<W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn join_to<'l>(&mut self, port: u32, leases: impl IntoIterator<Item = &'l Lease<W>>) -> Result<(), Failure> {
-        let held: Vec<_> = leases.into_iter().map(|lease| &lease.held).collect();
-        self.making.join(None, port, &held)
+        let leases: Vec<_> = leases.into_iter().map(|lease| &lease.host).collect();
+        self.builder.join(None, port, &leases)
     }
 
-    /// Passes all elements of `lease` on to output 0, with their metadata. From a shared one they go to each output once;
-    /// from an exclusive one they go on once, and are not held any more.
+    /// Forwards all elements of `lease` to output 0, with their metadata. Elements of a shared lease go to each output
+    /// at most once. Elements of an exclusive lease can be forwarded once, and are no longer held then.
     ///
     /// # Errors
     ///
-    /// [`Failure::OutOfBounds`] where an element is not held any more, [`Failure::DeadlineExceeded`] where the scope has
-    /// ended, and what else the host refuses with. Nothing is passed on then.
+    /// [`Failure::OutOfBounds`] if an element is no longer held, [`Failure::InvalidInput`] if an element was already
+    /// forwarded to the output, [`Failure::DeadlineExceeded`] if the lease has ended, and [`Failure::LimitExceeded`] if
+    /// it is more than the host takes. On an error nothing is forwarded.
     pub fn forward_lease(&mut self, lease: &Lease<W>) -> Result<(), Failure> {
         self.forward_from(lease, 0..lease.len(), 0)
     }
 
-    /// As [`forward_lease`](Writer::forward_lease), for the elements that `indices` names, to output `port`.
+    /// As [`forward_lease`](Writer::forward_lease), for the elements in `indices`, to output `port`.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl<W: CanHold> Writer<W> {
     ///
     /// # Panics
     ///
-    /// Where `port` is above 31.
+    /// If `port` is above 31.
     pub fn forward_from(
         &mut self,
         lease: &Lease<W>,
@@ -143,6 +144,6 @@ impl<W: CanHold> Writer<W> {
         port: u32,
     ) -> Result<(), Failure> {
         let indices: Vec<u32> = indices.into_iter().collect();
-        self.making.forward(None, &lease.held, &indices, port)
+        self.builder.forward(None, &lease.host, &indices, port)
     }
 }

@@ -1,4 +1,4 @@
-//! Where in the source the calls are that proofs are about: from line tables, and from the names of functions where there are none.
+//! Finds the source of calls of tracked imports: from line tables, or else from function names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -8,7 +8,7 @@ use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use super::calls::{Calls, Meaning, Node};
 use super::limits::Stop;
 use super::module::{Item, Module};
-use super::names::names;
+use super::names::read_names;
 use super::site::{Place, Use};
 use super::wiring::Wiring;
 use crate::analysis::{Frame, Site};
@@ -16,27 +16,27 @@ use crate::contract::TrackedImport;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// Sites that are reported.
+/// The most sites that are reported.
 const MAX_SITES: usize = 64;
-/// Calls on the way to one that copies.
+/// The most calls that lead to one that copies.
 const MAX_CHAIN: usize = 64;
-/// Callers of a function that copies that are told apart.
+/// The most callers of a function that copies that get a site of their own.
 const MAX_CALLERS: usize = 8;
 
-/// Finds sites, and reads the debug information of a module when it is first asked for.
+/// Finds sites. Reads the debug information of a module on first use.
 pub(super) struct Blame<'c, 'w, 'a> {
     wiring: &'w Wiring<'a>,
     calls: &'c Calls<'w, 'a>,
     sources: HashMap<usize, Source<'a>>,
 }
 
-/// What a module tells about its source.
+/// The debug information of a module.
 struct Source<'a> {
     lines: Option<addr2line::Context<Slice<'a>>>,
     names: HashMap<u32, &'a str>,
 }
 
-/// A call on the way: the function it is in, and its place in the file.
+/// A call in a chain of calls: the function that contains it, and its offset in the file.
 type Step = (Node, usize);
 
 impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
@@ -44,10 +44,10 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         Blame { wiring, calls, sources: HashMap::new() }
     }
 
-    /// The calls of doors that one of `exports` reaches, each once, for the first export that does; with where in
-    /// the code they are.
+    /// The calls of tracked imports that `exports` can reach, each once, for the first export that reaches it; with
+    /// their places in the code.
     pub(super) fn sites(&mut self, exports: &[(&'static str, Node)]) -> Result<Vec<(Place, Site)>, Stop> {
-        let doors = self.doors();
+        let imports = self.imports();
         let mut sites = Vec::new();
         let mut seen = HashSet::new();
         for &(export, root) in exports {
@@ -55,7 +55,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
             let callers = self.callers(&order);
             for &node in &order {
                 for edge in &self.calls.edges[node as usize] {
-                    let Some(&callee) = doors.get(&edge.to).filter(|_| edge.at != 0) else { continue };
+                    let Some(&callee) = imports.get(&edge.to).filter(|_| edge.at != 0) else { continue };
                     if !seen.insert((node, edge.at)) {
                         continue;
                     }
@@ -86,23 +86,23 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         Ok(sites)
     }
 
-    /// The functions of the host that proofs are about, and what may stand for one of them at a call.
-    fn doors(&self) -> HashMap<Node, TrackedImport> {
-        let door = |node: Node| match self.calls.meanings[node as usize] {
-            Meaning::TrackedImport(door) => Some(door),
+    /// The nodes of tracked imports, and of indirect calls that may reach one.
+    fn imports(&self) -> HashMap<Node, TrackedImport> {
+        let import = |node: Node| match self.calls.meanings[node as usize] {
+            Meaning::TrackedImport(import) => Some(import),
             _ => None,
         };
         let nodes = (0..).zip(&self.calls.meanings).filter_map(|(node, meaning)| {
             let found = match meaning {
-                Meaning::OneOf => self.calls.edges[node as usize].iter().find_map(|edge| door(edge.to)),
-                _ => door(node),
+                Meaning::OneOf => self.calls.edges[node as usize].iter().find_map(|edge| import(edge.to)),
+                _ => import(node),
             };
             Some((node, found?))
         });
         nodes.collect()
     }
 
-    /// What can be reached from a root, nearest first, and by which call.
+    /// The nodes that can be reached from a root, nearest first, and the call that reaches each.
     fn paths(&self, root: Node) -> (Vec<Node>, HashMap<Node, Step>) {
         let mut order = Vec::new();
         let mut came_from: HashMap<Node, Step> = HashMap::new();
@@ -120,7 +120,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         (order, came_from)
     }
 
-    /// The calls of each function, in the order of the code.
+    /// The callers of each function, in the order of the code.
     fn callers(&self, order: &[Node]) -> HashMap<Node, Vec<Step>> {
         let mut callers: HashMap<Node, Vec<Step>> = HashMap::new();
         for &node in order {
@@ -131,7 +131,7 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
         callers
     }
 
-    /// The functions that a place in the code belongs to, innermost first.
+    /// The functions that contain a place in the code, innermost first.
     fn frames(&mut self, node: Node, at: usize) -> Result<Vec<Frame>, Stop> {
         let Meaning::Function { instance, function } = self.calls.meanings[node as usize] else {
             return Ok(Vec::new());
@@ -160,7 +160,7 @@ impl<'a> Source<'a> {
         let lines = section(SectionId::DebugInfo.name())
             .and_then(|_| Dwarf::load(load).ok())
             .and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok());
-        Source { lines, names: section("name").map(names).unwrap_or_default() }
+        Source { lines, names: section("name").map(read_names).unwrap_or_default() }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The call graph of a whole component, over all its core modules.
+//! The call graph of a component, over all its core modules.
 //!
-//! A call through a table can reach every function that the table holds and whose type fits. Where the code changes a
-//! table, it can hold every function whose address is taken anywhere: no other reference can exist.
+//! A call through a table can reach every function in the table whose type matches. If code modifies a table, the table
+//! can contain every function whose address is taken anywhere: no other reference can exist.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,11 +25,11 @@ pub(super) enum Meaning {
         instance: u32,
         function: u32,
     },
-    /// What runs when a lifted function is called from within the component.
+    /// The code that runs when a lifted function is called from within the component.
     Lifted,
-    /// Whatever destructor there is.
+    /// Any destructor.
     Drop,
-    /// One of several functions, which only the run can tell.
+    /// One of several functions, known only at run time.
     OneOf,
 }
 
@@ -37,9 +37,9 @@ pub(super) enum Meaning {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Edge {
     pub(super) to: Node,
-    /// The place of the call in the file; 0 where no code of the component makes it.
+    /// The offset of the call in the file; 0 if the engine makes it.
     pub(super) at: usize,
-    /// A path from the call can return.
+    /// Whether a path from the call can return.
     pub(super) returns: bool,
 }
 
@@ -62,11 +62,11 @@ const HOST: Node = TrackedImport::ALL.len() as Node;
 const DROP: Node = HOST + 1;
 const FIRST: Node = DROP + 1;
 
-/// What a table holds.
+/// The contents of a table.
 #[derive(Default)]
 struct Table {
     held: Held,
-    /// By place; only where all places are constants.
+    /// The functions by slot. Complete only if all slots are constants.
     places: BTreeMap<u32, Vec<Node>>,
     open: bool,
     scattered: bool,
@@ -75,9 +75,9 @@ struct Table {
 /// Functions by their types.
 type Held = HashMap<Signature, Vec<Node>>;
 
-/// The node of a function of the host that proofs are about.
-pub(super) fn node_of(door: TrackedImport) -> Node {
-    TrackedImport::ALL.iter().position(|known| *known == door).map_or(HOST, |place| place as Node)
+/// The node of a tracked import.
+pub(super) fn node_of(import: TrackedImport) -> Node {
+    TrackedImport::ALL.iter().position(|known| *known == import).map_or(HOST, |place| place as Node)
 }
 
 impl<'w, 'a> Calls<'w, 'a> {
@@ -106,7 +106,7 @@ impl<'w, 'a> Calls<'w, 'a> {
 
     pub(super) fn node(&self, target: Target) -> Node {
         match target {
-            Target::TrackedImport(door) => node_of(door),
+            Target::TrackedImport(import) => node_of(import),
             Target::Host => HOST,
             Target::Drop => DROP,
             Target::Lifted(lift) => self.first_lift + lift,
@@ -117,7 +117,7 @@ impl<'w, 'a> Calls<'w, 'a> {
         }
     }
 
-    /// What can be reached from `roots`, calls that cannot return included.
+    /// The nodes that can be reached from `roots`, including by calls that cannot return.
     pub(super) fn reachable(&self, roots: impl IntoIterator<Item = Node>) -> Vec<bool> {
         let mut reached = vec![false; self.edges.len()];
         let mut waiting: Vec<Node> = roots.into_iter().collect();
@@ -129,7 +129,7 @@ impl<'w, 'a> Calls<'w, 'a> {
         reached
     }
 
-    /// From which nodes one of `goals` can be reached by calls that can return.
+    /// The nodes from which one of `goals` can be reached by calls that can return.
     pub(super) fn reaching(&self, goals: &[Node]) -> Vec<bool> {
         let mut callers: Vec<Vec<Node>> = vec![Vec::new(); self.edges.len()];
         for (from, edges) in (0..).zip(&self.edges) {
@@ -145,12 +145,12 @@ impl<'w, 'a> Calls<'w, 'a> {
         reaching
     }
 
-    /// What a call in a function of `instance` reaches. Known for every call that was there when the graph was made.
+    /// The nodes that a call in a function of `instance` can reach. Known for every call that the graph was built from.
     pub(super) fn callees(&self, instance: u32, callee: Callee) -> Result<Vec<Node>, Stop> {
         let module = self.wiring.module_of(instance)?;
         let (table, ty) = match callee {
             Callee::Direct(function) => {
-                return Ok(vec![self.shortened(self.node(self.wiring.function(instance, function)?))]);
+                return Ok(vec![self.skip_shim(self.node(self.wiring.function(instance, function)?))]);
             }
             Callee::Reference(ty) => (None, ty),
             Callee::Table { table, ty, slot } => {
@@ -170,20 +170,21 @@ impl<'w, 'a> Calls<'w, 'a> {
         Ok(self.one_of.get(&(table, signature)).map(|node| vec![*node]).unwrap_or_default())
     }
 
-    /// Where a function does nothing but call another with what it was called with, that other one.
-    fn shortened(&self, node: Node) -> Node {
+    /// The function that a shim forwards to: a shim only calls another function with its own arguments. For all other
+    /// functions, `node` itself.
+    fn skip_shim(&self, node: Node) -> Node {
         let Meaning::Function { instance, function } = self.meanings[node as usize] else { return node };
         let Ok(module) = self.wiring.module_of(instance) else { return node };
         let code = &module.code[(function - module.imported_functions) as usize];
         let [live] = code.calls.as_slice() else { return node };
-        match self.callees_of_shim(instance, live.call.callee) {
+        match self.callee_of_shim(instance, live.call.callee) {
             Some(target) if code.passes_on => target,
             _ => node,
         }
     }
 
-    /// The one function of the host that a shim calls.
-    fn callees_of_shim(&self, instance: u32, callee: Callee) -> Option<Node> {
+    /// The host function that a shim calls.
+    fn callee_of_shim(&self, instance: u32, callee: Callee) -> Option<Node> {
         let Callee::Table { table, slot: Some(slot), .. } = callee else { return None };
         let table = *self.wiring.instances[instance as usize].tables.get(table as usize)?;
         let contents = self.tables.get(table as usize)?;
@@ -209,7 +210,7 @@ impl<'w, 'a> Calls<'w, 'a> {
                 self.tables[table].scattered |= segment.offset.is_none();
                 for (after, function) in (0..).zip(&segment.functions) {
                     let Some(function) = *function else { continue };
-                    // Beyond the greatest place the instantiation traps, whatever is noted here.
+                    // On overflow the instantiation traps, so the recorded slot does not matter.
                     let place = segment.offset.unwrap_or(0).wrapping_add(after);
                     let signature = module.function_type(function)?.signature;
                     let node = self.node(self.wiring.function(number, function)?);
@@ -245,7 +246,7 @@ impl<'w, 'a> Calls<'w, 'a> {
             for (place, code) in (self.first[number as usize]..).zip(&module.code) {
                 let mut edges = Vec::with_capacity(code.calls.len());
                 for live in &code.calls {
-                    self.prepare(number, live.call.callee)?;
+                    self.add_indirect(number, live.call.callee)?;
                     for to in self.callees(number, live.call.callee)? {
                         edges.push(Edge { to, at: live.call.at, returns: live.returns });
                     }
@@ -256,7 +257,7 @@ impl<'w, 'a> Calls<'w, 'a> {
         Ok(())
     }
 
-    /// The node for the functions of a table whose type may be any.
+    /// The node for the functions of a table whose type is not known.
     fn of_any_type(&mut self, table: Option<u32>) -> Node {
         if let Some(node) = self.of_any_type.get(&table) {
             return *node;
@@ -270,8 +271,8 @@ impl<'w, 'a> Calls<'w, 'a> {
         node
     }
 
-    /// Makes the node for what a call through a table or a reference can reach.
-    fn prepare(&mut self, instance: u32, callee: Callee) -> Result<(), Stop> {
+    /// Adds the node for a call through a table or a reference.
+    fn add_indirect(&mut self, instance: u32, callee: Callee) -> Result<(), Stop> {
         let module = self.wiring.module_of(instance)?;
         let (table, ty) = match callee {
             Callee::Direct(_) => return Ok(()),
@@ -289,7 +290,7 @@ impl<'w, 'a> Calls<'w, 'a> {
         let edge = |to: &Node| Edge { to: *to, at: 0, returns: true };
         let edges = match signature {
             None => held.values().flatten().map(edge).collect(),
-            // Those of a type that may be any, once for all signatures.
+            // Functions of unknown type share one node for all signatures.
             Some(_) if held.contains_key(&None) => {
                 let mut edges: Vec<Edge> = held.get(&signature).into_iter().flatten().map(edge).collect();
                 edges.push(edge(&self.of_any_type(table)));

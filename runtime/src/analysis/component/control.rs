@@ -1,8 +1,7 @@
 //! The control-flow graph of a function body, with the calls of each node.
 //!
-//! Nodes are numbered so that every edge leads to a higher number, but for the edges that go back to the head of a loop.
-//! What cannot be reached from the entry has no node. With values (`values`) each call also knows what its arguments
-//! are made of.
+//! Nodes are numbered so that every edge leads to a higher number, except back edges to the head of a loop. Code that
+//! cannot be reached from the entry has no node. With `values`, the arguments of each call are known too.
 
 use std::ops::Range;
 
@@ -12,35 +11,35 @@ use super::limits::Stop;
 use super::module::Module;
 use super::values::{State, Value, Values};
 
-/// What is called.
+/// The callee of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Callee {
     /// A function of the module, by index.
     Direct(u32),
-    /// What is in a table, of a type given by index; at one place of the table where that is a constant.
+    /// A function in a table, with the index of its type, and the slot if that is a constant.
     Table { table: u32, ty: u32, slot: Option<u32> },
-    /// A function reference of a type given by index.
+    /// A function reference, with the index of its type.
     Reference(u32),
 }
 
-/// A call in a body.
+/// A call in a function body.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    /// Its place in the file.
+    /// The offset in the file.
     pub(super) at: usize,
     pub(super) callee: Callee,
-    /// What it is called with; empty without values.
+    /// The arguments; empty without values.
     pub(super) arguments: Vec<Value>,
 }
 
 /// When an edge is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// Where the condition of the node is not 0.
+    /// If the condition of the node is not 0.
     Holds,
-    /// Where it is 0.
+    /// If the condition is 0.
     Fails,
-    /// Nothing is known.
+    /// Not known.
     Any,
 }
 
@@ -52,14 +51,14 @@ pub(super) struct Edge {
     pub(super) when: When,
 }
 
-/// A piece of code that is run from its first to its last operator.
+/// A basic block: straight code without branches.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    /// Its calls, in order.
+    /// The range of its calls, in order.
     pub(super) calls: Range<usize>,
-    /// The function can return at its end.
+    /// Whether the function can return at the end of the node.
     pub(super) returns: bool,
-    /// What the edges out of it are chosen by.
+    /// The condition that selects the outgoing edge.
     pub(super) condition: Option<Value>,
 }
 
@@ -71,13 +70,13 @@ pub(super) struct Graph {
     pub(super) calls: Vec<Call>,
     /// Functions whose address the body takes.
     pub(super) taken: Vec<u32>,
-    /// Tables that the body changes.
+    /// Tables that the body modifies.
     pub(super) changed_tables: Vec<u32>,
-    /// It throws or catches exceptions: a call may end neither in a return nor in a trap.
+    /// Whether the body throws or catches exceptions: a call may then end neither in a return nor in a trap.
     pub(super) exceptions: bool,
 }
 
-/// Where control is when nothing can get there.
+/// The current node in unreachable code.
 const NOWHERE: u32 = u32::MAX;
 
 enum Kind {
@@ -87,7 +86,7 @@ enum Kind {
     If { otherwise: usize, state: Option<State> },
 }
 
-/// A label, and what leads to it.
+/// A label, and the branches to it.
 struct Frame {
     kind: Kind,
     params: u32,
@@ -96,15 +95,15 @@ struct Frame {
     state: Option<State>,
 }
 
-/// The module, and what is in locals and on the stack.
+/// The module, and the values of the locals and the stack.
 type Followed<'m, 'a> = (&'m Module<'a>, Values);
 
 struct Builder<'m, 'a> {
     graph: Graph,
     frames: Vec<Frame>,
-    /// The node that is being filled.
+    /// The current node.
     current: u32,
-    /// Blocks opened since control got lost.
+    /// Blocks that were opened in unreachable code.
     lost: u32,
     loops: usize,
     values: Option<Followed<'m, 'a>>,
@@ -128,13 +127,13 @@ impl Graph {
         Ok((graph, values))
     }
 
-    /// For each node, whether a path from it returns.
+    /// For each node, whether a path from it can return.
     pub(super) fn live(&self) -> Vec<bool> {
         let all: Vec<bool> = self.nodes.iter().map(|node| node.returns).collect();
         self.back_from(all, |_| true)
     }
 
-    /// Adds to `marked` the nodes from which a marked one can be reached through nodes that are `allowed`.
+    /// Adds to `marked` the nodes from which a marked node can be reached through `allowed` nodes.
     pub(super) fn back_from(&self, mut marked: Vec<bool>, allowed: impl Fn(u32) -> bool) -> Vec<bool> {
         let mut first = vec![0usize; self.nodes.len() + 1];
         self.edges.iter().filter(|edge| edge.to != NOWHERE).for_each(|edge| first[edge.to as usize + 1] += 1);
@@ -203,7 +202,7 @@ impl<'m, 'a> Builder<'m, 'a> {
                     | wasmparser::Catch::OneRef { label, .. }
                     | wasmparser::Catch::All { label }
                     | wasmparser::Catch::AllRef { label }) = catch;
-                    // Labels of a handler are counted from outside the block.
+                    // The labels of a handler are relative to the outside of the block.
                     self.branch(label.saturating_add(1), When::Any)?;
                 }
             }
@@ -249,7 +248,7 @@ impl<'m, 'a> Builder<'m, 'a> {
             | Operator::BrOnCastDescEq { relative_depth, .. }
             | Operator::BrOnCastDescEqFail { relative_depth, .. } => {
                 if self.values.is_some() {
-                    return Err(Stop::beyond("the code branches by type"));
+                    return Err(Stop::beyond("the code branches on a reference"));
                 }
                 self.branch(*relative_depth, When::Any)?;
                 self.fall(When::Any);
@@ -284,7 +283,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    /// After an unconditional branch only the ends of blocks matter.
+    /// In unreachable code, only the ends of blocks matter.
     fn step_lost(&mut self, operator: &Operator<'_>) -> Result<(), Stop> {
         match operator {
             Operator::Loop { .. } => {
@@ -304,7 +303,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         &mut self.graph.nodes[self.current as usize]
     }
 
-    /// Begins a node.
+    /// Starts a node.
     fn enter(&mut self) {
         let calls = self.graph.calls.len();
         self.current = self.graph.nodes.len() as u32;
@@ -316,7 +315,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         self.graph.edges.len() - 1
     }
 
-    /// Goes on in a new node.
+    /// Falls through to a new node.
     fn fall(&mut self, when: When) {
         let edge = self.edge(NOWHERE, when);
         self.enter();
@@ -356,7 +355,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    /// An edge from the current node to a label.
+    /// Adds an edge from the current node to a label.
     fn branch(&mut self, depth: u32, when: When) -> Result<(), Stop> {
         let place = self.frames.len().checked_sub(1 + depth as usize).ok_or_else(Stop::inconsistent)?;
         let head = match self.frames[place].kind {
@@ -379,7 +378,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    /// Notes that an edge leads to the end of a block.
+    /// Records that an edge leads to the end of a block.
     fn arrive(&mut self, place: usize, edge: usize) -> Result<(), Stop> {
         let frame = &mut self.frames[place];
         frame.edges.push(edge);
@@ -411,7 +410,7 @@ impl<'m, 'a> Builder<'m, 'a> {
     fn close(&mut self, reached: bool) -> Result<(), Stop> {
         let place = self.frames.len() - 1;
         if let Kind::If { otherwise, .. } = self.frames[place].kind {
-            // Without an `else` the false branch leads here, with what it began with.
+            // Without an `else`, the false branch leads here, with the values from the start of the `if`.
             let here = self.current;
             if reached {
                 let edge = self.edge(NOWHERE, When::Any);

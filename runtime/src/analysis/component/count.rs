@@ -1,8 +1,8 @@
-//! How often a call of a function copies, at most and at least, in a call that returns.
+//! Counts how often a call of a function copies, at most and at least, if the call returns.
 //!
-//! A function is a graph of straight pieces (`control`). Outside loops the greatest count is that of the longest path.
-//! In a loop a `read` counts where its index is a value that takes another value in each round (`index`); everything
-//! else in a loop has no bound. Callees come first, so that one function is looked at once.
+//! A function is a control-flow graph (`control`). Outside loops, the longest path has the greatest count. In a loop, a
+//! `read` is counted if its index is a value that differs in each iteration (`index`); everything else in a loop has no
+//! bound. Callees are counted first, so that each function is examined once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,32 +16,32 @@ use crate::contract::TrackedImport;
 /// How often one call copies the payload of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Count {
-    /// `None` where there is no bound.
+    /// `None` if there is no bound.
     pub(super) max: Option<u32>,
     pub(super) min: u32,
     pub(super) index: Index,
 }
 
-/// Which element it is that is read.
+/// The index of the element that is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Index {
-    /// None.
+    /// No element is read.
     Nothing,
-    /// That whose index is a parameter plus a constant; with the greatest count for each constant.
+    /// The index is a parameter plus a constant; with the greatest count for each constant.
     Parameter(u32, BTreeMap<u32, u32>),
-    /// Any.
+    /// Any index.
     Any,
 }
 
-/// Counts the calls of some functions of the host, from any function of the component.
+/// Counts the calls of certain host functions, from any function of the component.
 pub(super) struct Counter<'c, 'w, 'a> {
     calls: &'c Calls<'w, 'a>,
-    /// From which nodes those functions can be reached.
+    /// The nodes from which those functions can be reached.
     relevant: Vec<bool>,
     counts: HashMap<Node, Count>,
-    /// Values that may still be followed.
+    /// How many values may still be tracked.
     budget: usize,
-    /// Why there is no bound, in the order of discovery.
+    /// Why there is no bound, in the order in which the reasons were found.
     pub(super) reasons: Vec<String>,
 }
 
@@ -49,17 +49,17 @@ impl Count {
     const NOTHING: Count = Count { max: Some(0), min: 0, index: Index::Nothing };
     pub(super) const UNBOUNDED: Count = Count { max: None, min: 0, index: Index::Any };
 
-    /// Of those that read from a batch, and that write.
-    fn of(door: TrackedImport) -> Count {
-        match door {
-            // That `read` is called does not mean that it copies: it refuses a range that is not there.
+    /// The count of one call of an import that reads from a batch or writes.
+    fn of(import: TrackedImport) -> Count {
+        match import {
+            // A call of `read` may copy nothing: it refuses a range that is not in the payload.
             TrackedImport::Read => Count { max: Some(1), min: 0, index: Index::Parameter(1, BTreeMap::from([(0, 1)])) },
             TrackedImport::ReadAll | TrackedImport::EmitAll => Count { max: Some(1), min: 1, index: Index::Any },
             _ => Count::UNBOUNDED,
         }
     }
 
-    /// What is known of one of several.
+    /// The count of one of several possible callees.
     pub(super) fn or(self, other: Count) -> Count {
         let max = self.max.zip(other.max).map(|(a, b)| a.max(b));
         let index = match (self.index, other.index) {
@@ -69,7 +69,7 @@ impl Count {
                     let known = of.entry(plus).or_default();
                     *known = count.max(*known);
                 }
-                // A table of many functions could have any number of them, and each call of it a copy.
+                // A table could have any number of functions with different constants, and each would be copied here.
                 if of.len() > MAX_INDICES { Index::Any } else { Index::Parameter(a, of) }
             }
             _ => Index::Any,
@@ -79,20 +79,20 @@ impl Count {
 }
 
 impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
-    pub(super) fn new(calls: &'c Calls<'w, 'a>, doors: &[TrackedImport]) -> Self {
-        let goals: Vec<Node> = doors.iter().map(|door| super::calls::node_of(*door)).collect();
-        let counts = doors.iter().zip(&goals).map(|(door, node)| (*node, Count::of(*door))).collect();
+    pub(super) fn new(calls: &'c Calls<'w, 'a>, imports: &[TrackedImport]) -> Self {
+        let goals: Vec<Node> = imports.iter().map(|import| super::calls::node_of(*import)).collect();
+        let counts = imports.iter().zip(&goals).map(|(import, node)| (*node, Count::of(*import))).collect();
         Counter { calls, relevant: calls.reaching(&goals), counts, budget: MAX_VALUES_IN_ALL, reasons: Vec::new() }
     }
 
-    /// Whether a call of a node can copy, and return.
+    /// Whether a call of a node can copy and return.
     pub(super) fn is_relevant(&self, node: Node) -> bool {
         self.relevant[node as usize]
     }
 
-    /// Counts for a call of `root`.
+    /// The count of a call of `root`.
     pub(super) fn count(&mut self, root: Node) -> Result<Count, Stop> {
-        // Depth first, without recursion of ours: `open` are the functions that wait for a callee.
+        // Depth first, without recursion: the functions in `open` wait for a callee.
         let mut open: Vec<(Node, Vec<Node>)> = vec![(root, self.relevant_callees(root))];
         let mut waits = HashSet::from([root]);
         while let Some((node, callees)) = open.last_mut() {
@@ -109,7 +109,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
             }
             if waits.contains(&callee) {
                 self.counts.insert(callee, Count::UNBOUNDED);
-                self.reasons.push("a function that copies calls itself".to_string());
+                self.reasons.push("a function that copies is recursive".to_string());
                 continue;
             }
             waits.insert(callee);
@@ -133,12 +133,12 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         self.counts.get(&node).cloned().unwrap_or(Count::UNBOUNDED)
     }
 
-    /// Counts for a node whose callees are counted.
+    /// The count of a node whose callees have been counted.
     fn count_one(&mut self, node: Node) -> Result<Count, Stop> {
         if !self.is_relevant(node) {
             return Ok(Count::NOTHING);
         }
-        // A function that calls itself stays without a bound.
+        // A recursive function has no bound.
         if let Some(count) = self.counts.get(&node) {
             return Ok(count.clone());
         }
@@ -147,7 +147,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
             Meaning::Function { instance, function } => self.count_function(instance, function),
             Meaning::OneOf => Ok(callees().reduce(Count::or).unwrap_or(Count::NOTHING)),
             Meaning::Lifted => {
-                // The function and what runs after it, one after the other; no index can be followed into it.
+                // The function and its post-return function, in sequence. No index can be tracked into it.
                 let max = callees().try_fold(0u32, |sum, count| Some(sum.saturating_add(count.max?)));
                 let min = callees().map(|count| count.min).max().unwrap_or(0);
                 Ok(Count { max, min, index: Index::Any })
@@ -160,7 +160,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         let module = self.calls.wiring.module_of(instance)?;
         let body = module.bodies.get((function - module.imported_functions) as usize).ok_or_else(Stop::inconsistent)?;
         if self.budget < MAX_VALUES {
-            return Err(Stop::beyond("it has too much code to be followed"));
+            return Err(Stop::beyond("it has too much code to analyse"));
         }
         let (graph, values) = match Graph::with_values(module, function, body) {
             Ok(built) => built,
@@ -182,7 +182,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
         match sites.count() {
             Ok(count) => Ok(count),
             Err(reason) => {
-                // Why the callee has none is told already.
+                // The reason for the callee has already been recorded.
                 if reason != CALLEE {
                     self.reasons.push(reason.to_string());
                 }
@@ -192,8 +192,8 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
     }
 }
 
-const CALLEE: &str = "a function that it calls has no bound";
-/// Different indices in one function.
+const CALLEE: &str = "a function that it calls has no proven bound";
+/// The most different indices in one function.
 const MAX_INDICES: usize = 32;
 
 /// The calls of one function that copy.
@@ -203,26 +203,26 @@ struct Sites<'g> {
     live: Vec<bool>,
     /// For each call of the graph.
     counts: Vec<Count>,
-    /// The edges that lead forward, from and to, in ascending order.
+    /// The forward edges (from, to), in ascending order.
     forward: Vec<(u32, u32)>,
 }
 
-/// What the nodes of a function copy.
+/// The counts of the nodes of a function.
 #[derive(Default)]
 struct Tally {
     /// At most, outside loops.
     most: Vec<u32>,
     /// At least.
     least: Vec<u32>,
-    /// In loops, by the node that begins the rounds and the index.
+    /// In loops, by the node that starts the iterations and the index.
     in_loops: BTreeMap<(u32, Value), Times>,
-    /// Outside loops, where the index is known.
+    /// Outside loops, by index, if the index is known.
     outside: BTreeMap<Value, Times>,
-    /// Outside loops the index is known everywhere.
+    /// Whether the index is known for all calls outside loops.
     only_parameters: bool,
 }
 
-/// How often, by node.
+/// Counts by node.
 #[derive(Default)]
 struct Times(BTreeMap<u32, u32>);
 
@@ -244,7 +244,8 @@ impl Sites<'_> {
         let rounds = Rounds::of(self.graph, self.values, &self.live)?;
         let nodes = self.graph.nodes.len();
         let Tally { mut most, least, in_loops, outside, only_parameters } = self.tally(&rounds)?;
-        // Each index meets an element in one round of the loop at most; the indices of a loop one after the other.
+        // Each index equals that of an element in at most one iteration of the loop. The counts of different indices
+        // add up.
         for ((start, _), of) in &in_loops {
             let times = self.longest(&of.weights(nodes), Some((*start, &rounds)));
             let head = rounds.head(*start).ok_or(CALLEE)?;
@@ -252,7 +253,7 @@ impl Sites<'_> {
         }
         let max = self.longest(&most, None);
         if max > MAX_COUNT {
-            return Err("it copies too often to be of use");
+            return Err("it copies too often for a useful bound");
         }
         let index = if max == 0 {
             Index::Nothing
@@ -264,7 +265,7 @@ impl Sites<'_> {
         Ok(Count { max: Some(max), min: self.shortest(&least), index })
     }
 
-    /// Takes stock of what is copied where.
+    /// Collects the counts of all nodes.
     fn tally(&self, rounds: &Rounds<'_>) -> Result<Tally, &'static str> {
         let nodes = self.graph.nodes.len();
         let mut tally =
@@ -279,7 +280,7 @@ impl Sites<'_> {
                 let max = count.max.ok_or(CALLEE)?;
                 let indices = self.indices(call, count);
                 if rounds.head(number).is_some() {
-                    let indices = indices.ok_or("a call in a loop copies elements that cannot be told apart")?;
+                    let indices = indices.ok_or("a call in a loop may copy the same element again")?;
                     for (index, times) in indices {
                         let start = rounds.start(number, index)?;
                         tally.in_loops.entry((start, index)).or_default().add(number, times);
@@ -300,7 +301,7 @@ impl Sites<'_> {
         Ok(tally)
     }
 
-    /// The indices that a call reads at, with how often; `None` where they are not known.
+    /// The indices that a call reads, with their counts; `None` if they are not known.
     fn indices(&self, call: &Call, count: &Count) -> Option<Vec<(Value, u32)>> {
         let Index::Parameter(parameter, of) = &count.index else { return None };
         let argument = *call.arguments.get(*parameter as usize)?;
@@ -324,7 +325,7 @@ impl Sites<'_> {
         found.map_or(Index::Any, |parameter| Index::Parameter(parameter, of))
     }
 
-    /// The greatest sum of weights on a path without rounds; within a round, where its beginning is given.
+    /// The greatest sum of weights on a forward path: from the entry, or within an iteration from its start.
     fn longest(&self, weights: &[u32], within: Option<(u32, &Rounds<'_>)>) -> u32 {
         let inside = |node: u32| within.is_none_or(|(start, rounds)| rounds.head(node) == rounds.head(start));
         let entry = within.map_or(0, |(start, _)| start);
@@ -347,7 +348,7 @@ impl Sites<'_> {
         greatest
     }
 
-    /// The least sum of weights on a path to a return. Rounds only add to it.
+    /// The least sum of weights on a path to a return. Further iterations only add to it.
     fn shortest(&self, weights: &[u32]) -> u32 {
         let mut sums: Vec<Option<u32>> = vec![None; weights.len()];
         if let Some(sum) = sums.first_mut() {

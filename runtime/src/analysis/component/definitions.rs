@@ -1,4 +1,4 @@
-//! The definitions of a component as they stand in its binary, in order, with those of the components in it.
+//! Reads the definitions of a component and its nested components, in the order of the binary.
 
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentType, ComponentTypeRef,
@@ -26,7 +26,7 @@ pub(super) enum Definition<'a> {
 pub(super) struct Definitions<'a> {
     pub(super) components: Vec<Vec<Definition<'a>>>,
     pub(super) modules: Vec<Module<'a>>,
-    /// What it does that is not followed, as phrases.
+    /// Features that the analysis does not support, as phrases.
     pub(super) unfollowed: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Definitions<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Definitions<'a>, Stop> {
         let mut all = Definitions::default();
         let mut signatures = Signatures::default();
-        // The components that are open, innermost last; `None` for a core module, which is read as a whole.
+        // The enclosing components, innermost last; `None` for a core module, which is read as a whole.
         let mut open: Vec<Option<usize>> = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -109,7 +109,7 @@ impl<'a> Definitions<'a> {
                     }
                 }
                 Payload::ComponentStartSection { .. } => {
-                    all.unfollowed.push("the component has a start function of its own".to_string());
+                    all.unfollowed.push("the component has a start function".to_string());
                 }
                 _ => {}
             }

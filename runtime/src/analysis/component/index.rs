@@ -1,14 +1,14 @@
-//! Loops in which an index is never the same in two rounds.
+//! Proves that an index differs in each iteration of a loop.
 //!
-//! The index is a local that is moved by the same odd step in every round. Modulo 2^32 an odd step meets every number
-//! once before it meets one again: so no index repeats as long as there are at most 2^32 rounds. That holds where each
-//! round makes a test that ends the loop, and the test is of a value that is moved by an odd step too, and there is a
-//! number at which it ends the loop whatever it is compared with: within 2^32 rounds the value meets that number. A loop
-//! without such a test could go on after the end of the batch, wrap around and read it all again.
+//! The index must be a local that changes by the same odd step in every iteration. Modulo 2^32, an odd step reaches
+//! every number once before any number repeats, so no index repeats within 2^32 iterations. The number of iterations is
+//! limited if each iteration makes a test that exits the loop, the tested value also changes by an odd step, and there
+//! is a number at which the test exits whatever it compares with: the value reaches that number within 2^32 iterations.
+//! A loop without such a test could continue after the end of the batch, wrap around and read the whole batch again.
 //!
-//! Compilers make two loops, one within the other, of one whose rounds end in two ways. They count as one loop where the
-//! local goes into the inner loop as it is, and every round of either ends with the inner loop's value moved by the
-//! step: then a round is what lies between two visits of the innermost head.
+//! Compilers turn a loop whose iterations end in two ways into two nested loops. They count as one loop if the local
+//! enters the inner loop unchanged, and every iteration of either ends with the inner loop's value changed by the step:
+//! an iteration is then the code between two visits of the innermost head.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,15 +22,15 @@ pub(super) struct Rounds<'g> {
     graph: &'g Graph,
     values: &'g Values,
     out: Adjacent,
-    /// For each node the head of the outermost loop it is in.
+    /// For each node, the head of the outermost loop that contains it.
     heads: Vec<Option<u32>>,
-    /// For each node the head of the innermost loop it is in.
+    /// For each node, the head of the innermost loop that contains it.
     innermost: Vec<Option<u32>>,
-    /// For the head of each loop that of the next outer one.
+    /// For the head of each loop, the head of the next outer loop.
     parents: HashMap<u32, Option<u32>>,
-    /// For each outermost loop its nodes, in ascending order.
+    /// The nodes of each outermost loop, in ascending order.
     members: BTreeMap<u32, Vec<u32>>,
-    /// Whether the number of rounds is limited as said above, by the innermost head.
+    /// Whether the number of iterations is limited (see above), by the innermost head.
     limited: RefCell<HashMap<u32, bool>>,
 }
 
@@ -50,7 +50,7 @@ impl<'g> Rounds<'g> {
         let before = Adjacent::of(graph, |edge| edge.to);
         let mut parents = HashMap::new();
         let mut budget = MAX_VALUES;
-        // The heads in ascending order, so that an outer loop comes before those within it.
+        // In ascending order of the heads, so that an outer loop comes before its inner loops.
         for of_head in back.chunk_by(|a, b| a.0 == b.0) {
             let head = of_head[0].0;
             parents.insert(head, innermost[head as usize]);
@@ -78,33 +78,32 @@ impl<'g> Rounds<'g> {
         Ok(Rounds { graph, values, out, heads, innermost, parents, members, limited: RefCell::default() })
     }
 
-    /// The head of the outermost loop that a node is in.
+    /// The head of the outermost loop that contains a node.
     pub(super) fn head(&self, node: u32) -> Option<u32> {
         self.heads.get(node as usize).copied().flatten()
     }
 
-    /// The head whose visits begin the rounds in which `index` takes another value each, where a call in `node` is made
-    /// at that index at most once a round.
+    /// The head whose visits start iterations in each of which `index` has a different value, and a call in `node` is
+    /// made with that index at most once.
     pub(super) fn start(&self, node: u32, index: Value) -> Result<u32, &'static str> {
         let outermost = self.head(node).ok_or("a read is not in a loop")?;
-        let loops = self
-            .course(outermost, index)
-            .ok_or("a read in a loop is at an index that may be the same in two rounds")?;
+        let loops =
+            self.progression(outermost, index).ok_or("a read in a loop may use the same index in two iterations")?;
         if !self.innermost[node as usize].is_some_and(|innermost| loops.contains(&innermost)) {
-            return Err("a read is in a loop within a loop");
+            return Err("a read is in a nested loop");
         }
         let start = loops[0];
         let known = self.limited.borrow().get(&start).copied();
         let limited = known.unwrap_or_else(|| self.is_limited(outermost, start));
         self.limited.borrow_mut().insert(start, limited);
-        if limited { Ok(start) } else { Err("a loop that reads has no end that can be proven") }
+        if limited { Ok(start) } else { Err("a loop that reads cannot be proven to end") }
     }
 
-    /// The heads of the loops, from the innermost to the outermost, in whose every round a value is moved by the same odd
-    /// step; `None` where it is not, or the last is not `outermost`.
-    fn course(&self, outermost: u32, value: Value) -> Option<Vec<u32>> {
+    /// The heads of the loops, from the innermost to the outermost, in which a value changes by the same odd step in
+    /// every iteration. `None` if it does not, or if the last loop is not `outermost`.
+    fn progression(&self, outermost: u32, value: Value) -> Option<Vec<u32>> {
         let innermost = Value { plus: 0, ..value };
-        let (mut entry, next) = self.values.course(innermost)?;
+        let (mut entry, next) = self.values.progression(innermost)?;
         let Next::Is(moved) = next else { return None };
         if moved.symbol != innermost.symbol || moved.plus % 2 == 0 {
             return None;
@@ -113,11 +112,11 @@ impl<'g> Rounds<'g> {
         let mut heads = vec![head(innermost)?];
         while *heads.last()? != outermost {
             let outer = entry;
-            let (before, next) = self.values.course(outer)?;
+            let (before, next) = self.values.progression(outer)?;
             if outer.plus != 0 || next != Next::Is(moved) || heads.len() >= MAX_LOOPS {
                 return None;
             }
-            // No loop lies between the two that could begin the inner one anew.
+            // No other loop between the two could restart the inner loop.
             let parent = self.parents.get(heads.last()?).copied().flatten()?;
             heads.push(head(outer).filter(|head| *head == parent)?);
             entry = before;
@@ -125,7 +124,7 @@ impl<'g> Rounds<'g> {
         Some(heads)
     }
 
-    /// Whether some node that every round from `start` on passes has a test as described above.
+    /// Whether every iteration from `start` passes a node with a test as described above.
     fn is_limited(&self, outermost: u32, start: u32) -> bool {
         let loops = &self.values.loops;
         let Ok(number) = loops.binary_search_by_key(&outermost, |of| of.head) else { return false };
@@ -148,26 +147,28 @@ impl<'g> Rounds<'g> {
         let ends = |compare: Compare, moved: Value, other: Value| {
             let same = self.is_same(first_symbol, other);
             let at_some_number = match compare {
-                // True at the greatest or the least number, whatever that is compared with.
+                // True at the greatest or the least number, whatever it is compared with.
                 Compare::GeU | Compare::LeU | Compare::GeS | Compare::LeS => true,
-                // True at the number it is compared with, or at all others: it must be the same one in each round.
+                // True at the number it is compared with, or at all others: that number must be the same in each
+                // iteration.
                 Compare::Eq | Compare::Ne => same,
                 Compare::LtU | Compare::LtS | Compare::GtU | Compare::GtS => false,
             };
-            at_some_number && self.course(outermost, moved).is_some_and(|heads| heads[0] == start)
+            at_some_number && self.progression(outermost, moved).is_some_and(|heads| heads[0] == start)
         };
         ends(compare, a, b) || ends(compare.exchanged(), b, a)
     }
 
-    /// Whether a value is the same in every round of the outermost loop, whose symbols begin with `first_symbol`: it is
-    /// from before it, or of a local that only ways out of the loop set. Those stand among the code of the loop.
+    /// Whether a value is the same in every iteration of the outermost loop, whose symbols start at `first_symbol`: it
+    /// is from before the loop, or of a local that is set only on exits from the loop (whose code may lie within the
+    /// loop).
     fn is_same(&self, first_symbol: u32, value: Value) -> bool {
         let mut value = Value { plus: 0, ..value };
         for _ in 0..MAX_LOOPS {
             if value.symbol < first_symbol {
                 return true;
             }
-            match self.values.course(value) {
+            match self.values.progression(value) {
                 Some((entry, Next::Is(next))) if next == value => value = Value { plus: 0, ..entry },
                 _ => return false,
             }
@@ -175,10 +176,10 @@ impl<'g> Rounds<'g> {
         false
     }
 
-    /// Whether no way leads from `start` back to it without passing `test`.
+    /// Whether every path from `start` back to `start` passes `test`.
     fn every_round_passes(&self, start: u32, members: &[u32], test: u32) -> bool {
         let mut reached: HashSet<u32> = HashSet::from([start]);
-        // Within a round the way leads forward but for inner loops, which end where they began or further on.
+        // Within an iteration all paths lead forward, except inner loops, which end where they started or further on.
         for &node in members.iter().filter(|node| **node >= start && **node != test) {
             if !reached.contains(&node) {
                 continue;
@@ -194,9 +195,9 @@ impl<'g> Rounds<'g> {
     }
 }
 
-/// Loops within one another that may count as one.
+/// The most nested loops that may count as one.
 const MAX_LOOPS: usize = 8;
-/// Tests of one loop that are looked at.
+/// The most tests of one loop that are examined.
 const MAX_TESTS: usize = 16;
 
 /// The edges at each node.

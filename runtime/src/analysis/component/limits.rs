@@ -1,20 +1,20 @@
-//! Where an analysis stops: at what is no component, and at what it does not follow.
+//! The limits of the analysis, and [`Stop`]: why it stops.
 
 use crate::error::LoadError;
 
-/// Core modules that are instantiated in one component, and components within it.
+/// The most instantiated core modules and nested components of a component.
 pub(super) const MAX_INSTANCES: usize = 256;
-/// Components within one another, components instantiated by one another, and instances within one another.
+/// The deepest nesting of components, of instantiations, and of instances.
 pub(super) const MAX_DEPTH: usize = 32;
-/// Functions of all instances, with their calls and their entries in tables.
+/// The most functions of all instances, together with their calls and table entries.
 pub(super) const MAX_FUNCTIONS: usize = 1 << 21;
-/// Values that are followed through one function: locals times branches.
+/// The most values that are tracked through one function: locals times branches.
 pub(super) const MAX_VALUES: usize = 1 << 22;
-/// The same through all functions.
+/// The most values that are tracked through all functions.
 pub(super) const MAX_VALUES_IN_ALL: usize = 1 << 25;
-/// Operators that are looked at, and values that are followed, to tell what is done with the bytes that are read.
-pub(super) const MAX_LOOKED_AT: usize = 1 << 21;
-/// Above this a count is no bound anyone would use.
+/// The most instructions and values that are examined to find how read bytes are used.
+pub(super) const MAX_EXAMINED: usize = 1 << 21;
+/// A greater count is not a useful bound.
 pub(super) const MAX_COUNT: u32 = 1 << 16;
 
 /// Why an analysis stops.
@@ -22,7 +22,7 @@ pub(super) const MAX_COUNT: u32 = 1 << 16;
 pub(super) enum Stop {
     /// The file is not a valid component.
     Malformed(String),
-    /// It is valid, and cannot be followed; why, as a phrase.
+    /// The component is valid, but cannot be analysed; why, as a phrase.
     Beyond(String),
 }
 
@@ -31,7 +31,7 @@ impl Stop {
         Stop::Beyond(why.into())
     }
 
-    /// Something that validation rules out.
+    /// An inconsistency that validation rules out.
     pub(super) fn inconsistent() -> Stop {
         Stop::Malformed("an index is out of range".to_string())
     }

@@ -1,8 +1,8 @@
-//! A core module, read: what it imports and exports, what stands in its tables, whose address is taken, and the calls of
-//! each function. Nothing is resolved here; that is for `wiring` and `calls`.
+//! Reads a core module: its imports and exports, the contents of its tables, the functions whose address is taken, and
+//! the calls of each function. Nothing is resolved here: that is done in `wiring` and `calls`.
 //!
-//! Cycle: with `control` and `values`. To read a module is to find the calls in its functions, and to follow a function takes
-//! the types of its module.
+//! Cycle: with `control` and `values`. Reading a module means finding the calls of its functions, and following a
+//! function needs the types of its module.
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
@@ -16,11 +16,11 @@ use wasmparser::{
 use super::control::{Call, Graph};
 use super::limits::{Stop, find};
 
-/// What identifies the type of a function across modules. `None` where that cannot be told by its form alone: such a
-/// type is taken to match every other.
+/// Identifies a function type across modules. `None` if its form does not identify it: such a type is assumed to match
+/// every other.
 pub(super) type Signature = Option<u32>;
 
-/// The numbers of signatures, for all modules of a component.
+/// Numbers the signatures of all modules of a component.
 #[derive(Default)]
 pub(super) struct Signatures(HashMap<Form, u32>);
 
@@ -34,7 +34,7 @@ pub(super) struct FunctionType {
     pub(super) signature: Signature,
 }
 
-/// An export that matters here.
+/// An exported function or table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Item {
     Function(u32),
@@ -47,22 +47,23 @@ pub(super) struct Import<'a> {
     pub(super) name: &'a str,
 }
 
-/// Functions put into a table when the module is instantiated.
+/// An element segment: functions that are written to a table when the module is instantiated.
 pub(super) struct Segment {
     pub(super) table: u32,
-    /// Where the first one goes; `None` where that is not a constant.
+    /// The slot of the first function; `None` if it is not a constant.
     pub(super) offset: Option<u32>,
     pub(super) functions: Vec<Option<u32>>,
 }
 
-/// What a function calls.
+/// The calls of a function.
 pub(super) struct Code {
     pub(super) calls: Vec<LiveCall>,
-    /// It calls one function once, with exactly its own parameters, in order, and returns exactly what that returns.
+    /// Whether it is a shim: it calls one function once, with exactly its own parameters, in order, and returns exactly
+    /// the results.
     pub(super) passes_on: bool,
 }
 
-/// A call, and whether a path from it can return.
+/// A call, and whether a path from the call can return.
 pub(super) struct LiveCall {
     pub(super) call: Call,
     pub(super) returns: bool,
@@ -71,28 +72,28 @@ pub(super) struct LiveCall {
 /// A core module.
 #[derive(Default)]
 pub(super) struct Module<'a> {
-    /// By type index; `None` for a type that is not a function's.
+    /// By type index; `None` for a type that is not a function type.
     pub(super) types: Vec<Option<FunctionType>>,
     pub(super) imports: Vec<Import<'a>>,
-    /// The type index of each function, the imported ones first.
+    /// The type index of each function, imported functions first.
     pub(super) functions: Vec<u32>,
     pub(super) imported_functions: u32,
     pub(super) tables: u32,
     pub(super) exports: HashMap<&'a str, Item>,
     pub(super) start: Option<u32>,
     pub(super) segments: Vec<Segment>,
-    /// Tables that may come to hold any function whose address is taken.
+    /// Tables that code may modify, so that they can contain any function whose address is taken.
     pub(super) open_tables: BTreeSet<u32>,
     /// Functions whose address is taken.
     pub(super) taken: BTreeSet<u32>,
-    /// Some code throws or catches exceptions.
+    /// Whether code throws or catches exceptions.
     pub(super) exceptions: bool,
     pub(super) bodies: Vec<FunctionBody<'a>>,
     pub(super) code: Vec<Code>,
-    /// Where the content of the code section begins in the file.
+    /// The offset of the contents of the code section in the file.
     pub(super) code_start: usize,
     pub(super) custom: Vec<(&'a str, &'a [u8])>,
-    /// Some type has a supertype: a call through a reference may meet a function of another form.
+    /// Whether a type has a supertype: a call through a reference may then reach a function of another form.
     subtypes: bool,
 }
 
@@ -111,7 +112,7 @@ impl Signatures {
 }
 
 impl<'a> Module<'a> {
-    /// Reads the module at `range` of the file.
+    /// Reads the module in `range` of the file.
     pub(super) fn parse(bytes: &'a [u8], range: Range<usize>, signatures: &mut Signatures) -> Result<Module<'a>, Stop> {
         let mut module = Module::default();
         let content = bytes.get(range.clone()).unwrap_or_default();
@@ -129,7 +130,7 @@ impl<'a> Module<'a> {
         Ok(module)
     }
 
-    /// The type of a function by its index.
+    /// The type of a function.
     pub(super) fn function_type(&self, function: u32) -> Result<&FunctionType, Stop> {
         self.type_at(*find(&self.functions, function)?)
     }
@@ -282,11 +283,13 @@ impl<'a> Module<'a> {
         Ok(Code { calls, passes_on: self.passes_on(function, body)? })
     }
 
-    /// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect` with all parameters of the function and
-    /// of the callee, no more and no fewer: the function that wit-component puts before an import that is only there later.
+    /// Whether a body reads `local.get 0, …, local.get n, i32.const k, call_indirect` with all parameters of the
+    /// function and of the callee, no more and no fewer: such a shim is what wit-component generates for an import that
+    /// is not available yet.
     ///
-    /// With more `local.get` than the callee has parameters, the first values stay on the stack and are results: the callee
-    /// gets other parameters than the ones in its places. With more than the function has, the last ones are zeros.
+    /// With more `local.get` than the callee has parameters, the first values would stay on the stack as results, and
+    /// the callee would get shifted arguments. With more than the function has parameters, the last ones would be
+    /// zeros.
     fn passes_on(&self, function: u32, body: &FunctionBody<'_>) -> Result<bool, Stop> {
         let params = self.function_type(function)?.params;
         let mut operators = body.get_operators_reader()?;
@@ -303,7 +306,7 @@ impl<'a> Module<'a> {
     }
 }
 
-/// The operator that an expression consists of, if it is one.
+/// The only instruction of an expression; `None` if it has several.
 fn single<'a>(expression: &ConstExpr<'a>) -> Result<Option<Operator<'a>>, Stop> {
     let mut operators = expression.get_operators_reader();
     let first = operators.read()?;

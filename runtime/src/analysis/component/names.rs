@@ -1,11 +1,11 @@
-//! The names of functions that a module has.
+//! Reads the function names of a module.
 
 use std::collections::HashMap;
 
 use wasmparser::{BinaryReader, Name, NameSectionReader};
 
-/// The functions of a name section, by index; what cannot be read of it is left out.
-pub(super) fn names(section: &[u8]) -> HashMap<u32, &str> {
+/// The function names in a name section, by index. Unreadable entries are skipped.
+pub(super) fn read_names(section: &[u8]) -> HashMap<u32, &str> {
     let mut names = HashMap::new();
     for subsection in NameSectionReader::new(BinaryReader::new(section, 0)) {
         let Ok(Name::Function(functions)) = subsection else { continue };

@@ -1,20 +1,20 @@
-//! Places of calls, and what is done with what they read.
+//! The places of calls, and how the bytes that they read are used.
 
 use serde::Serialize;
 
 use super::calls::Node;
 
-/// What becomes of the bytes that a call reads.
+/// How the bytes that a call reads are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Use {
-    /// None of them is ever looked at.
+    /// No byte is ever used.
     Nothing,
-    /// The payload is read whole, and only bytes before this one are looked at.
+    /// The whole payload is read, but only bytes before this offset are used.
     Within(u32),
-    /// Nothing is known.
+    /// The use is not known.
     Unknown,
 }
 
-/// A call of the host's: the function it is in, and its place in the file.
+/// A call of a host function: the function that contains it, and its offset in the file.
 pub(super) type Place = (Node, usize);

@@ -1,8 +1,8 @@
-//! What is known of the values in the locals and on the stack of one function, while its graph is built.
+//! Tracks the values of the locals and the stack of one function, while its graph is built.
 //!
-//! A value is a symbol plus a constant, in the arithmetic of `i32`. Two values with one symbol came from one execution
-//! of what made the symbol, so their difference is that of their constants. Symbols are numbered in the order of the
-//! code: one from before a loop has a lower number than those of the loop. Memory is not followed.
+//! A value is a symbol plus a constant, in `i32` arithmetic. Two values with the same symbol come from one execution of
+//! the code that produced the symbol, so they differ exactly by their constants. Symbols are numbered in the order of
+//! the code: a symbol from before a loop has a lower number than the symbols of the loop. Memory is not tracked.
 
 use wasmparser::{FunctionBody, ModuleArity, Operator};
 
@@ -13,25 +13,25 @@ use super::module::Module;
 /// A symbol plus a constant, modulo 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Value {
-    /// Which symbol; 0 stands for none.
+    /// The number of the symbol; 0 stands for none.
     pub(super) symbol: u32,
     pub(super) plus: u32,
 }
 
-/// What a symbol stands for.
+/// The meaning of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Symbol {
-    /// Nothing that is followed.
+    /// A value that is not tracked.
     Unknown,
-    /// What the function was called with.
+    /// A parameter of the function.
     Parameter(u32),
-    /// A local at the head of a loop, given by number; another value in each round.
+    /// A local at the head of a loop, by the number of the loop; a new value in each iteration.
     Round(u32),
-    /// 1 where the comparison holds, otherwise 0.
+    /// 1 if the comparison holds, otherwise 0.
     Compare(Compare, Value, Value),
 }
 
-/// A comparison of two `i32`.
+/// A comparison of two `i32` values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
     Eq,
@@ -46,49 +46,49 @@ pub(super) enum Compare {
     GeS,
 }
 
-/// What a local is in the next round of a loop.
+/// The value of a local in the next iteration of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// No round ends.
+    /// No iteration ends.
     None,
-    /// This, whichever way the round ends.
+    /// This value, however the iteration ends.
     Is(Value),
-    /// Not always the same.
+    /// Different values.
     Other,
 }
 
-/// What is known of a loop.
+/// The values of a loop.
 pub(super) struct Loop {
     pub(super) head: u32,
-    /// The first of its symbols, one for each local that the loop sets.
+    /// The first symbol of the loop, which has one for each local that it sets.
     pub(super) first: u32,
     locals: Vec<u32>,
-    /// What each of the locals is before the first round.
+    /// The value of each of these locals before the first iteration.
     entry: Vec<Value>,
     next: Vec<Next>,
 }
 
-/// Locals, and some values of the stack, at a place in the code.
+/// The values of the locals and of a part of the stack at a place in the code.
 #[derive(Clone)]
 pub(super) struct State {
     locals: Vec<Value>,
     stack: Vec<Value>,
 }
 
-/// What is known at the current place, and of what has been passed.
+/// The values at the current place, and of the code before it.
 pub(super) struct Values {
     pub(super) symbols: Vec<Symbol>,
-    /// The loops that were entered, in the order of the code.
+    /// The loops entered so far, in the order of the code.
     pub(super) loops: Vec<Loop>,
     pub(super) results: u32,
     locals: Vec<Value>,
     stack: Vec<Value>,
-    /// The height of the stack below each open block.
+    /// The height of the stack below each enclosing block.
     heights: Vec<usize>,
-    /// For each loop in the code the locals it sets, then where it is in `loops`.
+    /// For each loop in the code, the locals that it sets, and its index in `loops`.
     set: Vec<Vec<u32>>,
     entered: Vec<usize>,
-    /// Values that may still be followed.
+    /// How many values may still be tracked.
     pub(super) budget: usize,
 }
 
@@ -99,7 +99,7 @@ impl Value {
 }
 
 impl Compare {
-    /// What holds just where this does not.
+    /// The comparison that holds exactly if this one does not.
     pub(super) fn negated(self) -> Compare {
         match self {
             Compare::Eq => Compare::Ne,
@@ -115,7 +115,7 @@ impl Compare {
         }
     }
 
-    /// What holds of the operands exchanged just where this holds.
+    /// The equivalent comparison for swapped operands.
     pub(super) fn exchanged(self) -> Compare {
         match self {
             Compare::Eq | Compare::Ne => self,
@@ -159,7 +159,7 @@ impl Values {
         Ok(values)
     }
 
-    /// The loop that a value of its kind belongs to, by number.
+    /// The number of the loop whose local the value is made of, if any.
     pub(super) fn round(&self, value: Value) -> Option<usize> {
         match self.symbols.get(value.symbol as usize)? {
             Symbol::Round(number) if value.symbol != 0 => Some(*number as usize),
@@ -167,14 +167,14 @@ impl Values {
         }
     }
 
-    /// What a symbol of a loop stands for before the first round, and in the next one.
-    pub(super) fn course(&self, value: Value) -> Option<(Value, Next)> {
+    /// For a value made of a local of a loop: the value before the first iteration, and in the next iteration.
+    pub(super) fn progression(&self, value: Value) -> Option<(Value, Next)> {
         let of = self.loops.get(self.round(value)?)?;
         let place = (value.symbol - of.first) as usize;
         Some((*of.entry.get(place)?, *of.next.get(place)?))
     }
 
-    /// The comparison that decides whether a condition is other than 0.
+    /// The comparison that holds exactly if a condition is not 0.
     pub(super) fn comparison(&self, condition: Value) -> (Compare, Value, Value) {
         match self.symbols.get(condition.symbol as usize) {
             Some(Symbol::Compare(compare, a, b)) if condition.plus == 0 => (*compare, *a, *b),
@@ -186,7 +186,7 @@ impl Values {
         self.stack.pop().ok_or_else(Stop::inconsistent)
     }
 
-    /// The locals, and the `params` uppermost values.
+    /// The locals, and the top `params` values of the stack.
     pub(super) fn state(&mut self, params: u32) -> State {
         State { locals: self.locals.clone(), stack: self.top(params).to_vec() }
     }
@@ -196,7 +196,7 @@ impl Values {
         Ok(())
     }
 
-    /// Leaves a block; its results stay where its end is reached.
+    /// Leaves a block, and keeps its results if its end can be reached.
     pub(super) fn close(&mut self, results: Option<u32>) -> Result<(), Stop> {
         let height = self.heights.pop().ok_or_else(Stop::inconsistent)?;
         let results = results.map_or_else(Vec::new, |results| self.top(results).to_vec());
@@ -205,7 +205,7 @@ impl Values {
         Ok(())
     }
 
-    /// Goes on with what all ways to a label have in common.
+    /// Continues with the values that all branches to a label have in common.
     pub(super) fn resume(&mut self, state: Option<State>) -> Result<(), Stop> {
         let state = state.ok_or_else(Stop::inconsistent)?;
         self.locals = state.locals;
@@ -213,7 +213,7 @@ impl Values {
         Ok(())
     }
 
-    /// Goes back to what was there at the beginning of the innermost block.
+    /// Restores the values from the start of the innermost block.
     pub(super) fn restore(&mut self, state: Option<State>, params: u32) -> Result<(), Stop> {
         let state = state.ok_or_else(Stop::inconsistent)?;
         debug_assert_eq!(state.stack.len(), params as usize);
@@ -223,7 +223,7 @@ impl Values {
         self.spend(self.locals.len())
     }
 
-    /// Adds the current place to those from which a label is reached.
+    /// Merges the current values into those of a label.
     pub(super) fn merge(&mut self, at: &mut Option<State>, results: u32) -> Result<(), Stop> {
         self.spend(self.locals.len() + results as usize + 1)?;
         let Some(at) = at else {
@@ -258,7 +258,7 @@ impl Values {
         Ok(())
     }
 
-    /// The current place leads back to the head of a loop.
+    /// Branches from the current place back to the head of a loop.
     pub(super) fn repeat_loop(&mut self, number: usize) -> Result<(), Stop> {
         let entered = *self.entered.get(number).ok_or_else(Stop::inconsistent)?;
         let of = self.loops.get_mut(entered).ok_or_else(Stop::inconsistent)?;
@@ -270,7 +270,7 @@ impl Values {
         self.spend(0)
     }
 
-    /// Takes the arguments of a call from the stack, and puts its results there.
+    /// Pops the arguments of a call, and pushes its results.
     pub(super) fn call(&mut self, module: &Module<'_>, callee: Callee, last: bool) -> Result<Vec<Value>, Stop> {
         let ty = match callee {
             Callee::Direct(function) => module.function_type(function)?,
@@ -288,7 +288,7 @@ impl Values {
         Ok(arguments)
     }
 
-    /// Any operator that neither branches nor calls.
+    /// Evaluates an instruction that neither branches nor calls.
     pub(super) fn step(&mut self, module: &Module<'_>, operator: &Operator<'_>) -> Result<(), Stop> {
         let value = match operator {
             Operator::LocalGet { local_index } => *self.local(*local_index)?,
@@ -337,7 +337,7 @@ impl Values {
             other => {
                 let (pops, pushes) = other
                     .operator_arity(&Arity(module))
-                    .ok_or_else(|| Stop::beyond("the code uses operators that are not followed"))?;
+                    .ok_or_else(|| Stop::beyond("the code uses instructions that are not analysed"))?;
                 let rest = self.stack.len().checked_sub(pops as usize).ok_or_else(Stop::inconsistent)?;
                 self.stack.truncate(rest);
                 self.unknown(pushes);
@@ -375,11 +375,11 @@ impl Values {
 
     fn spend(&mut self, values: usize) -> Result<(), Stop> {
         self.budget = self.budget.saturating_sub(values);
-        if self.budget == 0 { Err(Stop::beyond("a function is too large to be followed")) } else { Ok(()) }
+        if self.budget == 0 { Err(Stop::beyond("a function is too large to analyse")) } else { Ok(()) }
     }
 }
 
-/// For each loop of a body, in order, the locals that are set in it.
+/// The locals that each loop of a body sets, in the order of the loops.
 fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
     let mut all: Vec<Vec<u32>> = Vec::new();
     let mut open_blocks = vec![false];
@@ -404,7 +404,7 @@ fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
                 locals.dedup();
                 budget = budget.saturating_sub(locals.len() + 1);
                 if budget == 0 {
-                    return Err(Stop::beyond("a function is too large to be followed"));
+                    return Err(Stop::beyond("a function is too large to analyse"));
                 }
                 if let Some(&outer) = open_loops.last() {
                     all[outer].extend(&locals);
@@ -422,7 +422,7 @@ fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
     Ok(all)
 }
 
-/// Operators whose arity is not their own are followed by name, or not at all.
+/// Instructions whose arity depends on types are handled explicitly, or not supported.
 pub(super) struct Arity<'m, 'a>(pub(super) &'m Module<'a>);
 
 impl ModuleArity for Arity<'_, '_> {

@@ -1,6 +1,6 @@
-//! How the parts of a component are put together: which core modules are instantiated, what each of their imports really
-//! is, and which core function an export ends in. Found by evaluating the component's definitions as an engine does,
-//! components within it included; names within the component mean nothing.
+//! How a component is composed: which core modules are instantiated, what each of their imports resolves to, and which
+//! core function each export resolves to. The definitions of the component and its nested components are evaluated as
+//! an engine does it; names within the component have no meaning.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,27 +15,27 @@ use super::limits::{MAX_DEPTH, MAX_FUNCTIONS, MAX_INSTANCES, Stop, find};
 use super::module::{Item, Module};
 use crate::contract::{NAMESPACE, TrackedImport};
 
-/// What a function is in the end.
+/// What a function resolves to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A function of the host that proofs are about.
+    /// A tracked import.
     TrackedImport(TrackedImport),
     /// Another function of the host or the engine, which calls nothing in the component.
     Host,
-    /// What drops a handle, and may call a destructor.
+    /// The built-in that drops a handle, and may call a destructor.
     Drop,
-    /// A function that a core module defines, by the instance and its index in the module.
+    /// A function that a core module defines, by instance and function index.
     Wasm { instance: u32, function: u32 },
-    /// A function of this component that was lifted, by number.
+    /// A lifted function of this component, by number.
     Lifted(u32),
 }
 
-/// A core module, instantiated.
+/// An instance of a core module.
 pub(super) struct Instance {
     pub(super) module: usize,
-    /// Its imported functions.
+    /// The imported functions.
     pub(super) imports: Vec<Target>,
-    /// Its tables, by their numbers in the component.
+    /// The tables, by their numbers in the component.
     pub(super) tables: Vec<u32>,
 }
 
@@ -45,19 +45,19 @@ pub(super) struct Lift {
     pub(super) post_return: Option<Target>,
 }
 
-/// A component, put together.
+/// A composed component.
 #[derive(Default)]
 pub(super) struct Wiring<'a> {
     pub(super) modules: Vec<Module<'a>>,
     pub(super) instances: Vec<Instance>,
     pub(super) tables: u32,
     pub(super) lifts: Vec<Lift>,
-    /// What the engine allocates with, in any call.
+    /// The functions that the engine allocates with, in any call.
     pub(super) reallocs: Vec<Target>,
     pub(super) destructors: Vec<Target>,
-    /// The functions of the interfaces it exports.
+    /// The functions of the exported interfaces.
     pub(super) exports: HashMap<(String, String), Target>,
-    /// What it does that is not followed, as phrases.
+    /// Features that the analysis does not support, as phrases.
     pub(super) unfollowed: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ enum Thing {
     Other,
 }
 
-/// A component that can be instantiated, and the one it is written in.
+/// A component that can be instantiated, and the scope that it is defined in.
 #[derive(Clone, Copy)]
 struct Closure {
     component: usize,
@@ -78,12 +78,12 @@ struct Closure {
 }
 
 enum Exports {
-    /// Of the host.
+    /// A function of the host.
     Imported(String),
     Made(Made),
 }
 
-/// Exports by name, and how deep instances are within them.
+/// Exports by name, and how deeply instances are nested in them.
 #[derive(Default)]
 struct Made {
     things: HashMap<String, Thing>,
@@ -150,7 +150,7 @@ impl<'a> Wiring<'a> {
         self.modules.get(instance.module).ok_or_else(Stop::inconsistent)
     }
 
-    /// What a function index means in an instance.
+    /// What a function index of an instance resolves to.
     pub(super) fn function(&self, instance: u32, function: u32) -> Result<Target, Stop> {
         let imports = &find(&self.instances, instance)?.imports;
         Ok(imports.get(function as usize).copied().unwrap_or(Target::Wasm { instance, function }))
@@ -158,7 +158,7 @@ impl<'a> Wiring<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Evaluates the definitions of a component; without arguments it is the outermost one.
+    /// Evaluates the definitions of a component. The outermost one has no arguments.
     fn instantiate(
         &mut self,
         closure: Closure,
@@ -166,7 +166,7 @@ impl<'a> Evaluation<'a> {
         depth: usize,
     ) -> Result<usize, Stop> {
         if self.scopes.len() >= MAX_INSTANCES || depth >= MAX_DEPTH {
-            return Err(Stop::beyond("too many components are composed in it"));
+            return Err(Stop::beyond("it contains too many components"));
         }
         let scope = self.scopes.len();
         self.scopes.push(Scope { parent: closure.scope, ..Scope::default() });
@@ -223,7 +223,7 @@ impl<'a> Evaluation<'a> {
                         }
                         ComponentTypeRef::Func(_) => Some(Thing::Function(Target::Host)),
                         ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) => {
-                            return Err(Stop::beyond(format!("it imports code, `{name}`")));
+                            return Err(Stop::beyond(format!("it imports a module or a component, `{name}`")));
                         }
                         ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_) => Some(Thing::Other),
                     },
@@ -257,7 +257,7 @@ impl<'a> Evaluation<'a> {
                         }
                         ComponentExternalKind::Type | ComponentExternalKind::Value => Some(Thing::Other),
                         ComponentExternalKind::Module | ComponentExternalKind::Component => {
-                            return Err(Stop::beyond(format!("it imports code, `{interface}`")));
+                            return Err(Stop::beyond(format!("it imports a module or a component, `{interface}`")));
                         }
                     },
                 };
@@ -322,7 +322,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    /// Notes the functions that the engine calls for a lifted or lowered one. Returns the one it calls at the end.
+    /// Records the functions that the engine calls for a lifted or lowered function. Returns its post-return function.
     fn options(&mut self, scope: usize, options: &[CanonicalOption]) -> Result<Option<Target>, Stop> {
         let functions = &self.scopes[scope].core_functions;
         let mut post_return = None;
@@ -359,7 +359,7 @@ impl<'a> Evaluation<'a> {
             CoreInstanceItem::Instantiate { module_index, args } => (*find(&here.modules, *module_index)?, args),
         };
         if self.wiring.instances.len() >= MAX_INSTANCES {
-            return Err(Stop::beyond("too many core modules are instantiated in it"));
+            return Err(Stop::beyond("it instantiates too many core modules"));
         }
         let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
         let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
@@ -383,7 +383,7 @@ impl<'a> Evaluation<'a> {
             + module.code.iter().map(|code| code.calls.len()).sum::<usize>()
             + module.taken.len();
         if self.functions > MAX_FUNCTIONS {
-            return Err(Stop::beyond("it has too many functions to be followed"));
+            return Err(Stop::beyond("it has too many functions to analyse"));
         }
         self.wiring.instances.push(instance);
         Ok(CoreExports::Instance(self.wiring.instances.len() as u32 - 1))
@@ -442,9 +442,9 @@ impl Scope {
     }
 }
 
-/// What a function of an imported interface does.
+/// What a function of an imported interface resolves to.
 fn imported(interface: &str, name: &str) -> Target {
     let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
     let own = interface.strip_prefix(NAMESPACE);
-    own.and_then(|own| TrackedImport::named(own, name)).map_or(Target::Host, Target::TrackedImport)
+    own.and_then(|own| TrackedImport::from_path(own, name)).map_or(Target::Host, Target::TrackedImport)
 }

@@ -1,53 +1,53 @@
-//! Why nothing can be said of a world: its WIT is missing or wrong, or it is not a world of a stage.
+//! [`ContractError`]: why a world cannot be judged. Its WIT is missing or not valid, or it is not the world of a stage.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use super::{File, Place, What};
 
-/// Why nothing can be said of a world.
+/// Why a world cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ContractError {
-    /// The kind of it.
+    /// The kind of problem.
     pub reason: Reason,
-    /// One lower-case phrase, names in backticks.
+    /// One lower-case phrase, with names in backticks.
     pub message: String,
-    /// Where it is wrong, where that is in a file.
+    /// Where the problem is, if it is in a file.
     pub place: Option<Box<Place>>,
     /// What to type instead.
     pub help: Option<String>,
-    /// The text of the file that the place points into.
+    /// The text of the file that `place` refers to.
     pub files: Vec<File>,
 }
 
-/// What is wrong, in kind.
+/// The kind of problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// There is no WIT, or it cannot be read.
+    /// The WIT is missing or cannot be read.
     Missing,
-    /// The WIT is not WIT.
+    /// The WIT has a syntax error.
     Syntax,
-    /// The WIT speaks of something that is not there, or contradicts itself.
+    /// The WIT refers to something that does not exist, or contradicts itself.
     Unresolved,
-    /// No world is named, and there is not just one that could be meant.
+    /// No world was named, and the package does not have exactly one.
     NoWorld {
-        /// The worlds that there are.
+        /// The worlds of the package.
         known: Vec<String>,
     },
-    /// No such world is there.
+    /// There is no such world.
     UnknownWorld {
-        /// The worlds that there are.
+        /// All worlds in the WIT.
         known: Vec<String>,
     },
-    /// It is a world of another version of the contract.
+    /// The world uses another version of the contract.
     Version {
-        /// The package that was found, `torvyn:streaming@0.1.0` and such.
+        /// The package that was found, such as `torvyn:streaming@0.1.0`.
         found: String,
     },
-    /// What has the name and version of the contract is not the contract.
+    /// A package has the name and version of the contract, but differs from it.
     Changed,
-    /// It is not a world of a stage.
+    /// It is not the world of a stage.
     NotAStage,
 }
 
@@ -66,11 +66,11 @@ impl ContractError {
         self
     }
 
-    /// Keeps of the files the one that is pointed into.
-    pub(super) fn with(mut self, files: &[File]) -> ContractError {
+    /// Adds the file that the error refers to.
+    pub(super) fn with_file(mut self, files: &[File]) -> ContractError {
         let Some(place) = &mut self.place else { return self };
         self.files = files.iter().filter(|file| file.path == place.file).cloned().collect();
-        // The parser calls one byte the place of a character that it does not know.
+        // For an unknown character, the parser reports the span of only its first byte.
         if let [file] = &self.files[..] {
             let Range { start, end } = place.span;
             place.span = file.text.floor_char_boundary(start)..file.text.ceil_char_boundary(end);

@@ -1,5 +1,7 @@
-//! The contract as this program has it, and where the WIT of a package has something else under its name. A proof from WIT is
-//! one from the contract: what is called `payload-read` and has no function there proves nothing of what a component reads.
+//! Compares the WIT of a package with the contract that this program contains.
+//!
+//! A proof from WIT is a proof from the contract. A package that only has the name of the contract proves nothing: for
+//! example, a `payload-read` without functions says nothing about what a component reads.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -39,7 +41,7 @@ fn known() -> &'static (Resolve, PackageId) {
 }
 
 impl Packages {
-    /// Refuses a package that has the name of the contract and is not the contract. Worlds of its own it may have.
+    /// Refuses a package that has the name of the contract but differs from it. It may have additional worlds.
     pub(super) fn check_contract(&self) -> Result<(), ContractError> {
         let of_contract = |(_, package): &(PackageId, &wit_parser::Package)| package.name.to_string() == CONTRACT;
         let found = self.resolve.packages.iter().find(of_contract);
@@ -50,7 +52,7 @@ impl Packages {
                 let message = format!("the WIT differs from the contract `{CONTRACT}`: {what}");
                 let error = ContractError::new(Reason::Changed, message).at(span.and_then(|span| self.location(span)));
                 Err(error.help(format!(
-                    "take the WIT of `{CONTRACT}` as `cargo torvyn new` writes it, and put interfaces of your own into a \
+                    "use the WIT of `{CONTRACT}` as `cargo torvyn new` writes it, and put interfaces of your own into a \
                      package of your own"
                 )))
             }
@@ -58,7 +60,7 @@ impl Packages {
     }
 }
 
-/// What is first found to be different in a package, as a sentence, and where.
+/// The first difference in a package, as a phrase, and where it is.
 fn difference(resolve: &Resolve, package: PackageId) -> Option<(String, Option<Span>)> {
     let (known, contract) = known();
     let (contract, package) = (&known.packages[*contract], &resolve.packages[package]);
@@ -87,7 +89,7 @@ fn difference(resolve: &Resolve, package: PackageId) -> Option<(String, Option<S
     None
 }
 
-/// What there is in an interface or a world: by kind and name, what it is and where.
+/// The items of an interface or a world: by kind and name, the definition and where it is.
 type Items = BTreeMap<(&'static str, String), (String, Span)>;
 
 fn compare(place: &str, expected: &Items, found: &Items) -> Option<(String, Option<Span>)> {
@@ -130,7 +132,7 @@ fn of_world(resolve: &Resolve, world: WorldId) -> Items {
     imports.chain(exports).collect()
 }
 
-/// The type of a function, as WIT has it.
+/// The type of a function, in WIT syntax.
 fn function(resolve: &Resolve, function: &Function) -> String {
     let kind = match function.kind {
         FunctionKind::Freestanding | FunctionKind::Method(_) => "",
@@ -145,7 +147,7 @@ fn function(resolve: &Resolve, function: &Function) -> String {
     format!("{kind}func({params}){result}")
 }
 
-/// How a type is named: one with a name by that and where it is from.
+/// The name of a type, with its interface; for an anonymous type its definition.
 fn name(resolve: &Resolve, ty: Type) -> String {
     let Type::Id(id) = ty else { return format!("{ty:?}").to_ascii_lowercase() };
     let ty = &resolve.types[id];
@@ -159,7 +161,7 @@ fn name(resolve: &Resolve, ty: Type) -> String {
     }
 }
 
-/// What a type is made of.
+/// The definition of a type, in WIT syntax.
 fn definition(resolve: &Resolve, kind: &TypeDefKind) -> String {
     let named = |ty: Type| name(resolve, ty);
     let id = |id| name(resolve, Type::Id(id));

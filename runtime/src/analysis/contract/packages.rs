@@ -1,5 +1,5 @@
-//! The WIT packages of a folder: read, parsed and resolved, with the statements of every world and where they stand.
-//! `wit_parser` drops those places when it resolves, so they are taken down before.
+//! Reads, parses and resolves the WIT packages of a folder, and records the statements of each world with their places.
+//! `wit_parser` drops the places when it resolves, so they are recorded before.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,46 +17,46 @@ use super::error::{ContractError, Reason};
 use crate::base::regular_file;
 use crate::component::profile::check_sections;
 
-/// A file, and bytes of its text.
+/// A file, and a range of its text in bytes.
 pub(super) type Location = (PathBuf, Range<usize>);
 
-/// All packages of a folder of WIT, and the one that the folder is for.
+/// All packages of a WIT folder.
 pub(super) struct Packages {
     pub(super) resolve: Resolve,
+    /// The package of the folder itself; all others are dependencies.
     pub(super) main: PackageId,
     pub(super) files: Vec<File>,
-    /// By the full name of the world.
+    /// The statements of each world, by its full name.
     statements: HashMap<String, Vec<Statement>>,
 }
 
-/// A line of the declaration of a world.
+/// A statement in the declaration of a world.
 pub(super) struct Statement {
     pub(super) item: Item,
     pub(super) location: Location,
 }
 
-/// What a line of the declaration of a world brings in.
+/// What a statement of a world adds.
 pub(super) enum Item {
     Import(Name),
     Export(Name),
-    /// A world, by its full name, and what is renamed in it: the name there, and the one here.
+    /// A world, by its full name, and the items that are renamed: the name there, and the name here.
     Include(String, Vec<(String, String)>),
 }
 
-/// How a world calls what it imports and exports.
+/// The name of an import or export in a world.
 pub(super) enum Name {
-    /// By a name of its own: functions, types, interfaces declared in place.
+    /// A name of its own: functions, types, interfaces declared in place.
     Own(String),
     /// The full name of an interface.
     Interface(String),
 }
 
 impl Packages {
-    /// Reads `wit`: a folder with `.wit` files and perhaps a folder `deps`, or one file. Other folders in it are not
-    /// looked at.
+    /// Reads `wit`: one file, or a folder with `.wit` files and optionally a folder `deps`. Other folders are ignored.
     pub(super) fn load(wit: &Path) -> Result<Packages, ContractError> {
         let mut reader = Reader::default();
-        reader.load(wit).map_err(|error| error.with(&reader.files)).map(|(resolve, main)| Packages {
+        reader.load(wit).map_err(|error| error.with_file(&reader.files)).map(|(resolve, main)| Packages {
             resolve,
             main,
             files: reader.files,
@@ -64,7 +64,7 @@ impl Packages {
         })
     }
 
-    /// The full name of a world, `torvyn:streaming/router@0.2.0`.
+    /// The full name of a world: `torvyn:streaming/router@0.2.0`.
     pub(super) fn world_name(&self, world: WorldId) -> String {
         let world = &self.resolve.worlds[world];
         match world.package {
@@ -73,12 +73,12 @@ impl Packages {
         }
     }
 
-    /// The world of this full name.
+    /// The world with this full name.
     pub(super) fn world(&self, name: &str) -> Option<WorldId> {
         self.resolve.worlds.iter().map(|(id, _)| id).find(|id| self.world_name(*id) == name)
     }
 
-    /// The lines that declare a world. There are none where it comes from a package in binary form.
+    /// The statements of a world. There are none if it comes from a binary package.
     pub(super) fn statements(&self, world: WorldId) -> &[Statement] {
         self.statements.get(&self.world_name(world)).map_or(&[], Vec::as_slice)
     }
@@ -88,12 +88,12 @@ impl Packages {
         self.location(self.resolve.worlds[world].span)
     }
 
-    /// Where something is in the files; nowhere, where it comes from a package in binary form.
+    /// The place of a span in the files; `None` if it comes from a binary package.
     pub(super) fn location(&self, span: Span) -> Option<Location> {
         location(&self.resolve.source_map, span)
     }
 
-    /// The interface that a line of a world imports, exports or uses types from.
+    /// The interface that a statement of a world imports, exports or uses types from.
     pub(super) fn interface(&self, world: WorldId, item: &Item) -> Option<InterfaceId> {
         let world = &self.resolve.worlds[world];
         let (name, items) = match item {
@@ -135,7 +135,7 @@ struct Reader {
 impl Reader {
     fn load(&mut self, wit: &Path) -> Result<(Resolve, PackageId), ContractError> {
         let missing = |error| unreadable(wit, &error);
-        // What is gated is in it all the same: a proof of absence holds for whoever opens the gate.
+        // Items behind feature gates are included: a proof of absence must hold for those who enable the feature, too.
         let mut resolve = Resolve { all_features: true, ..Resolve::default() };
         let mut dependencies = Vec::new();
         let main = if fs::metadata(wit).map_err(missing)?.is_dir() {
@@ -158,13 +158,13 @@ impl Reader {
         let files = entries(folder)?.into_iter().filter(|path| extension(path) == "wit" && path.is_file());
         let files = files.collect::<Vec<_>>();
         if files.is_empty() {
-            let message = format!("`{}` has no `.wit` file in it", folder.display());
+            let message = format!("`{}` contains no `.wit` file", folder.display());
             return Err(ContractError::new(Reason::Missing, message));
         }
         self.parse(&files)
     }
 
-    /// Each entry of a folder `deps` is a package: a folder of files, a file, or a file in binary form.
+    /// Each entry of the folder `deps` is a package: a folder of files, a `.wit` file, or a binary package.
     fn dependencies(
         &mut self,
         deps: &Path,
@@ -187,10 +187,10 @@ impl Reader {
                     Ok(DecodedWasm::WitPackage(package, _)) => {
                         resolve
                             .merge(package)
-                            .map_err(|error| broken(&format!("one that cannot be used: {error:#}")))?;
+                            .map_err(|error| broken(&format!("one that cannot be merged: {error:#}")))?;
                     }
                     Ok(DecodedWasm::Component(..)) => return Err(broken("a component")),
-                    Err(error) => return Err(broken(&format!("a file that is not valid: {error:#}"))),
+                    Err(error) => return Err(broken(&format!("an invalid file: {error:#}"))),
                 }
             }
         }
@@ -206,13 +206,13 @@ impl Reader {
         }
         let group = sources.parse().map_err(|(sources, error)| syntax(&sources, &error, &paths[0]))?;
         for package in group.nested.iter().chain([&group.main]) {
-            self.take_down(package, &group.source_map);
+            self.record_statements(package, &group.source_map);
         }
         Ok(group)
     }
 
-    /// Takes down the statements of the worlds of a package.
-    fn take_down(&mut self, package: &UnresolvedPackage, sources: &SourceMap) {
+    /// Records the statements of all worlds of a package.
+    fn record_statements(&mut self, package: &UnresolvedPackage, sources: &SourceMap) {
         self.packages.push(package.name.clone());
         let mut interfaces = HashMap::new();
         let mut worlds = HashMap::new();
@@ -255,8 +255,8 @@ impl Reader {
         }
     }
 
-    /// What to do without a package. The error knows only those that were resolved before.
-    fn instead_of(&self, package: &PackageName, resolve: &Resolve) -> String {
+    /// The help for a missing package. The error itself knows only packages that were resolved before.
+    fn help_for_missing(&self, package: &PackageName, resolve: &Resolve) -> String {
         let known = self.packages.iter().chain(resolve.package_names.keys());
         let mut known = known
             .filter(|known| known.namespace == package.namespace && known.name == package.name)
@@ -279,7 +279,7 @@ impl Reader {
             .and_then(|(path, span)| self.files.iter().find(|file| file.path == *path)?.text.get(span.clone()));
         let (message, help) = match kind {
             ResolveErrorKind::PackageNotFound { requested, .. } => {
-                (format!("package `{requested}` is not there"), Some(self.instead_of(requested, resolve)))
+                (format!("no package `{requested}` in the WIT"), Some(self.help_for_missing(requested, resolve)))
             }
             ResolveErrorKind::Semantic { message, .. } => match (message.as_str(), text) {
                 ("interface not found in package", Some(name)) => {
@@ -306,7 +306,7 @@ fn syntax(sources: &SourceMap, error: &ParseError, first: &Path) -> ContractErro
     ContractError { help, ..ContractError::new(reason, message).at(location) }
 }
 
-/// The parser begins a message with a capital letter here and there, and goes on below.
+/// Joins the lines of a message of the parser.
 fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -328,8 +328,8 @@ fn extension(path: &Path) -> &str {
 
 fn unreadable(path: &Path, error: &io::Error) -> ContractError {
     let message = match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no `{}`", path.display()),
-        io::ErrorKind::InvalidData => format!("`{}` is not text in UTF-8", path.display()),
+        io::ErrorKind::NotFound => format!("`{}` does not exist", path.display()),
+        io::ErrorKind::InvalidData => format!("`{}` is not UTF-8", path.display()),
         _ => format!("cannot read `{}`: {error}", path.display()),
     };
     ContractError::new(Reason::Missing, message)

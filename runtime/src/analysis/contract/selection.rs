@@ -1,5 +1,5 @@
-//! Which world is meant: by its full name, by its name among those of the package and of the contract, or as the only
-//! one.
+//! Selects a world: by its full name, by its short name in the package or the contract, or as the only world of the
+//! package.
 
 use wit_parser::{PackageId, PackageName, ParsedUsePath, WorldId};
 
@@ -10,17 +10,17 @@ use crate::contract::CONTRACT;
 
 impl Packages {
     pub(super) fn select(&self, wanted: Option<&str>) -> Result<WorldId, ContractError> {
-        let Some(wanted) = wanted else { return self.only() };
+        let Some(wanted) = wanted else { return self.only_world() };
         match wit_parser::parse_use_path(wanted) {
             Ok(ParsedUsePath::Name(name)) => self.by_name(&name),
             Ok(ParsedUsePath::Package(package, name)) => self.by_full_name(wanted, &package, &name),
             Err(_) => Err(self
-                .unknown(format!("`{}` is not the name of a world", wanted.escape_debug()))
-                .help("the name of a world is `router` or, in full, `torvyn:streaming/router@0.2.0`")),
+                .unknown(format!("`{}` is not a valid world name", wanted.escape_debug()))
+                .help("write a name such as `router` or, in full, `torvyn:streaming/router@0.2.0`")),
         }
     }
 
-    fn only(&self) -> Result<WorldId, ContractError> {
+    fn only_world(&self) -> Result<WorldId, ContractError> {
         let main = &self.resolve.packages[self.main];
         let mut worlds = main.worlds.values();
         match (worlds.next(), worlds.next()) {
@@ -28,7 +28,7 @@ impl Packages {
             (first, _) => {
                 let known = main.worlds.keys().cloned().collect::<Vec<_>>();
                 let found = if first.is_none() { "declares no world" } else { "declares several worlds" };
-                let message = format!("package `{}` {found}, and none is named", main.name);
+                let message = format!("package `{}` {found}, and `world` is not set", main.name);
                 let named = known.first().map_or("router", String::as_str);
                 let error = ContractError::new(Reason::NoWorld { known: known.clone() }, message);
                 Err(error.help(format!("name the world of the stage: `world = \"{named}\"`")))
@@ -36,7 +36,7 @@ impl Packages {
         }
     }
 
-    /// A name of the package's own goes before one of the contract.
+    /// A world of the package takes precedence over a world of the contract.
     fn by_name(&self, name: &str) -> Result<WorldId, ContractError> {
         let contracts = self.packages(|package| is_contract(package) && package.to_string() == CONTRACT);
         let found = [self.main].into_iter().chain(contracts).find_map(|id| self.resolve.packages[id].worlds.get(name));
@@ -50,11 +50,12 @@ impl Packages {
                 let found = self.package_of(world).map(PackageName::to_string).unwrap_or_default();
                 let message = format!("expected world `{name}` of `{CONTRACT}`, found that of `{found}`");
                 let error = ContractError::new(Reason::Version { found }, message).at(self.declaration(world));
-                error.help(format!("take the WIT of `{CONTRACT}`"))
+                error.help(format!("use the WIT of `{CONTRACT}`"))
             }
-            Some((world, _)) => self
-                .unknown(message)
-                .help(format!("a world of another package is named in full: `world = \"{}\"`", self.world_name(world))),
+            Some((world, _)) => self.unknown(message).help(format!(
+                "write the full name of a world of another package: `world = \"{}\"`",
+                self.world_name(world)
+            )),
             None => self.unknown(message),
         })
     }
@@ -84,7 +85,7 @@ impl Packages {
             _ => {
                 let full = meant.iter().map(|id| format!("`{}`", self.resolve.id_of_name(*id, name)));
                 let full = full.collect::<Vec<_>>().join(" or ");
-                Err(self.unknown(format!("`{wanted}` is the name of several worlds")).help(format!("write {full}")))
+                Err(self.unknown(format!("`{wanted}` matches several worlds")).help(format!("write {full}")))
             }
         }
     }
@@ -98,7 +99,7 @@ impl Packages {
         self.resolve.worlds[world].package.map(|package| &self.resolve.packages[package].name)
     }
 
-    /// With the worlds that there are: those of the package and the contract by their names, the others in full.
+    /// An error that lists all worlds: those of the package and the contract by short name, all others by full name.
     fn unknown(&self, message: String) -> ContractError {
         let mut known = Vec::new();
         for (id, world) in &self.resolve.worlds {

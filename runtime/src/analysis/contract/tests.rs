@@ -1,4 +1,5 @@
-//! Worlds, and what is proven of them. The claims are held against the widest component that can be built for the world.
+//! Worlds, and what is proven of them. The claims are held against the widest component that can be built for the
+//! world.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +18,14 @@ const READ: &str = "torvyn:streaming/payload-read@0.2.0";
 const WRITE: &str = "torvyn:streaming/payload-write@0.2.0";
 const LEASE: &str = "torvyn:streaming/payload-lease@0.2.0";
 
-/// What every stage here begins with.
+/// The header of every stage in these tests.
 const PROCESSOR: &str = "export torvyn:streaming/lifecycle@0.2.0; export torvyn:streaming/processor@0.2.0;";
 
 const CLOCKS: &str = "package wasi:clocks@0.2.6;
     interface monotonic-clock { type instant = u64; now: func() -> instant; }
     interface types-only { type instant = u64; }";
 
-/// A package in a folder of its own. The contract is among its dependencies.
+/// A package in its own folder, with the contract among its dependencies.
 struct Package(TempDir);
 
 impl Package {
@@ -48,7 +49,7 @@ impl Package {
         Package(folder)
     }
 
-    /// A package `acme:filters` with these lines in its world `stage`.
+    /// A package `acme:filters` whose world `stage` has these lines.
     fn stage(lines: &str) -> Package {
         Package::of_world(&format!("world stage {{ {lines} }}"))
     }
@@ -61,7 +62,7 @@ impl Package {
     fn load(&self, world: Option<&str>) -> Result<Contract, ContractError> {
         let loaded = Contract::load(self.0.path(), world);
         if let Ok(contract) = &loaded {
-            holds_for_the_widest_component(self.0.path(), world, contract);
+            check_widest_component(self.0.path(), world, contract);
         }
         loaded
     }
@@ -86,9 +87,9 @@ fn contract_files() -> Vec<(String, String)> {
     files.map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())).collect()
 }
 
-/// Builds a component that imports all that the world has, and looks at its binary.
+/// Builds a component that uses all imports of the world, and compares its analysis with the contract.
 #[track_caller]
-fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Contract) {
+fn check_widest_component(wit: &Path, world: Option<&str>, contract: &Contract) {
     let packages = Packages::load(wit).unwrap();
     let id = packages.select(world).unwrap();
     let mut module = wit_component::dummy_module(&packages.resolve, id, ManglingAndAbi::Standard32);
@@ -99,14 +100,14 @@ fn holds_for_the_widest_component(wit: &Path, world: Option<&str>, contract: &Co
     }
     let profile = Profile::parse(&bytes).unwrap();
     assert_eq!((profile.kind, profile.payloads), (contract.kind, contract.payloads));
-    let doors = TrackedImport::ALL.into_iter().filter(|door| {
-        let interface = door.to_string();
+    let imports = TrackedImport::ALL.into_iter().filter(|import| {
+        let interface = import.to_string();
         contract.payloads.interfaces().contains(&(interface.split_once('.').unwrap().0, true))
     });
     assert!(
-        doors.eq(TrackedImport::ALL.into_iter().filter(|door| profile.doors.contains(door))),
+        imports.eq(TrackedImport::ALL.into_iter().filter(|import| profile.tracked_imports.contains(import))),
         "{:?}",
-        profile.doors
+        profile.tracked_imports
     );
     assert_eq!((&profile.other_imports, profile.attributes), (&contract.capabilities, contract.attributes));
 }
@@ -118,7 +119,7 @@ fn text<'a>(files: &'a [File], place: &Place) -> &'a str {
     &file.text[place.span.clone()]
 }
 
-/// What brings an import in: `include transform`, and so on.
+/// The lines that add an import: `include transform`, and so on.
 #[track_caller]
 fn lines(contract: &Contract, import: &str) -> Vec<String> {
     let lines = contract.places_of(import).map(|place| {
@@ -187,14 +188,14 @@ fn the_worlds_of_the_contract() {
             assert_eq!(text(&contract.files, &contract.places[0]), world);
             assert_eq!(lines(&contract, READ).is_empty(), !reads);
             assert_eq!(lines(&contract, WRITE).is_empty(), !writes);
-            holds_for_the_widest_component(Path::new(CONTRACT_WIT), Some(world), &contract);
+            check_widest_component(Path::new(CONTRACT_WIT), Some(world), &contract);
         }
     }
 }
 
-/// It has all that a stage does, and no other world has that and less besides.
+/// It has all imports of the stage, and no other world has them with fewer additional ones.
 #[test]
-fn the_narrowest_world_that_a_stage_fits() {
+fn finds_the_narrowest_world() {
     use World::{Chunker, Collector, Holder, Inspector, Replacer, Router, Slicer, Transform, Windowed};
     let processors = [Router, Inspector, Replacer, Transform, Chunker, Slicer, Holder, Collector, Windowed];
     let sinks = [World::MetadataSink, World::DataSink];
@@ -215,7 +216,7 @@ fn the_narrowest_world_that_a_stage_fits() {
 }
 
 #[test]
-fn lines_lead_through_includes() {
+fn traces_imports_through_includes() {
     let contract = Contract::load(Path::new(CONTRACT_WIT), Some("transform")).unwrap();
     assert_eq!(lines(&contract, READ), ["worlds.wit: include inspector", "worlds.wit: import payload-read"]);
     assert_eq!(lines(&contract, WRITE), ["worlds.wit: import payload-write"]);
@@ -236,7 +237,7 @@ fn lines_lead_through_includes() {
 }
 
 #[test]
-fn an_import_that_comes_by_two_ways() {
+fn traces_an_import_that_is_added_twice() {
     let contract = Package::of_world(
         "world log { import torvyn:streaming/payload-read@0.2.0; }
          world stage { include torvyn:streaming/inspector@0.2.0; include log; }",
@@ -253,7 +254,7 @@ fn an_import_that_comes_by_two_ways() {
 }
 
 #[test]
-fn names_changed_by_an_include() {
+fn traces_renamed_imports() {
     let package = Package::of_world(&format!(
         "world tools {{ import note: func(text: string); import ask: interface {{ answer: func() -> u32; }} }}
          world stage {{ include tools with {{ note as remark, ask as question }} {PROCESSOR} }}"
@@ -265,9 +266,9 @@ fn names_changed_by_an_include() {
     assert_eq!(copies(&contract), (false, false));
 }
 
-/// Types of an interface cannot be had without the interface, and a component for the world may call what is in it.
+/// Using types of an interface imports the interface, and a component may call its functions.
 #[test]
-fn types_of_an_interface_bring_it_in() {
+fn using_types_imports_the_interface() {
     for (world, line) in [
         (
             format!(
@@ -309,7 +310,7 @@ fn types_of_an_interface_bring_it_in() {
 }
 
 #[test]
-fn types_alone_are_no_capability() {
+fn types_are_not_capabilities() {
     let contract = Package::stage(&format!("import wasi:clocks/types-only@0.2.6; {PROCESSOR}")).contract();
     assert_eq!((copies(&contract), contract.capabilities), ((false, false), Vec::new()));
     let contract = Package::of_world(&format!(
@@ -324,7 +325,7 @@ fn types_alone_are_no_capability() {
 }
 
 #[test]
-fn what_a_world_imports_itself() {
+fn lists_items_that_a_world_imports_itself() {
     let contract = Package::stage(&format!(
         "import note: func(text: string); resource pen {{ constructor(); draw: func(); }} {PROCESSOR}"
     ));
@@ -332,7 +333,7 @@ fn what_a_world_imports_itself() {
 }
 
 #[test]
-fn gates_hide_nothing() {
+fn feature_gates_hide_nothing() {
     let contract =
         Package::stage(&format!("@unstable(feature = peek) import torvyn:streaming/payload-read@0.2.0; {PROCESSOR}"));
     assert_eq!(copies(&contract.contract()), (true, false));
@@ -345,7 +346,7 @@ fn gates_hide_nothing() {
     assert_eq!(copies(&contract.contract()), (false, true));
 }
 
-/// What is held can be made others of without any other import, and be read by none but `payload-read`.
+/// Elements can be made of held ones without any other import, but reading them needs `payload-read`.
 #[test]
 fn leases() {
     let package = Package::of_world(
@@ -358,14 +359,14 @@ fn leases() {
     assert_eq!(lines(&contract, LEASE), ["filters.wit: import payload-lease"]);
 }
 
-/// What every world imports can neither copy nor multiply.
+/// The interface that every world imports can neither copy nor multiply.
 #[test]
 fn the_function_of_types_makes_nothing() {
     assert_eq!(Package::stage(PROCESSOR).contract().capabilities, [""; 0]);
 }
 
 #[test]
-fn the_files_of_the_contract_are_all_there() {
+fn knows_all_files_of_the_contract() {
     let mut known = super::known::FILES.map(|(name, text)| (name.to_string(), text.to_string())).to_vec();
     let mut files = contract_files();
     known.sort();
@@ -373,7 +374,7 @@ fn the_files_of_the_contract_are_all_there() {
     assert!(known == files, "list the new file in `known.rs`");
 }
 
-/// What comes of a project that has another contract under the name of this one.
+/// The result for a project that has a modified contract under the same name.
 fn with_another_contract(file: &str, from: &str, to: &str) -> Result<Contract, ContractError> {
     let package = Package::stage("include torvyn:streaming/transform@0.2.0;");
     let path = package.0.path().join("deps/torvyn-streaming").join(file);
@@ -384,7 +385,7 @@ fn with_another_contract(file: &str, from: &str, to: &str) -> Result<Contract, C
 }
 
 #[test]
-fn what_has_the_name_of_the_contract_is_the_contract() {
+fn rejects_modified_contracts() {
     for (file, from, to, what, at) in [
         (
             "payload-read.wit",
@@ -490,7 +491,7 @@ fn what_has_the_name_of_the_contract_is_the_contract() {
     }
 }
 
-/// What the finding was made of: without its functions `payload-read` was taken for types alone.
+/// A regression test: `payload-read` without functions was taken for an interface of types.
 #[test]
 fn a_contract_without_functions_proves_nothing() {
     let package = Package::stage("include torvyn:streaming/transform@0.2.0;");
@@ -499,9 +500,9 @@ fn a_contract_without_functions_proves_nothing() {
     assert_eq!(package.refused(None).reason, Reason::Changed);
 }
 
-/// Worlds of one's own are no part of the contract, wherever they are; nor are comments and the order of things.
+/// Additional worlds, comments and the order of items do not matter.
 #[test]
-fn what_is_beside_the_contract_is_nobodys_business() {
+fn accepts_additions_beside_the_contract() {
     let package = Package::stage(PROCESSOR);
     let folder = package.0.path().join("deps/torvyn-streaming");
     let own = "package torvyn:streaming@0.2.0;\n// Ours.\nworld ours { include holder; import payload-read; }";
@@ -512,9 +513,9 @@ fn what_is_beside_the_contract_is_nobodys_business() {
     assert_eq!((copies(&contract), contract.retains()), ((true, false), true));
 }
 
-/// Whatever single letter or line of the contract is another, nothing is proven that is not so.
+/// Whichever character or line of the contract is changed, nothing false is proven.
 #[test]
-fn a_contract_with_small_changes() {
+fn small_changes_to_the_contract_prove_nothing_false() {
     let package = Package::stage("include torvyn:streaming/windowed@0.2.0;");
     let expected = package.contract();
     let (mut refused, mut same) = (0, 0);
@@ -566,7 +567,7 @@ fn packages_in_one_file() {
 }
 
 #[test]
-fn a_name_of_the_packages_own_goes_first() {
+fn prefers_worlds_of_the_package() {
     let package = Package::of_world("world router { include torvyn:streaming/transform@0.2.0; }");
     assert_eq!(package.load(Some("router")).unwrap().world, "acme:filters/router@1.0.0");
     assert_eq!(package.contract().world, "acme:filters/router@1.0.0");
@@ -576,7 +577,7 @@ fn a_name_of_the_packages_own_goes_first() {
     assert_eq!(package.load(Some("inspector")).unwrap().world, "torvyn:streaming/inspector@0.2.0");
 }
 
-/// A dependency in binary form has no text to point into.
+/// A binary dependency has no text to refer to.
 #[test]
 fn a_dependency_in_binary_form() {
     let packages = Packages::load(Path::new(CONTRACT_WIT)).unwrap();
@@ -591,7 +592,7 @@ fn a_dependency_in_binary_form() {
 
     fs::write(package.0.path().join("deps/torvyn.wasm"), &binary[..binary.len() / 2]).unwrap();
     let error = package.refused(None);
-    assert!(error.message.starts_with("expected a WIT package, found a file that is not valid"), "{error}");
+    assert!(error.message.starts_with("expected a WIT package, found an invalid file"), "{error}");
     assert!(error.place.unwrap().file.ends_with("deps/torvyn.wasm"));
 }
 
@@ -605,7 +606,7 @@ fn old_contract() -> String {
 }
 
 #[test]
-fn other_versions() {
+fn rejects_other_versions() {
     let package = Package::without_contract(&[("torvyn.wit", &old_contract())]);
     let error = package.refused(Some("managed"));
     assert_eq!(error.reason, Reason::Version { found: "torvyn:streaming@0.1.0".to_string() });
@@ -632,17 +633,17 @@ fn other_versions() {
         "expected world `managed` of `torvyn:streaming@0.2.0`, found that of `torvyn:streaming@0.1.0`"
     );
     let error = package.refused(Some("torvyn:streaming/router"));
-    assert_eq!(error.message, "`torvyn:streaming/router` is the name of several worlds");
+    assert_eq!(error.message, "`torvyn:streaming/router` matches several worlds");
     let error = package.refused(Some("torvyn:streaming/router@0.3.0"));
     assert_eq!(error.message, "no package `torvyn:streaming@0.3.0` in the WIT");
     assert!(error.help.unwrap().contains("`torvyn:streaming@0.2.0`"));
 }
 
 #[test]
-fn worlds_that_are_not_there() {
+fn rejects_unknown_worlds() {
     let package = Package::of_world("world one {} world two {}");
     let error = package.refused(None);
-    assert_eq!(error.message, "package `acme:filters@1.0.0` declares several worlds, and none is named");
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares several worlds, and `world` is not set");
     assert_eq!(error.reason, Reason::NoWorld { known: vec!["one".to_string(), "two".to_string()] });
     let error = package.refused(Some("routr"));
     assert_eq!(error.message, "no world `routr` in the WIT");
@@ -668,9 +669,9 @@ fn worlds_that_are_not_there() {
         ]
     );
     for (world, message) in [
-        ("Not A World", "`Not A World` is not the name of a world"),
-        ("", "`` is not the name of a world"),
-        ("torvyn:streaming", "`torvyn:streaming` is not the name of a world"),
+        ("Not A World", "`Not A World` is not a valid world name"),
+        ("", "`` is not a valid world name"),
+        ("torvyn:streaming", "`torvyn:streaming` is not a valid world name"),
         ("torvyn:streaming/routr@0.2.0", "no world `routr` in package `torvyn:streaming@0.2.0`"),
         ("acme:other/stage", "no package `acme:other` in the WIT"),
         ("acme:filters/three", "no world `three` in package `acme:filters@1.0.0`"),
@@ -680,20 +681,20 @@ fn worlds_that_are_not_there() {
         assert!(matches!(error.reason, Reason::UnknownWorld { .. }), "{error:?}");
     }
     let error = Package::of_world("interface only {}").refused(None);
-    assert_eq!(error.message, "package `acme:filters@1.0.0` declares no world, and none is named");
+    assert_eq!(error.message, "package `acme:filters@1.0.0` declares no world, and `world` is not set");
     let package = Package::new(&[
         ("filters.wit", "package acme:filters; world stage { include torvyn:streaming/router@0.2.0; }"),
         ("deps/lib.wit", "package acme:lib@2.0.0; world shared { include torvyn:streaming/router@0.2.0; }"),
     ]);
     assert_eq!(
         package.refused(Some("shared")).help.unwrap(),
-        "a world of another package is named in full: `world = \"acme:lib/shared@2.0.0\"`"
+        "write the full name of a world of another package: `world = \"acme:lib/shared@2.0.0\"`"
     );
     assert_eq!(package.load(Some("acme:lib/shared@2.0.0")).unwrap().world, "acme:lib/shared@2.0.0");
 }
 
 #[test]
-fn worlds_of_no_stage() {
+fn rejects_worlds_that_are_not_stages() {
     let streaming = |role: &str| format!("export torvyn:streaming/{role}@0.2.0; ");
     for (lines, exports) in [
         (String::new(), "nothing".to_string()),
@@ -714,7 +715,7 @@ fn worlds_of_no_stage() {
         assert_eq!(error.reason, Reason::NotAStage);
         assert_eq!(error.message, format!("world `acme:filters/stage@1.0.0` is not a stage: it exports {exports}"));
         assert_eq!(text(&error.files, error.place.as_ref().unwrap()), "stage");
-        assert!(error.help.unwrap().contains("`source`, `processor`, `sink`"));
+        assert!(error.help.unwrap().contains("`source`, `processor` and `sink`"));
     }
     let error =
         Package::stage("include torvyn:streaming/data-source@0.2.0; import torvyn:streaming/payload-read@0.2.0;");
@@ -743,15 +744,15 @@ fn worlds_of_no_stage() {
     }
 }
 
-/// A stage may export what nobody here calls.
+/// A stage may have further exports.
 #[test]
-fn more_exports() {
+fn accepts_further_exports() {
     let contract = Package::stage(&format!("export run: func(); {PROCESSOR}")).contract();
     assert_eq!((contract.kind, copies(&contract)), (Kind::Processor, (false, false)));
 }
 
 #[test]
-fn wit_that_is_wrong() {
+fn rejects_invalid_wit() {
     use Reason::{Syntax, Unresolved};
     for (declarations, reason, message, at) in [
         ("world stage { imprt types; }", Syntax, "expected ", "imprt"),
@@ -774,13 +775,13 @@ fn wit_that_is_wrong() {
         (
             "world stage { include torvyn:streaming/router@0.1.0; }",
             Unresolved,
-            "package `torvyn:streaming@0.1.0` is not there",
+            "no package `torvyn:streaming@0.1.0` in the WIT",
             "torvyn:streaming",
         ),
         (
             "world stage { import wasi:http/types@0.2.6; }",
             Unresolved,
-            "package `wasi:http@0.2.6` is not there",
+            "no package `wasi:http@0.2.6` in the WIT",
             "wasi:http",
         ),
     ] {
@@ -800,24 +801,24 @@ fn wit_that_is_wrong() {
 }
 
 #[test]
-fn wit_that_is_not_there() {
+fn rejects_missing_wit() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("wit");
     let error = Contract::load(&missing, None).unwrap_err();
-    assert_eq!((error.reason, error.message), (Reason::Missing, format!("there is no `{}`", missing.display())));
+    assert_eq!((error.reason, error.message), (Reason::Missing, format!("`{}` does not exist", missing.display())));
     let error = Contract::load(folder.path(), None).unwrap_err();
-    assert_eq!(error.message, format!("`{}` has no `.wit` file in it", folder.path().display()));
+    assert_eq!(error.message, format!("`{}` contains no `.wit` file", folder.path().display()));
     let package = Package::of_world("world stage {}");
     fs::create_dir(package.0.path().join("deps/empty")).unwrap();
-    assert!(package.refused(None).message.ends_with("deps/empty` has no `.wit` file in it"));
+    assert!(package.refused(None).message.ends_with("deps/empty` contains no `.wit` file"));
     let package = Package::of_world("world stage {}");
     fs::write(package.0.path().join("b.wit"), b"package \xff").unwrap();
-    assert!(package.refused(None).message.ends_with("b.wit` is not text in UTF-8"));
+    assert!(package.refused(None).message.ends_with("b.wit` is not UTF-8"));
 }
 
-/// Whatever is wrong with the text, it is an error and points into it.
+/// Any corruption of the text is an error with a place in the text, or harmless.
 #[test]
-fn text_cut_and_changed() {
+fn rejects_corrupt_text() {
     let all = "package acme:filters@1.0.0;\n\
         interface api { use torvyn:streaming/payload-read@0.2.0.{batch}; resource r { f: static func() -> list<u8>; } }\n\
         /// The stage.\n\
@@ -849,7 +850,7 @@ fn text_cut_and_changed() {
     assert!(refused > all.len(), "{refused}");
 }
 
-/// Worlds of random lines that include each other. Loading holds each against the widest component for it.
+/// Random worlds that include one another. `load` compares each with the widest component for it.
 #[test]
 fn random_worlds() {
     const LINES: [&str; 16] = [

@@ -1,4 +1,4 @@
-//! The lines of WIT that bring an import into a world.
+//! Finds the lines of WIT that add an import to a world.
 
 use std::collections::HashSet;
 
@@ -14,17 +14,17 @@ pub(super) enum Half {
     Exports,
 }
 
-/// What is looked for in a world.
+/// The item to look for in a world.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target<'a> {
     Interface(InterfaceId),
-    /// What has a name of its own in the world.
+    /// An item with a name of its own in the world.
     Own(&'a str),
 }
 
 impl Packages {
-    /// The lines of a world that bring in `target`, and after each `include` those of the world included. `name` is how
-    /// the places call it.
+    /// The lines of a world that add `target`; each `include` is followed by the lines of the included world. The
+    /// places call the target `name`.
     pub(super) fn trace(&self, world: WorldId, half: Half, target: Target<'_>, name: &str) -> Vec<Place> {
         let mut places = Vec::new();
         self.trace_into(world, half, target, name, &mut HashSet::new(), &mut places);
@@ -87,7 +87,7 @@ impl Packages {
         }
     }
 
-    /// Whether a line needs the types of an interface. They cannot be had without the interface, all of it.
+    /// Whether a line needs types of an interface: that imports the whole interface.
     fn uses(&self, world: WorldId, item: &Item, target: Target<'_>) -> bool {
         let Target::Interface(target) = target else { return false };
         let mut left = match (self.interface(world, item), item) {
@@ -109,7 +109,7 @@ impl Packages {
 }
 
 impl<'a> Target<'a> {
-    /// The same in a world that is included with these names changed.
+    /// The same target in an included world, before the `include` renames these items.
     fn renamed(self, renamed: &'a [(String, String)]) -> Target<'a> {
         match self {
             Target::Own(here) => {

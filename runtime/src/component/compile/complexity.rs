@@ -1,13 +1,14 @@
-//! What compiling a component can cost at most, told from its binary without compiling it.
+//! [`Complexity`]: an upper bound for the cost of compiling a component, measured from its binary.
 //!
-//! The compiler keeps a value for each local at each place where control flow meets, and a value for each parameter and
-//! result of each block and call. So the measure of a function is these values; its instructions are bounded by its bytes.
+//! The compiler keeps a value for each local at each point where control flow merges, and a value for each parameter
+//! and result of each block and call. The number of these values measures a function; its instructions are bounded by
+//! its bytes.
 
 use wasmparser::{CompositeInnerType, DataKind, ElementItems, FunctionBody, Operator, Parser, Payload, TypeRef};
 
 use super::instances::Instances;
 
-/// What a component is made of, as far as it costs when it is compiled.
+/// The counts of a component that determine the cost of compiling it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Complexity {
     /// Bytes of the component.
@@ -18,32 +19,33 @@ pub struct Complexity {
     pub function_bytes: u64,
     /// Functions with code.
     pub functions: u64,
-    /// Types of core modules: for each of a function the engine compiles what calls one.
+    /// Types of core modules: for each function type the engine compiles a trampoline.
     pub types: u64,
     /// Functions in the element segments of core modules.
     pub elements: u64,
-    /// Values of the function that has most: its locals at each branch, and the parameters and results of its blocks and
-    /// calls, at most.
+    /// Values of the function with the most values: an upper bound for its locals at each branch plus the parameters
+    /// and results of its blocks and calls.
     pub function_values: u64,
     /// Values of all functions.
     pub values: u64,
-    /// Core modules and components in it.
+    /// Nested core modules and components.
     pub modules: u64,
-    /// Components in it, between which the engine writes code of its own.
+    /// Nested components. The engine generates adapter code between them.
     pub components: u64,
     /// Memories, tables, globals, imports and exports of all core modules.
     pub definitions: u64,
     /// Instances of core modules and components, each counted as often as it is instantiated.
     pub instances: u64,
-    /// Types, imports, exports and functions that components declare outside of their modules, each as often as the component
-    /// is instantiated.
+    /// Types, imports, exports and functions that components declare outside of their modules, each counted as often as
+    /// the component is instantiated.
     pub declarations: u64,
-    /// Bytes of the types of functions that one component calls in another, for each of these functions: the engine writes code
-    /// for every part of them.
+    /// Bytes of the function types, for each function that one component calls in another: the engine generates adapter
+    /// code for every part of them.
     pub adapter_bytes: u64,
 }
 
-/// Up to this a component compiles where it is asked for: some ten milliseconds for each 100 KiB of code, and a few MiB.
+/// Up to these counts, a component compiles in this process: it takes about ten milliseconds for each 100 KiB of code,
+/// and a few MiB of memory.
 const SMALL: Complexity = Complexity {
     bytes: 8 << 20,
     code_bytes: 512 << 10,
@@ -61,7 +63,7 @@ const SMALL: Complexity = Complexity {
     adapter_bytes: 64 << 10,
 };
 
-/// Beyond this no component compiles without a process that can be stopped: some hundred MiB, and some minutes.
+/// Beyond these counts, a component compiles only in a compiler process: it can take some hundred MiB and some minutes.
 const MOST: Complexity = Complexity {
     bytes: u64::MAX,
     code_bytes: 32 << 20,
@@ -79,8 +81,8 @@ const MOST: Complexity = Complexity {
     adapter_bytes: 4 << 20,
 };
 
-/// What no component may have, wherever it is compiled: no tool makes so many instances, a stage cannot have them, and the
-/// memory of the process that compiles it would be full before it is refused.
+/// Beyond these counts, a component is not compiled at all: no tool makes so many instances, a stage cannot have them,
+/// and the compiler process would run out of memory before it refuses them.
 const ANYWHERE: Complexity = Complexity {
     bytes: u64::MAX,
     code_bytes: u64::MAX,
@@ -99,17 +101,17 @@ const ANYWHERE: Complexity = Complexity {
 };
 
 impl Complexity {
-    /// Measures a component, with all modules and components in it.
+    /// Measures a component, including all nested modules and components.
     ///
     /// # Errors
     ///
-    /// Where it is not one.
+    /// If `component` is not a valid component.
     pub fn measure(component: &[u8]) -> Result<Complexity, wasmparser::BinaryReaderError> {
         let Instances { instances, declarations, adapters } = Instances::count(component)?;
         let bytes = component.len() as u64;
         let mut all = Complexity { bytes, instances, declarations, ..Complexity::default() };
         let mut type_bytes = 0;
-        // Parameters and results of the type with most of them, in the module that is read.
+        // The most parameters and results of any type in the current module.
         let mut arity = 0;
         for payload in Parser::new(0).parse_all(component) {
             match payload? {
@@ -197,22 +199,22 @@ impl Complexity {
         Ok(())
     }
 
-    /// Whether it compiles at once and in little memory.
+    /// Whether the component compiles fast and in little memory.
     pub fn is_small(&self) -> bool {
-        self.beyond(&SMALL).is_none()
+        self.exceeds(&SMALL).is_none()
     }
 
-    /// Why it does not compile without a process that can be stopped, if it does not.
-    pub fn is_too_complex(&self) -> Option<String> {
-        self.beyond(&MOST)
+    /// Why the component may compile only in a compiler process; `None` if it may also compile in this process.
+    pub fn why_too_complex(&self) -> Option<String> {
+        self.exceeds(&MOST)
     }
 
-    /// Why it compiles nowhere, if it does not.
-    pub fn is_refused(&self) -> Option<String> {
-        self.beyond(&ANYWHERE)
+    /// Why the component may not be compiled at all; `None` if it may.
+    pub fn why_refused(&self) -> Option<String> {
+        self.exceeds(&ANYWHERE)
     }
 
-    fn beyond(&self, most: &Complexity) -> Option<String> {
+    fn exceeds(&self, most: &Complexity) -> Option<String> {
         [
             ("bytes", self.bytes, most.bytes),
             ("bytes of code", self.code_bytes, most.code_bytes),
@@ -223,15 +225,15 @@ impl Complexity {
             ("locals × branches in one function", self.function_values, most.function_values),
             ("locals × branches", self.values, most.values),
             ("modules", self.modules, most.modules),
-            ("components in components", self.components, most.components),
-            ("memories, tables, imports and exports, weighted", self.definitions, most.definitions),
+            ("nested components", self.components, most.components),
+            ("memories, tables, imports and exports (weighted)", self.definitions, most.definitions),
             ("instances of modules and components", self.instances, most.instances),
-            ("declarations of its components", self.declarations, most.declarations),
-            ("bytes of types between its components", self.adapter_bytes, most.adapter_bytes),
+            ("declarations in components", self.declarations, most.declarations),
+            ("bytes of types between components", self.adapter_bytes, most.adapter_bytes),
         ]
         .into_iter()
-        .find(|(_, is, most)| is > most)
-        .map(|(what, is, most)| format!("it has {is} {what}, and at most {most} are compiled"))
+        .find(|(_, count, most)| count > most)
+        .map(|(what, count, most)| format!("it has {count} {what}, the limit is {most}"))
     }
 }
 
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_locals_at_branches_and_what_blocks_and_calls_pass() {
+    fn counts_values_of_branches_blocks_and_calls() {
         let plain = measure("(func (param i32) (result i32) (local i64 i64 i64) (local.get 0))");
         assert_eq!((plain.functions, plain.function_values), (1, 3 + 2));
         let branches = measure("(func (local i32 i32) (block (block (br 1) (br_if 0 (i32.const 1)))))");
@@ -254,26 +256,26 @@ mod tests {
         assert_eq!(table.function_values, 1 + 1 + (1 + 3));
         let calls = measure("(func $f (param i64 i64)) (func (call $f (i64.const 0) (i64.const 0)))");
         assert_eq!((calls.function_values, calls.values), (2 + 2, 2 + 4));
-        assert!(plain.is_small() && plain.is_too_complex().is_none());
+        assert!(plain.is_small() && plain.why_too_complex().is_none());
     }
 
     #[test]
-    fn what_costs_much_is_neither_small_nor_compiled_here() {
+    fn rejects_expensive_components() {
         let locals = "(local i64) ".repeat(20_000);
         let bomb = measure(&format!("(func {locals} {})", "(block)".repeat(60_000)));
         assert!(!bomb.is_small());
-        assert!(bomb.is_too_complex().unwrap().contains("locals × branches in one function"));
+        assert!(bomb.why_too_complex().unwrap().contains("locals × branches in one function"));
         let many = measure(&"(func)".repeat(100_001));
-        assert!(!many.is_small() && many.is_too_complex().unwrap().contains("100001 functions"));
+        assert!(!many.is_small() && many.why_too_complex().unwrap().contains("100001 functions"));
         let params = |at: usize| (0..11).map(move |bit| if at >> bit & 1 == 0 { " i32" } else { " i64" });
         let types = (0..1100).map(|at| format!("(type (func (param{})))", params(at).collect::<String>()));
         let types = types.collect::<String>();
         assert!(!measure(&types).is_small());
         let elements = measure(&format!("(func $f) (elem func {})", "$f ".repeat(4097)));
-        assert!(!elements.is_small() && elements.is_too_complex().is_none());
+        assert!(!elements.is_small() && elements.why_too_complex().is_none());
         let constant = measure(&format!("(global i32 (i32.const 0) {})", "(i32.const 0) i32.add ".repeat(200_000)));
         assert!(!constant.is_small());
         let memories = measure(&"(memory 1)".repeat(9));
-        assert!(!memories.is_small() && memories.is_too_complex().is_none());
+        assert!(!memories.is_small() && memories.why_too_complex().is_none());
     }
 }

@@ -1,6 +1,8 @@
-//! What a component instantiates, and what it declares while it does. A component within it can be instantiated any number of
-//! times, by others that are as well: 30 short definitions can stand for 2^30 instances, and the engine compiles a piece of
-//! code for each function that one of them lowers. So the definitions are evaluated as the engine does, and counted.
+//! Counts what a component instantiates and declares.
+//!
+//! A nested component can be instantiated any number of times, by others that are instantiated many times too: 30 short
+//! definitions can stand for 2^30 instances, and the engine compiles code for each function that one of them lowers. So
+//! the definitions are evaluated as the engine does it, and counted.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,23 +12,24 @@ use wasmparser::{
     ComponentOuterAliasKind, ComponentTypeRef, Instance as CoreInstance, Parser, Payload,
 };
 
-/// Where counting stops: beyond all that compiles anywhere.
+/// Where counting stops: more than may be compiled at all.
 const MOST: u64 = 1 << 18;
-/// Components that instantiate one another. The engine has no such limit, and no tool comes near this one.
+/// The deepest nesting of instantiations. The engine has no such limit, and no tool comes near this one.
 const MAX_DEPTH: usize = 64;
 
-/// How much there is, once all that is instantiated is counted each time.
+/// The counts of a component, with each definition counted as often as it is instantiated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Instances {
     /// Instances of core modules and of components.
     pub(super) instances: u64,
     /// Definitions: types, imports, exports, aliases, functions and the arguments of instances.
     pub(super) declarations: u64,
-    /// Functions that are lowered where one that was lifted can be: between the two the engine writes code of its own.
+    /// Functions that are lowered where they can be lifted functions of another component: the engine generates adapter
+    /// code for them.
     pub(super) adapters: u64,
 }
 
-/// A definition, as far as it matters for what is instantiated.
+/// A definition of a component, as far as it matters for instantiation.
 enum Definition<'a> {
     Component(usize),
     Outer { count: u32, index: u32 },
@@ -40,21 +43,21 @@ enum Definition<'a> {
     Other,
 }
 
-/// Something under a name.
+/// A named reference to a definition.
 struct Item<'a> {
     name: &'a str,
     kind: ComponentExternalKind,
     index: u32,
 }
 
-/// What is followed: components, and instances for the components that they export.
+/// A value that is tracked: a component, or an instance with the components that it exports.
 #[derive(Clone)]
 enum Thing<'a> {
     Component(Option<Closure>),
     Instance(Rc<HashMap<&'a str, Thing<'a>>>),
 }
 
-/// A component, and the scope that it is written in.
+/// A component, and the scope that it is defined in.
 #[derive(Clone, Copy)]
 struct Closure {
     component: usize,
@@ -74,25 +77,25 @@ struct Scope<'a> {
 struct Evaluation<'a> {
     components: Vec<Vec<Definition<'a>>>,
     scopes: Vec<Scope<'a>>,
-    /// A component within the outermost one lifts or lowers functions.
-    adapts: bool,
+    /// Whether a nested component lifts or lowers functions.
+    has_adapters: bool,
     found: Instances,
 }
 
 impl Instances {
-    /// Counts what a valid component instantiates. What is beyond all limits is not counted to its end.
+    /// Counts what a valid component instantiates. Counting stops beyond all limits.
     pub(super) fn count(component: &[u8]) -> Result<Instances, BinaryReaderError> {
         let mut evaluation = Evaluation::default();
         evaluation.read(component)?;
         evaluation.instantiate(Closure { component: 0, scope: None }, &HashMap::new(), 0);
-        let Evaluation { adapts, found, .. } = evaluation;
-        Ok(Instances { adapters: if adapts { found.adapters } else { 0 }, ..found })
+        let Evaluation { has_adapters, found, .. } = evaluation;
+        Ok(Instances { adapters: if has_adapters { found.adapters } else { 0 }, ..found })
     }
 }
 
 impl<'a> Evaluation<'a> {
     fn read(&mut self, bytes: &'a [u8]) -> Result<(), BinaryReaderError> {
-        // The components that are open, innermost last; `None` for a core module.
+        // The enclosing components, innermost last; `None` for a core module.
         let mut open: Vec<Option<usize>> = Vec::new();
         self.components.push(Vec::new());
         for payload in Parser::new(0).parse_all(bytes) {
@@ -192,7 +195,7 @@ impl<'a> Evaluation<'a> {
                         matches!(item, CanonicalFunction::Lower { .. }),
                         matches!(item, CanonicalFunction::Lift { .. }),
                     );
-                    self.adapts |= component != 0 && (lowers || lifts);
+                    self.has_adapters |= component != 0 && (lowers || lifts);
                     definitions.push(if lowers { Definition::Lower } else { Definition::Other });
                 }
             }
@@ -207,7 +210,7 @@ impl<'a> Evaluation<'a> {
         self.found.instances.max(self.found.declarations) > MOST
     }
 
-    /// Evaluates the definitions of a component. `None` where its instances are not counted to their end.
+    /// Evaluates the definitions of a component, and returns its exports. `None` if counting has stopped.
     fn instantiate(
         &mut self,
         closure: Closure,
@@ -302,7 +305,7 @@ impl<'a> Scope<'a> {
         items.iter().filter_map(|item| Some((item.name, self.get(item)?))).collect()
     }
 
-    /// Gives a thing the next index of its kind. One that is not known has nothing in it.
+    /// Gives a thing the next index of its kind. An unknown thing counts as empty.
     fn put(&mut self, kind: ComponentExternalKind, thing: Option<Thing<'a>>) {
         match (kind, thing) {
             (ComponentExternalKind::Component, Some(Thing::Component(closure))) => self.components.push(closure),
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_instantiated_again_counts_again() {
+    fn counts_each_instantiation() {
         assert_eq!(count("(component)"), Instances::default());
         assert_eq!(count("(component (core module $m) (core instance (instantiate $m)))").instances, 1);
         // One of a component and one of its module, at each end of the tower; two of components at each level below.
@@ -346,7 +349,7 @@ mod tests {
 
     /// Components go through arguments and exports.
     #[test]
-    fn components_that_are_handed_on_are_followed() {
+    fn follows_components_passed_as_arguments() {
         let text = "(component
             (component $leaf (core module $m) (core instance (instantiate $m)) (core instance (instantiate $m)))
             (component $exports (alias outer 1 $leaf (component $of)) (export \"of\" (component $of)))
@@ -358,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_between_components_are_counted() {
+    fn counts_functions_between_components() {
         let within = "(component $c (import \"f\" (func $f)) (core func (canon lower (func $f))) (core func (canon lower (func $f))))";
         let text = format!(
             "(component (import \"f\" (func $f)) {within} (instance (instantiate $c (with \"f\" (func $f)))) \

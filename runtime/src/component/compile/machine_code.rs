@@ -1,11 +1,11 @@
-//! Machine code of a component: the one place that trusts bytes.
+//! [`MachineCode`] of a component. This is the only place that trusts bytes.
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// A component as an engine of this program compiled it.
+/// A component, compiled by an engine of this program.
 ///
-/// Only two functions make one, and neither takes bytes from a file, the network, or a person.
+/// Only two functions construct it, and neither takes bytes from a file, the network or a user.
 pub(crate) struct MachineCode(Vec<u8>);
 
 impl MachineCode {
@@ -14,31 +14,31 @@ impl MachineCode {
         engine.precompile_component(component).map(MachineCode)
     }
 
-    /// What [`serve`](super::serve) wrote to the pipe of the parent that started it, which is this process. To be called with
-    /// nothing else.
+    /// Takes the bytes that [`serve`](super::serve), in a child that this process started, wrote to its pipe. Must not
+    /// be called with any other bytes.
     pub(super) fn from_own_child(bytes: Vec<u8>) -> MachineCode {
         MachineCode(bytes)
     }
 
-    /// Its bytes, for the pipe.
+    /// The bytes, to be written to the pipe.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Loads it.
+    /// Loads the machine code.
     ///
     /// # Errors
     ///
-    /// Where an engine with other settings or of another version made it.
+    /// If an engine with other settings or of another version compiled it.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // SAFETY: `deserialize` runs what it is given, so it must be given what Wasmtime made. `self` is either the result of
-        // `precompile_component` in this process, or what `serve` wrote, which writes nothing but that. Nobody else can have
-        // written it: `compiler.rs` starts the executable file that this process runs (`/proc/self/exe`, which is that file
-        // even where another has taken its name), reads from an anonymous pipe whose other end only that process has, and
-        // takes only an answer that repeats the random number of its question and has the length that it announces. The
-        // component, which may be hostile, is input of the compiler there as it would be here. Wasmtime checks besides that
-        // version and settings are those of this engine.
-        #[expect(unsafe_code, reason = "the argument is above, and `tests` show what is refused")]
+        // SAFETY: `deserialize` trusts its input to be machine code that Wasmtime compiled. `self` is the result of
+        // `precompile_component`, either in this process, or in a child in which `serve` wrote it and writes nothing
+        // else. Nobody else can have written it: `compiler.rs` starts the executable file of this process
+        // (`/proc/self/exe`, which is that file even if another has its name by now), reads from an anonymous pipe
+        // whose other end only that child has, and accepts only a response that repeats the random number of the
+        // request and has the announced length. The component, which may be hostile, is input of the compiler there as
+        // it would be here. Wasmtime also checks that its version and settings are those of this engine.
+        #[expect(unsafe_code, reason = "see the comment above; `tests` show what is refused")]
         unsafe {
             Component::deserialize(engine, &self.0)
         }
@@ -53,19 +53,19 @@ mod tests {
     const EMPTY: &str = "(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))";
 
     #[test]
-    fn what_this_engine_compiled_is_loaded() {
+    fn loads_code_of_an_equal_engine() {
         let engine = new_engine().unwrap();
         let code = MachineCode::compile(&engine, &wat::parse_str(EMPTY).unwrap()).unwrap();
         code.load(&engine).unwrap();
-        // Another engine of the same settings, as the child has one.
+        // Another engine with the same settings, like that of the child.
         code.load(&new_engine().unwrap()).unwrap();
         let sent = MachineCode::from_own_child(code.as_bytes().to_vec());
         sent.load(&engine).unwrap();
     }
 
-    /// Not what makes it safe, but what a mistake runs into.
+    /// This is not what makes `load` safe; it only catches mistakes.
     #[test]
-    fn what_is_no_machine_code_is_refused() {
+    fn rejects_other_bytes() {
         let engine = new_engine().unwrap();
         let code = MachineCode::compile(&engine, &wat::parse_str(EMPTY).unwrap()).unwrap();
         let refused = |bytes: &[u8]| MachineCode::from_own_child(bytes.to_vec()).load(&engine).unwrap_err();

@@ -1,13 +1,14 @@
-//! What the engine of this runtime accepts, and how it compiles.
+//! The settings of the engine: which WebAssembly features it accepts, and how it compiles.
 
 use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-/// What components may be made of: the analysis validates with just these features, and the engine has no others.
+/// The WebAssembly features that components may use: the analysis validates with exactly these, and the engine has no
+/// others.
 ///
-/// Not among them is what belongs to the garbage collector, exceptions included: Wasmtime is built without it, and accepts
-/// some of that all the same; a call through a table, of a function whose type has a supertype, ends this whole process then.
-/// Nor is anything asynchronous, or with threads: calls are synchronous, one at a time in a store.
+/// Garbage collection is excluded, and exceptions with it. Wasmtime is built without garbage collection but still
+/// accepts some of its types, and a call through a table of a function whose type has a supertype would then abort this
+/// process. Asynchronous calls and threads are excluded too: calls are synchronous, one at a time in a store.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
@@ -18,10 +19,10 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL)
     .difference(WasmFeatures::GC_TYPES);
 
-/// An engine of Wasmtime. All of them have the same settings, so that what one compiles any other loads.
+/// Creates an engine. All engines have the same settings, so that each can load what another has compiled.
 pub(crate) fn new_engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
-    // Calls are synchronous, one at a time in a store. Without support for concurrent ones a call costs a third.
+    // Calls are synchronous, one at a time in a store. Without support for concurrency a call costs a third.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.wasm_features(FEATURES, true).wasm_features(!FEATURES, false);

@@ -1,4 +1,4 @@
-//! What a file is that is no stage: told by its first bytes, by its sections, and by what it exports.
+//! Identifies files that are not stages, by their first bytes, sections and exports, for the error message.
 
 use std::panic;
 
@@ -10,15 +10,15 @@ use wit_parser::{Resolve, WorldId};
 use crate::contract::{CONTRACT, NAMESPACE};
 use crate::error::LoadError;
 
-/// How many exports are told by name.
-const NAMED: usize = 4;
+/// The most exports that a message lists.
+const MAX_LISTED: usize = 4;
 
-/// The world of the component in `bytes`.
+/// Decodes the world of the component in `bytes`.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), LoadError> {
     check_preamble(bytes)?;
     check_externs(bytes)?;
     check_sections(bytes).map_err(|error| LoadError::Malformed(error.to_string()))?;
-    // The decoder is made for what tools build. Of other valid components it refuses some, and trips over some.
+    // The decoder is made for components that tools build. It refuses some other valid components, and panics on some.
     match panic::catch_unwind(|| wit_component::decode(bytes)) {
         Ok(Ok(DecodedWasm::Component(resolve, world))) => Ok((resolve, world)),
         Ok(Ok(DecodedWasm::WitPackage(..))) => {
@@ -27,13 +27,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), LoadError> {
         Ok(Err(error)) if error.chain().any(|cause| cause.is::<BinaryReaderError>()) => {
             Err(LoadError::Malformed(format!("{error:#}")))
         }
-        Ok(Err(error)) => Err(other(format!("one that has no description in WIT: {error:#}"))),
-        Err(_) => Err(other("one that has no description in WIT".to_string())),
+        Ok(Err(error)) => Err(other(format!("one that WIT cannot describe: {error:#}"))),
+        Err(_) => Err(other("one that WIT cannot describe".to_string())),
     }
 }
 
-/// Refuses a file that ends within a section. The decoder makes room for as many bytes as a section says it has, up to
-/// 4 GiB at a time, before it looks for them.
+/// Refuses a file that ends within a section. Without this check the decoder would allocate the announced size of each
+/// section, up to 4 GiB at a time, before it reads the bytes.
 pub(crate) fn check_sections(bytes: &[u8]) -> Result<(), BinaryReaderError> {
     Parser::new(0).parse_all(bytes).try_for_each(|payload| payload.map(drop))
 }
@@ -42,12 +42,12 @@ fn other(found: String) -> LoadError {
     LoadError::World { expected: format!("a component for {CONTRACT}"), found }
 }
 
-/// A component begins with `\0asm`, version 13 and layer 1; a core module with version 1 and layer 0.
+/// A component starts with `\0asm`, version 13 and layer 1; a core module with `\0asm`, version 1 and layer 0.
 fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     let found = match bytes {
         [] => "an empty file",
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => core_module(bytes),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => describe_core_module(bytes),
         [0, b'a', b's', b'm', ..] => "WebAssembly of another version",
         [0x7f, b'E', b'L', b'F', ..] => "a native executable (ELF)",
         _ if bytes.trim_ascii_start().starts_with(b"(") => "WebAssembly text",
@@ -56,8 +56,8 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent(found.to_string()))
 }
 
-/// A core module, and what makes a component of it.
-fn core_module(bytes: &[u8]) -> &'static str {
+/// Describes a core module, and how to make a component of it.
+fn describe_core_module(bytes: &[u8]) -> &'static str {
     for payload in Parser::new(0).parse_all(bytes) {
         let Ok(Payload::ImportSection(imports)) = payload else { continue };
         let mut imports = imports.into_imports().filter_map(Result::ok);
@@ -68,8 +68,8 @@ fn core_module(bytes: &[u8]) -> &'static str {
     "a core WebAssembly module; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
 }
 
-/// Refuses imports and exports that WIT has no words for: they are no interfaces, and nothing can be said of them. What
-/// is not in order is left to others to tell.
+/// Refuses imports and exports that WIT cannot express, because they are not interfaces. Malformed binaries are
+/// reported elsewhere.
 fn check_externs(bytes: &[u8]) -> Result<(), LoadError> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -100,8 +100,8 @@ fn check_extern(does: &str, name: &str, kind: ComponentExternalKind) -> Result<(
         ComponentExternalKind::Value => "a value",
         ComponentExternalKind::Func | ComponentExternalKind::Instance | ComponentExternalKind::Type => {
             match ComponentName::new(name, 0).as_ref().map(|name| name.kind()) {
-                Ok(ComponentNameKind::Url(_)) => "what is at a URL",
-                Ok(ComponentNameKind::Hash(_)) => "what has a hash",
+                Ok(ComponentNameKind::Url(_)) => "a URL",
+                Ok(ComponentNameKind::Hash(_)) => "a hash",
                 Ok(ComponentNameKind::Dependency(_)) => "a dependency",
                 _ => return Ok(()),
             }
@@ -110,8 +110,8 @@ fn check_extern(does: &str, name: &str, kind: ComponentExternalKind) -> Result<(
     Err(other(format!("one that {does} {kind}, `{}`", name.escape_debug())))
 }
 
-/// What exports these, in words.
-pub(super) fn exporting(exports: &[String]) -> String {
+/// Describes a component with these exports.
+pub(super) fn describe_exports(exports: &[String]) -> String {
     let has = |prefix: &str| exports.iter().any(|export| export.starts_with(prefix));
     let known = match () {
         () if has(NAMESPACE) => "one that exports",
@@ -119,11 +119,11 @@ pub(super) fn exporting(exports: &[String]) -> String {
         () if has("wasi:cli/run@") => "a command, which exports",
         () => "one that exports",
     };
-    // Those of the contract say most about what is missing.
+    // Exports of the contract first: they say most about what is missing.
     let mut exports = exports.iter().map(String::as_str).collect::<Vec<_>>();
     exports.sort_by_key(|export| !export.starts_with(NAMESPACE));
-    let more = exports.len().saturating_sub(NAMED);
-    let named = exports.iter().take(NAMED).map(|export| format!("`{export}`")).collect::<Vec<_>>().join(", ");
+    let more = exports.len().saturating_sub(MAX_LISTED);
+    let named = exports.iter().take(MAX_LISTED).map(|export| format!("`{export}`")).collect::<Vec<_>>().join(", ");
     match (exports.is_empty(), more) {
         (true, _) => "one that exports nothing".to_string(),
         (false, 0) => format!("{known} {named}"),

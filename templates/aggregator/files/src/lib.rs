@@ -72,7 +72,7 @@ mod tests {
         for batch in batches {
             made.extend(testing::process_batch(&mut stage, batch).unwrap());
         }
-        made.extend(testing::written(|out| stage.flush(out)).unwrap().1);
+        made.extend(testing::collect(|out| stage.flush(out)).unwrap().1);
         assert!(made.iter().all(|element| element.by_handle));
         made.into_iter()
             .map(|element| String::from_utf8(element.payload).unwrap())

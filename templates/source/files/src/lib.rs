@@ -40,7 +40,7 @@ mod tests {
         let mut stage = Count::new(config).unwrap();
         let mut numbers = Vec::new();
         loop {
-            let (next, written) = testing::written(|out| stage.pull(out)).unwrap();
+            let (next, written) = testing::collect(|out| stage.pull(out)).unwrap();
             numbers.extend(
                 written
                     .into_iter()

@@ -1,4 +1,4 @@
-//! The host of a component: each function here is one crossing.
+//! The host functions of the contract: each function here is one crossing.
 
 use crate::bindings::lifecycle::types::{self, Failure, FailurePolicy};
 use crate::bindings::processor::{
@@ -7,10 +7,10 @@ use crate::bindings::processor::{
 use crate::columns::Columns;
 use crate::lease::{Mode, Scope};
 
-/// Elements that were made.
-pub(crate) use crate::bindings::lifecycle::types::Output as Made;
+/// Elements that a host function made.
+pub(crate) use crate::bindings::lifecycle::types::Output as HostOutput;
 
-/// What a call was lent.
+/// The batch that is lent to the current call.
 #[derive(Clone, Copy)]
 pub struct Lent<'a>(pub(crate) &'a types::Batch);
 
@@ -41,12 +41,12 @@ impl Lent<'_> {
         attributes::set(self.0, index, name, value)
     }
 
-    pub(crate) fn slice_all(self, of: &Columns) -> Result<Made, Failure> {
+    pub(crate) fn slice_all(self, of: &Columns) -> Result<HostOutput, Failure> {
         payload_view::slice_all(self.0, &of.lineage, &of.offsets, &of.sizes, &of.outputs)
     }
 
-    pub(crate) fn take(self, indices: &[u32], mode: Mode, scope: Scope) -> Result<Held, Failure> {
-        payload_lease::take(self.0, indices, mode, scope).map(Held)
+    pub(crate) fn take(self, indices: &[u32], mode: Mode, scope: Scope) -> Result<HostLease, Failure> {
+        payload_lease::take(self.0, indices, mode, scope).map(HostLease)
     }
 }
 
@@ -54,41 +54,41 @@ pub(crate) fn failure_policy() -> FailurePolicy {
     types::on_failure()
 }
 
-/// The batch is looked up when the output is returned.
-pub(crate) fn emit_all(of: &Columns, _: Option<Lent<'_>>) -> Result<Made, Failure> {
+/// The host knows the batch: it checks `lineage` against it when the output is returned.
+pub(crate) fn emit_all(of: &Columns, _: Option<Lent<'_>>) -> Result<HostOutput, Failure> {
     payload_write::emit_all(&of.bytes, &of.sizes, &of.lineage, &of.outputs)
 }
 
-pub(crate) fn append(to: &mut Made, other: Made) {
+pub(crate) fn append(to: &mut HostOutput, other: HostOutput) {
     to.append(other);
 }
 
-/// Elements that are held.
+/// Elements that the host holds for the stage.
 #[derive(Debug)]
-pub(crate) struct Held(types::Lease);
+pub(crate) struct HostLease(types::Lease);
 
-impl Held {
+impl HostLease {
     pub(crate) fn read(&self, index: u32, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
         payload_read::read_held(&self.0, index, offset, len)
     }
 
-    pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<Made, Failure> {
+    pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<HostOutput, Failure> {
         payload_lease::forward_all(&self.0, indices, outputs)
     }
 }
 
-pub(crate) fn join(leases: &[&Held], outputs: u32) -> Result<Made, Failure> {
+pub(crate) fn join(leases: &[&HostLease], outputs: u32) -> Result<HostOutput, Failure> {
     let leases: Vec<_> = leases.iter().map(|held| &held.0).collect();
     payload_lease::join(&leases, outputs)
 }
 
-/// A payload in the making.
+/// A payload that is written piece by piece.
 #[derive(Debug)]
-pub(crate) struct Piece(payload_buffer::Buffer);
+pub(crate) struct HostBuffer(payload_buffer::Buffer);
 
-impl Piece {
-    pub(crate) fn allocate(capacity: u64) -> Result<Piece, Failure> {
-        payload_buffer::Buffer::allocate(capacity).map(Piece)
+impl HostBuffer {
+    pub(crate) fn allocate(capacity: u64) -> Result<HostBuffer, Failure> {
+        payload_buffer::Buffer::allocate(capacity).map(HostBuffer)
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -99,7 +99,7 @@ impl Piece {
         self.0.write_at(offset, bytes)
     }
 
-    pub(crate) fn freeze(self, lineage: u32, outputs: u32, _: Option<Lent<'_>>) -> Result<Made, Failure> {
+    pub(crate) fn freeze(self, lineage: u32, outputs: u32, _: Option<Lent<'_>>) -> Result<HostOutput, Failure> {
         payload_buffer::Buffer::freeze(self.0, lineage, outputs)
     }
 }

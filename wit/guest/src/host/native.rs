@@ -1,5 +1,5 @@
-//! The host of a stage that runs natively: payloads are in memory, and refusals are those of the contract. There are no
-//! budgets, no limits and no clock.
+//! A stand-in for the host, for native tests. Payloads are in memory, and calls fail as the contract says; but there
+//! are no copy budgets, no clock and no limits of the host.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,37 +10,37 @@ use crate::columns::{BY_HANDLE, Columns, NO_LINEAGE, OUTPUT_0};
 use crate::lease::{Mode, Scope};
 use crate::testing::Emitted;
 
-/// Elements that were made.
-pub(crate) type Made = Vec<MadeElement>;
+/// Elements that a host function made.
+pub(crate) type HostOutput = Vec<NewElement>;
 
-/// An element that was made.
+/// An element that a host function made.
 #[derive(Debug)]
-pub struct MadeElement {
+pub struct NewElement {
     emitted: Emitted,
-    attributes: Shared,
+    attributes: SharedAttributes,
 }
 
-/// The attributes of an element, and of what comes of it: until the call returns it has what is set of them.
-type Shared = Rc<RefCell<BTreeMap<String, String>>>;
+/// The attributes of an element, shared with everything that is made of it: changes apply until the call returns.
+type SharedAttributes = Rc<RefCell<BTreeMap<String, String>>>;
 
-/// What an element can have of attributes.
+/// The limits of the contract for the attributes of one element.
 const MAX_ATTRIBUTES: usize = 64;
 const MAX_ATTRIBUTE_BYTES: usize = 8 << 10;
 
 /// The payloads of a batch.
 pub(crate) struct Payloads<'a> {
     payloads: &'a [&'a [u8]],
-    attributes: Vec<Shared>,
+    attributes: Vec<SharedAttributes>,
     states: RefCell<Vec<State>>,
 }
 
-/// What became of an element in the call.
+/// The state of an element of the batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Lent,
-    /// It is held, or something was made of it: nobody can have it alone.
+    /// The element is held, or something was made of it: it cannot be held exclusively any more.
     Used,
-    /// It is held exclusively, and so is not in the batch any more.
+    /// The element is held exclusively, and therefore no longer in the batch.
     Gone,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Payloads<'a> {
     }
 }
 
-/// What a call was lent.
+/// The batch that is lent to the current call.
 #[derive(Clone, Copy)]
 pub struct Lent<'a>(pub(crate) &'a Payloads<'a>);
 
@@ -68,13 +68,13 @@ impl<'a> Lent<'a> {
         false
     }
 
-    pub(crate) fn slice_all(self, of: &Columns) -> Result<Made, Failure> {
+    pub(crate) fn slice_all(self, of: &Columns) -> Result<HostOutput, Failure> {
         let sliced = |entry: usize| {
             let payload = part(self.payload(of.lineage[entry])?, of.offsets[entry], of.sizes[entry])?;
-            Ok(made(payload, self.shared(of.lineage[entry]), of.outputs.get(entry), true))
+            Ok(new_element(payload, self.attributes_of(of.lineage[entry]), of.outputs.get(entry), true))
         };
         let made = (0..of.sizes.len()).map(sliced).collect::<Result<_, Failure>>()?;
-        of.lineage.iter().for_each(|index| self.now(*index, State::Used));
+        of.lineage.iter().for_each(|index| self.set_state(*index, State::Used));
         Ok(made)
     }
 
@@ -103,39 +103,41 @@ impl<'a> Lent<'a> {
             (count + 1, bytes + name.len() + value.len())
         });
         if count > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTE_BYTES {
-            return Err(too_many());
+            return Err(attributes_too_large());
         }
         attributes.insert(name.to_string(), value.to_string());
         Ok(())
     }
 
-    fn shared(self, index: u32) -> Shared {
+    fn attributes_of(self, index: u32) -> SharedAttributes {
         self.0.attributes[index as usize].clone()
     }
 
-    pub(crate) fn take(self, indices: &[u32], mode: Mode, _: Scope) -> Result<Held, Failure> {
+    pub(crate) fn take(self, indices: &[u32], mode: Mode, _: Scope) -> Result<HostLease, Failure> {
         let twice = |(nth, index): (usize, &u32)| indices[..nth].contains(index);
         if indices.is_empty() || indices.iter().enumerate().any(twice) {
-            return Err(Failure::InvalidInput("a lease holds at least one element, and each once".to_string()));
+            return Err(Failure::InvalidInput("a lease needs at least one element, and each only once".to_string()));
         }
         let payloads = indices.iter().map(|index| self.payload(*index)).collect::<Result<Vec<_>, _>>()?;
         let state = if mode == Mode::Exclusive { State::Gone } else { State::Used };
         if mode == Mode::Exclusive && indices.iter().any(|index| self.state(*index) != State::Lent) {
-            return Err(Failure::Unavailable("something was made of an element already, or it is held".to_string()));
+            let why = "an element is already held, or something was already made of it";
+            return Err(Failure::Unavailable(why.to_string()));
         }
-        indices.iter().for_each(|index| self.now(*index, state));
+        indices.iter().for_each(|index| self.set_state(*index, state));
         let elements = payloads.into_iter().zip(indices).map(|(payload, index)| HeldElement {
             payload: payload.to_vec(),
-            attributes: self.shared(*index),
-            gone_to: 0,
+            attributes: self.attributes_of(*index),
+            forwarded_to: 0,
         });
-        Ok(Held { mode, elements: RefCell::new(elements.map(Some).collect()) })
+        Ok(HostLease { mode, elements: RefCell::new(elements.map(Some).collect()) })
     }
 
-    /// The elements that `routes` passes on.
-    pub(crate) fn routed(self, routes: &[u32]) -> Result<Made, Failure> {
+    /// The elements that `routes` forwards.
+    pub(crate) fn forward_routes(self, routes: &[u32]) -> Result<HostOutput, Failure> {
         let routed = (0..).zip(routes).filter(|(_, outputs)| **outputs != 0);
-        let whole = |(index, outputs)| Ok(made(self.payload(index)?, self.shared(index), Some(outputs), true));
+        let whole =
+            |(index, outputs)| Ok(new_element(self.payload(index)?, self.attributes_of(index), Some(outputs), true));
         routed.map(whole).collect()
     }
 
@@ -148,19 +150,19 @@ impl<'a> Lent<'a> {
         self.0.states.borrow()[index as usize]
     }
 
-    fn now(self, index: u32, state: State) {
+    fn set_state(self, index: u32, state: State) {
         self.0.states.borrow_mut()[index as usize] = state;
     }
 }
 
-/// A stage that fails in a test is to show it.
+/// A failure in a unit test stops the call, so that the test sees it.
 pub(crate) fn failure_policy() -> FailurePolicy {
     FailurePolicy::Stop
 }
 
-pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<Made, Failure> {
+pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<HostOutput, Failure> {
     let mut rest = of.bytes.as_slice();
-    let mut all = Made::new();
+    let mut all = HostOutput::new();
     for (entry, &size) in of.sizes.iter().enumerate() {
         let from = of.lineage.get(entry).filter(|index| **index != NO_LINEAGE);
         let element = match from {
@@ -174,42 +176,42 @@ pub(crate) fn emit_all(of: &Columns, lent: Option<Lent<'_>>) -> Result<Made, Fai
             (written, rest) = rest.split_at(size as usize);
             written
         };
-        let mut attributes = Shared::default();
+        let mut attributes = SharedAttributes::default();
         if let (Some(lent), Some(&index)) = (lent, from) {
-            lent.now(index, State::Used);
-            attributes = lent.shared(index);
+            lent.set_state(index, State::Used);
+            attributes = lent.attributes_of(index);
         }
-        all.push(made(payload, attributes, of.outputs.get(entry), size == BY_HANDLE));
+        all.push(new_element(payload, attributes, of.outputs.get(entry), size == BY_HANDLE));
     }
     Ok(all)
 }
 
-/// What came out of a call that has returned.
-pub(crate) fn emitted(made: Made) -> Vec<Emitted> {
-    let with = |made: MadeElement| Emitted { attributes: made.attributes.borrow().clone(), ..made.emitted };
-    made.into_iter().map(with).collect()
+/// The elements that come out of a call that has returned.
+pub(crate) fn into_emitted(output: HostOutput) -> Vec<Emitted> {
+    let emit = |new: NewElement| Emitted { attributes: new.attributes.borrow().clone(), ..new.emitted };
+    output.into_iter().map(emit).collect()
 }
 
 fn check_attribute(name: &str, value: &str) -> Result<(), Failure> {
     if name.is_empty() || [name, value].iter().any(|text| text.contains(char::is_control)) {
-        let why = "the name of an attribute is not empty, and no control characters are in it or in the value";
+        let why = "an attribute name must not be empty, and names and values must not contain control characters";
         return Err(Failure::InvalidInput(why.to_string()));
     }
-    if name.len() + value.len() > MAX_ATTRIBUTE_BYTES { Err(too_many()) } else { Ok(()) }
+    if name.len() + value.len() > MAX_ATTRIBUTE_BYTES { Err(attributes_too_large()) } else { Ok(()) }
 }
 
-fn too_many() -> Failure {
-    let most = format!("{MAX_ATTRIBUTES} attributes, of {MAX_ATTRIBUTE_BYTES} bytes together");
-    Failure::LimitExceeded(format!("an element has at most {most}"))
+fn attributes_too_large() -> Failure {
+    let most = format!("{MAX_ATTRIBUTES} attributes with {MAX_ATTRIBUTE_BYTES} bytes in total");
+    Failure::LimitExceeded(format!("an element can have at most {most}"))
 }
 
-pub(crate) fn append(to: &mut Made, other: Made) {
+pub(crate) fn append(to: &mut HostOutput, other: HostOutput) {
     to.extend(other);
 }
 
-/// Elements that are held.
+/// Elements that the host holds for the stage.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HostLease {
     mode: Mode,
     elements: RefCell<Vec<Option<HeldElement>>>,
 }
@@ -217,30 +219,31 @@ pub(crate) struct Held {
 #[derive(Debug, Clone)]
 struct HeldElement {
     payload: Vec<u8>,
-    attributes: Shared,
-    /// The outputs that it was passed on to.
-    gone_to: u32,
+    attributes: SharedAttributes,
+    /// The set of outputs that the element was forwarded to.
+    forwarded_to: u32,
 }
 
-impl Held {
+impl HostLease {
     pub(crate) fn read(&self, index: u32, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
         let elements = self.elements.borrow();
         let element = elements.get(index as usize).and_then(Option::as_ref).ok_or(Failure::OutOfBounds)?;
         part(&element.payload, offset, len).map(<[u8]>::to_vec)
     }
 
-    pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<Made, Failure> {
+    pub(crate) fn forward_all(&self, indices: &[u32], outputs: &[u32]) -> Result<HostOutput, Failure> {
         let mut elements = self.elements.borrow().clone();
-        let mut forwarded = Made::new();
+        let mut forwarded = HostOutput::new();
         for (nth, index) in indices.iter().enumerate() {
             let slot = elements.get_mut(*index as usize).ok_or(Failure::OutOfBounds)?;
             let element = slot.as_mut().ok_or(Failure::OutOfBounds)?;
             let to = outputs.get(nth).copied().unwrap_or(OUTPUT_0);
-            if element.gone_to & to != 0 {
-                return Err(Failure::InvalidInput("an element goes to each output at most once".to_string()));
+            if element.forwarded_to & to != 0 {
+                let why = "an element can be forwarded to each output only once";
+                return Err(Failure::InvalidInput(why.to_string()));
             }
-            element.gone_to |= to;
-            forwarded.push(made(&element.payload, element.attributes.clone(), Some(&to), true));
+            element.forwarded_to |= to;
+            forwarded.push(new_element(&element.payload, element.attributes.clone(), Some(&to), true));
             if self.mode == Mode::Exclusive {
                 *slot = None;
             }
@@ -250,31 +253,31 @@ impl Held {
     }
 }
 
-pub(crate) fn join(leases: &[&Held], outputs: u32) -> Result<Made, Failure> {
+pub(crate) fn join(leases: &[&HostLease], outputs: u32) -> Result<HostOutput, Failure> {
     let mut held = leases.iter().flat_map(|held| held.elements.borrow().clone()).flatten().peekable();
     let Some(first) = held.peek() else {
-        return Err(Failure::InvalidInput("nothing to join".to_string()));
+        return Err(Failure::InvalidInput("there is no element to join".to_string()));
     };
     let attributes = first.attributes.clone();
     let payload: Vec<u8> = held.flat_map(|element| element.payload).collect();
-    Ok(vec![made(&payload, attributes, Some(&outputs), true)])
+    Ok(vec![new_element(&payload, attributes, Some(&outputs), true)])
 }
 
-/// A payload in the making.
+/// A payload that is written piece by piece.
 #[derive(Debug)]
-pub(crate) struct Piece {
+pub(crate) struct HostBuffer {
     bytes: Vec<u8>,
     capacity: u64,
 }
 
-impl Piece {
-    pub(crate) fn allocate(capacity: u64) -> Result<Piece, Failure> {
-        Ok(Piece { bytes: Vec::new(), capacity })
+impl HostBuffer {
+    pub(crate) fn allocate(capacity: u64) -> Result<HostBuffer, Failure> {
+        Ok(HostBuffer { bytes: Vec::new(), capacity })
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if (self.bytes.len() + bytes.len()) as u64 > self.capacity {
-            return Err(Failure::LimitExceeded(format!("the buffer has room for {} bytes", self.capacity)));
+            return Err(Failure::LimitExceeded(format!("the buffer has a capacity of {} bytes", self.capacity)));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -287,15 +290,15 @@ impl Piece {
         Ok(())
     }
 
-    pub(crate) fn freeze(self, lineage: u32, outputs: u32, lent: Option<Lent<'_>>) -> Result<Made, Failure> {
-        let mut attributes = Shared::default();
+    pub(crate) fn freeze(self, lineage: u32, outputs: u32, lent: Option<Lent<'_>>) -> Result<HostOutput, Failure> {
+        let mut attributes = SharedAttributes::default();
         if lineage != NO_LINEAGE {
             let lent = lent.ok_or(Failure::OutOfBounds)?;
             lent.payload(lineage)?;
-            lent.now(lineage, State::Used);
-            attributes = lent.shared(lineage);
+            lent.set_state(lineage, State::Used);
+            attributes = lent.attributes_of(lineage);
         }
-        Ok(vec![made(&self.bytes, attributes, Some(&outputs), false)])
+        Ok(vec![new_element(&self.bytes, attributes, Some(&outputs), false)])
     }
 }
 
@@ -307,9 +310,9 @@ fn part(payload: &[u8], offset: u64, len: u64) -> Result<&[u8], Failure> {
     range(offset, len).and_then(|range| payload.get(range)).ok_or(Failure::OutOfBounds)
 }
 
-fn made(payload: &[u8], attributes: Shared, outputs: Option<&u32>, by_handle: bool) -> MadeElement {
+fn new_element(payload: &[u8], attributes: SharedAttributes, outputs: Option<&u32>, by_handle: bool) -> NewElement {
     let outputs = outputs.copied().unwrap_or(OUTPUT_0);
     let outputs = (0..u32::BITS).filter(|port| outputs & (1 << port) != 0).collect();
     let emitted = Emitted { payload: payload.to_vec(), outputs, by_handle, attributes: BTreeMap::new() };
-    MadeElement { emitted, attributes }
+    NewElement { emitted, attributes }
 }

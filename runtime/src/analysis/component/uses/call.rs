@@ -1,4 +1,4 @@
-//! One call in a run: the read that it is about, functions that are known by their names, and those that are entered.
+//! Interprets a call: the read that is examined, functions that are known by name, and functions that are entered.
 
 use super::known::{Known, State};
 use super::run::{Activation, Next, Run, lost, pop};
@@ -8,10 +8,10 @@ use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
 use crate::contract::TrackedImport;
 
-/// What a read returns is so long, in the canonical ABI: a byte that is 0 for a list, then its address at 4 and its
-/// length at 8.
+/// The size of the result of a read in the canonical ABI: a byte that is 0 for a list, the address of the list at 4,
+/// and its length at 8.
 const RESULT: u32 = 16;
-/// A vector of Rust has its pointer in so many bytes.
+/// The size in bytes of the part of a Rust vector that contains its pointer.
 const OF_VEC: u32 = 8;
 
 impl<'a> Run<'_, '_, '_, 'a> {
@@ -83,7 +83,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
                 state.memory.forget(*from);
             }
         }
-        // What a function returns may be what it was given, or a part of that.
+        // A function may return its arguments, or parts of them.
         let result = if given_stack && !self.is_host(&callees) { Known::Stack(None) } else { Known::Other };
         state.stack.resize(rest + results, result);
         Ok(Next::Step)
@@ -95,7 +95,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         callees.iter().all(host)
     }
 
-    /// The call that all this is about: with a list that has bytes, and without.
+    /// The call of `read` that is examined: with a non-empty list, and with an empty one.
     fn read(
         &mut self,
         active: &mut Activation,
@@ -157,7 +157,8 @@ impl<'a> Run<'_, '_, '_, 'a> {
         Ok(Next::Left)
     }
 
-    /// A call of a function whose name says what it does with the memory that it is given; whether it is one.
+    /// Interprets a call of a function whose name says what it does with its memory arguments. Returns whether it is
+    /// one.
     fn call_by_name(
         &mut self,
         name: &str,
@@ -202,7 +203,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
     }
 }
 
-/// Whether a function of the allocator of C or of Rust frees what it is given, and looks at nothing of it.
+/// Whether a function of the C or Rust allocator frees its argument without reading it.
 fn frees(name: &str) -> bool {
     let plain = ["free", "dlfree", "__rust_dealloc", "__rustc::__rust_dealloc", "alloc::alloc::dealloc"];
     let generic = [

@@ -1,22 +1,22 @@
-//! A function body as a list of operators, with where each block begins and ends.
+//! A function body as a list of instructions, with the start and the end of each block.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
 use crate::analysis::component::limits::{Stop, find};
 use crate::analysis::component::module::Module;
 
-/// A body.
+/// A function body.
 pub(super) struct Code<'a> {
-    /// With their places in the file.
+    /// The instructions, with their offsets in the file.
     pub(super) operators: Vec<(Operator<'a>, usize)>,
-    /// For each operator the innermost block that it is in; for those that begin or end a block, that block.
+    /// The innermost block of each instruction; for an instruction that starts or ends a block, that block.
     inside: Vec<u32>,
-    /// The first is the body.
+    /// The first block is the whole body.
     pub(super) blocks: Vec<Block>,
     pub(super) locals: usize,
 }
 
-/// A block, by the numbers of its operators.
+/// A block, by the indices of its instructions.
 pub(super) struct Block {
     pub(super) is_loop: bool,
     outer: u32,
@@ -64,7 +64,7 @@ impl<'a> Code<'a> {
                     code.blocks[innermost as usize].end = number;
                     open.pop();
                 }
-                Operator::TryTable { .. } => return Err(Stop::beyond("exceptions are not followed")),
+                Operator::TryTable { .. } => return Err(Stop::beyond("exceptions are not analysed")),
                 _ => {}
             }
             code.operators.push((operator, at));
@@ -72,12 +72,12 @@ impl<'a> Code<'a> {
         Ok(code)
     }
 
-    /// The number of the block that an operator begins, ends or is in.
+    /// The number of the block that an instruction starts, ends or belongs to.
     pub(super) fn block(&self, operator: usize) -> Result<usize, Stop> {
         find(&self.inside, operator as u32).map(|block| *block as usize)
     }
 
-    /// The number of the block that a label stands for, counted from an operator; 0 for the body.
+    /// The number of the block that a label refers to, relative to an instruction; 0 for the body.
     pub(super) fn label(&self, operator: usize, depth: u32) -> Result<usize, Stop> {
         let mut block = self.block(operator)?;
         for _ in 0..depth {

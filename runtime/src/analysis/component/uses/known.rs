@@ -1,64 +1,64 @@
-//! What is known of a value, of the stack in memory, and of all that at a place in the code.
+//! What is known about a value, about the stack memory, and about both at a place in the code.
 //!
-//! That something may be a pointer into the list, or an address on the stack, is never forgotten; all else is forgotten
-//! where two ways meet that do not agree.
+//! Values that may be pointers into the list or addresses on the stack are never forgotten. Everything else is
+//! forgotten where two paths with different values merge.
 
 use std::collections::BTreeMap;
 
-/// What is known of a value.
+/// What is known about a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Nothing, but that it is not one of `List`, `ListAndLength` and `Stack`.
+    /// Only that it is not one of `List`, `ListAndLength` and `Stack`.
     Other,
     Constant(u64),
     /// The length of a list that the call returned, which is not 0.
     Length,
-    /// Whether a comparison holds; and what payloads have at most so many bytes where it does, and where it does not.
+    /// The result of a comparison; with the greatest length of the payload if it holds, and if it fails.
     Test {
         held: Option<u32>,
         failed: Option<u32>,
     },
-    /// An address so far from where the stack was at first; `None` for any of the stack.
+    /// An address on the stack, at this distance from the initial stack pointer; `None` for any.
     Stack(Option<u32>),
-    /// An address in the metadata of the batch; or that, and above it the length of the metadata.
+    /// An address in the metadata of the batch, or this address together with the length of the metadata.
     Metadata,
-    /// A number from there as it is.
+    /// An unchanged number from the metadata.
     Size,
-    /// A pointer into a list that the call returned, or not; so far from its first byte, `None` for anywhere.
+    /// A possible pointer into a list that the call returned, at this distance from its first byte; `None` for any.
     List {
         at: Option<u32>,
-        /// It may be of an earlier call than the last.
+        /// The list may be from an earlier call than the last.
         older: bool,
     },
-    /// The pointer to the list, and above it its length.
+    /// The pointer to the list together with its length, in the upper half.
     ListAndLength {
         older: bool,
     },
 }
 
-/// A part of the memory that holds the stack, which is what is known of memory.
+/// What is known about memory: parts of the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// By address: how many bytes, and what they are.
+    /// By address: the number of bytes, and what is known about them.
     cells: BTreeMap<u32, (u32, Known)>,
     /// The stack pointer.
     pub(super) top: Known,
-    /// An address of the stack was stored outside of it.
+    /// Whether an address of the stack was stored outside the stack.
     pub(super) escaped: bool,
 }
 
-/// All that is known at a place in the code.
+/// What is known at a place in the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) locals: Vec<Known>,
     pub(super) stack: Vec<Known>,
     pub(super) memory: Memory,
-    /// The call has returned a list that is not empty, and that was not freed yet. Ways on which it has and on which it
-    /// has not are told apart.
+    /// Whether the call has returned a list that is not empty and has not been freed. States with and without such a
+    /// list are not merged.
     pub(super) fresh: bool,
-    /// How long the payload is at most, where there is a number to that.
+    /// The greatest length of the payload, if it is known.
     pub(super) longest: Option<u32>,
-    /// The call may have been made again since the function was entered.
+    /// Whether the call may have been made again since the function was entered.
     pub(super) again: bool,
 }
 
@@ -73,7 +73,7 @@ impl Known {
         matches!(self, Known::List { older: true, .. } | Known::ListAndLength { older: true })
     }
 
-    /// What holds of both.
+    /// What holds for both values.
     pub(super) fn join(self, other: Known) -> Known {
         match (self, other) {
             (a, b) if a == b => a,
@@ -98,7 +98,7 @@ impl Known {
         }
     }
 
-    /// Whether it is other than 0, where that is known.
+    /// Whether the value is not 0, if that is known.
     pub(super) fn truth(self) -> Option<bool> {
         match self {
             Known::Constant(value) => Some(value != 0),
@@ -113,17 +113,17 @@ impl Memory {
         Memory { cells: BTreeMap::new(), top: Known::Stack(Some(0)), escaped: false }
     }
 
-    /// How many parts are told apart.
+    /// The number of parts.
     pub(super) fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// Some of it may be a pointer into a list.
+    /// Whether a part may be a pointer into a list.
     pub(super) fn has_list(&self) -> bool {
         self.cells.values().any(|(_, known)| known.is_list())
     }
 
-    /// Whether something is in a part of it.
+    /// Whether a range contains a value.
     pub(super) fn holds(&self, at: u32, width: u32, known: Known) -> bool {
         self.overlapping(at, width).any(|cell| self.cells[&cell].1 == known)
     }
@@ -134,7 +134,7 @@ impl Memory {
             Some((4, Known::List { at: Some(0), older })) if width == 8 && self.is_length(at.wrapping_add(4)) => {
                 return Known::ListAndLength { older: *older };
             }
-            // With its length above it.
+            // Together with its length.
             Some((4, Known::Metadata)) if width == 8 => return Known::Metadata,
             _ => {}
         }
@@ -178,7 +178,7 @@ impl Memory {
         }
     }
 
-    /// Something else is there now.
+    /// Forgets a range that is overwritten.
     pub(super) fn clear(&mut self, at: u32, width: u32) {
         let cleared: Vec<u32> = self.overlapping(at, width).collect();
         cleared.iter().for_each(|cell| {
@@ -186,14 +186,14 @@ impl Memory {
         });
     }
 
-    /// Anything may be there now, from an address upward; from `None` anywhere.
+    /// Forgets everything from an address upward; everything for `None`.
     pub(super) fn forget(&mut self, from: Option<u32>) {
         self.cells.retain(|at, (_, known)| {
             known.is_list() || matches!(known, Known::Stack(_)) || from.is_some_and(|from| (*at as i32) < from as i32)
         });
     }
 
-    /// What is below the stack pointer belongs to nobody.
+    /// Forgets everything below the stack pointer.
     pub(super) fn cut(&mut self) {
         if let Known::Stack(Some(top)) = self.top {
             self.cells.retain(|at, _| *at as i32 >= top as i32);
@@ -234,7 +234,7 @@ impl Memory {
 }
 
 impl State {
-    /// Adds what is known on another way to the same place; tells whether that says less.
+    /// Merges the state of another path to the same place. Returns whether less is known now.
     pub(super) fn join(&mut self, other: &State) -> bool {
         let before = self.clone();
         let values = self.locals.iter_mut().chain(&mut self.stack);
@@ -247,7 +247,7 @@ impl State {
         *self != before
     }
 
-    /// The same where a condition holds, or does not.
+    /// The state if a condition holds, or fails.
     pub(super) fn given(&self, condition: Known, holds: bool) -> State {
         let mut given = self.clone();
         if let Known::Test { held, failed } = condition {
@@ -257,12 +257,12 @@ impl State {
         given
     }
 
-    /// How much there is to it.
+    /// The size of the state.
     pub(super) fn size(&self) -> usize {
         self.locals.len() + self.stack.len() + self.memory.len()
     }
 
-    /// The last list is gone: no program looks at it any more.
+    /// The last list has been freed: no program reads it any more.
     pub(super) fn drop_list(&mut self) {
         self.fresh = false;
         for known in self.all() {
@@ -272,7 +272,7 @@ impl State {
         }
     }
 
-    /// There is another list now that is the last one.
+    /// The call has returned a new list: all known lists are older now.
     pub(super) fn age(&mut self) {
         self.again = true;
         for known in self.all() {

@@ -1,4 +1,4 @@
-//! Runs the code around one call of `read` with what is known: every way through it, until nothing new is found.
+//! Interprets the code around one call of `read`: all paths, until nothing new is found.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,12 +11,12 @@ use crate::analysis::component::control::Callee;
 use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
 
-/// Functions that are looked at within one another.
+/// The deepest nesting of functions that are entered.
 const MAX_DEPTH: usize = 12;
-/// The parameter of `process` and `push` that is the address of the metadata.
+/// The index of the parameter of `process` and `push` that is the address of the metadata.
 const METADATA: usize = 2;
 
-/// One call, and what was found out about it.
+/// The examination of one call, and its results.
 pub(super) struct Run<'u, 'c, 'w, 'a> {
     pub(super) uses: &'u mut Uses<'c, 'w, 'a>,
     pub(super) place: Place,
@@ -25,15 +25,15 @@ pub(super) struct Run<'u, 'c, 'w, 'a> {
     entered: Vec<Node>,
     pub(super) met: bool,
     pub(super) whole: bool,
-    /// Bytes up to here are looked at.
+    /// The end of the bytes that are used.
     reach: u32,
 }
 
-/// What is done next.
+/// Where to continue.
 pub(super) enum Next {
-    /// The next operator.
+    /// At the next instruction.
     Step,
-    /// Another way was taken, or none.
+    /// Nowhere: other paths have been added, or none.
     Left,
 }
 
@@ -41,16 +41,16 @@ pub(super) enum Next {
 pub(super) struct Activation {
     pub(super) node: Node,
     pub(super) instance: u32,
-    /// For each block the values on the stack below it.
+    /// The values on the stack below each block.
     heights: Vec<usize>,
-    /// What is known where ways meet, and whether that is fresh.
+    /// The states where paths merge, by place and `fresh`.
     met: HashMap<(usize, bool), State>,
     waiting: BTreeSet<(usize, bool)>,
     returned: [Option<State>; 2],
 }
 
 pub(super) fn lost() -> Stop {
-    Stop::beyond("it cannot be seen what becomes of the bytes that are read")
+    Stop::beyond("the use of the bytes that are read cannot be tracked")
 }
 
 impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
@@ -58,7 +58,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         Run { uses, place, instance: None, entered: Vec::new(), met: false, whole: true, reach: 0 }
     }
 
-    /// Runs all that the export reaches on its way to the call, and what comes after.
+    /// Interprets all code that the export reaches on its paths to the call, and after the call.
     pub(super) fn run(&mut self) -> Result<(), Stop> {
         let root = self.uses.root;
         let Meaning::Function { instance, function } = self.uses.calls.meanings[root as usize] else {
@@ -88,17 +88,17 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         }
     }
 
-    /// Bytes of the list are looked at. Where only short payloads are, they may be all there are.
+    /// Records that bytes of the list are used. If the payload is known to be short, these may be all its bytes.
     pub(super) fn look(&mut self, state: &State, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
         let end = u64::from(at.ok_or_else(lost)?).saturating_add(offset).saturating_add(width);
-        // What is below the list is an offset that has wrapped around.
+        // An address below the list is an offset that has wrapped around.
         let end = u32::try_from(end).ok().filter(|end| *end <= i32::MAX as u32).ok_or_else(lost)?;
         self.reach = self.reach.max(end);
         self.whole &= state.longest.is_none();
         Ok(())
     }
 
-    /// Runs a function whose arguments are the locals of `state`; what is known where it returns.
+    /// Interprets a function whose arguments are the locals of `state`. Returns the state where it returns.
     pub(super) fn enter(&mut self, node: Node, mut state: State) -> Result<[Option<State>; 2], Stop> {
         let Meaning::Function { instance, function } = self.uses.calls.meanings[node as usize] else {
             return Err(lost());
@@ -107,7 +107,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
             return Err(lost());
         }
         let module = self.uses.calls.wiring.module_of(instance)?;
-        // The code is taken out while it is run: a function does not enter itself.
+        // The code is taken out while it is interpreted: a function does not enter itself.
         let code = match self.uses.code.remove(&node) {
             Some(code) => code,
             None => super::Code::of(module, function)?,
@@ -235,7 +235,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                     Some(Known::Constant(slot)) => Some(*slot as u32),
                     _ => None,
                 };
-                // The analysis of calls knows a place in a table only where it stands just before.
+                // The call graph knows the slot only if its constant is just before the call.
                 let slot = slot.filter(|_| matches!(code.operators[pc - 1].0, Operator::I32Const { .. }));
                 let callee = Callee::Table { table: *table_index, ty: *type_index, slot };
                 return self.call(active, module, callee, pc, *at, state);
@@ -259,7 +259,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
 }
 
 impl Activation {
-    /// Goes on at an operator, where that is not known to be possible with as little known.
+    /// Continues at an instruction, unless it was already reached in a state in which no more was known.
     pub(super) fn arrive(&mut self, pc: usize, state: State) {
         let key = (pc, state.fresh);
         let new = match self.met.get_mut(&key) {
@@ -274,7 +274,7 @@ impl Activation {
         }
     }
 
-    /// Goes to a label.
+    /// Branches to a label.
     fn leave(&mut self, code: &super::Code<'_>, block: usize, mut state: State) {
         let of = &code.blocks[block];
         let kept = if of.is_loop { of.params } else { of.results };

@@ -1,4 +1,4 @@
-//! One operator that is no call, in a run.
+//! Interprets one instruction that is not a call.
 
 use wasmparser::{MemArg, Operator};
 
@@ -8,22 +8,22 @@ use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
 use crate::analysis::component::values::Arity;
 
-/// Parts of the memory of the stack that are told apart.
+/// The most parts of the stack memory that are tracked.
 const MAX_CELLS: usize = 256;
 
-/// An operator that loads or stores.
+/// An instruction that loads or stores.
 struct Access {
     offset: u64,
     width: u32,
     stores: bool,
-    /// What is loaded is extended with its sign.
+    /// The loaded value is sign-extended.
     signed: bool,
-    /// What is loaded or stored is the whole value.
+    /// The whole value is loaded or stored.
     full: bool,
 }
 
 impl Run<'_, '_, '_, '_> {
-    /// Any operator that neither branches nor calls.
+    /// Interprets an instruction that neither branches nor calls.
     pub(super) fn step(&mut self, module: &Module<'_>, operator: &Operator<'_>, state: &mut State) -> Result<(), Stop> {
         if let Some(access) = Access::of(operator) {
             return self.access(&access, operator, state);
@@ -102,7 +102,7 @@ impl Run<'_, '_, '_, '_> {
                 Some((pops, pushes)) => {
                     for _ in 0..pops {
                         let known = pop(state)?;
-                        // Some of these load and store, in ways that are not followed.
+                        // Some of these load and store in ways that are not tracked.
                         if known.is_list() || matches!(known, Known::Stack(_)) {
                             return Err(lost());
                         }
@@ -134,7 +134,7 @@ impl Run<'_, '_, '_, '_> {
                     _ => Known::Other,
                 },
                 Known::Metadata if matches!(operator, Operator::I64Load { .. }) => Known::Size,
-                // What is there may be anything that was put there.
+                // It can be any value that was stored there.
                 Known::Stack(None) if state.memory.has_list() => Known::SOMEWHERE,
                 Known::Stack(None) => Known::Stack(None),
                 _ if state.memory.escaped && state.memory.has_list() => Known::SOMEWHERE,
@@ -219,7 +219,7 @@ fn local(state: &mut State, index: u32) -> Result<&mut Known, Stop> {
     state.locals.get_mut(index as usize).ok_or_else(lost)
 }
 
-/// The result of an operator of two operands.
+/// The result of a binary instruction.
 fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
     use Known::{Constant, Length, List, ListAndLength, Metadata, Other, Stack};
     let any = |is: fn(Known) -> bool| is(a) || is(b);
@@ -248,7 +248,7 @@ fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
     })
 }
 
-/// Whether a result may tell how long the payload is, in a way that is not followed.
+/// Whether a result may depend on the length of the payload in a way that is not tracked.
 fn tells_length(operator: &Operator<'_>, a: Known, b: Known) -> bool {
     let measured = |known| matches!(known, Known::Length | Known::Size);
     let constant = |known| matches!(known, Known::Constant(_));
@@ -257,7 +257,7 @@ fn tells_length(operator: &Operator<'_>, a: Known, b: Known) -> bool {
     tested(a) || tested(b) || (either && (measured(a) || measured(b)))
 }
 
-/// What a comparison says of the length of the payload, or that it is known to hold or not.
+/// What a comparison says about the length of the payload, or its result if that is known.
 fn compare(operator: &Operator<'_>, a: Known, b: Known) -> Option<Known> {
     use Operator::*;
     let truth = |holds: bool| Some(Known::Constant(u64::from(holds)));

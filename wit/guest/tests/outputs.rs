@@ -1,25 +1,25 @@
-//! Elements come out in the order in which they were made, whatever they were made of; and what the contract refuses is
-//! refused natively too.
+//! Elements come out in the order in which they were made, in whatever way. Calls that the contract refuses also fail
+//! natively.
 
-use torvyn_guest::testing::{Emitted, ProcessFailure, process, process_batch, written};
+use torvyn_guest::testing::{Emitted, ProcessFailure, collect, process, process_batch};
 use torvyn_guest::{
     Batch, BatchFailure, BatchProcessor, Buffer, BulkSource, Config, Element, Failure, Holder, Lease, Mode, Output,
     Processor, Scope, Slicer, Stage, Windowed, Writer,
 };
 
-/// Does with each element what its payload says.
+/// Executes the command in the payload of each element.
 #[derive(Default)]
-struct ToldBy {
+struct Commands {
     held: Vec<Lease>,
 }
 
-impl Stage for ToldBy {
+impl Stage for Commands {
     fn new(_: &Config) -> Result<Self, Failure> {
-        Ok(ToldBy::default())
+        Ok(Commands::default())
     }
 }
 
-impl Processor<Windowed> for ToldBy {
+impl Processor<Windowed> for Commands {
     fn process(&mut self, element: Element<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Result<(), Failure> {
         let told = element.read()?;
         match told[0] {
@@ -56,7 +56,7 @@ impl Processor<Windowed> for ToldBy {
     }
 }
 
-fn told(stage: &mut ToldBy, payloads: &str) -> Result<Vec<Emitted>, ProcessFailure> {
+fn run_commands(stage: &mut Commands, payloads: &str) -> Result<Vec<Emitted>, ProcessFailure> {
     process(stage, &payloads.split(' ').map(str::as_bytes).collect::<Vec<_>>())
 }
 
@@ -81,30 +81,30 @@ fn elements_keep_their_order() {
         ("f1 h2 F3 h4 j5 f6 l7 s8", "f1>0 F3>1,2 h2h4>0 f6>0 h2>0 h4>0 s>0 8>3"),
         ("h1 j2 j3 w4 j5", "h1>0 h1>0 'written'>0 h1>0"),
     ] {
-        assert_eq!(shown(&told(&mut ToldBy::default(), payloads).unwrap()), expected, "{payloads}");
+        assert_eq!(shown(&run_commands(&mut Commands::default(), payloads).unwrap()), expected, "{payloads}");
     }
 }
 
 #[test]
-fn what_is_held_outlives_the_call() {
-    let mut stage = ToldBy::default();
-    assert!(told(&mut stage, "h1 x2").unwrap().is_empty());
-    assert_eq!(shown(&told(&mut stage, "h3 j").unwrap()), "h1x2h3>0");
+fn held_elements_outlive_the_call() {
+    let mut stage = Commands::default();
+    assert!(run_commands(&mut stage, "h1 x2").unwrap().is_empty());
+    assert_eq!(shown(&run_commands(&mut stage, "h3 j").unwrap()), "h1x2h3>0");
     assert_eq!(stage.held.iter().map(|lease| (lease.len(), lease.sizes()[0])).collect::<Vec<_>>(), [(1, 2); 3]);
     assert_eq!(stage.held[1].read(0).unwrap(), b"x2");
     assert_eq!(stage.held[1].read_range(0, 1, 1).unwrap(), b"2");
     assert!(matches!(stage.held[1].read_range(0, 1, 2), Err(Failure::OutOfBounds)));
     assert!(matches!(stage.held[1].read(1), Err(Failure::OutOfBounds)));
-    let ((), last) = written(|out| stage.flush(out)).unwrap();
+    let ((), last) = collect(|out| stage.flush(out)).unwrap();
     assert_eq!(shown(&last), "'first'>1 h1x2h3>0 'last'>0");
 }
 
-/// Whatever it had made by then, in whatever way: what was made of the elements before goes on, and nothing else.
+/// Everything that was made of earlier elements is emitted, however it was made, and nothing else.
 #[test]
-fn what_was_made_before_a_failure_goes_on() {
+fn emits_elements_made_before_a_failure() {
     let holding = || {
-        let mut stage = ToldBy::default();
-        told(&mut stage, "h1").unwrap();
+        let mut stage = Commands::default();
+        run_commands(&mut stage, "h1").unwrap();
         stage
     };
     let ways = ["d", "f", "F", "w", "s2", "b", "h", "j", "l"];
@@ -112,27 +112,27 @@ fn what_was_made_before_a_failure_goes_on() {
         for second in ways {
             for failing in ways {
                 let before = format!("{first} {second}");
-                let failed = told(&mut holding(), &format!("{before} {failing}! w f")).unwrap_err();
+                let failed = run_commands(&mut holding(), &format!("{before} {failing}! w f")).unwrap_err();
                 // Nothing is held to be joined any more.
                 if before == "l j" {
                     assert_eq!(failed.index, Some(1));
                     continue;
                 }
-                let made = told(&mut holding(), &before).unwrap();
+                let made = run_commands(&mut holding(), &before).unwrap();
                 assert_eq!(failed.index, Some(2), "{before} {failing}!");
                 assert_eq!(shown(&failed.emitted), shown(&made), "{before} {failing}!");
             }
         }
     }
-    let failed = told(&mut holding(), "f w s23 b j! w").unwrap_err();
+    let failed = run_commands(&mut holding(), "f w s23 b j! w").unwrap_err();
     assert_eq!((failed.index, shown(&failed.emitted).as_str()), (Some(4), "f>0 'written'>0 s>0 23>3 'piece'>0"));
-    let failed = told(&mut holding(), "w! f").unwrap_err();
+    let failed = run_commands(&mut holding(), "w! f").unwrap_err();
     assert_eq!((failed.index, failed.emitted.len()), (Some(0), 0));
 }
 
-/// A stage that takes the batch says where it failed, or that it does not know.
+/// A stage that takes batches says which element it failed on, or that it does not know.
 #[test]
-fn a_batch_fails_where_its_stage_says() {
+fn a_batch_fails_on_the_named_element() {
     let failing: [(Act, Option<u32>, &str); 4] = [
         (|_, _, _| Err(Failure::Unavailable(String::new()).into()), None, ""),
         (|batch, out, _| forward_all(batch, out).and(Err(Failure::OutOfBounds.into())), None, ""),
@@ -168,7 +168,7 @@ fn forward_all(batch: Batch<'_, Windowed>, out: &mut Output<'_, Windowed>) -> Re
     Ok(())
 }
 
-/// One of these, for each batch.
+/// Called for each batch.
 type Act = fn(Batch<'_, Windowed>, &mut Output<'_, Windowed>, &mut Vec<Lease>) -> Result<(), BatchFailure>;
 
 struct Acts(Vec<Lease>, Act);
@@ -190,7 +190,7 @@ fn act(act: Act) -> Result<String, Failure> {
 }
 
 #[test]
-fn an_exclusive_lease_has_its_elements_alone() {
+fn exclusively_held_elements_leave_the_batch() {
     let taken = act(|batch, out, _| {
         let lease = batch.lease([2, 0], Mode::Exclusive, Scope::Stage)?;
         assert!(matches!(batch.lease([0], Mode::Shared, Scope::Stage), Err(Failure::OutOfBounds)));
@@ -234,7 +234,7 @@ fn a_shared_lease_sends_an_element_to_each_output_once() {
 }
 
 #[test]
-fn a_lease_names_what_is_in_the_batch_and_each_once() {
+fn a_lease_rejects_unknown_and_duplicate_indices() {
     let refused = act(|batch, _, _| {
         assert!(matches!(batch.lease([0, 3], Mode::Shared, Scope::Stage), Err(Failure::OutOfBounds)));
         assert!(matches!(batch.lease([1, 1], Mode::Shared, Scope::Stage), Err(Failure::InvalidInput(_))));
@@ -244,7 +244,7 @@ fn a_lease_names_what_is_in_the_batch_and_each_once() {
     assert_eq!(refused.unwrap(), "");
 }
 
-/// Nothing to join is told where it is tried; a stage that makes nothing of it drops the batch.
+/// A join without elements fails at once; a stage that ignores the failure drops the batch.
 #[test]
 fn a_refused_join_makes_nothing() {
     let refused = act(|_, out, _| {
@@ -256,7 +256,7 @@ fn a_refused_join_makes_nothing() {
     assert_eq!(act(|_, out, _| out.join([]).or(Ok(()))).unwrap(), "");
 }
 
-/// Holds, forwards and joins each element as its sequence number in the plan says: it sees none.
+/// Holds, forwards and joins each element as the plan says, without reading any.
 struct Blind(&'static str, Vec<Lease<Holder>>);
 
 impl Stage for Blind {
@@ -292,7 +292,7 @@ impl Processor<Holder> for Blind {
     }
 }
 
-/// What it passes on among what it makes keeps its place, though it can neither cut nor write.
+/// Forwarded elements keep their place among those that it makes, although it can neither cut nor write.
 #[test]
 fn a_holder_keeps_the_order_too() {
     for (plan, expected, last) in [
@@ -307,7 +307,7 @@ fn a_holder_keeps_the_order_too() {
         let made = process(&mut stage, &payloads).unwrap();
         assert!(made.iter().all(|element| element.by_handle));
         assert_eq!(shown(&made), expected, "{plan}");
-        assert_eq!(shown(&written(|out| stage.flush(out)).unwrap().1), last, "{plan}");
+        assert_eq!(shown(&collect(|out| stage.flush(out)).unwrap().1), last, "{plan}");
     }
     let taken = process(&mut Blind("Xj", Vec::new()), &[b"0", b"1"]);
     assert!(
@@ -332,7 +332,7 @@ impl Processor<Slicer> for Cut {
 }
 
 #[test]
-fn a_part_is_in_its_payload() {
+fn rejects_parts_beyond_the_payload() {
     assert_eq!(shown(&process(&mut Cut(1, 2), &[b"one", b"threw"]).unwrap()), "ne>0 hr>0");
     assert_eq!(shown(&process(&mut Cut(3, 0), &[b"one"]).unwrap()), ">0");
     for part in [Cut(1, 3), Cut(4, 0), Cut(u64::MAX, 2), Cut(0, u64::MAX)] {
@@ -343,7 +343,7 @@ fn a_part_is_in_its_payload() {
 }
 
 #[test]
-fn a_buffer_has_room_for_its_capacity() {
+fn a_buffer_refuses_writes_beyond_its_capacity() {
     let mut buffer = Buffer::<BulkSource>::allocate(4).unwrap();
     assert!(buffer.is_empty());
     buffer.append(b"abc").unwrap();
@@ -353,7 +353,7 @@ fn a_buffer_has_room_for_its_capacity() {
     assert!(matches!(buffer.write_at(3, b"xx"), Err(Failure::OutOfBounds)));
     assert!(matches!(buffer.write_at(u64::MAX, b"x"), Err(Failure::OutOfBounds)));
     assert_eq!(buffer.len(), 4);
-    let (len, made) = written(|out| {
+    let (len, made) = collect(|out| {
         out.write(b"before");
         out.freeze_to(5, buffer)?;
         Ok(out.len())
