@@ -72,7 +72,7 @@ pub(crate) struct SavedPipeline {
 pub(crate) struct Loss {
     /// The stage or pipeline.
     pub(crate) name: String,
-    /// What is worse, as a phrase: "lost handle-pass: it is `read-only` now".
+    /// What is worse, as a phrase: "it was `handle-pass` and is now `read-only`".
     pub(crate) what: String,
     /// Imports that proofs are about and that it did not have then.
     pub(crate) new_imports: Vec<String>,
@@ -95,14 +95,14 @@ impl Baseline {
             let stop = refused(format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
-                    stop.help(format!("`cargo torvyn check --save-baseline {}` makes one", path.display()))
+                    stop.help(format!("create one with `cargo torvyn check --save-baseline {}`", path.display()))
                 }
                 _ => stop,
             }
         })?;
         let not_one = |why: String| {
             refused(format!("`{}` is not a baseline of `check`: {why}", path.display()))
-                .help(format!("`cargo torvyn check --save-baseline {}` makes a new one", path.display()))
+                .help(format!("create a new one with `cargo torvyn check --save-baseline {}`", path.display()))
         };
         let baseline: Baseline = serde_json::from_str(&text).map_err(|error| not_one(error.to_string()))?;
         if baseline.version != VERSION {
@@ -127,8 +127,8 @@ impl Baseline {
         if head.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
             return Ok(());
         }
-        let stop = Stop::new(Exit::Usage, format!("`{}` is there and is not a baseline", path.display()));
-        Err(stop.help("name another file, or remove it"))
+        let stop = Stop::new(Exit::Usage, format!("`{}` exists and is not a baseline", path.display()));
+        Err(stop.help("name another file, or remove this one"))
     }
 
     /// Writes the file, whole or not at all.
@@ -151,7 +151,7 @@ impl Baseline {
             let (message, help) = if self.built {
                 ("the baseline was made with `--built`", "add `--built`")
             } else {
-                ("the baseline was made without `--built`", "leave `--built` out, or save a new one with it")
+                ("the baseline was made without `--built`", "remove `--built`, or save a new baseline with it")
             };
             return Err(refused(message).help(help));
         }
@@ -169,9 +169,9 @@ impl Baseline {
             let names: Vec<_> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
             let help = match names[..] {
                 [] => "save a new one with `--save-baseline`".to_string(),
-                _ => format!("it has {}; save a new one with `--save-baseline`", quoted(&names)),
+                _ => format!("it contains {}; save a new one with `--save-baseline`", quoted(&names)),
             };
-            return Err(refused("the baseline has none of the stages that are checked").help(help));
+            return Err(refused("the baseline contains none of the checked stages").help(help));
         }
         let stages = self.stages.iter().filter_map(|then| {
             let now = now.stages.iter().find(|now| now.name == then.name)?;
@@ -228,10 +228,10 @@ impl Loss {
         if let Some(settings) = subject.and_then(|subject| subject.settings.as_ref()) {
             let world = settings.world.as_ref().map(|world| (&world.file, &world.span));
             let (file, span) = world.unwrap_or((&settings.file, &settings.span));
-            finding = finding.label(file, span.clone(), "of this stage");
+            finding = finding.label(file, span.clone(), "this stage");
         }
         for import in &self.new_imports {
-            finding = finding.note(format!("it imports `{import}` now, and did not then"));
+            finding = finding.note(format!("new import since the baseline: `{import}`"));
         }
         if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
             let new: Vec<_> = TrackedImport::ALL
@@ -241,7 +241,7 @@ impl Loss {
             let folder = subject.and_then(Subject::folder);
             finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);
         }
-        Some(finding.help("undo that, or save a new baseline with `--save-baseline`"))
+        Some(finding.help("undo the change, or save a new baseline with `--save-baseline`"))
     }
 }
 
@@ -249,14 +249,14 @@ fn stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
     let rank = |verdict: &str| ["handle-pass", "read-only", "rewrite"].iter().position(|known| *known == verdict);
     let bound = |bound: Option<u32>| bound.map(u64::from);
     let what = if rank(&now.verdict) > rank(&then.verdict) {
-        format!("lost `{}`: it is `{}` now", then.verdict, now.verdict)
+        format!("it was `{}` and is now `{}`", then.verdict, now.verdict)
     } else if now.retains && !then.retains {
-        "it can hold payloads beyond the call now".to_string()
+        "it can now hold payloads beyond the call".to_string()
     } else {
         more("reads of one element", bound(then.reads), bound(now.reads))
             .or_else(|| more("writes for one element", bound(then.writes), bound(now.writes)))
             .or_else(|| more("writes of one payload after the first", bound(then.pieces), bound(now.pieces)))
-            .or_else(|| more("elements made of one without a write", bound(then.views), bound(now.views)))?
+            .or_else(|| more("elements made from one without a write", bound(then.views), bound(now.views)))?
     };
     let new_imports = now.imports.iter().filter(|import| !then.imports.contains(import)).cloned().collect();
     Some(Loss { name: now.name.clone(), what, new_imports })
@@ -266,8 +266,8 @@ fn stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
 fn more(what: &str, then: Option<u64>, now: Option<u64>) -> Option<String> {
     let then = then?;
     match now {
-        None => Some(format!("{what}: at most {then} then, without a bound now")),
-        Some(now) if now > then => Some(format!("{what}: at most {then} then, {now} now")),
+        None => Some(format!("{what}: at most {then} before, now unbounded")),
+        Some(now) if now > then => Some(format!("{what}: at most {then} before, now {now}")),
         Some(_) => None,
     }
 }
@@ -298,16 +298,16 @@ mod tests {
     #[test]
     fn what_is_worse_is_told_with_the_import_that_did_it() {
         let lost = losses(stage("handle-pass", Some(0), &[]), stage("read-only", Some(1), &["payload-read.read"]));
-        assert_eq!(lost[0].what, "lost `handle-pass`: it is `read-only` now");
+        assert_eq!(lost[0].what, "it was `handle-pass` and is now `read-only`");
         assert_eq!(lost[0].new_imports, ["payload-read.read"]);
         let lost = losses(stage("read-only", Some(1), &["x"]), stage("read-only", None, &["x"]));
-        assert_eq!(lost[0].what, "reads of one element: at most 1 then, without a bound now");
+        assert_eq!(lost[0].what, "reads of one element: at most 1 before, now unbounded");
         let holds = |then: SavedStage| SavedStage { retains: true, views: None, ..then };
         let still = || stage("handle-pass", Some(0), &[]);
-        assert_eq!(losses(still(), holds(still()))[0].what, "it can hold payloads beyond the call now");
+        assert_eq!(losses(still(), holds(still()))[0].what, "it can now hold payloads beyond the call");
         assert!(losses(holds(still()), still()).is_empty());
         let views = losses(still(), SavedStage { views: None, ..still() });
-        assert_eq!(views[0].what, "elements made of one without a write: at most 0 then, without a bound now");
+        assert_eq!(views[0].what, "elements made from one without a write: at most 0 before, now unbounded");
         assert!(losses(stage("read-only", Some(2), &[]), stage("handle-pass", Some(0), &[])).is_empty());
         assert!(losses(stage("read-only", None, &[]), stage("read-only", Some(7), &[])).is_empty());
     }
@@ -341,7 +341,7 @@ mod tests {
         assert!(built.comparable(false).unwrap_err().help.unwrap().contains("--built"));
         let other = SavedStage { name: "b".to_string(), ..stage("read-only", None, &[]) };
         let other = Baseline::new(true, vec![other], Vec::new());
-        assert!(built.losses(&other).unwrap_err().help.unwrap().contains("it has `a`"));
+        assert!(built.losses(&other).unwrap_err().help.unwrap().contains("it contains `a`"));
         assert!(built.losses(&Baseline::new(true, Vec::new(), Vec::new())).unwrap().is_empty());
     }
 }

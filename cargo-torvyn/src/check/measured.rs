@@ -21,7 +21,7 @@ pub(crate) fn measured_over_budget(pipeline: &Pipeline, levels: &Levels, account
     let budget = pipeline.budget.amplification.as_ref()?;
     let measured = account.amplification.filter(|measured| *measured > budget.value)?;
     let message = format!(
-        "the amplification of `{}` was {measured:.2}×, and its budget allows {:.2}×",
+        "the amplification of `{}` was {measured:.2}×, but its budget allows {:.2}×",
         pipeline.name, budget.value
     );
     let finding = levels.finding(Lint::OverBudgetPipeline, message)?;
@@ -38,11 +38,11 @@ pub(crate) fn measured_pool(
     let shortage = measured.shortage()?;
     let class = written(shortage.class);
     let again = grouped(shortage.allocated_again);
-    let message = format!("{again} blocks of `{class}` were freed for lack of room and allocated again, in this run");
+    let message = format!("in this run, {again} blocks of `{class}` were freed for lack of room and allocated again");
     let finding = levels.finding(Lint::PoolTooSmall, message)?;
     let place = pool.place(shortage.class).unwrap_or_else(|| pipeline.span.clone());
     let rates = format!(
-        "pool reuse was {:.1} %, and {:.1} % with room for all that were held at once",
+        "the pool reuse rate was {:.1} %; with room for all blocks held at once, it would have been {:.1} %",
         100.0 * shortage.reuse_rate,
         100.0 * shortage.reuse_rate_then
     );
@@ -85,13 +85,15 @@ impl Measured<'_> {
             return None;
         }
         let name = &self.stage.name;
-        let message = format!("`{name}` wrote {} payloads as they were, in this run", grouped(unchanged));
+        let message = format!("in this run, `{name}` wrote {} payloads unchanged", grouped(unchanged));
         let mut finding = self.finding(Lint::WriteUnchanged, message)?;
         if unchanged < written {
-            let of = format!("those are the ones that were compared, of {} that it wrote", grouped(written));
+            let of = format!("only these were compared: it wrote {} payloads in all", grouped(written));
             finding = finding.note(of);
         }
-        Some(finding.help("pass them on by handle, `out.forward()`: no payload byte crosses for that"))
+        Some(
+            finding.help("forward them by handle with `out.forward()`, for which no payload byte crosses the boundary"),
+        )
     }
 
     /// It read every payload whole, once, and every element went on by handle to its only output.
@@ -105,9 +107,9 @@ impl Measured<'_> {
             return None;
         }
         let (name, elements) = (&self.stage.name, grouped(*elements_in));
-        let message = format!("`{name}` read all of {elements} payloads and passed every element on, in this run");
+        let message = format!("in this run, `{name}` read {elements} payloads in full and forwarded every element");
         let finding = self.finding(Lint::ReadOnlyToForward, message)?;
-        Some(finding.help("decide by metadata, or leave out what reads: the world `router` would do"))
+        Some(finding.help("decide by metadata, or remove the read: the world `router` is enough"))
     }
 
     fn finding(&self, lint: Lint, message: String) -> Option<Diagnostic> {

@@ -138,14 +138,14 @@ impl Composed {
             return None;
         }
         let how_often = match self.copies {
-            Some(copies) => format!("can be copied {} on its way", counted(copies, "time")),
-            None => "can be copied any number of times on its way".to_string(),
+            Some(copies) => format!("can be copied {} on its path", counted(copies, "time")),
+            None => "can be copied any number of times on its path".to_string(),
         };
         let name = &pipeline.name;
-        let message = format!("an element of pipeline `{name}` {how_often}, and its budget allows {}", budget.value);
+        let message = format!("an element of pipeline `{name}` {how_often}, but its budget allows {}", budget.value);
         let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        finding = self.at_stages(finding, pipeline).note(format!("the way is {}", self.path.join(" → ")));
+        finding = self.at_stages(finding, pipeline).note(format!("the path is {}", self.path.join(" → ")));
         finding = self.notes_of_failures(finding, pipeline);
         Some(match self.copies {
             Some(copies) => finding.help(format!("{}, or allow it: `copies = {copies}`", self.copy_less(pipeline))),
@@ -162,9 +162,9 @@ impl Composed {
         });
         let names: Vec<_> = in_batches.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
         if names.is_empty() {
-            return "copy less on the way".to_string();
+            return "copy less on the path".to_string();
         }
-        format!("copy less on the way, lend {} one element a call, `batch = 1`", quoted(&names))
+        format!("copy less on the path, lend {} one element per call (`batch = 1`)", quoted(&names))
     }
 
     /// Says of the stages on the worst path how often they are lent an element, where that is not once.
@@ -181,8 +181,7 @@ impl Composed {
                 retries => format!(" and {retries} retries"),
             };
             let name = &stage.name;
-            let note =
-                format!("`{name}` can be lent an element in {calls} calls that copy it: {with_others}1 alone{retries}");
+            let note = format!("`{name}` can copy an element in {calls} calls: {with_others}1 alone{retries}");
             finding = finding.note(note);
         }
         finding
@@ -211,7 +210,7 @@ impl Composed {
         let writes = ("writes", without(|bounds| bounds.pieces));
         let keys = [reads, writes].into_iter().filter(|(_, names)| !names.is_empty());
         let keys =
-            keys.map(|(key, names)| format!("{} a bound that the host can hold it to: `{key} = 1`", quoted(&names)));
+            keys.map(|(key, names)| format!("{} a bound that the host can enforce: `{key} = 1`", quoted(&names)));
         let keys = keys.collect::<Vec<_>>().join(", and ");
         if keys.is_empty() {
             return self.restarting(pipeline);
@@ -224,7 +223,7 @@ impl Composed {
         let holding = self.stages.iter().filter(|(_, node)| node.calls.is_none());
         let names: Vec<_> = holding.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
         let names = quoted(&names);
-        format!("leave out the `on-failure` of {names}: what a stage holds is lent to it again whenever it restarts")
+        format!("remove `on-failure` from {names}: after every restart, a stage is lent again what it holds")
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -236,19 +235,19 @@ impl Composed {
             _ if over => {
                 let can_be = self.can_be();
                 let message =
-                    format!("the amplification of `{name}` {can_be}, and its budget allows {:.2}×", budget.value);
+                    format!("the amplification of `{name}` {can_be}, but its budget allows {:.2}×", budget.value);
                 (Lint::OverBudgetPipeline, message)
             }
-            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its budget of amplification")),
+            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its amplification budget")),
             Some(_) => return None,
         };
         let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
         let finding = self.notes_of_failures(self.at_stages(finding, pipeline), pipeline);
         Some(match lint {
-            Lint::UnprovenBudget => finding.note(format!("{}; `run` compares at the end", self.open)),
+            Lint::UnprovenBudget => finding.note(format!("{}; `run` checks the budget at its end", self.open)),
             _ => match max {
                 Some(max) => {
-                    let less = self.copy_less(pipeline).replace(" on the way", "");
+                    let less = self.copy_less(pipeline).replace(" on the path", "");
                     finding.help(format!("{less}, or allow it: `amplification = {max:?}`"))
                 }
                 None => finding,
@@ -262,7 +261,7 @@ impl Composed {
             (min, Some(max)) if min == max => format!("is {max:.2}×"),
             (0.0, Some(max)) => format!("can be up to {max:.2}×"),
             (min, Some(max)) => format!("can be from {min:.2}× to {max:.2}×"),
-            (min, None) => format!("is {min:.2}× at least"),
+            (min, None) => format!("is at least {min:.2}×"),
         }
     }
 
@@ -292,16 +291,16 @@ fn open(pipeline: &Pipeline, verdicts: &[StageVerdict]) -> &'static str {
         Kind::Processor | Kind::Sink => verdict.writes.max != Some(0),
     };
     if verdicts.iter().any(writes) {
-        return "a stage writes payloads, whose sizes it decides when it runs";
+        return "a stage writes payloads whose sizes are known only when it runs";
     }
     if verdicts.iter().any(|verdict| verdict.views.max.is_none()) {
-        return "a stage makes any number of elements of one without a write, and what comes after it copies them";
+        return "a stage makes any number of elements from one without a write, and later stages copy them";
     }
     match again.find(|(_, verdict)| verdict.kind == Kind::Source || verdict.retains) {
         Some((_, verdict)) if verdict.kind == Kind::Source => {
-            "a source is asked again after a failure, and what it wrote in the call that failed was copied too"
+            "a source is called again after a failure, and what it wrote in the failed call was copied too"
         }
-        Some(_) => "a stage holds elements, and is lent them again whenever it restarts",
+        Some(_) => "a stage holds elements and is lent them again after every restart",
         None => "a stage reads any number of times",
     }
 }
@@ -312,7 +311,7 @@ fn on_the_way(bounds: Bounds, calls: Option<u32>) -> Option<String> {
     Some(match calls {
         Some(1) => copies,
         Some(calls) => format!("{copies} in each of {calls} calls"),
-        None => format!("{copies} in each of any number of calls"),
+        None => format!("{copies} in each call, in any number of calls"),
     })
 }
 

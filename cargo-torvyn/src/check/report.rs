@@ -65,7 +65,7 @@ pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdi
 pub(crate) fn pipelines<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["pipeline", "copies", "on the way", "in all", "amplification"]);
+    table.set_header(["pipeline", "copies", "path", "total", "amplification"]);
     for (name, composed) in composed {
         table.add_row([
             name.to_string(),

@@ -70,7 +70,7 @@ impl Subject {
         let BudgetKind { verb, interfaces, .. } = deed;
         let contract = self.contract.as_ref()?;
         let message = format!(
-            "world `{}` lets `{}` {verb} payloads, and its budget allows {}",
+            "world `{}` lets `{}` {verb} payloads, but its budget allows {}",
             short(&contract.world),
             self.name,
             times(budget.value)
@@ -97,7 +97,7 @@ impl Subject {
         let fits = keeps(forbidden).or_else(|| keeps(Payloads { view: true, ..forbidden }));
         let narrower = fits.map_or(String::new(), |fits| format!("declare the world `{fits}`, or "));
         Some(finding.help(format!(
-            "{narrower}prove it of the component, which may use less than its world has: `cargo torvyn check --built`"
+            "{narrower}check the component, which may use less than its world allows: `cargo torvyn check --built`"
         )))
     }
 
@@ -115,7 +115,7 @@ impl Subject {
             Some(max) => format!("can {verb} {}", what(verb, analysis.profile.kind, max)),
             None => format!("can {verb} payloads"),
         };
-        let message = format!("`{}` {how_often}, and its budget allows {}", self.name, times(budget.value));
+        let message = format!("`{}` {how_often}, but its budget allows {}", self.name, times(budget.value));
         let mut finding = self.levels.finding(Lint::OverBudgetComponent, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
         finding = blame(finding, &analysis.sites, doors, self.folder().as_deref(), sources);
@@ -124,7 +124,7 @@ impl Subject {
         }
         let allow = format!("or allow it: `{key} = {}`", bound.max.unwrap_or(1).max(1));
         Some(finding.help(match budget.value {
-            0 => format!("leave out what {verb}s, {allow}"),
+            0 => format!("do not {verb} payloads, {allow}"),
             _ => format!("{verb} less often, {allow}"),
         }))
     }
@@ -137,7 +137,7 @@ impl Subject {
         let profile = &analysis.profile;
         if contract.kind != profile.kind {
             let message = format!(
-                "the component of `{}` is a {}, world `{world}` is for a {}",
+                "the component of `{}` is a {}, but world `{world}` is for a {}",
                 self.name, profile.kind, contract.kind
             );
             return Some(declared(self.levels.finding(Lint::NotOfWorld, message)?));
@@ -148,13 +148,13 @@ impl Subject {
             return None;
         }
         let message =
-            format!("the component of `{}` imports {}, which world `{world}` has not", self.name, quoted(&interfaces));
+            format!("the component of `{}` imports {}, but world `{world}` does not", self.name, quoted(&interfaces));
         let finding = declared(self.levels.finding(Lint::NotOfWorld, message)?);
         let doors = TrackedImport::ALL.into_iter().filter(|door| interfaces.contains(&door.interface()));
         let doors: Vec<_> = doors.collect();
         let finding = blame(finding, &analysis.sites, &doors, self.folder().as_deref(), sources);
-        let fits = format!("declare the world that the component fits: `world = \"{}\"`", profile.world);
-        Some(finding.help(format!("{fits}; or write the stage for the world that is declared")))
+        let fits = format!("declare the world that fits the component: `world = \"{}\"`", profile.world);
+        Some(finding.help(format!("{fits}; or write the stage for the declared world")))
     }
 
     /// The declared world has an import of the contract that the component does not use.
@@ -173,7 +173,7 @@ impl Subject {
             return Some(finding.help(format!("declare the world `{fits}`, which proves as much without a build")));
         }
         finding = at_interfaces(finding, contract, &unused);
-        Some(finding.help("leave the import out: the world then proves as much without a build"))
+        Some(finding.help("remove the import: the world then proves as much without a build"))
     }
 
     /// Interfaces that the host does not have, or has nothing in.
@@ -184,9 +184,12 @@ impl Subject {
         };
         let (absent, empty) = (of(&[Grant::Absent]), of(&[Grant::Empty]));
         let absent = (!absent.is_empty()).then(|| {
-            let message = format!("`{}` imports {}, which the host does not have", self.name, quoted(&absent));
+            let message = format!("`{}` imports {}, which the host does not provide", self.name, quoted(&absent));
             let finding = self.unknown_import(message)?;
-            Some(self.at_imports(finding, &absent).help("leave out what needs it: the stage cannot start with it"))
+            Some(
+                self.at_imports(finding, &absent)
+                    .help("remove the code that needs it: the stage cannot start with this import"),
+            )
         });
         // The standard library of a language imports these whatever the author wants, unless the declared world has them.
         let by_habit = |name: &str| {
@@ -196,7 +199,7 @@ impl Subject {
         };
         let empty: Vec<_> = empty.into_iter().filter(|name| !by_habit(name)).collect();
         let empty = (!empty.is_empty()).then(|| {
-            let message = format!("`{}` imports {}, in which the host gives it nothing", self.name, quoted(&empty));
+            let message = format!("`{}` imports {}, but the host grants it nothing there", self.name, quoted(&empty));
             let finding = self.levels.finding(Lint::UngrantedImport, message)?;
             Some(self.at_imports(finding, &empty).note("a stage has no files, no environment and no sockets"))
         });
@@ -210,7 +213,7 @@ impl Subject {
         if self.analysis.is_none() || finding.as_ref().is_some_and(|finding| finding.severity == Severity::Error) {
             return finding;
         }
-        let note = "a component with them cannot be loaded, so this is an error whatever the level of the lint";
+        let note = "a component with these imports cannot be loaded, so this is an error at every level of the lint";
         Some(Diagnostic::error(Lint::UnknownImport.code(), message).note(note))
     }
 
@@ -231,7 +234,7 @@ impl Subject {
         }
         match &self.settings {
             Some(settings) if finding.labels.is_empty() => {
-                finding.label(&settings.file, settings.span.clone(), "of this stage")
+                finding.label(&settings.file, settings.span.clone(), "this stage")
             }
             _ => finding,
         }
@@ -243,20 +246,20 @@ impl Subject {
             return None;
         }
         let message =
-            format!("`{}` can hold payloads beyond the call, and its budget says nothing of leases", self.name);
+            format!("`{}` can hold payloads beyond the call, but its budget does not limit leases", self.name);
         let finding = self.levels.finding(Lint::RetainsWithoutLeaseBudget, message)?;
         let mut finding = self.at_imports(finding, &[&full_name("payload-lease")]);
         if let Some(analysis) = &self.analysis {
             finding = blame(finding, &analysis.sites, HOLDS.doors, self.folder().as_deref(), sources);
         }
-        Some(finding.help("say how many: `leases = 1000`"))
+        Some(finding.help("set a limit: `leases = 1000`"))
     }
 
     fn missing_budget(&self) -> Option<Diagnostic> {
         let settings = self.settings.as_ref().filter(|_| self.budget.is_empty())?;
         let finding = self.levels.finding(Lint::MissingBudget, format!("`{}` declares no copy budget", self.name))?;
         let finding = finding.label(&settings.file, settings.span.clone(), "");
-        Some(finding.help("write [package.metadata.torvyn.budget] with `reads` and `writes`, per element"))
+        Some(finding.help("add `[package.metadata.torvyn.budget]` with `reads` and `writes` per element"))
     }
 
     /// Budgets that are kept only because the host counts.

@@ -118,13 +118,11 @@ fn read_contract(
         let beside = |file: &Path| file.with_file_name("wit").display().to_string();
         let mut looked = vec![beside(&settings.file), beside(&workspace.file)];
         looked.dedup();
-        let diagnostic = Diagnostic::error(codes::WIT_MISSING, "there is no WIT that could tell what the stage may do");
+        let diagnostic = Diagnostic::error(codes::WIT_MISSING, "found no WIT that declares what the stage may do");
         return Err(diagnostic
-            .label(&settings.file, settings.span.clone(), "of this stage")
+            .label(&settings.file, settings.span.clone(), "this stage")
             .note(format!("looked for {}", looked.join(" and ")))
-            .help(
-                "name its folder: `wit = \"…\"`; or prove from the component alone: `cargo torvyn check FILE.wasm`",
-            ));
+            .help("name its folder with `wit = \"…\"`, or check the component alone: `cargo torvyn check FILE.wasm`"));
     };
     let world = settings.world.as_ref().map(|world| world.value.as_str());
     match Contract::load(&folder, world) {
@@ -164,7 +162,7 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
     diagnostic = match (&settings.wit, &settings.world) {
         (Some(wit), _) if missing => diagnostic.label(&wit.file, wit.span.clone(), ""),
         (_, Some(world)) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
-        (_, None) => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
+        (_, None) => diagnostic.label(&settings.file, settings.span.clone(), "this stage declares no world"),
     };
     diagnostic.help = help;
     diagnostic

@@ -26,11 +26,11 @@ impl Subject {
         let mut found = Vec::new();
         for (bytes, sites) in whole(&reads, folder.as_deref()) {
             let part = if bytes == 1 { "first byte".to_string() } else { format!("first {bytes} bytes") };
-            let message = format!("`{}` reads payloads whole, and looks at their {part} only", self.name);
+            let message = format!("`{}` reads whole payloads but looks at only their {part}", self.name);
             if let Some(finding) = self.levels.finding(Lint::WholeRead, message) {
                 let finding = blame(finding, &sites, READS, folder.as_deref(), sources);
                 found.push(finding.help(format!(
-                    "read what is looked at: `element.read_range(0, {bytes})`, where `element.size()` is not less"
+                    "read only that part: `element.read_range(0, {bytes})`, where `element.size()` is at least {bytes}"
                 )));
             }
         }
@@ -38,12 +38,12 @@ impl Subject {
     }
 
     fn reads_nothing(&self, analysis: &Analysis, sources: &mut Sources) -> Option<Diagnostic> {
-        let message = format!("`{}` reads payloads, and never looks at a byte of them", self.name);
+        let message = format!("`{}` reads payloads but never looks at a byte of them", self.name);
         let finding = self.levels.finding(Lint::ReadOnlyToForward, message)?;
         let finding = blame(finding, &analysis.sites, READS, self.folder().as_deref(), sources);
         let fits = World::narrowest(Kind::Processor, Payloads { read: false, ..analysis.used });
         Some(finding.help(format!(
-            "take what is needed from the metadata, as `element.size()`: without the read it fits the world `{fits}`"
+            "use the metadata instead, such as `element.size()`: without the read, the stage fits the world `{fits}`"
         )))
     }
 }

@@ -308,7 +308,7 @@ impl Checked {
             }
             if subject.settings.is_none() {
                 let finding = subject.retains_without_budget(&verdict, &mut self.sources);
-                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "of this stage")));
+                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "this stage")));
             }
             verdicts.push(verdict);
         }
@@ -404,7 +404,7 @@ impl Checked {
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
             .map(|(count, what)| counted(count as u64, what));
         let found = match (self.found.errors() as u64, self.found.warnings() as u64) {
-            (0, 0) => "nothing is wrong".to_string(),
+            (0, 0) => "no problems found".to_string(),
             (errors, 0) => counted(errors, "error"),
             (0, warnings) => counted(warnings, "warning"),
             (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),

@@ -101,7 +101,7 @@ fn what_may_run_keeps_its_budget() {
                 folder
             };
             let times = if calls == 1 { "1 time".to_string() } else { format!("{calls} times") };
-            let said = format!("can be copied {times} on its way");
+            let said = format!("can be copied {times} on its path");
             expect(with_budget(calls - 1).path(), &["run"], 100, &[&said, "over its copy budget"]);
             let folder = with_budget(calls);
             let ran = expect(folder.path(), &["run", "--message-format", "json"], 0, &[]);
