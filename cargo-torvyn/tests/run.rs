@@ -303,7 +303,7 @@ fn what_was_not_asked_for_is_not_judged() {
     expect(folder.path(), &["run", "brokn"], 101, &["error[unknown-pipeline]", "did you mean `broken`?"]);
     let all = ["error[wrong-type]", "error[unknown-key]: unknown key `naem`", "and 1 pipeline: "];
     expect(folder.path(), &["check"], 100, &all);
-    let passed = ["warning: 2 cases or files of cases are not valid, and not selected", "1 case: 1 passed"];
+    let passed = ["warning: 2 cases or files of cases are not valid and not selected", "1 case: 1 passed"];
     expect(folder.path(), &["test", "good"], 0, &passed);
     expect(folder.path(), &["test"], 101, &["unknown key `naem`", "error[wrong-type]", "Torvyn.toml:7:"]);
     expect(folder.path(), &["test", "of broken"], 101, &["error[wrong-type]"]);

@@ -191,10 +191,10 @@ impl Case {
         for case in cases {
             let first = *known.entry(&case.name).or_insert(case);
             if !std::ptr::eq(first, case) {
-                let message = format!("two cases are called `{}`", case.name);
+                let message = format!("duplicate case name `{}`", case.name);
                 let diagnostic = Diagnostic::error(codes::DUPLICATE_NAME, message)
                     .label(&case.file, case.span.clone(), "")
-                    .label(&first.file, first.span.clone(), "the first")
+                    .label(&first.file, first.span.clone(), "first used here")
                     .help("give one of them another `name`");
                 found.push(Broken { name: Some(case.name.clone()), found: diagnostic.into() });
             }
@@ -214,9 +214,8 @@ impl Case {
 
     /// It did not come to its end.
     pub(crate) fn timed_out(&self) -> Diagnostic {
-        let message = format!("it did not come to its end within {:?}", self.timeout);
-        let help =
-            "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
+        let message = format!("timed out after {:?}", self.timeout);
+        let help = "set a longer `timeout` in the case; a source that never ends needs a `config` that ends it";
         self.wrong(codes::TIMED_OUT, message).help(help)
     }
 
@@ -257,8 +256,8 @@ fn read_name(field: &Field, report: &mut Report) -> Option<Named> {
     let name = field.text(report)?;
     if name.chars().any(char::is_control) || name.trim() != name {
         let diagnostic =
-            field.wrong(codes::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
-        diagnostic.help = Some("the name of a case is one line, without spaces around it".to_string());
+            field.wrong(codes::BAD_NAME, format!("`{}` is not a valid case name", name.escape_debug()), "", report);
+        diagnostic.help = Some("a case name is one line without spaces at either end".to_string());
         return None;
     }
     Some(Named { name: name.to_string(), span: field.span.clone() })
@@ -294,9 +293,9 @@ fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expect
     if let Some(field) = entries.iter().find(|field| {
         ["lines", "elements", "count", "json", "matches", "schema"].contains(&field.key) && !field.value.is_table()
     }) {
-        let message = format!("`{}` of which output?", field.key);
+        let message = format!("`{}` must belong to an output", field.key);
         let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
-        report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));
+        report.found.push(diagnostic.help(format!("name the output: `expect.output.{}`", field.key)));
         return None;
     }
     let output = |field: &Field| {
@@ -314,10 +313,10 @@ fn read_config_of(field: &Field, alone: bool, report: &mut Report) -> Option<Vec
     let mut configs = Vec::new();
     for field in field.entries(report)? {
         if !matches!(field.value, DeValue::Table(_)) {
-            let label = "here a stage is named";
-            let message = format!("`{}` is no table of a stage", field.key);
+            let label = "expected the name of a stage";
+            let message = format!("`{}` must be the table of a stage", field.key);
             let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span, label);
-            report.found.push(diagnostic.help("write config.STAGE = { … } for a stage of the pipeline"));
+            report.found.push(diagnostic.help("write `config.STAGE = { … }` for a stage of the pipeline"));
             return None;
         }
         let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };

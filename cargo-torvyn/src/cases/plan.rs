@@ -91,7 +91,7 @@ impl<'a> Draft<'a> {
         let mut pipeline = match &case.subject {
             Subject::Pipeline(None) => manifest
                 .select(None)
-                .map_err(|wrong| with_place(wrong, case, &case.span, "this case names none"))?
+                .map_err(|wrong| with_place(wrong, case, &case.span, "this case names no pipeline"))?
                 .clone(),
             Subject::Pipeline(Some(name)) => select(case, manifest, name)?.clone(),
             Subject::StageOf { pipeline, stage } => {
@@ -247,7 +247,7 @@ impl Draft<'_> {
         let mut uses = FileUses::default();
         let own = self.pipeline.input.as_ref().filter(|_| self.case.input.is_none()).and_then(Input::path);
         for path in self.case.read_paths().into_iter().chain(own) {
-            uses.read(format!("what case `{}` reads", self.case.name), path);
+            uses.read(format!("a file that case `{}` reads", self.case.name), path);
         }
         for stage in &self.pipeline.stages {
             if let ComponentRef::Path(path) = &stage.component {
@@ -434,8 +434,8 @@ fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnost
         if stage.on_failure.policy.then == Then::DeadLetter {
             return Ok(index);
         }
-        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
-        let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
+        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` keeps no dead letters", stage.name));
+        let help = "give the stage a file for them: on-failure = { dead-letter = \"failed.jsonl\" }";
         Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
     };
     case.letters.iter().map(find).collect()
@@ -471,10 +471,10 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
         }
         (None, Some(Input::Stdin { .. })) => {
             let message = match case.from.is_empty() {
-                true => "a case needs the key `input` where elements come from standard input",
-                false => "a case needs the key `input` where it begins at a stage",
+                true => "the case needs the key `input`: its pipeline reads standard input",
+                false => "the case needs the key `input`: it starts at a stage",
             };
-            let help = "give it elements: input = { lines = [\"one\", \"two\"] }";
+            let help = "for example: input = { lines = [\"one\", \"two\"] }";
             Some(case.wrong(codes::MISSING_KEY, message).help(help))
         }
         (None, Some(input)) => {

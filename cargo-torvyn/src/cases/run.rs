@@ -110,7 +110,7 @@ impl Plan<'_> {
             self.schedules.tell(self.case, outcome.seed, first);
             if outcome.seed.is_none() && self.draws() {
                 let seed = outcome.random_seed;
-                first.notes.push(format!("stages drew random numbers of seed {seed}; `--seed N` gives them others"));
+                first.notes.push(format!("stages drew random numbers from seed {seed}; `--seed N` sets another"));
             }
         }
         outcome
@@ -239,10 +239,9 @@ impl Plan<'_> {
             },
             Decision::Write | Decision::Wait => return,
             Decision::Differs(other) => {
-                let message =
-                    format!("`{}` is expected of case `{other}` too, which gave other elements", path.display());
+                let message = format!("case `{other}` expects `{}` too, and produced other elements", path.display());
                 let diagnostic = self.case.wrong(codes::UNEXPECTED_OUTPUT, message);
-                diagnostic.note("nothing is written into it").help("give one of the two cases a file of its own")
+                diagnostic.note("the file is not updated").help("give one of the two cases a file of its own")
             }
         };
         outcome.found.push(failed);
@@ -255,7 +254,7 @@ impl Plan<'_> {
         if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
             return Err(conflict.message());
         }
-        atomic_file::write(path, bytes).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))
+        atomic_file::write(path, bytes).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
     }
 
     /// Tells of faults that never came.

@@ -261,8 +261,8 @@ fn code_of_fault() -> &'static str {
     let case = case(&format!("[[test]]\n{text}"));
     let all = format!("{PIPELINES}[[test]]\n{text}");
     let came = case.faults[0].never_came("x", Path::new("Torvyn.toml"), Some(&account()));
-    assert_eq!(came.message, "`x` did not come to element 7");
-    assert_eq!(came.labels[0].text, "it was given 4 elements, counted from 0");
+    assert_eq!(came.message, "`x` never reached element 7");
+    assert_eq!(came.labels[0].text, "it was given 4 elements (numbered from 0)");
     assert_eq!(&all[came.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");
     came.code
 }
@@ -338,11 +338,11 @@ fn a_schema_is_one_or_says_why_not() {
         assert_eq!(schema(text), Ok(()), "{text}");
     }
     for (text, reason) in [
-        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("{", "not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "$: want "),
         (r#"{"properties": {"a": {"type": "strnig"}}}"#, "$.properties.a.type: "),
         (r#"{"type": "string", "pattern": "("}"#, "$.pattern: "),
-        (r#"{"$ref": "https://example.com/schema.json"}"#, "nothing is fetched; keep a copy beside the schema"),
+        (r#"{"$ref": "https://example.com/schema.json"}"#, "nothing is downloaded: keep a copy beside the schema"),
         (r#"{"$ref": "absent.json"}"#, "absent.json"),
         (r##"{"$ref": "#/absent"}"##, "absent"),
     ] {
@@ -387,9 +387,9 @@ error[unexpected-output]: `output` is not as expected
  --> Torvyn.toml:8:27
   |
 8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
-  |                           ^^^^^^^^^^^^^^ expected 2 elements, 2 came
+  |                           ^^^^^^^^^^^^^^ expected 2 elements, got 2
   |
-  = note: `-` was expected, `+` came
+  = note: `-` expected, `+` actual
              0   \"one\"
              1 - \"two\"
              1 + \"TWO\"
@@ -404,7 +404,7 @@ error[unexpected-output]: no element of `output` contains \"z\"
  --> Torvyn.toml:8:76
   |
 8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
-  |                                                                            ^^^ not in 2 elements
+  |                                                                            ^^^ searched 2 elements
 ";
     assert_eq!(shown(text, &found), expected);
 }
@@ -467,7 +467,7 @@ fn an_account_is_held_to_what_is_expected() {
         "`copies` of all stages together is 4, expected 0",
         "`writes` of all stages together is 0, expected at least 1",
         "`dropped` of all stages together is 1, expected 2 to 3",
-        "`amplification` of all stages together is none: no payload byte was offered, expected 1",
+        "`amplification` of all stages together is undefined: no payload byte was offered, expected 1",
         "`amplification` of stage `x` is 1.33, expected 1.3",
         "`verdict` of stage `x` is `read-only`, expected `handle-pass`",
     ];
@@ -485,7 +485,7 @@ fn a_failure_is_the_one_that_is_expected_or_not() {
         assert!(!expected, "{keys}");
         assert_eq!((told.message.as_str(), told.notes.len()), ("stage `x` failed in `init`", 1));
     }
-    assert!(failed("", true).1.notes[1].contains("broke a rule of its own"));
+    assert!(failed("", true).1.notes[1].contains("please report it"));
 }
 
 #[test]

@@ -106,8 +106,8 @@ impl Cases {
         let manifest = self.manifest.path.display();
         let none = |message: String| Stop::new(Exit::NothingSelected, message);
         if self.cases.is_empty() && self.broken.is_empty() {
-            let help = "write one: [[test]] with a `name`, an `input` and what to `expect`";
-            return Err(none(format!("there is no case in `{manifest}` and in `tests` beside it")).help(help).into());
+            let help = "add one: [[test]] with `name`, `input` and `expect`";
+            return Err(none(format!("no cases in `{manifest}` or in `tests` beside it")).help(help).into());
         }
         let packages = Packages::of(args, shell)?;
         let is_named = |name: &str| {
@@ -138,11 +138,11 @@ impl Cases {
                 several => (format!("{several} cases or files of cases"), "are"),
             };
             shell
-                .warn(format_args!("{cases} {are} not valid, and not selected; `cargo torvyn test --list` says why"))?;
+                .warn(format_args!("{cases} {are} not valid and not selected; `cargo torvyn test --list` says why"))?;
         }
         if drafts.is_empty() {
             let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
-            return Err(stop.help("`cargo torvyn test --list` lists them").into());
+            return Err(stop.help("list them with `cargo torvyn test --list`").into());
         }
         let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
@@ -237,7 +237,7 @@ impl<'a> Selected<'a> {
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));
             let runs = counted(u64::from(count), "schedule");
-            shell.status("Trying", format_args!("{runs} of each case, of seeds {first} to {last}"))?;
+            shell.status("Trying", format_args!("{runs} per case, seeds {first} to {last}"))?;
         }
         Ok(Planned { plans, others, components })
     }

@@ -144,8 +144,8 @@ impl Figures {
         if let Some(amount) =
             self.amplification.as_ref().filter(|amount| !amplification.is_some_and(|is| amount.holds(is)))
         {
-            let is =
-                amplification.map_or_else(|| "none: no payload byte was offered".to_string(), |is| format!("{is:.2}"));
+            let is = amplification
+                .map_or_else(|| "undefined: no payload byte was offered".to_string(), |is| format!("{is:.2}"));
             found.push(wrong("amplification", is, &amount.span, amount.to_string()));
         }
         if let Some((expected, span)) = self.verdict.as_ref().filter(|(expected, _)| *expected != verdict.to_string()) {
@@ -194,7 +194,7 @@ fn by_stage(key: &str, account: &Account) -> String {
                 "`{}` read {} of {} and wrote {}",
                 stage.name,
                 counted(payload_read.ops, "payload"),
-                stage.elements_in,
+                counted(stage.elements_in, "element"),
                 payload_write.ops
             )
         }

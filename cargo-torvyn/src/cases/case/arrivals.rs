@@ -39,7 +39,7 @@ impl Arrivals {
                 .map_or(Some(Arrivals::AtOnce), |field| field.duration(&ranges::PAUSE, report).map(Arrivals::Every));
         };
         if let Some(every) = every {
-            let message = "elements come either `every` so often or each `at` its time";
+            let message = "`every` and `at` exclude each other";
             let diagnostic = Diagnostic::error(codes::CONFLICTING_KEYS, message);
             let diagnostic = diagnostic.label(report.file, every.key_span, "either this");
             report.found.push(diagnostic.label(report.file, first.key_span.clone(), "or this"));
@@ -50,10 +50,10 @@ impl Arrivals {
             if let Some(field) = field {
                 let time = field.duration(&ranges::ARRIVAL, report)?;
                 if let (true, Some(place)) = (time < before.0, before.1) {
+                    let wrong = Diagnostic::error(codes::OUT_OF_ORDER, "an element arrives before the previous one");
                     let wrong =
-                        Diagnostic::error(codes::OUT_OF_ORDER, "an element comes before the one in front of it");
-                    let wrong = wrong.label(report.file, field.span, "").label(report.file, place, "in front of it");
-                    report.found.push(wrong.help("elements come in the order in which they stand here"));
+                        wrong.label(report.file, field.span, "").label(report.file, place, "the previous element");
+                    report.found.push(wrong.help("list the elements in the order in which they arrive"));
                     return None;
                 }
                 before = (time, Some(field.span));

@@ -49,7 +49,7 @@ impl ExpectedFailure {
 
     /// It did not come.
     pub(crate) fn missing(&self, file: &Path) -> Diagnostic {
-        let wrong = Diagnostic::error(codes::MISSING_FAILURE, "it ran to its end, and was expected to fail");
+        let wrong = Diagnostic::error(codes::MISSING_FAILURE, "the case finished without the expected failure");
         wrong.label(file, self.span.clone(), self.phrase())
     }
 

@@ -73,11 +73,11 @@ impl CaseFault {
     /// It never came in a run of its stage; `account` is that of the run, where it came to its end. `file` is that of the
     /// case.
     pub(crate) fn never_came(&self, stage: &str, file: &Path, account: Option<&Account>) -> Diagnostic {
-        let message = format!("`{stage}` did not come to element {}", self.element);
+        let message = format!("`{stage}` never reached element {}", self.element);
         let stage = account.and_then(|account| account.stages.iter().find(|other| other.name == stage));
         let text = stage.map_or_else(String::new, |stage| match stage.kind {
-            Kind::Source => format!("it made {}, counted from 0", counted(stage.elements_out)),
-            Kind::Processor | Kind::Sink => format!("it was given {}, counted from 0", counted(stage.elements_in)),
+            Kind::Source => format!("it made {} (numbered from 0)", counted(stage.elements_out)),
+            Kind::Processor | Kind::Sink => format!("it was given {} (numbered from 0)", counted(stage.elements_in)),
         });
         Diagnostic::error(codes::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
     }

@@ -32,7 +32,7 @@ impl ExpectedSpeed {
         let max = table.need("max", report).and_then(|field| {
             let max = field.ratio(&ranges::RATIO, report)?;
             if max == 0.0 {
-                field.wrong(codes::ZERO, "`max` is 0", "has to be more than 0", report);
+                field.wrong(codes::ZERO, "`max` is 0", "must be greater than 0", report);
                 return None;
             }
             Some((max, field.span))
@@ -51,8 +51,8 @@ impl ExpectedSpeed {
                 Some(wrong("a case cannot be compared with itself".to_string()).help("name another case"))
             }
             Some(other) if other.fails.is_some() => {
-                let wrong = wrong(format!("`{name}` is to fail, and what fails has no speed"));
-                Some(wrong.label(other.file(), other.span.clone(), "this one").help("name a case without `fails`"))
+                let wrong = wrong(format!("`{name}` is expected to fail, so it has no speed to compare with"));
+                Some(wrong.label(other.file(), other.span.clone(), "this case").help("name a case without `fails`"))
             }
             Some(_) => None,
             None => {

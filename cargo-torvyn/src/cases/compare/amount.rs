@@ -46,7 +46,7 @@ impl<N: Copy + PartialOrd> Amount<N> {
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {
-            let message = format!("`{}` cannot be reached: `min` is greater than `max`", field.key);
+            let message = format!("`{}` is an empty range: `min` is greater than `max`", field.key);
             field.wrong(codes::BAD_NUMBER, message, "", report);
             return None;
         }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toml::de::DeValue;
+use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::endpoint::Output as _;
 use torvyn_runtime::flow::DeadLetters;
 
 use crate::cases::compare::capture::{Capture, Collector};
-use crate::cases::compare::expectation::{Expectation, counted};
+use crate::cases::compare::expectation::Expectation;
 use crate::cases::compare::expected::Expected;
 use crate::config::spanned::Named;
 use crate::config::toml_reader::{Field, Report};
@@ -50,10 +51,10 @@ impl ExpectedDeadLetters {
         let entries = field.entries(report)?;
         let mut read = |field: &Field| {
             if !matches!(field.value, DeValue::Table(_)) {
-                let message = format!("`{}` is no table of a stage", field.key);
+                let message = format!("`{}` must be the table of a stage", field.key);
                 let wrong = Diagnostic::error(codes::WRONG_TYPE, message);
-                let wrong = wrong.label(report.file, field.key_span.clone(), "here a stage is named");
-                report.found.push(wrong.help("write dead-letters.STAGE = { … } for a stage of the pipeline"));
+                let wrong = wrong.label(report.file, field.key_span.clone(), "expected the name of a stage");
+                report.found.push(wrong.help("write `dead-letters.STAGE = { … }` for a stage of the pipeline"));
                 return None;
             }
             let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };
@@ -141,10 +142,10 @@ impl DeadLetterExpectation {
         let mut found = self.elements.judge(&what, file, &collected);
         let missing = self.reasons.iter().zip(&of_stage.found).filter(|(_, (_, found))| !found);
         found.extend(missing.map(|((text, span), _)| {
-            let message = format!("no dead letter of `{}` has a reason with `{text}`", self.stage);
+            let message = format!("no dead letter of `{}` has a reason that contains `{text}`", self.stage);
             let wrong = Diagnostic::error(codes::UNEXPECTED_OUTPUT, message);
             let came: Vec<_> = of_stage.came.iter().map(|reason| printable(reason, true)).collect();
-            let text = format!("not among {}", counted(collected.count));
+            let text = format!("searched {}", counted(collected.count, "dead letter"));
             let wrong = wrong.label(file, span.clone(), text);
             if came.is_empty() { wrong } else { wrong.note(came.join("\n")) }
         }));

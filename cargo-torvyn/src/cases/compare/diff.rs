@@ -76,7 +76,7 @@ impl Lines {
 
     fn into_lines(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.lines.push(format!("... and {} more", counted(self.more as u64, "line")));
+            self.lines.push(format!("... and {}", counted(self.more as u64, "more line")));
         }
         self.lines
     }

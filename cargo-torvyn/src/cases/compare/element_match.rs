@@ -113,9 +113,9 @@ mod tests {
         let entries = |byte: u8| vec![Entry::plain(vec![byte]); 100_000];
         let difference = ordered(&entries(0), &entries(1));
         assert_eq!(difference[..2], ["   0 - hex 00", "   0 + hex 01"]);
-        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 more lines"));
         let difference = unordered(&entries(0), &entries(1));
-        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 more lines"));
         assert!(ordered(&entries(0), &entries(0)).is_empty() && unordered(&entries(0), &entries(0)).is_empty());
     }
 

@@ -105,12 +105,12 @@ impl Expectation {
         if let Some((elements, span)) = self.elements.as_ref().filter(|_| !self.bless) {
             let lines = self.difference(elements, collected);
             if !lines.is_empty() {
-                let expected = format!("expected {}, {} came", counted(elements.len() as u64), collected.count);
-                let text = format!("`-` was expected, `+` came\n{}", lines.join("\n"));
+                let expected = format!("expected {}, got {}", counted(elements.len() as u64), collected.count);
+                let text = format!("`-` expected, `+` actual\n{}", lines.join("\n"));
                 let diagnostic = wrong(format!("{what} is not as expected"), span, expected).note(text);
                 found.push(match &self.file {
                     Some(_) => {
-                        diagnostic.help("where it is right, `cargo torvyn test --bless` writes it into the file")
+                        diagnostic.help("if the actual output is right, `cargo torvyn test --bless` updates the file")
                     }
                     None => diagnostic,
                 });
@@ -121,7 +121,7 @@ impl Expectation {
             found.push(wrong(message, &count.span, format!("expected {count}")));
         }
         let search = &collected.search;
-        let not_in = || format!("not in {}", counted(collected.count));
+        let not_in = || format!("searched {}", counted(collected.count));
         for ((needle, span), _) in self.contains.iter().zip(&search.found).filter(|(_, found)| !**found) {
             let message = format!("no element of {what} contains {}", diff::shown(needle, 0));
             found.push(wrong(message, span, not_in()));
@@ -131,13 +131,14 @@ impl Expectation {
             let diagnostic = wrong(message, span, not_in());
             found.push(match search.no_text {
                 0 => diagnostic,
-                1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
-                count => diagnostic.note(format!("{} are not UTF-8, and match nothing", counted(count))),
+                1 => diagnostic.note("1 element is not UTF-8 and cannot match"),
+                count => diagnostic.note(format!("{} are not UTF-8 and cannot match", counted(count))),
             });
         }
         if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
-            let message = format!("{what} has {} that the schema does not accept", counted(search.refused));
-            found.push(wrong(message, span, format!("of {} that came", collected.count)).note(search.refusals()));
+            let do_not = if search.refused == 1 { "does not" } else { "do not" };
+            let message = format!("{what} has {} that {do_not} match the schema", counted(search.refused));
+            found.push(wrong(message, span, format!("out of {}", counted(collected.count))).note(search.refusals()));
         }
         found
     }
@@ -154,7 +155,7 @@ impl Expectation {
         };
         let not_kept = collected.count - got.len() as u64;
         if not_kept > 0 {
-            lines.push(format!("... and {} more came", counted(not_kept)));
+            lines.push(format!("... and {}", plural::counted(not_kept, "more element")));
         }
         lines
     }

@@ -77,7 +77,7 @@ impl Sides for Json<'_> {
 
     fn explained(&self, expected: usize, got: usize) -> Vec<String> {
         match &self.parsed[got] {
-            Err(error) => vec![format!("no JSON: {error}")],
+            Err(error) => vec![format!("not valid JSON: {error}")],
             Ok(value) => {
                 let mut found = Differences::default();
                 found.between(&self.expected[expected], value);
@@ -109,19 +109,19 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
                 radix => u128::from_str_radix(integer.as_str(), radix).ok().map(Decimal::from),
             };
             if number.is_none() {
-                field.wrong(codes::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("`{}` is too large for a number", field.key), "", report);
             }
             number.map(Value::Number)
         }
         DeValue::Float(float) => {
             let number = Decimal::parse(float.as_str());
             if number.is_none() {
-                field.wrong(codes::BAD_NUMBER, format!("JSON has no number `{}`", float.as_str()), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("`{}` is not a JSON number", float.as_str()), "", report);
             }
             number.map(Value::Number)
         }
         DeValue::Datetime(_) => {
-            field.wrong_type("a value that JSON has: write a date as a string", report);
+            field.wrong_type("a JSON value (write a date as a string)", report);
             None
         }
         DeValue::Array(_) => {
@@ -142,7 +142,7 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     // Whether it is JSON is for `serde_json` to say; what follows reads what it has accepted.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_string())?;
     Reader { rest: text }.value(0)
 }
 
@@ -154,7 +154,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, String> {
         if depth == DEEPEST {
-            return Err(format!("values are more than {DEEPEST} deep within one another"));
+            return Err(format!("values are nested more than {DEEPEST} deep"));
         }
         match self.next_letter() {
             Some('"') => self.text().map(Value::Text),
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
             "null" => Value::Null,
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            number => Value::Number(Decimal::parse(number).ok_or("the exponent of a number is too great")?),
+            number => Value::Number(Decimal::parse(number).ok_or("the exponent of a number is too large")?),
         })
     }
 }
@@ -397,7 +397,7 @@ mod tests {
         }
         // No number of JSON has these forms.
         for came in ["01", "1.", ".5", "+1", "NaN", "0x10", "1e"] {
-            assert!(explained_text("1", came)[0].starts_with("no JSON: "), "{came}");
+            assert!(explained_text("1", came)[0].starts_with("not valid JSON: "), "{came}");
         }
     }
 
@@ -429,8 +429,8 @@ mod tests {
         ] {
             assert_eq!(explained(expected, came), lines);
         }
-        assert_eq!(explained(json!(1), "1 2"), ["no JSON: trailing characters at line 1 column 3"]);
-        assert!(explained(json!(1), "\u{ff}")[0].starts_with("no JSON: "));
+        assert_eq!(explained(json!(1), "1 2"), ["not valid JSON: trailing characters at line 1 column 3"]);
+        assert!(explained(json!(1), "\u{ff}")[0].starts_with("not valid JSON: "));
         let (many, other) = (json!(vec![0; 20]), json!(vec![1; 20]).to_string());
         let lines = explained(many, &other);
         assert_eq!((lines.len(), &*lines[8]), (9, "... and 12 more"));

@@ -58,7 +58,7 @@ impl Literal {
             }
         };
         let wrong = |help: String| {
-            let message = format!("`{}` is not in {}", field.key, encoding(field.key));
+            let message = format!("`{}` is not valid {}", field.key, encoding(field.key));
             field.wrong(codes::BAD_ENCODING, message, "", report).help = Some(help);
         };
         decoded.map_err(wrong).ok().map(Literal::Bytes)
@@ -121,9 +121,9 @@ fn hex(text: &str) -> Result<Vec<u8>, String> {
             .chars()
             .map(|digit| digit.to_digit(16).ok_or(digit))
             .collect::<Result<_, _>>()
-            .map_err(|other| format!("`{}` is no hexadecimal digit", other.escape_debug()))?;
+            .map_err(|other| format!("`{}` is not a hexadecimal digit", other.escape_debug()))?;
         if digits.len() % 2 == 1 {
-            return Err(format!("a byte is two digits, and `{word}` has {}", digits.len()));
+            return Err(format!("a byte needs two digits, but `{word}` has {}", digits.len()));
         }
         bytes.extend(digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8));
     }
@@ -138,7 +138,7 @@ mod tests {
     fn hexadecimal() {
         assert_eq!(hex("00 fF\n1002"), Ok(vec![0, 255, 16, 2]));
         assert_eq!(hex(""), Ok(vec![]));
-        assert_eq!(hex("0"), Err("a byte is two digits, and `0` has 1".to_string()));
-        assert_eq!(hex("0g"), Err("`g` is no hexadecimal digit".to_string()));
+        assert_eq!(hex("0"), Err("a byte needs two digits, but `0` has 1".to_string()));
+        assert_eq!(hex("0g"), Err("`g` is not a hexadecimal digit".to_string()));
     }
 }

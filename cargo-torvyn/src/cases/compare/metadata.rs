@@ -46,7 +46,7 @@ fn read_attributes(field: &Field, report: &mut Report) -> Option<Attributes> {
         let checked = Attribute::new(entry.key, value);
         let set = checked.and_then(|attribute| attributes.as_mut().map_or(Ok(()), |all| all.set(attribute)));
         if let Err(error) = set {
-            let message = format!("no element can have the attribute `{}`: {error}", entry.key.escape_debug());
+            let message = format!("invalid attribute `{}`: {error}", entry.key.escape_debug());
             entry.wrong(codes::BAD_ATTRIBUTE, message, "", report);
             attributes = None;
         }

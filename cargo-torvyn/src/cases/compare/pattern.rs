@@ -40,7 +40,8 @@ impl Pattern {
             // The last line says what it is, those before it show where.
             let told = error.to_string();
             let (place, reason) = told.trim_end().rsplit_once('\n').unwrap_or(("", &told));
-            let message = format!("`{text}` is no regular expression: {}", reason.trim_start_matches("error: "));
+            let message =
+                format!("`{text}` is not a valid regular expression: {}", reason.trim_start_matches("error: "));
             let place = place.trim_start_matches("regex parse error:\n");
             let diagnostic = field.wrong(codes::BAD_PATTERN, message, "", report);
             if !place.is_empty() {

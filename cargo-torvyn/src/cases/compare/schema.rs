@@ -41,11 +41,11 @@ impl Schema {
     pub(crate) fn load(path: &Path, file: &Path, span: &Range<usize>) -> Result<Schema, Diagnostic> {
         let unreadable = |error| document::unreadable(path, &error).label(file, span.clone(), "");
         let wrong = |reason: String| {
-            let message = format!("`{}` is no JSON Schema", path.display());
+            let message = format!("`{}` is not a valid JSON Schema", path.display());
             Diagnostic::error(codes::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
         };
         let bytes = regular_file::read(path).map_err(unreadable)?;
-        let schema = parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
+        let schema = parse(&bytes).map_err(|error| wrong(format!("not valid JSON: {error}")))?;
         let files = Files::default();
         files.add_numbers(&schema, &bytes);
         let url = url_of(&path::absolute(path).map_err(unreadable)?);
@@ -65,7 +65,7 @@ impl Schema {
     /// Why an element is not accepted; nothing where it is.
     pub(crate) fn refuses(&self, bytes: &[u8]) -> Vec<String> {
         match parse(bytes) {
-            Err(error) => vec![format!("no JSON: {error}")],
+            Err(error) => vec![format!("not valid JSON: {error}")],
             Ok(value) => match self.schemas.validate(&value, self.index) {
                 Err(error) => reasons(&error),
                 Ok(()) => json::parse(bytes).map_or_else(|_| Vec::new(), |exact| self.numbers.refuses(&value, &exact)),
@@ -98,7 +98,7 @@ impl Files {
 impl UrlLoader for Files {
     fn load(&self, url: &str) -> Result<serde_json::Value, Box<dyn Error>> {
         if !url.starts_with("file:") {
-            return Err("it is not in a file, and nothing is fetched; keep a copy beside the schema".into());
+            return Err("not a local file, and nothing is downloaded: keep a copy beside the schema".into());
         }
         let schema = FileLoader.load(url)?;
         // Its numbers as they are written are in its text alone.

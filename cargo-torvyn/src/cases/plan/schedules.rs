@@ -36,7 +36,7 @@ impl Schedules {
     /// Adds how to run a case again that failed under this seed, where there were several.
     pub(crate) fn tell(self, case: &Case, seed: Option<u64>, finding: &mut Diagnostic) {
         if let (Schedules::Several { .. }, Some(seed)) = (self, seed) {
-            finding.notes.push(format!("it failed under seed {seed}"));
+            finding.notes.push(format!("it failed with seed {seed}"));
             finding.notes.extend(finding.help.take());
             finding.help = Some(format!("cargo torvyn test --exact {} --seed {seed}", quoted(&case.name)));
         }

@@ -23,23 +23,26 @@ pub(crate) fn of(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipe
         }
         NoPart::Outside { stage, feed } => {
             let (taker, giver, place) = whole.feed(stage, feed);
-            let message = format!("`{taker}` also takes from `{giver}`, which is not in this part of `{}`", whole.name);
+            let message = format!(
+                "`{taker}` also takes elements from `{giver}`, which is outside of this part of `{}`",
+                whole.name
+            );
             let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
             if let Some(from) = case.from.first() {
-                wrong = wrong.label(case.file(), from.span.clone(), "the part begins here");
+                wrong = wrong.label(case.file(), from.span.clone(), "the part starts here");
             }
             let help =
-                format!("name `{taker}` in `from` too, for all it takes from outside is the input of the case then");
-            wrong.label(&whole.file, place, "what it takes").help(help)
+                format!("add `{taker}` to `from`: the input of the case then replaces all that it takes from outside");
+            wrong.label(&whole.file, place, "its input").help(help)
         }
     })
 }
 
 fn apart(case: &Case, from: Option<&Named>, to: Option<&Named>) -> Diagnostic {
     let name = |stage: Option<&Named>| stage.map_or_else(String::new, |stage| stage.name.clone());
-    let message = format!("nothing of what `{}` sends gets to `{}`", name(from), name(to));
+    let message = format!("no element from `{}` reaches `{}`", name(from), name(to));
     let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
-    for (stage, text) in [(to, "the part ends here"), (from, "and begins here")] {
+    for (stage, text) in [(to, "the part ends here"), (from, "and starts here")] {
         if let Some(stage) = stage {
             wrong = wrong.label(case.file(), stage.span.clone(), text);
         }

@@ -61,7 +61,9 @@ impl Failure {
             diagnostic = diagnostic.note(causes[1..].join("\n"));
         }
         match self.is_ours {
-            true => diagnostic.note("what this case tests is not at fault: `cargo torvyn` broke a rule of its own"),
+            true => {
+                diagnostic.note("this is an internal error of `cargo torvyn`, not of the tested code: please report it")
+            }
             false => diagnostic,
         }
     }

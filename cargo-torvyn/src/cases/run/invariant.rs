@@ -53,6 +53,6 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
         let told = format!("{}\n{}", found.message, found.notes.join("\n"));
         assert_eq!(found.code, codes::UNEXPECTED_FAILURE);
         assert!(told.contains("a fault of torvyn itself") && told.contains("is proven"), "{told}");
-        assert!(told.contains("`cargo torvyn` broke a rule of its own"), "{told}");
+        assert!(told.contains("an internal error of `cargo torvyn`"), "{told}");
     }
 }

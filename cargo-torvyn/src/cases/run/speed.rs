@@ -59,7 +59,7 @@ impl Speed {
         let message = format!("an element takes {:.2} times as long as in `{}`", self.ratio, expected.other.name);
         let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
         let note = format!(
-            "{} for {}: the shortest of {} runs of each",
+            "{} against {}: the shortest of {} runs each",
             time(self.element_ns),
             time(self.other_element_ns),
             self.rounds
@@ -83,7 +83,7 @@ impl Plan<'_> {
                     Run::Took(ns) => *shortest = shortest.min(ns),
                     Run::Interrupted => return Compared::Interrupted,
                     Run::Not(why) => {
-                        let message = format!("it cannot be compared with `{}`: {why}", expected.other.name);
+                        let message = format!("cannot compare the speed with `{}`: {why}", expected.other.name);
                         let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
                         let label = format!("`{}` has no speed", plan.case.name);
                         let place = expected.other.span.clone();
@@ -125,7 +125,7 @@ impl Plan<'_> {
             Ok(Some(account)) if account.elements.entered == 0 => Run::Not("no element went through it".to_string()),
             Ok(Some(account)) => Run::Took(began.elapsed().as_nanos() as f64 / account.elements.entered as f64),
             Ok(None) if ends.cancel.load(Ordering::Relaxed) => Run::Interrupted,
-            Ok(None) => Run::Not(format!("it did not come to its end within {:?}", self.case.timeout)),
+            Ok(None) => Run::Not(format!("it timed out after {:?}", self.case.timeout)),
             Err(error) => Run::Not(format!("{:#}", anyhow::Error::from(error))),
         }
     }

@@ -296,13 +296,13 @@ impl Watch<'_> {
         let said = match &failing[..] {
             // Nothing has run, and what stands above says why.
             _ if !matches!(exit, Exit::Ok | Exit::Findings) => "for changes".to_string(),
-            [] => format!("{all}, of which none fails"),
-            [one] => format!("{all}, of which {one} fails"),
+            [] => format!("{all}, none failing"),
+            [one] => format!("{all}, 1 failing: {one}"),
             several => {
                 let named = several.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
                 let more = several.len().saturating_sub(NAMED);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{all}, of which {named}{more} fail")
+                format!("{all}, {} failing: {named}{more}", several.len())
             }
         };
         if is_json {

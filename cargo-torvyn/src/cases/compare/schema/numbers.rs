@@ -72,15 +72,15 @@ impl Numbers {
         let other = self.known.get(&bits(number)).into_iter().flatten();
         let is_other = |other: &&Known| other.exact != *exact && !(other.is_exact && is_integer(number));
         if let Some(other) = other.into_iter().find(is_other) {
-            return Some(format!("cannot be told from the {} of the schema", other.exact));
+            return Some(format!("cannot be distinguished from {} in the schema", other.exact));
         }
         let float = number.as_f64().unwrap_or_default();
         if self.has_integer && !exact.is_integer() && float.fract() == 0.0 {
-            return Some("cannot be told from an integer".to_string());
+            return Some("cannot be distinguished from an integer".to_string());
         }
         let rounded = Decimal::parse(&float.to_string());
         (self.has_multiple_of && rounded.as_ref() != Some(exact))
-            .then(|| "has too many digits for `multipleOf` to be judged".to_string())
+            .then(|| "has too many digits to check `multipleOf`".to_string())
     }
 }
 
@@ -100,7 +100,8 @@ impl<'a> Found<'a> {
                 let problem = self.schema.problem(number, exact).or_else(|| self.like_another(number, exact));
                 if let Some(problem) = problem {
                     let path = json::written(&self.path);
-                    self.reasons.push(format!("{path}: {exact} {problem}: schemas are held to 64-bit floating point"));
+                    self.reasons
+                        .push(format!("{path}: {exact} {problem}: schemas are checked in 64-bit floating point"));
                 }
             }
             (serde_json::Value::Array(items), Value::Array(exact)) => {
@@ -129,7 +130,7 @@ impl<'a> Found<'a> {
         let known = Known { exact: exact.clone(), is_exact: is_integer(number) };
         let before = self.before.entry(bits(number)).or_default();
         let other = before.iter().find(|other| other.exact != *exact && !(other.is_exact && known.is_exact));
-        let problem = other.map(|other| format!("cannot be told from the {} before it", other.exact));
+        let problem = other.map(|other| format!("cannot be distinguished from the {} before it", other.exact));
         before.push(known);
         problem
     }
@@ -164,17 +165,25 @@ mod tests {
             (
                 r#"{"minimum": 9007199254740993}"#,
                 "9007199254740992",
-                "$: 9007199254740992 cannot be told from the 9007199254740993 of",
+                "$: 9007199254740992 cannot be distinguished from 9007199254740993 in",
             ),
             (
                 r#"{"exclusiveMaximum": 1e23}"#,
                 r#"{"a": [99999999999999999999999]}"#,
                 "$.a[0]: 99999999999999999999999 cannot",
             ),
-            (r#"{"const": 9007199254740993}"#, "9007199254740992.0", "$: 9007199254740992.0 cannot be told from the"),
-            (r#"{"enum": [0.1]}"#, "0.10000000000000000001", "$: 0.10000000000000000001 cannot be told from the 0.1"),
-            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits for `multipleOf`"),
-            (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be told from an integer"),
+            (
+                r#"{"const": 9007199254740993}"#,
+                "9007199254740992.0",
+                "$: 9007199254740992.0 cannot be distinguished from",
+            ),
+            (
+                r#"{"enum": [0.1]}"#,
+                "0.10000000000000000001",
+                "$: 0.10000000000000000001 cannot be distinguished from 0.1",
+            ),
+            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits to check `multipleOf`"),
+            (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be distinguished from an integer"),
             (
                 r#"{"uniqueItems": true}"#,
                 "[9007199254740993, 9007199254740992.0]",
