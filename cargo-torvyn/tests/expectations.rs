@@ -120,7 +120,7 @@ expect.output.json = [{ user.name = "a" }, { n = 9 }, { n = 1 }, {}]
         "in any order",
         "Fail",
         "otherwise",
-        "expected 4 elements, 3 came",
+        "expected 4 elements, got 3",
         "0 - {\"user\":{\"name\":\"a\"}}",
         "0 + {\"user\":{\"name\":\"b\"}}",
         "$.user.name: expected \"a\", found \"b\"",

@@ -201,7 +201,11 @@ fn the_beginning_of_an_element_is_told_when_a_run_is_interrupted() {
     drop(stdin);
     assert_eq!(output.status.code(), Some(143), "{}", said(&output));
     assert_eq!(fs::read_to_string(folder.path().join("out.txt")).unwrap(), "ABC\nABC\n");
-    assert!(said(&output).contains("3 bytes of `input` are in no element and not in the output"), "{}", said(&output));
+    assert!(
+        said(&output).contains("3 bytes of `input` belong to no element and are not in the output"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// Waits until nothing of what was written to its standard input is left in the pipe.

@@ -150,7 +150,7 @@ pipeline = "count"
         "Fail",
         "binary",
         "error[unexpected-output]: `output` is not as expected\n  --> Torvyn.toml:15:30",
-        "expected 2 elements, 3 came",
+        "expected 2 elements, got 3",
         "0   \"SAME\"",
         "1 - hex 00 fe",
         "1 + hex 00 ff",
@@ -484,8 +484,11 @@ fn what_stages_draw_is_the_same_in_each_run() {
     fs::write(project.join("Torvyn.toml"), ["[pipeline.main]\nstages = ['dice']\n", &case("a"), &case("b")].concat())
         .unwrap();
     fs::write(project.join("src/lib.rs"), DICE).unwrap();
-    let missing =
-        ["package `dice` builds no stage", "found one that exports nothing", "is `torvyn_guest::export!` missing?"];
+    let missing = [
+        "package `dice` does not build a stage",
+        "found one that exports nothing",
+        "is `torvyn_guest::export!` missing?",
+    ];
     assert_says(&torvyn(&project, &["build"]), 101, &missing);
     let json = torvyn(&project, &["build", "--message-format", "json"]);
     assert!(String::from_utf8_lossy(&json.stdout).contains(r#""failures":[{"code":"bad-component""#));

@@ -98,7 +98,8 @@ fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> 
     let Artifact { package, path, fresh, bytes, .. } = artifact;
     let bad_component = |error| {
         let BadComponent { causes, help } = BadComponent::of(error);
-        let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
+        let stop =
+            Stop::new(Exit::Failed, format!("package `{package}` does not build a stage: {}", causes.join(": ")));
         let stop = stop.code(codes::BAD_COMPONENT);
         match help {
             Some(help) => stop.help(help),
@@ -124,8 +125,8 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
         let (shown, built) = (workspace.component(stage, args), workspace.compiled(stage, args));
         let into = FileId::of_folder(&shipped);
         if into.is_some() && [shown, built].iter().any(|file| into == FileId::of_folder(file)) {
-            let message = format!("`{}` is the folder in which cargo has what it builds", folder.display());
-            return Err(Stop::new(Exit::Usage, message).help("name another one: `--artifact-dir dist`").into());
+            let message = format!("`{}` is the folder that cargo itself builds into", folder.display());
+            return Err(Stop::new(Exit::Usage, message).help("name another folder: `--artifact-dir dist`").into());
         }
         if shipped.is_dir() && !shipped.is_symlink() {
             let stop = Stop::new(Exit::Failed, format!("`{}` is a directory", shipped.display()));

@@ -30,7 +30,8 @@ pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match &args.keep {
         Some(folder) => show(folder, shell),
         None => {
-            let folder = tempfile::Builder::new().prefix(PROJECT).tempdir().context("no temporary folder")?;
+            let folder =
+                tempfile::Builder::new().prefix(PROJECT).tempdir().context("could not create a temporary folder")?;
             interrupt::remove_in_the_end(folder.path());
             show(&folder.path().join(PROJECT), shell)
         }
@@ -65,7 +66,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     shell.report(&finished.pipeline, &finished.account)?;
     let exit = finished.tell(shell)?;
     shell.status("Compared", verdict(&messages, &output)?)?;
-    shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` begins a project like this one"))?;
+    shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` creates a project like this one"))?;
     Ok(exit)
 }
 
@@ -90,7 +91,7 @@ fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     }
     let status = child::status(&mut cargo).context("could not run `cargo`")?;
     interrupt::check()?;
-    if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project fail").into()) }
+    if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project failed").into()) }
 }
 
 /// Runs the cases of the project.
@@ -108,7 +109,7 @@ fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
     let (input, output) = (read(input)?, read(output)?);
     let lines = input.split_inclusive(|byte| *byte == b'\n').filter(|line| **line != b"\n"[..]);
     if lines.collect::<Vec<_>>().concat().to_ascii_uppercase() != output {
-        return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
+        return Err(Stop::new(Exit::Failed, "the output is not the input in upper case").into());
     }
     let bytes = run_report::grouped(output.len() as u64);
     Ok(format!("{bytes} {} of output are the input in upper case, byte for byte", noun(output.len() as u64, "byte")))

@@ -20,8 +20,8 @@ fn page(code: &str) -> Result<&'static str, Stop> {
     explanation::of(code).ok_or_else(|| {
         let all: Vec<_> = explanation::all().into_iter().map(|(code, ..)| code).collect();
         let meant = nearest(code, &all).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-        Stop::new(Exit::Usage, format!("there is no code `{}`", code.escape_debug()))
-            .help(format!("{meant}`cargo torvyn explain` lists all"))
+        Stop::new(Exit::Usage, format!("unknown code `{}`", code.escape_debug()))
+            .help(format!("{meant}`cargo torvyn explain` lists all codes"))
     })
 }
 

@@ -78,7 +78,7 @@ fn table() -> impl Iterator<Item = String> {
 }
 
 fn ask_name(shell: &mut Shell) -> anyhow::Result<PathBuf> {
-    let missing = || Stop::new(Exit::Usage, "the name of the project is missing").help(HOW_TO_BEGIN);
+    let missing = || Stop::new(Exit::Usage, "no project name given").help(HOW_TO_BEGIN);
     if !shell.can_ask() {
         bail!(missing());
     }
@@ -92,7 +92,7 @@ const HOW_TO_BEGIN: &str =
 fn ask_template(shell: &mut Shell) -> anyhow::Result<&'static Template> {
     let missing = || {
         let help = format!("add `--template NAME`; the templates are {}", Template::known());
-        Stop::new(Exit::Usage, "the template is missing").help(help)
+        Stop::new(Exit::Usage, "no template given").help(help)
     };
     if !shell.can_ask() {
         bail!(missing());
@@ -114,7 +114,7 @@ fn project_name(name: Option<String>, destination: &Path) -> Result<String, Stop
     }
     let shown = destination.display();
     let folder = match destination.file_name() {
-        None => Err(Stop::new(Exit::Usage, format!("`{shown}` does not say how the project is called"))),
+        None => Err(Stop::new(Exit::Usage, format!("cannot derive a project name from `{shown}`"))),
         Some(folder) => {
             folder.to_str().ok_or_else(|| Stop::new(Exit::Usage, format!("the name of `{shown}` is not UTF-8")))
         }
@@ -130,7 +130,7 @@ fn refuse_current_folder(destination: &Path) -> anyhow::Result<()> {
     );
     if is_current {
         let stop = Stop::new(Exit::Failed, format!("destination `{}` is the current folder", destination.display()));
-        return Err(stop.help("name a folder that is not there yet").into());
+        return Err(stop.help("name a folder that does not exist yet").into());
     }
     Ok(())
 }
@@ -187,11 +187,11 @@ fn say_what_next(
     shell: &mut Shell,
 ) -> io::Result<()> {
     if place == Place::Member {
-        return shell.note(format_args!("to run it, name `{name}` among the stages of a pipeline in Torvyn.toml"));
+        return shell.note(format_args!("to run it, add `{name}` to the stages of a pipeline in Torvyn.toml"));
     }
     if let Some(around) = surrounding {
         let root = around.root.display();
-        shell.note(format_args!("`{name}` is a workspace of its own, inside that of `{root}`"))?;
+        shell.note(format_args!("`{name}` is a separate workspace inside the workspace `{root}`"))?;
     }
     let folder = env::current_dir().ok().and_then(|here| destination.strip_prefix(here).ok().map(Path::to_owned));
     let folder = folder.as_deref().unwrap_or(destination).display();

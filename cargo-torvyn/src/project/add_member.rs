@@ -111,7 +111,7 @@ impl EnclosingWorkspace {
     ///
     /// A path that cannot be written in a manifest.
     pub(crate) fn with_member(&self, project: &Path) -> anyhow::Result<Manifest> {
-        let member = self.path_to(project).context("the path of the project cannot be written in a manifest")?;
+        let member = self.path_to(project).context("the path of the project is not valid in a manifest")?;
         let text = if self.covered(project).is_some() { None } else { Some(self.inserted(&member)?) };
         Ok(Manifest { path: self.root.join("Cargo.toml"), member, text })
     }
@@ -205,7 +205,7 @@ impl Manifest {
         let refused = || format!("could not write `{}`", self.path.display());
         let _lock = lock(root).with_context(refused)?;
         // Others may have added members since it was read.
-        let around = read(root)?.context("it is no workspace any more").with_context(refused)?;
+        let around = read(root)?.context("it is no longer a workspace").with_context(refused)?;
         if !around.listed().iter().any(|listed| covers(listed.get_ref(), &self.member)) {
             atomic_file::write(&self.path, around.inserted(&self.member)?.as_bytes()).with_context(refused)?;
         }

@@ -75,7 +75,9 @@ pub(crate) fn build(
             }
             Judged::Again(packages) => {
                 let named = packages.iter().map(|id| format!("`{}`", short(id))).collect::<Vec<_>>().join(", ");
-                let what = format_args!("{named}: what is in the target folder was not built from there, or is older");
+                let what = format_args!(
+                    "{named}: the output in the target folder was not built from these sources, or is older"
+                );
                 shell.verbose("Rebuilding", what)?;
                 built_again = true;
             }
@@ -109,7 +111,7 @@ fn run(
     read?;
     interrupt::check()?;
     if !status.success() {
-        let message = "cargo could not build the components; standard error has what it says";
+        let message = "cargo could not build the components; see standard error";
         return Err(Stop::silent_with(Exit::Failed, failure::BUILD_FAILED, message).into());
     }
     Ok(())
@@ -123,11 +125,9 @@ fn refuse_one_file(stages: &[Stage]) -> anyhow::Result<()> {
         let mut names = [&other.package, &stage.package];
         names.sort();
         let [first, second] = names;
-        let message = format!("packages `{first}` and `{second}` both make `{}`", stage.file_name());
-        let help = format!(
-            "give one of them another name, or its library: `[lib] name = \"...\"` in `{}`",
-            stage.manifest.display()
-        );
+        let message = format!("packages `{first}` and `{second}` both build `{}`", stage.file_name());
+        let help =
+            format!("rename one of them, or its library: `[lib] name = \"...\"` in `{}`", stage.manifest.display());
         return Err(Stop::new(Exit::Failed, message).code(failure::BAD_PROJECT).help(help).into());
     }
     Ok(())
@@ -136,7 +136,7 @@ fn refuse_one_file(stages: &[Stage]) -> anyhow::Result<()> {
 /// The component of a stage among those that were built.
 fn artifact(stage: &Stage, components: &[torvyn_build::Component], built_again: bool) -> anyhow::Result<Artifact> {
     let built = components.iter().find(|component| component.package == stage.id);
-    let built = built.with_context(|| format!("cargo named no component for package `{}`", stage.package))?;
+    let built = built.with_context(|| format!("cargo reported no component for package `{}`", stage.package))?;
     let (bytes, sources) = (built.bytes.as_slice().into(), built.sources.clone());
     let fresh = built.fresh && !built_again;
     Ok(Artifact { package: stage.package.clone(), path: built.path.clone(), fresh, bytes, sources })

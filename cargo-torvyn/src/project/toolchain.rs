@@ -21,7 +21,7 @@ pub(crate) const ADD_TARGET: &str = "type `rustup target add wasm32-wasip2`";
 /// And where rustup is too.
 pub(crate) const ADD_TARGET_WITHOUT_RUSTUP: &str = "type `rustup target add wasm32-wasip2` after installing rustup from \
                                                     https://rustup.rs, or install the standard library for \
-                                                    wasm32-wasip2 as you installed Rust";
+                                                    wasm32-wasip2 the way you installed Rust";
 /// Where someone without a toolchain begins.
 pub(crate) const RUSTUP: &str = "https://rustup.rs";
 /// How deep files of cargo's configuration may include one another.
@@ -66,8 +66,9 @@ pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
 ///
 /// Where there is no compiler to ask.
 pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
-    let sysroot = printed(Command::new(rustc()).args(["--print", "sysroot"]))?
-        .ok_or_else(|| Stop::new(Exit::SetupMissing, "there is no `rustc`").help(format!("install Rust: {RUSTUP}")))?;
+    let sysroot = printed(Command::new(rustc()).args(["--print", "sysroot"]))?.ok_or_else(|| {
+        Stop::new(Exit::SetupMissing, "`rustc` was not found").help(format!("install Rust: {RUSTUP}"))
+    })?;
     Ok(PathBuf::from(sysroot).join("lib/rustlib").join(TARGET))
 }
 
@@ -135,10 +136,8 @@ pub(crate) fn install_target(target: Target, args: &CargoArgs, shell: &mut Shell
         return Ok(());
     }
     if let Some(offline) = offline(args) {
-        let message = format!("the target {TARGET} is not installed, and {offline} forbids to download it");
-        return Err(Stop::new(Exit::SetupMissing, message)
-            .help(format!("{ADD_TARGET} while there is a network"))
-            .into());
+        let message = format!("the target {TARGET} is not installed, and {offline} forbids downloading it");
+        return Err(Stop::new(Exit::SetupMissing, message).help(format!("{ADD_TARGET} while online")).into());
     }
     if printed(Command::new("rustup").arg("--version"))?.is_none() {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));

@@ -60,13 +60,13 @@ impl Workspace {
     pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
         let manifest = match &args.manifest_path {
             Some(manifest) => manifest.clone(),
-            None => nearest_manifest(&env::current_dir().context("the current folder cannot be read")?)?,
+            None => nearest_manifest(&env::current_dir().context("could not read the current folder")?)?,
         };
         let mut command = MetadataCommand::new();
         command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
         let printed = toolchain::printed(&mut command.cargo_command()).with_context(not_loaded)?;
         let printed = printed.ok_or_else(|| {
-            Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
+            Stop::new(Exit::SetupMissing, "`cargo` was not found").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;
         let metadata = MetadataCommand::parse(printed).with_context(not_loaded)?;
         Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
@@ -285,7 +285,7 @@ fn of_profile(target_dir: PathBuf, args: &CargoArgs) -> PathBuf {
 }
 
 const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[package.metadata.torvyn]` in its \
-                               Cargo.toml; `cargo torvyn new NAME --template router` makes one";
+                               Cargo.toml; `cargo torvyn new NAME --template router` creates one";
 
 fn stage(package: &Package) -> Option<Stage> {
     package.metadata.get("torvyn")?;
@@ -350,7 +350,7 @@ fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
     from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
         let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
         let stop = Stop::new(Exit::Failed, message).code(failure::NO_PROJECT);
-        stop.help("`cargo torvyn new NAME --template pipeline` begins a project")
+        stop.help("`cargo torvyn new NAME --template pipeline` creates a project")
     })
 }
 

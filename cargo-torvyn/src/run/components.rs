@@ -303,7 +303,7 @@ impl Built {
             };
             let roles: Option<Vec<_>> = pipeline.stages.iter().map(&mut role).collect();
             let wrong = roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default();
-            let note = "what a stage is, its package says by its `world` in `[package.metadata.torvyn]`";
+            let note = "a package declares the kind of its stage by its `world` in `[package.metadata.torvyn]`";
             tell_once(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
         }
         if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
@@ -335,7 +335,7 @@ impl Built {
             let (waiting, done) = Waiting::new(names);
             let loading = scope.spawn(|| compiled.load(&files, done));
             waiting.wait(|name| say_compiling(name, shell))?;
-            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread has panicked"))
+            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread panicked"))
         })?;
         let mut found = Diagnostics::default();
         let mut all = HashMap::new();

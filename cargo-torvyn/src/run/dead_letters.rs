@@ -96,8 +96,7 @@ impl DeadLetterFiles {
             let id = FileId::of(path);
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
-                let refused =
-                    || Stop::new(Exit::Failed, format!("cannot write the dead letters of `{}`", path.display()));
+                let refused = || Stop::new(Exit::Failed, format!("cannot write dead letters to `{}`", path.display()));
                 check(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
                 files.push(Letters { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
             }
@@ -128,7 +127,7 @@ impl DeadLetterFiles {
 
     fn write(&self, letter: DeadLetter<'_>) -> io::Result<()> {
         let file = self.stages.iter().find(|(stage, _)| stage == letter.stage).map(|(_, file)| *file);
-        let file = file.ok_or_else(|| io::Error::other(format!("`{}` has no file of dead letters", letter.stage)))?;
+        let file = file.ok_or_else(|| io::Error::other(format!("stage `{}` has no dead-letter file", letter.stage)))?;
         let line = self.line(letter)?;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = &mut files[file];
@@ -136,7 +135,7 @@ impl DeadLetterFiles {
             if CutOff::is(&error) {
                 return error;
             }
-            io::Error::new(error.kind(), format!("`{}` cannot be written: {error}", letters.path.display()))
+            io::Error::new(error.kind(), format!("cannot write `{}`: {error}", letters.path.display()))
         })
     }
 

@@ -108,8 +108,8 @@ impl Files {
         if ring.lost() > 0 {
             let more = (ring.lost() + ring.len() as u64).next_power_of_two();
             let lost = format!("{} {}", grouped(ring.lost()), noun(ring.lost(), "record"));
-            let are = if ring.lost() == 1 { "is" } else { "are" };
-            shell.warn(format_args!("the {lost} before them {are} lost: `--record-capacity {more}` keeps all"))?;
+            let were = if ring.lost() == 1 { "was" } else { "were" };
+            shell.warn(format_args!("the {lost} before them {were} lost; keep all with `--record-capacity {more}`"))?;
         }
         Ok(())
     }

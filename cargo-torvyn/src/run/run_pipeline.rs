@@ -84,7 +84,7 @@ impl Finished {
         for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
             let (name, skipped) = (&stage.name, run_report::grouped(stage.failures.skipped));
             let elements = noun(stage.failures.skipped, "element");
-            shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
+            shell.warn(format_args!("`{name}` failed at {skipped} {elements}: skipped (`on-failure = \"skip\"`)"))?;
         }
         if !self.found.is_empty() {
             shell.space()?;
@@ -93,20 +93,22 @@ impl Finished {
         for stage in self.account.stages.iter().filter(|stage| stage.log.dropped > 0) {
             let (dropped, lines) = (run_report::grouped(stage.log.dropped), run_report::grouped(stage.log.lines));
             shell.warn(format_args!("`{}`: {dropped} of {lines} printed lines were dropped", stage.name))?;
-            shell.note("a stage may print `limits.log` in a minute, and what it prints has to be read")?;
+            shell
+                .note("a stage may print at most `limits.log` a minute, and lines that nobody reads are dropped too")?;
         }
         if let Some(interrupted) = self.interrupted {
             match &self.account.cut_off {
-                None => shell
-                    .warn("interrupted: the source was not read to its end, everything read before is in the output")?,
+                None => shell.warn(
+                    "interrupted: the source was not read to its end; everything read until then is in the output",
+                )?,
                 Some(cut_off) => tell_cut_off(cut_off, self.drain, shell)?,
             }
             for input in self.account.endpoints.iter().filter(|input| input.left_over > 0) {
-                let (bytes, are) =
-                    (run_report::grouped(input.left_over), if input.left_over == 1 { "is" } else { "are" });
+                let bytes = run_report::grouped(input.left_over);
+                let (belong, are) = if input.left_over == 1 { ("belongs", "is") } else { ("belong", "are") };
                 let noun = noun(input.left_over, "byte");
                 shell.warn(format_args!(
-                    "{bytes} {noun} of `{}` {are} in no element and not in the output",
+                    "{bytes} {noun} of `{}` {belong} to no element and {are} not in the output",
                     input.name
                 ))?;
             }
@@ -239,9 +241,9 @@ fn tell_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std:
     };
     let count = run_report::grouped(cut_off.undelivered);
     let elements = noun(cut_off.undelivered, "element");
-    shell.warn(format_args!("interrupted, and cut off before the {drain:?} it has to end were over: {in_a_call}"))?;
+    shell.warn(format_args!("interrupted, and cut off before its drain time of {drain:?} was over: {in_a_call}"))?;
     shell.warn(format_args!("{count} {elements} that had been read did not reach the output"))?;
-    shell.note("`--drain`, and `runtime.drain` in Torvyn.toml, say how long a run may take to end")
+    shell.note("`--drain`, or `runtime.drain` in Torvyn.toml, sets how long a run may take to end")
 }
 
 /// Whether a flow ended because whoever read standard output has closed it, as `| head -n 1` does, and nothing is lost
@@ -275,7 +277,7 @@ fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result
 }
 
 /// What to type for another output than standard output.
-const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` where only the account is wanted";
+const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` if you only want the report";
 
 fn refused_stdout(help: &str) -> Stop {
     Stop::new(Exit::Usage, "the elements and `--message-format` both write to standard output").help(help)
@@ -296,7 +298,7 @@ fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> 
         }
     }
     let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
-    for (path, what) in letters.map(|path| (path, "the file of dead letters")).chain(records.files()) {
+    for (path, what) in letters.map(|path| (path, "the dead-letter file")).chain(records.files()) {
         programs::refuse_stdout(path, what, "name another file")?;
     }
     Ok(())
@@ -366,7 +368,7 @@ fn within_budget(
     }
     shell.diagnostics(&found, sources)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
-    Err(stop.code(failure::OVER_BUDGET).help("`--ignore-budget` runs it all the same").into())
+    Err(stop.code(failure::OVER_BUDGET).help("run it anyway with `--ignore-budget`").into())
 }
 
 /// Refuses outputs that nothing can be written to.
@@ -401,7 +403,7 @@ fn bodies(
                 if let Input::File { path, .. } = input
                     && is_fifo(path)
                 {
-                    shell.status("Waiting", format_args!("for what comes through the FIFO `{}`", path.display()))?;
+                    shell.status("Waiting", format_args!("for data in the FIFO `{}`", path.display()))?;
                 }
                 let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input_name(input)));
                 Body::Input(open_input(input).with_context(|| refused().code(failure::INPUT_FAILED))?)

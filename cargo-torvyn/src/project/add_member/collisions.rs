@@ -19,7 +19,7 @@ use crate::project::toolchain;
 /// The mark of folders whose contents can be made again: <https://bford.info/cachedir/>.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
 const ANOTHER_FOLDER: &str = "name another folder";
-const ANOTHER_NAME: &str = "give it another name with `--name NAME`";
+const ANOTHER_NAME: &str = "choose another name with `--name NAME`";
 
 /// A project that is to be made.
 pub(crate) struct NewProject<'a> {
@@ -70,7 +70,7 @@ impl NewProject<'_> {
         {
             let manifest = from_here(&workspace.root.join("Cargo.toml"));
             let message = format!("`{}` is excluded from the workspace `{}`", self.shown(), workspace.root.display());
-            let help = format!("{ANOTHER_FOLDER}, or take `{entry}` out of `exclude` in `{}`", manifest.display());
+            let help = format!("{ANOTHER_FOLDER}, or remove `{entry}` from `exclude` in `{}`", manifest.display());
             return Err(Stop::new(Exit::Failed, message).help(help).into());
         }
         Ok(())
@@ -99,19 +99,19 @@ impl NewProject<'_> {
                 "Windows keeps this name for a device".to_owned()
             } else if let Some(letter) = name.chars().find(|letter| "<>:\"|?*\\".contains(*letter)) {
                 // Also among the members of a workspace `\` parts folders.
-                format!("`{letter}` cannot be in it on Windows")
+                format!("Windows does not allow `{letter}` in a name")
             } else if text::visible(name, usize::MAX, false) != name {
-                "it has letters that are not seen".to_owned()
+                "it has invisible characters".to_owned()
             } else if name.ends_with(['.', ' ']) {
-                "Windows leaves out a `.` or a space at the end".to_owned()
+                "Windows drops a `.` or a space at the end".to_owned()
             } else if is_member && name.contains(['[', ']']) {
-                "`[` and `]` mean something else among the members of a workspace".to_owned()
+                "`[` and `]` are patterns in the members of a workspace".to_owned()
             } else if let Some(other) = same_but_for_case(parent, name) {
                 format!("`{other}` is the same folder on Windows and macOS")
             } else {
                 continue;
             };
-            let message = format!("cannot make the folder `{}`: {reason}", text::visible(name, usize::MAX, false));
+            let message = format!("cannot create the folder `{}`: {reason}", text::visible(name, usize::MAX, false));
             return Err(Stop::new(Exit::Failed, message).help(ANOTHER_FOLDER));
         }
         Ok(())
@@ -147,7 +147,7 @@ impl NewProject<'_> {
         }
         if self.vcs.is_none() && self.is_ignored() {
             let stop = Stop::new(Exit::Failed, format!("git ignores `{shown}`"));
-            return Err(stop.help(format!("{ANOTHER_FOLDER}, or add `--vcs none` where git is not to keep it")));
+            return Err(stop.help(format!("{ANOTHER_FOLDER}, or add `--vcs none` if git should not track it")));
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl NewProject<'_> {
             let manifest = from_here(package.manifest_path.as_std_path());
             let manifest = manifest.display();
             let message = if package.name == name {
-                format!("package `{name}` is in the workspace already: `{manifest}`")
+                format!("the workspace already has a package `{name}`: `{manifest}`")
             } else {
                 let other = &package.name;
                 format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}`")
@@ -182,8 +182,7 @@ impl NewProject<'_> {
         let dependencies = metadata.packages.iter().flat_map(|package| &package.dependencies);
         if let Some(folder) = dependencies.filter(|other| other.name == name).find_map(|other| other.path.as_ref()) {
             let manifest = from_here(folder.join("Cargo.toml").as_std_path());
-            let message =
-                format!("package `{name}` is a dependency in the workspace already: `{}`", manifest.display());
+            let message = format!("the workspace already has a dependency `{name}`: `{}`", manifest.display());
             return Err(Stop::new(Exit::Failed, message).help(ANOTHER_NAME));
         }
         Ok(())
@@ -196,7 +195,7 @@ impl NewProject<'_> {
         let Some(covered) = all.iter().find_map(|package| around.covered(package)) else { return Ok(()) };
         let root = around.root.display();
         let path = self.destination.strip_prefix(&around.root).unwrap_or(self.destination).display();
-        let message = format!("`{covered}` would be a member of the workspace `{root}`, and is in one of its own");
+        let message = format!("`{covered}` would be a member of two workspaces: `{root}` and the new project");
         let manifest = from_here(&around.root.join("Cargo.toml"));
         let help = format!("{ANOTHER_FOLDER}, or add `{path}` to `exclude` in `{}` first", manifest.display());
         Err(Stop::new(Exit::Failed, message).help(help))

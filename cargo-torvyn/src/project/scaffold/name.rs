@@ -35,7 +35,7 @@ pub(crate) fn check(name: &str) -> Result<(), Stop> {
         None => Ok(()),
         Some(problem) => {
             Err(Stop::new(Exit::Usage, format!("invalid project name `{}`: {problem}", name.escape_debug()))
-                .help("give another one with `--name NAME`, of letters, digits, `-` and `_`"))
+                .help("choose another name with `--name NAME`: letters, digits, `-` and `_`"))
         }
     }
 }
@@ -48,23 +48,23 @@ fn problem(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("it is empty".to_owned())
     } else if let Some(other) = name.chars().find(|&c| !allowed(c)) {
-        Some(format!("`{}` cannot be in it", other.escape_debug()))
+        Some(format!("`{}` is not allowed", other.escape_debug()))
     } else if name.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-        Some("it begins with neither a letter nor `_`".to_owned())
+        Some("it must begin with a letter or `_`".to_owned())
     } else if name.len() > LONGEST {
-        Some(format!("it has {} letters, and can have {LONGEST}", name.len()))
+        Some(format!("it has {} characters, but {LONGEST} is the maximum", name.len()))
     } else if known(KEYWORDS) {
-        Some("it is a keyword of Rust".to_owned())
+        Some("it is a Rust keyword".to_owned())
     } else if known_as(SYSROOT) {
         Some("it conflicts with a crate of the standard library".to_owned())
     } else if known_as(DEPENDENCIES) {
         Some("it conflicts with a crate that stages are built with".to_owned())
     } else if known_as(OF_CARGO) {
-        Some("cargo has a folder of that name where it builds".to_owned())
+        Some("it conflicts with a folder that cargo builds in".to_owned())
     } else if known(ENDS) {
-        Some("a pipeline has its ends by that name, and so no stage".to_owned())
+        Some("it is reserved for an end of a pipeline".to_owned())
     } else if is_device(name) {
-        Some("Windows cannot have a file of that name".to_owned())
+        Some("Windows does not allow a file of that name".to_owned())
     } else {
         None
     }
@@ -97,17 +97,17 @@ mod tests {
     fn what_would_not_build_is_refused_with_the_reason() {
         for (name, reason) in [
             ("", "empty"),
-            (".", "`.` cannot be in it"),
-            ("../up", "`.` cannot be in it"),
-            ("a/b", "`/` cannot be in it"),
-            ("a b", "` ` cannot be in it"),
-            ("a\nb", r"`\n` cannot be in it"),
-            ("a\0", r"`\0` cannot be in it"),
-            ("\"quoted\"", "cannot be in it"),
-            ("{{name}}", "`{` cannot be in it"),
-            ("straße", "`ß` cannot be in it"),
-            ("9lives", "begins with"),
-            ("-x", "begins with"),
+            (".", "`.` is not allowed"),
+            ("../up", "`.` is not allowed"),
+            ("a/b", "`/` is not allowed"),
+            ("a b", "` ` is not allowed"),
+            ("a\nb", r"`\n` is not allowed"),
+            ("a\0", r"`\0` is not allowed"),
+            ("\"quoted\"", "is not allowed"),
+            ("{{name}}", "`{` is not allowed"),
+            ("straße", "`ß` is not allowed"),
+            ("9lives", "must begin with"),
+            ("-x", "must begin with"),
             ("fn", "keyword"),
             ("_", "keyword"),
             ("test", "standard library"),
@@ -119,10 +119,10 @@ mod tests {
             ("Wit-Bindgen", "built with"),
             ("torvyn-testing", "built with"),
             ("cargo-torvyn", "built with"),
-            ("target", "cargo has a folder"),
-            ("deps", "cargo has a folder"),
-            (&"x".repeat(65), "it has 65 letters, and can have 64"),
-            ("input", "a pipeline has its ends"),
+            ("target", "a folder that cargo builds in"),
+            ("deps", "a folder that cargo builds in"),
+            (&"x".repeat(65), "it has 65 characters, but 64 is the maximum"),
+            ("input", "an end of a pipeline"),
             ("NUL", "Windows"),
             ("com1", "Windows"),
         ] {
