@@ -164,9 +164,9 @@ fn the_world_that_is_named_keeps_the_whole_budget() {
         &told,
         &["lets `router` read payloads", "lets `router` write payloads", "`payload-read` is included here"],
     );
-    assert_eq!(told.matches("declare the world `router`, or prove it").count(), 2, "{told}");
+    assert_eq!(told.matches("declare the world `router`, or check the component").count(), 2, "{told}");
     project.edit("router/Cargo.toml", "reads = 0", "reads = 2");
-    assert_has(&project.told("check -p router", 100), &["declare the world `inspector`, or prove it"]);
+    assert_has(&project.told("check -p router", 100), &["declare the world `inspector`, or check the component"]);
     project.edit("router/Cargo.toml", "writes = 0", "writes = 1");
     project.run("check -p router", 0);
 }
@@ -214,10 +214,10 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     );
     project.edit("router/Cargo.toml", "reads = 1\nwrites = 1", "reads = 0\nwrites = 0");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `chunker`, or prove it").count(), 3, "{told}");
+    assert_eq!(told.matches("declare the world `chunker`, or check the component").count(), 3, "{told}");
     project.edit("router/Cargo.toml", "leases = 0", "leases = 9");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `holder`, or prove it").count(), 2, "{told}");
+    assert_eq!(told.matches("declare the world `holder`, or check the component").count(), 2, "{told}");
     project.edit("router/Cargo.toml", "leases = 9", "leases = 0");
 
     // What comes after it may be handed any number of elements for each.

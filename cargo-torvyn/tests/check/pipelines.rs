@@ -275,7 +275,7 @@ fn a_policy_for_failures_is_in_the_bounds() {
     project.write("Torvyn.toml", &under(", batch = 1, on-failure = { retry = 1 }"));
     let told = project.told("check -p inspector", 100);
     let help = "= help: copy less on the path, or allow it: `copies = 2`\n";
-    assert_has(&told, &["can be copied 2 times", "in 2 calls that copy it: 1 alone and 1 retry\n", help]);
+    assert_has(&told, &["can be copied 2 times", "can copy an element in 2 calls: 1 alone and 1 retry\n", help]);
 
     // One element a call, left out at the first failure, is read as often as without a policy.
     project.write("Torvyn.toml", &under(", batch = 1, on-failure = \"skip\""));
