@@ -77,7 +77,7 @@ fn what_cannot_be_compared_is_refused() {
     // Before anything is built: nothing is there that could be.
     project.write("router/src/lib.rs", "this does not compile");
     refused("check --built --baseline copies.json", &["was made without `--built`", "help: remove `--built`"]);
-    refused("check -p sink --baseline copies.json", &["none of the checked stages", "it has `router`"]);
+    refused("check -p sink --baseline copies.json", &["none of the checked stages", "it contains `router`"]);
     let built =
         fs::read_to_string(project.root.join("copies.json")).unwrap().replace("\"built\": false", "\"built\": true");
     project.write("built.json", &built);

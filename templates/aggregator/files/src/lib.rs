@@ -1,4 +1,4 @@
-//! A processor that holds elements: joins every `window` of them into one and, at the end, the rest.
+//! A processor that holds elements: joins every `window` into one and, at the end, the rest.
 //! The payloads stay with the host, and the world lets the stage neither read nor write one.
 
 use std::num::NonZeroU32;
