@@ -195,7 +195,7 @@ impl<'a> Draft<'a> {
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
             subject.over_budget(verdict, sources, &mut over_budget);
         }
-        over_budget.extend(Composed::of(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
+        over_budget.extend(Composed::new(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
         let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();

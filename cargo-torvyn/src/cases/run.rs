@@ -21,7 +21,7 @@ use crate::fs::atomic_file;
 use crate::output::diagnostic::{Diagnostics, Severity, Sources};
 use crate::output::failure::FailureRecord;
 use crate::output::{self, codes};
-use crate::run::run_pipeline::named;
+use crate::run::run_pipeline::add_endpoint_context;
 
 pub(crate) mod ends;
 pub(crate) mod failure;
@@ -172,7 +172,7 @@ impl Plan<'_> {
             Err(error) if error.is_cut_off() || matches!(error, Error::Cancelled) => End::Interrupted,
             Err(error @ Error::Input { .. }) => {
                 // It has no place in the manifest: what it is read from may be of the case.
-                failed(named(error, &self.wiring, &self.pipeline, &Sources::default()))
+                failed(add_endpoint_context(error, &self.wiring, &self.pipeline, &Sources::default()))
             }
             Err(error) => failed(error.into()),
         };

@@ -64,7 +64,7 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
     let finished = run_pipeline::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
-    let exit = finished.tell(shell)?;
+    let exit = finished.report(shell)?;
     shell.status("Compared", verdict(&messages, &output)?)?;
     shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` creates a project like this one"))?;
     Ok(exit)

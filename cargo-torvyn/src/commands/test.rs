@@ -24,7 +24,7 @@ use crate::output::run_report;
 use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
 use crate::project::workspace::Workspace;
-use crate::run::components::{Compiled, Components, told};
+use crate::run::components::{Compiled, Components, report_and_stop};
 use crate::run::run_pipeline;
 
 mod watch;
@@ -91,8 +91,9 @@ struct Planned<'a> {
 impl Cases {
     fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
         let path = run_pipeline::manifest_path(&args.cargo);
-        let manifest = Manifest::load(&path, sources).or_else(|found| told(&found, sources, shell))?;
-        let (cases, broken) = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
+        let manifest = Manifest::load(&path, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
+        let (cases, broken) =
+            files::load(&manifest, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
         Ok(Cases { manifest, cases, broken })
     }
 
@@ -130,7 +131,7 @@ impl Cases {
             found.extend(drafts.iter().filter_map(|draft| draft.case.check_other(&self.cases, &known)));
         }
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         if !aside.is_empty() {
             let (cases, are) = match aside.len() {
@@ -215,7 +216,7 @@ impl<'a> Selected<'a> {
             let draft = all().find(|draft| ptr::eq(&draft.pipeline, pipeline));
             draft.map(|draft| draft.check_roles(roles)).unwrap_or_default()
         };
-        let components = Components::of(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
+        let components = Components::load(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
         let mut found = Diagnostics::default();
         let mut plan = |draft: Draft<'a>, bless: bool| {
             draft.plan(&components, bless, sources).map_err(|wrong| found.extend(wrong)).ok()
@@ -232,7 +233,7 @@ impl<'a> Selected<'a> {
         let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));

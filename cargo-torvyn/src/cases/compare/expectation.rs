@@ -146,9 +146,9 @@ impl Expectation {
     fn difference(&self, expected: &List, collected: &Capture) -> Vec<String> {
         let got = &collected.kept[..];
         let mut lines = match &self.file {
-            Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
+            Some((_, framing, bytes)) if is_encoded(*framing, bytes, collected) => Vec::new(),
             Some((_, OutputFraming::Raw, bytes)) => {
-                let whole = Entry::plain(framed(got, OutputFraming::Raw));
+                let whole = Entry::plain(encode(got, OutputFraming::Raw));
                 List::ElementMatch(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
             }
             _ => expected.difference(got, self.any_order),
@@ -166,15 +166,15 @@ impl Expectation {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
             && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
-        let now = if same_in_any_order { bytes.clone() } else { framed(&collected.kept, *framing) };
+        let now = if same_in_any_order { bytes.clone() } else { encode(&collected.kept, *framing) };
         let is_new = now != *bytes || !path.exists();
         Some((path, now, is_new))
     }
 }
 
 /// Whether the elements, written down, are the bytes of the file.
-fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
-    collected.count == collected.kept.len() as u64 && framed(&collected.kept, framing) == bytes
+fn is_encoded(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
+    collected.count == collected.kept.len() as u64 && encode(&collected.kept, framing) == bytes
 }
 
 /// A number of elements, for people.
@@ -183,7 +183,7 @@ pub(crate) fn counted(count: u64) -> String {
 }
 
 /// Elements one after another, as an output writes them.
-fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
+fn encode(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
     let mut bytes = Vec::new();
     for element in elements {
         let element = &element.bytes;
@@ -199,7 +199,7 @@ fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
 }
 
 /// The elements that were written so; a part of one at the end is one.
-pub(crate) fn cut(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
+pub(crate) fn decode(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
     match framing {
         OutputFraming::Raw => vec![bytes.to_vec()],
         OutputFraming::Lines => {

@@ -194,7 +194,7 @@ impl Expected {
                     read => read.unwrap_or_default(),
                 };
                 let elements =
-                    List::ElementMatch(expectation::cut(&bytes, *framing).into_iter().map(Entry::plain).collect());
+                    List::ElementMatch(expectation::decode(&bytes, *framing).into_iter().map(Entry::plain).collect());
                 wanted.bless = bless;
                 wanted.file = Some((path.clone(), *framing, bytes));
                 elements

@@ -35,7 +35,8 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
     let components =
-        Components::of(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell).unwrap();
+        Components::load(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell)
+            .unwrap();
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let (cancel, cut) = Default::default();
