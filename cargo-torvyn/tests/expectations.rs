@@ -159,7 +159,7 @@ expect.output.schema = "event.json"
         "Fail",
         "not accepted",
         "error[unexpected-output]: `output` has 3 elements that do not match the schema",
-        "of 4 that came",
+        "out of 4 elements",
         "1   \"{\\\"id\\\": \\\"x\\\"}\"",
         "$.id: want integer, but got string",
         "2   \"{\"",
@@ -200,7 +200,7 @@ expect.output.matches = ["^o", '\d']
         "Pass",
         "Fail",
         "no element of `output` matches `\\d`",
-        "not in 2 elements",
+        "searched 2 elements",
         "1 element is not UTF-8 and cannot match",
     ];
     expect(folder.path(), &["--no-fail-fast"], 100, &said);
@@ -292,7 +292,7 @@ fn generated_elements_are_the_same_for_a_seed() {
     assert!((500..=1200).contains(&made.len()), "{}", made.len());
     expect(folder.path(), &[], 0, &["1 passed"]);
     fs::write(other.path().join("made.bin"), made).unwrap();
-    expect(other.path(), &[], 100, &["`output` is not as expected", "lines more"]);
+    expect(other.path(), &[], 100, &["`output` is not as expected", "more lines"]);
 }
 
 /// A hundred thousand elements that are not as expected, long ones and some that would steer a terminal.
@@ -314,7 +314,7 @@ fn much_that_differs_is_told_in_few_lines() {
             "many",
             "0 - \"other\"",
             "0 + \"abcdefgh\"",
-            "... and 199960 lines more",
+            "... and 199960 more lines",
             "long",
             "0 + \"xxx",
             "(5242880 bytes)",

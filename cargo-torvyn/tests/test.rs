@@ -289,7 +289,10 @@ fn what_is_wrong_with_a_case_is_shown_before_anything_runs() {
         ("input = 'no.txt'", "error[not-found]: `no.txt` is not there"),
         ("input.elements = [{ file = 'no.bin' }]", "error[not-found]: `no.bin` is not there"),
         ("input = '.'", "is a directory"),
-        ("input.lines = []\nexpect.output.file = 'no.txt'", "`cargo torvyn test --bless` writes what comes out"),
+        (
+            "input.lines = []\nexpect.output.file = 'no.txt'",
+            "create it from the actual output with `cargo torvyn test --bless`",
+        ),
         ("stage = './no.wasm'\ninput.lines = []", "error[not-found]: `./no.wasm` is not there"),
         ("stage = 'nobody'\ninput.lines = []", "could not find `Cargo.toml`"),
         ("stage = 'COMPONENTS/sink.wasm'\ninput.lines = []\nexpect.output.count = 1", "there are no outputs"),

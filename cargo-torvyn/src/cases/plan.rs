@@ -13,7 +13,7 @@ use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
-use crate::cases::case::case_input::{Source, Written};
+use crate::cases::case::case_input::{ElementInput, Source};
 use crate::cases::case::fault::CaseFault;
 use crate::cases::case::{Case, Config, Subject};
 use crate::cases::compare::capture::Collector;
@@ -169,15 +169,15 @@ impl<'a> Draft<'a> {
         let mut outputs = Vec::new();
         for (name, expected) in &case.outputs {
             let Some(node) = find_output(case, &wiring, name, &mut found) else { continue };
-            match expected.wanted(case.file(), bless) {
+            match expected.load(case.file(), bless) {
                 Ok(wanted) => outputs.push((node, wanted)),
                 Err(wrong) => found.extend(wrong),
             }
         }
-        let log = case.log.as_ref().map(|expected| expected.wanted(case.file(), false)).transpose()?;
+        let log = case.log.as_ref().map(|expected| expected.load(case.file(), false)).transpose()?;
         let mut wanted_letters = Vec::new();
         for (expected, stage) in case.letters.iter().zip(letters) {
-            match expected.wanted(&pipeline.stages[stage].name, case.file(), bless) {
+            match expected.load(&pipeline.stages[stage].name, case.file(), bless) {
                 Ok(wanted) => wanted_letters.push(wanted),
                 Err(wrong) => found.extend(wrong),
             }
@@ -328,12 +328,12 @@ impl Plan<'_> {
             bodies.push(match wired {
                 WiredNode::Input(input) => {
                     let opened = match &self.source {
-                        Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
+                        Some(Source::Written(elements)) => Box::new(ElementInput::new(elements.clone())),
                         Some(Source::Input(given)) => open(given)?,
                         None => open(input)?,
                     };
                     Body::Input(match &self.case.input {
-                        Some(given) => given.arrivals.of(opened),
+                        Some(given) => given.arrivals.delay(opened),
                         None => opened,
                     })
                 }

@@ -261,7 +261,7 @@ impl Plan<'_> {
     fn judge_faults(&self, came: &Came<'_>, account: Option<&Account>, outcome: &mut Outcome) {
         let faults = self.case.faults.iter().zip(self.suffering()).zip(&came.faults);
         let never = faults.filter(|(_, injection)| injection.happened() == 0);
-        let told = never.map(|((fault, stage), _)| fault.never_came(stage, self.case.file(), account));
+        let told = never.map(|((fault, stage), _)| fault.not_reached(stage, self.case.file(), account));
         outcome.found.extend(told);
     }
 

@@ -12,7 +12,7 @@ use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
 
 use super::case::case_input;
-use super::case::files::{self, of_manifest};
+use super::case::files::{self, parse_manifest};
 use super::*;
 use crate::cases::compare::element::Entry;
 use crate::cases::compare::schema::Schema;
@@ -35,7 +35,7 @@ const PIPELINES: &str = "default = 'a'\n\
 fn read(cases: &str) -> Result<(Manifest, Vec<Case>), Diagnostics> {
     let (text, path) = (format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"));
     let manifest = Manifest::parse(&text, path)?;
-    let (cases, broken) = sorted(of_manifest(&text, path));
+    let (cases, broken) = sorted(parse_manifest(&text, path));
     let mut found = Diagnostics::default();
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found.sort_by_place();
@@ -249,7 +249,7 @@ fn codes_of_cases() -> BTreeSet<&'static str> {
 /// What a case says of elements that came.
 fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
-    let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
+    let wanted = case.outputs[0].1.load(Path::new("Torvyn.toml"), false).unwrap();
     let mut collected = wanted.capture();
     came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
@@ -260,7 +260,7 @@ fn code_of_fault() -> &'static str {
     let text = "name = 'a'\nfaults = [{ stage = 'x', element = 7, fault = 'trap' }]\n";
     let case = case(&format!("[[test]]\n{text}"));
     let all = format!("{PIPELINES}[[test]]\n{text}");
-    let came = case.faults[0].never_came("x", Path::new("Torvyn.toml"), Some(&account()));
+    let came = case.faults[0].not_reached("x", Path::new("Torvyn.toml"), Some(&account()));
     assert_eq!(came.message, "`x` never reached element 7");
     assert_eq!(came.labels[0].text, "it was given 4 elements (numbered from 0)");
     assert_eq!(&all[came.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");

@@ -145,7 +145,8 @@ impl Cases {
             let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
             return Err(stop.help("list them with `cargo torvyn test --list`").into());
         }
-        let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
+        let is_other =
+            |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.compared_with() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
         Ok(Selected { drafts, others, reads })
     }

@@ -1,4 +1,4 @@
-//! When the elements that a case gives come, by its clock.
+//! When the input elements of a case arrive, by its virtual clock.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,25 +12,25 @@ use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// The key of an element that says when it comes.
+/// The key for the arrival time of an element.
 pub(crate) const KEY: &str = "at";
 
-/// When elements come, from the beginning of the flow.
+/// When elements arrive, counted from the start of the flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Arrivals {
     /// As soon as there is room.
     AtOnce,
-    /// The first at once, and each other one so long after the one before it.
+    /// The first at once, and each other element this long after the previous one.
     Every(Duration),
     /// Each at its time.
     At(Arc<[Duration]>),
 }
 
 impl Arrivals {
-    /// Reads `every` of an input, or `at` of its `elements`. One that does not say when comes with the one before it.
+    /// Reads `every` of an input, or `at` of its `elements`. An element without `at` arrives with the previous one.
     pub(crate) fn read(table: &Table, elements: Option<&Field>, report: &mut Report) -> Option<Arrivals> {
         let every = table.get("every");
-        // What is no array is told where the elements themselves are read.
+        // `elements` that are not an array are reported where they are read.
         let elements = elements.filter(|field| matches!(field.value, DeValue::Array(_)));
         let items = elements.and_then(|field| field.items(report)).unwrap_or_default();
         let at: Vec<_> = items.iter().map(at).collect();
@@ -63,8 +63,8 @@ impl Arrivals {
         Some(Arrivals::At(times.into()))
     }
 
-    /// An input whose elements come then.
-    pub(crate) fn of(&self, input: Box<dyn Input>) -> Box<dyn Input> {
+    /// Delays the elements of an input accordingly.
+    pub(crate) fn delay(&self, input: Box<dyn Input>) -> Box<dyn Input> {
         match self {
             Arrivals::AtOnce => input,
             Arrivals::Every(time) => Box::new(Timed::every(input, *time)),

@@ -1,4 +1,4 @@
-//! What is expected of elements, with the bytes of all files, held against those that came.
+//! An expectation with the contents of its files, and its comparison with the actual elements.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,66 +20,66 @@ use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 use crate::output::printable::printable;
 
-/// Elements beyond the expected ones that are kept, to be shown.
+/// How many elements beyond the expected ones are kept to be shown.
 const KEPT_BEYOND: usize = 64;
-/// Of an element that is longer than any that is expected, so many bytes more are kept.
+/// How many bytes are kept beyond the length of the longest expected element.
 const KEPT_BYTES_BEYOND: usize = 4096;
 
-/// What is expected, with the bytes of all files in it.
+/// What is expected of elements, with the contents of files.
 #[derive(Default)]
 pub(crate) struct Expectation {
     pub(crate) elements: Option<(List, Range<usize>)>,
-    /// The file that the elements are to be in, and all that is in it now.
+    /// The file of expected elements, its framing and its present contents.
     pub(crate) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
     pub(crate) any_order: bool,
     pub(crate) count: Option<Amount<u64>>,
     pub(crate) contains: Vec<(Vec<u8>, Range<usize>)>,
     pub(crate) matches: Vec<Pattern>,
     pub(crate) schema: Option<(Arc<Schema>, Range<usize>)>,
-    /// Whether the file is written anew instead of compared.
+    /// Whether to update the file instead of comparing with it.
     pub(crate) bless: bool,
 }
 
-/// The elements that are to come, and no others.
+/// A complete list of expected elements.
 pub(crate) enum List {
-    ElementMatch(Vec<Entry>),
-    /// What each of them contains.
+    Entries(Vec<Entry>),
+    /// The JSON that each element contains.
     Json(Vec<Value>),
 }
 
 impl List {
     fn len(&self) -> usize {
         match self {
-            List::ElementMatch(entries) => entries.len(),
+            List::Entries(entries) => entries.len(),
             List::Json(values) => values.len(),
         }
     }
 
-    /// The difference to those that came.
+    /// The difference to the actual elements.
     fn difference(&self, got: &[Entry], any_order: bool) -> Vec<String> {
         fn difference(sides: &impl Sides, any_order: bool) -> Vec<String> {
             if any_order { diff::unordered(sides) } else { diff::ordered(sides) }
         }
         match self {
-            List::ElementMatch(expected) => difference(&ElementMatch { expected, got }, any_order),
+            List::Entries(expected) => difference(&ElementMatch { expected, got }, any_order),
             List::Json(expected) => difference(&Json::new(expected, got), any_order),
         }
     }
 }
 
 impl Expectation {
-    /// What is to be kept of the elements that come, to tell whether they are what is wanted.
+    /// A capture that keeps what is needed to compare the actual elements.
     pub(crate) fn capture(&self) -> Capture {
         Capture::new(self.kept(), self.search())
     }
 
-    /// How many elements have to be kept to compare them, and of each how many bytes.
+    /// How many elements to keep for the comparison, and how many bytes of each.
     fn kept(&self) -> (usize, usize) {
         match (&self.elements, &self.file) {
             (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
             _ if self.bless => (usize::MAX, usize::MAX),
             (Some((List::Json(values), _)), _) => (values.len() + KEPT_BEYOND, usize::MAX),
-            (Some((List::ElementMatch(elements), _)), _) => {
+            (Some((List::Entries(elements), _)), _) => {
                 let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
                 (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
             }
@@ -87,7 +87,7 @@ impl Expectation {
         }
     }
 
-    /// What is looked for in all elements.
+    /// What to search for in all elements.
     fn search(&self) -> Search {
         Search::new(
             self.contains.iter().map(|(needle, _)| needle.clone()).collect(),
@@ -96,7 +96,7 @@ impl Expectation {
         )
     }
 
-    /// What is not as expected. `what` is an output or the log, and `file` that of the case.
+    /// Reports what differs from the expectation. `what` is an output or the log, and `file` is the file of the case.
     pub(crate) fn judge(&self, what: &str, file: &Path, collected: &Capture) -> Vec<Diagnostic> {
         let wrong = |message: String, span: &Range<usize>, text: String| {
             Diagnostic::error(codes::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
@@ -116,7 +116,7 @@ impl Expectation {
                 });
             }
         }
-        if let Some(count) = self.count.as_ref().filter(|count| !count.holds(collected.count)) {
+        if let Some(count) = self.count.as_ref().filter(|count| !count.contains(collected.count)) {
             let message = format!("{what} has {}", counted(collected.count));
             found.push(wrong(message, &count.span, format!("expected {count}")));
         }
@@ -149,7 +149,7 @@ impl Expectation {
             Some((_, framing, bytes)) if is_encoded(*framing, bytes, collected) => Vec::new(),
             Some((_, OutputFraming::Raw, bytes)) => {
                 let whole = Entry::plain(encode(got, OutputFraming::Raw));
-                List::ElementMatch(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
+                List::Entries(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
             }
             _ => expected.difference(got, self.any_order),
         };
@@ -160,8 +160,8 @@ impl Expectation {
         lines
     }
 
-    /// The file that is to have what came, all that is to be in it, and whether that is something else than now; where
-    /// files are written anew.
+    /// If the file of expected elements is to be updated: its path, its new contents, and whether these differ from the
+    /// present ones.
     pub(crate) fn blessed(&self, collected: &Capture) -> Option<(&Path, Vec<u8>, bool)> {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
@@ -172,7 +172,7 @@ impl Expectation {
     }
 }
 
-/// Whether the elements, written down, are the bytes of the file.
+/// Whether the encoded elements equal the bytes of the file.
 fn is_encoded(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
     collected.count == collected.kept.len() as u64 && encode(&collected.kept, framing) == bytes
 }
@@ -182,7 +182,7 @@ pub(crate) fn counted(count: u64) -> String {
     plural::counted(count, "element")
 }
 
-/// Elements one after another, as an output writes them.
+/// Encodes elements as an output writes them.
 fn encode(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
     let mut bytes = Vec::new();
     for element in elements {
@@ -198,7 +198,7 @@ fn encode(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
     bytes
 }
 
-/// The elements that were written so; a part of one at the end is one.
+/// Decodes elements that an output has written. An incomplete element at the end counts as an element.
 pub(crate) fn decode(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
     match framing {
         OutputFraming::Raw => vec![bytes.to_vec()],

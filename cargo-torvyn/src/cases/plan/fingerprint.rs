@@ -88,7 +88,7 @@ impl Fingerprint {
     ) {
         let alone = bases.clone();
         for plan in plans {
-            let other = plan.case.other().and_then(|other| alone.get(other)).cloned();
+            let other = plan.case.compared_with().and_then(|other| alone.get(other)).cloned();
             if let Some(basis) = bases.get_mut(&plan.case.name) {
                 basis.other = other.map(Box::new);
             }

@@ -56,7 +56,8 @@ impl Runner {
             if self.cancel.load(Ordering::Relaxed) || self.fail_fast && any_failed {
                 break;
             }
-            let other = plans.iter().chain(others).find(|other| Some(other.case.name.as_str()) == plan.case.other());
+            let other =
+                plans.iter().chain(others).find(|other| Some(other.case.name.as_str()) == plan.case.compared_with());
             let Some(other) = other else { continue };
             let outcome = self.compare(plan, speed, other, outcome);
             any_failed |= !outcome.passed();
