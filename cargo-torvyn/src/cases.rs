@@ -6,7 +6,7 @@
 //! expected ones, and differences become diagnostics at their places → `report` prints them.
 
 pub(crate) use case::Case;
-pub(crate) use plan::blessing::Blessing;
+pub(crate) use plan::blessed_files::BlessedFiles;
 pub(crate) use plan::fingerprint::{Common, Fingerprint};
 pub(crate) use plan::schedules::Schedules;
 pub(crate) use plan::{Draft, Plan};

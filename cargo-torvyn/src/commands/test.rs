@@ -12,7 +12,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::case::files;
 use crate::cases::report::{failures, junit, ns};
-use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
+use crate::cases::{BlessedFiles, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
@@ -229,9 +229,9 @@ impl<'a> Selected<'a> {
         }
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
-        let plans: Vec<_> = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
-        let blessing = Arc::new(Blessing::new(plans.iter().flat_map(Plan::expected_files)));
-        let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
+        let plans: Vec<_> = plans.map(|plan| plan.with_schedules(schedules).with_protected(&reads)).collect();
+        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files)));
+        let plans = plans.into_iter().map(|plan| plan.with_blessed_files(blessed_files.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
             return report_and_stop(&found, sources, shell);

@@ -21,7 +21,7 @@ use crate::config::manifest::read_output_framing;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::diagnostic::Diagnostics;
 
-/// ElementsSpec is expected of elements.
+/// What is expected of elements.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Expected {
     elements: Option<Elements>,

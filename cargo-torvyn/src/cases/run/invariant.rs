@@ -1,4 +1,4 @@
-//! What every case is held to, whatever it expects: a proof that turns out to be wrong is a fault of this program.
+//! Checks an invariant of every case: a proof that turns out to be wrong is reported as an internal error of this program.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anstream::ColorChoice;
 use torvyn_runtime::contract::{Bound, Bounds, Proof};
 
 use crate::cases::case::files::parse_manifest;
-use crate::cases::run::ends::Ends;
+use crate::cases::run::cancellation::Cancellation;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::config::manifest::{Manifest, sorted};
@@ -24,7 +24,7 @@ const CASES: &str = "[[test]]\nname = 'plain'\ninput.lines = ['a', 'b']\naccount
                      [[test]]\nname = 'expected'\ninput.lines = ['a', 'b']\nfails = 'is proven'\n";
 
 #[test]
-fn more_than_is_proven_fails_the_case_and_is_ours() {
+fn exceeding_a_proof_fails_the_case_as_an_internal_error() {
     let stage = guest::TRANSFORM.file();
     let text = format!("[pipeline.main]\nstages = [{:?}]\n{CASES}", stage.path);
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
@@ -40,8 +40,10 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let (cancel, cut) = Default::default();
-    let ends = Ends { cancel: &cancel, cut: &cut };
-    let run = |plans: &[crate::cases::Plan<'_>]| -> Vec<Outcome> { plans.iter().map(|plan| plan.run(ends)).collect() };
+    let cancellation = Cancellation { cancel: &cancel, cut: &cut };
+    let run = |plans: &[crate::cases::Plan<'_>]| -> Vec<Outcome> {
+        plans.iter().map(|plan| plan.run(cancellation)).collect()
+    };
 
     let [plain, expected] = &run(&plans)[..] else { panic!() };
     assert!(plain.found.is_empty(), "{:?}", plain.found);

@@ -67,14 +67,14 @@ struct Watch<'a> {
     /// The last line that was said.
     said: String,
     /// What began the last round where that ran no case, and when it ended.
-    in_vain: Option<(Vec<PathBuf>, Instant)>,
+    last_idle: Option<(Vec<PathBuf>, Instant)>,
     /// The files that components were built from.
     sources: Vec<PathBuf>,
 }
 
 /// The last run of a case.
 struct Last {
-    basis: Fingerprint,
+    fingerprint: Fingerprint,
     failed: bool,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         by_cargo,
         logs: Vec::new(),
         said: String::new(),
-        in_vain: None,
+        last_idle: None,
         sources: Vec::new(),
     };
     watch.look_at(watch.places_of(true));
@@ -124,7 +124,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         // The summary of the round, unless nothing was to be done in it.
         let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
         watch.end(exit, shell)?;
-        watch.in_vain = (!has_run).then(|| (changed, Instant::now()));
+        watch.last_idle = (!has_run).then(|| (changed, Instant::now()));
         changed = watch.wait();
         if let Some(exit) = interrupt::exit() {
             shell.summary(&Summary::new(watch.tally(), Duration::ZERO))?;
@@ -156,7 +156,7 @@ impl Watch<'_> {
     /// said, again, no case is made of it, and nothing is built from it.
     fn is_filtered_log(&self, path: &Path) -> bool {
         let again = self
-            .in_vain
+            .last_idle
             .as_ref()
             .is_some_and(|(changed, ended)| ended.elapsed() < AT_ONCE && changed.iter().any(|changed| changed == path));
         let is_written_by_people = path.extension().is_some_and(|end| SOURCES.iter().any(|source| end == *source));
@@ -238,16 +238,17 @@ impl Watch<'_> {
         self.sources = components.sources().iter().map(|source| paths::from_here(source)).collect();
         self.look_at(places(self));
 
-        let common = Common::of(&cases.manifest, &sources, &self.before, &components);
-        let mut bases: HashMap<_, _> = plans
+        let common = Common::new(&cases.manifest, &sources, &self.before, &components);
+        let mut fingerprints: HashMap<_, _> = plans
             .iter()
             .chain(&others)
-            .map(|plan| (plan.case.name.clone(), Fingerprint::of(plan, &common, &sources)))
+            .map(|plan| (plan.case.name.clone(), Fingerprint::new(plan, &common, &sources)))
             .collect();
-        Fingerprint::with_others(&mut bases, plans.iter().chain(&others));
+        Fingerprint::add_others(&mut fingerprints, plans.iter().chain(&others));
         self.last.retain(|name, _| plans.iter().any(|plan| plan.case.name == *name));
         let count = plans.len();
-        let is_other = |name: &str| self.last.get(name).is_none_or(|last| Some(&last.basis) != bases.get(name));
+        let is_other =
+            |name: &str| self.last.get(name).is_none_or(|last| Some(&last.fingerprint) != fingerprints.get(name));
         let (plans, same): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| is_other(&plan.case.name));
         others.extend(same);
         if plans.is_empty() {
@@ -264,13 +265,13 @@ impl Watch<'_> {
         drop(flows);
         let mut blessed = Vec::new();
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
-            let Some(basis) = bases.remove(&plan.case.name) else { continue };
-            self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
+            let Some(fingerprint) = fingerprints.remove(&plan.case.name) else { continue };
+            self.last.insert(plan.case.name.clone(), Last { fingerprint, failed: !outcome.passed() });
             blessed.extend(outcome.blessed);
         }
         for path in blessed {
             self.before.renew(&path);
-            self.last.values_mut().for_each(|last| last.basis.renew(&path, &self.before));
+            self.last.values_mut().for_each(|last| last.fingerprint.renew(&path, &self.before));
         }
         Ok(Some(self.standing()))
     }
