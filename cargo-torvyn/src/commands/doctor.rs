@@ -52,7 +52,7 @@ pub(crate) fn exec(_: DoctorArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 }
 
 fn version(name: &str, program: impl AsRef<OsStr>) -> Result<String, String> {
-    match toolchain::printed(Command::new(program).arg("--version")) {
+    match toolchain::run_for_stdout(Command::new(program).arg("--version")) {
         Ok(Some(version)) => {
             let version = version.lines().next().unwrap_or_default();
             Ok(version.trim_start_matches(name).trim_start_matches(" version").trim_start().to_owned())

@@ -32,7 +32,7 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
 
     let destination = resolved(&destination)?;
-    let surrounding = add_member::surrounding(&destination)?;
+    let surrounding = add_member::find_enclosing(&destination)?;
     let joins = surrounding.as_ref().filter(|around| around.has_guest && template.is_stage());
     let project = NewProject { name: &name, destination: &destination, template, vcs: args.vcs };
     project.refuse_collisions(surrounding.as_ref(), joins)?;

@@ -64,7 +64,7 @@ impl Workspace {
         };
         let mut command = MetadataCommand::new();
         command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
-        let printed = toolchain::printed(&mut command.cargo_command()).with_context(not_loaded)?;
+        let printed = toolchain::run_for_stdout(&mut command.cargo_command()).with_context(not_loaded)?;
         let printed = printed.ok_or_else(|| {
             Stop::new(Exit::SetupMissing, "`cargo` was not found").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;

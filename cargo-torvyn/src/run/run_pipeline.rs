@@ -143,7 +143,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     uses.extend(Files::uses(request.records));
     uses.clone().tell().refuse()?;
     check_outputs(&pipeline)?;
-    let letters = DeadLetterFiles::of(&pipeline)?;
+    let letters = DeadLetterFiles::new(&pipeline)?;
     let records = Files::open(request.records)?;
     let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
     let compiled = Compiled::default();
