@@ -151,7 +151,7 @@ fn check_project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked>
 /// # Errors
 ///
 /// A [`Stop`] if there are errors, which have been printed.
-pub(super) fn show(
+pub(super) fn check_and_print(
     args: &CargoArgs,
     workspace: &Workspace,
     built: Vec<Artifact>,

@@ -1,4 +1,4 @@
-//! `cargo torvyn run`: runs a pipeline and shows its account.
+//! `cargo torvyn run`: runs a pipeline and prints its account.
 
 use crate::cli::{MessageFormat, RunArgs};
 use crate::exit::Exit;

@@ -1,8 +1,8 @@
-//! Names of projects: what cargo takes as the name of a package, told before anything is written.
+//! Checks names of projects before anything is written: by the rules of cargo for packages, and by our own.
 
 use crate::exit::{Exit, Stop};
 
-/// What Rust reserves; a crate of such a name cannot be named in code.
+/// Words that Rust reserves: code cannot refer to a crate with such a name.
 const KEYWORDS: &[&str] = &[
     "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
@@ -11,15 +11,15 @@ const KEYWORDS: &[&str] = &[
 ];
 /// Crates that come with the compiler.
 const SYSROOT: &[&str] = &["alloc", "core", "proc_macro", "std", "test"];
-/// Crates that a project here depends on, or may: two packages of one name do not build.
+/// Crates that a project depends on, or may depend on: two packages of the same name do not build.
 const DEPENDENCIES: &[&str] = &["cargo-torvyn", "torvyn-guest", "torvyn-runtime", "torvyn-testing", "wit-bindgen"];
-/// Folders of cargo's in the target folder, beside which nothing that is built can have such a name.
-const OF_CARGO: &[&str] = &["build", "deps", "examples", "incremental", "target"];
-/// What crates.io takes; from 128 on, the names of the files that rustc makes are too long for some file systems.
+/// Folders of cargo in the target folder, next to which built files are put.
+const CARGO_FOLDERS: &[&str] = &["build", "deps", "examples", "incremental", "target"];
+/// The limit of crates.io. From 128 characters, the file names of rustc are too long for some file systems.
 const LONGEST: usize = 64;
-/// What stages of a pipeline cannot be called, because its two ends are.
+/// The names of the ends of a pipeline, which its stages cannot have.
 const ENDS: &[&str] = &["input", "output"];
-/// Names that Windows keeps for devices, whatever their case.
+/// Names that Windows reserves for devices, in any case.
 const DEVICES: &[&str] = &[
     "aux", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "con", "lpt1", "lpt2", "lpt3",
     "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9", "nul", "prn",
@@ -29,7 +29,7 @@ const DEVICES: &[&str] = &[
 ///
 /// # Errors
 ///
-/// A [`Stop`] with usage that says what is wrong with it.
+/// A usage [`Stop`] with the reason.
 pub(crate) fn check(name: &str) -> Result<(), Stop> {
     match problem(name) {
         None => Ok(()),
@@ -43,7 +43,7 @@ pub(crate) fn check(name: &str) -> Result<(), Stop> {
 fn problem(name: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let known = |names: &[&str]| names.contains(&name);
-    // Files of such names are one file, on some systems at least.
+    // Files with such names are the same file, on some systems at least.
     let known_as = |names: &[&str]| names.iter().any(|known| artifact(known) == artifact(name));
     if name.is_empty() {
         Some("it is empty".to_owned())
@@ -59,7 +59,7 @@ fn problem(name: &str) -> Option<String> {
         Some("it conflicts with a crate of the standard library".to_owned())
     } else if known_as(DEPENDENCIES) {
         Some("it conflicts with a crate that stages are built with".to_owned())
-    } else if known_as(OF_CARGO) {
+    } else if known_as(CARGO_FOLDERS) {
         Some("it conflicts with a folder that cargo builds in".to_owned())
     } else if known(ENDS) {
         Some("it is reserved for an end of a pipeline".to_owned())
@@ -70,14 +70,14 @@ fn problem(name: &str) -> Option<String> {
     }
 }
 
-/// Whether Windows keeps this name of a file or folder for a device, which it does with any extension too.
+/// Whether Windows reserves this name of a file or folder for a device, with or without an extension.
 pub(crate) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     DEVICES.contains(&stem.to_ascii_lowercase().as_str())
 }
 
-/// What is the same for two names whose components can be one file: cargo writes `_` for `-`, and not every file system
-/// tells upper from lower case.
+/// A form that is equal for names whose components can be the same file: cargo writes `_` for `-`, and some file systems
+/// ignore case.
 pub(crate) fn artifact(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
@@ -87,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_takes_is_taken() {
+    fn accepts_names_of_packages() {
         for name in ["logs", "log-filter", "a", "_x", "A1", "x_2", "source", "transform", &"x".repeat(64)] {
             assert!(check(name).is_ok(), "{name}");
         }
     }
 
     #[test]
-    fn what_would_not_build_is_refused_with_the_reason() {
+    fn rejects_names_that_would_not_build_with_the_reason() {
         for (name, reason) in [
             ("", "empty"),
             (".", "`.` is not allowed"),
