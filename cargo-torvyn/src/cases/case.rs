@@ -38,9 +38,9 @@ const BEGINS: u64 = 946_684_800_000_000_000;
 /// A case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
-    /// Unique in a project.
+    /// Its name, unique in a project.
     pub(crate) name: String,
-    /// What runs.
+    /// The pipeline or stage that runs.
     pub(crate) subject: Subject,
     /// The stages of the pipeline that take the input; empty to run it from its start.
     pub(crate) from: Vec<Named>,
@@ -52,7 +52,7 @@ pub(crate) struct Case {
     pub(crate) config: Vec<Config>,
     /// What is expected of the outputs, by name.
     pub(crate) outputs: Vec<(Named, Expected)>,
-    /// What is expected of what the stages print.
+    /// What is expected of the lines that the stages print.
     pub(crate) log: Option<Expected>,
     /// What is expected of the account.
     pub(crate) account: ExpectedAccount,
@@ -76,7 +76,7 @@ pub(crate) struct Case {
     pub(crate) span: Range<usize>,
 }
 
-/// What runs in a case.
+/// The pipeline or stage that a case runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Subject {
     /// The pipeline of this name, or the default one.

@@ -261,14 +261,14 @@ impl Plan<'_> {
     fn judge_faults(&self, captured: &Captured<'_>, account: Option<&Account>, outcome: &mut Outcome) {
         let faults = self.case.faults.iter().zip(self.faulted_stages()).zip(&captured.faults);
         let never = faults.filter(|(_, injection)| injection.happened() == 0);
-        let told = never.map(|((fault, stage), _)| fault.not_reached(stage, self.case.file(), account));
-        outcome.found.extend(told);
+        let findings = never.map(|((fault, stage), _)| fault.not_reached(stage, self.case.file(), account));
+        outcome.found.extend(findings);
     }
 
     /// Reports what exceeds its budgets, unless the case expects exactly that failure.
     fn refused(&self) -> Diagnostics {
-        let told = self.over_budget.iter().map(|found| format!("{}: {}", found.code, found.message));
-        let causes: Vec<_> = told.collect();
+        let messages = self.over_budget.iter().map(|found| format!("{}: {}", found.code, found.message));
+        let causes: Vec<_> = messages.collect();
         let record = FailureRecord::new(output::failure::OVER_BUDGET, causes.first().cloned().unwrap_or_default());
         let failure = Failure { stage: None, causes, is_ours: false, record };
         match &self.case.fails {

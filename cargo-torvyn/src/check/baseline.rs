@@ -85,7 +85,7 @@ impl Baseline {
         Baseline { version: VERSION, built, stages, pipelines }
     }
 
-    /// Reads the file.
+    /// Loads a baseline.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl Baseline {
         Err(stop.help("name another file, or remove this one"))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, as a whole or not at all.
     ///
     /// # Errors
     ///

@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn escapes_control_characters_in_names() {
-        let told = describe_frame(&frame("a`\nerror: b\u{202e}", "x\n\x1b[31m.rs", 1));
-        assert_eq!(told, "`a`\\nerror: b\\u{202e}` (x\\n\\u{1b}[31m.rs:1)");
+        let shown = describe_frame(&frame("a`\nerror: b\u{202e}", "x\n\x1b[31m.rs", 1));
+        assert_eq!(shown, "`a`\\nerror: b\\u{202e}` (x\\n\\u{1b}[31m.rs:1)");
     }
 
     #[test]
@@ -183,10 +183,10 @@ mod tests {
                 (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
             Site { callee: TrackedImport::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
         };
-        let told = |count| describe_call_chain(&site(count).frames, &site(count));
-        assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");
-        assert!(told(6).contains("`f5` (/gone/lib.rs:5), then `f4` (/gone/lib.rs:4)"), "{}", told(6));
-        assert!(told(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", told(9));
+        let chain = |count| describe_call_chain(&site(count).frames, &site(count));
+        assert_eq!(chain(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");
+        assert!(chain(6).contains("`f5` (/gone/lib.rs:5), then `f4` (/gone/lib.rs:4)"), "{}", chain(6));
+        assert!(chain(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", chain(9));
         let quiet = [frame("{closure#0}", "/gone/lib.rs", 1), frame("with<u8>", "/rustc/1/thread/local.rs", 2)];
         assert!(!quiet.iter().any(is_informative));
         let names = ["a::b::<u8>", "a::E<W<u8>>::read", "<u8 as A>::b", "operator<", "run<fn(u8) -> u8, T>", "f"];

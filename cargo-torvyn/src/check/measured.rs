@@ -218,7 +218,7 @@ mod tests {
         for (index, change) in silent.into_iter().enumerate() {
             assert!(with(change).is_empty(), "{index}");
         }
-        // Where there are two outputs, what it read may have decided between them.
+        // With two outputs, the bytes that it read may have decided between them.
         assert!(found_in(TWO_OUTPUTS, forwarded()).is_empty());
         let mut few = forwarded();
         (few.elements_in, few.elements_out, few.copies.payload_read.ops) = (15, 15, 15);

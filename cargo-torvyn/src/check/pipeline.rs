@@ -46,7 +46,7 @@ pub(crate) struct Repeated {
     pub(crate) then: String,
     /// The most elements of one call.
     pub(crate) batch: usize,
-    /// The most calls that copy one element; `None` where nothing bounds them.
+    /// The most calls that copy one element; `None` if unbounded.
     pub(crate) calls: Option<u32>,
     /// How often an element is read in all of these calls.
     pub(crate) reads: Bound,

@@ -16,7 +16,7 @@ pub(crate) struct StageLine<'a> {
     pub(crate) package: &'a str,
     #[serde(flatten)]
     pub(crate) verdict: &'a StageVerdict,
-    /// Why no stronger proof could be given.
+    /// Why there is no stronger proof.
     pub(crate) weaker: &'a [String],
 }
 

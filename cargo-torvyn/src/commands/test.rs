@@ -97,7 +97,7 @@ impl Cases {
         Ok(Cases { manifest, cases, broken })
     }
 
-    /// The cases that the arguments select.
+    /// Selects cases by the arguments.
     ///
     /// # Errors
     ///

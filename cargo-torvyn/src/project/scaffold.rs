@@ -73,7 +73,7 @@ struct Budget {
     leases: Option<u32>,
 }
 
-/// Where a project belongs.
+/// The place of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A separate project: with the contract, the guest library and a pipeline of its own.

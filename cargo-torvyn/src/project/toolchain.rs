@@ -51,10 +51,10 @@ pub(crate) fn run_for_stdout(command: &mut Command) -> anyhow::Result<Option<Str
             Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()))
         }
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            match said.trim() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            match stderr.trim() {
                 "" => bail!("`{program}` failed: {}", output.status),
-                said => bail!("{}", said.trim_start_matches("error: ")),
+                message => bail!("{}", message.trim_start_matches("error: ")),
             }
         }
     }

@@ -205,7 +205,7 @@ impl Built {
         if found.is_empty() { Ok(()) } else { report_and_stop(&found, sources, shell) }
     }
 
-    /// Builds the packages among the components.
+    /// Builds the components that are packages.
     fn build(
         &mut self,
         pipelines: &[&Pipeline],

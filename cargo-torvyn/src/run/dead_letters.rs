@@ -232,7 +232,7 @@ fn append_whole(file: &mut File, line: &[u8], cut: &Cut) -> io::Result<()> {
     written
 }
 
-/// The length of the file, and whether its last line has no end.
+/// The length of the file, and whether its last line is incomplete.
 fn length_and_is_torn(file: &File) -> io::Result<(u64, bool)> {
     let len = file.metadata()?.len();
     let mut last = [b'\n'];

@@ -89,7 +89,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// The first file that cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn write(self, pipeline: &str, graph: &Graph, shell: &mut Shell) -> anyhow::Result<()> {
         let Some(ring) = self.recorder.ring() else { return Ok(()) };
         let records = FlowRecords { pipeline, graph, ring: &ring };

@@ -384,7 +384,7 @@ fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
     })
 }
 
-/// An output that cannot be written.
+/// The error for an output that cannot be written.
 fn cannot_write(output: &Output) -> Stop {
     Stop::new(Exit::Failed, format!("cannot write {}", output_name(output))).code(failure::OUTPUT_FAILED)
 }

@@ -83,7 +83,7 @@ impl CaseInput {
     ///
     /// # Errors
     ///
-    /// The files that cannot be read.
+    /// If a file cannot be read.
     pub(crate) fn source(&self, file: &Path) -> Result<Source, Diagnostics> {
         match &self.what {
             InputSpec::Written(written) => {

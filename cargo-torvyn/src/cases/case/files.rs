@@ -17,7 +17,7 @@ use crate::output::diagnostic::{Diagnostics, Sources};
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If the folder cannot be read.
 pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Case>, Vec<Broken>), Diagnostics> {
     let parse_manifest = sources.text(&manifest.path).map(|text| parse_manifest(text, &manifest.path));
     let (mut cases, mut broken) = manifest::sorted(parse_manifest.unwrap_or_default());

@@ -14,7 +14,7 @@ use crate::output::codes;
 pub(crate) struct Amount<N> {
     min: Option<N>,
     max: Option<N>,
-    /// Where it is written.
+    /// The place where it is written.
     pub(crate) span: Range<usize>,
 }
 

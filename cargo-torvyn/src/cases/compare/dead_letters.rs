@@ -78,7 +78,7 @@ impl ExpectedDeadLetters {
     ///
     /// # Errors
     ///
-    /// The files that cannot be read.
+    /// If a file cannot be read.
     pub(crate) fn load(&self, stage: &str, file: &Path, bless: bool) -> Result<DeadLetterExpectation, Diagnostics> {
         let elements = self.elements.load(file, bless)?;
         Ok(DeadLetterExpectation { stage: stage.to_string(), elements, reasons: self.reasons.clone() })

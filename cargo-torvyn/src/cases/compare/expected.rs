@@ -167,7 +167,7 @@ impl Expected {
     ///
     /// # Errors
     ///
-    /// The files that cannot be read.
+    /// If a file cannot be read.
     pub(crate) fn load(&self, file: &Path, bless: bool) -> Result<Expectation, Diagnostics> {
         let mut wanted = Expectation {
             any_order: self.any_order,

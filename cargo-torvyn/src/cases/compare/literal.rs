@@ -25,7 +25,7 @@ pub(crate) enum Literal {
     },
 }
 
-/// The keys of an element that say what its bytes are.
+/// The keys for the bytes of an element.
 pub(crate) const KEYS: [&str; 4] = ["text", "hex", "base64", "file"];
 
 impl Literal {

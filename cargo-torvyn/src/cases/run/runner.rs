@@ -14,7 +14,7 @@ use crate::cases::run::Outcome;
 use crate::cases::run::cancellation::Cancellation;
 use crate::cases::run::speed::Compared;
 
-/// How cases run.
+/// Runs cases.
 pub(crate) struct Runner {
     /// How many cases run at a time.
     pub(crate) threads: usize,

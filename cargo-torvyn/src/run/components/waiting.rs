@@ -27,7 +27,7 @@ impl Waiting {
     ///
     /// # Errors
     ///
-    /// What `tell` returns.
+    /// The error of `tell`.
     pub(super) fn wait(mut self, mut tell: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         let mut is_reported = false;
         loop {

@@ -12,7 +12,7 @@ use crate::cases::compare::json::{self, Step, Value};
 /// Keywords whose numbers are always compared as floating point.
 const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
-/// The numbers of a schema, and what else in it depends on numbers.
+/// The numbers of a schema, and whether it has keywords that depend on numbers.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     /// The numbers, by the bits of their floating-point values.
