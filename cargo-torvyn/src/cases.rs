@@ -1,13 +1,12 @@
-//! Cases: pipelines and stages, run on given elements and held against what they are expected to give and to copy.
+//! Cases: tests that run a pipeline or a stage on given elements and check its output and its copies.
 //!
-//! The life of a case: `case` reads it from `Torvyn.toml` or a file of `tests/`, with `element` for elements, `given` for
-//! the input, and `expected`, `account` and `failure` for what is expected → [`Plan`] puts the case's ends in the place
-//! of those of its pipeline, and judges copies as `check` does → `session` runs the plans of all cases on several threads,
-//! each in a flow of its own → `verdict` holds what came against what was expected, and the differences are diagnostics at
-//! their places → `report` and `junit` say them.
+//! How a case runs: `case` parses it from `Torvyn.toml` or a file of `tests/` → [`Draft`] finds its pipeline → [`Plan`]
+//! replaces the ends of the pipeline with those of the case, and checks copy budgets as `check` does → [`Runner`] runs
+//! the plans of all cases on several threads, each in a flow of its own → `compare` compares the actual elements with the
+//! expected ones, and differences become diagnostics at their places → `report` prints them.
 
 pub(crate) use case::Case;
-pub(crate) use plan::blessing::Blessing;
+pub(crate) use plan::blessed_files::BlessedFiles;
 pub(crate) use plan::fingerprint::{Common, Fingerprint};
 pub(crate) use plan::schedules::Schedules;
 pub(crate) use plan::{Draft, Plan};

@@ -1,10 +1,11 @@
-//! What is proven of stages and pipelines, held against what their authors declared: `check`, and `run` before it starts.
+//! Compares what is proven of stages and pipelines with what their authors declared: for `check`, and for `run` before it
+//! starts.
 //!
-//! The life of a check: [`Subject`] gathers what is known of a stage, its settings, the world of its WIT and its built
-//! component → `torvyn_runtime::analysis` makes a verdict of it → `stage` holds the verdict against the budget and
-//! pushes diagnostics, with `blame` for the lines that copy → `pipeline` composes the verdicts along a pipeline →
-//! `report` says it all, to people or to programs → `baseline` compares it with an earlier answer. What only a run can
-//! show is found in its account: `measured`.
+//! How a check runs: [`Subject`] gathers what is known of a stage (its settings, the world of its WIT, its built
+//! component) → `torvyn_runtime::analysis` computes a verdict → `stage` compares the verdict with the budget and pushes
+//! diagnostics, and `blame` labels the lines that copy → `pipeline` composes the verdicts along a pipeline → `report`
+//! prints the result for people or for programs → `baseline` compares the result with a saved one. `measured` reports
+//! what only a run can show, from the run's account.
 
 pub(crate) use baseline::{Baseline, SavedStage};
 pub(crate) use measured::{measured_findings, measured_over_budget, measured_pool};

@@ -1,4 +1,4 @@
-//! The cargo side: the workspace and its packages.
+//! Projects as cargo sees them: workspaces, packages, builds, the toolchain, and new projects.
 
 pub(crate) mod add_member;
 pub(crate) mod cargo;

@@ -1,4 +1,4 @@
-//! One run of a pipeline: its components, and the files that it writes.
+//! Runs a pipeline: loads its components and writes the files of its records and dead letters.
 
 pub(crate) mod components;
 pub(crate) mod dead_letters;

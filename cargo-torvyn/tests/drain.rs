@@ -127,7 +127,7 @@ fn pipelines() -> Vec<Hostile> {
             "",
             PROCESSOR,
             &["--input", "fifo", "--output", "out.txt"],
-            &["Waiting for what comes through the FIFO `fifo`", "interrupted: the source"],
+            &["Waiting for data in the FIFO `fifo`", "interrupted: the source"],
         ),
         hostile(
             "a FIFO that nobody opens",

@@ -120,11 +120,11 @@ expect.output.json = [{ user.name = "a" }, { n = 9 }, { n = 1 }, {}]
         "in any order",
         "Fail",
         "otherwise",
-        "expected 4 elements, 3 came",
+        "expected 4 elements, got 3",
         "0 - {\"user\":{\"name\":\"a\"}}",
         "0 + {\"user\":{\"name\":\"b\"}}",
         "$.user.name: expected \"a\", found \"b\"",
-        "no JSON: EOF while parsing a value at line 1 column 9",
+        "not valid JSON: EOF while parsing a value at line 1 column 9",
         "3 cases: 2 passed, 1 failed",
     ];
     expect(folder.path(), &["--no-fail-fast"], 100, &said);
@@ -158,22 +158,22 @@ expect.output.schema = "event.json"
         "accepted",
         "Fail",
         "not accepted",
-        "error[unexpected-output]: `output` has 3 elements that the schema does not accept",
-        "of 4 that came",
+        "error[unexpected-output]: `output` has 3 elements that do not match the schema",
+        "out of 4 elements",
         "1   \"{\\\"id\\\": \\\"x\\\"}\"",
         "$.id: want integer, but got string",
         "2   \"{\"",
-        "no JSON: EOF while parsing an object at line 1 column 1",
+        "not valid JSON: EOF while parsing an object at line 1 column 1",
         "$.mail: ",
     ];
     expect(folder.path(), &["--no-fail-fast"], 100, &said);
     for (schema, said) in [
-        ("{", "it is no JSON"),
+        ("{", "not valid JSON"),
         (r#"{ "type": "nothing" }"#, "$.type: "),
-        (r#"{ "$ref": "https://example.com/a.json" }"#, "nothing is fetched"),
+        (r#"{ "$ref": "https://example.com/a.json" }"#, "nothing is downloaded"),
     ] {
         fs::write(path("event.json"), schema).unwrap();
-        expect(folder.path(), &[], 101, &["error[bad-schema]: `event.json` is no JSON Schema", said]);
+        expect(folder.path(), &[], 101, &["error[bad-schema]: `event.json` is not a valid JSON Schema", said]);
     }
     fs::remove_file(path("event.json")).unwrap();
     expect(folder.path(), &[], 101, &["error[not-found]: `event.json` is not there"]);
@@ -200,13 +200,17 @@ expect.output.matches = ["^o", '\d']
         "Pass",
         "Fail",
         "no element of `output` matches `\\d`",
-        "not in 2 elements",
-        "1 element is not UTF-8, and matches nothing",
+        "searched 2 elements",
+        "1 element is not UTF-8 and cannot match",
     ];
     expect(folder.path(), &["--no-fail-fast"], 100, &said);
     let wrong = self::folder("[[test]]\nname = 'a'\nlog.matches = 'a(b'\n");
-    let said =
-        ["error[bad-pattern]: `a(b` is no regular expression: unclosed group", "log.matches = 'a(b'", "a(b\n", " ^"];
+    let said = [
+        "error[bad-pattern]: `a(b` is not a valid regular expression: unclosed group",
+        "log.matches = 'a(b'",
+        "a(b\n",
+        " ^",
+    ];
     expect(wrong.path(), &[], 101, &said);
 }
 
@@ -260,10 +264,10 @@ expect.all.lines = ["x"]
     for (case, said) in [
         (
             "pipeline = 'ways'\nfrom = 'first'\nto = 'last'\ninput.lines = []",
-            "error[not-a-part]: `last` also takes from `numbers`, which is not in this part of `ways`",
+            "error[not-a-part]: `last` also takes elements from `numbers`, which is outside of this part of `ways`",
         ),
-        ("from = 'transform'\nto = 'router'", "error[not-a-part]: nothing of what `transform` sends gets to `router`"),
-        ("from = 'transform'", "a case needs the key `input` where it begins at a stage"),
+        ("from = 'transform'\nto = 'router'", "error[not-a-part]: no element from `transform` reaches `router`"),
+        ("from = 'transform'", "the case needs the key `input`: it starts at a stage"),
         ("to = 'sink'", "error[unknown-stage]: there is no stage `sink` in `main`"),
         ("to = 'router'\ninput.lines = []\naccount.stage.transform.reads = 0", "only a part of `main` is run"),
         ("pipeline = 'count'\nfrom = 'source'\ninput.lines = []", "error[unused-input]: nothing takes from the input"),
@@ -288,7 +292,7 @@ fn generated_elements_are_the_same_for_a_seed() {
     assert!((500..=1200).contains(&made.len()), "{}", made.len());
     expect(folder.path(), &[], 0, &["1 passed"]);
     fs::write(other.path().join("made.bin"), made).unwrap();
-    expect(other.path(), &[], 100, &["`output` is not as expected", "lines more"]);
+    expect(other.path(), &[], 100, &["`output` is not as expected", "more lines"]);
 }
 
 /// A hundred thousand elements that are not as expected, long ones and some that would steer a terminal.
@@ -310,7 +314,7 @@ fn much_that_differs_is_told_in_few_lines() {
             "many",
             "0 - \"other\"",
             "0 + \"abcdefgh\"",
-            "... and 199960 lines more",
+            "... and 199960 more lines",
             "long",
             "0 + \"xxx",
             "(5242880 bytes)",
@@ -366,7 +370,7 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
         ),
         ("input.lines = []\nexpect.output.contains = []", &["error[empty]: `contains` is empty"]),
         ("input.elements = [{ text = 'a', sequnce = 3 }]", &["unknown key `sequnce`", "did you mean `sequence`?"]),
-        ("input.elements = [{ hex = 'f' }]", &["error[bad-encoding]", "a byte is two digits"]),
+        ("input.elements = [{ hex = 'f' }]", &["error[bad-encoding]", "a byte needs two digits"]),
     ] {
         let folder = folder(&format!("[[test]]\nname = 'a'\n{case}\n"));
         expect(folder.path(), &[], 101, said);

@@ -84,14 +84,14 @@ fn what_was_measured_is_told_at_the_level_of_its_lint() {
 fn writes_unchanged(project: &Project) {
     let warned = project.run("echo", &lines(10..2010), 0);
     let expected = r#"
-warning[write-unchanged]: `transform` wrote 1,024 payloads as they were, in this run
+warning[write-unchanged]: in this run, `transform` wrote 1,024 payloads unchanged
  --> Torvyn.toml:4:11
   |
 4 | stages = ["transform"]
   |           ^^^^^^^^^^^ 17.4 KiB copied here
   |
-  = note: those are the ones that were compared, of 2,000 that it wrote
-  = help: pass them on by handle, `out.forward()`: no payload byte crosses for that
+  = note: only these were compared: it wrote 2,000 payloads in all
+  = help: forward them by handle with `out.forward()`, for which no payload byte crosses the boundary
 "#;
     assert!(said(&warned).contains(expected), "{}", said(&warned));
     let summary: Value = serde_json::from_slice(&warned.stdout).unwrap();
@@ -101,7 +101,7 @@ warning[write-unchanged]: `transform` wrote 1,024 payloads as they were, in this
     let few = project.run("echo", &(lines(0..15) + "\n\n\n"), 0);
     assert!(!said(&few).contains("write-unchanged"), "{}", said(&few));
     let enough = project.run("echo", &(lines(0..16) + "\n\n\n"), 0);
-    assert!(said(&enough).contains("`transform` wrote 16 payloads as they were, in this run"), "{}", said(&enough));
+    assert!(said(&enough).contains("in this run, `transform` wrote 16 payloads unchanged"), "{}", said(&enough));
     assert!(!said(&enough).contains("compared"), "{}", said(&enough));
 
     project.level("transform", "write-unchanged", "deny");
@@ -121,9 +121,9 @@ fn pool_too_small(project: &Project) {
     project.write("Torvyn.toml", &format!("{PIPELINES}{pool}"));
     let freed = said(&project.run("echo", &lines(0..100_000), 0));
     for text in [
-        "blocks of `4KiB` were freed for lack of room and allocated again, in this run",
+        "blocks of `4KiB` were freed for lack of room and allocated again",
         " --> Torvyn.toml:12:1",
-        "= note: pool reuse was 0.0 %, and 9",
+        "= note: the pool reuse rate was 0.0 %; with room for all blocks held at once, it would have been 9",
         "= help: write `\"4KiB\" = \"",
     ] {
         assert!(freed.contains(text), "{text}:\n{freed}");
@@ -142,10 +142,10 @@ fn pool_too_small(project: &Project) {
 fn reads_only_to_forward(project: &Project) {
     let warned = said(&project.run("find", &lines(0..16), 0));
     for text in [
-        "warning[read-only-to-forward]: `find` read all of 16 payloads and passed every element on, in this run",
+        "warning[read-only-to-forward]: in this run, `find` read 16 payloads in full and forwarded every element",
         "Torvyn.toml:10:40",
         "37 B copied here",
-        "help: decide by metadata, or leave out what reads: the world `router` would do",
+        "help: decide by metadata, or remove the read: the world `router` is enough",
     ] {
         assert!(warned.contains(text), "{text}:\n{warned}");
     }

@@ -261,13 +261,13 @@ fn what_cannot_be_done_is_said() {
     let here = temp.path().canonicalize().unwrap();
     let nowhere = format!("error: could not find `Cargo.toml` in `{}` or any folder above it", here.display());
     for (args, exit, line) in [
-        (&["new", "logs"][..], 2, "error: the template is missing"),
-        (&["new"], 2, "error: the name of the project is missing"),
+        (&["new", "logs"][..], 2, "error: no template given"),
+        (&["new"], 2, "error: no project name given"),
         (&["new", "logs", "-t", "ruoter"], 2, "error: unknown template `ruoter`"),
-        (&["new", "a b", "-t", "router"], 2, "error: invalid project name `a b`: ` ` cannot be in it"),
+        (&["new", "a b", "-t", "router"], 2, "error: invalid project name `a b`: ` ` is not allowed"),
         (&["new", "", "-t", "router"], 2, "error: a value is required for '[NAME]' but none was supplied"),
-        (&["new", "..", "-t", "router"], 2, "error: `..` does not say how the project is called"),
-        (&["new", "x", "--name", "fn", "-t", "router"], 2, "error: invalid project name `fn`: it is a keyword of Rust"),
+        (&["new", "..", "-t", "router"], 2, "error: cannot derive a project name from `..`"),
+        (&["new", "x", "--name", "fn", "-t", "router"], 2, "error: invalid project name `fn`: it is a Rust keyword"),
         (&["new", "mine", "-t", "router"], 101, "error: destination `mine` already exists"),
         (&["new", "mine/notes/x", "-t", "router"], 101, "error: could not look at `mine/notes/x`"),
         (&["build"], 101, &nowhere),
@@ -326,19 +326,19 @@ fn what_would_collide_is_refused() {
     fs::write(project.join(".gitignore"), "/target\nout/\n").unwrap();
 
     let before = contents(temp.path());
-    let device = "cannot make the folder `nul.d`: Windows keeps this name for a device";
-    let same = "cannot make the folder `Router`: `router` is the same folder on Windows and macOS";
+    let device = "cannot create the folder `nul.d`: Windows keeps this name for a device";
+    let same = "cannot create the folder `Router`: `router` is the same folder on Windows and macOS";
     let artifact = |name: &str, file: &str, other: &str, manifest: &str| {
         format!("package `{name}` would build the file `{file}.wasm`, as `{other}` does: `{manifest}/Cargo.toml`")
     };
     let whole = project.canonicalize().unwrap();
     let common = whole.with_file_name("common/Cargo.toml");
-    let dependency = format!("package `common` is a dependency in the workspace already: `{}`", common.display());
+    let dependency = format!("the workspace already has a dependency `common`: `{}`", common.display());
     for (path, more, message) in [
         (
             "second",
             &["--name", "router"][..],
-            "package `router` is in the workspace already: `router/Cargo.toml`".into(),
+            "the workspace already has a package `router`: `router/Cargo.toml`".into(),
         ),
         ("second", &["--name", "Router"], artifact("Router", "router", "router", "router")),
         ("second", &["--name", "odd-one"], artifact("odd-one", "odd_one", "plain", "plain")),
@@ -346,14 +346,14 @@ fn what_would_collide_is_refused() {
         ("common", &[], dependency),
         ("Router", &["--name", "other"], same.into()),
         ("nul.d", &["--name", "other"], device.into()),
-        ("a?", &["--name", "other"], "cannot make the folder `a?`: `?` cannot be in it on Windows".into()),
-        ("a\\b", &["--name", "other"], "cannot make the folder `a\\b`: `\\` cannot be in it on Windows".into()),
-        ("a\nb", &["--name", "other"], "cannot make the folder `a\\nb`: it has letters that are not seen".into()),
-        ("\u{202e}b", &["--name", "b"], "cannot make the folder `\\u{202e}b`: it has letters that are not seen".into()),
+        ("a?", &["--name", "other"], "cannot create the folder `a?`: Windows does not allow `?` in a name".into()),
+        ("a\\b", &["--name", "other"], "cannot create the folder `a\\b`: Windows does not allow `\\` in a name".into()),
+        ("a\nb", &["--name", "other"], "cannot create the folder `a\\nb`: it has invisible characters".into()),
+        ("\u{202e}b", &["--name", "b"], "cannot create the folder `\\u{202e}b`: it has invisible characters".into()),
         (
             "a[b]",
             &["--name", "other"],
-            "cannot make the folder `a[b]`: `[` and `]` mean something else among the members of a workspace".into(),
+            "cannot create the folder `a[b]`: `[` and `]` are patterns in the members of a workspace".into(),
         ),
         ("target/x", &[], "`target/x` is in `target`, which tools like `cargo clean` delete".into()),
         ("out/x", &[], "git ignores `out/x`".into()),
@@ -369,7 +369,7 @@ fn what_would_collide_is_refused() {
     // A workspace that the one around it has among its members.
     let said = refused(&project, &["new", "apps/inner", "-t", "pipeline"]);
     let message =
-        format!("`apps/inner` would be a member of the workspace `{}`, and is in one of its own", whole.display());
+        format!("`apps/inner` would be a member of two workspaces: `{}` and the new project", whole.display());
     assert_eq!(said.lines().next(), Some(&*format!("error: {message}")));
     assert!(said.contains("add `apps/inner` to `exclude` in `Cargo.toml`"), "{said}");
     assert_eq!(contents(temp.path()), before);
@@ -452,8 +452,8 @@ fn what_is_offline_downloads_no_target() {
     };
     let forbids = |by: &str| {
         format!(
-            "error: the target wasm32-wasip2 is not installed, and {by} forbids to download it\n\
-             help: type `rustup target add wasm32-wasip2` while there is a network\n"
+            "error: the target wasm32-wasip2 is not installed, and {by} forbids downloading it\n\
+             help: type `rustup target add wasm32-wasip2` while online\n"
         )
     };
     assert_eq!(build(&["--offline"], None), forbids("`--offline`"));

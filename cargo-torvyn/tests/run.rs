@@ -201,7 +201,11 @@ fn the_beginning_of_an_element_is_told_when_a_run_is_interrupted() {
     drop(stdin);
     assert_eq!(output.status.code(), Some(143), "{}", said(&output));
     assert_eq!(fs::read_to_string(folder.path().join("out.txt")).unwrap(), "ABC\nABC\n");
-    assert!(said(&output).contains("3 bytes of `input` are in no element and not in the output"), "{}", said(&output));
+    assert!(
+        said(&output).contains("3 bytes of `input` belong to no element and are not in the output"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// Waits until nothing of what was written to its standard input is left in the pipe.
@@ -303,7 +307,7 @@ fn what_was_not_asked_for_is_not_judged() {
     expect(folder.path(), &["run", "brokn"], 101, &["error[unknown-pipeline]", "did you mean `broken`?"]);
     let all = ["error[wrong-type]", "error[unknown-key]: unknown key `naem`", "and 1 pipeline: "];
     expect(folder.path(), &["check"], 100, &all);
-    let passed = ["warning: 2 cases or files of cases are not valid, and not selected", "1 case: 1 passed"];
+    let passed = ["warning: 2 cases or files of cases are not valid and not selected", "1 case: 1 passed"];
     expect(folder.path(), &["test", "good"], 0, &passed);
     expect(folder.path(), &["test"], 101, &["unknown key `naem`", "error[wrong-type]", "Torvyn.toml:7:"]);
     expect(folder.path(), &["test", "of broken"], 101, &["error[wrong-type]"]);

@@ -116,7 +116,7 @@ expect.output = { lines = ["a", "b", "c"], any-order = true }
 
 #[test]
 fn a_project_without_cases_says_how_to_write_one() {
-    expect(folder("").path(), &[], 4, &["error: there is no case in `Torvyn.toml`", "[[test]]"]);
+    expect(folder("").path(), &[], 4, &["error: no cases in `Torvyn.toml`", "[[test]]"]);
     let nothing = tempfile::tempdir().unwrap();
     expect(nothing.path(), &[], 101, &["`Torvyn.toml` is not there"]);
 }
@@ -150,7 +150,7 @@ pipeline = "count"
         "Fail",
         "binary",
         "error[unexpected-output]: `output` is not as expected\n  --> Torvyn.toml:15:30",
-        "expected 2 elements, 3 came",
+        "expected 2 elements, got 3",
         "0   \"SAME\"",
         "1 - hex 00 fe",
         "1 + hex 00 ff",
@@ -159,7 +159,7 @@ pipeline = "count"
         "copies",
         "error[unexpected-account]: `copies` of all stages together is 2",
         "expected at most 1",
-        "`router` read 0 payloads of 1 and wrote 0",
+        "`router` read 0 payloads of 1 element and wrote 0",
         "`transform` read 1 payload of 1 and wrote 1",
         "`verdict` of stage `router` is `handle-pass`",
         "Fail",
@@ -255,7 +255,7 @@ config.count = "18446744073709551615"
 fn a_case_that_does_not_end_is_ended() {
     let folder = folder(&format!("{ENDLESS}timeout = \"300ms\"\n"));
     let began = Instant::now();
-    let said = ["error[timed-out]: it did not come to its end within 300ms", "Torvyn.toml:12:8", "`timeout`"];
+    let said = ["error[timed-out]: timed out after 300ms", "Torvyn.toml:12:8", "`timeout`"];
     expect(folder.path(), &[], 100, &said);
     assert!(began.elapsed() < Duration::from_secs(20));
 }
@@ -282,14 +282,17 @@ fn what_is_wrong_with_a_case_is_shown_before_anything_runs() {
     for (case, said) in [
         ("naem = 'b'", "unknown key `naem` in a case"),
         ("input.lines = ['x']\npipeline = 'count'", "error[unused-input]: nothing takes from the input"),
-        ("", "error[missing-key]: a case needs the key `input`"),
+        ("", "error[missing-key]: the case needs the key `input`"),
         ("input.lines = []\nexpect.errors.count = 1", "error[unknown-output]: there is no output `errors`"),
         ("input.lines = []\naccount.stage.ruoter.reads = 0", "did you mean `router`?"),
         ("input.lines = []\nfails.stage = 'x'", "error[unknown-stage]: there is no stage `x` in `main`"),
         ("input = 'no.txt'", "error[not-found]: `no.txt` is not there"),
         ("input.elements = [{ file = 'no.bin' }]", "error[not-found]: `no.bin` is not there"),
         ("input = '.'", "is a directory"),
-        ("input.lines = []\nexpect.output.file = 'no.txt'", "`cargo torvyn test --bless` writes what comes out"),
+        (
+            "input.lines = []\nexpect.output.file = 'no.txt'",
+            "create it from the actual output with `cargo torvyn test --bless`",
+        ),
         ("stage = './no.wasm'\ninput.lines = []", "error[not-found]: `./no.wasm` is not there"),
         ("stage = 'nobody'\ninput.lines = []", "could not find `Cargo.toml`"),
         ("stage = 'COMPONENTS/sink.wasm'\ninput.lines = []\nexpect.output.count = 1", "there are no outputs"),
@@ -417,7 +420,7 @@ fn files_that_have_no_cases_are_left_alone() {
         ("[[tests]]\nname = 'b'\n", "did you mean `test`?"),
         ("[test]\nname = 'b'\n", "`test` has the wrong type"),
         ("[[test]\nname = 'b'\n", "error[syntax]"),
-        ("[[test]]\nname = 'a'\ninput.lines = []\n", "two cases are called `a`"),
+        ("[[test]]\nname = 'a'\ninput.lines = []\n", "duplicate case name `a`"),
     ] {
         write("more.toml", text.as_bytes());
         expect(folder.path(), &[], 101, &[told]);
@@ -484,8 +487,11 @@ fn what_stages_draw_is_the_same_in_each_run() {
     fs::write(project.join("Torvyn.toml"), ["[pipeline.main]\nstages = ['dice']\n", &case("a"), &case("b")].concat())
         .unwrap();
     fs::write(project.join("src/lib.rs"), DICE).unwrap();
-    let missing =
-        ["package `dice` builds no stage", "found one that exports nothing", "is `torvyn_guest::export!` missing?"];
+    let missing = [
+        "package `dice` does not build a stage",
+        "found one that exports nothing",
+        "is `torvyn_guest::export!` missing?",
+    ];
     assert_says(&torvyn(&project, &["build"]), 101, &missing);
     let json = torvyn(&project, &["build", "--message-format", "json"]);
     assert!(String::from_utf8_lossy(&json.stdout).contains(r#""failures":[{"code":"bad-component""#));
@@ -504,7 +510,8 @@ fn what_stages_draw_is_the_same_in_each_run() {
     // Another seed, other numbers; and a failure says of which they were.
     expect(&project, &["--seed", "5", "--exact", "a"], 100, &["is not as expected"]);
     fs::write(project.join("a.txt"), "other\n").unwrap();
-    let failed = expect(&project, &["--exact", "a"], 100, &["= note: stages drew random numbers of seed 3826002220;"]);
+    let failed =
+        expect(&project, &["--exact", "a"], 100, &["= note: stages drew random numbers from seed 3826002220;"]);
     let json = torvyn(&project, &["test", "--exact", "a", "--message-format", "json"]);
     let line: Value = serde_json::from_slice(json.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
     // FNV-1a of `a`.

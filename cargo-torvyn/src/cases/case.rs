@@ -1,4 +1,4 @@
-//! A case, as it is written in `[[test]]`: of which pipeline or stage it is, what it gives, and what it expects.
+//! A case as it is written in `[[test]]`: the pipeline or stage that it runs, its input, and what it expects.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::cases::case::account::ExpectedAccount;
-use crate::cases::case::case_input::Given;
+use crate::cases::case::case_input::CaseInput;
 use crate::cases::case::failure::ExpectedFailure;
 use crate::cases::case::fault::CaseFault;
 use crate::cases::case::speed::ExpectedSpeed;
@@ -29,68 +29,68 @@ pub(crate) mod fault;
 pub(crate) mod files;
 pub(crate) mod speed;
 
-/// How long a case may take that says nothing of it.
+/// How long a case may take without a `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// When a case begins that says nothing of it: 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
+/// When a case starts without a `clock`: 2000-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
 const BEGINS: u64 = 946_684_800_000_000_000;
 
 /// A case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
-    /// Unique in a project.
+    /// Its name, unique in a project.
     pub(crate) name: String,
-    /// What runs.
+    /// The pipeline or stage that runs.
     pub(crate) subject: Subject,
-    /// The stages of a pipeline that take the input; none where it is run from its beginning.
+    /// The stages of the pipeline that take the input; empty to run it from its start.
     pub(crate) from: Vec<Named>,
-    /// The last stage of it; none where it is run to its end.
+    /// The last stage to run; `None` to run the pipeline to its end.
     pub(crate) to: Option<Named>,
-    /// What it takes; none where nothing is written.
-    pub(crate) input: Option<Given>,
-    /// Settings in place of those of the stages.
+    /// The input; `None` if the case declares none.
+    pub(crate) input: Option<CaseInput>,
+    /// Settings that override those of the stages.
     pub(crate) config: Vec<Config>,
-    /// What is expected of outputs, by their names.
+    /// What is expected of the outputs, by name.
     pub(crate) outputs: Vec<(Named, Expected)>,
-    /// What is expected of what the stages print.
+    /// What is expected of the lines that the stages print.
     pub(crate) log: Option<Expected>,
     /// What is expected of the account.
     pub(crate) account: ExpectedAccount,
-    /// The failure that is expected, where one is.
+    /// The expected failure, if any.
     pub(crate) fails: Option<ExpectedFailure>,
-    /// What its stages suffer.
+    /// The faults to inject into its stages.
     pub(crate) faults: Vec<CaseFault>,
-    /// What is expected of the elements that its stages fail at for good.
+    /// What is expected of the dead letters of its stages.
     pub(crate) letters: Vec<ExpectedDeadLetters>,
-    /// Of the schedule that it runs under; none for the one that flows have.
+    /// The seed of its schedule; `None` for the normal schedule of flows.
     pub(crate) seed: Option<u64>,
     /// What is expected of its speed.
     pub(crate) speed: Option<ExpectedSpeed>,
-    /// When it begins, in nanoseconds since the Unix epoch, by its own clock.
+    /// When it starts by its virtual clock, in nanoseconds since the Unix epoch.
     pub(crate) clock: u64,
-    /// How long it may take, by the clock on the wall.
+    /// How long it may take, in real time.
     pub(crate) timeout: Duration,
-    /// The file it is in.
+    /// The file that the case is in.
     pub(crate) file: PathBuf,
     /// Where its name is.
     pub(crate) span: Range<usize>,
 }
 
-/// What runs in a case.
+/// The pipeline or stage that a case runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Subject {
-    /// The pipeline of a name, or the default one.
+    /// The pipeline of this name, or the default one.
     Pipeline(Option<Named>),
     /// A stage of a pipeline, alone.
     StageOf { pipeline: Named, stage: Named },
-    /// A stage that the case has written down, alone.
+    /// A stage that the case declares itself, alone.
     Stage(Box<Stage>),
 }
 
 /// Settings of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
-    /// The stage; none for the one that is alone.
+    /// The stage; `None` if the case runs a single stage.
     pub(crate) stage: Option<Named>,
     pub(crate) pairs: Vec<(String, String)>,
 }
@@ -116,7 +116,7 @@ impl Case {
         "timeout",
     ];
 
-    /// Reads `test`, an array of cases. What is wrong in one is told with it, and the others can run.
+    /// Reads `test`, an array of cases. Each broken case has its own diagnostics, and the others can run.
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Result<Case, Broken>> {
         let items = field.items(report).unwrap_or_default();
         let name = |item: &Field| match item.value {
@@ -137,12 +137,12 @@ impl Case {
         let table = field.table("a case", &Case::KEYS, report)?;
         let name = table.need("name", report).and_then(|field| read_name(&field, report));
         let subject = read_subject(&table, report);
-        let from = read_key(&table, "from", report, read_some_named);
+        let from = read_key(&table, "from", report, read_names);
         let to = read_key(&table, "to", report, read_named);
         if let Some(stage) = table.get("stage") {
             ["from", "to"].iter().for_each(|key| table.exclude(key, &stage, report));
         }
-        let input = read_key(&table, "input", report, Given::read);
+        let input = read_key(&table, "input", report, CaseInput::read);
         let fails = read_key(&table, "fails", report, ExpectedFailure::read);
         let account = read_key(&table, "account", report, ExpectedAccount::read);
         let log = read_key(&table, "log", report, Expected::read_log);
@@ -154,7 +154,7 @@ impl Case {
         }
         let subject = subject?;
         let alone = !matches!(subject, Subject::Pipeline(_));
-        let config = read_key(&table, "config", report, |field, report| read_config_of(field, alone, report));
+        let config = read_key(&table, "config", report, |field, report| read_configs(field, alone, report));
         let faults = read_key(&table, "faults", report, |field, report| CaseFault::read_all(field, alone, report));
         let letters = read_key(&table, "dead-letters", report, |field, report| {
             ExpectedDeadLetters::read_all(field, alone, report)
@@ -184,17 +184,17 @@ impl Case {
         })
     }
 
-    /// The cases that have the name of one before them.
+    /// The cases whose names are duplicates.
     pub(crate) fn duplicates(cases: &[Case]) -> Vec<Broken> {
         let mut known: HashMap<&str, &Case> = HashMap::new();
         let mut found = Vec::new();
         for case in cases {
             let first = *known.entry(&case.name).or_insert(case);
             if !std::ptr::eq(first, case) {
-                let message = format!("two cases are called `{}`", case.name);
+                let message = format!("duplicate case name `{}`", case.name);
                 let diagnostic = Diagnostic::error(codes::DUPLICATE_NAME, message)
                     .label(&case.file, case.span.clone(), "")
-                    .label(&first.file, first.span.clone(), "the first")
+                    .label(&first.file, first.span.clone(), "first used here")
                     .help("give one of them another `name`");
                 found.push(Broken { name: Some(case.name.clone()), found: diagnostic.into() });
             }
@@ -202,45 +202,44 @@ impl Case {
         found
     }
 
-    /// Whether a part of a pipeline runs.
+    /// Whether only a part of the pipeline runs.
     pub(crate) fn is_part(&self) -> bool {
         !self.from.is_empty() || self.to.is_some()
     }
 
-    /// A problem at its name.
+    /// A diagnostic at the name of the case.
     pub(crate) fn wrong(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).label(&self.file, self.span.clone(), "")
     }
 
-    /// It did not come to its end.
+    /// The case timed out.
     pub(crate) fn timed_out(&self) -> Diagnostic {
-        let message = format!("it did not come to its end within {:?}", self.timeout);
-        let help =
-            "where it needs longer, give the case a `timeout`; a source that never ends needs a `config` that ends it";
+        let message = format!("timed out after {:?}", self.timeout);
+        let help = "set a longer `timeout` in the case; a source that never ends needs a `config` that ends it";
         self.wrong(codes::TIMED_OUT, message).help(help)
     }
 
-    /// The files that it reads, and that it is compared with.
+    /// The files that the case reads or compares with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
-        self.input.iter().flat_map(Given::paths).chain(expected).collect()
+        self.input.iter().flat_map(CaseInput::paths).chain(expected).collect()
     }
 
-    /// Those that are never written, which are not the files of expected elements.
+    /// The files that `--bless` never writes: all but the files of expected elements.
     pub(crate) fn read_paths(&self) -> Vec<&Path> {
         let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log);
         let letters = self.letters.iter().map(|letters| &letters.elements);
         let expected = expected.chain(letters).flat_map(Expected::read_paths);
-        self.input.iter().flat_map(Given::paths).chain(expected).collect()
+        self.input.iter().flat_map(CaseInput::paths).chain(expected).collect()
     }
 
-    /// The file that its places are in.
+    /// The file that the case is in.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 }
 
-/// A key that need not be there: none where its value is wrong, which is reported then.
+/// Reads an optional key. `None` if its value is invalid, which has been reported.
 fn read_key<'a, T>(
     table: &Table<'a>,
     key: &str,
@@ -257,8 +256,8 @@ fn read_name(field: &Field, report: &mut Report) -> Option<Named> {
     let name = field.text(report)?;
     if name.chars().any(char::is_control) || name.trim() != name {
         let diagnostic =
-            field.wrong(codes::BAD_NAME, format!("`{}` cannot be a name", name.escape_debug()), "", report);
-        diagnostic.help = Some("the name of a case is one line, without spaces around it".to_string());
+            field.wrong(codes::BAD_NAME, format!("`{}` is not a valid case name", name.escape_debug()), "", report);
+        diagnostic.help = Some("a case name is one line without spaces at either end".to_string());
         return None;
     }
     Some(Named { name: name.to_string(), span: field.span.clone() })
@@ -268,8 +267,8 @@ fn read_named(field: &Field, report: &mut Report) -> Option<Named> {
     Some(Named { name: field.text(report)?.to_string(), span: field.span.clone() })
 }
 
-/// A name, or an array of some.
-fn read_some_named(field: &Field, report: &mut Report) -> Option<Vec<Named>> {
+/// Reads a name or an array of names.
+fn read_names(field: &Field, report: &mut Report) -> Option<Vec<Named>> {
     match field.value {
         DeValue::Array(_) => field.some_items(report)?.iter().map(|item| read_named(item, report)).collect(),
         DeValue::String(_) => Some(vec![read_named(field, report)?]),
@@ -294,9 +293,9 @@ fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expect
     if let Some(field) = entries.iter().find(|field| {
         ["lines", "elements", "count", "json", "matches", "schema"].contains(&field.key) && !field.value.is_table()
     }) {
-        let message = format!("`{}` of which output?", field.key);
+        let message = format!("`{}` must belong to an output", field.key);
         let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span.clone(), "");
-        report.found.push(diagnostic.help(format!("name the output: expect.output.{}", field.key)));
+        report.found.push(diagnostic.help(format!("name the output: `expect.output.{}`", field.key)));
         return None;
     }
     let output = |field: &Field| {
@@ -306,18 +305,18 @@ fn read_outputs(field: &Field, report: &mut Report) -> Option<Vec<(Named, Expect
     entries.iter().map(output).collect()
 }
 
-/// The settings of the stage that is alone, or those of each stage that is named.
-fn read_config_of(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<Config>> {
+/// Reads the settings of the single stage, or a table of settings for each named stage.
+fn read_configs(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<Config>> {
     if alone {
         return Some(vec![Config { stage: None, pairs: read_config(field, report) }]);
     }
     let mut configs = Vec::new();
     for field in field.entries(report)? {
         if !matches!(field.value, DeValue::Table(_)) {
-            let label = "here a stage is named";
-            let message = format!("`{}` is no table of a stage", field.key);
+            let label = "expected the name of a stage";
+            let message = format!("`{}` must be the table of a stage", field.key);
             let diagnostic = Diagnostic::error(codes::WRONG_TYPE, message).label(report.file, field.key_span, label);
-            report.found.push(diagnostic.help("write config.STAGE = { … } for a stage of the pipeline"));
+            report.found.push(diagnostic.help("write `config.STAGE = { … }` for a stage of the pipeline"));
             return None;
         }
         let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };

@@ -1,4 +1,4 @@
-//! How elements are written in a case, what is expected of them, and whether those that came are that.
+//! Expected elements: how cases write them, and how they are compared with the actual elements.
 
 pub(crate) mod amount;
 pub(crate) mod capture;

@@ -1,5 +1,5 @@
-//! From a case to what can be run any number of times: its pipeline with the ends that the case puts there, its
-//! components, and what they may copy.
+//! Turns a case into a plan that can run any number of times: its pipeline with the ends of the case, its components, and
+//! their copy budgets.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,13 +13,13 @@ use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Body, Stage};
 
-use crate::cases::case::case_input::{Source, Written};
+use crate::cases::case::case_input::{ElementInput, Source};
 use crate::cases::case::fault::CaseFault;
 use crate::cases::case::{Case, Config, Subject};
 use crate::cases::compare::capture::Collector;
 use crate::cases::compare::dead_letters::{DeadLetterExpectation, ExpectedDeadLetters};
 use crate::cases::compare::expectation::Expectation;
-use crate::cases::plan::blessing::Blessing;
+use crate::cases::plan::blessed_files::BlessedFiles;
 use crate::cases::plan::schedules::Schedules;
 use crate::cases::plan::subpipeline::find_stage;
 use crate::check::{self, Composed};
@@ -32,22 +32,22 @@ use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
 use crate::run::components::{Components, Ready, limits};
 use crate::run::run_pipeline::{input_name, open_input};
 
-pub(crate) mod blessing;
+pub(crate) mod blessed_files;
 pub(crate) mod fingerprint;
 pub(crate) mod schedules;
 pub(crate) mod subpipeline;
 
-/// A case and its pipeline, before anything is known of the components.
+/// A case and its pipeline, before the components are known.
 pub(crate) struct Draft<'a> {
     /// The case.
     pub(crate) case: &'a Case,
     /// The pipeline, with the settings of the case.
     pub(crate) pipeline: Pipeline,
-    /// All of it, where that is a part.
+    /// The whole pipeline, if the case runs only a part of it.
     whole: Option<Pipeline>,
-    /// Which stage each fault of the case is of, by index.
+    /// For each fault of the case, the index of its stage.
     faults: Vec<usize>,
-    /// Which stage each of its expectations of dead letters is of.
+    /// For each expectation of dead letters, the index of its stage.
     letters: Vec<usize>,
     pool: PoolSettings,
 }
@@ -58,27 +58,27 @@ pub(crate) struct Plan<'a> {
     pub(crate) case: &'a Case,
     pub(crate) pipeline: Pipeline,
     pub(crate) wiring: Wiring,
-    /// Its stages, each with what it may copy and what is proven of it.
+    /// Its stages, each with its budget and its proven bounds.
     pub(crate) stages: Vec<(Ready, contract::Budget, Bounds)>,
     source: Option<Source>,
-    /// What is wanted of each output that the case names, by the name of its node.
+    /// The expectation of each output that the case names, by the name of its node.
     pub(crate) outputs: Vec<(String, Expectation)>,
     pub(crate) log: Option<Expectation>,
-    /// What is wanted of the dead letters of each stage that the case names.
+    /// The expectation of the dead letters of each stage that the case names.
     pub(crate) letters: Vec<DeadLetterExpectation>,
-    /// Which stage each fault of the case is of, by index.
+    /// For each fault of the case, the index of its stage.
     faults: Vec<usize>,
-    /// Under which schedules it runs.
+    /// The schedules that it runs under.
     pub(crate) schedules: Schedules,
-    /// What it can copy beyond its budgets; it is not run then.
+    /// What exceeds its budgets. Such a case is not run.
     pub(crate) over_budget: Diagnostics,
     pub(crate) levels: Levels,
     /// How much payload memory its flow keeps.
     pub(crate) pool: PoolSettings,
-    /// The files that no expected elements are written into.
-    pub(crate) reads: Arc<FileUses>,
-    /// What is known of the files that cases write anew.
-    pub(crate) blessing: Arc<Blessing>,
+    /// The files that `--bless` must not write.
+    pub(crate) protected: Arc<FileUses>,
+    /// The files that `--bless` updates.
+    pub(crate) blessed_files: Arc<BlessedFiles>,
 }
 
 impl<'a> Draft<'a> {
@@ -86,12 +86,12 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     ///
-    /// The names in it that mean nothing.
+    /// The names in the case that are unknown.
     pub(crate) fn new(case: &'a Case, manifest: &Manifest) -> Result<Draft<'a>, Diagnostics> {
         let mut pipeline = match &case.subject {
             Subject::Pipeline(None) => manifest
                 .select(None)
-                .map_err(|wrong| with_place(wrong, case, &case.span, "this case names none"))?
+                .map_err(|wrong| with_place(wrong, case, &case.span, "this case names no pipeline"))?
                 .clone(),
             Subject::Pipeline(Some(name)) => select(case, manifest, name)?.clone(),
             Subject::StageOf { pipeline, stage } => {
@@ -104,14 +104,14 @@ impl<'a> Draft<'a> {
         };
         let whole = case.is_part().then(|| pipeline.clone());
         if let Some(whole) = &whole {
-            pipeline = subpipeline::of(case, whole, &[])?;
+            pipeline = subpipeline::extract(case, whole, &[])?;
         }
         configure(case, &mut pipeline)?;
         let (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
         Ok(Draft { case, pipeline, whole, faults, letters, pool: manifest.runtime.pool.settings.clone() })
     }
 
-    /// The packages of the workspace that are stages of it, in their order.
+    /// The packages of the workspace that the case runs, in the order of its stages.
     pub(crate) fn packages(&self) -> Vec<&str> {
         let mut packages = Vec::new();
         for stage in &self.pipeline.stages {
@@ -124,17 +124,16 @@ impl<'a> Draft<'a> {
         packages
     }
 
-    /// Whether a stage of it is this package of the workspace.
+    /// Whether the case runs this package of the workspace.
     pub(crate) fn runs(&self, package: &str) -> bool {
         self.packages().contains(&package)
     }
 
-    /// Makes it ready to run. With `bless` the files of expected elements are written anew.
+    /// Plans the case. With `bless`, the files of expected elements are updated.
     ///
     /// # Errors
     ///
-    /// What keeps the pipeline from running, and what the case gives or expects where there is nothing to give it to or
-    /// expect it of.
+    /// Why the pipeline cannot run, and inputs or expectations of the case that belong to nothing.
     pub(crate) fn plan(
         self,
         components: &Components,
@@ -145,10 +144,10 @@ impl<'a> Draft<'a> {
         let mut ready = components.stages(&pipeline);
         let mut roles = roles_of(&ready);
         if let Some(whole) = &whole {
-            // What a source component seems to take may have brought in stages that are not in the part.
+            // Only now it is known which stages are sources, and so which stages belong to the part.
             let stages = pipeline.stages.iter().zip(&roles).filter(|(_, role)| **role == Role::Source);
             let sources: Vec<_> = stages.map(|(stage, _)| &*stage.name).collect();
-            pipeline = subpipeline::of(case, whole, &sources)?;
+            pipeline = subpipeline::extract(case, whole, &sources)?;
             configure(case, &mut pipeline)?;
             (faults, letters) = (find_faults(case, &pipeline)?, find_letters(case, &pipeline)?);
             ready = components.stages(&pipeline);
@@ -169,15 +168,15 @@ impl<'a> Draft<'a> {
         let mut outputs = Vec::new();
         for (name, expected) in &case.outputs {
             let Some(node) = find_output(case, &wiring, name, &mut found) else { continue };
-            match expected.wanted(case.file(), bless) {
+            match expected.load(case.file(), bless) {
                 Ok(wanted) => outputs.push((node, wanted)),
                 Err(wrong) => found.extend(wrong),
             }
         }
-        let log = case.log.as_ref().map(|expected| expected.wanted(case.file(), false)).transpose()?;
+        let log = case.log.as_ref().map(|expected| expected.load(case.file(), false)).transpose()?;
         let mut wanted_letters = Vec::new();
         for (expected, stage) in case.letters.iter().zip(letters) {
-            match expected.wanted(&pipeline.stages[stage].name, case.file(), bless) {
+            match expected.load(&pipeline.stages[stage].name, case.file(), bless) {
                 Ok(wanted) => wanted_letters.push(wanted),
                 Err(wrong) => found.extend(wrong),
             }
@@ -195,7 +194,7 @@ impl<'a> Draft<'a> {
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
             subject.over_budget(verdict, sources, &mut over_budget);
         }
-        over_budget.extend(Composed::of(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
+        over_budget.extend(Composed::new(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
         let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();
@@ -218,16 +217,16 @@ impl<'a> Draft<'a> {
             over_budget,
             levels,
             pool,
-            reads: Arc::default(),
-            blessing: Arc::default(),
+            protected: Arc::default(),
+            blessed_files: Arc::default(),
         })
     }
 }
 
 impl Draft<'_> {
-    /// What keeps it from running with stages of these roles, as far as that can be told without its components.
+    /// Why the case cannot run with stages of these roles, as far as that is known without its components.
     pub(crate) fn check_roles(&self, roles: &[Role]) -> Diagnostics {
-        // Which stages a part has depends on what its sources are; that is told when it is planned.
+        // Which stages belong to a part depends on its sources; that is reported when the case is planned.
         if self.whole.is_some() {
             return Diagnostics::default();
         }
@@ -237,17 +236,17 @@ impl Draft<'_> {
         }
     }
 
-    /// The files that it reads, and that it is compared with.
+    /// The files that the case reads or compares with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
     }
 
-    /// The files that it reads and that `--bless` must not write.
+    /// The files that the case reads and that `--bless` must not write.
     pub(crate) fn file_uses(&self) -> FileUses {
         let mut uses = FileUses::default();
         let own = self.pipeline.input.as_ref().filter(|_| self.case.input.is_none()).and_then(Input::path);
         for path in self.case.read_paths().into_iter().chain(own) {
-            uses.read(format!("what case `{}` reads", self.case.name), path);
+            uses.read(format!("a file that case `{}` reads", self.case.name), path);
         }
         for stage in &self.pipeline.stages {
             if let ComponentRef::Path(path) = &stage.component {
@@ -258,13 +257,13 @@ impl Draft<'_> {
     }
 }
 
-/// The files that a case reads, and that it is compared with.
+/// The files that a case reads or compares with.
 fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
     let own = pipeline.input.as_ref().filter(|_| case.input.is_none()).and_then(Input::path);
     case.paths().into_iter().chain(own).collect()
 }
 
-/// Makes the graph of what a case runs; a sink that is its end has no output.
+/// Builds the graph of what a case runs. A sink at its end has no output.
 fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, Diagnostics> {
     let alone = !matches!(case.subject, Subject::Pipeline(_));
     if alone || case.to.is_some() {
@@ -274,53 +273,53 @@ fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, 
     pipeline.wire(roles)
 }
 
-/// What collects each output, by the name of its node.
+/// The collectors of the outputs, by the names of their nodes.
 pub(crate) type Collectors<'a> = Vec<(&'a str, Collector)>;
 
 impl Plan<'_> {
-    /// With files that `--bless` must not write.
+    /// Sets the files that `--bless` must not write.
     #[must_use]
-    pub(crate) fn sparing(self, reads: &Arc<FileUses>) -> Self {
-        Plan { reads: reads.clone(), ..self }
+    pub(crate) fn with_protected(self, protected: &Arc<FileUses>) -> Self {
+        Plan { protected: protected.clone(), ..self }
     }
 
-    /// With what is known of the files that other cases write anew.
+    /// Sets the files that `--bless` updates.
     #[must_use]
-    pub(crate) fn blessing(self, blessing: Arc<Blessing>) -> Self {
-        Plan { blessing, ..self }
+    pub(crate) fn with_blessed_files(self, blessed_files: Arc<BlessedFiles>) -> Self {
+        Plan { blessed_files, ..self }
     }
 
-    /// Whether a stage of it can draw random numbers.
-    pub(crate) fn draws(&self) -> bool {
+    /// Whether a stage can draw random numbers.
+    pub(crate) fn draws_random_numbers(&self) -> bool {
         let imports =
             |ready: &Ready| ready.component.profile().other_imports.iter().any(|name| name.starts_with("wasi:random/"));
         self.stages.iter().any(|(ready, ..)| imports(ready))
     }
 
-    /// The files of expected elements, of each output that has one.
+    /// The files of expected elements.
     pub(crate) fn expected_files(&self) -> impl Iterator<Item = &Path> {
         let wanted = self.outputs.iter().map(|(_, wanted)| wanted);
         let wanted = wanted.chain(self.letters.iter().map(|letters| &letters.elements));
         wanted.filter_map(|wanted| Some(wanted.file.as_ref()?.0.as_path()))
     }
 
-    /// Under other schedules than its own.
+    /// Sets the schedules to run under.
     #[must_use]
-    pub(crate) fn under(self, schedules: Schedules) -> Self {
+    pub(crate) fn with_schedules(self, schedules: Schedules) -> Self {
         Plan { schedules, ..self }
     }
 
-    /// The name of the stage that each fault of the case is of.
-    pub(crate) fn suffering(&self) -> impl Iterator<Item = &str> {
+    /// The name of the stage of each fault.
+    pub(crate) fn faulted_stages(&self) -> impl Iterator<Item = &str> {
         self.faults.iter().map(|stage| self.pipeline.stages[*stage].name.as_str())
     }
 
-    /// A flow's worth of endpoints and stages, which suffer the faults of the case, and what collects its outputs: with
-    /// `keep` what is needed to compare it, otherwise numbers only.
+    /// Builds the endpoints and stages of one flow, with the faults of the case, and the collectors of its outputs. With
+    /// `keep`, the collectors keep what the comparison needs; otherwise they only count.
     ///
     /// # Errors
     ///
-    /// Where the input cannot be opened.
+    /// If the input cannot be opened.
     pub(crate) fn bodies(&self, faults: &[Injection], keep: bool) -> anyhow::Result<(Vec<Body>, Collectors<'_>)> {
         let mut collectors = Vec::new();
         let mut bodies = Vec::new();
@@ -328,12 +327,12 @@ impl Plan<'_> {
             bodies.push(match wired {
                 WiredNode::Input(input) => {
                     let opened = match &self.source {
-                        Some(Source::Written(elements)) => Box::new(Written::new(elements.clone())),
+                        Some(Source::Written(elements)) => Box::new(ElementInput::new(elements.clone())),
                         Some(Source::Input(given)) => open(given)?,
                         None => open(input)?,
                     };
                     Body::Input(match &self.case.input {
-                        Some(given) => given.arrivals.of(opened),
+                        Some(given) => given.arrivals.delay(opened),
                         None => opened,
                     })
                 }
@@ -363,25 +362,25 @@ impl Plan<'_> {
         Ok((bodies, collectors))
     }
 
-    /// The files that it reads, and that it is compared with.
+    /// The files that the case reads or compares with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         paths(self.case, &self.pipeline)
     }
 
-    /// Of each stage which of the compiled components it is, and the files in which their packages declare what they may.
-    pub(crate) fn stages_as_loaded(&self) -> (Vec<usize>, Vec<&Path>) {
+    /// The version of the component of each stage, and the manifests of their packages.
+    pub(crate) fn loaded_stages(&self) -> (Vec<usize>, Vec<&Path>) {
         let ready = || self.stages.iter().map(|(ready, ..)| ready);
         let packages = ready().filter_map(|ready| Some(ready.subject.package.as_ref()?.manifest.as_path()));
         (ready().map(|ready| ready.version).collect(), packages.collect())
     }
 
-    /// What a run showed to be beyond the budget of the pipeline.
+    /// Reports a measured amplification over the budget of the pipeline.
     pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
         check::measured_over_budget(&self.pipeline, &self.levels, account)
     }
 }
 
-/// The name of an output, as a case has it.
+/// The name of an output as a case writes it.
 pub(crate) fn output_name(node: &str) -> &str {
     node.rsplit_once('.').map_or(node, |(_, output)| output)
 }
@@ -395,7 +394,7 @@ fn select<'a>(case: &Case, manifest: &'a Manifest, name: &Named) -> Result<&'a P
     manifest.select(Some(&name.name)).map_err(|wrong| with_place(wrong, case, &name.span, ""))
 }
 
-/// Why a pipeline cannot be had. Where it is broken, that has its places; otherwise it is at the case, which asks for it.
+/// Labels the case in diagnostics that have no place. Those of a broken pipeline have their own.
 fn with_place(wrong: Diagnostics, case: &Case, span: &Range<usize>, text: &str) -> Diagnostics {
     let place = |wrong: Diagnostic| match wrong.labels.is_empty() {
         true => wrong.label(case.file(), span.clone(), text),
@@ -404,7 +403,7 @@ fn with_place(wrong: Diagnostics, case: &Case, span: &Range<usize>, text: &str) 
     wrong.into_iter().map(place).collect()
 }
 
-/// Puts the settings of the case in the place of those of the stages.
+/// Overrides the settings of the stages with those of the case.
 fn configure(case: &Case, pipeline: &mut Pipeline) -> Result<(), Diagnostic> {
     for Config { stage, pairs } in &case.config {
         let index = match stage {
@@ -420,13 +419,13 @@ fn roles_of(stages: &[Ready]) -> Vec<Role> {
     stages.iter().map(|ready| Role::from(ready.component.profile().kind)).collect()
 }
 
-/// The stages that its faults are of, by index.
+/// The stages of the faults, by index.
 fn find_faults(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
     let find = |fault: &CaseFault| fault.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage));
     case.faults.iter().map(find).collect()
 }
 
-/// The stages whose dead letters it names, by index. Each has to leave some.
+/// The stages whose dead letters the case names, by index. Each must keep dead letters.
 fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnostic> {
     let find = |expected: &ExpectedDeadLetters| {
         let index = expected.stage.as_ref().map_or(Ok(0), |stage| find_stage(case, pipeline, stage))?;
@@ -434,14 +433,14 @@ fn find_letters(case: &Case, pipeline: &Pipeline) -> Result<Vec<usize>, Diagnost
         if stage.on_failure.policy.then == Then::DeadLetter {
             return Ok(index);
         }
-        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` leaves no dead letters", stage.name));
-        let help = "give the stage a file of them: on-failure = { dead-letter = \"failed.jsonl\" }";
+        let wrong = Diagnostic::error(codes::NO_DEAD_LETTERS, format!("stage `{}` keeps no dead letters", stage.name));
+        let help = "give the stage a file for them: on-failure = { dead-letter = \"failed.jsonl\" }";
         Err(wrong.label(case.file(), expected.span.clone(), "").help(help))
     };
     case.letters.iter().map(find).collect()
 }
 
-/// The name of the node that an output of the case is.
+/// The name of the node of an output that the case names.
 fn find_output(case: &Case, wiring: &Wiring, output: &Named, found: &mut Diagnostics) -> Option<String> {
     let nodes = wiring.graph.nodes().iter().zip(&wiring.nodes);
     let ends = nodes.filter(|(_, wired)| matches!(wired, WiredNode::Output(_)));
@@ -457,7 +456,7 @@ fn find_output(case: &Case, wiring: &Wiring, output: &Named, found: &mut Diagnos
     end.map(|end| (*end).to_string())
 }
 
-/// An input that nothing takes from, or none where something does.
+/// Reports an input that is not used, or a missing one.
 fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
     let own = wiring.nodes.iter().find_map(|node| match node {
         WiredNode::Input(input) => Some(input),
@@ -471,10 +470,10 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
         }
         (None, Some(Input::Stdin { .. })) => {
             let message = match case.from.is_empty() {
-                true => "a case needs the key `input` where elements come from standard input",
-                false => "a case needs the key `input` where it begins at a stage",
+                true => "the case needs the key `input`: its pipeline reads standard input",
+                false => "the case needs the key `input`: it starts at a stage",
             };
-            let help = "give it elements: input = { lines = [\"one\", \"two\"] }";
+            let help = "for example: input = { lines = [\"one\", \"two\"] }";
             Some(case.wrong(codes::MISSING_KEY, message).help(help))
         }
         (None, Some(input)) => {

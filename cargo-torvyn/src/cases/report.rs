@@ -1,4 +1,4 @@
-//! What came of cases, counted, and as lines of JSON.
+//! Outcomes of cases: their tally, and their lines of JSON.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use crate::output::viewpoint::Viewpoint;
 
 pub(crate) mod junit;
 
-/// How many cases came out how.
+/// The number of cases by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Tally {
-    /// Cases that were to run.
+    /// Cases that were selected.
     pub(crate) selected: usize,
-    /// What came is what was expected.
+    /// Cases that passed.
     pub(crate) passed: usize,
-    /// Those of them that had failed before.
+    /// Passed cases that failed at first.
     pub(crate) flaky: usize,
-    /// It is not.
+    /// Cases that failed.
     pub(crate) failed: usize,
 }
 
 impl Tally {
-    /// Counts one more.
+    /// Counts an outcome.
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         if outcome.interrupted {
             return;
@@ -48,7 +48,7 @@ impl Tally {
         self.flaky += usize::from(outcome.is_flaky());
     }
 
-    /// Those that were not run, or not to their end.
+    /// Cases that did not run, or not to their end.
     fn not_run(&self) -> usize {
         self.selected - self.passed - self.failed
     }
@@ -91,7 +91,7 @@ pub(crate) struct CaseLine<'a> {
     failed_attempts: Vec<Attempt<'a>>,
 }
 
-/// A try that failed.
+/// A failed attempt.
 #[derive(Serialize)]
 struct Attempt<'a> {
     time_ns: u64,
@@ -117,7 +117,7 @@ struct LogLine<'a> {
     text: &'a str,
 }
 
-/// What the last line of `test --message-format json` has besides how it ended.
+/// The fields of the last line of `test --message-format json`, besides the outcome.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary {
     #[serde(flatten)]
@@ -127,7 +127,7 @@ pub(crate) struct Summary {
 }
 
 impl<'a> CaseLine<'a> {
-    /// What came of a case; `sources` has the texts of its places.
+    /// The line for a finished case; `sources` has the texts of its places.
     pub(crate) fn new(case: &'a Case, outcome: &'a Outcome, sources: &Sources) -> CaseLine<'a> {
         let attempt = |failed: &'a Outcome| Attempt {
             time_ns: ns(failed.time),
@@ -138,7 +138,7 @@ impl<'a> CaseLine<'a> {
         CaseLine {
             name: &case.name,
             file: &case.file,
-            outcome: outcome.word(),
+            outcome: outcome.name(),
             attempt: outcome.attempt(),
             time_ns: ns(outcome.time),
             seed: outcome.seed,
@@ -158,8 +158,7 @@ fn findings(outcome: &Outcome, sources: &Sources) -> Vec<Finding> {
     outcome.found.iter().map(|diagnostic| Finding::new(diagnostic, sources)).collect()
 }
 
-/// What is not as expected of a case, as failures of the command: each with the stage, the elements and the causes of a flow
-/// that failed.
+/// The findings of a case as failures of the command. The finding of a failed flow has its stage, elements and causes.
 pub(crate) fn failures(case: &Case, outcome: &Outcome, sources: &Sources) -> Vec<FailureRecord> {
     let found = outcome.found.iter().filter_map(|found| {
         let seen = Viewpoint::default();
@@ -178,21 +177,21 @@ fn log(outcome: &Outcome) -> Vec<LogLine<'_>> {
 }
 
 impl<'a> ListLine<'a> {
-    /// Of a case that is not run.
+    /// The line for a listed case.
     pub(crate) fn new(draft: &'a Draft<'_>) -> ListLine<'a> {
         ListLine { name: &draft.case.name, file: &draft.case.file, packages: draft.packages() }
     }
 }
 
 impl Summary {
-    /// Of a session that took so long.
+    /// The summary of a session that took this long.
     pub(crate) fn new(tally: Tally, took: Duration) -> Summary {
         Summary { tally, not_run: tally.not_run(), wall_ns: ns(took) }
     }
 }
 
 impl Outcome {
-    fn word(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match (self.interrupted, self.found.is_empty()) {
             (true, _) => "interrupted",
             (false, true) if self.is_flaky() => "flaky",

@@ -1,5 +1,4 @@
-//! What a case means, and what is said of one that means nothing or is not as expected: texts and the codes and places
-//! they give.
+//! Tests of parsing and comparing cases: texts, and the codes and places of their diagnostics.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +11,7 @@ use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
 
 use super::case::case_input;
-use super::case::files::{self, of_manifest};
+use super::case::files::{self, parse_manifest};
 use super::*;
 use crate::cases::compare::element::Entry;
 use crate::cases::compare::schema::Schema;
@@ -31,18 +30,18 @@ const PIPELINES: &str = "default = 'a'\n\
      pipeline.o = { stages = [{ name = 'a', outputs = ['good', 'bad'] }, { name = 'b', from = 'a.good' }, 'c'], \
      output = [{ name = 'good', discard = true }, { name = 'bad', from = 'a.bad', discard = true }] }\n";
 
-/// The pipelines, and the cases of a text that stand after them in one file.
+/// Parses the cases of a text in one file with the pipelines.
 fn read(cases: &str) -> Result<(Manifest, Vec<Case>), Diagnostics> {
     let (text, path) = (format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"));
     let manifest = Manifest::parse(&text, path)?;
-    let (cases, broken) = sorted(of_manifest(&text, path));
+    let (cases, broken) = sorted(parse_manifest(&text, path));
     let mut found = Diagnostics::default();
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found.sort_by_place();
     if found.is_empty() { Ok((manifest, cases)) } else { Err(found) }
 }
 
-/// The one case in a text.
+/// Parses a text with a single case.
 fn case(text: &str) -> Case {
     let (_, cases) = read(text).unwrap_or_else(|found| panic!("{}", shown(text, &found)));
     let [case] = &cases[..] else { panic!("{text}") };
@@ -55,7 +54,7 @@ fn shown(text: &str, found: &Diagnostics) -> String {
     found.render(&sources, false)
 }
 
-/// What is wrong with a text, or with the pipelines of the cases in it.
+/// The problems of a text with cases, and of their pipelines.
 fn wrong(text: &str) -> Diagnostics {
     let (manifest, cases) = match read(text) {
         Ok(read) => read,
@@ -73,7 +72,7 @@ fn wrong(text: &str) -> Diagnostics {
     found
 }
 
-/// The keys of a case, and the codes with what their primary labels cover.
+/// The keys of a case, and the expected codes with the text of their primary labels.
 const CASES: &[(&str, &[(&str, &str)])] = &[
     ("", &[(codes::MISSING_KEY, "[[test]]")]),
     ("name = 'a'\nnaem = 1", &[(codes::UNKNOWN_KEY, "naem")]),
@@ -83,7 +82,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ("name = 1", &[(codes::WRONG_TYPE, "1")]),
     ("name = 'a'\ntimeout = '1h'", &[(codes::BAD_DURATION, "'1h'")]),
     ("name = 'a'\ntimeout = '0s'", &[(codes::ZERO, "'0s'")]),
-    // What runs
+    // Pipeline and stage
     ("name = 'a'\npipeline = 'c'", &[(codes::UNKNOWN_PIPELINE, "'c'")]),
     ("name = 'a'\npipeline = 'a'\nstage = 'z'", &[(codes::UNKNOWN_STAGE, "'z'")]),
     ("name = 'a'\npipeline = 'a'\nstage = { name = 'x' }", &[(codes::WRONG_TYPE, "{ name = 'x' }")]),
@@ -140,7 +139,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("name = 'a'\ninput.generate = { count = 1, size = 1, seed = 'x' }", &[(codes::WRONG_TYPE, "'x'")]),
     ("name = 'a'\ninput = { generate = { count = 1 } }", &[(codes::MISSING_KEY, "{ count = 1 }")]),
-    // What is expected
+    // Expectations
     ("name = 'a'\nexpect = 1", &[(codes::WRONG_TYPE, "1")]),
     ("name = 'a'\nexpect.lines = []", &[(codes::WRONG_TYPE, "lines")]),
     ("name = 'a'\nexpect.output = []", &[(codes::WRONG_TYPE, "[]")]),
@@ -193,7 +192,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("name = 'a'\ninput.elements = [{ text = '', at = 1 }]", &[(codes::WRONG_TYPE, "1")]),
     ("name = 'a'\nexpect.output.elements = [{ text = '', at = '1s' }]", &[(codes::UNKNOWN_KEY, "at")]),
-    // What its stages suffer, and leave
+    // Faults and dead letters
     ("name = 'a'\nseed = -1", &[(codes::BAD_NUMBER, "-1")]),
     ("name = 'a'\nfaults = {}", &[(codes::WRONG_TYPE, "{}")]),
     (
@@ -246,25 +245,25 @@ fn codes_of_cases() -> BTreeSet<&'static str> {
     codes
 }
 
-/// What a case says of elements that came.
-fn judged(keys: &str, came: &[&str]) -> Vec<Diagnostic> {
+/// The findings of a case for these actual elements.
+fn judged(keys: &str, actual: &[&str]) -> Vec<Diagnostic> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
-    let wanted = case.outputs[0].1.wanted(Path::new("Torvyn.toml"), false).unwrap();
+    let wanted = case.outputs[0].1.load(Path::new("Torvyn.toml"), false).unwrap();
     let mut collected = wanted.capture();
-    came.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
+    actual.iter().for_each(|element| collected.add(Entry::plain(element.as_bytes().to_vec())));
     wanted.judge("`output`", Path::new("Torvyn.toml"), &collected)
 }
 
-/// A fault that never came.
+/// The code of a fault whose element is not reached.
 fn code_of_fault() -> &'static str {
     let text = "name = 'a'\nfaults = [{ stage = 'x', element = 7, fault = 'trap' }]\n";
     let case = case(&format!("[[test]]\n{text}"));
     let all = format!("{PIPELINES}[[test]]\n{text}");
-    let came = case.faults[0].never_came("x", Path::new("Torvyn.toml"), Some(&account()));
-    assert_eq!(came.message, "`x` did not come to element 7");
-    assert_eq!(came.labels[0].text, "it was given 4 elements, counted from 0");
-    assert_eq!(&all[came.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");
-    came.code
+    let actual = case.faults[0].not_reached("x", Path::new("Torvyn.toml"), Some(&account()));
+    assert_eq!(actual.message, "`x` never reached element 7");
+    assert_eq!(actual.labels[0].text, "it was given 4 elements (numbered from 0)");
+    assert_eq!(&all[actual.labels[0].span.clone()], "{ stage = 'x', element = 7, fault = 'trap' }");
+    actual.code
 }
 
 /// The account of a stage that was lent 4 elements of 10 bytes, read all and dropped one.
@@ -306,7 +305,7 @@ fn account() -> Account {
     }
 }
 
-/// What a case says of that account.
+/// The findings of a case for that account.
 fn accounted(keys: &str) -> Vec<String> {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let found = case.account.judge(Path::new("Torvyn.toml"), &account());
@@ -314,16 +313,16 @@ fn accounted(keys: &str) -> Vec<String> {
     found.into_iter().map(|found| format!("{}, {}", found.message, found.labels[0].text)).collect()
 }
 
-/// What a case says of a flow that failed.
+/// Whether a case expects this failure, and its diagnostic otherwise.
 fn failed(keys: &str, is_ours: bool) -> (bool, Diagnostic) {
     let case = case(&format!("[[test]]\nname = 'a'\n{keys}\n"));
     let causes = ["stage `x` failed in `init`".to_string(), "the stage returned invalid-input: no n".to_string()];
     let record = FailureRecord::new("stage-failed", "it failed");
     let failure = Failure { stage: Some("x".to_string()), causes: causes.into(), is_ours, record };
-    (case.fails.as_ref().is_some_and(|expected| failure.is(expected)), failure.told(&case))
+    (case.fails.as_ref().is_some_and(|expected| failure.matches(expected)), failure.diagnostic(&case))
 }
 
-/// What a case says of a schema that is this text.
+/// Loads a schema with this text.
 fn schema(text: &str) -> Result<(), Diagnostic> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a # b.json");
@@ -333,16 +332,16 @@ fn schema(text: &str) -> Result<(), Diagnostic> {
 }
 
 #[test]
-fn a_schema_is_one_or_says_why_not() {
+fn rejects_invalid_schemas_with_the_reason() {
     for text in ["true", "{}", r#"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "other.json"}"#] {
         assert_eq!(schema(text), Ok(()), "{text}");
     }
     for (text, reason) in [
-        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("{", "not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "$: want "),
         (r#"{"properties": {"a": {"type": "strnig"}}}"#, "$.properties.a.type: "),
         (r#"{"type": "string", "pattern": "("}"#, "$.pattern: "),
-        (r#"{"$ref": "https://example.com/schema.json"}"#, "nothing is fetched; keep a copy beside the schema"),
+        (r#"{"$ref": "https://example.com/schema.json"}"#, "nothing is downloaded: keep a copy beside the schema"),
         (r#"{"$ref": "absent.json"}"#, "absent.json"),
         (r##"{"$ref": "#/absent"}"##, "absent"),
     ] {
@@ -352,7 +351,7 @@ fn a_schema_is_one_or_says_why_not() {
     }
 }
 
-/// Every code that comes up with cases, each checked.
+/// Every code of cases, each checked.
 pub(crate) fn codes() -> BTreeSet<&'static str> {
     let mut codes = codes_of_cases();
     codes.extend(judged("expect.output.count = 1", &[]).iter().map(|found| found.code));
@@ -363,16 +362,16 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
     let missing = expected.fails.as_ref().unwrap().missing(expected.file());
     assert_eq!(missing.labels[0].text, "expected a failure of stage `x` with `no n`");
     let compared = case("[[test]]\nname = 'a'\nspeed = { case = 'a', max = 1.5 }\n");
-    let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::of("a", 1.6, 1.5));
+    let (expected_speed, slow) = (compared.speed.as_ref().unwrap(), Speed::with_ratio("a", 1.6, 1.5));
     codes.extend(slow.judge(&compared, expected_speed).map(|found| found.code));
-    assert_eq!(Speed::of("a", 1.5, 1.5).judge(&compared, expected_speed), None);
+    assert_eq!(Speed::with_ratio("a", 1.5, 1.5).judge(&compared, expected_speed), None);
     codes.extend(schema("[]").err().map(|wrong| wrong.code));
     codes.extend([missing.code, failed("", false).1.code, expected.timed_out().code]);
     codes
 }
 
 #[test]
-fn elements_that_came_otherwise_are_shown() {
+fn shows_elements_that_differ() {
     let text = "[[test]]\nname = 'a'\nexpect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }\n";
     let found = judged(
         "expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }",
@@ -387,9 +386,9 @@ error[unexpected-output]: `output` is not as expected
  --> Torvyn.toml:8:27
   |
 8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
-  |                           ^^^^^^^^^^^^^^ expected 2 elements, 2 came
+  |                           ^^^^^^^^^^^^^^ expected 2 elements, got 2
   |
-  = note: `-` was expected, `+` came
+  = note: `-` expected, `+` actual
              0   \"one\"
              1 - \"two\"
              1 + \"TWO\"
@@ -404,14 +403,14 @@ error[unexpected-output]: no element of `output` contains \"z\"
  --> Torvyn.toml:8:76
   |
 8 | expect.output = { lines = ['one', 'two'], count = { min = 3 }, contains = ['z', 'o'] }
-  |                                                                            ^^^ not in 2 elements
+  |                                                                            ^^^ searched 2 elements
 ";
     assert_eq!(shown(text, &found), expected);
 }
 
 #[test]
-fn elements_that_came_as_expected_say_nothing() {
-    for (keys, came) in [
+fn accepts_elements_that_match() {
+    for (keys, actual) in [
         ("expect.output.lines = ['a', 'b']", &["a", "b"][..]),
         ("expect.output.lines = \"a\\nb\\n\"", &["a", "b"]),
         ("expect.output.lines = ''", &[]),
@@ -426,9 +425,9 @@ fn elements_that_came_as_expected_say_nothing() {
         ("expect.output = { json = [{}, { a = 1 }], any-order = true }", &["{\"a\":1}", "{\"b\":1}"]),
         ("expect.output = {}", &["a"]),
     ] {
-        assert!(judged(keys, came).is_empty(), "{keys}");
+        assert!(judged(keys, actual).is_empty(), "{keys}");
     }
-    for (keys, came) in [
+    for (keys, actual) in [
         ("expect.output.lines = ['a', 'b']", &["b", "a"][..]),
         ("expect.output.lines = []", &["a"]),
         ("expect.output = { lines = ['b', 'a'], any-order = true }", &["a", "a"]),
@@ -439,23 +438,23 @@ fn elements_that_came_as_expected_say_nothing() {
         ("expect.output.json = []", &["[]"]),
         ("expect.output = { json = [{ b = 1 }, { a = 1 }], any-order = true }", &["{\"a\":1}", "{\"b\":2}"]),
     ] {
-        assert_eq!(judged(keys, came).len(), 1, "{keys}");
+        assert_eq!(judged(keys, actual).len(), 1, "{keys}");
     }
 }
 
-/// More came than is kept for comparison.
+/// There are more elements than are kept for the comparison.
 #[test]
-fn what_was_not_kept_is_not_forgotten() {
-    let came = vec!["a"; 1000];
-    assert_eq!(judged("expect.output = { lines = ['a'], any-order = true }", &came).len(), 1);
-    assert_eq!(judged("expect.output.lines = ['a']", &came).len(), 1);
-    let all = format!("expect.output.lines = {came:?}");
-    assert!(judged(&all, &came).is_empty());
-    assert!(judged("expect.output.count = 1000", &came).is_empty());
+fn counts_elements_that_are_not_kept() {
+    let actual = vec!["a"; 1000];
+    assert_eq!(judged("expect.output = { lines = ['a'], any-order = true }", &actual).len(), 1);
+    assert_eq!(judged("expect.output.lines = ['a']", &actual).len(), 1);
+    let all = format!("expect.output.lines = {actual:?}");
+    assert!(judged(&all, &actual).is_empty());
+    assert!(judged("expect.output.count = 1000", &actual).is_empty());
 }
 
 #[test]
-fn an_account_is_held_to_what_is_expected() {
+fn compares_the_account_with_what_is_expected() {
     let none: [&str; 0] = [];
     let as_it_is = "account = { copies = 4, reads = 4, writes = 0, dropped = 1, skipped = 1, dead-letters = 0, \
                     retries = 2, restarts = 3, verdict = 'read-only', \
@@ -467,7 +466,7 @@ fn an_account_is_held_to_what_is_expected() {
         "`copies` of all stages together is 4, expected 0",
         "`writes` of all stages together is 0, expected at least 1",
         "`dropped` of all stages together is 1, expected 2 to 3",
-        "`amplification` of all stages together is none: no payload byte was offered, expected 1",
+        "`amplification` of all stages together is undefined: no payload byte was offered, expected 1",
         "`amplification` of stage `x` is 1.33, expected 1.3",
         "`verdict` of stage `x` is `read-only`, expected `handle-pass`",
     ];
@@ -475,21 +474,21 @@ fn an_account_is_held_to_what_is_expected() {
 }
 
 #[test]
-fn a_failure_is_the_one_that_is_expected_or_not() {
+fn distinguishes_expected_from_other_failures() {
     for keys in ["fails = 'invalid-input'", "fails = 'failed in `init`'", "fails.stage = 'x'"] {
         assert!(failed(keys, false).0, "{keys}");
-        assert!(!failed(keys, true).0, "a fault of ours is never expected");
+        assert!(!failed(keys, true).0, "an internal error is never expected");
     }
     for keys in ["", "fails = 'fatal'", "fails = { stage = 'y', text = 'no n' }"] {
         let (expected, told) = failed(keys, false);
         assert!(!expected, "{keys}");
         assert_eq!((told.message.as_str(), told.notes.len()), ("stage `x` failed in `init`", 1));
     }
-    assert!(failed("", true).1.notes[1].contains("broke a rule of its own"));
+    assert!(failed("", true).1.notes[1].contains("please report it"));
 }
 
 #[test]
-fn a_stage_alone_and_its_settings() {
+fn a_single_stage_has_the_settings_of_its_case() {
     let text = "[[test]]\nname = 'a'\npipeline = 'b'\nstage = 'z'\nconfig = { n = 3 }\ntimeout = '5s'\n\
                 [[test]]\nname = 'b'\nconfig.y = { n = 3, o = 4 }\n\
                 [[test]]\nname = 'c'\nstage = { component = './w.wasm', limits.memory = '1MiB' }\n";
@@ -509,14 +508,14 @@ fn a_stage_alone_and_its_settings() {
 }
 
 #[test]
-fn a_file_of_cases_has_nothing_else() {
+fn rejects_other_keys_in_a_file_of_cases() {
     let cases = files::parse("[[test]]\nname = 'a'\ninput.lines = []\n[pipeline.b]\n", Path::new("tests/a.toml"));
     let [Ok(case), Err(wrong)] = &cases[..] else { panic!("{cases:?}") };
     assert_eq!((&*case.name, wrong.found.iter().next().unwrap().code), ("a", codes::UNKNOWN_KEY));
 }
 
 #[test]
-fn other_files_of_toml_are_told_from_files_of_cases() {
+fn recognises_files_of_cases() {
     for text in [
         "[[test]]\nname = 'a'\n",
         "[test]\nname = 'a'\n",
@@ -542,12 +541,12 @@ fn other_files_of_toml_are_told_from_files_of_cases() {
     ] {
         assert!(!files::has_cases("a.toml", text), "{text}");
     }
-    // A test of cargo's, which has the same name.
+    // A test target of cargo has the same key.
     assert!(!files::has_cases("Cargo.toml", "[package]\nname = 'a'\n[[test]]\nname = 'b'\n"));
 }
 
 #[test]
-fn a_file_with_line_ends_of_windows_says_the_same() {
+fn accepts_windows_line_ends() {
     let text = "[[test]]\nname = 'a'\ninput.lines = \"\"\"\nöne\n\ntwo\\r\nthree \\\n   four\n\"\"\"\n\
                 expect.output.elements = ['''\na\nb''', { text = '''x\ny''', sequence = 1 }]\n";
     let unix = files::parse(text, Path::new("tests/a.toml"));
@@ -563,7 +562,7 @@ fn a_file_with_line_ends_of_windows_says_the_same() {
     assert_eq!(elements(windows), elements(unix));
 }
 
-/// Of each stage of the part its name and what it takes, and the names of the outputs.
+/// The stages of the part with their inputs, and the names of the outputs.
 fn part(keys: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
     let (manifest, cases) = read(&format!("[[test]]\nname = 'a'\n{keys}\n")).unwrap();
     let Draft { pipeline, .. } = Draft::new(&cases[0], &manifest).unwrap();
@@ -575,7 +574,7 @@ fn part(keys: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
 }
 
 #[test]
-fn parts_of_a_pipeline() {
+fn extracts_parts_of_a_pipeline() {
     for (keys, stages, outputs) in [
         ("from = 'y'", &[("y", &["input"][..])][..], &[][..]),
         ("to = 'x'", &[("x", &["input"])], &["output"]),
@@ -597,9 +596,9 @@ fn parts_of_a_pipeline() {
     }
 }
 
-/// Many cases are read in a time that grows as they do.
+/// The time to parse many cases grows linearly.
 #[test]
-fn many_cases_are_read_at_once() {
+fn parses_many_cases_in_linear_time() {
     let text: String = (0..20_000).map(|index| format!("[[test]]\nname = 'case-{index}'\n")).collect();
     assert_eq!(read(&text).unwrap().1.len(), 20_000);
 }

@@ -1,4 +1,4 @@
-//! A saved answer of `check`, to compare a later one with: what was proven then must still be.
+//! A saved result of `check` to compare later results with: what was proven then must still be proven.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -19,21 +19,21 @@ use crate::output::diagnostic::{Diagnostic, Sources, quoted};
 use crate::output::failure;
 use crate::output::lint::Lint;
 
-/// The form of the file; raised when it changes.
+/// The version of the file format.
 const VERSION: u32 = 2;
-/// Bytes in which a file shows that it is no baseline.
+/// How many bytes are read to recognise a file that is not a baseline.
 const HEAD: u64 = 1024;
 
-/// The answer of `check`, as it is saved.
+/// The result of `check` in its saved form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Baseline {
     version: u32,
     /// Whether the components were built and analysed.
     built: bool,
-    /// By package or path, in that order.
+    /// Sorted by name.
     stages: Vec<SavedStage>,
-    /// By name.
+    /// Sorted by name.
     pipelines: Vec<SavedPipeline>,
 }
 
@@ -44,17 +44,17 @@ pub(crate) struct SavedStage {
     /// The package, or the path of the component.
     pub(crate) name: String,
     pub(crate) verdict: String,
-    /// Reads of one element at most; none where no bound was known.
+    /// The most reads of one element; `None` if unbounded.
     pub(crate) reads: Option<u32>,
-    /// Writes for one element at most; none where no bound was known.
+    /// The most writes for one element; `None` if unbounded.
     pub(crate) writes: Option<u32>,
-    /// Writes of one payload after the first at most; none where no bound was known.
+    /// The most writes of one payload after the first; `None` if unbounded.
     pub(crate) pieces: Option<u32>,
-    /// Elements made of one without a write at most; none where no bound was known.
+    /// The most elements made from one without a write; `None` if unbounded.
     pub(crate) views: Option<u32>,
     /// Whether it could hold payloads.
     pub(crate) retains: bool,
-    /// What it imported that proofs are about.
+    /// The imports that proofs depend on.
     pub(crate) imports: Vec<String>,
 }
 
@@ -63,18 +63,18 @@ pub(crate) struct SavedStage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SavedPipeline {
     pub(crate) name: String,
-    /// Copies on the worst path at most; none where no bound was known.
+    /// The most copies on the worst path; `None` if unbounded.
     pub(crate) copies: Option<u64>,
 }
 
-/// Something that was better in the baseline.
+/// A stage or pipeline that was better in the baseline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loss {
     /// The stage or pipeline.
     pub(crate) name: String,
-    /// What is worse, as a phrase: "lost handle-pass: it is `read-only` now".
+    /// What is worse, as a phrase: "it was `handle-pass` and is now `read-only`".
     pub(crate) what: String,
-    /// Imports that proofs are about and that it did not have then.
+    /// Imports that proofs depend on and that are not in the baseline.
     pub(crate) new_imports: Vec<String>,
 }
 
@@ -85,24 +85,24 @@ impl Baseline {
         Baseline { version: VERSION, built, stages, pipelines }
     }
 
-    /// Reads the file.
+    /// Loads a baseline.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where it is not there or not a baseline.
+    /// A [`Stop`] if it does not exist or is not a baseline.
     pub(crate) fn load(path: &Path) -> Result<Self, Stop> {
         let text = regular_file::read_to_string(path).map_err(|error| {
-            let stop = refused(format!("cannot read the baseline `{}`: {error}", path.display()));
+            let stop = bad_baseline(format!("cannot read the baseline `{}`: {error}", path.display()));
             match error.kind() {
                 ErrorKind::NotFound => {
-                    stop.help(format!("`cargo torvyn check --save-baseline {}` makes one", path.display()))
+                    stop.help(format!("create one with `cargo torvyn check --save-baseline {}`", path.display()))
                 }
                 _ => stop,
             }
         })?;
         let not_one = |why: String| {
-            refused(format!("`{}` is not a baseline of `check`: {why}", path.display()))
-                .help(format!("`cargo torvyn check --save-baseline {}` makes a new one", path.display()))
+            bad_baseline(format!("`{}` is not a baseline of `check`: {why}", path.display()))
+                .help(format!("create a new one with `cargo torvyn check --save-baseline {}`", path.display()))
         };
         let baseline: Baseline = serde_json::from_str(&text).map_err(|error| not_one(error.to_string()))?;
         if baseline.version != VERSION {
@@ -111,84 +111,83 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// Refuses to write over what cannot be a baseline: people type the name of another file.
+    /// Refuses to overwrite a file that cannot be a baseline, because people mistype names.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] that says so.
-    pub(crate) fn may_replace(path: &Path) -> Result<(), Stop> {
-        // What is no file, such as a pipe, is not replaced but written to.
+    /// A [`Stop`] if the file is not a baseline.
+    pub(crate) fn check_replaceable(path: &Path) -> Result<(), Stop> {
+        // A pipe or another special file is not replaced but written to.
         if !path.is_file() {
             return Ok(());
         }
         let mut head = Vec::new();
-        // What cannot be read or written is told when it is opened.
+        // A file that cannot be read or written is reported when it is opened.
         File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).ok();
         if head.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
             return Ok(());
         }
-        let stop = Stop::new(Exit::Usage, format!("`{}` is there and is not a baseline", path.display()));
-        Err(stop.help("name another file, or remove it"))
+        let stop = Stop::new(Exit::Usage, format!("`{}` exists and is not a baseline", path.display()));
+        Err(stop.help("name another file, or remove this one"))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, as a whole or not at all.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         atomic_file::write(path, text.as_bytes()).with_context(|| failure::not_written(path, "the baseline "))
     }
 
-    /// Whether it can be compared with what is proven with `--built`, or without.
+    /// Checks that the baseline and the check were made in the same way, both with `--built` or both without.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where one is made from the built components and the other is not.
-    pub(crate) fn comparable(&self, built: bool) -> Result<(), Stop> {
+    /// A [`Stop`] if only one of them was made from built components.
+    pub(crate) fn check_comparable(&self, built: bool) -> Result<(), Stop> {
         if self.built != built {
             let (message, help) = if self.built {
                 ("the baseline was made with `--built`", "add `--built`")
             } else {
-                ("the baseline was made without `--built`", "leave `--built` out, or save a new one with it")
+                ("the baseline was made without `--built`", "remove `--built`, or save a new baseline with it")
             };
-            return Err(refused(message).help(help));
+            return Err(bad_baseline(message).help(help));
         }
         Ok(())
     }
 
-    /// What `now` has lost against this one. Stages and pipelines that are in one of them only have lost nothing.
+    /// What is worse in `now` than in this baseline. Stages and pipelines that are in only one of the two are not compared.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where they have no stage in common, so that nothing is compared.
+    /// A [`Stop`] if they have no stage in common, so that nothing would be compared.
     pub(crate) fn losses(&self, now: &Baseline) -> Result<Vec<Loss>, Stop> {
         let known = |stage: &SavedStage| self.stages.iter().any(|then| then.name == stage.name);
         if !now.stages.is_empty() && !now.stages.iter().any(known) {
             let names: Vec<_> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
             let help = match names[..] {
                 [] => "save a new one with `--save-baseline`".to_string(),
-                _ => format!("it has {}; save a new one with `--save-baseline`", quoted(&names)),
+                _ => format!("it contains {}; save a new one with `--save-baseline`", quoted(&names)),
             };
-            return Err(refused("the baseline has none of the stages that are checked").help(help));
+            return Err(bad_baseline("the baseline contains none of the checked stages").help(help));
         }
         let stages = self.stages.iter().filter_map(|then| {
             let now = now.stages.iter().find(|now| now.name == then.name)?;
-            stage_loss(then, now)
+            find_stage_loss(then, now)
         });
         let pipelines = self.pipelines.iter().filter_map(|then| {
             let now = now.pipelines.iter().find(|now| now.name == then.name)?;
-            let what = more("copies on the worst path", then.copies, now.copies)?;
+            let what = describe_increase("copies on the worst path", then.copies, now.copies)?;
             Some(Loss { name: now.name.clone(), what, new_imports: Vec::new() })
         });
         Ok(stages.chain(pipelines).collect())
     }
 }
 
-/// A baseline that cannot be compared with.
 impl SavedStage {
-    /// What is to be kept of a stage.
+    /// The part of a verdict that a baseline keeps.
     pub(crate) fn new(subject: &Subject, verdict: &StageVerdict) -> SavedStage {
         let imports = match (&subject.analysis, &subject.contract) {
             (Some(analysis), _) => analysis.profile.tracked_imports.iter().map(ToString::to_string).collect(),
@@ -211,12 +210,13 @@ impl SavedStage {
     }
 }
 
-fn refused(message: impl Into<String>) -> Stop {
+/// A baseline that cannot be used.
+fn bad_baseline(message: impl Into<String>) -> Stop {
     Stop::new(Exit::Failed, message).code(failure::BAD_BASELINE)
 }
 
 impl Loss {
-    /// As a finding, with the lines that the new imports are called from.
+    /// The loss as a finding, with labels at the lines that call the new imports.
     pub(crate) fn finding(
         &self,
         levels: &Levels,
@@ -228,10 +228,10 @@ impl Loss {
         if let Some(settings) = subject.and_then(|subject| subject.settings.as_ref()) {
             let world = settings.world.as_ref().map(|world| (&world.file, &world.span));
             let (file, span) = world.unwrap_or((&settings.file, &settings.span));
-            finding = finding.label(file, span.clone(), "of this stage");
+            finding = finding.label(file, span.clone(), "this stage");
         }
         for import in &self.new_imports {
-            finding = finding.note(format!("it imports `{import}` now, and did not then"));
+            finding = finding.note(format!("new import since the baseline: `{import}`"));
         }
         if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
             let new: Vec<_> = TrackedImport::ALL
@@ -241,33 +241,37 @@ impl Loss {
             let folder = subject.and_then(Subject::folder);
             finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);
         }
-        Some(finding.help("undo that, or save a new baseline with `--save-baseline`"))
+        Some(finding.help("undo the change, or save a new baseline with `--save-baseline`"))
     }
 }
 
-fn stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
+fn find_stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {
     let rank = |verdict: &str| ["handle-pass", "read-only", "rewrite"].iter().position(|known| *known == verdict);
     let bound = |bound: Option<u32>| bound.map(u64::from);
     let what = if rank(&now.verdict) > rank(&then.verdict) {
-        format!("lost `{}`: it is `{}` now", then.verdict, now.verdict)
+        format!("it was `{}` and is now `{}`", then.verdict, now.verdict)
     } else if now.retains && !then.retains {
-        "it can hold payloads beyond the call now".to_string()
+        "it can now hold payloads beyond the call".to_string()
     } else {
-        more("reads of one element", bound(then.reads), bound(now.reads))
-            .or_else(|| more("writes for one element", bound(then.writes), bound(now.writes)))
-            .or_else(|| more("writes of one payload after the first", bound(then.pieces), bound(now.pieces)))
-            .or_else(|| more("elements made of one without a write", bound(then.views), bound(now.views)))?
+        describe_increase("reads of one element", bound(then.reads), bound(now.reads))
+            .or_else(|| describe_increase("writes for one element", bound(then.writes), bound(now.writes)))
+            .or_else(|| {
+                describe_increase("writes of one payload after the first", bound(then.pieces), bound(now.pieces))
+            })
+            .or_else(|| {
+                describe_increase("elements made from one without a write", bound(then.views), bound(now.views))
+            })?
     };
     let new_imports = now.imports.iter().filter(|import| !then.imports.contains(import)).cloned().collect();
     Some(Loss { name: now.name.clone(), what, new_imports })
 }
 
-/// Says so where there may be more now; no bound is more than any.
-fn more(what: &str, then: Option<u64>, now: Option<u64>) -> Option<String> {
+/// Describes an increase; unbounded is more than any bound.
+fn describe_increase(what: &str, then: Option<u64>, now: Option<u64>) -> Option<String> {
     let then = then?;
     match now {
-        None => Some(format!("{what}: at most {then} then, without a bound now")),
-        Some(now) if now > then => Some(format!("{what}: at most {then} then, {now} now")),
+        None => Some(format!("{what}: at most {then} before, now unbounded")),
+        Some(now) if now > then => Some(format!("{what}: at most {then} before, now {now}")),
         Some(_) => None,
     }
 }
@@ -296,52 +300,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worse_is_told_with_the_import_that_did_it() {
+    fn reports_losses_with_the_new_imports() {
         let lost = losses(stage("handle-pass", Some(0), &[]), stage("read-only", Some(1), &["payload-read.read"]));
-        assert_eq!(lost[0].what, "lost `handle-pass`: it is `read-only` now");
+        assert_eq!(lost[0].what, "it was `handle-pass` and is now `read-only`");
         assert_eq!(lost[0].new_imports, ["payload-read.read"]);
         let lost = losses(stage("read-only", Some(1), &["x"]), stage("read-only", None, &["x"]));
-        assert_eq!(lost[0].what, "reads of one element: at most 1 then, without a bound now");
+        assert_eq!(lost[0].what, "reads of one element: at most 1 before, now unbounded");
         let holds = |then: SavedStage| SavedStage { retains: true, views: None, ..then };
         let still = || stage("handle-pass", Some(0), &[]);
-        assert_eq!(losses(still(), holds(still()))[0].what, "it can hold payloads beyond the call now");
+        assert_eq!(losses(still(), holds(still()))[0].what, "it can now hold payloads beyond the call");
         assert!(losses(holds(still()), still()).is_empty());
         let views = losses(still(), SavedStage { views: None, ..still() });
-        assert_eq!(views[0].what, "elements made of one without a write: at most 0 then, without a bound now");
+        assert_eq!(views[0].what, "elements made from one without a write: at most 0 before, now unbounded");
         assert!(losses(stage("read-only", Some(2), &[]), stage("handle-pass", Some(0), &[])).is_empty());
         assert!(losses(stage("read-only", None, &[]), stage("read-only", Some(7), &[])).is_empty());
     }
 
     #[test]
-    fn a_file_that_is_not_a_baseline_is_refused() {
+    fn rejects_a_file_that_is_not_a_baseline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.json");
-        let refused = |text: &str| {
+        let error_of = |text: &str| {
             std::fs::write(&path, text).unwrap();
             Baseline::load(&path).unwrap_err().to_string()
         };
-        assert!(refused("{").contains("is not a baseline of `check`: EOF while parsing"));
+        assert!(error_of("{").contains("is not a baseline of `check`: EOF while parsing"));
         assert!(
-            refused(r#"{"version":2,"built":true,"stages":[],"pipelines":[],"x":1}"#).contains("unknown field `x`")
+            error_of(r#"{"version":2,"built":true,"stages":[],"pipelines":[],"x":1}"#).contains("unknown field `x`")
         );
         let other = r#"{"version":1,"built":true,"stages":[],"pipelines":[]}"#;
-        assert!(refused(other).contains("expected version 2, found 1"));
+        assert!(error_of(other).contains("expected version 2, found 1"));
         let missing = Baseline::load(&folder.path().join("none.json")).unwrap_err();
         assert!(missing.help.unwrap().contains("--save-baseline"));
     }
 
     #[test]
-    fn it_is_read_as_it_was_saved_and_compared_with_its_like() {
+    fn loads_what_it_saved_and_compares_only_comparable_baselines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.json");
         let built = Baseline::new(true, vec![stage("read-only", None, &["x"])], Vec::new());
         built.save(&path).unwrap();
         assert_eq!(Baseline::load(&path).unwrap(), built);
-        assert!(built.comparable(true).is_ok());
-        assert!(built.comparable(false).unwrap_err().help.unwrap().contains("--built"));
+        assert!(built.check_comparable(true).is_ok());
+        assert!(built.check_comparable(false).unwrap_err().help.unwrap().contains("--built"));
         let other = SavedStage { name: "b".to_string(), ..stage("read-only", None, &[]) };
         let other = Baseline::new(true, vec![other], Vec::new());
-        assert!(built.losses(&other).unwrap_err().help.unwrap().contains("it has `a`"));
+        assert!(built.losses(&other).unwrap_err().help.unwrap().contains("it contains `a`"));
         assert!(built.losses(&Baseline::new(true, Vec::new(), Vec::new())).unwrap().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Which line copies: from the sites that the analysis found to labels in people's sources.
+//! Labels the source lines that copy, from the call sites that the analysis found.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,44 +11,44 @@ use torvyn_runtime::contract::TrackedImport;
 use crate::fs::paths::from_here;
 use crate::output::diagnostic::{Diagnostic, Sources};
 
-/// Places that are labelled; the rest are counted.
-const SHOWN: usize = 3;
-/// Functions of a chain of inlining that are named; those in its middle are counted.
-const CHAIN: usize = 6;
-/// The standard library, whose functions say nothing of how the author's line comes to copy.
-const STANDARD: &str = "/rustc/";
-/// Where the sources of libraries lie, the standard library and torvyn-guest among them, where no package is known that
-/// the author's would have to be of.
-const LIBRARIES: &[&str] = &[STANDARD, "/.cargo/registry/", "/wit/guest/src/"];
+/// The most places that are labelled; the rest are counted.
+const MAX_LABELS: usize = 3;
+/// The most functions of an inlining chain that are named; those in its middle are counted.
+const MAX_CHAIN: usize = 6;
+/// Where the standard library lies. Its functions do not help to explain why the author's line copies.
+const STD_SOURCES: &str = "/rustc/";
+/// Where the sources of libraries lie, including the standard library and torvyn-guest. Used where the author's package is
+/// not known.
+const LIBRARY_SOURCES: &[&str] = &[STD_SOURCES, "/.cargo/registry/", "/wit/guest/src/"];
 
-/// Labels the lines of `package`, a folder, that call one of `doors`, with the functions inlined between them and the
-/// call as notes.
+/// Labels the lines of `package`, a folder, that call one of `imports`. Notes name the functions inlined between such a
+/// line and the call.
 pub(super) fn blame(
     mut diagnostic: Diagnostic,
     sites: &[Site],
-    doors: &[TrackedImport],
+    imports: &[TrackedImport],
     package: Option<&Path>,
     sources: &mut Sources,
 ) -> Diagnostic {
     let mut blamed: Vec<(&Site, usize)> = Vec::new();
-    for site in sites.iter().filter(|site| doors.contains(&site.callee)) {
-        let author = author(&site.frames, package);
-        let again = |(other, at): &(&Site, usize)| same_place(&other.frames[*at], &site.frames[author]);
+    for site in sites.iter().filter(|site| imports.contains(&site.callee)) {
+        let author = author_frame(&site.frames, package);
+        let again = |(other, at): &(&Site, usize)| is_same_place(&other.frames[*at], &site.frames[author]);
         if !blamed.iter().any(again) {
             blamed.push((site, author));
         }
     }
-    let more = blamed.len().saturating_sub(SHOWN);
-    for (site, author) in blamed.into_iter().take(SHOWN) {
+    let more = blamed.len().saturating_sub(MAX_LABELS);
+    for (site, author) in blamed.into_iter().take(MAX_LABELS) {
         let frame = &site.frames[author];
-        match place(frame, sources) {
+        match locate(frame, sources) {
             Some((file, span)) => {
                 diagnostic = diagnostic.label(&file, span, format!("calls `{}`", site.callee));
                 if author > 0 {
-                    diagnostic = diagnostic.note(through(&site.frames[..author], site));
+                    diagnostic = diagnostic.note(describe_call_chain(&site.frames[..author], site));
                 }
             }
-            None => diagnostic = diagnostic.note(format!("`{}` is called in {}", site.callee, told(frame))),
+            None => diagnostic = diagnostic.note(format!("`{}` is called in {}", site.callee, describe_frame(frame))),
         }
     }
     if more > 0 {
@@ -57,50 +57,50 @@ pub(super) fn blame(
     diagnostic
 }
 
-/// The number of the innermost frame of the author's own code; where there is none, the outermost.
-pub(super) fn author(frames: &[Frame], package: Option<&Path>) -> usize {
+/// The index of the innermost frame in the author's own code, or of the outermost frame if there is none.
+pub(super) fn author_frame(frames: &[Frame], package: Option<&Path>) -> usize {
     let own = |frame: &Frame| {
         let file = frame.file.as_deref()?;
         Some(match package {
             Some(package) => {
                 Path::new(file).ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file()) == Some(package)
             }
-            None => !LIBRARIES.iter().any(|library| file.contains(library)),
+            None => !LIBRARY_SOURCES.iter().any(|library| file.contains(library)),
         })
     };
     frames.iter().position(|frame| own(frame) == Some(true)).unwrap_or(frames.len().saturating_sub(1))
 }
 
-/// Whether two frames are of one place in the source, or of one function where no place is known.
-pub(super) fn same_place(one: &Frame, other: &Frame) -> bool {
+/// Whether two frames are at the same place in the source, or in the same function where no place is known.
+pub(super) fn is_same_place(one: &Frame, other: &Frame) -> bool {
     (&one.file, one.line, one.column, &one.function) == (&other.file, other.line, other.column, &other.function)
 }
 
-/// The place in a file that is there, whose text is then in `sources`.
-fn place(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)> {
+/// The place of a frame if its file exists. Adds the text of the file to `sources`.
+fn locate(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)> {
     let path = from_here(Path::new(frame.file.as_ref()?));
     let span = sources.compiled_from(&path, frame.line?, frame.column)?;
     Some((path, span))
 }
 
-/// The functions from the author's line to the call, outermost first.
-fn through(frames: &[Frame], site: &Site) -> String {
-    let mut names: Vec<_> = frames.iter().rev().filter(|frame| says_something(frame)).map(told).collect();
-    if let Some(more @ 1..) = names.len().checked_sub(CHAIN) {
+/// Describes the functions between the author's line and the call, outermost first.
+fn describe_call_chain(frames: &[Frame], site: &Site) -> String {
+    let mut names: Vec<_> = frames.iter().rev().filter(|frame| is_informative(frame)).map(describe_frame).collect();
+    if let Some(more @ 1..) = names.len().checked_sub(MAX_CHAIN) {
         names.splice(1..=more, [format!("{more} more")]);
     }
     format!("`{}` is called through {}", site.callee, names.join(", then "))
 }
 
-/// Whether the function is one that its author named, outside the standard library.
-fn says_something(frame: &Frame) -> bool {
+/// Whether the function has a name that its author chose, outside the standard library.
+fn is_informative(frame: &Frame) -> bool {
     let is_closure = frame.function.as_ref().is_some_and(|function| function.starts_with('{'));
-    !is_closure && !frame.file.as_ref().is_some_and(|file| file.starts_with(STANDARD))
+    !is_closure && !frame.file.as_ref().is_some_and(|file| file.starts_with(STD_SOURCES))
 }
 
-/// The function with its file and line, as far as they are known.
-fn told(frame: &Frame) -> String {
-    let function = frame.function.as_deref().map_or_else(|| "a function without a name".to_string(), plain);
+/// The function with its file and line, if known.
+fn describe_frame(frame: &Frame) -> String {
+    let function = frame.function.as_deref().map_or_else(|| "an unnamed function".to_string(), strip_type_arguments);
     let function = text::name(&function);
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => {
@@ -111,9 +111,9 @@ fn told(frame: &Frame) -> String {
     }
 }
 
-/// The name of a function without its type arguments, which can be longer than all the rest. What a name begins with is
-/// the type that has the function, and stays.
-fn plain(function: &str) -> String {
+/// The name of a function without its type arguments, which can be longer than the rest of the name. A leading `<…>` is
+/// the type that has the function, and is kept.
+fn strip_type_arguments(function: &str) -> String {
     let mut plain = String::new();
     let (mut depth, mut before) = (0usize, ' ');
     for letter in function.chars() {
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_component_are_on_one_line_and_steer_no_terminal() {
-        let told = told(&frame("a`\nerror: b\u{202e}", "x\n\x1b[31m.rs", 1));
-        assert_eq!(told, "`a`\\nerror: b\\u{202e}` (x\\n\\u{1b}[31m.rs:1)");
+    fn escapes_control_characters_in_names() {
+        let shown = describe_frame(&frame("a`\nerror: b\u{202e}", "x\n\x1b[31m.rs", 1));
+        assert_eq!(shown, "`a`\\nerror: b\\u{202e}` (x\\n\\u{1b}[31m.rs:1)");
     }
 
     #[test]
-    fn the_authors_line_is_blamed_not_the_library_it_calls() {
+    fn blames_the_authors_line_not_the_library_it_calls() {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path();
         let file = |name: &str| {
@@ -171,25 +171,25 @@ mod tests {
             frame("process_each", &file("wit/guest/src/export.rs"), 300),
         ];
         for package in [Some(package), None] {
-            assert_eq!(author(&frames, package), 2);
-            assert_eq!(author(&frames[..2], package), 1);
+            assert_eq!(author_frame(&frames, package), 2);
+            assert_eq!(author_frame(&frames[..2], package), 1);
         }
     }
 
     #[test]
-    fn a_long_chain_is_told_by_its_ends() {
+    fn shortens_a_long_chain_in_the_middle() {
         let site = |count: u32| {
             let frames =
                 (0..count).map(|depth| frame(&format!("f{depth}<alloc::vec::Vec<u8>>"), "/gone/lib.rs", depth));
             Site { callee: TrackedImport::Read, export: "process", frames: frames.collect(), used: Use::Unknown }
         };
-        let told = |count| through(&site(count).frames, &site(count));
-        assert_eq!(told(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");
-        assert!(told(6).contains("`f5` (/gone/lib.rs:5), then `f4` (/gone/lib.rs:4)"), "{}", told(6));
-        assert!(told(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", told(9));
+        let chain = |count| describe_call_chain(&site(count).frames, &site(count));
+        assert_eq!(chain(2), "`payload-read.read` is called through `f1` (/gone/lib.rs:1), then `f0` (/gone/lib.rs:0)");
+        assert!(chain(6).contains("`f5` (/gone/lib.rs:5), then `f4` (/gone/lib.rs:4)"), "{}", chain(6));
+        assert!(chain(9).contains("`f8` (/gone/lib.rs:8), then 3 more, then `f4` (/gone/lib.rs:4)"), "{}", chain(9));
         let quiet = [frame("{closure#0}", "/gone/lib.rs", 1), frame("with<u8>", "/rustc/1/thread/local.rs", 2)];
-        assert!(!quiet.iter().any(says_something));
+        assert!(!quiet.iter().any(is_informative));
         let names = ["a::b::<u8>", "a::E<W<u8>>::read", "<u8 as A>::b", "operator<", "run<fn(u8) -> u8, T>", "f"];
-        assert_eq!(names.map(plain), ["a::b", "a::E::read", "<u8 as A>::b", "operator<", "run", "f"]);
+        assert_eq!(names.map(strip_type_arguments), ["a::b", "a::E::read", "<u8 as A>::b", "operator<", "run", "f"]);
     }
 }

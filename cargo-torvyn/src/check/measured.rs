@@ -1,5 +1,5 @@
-//! What a run shows and no proof does: findings from the account of a flow, told after it. They say what was measured in
-//! that run, and nothing of another.
+//! Findings from the account of a run, reported after it: what a run shows and no proof does. They say what was measured in
+//! that run, and nothing about other runs.
 
 use torvyn_runtime::Account;
 use torvyn_runtime::contract::Kind;
@@ -13,22 +13,22 @@ use crate::output::diagnostic::Diagnostic;
 use crate::output::lint::Lint;
 use crate::output::run_report::{bytes, grouped};
 
-/// Elements below which a run shows nothing: what a few have in common is chance.
-const ENOUGH: u64 = 16;
+/// The fewest elements that a finding needs: what fewer elements have in common is chance.
+const MIN_ELEMENTS: u64 = 16;
 
-/// The budget of amplification, held against what was measured.
+/// Reports a measured amplification that is over its budget.
 pub(crate) fn measured_over_budget(pipeline: &Pipeline, levels: &Levels, account: &Account) -> Option<Diagnostic> {
     let budget = pipeline.budget.amplification.as_ref()?;
     let measured = account.amplification.filter(|measured| *measured > budget.value)?;
     let message = format!(
-        "the amplification of `{}` was {measured:.2}×, and its budget allows {:.2}×",
+        "the amplification of `{}` was {measured:.2}×, but its budget allows {:.2}×",
         pipeline.name, budget.value
     );
     let finding = levels.finding(Lint::OverBudgetPipeline, message)?;
     Some(finding.label(&budget.file, budget.entry.clone(), "the budget"))
 }
 
-/// The class of the pool that is too small, where that is why little was reused.
+/// Reports the pool class that is too small, if that is why little was reused.
 pub(crate) fn measured_pool(
     pipeline: &Pipeline,
     pool: &Pool,
@@ -38,11 +38,11 @@ pub(crate) fn measured_pool(
     let shortage = measured.shortage()?;
     let class = written(shortage.class);
     let again = grouped(shortage.allocated_again);
-    let message = format!("{again} blocks of `{class}` were freed for lack of room and allocated again, in this run");
+    let message = format!("in this run, {again} blocks of `{class}` were freed for lack of room and allocated again");
     let finding = levels.finding(Lint::PoolTooSmall, message)?;
     let place = pool.place(shortage.class).unwrap_or_else(|| pipeline.span.clone());
     let rates = format!(
-        "pool reuse was {:.1} %, and {:.1} % with room for all that were held at once",
+        "the pool reuse rate was {:.1} %; with room for all blocks held at once, it would have been {:.1} %",
         100.0 * shortage.reuse_rate,
         100.0 * shortage.reuse_rate_then
     );
@@ -50,7 +50,7 @@ pub(crate) fn measured_pool(
     Some(finding.label(&pipeline.file, place, "").note(rates).help(help))
 }
 
-/// The copies of each stage that did nothing for what came of them, at the `levels` of each.
+/// Reports the copies of each stage that made no difference to its output, at the lint `levels` of each stage.
 pub(crate) fn measured_findings(
     pipeline: &Pipeline,
     wiring: &Wiring,
@@ -68,7 +68,7 @@ pub(crate) fn measured_findings(
     findings
 }
 
-/// A stage, and what was measured of it.
+/// A stage and its measurements.
 struct Measured<'a> {
     pipeline: &'a Pipeline,
     stage: &'a Stage,
@@ -77,37 +77,39 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// Of each element it wrote one payload at most, and those that were compared are what it was lent.
+    /// Reports a stage that wrote at most one payload per element, if all payloads that were compared equal what it was lent.
     fn writes_unchanged(&self) -> Option<Diagnostic> {
         let (unchanged, written) = (self.account.writes_unchanged, self.account.copies.payload_write.ops);
-        // An element is passed on to an output once, so what is written more often is not to be had by handle.
-        if unchanged < ENOUGH || self.account.writes_max > 1 {
+        // An element can be forwarded to an output only once, so more writes cannot be replaced by forwarding.
+        if unchanged < MIN_ELEMENTS || self.account.writes_max > 1 {
             return None;
         }
         let name = &self.stage.name;
-        let message = format!("`{name}` wrote {} payloads as they were, in this run", grouped(unchanged));
+        let message = format!("in this run, `{name}` wrote {} payloads unchanged", grouped(unchanged));
         let mut finding = self.finding(Lint::WriteUnchanged, message)?;
         if unchanged < written {
-            let of = format!("those are the ones that were compared, of {} that it wrote", grouped(written));
+            let of = format!("only these were compared: it wrote {} payloads in all", grouped(written));
             finding = finding.note(of);
         }
-        Some(finding.help("pass them on by handle, `out.forward()`: no payload byte crosses for that"))
+        Some(
+            finding.help("forward them by handle with `out.forward()`, for which no payload byte crosses the boundary"),
+        )
     }
 
-    /// It read every payload whole, once, and every element went on by handle to its only output.
+    /// Reports a stage that read every payload in full, once, and forwarded every element by handle to its only output.
     fn reads_only_to_forward(&self, outputs: usize) -> Option<Diagnostic> {
         let StageAccount { kind, elements_in, elements_out, elements_dropped, copies, reads_max, .. } = self.account;
-        // A read is no longer than the payload: as many bytes as were offered, in one read of each, are all of them.
+        // A read is never longer than the payload. So one read of each, with as many bytes as were offered, reads them all.
         let all_read = *reads_max == 1 && copies.payload_read.ops == *elements_in;
         let whole = copies.payload_write.ops == 0 && self.account.amplification == Some(1.0);
         let all_forwarded = outputs == 1 && elements_out == elements_in && *elements_dropped == 0;
-        if *kind != Kind::Processor || *elements_in < ENOUGH || !(all_read && whole) || !all_forwarded {
+        if *kind != Kind::Processor || *elements_in < MIN_ELEMENTS || !(all_read && whole) || !all_forwarded {
             return None;
         }
         let (name, elements) = (&self.stage.name, grouped(*elements_in));
-        let message = format!("`{name}` read all of {elements} payloads and passed every element on, in this run");
+        let message = format!("in this run, `{name}` read {elements} payloads in full and forwarded every element");
         let finding = self.finding(Lint::ReadOnlyToForward, message)?;
-        Some(finding.help("decide by metadata, or leave out what reads: the world `router` would do"))
+        Some(finding.help("decide by metadata, or remove the read: the world `router` is enough"))
     }
 
     fn finding(&self, lint: Lint, message: String) -> Option<Diagnostic> {
@@ -156,7 +158,7 @@ mod tests {
         }
     }
 
-    /// A stage that read them and wrote them as they were.
+    /// A stage that read them and wrote them unchanged.
     fn echoed() -> StageAccount {
         let mut echoed = forwarded();
         echoed.copies.payload_write = echoed.copies.payload_read;
@@ -169,7 +171,7 @@ mod tests {
         stages = [{ name = 'it', component = 'it.wasm', outputs = ['a', 'b'] }]
         output = [{ name = 'x', from = 'it.a', discard = true }, { name = 'y', from = 'it.b', discard = true }]";
 
-    /// What is found of a stage in a pipeline of it alone.
+    /// The findings for a stage that is alone in its pipeline.
     fn found_in(manifest: &str, stage: StageAccount) -> Vec<&'static str> {
         let manifest = Manifest::parse(manifest, Path::new("Torvyn.toml")).unwrap();
         let pipeline = manifest.select(None).unwrap();
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_for_nothing_is_told() {
+    fn reports_reads_that_only_precede_forwarding() {
         assert_eq!(found(forwarded()), ["read-only-to-forward"]);
         let with = |change: fn(&mut StageAccount)| {
             let mut stage = forwarded();
@@ -207,7 +209,7 @@ mod tests {
             |stage| stage.kind = Kind::Sink,
             |stage| stage.copies.payload_read.bytes = 159,
             |stage| stage.copies.payload_read.ops = 15,
-            // The first halves twice are as many bytes.
+            // Reading the first half twice is as many bytes.
             |stage| (stage.copies.payload_read.ops, stage.reads_max) = (32, 2),
             |stage| (stage.elements_out, stage.elements_dropped) = (15, 1),
             |stage| stage.elements_out = 17,
@@ -216,7 +218,7 @@ mod tests {
         for (index, change) in silent.into_iter().enumerate() {
             assert!(with(change).is_empty(), "{index}");
         }
-        // Where there are two outputs, what it read may have decided between them.
+        // With two outputs, the bytes that it read may have decided between them.
         assert!(found_in(TWO_OUTPUTS, forwarded()).is_empty());
         let mut few = forwarded();
         (few.elements_in, few.elements_out, few.copies.payload_read.ops) = (15, 15, 15);
@@ -224,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_as_it_was_is_told() {
+    fn reports_unchanged_writes() {
         assert_eq!(found(echoed()), ["write-unchanged"]);
         assert_eq!(found_in(TWO_OUTPUTS, echoed()), ["write-unchanged"]);
         assert!(found(StageAccount { writes_unchanged: 15, ..echoed() }).is_empty());
-        // By handle it could not be sent twice.
+        // An element cannot be forwarded twice.
         assert!(found(StageAccount { writes_max: 2, ..echoed() }).is_empty());
     }
 }

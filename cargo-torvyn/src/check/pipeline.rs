@@ -1,4 +1,4 @@
-//! A pipeline under check: the verdicts of its stages, composed along its edges and held against its budget.
+//! Composes the verdicts of stages along the edges of a pipeline, and compares the result with the budget of the pipeline.
 
 use serde::Serialize;
 use torvyn_runtime::Policy;
@@ -12,45 +12,45 @@ use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::{Diagnostic, quoted};
 use crate::output::lint::Lint;
 
-/// What a pipeline copies at most; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
+/// The most that a pipeline copies; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Composed {
     /// Copies on the worst path of one element.
     pub(crate) copies: Option<u64>,
-    /// The nodes of that path.
+    /// The nodes of the worst path.
     pub(crate) path: Vec<String>,
-    /// Copies that one element which enters can cause in the whole flow.
+    /// The most copies that one entering element can cause in the whole flow.
     pub(crate) total: Option<u64>,
-    /// Whether every element causes just `total`.
+    /// Whether every element causes exactly `total` copies.
     pub(crate) exact: bool,
     /// Payload bytes copied ÷ payload bytes that entered.
     pub(crate) amplification: Interval,
     pub(crate) edges: Vec<Edge>,
-    /// The stages that are given elements again after failures, in the order of the pipeline.
+    /// The stages with a policy for failures, which can be lent elements again; in the order of the pipeline.
     pub(crate) repeated: Vec<Repeated>,
-    /// For each node of the path that is a stage: its index in the pipeline, and its bounds.
+    /// For each stage on the worst path: its index in the pipeline and its bounds.
     #[serde(skip)]
     stages: Vec<(usize, NodeBounds)>,
-    /// Why the amplification has no bound, where the stages write or multiply.
+    /// Why the amplification is unbounded, where it is.
     #[serde(skip)]
-    open: &'static str,
+    why_unbounded: &'static str,
 }
 
 /// What a stage copies under its policy for failures.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Repeated {
     pub(crate) stage: String,
-    /// How often an element is lent again after the stage failed at it.
+    /// How often the stage is lent an element again after failing at it.
     pub(crate) retries: u32,
-    /// What becomes of it after that.
+    /// What happens to the element after the last retry.
     pub(crate) then: String,
     /// The most elements of one call.
     pub(crate) batch: usize,
-    /// The most calls that copy one element; `None` where nothing bounds them.
+    /// The most calls that copy one element; `None` if unbounded.
     pub(crate) calls: Option<u32>,
-    /// How often an element is read in all of these.
+    /// How often an element is read in all of these calls.
     pub(crate) reads: Bound,
-    /// How often is written for an element in all of these; of a source, what is written in calls that fail has no bound.
+    /// How often the stage writes for an element in all of these calls. The writes of a source in failed calls are unbounded.
     pub(crate) writes: Bound,
 }
 
@@ -71,22 +71,22 @@ impl Repeated {
     }
 }
 
-/// What an edge carries at most.
+/// The most that an edge carries.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Edge {
     from: String,
     /// Which output of that node, from 0.
     output: usize,
     to: String,
-    /// Elements for each one that entered.
+    /// The most elements for each element that entered.
     elements: Option<u64>,
-    /// Whether a payload on it can be one that a stage wrote.
+    /// Whether a stage can have written a payload on this edge.
     written: bool,
 }
 
 impl Composed {
-    /// Composes what is proven of the stages, in their order.
-    pub(crate) fn of(pipeline: &Pipeline, wiring: &Wiring, verdicts: &[StageVerdict]) -> Composed {
+    /// Composes the verdicts of the stages, in the order of the pipeline.
+    pub(crate) fn new(pipeline: &Pipeline, wiring: &Wiring, verdicts: &[StageVerdict]) -> Composed {
         let of_stage = |index: usize| {
             let (stage, verdict) = (&pipeline.stages[index], &verdicts[index]);
             NodeBounds::new(verdict.bounds(), &stage.on_failure.policy, stage.batch, verdict.retains)
@@ -120,11 +120,11 @@ impl Composed {
             edges: edges.collect(),
             repeated: repeated.collect(),
             stages: composed.path.iter().filter_map(stage).collect(),
-            open: open(pipeline, verdicts),
+            why_unbounded: why_unbounded(pipeline, verdicts),
         }
     }
 
-    /// What is beyond the budget of the pipeline, or cannot be told to be within it.
+    /// Reports what exceeds the budget of the pipeline, or is not proven to be within it.
     pub(crate) fn findings(&self, pipeline: &Pipeline, levels: &Levels) -> Vec<Diagnostic> {
         [self.copies_over_budget(pipeline, levels), self.amplification_over_budget(pipeline, levels)]
             .into_iter()
@@ -138,23 +138,25 @@ impl Composed {
             return None;
         }
         let how_often = match self.copies {
-            Some(copies) => format!("can be copied {} on its way", counted(copies, "time")),
-            None => "can be copied any number of times on its way".to_string(),
+            Some(copies) => format!("can be copied {} on its path", counted(copies, "time")),
+            None => "can be copied any number of times on its path".to_string(),
         };
         let name = &pipeline.name;
-        let message = format!("an element of pipeline `{name}` {how_often}, and its budget allows {}", budget.value);
+        let message = format!("an element of pipeline `{name}` {how_often}, but its budget allows {}", budget.value);
         let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
         finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        finding = self.at_stages(finding, pipeline).note(format!("the way is {}", self.path.join(" → ")));
-        finding = self.notes_of_failures(finding, pipeline);
+        finding = self.label_stages(finding, pipeline).note(format!("the path is {}", self.path.join(" → ")));
+        finding = self.note_retries(finding, pipeline);
         Some(match self.copies {
-            Some(copies) => finding.help(format!("{}, or allow it: `copies = {copies}`", self.copy_less(pipeline))),
-            None => finding.help(self.unbounded(pipeline)),
+            Some(copies) => {
+                finding.help(format!("{}, or allow it: `copies = {copies}`", self.suggest_fewer_copies(pipeline)))
+            }
+            None => finding.help(self.suggest_bounds(pipeline)),
         })
     }
 
-    /// How fewer copies can be had.
-    fn copy_less(&self, pipeline: &Pipeline) -> String {
+    /// Suggests how to copy less.
+    fn suggest_fewer_copies(&self, pipeline: &Pipeline) -> String {
         let in_batches = self.stages.iter().filter(|(stage, node)| {
             let policy = pipeline.stages[*stage].on_failure.policy;
             let copies = node.bounds.reads.max != Some(0) || node.bounds.writes.max != Some(0);
@@ -162,13 +164,13 @@ impl Composed {
         });
         let names: Vec<_> = in_batches.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
         if names.is_empty() {
-            return "copy less on the way".to_string();
+            return "copy less on the path".to_string();
         }
-        format!("copy less on the way, lend {} one element a call, `batch = 1`", quoted(&names))
+        format!("copy less on the path, lend {} one element per call (`batch = 1`)", quoted(&names))
     }
 
-    /// Says of the stages on the worst path how often they are lent an element, where that is not once.
-    fn notes_of_failures(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
+    /// Notes how often stages on the worst path are lent an element, where that is more than once.
+    fn note_retries(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
         for (stage, node) in &self.stages {
             let stage = &pipeline.stages[*stage];
             let policy = stage.on_failure.policy;
@@ -181,28 +183,27 @@ impl Composed {
                 retries => format!(" and {retries} retries"),
             };
             let name = &stage.name;
-            let note =
-                format!("`{name}` can be lent an element in {calls} calls that copy it: {with_others}1 alone{retries}");
+            let note = format!("`{name}` can copy an element in {calls} calls: {with_others}1 alone{retries}");
             finding = finding.note(note);
         }
         finding
     }
 
-    /// Labels the stages on the worst path with what they add.
-    fn at_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
+    /// Labels the stages on the worst path with the copies that they add.
+    fn label_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
         for (stage, node) in &self.stages {
             let calls =
                 if pipeline.stages[*stage].on_failure.policy == Policy::default() { Some(1) } else { node.calls };
-            if let Some(text) = on_the_way(node.bounds, calls) {
+            if let Some(text) = describe_path_copies(node.bounds, calls) {
                 finding = finding.label(&pipeline.file, pipeline.stages[*stage].place(), text);
             }
         }
         finding
     }
 
-    /// What gives the stages of the path that have no bound one. A payload that was written is another element, on a path
-    /// of its own: only one that is written piece by piece is written without a bound.
-    fn unbounded(&self, pipeline: &Pipeline) -> String {
+    /// Suggests how to bound the unbounded stages on the path. A written payload is another element, on its own path: so
+    /// only writing piece by piece is unbounded.
+    fn suggest_bounds(&self, pipeline: &Pipeline) -> String {
         let without = |of: fn(&Bounds) -> Bound| -> Vec<&str> {
             let unbounded = self.stages.iter().filter(|(_, node)| of(&node.bounds).max.is_none());
             unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect()
@@ -211,20 +212,20 @@ impl Composed {
         let writes = ("writes", without(|bounds| bounds.pieces));
         let keys = [reads, writes].into_iter().filter(|(_, names)| !names.is_empty());
         let keys =
-            keys.map(|(key, names)| format!("{} a bound that the host can hold it to: `{key} = 1`", quoted(&names)));
+            keys.map(|(key, names)| format!("{} a bound that the host can enforce: `{key} = 1`", quoted(&names)));
         let keys = keys.collect::<Vec<_>>().join(", and ");
         if keys.is_empty() {
-            return self.restarting(pipeline);
+            return self.suggest_no_restarts(pipeline);
         }
         format!("give {keys}")
     }
 
-    /// What bounds the stages that hold elements and are lent them again.
-    fn restarting(&self, pipeline: &Pipeline) -> String {
+    /// Suggests how to bound stages that hold elements and are lent them again.
+    fn suggest_no_restarts(&self, pipeline: &Pipeline) -> String {
         let holding = self.stages.iter().filter(|(_, node)| node.calls.is_none());
         let names: Vec<_> = holding.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
         let names = quoted(&names);
-        format!("leave out the `on-failure` of {names}: what a stage holds is lent to it again whenever it restarts")
+        format!("remove `on-failure` from {names}: after every restart, a stage is lent again what it holds")
     }
 
     fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
@@ -234,21 +235,23 @@ impl Composed {
         let over = min > budget.value || max.is_some_and(|max| max > budget.value);
         let (lint, message) = match max {
             _ if over => {
-                let can_be = self.can_be();
-                let message =
-                    format!("the amplification of `{name}` {can_be}, and its budget allows {:.2}×", budget.value);
+                let amplification = self.describe_amplification();
+                let message = format!(
+                    "the amplification of `{name}` {amplification}, but its budget allows {:.2}×",
+                    budget.value
+                );
                 (Lint::OverBudgetPipeline, message)
             }
-            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its budget of amplification")),
+            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its amplification budget")),
             Some(_) => return None,
         };
         let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
-        let finding = self.notes_of_failures(self.at_stages(finding, pipeline), pipeline);
+        let finding = self.note_retries(self.label_stages(finding, pipeline), pipeline);
         Some(match lint {
-            Lint::UnprovenBudget => finding.note(format!("{}; `run` compares at the end", self.open)),
+            Lint::UnprovenBudget => finding.note(format!("{}; `run` checks the budget at its end", self.why_unbounded)),
             _ => match max {
                 Some(max) => {
-                    let less = self.copy_less(pipeline).replace(" on the way", "");
+                    let less = self.suggest_fewer_copies(pipeline).replace(" on the path", "");
                     finding.help(format!("{less}, or allow it: `amplification = {max:?}`"))
                 }
                 None => finding,
@@ -256,17 +259,17 @@ impl Composed {
         })
     }
 
-    /// The amplification, as a phrase.
-    fn can_be(&self) -> String {
+    /// The amplification as a phrase for a message.
+    fn describe_amplification(&self) -> String {
         match (self.amplification.min, self.amplification.max) {
             (min, Some(max)) if min == max => format!("is {max:.2}×"),
             (0.0, Some(max)) => format!("can be up to {max:.2}×"),
             (min, Some(max)) => format!("can be from {min:.2}× to {max:.2}×"),
-            (min, None) => format!("is {min:.2}× at least"),
+            (min, None) => format!("is at least {min:.2}×"),
         }
     }
 
-    /// The amplification, for people.
+    /// The amplification as a range for the table.
     pub(crate) fn range(&self) -> String {
         match (self.amplification.min, self.amplification.max) {
             (min, Some(max)) if min == max => format!("{max:.2}×"),
@@ -277,14 +280,14 @@ impl Composed {
         }
     }
 
-    /// As a baseline keeps it.
+    /// The part that a baseline keeps.
     pub(crate) fn saved(&self, name: &str) -> SavedPipeline {
         SavedPipeline { name: name.to_string(), copies: self.copies }
     }
 }
 
-/// Why nothing bounds the bytes that the stages copy.
-fn open(pipeline: &Pipeline, verdicts: &[StageVerdict]) -> &'static str {
+/// Why the bytes that the stages copy are unbounded.
+fn why_unbounded(pipeline: &Pipeline, verdicts: &[StageVerdict]) -> &'static str {
     let again = |(stage, _): &(&Stage, &StageVerdict)| stage.on_failure.policy != Policy::default();
     let mut again = pipeline.stages.iter().zip(verdicts).filter(again);
     let writes = |verdict: &StageVerdict| match verdict.kind {
@@ -292,32 +295,32 @@ fn open(pipeline: &Pipeline, verdicts: &[StageVerdict]) -> &'static str {
         Kind::Processor | Kind::Sink => verdict.writes.max != Some(0),
     };
     if verdicts.iter().any(writes) {
-        return "a stage writes payloads, whose sizes it decides when it runs";
+        return "a stage writes payloads whose sizes are known only when it runs";
     }
     if verdicts.iter().any(|verdict| verdict.views.max.is_none()) {
-        return "a stage makes any number of elements of one without a write, and what comes after it copies them";
+        return "a stage makes any number of elements from one without a write, and later stages copy them";
     }
     match again.find(|(_, verdict)| verdict.kind == Kind::Source || verdict.retains) {
         Some((_, verdict)) if verdict.kind == Kind::Source => {
-            "a source is asked again after a failure, and what it wrote in the call that failed was copied too"
+            "a source is called again after a failure, and what it wrote in the failed call was copied too"
         }
-        Some(_) => "a stage holds elements, and is lent them again whenever it restarts",
+        Some(_) => "a stage holds elements and is lent them again after every restart",
         None => "a stage reads any number of times",
     }
 }
 
-/// What a stage adds to the copies of an element on its way.
-fn on_the_way(bounds: Bounds, calls: Option<u32>) -> Option<String> {
-    let copies = in_one_call(bounds)?;
+/// Describes the copies that a stage adds to the path of an element.
+fn describe_path_copies(bounds: Bounds, calls: Option<u32>) -> Option<String> {
+    let copies = describe_call_copies(bounds)?;
     Some(match calls {
         Some(1) => copies,
         Some(calls) => format!("{copies} in each of {calls} calls"),
-        None => format!("{copies} in each of any number of calls"),
+        None => format!("{copies} in each call, in any number of calls"),
     })
 }
 
-/// What a stage adds to them in one call.
-fn in_one_call(bounds: Bounds) -> Option<String> {
+/// Describes the copies that a stage makes in one call.
+fn describe_call_copies(bounds: Bounds) -> Option<String> {
     let reads = match bounds.reads.max {
         Some(0) => None,
         Some(max) => Some(counted(u64::from(max), "read")),

@@ -1,4 +1,4 @@
-//! What `check` says: a table for people, lines of JSON for programs.
+//! The output of `check`: tables for people, lines of JSON for programs.
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub(crate) struct StageLine<'a> {
     pub(crate) package: &'a str,
     #[serde(flatten)]
     pub(crate) verdict: &'a StageVerdict,
-    /// Why no stronger proof could be given.
+    /// Why there is no stronger proof.
     pub(crate) weaker: &'a [String],
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct PipelineLine<'a> {
     pub(crate) composed: &'a Composed,
 }
 
-/// What the last line of `--message-format json` has besides how it ended.
+/// The fields of the last line of `--message-format json`, besides the outcome.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary {
     /// Whether the components were built and analysed.
@@ -38,11 +38,11 @@ pub(crate) struct Summary {
     pub(crate) pipelines: usize,
     pub(crate) errors: usize,
     pub(crate) warnings: usize,
-    /// From the start of the analysis to its end, in nanoseconds; what cargo took is not in it.
+    /// How long the analysis took, in nanoseconds, without the time of cargo.
     pub(crate) analysis_ns: u64,
 }
 
-/// The verdicts of stages in columns.
+/// The table of stages.
 pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdict)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -61,11 +61,11 @@ pub(crate) fn stages<'a>(verdicts: impl Iterator<Item = (&'a str, &'a StageVerdi
     table.trim_fmt()
 }
 
-/// The bounds of pipelines in columns.
+/// The table of pipelines.
 pub(crate) fn pipelines<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["pipeline", "copies", "on the way", "in all", "amplification"]);
+    table.set_header(["pipeline", "copies", "path", "total", "amplification"]);
     for (name, composed) in composed {
         table.add_row([
             name.to_string(),
@@ -78,7 +78,7 @@ pub(crate) fn pipelines<'a>(composed: impl Iterator<Item = (&'a str, &'a Compose
     table.trim_fmt()
 }
 
-/// The stages of pipelines that are given elements again after failures, in columns; nothing where there are none.
+/// The table of stages with a policy for failures, which can be lent elements again; `None` if there are none.
 pub(crate) fn repeated<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> Option<String> {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -113,7 +113,7 @@ fn retries(stage: &Repeated) -> Option<String> {
     }
 }
 
-/// As [`bound`], with the retries that are in it.
+/// As [`bound`], with the retries that it includes.
 fn bound_with(of: Bound, stage: &Repeated) -> String {
     let text = bound(of);
     match (retries(stage), text.strip_suffix(')')) {
@@ -122,7 +122,7 @@ fn bound_with(of: Bound, stage: &Repeated) -> String {
     }
 }
 
-/// How often at most, and how that is proven.
+/// An upper bound, and how it is proven.
 fn bound(bound: Bound) -> String {
     let times = match (bound.max, bound.exact) {
         (None, _) => return "any number".to_string(),

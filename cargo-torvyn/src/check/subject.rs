@@ -1,4 +1,4 @@
-//! A stage under check: what its author declared of it, and what is known of what it can do.
+//! A stage under check: what its author declared, and what is known of what it can do.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,23 +19,23 @@ use crate::project::workspace::Stage;
 pub(crate) struct Subject {
     /// The package, or the path of the component.
     pub(crate) name: String,
-    /// The package that the stage is, where it is one.
+    /// The package of the stage; `None` for a component file.
     pub(crate) package: Option<Stage>,
-    /// What its author declared; none for a component file.
+    /// What its author declared; `None` for a component file.
     pub(crate) settings: Option<Settings>,
-    /// What the world that it declares lets it do; none where that cannot be told.
+    /// What its declared world lets it do; `None` if that is not known.
     pub(crate) contract: Option<Contract>,
-    /// What its component can do; none where it was not built.
+    /// What its component can do; `None` if it was not built.
     pub(crate) analysis: Option<Analysis>,
-    /// What it may copy.
+    /// What the stage may copy.
     pub(crate) budget: Budget,
-    /// What follows from findings.
+    /// The levels of its lints.
     pub(crate) levels: Levels,
 }
 
 impl Subject {
-    /// A package, as far as its author declares it. What is wrong with its settings goes to `found`.
-    pub(crate) fn package(
+    /// The stage of a package, with the declarations of its author. Problems with its settings go to `found`.
+    pub(crate) fn from_package(
         stage: &Stage,
         workspace: &WorkspaceSettings,
         args: &LintArgs,
@@ -54,11 +54,11 @@ impl Subject {
         }
     }
 
-    /// Finds out what the world that it declares lets it do.
+    /// Reads what its declared world lets it do.
     ///
     /// # Errors
     ///
-    /// Why that cannot be told.
+    /// Why the world could not be read.
     pub(crate) fn read_contract(
         &mut self,
         workspace: &WorkspaceSettings,
@@ -70,8 +70,8 @@ impl Subject {
         Ok(())
     }
 
-    /// A component file.
-    pub(crate) fn file(path: &Path, levels: Levels, analysis: Analysis) -> Subject {
+    /// The stage of a component file.
+    pub(crate) fn from_file(path: &Path, levels: Levels, analysis: Analysis) -> Subject {
         Subject {
             name: path.display().to_string(),
             package: None,
@@ -83,21 +83,21 @@ impl Subject {
         }
     }
 
-    /// With the component file as its place, where it is one and the finding has no other.
-    pub(crate) fn located(&self, finding: Diagnostic) -> Diagnostic {
+    /// Labels the component file, if the stage is one and the finding has no label.
+    pub(crate) fn with_location(&self, finding: Diagnostic) -> Diagnostic {
         match finding.labels.is_empty() && self.package.is_none() {
             true => finding.label(Path::new(&self.name), 0..0, ""),
             false => finding,
         }
     }
 
-    /// The folder of the package, where it is one.
+    /// The folder of the package, if the stage has one.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         let manifest = env::current_dir().unwrap_or_default().join(&self.package.as_ref()?.manifest);
         without_dots(&manifest).parent().map(Path::to_path_buf)
     }
 
-    /// What is proven of it with its budget; none where neither its world nor its component is known.
+    /// What is proven of the stage, with its budget; `None` if neither its world nor its component is known.
     pub(crate) fn verdict(&self) -> Option<StageVerdict> {
         let budget = self.budget.limits();
         match (&self.analysis, &self.contract) {
@@ -118,13 +118,11 @@ fn read_contract(
         let beside = |file: &Path| file.with_file_name("wit").display().to_string();
         let mut looked = vec![beside(&settings.file), beside(&workspace.file)];
         looked.dedup();
-        let diagnostic = Diagnostic::error(codes::WIT_MISSING, "there is no WIT that could tell what the stage may do");
+        let diagnostic = Diagnostic::error(codes::WIT_MISSING, "found no WIT that declares what the stage may do");
         return Err(diagnostic
-            .label(&settings.file, settings.span.clone(), "of this stage")
+            .label(&settings.file, settings.span.clone(), "this stage")
             .note(format!("looked for {}", looked.join(" and ")))
-            .help(
-                "name its folder: `wit = \"…\"`; or prove from the component alone: `cargo torvyn check FILE.wasm`",
-            ));
+            .help("name its folder with `wit = \"…\"`, or check the component alone: `cargo torvyn check FILE.wasm`"));
     };
     let world = settings.world.as_ref().map(|world| world.value.as_str());
     match Contract::load(&folder, world) {
@@ -132,12 +130,12 @@ fn read_contract(
             contract.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
             Ok(contract)
         }
-        Err(error) => Err(refused(error, settings, sources)),
+        Err(error) => Err(contract_error(error, settings, sources)),
     }
 }
 
-/// Why nothing can be said of the declared world, at the place that is to be mended.
-fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> Diagnostic {
+/// Reports why the declared world could not be read, at the place to fix.
+fn contract_error(error: ContractError, settings: &Settings, sources: &mut Sources) -> Diagnostic {
     error.files.iter().for_each(|file| sources.add(&file.path, &*file.text));
     let mut help = error.help;
     let missing = matches!(error.reason, Reason::Missing);
@@ -157,14 +155,14 @@ fn refused(error: ContractError, settings: &Settings, sources: &mut Sources) -> 
         Reason::NotAStage => codes::NOT_A_STAGE,
     };
     let mut diagnostic = Diagnostic::error(code, error.message);
-    // What is wrong in WIT is mended there; a name that means nothing, where it is written.
+    // An error in WIT is fixed there; an unknown name, where it is written.
     if let Some(place) = error.place {
         diagnostic = diagnostic.label(&place.file, place.span, "");
     }
     diagnostic = match (&settings.wit, &settings.world) {
         (Some(wit), _) if missing => diagnostic.label(&wit.file, wit.span.clone(), ""),
         (_, Some(world)) => diagnostic.label(&world.file, world.span.clone(), "the world of this stage"),
-        (_, None) => diagnostic.label(&settings.file, settings.span.clone(), "the stage names no world"),
+        (_, None) => diagnostic.label(&settings.file, settings.span.clone(), "this stage declares no world"),
     };
     diagnostic.help = help;
     diagnostic
@@ -187,7 +185,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// The contract, in one text.
+    /// The whole contract in one text.
     fn contract() -> String {
         let header = "package torvyn:streaming@0.2.0;";
         let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract")).unwrap();
@@ -196,7 +194,7 @@ pub(crate) mod tests {
         format!("{header}\n{}", parts.collect::<String>())
     }
 
-    /// What is wrong with a stage whose WIT is `wit`, and that declares `world`.
+    /// The problems with a stage whose WIT is `wit` and that declares `world`.
     fn wrong(wit: Option<&str>, world: Option<&str>) -> Diagnostics {
         let folder = tempfile::tempdir().unwrap();
         let manifest = folder.path().join("Cargo.toml");
@@ -214,13 +212,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_world_is_found_in_the_wit_beside_the_package() {
+    fn finds_the_world_in_the_wit_beside_the_package() {
         for world in ["router", "inspector", "torvyn:streaming/inspector@0.2.0"] {
             assert!(wrong(Some(&contract()), Some(world)).is_empty());
         }
     }
 
-    /// The codes that come up, each case checked.
+    /// The codes that these errors have, each case checked.
     pub(crate) fn codes() -> BTreeSet<&'static str> {
         let contract = contract();
         let without_a_function =

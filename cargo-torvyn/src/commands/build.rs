@@ -1,4 +1,4 @@
-//! `cargo torvyn build`: has the components of a project built and says what they are.
+//! `cargo torvyn build`: builds the components of a project and prints what they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ struct Built<'a> {
     shipped: Option<Shipped>,
 }
 
-/// The copy without names and line tables.
+/// The stripped copy, without names and line tables.
 #[derive(Debug, Serialize)]
 struct Shipped {
     #[serde(serialize_with = "lossy")]
@@ -47,10 +47,10 @@ struct Shipped {
     size: u64,
 }
 
-/// What the last line of `--message-format json` has besides how it ended.
+/// The fields of the last line of `--message-format json`, besides the outcome.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
-    /// Those that were built or up to date.
+    /// The number of components that were built or up to date.
     components: usize,
 }
 
@@ -68,8 +68,8 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let (engine, mut exit) = (Compiled::default(), Exit::Ok);
     let mut components = 0;
     for artifact in &artifacts {
-        // One that is none does not hide the others.
-        let built = match built(artifact, &engine, args.artifact_dir.as_deref()) {
+        // An invalid component does not hide the others.
+        let built = match describe(artifact, &engine, args.artifact_dir.as_deref()) {
             Ok(built) => built,
             Err(error) => {
                 shell.error(&error)?;
@@ -94,11 +94,12 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
+fn describe<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh, bytes, .. } = artifact;
     let bad_component = |error| {
         let BadComponent { causes, help } = BadComponent::of(error);
-        let stop = Stop::new(Exit::Failed, format!("package `{package}` builds no stage: {}", causes.join(": ")));
+        let stop =
+            Stop::new(Exit::Failed, format!("package `{package}` does not build a stage: {}", causes.join(": ")));
         let stop = stop.code(codes::BAD_COMPONENT);
         match help {
             Some(help) => stop.help(help),
@@ -106,12 +107,12 @@ fn built<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> 
         }
     };
     let analysis = engine.analyse(File { path, bytes: Some(bytes) }, &Limits::default()).map_err(bad_component)?;
-    let shipped = ship.map(|folder| shipped(path, bytes, folder)).transpose()?;
+    let shipped = ship.map(|folder| ship_stripped(path, bytes, folder)).transpose()?;
     let verdict = analysis.bounds().verdict();
     Ok(Built { package, path, fresh: *fresh, profile: analysis.profile, verdict, shipped })
 }
 
-/// Refuses a folder that the components cannot be put into, and one in which cargo has them.
+/// Refuses a folder that components cannot be written to, and a folder that cargo builds into.
 fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &CargoArgs) -> anyhow::Result<()> {
     let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let nearest = if nearest.as_os_str().is_empty() { Path::new(".") } else { nearest };
@@ -124,8 +125,8 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
         let (shown, built) = (workspace.component(stage, args), workspace.compiled(stage, args));
         let into = FileId::of_folder(&shipped);
         if into.is_some() && [shown, built].iter().any(|file| into == FileId::of_folder(file)) {
-            let message = format!("`{}` is the folder in which cargo has what it builds", folder.display());
-            return Err(Stop::new(Exit::Usage, message).help("name another one: `--artifact-dir dist`").into());
+            let message = format!("`{}` is the folder that cargo itself builds into", folder.display());
+            return Err(Stop::new(Exit::Usage, message).help("name another folder: `--artifact-dir dist`").into());
         }
         if shipped.is_dir() && !shipped.is_symlink() {
             let stop = Stop::new(Exit::Failed, format!("`{}` is a directory", shipped.display()));
@@ -135,9 +136,9 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
     Ok(())
 }
 
-/// Puts the component into the folder, stripped; whole or not at all. A link with its name there is replaced, as cargo does
-/// with what it puts into folders.
-fn shipped(component: &Path, bytes: &[u8], folder: &Path) -> anyhow::Result<Shipped> {
+/// Writes the stripped component into the folder, as a whole or not at all. Replaces a link with its name there, as cargo
+/// does for artifacts.
+fn ship_stripped(component: &Path, bytes: &[u8], folder: &Path) -> anyhow::Result<Shipped> {
     let stripped = strip(bytes).with_context(|| format!("cannot strip `{}`", component.display()))?;
     let path = folder.join(component.file_name().context("a component has a name")?);
     let write = || {

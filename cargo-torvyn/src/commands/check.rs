@@ -1,4 +1,4 @@
-//! `cargo torvyn check`: what stages and pipelines can copy, and whether that is within their budgets.
+//! `cargo torvyn check`: shows what stages and pipelines can copy, and whether that is within their budgets.
 
 use std::collections::HashMap;
 use std::env;
@@ -34,40 +34,40 @@ use crate::project::workspace::{self, Workspace};
 use crate::run::components::{Compiled, File, limits};
 use crate::run::run_pipeline;
 
-/// What was checked, and what was found.
+/// The result of a check.
 #[derive(Default)]
 struct Checked {
     sources: Sources,
     found: Diagnostics,
     stages: Vec<(Subject, Option<StageVerdict>)>,
     pipelines: Vec<(String, Composed)>,
-    /// The levels of findings that are of no stage.
+    /// The levels of findings that belong to no stage.
     levels: Levels,
-    /// The folder of the workspace, where there is one.
+    /// The folder of the workspace, if there is one.
     root: Option<PathBuf>,
-    /// What judges components.
+    /// Analyses components.
     engine: Compiled,
-    /// What the analysis took, without cargo.
+    /// How long the analysis took, without the time of cargo.
     took: Duration,
 }
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     shell.summary(&Summary { built: args.built, ..Summary::default() })?;
-    nothing_found(args.cargo.manifest_path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")), shell);
+    set_empty_sarif(args.cargo.manifest_path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")), shell);
     if let Some(path) = args.save_baseline.as_deref().filter(|_| shell.is_for_programs()) {
         refuse_stdout(path, "the baseline", "name another file")?;
     }
     let baseline = args.baseline.as_deref().map(Baseline::load).transpose()?;
     let built = args.built || !args.components.is_empty();
-    // Before the build, which would be in vain.
-    baseline.iter().try_for_each(|baseline| baseline.comparable(built))?;
-    check_saved(&args)?;
+    // Fail before the build, not after it.
+    baseline.iter().try_for_each(|baseline| baseline.check_comparable(built))?;
+    check_save_path(&args)?;
     let mut checked = if !args.components.is_empty() {
-        files(&args)
+        check_files(&args)
     } else if !Workspace::is_here(&args.cargo) && run_pipeline::manifest_path(&args.cargo).is_file() {
-        pipelines(&args, shell)?
+        check_pipelines(&args, shell)?
     } else {
-        project(&args, shell)?
+        check_project(&args, shell)?
     };
     let now = checked.baseline(built);
     if let Some(then) = baseline {
@@ -76,21 +76,21 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = &args.save_baseline {
         now.save(path)?;
     }
-    checked.say(&args, shell)?;
+    checked.print(&args, shell)?;
     if let Some(path) = &args.save_baseline {
         shell.status("Saved", format_args!("the baseline `{}`", path.display()))?;
     }
     Ok(if checked.found.errors() > 0 { Exit::Findings } else { Exit::Ok })
 }
 
-/// Until something is found, only the place is known: the folder of what is checked.
-fn nothing_found(folder: &Path, shell: &mut Shell) {
+/// Sets an empty SARIF result, which is written if the command fails early.
+fn set_empty_sarif(folder: &Path, shell: &mut Shell) {
     shell.sarif(Results::none(&env::current_dir().unwrap_or_default(), folder));
 }
 
-/// Refuses a baseline that cannot be written, or would be written over what is checked. Over the one that is compared with it
-/// is meant: that one is read by then.
-fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
+/// Refuses a baseline that cannot be written or that would overwrite a checked file. It may overwrite the baseline of
+/// `--baseline`, which has been read by then.
+fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
     let Some(saved) = &args.save_baseline else { return Ok(()) };
     let mut uses = FileUses::default();
     args.components.iter().for_each(|path| _ = uses.read("a component", path));
@@ -99,7 +99,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     if let Some(folder) = workspace::nearest(&args.cargo) {
         ["Cargo.toml", "Cargo.lock"].iter().for_each(|file| _ = uses.read("the project", &folder.join(file)));
     }
-    // What is wrong in it is found when it is checked.
+    // Errors in the manifest are reported when it is checked.
     if let Ok(manifest) = Manifest::load(&manifest, &mut Sources::default()) {
         for pipeline in &manifest.pipelines {
             uses.extend(pipeline.declared_file_uses());
@@ -108,34 +108,34 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
     uses.write("the baseline", saved);
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
-    Baseline::may_replace(saved)?;
+    Baseline::check_replaceable(saved)?;
     atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 
-/// The component files that were named.
-fn files(args: &CheckArgs) -> Checked {
+/// Checks the component files that are named on the command line.
+fn check_files(args: &CheckArgs) -> Checked {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
     for path in &args.components {
         if let Err(wrong) = checked.add_file(path, &Limits::default()) {
-            checked.found.push(bad_file(path, &wrong));
+            checked.found.push(bad_component(path, &wrong));
         }
     }
     Checked { took: began.elapsed(), ..checked }
 }
 
-/// The pipelines of a folder that is in no project of cargo's: all their stages are component files.
-fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
+/// Checks the pipelines of a folder that is in no cargo project: all their stages are component files.
+fn check_pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
     checked.add_manifest(&run_pipeline::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
-/// The selected stages of a project, and the pipelines of them.
-fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
+/// Checks the selected stages of a project and the pipelines made of them.
+fn check_project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let workspace = Workspace::load(&args.cargo)?;
-    nothing_found(workspace.root(), shell);
+    set_empty_sarif(workspace.root(), shell);
     let stages = workspace.select(&args.workspace, shell)?;
     let mut built = Vec::new();
     if args.built {
@@ -144,27 +144,27 @@ fn project(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
         let target = toolchain::look_for_target();
         built = cargo::build(&args.cargo, &workspace, &stages, target, format, shell, |_, _| Ok(()))?;
     }
-    stages_of(&workspace, &stages, built, &args.cargo, &args.lints, shell)
+    check_stages(&workspace, &stages, built, &args.cargo, &args.lints, shell)
 }
 
-/// Checks all stages of a project and the components `built` of them, and shows what is proven.
+/// Checks all stages of a project with their `built` components, and prints what is proven.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where something is wrong, which is told then.
-pub(super) fn show(
+/// A [`Stop`] if there are errors, which have been printed.
+pub(super) fn check_and_print(
     args: &CargoArgs,
     workspace: &Workspace,
     built: Vec<Artifact>,
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
-    let checked = stages_of(workspace, &workspace.stages(), built, args, &LintArgs::default(), shell)?;
+    let checked = check_stages(workspace, &workspace.stages(), built, args, &LintArgs::default(), shell)?;
     checked.print_human(shell)?;
     if checked.found.errors() > 0 { Err(Stop::silent(Exit::Findings).into()) } else { Ok(()) }
 }
 
-/// The given stages of a project with the components `built` of them, and the pipelines of these stages.
-fn stages_of(
+/// Checks these stages of a project with their `built` components, and the pipelines made of them.
+fn check_stages(
     workspace: &Workspace,
     stages: &[workspace::Stage],
     built: Vec<Artifact>,
@@ -178,9 +178,9 @@ fn stages_of(
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().with(lints);
     for stage in stages {
-        let mut subject = Subject::package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
+        let mut subject = Subject::from_package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
         if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
-            // What is wrong with the WIT of several stages is told once.
+            // An error in WIT that several stages share is reported once.
             match checked.found.same_as(&wrong) {
                 Some(same) => same.labels.extend(wrong.labels.into_iter().skip(1)),
                 None => _ = checked.found.push(wrong),
@@ -189,7 +189,7 @@ fn stages_of(
         if let Some(Artifact { path, bytes, .. }) = built.get(&stage.package) {
             match checked.analysis(File { path, bytes: Some(bytes) }, &Limits::default()) {
                 Ok(analysis) => subject.analysis = Some(analysis),
-                Err(wrong) => _ = checked.found.push(bad_file(path, &wrong)),
+                Err(wrong) => _ = checked.found.push(bad_component(path, &wrong)),
             }
         }
         checked.add(subject);
@@ -201,26 +201,26 @@ fn stages_of(
     Ok(Checked { took: began.elapsed(), ..checked })
 }
 
-fn bad_file(path: &Path, wrong: &BadComponent) -> Diagnostic {
+fn bad_component(path: &Path, wrong: &BadComponent) -> Diagnostic {
     wrong.diagnostic().label(path, 0..0, "")
 }
 
 impl Checked {
-    /// What a component can do, or what is wrong with it.
+    /// Analyses a component.
     fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, BadComponent> {
         self.engine.analyse(file, limits).map_err(BadComponent::of)
     }
 
-    /// Adds a component file, unless it was added already.
+    /// Adds a component file, unless it was added before.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Why the component cannot be used.
     fn add_file(&mut self, path: &Path, limits: &Limits) -> Result<Subject, BadComponent> {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
-        let subject = Subject::file(path, self.levels.clone(), self.analysis(File { path, bytes: None }, limits)?);
+        let subject = Subject::from_file(path, self.levels.clone(), self.analysis(File { path, bytes: None }, limits)?);
         self.add(subject.clone());
         Ok(subject)
     }
@@ -230,12 +230,12 @@ impl Checked {
         if let Some(verdict) = &verdict {
             let mut found = Diagnostics::default();
             subject.findings(verdict, &mut self.sources, &mut found);
-            self.found.extend(found.into_iter().map(|finding| subject.located(finding)));
+            self.found.extend(found.into_iter().map(|finding| subject.with_location(finding)));
         }
         self.stages.push((subject, verdict));
     }
 
-    /// The pipelines of a manifest all of whose stages are selected.
+    /// Adds the pipelines of a manifest whose stages are all selected.
     fn add_manifest(&mut self, path: &Path, workspace: Option<&Workspace>, shell: &mut Shell) -> anyhow::Result<()> {
         let manifest = match Manifest::load(path, &mut self.sources) {
             Ok(manifest) => manifest,
@@ -304,20 +304,20 @@ impl Checked {
             let declares = !own.is_empty();
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };
-            // What is wrong with a component is told once; a budget of its own makes it another stage.
+            // Findings about a component are reported once. A budget in the pipeline is checked again.
             if declares {
                 subject.over_budget(&verdict, &mut self.sources, &mut self.found);
             }
             if subject.settings.is_none() {
                 let finding = subject.retains_without_budget(&verdict, &mut self.sources);
-                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "of this stage")));
+                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "this stage")));
             }
             verdicts.push(verdict);
         }
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
-                let composed = Composed::of(pipeline, &wiring, &verdicts);
+                let composed = Composed::new(pipeline, &wiring, &verdicts);
                 self.found.extend(composed.findings(pipeline, &self.levels));
                 self.pipelines.push((pipeline.name.clone(), composed));
             }
@@ -332,21 +332,21 @@ impl Checked {
         Baseline::new(built, stages.collect(), pipelines.collect())
     }
 
-    /// What was proven in the baseline and is not any more.
+    /// Adds findings for what was proven in the baseline and no longer is.
     fn compare(&mut self, then: &Baseline, now: &Baseline) -> Result<(), Stop> {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
             let finding = loss.finding(levels, subject, &mut self.sources);
             self.found.extend(finding.map(|finding| match subject {
-                Some(subject) => subject.located(finding),
+                Some(subject) => subject.with_location(finding),
                 None => finding,
             }));
         }
         Ok(())
     }
 
-    fn say(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
+    fn print(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
         match args.message_format {
             FindingsFormat::Human => self.print_human(shell),
             FindingsFormat::Json => self.print_json(args, shell),
@@ -358,15 +358,15 @@ impl Checked {
         }
     }
 
-    /// Where a program sees files from: of the folder of the workspace, or the current one where there is none, what `from`
-    /// makes of it.
+    /// The folder that paths in machine output are relative to: `from` applied to the folder of the workspace, or to the
+    /// current folder if there is no workspace.
     fn seen(&self, from: impl Fn(&Path) -> &Path) -> Viewpoint {
         let here = env::current_dir().unwrap_or_default();
         let root = from(self.root.as_deref().unwrap_or(&here)).to_path_buf();
         Viewpoint::new(here, root)
     }
 
-    /// The package whose Cargo.toml the diagnostic points into; where it points into none, the component file or the
+    /// What a diagnostic is about: the package whose Cargo.toml it points into, or otherwise the component file or the
     /// pipelines.
     fn about(&self, diagnostic: &Diagnostic) -> serde_json::Result<About> {
         let files: Vec<_> = diagnostic.labels.iter().map(|label| &label.file).collect();
@@ -406,7 +406,7 @@ impl Checked {
         let [stages, pipelines] = [(self.stages.len(), "stage"), (self.pipelines.len(), "pipeline")]
             .map(|(count, what)| counted(count as u64, what));
         let found = match (self.found.errors() as u64, self.found.warnings() as u64) {
-            (0, 0) => "nothing is wrong".to_string(),
+            (0, 0) => "no problems found".to_string(),
             (errors, 0) => counted(errors, "error"),
             (0, warnings) => counted(warnings, "warning"),
             (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),

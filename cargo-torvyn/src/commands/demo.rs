@@ -1,4 +1,4 @@
-//! `cargo torvyn demo`: the whole way of a project, from nothing to the account of its copies, on real input.
+//! `cargo torvyn demo`: creates, builds, checks, tests and runs a project on real input, up to the account of its copies.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -22,22 +22,23 @@ use crate::run::run_pipeline::{self, Request};
 
 const PROJECT: &str = "torvyn-demo";
 const TEMPLATE: &str = "pipeline";
-/// What cargo says while it builds the components, a JSON object a line: the input of the pipeline.
+/// The messages of cargo while it builds the components, a JSON object per line: the input of the pipeline.
 const MESSAGES: &str = "cargo-messages.ndjson";
 const OUTPUT: &str = "upper.ndjson";
 
 pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match &args.keep {
-        Some(folder) => show(folder, shell),
+        Some(folder) => run_in(folder, shell),
         None => {
-            let folder = tempfile::Builder::new().prefix(PROJECT).tempdir().context("no temporary folder")?;
+            let folder =
+                tempfile::Builder::new().prefix(PROJECT).tempdir().context("could not create a temporary folder")?;
             interrupt::remove_in_the_end(folder.path());
-            show(&folder.path().join(PROJECT), shell)
+            run_in(&folder.path().join(PROJECT), shell)
         }
     }
 }
 
-fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
+fn run_in(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     scaffold::refuse_to_overwrite(folder)?;
     scaffold::write(folder, &Template::find(TEMPLATE)?.render(PROJECT, Place::Alone)?, |_| Ok(()))?;
     shell.status("Created", format_args!("project `{}` from template `{TEMPLATE}`", folder.display()))?;
@@ -47,9 +48,9 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     let workspace = Workspace::load(&cargo_args)?;
     let built = build(&cargo_args, &workspace, &messages, shell)?;
     shell.status("Checking", "what the components can copy")?;
-    check::show(&cargo_args, &workspace, built, shell)?;
-    test(&cargo_args, shell)?;
-    cases(folder, shell)?;
+    check::check_and_print(&cargo_args, &workspace, built, shell)?;
+    run_unit_tests(&cargo_args, shell)?;
+    run_cases(folder, shell)?;
 
     let output = folder.join(OUTPUT);
     let request = Request {
@@ -63,13 +64,13 @@ fn show(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
     let finished = run_pipeline::run(&request, shell)?;
     shell.report(&finished.pipeline, &finished.account)?;
-    let exit = finished.tell(shell)?;
-    shell.status("Compared", verdict(&messages, &output)?)?;
-    shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` begins a project like this one"))?;
+    let exit = finished.report(shell)?;
+    shell.status("Compared", compare_output(&messages, &output)?)?;
+    shell.note(format_args!("`cargo torvyn new NAME --template {TEMPLATE}` creates a project like this one"))?;
     Ok(exit)
 }
 
-/// Builds the components, and keeps what cargo says about it.
+/// Builds the components, and saves the messages of cargo.
 fn build(args: &CargoArgs, workspace: &Workspace, messages: &Path, shell: &mut Shell) -> anyhow::Result<Vec<Artifact>> {
     let write = || format!("could not write `{}`", messages.display());
     let mut file = BufWriter::new(File::create(messages).with_context(write)?);
@@ -80,8 +81,8 @@ fn build(args: &CargoArgs, workspace: &Workspace, messages: &Path, shell: &mut S
     Ok(built)
 }
 
-/// Runs the unit tests of the project natively, in the profile of the components so that little is built twice.
-fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
+/// Runs the unit tests of the project natively, in the profile of the components, so that little is built twice.
+fn run_unit_tests(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     shell.status("Testing", "the stages, natively")?;
     let mut cargo = Command::new(toolchain::cargo());
     cargo.args(["test", "--workspace", "--release", "--quiet"]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -90,11 +91,11 @@ fn test(args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
     }
     let status = child::status(&mut cargo).context("could not run `cargo`")?;
     interrupt::check()?;
-    if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project fail").into()) }
+    if status.success() { Ok(()) } else { Err(Stop::new(Exit::Failed, "the tests of the project failed").into()) }
 }
 
 /// Runs the cases of the project.
-fn cases(folder: &Path, shell: &mut Shell) -> anyhow::Result<()> {
+fn run_cases(folder: &Path, shell: &mut Shell) -> anyhow::Result<()> {
     let cargo = CargoArgs { manifest_path: Some(folder.join("Cargo.toml")), ..CargoArgs::default() };
     match test::exec(TestArgs { cargo, ..TestArgs::default() }, shell)? {
         Exit::Ok => Ok(()),
@@ -102,13 +103,13 @@ fn cases(folder: &Path, shell: &mut Shell) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the output is what the pipeline makes of the input: no empty line, and all in upper case.
-fn verdict(input: &Path, output: &Path) -> anyhow::Result<String> {
+/// Checks that the output is the input without empty lines and in upper case.
+fn compare_output(input: &Path, output: &Path) -> anyhow::Result<String> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("could not read `{}`", path.display()));
     let (input, output) = (read(input)?, read(output)?);
     let lines = input.split_inclusive(|byte| *byte == b'\n').filter(|line| **line != b"\n"[..]);
     if lines.collect::<Vec<_>>().concat().to_ascii_uppercase() != output {
-        return Err(Stop::new(Exit::Failed, "the output is not what the pipeline makes of the input").into());
+        return Err(Stop::new(Exit::Failed, "the output is not the input in upper case").into());
     }
     let bytes = run_report::grouped(output.len() as u64);
     Ok(format!("{bytes} {} of output are the input in upper case, byte for byte", noun(output.len() as u64, "byte")))

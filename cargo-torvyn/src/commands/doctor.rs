@@ -1,4 +1,4 @@
-//! `cargo torvyn doctor`: what is on this machine, what is missing, and the command that mends it.
+//! `cargo torvyn doctor`: shows what is installed, what is missing, and how to fix it.
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -10,49 +10,49 @@ use crate::exit::Exit;
 use crate::output::shell::Shell;
 use crate::project::toolchain::{self, RUSTUP, TARGET};
 
-/// Something that may be on this machine.
+/// A program or target that may be installed.
 struct Finding {
     what: &'static str,
-    /// What was found; otherwise why not.
+    /// The version or place; or why there is none.
     found: Result<String, String>,
-    /// What to type where it is missing; `None` where it can be done without.
-    mend: Option<String>,
+    /// How to fix it if it is missing; `None` if it is optional.
+    fix: Option<String>,
 }
 
 pub(crate) fn exec(_: DoctorArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let rustup = version("rustup", "rustup");
     let install = Some(format!("install Rust: {RUSTUP}"));
-    let add_target = target_mend(rustup.is_ok(), toolchain::target_dir().is_ok());
+    let add_target = target_fix(rustup.is_ok(), toolchain::target_dir().is_ok());
     let findings = [
-        Finding { what: "cargo-torvyn", found: Ok(env!("CARGO_PKG_VERSION").to_owned()), mend: None },
-        Finding { what: "wasmtime", found: Ok(format!("{WASMTIME_VERSION} (bundled)")), mend: None },
-        Finding { what: "cargo", found: version("cargo", toolchain::cargo()), mend: install.clone() },
-        Finding { what: "rustc", found: version("rustc", toolchain::rustc()), mend: install },
-        Finding { what: TARGET, found: target(), mend: Some(add_target) },
-        Finding { what: "rustup", found: rustup, mend: None },
-        Finding { what: "git", found: version("git", "git"), mend: None },
+        Finding { what: "cargo-torvyn", found: Ok(env!("CARGO_PKG_VERSION").to_owned()), fix: None },
+        Finding { what: "wasmtime", found: Ok(format!("{WASMTIME_VERSION} (bundled)")), fix: None },
+        Finding { what: "cargo", found: version("cargo", toolchain::cargo()), fix: install.clone() },
+        Finding { what: "rustc", found: version("rustc", toolchain::rustc()), fix: install },
+        Finding { what: TARGET, found: target(), fix: Some(add_target) },
+        Finding { what: "rustup", found: rustup, fix: None },
+        Finding { what: "git", found: version("git", "git"), fix: None },
     ];
-    let mut mends: Vec<&str> = Vec::new();
-    for Finding { what, found, mend } in &findings {
-        let (verdict, text) = match (found, mend) {
+    let mut fixes: Vec<&str> = Vec::new();
+    for Finding { what, found, fix } in &findings {
+        let (verdict, text) = match (found, fix) {
             (Ok(text), _) => ("ok", text),
             (Err(text), None) => ("none", text),
-            (Err(text), Some(mend)) => {
-                mends.push(mend);
+            (Err(text), Some(fix)) => {
+                fixes.push(fix);
                 ("missing", text)
             }
         };
         shell.result(format_args!("{what:13}  {verdict:7}  {text}"))?;
     }
-    mends.dedup();
-    for mend in &mends {
-        shell.result(format_args!("help: {mend}"))?;
+    fixes.dedup();
+    for fix in &fixes {
+        shell.result(format_args!("help: {fix}"))?;
     }
-    Ok(if mends.is_empty() { Exit::Ok } else { Exit::SetupMissing })
+    Ok(if fixes.is_empty() { Exit::Ok } else { Exit::SetupMissing })
 }
 
 fn version(name: &str, program: impl AsRef<OsStr>) -> Result<String, String> {
-    match toolchain::printed(Command::new(program).arg("--version")) {
+    match toolchain::run_for_stdout(Command::new(program).arg("--version")) {
         Ok(Some(version)) => {
             let version = version.lines().next().unwrap_or_default();
             Ok(version.trim_start_matches(name).trim_start_matches(" version").trim_start().to_owned())
@@ -70,7 +70,7 @@ fn target() -> Result<String, String> {
     }
 }
 
-fn target_mend(has_rustup: bool, has_rustc: bool) -> String {
+fn target_fix(has_rustup: bool, has_rustc: bool) -> String {
     match (has_rustup, has_rustc) {
         (_, false) => format!("install Rust: {RUSTUP}"),
         (true, true) => toolchain::ADD_TARGET.to_owned(),

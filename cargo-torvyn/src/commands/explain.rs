@@ -1,4 +1,4 @@
-//! `cargo torvyn explain`: what the guide says about a code.
+//! `cargo torvyn explain`: explains an error or warning code.
 
 use crate::cli::ExplainArgs;
 use crate::exit::{Exit, Stop};
@@ -15,13 +15,13 @@ pub(crate) fn exec(args: ExplainArgs, shell: &mut Shell) -> anyhow::Result<Exit>
 }
 
 fn page(code: &str) -> Result<&'static str, Stop> {
-    // As it stands in a message, `error[wide-world]`, and as it may be typed.
+    // Accept the code as it is printed too: `error[wide-world]`.
     let code = code.trim_start_matches("error").trim_start_matches("warning").trim_matches(['[', ']']);
     explanation::of(code).ok_or_else(|| {
         let all: Vec<_> = explanation::all().into_iter().map(|(code, ..)| code).collect();
         let meant = nearest(code, &all).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-        Stop::new(Exit::Usage, format!("there is no code `{}`", code.escape_debug()))
-            .help(format!("{meant}`cargo torvyn explain` lists all"))
+        Stop::new(Exit::Usage, format!("unknown code `{}`", code.escape_debug()))
+            .help(format!("{meant}`cargo torvyn explain` lists all codes"))
     })
 }
 

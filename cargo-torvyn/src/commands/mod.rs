@@ -1,4 +1,4 @@
-//! The commands, a file each.
+//! The commands, one file each.
 
 use crate::cli::Command;
 use crate::exit::Exit;
@@ -13,11 +13,11 @@ mod new;
 mod run;
 mod test;
 
-/// Does what was typed.
+/// Runs a command.
 ///
 /// # Errors
 ///
-/// Why it could not be done; a [`Stop`](crate::exit::Stop) among the causes decides how the program ends.
+/// Why the command failed; a [`Stop`](crate::exit::Stop) among the causes decides how the program ends.
 pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
     match command {
         Command::New(args) => new::exec(args, shell),

@@ -1,5 +1,5 @@
-//! `cargo torvyn new`: makes a project from a template, and makes it at home where it stands: a member of the workspace
-//! around it, a git repository.
+//! `cargo torvyn new`: creates a project from a template, and makes it a member of the enclosing workspace or a git
+//! repository.
 
 use std::path::{self, Component, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,8 +31,8 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         None => ask_template(shell)?,
     };
 
-    let destination = resolved(&destination)?;
-    let surrounding = add_member::surrounding(&destination)?;
+    let destination = resolve(&destination)?;
+    let surrounding = add_member::find_enclosing(&destination)?;
     let joins = surrounding.as_ref().filter(|around| around.has_guest && template.is_stage());
     let project = NewProject { name: &name, destination: &destination, template, vcs: args.vcs };
     project.refuse_collisions(surrounding.as_ref(), joins)?;
@@ -51,11 +51,11 @@ pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     )?;
     if let Some(manifest) = manifest {
         manifest.write(shell).inspect_err(|_| {
-            // The project is half of what was asked for; the error to report is why the other half failed.
+            // Do not leave half of the work. The error to report is that of the manifest.
             fs::remove_dir_all(&destination).ok();
         })?;
     }
-    say_what_next(&name, &destination, template, surrounding.as_ref(), place, shell)?;
+    print_next_steps(&name, &destination, template, surrounding.as_ref(), place, shell)?;
     Ok(Exit::Ok)
 }
 
@@ -78,7 +78,7 @@ fn table() -> impl Iterator<Item = String> {
 }
 
 fn ask_name(shell: &mut Shell) -> anyhow::Result<PathBuf> {
-    let missing = || Stop::new(Exit::Usage, "the name of the project is missing").help(HOW_TO_BEGIN);
+    let missing = || Stop::new(Exit::Usage, "no project name given").help(HOW_TO_START);
     if !shell.can_ask() {
         bail!(missing());
     }
@@ -86,13 +86,13 @@ fn ask_name(shell: &mut Shell) -> anyhow::Result<PathBuf> {
     Ok(name.into())
 }
 
-const HOW_TO_BEGIN: &str =
+const HOW_TO_START: &str =
     "type `cargo torvyn new NAME --template TEMPLATE`; `cargo torvyn new --list` shows the templates";
 
 fn ask_template(shell: &mut Shell) -> anyhow::Result<&'static Template> {
     let missing = || {
-        let help = format!("add `--template NAME`; the templates are {}", Template::known());
-        Stop::new(Exit::Usage, "the template is missing").help(help)
+        let help = format!("add `--template NAME`; the templates are {}", Template::names());
+        Stop::new(Exit::Usage, "no template given").help(help)
     };
     if !shell.can_ask() {
         bail!(missing());
@@ -107,14 +107,14 @@ fn ask_template(shell: &mut Shell) -> anyhow::Result<&'static Template> {
     }
 }
 
-/// What `--name` says, or else the name of the folder.
+/// The name of `--name`, or else that of the folder.
 fn project_name(name: Option<String>, destination: &Path) -> Result<String, Stop> {
     if let Some(name) = name {
         return Ok(name);
     }
     let shown = destination.display();
     let folder = match destination.file_name() {
-        None => Err(Stop::new(Exit::Usage, format!("`{shown}` does not say how the project is called"))),
+        None => Err(Stop::new(Exit::Usage, format!("cannot derive a project name from `{shown}`"))),
         Some(folder) => {
             folder.to_str().ok_or_else(|| Stop::new(Exit::Usage, format!("the name of `{shown}` is not UTF-8")))
         }
@@ -122,7 +122,7 @@ fn project_name(name: Option<String>, destination: &Path) -> Result<String, Stop
     folder.map(str::to_owned).map_err(|stop| stop.help("type `cargo torvyn new NAME`, or add `--name NAME`"))
 }
 
-/// The project takes the place of an empty folder; the terminal that stands in one would be left in the old one.
+/// Refuses the current folder: the project would replace it, and the terminal would stay in the old one.
 fn refuse_current_folder(destination: &Path) -> anyhow::Result<()> {
     let is_current = matches!(
         (destination.canonicalize(), env::current_dir().and_then(|here| here.canonicalize())),
@@ -130,13 +130,13 @@ fn refuse_current_folder(destination: &Path) -> anyhow::Result<()> {
     );
     if is_current {
         let stop = Stop::new(Exit::Failed, format!("destination `{}` is the current folder", destination.display()));
-        return Err(stop.help("name a folder that is not there yet").into());
+        return Err(stop.help("name a folder that does not exist yet").into());
     }
     Ok(())
 }
 
-/// The path from the root, without links and `..` on the way: the folders it names are those around the project.
-fn resolved(destination: &Path) -> io::Result<PathBuf> {
+/// The absolute path without links and `..`, so that its ancestors are the folders around the project.
+fn resolve(destination: &Path) -> io::Result<PathBuf> {
     let absolute = path::absolute(destination)?;
     let existing = absolute.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(&absolute);
     let mut resolved = existing.canonicalize()?;
@@ -149,7 +149,7 @@ fn resolved(destination: &Path) -> io::Result<PathBuf> {
     Ok(resolved)
 }
 
-/// Without `--vcs` as cargo does it: unless inside a repository, and only where there is git.
+/// Whether to create a git repository. Without `--vcs`, as in cargo: if git is installed and the folder is in no repository.
 fn wants_git(vcs: Option<Vcs>, destination: &Path) -> anyhow::Result<bool> {
     let there = destination.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
     let inside = || {
@@ -178,7 +178,7 @@ fn git_init(project: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn say_what_next(
+fn print_next_steps(
     name: &str,
     destination: &Path,
     template: &Template,
@@ -187,11 +187,11 @@ fn say_what_next(
     shell: &mut Shell,
 ) -> io::Result<()> {
     if place == Place::Member {
-        return shell.note(format_args!("to run it, name `{name}` among the stages of a pipeline in Torvyn.toml"));
+        return shell.note(format_args!("to run it, add `{name}` to the stages of a pipeline in Torvyn.toml"));
     }
     if let Some(around) = surrounding {
         let root = around.root.display();
-        shell.note(format_args!("`{name}` is a workspace of its own, inside that of `{root}`"))?;
+        shell.note(format_args!("`{name}` is a separate workspace inside the workspace `{root}`"))?;
     }
     let folder = env::current_dir().ok().and_then(|here| destination.strip_prefix(here).ok().map(Path::to_owned));
     let folder = folder.as_deref().unwrap_or(destination).display();
@@ -204,28 +204,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_is_called_as_its_folder_unless_told_otherwise() {
-        let named = |name: Option<&str>, path| project_name(name.map(str::to_owned), Path::new(path));
-        assert_eq!(named(None, "logs").unwrap(), "logs");
-        assert_eq!(named(None, "a/logs/").unwrap(), "logs");
-        assert_eq!(named(None, "/tmp/logs").unwrap(), "logs");
-        assert_eq!(named(None, "./logs/.").unwrap(), "logs");
-        assert_eq!(named(Some("other"), "..").unwrap(), "other");
+    fn the_name_is_that_of_the_folder_unless_given() {
+        let name_of = |name: Option<&str>, path| project_name(name.map(str::to_owned), Path::new(path));
+        assert_eq!(name_of(None, "logs").unwrap(), "logs");
+        assert_eq!(name_of(None, "a/logs/").unwrap(), "logs");
+        assert_eq!(name_of(None, "/tmp/logs").unwrap(), "logs");
+        assert_eq!(name_of(None, "./logs/.").unwrap(), "logs");
+        assert_eq!(name_of(Some("other"), "..").unwrap(), "other");
         for nameless in ["..", ".", "/", "logs/.."] {
-            assert!(named(None, nameless).unwrap_err().help.is_some(), "{nameless}");
+            assert!(name_of(None, nameless).unwrap_err().help.is_some(), "{nameless}");
         }
     }
 
     #[test]
-    fn what_is_around_a_project_is_found_through_links_and_back() {
+    fn resolves_links_and_parent_folders() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         fs::create_dir(root.join("a")).unwrap();
         for (path, expected) in
             [("a/x", "a/x"), ("a/../x", "x"), ("a/new/x", "a/new/x"), ("new/x", "new/x"), ("new/../x", "x")]
         {
-            assert_eq!(resolved(&root.join(path)).unwrap(), root.join(expected), "{path}");
+            assert_eq!(resolve(&root.join(path)).unwrap(), root.join(expected), "{path}");
         }
-        assert_eq!(resolved(Path::new("x")).unwrap(), env::current_dir().unwrap().canonicalize().unwrap().join("x"));
+        assert_eq!(resolve(Path::new("x")).unwrap(), env::current_dir().unwrap().canonicalize().unwrap().join("x"));
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo torvyn run`: runs a pipeline and shows its account.
+//! `cargo torvyn run`: runs a pipeline and prints its account.
 
 use crate::cli::{MessageFormat, RunArgs};
 use crate::exit::Exit;
@@ -22,7 +22,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
         MessageFormat::Json => shell.summary(&finished.summary())?,
     }
-    finished.tell(shell)
+    finished.report(shell)
 }
 
 #[cfg(test)]

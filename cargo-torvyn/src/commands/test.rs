@@ -12,7 +12,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::case::files;
 use crate::cases::report::{failures, junit, ns};
-use crate::cases::{Blessing, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
+use crate::cases::{BlessedFiles, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
 use crate::cli::{CargoArgs, MessageFormat, TestArgs};
 use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
@@ -24,14 +24,14 @@ use crate::output::run_report;
 use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
 use crate::project::workspace::Workspace;
-use crate::run::components::{Compiled, Components, told};
+use crate::run::components::{Compiled, Components, report_and_stop};
 use crate::run::run_pipeline;
 
 mod watch;
 
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {
-        // It would be made of this very refusal.
+        // Otherwise this error would be written as a report.
         refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.junit_is_done())?;
     }
     if args.watch {
@@ -61,23 +61,23 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// What the file of `--junit` is used for.
+/// The use of the file of `--junit`.
 const REPORT: &str = "the report";
 
-/// The cases of a project, and the pipelines that they are of.
+/// The cases of a project and its manifest.
 struct Cases {
     manifest: Manifest,
     cases: Vec<Case>,
-    /// Cases and files of cases with something wrong in them. The others can run.
+    /// Broken cases and files of cases. The others can run.
     broken: Vec<Broken>,
 }
 
 /// Cases that the arguments select.
 struct Selected<'a> {
     drafts: Vec<Draft<'a>>,
-    /// Those that they are compared with, and that are not selected themselves.
+    /// Cases that selected ones are compared with and that are not selected themselves.
     others: Vec<Draft<'a>>,
-    /// The files that they all read, which `--bless` must not write; looked for where it is asked for.
+    /// The files that all cases read, which `--bless` must not write; empty without `--bless`.
     reads: FileUses,
 }
 
@@ -91,25 +91,26 @@ struct Planned<'a> {
 impl Cases {
     fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
         let path = run_pipeline::manifest_path(&args.cargo);
-        let manifest = Manifest::load(&path, sources).or_else(|found| told(&found, sources, shell))?;
-        let (cases, broken) = files::load(&manifest, sources).or_else(|found| told(&found, sources, shell))?;
+        let manifest = Manifest::load(&path, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
+        let (cases, broken) =
+            files::load(&manifest, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
         Ok(Cases { manifest, cases, broken })
     }
 
-    /// The cases that the arguments select.
+    /// Selects cases by the arguments.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where that is none, and what is wrong with those that are selected. What is wrong with others is a
+    /// A [`Stop`] if none is selected, or if a selected one is broken, which has been reported. Other broken cases are a
     /// warning.
     fn select(&self, args: &TestArgs, sources: &Sources, shell: &mut Shell) -> anyhow::Result<Selected<'_>> {
         let manifest = self.manifest.path.display();
         let none = |message: String| Stop::new(Exit::NothingSelected, message);
         if self.cases.is_empty() && self.broken.is_empty() {
-            let help = "write one: [[test]] with a `name`, an `input` and what to `expect`";
-            return Err(none(format!("there is no case in `{manifest}` and in `tests` beside it")).help(help).into());
+            let help = "add one: [[test]] with `name`, `input` and `expect`";
+            return Err(none(format!("no cases in `{manifest}` or in `tests` beside it")).help(help).into());
         }
-        let packages = Packages::of(args, shell)?;
+        let packages = Packages::from_args(args, shell)?;
         let is_named = |name: &str| {
             let matches = |filter: &String| if args.exact { name == filter } else { name.contains(filter.as_str()) };
             args.filters.is_empty() || args.filters.iter().any(matches)
@@ -119,18 +120,18 @@ impl Cases {
         let (drafts, rest): (Vec<_>, Vec<_>) =
             drafts.into_iter().partition(|draft| is_named(&draft.case.name) && packages.select(draft));
 
-        // Of what is broken only the name is known, and of some not even that.
+        // Only the name of a broken case is known, and sometimes not even that.
         let is_asked_for =
             |broken: &&Broken| packages.are_all() && broken.name.as_deref().map_or(args.filters.is_empty(), is_named);
         let (wrong, aside): (Vec<_>, Vec<_>) = self.broken.iter().chain(&broken).partition(is_asked_for);
         let mut found: Diagnostics = wrong.into_iter().flat_map(|broken| broken.found.iter().cloned()).collect();
         if found.is_empty() && aside.is_empty() {
-            // Where cases are missing because something is wrong with them, their names mean nothing yet.
+            // If broken cases are missing, a name that is not found may be that of one of them.
             let known = Case::by_name(&self.cases);
             found.extend(drafts.iter().filter_map(|draft| draft.case.check_other(&self.cases, &known)));
         }
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         if !aside.is_empty() {
             let (cases, are) = match aside.len() {
@@ -138,18 +139,19 @@ impl Cases {
                 several => (format!("{several} cases or files of cases"), "are"),
             };
             shell
-                .warn(format_args!("{cases} {are} not valid, and not selected; `cargo torvyn test --list` says why"))?;
+                .warn(format_args!("{cases} {are} not valid and not selected; `cargo torvyn test --list` says why"))?;
         }
         if drafts.is_empty() {
             let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
-            return Err(stop.help("`cargo torvyn test --list` lists them").into());
+            return Err(stop.help("list them with `cargo torvyn test --list`").into());
         }
-        let is_other = |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.other() == Some(&rest.case.name));
+        let is_other =
+            |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.compared_with() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
         Ok(Selected { drafts, others, reads })
     }
 
-    /// The files that these cases and the project are made of.
+    /// The files of the project and of these cases.
     fn reads(&self, drafts: &[Draft<'_>]) -> FileUses {
         let mut uses = FileUses::default();
         uses.read("the manifest", &self.manifest.path);
@@ -160,7 +162,7 @@ impl Cases {
         uses
     }
 
-    /// The pipelines of all cases, and those of which there is none.
+    /// The drafts of all cases, and the cases that have no valid pipeline.
     fn drafts(&self) -> (Vec<Draft<'_>>, Vec<Broken>) {
         let draft = |case| {
             let draft = Draft::new(case, &self.manifest);
@@ -170,15 +172,16 @@ impl Cases {
     }
 }
 
-/// The packages that `--package` and `--exclude` select: cases that run a stage of one, and none of those left out.
+/// The packages of `--package` and `--exclude`. They select the cases that run a stage of a wanted package and none of an
+/// excluded one.
 struct Packages {
-    /// None for all of them.
+    /// `None` for all packages.
     wanted: Option<Vec<String>>,
     excluded: Vec<String>,
 }
 
 impl Packages {
-    fn of(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Packages> {
+    fn from_args(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Packages> {
         let (mut wanted, mut excluded) = (None, Vec::new());
         if !args.package.is_empty() || !args.exclude.is_empty() {
             let workspace = Workspace::load(&args.cargo)?;
@@ -201,7 +204,7 @@ impl Packages {
 }
 
 impl<'a> Selected<'a> {
-    /// Builds what is stale, loads it, and makes the cases ready to run.
+    /// Builds stale packages, loads the components and plans the cases.
     fn plan(
         self,
         args: &TestArgs,
@@ -215,7 +218,7 @@ impl<'a> Selected<'a> {
             let draft = all().find(|draft| ptr::eq(&draft.pipeline, pipeline));
             draft.map(|draft| draft.check_roles(roles)).unwrap_or_default()
         };
-        let components = Components::of(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
+        let components = Components::load(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
         let mut found = Diagnostics::default();
         let mut plan = |draft: Draft<'a>, bless: bool| {
             draft.plan(&components, bless, sources).map_err(|wrong| found.extend(wrong)).ok()
@@ -227,23 +230,23 @@ impl<'a> Selected<'a> {
         }
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
-        let plans: Vec<_> = plans.map(|plan| plan.under(schedules).sparing(&reads)).collect();
-        let blessing = Arc::new(Blessing::new(plans.iter().flat_map(Plan::expected_files)));
-        let plans = plans.into_iter().map(|plan| plan.blessing(blessing.clone())).collect();
+        let plans: Vec<_> = plans.map(|plan| plan.with_schedules(schedules).with_protected(&reads)).collect();
+        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files)));
+        let plans = plans.into_iter().map(|plan| plan.with_blessed_files(blessed_files.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));
             let runs = counted(u64::from(count), "schedule");
-            shell.status("Trying", format_args!("{runs} of each case, of seeds {first} to {last}"))?;
+            shell.status("Trying", format_args!("{runs} per case, seeds {first} to {last}"))?;
         }
         Ok(Planned { plans, others, components })
     }
 }
 
-/// Refuses a report that cannot be written, or would be written over what the cases are made of.
+/// Refuses a report that cannot be written or that would overwrite a file of the cases.
 fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyhow::Result<()> {
     let Some(report) = &args.junit else { return Ok(()) };
     let mut uses = cases.reads(&selected.drafts);
@@ -254,7 +257,7 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
     atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 
-/// What the arguments say of schedules. A first seed that nobody names is one that can be typed.
+/// The schedules that the arguments select. Without `--seed`, a random first seed that is short enough to type.
 fn schedules(args: &TestArgs) -> Schedules {
     let any = || u64::from(RandomState::new().hash_one(()) as u32);
     match (args.schedules, args.seed) {
@@ -264,7 +267,7 @@ fn schedules(args: &TestArgs) -> Schedules {
     }
 }
 
-/// Runs the cases, and tells what came of each and of all. The exit code that follows, and what came of each.
+/// Runs the cases and prints their outcomes and the summary. Returns the exit code and the outcomes.
 fn run<'a, 'c>(
     plans: &'a [Plan<'c>],
     others: &'a [Plan<'c>],
@@ -286,15 +289,15 @@ fn run<'a, 'c>(
     };
     let ran = session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
-        let told = match args.message_format {
-            MessageFormat::Human => say(plan.case, &outcome, args.retries as usize, sources, shell),
+        let printed = match args.message_format {
+            MessageFormat::Human => print_outcome(plan.case, &outcome, args.retries as usize, sources, shell),
             MessageFormat::Json => {
                 failures(plan.case, &outcome, sources).into_iter().for_each(|failure| shell.record(failure));
                 shell.json(&CaseLine::new(plan.case, &outcome, sources))
             }
         };
         outcomes.push((plan, outcome));
-        told
+        printed
     });
     let took = began.elapsed();
     shell.summary(&Summary::new(tally, took))?;
@@ -323,14 +326,20 @@ fn threads(args: &CargoArgs) -> usize {
     asked.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
-fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {
+fn print_outcome(
+    case: &Case,
+    outcome: &Outcome,
+    retries: usize,
+    sources: &Sources,
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
     let tries = retries + 1;
-    // What is as it was in the try before is not shown again.
+    // The same findings as in the attempt before are not shown again.
     let mut before = None;
     for (index, failed) in outcome.failed.iter().enumerate() {
         shell.failure(&format!("Fail {}/{tries}", index + 1), line(case, failed))?;
         if before != Some(&failed.found) {
-            say_why(failed, sources, shell)?;
+            print_findings(failed, sources, shell)?;
         }
         before = Some(&failed.found);
     }
@@ -357,7 +366,7 @@ fn say(case: &Case, outcome: &Outcome, retries: usize, sources: &Sources, shell:
     }
     bless(shell)?;
     if before != Some(&outcome.found) {
-        say_why(outcome, sources, shell)?;
+        print_findings(outcome, sources, shell)?;
     }
     Ok(())
 }
@@ -367,8 +376,8 @@ fn line(case: &Case, outcome: &Outcome) -> String {
     format!("{:>9}  {}{speed}", run_report::time(ns(outcome.time)), case.name)
 }
 
-/// What is not as expected, and what the stages printed.
-fn say_why(outcome: &Outcome, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {
+/// Prints the findings and what the stages printed.
+fn print_findings(outcome: &Outcome, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {
     shell.diagnostics(&outcome.found, sources)?;
     shell.log(&outcome.log, outcome.log_before)?;
     shell.space()?;

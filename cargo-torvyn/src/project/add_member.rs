@@ -1,4 +1,4 @@
-//! The workspace around a new project, and adding the project to it.
+//! Finds the workspace around a new project and adds the project to its members.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -19,9 +19,9 @@ pub(crate) use self::collisions::NewProject;
 
 mod collisions;
 
-/// How long another run of this program may keep the workspace locked. It takes as long as it takes to write a manifest.
+/// How long another run of this program may keep the workspace locked. It should only take as long as writing a manifest.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often is looked whether it does.
+/// How often to check the lock.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The workspace that a new project would be in.
@@ -29,19 +29,19 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) struct EnclosingWorkspace {
     /// Its folder.
     pub(crate) root: PathBuf,
-    /// Whether its members can depend on `torvyn-guest` as a dependency of the workspace.
+    /// Whether `torvyn-guest` is among its `[workspace.dependencies]`.
     pub(crate) has_guest: bool,
     text: String,
     members: Option<Spanned<Vec<Spanned<String>>>>,
     exclude: Vec<String>,
 }
 
-/// A manifest that names a new member.
+/// The manifest of the workspace with a new member.
 #[derive(Debug)]
 pub(crate) struct Manifest {
     path: PathBuf,
     member: String,
-    /// `None` where a pattern covers the member already.
+    /// `None` if a pattern covers the member already.
     text: Option<String>,
 }
 
@@ -63,8 +63,8 @@ struct WorkspaceTable {
 ///
 /// # Errors
 ///
-/// A Cargo.toml above it that cannot be read.
-pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
+/// If a Cargo.toml above the project cannot be read.
+pub(crate) fn find_enclosing(project: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     for root in project.ancestors().skip(1) {
         if let Some(around) = read(root)?.filter(|around| around.excluded_by(project).is_none()) {
             return Ok(Some(around));
@@ -77,7 +77,7 @@ pub(crate) fn surrounding(project: &Path) -> anyhow::Result<Option<EnclosingWork
 ///
 /// # Errors
 ///
-/// As [`surrounding`].
+/// As [`find_enclosing`].
 pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     for root in project.ancestors().skip(1) {
         if let Some(around) = read(root)? {
@@ -87,7 +87,7 @@ pub(crate) fn nearest(project: &Path) -> anyhow::Result<Option<EnclosingWorkspac
     Ok(None)
 }
 
-/// The workspace that has its Cargo.toml in this folder, if one has.
+/// The workspace whose Cargo.toml is in this folder, if any.
 fn read(root: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
     let path = root.join("Cargo.toml");
     if !path.is_file() {
@@ -105,23 +105,23 @@ fn read(root: &Path) -> anyhow::Result<Option<EnclosingWorkspace>> {
 }
 
 impl EnclosingWorkspace {
-    /// Its manifest with `project`, a folder below it, among the members.
+    /// Adds `project`, a folder in the workspace, to the members in the manifest.
     ///
     /// # Errors
     ///
-    /// A path that cannot be written in a manifest.
+    /// If the path of the project is not valid in a manifest.
     pub(crate) fn with_member(&self, project: &Path) -> anyhow::Result<Manifest> {
-        let member = self.path_to(project).context("the path of the project cannot be written in a manifest")?;
-        let text = if self.covered(project).is_some() { None } else { Some(self.inserted(&member)?) };
+        let member = self.path_to(project).context("the path of the project is not valid in a manifest")?;
+        let text = if self.covered(project).is_some() { None } else { Some(self.insert_member(&member)?) };
         Ok(Manifest { path: self.root.join("Cargo.toml"), member, text })
     }
 
-    /// The path to `project` if that is among the members already.
+    /// The path to `project`, if it is among the members already.
     pub(crate) fn covered(&self, project: &Path) -> Option<String> {
         self.path_to(project).filter(|member| self.listed().iter().any(|listed| covers(listed.get_ref(), member)))
     }
 
-    /// The entry of `exclude` that keeps `project` out of the workspace. What is named as a member is in it all the same.
+    /// The entry of `exclude` that keeps `project` out of the workspace. An explicit member is not excluded.
     pub(crate) fn excluded_by(&self, project: &Path) -> Option<&str> {
         let is_above = |folder: &str| project.starts_with(self.root.join(folder));
         let is_member = self.listed().iter().any(|member| is_above(member.get_ref()));
@@ -132,22 +132,22 @@ impl EnclosingWorkspace {
         self.members.as_ref().map(|members| members.get_ref().as_slice()).unwrap_or_default()
     }
 
-    /// The path to `project` as manifests have it.
+    /// The path to `project` as a manifest writes it.
     fn path_to(&self, project: &Path) -> Option<String> {
         Some(project.strip_prefix(&self.root).ok()?.to_str()?.replace('\\', "/"))
     }
 
-    fn inserted(&self, member: &str) -> anyhow::Result<String> {
+    fn insert_member(&self, member: &str) -> anyhow::Result<String> {
         let quoted = toml::Value::String(member.to_owned()).to_string();
         let (at, inserted) = match (&self.members, self.listed().last()) {
-            (Some(_), Some(last)) => (last.span().end, format!(",{}{quoted}", self.before(last.span().start))),
+            (Some(_), Some(last)) => (last.span().end, format!(",{}{quoted}", self.space_before(last.span().start))),
             (Some(members), None) => (members.span().start + 1, quoted),
             (None, _) => {
                 let header = |begin| self.text.lines().find(|line| line.trim_start().starts_with(begin));
                 let begin = |line: &str| line.as_ptr() as usize - self.text.as_ptr() as usize;
                 match (header("[workspace]"), header("[workspace.")) {
                     (Some(header), _) => (begin(header) + header.len(), format!("\nmembers = [{quoted}]")),
-                    // Where only tables of it are written, it is there all the same.
+                    // Tables such as `[workspace.package]` make a workspace too.
                     (None, Some(table)) => (begin(table), format!("[workspace]\nmembers = [{quoted}]\n\n")),
                     (None, None) => bail!("the workspace has no `members` to add to"),
                 }
@@ -158,15 +158,15 @@ impl EnclosingWorkspace {
         Ok(text)
     }
 
-    /// The white space before what is at `at`, with which the next one is put there too.
-    fn before(&self, at: usize) -> &str {
+    /// The white space before position `at`, which is repeated before the new member.
+    fn space_before(&self, at: usize) -> &str {
         let before = &self.text[..at];
         let space = &before[before.trim_end().len()..];
         if space.is_empty() { " " } else { space }
     }
 }
 
-/// Whether a pattern of `members` matches, as cargo's do: `*` and `?` are letters of one folder, `**` any folders.
+/// Whether a pattern of `members` matches, as in cargo: `*` and `?` match within one folder name, `**` any folders.
 fn covers(pattern: &str, member: &str) -> bool {
     let parts: Vec<_> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
@@ -176,7 +176,7 @@ fn covers(pattern: &str, member: &str) -> bool {
     }
 }
 
-/// Keeps other runs of this program from adding members until it is dropped.
+/// Keeps other runs of this program from adding members until the lock is dropped.
 fn lock(root: &Path) -> anyhow::Result<File> {
     let (folder, began) = (File::open(root)?, Instant::now());
     loop {
@@ -192,11 +192,11 @@ fn lock(root: &Path) -> anyhow::Result<File> {
 }
 
 impl Manifest {
-    /// Puts it in place, whole or not at all.
+    /// Writes the manifest, as a whole or not at all.
     ///
     /// # Errors
     ///
-    /// Where it cannot be written; the manifest is as it was then.
+    /// If it cannot be written; then the manifest is unchanged.
     pub(crate) fn write(self, shell: &mut Shell) -> anyhow::Result<()> {
         if self.text.is_none() {
             return Ok(());
@@ -204,10 +204,10 @@ impl Manifest {
         let root = self.path.parent().unwrap_or(&self.path);
         let refused = || format!("could not write `{}`", self.path.display());
         let _lock = lock(root).with_context(refused)?;
-        // Others may have added members since it was read.
-        let around = read(root)?.context("it is no workspace any more").with_context(refused)?;
+        // Another process may have added members since it was read.
+        let around = read(root)?.context("it is no longer a workspace").with_context(refused)?;
         if !around.listed().iter().any(|listed| covers(listed.get_ref(), &self.member)) {
-            atomic_file::write(&self.path, around.inserted(&self.member)?.as_bytes()).with_context(refused)?;
+            atomic_file::write(&self.path, around.insert_member(&self.member)?.as_bytes()).with_context(refused)?;
         }
         shell.status("Adding", format_args!("`{}` as member of workspace at `{}`", self.member, root.display()))?;
         Ok(())
@@ -224,7 +224,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         fs::write(temp.path().join("Cargo.toml"), manifest).unwrap();
         let project = temp.path().join(member);
-        let text = surrounding(&project).unwrap().unwrap().with_member(&project).unwrap().text;
+        let text = find_enclosing(&project).unwrap().unwrap().with_member(&project).unwrap().text;
         if let Some(text) = &text {
             let parsed: toml::Table = toml::from_str(text).unwrap();
             let members = parsed["workspace"]["members"].as_array().unwrap();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_added_in_the_manner_of_the_manifest() {
+    fn adds_a_member_in_the_style_of_the_manifest() {
         let cases = [
             ("[workspace]\nmembers = [\"a\"] # all\n", "[workspace]\nmembers = [\"a\", \"x/b\"] # all\n"),
             (
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_covered_is_not_added_again() {
+    fn does_not_add_a_covered_member() {
         assert_eq!(added("[workspace]\nmembers = [\"x/*\"]\n", "x/b"), None);
         for pattern in ["./x/b/", "*/b", "x/?", "**/b", "x/[a-c]"] {
             assert_eq!(added(&format!("[workspace]\nmembers = [\"{pattern}\"]\n"), "x/b"), None, "{pattern}");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_workspace_that_does_not_exclude_the_project_is_around_it() {
+    fn skips_workspaces_that_exclude_the_project() {
         let temp = tempfile::tempdir().unwrap();
         let manifest = |folder: &str, text| {
             fs::create_dir_all(temp.path().join(folder)).unwrap();
@@ -273,9 +273,9 @@ mod tests {
             "[workspace]\nexclude = [\"out\"]\n[workspace.dependencies]\ntorvyn-guest = { path = \"wit/guest\" }\n",
         );
         manifest("a", "[package]\nname = \"a\"\n");
-        let found = surrounding(&temp.path().join("a/new")).unwrap().unwrap();
+        let found = find_enclosing(&temp.path().join("a/new")).unwrap().unwrap();
         assert_eq!((found.root.as_path(), found.has_guest), (temp.path(), true));
-        assert!(surrounding(&temp.path().join("out/new")).unwrap().is_none_or(|found| found.root != temp.path()));
+        assert!(find_enclosing(&temp.path().join("out/new")).unwrap().is_none_or(|found| found.root != temp.path()));
         let excluding = nearest(&temp.path().join("out/new")).unwrap().unwrap();
         assert_eq!(excluding.excluded_by(&temp.path().join("out/new")), Some("out"));
     }

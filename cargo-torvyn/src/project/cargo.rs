@@ -1,4 +1,4 @@
-//! Has cargo build components, and reads what it says about them.
+//! Builds components with cargo, and reads its messages about them.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -26,25 +26,25 @@ pub(crate) struct Artifact {
     pub(crate) package: String,
     /// The `.wasm` file.
     pub(crate) path: PathBuf,
-    /// It was up to date, and so was not built again.
+    /// Whether it was up to date and not rebuilt.
     pub(crate) fresh: bool,
-    /// All of the file, read before another build could replace it.
+    /// The contents of the file, read before another build could replace it.
     pub(crate) bytes: Arc<[u8]>,
     /// The files that it was built from.
     pub(crate) sources: Vec<PathBuf>,
 }
 
-/// Builds the components of `stages`, in their order; installs the target where it turns out to be missing.
+/// Builds the components of `stages`, in their order. Installs the target if it is missing.
 ///
-/// What cargo calls fresh is built again where it was not built from these packages: see `torvyn_build`.
+/// A component that cargo considers fresh is rebuilt if it was not built from these packages: see `torvyn_build`.
 ///
-/// Cargo's status and the compiler's diagnostics go to stderr as they come, except that with `Json` the diagnostics are
-/// among the messages, which [`Shell::cargo_line`] has first. `message` is called with each line that cargo prints.
+/// Cargo's status and the compiler's diagnostics go to stderr at once. With `Json`, the diagnostics are among the messages
+/// instead, which [`Shell::cargo_line`] gets first. `message` is called with each line that cargo prints.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where the build failed, which cargo has explained then, and where two packages make one file; and what
-/// `message` returned, which ends the build.
+/// A [`Stop`] if the build failed, which cargo has explained, or if two packages build the same file. An error of `message`
+/// ends the build too.
 pub(crate) fn build(
     args: &CargoArgs,
     workspace: &Workspace,
@@ -54,7 +54,7 @@ pub(crate) fn build(
     shell: &mut Shell,
     mut message: impl FnMut(&mut Shell, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Artifact>> {
-    refuse_one_file(stages)?;
+    refuse_shared_file(stages)?;
     toolchain::install_target(target, args, shell)?;
     let target_dir = workspace.target_dir(args);
     let waiting = || {
@@ -74,8 +74,11 @@ pub(crate) fn build(
                 return stages.iter().map(|stage| artifact(stage, &components, built_again)).collect();
             }
             Judged::Again(packages) => {
-                let named = packages.iter().map(|id| format!("`{}`", short(id))).collect::<Vec<_>>().join(", ");
-                let what = format_args!("{named}: what is in the target folder was not built from there, or is older");
+                let named =
+                    packages.iter().map(|id| format!("`{}`", package_folder(id))).collect::<Vec<_>>().join(", ");
+                let what = format_args!(
+                    "{named}: the output in the target folder was not built from these sources, or is older"
+                );
                 shell.verbose("Rebuilding", what)?;
                 built_again = true;
             }
@@ -83,7 +86,7 @@ pub(crate) fn build(
     }
 }
 
-/// Runs cargo to its end; `message` is called with each line that it prints.
+/// Runs cargo to its end, and calls `message` with each line that it prints.
 fn run(
     args: &CargoArgs,
     workspace: &Workspace,
@@ -102,48 +105,46 @@ fn run(
         message(shell, &line)
     });
     if read.is_err() {
-        // It may have ended already; either way nothing listens to it any more.
+        // It may have ended already; either way nobody reads its output any more.
         cargo.kill();
     }
     let status = cargo.wait().context("could not wait for cargo")?;
     read?;
     interrupt::check()?;
     if !status.success() {
-        let message = "cargo could not build the components; standard error has what it says";
+        let message = "cargo could not build the components; see standard error";
         return Err(Stop::silent_with(Exit::Failed, failure::BUILD_FAILED, message).into());
     }
     Ok(())
 }
 
-/// Cargo makes the name of a file of the name of a library, and `-` and `_` are one there. Of two such packages in one build
-/// one would be lost.
-fn refuse_one_file(stages: &[Stage]) -> anyhow::Result<()> {
+/// Refuses packages that build the same file. Cargo names the file after the library and writes `_` for `-`, so one of two
+/// such components would be overwritten.
+fn refuse_shared_file(stages: &[Stage]) -> anyhow::Result<()> {
     for (index, stage) in stages.iter().enumerate() {
         let Some(other) = stages[..index].iter().find(|other| other.file_name() == stage.file_name()) else { continue };
         let mut names = [&other.package, &stage.package];
         names.sort();
         let [first, second] = names;
-        let message = format!("packages `{first}` and `{second}` both make `{}`", stage.file_name());
-        let help = format!(
-            "give one of them another name, or its library: `[lib] name = \"...\"` in `{}`",
-            stage.manifest.display()
-        );
+        let message = format!("packages `{first}` and `{second}` both build `{}`", stage.file_name());
+        let help =
+            format!("rename one of them, or its library: `[lib] name = \"...\"` in `{}`", stage.manifest.display());
         return Err(Stop::new(Exit::Failed, message).code(failure::BAD_PROJECT).help(help).into());
     }
     Ok(())
 }
 
-/// The component of a stage among those that were built.
+/// The component of a stage among the built ones.
 fn artifact(stage: &Stage, components: &[torvyn_build::Component], built_again: bool) -> anyhow::Result<Artifact> {
     let built = components.iter().find(|component| component.package == stage.id);
-    let built = built.with_context(|| format!("cargo named no component for package `{}`", stage.package))?;
+    let built = built.with_context(|| format!("cargo reported no component for package `{}`", stage.package))?;
     let (bytes, sources) = (built.bytes.as_slice().into(), built.sources.clone());
     let fresh = built.fresh && !built_again;
     Ok(Artifact { package: stage.package.clone(), path: built.path.clone(), fresh, bytes, sources })
 }
 
 /// The folder of a package, from its id.
-fn short(id: &str) -> String {
+fn package_folder(id: &str) -> String {
     let folder = id.split_once("path+file://").map_or(id, |(_, folder)| folder);
     let folder = folder.split_once('#').map_or(folder, |(folder, _)| folder);
     let here = fs::canonicalize(folder).unwrap_or_else(|_| PathBuf::from(folder));
@@ -154,13 +155,13 @@ fn command(args: &CargoArgs, stages: &[Stage], format: MessageFormat, shell: &Sh
     let mut command = Command::new(toolchain::cargo());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.args(["build", "--target", TARGET, "--message-format"]);
-    // A program is told of each error of the compiler, also where it does not get the messages themselves.
+    // Programs get each compiler error as a failure, even if they do not get the messages themselves.
     let format = if shell.is_for_programs() { MessageFormat::Json } else { format };
     command.arg(match format {
         MessageFormat::Human => "json-render-diagnostics",
         MessageFormat::Json => "json",
     });
-    // A program of the package could have the file name of its library.
+    // A binary of the package could have the file name of its library.
     command.arg("--lib");
     for stage in stages {
         command.args(["--package", &stage.id]);

@@ -1,7 +1,7 @@
-//! Makes projects from templates. Rendering is pure; [`write()`] then puts the files in place, all or none.
+//! Creates projects from templates. Rendering is pure; [`write()`] then puts the files in place, all or none.
 //!
-//! A template is a folder of `templates/`: `template.toml`, the `files/` of its crate, and what a `project/` that stands
-//! alone needs besides. What all have in common is in `templates/shared`. Knows nothing of cargo or the terminal.
+//! A template is a folder of `templates/`: `template.toml`, the `files/` of its crate, and in `project/` the additional files
+//! of a separate project. `templates/shared` has what all templates share. Knows nothing of cargo or the terminal.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -19,15 +19,15 @@ use crate::exit::{Exit, Stop};
 pub(crate) mod name;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
-/// `wit/` as a project has it, but for the manifest of the guest library, which is in the shared templates.
+/// The `wit/` of a project, without the manifest of the guest library, which is in the shared templates.
 static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/contract");
 /// The folder of `templates/` that is not a template.
 const SHARED: &str = "shared";
-/// How the name of a folder begins that a project is in until it is whole.
+/// The prefix of the temporary folder that a project is written to.
 const UNFINISHED: &str = ".cargo-torvyn-";
-/// The sticky bit, which such folders have.
+/// The sticky bit, which marks such folders.
 const MARK: u32 = 0o1000;
-/// Files of this ending are rendered, and lose it.
+/// Files with this ending are rendered and lose it.
 const RENDERED: &str = ".hbs";
 
 static ALL: LazyLock<Vec<Template>> = LazyLock::new(|| {
@@ -37,12 +37,12 @@ static ALL: LazyLock<Vec<Template>> = LazyLock::new(|| {
     all
 });
 
-/// Something to begin from.
+/// A template for new projects.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// Its folder's name.
+    /// The name of its folder.
     pub(crate) name: &'static str,
-    /// What `template.toml` says of it.
+    /// The contents of its `template.toml`.
     pub(crate) about: About,
     folder: &'static Dir<'static>,
 }
@@ -53,13 +53,13 @@ pub(crate) struct Template {
 pub(crate) struct About {
     /// `source`, `processor`, `sink` or `pipeline`.
     pub(crate) kind: String,
-    /// One line.
+    /// A description of one line.
     pub(crate) description: String,
     /// The world of the contract that the stage targets.
     world: Option<String>,
-    /// What the stage may copy.
+    /// The copy budget of the stage.
     budget: Option<Budget>,
-    /// Templates of stages that become members of this one, each in the folder of its name.
+    /// Stage templates whose crates become members of this project, each in a folder of its name.
     #[serde(default)]
     members: Vec<String>,
 }
@@ -73,23 +73,23 @@ struct Budget {
     leases: Option<u32>,
 }
 
-/// Where a project belongs.
+/// The place of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Alone: with the contract, the guest library and a pipeline of its own.
+    /// A separate project: with the contract, the guest library and a pipeline of its own.
     Alone,
     /// In a workspace that has `torvyn-guest` among its dependencies.
     Member,
 }
 
-/// A file to be written: its path in the project, and what is in it.
+/// A file to be written: its path in the project and its contents.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
     contents: Vec<u8>,
 }
 
-/// What template files are rendered with.
+/// The values that template files are rendered with.
 #[derive(Debug, Serialize)]
 struct Values<'a> {
     name: &'a str,
@@ -97,7 +97,7 @@ struct Values<'a> {
     budget: Option<&'a Budget>,
     members: &'a [String],
     standalone: bool,
-    /// Of this program, which is also that of the guest library in it.
+    /// The version of this program and of its guest library.
     version: &'static str,
 }
 
@@ -107,11 +107,11 @@ impl Template {
         &ALL
     }
 
-    /// The template of that name.
+    /// Finds a template by name.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] with usage that lists the known ones and names the nearest.
+    /// A usage [`Stop`] that lists the templates and suggests the nearest name.
     pub(crate) fn find(name: &str) -> Result<&'static Template, Stop> {
         Template::all().iter().find(|template| template.name == name).ok_or_else(|| {
             let nearest = Template::all()
@@ -121,22 +121,22 @@ impl Template {
                 .filter(|(distance, nearest)| *distance <= nearest.len() / 2);
             let hint = nearest.map_or_else(String::new, |(_, nearest)| format!("did you mean `{nearest}`? "));
             Stop::new(Exit::Usage, format!("unknown template `{}`", name.escape_debug()))
-                .help(format!("{hint}the templates are {}", Template::known()))
+                .help(format!("{hint}the templates are {}", Template::names()))
         })
     }
 
     /// The names of all templates, for a sentence.
-    pub(crate) fn known() -> String {
+    pub(crate) fn names() -> String {
         let names: Vec<_> = Template::all().iter().map(|template| format!("`{}`", template.name)).collect();
         names.join(", ")
     }
 
-    /// The folders of its packages, from its own.
+    /// The folders of its packages, relative to its own.
     pub(crate) fn packages(&self) -> impl Iterator<Item = &str> {
         self.about.members.iter().map(String::as_str)
     }
 
-    /// Whether it makes one crate, which can then be a member of a workspace.
+    /// Whether it creates a single crate, which can be a member of a workspace.
     pub(crate) fn is_stage(&self) -> bool {
         self.about.members.is_empty()
     }
@@ -149,11 +149,11 @@ impl Template {
         Template { name, about, folder }
     }
 
-    /// The files of a project of that name.
+    /// Renders the files of a project with this name.
     ///
     /// # Errors
     ///
-    /// A template that names something it is not given.
+    /// If a template uses an unknown value.
     pub(crate) fn render(&self, name: &str, place: Place) -> anyhow::Result<Vec<File>> {
         let mut files = self.crate_files(name, place)?;
         for member in &self.about.members {
@@ -162,10 +162,10 @@ impl Template {
         }
         if place == Place::Alone {
             let values = self.values(name, place);
-            files.extend(rendered(shared("project")?, &values)?);
-            files.extend(rendered(&CONTRACT, &values)?.into_iter().map(in_wit));
+            files.extend(render_folder(shared("project")?, &values)?);
+            files.extend(render_folder(&CONTRACT, &values)?.into_iter().map(in_wit));
             if let Some(folder) = self.part("project") {
-                files.extend(rendered(folder, &values)?);
+                files.extend(render_folder(folder, &values)?);
             }
         }
         Ok(files)
@@ -173,8 +173,8 @@ impl Template {
 
     fn crate_files(&self, name: &str, place: Place) -> anyhow::Result<Vec<File>> {
         let values = self.values(name, place);
-        let mut files = if self.is_stage() { rendered(shared("stage")?, &values)? } else { Vec::new() };
-        files.extend(rendered(self.part("files").context("a template has files")?, &values)?);
+        let mut files = if self.is_stage() { render_folder(shared("stage")?, &values)? } else { Vec::new() };
+        files.extend(render_folder(self.part("files").context("a template has files")?, &values)?);
         Ok(files)
     }
 
@@ -202,8 +202,8 @@ fn in_wit(file: File) -> File {
     File { path: Path::new("wit").join(file.path), ..file }
 }
 
-/// The files of a folder and the folders in it, with paths from there.
-fn rendered(folder: &'static Dir<'static>, values: &Values<'_>) -> anyhow::Result<Vec<File>> {
+/// Renders the files of a folder and its subfolders, with paths relative to the folder.
+fn render_folder(folder: &'static Dir<'static>, values: &Values<'_>) -> anyhow::Result<Vec<File>> {
     let mut handlebars = Handlebars::new();
     handlebars.set_strict_mode(true);
     handlebars.register_escape_fn(handlebars::no_escape);
@@ -230,12 +230,12 @@ fn rendered(folder: &'static Dir<'static>, values: &Values<'_>) -> anyhow::Resul
     Ok(files)
 }
 
-/// Writes the files to `destination`, which must not be there or be an empty folder. `finish` is called when they are
-/// written and before they are in place, with the folder that they are in until then.
+/// Writes the files to `destination`, which must not exist or be an empty folder. `finish` is called with the temporary
+/// folder of the files, after they are written and before they are put in place.
 ///
 /// # Errors
 ///
-/// Whatever stood in the way; then nothing is left of it.
+/// Why the project could not be written; then none of its files are left.
 pub(crate) fn write(
     destination: &Path,
     files: &[File],
@@ -248,7 +248,7 @@ pub(crate) fn write(
     };
     let existing = parent.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     remove_left_behind(existing);
-    // Beside the destination, so that it is put in place by renaming; that does not go across file systems.
+    // Next to the destination, because renaming does not work across file systems.
     let unfinished = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempdir_in(existing)
@@ -257,14 +257,14 @@ pub(crate) fn write(
     let project = unfinished.path().join("project");
     for file in files {
         let path = project.join(&file.path);
-        put(&path, &file.contents).with_context(|| format!("could not write `{}`", path.display()))?;
+        write_file(&path, &file.contents).with_context(|| format!("could not write `{}`", path.display()))?;
     }
     finish(&project)?;
-    in_place(&project, destination, parent, existing)
+    put_in_place(&project, destination, parent, existing)
         .with_context(|| format!("could not create `{}`", destination.display()))
 }
 
-/// Locks a folder for as long as this process lives, and marks it as one of ours by the sticky bit.
+/// Marks a folder as one of ours by the sticky bit, and locks it while this process lives.
 fn mark(unfinished: &Path) -> Option<fs::File> {
     let folder = fs::File::open(unfinished).ok()?;
     folder.try_lock().ok()?;
@@ -272,7 +272,7 @@ fn mark(unfinished: &Path) -> Option<fs::File> {
     Some(folder)
 }
 
-/// Removes the folders of runs that were killed. It is a kindness: a new project can be made beside them.
+/// Removes the folders of killed runs. Failures are ignored: such folders do no harm.
 fn remove_left_behind(parent: &Path) {
     let is_ours = |entry: &fs::DirEntry| {
         entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
@@ -286,9 +286,11 @@ fn remove_left_behind(parent: &Path) {
     }
 }
 
+/// Refuses a destination that exists, unless it is an empty folder.
+///
 /// # Errors
 ///
-/// Where something is at `destination` that is not an empty folder.
+/// If `destination` exists and is not an empty folder.
 pub(crate) fn refuse_to_overwrite(destination: &Path) -> anyhow::Result<()> {
     match fs::symlink_metadata(destination) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -301,18 +303,18 @@ pub(crate) fn refuse_to_overwrite(destination: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
+fn write_file(path: &Path, contents: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, contents)
 }
 
-/// Renames the project to its destination, and takes back the folders made on the way there if that fails.
-fn in_place(project: &Path, destination: &Path, parent: &Path, existing: &Path) -> io::Result<()> {
+/// Renames the project to its destination. If that fails, removes the folders that were created for it.
+fn put_in_place(project: &Path, destination: &Path, parent: &Path, existing: &Path) -> io::Result<()> {
     let rename = || {
         fs::create_dir_all(parent)?;
-        // Not everywhere does a folder take the place of an empty one.
+        // Not every system can replace an empty folder by renaming.
         let was_empty = destination.is_dir();
         if was_empty {
             fs::remove_dir(destination)?;
@@ -325,7 +327,7 @@ fn in_place(project: &Path, destination: &Path, parent: &Path, existing: &Path) 
     };
     rename().inspect_err(|_| {
         for made in parent.ancestors().take_while(|folder| *folder != existing) {
-            // Only what is empty goes; the error to report is the one that led here.
+            // Removes only empty folders. The error to report is that of the renaming.
             fs::remove_dir(made).ok();
         }
     })
@@ -344,12 +346,12 @@ mod tests {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    fn some_files() -> Vec<File> {
+    fn router_files() -> Vec<File> {
         Template::find("router").unwrap().render("logs", Place::Alone).unwrap()
     }
 
     #[test]
-    fn what_a_killed_run_has_left_is_removed_by_the_next() {
+    fn removes_the_folders_of_killed_runs() {
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
         for name in [".cargo-torvyn-left", ".cargo-torvyn-locked", ".cargo-torvyn-other"] {
@@ -357,7 +359,7 @@ mod tests {
         }
         drop(mark(&at(".cargo-torvyn-left")));
         let locked = mark(&at(".cargo-torvyn-locked"));
-        write(&at("logs"), &some_files(), |_| Ok(())).unwrap();
+        write(&at("logs"), &router_files(), |_| Ok(())).unwrap();
         let mut left = entries(temp.path());
         left.sort();
         assert_eq!(left, [".cargo-torvyn-locked", ".cargo-torvyn-other", "logs"].map(at));
@@ -365,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn every_template_renders_wherever_it_may_stand() {
+    fn renders_every_template_in_every_place() {
         let names: Vec<_> = Template::all().iter().map(|template| template.name).collect();
         assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
         for template in Template::all() {
@@ -395,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_is_all_there() {
+    fn embeds_the_whole_contract() {
         let links = |of: &Dir<'_>| of.files().map(|file| file.path().to_owned()).collect::<Vec<_>>();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
         let mut written: Vec<_> = entries(&wit).into_iter().filter(|path| path.is_file()).collect();
@@ -404,10 +406,10 @@ mod tests {
         assert_eq!(links(&CONTRACT), written);
     }
 
-    /// A project has the manifest of the guest library that is rendered here, not the one it was developed with.
+    /// The guest library of a project has a rendered manifest, not the one that it is developed with.
     #[test]
-    fn the_guest_library_has_the_dependencies_it_was_developed_with() {
-        let files = some_files();
+    fn the_rendered_manifest_of_the_guest_library_has_its_dependencies() {
+        let files = router_files();
         let rendered: toml::Table = toml::from_str(text(&files, "wit/guest/Cargo.toml")).unwrap();
         let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
         let ours: toml::Table = toml::from_str(&fs::read_to_string(ours).unwrap()).unwrap();
@@ -424,46 +426,46 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_template_is_told_its_neighbours() {
+    fn suggests_the_nearest_template() {
         let help = |name| Template::find(name).unwrap_err().help.unwrap();
         assert!(help("transfrom").starts_with("did you mean `transform`? the templates are `aggregator`, "));
         assert!(help("kubernetes").starts_with("the templates are "));
     }
 
     #[test]
-    fn a_template_that_names_what_it_is_not_given_is_refused() {
+    fn rejects_a_template_with_an_unknown_value() {
         static BROKEN: Dir<'_> =
             Dir::new("", &[include_dir::DirEntry::File(include_dir::File::new("x.hbs", b"{{nmae}}"))]);
         let template = Template::find("router").unwrap();
-        let error = rendered(&BROKEN, &template.values("logs", Place::Alone)).unwrap_err();
+        let error = render_folder(&BROKEN, &template.values("logs", Place::Alone)).unwrap_err();
         assert!(format!("{error:#}").contains("nmae"), "{error:#}");
     }
 
     #[test]
-    fn folders_are_made_on_the_way() {
+    fn creates_parent_folders() {
         let temp = tempfile::tempdir().unwrap();
         let destination = temp.path().join("a/b/logs");
-        write(&destination, &some_files(), |_| Ok(())).unwrap();
+        write(&destination, &router_files(), |_| Ok(())).unwrap();
         assert!(destination.join("src/lib.rs").is_file());
         assert_eq!(entries(temp.path()), [temp.path().join("a")]);
     }
 
     #[test]
-    fn an_empty_folder_is_taken_and_any_other_is_left_alone() {
+    fn replaces_only_an_empty_folder() {
         let temp = tempfile::tempdir().unwrap();
         let destination = temp.path().join("logs");
         fs::create_dir(&destination).unwrap();
-        write(&destination, &some_files(), |_| Ok(())).unwrap();
+        write(&destination, &router_files(), |_| Ok(())).unwrap();
 
-        let error = write(&destination, &some_files(), |_| panic!("nothing is written")).unwrap_err();
+        let error = write(&destination, &router_files(), |_| panic!("nothing is written")).unwrap_err();
         assert!(error.to_string().contains(destination.to_str().unwrap()));
         assert_eq!(entries(temp.path()), [destination]);
     }
 
     #[test]
-    fn nothing_remains_of_a_project_that_was_not_finished() {
+    fn leaves_nothing_of_an_unfinished_project() {
         let temp = tempfile::tempdir().unwrap();
-        let failed = write(&temp.path().join("a/logs"), &some_files(), |project| {
+        let failed = write(&temp.path().join("a/logs"), &router_files(), |project| {
             assert!(project.join("Cargo.toml").is_file());
             bail!("no git")
         });
@@ -472,10 +474,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_remains_of_a_project_whose_place_was_taken_meanwhile() {
+    fn leaves_nothing_if_the_destination_appears_meanwhile() {
         let temp = tempfile::tempdir().unwrap();
         let destination = temp.path().join("logs");
-        let failed = write(&destination, &some_files(), |_| Ok(fs::write(&destination, "mine")?));
+        let failed = write(&destination, &router_files(), |_| Ok(fs::write(&destination, "mine")?));
         assert!(failed.unwrap_err().to_string().starts_with("could not create"));
         assert_eq!(entries(temp.path()), std::slice::from_ref(&destination));
         assert_eq!(fs::read_to_string(destination).unwrap(), "mine");

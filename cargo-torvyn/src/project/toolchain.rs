@@ -1,4 +1,4 @@
-//! The Rust toolchain: what is installed of it, and the target that components are built for.
+//! The Rust toolchain: what is installed, and the target that components are built for.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,35 +14,35 @@ use crate::exit::{Exit, Stop};
 use crate::output::shell::{Shell, Verbosity};
 use crate::process::child;
 
-/// What components are built for.
+/// The target that components are built for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
-/// What to type where the target is missing.
+/// What to type if the target is missing.
 pub(crate) const ADD_TARGET: &str = "type `rustup target add wasm32-wasip2`";
-/// And where rustup is too.
+/// What to type if rustup is missing too.
 pub(crate) const ADD_TARGET_WITHOUT_RUSTUP: &str = "type `rustup target add wasm32-wasip2` after installing rustup from \
                                                     https://rustup.rs, or install the standard library for \
-                                                    wasm32-wasip2 as you installed Rust";
-/// Where someone without a toolchain begins.
+                                                    wasm32-wasip2 the way you installed Rust";
+/// Where to get a toolchain.
 pub(crate) const RUSTUP: &str = "https://rustup.rs";
-/// How deep files of cargo's configuration may include one another.
+/// How deep configuration files of cargo may include others.
 const DEEPEST_INCLUDE: usize = 8;
 
-/// The cargo that runs this program, or else the one on the path.
+/// The cargo that started this program, or else the one on the path.
 pub(crate) fn cargo() -> OsString {
     env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| "cargo".into())
 }
 
-/// The compiler that cargo would run, but for what cargo's own configuration says.
+/// The compiler that cargo would run, without regard to cargo's own configuration.
 pub(crate) fn rustc() -> OsString {
     env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
 }
 
-/// What a program prints on stdout; `None` where there is no such program.
+/// Runs a program and returns its stdout; `None` if there is no such program.
 ///
 /// # Errors
 ///
-/// A program that cannot be run, or that fails: what it said on stderr.
-pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
+/// If the program cannot be run or fails; the error has its stderr.
+pub(crate) fn run_for_stdout(command: &mut Command) -> anyhow::Result<Option<String>> {
     let program = command.get_program().to_string_lossy().into_owned();
     match child::output(command.stdin(Stdio::null())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -51,10 +51,10 @@ pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
             Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()))
         }
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            match said.trim() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            match stderr.trim() {
                 "" => bail!("`{program}` failed: {}", output.status),
-                said => bail!("{}", said.trim_start_matches("error: ")),
+                message => bail!("{}", message.trim_start_matches("error: ")),
             }
         }
     }
@@ -64,14 +64,15 @@ pub(crate) fn printed(command: &mut Command) -> anyhow::Result<Option<String>> {
 ///
 /// # Errors
 ///
-/// Where there is no compiler to ask.
+/// If there is no compiler.
 pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
-    let sysroot = printed(Command::new(rustc()).args(["--print", "sysroot"]))?
-        .ok_or_else(|| Stop::new(Exit::SetupMissing, "there is no `rustc`").help(format!("install Rust: {RUSTUP}")))?;
+    let sysroot = run_for_stdout(Command::new(rustc()).args(["--print", "sysroot"]))?.ok_or_else(|| {
+        Stop::new(Exit::SetupMissing, "`rustc` was not found").help(format!("install Rust: {RUSTUP}"))
+    })?;
     Ok(PathBuf::from(sysroot).join("lib/rustlib").join(TARGET))
 }
 
-/// Whether the standard library for the target is there.
+/// Whether the standard library for the target is installed.
 ///
 /// # Errors
 ///
@@ -80,21 +81,21 @@ pub(crate) fn has_target() -> anyhow::Result<bool> {
     Ok(target_dir()?.join("lib").is_dir())
 }
 
-/// Whether the target is there, as far as it is known yet.
+/// A running check whether the target is installed.
 pub(crate) struct Target(JoinHandle<anyhow::Result<bool>>);
 
-/// Asks the compiler, while something else is done.
+/// Starts to check for the target in the background.
 pub(crate) fn look_for_target() -> Target {
     Target(thread::spawn(has_target))
 }
 
 impl Target {
-    fn found(self) -> anyhow::Result<bool> {
+    fn is_installed(self) -> anyhow::Result<bool> {
         self.0.join().unwrap_or_else(|_| has_target())
     }
 }
 
-/// What keeps cargo from the network, where something does: an argument, or else its configuration.
+/// The argument or setting that keeps cargo off the network, if any.
 pub(crate) fn offline(args: &CargoArgs) -> Option<&'static str> {
     if args.frozen {
         return Some("`--frozen`");
@@ -111,8 +112,8 @@ pub(crate) fn offline(args: &CargoArgs) -> Option<&'static str> {
     (configured == Some(true)).then_some("`net.offline` in cargo's configuration")
 }
 
-/// `net.offline` of a file of cargo's configuration, or else of the files that it includes, the last one first. One that cannot
-/// be read is for cargo to tell of, which reads it too.
+/// `net.offline` of a configuration file of cargo, or else of the files that it includes, the last one first. Cargo reports
+/// files that cannot be read.
 fn offline_in(file: &Path, depth: usize) -> Option<bool> {
     let text = regular_file::read_to_string(file).ok()?;
     let config: toml::Table = text.parse().ok()?;
@@ -120,27 +121,25 @@ fn offline_in(file: &Path, depth: usize) -> Option<bool> {
         return offline.as_bool();
     }
     let include = config.get("include").filter(|_| depth < DEEPEST_INCLUDE)?.as_array()?;
-    // `{ path = "..." }` is the other way to write one.
+    // An include can also be written as `{ path = "..." }`.
     let mut paths = include.iter().rev().filter_map(|path| path.get("path").unwrap_or(path).as_str());
     paths.find_map(|path| offline_in(&file.with_file_name("").join(path), depth + 1))
 }
 
-/// Installs the target where it is missing, with rustup and unless cargo may not use the network.
+/// Installs the target with rustup if it is missing, unless cargo may not use the network.
 ///
 /// # Errors
 ///
-/// A [`Stop`] that says what to type where it cannot be installed from here.
+/// A [`Stop`] that says what to type if the target cannot be installed.
 pub(crate) fn install_target(target: Target, args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
-    if target.found()? {
+    if target.is_installed()? {
         return Ok(());
     }
     if let Some(offline) = offline(args) {
-        let message = format!("the target {TARGET} is not installed, and {offline} forbids to download it");
-        return Err(Stop::new(Exit::SetupMissing, message)
-            .help(format!("{ADD_TARGET} while there is a network"))
-            .into());
+        let message = format!("the target {TARGET} is not installed, and {offline} forbids downloading it");
+        return Err(Stop::new(Exit::SetupMissing, message).help(format!("{ADD_TARGET} while online")).into());
     }
-    if printed(Command::new("rustup").arg("--version"))?.is_none() {
+    if run_for_stdout(Command::new("rustup").arg("--version"))?.is_none() {
         let stop = Stop::new(Exit::SetupMissing, format!("the target {TARGET} is not installed, nor is rustup"));
         return Err(stop.help(ADD_TARGET_WITHOUT_RUSTUP).into());
     }

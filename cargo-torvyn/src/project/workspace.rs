@@ -1,4 +1,4 @@
-//! The project that a command works on: its workspace, and the packages of it that are stages.
+//! The project that a command works on: its workspace, and the packages that are stages.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::project::toolchain;
 
 mod spec;
 
-/// A workspace, as cargo sees it; a package that is in none is one of its own.
+/// A workspace as cargo sees it. A package in no workspace is a workspace of its own.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     metadata: Metadata,
@@ -26,47 +26,47 @@ pub(crate) struct Workspace {
     manifest: PathBuf,
 }
 
-/// A package that makes a component: a `cdylib` with `[package.metadata.torvyn]`.
+/// A package that builds a component: a `cdylib` with `[package.metadata.torvyn]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
     /// The name of the package.
     pub(crate) package: String,
-    /// Its id, which cargo takes wherever it takes a package and which is never ambiguous.
+    /// Its package id, which cargo accepts for any package and which is never ambiguous.
     pub(crate) id: String,
     /// Its Cargo.toml.
     pub(crate) manifest: PathBuf,
-    /// The target that is the component.
+    /// The target that builds the component.
     pub(crate) target: Target,
 }
 
 impl Stage {
-    /// The name of the file that cargo makes of it.
+    /// The name of the component file.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.wasm", self.target.name.replace('-', "_"))
     }
 }
 
 impl Workspace {
-    /// Whether one was named, or there is one around the current folder.
+    /// Whether a manifest is given, or the current folder is in a project.
     pub(crate) fn is_here(args: &CargoArgs) -> bool {
         args.manifest_path.is_some() || env::current_dir().is_ok_and(|here| nearest_manifest(&here).is_ok())
     }
 
-    /// Asks cargo. Resolves no dependencies and needs no network.
+    /// Loads the workspace from `cargo metadata`. Resolves no dependencies and needs no network.
     ///
     /// # Errors
     ///
-    /// Where there is no project, or its Cargo.toml is not one.
+    /// If there is no project, or its Cargo.toml is invalid.
     pub(crate) fn load(args: &CargoArgs) -> anyhow::Result<Workspace> {
         let manifest = match &args.manifest_path {
             Some(manifest) => manifest.clone(),
-            None => nearest_manifest(&env::current_dir().context("the current folder cannot be read")?)?,
+            None => nearest_manifest(&env::current_dir().context("could not read the current folder")?)?,
         };
         let mut command = MetadataCommand::new();
         command.cargo_path(toolchain::cargo()).no_deps().manifest_path(&manifest);
-        let printed = toolchain::printed(&mut command.cargo_command()).with_context(not_loaded)?;
+        let printed = toolchain::run_for_stdout(&mut command.cargo_command()).with_context(not_loaded)?;
         let printed = printed.ok_or_else(|| {
-            Stop::new(Exit::SetupMissing, "there is no `cargo`").help(format!("install Rust: {}", toolchain::RUSTUP))
+            Stop::new(Exit::SetupMissing, "`cargo` was not found").help(format!("install Rust: {}", toolchain::RUSTUP))
         })?;
         let metadata = MetadataCommand::parse(printed).with_context(not_loaded)?;
         Ok(Workspace { metadata, manifest: manifest.canonicalize().unwrap_or(manifest) })
@@ -87,7 +87,7 @@ impl Workspace {
         self.metadata.workspace_packages().into_iter().filter_map(stage).collect()
     }
 
-    /// The folders that its packages are made of: its own, and those of packages elsewhere that they depend on.
+    /// The folders of its packages: its own, and those of local packages elsewhere that they depend on.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let dependencies = self.metadata.packages.iter().flat_map(|package| &package.dependencies);
         let elsewhere = dependencies.filter_map(|dependency| dependency.path.as_deref());
@@ -95,8 +95,8 @@ impl Workspace {
         [self.root()].into_iter().chain(elsewhere.map(AsRef::as_ref)).map(from_here).collect()
     }
 
-    /// The files that cargo reads to build its packages, as far as they are known before anything is built: manifests, the
-    /// lock file, settings, and the file that each target begins with.
+    /// The files that cargo reads to build its packages, as far as they are known before a build: manifests, the lock file,
+    /// settings, and the root file of each target.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let root = self.root();
         let settings = [
@@ -121,7 +121,7 @@ impl Workspace {
         files
     }
 
-    /// The folder for everything that is built.
+    /// The target folder.
     pub(crate) fn target_dir(&self, args: &CargoArgs) -> PathBuf {
         match &args.target_dir {
             Some(folder) => env::current_dir().unwrap_or_default().join(folder),
@@ -131,15 +131,15 @@ impl Workspace {
 
     /// Where cargo puts the component of a stage.
     pub(crate) fn component(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
-        of_profile(self.target_dir(args), args).join(stage.file_name())
+        profile_folder(self.target_dir(args), args).join(stage.file_name())
     }
 
-    /// Where the compiler puts it.
+    /// Where the compiler puts the component of a stage.
     pub(crate) fn compiled(&self, stage: &Stage, args: &CargoArgs) -> PathBuf {
-        of_profile(self.build_dir(args), args).join("deps").join(stage.file_name())
+        profile_folder(self.build_dir(args), args).join("deps").join(stage.file_name())
     }
 
-    /// Where cargo keeps what it builds and does not show, if that is elsewhere.
+    /// The folder for intermediate files; the target folder unless configured otherwise.
     pub(crate) fn build_dir(&self, args: &CargoArgs) -> PathBuf {
         match &self.metadata.build_directory {
             Some(folder) if *folder != self.metadata.target_directory => folder.as_std_path().to_path_buf(),
@@ -147,30 +147,30 @@ impl Workspace {
         }
     }
 
-    /// Why a package is not a stage; none where it is one, or there is no such package.
+    /// Why a package is not a stage; `None` if it is one, or if there is no such package.
     pub(crate) fn unfit(&self, name: &str) -> Option<Unfit> {
         self.metadata.workspace_packages().into_iter().find(|package| package.name == name).and_then(unfit)
     }
 
-    /// The stages that the flags select: those named, or else what cargo would build here.
+    /// The stages that the flags select: the named ones, or else those that cargo would build here.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where a package is unknown or not a stage, or where nothing is left.
+    /// A [`Stop`] if a package is unknown or not a stage, or if no stage is selected.
     pub(crate) fn select(&self, flags: &clap_cargo::Workspace, shell: &mut Shell) -> anyhow::Result<Vec<Stage>> {
         let all = flags.workspace || flags.all || !flags.exclude.is_empty();
         let packages = if !flags.package.is_empty() {
-            self.named(&flags.package)?
+            self.named_packages(&flags.package)?
         } else if all {
             self.metadata.workspace_packages()
         } else {
-            self.here()
+            self.default_packages()
         };
-        let excluded = self.excluded(&flags.exclude, shell)?;
+        let excluded = self.excluded_packages(&flags.exclude, shell)?;
         let packages: Vec<_> = packages.into_iter().filter(|package| !excluded.contains(&package.id)).collect();
         let mut selected: Vec<_> = packages.iter().copied().filter_map(stage).collect();
         if !selected.is_empty() {
-            // Who declares what it may copy means it to be a stage.
+            // A package with torvyn metadata is meant to be a stage.
             let declared = packages.iter().filter(|package| package.metadata.get("torvyn").is_some());
             for Unfit { why, help } in declared.filter_map(|package| unfit(package)) {
                 shell.warn(format_args!("{why}; {help}"))?;
@@ -181,35 +181,35 @@ impl Workspace {
         if selected.is_empty() { Err(self.no_stage(&packages).into()) } else { Ok(selected) }
     }
 
-    /// The names of the packages that these specifications and patterns are of, as with cargo's `--package`.
+    /// The names of the packages that these specifications and patterns match, as with cargo's `--package`.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where one is of none.
+    /// A [`Stop`] if one of them matches no package.
     pub(crate) fn package_names(&self, specs: &[String]) -> Result<Vec<String>, Stop> {
         let mut names = Vec::new();
         for text in specs {
-            names.extend(self.of_spec(text)?.into_iter().map(|package| package.name.to_string()));
+            names.extend(self.matching_packages(text)?.into_iter().map(|package| package.name.to_string()));
         }
         Ok(names)
     }
 
-    /// The names of those that are left out; what is of none is a warning, as it is with cargo.
+    /// The names of the excluded packages. Warns if a specification matches none, as cargo does.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where one is no specification.
+    /// A [`Stop`] if a specification is invalid.
     pub(crate) fn excluded_names(&self, specs: &[String], shell: &mut Shell) -> anyhow::Result<Vec<String>> {
-        let excluded = self.excluded(specs, shell)?;
+        let excluded = self.excluded_packages(specs, shell)?;
         let packages = self.metadata.workspace_packages().into_iter();
         Ok(packages.filter(|package| excluded.contains(&package.id)).map(|package| package.name.to_string()).collect())
     }
 
-    /// The packages that are named. What a pattern is of need not be a stage, but one of it has to be.
-    fn named(&self, specs: &[String]) -> Result<Vec<&Package>, Stop> {
+    /// The named packages. A package that is named alone must be a stage; of the matches of a pattern only some need to be.
+    fn named_packages(&self, specs: &[String]) -> Result<Vec<&Package>, Stop> {
         let mut named = Vec::new();
         for text in specs {
-            let packages = self.of_spec(text)?;
+            let packages = self.matching_packages(text)?;
             if let [package] = packages[..]
                 && let Some(Unfit { why, help }) = unfit(package)
             {
@@ -220,10 +220,10 @@ impl Workspace {
         Ok(named)
     }
 
-    fn of_spec(&self, text: &str) -> Result<Vec<&Package>, Stop> {
+    fn matching_packages(&self, text: &str) -> Result<Vec<&Package>, Stop> {
         let spec = Spec::parse(text)?;
         let members = self.metadata.workspace_packages();
-        let packages: Vec<_> = members.iter().copied().filter(|package| spec.is_of(package)).collect();
+        let packages: Vec<_> = members.iter().copied().filter(|package| spec.matches(package)).collect();
         if !packages.is_empty() {
             return Ok(packages);
         }
@@ -233,12 +233,13 @@ impl Workspace {
         Err(Stop::new(Exit::Failed, message).code(codes::UNKNOWN_PACKAGE).help(suggestion(text, "packages", &names)))
     }
 
-    fn excluded(&self, specs: &[String], shell: &mut Shell) -> anyhow::Result<Vec<PackageId>> {
+    fn excluded_packages(&self, specs: &[String], shell: &mut Shell) -> anyhow::Result<Vec<PackageId>> {
         let mut excluded = Vec::new();
         for text in specs {
             let spec = Spec::parse(text)?;
             let members = self.metadata.workspace_packages().into_iter();
-            let ids: Vec<_> = members.filter(|package| spec.is_of(package)).map(|package| package.id.clone()).collect();
+            let ids: Vec<_> =
+                members.filter(|package| spec.matches(package)).map(|package| package.id.clone()).collect();
             if ids.is_empty() {
                 let root = self.root().display();
                 shell.warn(format_args!(
@@ -251,8 +252,8 @@ impl Workspace {
         Ok(excluded)
     }
 
-    /// What cargo would build without flags: the member one stands in, or the default members.
-    fn here(&self) -> Vec<&Package> {
+    /// The packages that cargo would build without flags: the member of the current folder, or the default members.
+    fn default_packages(&self) -> Vec<&Package> {
         let members = self.metadata.workspace_packages();
         let is_here = |package: &&Package| {
             package.manifest_path != self.metadata.workspace_root.join("Cargo.toml")
@@ -264,7 +265,7 @@ impl Workspace {
         }
     }
 
-    /// Of one package it can be said what it lacks.
+    /// No stage is selected. For a single package, says what it lacks.
     fn no_stage(&self, packages: &[&Package]) -> Stop {
         let stop = Stop::new(Exit::NothingSelected, format!("no stage is selected in `{}`", self.root().display()));
         match packages {
@@ -274,9 +275,9 @@ impl Workspace {
     }
 }
 
-/// The folder of what is built of the profile.
-fn of_profile(target_dir: PathBuf, args: &CargoArgs) -> PathBuf {
-    // It has the name of the profile, but for the one that cargo users had before profiles had names.
+/// The output folder of the profile.
+fn profile_folder(target_dir: PathBuf, args: &CargoArgs) -> PathBuf {
+    // Named after the profile, except for `dev`, whose folder is older than named profiles.
     let profile = match args.profile() {
         "dev" => "debug",
         profile => profile,
@@ -285,11 +286,11 @@ fn of_profile(target_dir: PathBuf, args: &CargoArgs) -> PathBuf {
 }
 
 const WHAT_A_STAGE_IS: &str = "a stage has `crate-type = [\"cdylib\"]` and `[package.metadata.torvyn]` in its \
-                               Cargo.toml; `cargo torvyn new NAME --template router` makes one";
+                               Cargo.toml; `cargo torvyn new NAME --template router` creates one";
 
 fn stage(package: &Package) -> Option<Stage> {
     package.metadata.get("torvyn")?;
-    // An example can be a `cdylib` as well, and is no component of the package.
+    // An example can be a `cdylib` too, but is not the component of the package.
     let target = package.targets.iter().find(|target| target.is_kind(TargetKind::CDyLib))?;
     Some(Stage {
         package: package.name.to_string(),
@@ -333,7 +334,7 @@ fn is_library(target: &Target) -> bool {
     target.kind.iter().any(|kind| library.contains(kind) || *kind == TargetKind::ProcMacro)
 }
 
-/// The folder of the Cargo.toml that a command is about, where there is one.
+/// The folder of the Cargo.toml that a command is about, if there is one.
 pub(crate) fn nearest(args: &CargoArgs) -> Option<PathBuf> {
     let manifest = match &args.manifest_path {
         Some(manifest) => manifest.clone(),
@@ -350,7 +351,7 @@ fn nearest_manifest(from: &Path) -> Result<PathBuf, Stop> {
     from.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).ok_or_else(|| {
         let message = format!("could not find `Cargo.toml` in `{}` or any folder above it", from.display());
         let stop = Stop::new(Exit::Failed, message).code(failure::NO_PROJECT);
-        stop.help("`cargo torvyn new NAME --template pipeline` begins a project")
+        stop.help("`cargo torvyn new NAME --template pipeline` creates a project")
     })
 }
 
@@ -360,7 +361,7 @@ mod tests {
     use crate::fs::paths::seen_from;
 
     #[test]
-    fn paths_within_a_project_are_told_from_the_current_folder() {
+    fn shows_paths_relative_to_the_current_folder() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         std::fs::write(root.join("Cargo.toml"), "").unwrap();
@@ -368,7 +369,7 @@ mod tests {
         assert_eq!(seen("", &root.join("a/Cargo.toml")), "a/Cargo.toml");
         assert_eq!(seen("a", &root.join("a/Cargo.toml")), "Cargo.toml");
         assert_eq!(seen("a/src", &root.join("wit/worlds.wit")), "../../wit/worlds.wit");
-        // What is elsewhere is named whole.
+        // Paths elsewhere are shown in full.
         assert_eq!(seen("a", Path::new("/rustc/library/lib.rs")), "/rustc/library/lib.rs");
         assert_eq!(seen("a", Path::new("b/lib.rs")), "b/lib.rs");
     }

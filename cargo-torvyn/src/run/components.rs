@@ -1,5 +1,5 @@
-//! The components of pipelines, ready to run: built where they are packages, loaded once each however many stages run
-//! them, and with what their authors declared.
+//! Builds and loads the components of pipelines. Packages are built first. Each component is loaded once, however many
+//! stages run it, and is paired with the declarations of its author.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,52 +32,51 @@ pub(crate) use self::compiled::{COMPILE, Compiled, File};
 mod compiled;
 mod waiting;
 
-/// What is wrong with a pipeline whose stages have these roles: told before anything is built or compiled, as far as the
-/// roles can be known then.
+/// Finds the problems of a pipeline whose stages have these roles. Called before anything is built or compiled, as far as
+/// the roles are known by then.
 pub(crate) type Judge<'a> = &'a dyn Fn(&Pipeline, &[Role]) -> Diagnostics;
 
 /// The components of pipelines.
 pub(crate) struct Components {
     ready: HashMap<ComponentRef, Ready>,
-    /// The levels of what is found of a pipeline.
+    /// The lint levels of pipelines.
     pub(crate) levels: Levels,
     project: Option<Project>,
-    /// The files that they were built from.
+    /// The files that the components were built from.
     sources: Vec<PathBuf>,
 }
 
-/// Where the packages are that components were built from.
+/// The workspace that components were built from.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     /// The Cargo.toml of the workspace.
     pub(crate) manifest: PathBuf,
-    /// All that they are made of.
+    /// The folders that its packages are made of.
     pub(crate) folders: Vec<PathBuf>,
-    /// The files that cargo reads whatever it builds there.
+    /// The files that cargo reads for every build of the workspace.
     files: Vec<PathBuf>,
-    /// Where cargo builds.
+    /// The target folder.
     pub(crate) target: PathBuf,
 }
 
-/// A component, and what is known of it before it runs.
+/// A component that is ready to run.
 #[derive(Clone)]
 pub(crate) struct Ready {
-    /// It.
     pub(crate) component: Component,
-    /// As `check` sees it.
+    /// The component as `check` sees it.
     pub(crate) subject: Subject,
-    /// Which of those that were compiled it is.
+    /// The number of its compilation: another version of the same file has another number.
     pub(crate) version: usize,
 }
 
 impl Components {
-    /// Builds what is stale, once for all `pipelines`, and loads it, but what is in `compiled` already.
+    /// Builds stale packages, once for all `pipelines`, and loads the components that are not in `compiled` yet.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] where a component is not there, cannot be built or is none, or a pipeline cannot run as `judge` says;
-    /// which is told then.
-    pub(crate) fn of(
+    /// A [`Stop`] if a component is missing, invalid or cannot be built, or if `judge` rejects a pipeline. The reason has
+    /// been printed.
+    pub(crate) fn load(
         pipelines: &[&Pipeline],
         judge: Judge<'_>,
         args: &CargoArgs,
@@ -87,10 +86,10 @@ impl Components {
     ) -> anyhow::Result<Components> {
         let mut found = Diagnostics::default();
         for pipeline in pipelines {
-            tell_once(&mut found, pipeline.check_components());
+            add_new(&mut found, pipeline.check_components());
         }
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
         for stage in stages(pipelines) {
@@ -98,28 +97,29 @@ impl Components {
                 built.files.insert(stage.component.clone(), (path.clone(), None));
             }
         }
-        // Once what is there already is known, and again when all is built: compiling may take long.
+        // Judge what is known before the build, because building may take long, and the rest after it.
         built.judge(pipelines, judge, sources, shell)?;
         if stages(pipelines).any(|stage| matches!(stage.component, ComponentRef::Package(_))) {
             built.build(pipelines, judge, args, compiled, sources, shell)?;
             built.judge(pipelines, judge, sources, shell)?;
         }
         interrupt::check()?;
-        let loaded = built.load(pipelines, compiled, shell)?.or_else(|found| told(&found, sources, shell))?;
-        built.declared(loaded, sources).or_else(|found| told(&found, sources, shell))
+        let loaded =
+            built.compile(pipelines, compiled, shell)?.or_else(|found| report_and_stop(&found, sources, shell))?;
+        built.with_declarations(loaded, sources).or_else(|found| report_and_stop(&found, sources, shell))
     }
 
-    /// Where the packages are that they were built from, if any was.
+    /// The workspace that components were built from, if any was.
     pub(crate) fn project(&self) -> Option<&Project> {
         self.project.as_ref()
     }
 
-    /// The files that they were built from.
+    /// The files that the components were built from.
     pub(crate) fn sources(&self) -> &[PathBuf] {
         &self.sources
     }
 
-    /// The files that they were loaded from, and those that these were built from.
+    /// The files that the components were loaded from and built from.
     pub(crate) fn file_uses(&self) -> FileUses {
         let mut uses = FileUses::default();
         for Ready { component, subject, .. } in self.ready.values() {
@@ -134,17 +134,17 @@ impl Components {
         uses
     }
 
-    /// How many there are.
+    /// The number of components.
     pub(crate) fn count(&self) -> usize {
         self.ready.len()
     }
 
-    /// How many of them were compiled since there were so many.
+    /// How many components were compiled since [`Compiled::times`] was `before`.
     pub(crate) fn compiled_since(&self, before: usize) -> usize {
         self.ready.values().filter(|ready| ready.version >= before).count()
     }
 
-    /// Those of the stages of a pipeline, in their order, each with the budget that it has there.
+    /// The components of the stages of a pipeline, in its order, each with the budget that the pipeline gives it.
     pub(crate) fn stages(&self, pipeline: &Pipeline) -> Vec<Ready> {
         let stage = |stage: &Stage| {
             let mut ready = self.ready[&stage.component].clone();
@@ -155,14 +155,14 @@ impl Components {
     }
 }
 
-/// Says what is wrong with people's files, and stops.
-pub(crate) fn told<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
+/// Prints diagnostics and stops the command.
+pub(crate) fn report_and_stop<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
     shell.diagnostics(found, sources)?;
     Err(Stop::silent(Exit::Failed).into())
 }
 
-/// Adds what was not found before: pipelines may have a place in common.
-fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
+/// Adds diagnostics that were not found before: pipelines can share a place.
+fn add_new(found: &mut Diagnostics, more: Diagnostics) {
     for diagnostic in more {
         if found.same_as(&diagnostic).is_none() {
             found.push(diagnostic);
@@ -170,21 +170,21 @@ fn tell_once(found: &mut Diagnostics, more: Diagnostics) {
     }
 }
 
-/// A package of the workspace, and what is in its component.
+/// A package of the workspace and the bytes of its component.
 type BuiltPackage = (workspace::Stage, Arc<[u8]>);
 
-/// Component files, and the packages that they were built from with what is in them.
+/// Component files, and for those that were built their packages and bytes.
 struct Built {
     files: HashMap<ComponentRef, (PathBuf, Option<BuiltPackage>)>,
-    /// Where the packages are, if any is one.
+    /// The workspace, if any component is a package.
     project: Option<Project>,
-    /// The files that they were built from.
+    /// The files that the components were built from.
     sources: Vec<PathBuf>,
 }
 
 impl Built {
-    /// The roles of the stages of each pipeline all of whose components are there, held against what it asks for. What is
-    /// wrong with a component is told when it is loaded.
+    /// Judges each pipeline whose components all exist by the roles of its stages. An invalid component is reported when it
+    /// is loaded.
     fn judge(
         &self,
         pipelines: &[&Pipeline],
@@ -200,12 +200,12 @@ impl Built {
                 *roles.entry(path).or_insert_with(|| role(path, stage))
             };
             let roles: Option<Vec<_>> = pipeline.stages.iter().map(role).collect();
-            tell_once(&mut found, roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default());
+            add_new(&mut found, roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default());
         }
-        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+        if found.is_empty() { Ok(()) } else { report_and_stop(&found, sources, shell) }
     }
 
-    /// Builds the packages among the components.
+    /// Builds the components that are packages.
     fn build(
         &mut self,
         pipelines: &[&Pipeline],
@@ -215,7 +215,7 @@ impl Built {
         sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<()> {
-        // What does not need an answer of cargo begins before there is one.
+        // Start what does not depend on cargo while cargo runs.
         let target = toolchain::look_for_target();
         let workspace = thread::scope(|scope| {
             scope.spawn(|| compiled.engine().ok());
@@ -231,10 +231,10 @@ impl Built {
         let names: Vec<_> = known.iter().map(|stage| stage.package.as_str()).collect();
         let mut found = Diagnostics::default();
         for pipeline in pipelines {
-            tell_once(&mut found, pipeline.check_packages(&names, |package| workspace.unfit(package)));
+            add_new(&mut found, pipeline.check_packages(&names, |package| workspace.unfit(package)));
         }
         if !found.is_empty() {
-            return told(&found, sources, shell);
+            return report_and_stop(&found, sources, shell);
         }
         self.judge_declared(pipelines, judge, &workspace, sources, shell)?;
         let of_package = |package: &workspace::Stage| ComponentRef::Package(package.package.clone());
@@ -246,8 +246,8 @@ impl Built {
         let ahead: Vec<_> = wanted.iter().map(|package| workspace.component(package, args)).collect();
         let names: Vec<_> = wanted.iter().map(|package| format!("`{}`", package.package)).collect();
         let artifacts = thread::scope(|scope| {
-            // Most often cargo finds that nothing is stale, and then they are ready when it has. What is stale is another
-            // file afterwards, and is compiled again.
+            // Most often nothing is stale, and the components are ready when cargo has found that out. A stale one is
+            // another file after the build and is compiled again.
             let limits = |package| stages(pipelines).find(|stage| stage.component == of_package(package)).map(limits);
             let ahead: Vec<_> = ahead.iter().zip(&wanted).collect();
             let (waiting, done) = Waiting::new(names);
@@ -258,7 +258,7 @@ impl Built {
             });
             let artifacts =
                 cargo::build(args, &workspace, &wanted, target, MessageFormat::Human, shell, |_, _| Ok(()))?;
-            waiting.wait(|name| say_compiling(name, shell))?;
+            waiting.wait(|name| print_compiling(name, shell))?;
             anyhow::Ok(artifacts)
         })?;
         for (artifact, package) in artifacts.into_iter().zip(wanted) {
@@ -268,7 +268,7 @@ impl Built {
         Ok(())
     }
 
-    /// Before packages are built, the worlds that they declare say what they will be.
+    /// Judges pipelines before their packages are built, by the worlds that the packages declare.
     fn judge_declared(
         &self,
         pipelines: &[&Pipeline],
@@ -278,7 +278,7 @@ impl Built {
         shell: &mut Shell,
     ) -> anyhow::Result<()> {
         let packages = workspace.stages();
-        // What is wrong with settings is told when they are needed.
+        // Errors in settings are reported when the settings are needed.
         let mut ignored = Diagnostics::default();
         let settings = WorkspaceSettings::load(&workspace.manifest(), sources, &mut ignored);
         let (mut roles, mut found) = (HashMap::new(), Diagnostics::default());
@@ -292,7 +292,7 @@ impl Built {
                     ComponentRef::Package(name) => {
                         packages.iter().find(|package| package.package == *name).and_then(|package| {
                             let args = LintArgs::default();
-                            let mut subject = Subject::package(package, &settings, &args, sources, &mut ignored);
+                            let mut subject = Subject::from_package(package, &settings, &args, sources, &mut ignored);
                             subject.read_contract(&settings, sources).ok()?;
                             Some(Role::from(subject.contract?.kind))
                         })
@@ -303,14 +303,14 @@ impl Built {
             };
             let roles: Option<Vec<_>> = pipeline.stages.iter().map(&mut role).collect();
             let wrong = roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default();
-            let note = "what a stage is, its package says by its `world` in `[package.metadata.torvyn]`";
-            tell_once(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
+            let note = "a package declares the kind of its stage by its `world` in `[package.metadata.torvyn]`";
+            add_new(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
         }
-        if found.is_empty() { Ok(()) } else { told(&found, sources, shell) }
+        if found.is_empty() { Ok(()) } else { report_and_stop(&found, sources, shell) }
     }
 
-    /// Compiles the components, and says so where that takes long.
-    fn load(
+    /// Compiles the components, with a status line for each one that takes long.
+    fn compile(
         &self,
         pipelines: &[&Pipeline],
         compiled: &Compiled,
@@ -334,8 +334,8 @@ impl Built {
         let loaded = thread::scope(|scope| {
             let (waiting, done) = Waiting::new(names);
             let loading = scope.spawn(|| compiled.load(&files, done));
-            waiting.wait(|name| say_compiling(name, shell))?;
-            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread has panicked"))
+            waiting.wait(|name| print_compiling(name, shell))?;
+            loading.join().map_err(|_| anyhow::anyhow!("a component could not be compiled: its thread panicked"))
         })?;
         let mut found = Diagnostics::default();
         let mut all = HashMap::new();
@@ -348,7 +348,7 @@ impl Built {
         Ok(if found.is_empty() { Ok(all) } else { Err(found) })
     }
 
-    /// What a person calls a component: the package or the file.
+    /// The name of a component for people: its package or its file.
     fn name(&self, stage: &Stage) -> String {
         match &stage.component {
             ComponentRef::Package(package) => format!("`{package}`"),
@@ -356,8 +356,8 @@ impl Built {
         }
     }
 
-    /// With what their authors declared of them.
-    fn declared(
+    /// Pairs the components with the declarations of their authors.
+    fn with_declarations(
         &self,
         loaded: HashMap<ComponentRef, Versioned>,
         sources: &mut Sources,
@@ -372,12 +372,13 @@ impl Built {
             let analysis = component.analysis().clone();
             let subject = match &self.files[&name] {
                 (_, Some((package, _))) => {
-                    let mut declared = Subject::package(package, &settings, &LintArgs::default(), sources, &mut found);
-                    // A world that cannot be told is for `check`; the component is proof enough to run it.
+                    let mut declared =
+                        Subject::from_package(package, &settings, &LintArgs::default(), sources, &mut found);
+                    // `check` reports a world that cannot be read. To run, the component is proof enough.
                     declared.read_contract(&settings, sources).ok();
                     Subject { analysis: Some(analysis), ..declared }
                 }
-                (path, None) => Subject::file(path, levels.clone(), analysis),
+                (path, None) => Subject::from_file(path, levels.clone(), analysis),
             };
             ready.insert(name, Ready { component, subject, version });
         }
@@ -387,11 +388,11 @@ impl Built {
     }
 }
 
-fn say_compiling(name: &str, shell: &mut Shell) -> io::Result<()> {
+fn print_compiling(name: &str, shell: &mut Shell) -> io::Result<()> {
     shell.status("Compiling", format_args!("component {name}"))
 }
 
-/// The role of a component file; none where it is not one that can be run, which is told when it is loaded.
+/// The role of a component file. `None` if it cannot run, which is reported when it is loaded.
 fn role(path: &Path, stage: &Stage) -> Option<Role> {
     Some(Role::from(Binary::read(path, &limits(stage)).ok()?.profile().ok()?.kind))
 }
@@ -400,7 +401,7 @@ fn stages<'a>(pipelines: &'a [&'a Pipeline]) -> impl Iterator<Item = &'a Stage> 
     pipelines.iter().flat_map(|pipeline| &pipeline.stages)
 }
 
-/// What a stage may use.
+/// The limits of a stage: those of the manifest, or the defaults.
 pub(crate) fn limits(stage: &Stage) -> Limits {
     let mut limits = Limits::default();
     let given = &stage.limits;

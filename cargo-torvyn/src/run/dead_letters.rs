@@ -1,5 +1,5 @@
-//! The files of dead letters: elements that stages failed at for good, as lines of JSON. `manifest` says which stage has
-//! which file, and the runtime which elements. Cases have none of these files: what they keep is in `cases`.
+//! Dead-letter files: elements that stages failed at for good, as lines of JSON. The manifest sets the file of a stage, and
+//! the runtime decides which elements are dead letters. Cases do not write these files: see `cases::compare`.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -25,33 +25,33 @@ use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
 use crate::output::failure;
 
-/// How often is looked whether somebody reads a FIFO.
+/// How often to check whether somebody reads a FIFO.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The files of the stages of a pipeline.
+/// The dead-letter files of a pipeline.
 #[derive(Clone)]
 pub(crate) struct DeadLetterFiles {
     pipeline: String,
-    /// For each stage that has one, the index of its file.
+    /// Stages with a dead-letter file, each with the index of the file.
     stages: Vec<(String, usize)>,
-    files: Arc<Mutex<Vec<Letters>>>,
+    files: Arc<Mutex<Vec<LetterFile>>>,
     /// For payloads that are not in memory, or not in one piece.
     pool: Pool,
 }
 
-/// A file, which is made when the first letter comes.
+/// A dead-letter file, created at the first letter.
 #[derive(Debug)]
-struct Letters {
+struct LetterFile {
     path: PathBuf,
-    /// Two names of one file are one file.
+    /// Identifies the file, which can have several names.
     id: FileId,
     file: Option<Target>,
     written: u64,
-    /// When a pipe that nobody reads is given up.
+    /// When to give up on a pipe that nobody reads.
     cut: Cut,
 }
 
-/// A line of such a file.
+/// A line of a dead-letter file.
 #[derive(Serialize)]
 struct Line<'a> {
     pipeline: &'a str,
@@ -85,22 +85,21 @@ enum Bytes<'a> {
 }
 
 impl DeadLetterFiles {
-    /// Those that the pipeline names.
+    /// The files that the pipeline declares. Creates none of them yet.
     ///
     /// # Errors
     ///
-    /// Where a file could not be written. None is made.
-    pub(crate) fn of(pipeline: &Pipeline) -> anyhow::Result<DeadLetterFiles> {
-        let (mut stages, mut files) = (Vec::new(), Vec::<Letters>::new());
+    /// If a file could not be written.
+    pub(crate) fn new(pipeline: &Pipeline) -> anyhow::Result<DeadLetterFiles> {
+        let (mut stages, mut files) = (Vec::new(), Vec::<LetterFile>::new());
         for stage in &pipeline.stages {
             let Some(path) = &stage.on_failure.dead_letters else { continue };
             let id = FileId::of(path);
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
-                let refused =
-                    || Stop::new(Exit::Failed, format!("cannot write the dead letters of `{}`", path.display()));
+                let refused = || Stop::new(Exit::Failed, format!("cannot write dead letters to `{}`", path.display()));
                 check(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
-                files.push(Letters { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
+                files.push(LetterFile { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
             }
             stages.push((stage.name.clone(), index));
         }
@@ -108,19 +107,19 @@ impl DeadLetterFiles {
         Ok(DeadLetterFiles { pipeline: pipeline.name.clone(), stages, files, pool: Pool::default() })
     }
 
-    /// What waits for a reader gives up when this is due.
+    /// Sets when writes that wait for a reader give up.
     pub(crate) fn give_up_at(&self, cut: &Cut) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter_mut().for_each(|letters| letters.cut = cut.clone());
     }
 
-    /// Takes the letters of a flow.
+    /// A sink for the dead letters of a flow.
     pub(crate) fn sink(&self) -> DeadLetters {
         let letters = self.clone();
         Arc::new(move |letter| letters.write(letter))
     }
 
-    /// How many letters are in each file that has any of this run.
+    /// The files that this run has written to, with the number of its letters.
     pub(crate) fn written(&self) -> Vec<(PathBuf, u64)> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let with_any = files.iter().filter(|letters| letters.written > 0);
@@ -129,7 +128,7 @@ impl DeadLetterFiles {
 
     fn write(&self, letter: DeadLetter<'_>) -> io::Result<()> {
         let file = self.stages.iter().find(|(stage, _)| stage == letter.stage).map(|(_, file)| *file);
-        let file = file.ok_or_else(|| io::Error::other(format!("`{}` has no file of dead letters", letter.stage)))?;
+        let file = file.ok_or_else(|| io::Error::other(format!("stage `{}` has no dead-letter file", letter.stage)))?;
         let line = self.line(letter)?;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let letters = &mut files[file];
@@ -137,13 +136,13 @@ impl DeadLetterFiles {
             if CutOff::is(&error) {
                 return error;
             }
-            io::Error::new(error.kind(), format!("`{}` cannot be written: {error}", letters.path.display()))
+            io::Error::new(error.kind(), format!("cannot write `{}`: {error}", letters.path.display()))
         })
     }
 
     fn line(&self, DeadLetter { stage, element, error, attempt }: DeadLetter<'_>) -> io::Result<Vec<u8>> {
         let bytes = element.payload.len();
-        // What is longer is a range of a file, which still has it.
+        // A longer payload is a range of an input file, which still has it.
         let payload = match bytes {
             ..=MAX_ELEMENT_BYTES => Some(element.payload.to_vec(&self.pool)?),
             _ => None,
@@ -171,12 +170,12 @@ impl DeadLetterFiles {
     }
 }
 
-impl Letters {
-    /// Adds a line. Others may write to the file as well.
+impl LetterFile {
+    /// Appends a line. Other processes may write to the file too.
     ///
     /// # Errors
     ///
-    /// Where all of it cannot be written; nothing of it is in the file then.
+    /// If the line cannot be written as a whole; then no part of it is in the file.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -191,17 +190,17 @@ impl Letters {
     }
 }
 
-/// A file that is open.
+/// An open file.
 #[derive(Debug)]
 enum Target {
-    /// A regular file, which has whole letters only.
+    /// A regular file, which only ever has complete letters.
     File(File),
     /// A pipe, a device or a descriptor of this process.
     Shared(Patient),
 }
 
 impl Target {
-    /// Opens a file to add to, or makes it. A FIFO is waited for until somebody reads it.
+    /// Opens or creates a file to append to. Waits for a reader if it is a FIFO.
     fn open(path: &Path, cut: &Cut) -> io::Result<Target> {
         let file = loop {
             match endpoint::open_to_append(path) {
@@ -219,33 +218,33 @@ impl Target {
     }
 }
 
-/// How long another process may keep the file locked. It takes as long as it takes to write a line.
+/// How long another process may keep the file locked. It should only take as long as writing a line.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Adds a line to a regular file, or nothing, while no other process that does the same writes to it. Where the last line has
-/// no end, because its writer ended in the middle of it, this one begins a line of its own.
+/// Appends a line to a regular file, as a whole or not at all, while it holds a lock against other such processes. If the
+/// last line is incomplete, because its writer was killed, this one starts on a new line.
 fn append_whole(file: &mut File, line: &[u8], cut: &Cut) -> io::Result<()> {
     lock(file, cut)?;
-    let written = ends_in_a_line(file).and_then(|(len, torn)| {
+    let written = length_and_is_torn(file).and_then(|(len, torn)| {
         let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
-        write_or_take_back(file, &line, len)
+        write_or_truncate(file, &line, len)
     });
     file.unlock().ok();
     written
 }
 
-/// The length of the file, and whether its last line has no end.
-fn ends_in_a_line(file: &File) -> io::Result<(u64, bool)> {
+/// The length of the file, and whether its last line is incomplete.
+fn length_and_is_torn(file: &File) -> io::Result<(u64, bool)> {
     let len = file.metadata()?.len();
     let mut last = [b'\n'];
     if len > 0 && file.read_exact_at(&mut last, len - 1).is_err() {
-        // It may be written and not read: then nothing is known of the line.
+        // The file may be writable but not readable: then nothing is known of its last line.
         return Ok((len, false));
     }
     Ok((len, last != *b"\n"))
 }
 
-fn write_or_take_back(file: &mut File, line: &[u8], len: u64) -> io::Result<()> {
+fn write_or_truncate(file: &mut File, line: &[u8], len: u64) -> io::Result<()> {
     let mut written = 0;
     while written < line.len() {
         match file.write(&line[written..]) {
@@ -253,7 +252,7 @@ fn write_or_take_back(file: &mut File, line: &[u8], len: u64) -> io::Result<()> 
             Ok(more) => written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                // Unless somebody else has added something since.
+                // Unless another process has appended something since.
                 if written > 0 && file.metadata()?.len() == len + written as u64 {
                     file.set_len(len)?;
                 }
@@ -280,10 +279,10 @@ fn lock(file: &File, cut: &Cut) -> io::Result<()> {
     }
 }
 
-/// Whether a file can be written, or made, that a flow may never write.
+/// Checks that a file could be written or created, without doing so.
 fn check(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
-        // Opening a pipe would wait for who reads it.
+        // Opening a pipe would wait for a reader.
         Ok(metadata) if metadata.is_file() => endpoint::open_to_append(path).map(drop),
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(_) => Ok(()),
@@ -292,7 +291,7 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-/// How the stage failed, in a word: that of the contract for a failure that it returned.
+/// The kind of a failure. For a failure that the stage returned, it is the name in the contract.
 pub(crate) fn kind(error: &Error) -> String {
     let Error::Stage { fault, .. } = error else { return "other".to_string() };
     match fault {
@@ -307,7 +306,7 @@ pub(crate) fn kind(error: &Error) -> String {
     .to_string()
 }
 
-/// Why the stage failed, with all causes.
+/// The reason of a failure, with all causes.
 pub(crate) fn reason(error: &Error) -> String {
     let error: &(dyn std::error::Error + 'static) = error;
     let causes = std::iter::successors(Some(error), |error| error.source());
@@ -326,13 +325,13 @@ mod tests {
     use crate::config::manifest::Manifest;
 
     #[test]
-    fn letters_of_several_stages_in_one_file() {
+    fn several_stages_can_share_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let text = "pipeline.main.stages = [{ name = 'a', on-failure.dead-letter = 'l' }, \
                     { name = 'b', on-failure.dead-letter = 'l' }, { name = 'c', on-failure.dead-letter = 'm' }]";
         let manifest = Manifest::parse(text, &folder.path().join("Torvyn.toml")).unwrap();
-        let letters = DeadLetterFiles::of(manifest.select(None).unwrap()).unwrap();
-        assert_eq!(fs_count(folder.path()), 0, "a file is made when the first letter comes");
+        let letters = DeadLetterFiles::new(manifest.select(None).unwrap()).unwrap();
+        assert_eq!(fs_count(folder.path()), 0, "a file is created at the first letter");
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let mut attributes = Attributes::new();
         for (name, value) in [("zone", "a \"b\""), ("tenant", "größe")] {
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_not_finished_takes_no_other_with_it() {
+    fn starts_a_new_line_after_an_incomplete_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("letters");
         for (before, after) in [("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")] {

@@ -1,6 +1,6 @@
-//! The records of a run in files: as lines of JSON, `lines`, and as a trace for viewers, `trace`.
+//! Writes the records of a run to files: `lines` as lines of JSON, `trace` as a trace for viewers.
 //!
-//! The files are opened before the flow begins and put in their places after it has ended, however it did.
+//! The files are opened before the flow starts and put in place after it has ended, even if it failed.
 
 use std::path::PathBuf;
 
@@ -25,35 +25,35 @@ mod trace;
 const RECORDS: &str = "the records";
 const TRACE: &str = "the trace";
 
-/// The number of the one flow of a run.
+/// The number of the only flow of a run.
 const FLOW: u32 = 1;
 
-/// How records are written.
+/// The format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Lines,
     Trace,
 }
 
-/// The files that records go to, and what records.
+/// The files of the records, and the recorder.
 pub(crate) struct Files {
     files: Vec<(Format, PathBuf, Whole)>,
     recorder: Recorder,
 }
 
-/// What records are of.
-struct Of<'a> {
+/// The records of a flow, with what they refer to.
+struct FlowRecords<'a> {
     pipeline: &'a str,
     graph: &'a Graph,
     ring: &'a Ring,
 }
 
 impl Files {
-    /// Opens what the arguments name. Where they name nothing, nothing is recorded.
+    /// Opens the files that the arguments name. Without any, nothing is recorded.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn open(args: &RecordArgs) -> anyhow::Result<Files> {
         let mut files = Vec::new();
         let wanted = [(Format::Lines, RECORDS, &args.records), (Format::Trace, TRACE, &args.trace)];
@@ -80,24 +80,24 @@ impl Files {
         uses
     }
 
-    /// What the flow records with.
+    /// The recorder of the flow.
     pub(crate) fn recorder(&self) -> Recorder {
         self.recorder.clone()
     }
 
-    /// Puts the files in their places, and tells of it.
+    /// Writes the files, puts them in place and prints a status line.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn write(self, pipeline: &str, graph: &Graph, shell: &mut Shell) -> anyhow::Result<()> {
         let Some(ring) = self.recorder.ring() else { return Ok(()) };
-        let of = Of { pipeline, graph, ring: &ring };
+        let records = FlowRecords { pipeline, graph, ring: &ring };
         let mut names = Vec::new();
         for (format, path, file) in self.files {
             let bytes = match format {
-                Format::Lines => lines::text(&of)?,
-                Format::Trace => trace::text(&of)?,
+                Format::Lines => lines::text(&records)?,
+                Format::Trace => trace::text(&records)?,
             };
             file.finish(&bytes).with_context(|| failure::not_written(&path, ""))?;
             names.push(format!("`{}`", path.display()));
@@ -108,14 +108,14 @@ impl Files {
         if ring.lost() > 0 {
             let more = (ring.lost() + ring.len() as u64).next_power_of_two();
             let lost = format!("{} {}", grouped(ring.lost()), noun(ring.lost(), "record"));
-            let are = if ring.lost() == 1 { "is" } else { "are" };
-            shell.warn(format_args!("the {lost} before them {are} lost: `--record-capacity {more}` keeps all"))?;
+            let were = if ring.lost() == 1 { "was" } else { "were" };
+            shell.warn(format_args!("the {lost} before them {were} lost; keep all with `--record-capacity {more}`"))?;
         }
         Ok(())
     }
 }
 
-impl Of<'_> {
+impl FlowRecords<'_> {
     fn node(&self, index: u16) -> &str {
         &self.graph.nodes()[usize::from(index)].name
     }
@@ -128,7 +128,7 @@ impl Of<'_> {
     }
 }
 
-/// A buffer, by where it is in the table of the pool and how often that place was used before.
-fn buffer(id: BufferId) -> String {
+/// The name of a buffer: its place in the table of the pool, and how often that place was used before.
+fn buffer_name(id: BufferId) -> String {
     format!("{}.{}", id.index, id.generation)
 }

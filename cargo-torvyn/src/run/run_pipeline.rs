@@ -1,4 +1,4 @@
-//! From a pipeline in a manifest to the account of its flow: what `run` and `demo` have in common.
+//! Runs a pipeline of a manifest and returns its account: shared by `run` and `demo`.
 
 use std::env;
 use std::os::unix::fs::FileTypeExt as _;
@@ -33,58 +33,58 @@ use crate::output::run_report::{self, Summary};
 use crate::output::shell::{Shell, StdoutClosed};
 use crate::output::viewpoint::{Viewpoint, place};
 use crate::process::interrupt;
-use crate::run::components::{Compiled, Components, limits, told};
+use crate::run::components::{Compiled, Components, limits, report_and_stop};
 use crate::run::dead_letters::DeadLetterFiles;
 use crate::run::records::Files;
 
-/// How often is looked whether somebody reads a FIFO.
+/// How often to check whether somebody reads a FIFO.
 const LOOK: Duration = Duration::from_millis(20);
 /// The file that pipelines are written in.
 const MANIFEST: &str = "Torvyn.toml";
 
-/// What to run, and with what in place of what the manifest says.
+/// What to run, with overrides of the manifest.
 pub(crate) struct Request<'a> {
     pub(crate) cargo: &'a CargoArgs,
     pub(crate) pipeline: Option<&'a str>,
     pub(crate) input: Option<&'a Path>,
     pub(crate) output: Option<&'a Path>,
-    /// Run what is over its copy budget, and refuse no copy.
+    /// Run a pipeline that is over its copy budget, and refuse no copy.
     pub(crate) ignore_budget: bool,
     /// What to record.
     pub(crate) records: &'a RecordArgs,
-    /// How long it may take to end after a signal, in place of what the manifest says.
+    /// How long the run may take to end after a signal; overrides the manifest.
     pub(crate) drain: Option<Duration>,
 }
 
-/// What came of it.
+/// A run that has ended.
 pub(crate) struct Finished {
     pub(crate) pipeline: String,
     pub(crate) account: Account,
-    /// The elements that stages failed at, where they are kept.
+    /// The files of dead letters.
     letters: DeadLetterFiles,
-    /// How it was interrupted, if it was.
+    /// The exit code of the interruption, if there was one.
     interrupted: Option<Exit>,
-    /// How long it might take to end.
+    /// How long the run was allowed to take to end.
     drain: Duration,
-    /// What the run showed of the pipeline and its stages.
+    /// Findings from the measurements of the run.
     found: Diagnostics,
     sources: Sources,
 }
 
 impl Finished {
-    /// What programs read of it, with all that the run showed.
+    /// The summary for programs, with the findings of the run.
     pub(crate) fn summary(&self) -> Summary<'_> {
         let findings = self.found.iter().map(|found| Finding::new(found, &self.sources)).collect();
         Summary { pipeline: Some(&self.pipeline), account: Some(&self.account), findings }
     }
 
-    /// Tells what the run showed, after its account. The exit code that follows.
-    pub(crate) fn tell(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
-        tell_letters(&self.letters, shell)?;
+    /// Prints the warnings and findings of the run, after its account. Returns the exit code.
+    pub(crate) fn report(&self, shell: &mut Shell) -> anyhow::Result<Exit> {
+        print_dead_letters(&self.letters, shell)?;
         for stage in self.account.stages.iter().filter(|stage| stage.failures.skipped > 0) {
             let (name, skipped) = (&stage.name, run_report::grouped(stage.failures.skipped));
             let elements = noun(stage.failures.skipped, "element");
-            shell.warn(format_args!("`{name}` failed at {skipped} {elements}, left out as `on-failure` says"))?;
+            shell.warn(format_args!("`{name}` failed at {skipped} {elements}: skipped (`on-failure = \"skip\"`)"))?;
         }
         if !self.found.is_empty() {
             shell.space()?;
@@ -93,20 +93,22 @@ impl Finished {
         for stage in self.account.stages.iter().filter(|stage| stage.log.dropped > 0) {
             let (dropped, lines) = (run_report::grouped(stage.log.dropped), run_report::grouped(stage.log.lines));
             shell.warn(format_args!("`{}`: {dropped} of {lines} printed lines were dropped", stage.name))?;
-            shell.note("a stage may print `limits.log` in a minute, and what it prints has to be read")?;
+            shell
+                .note("a stage may print at most `limits.log` a minute, and lines that nobody reads are dropped too")?;
         }
         if let Some(interrupted) = self.interrupted {
             match &self.account.cut_off {
-                None => shell
-                    .warn("interrupted: the source was not read to its end, everything read before is in the output")?,
-                Some(cut_off) => tell_cut_off(cut_off, self.drain, shell)?,
+                None => shell.warn(
+                    "interrupted: the source was not read to its end; everything read until then is in the output",
+                )?,
+                Some(cut_off) => warn_cut_off(cut_off, self.drain, shell)?,
             }
             for input in self.account.endpoints.iter().filter(|input| input.left_over > 0) {
-                let (bytes, are) =
-                    (run_report::grouped(input.left_over), if input.left_over == 1 { "is" } else { "are" });
+                let bytes = run_report::grouped(input.left_over);
+                let (belong, are) = if input.left_over == 1 { ("belongs", "is") } else { ("belong", "are") };
                 let noun = noun(input.left_over, "byte");
                 shell.warn(format_args!(
-                    "{bytes} {noun} of `{}` {are} in no element and not in the output",
+                    "{bytes} {noun} of `{}` {belong} to no element and {are} not in the output",
                     input.name
                 ))?;
             }
@@ -116,15 +118,15 @@ impl Finished {
     }
 }
 
-/// Builds what is stale, and runs the pipeline to its end.
+/// Builds stale packages and runs the pipeline to its end.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where the manifest is wrong, which is told then; otherwise why it could not be built or run.
+/// A [`Stop`] if the manifest is invalid, which has been reported; otherwise why the pipeline could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
     let mut sources = Sources::default();
     let selected = pipeline(request, &mut sources, shell)?;
-    let (pipeline, runtime) = selected.or_else(|found| told(&found, &sources, shell))?;
+    let (pipeline, runtime) = selected.or_else(|found| report_and_stop(&found, &sources, shell))?;
     let Runtime { pool, drain } = runtime;
     let drain = request.drain.or(drain).unwrap_or(interrupt::DRAIN);
     shell.summary(&Summary { pipeline: Some(&pipeline.name), ..Summary::default() })?;
@@ -133,25 +135,25 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     }
     let found = pipeline.check_paths();
     if !found.is_empty() {
-        return told(&found, &sources, shell);
+        return report_and_stop(&found, &sources, shell);
     }
-    // All that is to be written is looked at before the work begins.
+    // Check everything that will be written before the work starts.
     let mut uses = pipeline.declared_file_uses();
     case_files::beside(&pipeline.file).iter().for_each(|path| _ = uses.read("a file of cases", path));
     uses.extend(Files::uses(request.records));
     uses.clone().tell().refuse()?;
     check_outputs(&pipeline)?;
-    let letters = DeadLetterFiles::of(&pipeline)?;
+    let letters = DeadLetterFiles::new(&pipeline)?;
     let records = Files::open(request.records)?;
     let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
     let compiled = Compiled::default();
-    let components = Components::of(&[&pipeline], &judge, request.cargo, &compiled, &mut sources, shell)?;
+    let components = Components::load(&[&pipeline], &judge, request.cargo, &compiled, &mut sources, shell)?;
     interrupt::check()?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
-    let wiring = pipeline.wire(&roles).or_else(|found| told(&found, &sources, shell))?;
+    let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, &sources, shell))?;
     if shell.is_for_programs() {
-        // An output that the manifest does not name is only known now.
+        // Outputs that the manifest does not name are known only now.
         let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(Output::Stdout { .. }));
         if wiring.nodes.iter().any(is_stdout) {
             return Err(refused_stdout(OTHER_OUTPUT).into());
@@ -164,7 +166,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
     }
     let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
-    let verdicts = verdicts.context("what was loaded was analysed")?;
+    let verdicts = verdicts.context("a loaded component has been analysed")?;
     if !request.ignore_budget {
         within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, &mut sources, shell)?;
     }
@@ -196,26 +198,27 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let dropped = bar.finish(shell);
     let written = records.write(&pipeline.name, &wiring.graph, shell);
     if let Err(error) = &flow
-        && has_read_enough(error, &wiring, &roles)
+        && has_closed_stdout(error, &wiring, &roles)
     {
         written?;
-        tell_letters(&letters, shell)?;
+        print_dead_letters(&letters, shell)?;
         return Err(StdoutClosed.into());
     }
-    // What did not come so far is no failure: the signal is what to tell.
+    // A flow that a signal stopped this early has not failed: report the signal.
     if let Err(error @ (torvyn_runtime::Error::Cancelled | torvyn_runtime::Error::Start { .. })) = &flow
         && (matches!(error, torvyn_runtime::Error::Cancelled) || error.is_cut_off())
     {
         interrupt::check()?;
     }
-    let mut account = flow.map_err(|error| named(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
-        // Why the flow failed is what to tell; that its records are missing is said beside it.
-        written.as_ref().err().inspect(|error| {
-            shell.record(FailureRecord::of(error));
-            shell.warn(format_args!("{error:#}")).ok();
-        });
-        tell_letters(&letters, shell).ok();
-    })?;
+    let mut account =
+        flow.map_err(|error| add_endpoint_context(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
+            // The error to report is that of the flow. Missing records are only a warning beside it.
+            written.as_ref().err().inspect(|error| {
+                shell.record(FailureRecord::of(error));
+                shell.warn(format_args!("{error:#}")).ok();
+            });
+            print_dead_letters(&letters, shell).ok();
+        })?;
     written?;
     dropped.add_to(&mut account);
     let mut found = Diagnostics::default();
@@ -229,8 +232,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found, sources })
 }
 
-/// Says what a flow that was interrupted could not finish.
-fn tell_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std::io::Result<()> {
+/// Warns about what an interrupted flow could not finish.
+fn warn_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std::io::Result<()> {
     let names: Vec<_> = cut_off.interrupted.iter().map(|name| format!("`{name}`")).collect();
     let in_a_call = match &names[..] {
         [] => "nothing was in a call".to_string(),
@@ -239,14 +242,14 @@ fn tell_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std:
     };
     let count = run_report::grouped(cut_off.undelivered);
     let elements = noun(cut_off.undelivered, "element");
-    shell.warn(format_args!("interrupted, and cut off before the {drain:?} it has to end were over: {in_a_call}"))?;
+    shell.warn(format_args!("interrupted, and cut off before its drain time of {drain:?} was over: {in_a_call}"))?;
     shell.warn(format_args!("{count} {elements} that had been read did not reach the output"))?;
-    shell.note("`--drain`, and `runtime.drain` in Torvyn.toml, say how long a run may take to end")
+    shell.note("`--drain`, or `runtime.drain` in Torvyn.toml, sets how long a run may take to end")
 }
 
-/// Whether a flow ended because whoever read standard output has closed it, as `| head -n 1` does, and nothing is lost
-/// anywhere else: no other output or sink has an end that it did not get.
-fn has_read_enough(error: &torvyn_runtime::Error, wiring: &Wiring, roles: &[Role]) -> bool {
+/// Whether a flow ended because the reader of standard output closed it, as `| head -n 1` does, and nothing else is lost:
+/// there is no other output and no sink.
+fn has_closed_stdout(error: &torvyn_runtime::Error, wiring: &Wiring, roles: &[Role]) -> bool {
     let torvyn_runtime::Error::Output { output: name, source, .. } = error else { return false };
     let is_stdout = |output: &Output| match output {
         Output::Stdout { .. } => true,
@@ -266,23 +269,23 @@ fn has_read_enough(error: &torvyn_runtime::Error, wiring: &Wiring, roles: &[Role
         && !roles.contains(&Role::Sink)
 }
 
-/// Says which files have dead letters of the run.
-fn tell_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result<()> {
+/// Prints which files have dead letters of the run.
+fn print_dead_letters(letters: &DeadLetterFiles, shell: &mut Shell) -> std::io::Result<()> {
     let written = letters.written();
     written.iter().try_for_each(|(path, count)| {
         shell.status("Dead letters", format_args!("{} in `{}`", run_report::grouped(*count), path.display()))
     })
 }
 
-/// What to type for another output than standard output.
-const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` where only the account is wanted";
+/// How to choose an output other than standard output.
+const OTHER_OUTPUT: &str = "add `--output FILE`, or `--output /dev/null` if you only want the report";
 
 fn refused_stdout(help: &str) -> Stop {
     Stop::new(Exit::Usage, "the elements and `--message-format` both write to standard output").help(help)
 }
 
-/// Refuses to write anything to standard output where a program reads the account there: neither could be told from the
-/// other.
+/// Refuses to write anything else to standard output if a program reads the account there: the two could not be told
+/// apart.
 fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> {
     for output in &pipeline.outputs {
         let help = match &pipeline.outputs[..] {
@@ -296,14 +299,14 @@ fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> 
         }
     }
     let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
-    for (path, what) in letters.map(|path| (path, "the file of dead letters")).chain(records.files()) {
+    for (path, what) in letters.map(|path| (path, "the dead-letter file")).chain(records.files()) {
         programs::refuse_stdout(path, what, "name another file")?;
     }
     Ok(())
 }
 
-/// The pipeline as the manifest and the arguments say, and what the manifest says of every run. Other pipelines that are
-/// broken are named, and are no reason not to run it.
+/// The selected pipeline with the overrides of the arguments, and the settings of `[runtime]`. Warns about other pipelines
+/// that are broken: they do not keep this one from running.
 fn pipeline(
     request: &Request<'_>,
     sources: &mut Sources,
@@ -336,7 +339,7 @@ fn select(request: &Request<'_>, manifest: &Manifest) -> Result<Pipeline, Diagno
     Ok(pipeline)
 }
 
-/// The manifest beside the Cargo.toml that was named, or else the nearest one from here upwards.
+/// The manifest beside the Cargo.toml of `--manifest-path`, or else the nearest one in or above the current folder.
 pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     if let Some(cargo_toml) = &args.manifest_path {
         return cargo_toml.with_file_name(MANIFEST);
@@ -346,7 +349,7 @@ pub(crate) fn manifest_path(args: &CargoArgs) -> PathBuf {
     nearest.map_or_else(|| PathBuf::from(MANIFEST), |path| paths::from_here(&path))
 }
 
-/// Refuses a pipeline that can copy more than is declared.
+/// Refuses a pipeline that can copy more than its budgets allow.
 fn within_budget(
     subjects: &[Subject],
     verdicts: &[StageVerdict],
@@ -360,16 +363,16 @@ fn within_budget(
     for (subject, verdict) in subjects.iter().zip(verdicts) {
         subject.over_budget(verdict, sources, &mut found);
     }
-    found.extend(Composed::of(pipeline, wiring, verdicts).findings(pipeline, levels));
+    found.extend(Composed::new(pipeline, wiring, verdicts).findings(pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }
     shell.diagnostics(&found, sources)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
-    Err(stop.code(failure::OVER_BUDGET).help("`--ignore-budget` runs it all the same").into())
+    Err(stop.code(failure::OVER_BUDGET).help("run it anyway with `--ignore-budget`").into())
 }
 
-/// Refuses outputs that nothing can be written to.
+/// Refuses outputs that cannot be written.
 fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
     pipeline.outputs.iter().try_for_each(|NamedOutput { output, .. }| {
         let checked = match output {
@@ -377,16 +380,16 @@ fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
             Output::Stdout { .. } => standard_streams::check_stdout(),
             Output::Discard => Ok(()),
         };
-        checked.with_context(|| not_opened(output))
+        checked.with_context(|| cannot_write(output))
     })
 }
 
-/// An output that cannot be written.
-fn not_opened(output: &Output) -> Stop {
+/// The error for an output that cannot be written.
+fn cannot_write(output: &Output) -> Stop {
     Stop::new(Exit::Failed, format!("cannot write {}", output_name(output))).code(failure::OUTPUT_FAILED)
 }
 
-/// Opens the endpoints, and gives every stage its component and settings.
+/// Opens the endpoints and pairs every stage with its component and settings.
 fn bodies(
     wiring: &Wiring,
     pipeline: &Pipeline,
@@ -401,14 +404,14 @@ fn bodies(
                 if let Input::File { path, .. } = input
                     && is_fifo(path)
                 {
-                    shell.status("Waiting", format_args!("for what comes through the FIFO `{}`", path.display()))?;
+                    shell.status("Waiting", format_args!("for data in the FIFO `{}`", path.display()))?;
                 }
                 let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input_name(input)));
                 Body::Input(open_input(input).with_context(|| refused().code(failure::INPUT_FAILED))?)
             }
             WiredNode::Output(output) => Body::Output(wait_for_output(output, shell)?),
             WiredNode::Stage(index) => {
-                let component = components[*index].take().context("a stage stands in the graph once")?;
+                let component = components[*index].take().context("a stage is in the graph once")?;
                 let stage = &pipeline.stages[*index];
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
@@ -433,23 +436,23 @@ pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Inp
     })
 }
 
-/// Opens an output. A FIFO is waited for until somebody reads it.
+/// Opens an output. Waits for a reader if it is a FIFO.
 fn wait_for_output(output: &Output, shell: &mut Shell) -> anyhow::Result<Box<dyn endpoint::Output>> {
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         match open_output(output) {
             Err(error) if NoReader::is(&error) => {
-                if !std::mem::replace(&mut is_told, true) {
+                if !std::mem::replace(&mut is_reported, true) {
                     shell.status("Waiting", format_args!("for a reader of the FIFO {}", output_name(output)))?;
                 }
                 interrupt::sleep(LOOK)?;
             }
-            opened => return opened.with_context(|| not_opened(output)),
+            opened => return opened.with_context(|| cannot_write(output)),
         }
     }
 }
 
-/// Whether a file is a FIFO, as far as that can be told.
+/// Whether a file is known to be a FIFO.
 fn is_fifo(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
@@ -481,7 +484,7 @@ fn output_name(output: &Output) -> String {
     }
 }
 
-/// How many bytes the inputs have, where that can be known.
+/// The number of bytes of all inputs, if it can be known.
 fn input_bytes(wiring: &Wiring) -> Option<u64> {
     let bytes = |node: &WiredNode| match node {
         WiredNode::Input(Input::File { path, .. }) => {
@@ -496,8 +499,8 @@ fn input_bytes(wiring: &Wiring) -> Option<u64> {
     wiring.nodes.iter().map(bytes).sum::<Option<u64>>().filter(|bytes| *bytes > 0)
 }
 
-/// A failure of a flow with its place in the manifest; that of an endpoint with the file or stream that it is.
-pub(crate) fn named(
+/// Adds context to the failure of a flow: its place in the manifest and, for an endpoint, the file or stream.
+pub(crate) fn add_endpoint_context(
     error: torvyn_runtime::Error,
     wiring: &Wiring,
     pipeline: &Pipeline,

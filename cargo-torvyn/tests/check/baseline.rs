@@ -22,20 +22,20 @@ fn a_stage_that_lost_handle_pass_is_told_with_the_import_and_the_line() {
         project.told("check --built -p router --baseline copies.json", 100),
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
-error[worse-than-baseline]: `router` is worse than in the baseline: lost `handle-pass`: it is `read-only` now
+error[worse-than-baseline]: `router` is worse than in the baseline: it was `handle-pass` and is now `read-only`
   --> router/Cargo.toml:7:9
    |
  7 | world = "inspector"
-   |         ^^^^^^^^^^^ of this stage
+   |         ^^^^^^^^^^^ this stage
    |
   ::: router/src/lib.rs:21:21
    |
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: it imports `payload-read.read` now, and did not then
+   = note: new import since the baseline: `payload-read.read`
    = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
-   = help: undo that, or save a new baseline with `--save-baseline`
+   = help: undo the change, or save a new baseline with `--save-baseline`
 
  stage   kind       world      verdict    proof    reads          writes
  router  processor  inspector  read-only  bounded  ≤ 1 (bounded)  0 (contract)
@@ -60,10 +60,10 @@ fn pipelines_and_worlds_are_compared_without_a_build() {
     assert_has(
         &told,
         &[
-            "`inspector` is worse than in the baseline: reads of one element: at most 1 then, 2 now",
-            "`transform` is worse than in the baseline: reads of one element: at most 1 then, 3 now",
-            "`main` is worse than in the baseline: copies on the worst path: at most 2 then, 4 now",
-            "`find` is worse than in the baseline: copies on the worst path: at most 1 then, 2 now",
+            "`inspector` is worse than in the baseline: reads of one element: at most 1 before, now 2",
+            "`transform` is worse than in the baseline: reads of one element: at most 1 before, now 3",
+            "`main` is worse than in the baseline: copies on the worst path: at most 2 before, now 4",
+            "`find` is worse than in the baseline: copies on the worst path: at most 1 before, now 2",
         ],
     );
     project.run("check --baseline copies.json -A over-budget-pipeline -W worse-than-baseline", 0);
@@ -76,8 +76,8 @@ fn what_cannot_be_compared_is_refused() {
     let refused = |args: &str, texts: &[&str]| assert_has(&project.told(args, 101), texts);
     // Before anything is built: nothing is there that could be.
     project.write("router/src/lib.rs", "this does not compile");
-    refused("check --built --baseline copies.json", &["was made without `--built`", "help: leave `--built` out"]);
-    refused("check -p sink --baseline copies.json", &["none of the stages that are checked", "it has `router`"]);
+    refused("check --built --baseline copies.json", &["was made without `--built`", "help: remove `--built`"]);
+    refused("check -p sink --baseline copies.json", &["none of the checked stages", "it contains `router`"]);
     let built =
         fs::read_to_string(project.root.join("copies.json")).unwrap().replace("\"built\": false", "\"built\": true");
     project.write("built.json", &built);
@@ -100,7 +100,7 @@ fn what_cannot_be_compared_is_refused() {
     for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/guest/Cargo.toml", "wit/types.wit", "README.md"] {
         let before = fs::read(project.root.join(file)).unwrap();
         let told = project.told(&format!("check --save-baseline {file}"), 2);
-        assert!(told.contains(&format!("`{file}` is there and is not a baseline")), "{told}");
+        assert!(told.contains(&format!("`{file}` exists and is not a baseline")), "{told}");
         assert_eq!(fs::read(project.root.join(file)).unwrap(), before, "{file}");
     }
 }

@@ -21,12 +21,12 @@ fn components_prove_what_worlds_cannot() {
  source     source     data-source    rewrite      contract  0 (contract)   1 (contract)
  transform  processor  transform      rewrite      enforced  ≤ 1 (bounded)  ≤ 1 (enforced)
 
- pipeline  copies  on the way                           in all  amplification
- main      ≤ 2     input → router → transform → output  ≤ 2     any
- count     ≤ 3     source → transform → sink            ≤ 3     ≥ 1.00×
- find      ≤ 1     input → find → output                ≤ 1     ≤ 1.00×
+ pipeline  copies  path                                 total  amplification
+ main      ≤ 2     input → router → transform → output  ≤ 2    any
+ count     ≤ 3     source → transform → sink            ≤ 3    ≥ 1.00×
+ find      ≤ 1     input → find → output                ≤ 1    ≤ 1.00×
 
-     Checked 5 stages and 3 pipelines: nothing is wrong
+     Checked 5 stages and 3 pipelines: no problems found
 
 "#]]
     );
@@ -73,7 +73,7 @@ warning[wide-world]: world `transform` imports `payload-read`, `payload-write`, 
         project.told("check --built -p router -A wide-world", 100),
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
-error[over-budget-component]: `router` can read an element once, and its budget allows none
+error[over-budget-component]: `router` can read an element once, but its budget allows none
   --> router/Cargo.toml:12:1
    |
 12 | reads = 0
@@ -85,7 +85,7 @@ error[over-budget-component]: `router` can read an element once, and its budget 
    |                     ---- calls `payload-read.read`
    |
    = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
-   = help: leave out what reads, or allow it: `reads = 1`
+   = help: do not read payloads, or allow it: `reads = 1`
 
  stage   kind       world      verdict    proof    reads          writes
  router  processor  transform  read-only  bounded  ≤ 1 (bounded)  0 (component)
@@ -109,7 +109,7 @@ fn a_component_that_is_not_of_its_world_is_found() {
         project.told("check --built -p router", 100),
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
-error[not-of-world]: the component of `router` imports `payload-read`, which world `router` has not
+error[not-of-world]: the component of `router` imports `payload-read`, but world `router` does not
   --> router/Cargo.toml:7:9
    |
  7 | world = "router"
@@ -121,7 +121,7 @@ error[not-of-world]: the component of `router` imports `payload-read`, which wor
    |                     ---- calls `payload-read.read`
    |
    = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
-   = help: declare the world that the component fits: `world = "inspector"`; or write the stage for the world that is declared
+   = help: declare the world that fits the component: `world = "inspector"`; or write the stage for the declared world
 
  stage   kind       world   verdict    proof    reads          writes
  router  processor  router  read-only  bounded  ≤ 1 (bounded)  0 (contract)
@@ -140,7 +140,7 @@ fn a_payload_that_the_library_reads_for_the_stage_is_told_by_the_ends_of_its_cha
     assert_has(
         &told,
         &[
-            "`inspector` can read an element once, and its budget allows none",
+            "`inspector` can read an element once, but its budget allows none",
             "--> inspector/Cargo.toml:12:1",
             "::: inspector/src/lib.rs:",
             "torvyn_guest::export!(Find: PayloadProcessor<Inspector>);",
@@ -169,20 +169,20 @@ fn what_is_shipped_says_in_which_export_it_copies() {
     assert_data_eq!(
         super::told(&check),
         str![[r#"
-error[over-budget-component]: `./find.wasm` can read an element once, and its budget allows none
+error[over-budget-component]: `./find.wasm` can read an element once, but its budget allows none
  --> Torvyn.toml:2:51
   |
 2 | stages = [{ component = './find.wasm', budget = { reads = 0 } }]
   |                                                   ^^^^^^^^^ the budget
   |
   = note: `payload-read.read-all` is called in `torvyn:streaming/processor@0.2.0#process`
-  = help: leave out what reads, or allow it: `reads = 1`
+  = help: do not read payloads, or allow it: `reads = 1`
 
  stage        kind       world      verdict    proof    reads          writes
  ./find.wasm  processor  inspector  read-only  bounded  ≤ 1 (bounded)  0 (component)
 
- pipeline  copies  on the way             in all  amplification
- main      ≤ 1     input → find → output  ≤ 1     ≤ 1.00×
+ pipeline  copies  path                   total  amplification
+ main      ≤ 1     input → find → output  ≤ 1    ≤ 1.00×
 
      Checked 1 stage and 1 pipeline: 1 error
 
@@ -201,7 +201,7 @@ fn what_the_host_gives_nothing_in_is_told_from_the_component() {
     let told = project.told("check --built -p inspector", 0);
     assert_has(
         &told,
-        &["warning[ungranted-import]: `inspector` imports `wasi:filesystem/", "in which the host gives it nothing"],
+        &["warning[ungranted-import]: `inspector` imports `wasi:filesystem/", "but the host grants it nothing there"],
     );
     project.told("check --built -p inspector -D ungranted-import", 100);
 }

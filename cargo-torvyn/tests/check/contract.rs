@@ -22,7 +22,7 @@ fn a_stage_of_each_template_is_told() {
         assert!(new.status.success(), "{}", said(&new));
         let check = torvyn(&folder.path().join("lone"), &["check"]);
         assert_eq!(check.status.code(), Some(0), "{}", said(&check));
-        assert_has(&told(&check), &[row, "nothing is wrong"]);
+        assert_has(&told(&check), &[row, "no problems found"]);
         assert!(check.stdout.is_empty(), "what is for people is on stderr");
         fs::remove_dir_all(folder.path().join("lone")).unwrap();
     }
@@ -42,12 +42,12 @@ fn the_project_of_the_template_is_within_its_budgets() {
  source     source     data-source    rewrite      contract  0 (contract)    1 (contract)
  transform  processor  transform      rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
 
- pipeline  copies  on the way                           in all  amplification
- main      ≤ 2     input → router → transform → output  ≤ 2     any
- count     ≤ 3     source → transform → sink            ≤ 3     ≥ 1.00×
- find      ≤ 1     input → find → output                ≤ 1     ≤ 1.00×
+ pipeline  copies  path                                 total  amplification
+ main      ≤ 2     input → router → transform → output  ≤ 2    any
+ count     ≤ 3     source → transform → sink            ≤ 3    ≥ 1.00×
+ find      ≤ 1     input → find → output                ≤ 1    ≤ 1.00×
 
-     Checked 5 stages and 3 pipelines: nothing is wrong
+     Checked 5 stages and 3 pipelines: no problems found
 
 "#]]
     );
@@ -107,7 +107,7 @@ fn a_world_that_can_do_more_than_the_budget_is_found() {
     assert_data_eq!(
         project.told("check", 100),
         str![[r#"
-error[over-budget-contract]: world `inspector` lets `router` read payloads, and its budget allows none
+error[over-budget-contract]: world `inspector` lets `router` read payloads, but its budget allows none
   --> router/Cargo.toml:12:1
    |
  7 | world = "inspector"
@@ -121,9 +121,9 @@ error[over-budget-contract]: world `inspector` lets `router` read payloads, and 
 13 |   import payload-read;
    |          ------------ `payload-read` is imported here
    |
-   = help: declare the world `router`, or prove it of the component, which may use less than its world has: `cargo torvyn check --built`
+   = help: declare the world `router`, or check the component, which may use less than its world allows: `cargo torvyn check --built`
 
-error[over-budget-pipeline]: an element of pipeline `main` can be copied any number of times on its way, and its budget allows 9
+error[over-budget-pipeline]: an element of pipeline `main` can be copied any number of times on its path, but its budget allows 9
   --> Torvyn.toml:11:1
    |
  6 | stages = ["router", "transform"]
@@ -134,8 +134,8 @@ error[over-budget-pipeline]: an element of pipeline `main` can be copied any num
 11 | copies = 9
    | ^^^^^^^^^^ the budget
    |
-   = note: the way is input → router → transform → output
-   = help: give `router` a bound that the host can hold it to: `reads = 1`
+   = note: the path is input → router → transform → output
+   = help: give `router` a bound that the host can enforce: `reads = 1`
 
  stage      kind       world          verdict      proof     reads           writes
  inspector  processor  inspector      read-only    enforced  ≤ 1 (enforced)  0 (contract)
@@ -144,7 +144,7 @@ error[over-budget-pipeline]: an element of pipeline `main` can be copied any num
  source     source     data-source    rewrite      contract  0 (contract)    1 (contract)
  transform  processor  transform      rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
 
- pipeline  copies      on the way                           in all      amplification
+ pipeline  copies      path                                 total       amplification
  main      any number  input → router → transform → output  any number  any
  count     ≤ 3         source → transform → sink            ≤ 3         ≥ 1.00×
  find      ≤ 1         input → find → output                ≤ 1         ≤ 1.00×
@@ -164,9 +164,9 @@ fn the_world_that_is_named_keeps_the_whole_budget() {
         &told,
         &["lets `router` read payloads", "lets `router` write payloads", "`payload-read` is included here"],
     );
-    assert_eq!(told.matches("declare the world `router`, or prove it").count(), 2, "{told}");
+    assert_eq!(told.matches("declare the world `router`, or check the component").count(), 2, "{told}");
     project.edit("router/Cargo.toml", "reads = 0", "reads = 2");
-    assert_has(&project.told("check -p router", 100), &["declare the world `inspector`, or prove it"]);
+    assert_has(&project.told("check -p router", 100), &["declare the world `inspector`, or check the component"]);
     project.edit("router/Cargo.toml", "writes = 0", "writes = 1");
     project.run("check -p router", 0);
 }
@@ -181,13 +181,13 @@ fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
         project.told("check -p router", 0),
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
-warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, and its budget says nothing of leases
+warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, but its budget does not limit leases
   --> wit/worlds.wit:60:10
    |
 60 |   import payload-lease;
    |          ^^^^^^^^^^^^^ imported here
    |
-   = help: say how many: `leases = 1000`
+   = help: set a limit: `leases = 1000`
 
  stage   kind       world     verdict           proof     reads           writes
  router  processor  windowed  rewrite, retains  enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
@@ -206,18 +206,18 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     assert_has(
         &project.told("check -p router", 100),
         &[
-            "error[over-budget-contract]: world `windowed` lets `router` hold payloads, and its budget allows none",
+            "error[over-budget-contract]: world `windowed` lets `router` hold payloads, but its budget allows none",
             "14 | leases = 0\n   | ^^^^^^^^^^ the budget",
             "`payload-lease` is imported here",
-            "help: prove it of the component",
+            "help: check the component",
         ],
     );
     project.edit("router/Cargo.toml", "reads = 1\nwrites = 1", "reads = 0\nwrites = 0");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `chunker`, or prove it").count(), 3, "{told}");
+    assert_eq!(told.matches("declare the world `chunker`, or check the component").count(), 3, "{told}");
     project.edit("router/Cargo.toml", "leases = 0", "leases = 9");
     let told = project.told("check -p router", 100);
-    assert_eq!(told.matches("declare the world `holder`, or prove it").count(), 2, "{told}");
+    assert_eq!(told.matches("declare the world `holder`, or check the component").count(), 2, "{told}");
     project.edit("router/Cargo.toml", "leases = 9", "leases = 0");
 
     // What comes after it may be handed any number of elements for each.
@@ -243,7 +243,7 @@ note: pipelines `main`, `count`, `find` are not checked: not all of their stages
  stage   kind       world   verdict               proof     reads         writes
  router  processor  holder  handle-pass, retains  contract  0 (contract)  0 (contract)
 
-     Checked 1 stage and 0 pipelines: nothing is wrong
+     Checked 1 stage and 0 pipelines: no problems found
 
 "#]]
     );

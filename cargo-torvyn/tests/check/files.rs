@@ -150,7 +150,7 @@ fn what_cannot_run_is_refused_at_every_level() {
             for what in [&["check"][..], &["check", "stage.wasm"]] {
                 let check = torvyn(alone, &[what, level].concat());
                 assert_eq!(check.status.code(), Some(100), "{level:?}: {}", super::told(&check));
-                assert_has(&super::told(&check), &["error[unknown-import]: `", "which the host does not have"]);
+                assert_has(&super::told(&check), &["error[unknown-import]: `", "which the host does not provide"]);
             }
         }
     }

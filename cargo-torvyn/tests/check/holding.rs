@@ -43,7 +43,7 @@ fn what_the_code_can_do_is_told_of_it() {
 
 note: no stronger proof for `pieces.wasm`: a payload can be written piece by piece, any number of times
 note: no stronger proof for `peeks.wasm`: held elements can be read through their lease in any call
-     Checked 6 stages and 0 pipelines: nothing is wrong
+     Checked 6 stages and 0 pipelines: no problems found
 
 "#]]
     );
@@ -66,10 +66,10 @@ fn a_budget_of_no_leases_takes_a_proof() {
     assert_has(
         &project.told("check", 100),
         &[
-            "error[over-budget-component]: `joins.wasm` can hold payloads, and its budget allows none",
+            "error[over-budget-component]: `joins.wasm` can hold payloads, but its budget allows none",
             "leases = 0",
             "= note: `payload-lease.take` is called in `process`",
-            "= help: leave out what holds, or allow it: `leases = 1`",
+            "= help: do not hold payloads, or allow it: `leases = 1`",
         ],
     );
     pipeline("joins.wasm", "leases = 1000, lease-bytes = \"64MiB\"");
@@ -81,7 +81,7 @@ fn a_budget_of_no_leases_takes_a_proof() {
             "warning[retains-without-lease-budget]: `joins.wasm` can hold payloads beyond the call",
             "--> Torvyn.toml:7:13",
             "= note: `payload-lease.take` is called in `process`",
-            "= help: say how many: `leases = 1000`",
+            "= help: set a limit: `leases = 1000`",
         ],
     );
     pipeline("still.wasm", "leases = 0");
@@ -107,6 +107,6 @@ fn a_baseline_tells_that_a_stage_holds_or_multiplies_now() {
             assert_eq!((&line["target"]["kind"][0], &line["target"]["name"]), (&"component".into(), &"stage".into()));
         }
     };
-    becomes("(call $take)", "`stage.wasm` is worse than in the baseline: it can hold payloads beyond the call now");
-    becomes("(call $slice)", "elements made of one without a write: at most 0 then, without a bound now");
+    becomes("(call $take)", "`stage.wasm` is worse than in the baseline: it can now hold payloads beyond the call");
+    becomes("(call $slice)", "elements made from one without a write: at most 0 before, now unbounded");
 }

@@ -57,7 +57,7 @@ warning[unproven-budget]: nothing proves that `transform` keeps its budget of wr
    = note: `--warn unproven-budget` is set on the command line
    = help: the component may prove it: `cargo torvyn check --built`
 
-error[over-budget-pipeline]: an element of pipeline `main` can be copied 2 times on its way, and its budget allows 1
+error[over-budget-pipeline]: an element of pipeline `main` can be copied 2 times on its path, but its budget allows 1
  --> Torvyn.toml:5:1
   |
 2 | stages = ["router", "transform"]
@@ -66,10 +66,10 @@ error[over-budget-pipeline]: an element of pipeline `main` can be copied 2 times
 5 | copies = 1
   | ^^^^^^^^^^ the budget
   |
-  = note: the way is input → router → transform → output
-  = help: copy less on the way, or allow it: `copies = 2`
+  = note: the path is input → router → transform → output
+  = help: copy less on the path, or allow it: `copies = 2`
 
-warning[unproven-budget]: nothing proves that `main` keeps its budget of amplification
+warning[unproven-budget]: nothing proves that `main` keeps its amplification budget
  --> Torvyn.toml:6:1
   |
 2 | stages = ["router", "transform"]
@@ -79,9 +79,9 @@ warning[unproven-budget]: nothing proves that `main` keeps its budget of amplifi
   | ^^^^^^^^^^^^^^^^^^^ the budget
   |
   = note: `--warn unproven-budget` is set on the command line
-  = note: a stage writes payloads, whose sizes it decides when it runs; `run` compares at the end
+  = note: a stage writes payloads whose sizes are known only when it runs; `run` checks the budget at its end
 
-error[over-budget-pipeline]: the amplification of `find` can be up to 1.00×, and its budget allows 0.50×
+error[over-budget-pipeline]: the amplification of `find` can be up to 1.00×, but its budget allows 0.50×
   --> Torvyn.toml:12:1
    |
  9 | stages = [{ name = "find", component = "inspector", config = { needle = "ERROR" } }]
@@ -97,9 +97,9 @@ error[over-budget-pipeline]: the amplification of `find` can be up to 1.00×, an
  router     processor  router     handle-pass  contract  0 (contract)    0 (contract)
  transform  processor  transform  rewrite      enforced  ≤ 1 (enforced)  ≤ 1 (enforced)
 
- pipeline  copies  on the way                           in all  amplification
- main      ≤ 2     input → router → transform → output  ≤ 2     any
- find      ≤ 1     input → find → output                ≤ 1     ≤ 1.00×
+ pipeline  copies  path                                 total  amplification
+ main      ≤ 2     input → router → transform → output  ≤ 2    any
+ find      ≤ 1     input → find → output                ≤ 1    ≤ 1.00×
 
      Checked 3 stages and 2 pipelines: 2 errors, 4 warnings
 
@@ -115,8 +115,8 @@ fn a_pipeline_without_a_bound_names_the_stage_that_has_none() {
     assert_has(
         &told,
         &[
-            "pipeline `main` can be copied any number of times on its way, and its budget allows 2",
-            "give `transform` a bound that the host can hold it to: `reads = 1`",
+            "pipeline `main` can be copied any number of times on its path, but its budget allows 2",
+            "give `transform` a bound that the host can enforce: `reads = 1`",
         ],
     );
 }
@@ -129,7 +129,7 @@ fn an_amplification_that_nothing_proves_is_compared_when_the_flow_has_ended() {
     let told = project.told(&format!("run main {IO}"), 100);
     assert_has(
         &told,
-        &["error[over-budget-pipeline]: the amplification of `main` was 2.00×, and its budget allows 1.50×", ":6:1"],
+        &["error[over-budget-pipeline]: the amplification of `main` was 2.00×, but its budget allows 1.50×", ":6:1"],
     );
     assert_eq!(fs::read_to_string(project.root.join("out.txt")).unwrap(), "AN ERROR\nALL IS WELL\n");
     project.run(&format!("run main {IO} --ignore-budget"), 0);
@@ -138,7 +138,7 @@ fn an_amplification_that_nothing_proves_is_compared_when_the_flow_has_ended() {
     let told = project.told(&format!("run find {IO}"), 100);
     assert_has(
         &told,
-        &["can be up to 1.00×, and its budget allows 0.50×", "is over its copy budget", "--ignore-budget"],
+        &["can be up to 1.00×, but its budget allows 0.50×", "is over its copy budget", "--ignore-budget"],
     );
     assert!(!project.root.join("out.txt").exists(), "nothing ran");
     project.run(&format!("run find {IO} --ignore-budget"), 0);
@@ -168,9 +168,9 @@ fn the_budget_that_a_pipeline_gives_a_stage_holds_for_packages_and_files() {
     assert_has(
         &contract,
         &[
-            "error[over-budget-contract]: world `inspector` lets `inspector` read payloads, and its budget allows none",
+            "error[over-budget-contract]: world `inspector` lets `inspector` read payloads, but its budget allows none",
             "--> Torvyn.toml:2:",
-            "error[over-budget-component]: `./find.wasm` can read an element once, and its budget allows none",
+            "error[over-budget-component]: `./find.wasm` can read an element once, but its budget allows none",
             "--> Torvyn.toml:4:",
             " ./find.wasm  processor  inspector  read-only  bounded   ≤ 1 (bounded)",
             "Checked 2 stages and 3 pipelines: 2 errors",
@@ -184,7 +184,7 @@ fn the_budget_that_a_pipeline_gives_a_stage_holds_for_packages_and_files() {
         let told = project.told(&format!("run {pipeline} {IO}"), 100);
         assert_has(
             &told,
-            &["can read an element once, and its budget allows none", place, "calls `payload-read.read-all`"],
+            &["can read an element once, but its budget allows none", place, "calls `payload-read.read-all`"],
         );
         assert!(!project.root.join("out.txt").exists(), "nothing ran");
     }
@@ -255,12 +255,12 @@ fn a_policy_for_failures_is_in_the_bounds() {
     assert_has(
         &told,
         &[
-            "an element of pipeline `main` can be copied 4 times on its way, and its budget allows 1",
+            "an element of pipeline `main` can be copied 4 times on its path, but its budget allows 1",
             "1 read in each of 4 calls",
-            "= note: `inspector` can be lent an element in 4 calls that copy it: 1 with others, 1 alone and 2 retries\n",
-            "= help: copy less on the way, lend `inspector` one element a call, `batch = 1`, or allow it: `copies = 4`\n",
-            "the amplification of `main` can be up to 4.00×, and its budget allows 1.00×",
-            "= help: copy less, lend `inspector` one element a call, `batch = 1`, or allow it: `amplification = 4.0`\n",
+            "= note: `inspector` can copy an element in 4 calls: 1 with others, 1 alone and 2 retries\n",
+            "= help: copy less on the path, lend `inspector` one element per call (`batch = 1`), or allow it: `copies = 4`\n",
+            "the amplification of `main` can be up to 4.00×, but its budget allows 1.00×",
+            "= help: copy less, lend `inspector` one element per call (`batch = 1`), or allow it: `amplification = 4.0`\n",
             "pipeline  stage      on failure            batch  reads",
             "main      inspector  2 retries, then skip  64     ≤ 4 (enforced, with 2 retries)  0 (contract)\n",
         ],
@@ -277,8 +277,8 @@ fn a_policy_for_failures_is_in_the_bounds() {
 
     project.write("Torvyn.toml", &under(", batch = 1, on-failure = { retry = 1 }"));
     let told = project.told("check -p inspector", 100);
-    let help = "= help: copy less on the way, or allow it: `copies = 2`\n";
-    assert_has(&told, &["can be copied 2 times", "in 2 calls that copy it: 1 alone and 1 retry\n", help]);
+    let help = "= help: copy less on the path, or allow it: `copies = 2`\n";
+    assert_has(&told, &["can be copied 2 times", "can copy an element in 2 calls: 1 alone and 1 retry\n", help]);
 
     // One element a call, left out at the first failure, is read as often as without a policy.
     project.write("Torvyn.toml", &under(", batch = 1, on-failure = \"skip\""));

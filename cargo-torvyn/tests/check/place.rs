@@ -88,7 +88,7 @@ fn what_a_run_would_not_find_is_told() {
         std::fs::create_dir(project.root.join(folder)).unwrap();
     }
     project.write("no.txt", "");
-    assert_has(&project.told("check", 0), &["1 pipeline: nothing is wrong"]);
+    assert_has(&project.told("check", 0), &["1 pipeline: no problems found"]);
 }
 
 #[test]

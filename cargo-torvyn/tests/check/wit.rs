@@ -113,14 +113,14 @@ fn a_folder_of_wit_that_is_not_there_is_told_where_it_was_looked_for() {
     assert_data_eq!(
         project.told("check -p router", 100),
         str![[r#"
-error[wit-missing]: there is no WIT that could tell what the stage may do
+error[wit-missing]: found no WIT that declares what the stage may do
  --> router/Cargo.toml:6:1
   |
 6 | [package.metadata.torvyn]
-  | ^^^^^^^^^^^^^^^^^^^^^^^^^ of this stage
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^ this stage
   |
   = note: looked for router/wit and wit
-  = help: name its folder: `wit = "…"`; or prove from the component alone: `cargo torvyn check FILE.wasm`
+  = help: name its folder with `wit = "…"`, or check the component alone: `cargo torvyn check FILE.wasm`
 
      Checked 1 stage and 0 pipelines: 1 error
 

@@ -83,7 +83,7 @@ fn packages_with_one_file_name_are_told_apart() {
         let ran = expect(&root, &["run", "other", "--quiet", "--input", "in.txt"], 0, &[]);
         assert_eq!(String::from_utf8_lossy(&ran.stdout), "text\n");
     }
-    let texts = ["packages `same-name` and `same_name` both make `same_name.wasm`", "[lib] name"];
+    let texts = ["packages `same-name` and `same_name` both build `same_name.wasm`", "[lib] name"];
     expect(&root, &["run", "both", "--input", "in.txt"], 101, &texts);
     expect(&root, &["check", "--workspace", "--built"], 101, &texts);
 }
@@ -127,7 +127,7 @@ fn what_is_shipped_goes_through_no_link() {
     let release = crate::program::target().join("wasm32-wasip2/release");
     for folder in [&release, &release.join("deps")] {
         let args = ["build", "--artifact-dir", folder.to_str().unwrap()];
-        expect(&root, &args, 2, &["is the folder in which cargo has what it builds", "--artifact-dir dist"]);
+        expect(&root, &args, 2, &["is the folder that cargo itself builds into", "--artifact-dir dist"]);
     }
     expect(&root, &["build", "--artifact-dir", "precious"], 101, &["cannot write to `precious`"]);
     fs::create_dir(root.join("dist2")).unwrap();

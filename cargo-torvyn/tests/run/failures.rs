@@ -56,7 +56,7 @@ fn a_stage_that_traps_or_is_stopped_begins_anew() {
 #[test]
 fn what_is_left_out_is_told() {
     let folder = poisoned("fail", "'skip'");
-    expect(folder.path(), &["run"], 0, &["warning: `faulty` failed at 1 element, left out as `on-failure` says"]);
+    expect(folder.path(), &["run"], 0, &["warning: `faulty` failed at 1 element: skipped (`on-failure = \"skip\"`)"]);
     assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "fine\nlast\n");
 }
 
@@ -75,14 +75,14 @@ fn a_file_of_dead_letters_that_cannot_be_is_told_before_anything_runs() {
     let folder = poisoned("fail", "{ dead-letter = 'input.txt' }");
     expect(folder.path(), &["run"], 101, &["error[same-file]", "dead letters", "Torvyn.toml:10:"]);
     let folder = poisoned("fail", "{ dead-letter = '/proc/bad.jsonl' }");
-    expect(folder.path(), &["run"], 101, &["cannot write the dead letters of `/proc/bad.jsonl`"]);
+    expect(folder.path(), &["run"], 101, &["cannot write dead letters to `/proc/bad.jsonl`"]);
     assert!(!folder.path().join("output.txt").exists());
 }
 
 #[test]
 fn a_dead_letter_that_cannot_be_kept_fails_the_flow() {
     let folder = poisoned("fail", "{ dead-letter = '/dev/full' }");
-    expect(folder.path(), &["run"], 101, &["dead letter", "`/dev/full` cannot be written", "No space left"]);
+    expect(folder.path(), &["run"], 101, &["dead letter", "cannot write `/dev/full`", "No space left"]);
     assert!(!folder.path().join("output.txt").exists());
 }
 
@@ -102,7 +102,7 @@ fn what_may_run_keeps_its_budget() {
                 folder
             };
             let times = if calls == 1 { "1 time".to_string() } else { format!("{calls} times") };
-            let said = format!("can be copied {times} on its way");
+            let said = format!("can be copied {times} on its path");
             expect(with_budget(calls - 1).path(), &["run"], 100, &[&said, "over its copy budget"]);
             let folder = with_budget(calls);
             let ran = expect(folder.path(), &["run", "--message-format", "json"], 0, &[]);

@@ -116,7 +116,7 @@ fn a_file_that_cannot_be_written_is_told_before_the_flow_begins() {
 fn what_is_lost_is_told_and_how_to_keep_it() {
     let folder = project();
     let args = ["--records", "records.ndjson", "--trace", "trace.json", "--record-capacity", "100"];
-    let ran = expect(folder.path(), &run(&args), 0, &["warning: the ", " records before them are lost"]);
+    let ran = expect(folder.path(), &run(&args), 0, &["warning: the ", " records before them were lost"]);
     let lines = lines(&folder.path().join("records.ndjson"));
     let summary = lines.last().unwrap();
     assert_eq!((lines.len(), &summary["records"]), (101, &json!(100)));

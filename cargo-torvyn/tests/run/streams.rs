@@ -116,7 +116,7 @@ fn pipes_are_waited_for_and_read() {
     assert_eq!(reader.join().unwrap(), text.to_ascii_uppercase());
     let ran = run.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
-    for text in ["Waiting for what comes through the FIFO `in`", "Waiting for a reader of the FIFO `out`", "Finished"] {
+    for text in ["Waiting for data in the FIFO `in`", "Waiting for a reader of the FIFO `out`", "Finished"] {
         assert!(said(&ran).contains(text), "{}", said(&ran));
     }
     assert!(fs::metadata(path("out")).unwrap().file_type().is_fifo());

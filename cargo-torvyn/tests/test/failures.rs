@@ -61,8 +61,8 @@ fn dead_letters_are_expected_and_go_to_no_file() {
         "error[unexpected-output]: the list of dead letters of `faulty` is not as expected",
         "0 - \"a\"",
         "0 + \"poison\"",
-        "no dead letter of `faulty` has a reason with `fatal`",
-        "not among 1 element",
+        "no dead letter of `faulty` has a reason that contains `fatal`",
+        "searched 1 dead letter",
         "the stage returned invalid-input: told to fail in process",
         "Fail",
         "fewer",
@@ -179,12 +179,12 @@ fn a_fault_that_never_came_fails_the_case() {
     let said = [
         "Fail",
         "beyond",
-        "error[fault-never-came]: `transform` did not come to element 3",
-        "it was given 3 elements, counted from 0",
+        "error[fault-never-came]: `transform` never reached element 3",
+        "it was given 3 elements (numbered from 0)",
         "Fail",
         "expected",
         "error[missing-failure]",
-        "error[fault-never-came]: `router` did not come to element 3",
+        "error[fault-never-came]: `router` never reached element 3",
         "Fail",
         "other",
         "error[fault-never-came]",
@@ -196,7 +196,7 @@ fn a_fault_that_never_came_fails_the_case() {
 #[test]
 fn what_dead_letters_are_not_can_be_told() {
     let none = case("a", "main", "input.lines = []\ndead-letters.transform.count = 0");
-    expect(folder(&none).path(), &[], 101, &["error[no-dead-letters]: stage `transform` leaves no dead letters"]);
+    expect(folder(&none).path(), &[], 101, &["error[no-dead-letters]: stage `transform` keeps no dead letters"]);
     let unknown = case("a", "main", "input.lines = []\nfaults = [{ stage = 'rooter', element = 0, fault = 'trap' }]");
     expect(folder(&unknown).path(), &[], 101, &["error[unknown-stage]", "did you mean `router`?"]);
     let bless = case("a", "keeps", &format!("{LINES}dead-letters.faulty.file = 'bad.txt'"));

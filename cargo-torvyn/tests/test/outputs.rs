@@ -23,7 +23,7 @@ fn a_report_that_cannot_be_written_is_told_before_anything_runs() {
         ("a/b/c.xml", 101, "cannot write the report `a/b/c.xml`"),
         (".", 101, "cannot write the report `.`"),
         ("./Torvyn.toml", 2, "`./Torvyn.toml` (the report) and `Torvyn.toml` (the manifest) are the same file"),
-        ("in.txt", 2, "`in.txt` is used for the report and for what case `upper` reads"),
+        ("in.txt", 2, "`in.txt` is used for the report and for a file that case `upper` reads"),
         ("tests/../expected.txt", 2, "`tests/../expected.txt` (the report) and `expected.txt` (a file of a case)"),
     ] {
         let ran = expect(folder.path(), &["--junit", report], code, &[text]);
@@ -39,7 +39,8 @@ fn what_cases_read_is_not_blessed() {
     let folder = folder(&CASE.replace("expected.txt", "./in.txt"));
     let path = folder.path().join("in.txt");
     fs::write(&path, "one\n").unwrap();
-    let texts = ["Fail", "`./in.txt` (expected elements) and `in.txt` (what case `upper` reads) are the same file"];
+    let texts =
+        ["Fail", "`./in.txt` (expected elements) and `in.txt` (a file that case `upper` reads) are the same file"];
     expect(folder.path(), &["--bless"], 100, &texts);
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
     // Where there is nothing to write, there is nothing to refuse.

@@ -32,13 +32,13 @@ expect.output = { lines = ["x", "X", "y", "Y", "z", "Z"], any-order = true }
 fn a_case_under_many_schedules_counts_once() {
     let folder = folder(FORK);
     let several = ["--schedules", "50", "--seed", "7"];
-    let tried = "Trying 50 schedules of each case, of seeds 7 to 56";
+    let tried = "Trying 50 schedules per case, seeds 7 to 56";
     expect(folder.path(), &[&several[..], &["any"]].concat(), 0, &[tried, "Pass", "any order", "1 case: 1 passed"]);
     let failed = expect(
         folder.path(),
         &[&several[..], &["--no-fail-fast"]].concat(),
         100,
-        &["Fail", "it's in order", "it failed under seed ", "Pass", "any order", "2 cases: 1 passed, 1 failed"],
+        &["Fail", "it's in order", "it failed with seed ", "Pass", "any order", "2 cases: 1 passed, 1 failed"],
     );
     let said = said(&failed);
     let help = r"help: cargo torvyn test --exact 'it'\''s in order' --seed ";
@@ -65,7 +65,7 @@ fn a_case_under_many_schedules_counts_once() {
 #[test]
 fn a_seed_that_nobody_names_is_told() {
     let folder = folder(FORK);
-    expect(folder.path(), &["any", "--schedules", "3"], 0, &["Trying 3 schedules of each case, of seeds "]);
+    expect(folder.path(), &["any", "--schedules", "3"], 0, &["Trying 3 schedules per case, seeds "]);
     expect(
         folder.path(),
         &["any", "--seed", "18446744073709551615", "--schedules", "2"],

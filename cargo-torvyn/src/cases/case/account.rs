@@ -1,4 +1,4 @@
-//! What a case expects of the account of its flow: copies, drops and verdicts, of the whole and of single stages.
+//! What a case expects of the account of its flow: copies, drops and verdicts, in total and by stage.
 
 use std::ops::Range;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) struct ExpectedAccount {
     pub(crate) stages: Vec<(Named, Figures)>,
 }
 
-/// What is expected of a stage, or of all of them together.
+/// What is expected of a stage, or of all stages together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Figures {
     counts: Vec<(&'static str, Amount<u64>)>,
@@ -31,7 +31,7 @@ pub(crate) struct Figures {
     verdict: Option<(&'static str, Range<usize>)>,
 }
 
-/// What the account says of a stage, or of all of them together.
+/// The measurements of a stage, or of all stages together.
 struct Measured<'a> {
     name: &'a str,
     copies: &'a Copies,
@@ -44,7 +44,7 @@ struct Measured<'a> {
 const COUNTS: [&str; 8] = ["copies", "reads", "writes", "dropped", "skipped", "dead-letters", "retries", "restarts"];
 const VERDICTS: [(&str, Verdict); 3] =
     [("handle-pass", Verdict::HandlePass), ("read-only", Verdict::ReadOnly), ("rewrite", Verdict::Rewrite)];
-/// What a stage has besides.
+/// The keys that are not counts.
 const OTHERS: [&str; 2] = ["amplification", "verdict"];
 
 impl ExpectedAccount {
@@ -65,14 +65,14 @@ impl ExpectedAccount {
         Some(expected)
     }
 
-    /// What is not as expected. `file` is that of the case.
+    /// Reports what differs from the expectation. `file` is the file of the case.
     pub(crate) fn judge(&self, file: &Path, account: &Account) -> Vec<Diagnostic> {
         let rank = |verdict: Verdict| VERDICTS.iter().position(|(_, known)| *known == verdict);
         let whole = Measured {
             name: "all stages together",
             copies: &account.copies,
             dropped: account.elements.dropped,
-            failures: account.stages.iter().fold(FailureUse::default(), |sum, stage| sum_of(sum, stage.failures)),
+            failures: account.stages.iter().fold(FailureUse::default(), |sum, stage| add_failures(sum, stage.failures)),
             amplification: account.amplification,
             verdict: account
                 .stages
@@ -135,17 +135,19 @@ impl Figures {
                 "reads" => reads,
                 "writes" => writes,
                 "dropped" => *dropped,
-                _ => failed(key, failures),
+                _ => failure_count(key, failures),
             };
-            if !amount.holds(is) {
-                found.push(wrong(key, is.to_string(), &amount.span, amount.to_string()).note(by_stage(key, account)));
+            if !amount.contains(is) {
+                found.push(
+                    wrong(key, is.to_string(), &amount.span, amount.to_string()).note(describe_stages(key, account)),
+                );
             }
         }
         if let Some(amount) =
-            self.amplification.as_ref().filter(|amount| !amplification.is_some_and(|is| amount.holds(is)))
+            self.amplification.as_ref().filter(|amount| !amplification.is_some_and(|is| amount.contains(is)))
         {
-            let is =
-                amplification.map_or_else(|| "none: no payload byte was offered".to_string(), |is| format!("{is:.2}"));
+            let is = amplification
+                .map_or_else(|| "undefined: no payload byte was offered".to_string(), |is| format!("{is:.2}"));
             found.push(wrong("amplification", is, &amount.span, amount.to_string()));
         }
         if let Some((expected, span)) = self.verdict.as_ref().filter(|(expected, _)| *expected != verdict.to_string()) {
@@ -155,8 +157,8 @@ impl Figures {
     }
 }
 
-/// A count of how stages failed.
-fn failed(key: &str, failures: &FailureUse) -> u64 {
+/// A count of failures, by its key.
+fn failure_count(key: &str, failures: &FailureUse) -> u64 {
     match key {
         "skipped" => failures.skipped,
         "dead-letters" => failures.dead_letters,
@@ -165,7 +167,7 @@ fn failed(key: &str, failures: &FailureUse) -> u64 {
     }
 }
 
-fn sum_of(one: FailureUse, other: FailureUse) -> FailureUse {
+fn add_failures(one: FailureUse, other: FailureUse) -> FailureUse {
     FailureUse {
         calls: one.calls + other.calls,
         retries: one.retries + other.retries,
@@ -175,8 +177,8 @@ fn sum_of(one: FailureUse, other: FailureUse) -> FailureUse {
     }
 }
 
-/// What each stage has of a count.
-fn by_stage(key: &str, account: &Account) -> String {
+/// Describes the count of each stage.
+fn describe_stages(key: &str, account: &Account) -> String {
     let stage = |stage: &StageAccount| match key {
         "dropped" => format!("`{}` dropped {}", stage.name, stage.elements_dropped),
         "skipped" | "dead-letters" | "retries" | "restarts" => {
@@ -194,7 +196,7 @@ fn by_stage(key: &str, account: &Account) -> String {
                 "`{}` read {} of {} and wrote {}",
                 stage.name,
                 counted(payload_read.ops, "payload"),
-                stage.elements_in,
+                counted(stage.elements_in, "element"),
                 payload_write.ops
             )
         }

@@ -1,4 +1,4 @@
-//! What a case gives to a pipeline or a stage: elements that it has written down, or an input as pipelines have.
+//! The input of a case: elements that the case lists, or an input of the kinds that pipelines have.
 
 use std::io;
 use std::ops::Range;
@@ -16,35 +16,35 @@ use crate::output::diagnostic::Diagnostics;
 
 /// The `input` of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    what: What,
-    /// When its elements come.
+pub(crate) struct CaseInput {
+    what: InputSpec,
+    /// When its elements arrive.
     pub(crate) arrivals: Arrivals,
     /// Where it is written.
     pub(crate) span: Range<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
-    Written(Vec<element::Written>),
+enum InputSpec {
+    Written(Vec<element::ElementSpec>),
     Input(Input),
 }
 
-/// What a case gives, ready to be taken any number of times.
+/// The input of a case, ready to be opened any number of times.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Written(Arc<[Entry]>),
     Input(Input),
 }
 
-impl Given {
+impl CaseInput {
     /// Reads `input`: a path or a table.
-    pub(crate) fn read(field: &Field, report: &mut Report) -> Option<Given> {
+    pub(crate) fn read(field: &Field, report: &mut Report) -> Option<CaseInput> {
         let span = field.span.clone();
         let (what, arrivals) = match field.value {
             DeValue::String(_) => {
                 let path = report.folder().join(field.text(report)?);
-                (What::Input(Input::File { path, framing: Framing::default() }), Arrivals::AtOnce)
+                (InputSpec::Input(Input::File { path, framing: Framing::default() }), Arrivals::AtOnce)
             }
             DeValue::Table(_) => {
                 let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline", "every"];
@@ -56,9 +56,9 @@ impl Given {
                 let elements = (what.key == "elements").then_some(&what);
                 let arrivals = Arrivals::read(&table, elements, report);
                 let what = match what.key {
-                    "lines" => What::Written(element::Written::read_lines(&what, report)?),
-                    "elements" => What::Written(element::Written::read_all(&what, &[arrivals::KEY], report)?),
-                    _ => What::Input(Input::read_table(&table, report)?),
+                    "lines" => InputSpec::Written(element::ElementSpec::read_lines(&what, report)?),
+                    "elements" => InputSpec::Written(element::ElementSpec::read_all(&what, &[arrivals::KEY], report)?),
+                    _ => InputSpec::Input(Input::read_table(&table, report)?),
                 };
                 (what, arrivals?)
             }
@@ -67,30 +67,30 @@ impl Given {
                 return None;
             }
         };
-        Some(Given { what, arrivals, span })
+        Some(CaseInput { what, arrivals, span })
     }
 
-    /// The files and folders that it is read from.
+    /// The files and folders that the input is read from.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         match &self.what {
-            What::Written(written) => written.iter().filter_map(|element| element.payload.path()).collect(),
-            What::Input(input) => input.path().into_iter().collect(),
+            InputSpec::Written(written) => written.iter().filter_map(|element| element.payload.path()).collect(),
+            InputSpec::Input(input) => input.path().into_iter().collect(),
         }
     }
 
-    /// Makes it ready: files of elements are read now, an input is opened by each run. `file` is the one that the case is
-    /// in.
+    /// Prepares the input: files of elements are read now, other inputs are opened by each run. `file` is the file of the
+    /// case.
     ///
     /// # Errors
     ///
-    /// The files that are not there.
+    /// If a file cannot be read.
     pub(crate) fn source(&self, file: &Path) -> Result<Source, Diagnostics> {
         match &self.what {
-            What::Written(written) => {
+            InputSpec::Written(written) => {
                 let elements: Result<Vec<_>, _> = written.iter().map(|element| element.entry(file)).collect();
                 Ok(Source::Written(elements?.into()))
             }
-            What::Input(input) => match input.check_path() {
+            InputSpec::Input(input) => match input.check_path() {
                 Some(wrong) => Err(wrong.label(file, self.span.clone(), "").into()),
                 None => Ok(Source::Input(input.clone())),
             },
@@ -98,19 +98,19 @@ impl Given {
     }
 }
 
-/// The input of a flow that hands over what a case has written down.
-pub(crate) struct Written {
+/// The input of a flow that delivers the elements that a case lists.
+pub(crate) struct ElementInput {
     elements: Arc<[Entry]>,
     next: usize,
 }
 
-impl Written {
+impl ElementInput {
     pub(crate) fn new(elements: Arc<[Entry]>) -> Self {
-        Written { elements, next: 0 }
+        ElementInput { elements, next: 0 }
     }
 }
 
-impl endpoint::Input for Written {
+impl endpoint::Input for ElementInput {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         let mut bytes = 0;
         let left = self.elements[self.next..].iter().take(pull.max_elements);

@@ -10,10 +10,10 @@ use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// What is expected of a failure.
+/// An expected failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExpectedFailure {
-    /// What its message contains.
+    /// A text that its message contains.
     pub(crate) text: Option<String>,
     /// The stage that fails.
     pub(crate) stage: Option<Named>,
@@ -47,13 +47,13 @@ impl ExpectedFailure {
         Some(ExpectedFailure { text, stage, span })
     }
 
-    /// It did not come.
+    /// The failure did not happen.
     pub(crate) fn missing(&self, file: &Path) -> Diagnostic {
-        let wrong = Diagnostic::error(codes::MISSING_FAILURE, "it ran to its end, and was expected to fail");
+        let wrong = Diagnostic::error(codes::MISSING_FAILURE, "the case finished without the expected failure");
         wrong.label(file, self.span.clone(), self.phrase())
     }
 
-    /// What is expected, as a phrase.
+    /// The expectation as a phrase.
     pub(crate) fn phrase(&self) -> String {
         let stage = self.stage.as_ref().map_or_else(String::new, |stage| format!(" of stage `{}`", stage.name));
         let text = self.text.as_ref().map_or_else(String::new, |text| format!(" with `{text}`"));

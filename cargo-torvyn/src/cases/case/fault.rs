@@ -1,4 +1,4 @@
-//! Faults that a case has its stages suffer.
+//! Faults that a case injects into its stages.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// A fault that a stage is to suffer at an element.
+/// A fault to inject into a stage at an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CaseFault {
-    /// The stage; none for the one that is alone.
+    /// The stage; `None` if the case runs a single stage.
     pub(crate) stage: Option<Named>,
     element: u64,
     times: u32,
@@ -25,7 +25,7 @@ pub(crate) struct CaseFault {
     span: Range<usize>,
 }
 
-const WHATS: [(&str, InjectedFault); 8] = [
+const FAULTS: [(&str, InjectedFault); 8] = [
     ("trap", InjectedFault::Trap),
     ("deadline", InjectedFault::Deadline),
     ("allocation", InjectedFault::Allocation),
@@ -37,7 +37,7 @@ const WHATS: [(&str, InjectedFault); 8] = [
 ];
 
 impl CaseFault {
-    /// Reads `faults`, an array. The stage has to be named unless it is `alone`.
+    /// Reads `faults`, an array. Each fault names its stage, unless the case runs a single stage (`alone`).
     pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<CaseFault>> {
         field.items(report)?.iter().map(|item| CaseFault::read(item, alone, report)).collect()
     }
@@ -57,27 +57,27 @@ impl CaseFault {
         let injected = match what.key {
             "pause" => InjectedFault::Pause(what.duration(&ranges::PAUSE, report)?),
             _ => {
-                let name = what.choice(&WHATS.each_ref().map(|(name, _)| *name), report)?;
-                WHATS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
+                let name = what.choice(&FAULTS.each_ref().map(|(name, _)| *name), report)?;
+                FAULTS.iter().find(|(known, _)| *known == name).map(|(_, injected)| injected.clone())?
             }
         };
         let times = table.get("times").map_or(Some(1), |field| field.count(&ranges::TIMES, report))?;
         Some(CaseFault { stage, element: element?, times, what: injected, span: field.span.clone() })
     }
 
-    /// For one run.
+    /// The injection for one run.
     pub(crate) fn injection(&self) -> Injection {
         Injection::new(self.element, self.times, self.what.clone())
     }
 
-    /// It never came in a run of its stage; `account` is that of the run, where it came to its end. `file` is that of the
-    /// case.
-    pub(crate) fn never_came(&self, stage: &str, file: &Path, account: Option<&Account>) -> Diagnostic {
-        let message = format!("`{stage}` did not come to element {}", self.element);
+    /// The stage never reached the element of the fault. `account` is that of the run, if it ran to its end; `file` is the
+    /// file of the case.
+    pub(crate) fn not_reached(&self, stage: &str, file: &Path, account: Option<&Account>) -> Diagnostic {
+        let message = format!("`{stage}` never reached element {}", self.element);
         let stage = account.and_then(|account| account.stages.iter().find(|other| other.name == stage));
         let text = stage.map_or_else(String::new, |stage| match stage.kind {
-            Kind::Source => format!("it made {}, counted from 0", counted(stage.elements_out)),
-            Kind::Processor | Kind::Sink => format!("it was given {}, counted from 0", counted(stage.elements_in)),
+            Kind::Source => format!("it made {} (numbered from 0)", counted(stage.elements_out)),
+            Kind::Processor | Kind::Sink => format!("it was given {} (numbered from 0)", counted(stage.elements_in)),
         });
         Diagnostic::error(codes::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
     }

@@ -1,4 +1,4 @@
-//! The files that cases are in: `Torvyn.toml`, and those of the folder `tests` beside it.
+//! Loads cases from `Torvyn.toml` and from the files of the folder `tests` beside it.
 
 use std::path::Path;
 
@@ -12,21 +12,21 @@ use crate::config::{case_files, document};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 
-/// All cases of a project, those of the manifest first and then file by file: those that can be run, and what is wrong
-/// with the others, and with files as a whole.
+/// Loads all cases of a project: those of the manifest first, then file by file. Returns the valid cases, and the
+/// diagnostics of broken cases and files.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If the folder cannot be read.
 pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Case>, Vec<Broken>), Diagnostics> {
-    let of_manifest = sources.text(&manifest.path).map(|text| of_manifest(text, &manifest.path));
-    let (mut cases, mut broken) = manifest::sorted(of_manifest.unwrap_or_default());
+    let parse_manifest = sources.text(&manifest.path).map(|text| parse_manifest(text, &manifest.path));
+    let (mut cases, mut broken) = manifest::sorted(parse_manifest.unwrap_or_default());
     for path in case_files::list(&manifest.path)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let read = match document::read(&path, sources) {
             Ok(text) if has_cases(&name, &text) => parse(&text, &path),
             Ok(_) => continue,
-            // What is of it that can be read says whether it is one of ours.
+            // The readable part of the file shows whether it has cases.
             Err(wrong) if wrong.code == codes::NOT_UTF8 => match sources.text(&path) {
                 Some(text) if has_cases(&name, text) => vec![Err(Broken { name: None, found: wrong.into() })],
                 _ => continue,
@@ -41,8 +41,8 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
     Ok((cases, broken))
 }
 
-/// The cases in the text of a manifest, in which nothing is wrong as a whole.
-pub(crate) fn of_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
+/// Parses the cases in the text of a valid manifest.
+pub(crate) fn parse_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
     let mut report = Report { file: path, found: Diagnostics::default() };
     let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
     Field::of(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
@@ -50,12 +50,12 @@ pub(crate) fn of_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> 
 
 /// What is wrong with the cases of a manifest that was read.
 pub(crate) fn wrong_in_manifest(manifest: &Path, sources: &Sources) -> Vec<Diagnostic> {
-    let cases = sources.text(manifest).map(|text| of_manifest(text, manifest)).unwrap_or_default();
+    let cases = sources.text(manifest).map(|text| parse_manifest(text, manifest)).unwrap_or_default();
     cases.into_iter().filter_map(Result::err).flat_map(|broken| broken.found).collect()
 }
 
-/// Whether a file of TOML is one of cases: it has `test`, or a slip of it. Others may be for other programs, as a
-/// `Cargo.toml` is, whose `[[test]]` is something else.
+/// Whether a TOML file has cases: it has `test`, or a misspelling of it. Other files may belong to other programs, such as
+/// a `Cargo.toml`, whose `[[test]]` is something else.
 pub(crate) fn has_cases(name: &str, text: &str) -> bool {
     if name == "Cargo.toml" {
         return false;
@@ -70,18 +70,18 @@ pub(crate) fn has_cases(name: &str, text: &str) -> bool {
         _ => false,
     };
     let is_ours = |(key, value): (&DeString<'_>, &Spanned<DeValue<'_>>)| match value.get_ref() {
-        DeValue::Array(_) => key == "test" || SLIPS.contains(&&*key.to_lowercase()),
+        DeValue::Array(_) => key == "test" || MISSPELLINGS.contains(&&*key.to_lowercase()),
         table => key == "test" && is_case(table),
     };
     document.get_ref().iter().any(|(key, value)| is_ours((key.get_ref(), value)))
 }
 
-/// Keys of which every case has one.
+/// Every case has at least one of these keys.
 const CASE_KEYS: [&str; 5] = ["name", "input", "expect", "stage", "pipeline"];
-/// What is written where `test` is meant.
-const SLIPS: [&str; 6] = ["test", "tests", "tets", "case", "cases", "tset"];
+/// Misspellings of `test`.
+const MISSPELLINGS: [&str; 6] = ["test", "tests", "tets", "case", "cases", "tset"];
 
-/// The cases of a file that has nothing else, and what is wrong with it as a whole.
+/// Parses a file that has only cases. Returns its cases, and the diagnostics of the file as a whole.
 pub(crate) fn parse(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
     let mut report = Report { file: path, found: Diagnostics::default() };
     let cases = document::parse(text, &mut report).map(|document| {

@@ -1,5 +1,5 @@
-//! How long an element takes in a case, against how long one takes in another: the only way in which speed can be
-//! expected, because times themselves differ from machine to machine.
+//! The expected speed of a case: how long an element may take compared with another case. Speed can only be expected
+//! relative to another case, because times differ from machine to machine.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,11 +14,11 @@ use crate::output::diagnostic::{Diagnostic, suggestion};
 /// What is expected of the time that an element takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExpectedSpeed {
-    /// The case it is compared with.
+    /// The case to compare with.
     pub(crate) other: Named,
-    /// How many times as long it may take.
+    /// How many times as long as in the other case an element may take.
     pub(crate) max: f64,
-    /// Where that is written.
+    /// Where the limit is written.
     pub(crate) span: Range<usize>,
 }
 
@@ -32,7 +32,7 @@ impl ExpectedSpeed {
         let max = table.need("max", report).and_then(|field| {
             let max = field.ratio(&ranges::RATIO, report)?;
             if max == 0.0 {
-                field.wrong(codes::ZERO, "`max` is 0", "has to be more than 0", report);
+                field.wrong(codes::ZERO, "`max` is 0", "must be greater than 0", report);
                 return None;
             }
             Some((max, field.span))
@@ -41,7 +41,7 @@ impl ExpectedSpeed {
         Some(ExpectedSpeed { other, max, span })
     }
 
-    /// What is wrong with the case that is named: it is to be another one, which comes to its end.
+    /// Checks the named case: it must exist, be another case, and not be expected to fail.
     fn check(&self, case: &Case, cases: &[Case], known: &HashMap<&str, &Case>) -> Option<Diagnostic> {
         let Named { name, span } = &self.other;
         let wrong =
@@ -51,8 +51,8 @@ impl ExpectedSpeed {
                 Some(wrong("a case cannot be compared with itself".to_string()).help("name another case"))
             }
             Some(other) if other.fails.is_some() => {
-                let wrong = wrong(format!("`{name}` is to fail, and what fails has no speed"));
-                Some(wrong.label(other.file(), other.span.clone(), "this one").help("name a case without `fails`"))
+                let wrong = wrong(format!("`{name}` is expected to fail, so it has no speed to compare with"));
+                Some(wrong.label(other.file(), other.span.clone(), "this case").help("name a case without `fails`"))
             }
             Some(_) => None,
             None => {
@@ -70,13 +70,13 @@ impl Case {
         cases.iter().map(|case| (case.name.as_str(), case)).collect()
     }
 
-    /// What is wrong with the one of `cases` that it is compared with: it is none, or cannot be.
+    /// Checks the case that this case is compared with, if any.
     pub(crate) fn check_other(&self, cases: &[Case], known: &HashMap<&str, &Case>) -> Option<Diagnostic> {
         self.speed.as_ref()?.check(self, cases, known)
     }
 
-    /// The name of the case that it is compared with.
-    pub(crate) fn other(&self) -> Option<&str> {
+    /// The name of the case that this case is compared with.
+    pub(crate) fn compared_with(&self) -> Option<&str> {
         self.speed.as_ref().map(|speed| speed.other.name.as_str())
     }
 }

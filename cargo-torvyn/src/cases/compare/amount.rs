@@ -1,4 +1,4 @@
-//! Numbers that a case expects: one, or a range.
+//! An expected number: a single one or a range.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,16 +9,16 @@ use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 
-/// A number, or a range of numbers, and where it is written.
+/// A number or a range of numbers, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Amount<N> {
     min: Option<N>,
     max: Option<N>,
-    /// Where it is written.
+    /// The place where it is written.
     pub(crate) span: Range<usize>,
 }
 
-/// A ratio is compared to this part of 1: half of the last digit that the account shows.
+/// The precision of ratios: half of the last digit that the account shows.
 const RATIO_PRECISION: f64 = 0.005;
 
 impl<N: Copy + PartialOrd> Amount<N> {
@@ -46,7 +46,7 @@ impl<N: Copy + PartialOrd> Amount<N> {
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {
-            let message = format!("`{}` cannot be reached: `min` is greater than `max`", field.key);
+            let message = format!("`{}` is an empty range: `min` is greater than `max`", field.key);
             field.wrong(codes::BAD_NUMBER, message, "", report);
             return None;
         }
@@ -60,20 +60,20 @@ impl Amount<u64> {
         Amount::read_with(field, report, |field, report| field.count(&ranges::ANY, report))
     }
 
-    /// Whether it is what is expected.
-    pub(crate) fn holds(&self, number: u64) -> bool {
+    /// Whether the number is within the amount.
+    pub(crate) fn contains(&self, number: u64) -> bool {
         self.min.is_none_or(|min| min <= number) && self.max.is_none_or(|max| number <= max)
     }
 }
 
 impl Amount<f64> {
-    /// Reads a number that need not be whole, or a table of `min` and `max`.
+    /// Reads a number that may have a fraction, or a table of `min` and `max`.
     pub(crate) fn read_ratio(field: &Field, report: &mut Report) -> Option<Self> {
         Amount::read_with(field, report, |field, report| field.ratio(&ranges::RATIO, report))
     }
 
-    /// Whether it is what is expected, to two decimals.
-    pub(crate) fn holds(&self, number: f64) -> bool {
+    /// Whether the number is within the amount, to two decimals.
+    pub(crate) fn contains(&self, number: f64) -> bool {
         self.min.is_none_or(|min| min <= number + RATIO_PRECISION)
             && self.max.is_none_or(|max| number <= max + RATIO_PRECISION)
     }

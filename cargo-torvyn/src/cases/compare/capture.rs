@@ -1,4 +1,4 @@
-//! What comes of a case: the output of a flow that keeps elements for comparison, and what stages print.
+//! Captures what a case produces: the elements of an output, kept for comparison, and the lines that stages print.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,31 +13,31 @@ use crate::cases::compare::element::Entry;
 use crate::cases::compare::metadata;
 use crate::cases::compare::search::Search;
 
-/// Lines of a log that are kept to be shown.
+/// The most lines of a log that are kept to be shown.
 const KEPT_LINES: usize = 100;
 
-/// Elements that came out, as far as they are needed.
+/// The actual elements, as far as they are needed.
 #[derive(Default)]
 pub(crate) struct Capture {
-    /// All that came.
+    /// The number of all elements.
     pub(crate) count: u64,
-    /// The first of them.
+    /// The first elements.
     pub(crate) kept: Vec<Entry>,
-    /// How many are kept at most.
+    /// The most elements to keep.
     most: usize,
-    /// How many bytes of each are.
+    /// The most bytes to keep of each.
     most_bytes: usize,
-    /// What is looked for in all of them.
+    /// What to search for in all elements.
     pub(crate) search: Search,
 }
 
 impl Capture {
-    /// Keeps this many elements, with this many bytes of each, and looks for something in all of them.
+    /// Keeps at most this many elements, with at most this many bytes of each, and searches all of them.
     pub(crate) fn new((most, most_bytes): (usize, usize), search: Search) -> Capture {
         Capture { most, most_bytes, search, ..Capture::default() }
     }
 
-    /// Takes an element that came, whole or as far as it is needed.
+    /// Adds an element, with at least the bytes that are needed.
     pub(crate) fn add(&mut self, mut element: Entry) {
         self.search.look_into(self.count, &element.bytes);
         self.count += 1;
@@ -51,11 +51,11 @@ impl Capture {
     }
 }
 
-/// The output of a flow that collects. Its clones collect together.
+/// The output of a flow that captures its elements. Clones share the capture.
 #[derive(Clone)]
 pub(crate) struct Collector {
     collected: Arc<Mutex<Capture>>,
-    /// For what is not in memory, or not in one piece.
+    /// For payloads that are not in memory, or not in one piece.
     pool: Pool,
 }
 
@@ -81,7 +81,7 @@ impl endpoint::Output for Collector {
             }
             let needed = if is_searched { size } else { size.min(collected.most_bytes) };
             let bytes = element.payload.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
-            collected.add(Entry { bytes, size: size as u64, metadata: metadata::of(element) });
+            collected.add(Entry { bytes, size: size as u64, metadata: metadata::from_element(element) });
         }
         Ok(())
     }
@@ -103,9 +103,9 @@ pub(crate) struct Log(Arc<Mutex<Printed>>);
 pub(crate) struct Printed {
     /// The last lines, each with its stage.
     pub(crate) lines: VecDeque<(String, String)>,
-    /// How many lines came before them.
+    /// The number of lines before those.
     pub(crate) before: u64,
-    /// What is compared with what the case expects.
+    /// The lines to compare with what the case expects.
     pub(crate) collected: Capture,
 }
 
@@ -118,7 +118,7 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what stages print.
+    /// A sink for the lines of stages.
     pub(crate) fn sink(&self) -> LogSink {
         let log = self.clone();
         Arc::new(move |line| {

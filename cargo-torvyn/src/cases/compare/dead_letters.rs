@@ -1,4 +1,4 @@
-//! Dead letters in cases: the elements that stages failed at for good, kept in memory, and what a case expects of them.
+//! Dead letters in cases: captured in memory, and compared with what a case expects of them.
 
 use std::io;
 use std::ops::Range;
@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toml::de::DeValue;
+use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::endpoint::Output as _;
 use torvyn_runtime::flow::DeadLetters;
 
 use crate::cases::compare::capture::{Capture, Collector};
-use crate::cases::compare::expectation::{Expectation, counted};
+use crate::cases::compare::expectation::Expectation;
 use crate::cases::compare::expected::Expected;
 use crate::config::spanned::Named;
 use crate::config::toml_reader::{Field, Report};
@@ -19,22 +20,22 @@ use crate::output::diagnostic::{Diagnostic, Diagnostics};
 use crate::output::printable::printable;
 use crate::run::dead_letters::reason;
 
-/// Reasons that are shown where another was expected.
+/// The most reasons that are shown if another one was expected.
 const SHOWN: usize = 5;
 
 /// What is expected of the dead letters of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExpectedDeadLetters {
-    /// The stage; none for the one that is alone.
+    /// The stage; `None` if the case runs a single stage.
     pub(crate) stage: Option<Named>,
     pub(crate) elements: Expected,
-    /// Texts, for each of which a letter has a reason that contains it.
+    /// Texts that the reasons of dead letters must contain, each at least one.
     reasons: Vec<(String, Range<usize>)>,
     /// Where it is written.
     pub(crate) span: Range<usize>,
 }
 
-/// What is wanted of the dead letters of a stage, with the bytes of all files in it.
+/// What is expected of the dead letters of a stage, with the contents of files.
 pub(crate) struct DeadLetterExpectation {
     stage: String,
     pub(crate) elements: Expectation,
@@ -42,7 +43,7 @@ pub(crate) struct DeadLetterExpectation {
 }
 
 impl ExpectedDeadLetters {
-    /// Reads `dead-letters`: the table of the stage that is `alone`, or one for each stage.
+    /// Reads `dead-letters`: one table if the case runs a single stage (`alone`), or a table for each stage.
     pub(crate) fn read_all(field: &Field, alone: bool, report: &mut Report) -> Option<Vec<ExpectedDeadLetters>> {
         if alone {
             return Some(vec![ExpectedDeadLetters::read(field, None, report)?]);
@@ -50,10 +51,10 @@ impl ExpectedDeadLetters {
         let entries = field.entries(report)?;
         let mut read = |field: &Field| {
             if !matches!(field.value, DeValue::Table(_)) {
-                let message = format!("`{}` is no table of a stage", field.key);
+                let message = format!("`{}` must be the table of a stage", field.key);
                 let wrong = Diagnostic::error(codes::WRONG_TYPE, message);
-                let wrong = wrong.label(report.file, field.key_span.clone(), "here a stage is named");
-                report.found.push(wrong.help("write dead-letters.STAGE = { … } for a stage of the pipeline"));
+                let wrong = wrong.label(report.file, field.key_span.clone(), "expected the name of a stage");
+                report.found.push(wrong.help("write `dead-letters.STAGE = { … }` for a stage of the pipeline"));
                 return None;
             }
             let stage = Named { name: field.key.to_string(), span: field.key_span.clone() };
@@ -73,47 +74,47 @@ impl ExpectedDeadLetters {
         Some(ExpectedDeadLetters { stage, elements, reasons, span: field.key_span.clone() })
     }
 
-    /// With the bytes of its files, of the stage of this name.
+    /// Loads the files of the expectation, for the stage of this name.
     ///
     /// # Errors
     ///
-    /// The files that cannot be read.
-    pub(crate) fn wanted(&self, stage: &str, file: &Path, bless: bool) -> Result<DeadLetterExpectation, Diagnostics> {
-        let elements = self.elements.wanted(file, bless)?;
+    /// If a file cannot be read.
+    pub(crate) fn load(&self, stage: &str, file: &Path, bless: bool) -> Result<DeadLetterExpectation, Diagnostics> {
+        let elements = self.elements.load(file, bless)?;
         Ok(DeadLetterExpectation { stage: stage.to_string(), elements, reasons: self.reasons.clone() })
     }
 }
 
 /// The dead letters of a run.
 #[derive(Clone, Default)]
-pub(crate) struct Letters(Arc<Mutex<Vec<OfStage>>>);
+pub(crate) struct Letters(Arc<Mutex<Vec<StageLetters>>>);
 
-/// Those of a stage that something is wanted of.
-struct OfStage {
+/// The dead letters of a stage that the case expects something of.
+struct StageLetters {
     stage: String,
     elements: Collector,
-    /// For each reason that is wanted, whether a letter has it.
+    /// For each expected text, whether a reason contains it.
     found: Vec<(String, bool)>,
-    /// The first reasons that came.
-    came: Vec<String>,
+    /// The first actual reasons.
+    reasons: Vec<String>,
 }
 
 impl Letters {
     pub(crate) fn new(wanted: &[DeadLetterExpectation]) -> Letters {
-        let of_stage = |wanted: &DeadLetterExpectation| OfStage {
+        let of_stage = |wanted: &DeadLetterExpectation| StageLetters {
             stage: wanted.stage.clone(),
             elements: Collector::new(wanted.elements.capture()),
             found: wanted.reasons.iter().map(|(reason, _)| (reason.clone(), false)).collect(),
-            came: Vec::new(),
+            reasons: Vec::new(),
         };
         Letters(Arc::new(Mutex::new(wanted.iter().map(of_stage).collect())))
     }
 
-    fn of_stages(&self) -> MutexGuard<'_, Vec<OfStage>> {
+    fn of_stages(&self) -> MutexGuard<'_, Vec<StageLetters>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the letters of a flow.
+    /// A sink for the dead letters of a flow.
     pub(crate) fn sink(&self) -> DeadLetters {
         let letters = self.clone();
         Arc::new(move |letter| {
@@ -123,8 +124,8 @@ impl Letters {
             };
             let reason = reason(letter.error);
             of_stage.found.iter_mut().for_each(|(text, found)| *found |= reason.contains(text.as_str()));
-            if of_stage.came.len() < SHOWN {
-                of_stage.came.push(reason);
+            if of_stage.reasons.len() < SHOWN {
+                of_stage.reasons.push(reason);
             }
             of_stage.elements.push(std::slice::from_ref(letter.element))
         })
@@ -132,7 +133,7 @@ impl Letters {
 }
 
 impl DeadLetterExpectation {
-    /// What is not as expected. `file` is that of the case.
+    /// Reports what differs from the expectation. `file` is the file of the case.
     pub(crate) fn judge(&self, file: &Path, letters: &Letters) -> Vec<Diagnostic> {
         let stages = letters.of_stages();
         let Some(of_stage) = stages.iter().find(|of_stage| of_stage.stage == self.stage) else { return Vec::new() };
@@ -141,17 +142,17 @@ impl DeadLetterExpectation {
         let mut found = self.elements.judge(&what, file, &collected);
         let missing = self.reasons.iter().zip(&of_stage.found).filter(|(_, (_, found))| !found);
         found.extend(missing.map(|((text, span), _)| {
-            let message = format!("no dead letter of `{}` has a reason with `{text}`", self.stage);
+            let message = format!("no dead letter of `{}` has a reason that contains `{text}`", self.stage);
             let wrong = Diagnostic::error(codes::UNEXPECTED_OUTPUT, message);
-            let came: Vec<_> = of_stage.came.iter().map(|reason| printable(reason, true)).collect();
-            let text = format!("not among {}", counted(collected.count));
+            let reasons: Vec<_> = of_stage.reasons.iter().map(|reason| printable(reason, true)).collect();
+            let text = format!("searched {}", counted(collected.count, "dead letter"));
             let wrong = wrong.label(file, span.clone(), text);
-            if came.is_empty() { wrong } else { wrong.note(came.join("\n")) }
+            if reasons.is_empty() { wrong } else { wrong.note(reasons.join("\n")) }
         }));
         found
     }
 
-    /// Does something with what was kept of the elements.
+    /// Calls `each` with the captured elements.
     pub(crate) fn with_collected<T>(&self, letters: &Letters, each: impl FnOnce(&Capture) -> T) -> Option<T> {
         let stages = letters.of_stages();
         let of_stage = stages.iter().find(|of_stage| of_stage.stage == self.stage)?;

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// A decimal number of any length. Equal to another one of the same value: 1, 1.0 and 1e0 are equal, and so are 0 and -0.
+/// A decimal number of any length. Equal to any other of the same value: 1, 1.0 and 1e0 are equal, and so are 0 and -0.
 #[derive(Debug, Clone)]
 pub(crate) struct Decimal {
     written: String,
     /// Whether it is below 0.
     negative: bool,
-    /// Without zeros at either end; empty for 0.
+    /// The digits without zeros at either end; empty for 0.
     digits: String,
-    /// The power of ten that the last digit counts.
+    /// The power of ten of the last digit.
     exponent: i128,
 }
 
 impl Decimal {
-    /// Reads digits, with a sign, a fraction and an exponent; none where it is something else, or the exponent has over 30
-    /// digits.
+    /// Parses digits with an optional sign, fraction and exponent. `None` for anything else, and for an exponent of more than
+    /// 30 digits.
     pub(crate) fn parse(text: &str) -> Option<Decimal> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn rejects_what_is_not_a_number() {
         for text in ["", "-", ".", "e5", "1e", "1e+", "nan", "inf", "0x1", "1.2.3", "--1", "1e5e5", "1 "] {
             assert!(Decimal::parse(text).is_none(), "{text}");
         }

@@ -1,22 +1,22 @@
-//! What differs between the elements that a case expects and those that came, for people. What the elements are, and
-//! when one is what is expected, `entries` and `json` say.
+//! Differences between the expected and the actual elements, for people. `element_match` and `json` define when two
+//! elements match.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use torvyn_runtime::base::plural::counted;
 
-/// Elements that are the same, shown on each side of those that are not.
+/// How many matching elements are shown around a difference.
 const CONTEXT: usize = 2;
-/// Lines of a difference; the rest is counted.
+/// The most lines of a difference; the rest is counted.
 const LINES: usize = 40;
-/// Characters, or bytes in hexadecimal, that are shown of an element.
+/// The most characters, or bytes in hexadecimal, that are shown of an element.
 const WIDTH: usize = 72;
 const HEX_WIDTH: usize = 24;
-/// Pairs of elements that are compared at most, to find out which of them are the same.
+/// The most pairs of elements that are compared for the shortest difference.
 const PAIRS: usize = 4_000_000;
 
-/// What became of an element.
+/// A step from the expected to the actual elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Same { got: usize },
@@ -34,26 +34,26 @@ impl Change {
     }
 }
 
-/// Elements that are expected, and those that came, by their indices.
+/// The expected and the actual elements, by their indices.
 pub(crate) trait Sides {
-    /// How many there are on each side.
+    /// The number of elements on each side.
     fn lengths(&self) -> (usize, usize);
 
-    /// Whether the one is what is expected by the other.
-    fn is(&self, expected: usize, got: usize) -> bool;
+    /// Whether the actual element matches the expected one.
+    fn matches(&self, expected: usize, got: usize) -> bool;
 
-    /// One that is missing; where another came in its place, seen beside that.
+    /// Shows a missing element, and where it differs from the actual element in its place, if any.
     fn missing(&self, expected: usize, got: Option<usize>) -> String;
 
-    /// One that came; where it is in the place of another, seen beside that.
-    fn came(&self, expected: Option<usize>, got: usize) -> String;
+    /// Shows an actual element, and where it differs from the expected element in its place, if any.
+    fn actual(&self, expected: Option<usize>, got: usize) -> String;
 
-    /// Lines on what the one that came has otherwise.
-    fn explained(&self, _expected: usize, _got: usize) -> Vec<String> {
+    /// Lines that explain how the actual element differs.
+    fn explain(&self, _expected: usize, _got: usize) -> Vec<String> {
         Vec::new()
     }
 
-    /// Those that are missing and those that were not expected, where order does not count.
+    /// The missing and the unexpected elements, where the order does not matter.
     fn in_any_order(&self) -> (Vec<usize>, Vec<usize>)
     where
         Self: Sized,
@@ -62,7 +62,7 @@ pub(crate) trait Sides {
     }
 }
 
-/// Lines for people, of which the first are kept and the others counted.
+/// Lines for people: the first ones are kept, the others are counted.
 #[derive(Default)]
 struct Lines {
     lines: Vec<String>,
@@ -76,14 +76,14 @@ impl Lines {
 
     fn into_lines(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.lines.push(format!("... and {} more", counted(self.more as u64, "line")));
+            self.lines.push(format!("... and {}", counted(self.more as u64, "more line")));
         }
         self.lines
     }
 }
 
-/// The difference of two lists, in their order: lines that begin with the number of an element, and `-` where it is
-/// missing or `+` where it was not expected. None where there is no difference.
+/// The difference of two ordered lists: lines that begin with the number of an element, with `-` if it is missing or `+` if
+/// it is unexpected. Empty if there is no difference.
 pub(crate) fn ordered(sides: &impl Sides) -> Vec<String> {
     let changes = paired(changes(sides));
     if changes.iter().all(|change| matches!(change, Change::Same { .. })) {
@@ -105,16 +105,16 @@ pub(crate) fn ordered(sides: &impl Sides) -> Vec<String> {
         }
         let (before, after) = (index.checked_sub(1).and_then(|before| changes.get(before)), changes.get(index + 1));
         match *change {
-            Change::Same { got, .. } => lines.push(|| format!("{got:>4}   {}", sides.came(None, got))),
-            // An element that came in place of another is seen beside it.
+            Change::Same { got, .. } => lines.push(|| format!("{got:>4}   {}", sides.actual(None, got))),
+            // An element in place of another is shown next to it.
             Change::Missing(expected) => {
                 let got = after.and_then(Change::unexpected);
                 lines.push(|| format!("{expected:>4} - {}", sides.missing(expected, got)));
             }
             Change::Unexpected(got) => {
                 let expected = before.and_then(Change::missing);
-                lines.push(|| format!("{got:>4} + {}", sides.came(expected, got)));
-                for line in expected.map_or_else(Vec::new, |expected| sides.explained(expected, got)) {
+                lines.push(|| format!("{got:>4} + {}", sides.actual(expected, got)));
+                for line in expected.map_or_else(Vec::new, |expected| sides.explain(expected, got)) {
                     lines.push(|| format!("       {line}"));
                 }
             }
@@ -126,31 +126,31 @@ pub(crate) fn ordered(sides: &impl Sides) -> Vec<String> {
     lines.into_lines()
 }
 
-/// The difference of two lists in any order.
+/// The difference of two lists whose order does not matter.
 pub(crate) fn unordered(sides: &impl Sides) -> Vec<String> {
     let (missing, unexpected) = sides.in_any_order();
     let mut lines = Lines::default();
     missing.iter().for_each(|index| lines.push(|| format!("- {}", sides.missing(*index, None))));
-    unexpected.iter().for_each(|index| lines.push(|| format!("+ {}", sides.came(None, *index))));
+    unexpected.iter().for_each(|index| lines.push(|| format!("+ {}", sides.actual(None, *index))));
     if let ([expected], [got]) = (&missing[..], &unexpected[..]) {
-        sides.explained(*expected, *got).into_iter().for_each(|line| lines.push(|| format!("  {line}")));
+        sides.explain(*expected, *got).into_iter().for_each(|line| lines.push(|| format!("  {line}")));
     }
     lines.into_lines()
 }
 
-/// Gives as many as can be of the expected elements one that came: a greatest matching, by augmenting paths. What is left
-/// is missing, and was not expected.
+/// Matches as many expected elements as possible with actual ones: a maximum matching, by augmenting paths. Returns the
+/// missing and the unexpected elements.
 pub(crate) fn matched(sides: &impl Sides) -> (Vec<usize>, Vec<usize>) {
     let (expected, got) = sides.lengths();
     let (mut taken_by, mut takes) = (vec![None; got], vec![None; expected]);
-    // For each that came, in which round it was reached, and from where.
+    // For each actual element, the round in which it was reached, and from where.
     let mut reached = vec![(usize::MAX, 0); got];
     for round in 0..expected {
         let mut waiting = VecDeque::from([round]);
         'path: while let Some(from) = waiting.pop_front() {
-            // Most often it is the one of the same number.
+            // Most often the element of the same number matches.
             for index in (0..got).map(|step| (from + step) % got) {
-                if reached[index].0 == round || !sides.is(from, index) {
+                if reached[index].0 == round || !sides.matches(from, index) {
                     continue;
                 }
                 reached[index] = (round, from);
@@ -174,22 +174,22 @@ pub(crate) fn matched(sides: &impl Sides) -> (Vec<usize>, Vec<usize>) {
     (missing, unexpected)
 }
 
-/// The shortest way from one list to the other where they are not too long, and element by element otherwise.
+/// The shortest difference if the lists are short enough, and a comparison element by element otherwise.
 fn changes(sides: &impl Sides) -> Vec<Change> {
     let (expected, got) = sides.lengths();
     let both = expected.min(got);
-    let before = (0..both).take_while(|index| sides.is(*index, *index)).count();
-    let after = (1..=both - before).take_while(|back| sides.is(expected - back, got - back)).count();
+    let before = (0..both).take_while(|index| sides.matches(*index, *index)).count();
+    let after = (1..=both - before).take_while(|back| sides.matches(expected - back, got - back)).count();
     let (missing, unexpected) = (before..expected - after, before..got - after);
 
     let mut changes: Vec<_> = (0..before).map(|got| Change::Same { got }).collect();
     match missing.len().checked_mul(unexpected.len()).filter(|pairs| *pairs <= PAIRS) {
         Some(_) => changes.extend(shortest(sides, missing, unexpected)),
         None => {
-            // Those of one number side by side.
+            // Pair elements by their number.
             let both = missing.len().min(unexpected.len());
             for (missing, unexpected) in missing.clone().zip(unexpected.clone()) {
-                match sides.is(missing, unexpected) {
+                match sides.matches(missing, unexpected) {
                     true => changes.push(Change::Same { got: unexpected }),
                     false => changes.extend([Change::Missing(missing), Change::Unexpected(unexpected)]),
                 }
@@ -202,7 +202,7 @@ fn changes(sides: &impl Sides) -> Vec<Change> {
     changes
 }
 
-/// What is missing next to what came in its place, first to first.
+/// Puts each missing element next to the unexpected one in its place, first to first.
 fn paired(changes: Vec<Change>) -> Vec<Change> {
     let mut paired = Vec::new();
     for run in changes.chunk_by(|a, b| matches!(a, Change::Same { .. }) == matches!(b, Change::Same { .. })) {
@@ -215,10 +215,10 @@ fn paired(changes: Vec<Change>) -> Vec<Change> {
     paired
 }
 
-/// By the longest common subsequence.
+/// The shortest difference, by the longest common subsequence.
 fn shortest(sides: &impl Sides, expected: Range<usize>, got: Range<usize>) -> Vec<Change> {
     let columns = got.len() + 1;
-    let is = |row: usize, column: usize| sides.is(expected.start + row, got.start + column);
+    let is = |row: usize, column: usize| sides.matches(expected.start + row, got.start + column);
     let mut longest = vec![0u32; (expected.len() + 1) * columns];
     for row in (0..expected.len()).rev() {
         for column in (0..got.len()).rev() {
@@ -247,16 +247,16 @@ fn shortest(sides: &impl Sides, expected: Range<usize>, got: Range<usize>) -> Ve
     changes
 }
 
-/// An element as a text in quotes, or in hexadecimal where it is none; of a long one the part around byte `at`.
+/// An element as a quoted text, or in hexadecimal if it is not a text; of a long element the part around byte `at`.
 pub(crate) fn shown(element: &[u8], at: usize) -> String {
     shown_of(element, element.len() as u64, at)
 }
 
-/// As [`shown`], of an element of `size` bytes that begins with these.
+/// As [`shown`], for an element of `size` bytes that begins with the given ones.
 pub(crate) fn shown_of(element: &[u8], size: u64, at: usize) -> String {
     let is_whole = element.len() as u64 == size;
     let text = match str::from_utf8(element) {
-        // It may have been cut within a letter.
+        // It may have been cut within a character.
         Err(error) if !is_whole && error.error_len().is_none() => str::from_utf8(&element[..error.valid_up_to()]),
         text => text,
     };
@@ -285,19 +285,19 @@ pub(crate) fn shown_of(element: &[u8], size: u64, at: usize) -> String {
     }
 }
 
-/// Whether a letter belongs to a text for people.
+/// Whether a character belongs in a text for people.
 fn is_text(letter: char) -> bool {
     !letter.is_control() || matches!(letter, '\t' | '\n' | '\r')
 }
 
-/// A letter as it can be seen: what would steer a terminal, or is not to be seen, by its number.
+/// A character in visible form: control and invisible characters are shown by their numbers.
 pub(crate) fn visible(letter: char) -> String {
     let is_hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}');
     if is_hidden || letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() }
 }
 
-/// A letter as it stands in a string of TOML.
+/// A character as it is written in a TOML string.
 fn quoted(letter: char) -> String {
     match letter {
         '"' | '\\' => format!("\\{letter}"),
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_for_people() {
+    fn shows_elements_as_text_or_hexadecimal() {
         assert_eq!(shown(b"", 0), "\"\"");
         assert_eq!(shown("a \"b\\\r\n ä".as_bytes(), 0), "\"a \\\"b\\\\\\r\\n ä\"");
         assert_eq!(shown(b"\x1b[2J", 0), "hex 1b 5b 32 4a");
@@ -334,7 +334,7 @@ mod tests {
             (self.0.len(), self.1.len())
         }
 
-        fn is(&self, expected: usize, got: usize) -> bool {
+        fn matches(&self, expected: usize, got: usize) -> bool {
             self.0.as_bytes()[expected] == self.1.as_bytes()[got]
         }
 
@@ -342,19 +342,19 @@ mod tests {
             self.0[expected..=expected].to_string()
         }
 
-        fn came(&self, _: Option<usize>, got: usize) -> String {
+        fn actual(&self, _: Option<usize>, got: usize) -> String {
             self.1[got..=got].to_string()
         }
     }
 
     #[test]
-    fn the_shortest_way() {
+    fn finds_the_shortest_difference() {
         let same = |changes: &[Change]| changes.iter().filter(|change| matches!(change, Change::Same { .. })).count();
         assert_eq!(same(&changes(&Letters("abcabba", "cbabac"))), 4);
     }
 
     #[test]
-    fn what_is_left_over_in_any_order() {
+    fn matches_as_many_elements_as_possible_in_any_order() {
         assert_eq!(matched(&Letters("abcab", "bacba")), (vec![], vec![]));
         assert_eq!(matched(&Letters("aab", "abbc")), (vec![1], vec![1, 3]));
         assert_eq!(matched(&Letters("a", "")), (vec![0], vec![]));

@@ -1,4 +1,4 @@
-//! Elements that are expected by their bytes and metadata, beside those that came.
+//! Compares elements by their bytes and metadata.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use crate::cases::compare::diff::{self, Sides};
 use crate::cases::compare::element::Entry;
 use crate::cases::compare::metadata;
 
-/// Both sides.
+/// The expected and the actual elements.
 pub(crate) struct ElementMatch<'a> {
     pub(crate) expected: &'a [Entry],
     pub(crate) got: &'a [Entry],
 }
 
 impl ElementMatch<'_> {
-    /// An element, and of `shown` what `wanted` says something of.
+    /// Shows an element, with the metadata that `wanted` has.
     fn shown(entry: &Entry, at: usize, wanted: &Metadata) -> String {
         diff::shown_of(&entry.bytes, entry.size, at) + &metadata::shown(&entry.metadata, wanted)
     }
 
-    /// What of the metadata is shown where `expected` is missing: what differs where the bytes are those that came.
-    fn noted(expected: &Entry, other: Option<&Entry>) -> Metadata {
+    /// The metadata to show of a missing element: only what differs, if the bytes match those of `other`.
+    fn relevant_metadata(expected: &Entry, other: Option<&Entry>) -> Metadata {
         match other {
             Some(other) if expected.has_bytes_of(other) => metadata::differing(&expected.metadata, &other.metadata),
             _ => expected.metadata.clone(),
@@ -34,24 +34,25 @@ impl<'a> Sides for ElementMatch<'a> {
         (self.expected.len(), self.got.len())
     }
 
-    fn is(&self, expected: usize, got: usize) -> bool {
-        self.expected[expected].is(&self.got[got])
+    fn matches(&self, expected: usize, got: usize) -> bool {
+        self.expected[expected].matches(&self.got[got])
     }
 
     fn missing(&self, expected: usize, got: Option<usize>) -> String {
         let (element, other) = (&self.expected[expected], got.map(|got| &self.got[got]));
-        let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
-        ElementMatch::shown(element, at, &ElementMatch::noted(element, other))
+        let at = other.map_or(0, |other| common_prefix(&element.bytes, &other.bytes));
+        ElementMatch::shown(element, at, &ElementMatch::relevant_metadata(element, other))
     }
 
-    fn came(&self, expected: Option<usize>, got: usize) -> String {
+    fn actual(&self, expected: Option<usize>, got: usize) -> String {
         let (element, other) = (&self.got[got], expected.map(|expected| &self.expected[expected]));
-        let at = other.map_or(0, |other| parted(&element.bytes, &other.bytes));
-        let noted = other.map_or_else(Metadata::default, |other| ElementMatch::noted(other, Some(element)));
-        ElementMatch::shown(element, at, &noted)
+        let at = other.map_or(0, |other| common_prefix(&element.bytes, &other.bytes));
+        let relevant =
+            other.map_or_else(Metadata::default, |other| ElementMatch::relevant_metadata(other, Some(element)));
+        ElementMatch::shown(element, at, &relevant)
     }
 
-    /// By their bytes, where nothing is said of metadata: of many elements that takes far less time.
+    /// Compares only the bytes if no metadata is expected, which is much faster for many elements.
     fn in_any_order(&self) -> (Vec<usize>, Vec<usize>) {
         if self.expected.iter().any(|element| element.metadata != Metadata::default()) {
             return diff::matched(self);
@@ -68,8 +69,8 @@ impl<'a> Sides for ElementMatch<'a> {
     }
 }
 
-/// How many bytes two elements have in common from the beginning.
-fn parted(a: &[u8], b: &[u8]) -> usize {
+/// The length of the common prefix of two elements.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_and_what_was_not_expected() {
+    fn shows_missing_and_unexpected_elements() {
         let difference = ordered(&list("a b c d e f g h"), &list("a b c d X f g h i"));
         let expected = ["...", "   2   \"c\"", "   3   \"d\"", "   4 - \"e\"", "   4 + \"X\"", "   5   \"f\""];
         assert_eq!(difference[..6], expected);
@@ -109,18 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_are_cut() {
+    fn shortens_long_differences() {
         let entries = |byte: u8| vec![Entry::plain(vec![byte]); 100_000];
         let difference = ordered(&entries(0), &entries(1));
         assert_eq!(difference[..2], ["   0 - hex 00", "   0 + hex 01"]);
-        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 more lines"));
         let difference = unordered(&entries(0), &entries(1));
-        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 lines more"));
+        assert_eq!((difference.len(), &*difference[40]), (41, "... and 199960 more lines"));
         assert!(ordered(&entries(0), &entries(0)).is_empty() && unordered(&entries(0), &entries(0)).is_empty());
     }
 
     #[test]
-    fn metadata_is_shown_where_it_differs() {
+    fn shows_metadata_that_differs() {
         let expected = numbered(&[("a", Some(0)), ("b", Some(7)), ("c", None)]);
         let came = numbered(&[("a", Some(0)), ("b", Some(1)), ("c", Some(2))]);
         let difference = ordered(&expected, &came);
@@ -129,9 +130,9 @@ mod tests {
         assert_eq!(ordered(&expected, &other)[1..3], ["   1 - \"b\" sequence 7", "   1 + \"x\" sequence 7"]);
     }
 
-    /// One that says little does not take what only another can have.
+    /// An element that matches many others does not take the only match of another one.
     #[test]
-    fn any_order_finds_the_one_that_fits() {
+    fn any_order_finds_the_match_that_fits() {
         let came = numbered(&[("a", Some(0)), ("a", Some(1)), ("a", Some(2))]);
         let expected = numbered(&[("a", None), ("a", Some(0)), ("a", Some(1))]);
         assert_eq!(unordered(&expected, &came), [""; 0]);

@@ -1,4 +1,4 @@
-//! What is expected of elements, with the bytes of all files, held against those that came.
+//! An expectation with the contents of its files, and its comparison with the actual elements.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,66 +20,66 @@ use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 use crate::output::printable::printable;
 
-/// Elements beyond the expected ones that are kept, to be shown.
+/// How many elements beyond the expected ones are kept to be shown.
 const KEPT_BEYOND: usize = 64;
-/// Of an element that is longer than any that is expected, so many bytes more are kept.
+/// How many bytes are kept beyond the length of the longest expected element.
 const KEPT_BYTES_BEYOND: usize = 4096;
 
-/// What is expected, with the bytes of all files in it.
+/// What is expected of elements, with the contents of files.
 #[derive(Default)]
 pub(crate) struct Expectation {
     pub(crate) elements: Option<(List, Range<usize>)>,
-    /// The file that the elements are to be in, and all that is in it now.
+    /// The file of expected elements, its framing and its present contents.
     pub(crate) file: Option<(PathBuf, OutputFraming, Vec<u8>)>,
     pub(crate) any_order: bool,
     pub(crate) count: Option<Amount<u64>>,
     pub(crate) contains: Vec<(Vec<u8>, Range<usize>)>,
     pub(crate) matches: Vec<Pattern>,
     pub(crate) schema: Option<(Arc<Schema>, Range<usize>)>,
-    /// Whether the file is written anew instead of compared.
+    /// Whether to update the file instead of comparing with it.
     pub(crate) bless: bool,
 }
 
-/// The elements that are to come, and no others.
+/// A complete list of expected elements.
 pub(crate) enum List {
-    ElementMatch(Vec<Entry>),
-    /// What each of them contains.
+    Entries(Vec<Entry>),
+    /// The JSON that each element contains.
     Json(Vec<Value>),
 }
 
 impl List {
     fn len(&self) -> usize {
         match self {
-            List::ElementMatch(entries) => entries.len(),
+            List::Entries(entries) => entries.len(),
             List::Json(values) => values.len(),
         }
     }
 
-    /// The difference to those that came.
+    /// The difference to the actual elements.
     fn difference(&self, got: &[Entry], any_order: bool) -> Vec<String> {
         fn difference(sides: &impl Sides, any_order: bool) -> Vec<String> {
             if any_order { diff::unordered(sides) } else { diff::ordered(sides) }
         }
         match self {
-            List::ElementMatch(expected) => difference(&ElementMatch { expected, got }, any_order),
+            List::Entries(expected) => difference(&ElementMatch { expected, got }, any_order),
             List::Json(expected) => difference(&Json::new(expected, got), any_order),
         }
     }
 }
 
 impl Expectation {
-    /// What is to be kept of the elements that come, to tell whether they are what is wanted.
+    /// A capture that keeps what is needed to compare the actual elements.
     pub(crate) fn capture(&self) -> Capture {
         Capture::new(self.kept(), self.search())
     }
 
-    /// How many elements have to be kept to compare them, and of each how many bytes.
+    /// How many elements to keep for the comparison, and how many bytes of each.
     fn kept(&self) -> (usize, usize) {
         match (&self.elements, &self.file) {
             (_, Some((_, OutputFraming::Raw, _))) => (usize::MAX, usize::MAX),
             _ if self.bless => (usize::MAX, usize::MAX),
             (Some((List::Json(values), _)), _) => (values.len() + KEPT_BEYOND, usize::MAX),
-            (Some((List::ElementMatch(elements), _)), _) => {
+            (Some((List::Entries(elements), _)), _) => {
                 let longest = elements.iter().map(|element| element.bytes.len()).max().unwrap_or_default();
                 (elements.len() + KEPT_BEYOND, longest + KEPT_BYTES_BEYOND)
             }
@@ -87,7 +87,7 @@ impl Expectation {
         }
     }
 
-    /// What is looked for in all elements.
+    /// What to search for in all elements.
     fn search(&self) -> Search {
         Search::new(
             self.contains.iter().map(|(needle, _)| needle.clone()).collect(),
@@ -96,7 +96,7 @@ impl Expectation {
         )
     }
 
-    /// What is not as expected. `what` is an output or the log, and `file` that of the case.
+    /// Reports what differs from the expectation. `what` is an output or the log, and `file` is the file of the case.
     pub(crate) fn judge(&self, what: &str, file: &Path, collected: &Capture) -> Vec<Diagnostic> {
         let wrong = |message: String, span: &Range<usize>, text: String| {
             Diagnostic::error(codes::UNEXPECTED_OUTPUT, message).label(file, span.clone(), text)
@@ -105,23 +105,23 @@ impl Expectation {
         if let Some((elements, span)) = self.elements.as_ref().filter(|_| !self.bless) {
             let lines = self.difference(elements, collected);
             if !lines.is_empty() {
-                let expected = format!("expected {}, {} came", counted(elements.len() as u64), collected.count);
-                let text = format!("`-` was expected, `+` came\n{}", lines.join("\n"));
+                let expected = format!("expected {}, got {}", counted(elements.len() as u64), collected.count);
+                let text = format!("`-` expected, `+` actual\n{}", lines.join("\n"));
                 let diagnostic = wrong(format!("{what} is not as expected"), span, expected).note(text);
                 found.push(match &self.file {
                     Some(_) => {
-                        diagnostic.help("where it is right, `cargo torvyn test --bless` writes it into the file")
+                        diagnostic.help("if the actual output is right, `cargo torvyn test --bless` updates the file")
                     }
                     None => diagnostic,
                 });
             }
         }
-        if let Some(count) = self.count.as_ref().filter(|count| !count.holds(collected.count)) {
+        if let Some(count) = self.count.as_ref().filter(|count| !count.contains(collected.count)) {
             let message = format!("{what} has {}", counted(collected.count));
             found.push(wrong(message, &count.span, format!("expected {count}")));
         }
         let search = &collected.search;
-        let not_in = || format!("not in {}", counted(collected.count));
+        let not_in = || format!("searched {}", counted(collected.count));
         for ((needle, span), _) in self.contains.iter().zip(&search.found).filter(|(_, found)| !**found) {
             let message = format!("no element of {what} contains {}", diff::shown(needle, 0));
             found.push(wrong(message, span, not_in()));
@@ -131,13 +131,14 @@ impl Expectation {
             let diagnostic = wrong(message, span, not_in());
             found.push(match search.no_text {
                 0 => diagnostic,
-                1 => diagnostic.note("1 element is not UTF-8, and matches nothing"),
-                count => diagnostic.note(format!("{} are not UTF-8, and match nothing", counted(count))),
+                1 => diagnostic.note("1 element is not UTF-8 and cannot match"),
+                count => diagnostic.note(format!("{} are not UTF-8 and cannot match", counted(count))),
             });
         }
         if let Some((_, span)) = self.schema.as_ref().filter(|_| search.refused > 0) {
-            let message = format!("{what} has {} that the schema does not accept", counted(search.refused));
-            found.push(wrong(message, span, format!("of {} that came", collected.count)).note(search.refusals()));
+            let do_not = if search.refused == 1 { "does not" } else { "do not" };
+            let message = format!("{what} has {} that {do_not} match the schema", counted(search.refused));
+            found.push(wrong(message, span, format!("out of {}", counted(collected.count))).note(search.refusals()));
         }
         found
     }
@@ -145,35 +146,35 @@ impl Expectation {
     fn difference(&self, expected: &List, collected: &Capture) -> Vec<String> {
         let got = &collected.kept[..];
         let mut lines = match &self.file {
-            Some((_, framing, bytes)) if is_framed(*framing, bytes, collected) => Vec::new(),
+            Some((_, framing, bytes)) if is_encoded(*framing, bytes, collected) => Vec::new(),
             Some((_, OutputFraming::Raw, bytes)) => {
-                let whole = Entry::plain(framed(got, OutputFraming::Raw));
-                List::ElementMatch(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
+                let whole = Entry::plain(encode(got, OutputFraming::Raw));
+                List::Entries(vec![Entry::plain(bytes.clone())]).difference(&[whole], false)
             }
             _ => expected.difference(got, self.any_order),
         };
         let not_kept = collected.count - got.len() as u64;
         if not_kept > 0 {
-            lines.push(format!("... and {} more came", counted(not_kept)));
+            lines.push(format!("... and {}", plural::counted(not_kept, "more element")));
         }
         lines
     }
 
-    /// The file that is to have what came, all that is to be in it, and whether that is something else than now; where
-    /// files are written anew.
+    /// If the file of expected elements is to be updated: its path, its new contents, and whether these differ from the
+    /// present ones.
     pub(crate) fn blessed(&self, collected: &Capture) -> Option<(&Path, Vec<u8>, bool)> {
         let (path, framing, bytes) = self.file.as_ref().filter(|_| self.bless)?;
         let same_in_any_order = self.any_order
             && self.elements.as_ref().is_some_and(|(all, _)| all.difference(&collected.kept, true).is_empty());
-        let now = if same_in_any_order { bytes.clone() } else { framed(&collected.kept, *framing) };
+        let now = if same_in_any_order { bytes.clone() } else { encode(&collected.kept, *framing) };
         let is_new = now != *bytes || !path.exists();
         Some((path, now, is_new))
     }
 }
 
-/// Whether the elements, written down, are the bytes of the file.
-fn is_framed(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
-    collected.count == collected.kept.len() as u64 && framed(&collected.kept, framing) == bytes
+/// Whether the encoded elements equal the bytes of the file.
+fn is_encoded(framing: OutputFraming, bytes: &[u8], collected: &Capture) -> bool {
+    collected.count == collected.kept.len() as u64 && encode(&collected.kept, framing) == bytes
 }
 
 /// A number of elements, for people.
@@ -181,8 +182,8 @@ pub(crate) fn counted(count: u64) -> String {
     plural::counted(count, "element")
 }
 
-/// Elements one after another, as an output writes them.
-fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
+/// Encodes elements as an output writes them.
+fn encode(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
     let mut bytes = Vec::new();
     for element in elements {
         let element = &element.bytes;
@@ -197,8 +198,8 @@ fn framed(elements: &[Entry], framing: OutputFraming) -> Vec<u8> {
     bytes
 }
 
-/// The elements that were written so; a part of one at the end is one.
-pub(crate) fn cut(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
+/// Decodes elements that an output has written. An incomplete element at the end counts as an element.
+pub(crate) fn decode(bytes: &[u8], framing: OutputFraming) -> Vec<Vec<u8>> {
     match framing {
         OutputFraming::Raw => vec![bytes.to_vec()],
         OutputFraming::Lines => {

@@ -1,5 +1,5 @@
-//! What a case expects of the elements of an output, or of the lines that stages print, as it is written. Whether that is
-//! what came, `wanted` tells.
+//! What a case expects of the elements of an output, or of the lines that stages print, as it is written. `expectation`
+//! compares it with the actual elements.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use torvyn_runtime::base::regular_file;
 use torvyn_runtime::endpoint::OutputFraming;
 
 use crate::cases::compare::amount::Amount;
-use crate::cases::compare::element::{Entry, Written};
+use crate::cases::compare::element::{ElementSpec, Entry};
 use crate::cases::compare::expectation::{self, Expectation, List};
 use crate::cases::compare::json::{self, Value};
 use crate::cases::compare::literal::Literal;
@@ -34,32 +34,34 @@ pub(crate) struct Expected {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Elements {
-    what: What,
+    what: ElementsSpec,
     span: Range<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum What {
-    Written(Vec<Written>),
+enum ElementsSpec {
+    Written(Vec<ElementSpec>),
     File { path: PathBuf, framing: OutputFraming },
     Json(Vec<Value>),
 }
 
 impl Expected {
-    /// The files that are compared with, or that elements are in.
+    /// The files of expected elements, and the files that they refer to.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         let whole = match self.elements.as_ref().map(|elements| &elements.what) {
-            Some(What::File { path, .. }) => Some(path.as_path()),
+            Some(ElementsSpec::File { path, .. }) => Some(path.as_path()),
             _ => None,
         };
         whole.into_iter().chain(self.read_paths()).collect()
     }
 
-    /// Those that are never written: not the file of all elements.
+    /// The files that `--bless` never writes: all but the file of expected elements.
     pub(crate) fn read_paths(&self) -> Vec<&Path> {
         let elements = match self.elements.as_ref().map(|elements| &elements.what) {
-            Some(What::Written(written)) => written.iter().filter_map(|element| element.payload.path()).collect(),
-            Some(What::File { .. } | What::Json(_)) | None => Vec::new(),
+            Some(ElementsSpec::Written(written)) => {
+                written.iter().filter_map(|element| element.payload.path()).collect()
+            }
+            Some(ElementsSpec::File { .. } | ElementsSpec::Json(_)) | None => Vec::new(),
         };
         let contains = self.contains.iter().filter_map(|(literal, _)| literal.path());
         let schema = self.schema.iter().map(|(path, _)| path.as_path());
@@ -69,7 +71,7 @@ impl Expected {
     const KEYS: [&str; 10] =
         ["lines", "elements", "json", "file", "as", "any-order", "count", "contains", "matches", "schema"];
     const LOG_KEYS: [&str; 5] = ["lines", "any-order", "count", "contains", "matches"];
-    /// Those that say which elements are to come.
+    /// The keys that list the expected elements.
     const LISTS: [&str; 4] = ["lines", "elements", "json", "file"];
 
     /// Reads the table of an output.
@@ -77,7 +79,7 @@ impl Expected {
         Expected::read_keys(field, "what is expected of an output", &Expected::KEYS, report)
     }
 
-    /// Reads the table of dead letters, which has a key more. That is left to the caller, with the table.
+    /// Reads the table of dead letters. Its additional key `reason` is left to the caller, who gets the table.
     pub(crate) fn read_letters<'a>(field: &Field<'a>, report: &mut Report) -> Option<(Expected, Table<'a>)> {
         let keys = [&Expected::KEYS[..], &["reason"]].concat();
         let table = field.table("what is expected of dead letters", &keys, report)?;
@@ -116,10 +118,10 @@ impl Expected {
             None => None,
             Some(field) => Some(Elements {
                 what: match field.key {
-                    "lines" => What::Written(Written::read_lines(field, report)?),
-                    "elements" => What::Written(Written::read_all(field, &[], report)?),
-                    "json" => What::Json(json::read(field, report)?),
-                    _ => What::File { path: report.folder().join(field.text(report)?), framing },
+                    "lines" => ElementsSpec::Written(ElementSpec::read_lines(field, report)?),
+                    "elements" => ElementsSpec::Written(ElementSpec::read_all(field, &[], report)?),
+                    "json" => ElementsSpec::Json(json::read(field, report)?),
+                    _ => ElementsSpec::File { path: report.folder().join(field.text(report)?), framing },
                 },
                 span: field.span.clone(),
             }),
@@ -160,13 +162,13 @@ impl Expected {
         })
     }
 
-    /// With the bytes of its files. `file` is the one that the case is in; with `bless` the files of elements need not be
-    /// there, and will be written anew.
+    /// Loads the files of the expectation. `file` is the file of the case. With `bless`, files of elements will be updated
+    /// and need not exist.
     ///
     /// # Errors
     ///
-    /// The files that cannot be read.
-    pub(crate) fn wanted(&self, file: &Path, bless: bool) -> Result<Expectation, Diagnostics> {
+    /// If a file cannot be read.
+    pub(crate) fn load(&self, file: &Path, bless: bool) -> Result<Expectation, Diagnostics> {
         let mut wanted = Expectation {
             any_order: self.any_order,
             count: self.count.clone(),
@@ -181,20 +183,22 @@ impl Expected {
         }
         let Some(Elements { what, span }) = &self.elements else { return Ok(wanted) };
         let elements = match what {
-            What::Json(values) => List::Json(values.clone()),
-            What::Written(written) => {
-                List::ElementMatch(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
+            ElementsSpec::Json(values) => List::Json(values.clone()),
+            ElementsSpec::Written(written) => {
+                List::Entries(written.iter().map(|element| element.entry(file)).collect::<Result<_, _>>()?)
             }
-            What::File { path, framing } => {
+            ElementsSpec::File { path, framing } => {
                 let bytes = match regular_file::read(path) {
                     Err(error) if !bless || path.is_dir() => {
                         let wrong = document::unreadable(path, &error).label(file, span.clone(), "");
-                        return Err(wrong.help("`cargo torvyn test --bless` writes what comes out").into());
+                        return Err(wrong
+                            .help("create it from the actual output with `cargo torvyn test --bless`")
+                            .into());
                     }
                     read => read.unwrap_or_default(),
                 };
                 let elements =
-                    List::ElementMatch(expectation::cut(&bytes, *framing).into_iter().map(Entry::plain).collect());
+                    List::Entries(expectation::decode(&bytes, *framing).into_iter().map(Entry::plain).collect());
                 wanted.bless = bless;
                 wanted.file = Some((path.clone(), *framing, bytes));
                 elements

@@ -1,7 +1,8 @@
-//! JSON that elements are to contain: objects may have more keys, arrays have the same length, numbers count by value.
+//! Compares elements with expected JSON: objects may have more keys, arrays must have the same length, and numbers are
+//! compared by value.
 //!
-//! Values are read with their numbers as they are written: as `f64`, 9007199254740993 would be 9007199254740992, and 1e400
-//! would be no number.
+//! Numbers are parsed as they are written: as `f64`, 9007199254740993 would become 9007199254740992, and 1e400 would not be
+//! a number.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,14 +18,14 @@ use crate::cases::compare::element::Entry;
 use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 
-/// Differences of one element that are shown.
+/// The most differences that are shown of one element.
 const DIFFERENCES: usize = 8;
-/// Letters of a value that are shown.
+/// The most characters that are shown of a value.
 const WIDTH: usize = 60;
-/// How deep values may be within one another; so deep `serde_json` reads them.
+/// How deep values may be nested: the limit of `serde_json`.
 const DEEPEST: usize = 128;
 
-/// A value of JSON. Of several members of one name the last is meant.
+/// A JSON value. Of several members of the same name the last one counts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -35,14 +36,14 @@ pub(crate) enum Value {
     Object(BTreeMap<String, Value>),
 }
 
-/// Values that are expected, beside the elements that came.
+/// The expected values and the actual elements.
 pub(crate) struct Json<'a> {
     expected: &'a [Value],
     got: &'a [Entry],
     parsed: Vec<Result<Value, String>>,
 }
 
-/// A step from a value to one in it.
+/// A step in the path to a nested value.
 #[derive(Debug, Clone)]
 pub(crate) enum Step<'a> {
     Key(Cow<'a, str>),
@@ -60,7 +61,7 @@ impl Sides for Json<'_> {
         (self.expected.len(), self.got.len())
     }
 
-    fn is(&self, expected: usize, got: usize) -> bool {
+    fn matches(&self, expected: usize, got: usize) -> bool {
         self.parsed[got].as_ref().is_ok_and(|got| contains(got, &self.expected[expected]))
     }
 
@@ -68,16 +69,16 @@ impl Sides for Json<'_> {
         shown(&self.expected[expected])
     }
 
-    fn came(&self, _: Option<usize>, got: usize) -> String {
+    fn actual(&self, _: Option<usize>, got: usize) -> String {
         match &self.parsed[got] {
             Ok(value) => shown(value),
             Err(_) => diff::shown(&self.got[got].bytes, 0),
         }
     }
 
-    fn explained(&self, expected: usize, got: usize) -> Vec<String> {
+    fn explain(&self, expected: usize, got: usize) -> Vec<String> {
         match &self.parsed[got] {
-            Err(error) => vec![format!("no JSON: {error}")],
+            Err(error) => vec![format!("not valid JSON: {error}")],
             Ok(value) => {
                 let mut found = Differences::default();
                 found.between(&self.expected[expected], value);
@@ -90,7 +91,7 @@ impl Sides for Json<'_> {
     }
 }
 
-/// Reads `json`: a value, or an array of values of an element each.
+/// Reads `json`: a value, or an array with a value for each element.
 pub(crate) fn read(field: &Field, report: &mut Report) -> Option<Vec<Value>> {
     match field.value {
         DeValue::Array(_) => field.items(report)?.iter().map(|item| read_value(item, report)).collect(),
@@ -98,7 +99,7 @@ pub(crate) fn read(field: &Field, report: &mut Report) -> Option<Vec<Value>> {
     }
 }
 
-/// A value of TOML as the one of JSON.
+/// Converts a TOML value to JSON.
 fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
     match field.value {
         DeValue::String(text) => Some(Value::Text(text.to_string())),
@@ -109,19 +110,19 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
                 radix => u128::from_str_radix(integer.as_str(), radix).ok().map(Decimal::from),
             };
             if number.is_none() {
-                field.wrong(codes::BAD_NUMBER, format!("`{}` is too great for a number", field.key), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("`{}` is too large for a number", field.key), "", report);
             }
             number.map(Value::Number)
         }
         DeValue::Float(float) => {
             let number = Decimal::parse(float.as_str());
             if number.is_none() {
-                field.wrong(codes::BAD_NUMBER, format!("JSON has no number `{}`", float.as_str()), "", report);
+                field.wrong(codes::BAD_NUMBER, format!("`{}` is not a JSON number", float.as_str()), "", report);
             }
             number.map(Value::Number)
         }
         DeValue::Datetime(_) => {
-            field.wrong_type("a value that JSON has: write a date as a string", report);
+            field.wrong_type("a JSON value (write a date as a string)", report);
             None
         }
         DeValue::Array(_) => {
@@ -138,15 +139,15 @@ fn read_value(field: &Field, report: &mut Report) -> Option<Value> {
     }
 }
 
-/// The value that an element is, or why it is none.
+/// Parses an element as JSON.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
-    // Whether it is JSON is for `serde_json` to say; what follows reads what it has accepted.
+    // `serde_json` decides whether it is JSON; the reader below parses only what it has accepted.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_string())?;
     Reader { rest: text }.value(0)
 }
 
-/// Reads a text that is JSON.
+/// Parses a text that is known to be JSON.
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -154,9 +155,9 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, String> {
         if depth == DEEPEST {
-            return Err(format!("values are more than {DEEPEST} deep within one another"));
+            return Err(format!("values are nested more than {DEEPEST} deep"));
         }
-        match self.next_letter() {
+        match self.skip_space() {
             Some('"') => self.text().map(Value::Text),
             Some('[') => {
                 let mut items = Vec::new();
@@ -169,9 +170,9 @@ impl<'a> Reader<'a> {
             Some('{') => {
                 let mut members = BTreeMap::new();
                 self.list('}', |reader| {
-                    reader.next_letter();
+                    reader.skip_space();
                     let key = reader.text()?;
-                    reader.next_letter();
+                    reader.skip_space();
                     reader.skip(1);
                     members.insert(key, reader.value(depth + 1)?);
                     Ok(())
@@ -182,8 +183,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The letter after white space, which it is then at.
-    fn next_letter(&mut self) -> Option<char> {
+    /// Skips white space and returns the next character.
+    fn skip_space(&mut self) -> Option<char> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
         self.rest.chars().next()
     }
@@ -192,12 +193,12 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    /// What is between brackets, with commas between; it is at the first bracket.
+    /// Parses the items between brackets, starting at the opening bracket.
     fn list(&mut self, end: char, mut item: impl FnMut(&mut Reader<'a>) -> Result<(), String>) -> Result<(), String> {
         self.skip(1);
-        while self.next_letter().is_some_and(|letter| letter != end) {
+        while self.skip_space().is_some_and(|letter| letter != end) {
             item(self)?;
-            if self.next_letter() == Some(',') {
+            if self.skip_space() == Some(',') {
                 self.skip(1);
             }
         }
@@ -205,7 +206,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A string; it is at the first quote.
+    /// Parses a string, starting at its opening quote.
     fn text(&mut self) -> Result<String, String> {
         let (mut end, bytes) = (1, self.rest.as_bytes());
         while bytes.get(end).is_some_and(|byte| *byte != b'"') {
@@ -216,7 +217,7 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// A number, or one of the three words of JSON.
+    /// Parses a number, `null`, `true` or `false`.
     fn word(&mut self) -> Result<Value, String> {
         let end = self.rest.find([',', ']', '}', ' ', '\t', '\r', '\n']).unwrap_or(self.rest.len());
         let word = &self.rest[..end];
@@ -225,12 +226,12 @@ impl<'a> Reader<'a> {
             "null" => Value::Null,
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            number => Value::Number(Decimal::parse(number).ok_or("the exponent of a number is too great")?),
+            number => Value::Number(Decimal::parse(number).ok_or("the exponent of a number is too large")?),
         })
     }
 }
 
-/// Whether a value has all that is expected.
+/// Whether a value contains everything that is expected.
 fn contains(value: &Value, expected: &Value) -> bool {
     match (expected, value) {
         (Value::Object(expected), Value::Object(value)) => {
@@ -244,12 +245,12 @@ fn contains(value: &Value, expected: &Value) -> bool {
     }
 }
 
-/// What a value has otherwise than expected, by the paths to it.
+/// The differences of a value from what is expected, with their paths.
 #[derive(Default)]
 struct Differences<'a> {
     path: Vec<Step<'a>>,
     lines: Vec<String>,
-    /// Those that are counted only.
+    /// Differences that are only counted.
     more: usize,
 }
 
@@ -261,7 +262,7 @@ impl<'a> Differences<'a> {
                     self.path.push(Step::Key(Cow::Borrowed(key)));
                     match value.get(key) {
                         Some(value) => self.between(expected, value),
-                        None => self.tell(|| format!("expected {}, found nothing", shown(expected))),
+                        None => self.add(|| format!("expected {}, found nothing", shown(expected))),
                     }
                     self.path.pop();
                 }
@@ -275,14 +276,14 @@ impl<'a> Differences<'a> {
             }
             (Value::Array(expected), Value::Array(value)) => {
                 let items = |count: usize| counted(count as u64, "item");
-                self.tell(|| format!("expected {}, found {}", items(expected.len()), items(value.len())));
+                self.add(|| format!("expected {}, found {}", items(expected.len()), items(value.len())));
             }
             _ if expected == value => {}
-            _ => self.tell(|| format!("expected {}, found {}", shown(expected), shown(value))),
+            _ => self.add(|| format!("expected {}, found {}", shown(expected), shown(value))),
         }
     }
 
-    fn tell(&mut self, line: impl FnOnce() -> String) {
+    fn add(&mut self, line: impl FnOnce() -> String) {
         match self.lines.len() < DIFFERENCES {
             true => self.lines.push(format!("{}: {}", written(&self.path), line())),
             false => self.more += 1,
@@ -326,7 +327,7 @@ pub(crate) fn written(path: &[Step<'_>]) -> String {
     "$".to_string() + &path.iter().map(step).collect::<String>()
 }
 
-/// A value in one line, of a long one the beginning.
+/// A value in one line, shortened if it is long.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     let mut letters = text.chars();
@@ -348,13 +349,13 @@ mod tests {
     fn explained_text(expected: &str, came: &str) -> Vec<String> {
         let (expected, got) = ([parse(expected.as_bytes()).unwrap()], [Entry::plain(came.as_bytes().to_vec())]);
         let json = Json::new(&expected, &got);
-        let lines = json.explained(0, 0);
-        assert_eq!(json.is(0, 0), lines.is_empty());
+        let lines = json.explain(0, 0);
+        assert_eq!(json.matches(0, 0), lines.is_empty());
         lines
     }
 
     #[test]
-    fn what_is_contained() {
+    fn an_object_may_have_more_keys() {
         for (expected, came) in [
             (json!({}), r#"{"a": 1}"#),
             (json!({"a": {"b": 1}}), r#" {"a": {"b": 1.0, "c": null}, "d": []} "#),
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_as_they_are_written() {
+    fn compares_numbers_without_rounding() {
         for (expected, came) in [
             ("9007199254740993", "9007199254740993.0"),
             ("1", "1.0"),
@@ -395,14 +396,14 @@ mod tests {
             let line = format!("$: expected {expected}, found {came}");
             assert_eq!(explained_text(expected, came), [line], "{expected} {came}");
         }
-        // No number of JSON has these forms.
+        // These are not JSON numbers.
         for came in ["01", "1.", ".5", "+1", "NaN", "0x10", "1e"] {
-            assert!(explained_text("1", came)[0].starts_with("no JSON: "), "{came}");
+            assert!(explained_text("1", came)[0].starts_with("not valid JSON: "), "{came}");
         }
     }
 
     #[test]
-    fn values_go_only_so_deep() {
+    fn rejects_values_nested_too_deep() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse(nested(DEEPEST - 1).as_bytes()).is_ok());
         assert!(parse(nested(DEEPEST).as_bytes()).unwrap_err().contains("128 deep"));
@@ -429,8 +430,8 @@ mod tests {
         ] {
             assert_eq!(explained(expected, came), lines);
         }
-        assert_eq!(explained(json!(1), "1 2"), ["no JSON: trailing characters at line 1 column 3"]);
-        assert!(explained(json!(1), "\u{ff}")[0].starts_with("no JSON: "));
+        assert_eq!(explained(json!(1), "1 2"), ["not valid JSON: trailing characters at line 1 column 3"]);
+        assert!(explained(json!(1), "\u{ff}")[0].starts_with("not valid JSON: "));
         let (many, other) = (json!(vec![0; 20]), json!(vec![1; 20]).to_string());
         let lines = explained(many, &other);
         assert_eq!((lines.len(), &*lines[8]), (9, "... and 12 more"));

@@ -1,4 +1,4 @@
-//! Elements as they are written in a case: a text, or bytes in hexadecimal, in base64 or in a file.
+//! The bytes of an element as a case writes them: a text, or bytes in hexadecimal, in base64 or in a file.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::output::diagnostic::Diagnostic;
 /// The bytes of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Literal {
-    /// As they are written.
+    /// Bytes that the case writes itself.
     Bytes(Vec<u8>),
-    /// All that is in a file.
+    /// The contents of a file.
     File {
         /// Where it is.
         path: PathBuf,
@@ -25,11 +25,11 @@ pub(crate) enum Literal {
     },
 }
 
-/// The keys of an element that say what its bytes are.
+/// The keys for the bytes of an element.
 pub(crate) const KEYS: [&str; 4] = ["text", "hex", "base64", "file"];
 
 impl Literal {
-    /// Reads a text, or a table that says how the bytes are written.
+    /// Reads a text, or a table with one of [`KEYS`].
     pub(crate) fn read(field: &Field, report: &mut Report) -> Option<Literal> {
         match field.value {
             DeValue::String(text) => Some(Literal::Bytes(text.as_bytes().to_vec())),
@@ -41,7 +41,7 @@ impl Literal {
         }
     }
 
-    /// Reads the one of [`KEYS`] that is in a table.
+    /// Reads the one of [`KEYS`] that a table has.
     pub(crate) fn read_table(table: &Table, report: &mut Report) -> Option<Literal> {
         let field = table.need_one(&KEYS, report)?;
         let DeValue::String(text) = field.value else {
@@ -58,13 +58,13 @@ impl Literal {
             }
         };
         let wrong = |help: String| {
-            let message = format!("`{}` is not in {}", field.key, encoding(field.key));
+            let message = format!("`{}` is not valid {}", field.key, encoding(field.key));
             field.wrong(codes::BAD_ENCODING, message, "", report).help = Some(help);
         };
         decoded.map_err(wrong).ok().map(Literal::Bytes)
     }
 
-    /// Reads `lines`: a text that is cut at its line ends, or an array of lines.
+    /// Reads `lines`: a text that is split into lines, or an array of lines.
     pub(crate) fn read_lines(field: &Field, report: &mut Report) -> Option<Vec<Literal>> {
         let line = |line: &str| Literal::Bytes(line.as_bytes().to_vec());
         match field.value {
@@ -87,7 +87,7 @@ impl Literal {
         }
     }
 
-    /// The file that it is, where it is one.
+    /// The file, if the bytes are in one.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Literal::Bytes(_) => None,
@@ -95,11 +95,11 @@ impl Literal {
         }
     }
 
-    /// The bytes; those of a file are read now. `file` is the one that the element is written in.
+    /// The bytes; those of a file are read now. `file` is the file of the case.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read.
+    /// If the file cannot be read.
     pub(crate) fn bytes(&self, file: &Path) -> Result<Vec<u8>, Diagnostic> {
         match self {
             Literal::Bytes(bytes) => Ok(bytes.clone()),
@@ -113,7 +113,7 @@ fn encoding(key: &str) -> &'static str {
     if key == "hex" { "hexadecimal" } else { "base64" }
 }
 
-/// Pairs of hexadecimal digits, white space between them.
+/// Decodes pairs of hexadecimal digits, with optional white space between them.
 fn hex(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for word in text.split_whitespace() {
@@ -121,9 +121,9 @@ fn hex(text: &str) -> Result<Vec<u8>, String> {
             .chars()
             .map(|digit| digit.to_digit(16).ok_or(digit))
             .collect::<Result<_, _>>()
-            .map_err(|other| format!("`{}` is no hexadecimal digit", other.escape_debug()))?;
+            .map_err(|other| format!("`{}` is not a hexadecimal digit", other.escape_debug()))?;
         if digits.len() % 2 == 1 {
-            return Err(format!("a byte is two digits, and `{word}` has {}", digits.len()));
+            return Err(format!("a byte needs two digits, but `{word}` has {}", digits.len()));
         }
         bytes.extend(digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8));
     }
@@ -135,10 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hexadecimal() {
+    fn decodes_hexadecimal() {
         assert_eq!(hex("00 fF\n1002"), Ok(vec![0, 255, 16, 2]));
         assert_eq!(hex(""), Ok(vec![]));
-        assert_eq!(hex("0"), Err("a byte is two digits, and `0` has 1".to_string()));
-        assert_eq!(hex("0g"), Err("`g` is no hexadecimal digit".to_string()));
+        assert_eq!(hex("0"), Err("a byte needs two digits, but `0` has 1".to_string()));
+        assert_eq!(hex("0g"), Err("`g` is not a hexadecimal digit".to_string()));
     }
 }

@@ -1,4 +1,4 @@
-//! Metadata of elements as cases write it: given to a flow as it stands, and compared as far as it is written.
+//! Metadata of elements as cases write it. Inputs get it as written; expected elements compare only what is written.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::output::codes;
 /// The keys of an element that are metadata.
 pub(crate) const KEYS: [&str; 5] = ["sequence", "timestamp", "deadline", "trace", "attributes"];
 
-/// Reads the keys of an element, as far as they are there.
+/// Reads the metadata keys of an element.
 pub(crate) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
     let mut metadata = Metadata::default();
     for field in table.fields() {
@@ -30,7 +30,7 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<Metadata> {
     Some(metadata)
 }
 
-/// A table of any names. All that is wrong in it is reported.
+/// Reads a table of attributes. Reports every invalid one.
 fn read_attributes(field: &Field, report: &mut Report) -> Option<Attributes> {
     let DeValue::Table(entries) = field.value else {
         field.wrong_type("a table", report);
@@ -46,7 +46,7 @@ fn read_attributes(field: &Field, report: &mut Report) -> Option<Attributes> {
         let checked = Attribute::new(entry.key, value);
         let set = checked.and_then(|attribute| attributes.as_mut().map_or(Ok(()), |all| all.set(attribute)));
         if let Err(error) = set {
-            let message = format!("no element can have the attribute `{}`: {error}", entry.key.escape_debug());
+            let message = format!("invalid attribute `{}`: {error}", entry.key.escape_debug());
             entry.wrong(codes::BAD_ATTRIBUTE, message, "", report);
             attributes = None;
         }
@@ -67,10 +67,10 @@ fn read_trace(field: &Field, report: &mut Report) -> Option<Trace> {
     parsed.map_err(wrong).ok()
 }
 
-/// The metadata that an element came with.
-pub(crate) fn of(element: &Element) -> Metadata {
+/// The metadata of an actual element.
+pub(crate) fn from_element(element: &Element) -> Metadata {
     let Element { sequence, timestamp, .. } = *element;
-    // A deadline before the timestamp is none that a case can write.
+    // A case cannot write a deadline before the timestamp.
     let deadline = element.deadline().and_then(|deadline| deadline.checked_sub(timestamp));
     Metadata {
         sequence: Some(sequence),
@@ -81,26 +81,26 @@ pub(crate) fn of(element: &Element) -> Metadata {
     }
 }
 
-/// Whether all that is expected is so.
-pub(crate) fn holds(expected: &Metadata, came: &Metadata) -> bool {
-    differing(expected, came) == Metadata::default()
+/// Whether the actual metadata has everything that is expected.
+pub(crate) fn holds(expected: &Metadata, actual: &Metadata) -> bool {
+    differing(expected, actual) == Metadata::default()
 }
 
-/// Of what is expected, that which is not so.
-pub(crate) fn differing(expected: &Metadata, came: &Metadata) -> Metadata {
-    fn other<T: Clone + PartialEq>(expected: &Option<T>, came: &Option<T>) -> Option<T> {
-        expected.clone().filter(|_| expected != came)
+/// The part of the expected metadata that differs from the actual one.
+pub(crate) fn differing(expected: &Metadata, actual: &Metadata) -> Metadata {
+    fn other<T: Clone + PartialEq>(expected: &Option<T>, actual: &Option<T>) -> Option<T> {
+        expected.clone().filter(|_| expected != actual)
     }
     Metadata {
-        sequence: other(&expected.sequence, &came.sequence),
-        timestamp: other(&expected.timestamp, &came.timestamp),
-        deadline: other(&expected.deadline, &came.deadline),
-        trace: other(&expected.trace, &came.trace),
-        attributes: other(&expected.attributes, &came.attributes),
+        sequence: other(&expected.sequence, &actual.sequence),
+        timestamp: other(&expected.timestamp, &actual.timestamp),
+        deadline: other(&expected.deadline, &actual.deadline),
+        trace: other(&expected.trace, &actual.trace),
+        attributes: other(&expected.attributes, &actual.attributes),
     }
 }
 
-/// For people, with a space before each: of `shown` what `wanted` says something of.
+/// The keys of `shown` that `wanted` has, for people; each with a space before it.
 pub(crate) fn shown(shown: &Metadata, wanted: &Metadata) -> String {
     fn one<T, W>(key: &str, shown: Option<T>, wanted: Option<W>, text: impl Fn(T) -> String) -> String {
         match (wanted, shown) {
@@ -119,7 +119,7 @@ pub(crate) fn shown(shown: &Metadata, wanted: &Metadata) -> String {
     .concat()
 }
 
-/// As a case has them: `{ tenant = "a" }`. No control character is in them.
+/// Attributes as a case writes them: `{ tenant = "a" }`. They contain no control characters.
 fn text(attributes: &Attributes) -> String {
     let pairs: Vec<_> = attributes.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
     if pairs.is_empty() { "{}".to_string() } else { format!("{{ {} }}", pairs.join(", ")) }

@@ -1,4 +1,4 @@
-//! Regular expressions that elements are to match.
+//! Regular expressions that elements must match.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
-    /// Reads `matches`: an expression or an array of some.
+    /// Reads `matches`: an expression or an array of expressions.
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Option<Vec<Pattern>> {
         match field.value {
             DeValue::Array(_) => field.some_items(report)?.iter().map(|item| Pattern::read(item, report)).collect(),
@@ -37,10 +37,11 @@ impl Pattern {
     fn read(field: &Field, report: &mut Report) -> Option<Pattern> {
         let text = field.text(report)?;
         let wrong = |error: regex::Error| {
-            // The last line says what it is, those before it show where.
-            let told = error.to_string();
-            let (place, reason) = told.trim_end().rsplit_once('\n').unwrap_or(("", &told));
-            let message = format!("`{text}` is no regular expression: {}", reason.trim_start_matches("error: "));
+            // The last line has the reason, the lines before it show the place.
+            let text_of_error = error.to_string();
+            let (place, reason) = text_of_error.trim_end().rsplit_once('\n').unwrap_or(("", &text_of_error));
+            let message =
+                format!("`{text}` is not a valid regular expression: {}", reason.trim_start_matches("error: "));
             let place = place.trim_start_matches("regex parse error:\n");
             let diagnostic = field.wrong(codes::BAD_PATTERN, message, "", report);
             if !place.is_empty() {

@@ -1,4 +1,4 @@
-//! A JSON Schema that elements are to be accepted by.
+//! A JSON Schema that elements must match.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -21,31 +21,32 @@ use crate::output::printable::printable;
 
 mod numbers;
 
-/// Reasons for one element that are shown.
+/// The most reasons that are shown for one element.
 const REASONS: usize = 8;
 
-/// A schema that was read, with those that it refers to.
+/// A compiled schema, with the schemas that it refers to.
 pub(crate) struct Schema {
     schemas: Schemas,
     index: SchemaIndex,
-    /// Those in it and in what it refers to.
+    /// The numbers in all of these schemas.
     numbers: Numbers,
 }
 
 impl Schema {
-    /// Reads a schema, and those in files that it refers to; none is fetched. `file` and `span` are where it is named.
+    /// Loads a schema and the schemas in local files that it refers to. Nothing is downloaded. `file` and `span` are where the
+    /// schema is named.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Why the schema cannot be used.
     pub(crate) fn load(path: &Path, file: &Path, span: &Range<usize>) -> Result<Schema, Diagnostic> {
         let unreadable = |error| document::unreadable(path, &error).label(file, span.clone(), "");
         let wrong = |reason: String| {
-            let message = format!("`{}` is no JSON Schema", path.display());
+            let message = format!("`{}` is not a valid JSON Schema", path.display());
             Diagnostic::error(codes::BAD_SCHEMA, message).label(file, span.clone(), "").note(printable(&reason, true))
         };
         let bytes = regular_file::read(path).map_err(unreadable)?;
-        let schema = parse(&bytes).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
+        let schema = parse(&bytes).map_err(|error| wrong(format!("not valid JSON: {error}")))?;
         let files = Files::default();
         files.add_numbers(&schema, &bytes);
         let url = url_of(&path::absolute(path).map_err(unreadable)?);
@@ -62,10 +63,10 @@ impl Schema {
         Ok(Schema { schemas, index, numbers })
     }
 
-    /// Why an element is not accepted; nothing where it is.
+    /// Why an element does not match; empty if it does.
     pub(crate) fn refuses(&self, bytes: &[u8]) -> Vec<String> {
         match parse(bytes) {
-            Err(error) => vec![format!("no JSON: {error}")],
+            Err(error) => vec![format!("not valid JSON: {error}")],
             Ok(value) => match self.schemas.validate(&value, self.index) {
                 Err(error) => reasons(&error),
                 Ok(()) => json::parse(bytes).map_or_else(|_| Vec::new(), |exact| self.numbers.refuses(&value, &exact)),
@@ -74,20 +75,20 @@ impl Schema {
     }
 }
 
-/// What a schema judges: numbers are as good as `f64` there. One beyond it is refused by its name, and so is one for which
-/// that could decide: see `numbers`.
+/// Parses the value that a schema checks. Its numbers are `f64`. A number for which that precision could decide the result
+/// is refused: see `numbers`.
 fn parse(bytes: &[u8]) -> Result<serde_json::Value, String> {
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
-/// Schemas that a schema refers to: those in files beside it, and no others.
+/// Loads the schemas that a schema refers to, from local files only.
 #[derive(Clone, Default)]
 struct Files {
     numbers: Arc<Mutex<Numbers>>,
 }
 
 impl Files {
-    /// Notes the numbers of a schema, which is given as it is judged and as it is written.
+    /// Adds the numbers of a schema, given as parsed and as text.
     fn add_numbers(&self, schema: &serde_json::Value, bytes: &[u8]) {
         if let Ok(exact) = json::parse(bytes) {
             self.numbers.lock().unwrap_or_else(PoisonError::into_inner).add(schema, &exact);
@@ -98,10 +99,10 @@ impl Files {
 impl UrlLoader for Files {
     fn load(&self, url: &str) -> Result<serde_json::Value, Box<dyn Error>> {
         if !url.starts_with("file:") {
-            return Err("it is not in a file, and nothing is fetched; keep a copy beside the schema".into());
+            return Err("not a local file, and nothing is downloaded: keep a copy beside the schema".into());
         }
         let schema = FileLoader.load(url)?;
-        // Its numbers as they are written are in its text alone.
+        // The exact numbers are only in the text.
         if let Some(bytes) = path_of(url).and_then(|path| regular_file::read(&path).ok()) {
             self.add_numbers(&schema, &bytes);
         }
@@ -109,7 +110,7 @@ impl UrlLoader for Files {
     }
 }
 
-/// The URL of a file, whatever letters its path has.
+/// The URL of a file, with escapes for other characters.
 fn url_of(path: &Path) -> String {
     let mut url = "file://".to_string();
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -122,7 +123,7 @@ fn url_of(path: &Path) -> String {
     url
 }
 
-/// The path that a URL of a file is of.
+/// The path of a file URL.
 fn path_of(url: &str) -> Option<PathBuf> {
     let mut bytes = Vec::new();
     let mut rest = url.strip_prefix("file://")?.bytes();
@@ -135,7 +136,7 @@ fn path_of(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
-/// The innermost reasons of an error, each with the path to the value.
+/// The innermost reasons of an error, each with the path to its value.
 fn reasons(error: &ValidationError<'_, '_>) -> Vec<String> {
     let (mut reasons, mut more) = (Vec::new(), 0);
     let mut waiting = vec![error];

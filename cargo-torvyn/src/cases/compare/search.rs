@@ -1,4 +1,4 @@
-//! What is looked for in every element that comes: texts, regular expressions, and what a schema accepts.
+//! Searches every actual element for texts and regular expressions, and checks it against a schema.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use regex::Regex;
 use crate::cases::compare::diff;
 use crate::cases::compare::schema::Schema;
 
-/// Elements that a schema does not accept and that are shown.
+/// The most elements that are shown of those that do not match a schema.
 const REFUSED: usize = 4;
 
-/// What is looked for, and what was found of it.
+/// What to search for, and what was found.
 #[derive(Default)]
 pub(crate) struct Search {
     needles: Vec<Vec<u8>>,
@@ -20,12 +20,12 @@ pub(crate) struct Search {
     patterns: Vec<Regex>,
     /// For each pattern, whether an element matches it.
     pub(crate) matched: Vec<bool>,
-    /// Elements that are not UTF-8, as far as a pattern was looked for.
+    /// The number of elements that are not UTF-8 and so cannot match a pattern.
     pub(crate) no_text: u64,
     schema: Option<Arc<Schema>>,
-    /// Elements that the schema does not accept.
+    /// The number of elements that do not match the schema.
     pub(crate) refused: u64,
-    /// The first of them: their numbers, their bytes as people see them, and the reasons.
+    /// The first of these elements: number, text for people, and reasons.
     shown: Vec<(u64, String, Vec<String>)>,
 }
 
@@ -35,12 +35,12 @@ impl Search {
         Search { needles, found, patterns, matched, schema, ..Search::default() }
     }
 
-    /// Whether there is something still to look for.
+    /// Whether anything is left to search for.
     pub(crate) fn is_on(&self) -> bool {
         self.schema.is_some() || self.found.contains(&false) || self.matched.contains(&false)
     }
 
-    /// Looks into the element of this number.
+    /// Searches the element of this number.
     pub(crate) fn look_into(&mut self, number: u64, bytes: &[u8]) {
         for (needle, found) in self.needles.iter().zip(&mut self.found).filter(|(_, found)| !**found) {
             *found = memmem::find(bytes, needle).is_some();
@@ -65,7 +65,7 @@ impl Search {
         }
     }
 
-    /// The elements that the schema does not accept, for people.
+    /// The elements that do not match the schema, for people.
     pub(crate) fn refusals(&self) -> String {
         let mut lines = Vec::new();
         for (number, element, reasons) in &self.shown {

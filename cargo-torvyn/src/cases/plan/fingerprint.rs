@@ -1,4 +1,4 @@
-//! What a case runs with: all that could make its outcome another one. `--watch` runs a case where it is not what it was.
+//! The fingerprint of a case: everything that can change its outcome. `--watch` runs a case if its fingerprint has changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,34 +15,34 @@ use crate::run::components::Components;
 /// The folder of the contract and of the library that stages are written with.
 const CONTRACT: &str = "wit";
 
-/// What a case runs with.
+/// Everything that can change the outcome of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fingerprint {
-    /// The case as it is written, wherever that is.
+    /// The case as it is written, wherever it is.
     case: Option<Value>,
-    /// Its pipeline as it is written, where it is one of the manifest.
+    /// Its pipeline as it is written, if it is one of the manifest.
     pipeline: Option<Value>,
-    /// The components, by their numbers.
+    /// The versions of its components.
     components: Vec<usize>,
-    /// The files that it reads or is compared with, and what its packages declare.
+    /// The files that it reads or compares with, and the manifests of its packages.
     files: BTreeMap<PathBuf, State>,
-    /// The files that elements are expected to be in, there or not.
+    /// The files of expected elements, existing or not.
     expects: BTreeSet<PathBuf>,
     common: Arc<Shared>,
-    /// What the case that it is compared with runs with.
+    /// The fingerprint of the case that it is compared with.
     other: Option<Box<Fingerprint>>,
 }
 
-/// What all cases run with.
+/// The part that all cases share.
 #[derive(Debug, PartialEq)]
 struct Shared {
-    /// What the manifest says of every flow.
+    /// The `[runtime]` settings of the manifest.
     runtime: Option<Value>,
-    /// The contract, and what the workspace declares.
+    /// The contract and the manifest of the workspace.
     files: BTreeMap<PathBuf, State>,
 }
 
-/// What the bases of all cases are made of.
+/// The source of the fingerprints of all cases.
 pub(crate) struct Common<'a> {
     manifest: Table,
     shared: Arc<Shared>,
@@ -50,8 +50,13 @@ pub(crate) struct Common<'a> {
 }
 
 impl<'a> Common<'a> {
-    /// As it is in `now`.
-    pub(crate) fn of(manifest: &Manifest, sources: &Sources, now: &'a Snapshot, components: &Components) -> Common<'a> {
+    /// With the files as they are in `now`.
+    pub(crate) fn new(
+        manifest: &Manifest,
+        sources: &Sources,
+        now: &'a Snapshot,
+        components: &Components,
+    ) -> Common<'a> {
         let manifest = table(sources, &manifest.path);
         let workspace = components.project().map(|project| project.manifest.as_path());
         let is_common = |path: &Path| Some(path) == workspace || path.iter().any(|part| part == CONTRACT);
@@ -62,13 +67,13 @@ impl<'a> Common<'a> {
 }
 
 impl Fingerprint {
-    /// That of a case.
-    pub(crate) fn of(plan: &Plan<'_>, common: &Common<'_>, sources: &Sources) -> Fingerprint {
+    /// The fingerprint of a case.
+    pub(crate) fn new(plan: &Plan<'_>, common: &Common<'_>, sources: &Sources) -> Fingerprint {
         let written = table(sources, plan.case.file());
         let cases = written.get("test").and_then(Value::as_array).into_iter().flatten();
         let is_it = |case: &&Value| case.get("name").and_then(Value::as_str) == Some(&plan.case.name);
         let pipelines = common.manifest.get("pipeline");
-        let (versions, packages) = plan.stages_as_loaded();
+        let (versions, packages) = plan.loaded_stages();
         let paths = plan.paths().into_iter().chain(packages);
         Fingerprint {
             case: cases.into_iter().find(is_it).cloned(),
@@ -81,21 +86,21 @@ impl Fingerprint {
         }
     }
 
-    /// Adds to each case what the one that it is compared with runs with.
-    pub(crate) fn with_others<'a, 'c: 'a>(
-        bases: &mut HashMap<String, Fingerprint>,
+    /// Adds to each fingerprint that of the case it is compared with.
+    pub(crate) fn add_others<'a, 'c: 'a>(
+        fingerprints: &mut HashMap<String, Fingerprint>,
         plans: impl Iterator<Item = &'a Plan<'c>>,
     ) {
-        let alone = bases.clone();
+        let alone = fingerprints.clone();
         for plan in plans {
-            let other = plan.case.other().and_then(|other| alone.get(other)).cloned();
-            if let Some(basis) = bases.get_mut(&plan.case.name) {
-                basis.other = other.map(Box::new);
+            let other = plan.case.compared_with().and_then(|other| alone.get(other)).cloned();
+            if let Some(fingerprint) = fingerprints.get_mut(&plan.case.name) {
+                fingerprint.other = other.map(Box::new);
             }
         }
     }
 
-    /// Takes a file as it is in `now`, where the case runs with it: a case has written it.
+    /// Updates the state of a file that a case has written, if it belongs to this fingerprint.
     pub(crate) fn renew(&mut self, path: &Path, now: &Snapshot) {
         if self.files.contains_key(path) || self.expects.contains(path) {
             self.files.extend(now.at(path).map(owned));
@@ -107,7 +112,7 @@ fn owned((path, state): (&Path, State)) -> (PathBuf, State) {
     (path.to_path_buf(), state)
 }
 
-/// What a file says, without where; it was read before, and nothing was wrong with it.
+/// The parsed contents of a valid file that was read before.
 fn table(sources: &Sources, path: &Path) -> Table {
     sources.text(path).and_then(|text| toml::from_str(text).ok()).unwrap_or_default()
 }

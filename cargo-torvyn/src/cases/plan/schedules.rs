@@ -1,29 +1,29 @@
-//! Under which schedules cases run: which of the nodes that can move does, in each run.
+//! The schedules that cases run under: a schedule decides which of the nodes that can run goes next.
 
 use torvyn_runtime::Schedule;
 
 use crate::cases::case::Case;
 use crate::output::diagnostic::Diagnostic;
 
-/// Under which schedules cases run.
+/// The schedules that cases run under.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Schedules {
-    /// Each under its own: that of its `seed`, or the one that flows have.
+    /// Each under its own schedule: that of its `seed`, or the normal one of flows.
     #[default]
     Own,
-    /// All under that of a seed.
+    /// All under the schedule of this seed.
     Seed(u64),
-    /// Each under so many, of seeds that follow one another.
+    /// Each under several schedules, with consecutive seeds.
     Several {
-        /// The first.
+        /// The first seed.
         first: u64,
-        /// How many.
+        /// The number of schedules.
         count: u32,
     },
 }
 
 impl Schedules {
-    /// The seeds that a case runs under, one after the other; none stands for no seed.
+    /// The seeds that a case runs under, one after the other; `None` for the normal schedule.
     pub(crate) fn seeds(self, case: &Case) -> impl Iterator<Item = Option<u64>> {
         let (first, count) = match self {
             Schedules::Own => (case.seed, 1),
@@ -33,10 +33,10 @@ impl Schedules {
         (0..count).map(move |index| first.map(|first| first.wrapping_add(u64::from(index))))
     }
 
-    /// Adds how to run a case again that failed under this seed, where there were several.
-    pub(crate) fn tell(self, case: &Case, seed: Option<u64>, finding: &mut Diagnostic) {
+    /// Adds how to rerun a case that failed with this seed, if there were several.
+    pub(crate) fn add_rerun_help(self, case: &Case, seed: Option<u64>, finding: &mut Diagnostic) {
         if let (Schedules::Several { .. }, Some(seed)) = (self, seed) {
-            finding.notes.push(format!("it failed under seed {seed}"));
+            finding.notes.push(format!("it failed with seed {seed}"));
             finding.notes.extend(finding.help.take());
             finding.help = Some(format!("cargo torvyn test --exact {} --seed {seed}", quoted(&case.name)));
         }
@@ -44,8 +44,8 @@ impl Schedules {
 }
 
 impl Case {
-    /// What its stages draw random numbers from, where no seed is given: its name, by FNV-1a of 32 bits. So they are the
-    /// same in each run, and others in each case.
+    /// The seed of the random numbers that its stages draw. Without a `seed`, it is the 32-bit FNV-1a hash of the name, so the
+    /// numbers are the same in each run and differ between cases.
     pub(crate) fn random_seed(&self) -> u64 {
         let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         let of_name = || u64::from(self.name.as_bytes().iter().fold(0x811c_9dc5, step));
@@ -53,12 +53,12 @@ impl Case {
     }
 }
 
-/// Of a seed, if there is one.
+/// The schedule of a seed, or the normal one.
 pub(crate) fn schedule(seed: Option<u64>) -> Schedule {
     seed.map_or(Schedule::Downstream, Schedule::Seeded)
 }
 
-/// As a shell takes it.
+/// Quotes a name for a shell.
 fn quoted(name: &str) -> String {
     format!("'{}'", name.replace('\'', r"'\''"))
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_quoted_for_a_shell() {
+    fn quotes_a_name_for_a_shell() {
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

@@ -1,4 +1,4 @@
-//! A part of a pipeline, as a case names it, and what keeps it from being one.
+//! Extracts the part of a pipeline that a case runs.
 
 use crate::cases::case::Case;
 use crate::config::manifest::{NoPart, Part, Pipeline};
@@ -6,12 +6,12 @@ use crate::config::spanned::Named;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, suggestion};
 
-/// The part of a pipeline that a case is of, where these stages are known to be sources.
+/// Extracts the part of a pipeline that a case runs, given the stages that are known to be sources.
 ///
 /// # Errors
 ///
-/// What is wrong with it, at its place in the case.
-pub(crate) fn of(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipeline, Diagnostic> {
+/// Why there is no such part, at its place in the case.
+pub(crate) fn extract(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipeline, Diagnostic> {
     let from: Vec<_> = case.from.iter().map(|stage| find_in(whole, case, stage)).collect::<Result<_, _>>()?;
     let to = case.to.as_ref().map(|stage| find_in(whole, case, stage)).transpose()?;
     let is_source = |index: &usize| sources.contains(&&*whole.stages[*index].name);
@@ -23,23 +23,26 @@ pub(crate) fn of(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipe
         }
         NoPart::Outside { stage, feed } => {
             let (taker, giver, place) = whole.feed(stage, feed);
-            let message = format!("`{taker}` also takes from `{giver}`, which is not in this part of `{}`", whole.name);
+            let message = format!(
+                "`{taker}` also takes elements from `{giver}`, which is outside of this part of `{}`",
+                whole.name
+            );
             let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
             if let Some(from) = case.from.first() {
-                wrong = wrong.label(case.file(), from.span.clone(), "the part begins here");
+                wrong = wrong.label(case.file(), from.span.clone(), "the part starts here");
             }
             let help =
-                format!("name `{taker}` in `from` too, for all it takes from outside is the input of the case then");
-            wrong.label(&whole.file, place, "what it takes").help(help)
+                format!("add `{taker}` to `from`: the input of the case then replaces all that it takes from outside");
+            wrong.label(&whole.file, place, "its input").help(help)
         }
     })
 }
 
 fn apart(case: &Case, from: Option<&Named>, to: Option<&Named>) -> Diagnostic {
     let name = |stage: Option<&Named>| stage.map_or_else(String::new, |stage| stage.name.clone());
-    let message = format!("nothing of what `{}` sends gets to `{}`", name(from), name(to));
+    let message = format!("no element from `{}` reaches `{}`", name(from), name(to));
     let mut wrong = Diagnostic::error(codes::NOT_A_PART, message);
-    for (stage, text) in [(to, "the part ends here"), (from, "and begins here")] {
+    for (stage, text) in [(to, "the part ends here"), (from, "and starts here")] {
         if let Some(stage) = stage {
             wrong = wrong.label(case.file(), stage.span.clone(), text);
         }
@@ -47,11 +50,11 @@ fn apart(case: &Case, from: Option<&Named>, to: Option<&Named>) -> Diagnostic {
     wrong.help("name a stage in `to` that comes after those in `from`")
 }
 
-/// A stage that a case names, by its index in what runs.
+/// The index of a stage that a case names.
 ///
 /// # Errors
 ///
-/// Where there is none of that name.
+/// If there is no stage of that name.
 pub(crate) fn find_stage(case: &Case, pipeline: &Pipeline, stage: &Named) -> Result<usize, Diagnostic> {
     find_in(pipeline, case, stage).map_err(|wrong| match case.is_part() {
         true => wrong.note(format!("only a part of `{}` is run", pipeline.name)),

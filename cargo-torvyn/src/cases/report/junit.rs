@@ -1,5 +1,4 @@
-//! What came of cases as JUnit XML: a suite for each file of cases,
-//! with what was copied as properties.
+//! Outcomes of cases as JUnit XML: a suite for each file of cases, with the copies as properties.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,11 +10,11 @@ use crate::cases::run::Outcome;
 use crate::output::diagnostic::Sources;
 use crate::output::junit::{Totals, attribute, escaped, save, suite};
 
-/// Writes a report of what was run; a case of `plans` that was not is skipped. `began` is when the first did.
+/// Writes a report. Cases of `plans` without an outcome are skipped. `began` is when the first case started.
 ///
 /// # Errors
 ///
-/// Where the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write(
     path: &Path,
     outcomes: &[(&Plan<'_>, Outcome)],
@@ -91,7 +90,7 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
     if outcome.account.is_some() || outcome.seed.is_some() {
         line(format_args!("</properties>"));
     }
-    // As nextest does: of a case that failed each time the first is the failure and others are reruns of it.
+    // As in nextest: if every attempt failed, the first is the failure and the others are its reruns.
     let (first, reruns, again) = match (outcome.passed(), &outcome.failed[..]) {
         (true, failed) => (None, failed.iter().collect(), "flakyFailure"),
         (false, []) => (Some(outcome), Vec::new(), ""),

@@ -1,4 +1,4 @@
-//! How the flow of a case failed.
+//! The failure of the flow of a case.
 
 use torvyn_runtime::Error;
 
@@ -9,21 +9,21 @@ use crate::output::diagnostic::Diagnostic;
 use crate::output::failure::{FailureRecord, runtime_error};
 use crate::output::printable::printable;
 
-/// What became of a flow that failed.
+/// The failure of a flow.
 pub(crate) struct Failure {
-    /// The stage, where it was one.
+    /// The stage that failed, if it was a stage.
     pub(crate) stage: Option<String>,
-    /// What happened, from the outermost cause to the innermost.
+    /// The causes, from the outermost to the innermost.
     pub(crate) causes: Vec<String>,
-    /// Whether it is a fault of this program, and not of what was tested.
+    /// Whether it is an internal error of this program, not of what was tested.
     pub(crate) is_ours: bool,
-    /// All of it, for programs.
+    /// The failure in the form for programs.
     pub(crate) record: FailureRecord,
 }
 
 impl Failure {
-    /// What an error of the runtime tells.
-    pub(crate) fn of(error: &anyhow::Error) -> Failure {
+    /// The failure that an error of the runtime describes.
+    pub(crate) fn from_error(error: &anyhow::Error) -> Failure {
         let runtime = runtime_error(error);
         let stage = match runtime {
             Some(Error::Start { stage, .. } | Error::Stage { stage, .. }) => Some(stage.clone()),
@@ -37,16 +37,16 @@ impl Failure {
         }
     }
 
-    /// Whether it is the failure that is expected.
-    pub(crate) fn is(&self, expected: &ExpectedFailure) -> bool {
+    /// Whether it is the expected failure.
+    pub(crate) fn matches(&self, expected: &ExpectedFailure) -> bool {
         let text = self.causes.join(": ");
         !self.is_ours
             && expected.text.as_ref().is_none_or(|wanted| text.contains(wanted))
             && expected.stage.as_ref().is_none_or(|wanted| self.stage.as_ref() == Some(&wanted.name))
     }
 
-    /// What a case says of it that expects none, or another.
-    pub(crate) fn told(&self, case: &Case) -> Diagnostic {
+    /// The diagnostic for a case that expects no failure, or another one.
+    pub(crate) fn diagnostic(&self, case: &Case) -> Diagnostic {
         let causes: Vec<_> = self.causes.iter().map(|cause| printable(cause, true)).collect();
         let message = causes.first().cloned().unwrap_or_default();
         let mut diagnostic = match &case.fails {
@@ -61,7 +61,9 @@ impl Failure {
             diagnostic = diagnostic.note(causes[1..].join("\n"));
         }
         match self.is_ours {
-            true => diagnostic.note("what this case tests is not at fault: `cargo torvyn` broke a rule of its own"),
+            true => {
+                diagnostic.note("this is an internal error of `cargo torvyn`, not of the tested code: please report it")
+            }
             false => diagnostic,
         }
     }

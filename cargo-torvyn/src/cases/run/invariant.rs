@@ -1,4 +1,4 @@
-//! What every case is held to, whatever it expects: a proof that turns out to be wrong is a fault of this program.
+//! Checks an invariant of every case: a proof that turns out to be wrong is reported as an internal error of this program.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use torvyn_runtime::contract::{Bound, Bounds, Proof};
 
 use wat_guests::stage as guest;
 
-use crate::cases::case::files::of_manifest;
-use crate::cases::run::ends::Ends;
+use crate::cases::case::files::parse_manifest;
+use crate::cases::run::cancellation::Cancellation;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::config::manifest::{Manifest, sorted};
@@ -22,23 +22,26 @@ const CASES: &str = "[[test]]\nname = 'plain'\ninput.lines = ['a', 'b']\naccount
                      [[test]]\nname = 'expected'\ninput.lines = ['a', 'b']\nfails = 'is proven'\n";
 
 #[test]
-fn more_than_is_proven_fails_the_case_and_is_ours() {
+fn exceeding_a_proof_fails_the_case_as_an_internal_error() {
     let stage = guest::TRANSFORM.file();
     let text = format!("[pipeline.main]\nstages = [{:?}]\n{CASES}", stage.path);
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
-    let (cases, _) = sorted(of_manifest(&text, Path::new("Torvyn.toml")));
+    let (cases, _) = sorted(parse_manifest(&text, Path::new("Torvyn.toml")));
     let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
     let components =
-        Components::of(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell).unwrap();
+        Components::load(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell)
+            .unwrap();
     let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let (cancel, cut) = Default::default();
-    let ends = Ends { cancel: &cancel, cut: &cut };
-    let run = |plans: &[crate::cases::Plan<'_>]| -> Vec<Outcome> { plans.iter().map(|plan| plan.run(ends)).collect() };
+    let cancellation = Cancellation { cancel: &cancel, cut: &cut };
+    let run = |plans: &[crate::cases::Plan<'_>]| -> Vec<Outcome> {
+        plans.iter().map(|plan| plan.run(cancellation)).collect()
+    };
 
     let [plain, expected] = &run(&plans)[..] else { panic!() };
     assert!(plain.found.is_empty(), "{:?}", plain.found);
@@ -51,6 +54,6 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
         let told = format!("{}\n{}", found.message, found.notes.join("\n"));
         assert_eq!(found.code, codes::UNEXPECTED_FAILURE);
         assert!(told.contains("internal error, please report it") && told.contains("is proven"), "{told}");
-        assert!(told.contains("`cargo torvyn` broke a rule of its own"), "{told}");
+        assert!(told.contains("an internal error of `cargo torvyn`"), "{told}");
     }
 }

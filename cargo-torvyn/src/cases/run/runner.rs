@@ -1,5 +1,5 @@
-//! The runs of many cases: on several threads, each case in a flow of its own, and told in their order. Those whose speed
-//! is to be compared come last, one after another, when nothing else of ours runs.
+//! Runs many cases on several threads, each in a flow of its own, and reports them in their order. Cases with a `speed` are
+//! compared last, one at a time, while nothing else of ours runs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,68 +11,69 @@ use torvyn_runtime::Cut;
 use crate::cases::case::speed::ExpectedSpeed;
 use crate::cases::plan::Plan;
 use crate::cases::run::Outcome;
-use crate::cases::run::ends::Ends;
+use crate::cases::run::cancellation::Cancellation;
 use crate::cases::run::speed::Compared;
 
-/// How cases run.
+/// Runs cases.
 pub(crate) struct Runner {
-    /// So many at a time.
+    /// How many cases run at a time.
     pub(crate) threads: usize,
-    /// None begins after one has failed.
+    /// Whether to start no more cases after a failure.
     pub(crate) fail_fast: bool,
-    /// How often one that fails is tried again.
+    /// How often a failed case is retried.
     pub(crate) retries: usize,
-    /// None begins once this is set.
+    /// Set to start no more cases.
     pub(crate) cancel: Arc<AtomicBool>,
-    /// Cases that run are ended at once when it is due.
+    /// Due when running cases must stop at once.
     pub(crate) cut: Cut,
 }
 
 impl Runner {
-    /// Runs the cases and calls `told` with what came of each, in their order, those whose speed is compared last. `others`
-    /// are cases that are not run, but compared with.
+    /// Runs the cases and calls `on_outcome` for each in their order, those with a `speed` last. `others` are cases that are
+    /// only compared with.
     ///
     /// # Errors
     ///
-    /// What `told` returns, which ends the session.
+    /// The error of `on_outcome`, which ends the session.
     pub(crate) fn run<'a, 'c>(
         &self,
         plans: &'a [Plan<'c>],
         others: &'a [Plan<'c>],
-        mut told: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
+        mut on_outcome: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (mut to_compare, mut any_failed) = (Vec::new(), false);
-        self.run_at_once(plans, |plan, outcome| match &plan.case.speed {
+        self.run_concurrently(plans, |plan, outcome| match &plan.case.speed {
             Some(speed) if outcome.passed() => {
                 to_compare.push((plan, speed, outcome));
                 Ok(())
             }
             _ => {
                 any_failed |= !outcome.passed();
-                told(plan, outcome)
+                on_outcome(plan, outcome)
             }
         })?;
         for (plan, speed, outcome) in to_compare {
             if self.cancel.load(Ordering::Relaxed) || self.fail_fast && any_failed {
                 break;
             }
-            let other = plans.iter().chain(others).find(|other| Some(other.case.name.as_str()) == plan.case.other());
+            let other =
+                plans.iter().chain(others).find(|other| Some(other.case.name.as_str()) == plan.case.compared_with());
             let Some(other) = other else { continue };
             let outcome = self.compare(plan, speed, other, outcome);
             any_failed |= !outcome.passed();
-            told(plan, outcome)?;
+            on_outcome(plan, outcome)?;
         }
         Ok(())
     }
 
-    fn ends(&self) -> Ends<'_> {
-        Ends { cancel: &self.cancel, cut: &self.cut }
+    fn cancellation(&self) -> Cancellation<'_> {
+        Cancellation { cancel: &self.cancel, cut: &self.cut }
     }
 
-    fn run_at_once<'a, 'c>(
+    fn run_concurrently<'a, 'c>(
         &self,
         plans: &'a [Plan<'c>],
-        mut told: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
+        mut on_outcome: impl FnMut(&'a Plan<'c>, Outcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
@@ -80,7 +81,7 @@ impl Runner {
             while !stop.load(Ordering::Relaxed) && !self.cancel.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(plan) = plans.get(index) else { break };
-                let outcome = self.try_often(Vec::new(), || plan.run(self.ends()));
+                let outcome = self.run_with_retries(Vec::new(), || plan.run(self.cancellation()));
                 if self.fail_fast && !outcome.passed() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -99,7 +100,7 @@ impl Runner {
             for (index, outcome) in receiver {
                 early.insert(index, outcome);
                 while let Some(outcome) = early.remove(&next) {
-                    told(&plans[next], outcome).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+                    on_outcome(&plans[next], outcome).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
                     next += 1;
                 }
             }
@@ -107,8 +108,8 @@ impl Runner {
         })
     }
 
-    /// Tries until it passes, or has failed often enough.
-    fn try_often(&self, mut failed: Vec<Outcome>, mut run: impl FnMut() -> Outcome) -> Outcome {
+    /// Runs until the case passes or there are no more retries.
+    fn run_with_retries(&self, mut failed: Vec<Outcome>, mut run: impl FnMut() -> Outcome) -> Outcome {
         loop {
             let outcome = run();
             let again = !outcome.passed() && failed.len() < self.retries && !self.cancel.load(Ordering::Relaxed);
@@ -119,12 +120,12 @@ impl Runner {
         }
     }
 
-    /// What came of a case that was as expected so far, with its speed.
+    /// Compares the speed of a case that has passed otherwise.
     fn compare(&self, plan: &Plan<'_>, expected: &ExpectedSpeed, other: &Plan<'_>, mut before: Outcome) -> Outcome {
         let failed = std::mem::take(&mut before.failed);
-        self.try_often(failed, || {
+        self.run_with_retries(failed, || {
             let mut outcome = before.clone();
-            match plan.compare(expected, other, self.ends()) {
+            match plan.compare(expected, other, self.cancellation()) {
                 Compared::Measured(speed) => {
                     outcome.found.extend(speed.judge(plan.case, expected));
                     outcome.speed = Some(speed);

@@ -1,4 +1,4 @@
-//! How long an element takes in a case, against how long one takes in another.
+//! Measures how long an element takes in a case compared with another case.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use serde::Serialize;
 use torvyn_runtime::Flow;
 
 use crate::cases::case::speed::ExpectedSpeed;
-use crate::cases::run::ends::Ends;
+use crate::cases::run::cancellation::Cancellation;
 use crate::cases::{Case, Plan};
 use crate::output::diagnostic::Diagnostic;
 use crate::output::{codes, run_report};
 
-/// Each of the two runs at least so often,
+/// How often each of the two cases runs at least.
 const MIN_ROUNDS: u32 = 5;
-/// and as often as it takes for both together to have run so long.
+/// How long both together run at least.
 const MIN_TIME: Duration = Duration::from_millis(400);
 
-/// How long elements took.
+/// A measured speed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Speed {
     /// The case it was compared with.
     case: String,
-    /// How many times as long an element took as one of that case.
+    /// The time of an element divided by that in the other case.
     pub(crate) ratio: f64,
     max: f64,
-    /// How often each of the two ran.
+    /// How often each of the two cases ran.
     rounds: u32,
-    /// The time of an element in the quickest run.
+    /// The time of an element in the fastest run.
     element_ns: f64,
-    /// That of the other case.
+    /// The time of an element in the fastest run of the other case.
     other_element_ns: f64,
 }
 
-/// What came of the comparison.
+/// The result of a comparison.
 pub(crate) enum Compared {
     Measured(Speed),
-    /// One of the two came to no end, and so there is nothing to compare.
+    /// One of the two cases could not be measured.
     Unmeasured(Diagnostic),
     Interrupted,
 }
@@ -46,12 +46,12 @@ pub(crate) enum Compared {
 /// One run.
 enum Run {
     Took(f64),
-    Not(String),
+    Unmeasured(String),
     Interrupted,
 }
 
 impl Speed {
-    /// What is not as expected.
+    /// Reports a speed that exceeds the expected ratio.
     pub(crate) fn judge(&self, case: &Case, expected: &ExpectedSpeed) -> Option<Diagnostic> {
         if self.ratio <= expected.max {
             return None;
@@ -59,7 +59,7 @@ impl Speed {
         let message = format!("an element takes {:.2} times as long as in `{}`", self.ratio, expected.other.name);
         let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
         let note = format!(
-            "{} for {}: the shortest of {} runs of each",
+            "{} against {}: the shortest of {} runs each",
             time(self.element_ns),
             time(self.other_element_ns),
             self.rounds
@@ -73,17 +73,22 @@ impl Speed {
 }
 
 impl Plan<'_> {
-    /// Runs it and the other by turns, until both have run often and long enough.
-    pub(crate) fn compare(&self, expected: &ExpectedSpeed, other: &Plan<'_>, ends: Ends<'_>) -> Compared {
+    /// Runs both cases in turns, until they have run often and long enough.
+    pub(crate) fn compare(
+        &self,
+        expected: &ExpectedSpeed,
+        other: &Plan<'_>,
+        cancellation: Cancellation<'_>,
+    ) -> Compared {
         let began = Instant::now();
         let (mut rounds, mut shortest) = (0, [f64::INFINITY; 2]);
         while rounds < MIN_ROUNDS || began.elapsed() < MIN_TIME {
             for (plan, shortest) in [self, other].iter().zip(&mut shortest) {
-                match plan.timed(ends) {
+                match plan.timed(cancellation) {
                     Run::Took(ns) => *shortest = shortest.min(ns),
                     Run::Interrupted => return Compared::Interrupted,
-                    Run::Not(why) => {
-                        let message = format!("it cannot be compared with `{}`: {why}", expected.other.name);
+                    Run::Unmeasured(why) => {
+                        let message = format!("cannot compare the speed with `{}`: {why}", expected.other.name);
                         let diagnostic = Diagnostic::error(codes::UNEXPECTED_SPEED, message);
                         let label = format!("`{}` has no speed", plan.case.name);
                         let place = expected.other.span.clone();
@@ -104,37 +109,39 @@ impl Plan<'_> {
         })
     }
 
-    /// The time of an element, from when all stages have started. Nothing that comes out is kept.
-    fn timed(&self, ends: Ends<'_>) -> Run {
+    /// The time of an element, counted from when all stages have started. No output is kept.
+    fn timed(&self, cancellation: Cancellation<'_>) -> Run {
         if !self.over_budget.is_empty() {
-            return Run::Not("it is over its copy budget".to_string());
+            return Run::Unmeasured("it is over its copy budget".to_string());
         }
         let (bodies, _) = match self.bodies(&self.injections(), false) {
             Ok(bodies) => bodies,
-            Err(error) => return Run::Not(format!("{error:#}")),
+            Err(error) => return Run::Unmeasured(format!("{error:#}")),
         };
-        let control = self.control(Arc::new(|_| {}), ends, Instant::now());
+        let control = self.control(Arc::new(|_| {}), cancellation, Instant::now());
         let flow = match Flow::start(&self.wiring.graph, bodies, control) {
             Ok(flow) => flow,
-            Err(_) if ends.cancel.load(Ordering::Relaxed) => return Run::Interrupted,
-            Err(error) => return Run::Not(format!("{:#}", anyhow::Error::from(error))),
+            Err(_) if cancellation.cancel.load(Ordering::Relaxed) => return Run::Interrupted,
+            Err(error) => return Run::Unmeasured(format!("{:#}", anyhow::Error::from(error))),
         };
         let began = Instant::now();
         match flow.run_until(began + self.case.timeout) {
             Ok(Some(account)) if account.cancelled => Run::Interrupted,
-            Ok(Some(account)) if account.elements.entered == 0 => Run::Not("no element went through it".to_string()),
+            Ok(Some(account)) if account.elements.entered == 0 => {
+                Run::Unmeasured("no element went through it".to_string())
+            }
             Ok(Some(account)) => Run::Took(began.elapsed().as_nanos() as f64 / account.elements.entered as f64),
-            Ok(None) if ends.cancel.load(Ordering::Relaxed) => Run::Interrupted,
-            Ok(None) => Run::Not(format!("it did not come to its end within {:?}", self.case.timeout)),
-            Err(error) => Run::Not(format!("{:#}", anyhow::Error::from(error))),
+            Ok(None) if cancellation.cancel.load(Ordering::Relaxed) => Run::Interrupted,
+            Ok(None) => Run::Unmeasured(format!("it timed out after {:?}", self.case.timeout)),
+            Err(error) => Run::Unmeasured(format!("{:#}", anyhow::Error::from(error))),
         }
     }
 }
 
 #[cfg(test)]
 impl Speed {
-    /// Of an element that took so many times as long as a microsecond.
-    pub(crate) fn of(case: &str, ratio: f64, max: f64) -> Speed {
+    /// A speed with this ratio, where an element of the other case takes a microsecond.
+    pub(crate) fn with_ratio(case: &str, ratio: f64, max: f64) -> Speed {
         let (element_ns, other_element_ns) = (1000.0 * ratio, 1000.0);
         Speed { case: case.to_string(), ratio, max, rounds: MIN_ROUNDS, element_ns, other_element_ns }
     }

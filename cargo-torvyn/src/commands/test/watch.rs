@@ -1,6 +1,5 @@
-//! `cargo torvyn test --watch`: runs the cases, and then, whenever something has changed, those that it makes a difference
-//! to. Which these are is not guessed from the name of what changed: cargo builds what is stale, and a case runs where
-//! anything differs from what it last ran with, `cases::Fingerprint`.
+//! `cargo torvyn test --watch`: runs all cases, and after each change the affected cases. They are not guessed from the names
+//! of changed files: cargo builds stale packages, and a case runs if its `cases::Fingerprint` has changed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,14 +23,14 @@ use crate::project::workspace::{self, Workspace};
 use crate::run::components::{Compiled, Project};
 use crate::run::run_pipeline;
 
-/// Changed files that are named.
+/// The most changed files that are named.
 const NAMED: usize = 3;
-/// What changes within this time of the end of a round may have changed because of what was said in it.
+/// A file that changes within this time after a round may be a log of our output.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// Endings of files that no program makes of our output.
+/// File endings of sources, which are never logs of our output.
 const SOURCES: [&str; 4] = ["rs", "toml", "wit", "wasm"];
 
-/// The line of `--message-format json` with which a round begins.
+/// The first line of a round in `--message-format json`.
 #[derive(Serialize)]
 #[serde(tag = "reason", rename = "watch-round")]
 struct RoundLine<'a> {
@@ -39,42 +38,42 @@ struct RoundLine<'a> {
     changed: &'a [PathBuf],
 }
 
-/// The line with which it ends.
+/// The last line of a round.
 #[derive(Serialize)]
 #[serde(tag = "reason", rename = "watch-waiting")]
 struct WaitingLine {
-    /// How the command would have ended.
+    /// The exit code that the command would have.
     exit: u8,
-    /// Cases that have run, in this round or before.
+    /// The number of cases that have run, in this round or before.
     cases: usize,
     failed: usize,
 }
 
-/// What a session keeps from round to round.
+/// The state of a session.
 struct Watch<'a> {
     args: &'a TestArgs,
     compiled: Compiled,
     places: WatchPaths,
-    /// How the places were before what is running now looked at them.
+    /// The state of the watched files before the present round read them.
     before: Snapshot,
-    /// Where the packages are, as far as cases run any and it was told.
+    /// The workspace, if a case runs a package and cargo could load it.
     project: Option<Project>,
     last: HashMap<String, Last>,
-    /// What cargo writes, as far as it can be told before it has built: the folder of what is built, and Cargo.lock.
+    /// What cargo writes, as known before a build: the target folder and Cargo.lock.
     by_cargo: Option<(PathBuf, PathBuf)>,
-    /// Files that what is said here goes to by way of another program, as `tee` is one.
+    /// Files that another program, such as `tee`, writes our output to.
     logs: Vec<PathBuf>,
-    /// The last line that was said.
-    said: String,
-    /// What began the last round where that ran no case, and when it ended.
-    in_vain: Option<(Vec<PathBuf>, Instant)>,
+    /// The last line of output.
+    last_line: String,
+    /// If the last round ran no case: the changes that started it, and when it ended.
+    last_idle: Option<(Vec<PathBuf>, Instant)>,
     /// The files that components were built from.
     sources: Vec<PathBuf>,
 }
 
 /// The last run of a case.
 struct Last {
-    basis: Fingerprint,
+    fingerprint: Fingerprint,
     failed: bool,
 }
 
@@ -95,11 +94,11 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         last: HashMap::new(),
         by_cargo,
         logs: Vec::new(),
-        said: String::new(),
-        in_vain: None,
+        last_line: String::new(),
+        last_idle: None,
         sources: Vec::new(),
     };
-    watch.look_at(watch.places_of(true));
+    watch.watch(watch.paths_to_watch(true));
     let mut changed = Vec::new();
     loop {
         watch.begin(&changed, shell)?;
@@ -107,24 +106,24 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         let has_run = matches!(round, Ok(Some(_)));
         let ran = match round {
             Ok(ran) => ran,
-            // What fails because of a signal is told by the signal.
+            // A failure because of a signal is reported as the signal.
             Err(error) if error.is::<StdoutClosed>() || interrupt::exit().is_some() => return Err(error),
             Err(error) => {
                 shell.error(&error)?;
                 Some(Exit::of(&error))
             }
         };
-        // Also where it does not compile, cargo may have written it just now.
+        // Cargo may have just written it, even if the project does not compile.
         if let Some((_, lock)) = &watch.by_cargo {
             watch.before.renew(lock);
         }
         if let Some(exit) = interrupt::exit() {
             return Ok(exit);
         }
-        // The summary of the round, unless nothing was to be done in it.
+        // Ends the round, unless there was nothing to do.
         let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
         watch.end(exit, shell)?;
-        watch.in_vain = (!has_run).then(|| (changed, Instant::now()));
+        watch.last_idle = (!has_run).then(|| (changed, Instant::now()));
         changed = watch.wait();
         if let Some(exit) = interrupt::exit() {
             shell.summary(&Summary::new(watch.tally(), Duration::ZERO))?;
@@ -134,14 +133,14 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 }
 
 impl Watch<'_> {
-    /// Waits until something has changed that was not written here, or a signal has come.
+    /// Waits for a change that we did not cause, or for a signal.
     fn wait(&mut self) -> Vec<PathBuf> {
         loop {
             let all = self.before.wait(&self.places, &interrupt::came());
             if interrupt::exit().is_some() {
                 return all;
             }
-            let is_log = |path: &PathBuf| ends_with_line(path, &self.said) || self.is_filtered_log(path);
+            let is_log = |path: &PathBuf| ends_with_line(path, &self.last_line) || self.is_filtered_log(path);
             let (logs, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(is_log);
             self.places.except.extend(logs.iter().cloned());
             self.logs.extend(logs);
@@ -152,19 +151,19 @@ impl Watch<'_> {
         }
     }
 
-    /// Whether this is most likely what a program makes of our output, `grep` for one: it changes as soon as something is
-    /// said, again, no case is made of it, and nothing is built from it.
+    /// Whether this file is most likely a log of our output, for example of `grep`: it changed again just after we printed
+    /// something, and no case or component depends on it.
     fn is_filtered_log(&self, path: &Path) -> bool {
         let again = self
-            .in_vain
+            .last_idle
             .as_ref()
             .is_some_and(|(changed, ended)| ended.elapsed() < AT_ONCE && changed.iter().any(|changed| changed == path));
         let is_written_by_people = path.extension().is_some_and(|end| SOURCES.iter().any(|source| end == *source));
         again && !is_written_by_people && !self.sources.iter().any(|source| source == path)
     }
 
-    /// The files of cases and, where they run packages, the project: as long as it is not known, what is around them.
-    fn places_of(&self, packages: bool) -> WatchPaths {
+    /// The paths to watch: the files of cases and, if they run packages, the project, or the nearest one while it is not known.
+    fn paths_to_watch(&self, packages: bool) -> WatchPaths {
         let manifest = run_pipeline::manifest_path(&self.args.cargo);
         let mut places = WatchPaths { paths: vec![manifest.with_file_name("tests"), manifest], except: Vec::new() };
         match self.project.as_ref().filter(|_| packages) {
@@ -183,8 +182,8 @@ impl Watch<'_> {
         places
     }
 
-    /// Looks at these places from now on. Those that were not looked at before are taken as they are.
-    fn look_at(&mut self, places: WatchPaths) {
+    /// Watches these paths from now on. New ones are taken as they are.
+    fn watch(&mut self, places: WatchPaths) {
         let new: Vec<_> = places.paths.iter().filter(|path| !self.places.paths.contains(path)).cloned().collect();
         self.before.add(Snapshot::of(&WatchPaths { paths: new, except: places.except.clone() }));
         self.before.keep(&places);
@@ -205,7 +204,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Runs what differs from what it last ran with. None where nothing does.
+    /// Runs the cases whose fingerprints have changed. `None` if there are none.
     fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
         shell.summary(&Summary::default())?;
         let mut sources = Sources::default();
@@ -225,29 +224,30 @@ impl Watch<'_> {
         named.sort();
         named.dedup();
         let places = |watch: &Watch<'_>| {
-            let mut places = watch.places_of(packages);
+            let mut places = watch.paths_to_watch(packages);
             places.paths.extend(named.iter().cloned());
             places
         };
-        self.look_at(places(self));
+        self.watch(places(self));
 
         let compiled_before = self.compiled.times();
         let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
         self.sources = components.sources().iter().map(|source| paths::from_here(source)).collect();
-        self.look_at(places(self));
+        self.watch(places(self));
 
-        let common = Common::of(&cases.manifest, &sources, &self.before, &components);
-        let mut bases: HashMap<_, _> = plans
+        let common = Common::new(&cases.manifest, &sources, &self.before, &components);
+        let mut fingerprints: HashMap<_, _> = plans
             .iter()
             .chain(&others)
-            .map(|plan| (plan.case.name.clone(), Fingerprint::of(plan, &common, &sources)))
+            .map(|plan| (plan.case.name.clone(), Fingerprint::new(plan, &common, &sources)))
             .collect();
-        Fingerprint::with_others(&mut bases, plans.iter().chain(&others));
+        Fingerprint::add_others(&mut fingerprints, plans.iter().chain(&others));
         self.last.retain(|name, _| plans.iter().any(|plan| plan.case.name == *name));
         let count = plans.len();
-        let is_other = |name: &str| self.last.get(name).is_none_or(|last| Some(&last.basis) != bases.get(name));
+        let is_other =
+            |name: &str| self.last.get(name).is_none_or(|last| Some(&last.fingerprint) != fingerprints.get(name));
         let (plans, same): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| is_other(&plan.case.name));
         others.extend(same);
         if plans.is_empty() {
@@ -264,24 +264,24 @@ impl Watch<'_> {
         drop(flows);
         let mut blessed = Vec::new();
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {
-            let Some(basis) = bases.remove(&plan.case.name) else { continue };
-            self.last.insert(plan.case.name.clone(), Last { basis, failed: !outcome.passed() });
+            let Some(fingerprint) = fingerprints.remove(&plan.case.name) else { continue };
+            self.last.insert(plan.case.name.clone(), Last { fingerprint, failed: !outcome.passed() });
             blessed.extend(outcome.blessed);
         }
         for path in blessed {
             self.before.renew(&path);
-            self.last.values_mut().for_each(|last| last.basis.renew(&path, &self.before));
+            self.last.values_mut().for_each(|last| last.fingerprint.renew(&path, &self.before));
         }
         Ok(Some(self.standing()))
     }
 
-    /// What came of the last run of each case.
+    /// The tally of the last run of each case.
     fn tally(&self) -> Tally {
         let failed = self.last.values().filter(|last| last.failed).count();
         Tally { selected: self.last.len(), passed: self.last.len() - failed, failed, ..Tally::default() }
     }
 
-    /// How the command would end if this was all.
+    /// The exit code that the command would have now.
     fn standing(&self) -> Exit {
         if self.last.values().any(|last| last.failed) { Exit::Findings } else { Exit::Ok }
     }
@@ -293,16 +293,16 @@ impl Watch<'_> {
         let cases = self.last.len();
         let is_json = self.args.message_format == MessageFormat::Json;
         let all = counted(cases as u64, "case");
-        let said = match &failing[..] {
-            // Nothing has run, and what stands above says why.
+        let last_line = match &failing[..] {
+            // Nothing has run; the reason is printed above.
             _ if !matches!(exit, Exit::Ok | Exit::Findings) => "for changes".to_string(),
-            [] => format!("{all}, of which none fails"),
-            [one] => format!("{all}, of which {one} fails"),
+            [] => format!("{all}, none failing"),
+            [one] => format!("{all}, 1 failing: {one}"),
             several => {
                 let named = several.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
                 let more = several.len().saturating_sub(NAMED);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{all}, of which {named}{more} fail")
+                format!("{all}, {} failing: {named}{more}", several.len())
             }
         };
         if is_json {
@@ -310,11 +310,11 @@ impl Watch<'_> {
             shell.json(&line)?;
         }
         match exit {
-            Exit::Ok if failing.is_empty() => shell.status("Watching", &said)?,
-            _ => shell.failure("Watching", &said)?,
+            Exit::Ok if failing.is_empty() => shell.status("Watching", &last_line)?,
+            _ => shell.failure("Watching", &last_line)?,
         }
-        // A file has one of the two as its last line, whichever stream goes there.
-        self.said = if is_json { "\"watch-waiting\"".to_string() } else { said };
+        // A log ends with one of the two, depending on the stream that it records.
+        self.last_line = if is_json { "\"watch-waiting\"".to_string() } else { last_line };
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use super::feed::Origin;
 use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
-use crate::cases::case::files::of_manifest;
+use crate::cases::case::files::parse_manifest;
 use crate::config::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 
@@ -36,7 +36,7 @@ fn parse(text: &str) -> Result<Manifest, Diagnostics> {
 /// What is wrong in a manifest and its cases.
 fn wrong_with_cases(text: &str) -> Diagnostics {
     let mut found = parse(text).err().unwrap_or_default();
-    let (_, broken) = super::sorted(of_manifest(text, Path::new("Torvyn.toml")));
+    let (_, broken) = super::sorted(parse_manifest(text, Path::new("Torvyn.toml")));
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found
 }

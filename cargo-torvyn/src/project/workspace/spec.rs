@@ -1,4 +1,4 @@
-//! Package ID specifications, and patterns of names, as cargo takes them for `--package` and `--exclude`:
+//! Package ID specifications and name patterns, as cargo accepts them for `--package` and `--exclude`:
 //! <https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>.
 
 use std::path;
@@ -7,30 +7,30 @@ use cargo_metadata::Package;
 
 use crate::exit::{Exit, Stop};
 
-/// What a package is named by.
+/// A way to name packages.
 #[derive(Debug)]
 pub(super) enum Spec {
-    /// A pattern of its name.
+    /// A pattern for names.
     Pattern(glob::Pattern),
-    /// Parts of its id, each of which it has.
+    /// Parts of a package id, all of which must match.
     Id { url: Option<String>, name: Option<String>, version: Option<Version> },
 }
 
-/// A version, or how one begins.
+/// A version or the beginning of one.
 #[derive(Debug)]
 pub(super) struct Version {
     /// One to three numbers.
     numbers: Vec<u64>,
-    /// What follows a `-` or a `+`, with it.
+    /// The rest from a `-` or a `+` on.
     rest: String,
 }
 
 impl Spec {
-    /// Reads what was typed.
+    /// Parses an argument.
     ///
     /// # Errors
     ///
-    /// A [`Stop`] with usage where it is neither.
+    /// A usage [`Stop`] if it is neither a specification nor a pattern.
     pub(super) fn parse(text: &str) -> Result<Spec, Stop> {
         let wrong = |help: String| {
             Stop::new(Exit::Usage, format!("`{}` does not name a package", text.escape_debug())).help(help)
@@ -64,13 +64,13 @@ impl Spec {
         Ok(Spec::Id { url: None, name: name.map(str::to_string), version })
     }
 
-    /// Whether it is a pattern, which several packages can match.
+    /// Whether it is a pattern, which can match several packages.
     pub(super) fn is_pattern(&self) -> bool {
         matches!(self, Spec::Pattern(_))
     }
 
-    /// Whether it is of this package of a workspace.
-    pub(super) fn is_of(&self, package: &Package) -> bool {
+    /// Whether it matches this package of a workspace.
+    pub(super) fn matches(&self, package: &Package) -> bool {
         match self {
             Spec::Pattern(pattern) => pattern.matches(&package.name),
             Spec::Id { url, name, version } => {
@@ -79,13 +79,13 @@ impl Spec {
                 let own = id.strip_prefix("path+").unwrap_or(id);
                 url.as_ref().is_none_or(|url| url == own)
                     && name.as_ref().is_none_or(|name| *name == *package.name)
-                    && version.as_ref().is_none_or(|version| version.is_of(&package.version.to_string()))
+                    && version.as_ref().is_none_or(|version| version.matches(&package.version.to_string()))
             }
         }
     }
 }
 
-/// `NAME@VERSION`, or `NAME:VERSION` as it was before.
+/// Splits `NAME@VERSION`, or the older `NAME:VERSION`.
 fn split(text: &str) -> (Option<&str>, Option<&str>) {
     text.split_once(['@', ':']).map_or((Some(text), None), |(name, version)| (Some(name), Some(version)))
 }
@@ -102,10 +102,10 @@ impl Version {
         }
     }
 
-    /// Whether a whole version is it, or begins so.
-    fn is_of(&self, whole: &str) -> bool {
+    /// Whether a full version equals this one or begins with it.
+    fn matches(&self, whole: &str) -> bool {
         let Ok(whole) = Version::parse(whole) else { return false };
-        // As with cargo, a version of which only numbers are given is no pre-release.
+        // As in cargo, a partial version does not match pre-releases.
         let rest = if self.numbers.len() == 3 { whole.rest == self.rest } else { !whole.rest.starts_with('-') };
         whole.numbers.starts_with(&self.numbers) && rest
     }
@@ -118,12 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_are_named_as_with_cargo() {
+    fn matches_packages_as_cargo_does() {
         let metadata = MetadataCommand::new().no_deps().exec().unwrap();
         let package = metadata.packages.iter().find(|package| package.name == "cargo-torvyn").unwrap();
         let version = package.version.to_string();
         let (major_minor, folder) = (version.rsplit_once('.').unwrap().0, env!("CARGO_MANIFEST_DIR"));
-        let is_of = |text: &str| Spec::parse(text).unwrap().is_of(package);
+        let matches = |text: &str| Spec::parse(text).unwrap().matches(package);
         for text in [
             "cargo-torvyn",
             &format!("cargo-torvyn@{version}"),
@@ -138,7 +138,7 @@ mod tests {
             &format!("file://{folder}#cargo-torvyn"),
             &package.id.repr,
         ] {
-            assert!(is_of(text), "{text}");
+            assert!(matches(text), "{text}");
         }
         for text in [
             "cargo-torvy",
@@ -151,7 +151,7 @@ mod tests {
             "https://github.com/rust-lang/cargo#cargo-torvyn",
             "registry+https://github.com/rust-lang/crates.io-index#cargo-torvyn@0.1.0",
         ] {
-            assert!(!is_of(text), "{text}");
+            assert!(!matches(text), "{text}");
         }
         for text in ["", "a/b", "./a", "a@", "a@x", "a@1.2.3.4", "a@1-b", "a[", "file:///a#1.x"] {
             assert_eq!(Exit::of(&Spec::parse(text).unwrap_err().into()), Exit::Usage, "{text}");

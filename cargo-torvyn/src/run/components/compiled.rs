@@ -1,5 +1,5 @@
-//! Components that were compiled, kept in memory for as long as their files have the same bytes. Nothing of it is on disk:
-//! machine code that is read from there would run whatever somebody has put into it.
+//! A cache of compiled components, in memory, valid while their files have the same bytes. Nothing is cached on disk, because
+//! machine code that is read from disk would run whatever somebody has put there.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -14,15 +14,15 @@ use torvyn_runtime::contract::{Grant, grant};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Engine, Error, Limits};
 
-/// The argument that this program is started with to compile one component. People do not type it.
+/// The argument that makes this program compile one component. Not for people.
 pub(crate) const COMPILE: &str = "compile-component-from-stdin";
 
-/// The engine, and what it has compiled.
+/// The engine and the components that it has compiled.
 #[derive(Default)]
 pub(crate) struct Compiled {
     engine: Mutex<Option<Engine>>,
     kept: Mutex<HashMap<PathBuf, Kept>>,
-    /// How often something was compiled.
+    /// The number of compilations.
     times: AtomicUsize,
 }
 
@@ -33,7 +33,7 @@ struct Kept {
     version: usize,
 }
 
-/// A component, and which of the compiled ones it is: another one of the same file has another number.
+/// A component and the number of its compilation: another version of the same file has another number.
 #[derive(Clone)]
 pub(crate) struct Versioned {
     pub(crate) component: Component,
@@ -44,7 +44,7 @@ pub(crate) struct Versioned {
 #[derive(Clone, Copy)]
 pub(crate) struct File<'a> {
     pub(crate) path: &'a Path,
-    /// What is in it, where it was read already.
+    /// The bytes of the file, if it was read before.
     pub(crate) bytes: Option<&'a [u8]>,
 }
 
@@ -58,11 +58,11 @@ impl File<'_> {
 }
 
 impl Compiled {
-    /// The engine, which is started when it is first asked for.
+    /// The engine, started on first use.
     ///
     /// # Errors
     ///
-    /// Where the machine cannot do it.
+    /// If the engine cannot run on this machine.
     pub(crate) fn engine(&self) -> Result<Engine, Error> {
         let mut engine = locked(&self.engine);
         if let Some(engine) = &*engine {
@@ -73,31 +73,31 @@ impl Compiled {
         Ok(started)
     }
 
-    /// What a component can do, without compiling it. What cannot be loaded is refused here as well, unless that is
-    /// because of an interface that the host does not have.
+    /// Analyses a component without compiling it. Refuses a component that cannot be loaded, unless the reason is an
+    /// interface that the host does not provide.
     ///
     /// # Errors
     ///
-    /// Why it cannot be loaded.
+    /// Why the component cannot be loaded.
     pub(crate) fn analyse(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, Error> {
         let binary = file.read(limits)?;
         let refused = match binary.analyse_with(&self.engine()?, &compiler(), limits) {
             Ok(analysis) => return Ok(analysis),
             Err(refused) => refused,
         };
-        // A missing interface has a lint of its own, which says where the import comes from.
+        // A missing interface has its own lint, which labels the import.
         let is_missing = |interface: &String| grant(interface) == Grant::Absent;
         let imports_missing = |analysis: &Analysis| analysis.profile.other_imports.iter().any(is_missing);
         binary.parse().ok().filter(imports_missing).ok_or(refused)
     }
 
-    /// How often something was compiled.
+    /// The number of compilations so far.
     pub(crate) fn times(&self) -> usize {
         self.times.load(Ordering::Relaxed)
     }
 
-    /// Reads the files, and compiles those that are not as they were: several at a time. `done` is called with the index of
-    /// each that is ready.
+    /// Reads the files and compiles those that have changed, several at a time. Calls `done` with the index of each component
+    /// that is ready.
     pub(crate) fn load(
         &self,
         files: &[(File<'_>, Limits)],
@@ -134,7 +134,7 @@ impl Compiled {
     }
 }
 
-/// Has this program started again for what is not compiled at once: see [`crate::main`].
+/// Compiles large components in another process of this program: see [`crate::main`].
 fn compiler() -> Compiler {
     Compiler::new([COMPILE])
 }

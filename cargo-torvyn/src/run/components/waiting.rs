@@ -1,13 +1,13 @@
-//! What a person is told while components are compiled: nothing, unless it takes long.
+//! Waits for components to be compiled, and names those that take long.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// After so long a person wonders what is going on.
-const LONG: Duration = Duration::from_secs(2);
+/// How long to wait before naming a component.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Components that are being compiled.
+/// The components that are being compiled.
 pub(super) struct Waiting {
     names: Vec<Option<String>>,
     done: Receiver<usize>,
@@ -15,24 +15,24 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Of components with these names; the function is to be called with the index of each that is ready.
+    /// Waits for components with these names. Call the returned function with the index of each component that is ready.
     pub(super) fn new(names: Vec<String>) -> (Waiting, impl Fn(usize) + Sync + Send) {
         let (sender, done) = mpsc::channel();
         let names = names.into_iter().map(Some).collect();
-        // Whether anybody still waits makes no difference.
+        // It does not matter whether anybody still waits.
         (Waiting { names, done, began: Instant::now() }, move |index| _ = sender.send(index))
     }
 
-    /// Waits for all of them, and calls `tell` with the name of each that is not ready after a while.
+    /// Waits for all components, and calls `tell` once with the name of each that takes long.
     ///
     /// # Errors
     ///
-    /// What `tell` returns.
+    /// The error of `tell`.
     pub(super) fn wait(mut self, mut tell: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
-        let mut is_told = false;
+        let mut is_reported = false;
         loop {
-            let left = LONG.saturating_sub(self.began.elapsed());
-            let done = match is_told {
+            let left = PATIENCE.saturating_sub(self.began.elapsed());
+            let done = match is_reported {
                 true => self.done.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 false => self.done.recv_timeout(left),
             };
@@ -40,7 +40,7 @@ impl Waiting {
                 Ok(index) => self.names[index] = None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {
-                    is_told = true;
+                    is_reported = true;
                     self.names.iter().flatten().try_for_each(|name| tell(name))?;
                 }
             }
@@ -54,10 +54,10 @@ mod tests {
 
     use super::*;
 
-    /// Components with these names, of which some are ready after so long.
-    fn told(names: &[&str], ready: &[usize], after: Duration) -> Vec<String> {
+    /// The names that are reported when the `ready` components are ready at once and the others `after` a time.
+    fn named_components(names: &[&str], ready: &[usize], after: Duration) -> Vec<String> {
         let (waiting, done) = Waiting::new(names.iter().map(ToString::to_string).collect());
-        let mut told = Vec::new();
+        let mut named = Vec::new();
         thread::scope(|scope| {
             scope.spawn(move || {
                 ready.iter().for_each(|index| done(*index));
@@ -65,17 +65,17 @@ mod tests {
                 (0..names.len()).for_each(done);
             });
             let tell = |name: &str| {
-                told.push(name.to_string());
+                named.push(name.to_string());
                 Ok(())
             };
             waiting.wait(tell).unwrap();
         });
-        told
+        named
     }
 
     #[test]
-    fn what_takes_long_is_told_once() {
-        assert_eq!(told(&["a", "b"], &[], Duration::ZERO), [""; 0]);
-        assert_eq!(told(&["a", "b", "c"], &[1], LONG * 2), ["a", "c"]);
+    fn names_slow_components_once() {
+        assert_eq!(named_components(&["a", "b"], &[], Duration::ZERO), [""; 0]);
+        assert_eq!(named_components(&["a", "b", "c"], &[1], PATIENCE * 2), ["a", "c"]);
     }
 }

@@ -1,9 +1,9 @@
-//! Records as lines of JSON, an object each with a `reason`, the summary last.
+//! Records as lines of JSON: objects with a `reason`, the summary last.
 
 use serde::Serialize;
 use torvyn_runtime::ledger::{Copies, Record};
 
-use super::{Of, buffer};
+use super::{FlowRecords, buffer_name};
 
 /// A line. Times are nanoseconds since recording began.
 #[derive(Serialize)]
@@ -57,37 +57,37 @@ enum Line<'a> {
     },
 }
 
-/// All lines.
-pub(super) fn text(of: &Of<'_>) -> serde_json::Result<Vec<u8>> {
+/// The contents of the file.
+pub(super) fn text(records: &FlowRecords<'_>) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut push = |line: &Line<'_>| {
         serde_json::to_writer(&mut text, line)?;
         text.push(b'\n');
         Ok(())
     };
-    of.ring.iter().try_for_each(|record| push(&line(record, of)))?;
-    let (records, lost, lost_copies) = (of.ring.len(), of.ring.lost(), of.ring.lost_copies());
-    push(&Line::RecordsSummary { pipeline: of.pipeline, records, lost, lost_copies })?;
+    records.ring.iter().try_for_each(|record| push(&line(record, records)))?;
+    let (count, lost, lost_copies) = (records.ring.len(), records.ring.lost(), records.ring.lost_copies());
+    push(&Line::RecordsSummary { pipeline: records.pipeline, records: count, lost, lost_copies })?;
     Ok(text)
 }
 
-fn line<'a>(record: &Record, of: &'a Of<'_>) -> Line<'a> {
+fn line<'a>(record: &Record, records: &'a FlowRecords<'_>) -> Line<'a> {
     match *record {
         Record::Transfer(copy) => Line::Transfer {
             timestamp_ns: copy.timestamp,
             flow: copy.flow,
-            node: of.node(copy.node),
-            from: of.place(copy.from()),
-            to: of.place(copy.to()),
+            node: records.node(copy.node),
+            from: records.place(copy.from()),
+            to: records.place(copy.to()),
             copy: copy.reason.name(),
             bytes: copy.bytes,
             sequence: copy.sequence(),
-            buffer: copy.buffer.map(buffer),
+            buffer: copy.buffer.map(buffer_name),
         },
         Record::Call(call) => Line::Call {
             timestamp_ns: call.timestamp,
             flow: call.flow,
-            node: of.node(call.node),
+            node: records.node(call.node),
             call: call.call.name(),
             duration_ns: call.duration,
             elements: call.elements,
@@ -97,9 +97,9 @@ fn line<'a>(record: &Record, of: &'a Of<'_>) -> Line<'a> {
         Record::HandOff(hand_off) => Line::HandOff {
             timestamp_ns: hand_off.timestamp,
             flow: hand_off.flow,
-            from: of.node(hand_off.from),
-            output: of.graph.edges()[usize::from(hand_off.edge)].output,
-            to: of.node(hand_off.to),
+            from: records.node(hand_off.from),
+            output: records.graph.edges()[usize::from(hand_off.edge)].output,
+            to: records.node(hand_off.to),
             sent_ns: hand_off.sent,
             elements: hand_off.elements,
             first: hand_off.first,
@@ -107,11 +107,11 @@ fn line<'a>(record: &Record, of: &'a Of<'_>) -> Line<'a> {
         Record::Transition(transition) => Line::Transition {
             timestamp_ns: transition.timestamp,
             flow: transition.flow,
-            buffer: buffer(transition.buffer),
+            buffer: buffer_name(transition.buffer),
             transition: transition.transition,
             from: transition.from.name(),
             to: transition.to.name(),
-            by: of.place(transition.by()),
+            by: records.place(transition.by()),
         },
     }
 }

@@ -1,16 +1,16 @@
 //! Records as a trace in the Trace Event Format, which Perfetto and chrome://tracing import.
 //!
-//! A flow is a process and a node a thread of it. A call is a complete event (`X`), what was copied until then a counter
-//! (`C`), and a hand-off an arrow (`s` to `f`) from the call that sent the elements to the call that took them.
+//! A flow is shown as a process and a node as a thread of it. A call is a complete event (`X`), the bytes copied so far are a
+//! counter (`C`), and a hand-off is an arrow (`s` to `f`) from the call that sent the elements to the call that took them.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use torvyn_runtime::ledger::{CallRecord, Copies, HandOffRecord, Record};
 
-use super::{FLOW, Of};
+use super::{FLOW, FlowRecords};
 
-/// The file: an object, so that it can say what is not among the events.
+/// The file: an object, so that it can have more than events.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Trace<'a> {
@@ -24,7 +24,7 @@ struct Other<'a> {
     pipeline: &'a str,
     records: usize,
     lost_records: u64,
-    /// Hand-offs without an arrow, because the call that sent the elements is among the lost records.
+    /// Hand-offs without an arrow, because the record of one of their calls was lost.
     lost_arrows: usize,
 }
 
@@ -41,7 +41,7 @@ struct Event<'a> {
     tid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<usize>,
-    /// Binds the end of an arrow to the call that it is in, and not to the next.
+    /// Binds the end of an arrow to the enclosing call instead of the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     bp: Option<&'static str>,
     args: Args<'a>,
@@ -57,32 +57,32 @@ enum Args<'a> {
     Copied { payload_read: u64, payload_write: u64, metadata_marshal: u64, host_serialize: u64 },
 }
 
-/// The whole file.
-pub(super) fn text(of: &Of<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut events: Vec<_> = calls(of).map(call).collect();
-    events.extend(counters(of));
-    let (arrows, lost_arrows) = arrows(of);
+/// The contents of the file.
+pub(super) fn text(records: &FlowRecords<'_>) -> serde_json::Result<Vec<u8>> {
+    let mut events: Vec<_> = calls(records).map(call).collect();
+    events.extend(counters(records));
+    let (arrows, lost_arrows) = arrows(records);
     events.extend(arrows);
     events.sort_by(|a, b| a.ts.total_cmp(&b.ts));
-    let mut trace_events = names(of);
+    let mut trace_events = names(records);
     trace_events.append(&mut events);
-    let (records, lost_records) = (of.ring.len(), of.ring.lost());
-    let other_data = Other { pipeline: of.pipeline, records, lost_records, lost_arrows };
+    let (count, lost_records) = (records.ring.len(), records.ring.lost());
+    let other_data = Other { pipeline: records.pipeline, records: count, lost_records, lost_arrows };
     serde_json::to_vec(&Trace { trace_events, display_time_unit: "ns", other_data })
 }
 
-/// Nanoseconds in microseconds. What is printed of it has all three digits after the point.
+/// Nanoseconds in microseconds. Printed with all three decimals.
 fn micros(ns: u64) -> f64 {
     ns as f64 / 1e3
 }
 
-/// Threads are numbered from 1: 0 is the idle thread to some viewers.
+/// Threads are numbered from 1, because some viewers take 0 for the idle thread.
 fn thread(node: u16) -> u32 {
     u32::from(node) + 1
 }
 
-/// The process has the name of the pipeline, and the threads, in the order of the graph, have those of the nodes.
-fn names<'a>(of: &Of<'a>) -> Vec<Event<'a>> {
+/// Names the process after the pipeline, and the threads after the nodes, in the order of the graph.
+fn names<'a>(records: &FlowRecords<'a>) -> Vec<Event<'a>> {
     let event = |name, tid, args| Event {
         name,
         cat: "__metadata",
@@ -95,16 +95,16 @@ fn names<'a>(of: &Of<'a>) -> Vec<Event<'a>> {
         bp: None,
         args,
     };
-    let mut events = vec![event("process_name", thread(0), Args::Name { name: of.pipeline })];
-    for (index, node) in (0..).zip(of.graph.nodes()) {
+    let mut events = vec![event("process_name", thread(0), Args::Name { name: records.pipeline })];
+    for (index, node) in (0..).zip(records.graph.nodes()) {
         events.push(event("thread_name", thread(index), Args::Name { name: &node.name }));
         events.push(event("thread_sort_index", thread(index), Args::SortIndex { sort_index: usize::from(index) }));
     }
     events
 }
 
-fn calls<'a>(of: &'a Of<'_>) -> impl Iterator<Item = &'a CallRecord> {
-    of.ring.iter().filter_map(|record| match record {
+fn calls<'a>(records: &'a FlowRecords<'_>) -> impl Iterator<Item = &'a CallRecord> {
+    records.ring.iter().filter_map(|record| match record {
         Record::Call(call) => Some(call),
         _ => None,
     })
@@ -126,8 +126,8 @@ fn call<'a>(record: &CallRecord) -> Event<'a> {
     }
 }
 
-/// Bytes copied until then, for each call that copied any, and before the first.
-fn counters<'a>(of: &Of<'_>) -> Vec<Event<'a>> {
+/// The bytes copied so far: before the first call, and after each call that copied any.
+fn counters<'a>(records: &FlowRecords<'_>) -> Vec<Event<'a>> {
     let event = |ts, node, flow, copies: &Copies| Event {
         name: "copied bytes",
         cat: "copy",
@@ -145,11 +145,11 @@ fn counters<'a>(of: &Of<'_>) -> Vec<Event<'a>> {
             host_serialize: copies.host_serialize.bytes,
         },
     };
-    let mut copies = of.ring.lost_copies();
-    let first = calls(of).map(|call| call.timestamp).min();
+    let mut copies = records.ring.lost_copies();
+    let first = calls(records).map(|call| call.timestamp).min();
     let mut events: Vec<_> = first.map(|first| event(first, 0, FLOW, &copies)).into_iter().collect();
     let mut last = None;
-    for record in of.ring.iter() {
+    for record in records.ring.iter() {
         let Record::Transfer(copy) = record else { continue };
         if last.replace(copy.timestamp) == Some(copy.timestamp) {
             events.pop();
@@ -160,12 +160,12 @@ fn counters<'a>(of: &Of<'_>) -> Vec<Event<'a>> {
     events
 }
 
-/// An arrow for each hand-off both of whose calls are known, and how many there are of which one is not.
-fn arrows<'a>(of: &Of<'_>) -> (Vec<Event<'a>>, usize) {
-    let began: HashMap<_, _> = calls(of).map(|call| ((call.node, call.timestamp), call)).collect();
+/// An arrow for each hand-off whose calls are both known, and the number of other hand-offs.
+fn arrows<'a>(records: &FlowRecords<'_>) -> (Vec<Event<'a>>, usize) {
+    let began: HashMap<_, _> = calls(records).map(|call| ((call.node, call.timestamp), call)).collect();
     let mut events = Vec::new();
     let mut lost = 0;
-    let hand_offs = of.ring.iter().filter_map(|record| match record {
+    let hand_offs = records.ring.iter().filter_map(|record| match record {
         Record::HandOff(hand_off) => Some(hand_off),
         _ => None,
     });
@@ -180,7 +180,7 @@ fn arrows<'a>(of: &Of<'_>) -> (Vec<Event<'a>>, usize) {
     (events, lost)
 }
 
-/// One end of an arrow. It lies in the middle of its call: where one call ends, the next of its node may begin.
+/// One end of an arrow. It is in the middle of its call, because the next call may start where this one ends.
 fn end<'a>(id: usize, ph: &'static str, call: &CallRecord, hand_off: &HandOffRecord) -> Event<'a> {
     Event {
         name: "hand-off",

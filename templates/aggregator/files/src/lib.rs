@@ -1,5 +1,5 @@
-//! A processor that holds: joins every `window` elements into one, and at the end those that are
-//! left. The payloads stay where they are, and its world lets it neither read nor write one.
+//! A processor that holds elements: joins every `window` into one and, at the end, the rest.
+//! The payloads stay with the host, and the world lets the stage neither read nor write one.
 
 use std::num::NonZeroU32;
 
@@ -8,14 +8,14 @@ use torvyn_guest::{
     Stage, Writer,
 };
 
-/// The elements of a window, as far as they have come.
+/// The elements of the current window so far.
 pub struct Aggregate {
     window: u32,
     held: Vec<Lease<Holder>>,
 }
 
 impl Aggregate {
-    /// How many elements are still to come.
+    /// How many elements the window still needs.
     fn missing(&self) -> u32 {
         self.window - self.held.iter().map(Lease::len).sum::<u32>()
     }
@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    /// The payloads that come out of these batches.
+    /// The payloads that the stage makes from these batches.
     fn aggregated(window: &str, batches: &[&[&[u8]]]) -> Vec<String> {
         let mut stage = Aggregate::new(&Config::from([("window", window)])).unwrap();
         let mut made = Vec::new();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_every_window_and_what_is_left() {
+    fn joins_every_window_and_the_rest() {
         let batches: [&[&[u8]]; 3] = [&[b"1", b"2"], &[b"3", b"4", b"5", b"6"], &[b"7"]];
         assert_eq!(aggregated("3", &batches), ["123", "456", "7"]);
         assert_eq!(aggregated("7", &batches), ["1234567"]);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_window_of_nothing() {
+    fn rejects_an_empty_window() {
         assert!(Aggregate::new(&Config::from([("window", "0")])).is_err());
     }
 }

@@ -1,9 +1,9 @@
-//! A processor that reads: forwards the elements that contain the configured `needle`. They go on
-//! by handle; its world does not let it alter a payload.
+//! A processor that reads: forwards the elements that contain the configured `needle`. It forwards
+//! them by handle; the world does not let it alter a payload.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 
-/// Forwards what contains the needle.
+/// Forwards the elements that contain the needle.
 pub struct Find {
     needle: Vec<u8>,
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forwards_what_contains_the_needle() {
+    fn forwards_elements_that_contain_the_needle() {
         let mut stage = Find::new(&Config::from([("needle", "ERROR")])).unwrap();
         let payloads: [&[u8]; 4] = [b"ERROR: disk full", b"all is well", b"", b"an ERROR"];
         let emitted = testing::process_with_payloads(&mut stage, &payloads).unwrap();
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_to_begin_without_a_needle() {
+    fn rejects_a_missing_or_empty_needle() {
         assert!(Find::new(&Config::default()).is_err());
         assert!(Find::new(&Config::from([("needle", "")])).is_err());
     }

@@ -1,9 +1,9 @@
-//! A processor that decides by size alone: drops empty elements and forwards the rest. Its world
-//! lets it neither see nor alter a payload.
+//! A processor that decides by size alone: drops empty elements and forwards the rest. The world
+//! lets it neither read nor alter a payload.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage};
 
-/// Drops what is empty.
+/// Drops empty elements.
 pub struct DropEmpty;
 
 impl Stage for DropEmpty {

@@ -1,9 +1,9 @@
-//! A sink: counts elements and their bytes, and prints the totals at the end. It goes by size alone,
-//! and its world lets it read nothing: one that reads is a `DataSink`.
+//! A sink: counts elements and their bytes, and prints the totals at the end. It uses sizes alone,
+//! and the world does not let it read payloads. Use `DataSink` for a sink that reads.
 
 use torvyn_guest::{BackpressureSignal, Config, Element, Failure, MetadataSink, Sink, Stage};
 
-/// What came so far.
+/// The totals so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     elements: u64,

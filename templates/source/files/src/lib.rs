@@ -1,10 +1,10 @@
-//! A source: counts from 1 to the configured `count`, one number an element.
+//! A source: counts from 1 to the configured `count`, one number per element.
 
 use std::ops::RangeInclusive;
 
 use torvyn_guest::{Config, Failure, Next, Source, Stage, Writer};
 
-/// The numbers that are still to come.
+/// The numbers that are left.
 pub struct Count {
     numbers: RangeInclusive<u64>,
 }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_number() {
+    fn rejects_a_count_that_is_not_a_number() {
         assert!(Count::new(&Config::from([("count", "many")])).is_err());
     }
 }

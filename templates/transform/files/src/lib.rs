@@ -1,8 +1,8 @@
-//! A processor that reads and writes: each element again, in ASCII upper case.
+//! A processor that reads and writes: converts each element to ASCII upper case.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 
-/// Writes in upper case what it reads.
+/// Converts payloads to upper case.
 pub struct Upper;
 
 impl Stage for Upper {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_each_element_in_upper_case() {
+    fn converts_each_element_to_upper_case() {
         let payloads = [b"one, Two".as_slice(), b"", "straße".as_bytes()];
         let emitted = testing::process_with_payloads(&mut Upper, &payloads).unwrap();
 

@@ -1,5 +1,5 @@
-//! Numbers that a schema is not held to exactly. Schemas are judged with numbers of 64-bit floating point, in which
-//! different numbers can be one; where that could decide, an element is refused by name instead of judged wrongly.
+//! Numbers that a schema cannot check exactly. Schemas are checked in 64-bit floating point, in which different numbers can
+//! become equal. If that could decide the result, the element is refused with the reason instead of checked wrongly.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,13 +9,13 @@ use serde_json::Number;
 use crate::cases::compare::decimal::Decimal;
 use crate::cases::compare::json::{self, Step, Value};
 
-/// Keywords whose number is compared with that of an element as floating point, whatever both are.
+/// Keywords whose numbers are always compared as floating point.
 const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
-/// The numbers of a schema, and what else in it depends on numbers.
+/// The numbers of a schema, and whether it has keywords that depend on numbers.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    /// By the bits of what each is in floating point.
+    /// The numbers, by the bits of their floating-point values.
     known: HashMap<u64, Vec<Known>>,
     has_multiple_of: bool,
     has_integer: bool,
@@ -26,12 +26,12 @@ pub(super) struct Numbers {
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
     exact: Decimal,
-    /// Whether two of such are compared exactly: integers of 64 bits, but for bounds.
+    /// Whether it is compared exactly with another such number: 64-bit integers are, except in bounds.
     is_exact: bool,
 }
 
 impl Numbers {
-    /// Adds those of a schema, which is given as it is judged and as it is written.
+    /// Adds the numbers of a schema, given as parsed and as written.
     pub(super) fn add(&mut self, schema: &serde_json::Value, exact: &Value) {
         self.add_below("", schema, exact);
     }
@@ -60,34 +60,34 @@ impl Numbers {
         }
     }
 
-    /// What of an element cannot be judged, by the paths to it.
+    /// The numbers of an element that cannot be checked, with their paths and reasons.
     pub(super) fn refuses(&self, element: &serde_json::Value, exact: &Value) -> Vec<String> {
         let mut found = Found { schema: self, before: HashMap::new(), path: Vec::new(), reasons: Vec::new() };
         found.look_into(element, exact);
         found.reasons
     }
 
-    /// Why a number cannot be judged, if it cannot.
+    /// Why a number cannot be checked, if it cannot.
     fn problem(&self, number: &Number, exact: &Decimal) -> Option<String> {
         let other = self.known.get(&bits(number)).into_iter().flatten();
         let is_other = |other: &&Known| other.exact != *exact && !(other.is_exact && is_integer(number));
         if let Some(other) = other.into_iter().find(is_other) {
-            return Some(format!("cannot be told from the {} of the schema", other.exact));
+            return Some(format!("cannot be distinguished from {} in the schema", other.exact));
         }
         let float = number.as_f64().unwrap_or_default();
         if self.has_integer && !exact.is_integer() && float.fract() == 0.0 {
-            return Some("cannot be told from an integer".to_string());
+            return Some("cannot be distinguished from an integer".to_string());
         }
         let rounded = Decimal::parse(&float.to_string());
         (self.has_multiple_of && rounded.as_ref() != Some(exact))
-            .then(|| "has too many digits for `multipleOf` to be judged".to_string())
+            .then(|| "has too many digits to check `multipleOf`".to_string())
     }
 }
 
-/// What is found in an element.
+/// The search for such numbers in an element.
 struct Found<'a> {
     schema: &'a Numbers,
-    /// Its numbers until now.
+    /// The numbers of the element so far.
     before: HashMap<u64, Vec<Known>>,
     path: Vec<Step<'a>>,
     reasons: Vec<String>,
@@ -100,7 +100,8 @@ impl<'a> Found<'a> {
                 let problem = self.schema.problem(number, exact).or_else(|| self.like_another(number, exact));
                 if let Some(problem) = problem {
                     let path = json::written(&self.path);
-                    self.reasons.push(format!("{path}: {exact} {problem}: schemas are held to 64-bit floating point"));
+                    self.reasons
+                        .push(format!("{path}: {exact} {problem}: schemas are checked in 64-bit floating point"));
                 }
             }
             (serde_json::Value::Array(items), Value::Array(exact)) => {
@@ -121,7 +122,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Whether it would be the same as another one of the element, where that matters.
+    /// Whether the number would equal another one of the element, if that matters.
     fn like_another(&mut self, number: &Number, exact: &Decimal) -> Option<String> {
         if !self.schema.has_unique_items {
             return None;
@@ -129,18 +130,18 @@ impl<'a> Found<'a> {
         let known = Known { exact: exact.clone(), is_exact: is_integer(number) };
         let before = self.before.entry(bits(number)).or_default();
         let other = before.iter().find(|other| other.exact != *exact && !(other.is_exact && known.is_exact));
-        let problem = other.map(|other| format!("cannot be told from the {} before it", other.exact));
+        let problem = other.map(|other| format!("cannot be distinguished from the {} before it", other.exact));
         before.push(known);
         problem
     }
 }
 
-/// Whether it is held as an integer of 64 bits.
+/// Whether it is a 64-bit integer.
 fn is_integer(number: &Number) -> bool {
     number.is_i64() || number.is_u64()
 }
 
-/// The same for numbers that are one in floating point; -0 is 0.
+/// The bits of the floating-point value; -0 counts as 0.
 fn bits(number: &Number) -> u64 {
     (number.as_f64().unwrap_or_default() + 0.0).to_bits()
 }
@@ -149,7 +150,7 @@ fn bits(number: &Number) -> u64 {
 mod tests {
     use super::*;
 
-    /// What of an element a schema cannot judge.
+    /// The numbers of an element that a schema cannot check.
     fn refused(schema: &str, element: &str) -> Vec<String> {
         let both = |text: &str| (serde_json::from_str(text).unwrap(), json::parse(text.as_bytes()).unwrap());
         let (mut numbers, (schema, exact)) = (Numbers::default(), both(schema));
@@ -159,22 +160,30 @@ mod tests {
     }
 
     #[test]
-    fn what_floating_point_cannot_tell_apart_is_refused() {
+    fn refuses_numbers_that_floating_point_cannot_distinguish() {
         for (schema, element, problem) in [
             (
                 r#"{"minimum": 9007199254740993}"#,
                 "9007199254740992",
-                "$: 9007199254740992 cannot be told from the 9007199254740993 of",
+                "$: 9007199254740992 cannot be distinguished from 9007199254740993 in",
             ),
             (
                 r#"{"exclusiveMaximum": 1e23}"#,
                 r#"{"a": [99999999999999999999999]}"#,
                 "$.a[0]: 99999999999999999999999 cannot",
             ),
-            (r#"{"const": 9007199254740993}"#, "9007199254740992.0", "$: 9007199254740992.0 cannot be told from the"),
-            (r#"{"enum": [0.1]}"#, "0.10000000000000000001", "$: 0.10000000000000000001 cannot be told from the 0.1"),
-            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits for `multipleOf`"),
-            (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be told from an integer"),
+            (
+                r#"{"const": 9007199254740993}"#,
+                "9007199254740992.0",
+                "$: 9007199254740992.0 cannot be distinguished from",
+            ),
+            (
+                r#"{"enum": [0.1]}"#,
+                "0.10000000000000000001",
+                "$: 0.10000000000000000001 cannot be distinguished from 0.1",
+            ),
+            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits to check `multipleOf`"),
+            (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be distinguished from an integer"),
             (
                 r#"{"uniqueItems": true}"#,
                 "[9007199254740993, 9007199254740992.0]",
@@ -187,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_can_tell_apart_is_judged() {
+    fn accepts_numbers_that_floating_point_can_distinguish() {
         for (schema, element) in [
             (r#"{"minimum": 9007199254740993}"#, "9007199254740993"),
             (r#"{"minimum": 9007199254740993}"#, "9007199254740993.0"),
