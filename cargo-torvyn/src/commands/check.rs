@@ -105,7 +105,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
         }
     }
     uses.write("the baseline", saved);
-    let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
+    let of_baseline = uses.conflicts().find(|conflict| conflict.is_for("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
     Baseline::may_replace(saved)?;
     atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
@@ -114,7 +114,7 @@ fn check_saved(args: &CheckArgs) -> anyhow::Result<()> {
 /// The component files that were named.
 fn files(args: &CheckArgs) -> Checked {
     let began = Instant::now();
-    let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
+    let mut checked = Checked { levels: Levels::default().override_with(&args.lints), ..Checked::default() };
     for path in &args.components {
         if let Err(wrong) = checked.add_file(path, &Limits::default()) {
             checked.found.push(bad_file(path, &wrong));
@@ -126,7 +126,7 @@ fn files(args: &CheckArgs) -> Checked {
 /// The pipelines of a folder that is in no project of cargo's: all their stages are component files.
 fn pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
-    let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
+    let mut checked = Checked { levels: Levels::default().override_with(&args.lints), ..Checked::default() };
     checked.add_manifest(&run_pipeline::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
@@ -175,7 +175,7 @@ fn stages_of(
     let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package.clone(), artifact)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
-    checked.levels = inherited.pipeline_levels().with(lints);
+    checked.levels = inherited.pipeline_levels().override_with(lints);
     for stage in stages {
         let mut subject = Subject::package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
         if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
@@ -247,7 +247,7 @@ impl Checked {
         let names: Vec<_> = packages.iter().map(|stage| stage.package.as_str()).collect();
         let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
-        self.found.extend(manifest.wrong());
+        self.found.extend(manifest.pipeline_errors());
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());

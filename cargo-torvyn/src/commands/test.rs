@@ -166,7 +166,7 @@ impl Cases {
             let draft = Draft::new(case, &self.manifest);
             draft.map_err(|found| Broken { name: Some(case.name.clone()), found })
         };
-        manifest::sorted(self.cases.iter().map(draft).collect())
+        manifest::partition(self.cases.iter().map(draft).collect())
     }
 }
 
@@ -250,7 +250,7 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
     for draft in selected.drafts.iter().chain(&selected.others) {
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
-    uses.write(REPORT, report).tell().refuse()?;
+    uses.write(REPORT, report).write_messages().refuse()?;
     atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 

@@ -1,8 +1,8 @@
-//! Base64 of RFC 4648, in its standard alphabet: of payloads that are no text.
+//! Base64 with the standard alphabet of RFC 4648, for payloads that are not text.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Bytes, written with padding.
+/// Encodes bytes, with padding.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
@@ -15,11 +15,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// What is written with padding or without, white space anywhere.
+/// Decodes text with or without padding; white space is ignored.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic.
+/// The help of a diagnostic.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let letters: Vec<_> = text.chars().filter(|letter| !letter.is_whitespace()).collect();
     let end = letters.iter().rposition(|letter| *letter != '=').map_or(0, |last| last + 1);
@@ -31,7 +31,7 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
             '0'..='9' => letter as u32 - '0' as u32 + 52,
             '+' => 62,
             '/' => 63,
-            other => return Err(format!("`{}` is no letter of base64", other.escape_debug())),
+            other => return Err(format!("`{}` is not a base64 character", other.escape_debug())),
         };
         bits = bits << 6 | value;
         held += 6;
@@ -43,10 +43,10 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     }
     let padding = letters.len() - end;
     if end % 4 == 1 || (padding > 0 && (padding > 2 || letters.len() % 4 != 0)) {
-        return Err("it is cut off: four letters are three bytes".to_string());
+        return Err("the base64 text is truncated: every 4 characters encode 3 bytes".to_string());
     }
     if bits != 0 {
-        return Err("its last letter has bits that are of no byte".to_string());
+        return Err("the last base64 character has extra bits, which must be zero".to_string());
     }
     Ok(bytes)
 }
@@ -57,7 +57,7 @@ mod tests {
 
     /// The vectors of RFC 4648, section 10.
     #[test]
-    fn as_the_standard_has_it() {
+    fn matches_the_vectors_of_the_rfc() {
         for (text, bytes) in [
             ("", ""),
             ("Zg==", "f"),

@@ -139,7 +139,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let mut uses = pipeline.declared_file_uses();
     case_files::beside(&pipeline.file).iter().for_each(|path| _ = uses.read("a file of cases", path));
     uses.extend(Files::uses(request.records));
-    uses.clone().tell().refuse()?;
+    uses.clone().write_messages().refuse()?;
     check_outputs(&pipeline)?;
     let letters = DeadLetterFiles::of(&pipeline)?;
     let records = Files::open(request.records)?;
@@ -173,7 +173,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     if pipeline.outputs.is_empty() && wiring.nodes.iter().any(|node| matches!(node, WiredNode::Output(_))) {
         uses.write_stdout("standard output");
     }
-    uses.tell().refuse()?;
+    uses.write_messages().refuse()?;
     let flows = interrupt::flows(drain)?;
     letters.give_up_at(&flows.cut());
     shell.hurry();

@@ -9,7 +9,7 @@ use crate::cases::case::files::of_manifest;
 use crate::cases::run::ends::Ends;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::config::manifest::{Manifest, sorted};
+use crate::config::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::programs::Asked;
@@ -28,7 +28,7 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let stage = guest::TRANSFORM.file();
     let text = format!("[pipeline.main]\nstages = [{:?}]\n{CASES}", stage.path);
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
-    let (cases, _) = sorted(of_manifest(&text, Path::new("Torvyn.toml")));
+    let (cases, _) = partition(of_manifest(&text, Path::new("Torvyn.toml")));
     let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());

@@ -36,7 +36,7 @@ fn parse(text: &str) -> Result<Manifest, Diagnostics> {
 /// What is wrong in a manifest and its cases.
 fn wrong_with_cases(text: &str) -> Diagnostics {
     let mut found = parse(text).err().unwrap_or_default();
-    let (_, broken) = super::sorted(of_manifest(text, Path::new("Torvyn.toml")));
+    let (_, broken) = super::partition(of_manifest(text, Path::new("Torvyn.toml")));
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found
 }
@@ -424,7 +424,7 @@ fn codes_of_questions() -> Vec<&'static str> {
     assert_eq!(manifest.select(Some("a")).unwrap().name, "a");
     let one = |found: Diagnostics| found.into_iter().next().unwrap();
     let several = one(manifest.select(None).unwrap_err());
-    assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or write one into Torvyn.toml as `default`"));
+    assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or set `default` in Torvyn.toml"));
     let unknown = one(manifest.select(Some("c")).unwrap_err());
     assert_eq!(unknown.help.as_deref(), Some("the pipelines are `b`, `a`"));
 
@@ -465,7 +465,7 @@ fn codes_of_many() -> Vec<&'static str> {
     let many = |items: &str| {
         let text = items.replace("MANY", &vec!["{ component = 'x' }"; 1001].join(", "));
         let found = wrong(&text, "");
-        assert!(found.iter().count() >= 1 && shown(&text, &found).contains("the first too many"), "{items}");
+        assert!(found.iter().count() >= 1 && shown(&text, &found).contains("first one over the limit"), "{items}");
         found.into_iter().next().unwrap().code
     };
     let codes =
@@ -910,7 +910,7 @@ error[unknown-stage]: there is no stage `ruter`
 fn a_cycle_in_full() {
     let text = "[pipeline.main]\nstages = [\n  { name = \"a\", from = [\"input\", \"c\"] },\n  \"b\",\n  \"c\",\n]\n";
     let expected = "\
-error[cycle]: stages send to one another in a circle: `b` → `c` → `a` → `b`
+error[cycle]: the stages form a cycle: `b` → `c` → `a` → `b`
  --> Torvyn.toml:5:3
   |
 3 |   { name = \"a\", from = [\"input\", \"c\"] },
