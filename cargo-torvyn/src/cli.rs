@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Su
 
 use crate::config::lint_levels::LintArgs;
 use crate::config::{ranges, units};
-use crate::output::programs::{Asked, Audience, Format};
+use crate::output::programs::{Audience, Format, OutputRequest};
 use crate::output::shell::Verbosity;
 
 /// Pipelines of sandboxed streaming components, with every copied byte counted
@@ -76,18 +76,18 @@ enum When {
 
 impl Command {
     /// The machine-readable output that the arguments request.
-    pub(crate) fn asked(&self) -> Asked {
+    pub(crate) fn output_request(&self) -> OutputRequest {
         match self {
-            Command::Check(args) => asked("check", args.message_format.format(), None),
-            Command::Build(args) => asked("build", args.message_format.format(), None),
-            Command::Run(args) => asked("run", args.message_format.format(), None),
-            Command::Test(args) => asked("test", args.message_format.format(), args.junit.clone()),
-            Command::New(_) | Command::Demo(_) | Command::Explain(_) | Command::Doctor(_) => Asked::default(),
+            Command::Check(args) => output_request("check", args.message_format.format(), None),
+            Command::Build(args) => output_request("build", args.message_format.format(), None),
+            Command::Run(args) => output_request("run", args.message_format.format(), None),
+            Command::Test(args) => output_request("test", args.message_format.format(), args.junit.clone()),
+            Command::New(_) | Command::Demo(_) | Command::Explain(_) | Command::Doctor(_) => OutputRequest::default(),
         }
     }
 }
 
-fn asked(command: &str, format: Option<Format>, junit: Option<PathBuf>) -> Asked {
+fn output_request(command: &str, format: Option<Format>, junit: Option<PathBuf>) -> OutputRequest {
     let is_json = format == Some(Format::Json);
     let (summary, reads_cargo, sees_workspace) = match command {
         "check" => ("check-summary", is_json, is_json),
@@ -95,15 +95,17 @@ fn asked(command: &str, format: Option<Format>, junit: Option<PathBuf>) -> Asked
         "run" => ("run-summary", false, false),
         _ => ("test-summary", false, false),
     };
-    Asked { audience: format.map(|format| Audience { format, summary, reads_cargo, sees_workspace }), junit }
+    OutputRequest { audience: format.map(|format| Audience { format, summary, reads_cargo, sees_workspace }), junit }
 }
 
 /// The machine-readable output that invalid arguments request, as far as it can be recognized.
-pub(crate) fn asked_by_invalid(args: &[OsString]) -> Asked {
+pub(crate) fn output_request_of_invalid(args: &[OsString]) -> OutputRequest {
     let args: Vec<_> = args.iter().skip(1).map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
     let commands = ["check", "build", "run", "test", "new", "demo", "explain", "doctor"];
     let command = args.iter().find_map(|arg| commands.into_iter().find(|command| arg == command));
-    let Some(command) = command.filter(|command| commands[..4].contains(command)) else { return Asked::default() };
+    let Some(command) = command.filter(|command| commands[..4].contains(command)) else {
+        return OutputRequest::default();
+    };
     let value = |flag: &str| {
         let beside = args.iter().find_map(|arg| arg.strip_prefix(flag)?.strip_prefix('=').map(str::to_string));
         let after = || args.iter().skip_while(|arg| *arg != flag).nth(1).map(|arg| arg.to_string());
@@ -115,7 +117,7 @@ pub(crate) fn asked_by_invalid(args: &[OsString]) -> Asked {
         _ => None,
     };
     let junit = value("--junit").filter(|_| command == "test").map(PathBuf::from);
-    asked(command, format, junit)
+    output_request(command, format, junit)
 }
 
 impl OutputArgs {
@@ -586,8 +588,8 @@ mod tests {
 
     #[test]
     fn recognizes_the_output_format_in_invalid_arguments() {
-        let asked = |line: &str| asked_by_invalid(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
-        let audience = |line| asked(line).audience.map(|audience| (audience.format, audience.summary));
+        let request = |line: &str| output_request_of_invalid(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let audience = |line| request(line).audience.map(|audience| (audience.format, audience.summary));
         let json = |summary| Some((Format::Json, summary));
         assert_eq!(audience("cargo-torvyn torvyn run --nope --message-format json"), json("run-summary"));
         assert_eq!(audience("cargo-torvyn -q --color never test --message-format=json"), json("test-summary"));
@@ -602,8 +604,8 @@ mod tests {
         ] {
             assert_eq!(audience(line), None, "{line}");
         }
-        assert_eq!(asked("t test --nope --junit=r.xml").junit, Some(PathBuf::from("r.xml")));
-        assert_eq!(asked("t run --junit r.xml"), Asked::default());
+        assert_eq!(request("t test --nope --junit=r.xml").junit, Some(PathBuf::from("r.xml")));
+        assert_eq!(request("t run --junit r.xml"), OutputRequest::default());
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(super) fn same_place(one: &Frame, other: &Frame) -> bool {
 /// The place in a file that is there, whose text is then in `sources`.
 fn place(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)> {
     let path = from_here(Path::new(frame.file.as_ref()?));
-    let span = sources.compiled_from(&path, frame.line?, frame.column)?;
+    let span = sources.find_compiled(&path, frame.line?, frame.column)?;
     Some((path, span))
 }
 

@@ -84,7 +84,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 /// Until something is found, only the place is known: the folder of what is checked.
 fn nothing_found(folder: &Path, shell: &mut Shell) {
-    shell.sarif(Results::none(&env::current_dir().unwrap_or_default(), folder));
+    shell.sarif(Results::empty(&env::current_dir().unwrap_or_default(), folder));
 }
 
 /// Refuses a baseline that cannot be written, or would be written over what is checked. Over the one that is compared with it
@@ -207,7 +207,7 @@ fn bad_file(path: &Path, wrong: &BadComponent) -> Diagnostic {
 impl Checked {
     /// What a component can do, or what is wrong with it.
     fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, BadComponent> {
-        self.engine.analyse(file, limits).map_err(BadComponent::of)
+        self.engine.analyse(file, limits).map_err(BadComponent::from_error)
     }
 
     /// Adds a component file, unless it was added already.
@@ -417,7 +417,7 @@ impl Checked {
         let seen = self.seen(|root| root);
         shell.record_all(&self.found, &self.sources, &seen);
         for diagnostic in &self.found {
-            shell.machine(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
+            shell.json_line(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
         }
         for (subject, verdict) in &self.stages {
             if let Some(verdict) = verdict {

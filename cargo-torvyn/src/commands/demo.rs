@@ -31,7 +31,7 @@ pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         Some(folder) => show(folder, shell),
         None => {
             let folder = tempfile::Builder::new().prefix(PROJECT).tempdir().context("no temporary folder")?;
-            interrupt::remove_in_the_end(folder.path());
+            interrupt::remove_on_exit(folder.path());
             show(&folder.path().join(PROJECT), shell)
         }
     }

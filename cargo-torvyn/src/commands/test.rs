@@ -32,7 +32,7 @@ mod watch;
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {
         // It would be made of this very refusal.
-        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.junit_is_done())?;
+        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.skip_junit())?;
     }
     if args.watch {
         return watch::exec(&args, shell);
@@ -55,7 +55,7 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
     }
-    let flows = interrupt::cases()?;
+    let flows = interrupt::begin_cases()?;
     shell.status("Testing", counted(plans.len() as u64, "case"))?;
     let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
     Ok(exit)
@@ -299,7 +299,7 @@ fn run<'a, 'c>(
     let took = began.elapsed();
     shell.summary(&Summary::new(tally, took))?;
     if let Some(path) = &args.junit {
-        shell.junit_is_done();
+        shell.skip_junit();
         junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
     ran?;

@@ -130,7 +130,11 @@ enum Named {
 impl clap::Args for LintArgs {
     fn augment_args(command: Command) -> Command {
         command
-            .arg(LintArgs::arg(Level::Deny, 'D', "Make the lint an error; `warnings` stands for all lints at level warn"))
+            .arg(LintArgs::arg(
+                Level::Deny,
+                'D',
+                "Make the lint an error; `warnings` stands for all lints at level warn",
+            ))
             .arg(LintArgs::arg(Level::Warn, 'W', "Make the lint a warning"))
             .arg(LintArgs::arg(Level::Allow, 'A', "Hide the lint"))
     }

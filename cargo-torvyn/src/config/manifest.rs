@@ -155,8 +155,7 @@ impl Manifest {
         let broken = self.broken.iter().filter_map(|broken| broken.name.as_deref());
         let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).chain(broken).collect();
         let Some(name) = name.or(self.default.as_deref()) else {
-            let help =
-                format!("name one of {}, or set `default` in {}", quoted(&names), self.path.display());
+            let help = format!("name one of {}, or set `default` in {}", quoted(&names), self.path.display());
             let message = "there are several pipelines, and none is the default";
             return Err(Diagnostic::error(codes::NO_DEFAULT_PIPELINE, message).help(help).into());
         };

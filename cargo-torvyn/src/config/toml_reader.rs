@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::{ranges, units};
 use crate::output::codes;
-use crate::output::diagnostic::{Diagnostic, Diagnostics, cut, quoted, suggestion};
+use crate::output::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion, truncate};
 
 /// Characters of an invalid number that are shown: the largest valid one has 20.
 const LONGEST_NUMBER: usize = 32;
@@ -280,12 +280,13 @@ impl<'a> Field<'a> {
             Ok(0) if *range.start() == 1 => self.report_zero(report),
             Ok(size) if let (true, Ok(size)) = (range.contains(&size), size.try_into()) => return Some(size),
             Ok(_) | Err(None) => {
-                let expected = format!("from {} to {}", units::format_size(*range.start()), units::format_size(*range.end()));
+                let expected =
+                    format!("from {} to {}", units::format_size(*range.start()), units::format_size(*range.end()));
                 self.report_out_of_range(codes::BAD_SIZE, &expected, text, report);
             }
             Err(help) => {
-                self.wrong(codes::BAD_SIZE, format!("`{}` is not a size", cut(text, LONGEST_SHOWN)), "", report).help =
-                    help
+                self.wrong(codes::BAD_SIZE, format!("`{}` is not a size", truncate(text, LONGEST_SHOWN)), "", report)
+                    .help = help
             }
         }
         None
@@ -307,7 +308,7 @@ impl<'a> Field<'a> {
             Err(help) => {
                 self.wrong(
                     codes::BAD_DURATION,
-                    format!("`{}` is not a duration", cut(text, LONGEST_SHOWN)),
+                    format!("`{}` is not a duration", truncate(text, LONGEST_SHOWN)),
                     "",
                     report,
                 )
@@ -328,7 +329,9 @@ impl<'a> Field<'a> {
                 return None;
             }
         };
-        let report_error = |help| self.wrong(codes::BAD_TIME, format!("`{time}` is not a valid timestamp"), "", report).help = Some(help);
+        let report_error = |help| {
+            self.wrong(codes::BAD_TIME, format!("`{time}` is not a valid timestamp"), "", report).help = Some(help)
+        };
         units::unix_ns(&time).map_err(report_error).ok()
     }
 
@@ -338,7 +341,7 @@ impl<'a> Field<'a> {
 
     /// Reports a number that is outside the `expected` range.
     fn report_out_of_range(&self, code: &'static str, expected: &str, found: &str, report: &mut Report) {
-        let label = format!("found {}", cut(found, LONGEST_NUMBER));
+        let label = format!("found {}", truncate(found, LONGEST_NUMBER));
         self.wrong(code, format!("`{}` must be {expected}", self.key), &label, report);
     }
 

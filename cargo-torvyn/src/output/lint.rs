@@ -79,35 +79,35 @@ macro_rules! lints {
 
 lints! {
     OverBudgetContract = "over-budget-contract", Deny,
-        "the world of the stage allows copies that its budget forbids, and nothing proves that they are not made";
+        "the stage's world allows copies that its budget forbids, and nothing proves that the stage does not make them";
     OverBudgetComponent = "over-budget-component", Deny,
-        "the built component can copy more often than the budget of its stage allows";
+        "the built component can copy more often than its stage's budget allows";
     OverBudgetPipeline = "over-budget-pipeline", Deny,
-        "an element can be copied more often on its way than the budget of the pipeline allows";
+        "an element can be copied more often on its way through the pipeline than the pipeline's budget allows";
     NotOfWorld = "not-of-world", Deny,
-        "the built component imports what the world that its stage declares does not have";
+        "the built component imports something that the declared world of its stage does not have";
     WorseThanBaseline = "worse-than-baseline", Deny,
-        "something that a saved baseline has proven is not proven any more";
+        "something that the baseline proves is no longer proven";
     WideWorld = "wide-world", Warn,
-        "the world of the stage imports a way to copy that its code never uses";
+        "the stage's world imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "payloads are read, and what is read decides nothing, as far as the code or a run shows";
+        "payloads are read, but the bytes read decide nothing, as far as the code or a run shows";
     WriteUnchanged = "write-unchanged", Warn,
-        "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
+        "in a run, payloads were written unchanged, byte for byte, where forwarding the handle would do";
     PoolTooSmall = "pool-too-small", Warn,
         "in a run, payload memory was freed for lack of room in the pool, and allocated again";
     WholeRead = "whole-read", Warn,
-        "payloads are read whole where only their first bytes are looked at";
+        "payloads are read whole, but only their first bytes are looked at";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,
-        "the stage can hold payloads beyond the call, and its budget says nothing of leases";
+        "the stage can hold payloads beyond the call, and its budget does not limit leases";
     UnknownImport = "unknown-import", Deny,
-        "the component imports what the host does not have, so that it cannot start";
+        "the component imports something that the host does not provide, so it cannot start";
     UngrantedImport = "ungranted-import", Warn,
-        "the component imports a part of WASI in which the host gives it nothing";
+        "the component imports a part of WASI that the host provides without granting access to anything";
     MissingBudget = "missing-budget", Allow,
         "the stage declares no copy budget";
     UnprovenBudget = "unproven-budget", Allow,
-        "nothing proves that the stage keeps its budget, the host counts it at run time";
+        "nothing proves that the stage stays within its budget; the host counts at run time";
 }
 
 impl Lint {

@@ -174,7 +174,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         uses.write_stdout("standard output");
     }
     uses.write_messages().refuse()?;
-    let flows = interrupt::flows(drain)?;
+    let flows = interrupt::begin_flows(drain)?;
     letters.give_up_at(&flows.cut());
     shell.hurry();
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
@@ -211,7 +211,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let mut account = flow.map_err(|error| named(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
         // Why the flow failed is what to tell; that its records are missing is said beside it.
         written.as_ref().err().inspect(|error| {
-            shell.record(FailureRecord::of(error));
+            shell.record(FailureRecord::from_error(error));
             shell.warn(format_args!("{error:#}")).ok();
         });
         tell_letters(&letters, shell).ok();
@@ -515,7 +515,7 @@ pub(crate) fn named(
         _ => None,
     };
     let error = anyhow::Error::from(error);
-    let place = FailureRecord::of(&error).stage.and_then(|name| {
+    let place = FailureRecord::from_error(&error).stage.and_then(|name| {
         let stage = pipeline.stages.iter().find(|stage| stage.name == name)?;
         let label = Label { file: pipeline.file.clone(), span: stage.place(), text: String::new() };
         Some(place(&label, sources, &Viewpoint::default()))

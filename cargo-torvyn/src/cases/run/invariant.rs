@@ -12,7 +12,7 @@ use crate::cli::CargoArgs;
 use crate::config::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
-use crate::output::programs::Asked;
+use crate::output::programs::OutputRequest;
 use crate::output::shell::{Shell, Verbosity};
 use crate::run::components::{Compiled, Components};
 
@@ -31,7 +31,7 @@ fn more_than_is_proven_fails_the_case_and_is_ours() {
     let (cases, _) = partition(of_manifest(&text, Path::new("Torvyn.toml")));
     let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
-    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, OutputRequest::default());
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
     let components =

@@ -75,9 +75,12 @@ impl Pipeline {
             stages.push(stage);
         }
         let outputs = match to {
-            None => {
-                self.outputs.iter().map(|output| output.restrict_feeds(within)).filter(|end| !end.from.is_empty()).collect()
-            }
+            None => self
+                .outputs
+                .iter()
+                .map(|output| output.restrict_feeds(within))
+                .filter(|end| !end.from.is_empty())
+                .collect(),
             Some(to) => ends(&stages, place(to)),
         };
         let (input, input_span, stamp) = match from {

@@ -210,7 +210,9 @@ impl Pipeline {
             Some(check_written(path)?.label(&self.file, place.clone(), ""))
         });
         let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
-        found.map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`cargo torvyn run` would fail here")).collect()
+        found
+            .map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`cargo torvyn run` would fail here"))
+            .collect()
     }
 
     /// Reports dead-letter files that cannot be created. They are created with the first dead letter.

@@ -145,8 +145,7 @@ impl<'a> Written<'a> {
         let config = table.get("config").map(|field| config::read(&field, report)).unwrap_or_default();
         let limits = table.get("limits").and_then(|field| Limits::read(&field, report)).unwrap_or_default();
         let capacity = table.get("capacity").and_then(|field| read_capacity(&field, report)).unwrap_or_default();
-        let budget =
-            table.get("budget").and_then(|field| Budget::read_in_pipeline(&field, report)).unwrap_or_default();
+        let budget = table.get("budget").and_then(|field| Budget::read_in_pipeline(&field, report)).unwrap_or_default();
         let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
         let on_failure = on_failure.unwrap_or_default();
         let batch = table.get("batch").and_then(|field| field.count(&ranges::BATCH, report)).unwrap_or(MAX_BATCH);

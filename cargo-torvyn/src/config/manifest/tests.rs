@@ -659,7 +659,7 @@ fn large_files_are_read_at_once() {
     assert_eq!(found.errors(), 100_000);
     let said = shown(&unknown, &found);
     assert!(
-        said.matches("error[unknown-key]").count() == 50 && said.ends_with("99950 errors more not shown\n"),
+        said.matches("error[unknown-key]").count() == 50 && said.ends_with("99950 more errors not shown\n"),
         "{said}"
     );
     let config = format!(

@@ -191,11 +191,11 @@ impl<'a> Draft<'a> {
         let (from_name, to_name) = (self.name(from), self.name(to));
         let sink = matches!(self.stage(from), Some((_, Role::Sink)));
         if !sink {
-            return Diagnostic::error(codes::UNKNOWN_OUTPUT, format!("output index {output} of `{from_name}` is out of range")).label(
-                self.file(),
-                self.edge_place(edge),
-                "",
-            );
+            return Diagnostic::error(
+                codes::UNKNOWN_OUTPUT,
+                format!("output index {output} of `{from_name}` is out of range"),
+            )
+            .label(self.file(), self.edge_place(edge), "");
         }
         let diagnostic =
             Diagnostic::error(codes::FROM_SINK, format!("`{from_name}` is a sink component and has no output"));
@@ -232,8 +232,7 @@ impl<'a> Draft<'a> {
     fn cycle(&self, nodes: &[usize]) -> Diagnostic {
         let mut names: Vec<_> = nodes.iter().map(|node| format!("`{}`", self.name(*node))).collect();
         names.extend(names.first().cloned());
-        let mut diagnostic =
-            Diagnostic::error(codes::CYCLE, format!("the stages form a cycle: {}", names.join(" → ")));
+        let mut diagnostic = Diagnostic::error(codes::CYCLE, format!("the stages form a cycle: {}", names.join(" → ")));
         for (index, from) in nodes.iter().enumerate() {
             let to = nodes[(index + 1) % nodes.len()];
             let edge = self.edges.iter().position(|edge| (edge.from, edge.to) == (*from, to));
@@ -277,7 +276,8 @@ impl<'a> Draft<'a> {
         let sources = self.pipeline.stages.iter().zip(self.roles).filter(|(_, role)| **role == Role::Source);
         let written = sources.filter_map(|(stage, _)| Some((stage, stage.on_failure.place.as_ref()?)));
         let tell = |(stage, place): (&Stage, &Range<usize>)| {
-            let message = format!("`{}` is a source: when it fails, there is no element to skip or to keep", stage.name);
+            let message =
+                format!("`{}` is a source: when it fails, there is no element to skip or to keep", stage.name);
             Diagnostic::error(codes::NOTHING_TO_LEAVE_OUT, message)
                 .label(self.file(), place.clone(), "")
                 .help("a source can be retried: on-failure = { retry = 3 }")
