@@ -59,8 +59,8 @@ mod before_main {
     use super::{CLOSED, Errno, Ordering};
 
     /// The function pointer that the system calls when it loads the program.
-    // SAFETY: the section is that of functions without arguments which are called once, on the only thread. This one calls
-    // nothing of the standard library that would have to be set up.
+    // SAFETY: the section contains functions without arguments that are called once, on the only thread. This one uses
+    // nothing of the standard library that needs initialization.
     #[used]
     #[unsafe(link_section = ".init_array")]
     static LOOK: extern "C" fn() = look;
