@@ -1,4 +1,4 @@
-//! What people write: `Torvyn.toml`, the tables of Torvyn in a `Cargo.toml`, and what both are read with.
+//! The files that people write: `Torvyn.toml` and the Torvyn tables of a `Cargo.toml`, with the readers that both share.
 
 pub(crate) mod base64;
 pub(crate) mod budget;

@@ -10,28 +10,28 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what was asked.
+    /// The command succeeded.
     Ok = 0,
-    /// The arguments make no sense.
+    /// The arguments are not valid.
     Usage = 2,
-    /// What was asked for applies to nothing here.
+    /// The arguments select nothing.
     NothingSelected = 4,
     /// Something must be installed first.
     SetupMissing = 96,
-    /// It was done, and found something that is not as it should be.
+    /// The command ran and found a problem.
     Findings = 100,
-    /// It could not be done.
+    /// The command could not be carried out.
     Failed = 101,
-    /// The terminal was closed.
+    /// Ended by SIGHUP: the terminal was closed.
     HungUp = 129,
-    /// Interrupted from the keyboard.
+    /// Ended by SIGINT, from the keyboard.
     Interrupted = 130,
-    /// Told to terminate.
+    /// Ended by SIGTERM.
     Terminated = 143,
 }
 
 impl Exit {
-    /// The word for it in what programs read: `outcome`.
+    /// The value of `outcome` in JSON.
     pub(crate) fn outcome(self) -> &'static str {
         match self {
             Exit::Ok => "succeeded",
@@ -46,8 +46,8 @@ impl Exit {
         }
     }
 
-    /// The exit that an error asks for with a [`Stop`], and [`Exit::Failed`] for any other.
-    pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    /// The exit of the [`Stop`] in an error, or [`Exit::Failed`] if it has none.
+    pub(crate) fn from_error(error: &anyhow::Error) -> Exit {
         error.downcast_ref::<Stop>().map_or(Exit::Failed, |stop| stop.exit)
     }
 }
@@ -58,78 +58,78 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A place in a file, for programs. Lines and columns count from 1, columns in characters.
+/// A place in a file, for programs. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Place {
-    /// Where it is not UTF-8, with replacement characters.
+    /// The path; bytes that are not UTF-8 become replacement characters.
     pub(crate) file: String,
-    /// None where the text of the file is not known.
+    /// None if the text of the file is not known.
     pub(crate) line: Option<usize>,
     pub(crate) column: Option<usize>,
 }
 
-/// An error that knows how the program ends with it, and what to type instead.
+/// An error with an exit code and an optional help.
 #[derive(Debug)]
 pub(crate) struct Stop {
     exit: Exit,
     message: String,
-    /// What to type, if that is known.
+    /// What to type instead, if known.
     pub(crate) help: Option<String>,
-    /// Its stable name, where it has one of its own.
+    /// The stable code, if the error has a specific one.
     code: Option<&'static str>,
-    /// The place in a person's file that it is about.
+    /// The place in a user's file, if there is one.
     pub(crate) place: Option<Box<Place>>,
-    /// Whether people were told already.
+    /// Whether the error has already been printed for people.
     is_silent: bool,
 }
 
 impl Stop {
-    /// Ends with `exit`. The message is a lowercase phrase with names in backticks.
+    /// An error that exits with `exit`. The message is a lowercase phrase with names in backticks.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Stop { exit, message: message.into(), help: None, code: None, place: None, is_silent: false }
     }
 
-    /// Gives it a stable name, one of `failure` or of `codes`.
+    /// Sets the stable code, one of `failure` or `codes`.
     pub(crate) fn code(self, code: &'static str) -> Self {
         Stop { code: Some(code), ..self }
     }
 
-    /// Says where it is about.
+    /// Sets the place.
     pub(crate) fn place(self, place: Option<Place>) -> Self {
         Stop { place: place.map(Box::new), ..self }
     }
 
-    /// How the program ends with it.
+    /// The exit of the program.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// The stable name that was given to it.
+    /// The specific code, if one was set.
     pub(crate) fn own_code(&self) -> Option<&'static str> {
         self.code
     }
 
-    /// Adds what to type instead.
+    /// Sets the help: what to type instead.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Stop { help: Some(help.into()), ..self }
     }
 
-    /// Ends with `exit` and prints nothing, because it was printed already.
+    /// An error that prints nothing, because everything has been printed already.
     pub(crate) fn silent(exit: Exit) -> Self {
         Stop { is_silent: true, ..Stop::new(exit, "") }
     }
 
-    /// As [`Stop::silent`], for what only people were told: programs get this message.
+    /// Like [`Stop::silent`], for an error that was printed only for people: programs get this message.
     pub(crate) fn silent_with(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
         Stop { is_silent: true, ..Stop::new(exit, message).code(code) }
     }
 
-    /// Whether people were told already.
+    /// Whether the error has already been printed for people.
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent
     }
 
-    /// Whether programs were told already.
+    /// Whether the error has already been recorded for programs.
     pub(crate) fn is_recorded(&self) -> bool {
         self.is_silent && self.message.is_empty()
     }
@@ -150,9 +150,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_decides_the_exit_under_any_context() {
+    fn stop_decides_the_exit_under_any_context() {
         let stop = Err::<(), _>(Stop::new(Exit::SetupMissing, "no compiler")).context("could not build");
-        assert_eq!(Exit::of(&stop.unwrap_err()), Exit::SetupMissing);
-        assert_eq!(Exit::of(&anyhow::anyhow!("disk full")), Exit::Failed);
+        assert_eq!(Exit::from_error(&stop.unwrap_err()), Exit::SetupMissing);
+        assert_eq!(Exit::from_error(&anyhow::anyhow!("disk full")), Exit::Failed);
     }
 }

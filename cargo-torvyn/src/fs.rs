@@ -1,4 +1,4 @@
-//! Files: which of them are one, how they are replaced, and which have changed.
+//! Files: paths for display, atomic replacement, standard streams, and change detection.
 
 pub(crate) mod atomic_file;
 pub(crate) mod paths;

@@ -1,4 +1,4 @@
-//! What is told, to people and to programs.
+//! Output for people and for programs.
 
 pub(crate) mod bad_component;
 mod bar;

@@ -1,4 +1,4 @@
-//! This process and those that it starts: signals and children.
+//! Signals and child processes.
 
 pub(crate) mod child;
 pub(crate) mod interrupt;

@@ -176,7 +176,7 @@ expect.output.schema = "event.json"
         expect(folder.path(), &[], 101, &["error[bad-schema]: `event.json` is not a valid JSON Schema", said]);
     }
     fs::remove_file(path("event.json")).unwrap();
-    expect(folder.path(), &[], 101, &["error[not-found]: `event.json` is not there"]);
+    expect(folder.path(), &[], 101, &["error[not-found]: `event.json` does not exist"]);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
     for (case, said) in [
         ("input.lines = 'x'\nexpect.output.lnies = []", &["unknown key `lnies`", "did you mean `lines`?"][..]),
         ("input.lines = 3", &["error[wrong-type]", "expected a string or an array of strings, found an integer"]),
-        ("input.file = 'no.txt'", &["error[not-found]: `no.txt` is not there"]),
+        ("input.file = 'no.txt'", &["error[not-found]: `no.txt` does not exist"]),
         ("input.lines = []\nexpect.outptu.count = 0", &["error[unknown-output]", "`output`"]),
         (
             "input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', merge = 'priority' }",

@@ -100,17 +100,17 @@ fn the_last_line_of_json_is_the_summary() {
 #[test]
 fn what_is_wrong_with_the_manifest_is_shown_in_it() {
     let nothing = tempfile::tempdir().unwrap();
-    expect(nothing.path(), &["run"], 101, &["`Torvyn.toml` is not there", "cargo torvyn new NAME"]);
+    expect(nothing.path(), &["run"], 101, &["`Torvyn.toml` does not exist", "cargo torvyn new NAME"]);
     for (text, said) in [
         ("[pipeline.main\n", "Torvyn.toml:1:15"),
-        ("[pipeline.main]\nstages = [\"x.wasm\"]\n", "`x.wasm` is not there"),
+        ("[pipeline.main]\nstages = [\"x.wasm\"]\n", "`x.wasm` does not exist"),
         ("[pipeline.main]\nstage = [\"x\"]\n", "Torvyn.toml:2:1"),
     ] {
         expect(folder(text).path(), &["run"], 101, &[said]);
     }
     let cycle = "[pipeline.main]\n[[pipeline.main.stages]]\nname = 'a'\ncomponent = 'COMPONENTS/router.wasm'\nfrom = 'b'\n\
                  [[pipeline.main.stages]]\nname = 'b'\ncomponent = 'COMPONENTS/router.wasm'\nfrom = 'a'\n";
-    expect(folder(cycle).path(), &["run"], 101, &["stages send to one another in a circle", "Torvyn.toml:5:8"]);
+    expect(folder(cycle).path(), &["run"], 101, &["the stages form a cycle", "Torvyn.toml:5:8"]);
     expect(folder(UPPER).path(), &["run", "mian"], 101, &["there is no pipeline `mian`", "`main`"]);
     expect(folder(UPPER).path(), &["run", "--inptu", "x"], 2, &["--input"]);
 }
@@ -153,7 +153,7 @@ fn endpoints_that_fail_are_named() {
     let folder = folder(UPPER);
     let path = folder.path();
     fs::write(path.join("in.txt"), "line\n".repeat(100_000)).unwrap();
-    expect(path, &["run", "--input", "no.txt"], 101, &["`no.txt` is not there"]);
+    expect(path, &["run", "--input", "no.txt"], 101, &["`no.txt` does not exist"]);
     expect(path, &["run", "--input", "."], 101, &["`.` is a directory"]);
     expect(
         path,
@@ -326,7 +326,7 @@ fn what_cannot_run_is_refused_before_it_is_built() {
         texts.iter().for_each(|text| assert!(said.contains(text), "{text}: {said}"));
         assert!(!said.contains("Compiling") && !target.exists(), "{said}");
     };
-    let unused = ["error[unused-input]: nothing takes from the input", "leave `--input` out", "by its `world`"];
+    let unused = ["error[unused-input]: nothing takes from the input", "omit `--input`", "by its `world`"];
     refused(&["run", "count", "--input", "in.txt"], &unused);
     let case = "[[test]]\nname = 'x'\npipeline = 'count'\ninput.lines = []\n";
     fs::write(project.join("tests/stages.toml"), case).unwrap();
@@ -334,5 +334,5 @@ fn what_cannot_run_is_refused_before_it_is_built() {
 
     let files = folder("[pipeline.main]\nstages = ['COMPONENTS/source.wasm', 'COMPONENTS/sink.wasm']\n");
     fs::write(files.path().join("in.txt"), "a\n").unwrap();
-    expect(files.path(), &["run", "--input", "in.txt"], 101, &["nothing takes from the input", "leave `--input` out"]);
+    expect(files.path(), &["run", "--input", "in.txt"], 101, &["nothing takes from the input", "omit `--input`"]);
 }

@@ -118,7 +118,7 @@ expect.output = { lines = ["a", "b", "c"], any-order = true }
 fn a_project_without_cases_says_how_to_write_one() {
     expect(folder("").path(), &[], 4, &["error: no cases in `Torvyn.toml`", "[[test]]"]);
     let nothing = tempfile::tempdir().unwrap();
-    expect(nothing.path(), &[], 101, &["`Torvyn.toml` is not there"]);
+    expect(nothing.path(), &[], 101, &["`Torvyn.toml` does not exist"]);
 }
 
 #[test]
@@ -286,14 +286,14 @@ fn what_is_wrong_with_a_case_is_shown_before_anything_runs() {
         ("input.lines = []\nexpect.errors.count = 1", "error[unknown-output]: there is no output `errors`"),
         ("input.lines = []\naccount.stage.ruoter.reads = 0", "did you mean `router`?"),
         ("input.lines = []\nfails.stage = 'x'", "error[unknown-stage]: there is no stage `x` in `main`"),
-        ("input = 'no.txt'", "error[not-found]: `no.txt` is not there"),
-        ("input.elements = [{ file = 'no.bin' }]", "error[not-found]: `no.bin` is not there"),
+        ("input = 'no.txt'", "error[not-found]: `no.txt` does not exist"),
+        ("input.elements = [{ file = 'no.bin' }]", "error[not-found]: `no.bin` does not exist"),
         ("input = '.'", "is a directory"),
         (
             "input.lines = []\nexpect.output.file = 'no.txt'",
             "create it from the actual output with `cargo torvyn test --bless`",
         ),
-        ("stage = './no.wasm'\ninput.lines = []", "error[not-found]: `./no.wasm` is not there"),
+        ("stage = './no.wasm'\ninput.lines = []", "error[not-found]: `./no.wasm` does not exist"),
         ("stage = 'nobody'\ninput.lines = []", "could not find `Cargo.toml`"),
         ("stage = 'COMPONENTS/sink.wasm'\ninput.lines = []\nexpect.output.count = 1", "there are no outputs"),
     ] {

@@ -120,14 +120,14 @@ impl Case {
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Vec<Result<Case, Broken>> {
         let items = field.items(report).unwrap_or_default();
         let name = |item: &Field| match item.value {
-            DeValue::Table(entries) => match Field::of(entries, "name").map(|name| name.value) {
+            DeValue::Table(entries) => match Field::find(entries, "name").map(|name| name.value) {
                 Some(DeValue::String(name)) => Some(name.to_string()),
                 _ => None,
             },
             _ => None,
         };
         let read = |item: &Field| {
-            let read = report.alone(|report| Case::read(item, report));
+            let read = report.read_separately(|report| Case::read(item, report));
             read.map_err(|found| Broken { name: name(item), found })
         };
         items.iter().map(read).collect()
@@ -270,7 +270,7 @@ fn read_named(field: &Field, report: &mut Report) -> Option<Named> {
 /// Reads a name or an array of names.
 fn read_names(field: &Field, report: &mut Report) -> Option<Vec<Named>> {
     match field.value {
-        DeValue::Array(_) => field.some_items(report)?.iter().map(|item| read_named(item, report)).collect(),
+        DeValue::Array(_) => field.nonempty_items(report)?.iter().map(|item| read_named(item, report)).collect(),
         DeValue::String(_) => Some(vec![read_named(field, report)?]),
         _ => {
             field.wrong_type("a stage or an array of stages", report);

@@ -268,7 +268,7 @@ fn wire(case: &Case, pipeline: &mut Pipeline, roles: &[Role]) -> Result<Wiring, 
     let alone = !matches!(case.subject, Subject::Pipeline(_));
     if alone || case.to.is_some() {
         let sinks = roles.iter().enumerate().filter(|(_, role)| **role == Role::Sink);
-        sinks.for_each(|(index, _)| pipeline.without_ends_of(index));
+        sinks.for_each(|(index, _)| pipeline.remove_outputs_of(index));
     }
     pipeline.wire(roles)
 }

@@ -162,7 +162,7 @@ fn findings(outcome: &Outcome, sources: &Sources) -> Vec<Finding> {
 pub(crate) fn failures(case: &Case, outcome: &Outcome, sources: &Sources) -> Vec<FailureRecord> {
     let found = outcome.found.iter().filter_map(|found| {
         let seen = Viewpoint::default();
-        let mut record = FailureRecord::of_diagnostic(found, sources, &seen)?;
+        let mut record = FailureRecord::from_diagnostic(found, sources, &seen)?;
         record.case = Some(case.name.clone());
         if let Some(failure) = outcome.failure.as_ref().filter(|_| found.code == codes::UNEXPECTED_FAILURE) {
             record.add_cause(failure);

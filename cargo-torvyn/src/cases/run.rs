@@ -251,7 +251,7 @@ impl Plan<'_> {
     fn write_expected(&self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let mut uses = (*self.protected).clone();
         uses.write("expected elements", path);
-        if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_of("expected elements")) {
+        if let Some(conflict) = uses.conflicts().find(|conflict| conflict.is_for("expected elements")) {
             return Err(conflict.message());
         }
         atomic_file::write(path, bytes).map_err(|error| format!("cannot write `{}`: {error}", path.display()))

@@ -17,7 +17,7 @@ use crate::cases::compare::element::Entry;
 use crate::cases::compare::schema::Schema;
 use crate::cases::run::failure::Failure;
 use crate::cases::run::speed::Speed;
-use crate::config::manifest::{Manifest, sorted};
+use crate::config::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::output::failure::FailureRecord;
@@ -34,7 +34,7 @@ const PIPELINES: &str = "default = 'a'\n\
 fn read(cases: &str) -> Result<(Manifest, Vec<Case>), Diagnostics> {
     let (text, path) = (format!("{PIPELINES}{cases}"), Path::new("Torvyn.toml"));
     let manifest = Manifest::parse(&text, path)?;
-    let (cases, broken) = sorted(parse_manifest(&text, path));
+    let (cases, broken) = partition(parse_manifest(&text, path));
     let mut found = Diagnostics::default();
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found.sort_by_place();

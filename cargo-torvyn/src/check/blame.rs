@@ -79,7 +79,7 @@ pub(super) fn is_same_place(one: &Frame, other: &Frame) -> bool {
 /// The place of a frame if its file exists. Adds the text of the file to `sources`.
 fn locate(frame: &Frame, sources: &mut Sources) -> Option<(PathBuf, Range<usize>)> {
     let path = from_here(Path::new(frame.file.as_ref()?));
-    let span = sources.compiled_from(&path, frame.line?, frame.column)?;
+    let span = sources.find_compiled(&path, frame.line?, frame.column)?;
     Some((path, span))
 }
 

@@ -8,7 +8,7 @@ use torvyn_runtime::payload::PoolUse;
 
 use crate::config::lint_levels::Levels;
 use crate::config::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
-use crate::config::units::written;
+use crate::config::units::format_size;
 use crate::output::diagnostic::Diagnostic;
 use crate::output::lint::Lint;
 use crate::output::run_report::{bytes, grouped};
@@ -36,7 +36,7 @@ pub(crate) fn measured_pool(
     measured: &PoolUse,
 ) -> Option<Diagnostic> {
     let shortage = measured.shortage()?;
-    let class = written(shortage.class);
+    let class = format_size(shortage.class);
     let again = grouped(shortage.allocated_again);
     let message = format!("in this run, {again} blocks of `{class}` were freed for lack of room and allocated again");
     let finding = levels.finding(Lint::PoolTooSmall, message)?;
@@ -46,7 +46,7 @@ pub(crate) fn measured_pool(
         100.0 * shortage.reuse_rate,
         100.0 * shortage.reuse_rate_then
     );
-    let help = format!("write `\"{class}\" = \"{}\"` under `[runtime.pool.classes]`", written(shortage.room));
+    let help = format!("write `\"{class}\" = \"{}\"` under `[runtime.pool.classes]`", format_size(shortage.room));
     Some(finding.label(&pipeline.file, place, "").note(rates).help(help))
 }
 

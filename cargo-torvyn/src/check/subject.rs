@@ -47,7 +47,7 @@ impl Subject {
             name: stage.package.clone(),
             package: Some(stage.clone()),
             budget: settings.budget.clone(),
-            levels: settings.levels.clone().with(args),
+            levels: settings.levels.clone().override_with(args),
             settings: Some(settings),
             contract: None,
             analysis: None,

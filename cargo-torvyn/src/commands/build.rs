@@ -97,7 +97,7 @@ pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 fn describe<'a>(artifact: &'a Artifact, engine: &Compiled, ship: Option<&Path>) -> anyhow::Result<Built<'a>> {
     let Artifact { package, path, fresh, bytes, .. } = artifact;
     let bad_component = |error| {
-        let BadComponent { causes, help } = BadComponent::of(error);
+        let BadComponent { causes, help } = BadComponent::from_error(error);
         let stop =
             Stop::new(Exit::Failed, format!("package `{package}` does not build a stage: {}", causes.join(": ")));
         let stop = stop.code(codes::BAD_COMPONENT);

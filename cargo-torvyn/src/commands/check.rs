@@ -85,7 +85,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 /// Sets an empty SARIF result, which is written if the command fails early.
 fn set_empty_sarif(folder: &Path, shell: &mut Shell) {
-    shell.sarif(Results::none(&env::current_dir().unwrap_or_default(), folder));
+    shell.sarif(Results::empty(&env::current_dir().unwrap_or_default(), folder));
 }
 
 /// Refuses a baseline that cannot be written or that would overwrite a checked file. It may overwrite the baseline of
@@ -106,7 +106,7 @@ fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
         }
     }
     uses.write("the baseline", saved);
-    let of_baseline = uses.conflicts().find(|conflict| conflict.is_of("the baseline"));
+    let of_baseline = uses.conflicts().find(|conflict| conflict.is_for("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
     Baseline::check_replaceable(saved)?;
     atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
@@ -115,7 +115,7 @@ fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
 /// Checks the component files that are named on the command line.
 fn check_files(args: &CheckArgs) -> Checked {
     let began = Instant::now();
-    let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
+    let mut checked = Checked { levels: Levels::default().override_with(&args.lints), ..Checked::default() };
     for path in &args.components {
         if let Err(wrong) = checked.add_file(path, &Limits::default()) {
             checked.found.push(bad_component(path, &wrong));
@@ -127,7 +127,7 @@ fn check_files(args: &CheckArgs) -> Checked {
 /// Checks the pipelines of a folder that is in no cargo project: all their stages are component files.
 fn check_pipelines(args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<Checked> {
     let began = Instant::now();
-    let mut checked = Checked { levels: Levels::default().with(&args.lints), ..Checked::default() };
+    let mut checked = Checked { levels: Levels::default().override_with(&args.lints), ..Checked::default() };
     checked.add_manifest(&run_pipeline::manifest_path(&args.cargo), None, shell)?;
     Ok(Checked { took: began.elapsed(), ..checked })
 }
@@ -176,7 +176,7 @@ fn check_stages(
     let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package.clone(), artifact)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
-    checked.levels = inherited.pipeline_levels().with(lints);
+    checked.levels = inherited.pipeline_levels().override_with(lints);
     for stage in stages {
         let mut subject = Subject::from_package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
         if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
@@ -208,7 +208,7 @@ fn bad_component(path: &Path, wrong: &BadComponent) -> Diagnostic {
 impl Checked {
     /// Analyses a component.
     fn analysis(&self, file: File<'_>, limits: &Limits) -> Result<Analysis, BadComponent> {
-        self.engine.analyse(file, limits).map_err(BadComponent::of)
+        self.engine.analyse(file, limits).map_err(BadComponent::from_error)
     }
 
     /// Adds a component file, unless it was added before.
@@ -248,7 +248,7 @@ impl Checked {
         let names: Vec<_> = packages.iter().map(|stage| stage.package.as_str()).collect();
         let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
-        self.found.extend(manifest.wrong());
+        self.found.extend(manifest.pipeline_errors());
         self.found.extend(wrong_in_manifest(path, &self.sources));
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names, unfit);
@@ -419,7 +419,7 @@ impl Checked {
         let seen = self.seen(|root| root);
         shell.record_all(&self.found, &self.sources, &seen);
         for diagnostic in &self.found {
-            shell.machine(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
+            shell.json_line(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
         }
         for (subject, verdict) in &self.stages {
             if let Some(verdict) = verdict {

@@ -32,7 +32,7 @@ pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         None => {
             let folder =
                 tempfile::Builder::new().prefix(PROJECT).tempdir().context("could not create a temporary folder")?;
-            interrupt::remove_in_the_end(folder.path());
+            interrupt::remove_on_exit(folder.path());
             run_in(&folder.path().join(PROJECT), shell)
         }
     }

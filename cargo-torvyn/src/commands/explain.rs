@@ -17,7 +17,7 @@ pub(crate) fn exec(args: ExplainArgs, shell: &mut Shell) -> anyhow::Result<Exit>
 fn page(code: &str) -> Result<&'static str, Stop> {
     // Accept the code as it is printed too: `error[wide-world]`.
     let code = code.trim_start_matches("error").trim_start_matches("warning").trim_matches(['[', ']']);
-    explanation::of(code).ok_or_else(|| {
+    explanation::find(code).ok_or_else(|| {
         let all: Vec<_> = explanation::all().into_iter().map(|(code, ..)| code).collect();
         let meant = nearest(code, &all).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
         Stop::new(Exit::Usage, format!("unknown code `{}`", code.escape_debug()))

@@ -32,7 +32,7 @@ mod watch;
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {
         // Otherwise this error would be written as a report.
-        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.junit_is_done())?;
+        refuse_stdout(path, "the report", "name another file").inspect_err(|_| shell.skip_junit())?;
     }
     if args.watch {
         return watch::exec(&args, shell);
@@ -55,7 +55,7 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
     }
-    let flows = interrupt::cases()?;
+    let flows = interrupt::begin_cases()?;
     shell.status("Testing", counted(plans.len() as u64, "case"))?;
     let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
     Ok(exit)
@@ -168,7 +168,7 @@ impl Cases {
             let draft = Draft::new(case, &self.manifest);
             draft.map_err(|found| Broken { name: Some(case.name.clone()), found })
         };
-        manifest::sorted(self.cases.iter().map(draft).collect())
+        manifest::partition(self.cases.iter().map(draft).collect())
     }
 }
 
@@ -253,7 +253,7 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
     for draft in selected.drafts.iter().chain(&selected.others) {
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
-    uses.write(REPORT, report).tell().refuse()?;
+    uses.write(REPORT, report).write_messages().refuse()?;
     atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
 }
 
@@ -302,7 +302,7 @@ fn run<'a, 'c>(
     let took = began.elapsed();
     shell.summary(&Summary::new(tally, took))?;
     if let Some(path) = &args.junit {
-        shell.junit_is_done();
+        shell.skip_junit();
         junit::write(path, &outcomes, plans, (clock, took), sources)?;
     }
     ran?;

@@ -1,14 +1,14 @@
-//! Base64 as people write it: with padding or without, and white space anywhere.
+//! Base64 as people write it: with padding or without; white space is ignored.
 
 use base64::DecodeError::{InvalidByte, InvalidLastSymbol};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 
-/// The bytes of a text in the standard alphabet of RFC 4648.
+/// Decodes text in the standard alphabet of RFC 4648.
 ///
 /// # Errors
 ///
-/// What is wrong with the text, as the help of a diagnostic.
+/// The help of a diagnostic.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let characters: String = text.chars().filter(|character| !character.is_whitespace()).collect();
     let engine = if characters.ends_with('=') { &BASE64_STANDARD } else { &BASE64_STANDARD_NO_PAD };
@@ -17,8 +17,8 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
             let character = characters[at..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
             format!("`{}` is not a base64 character", character.escape_debug())
         }
-        InvalidLastSymbol(..) => "the last character has bits that belong to no byte".to_string(),
-        _ => "the text is cut off: four characters are three bytes".to_string(),
+        InvalidLastSymbol(..) => "the last base64 character has extra bits, which must be zero".to_string(),
+        _ => "the base64 text is truncated: every 4 characters encode 3 bytes".to_string(),
     })
 }
 
@@ -28,7 +28,7 @@ mod tests {
 
     /// The vectors of RFC 4648, section 10.
     #[test]
-    fn as_the_standard_has_it() {
+    fn matches_the_vectors_of_the_rfc() {
         for (text, bytes) in [
             ("", ""),
             ("Zg==", "f"),

@@ -1,4 +1,4 @@
-//! The copy budgets that a person declares for a stage and for a pipeline, with their places.
+//! The declared copy budgets of stages and pipelines, with their places.
 
 use torvyn_runtime::contract;
 
@@ -6,18 +6,18 @@ use crate::config::ranges;
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::toml_reader::{Field, Report, Table};
 
-/// What a stage may copy for one element, and hold at once; the units are those of `torvyn_runtime::contract`.
+/// What a stage may copy for one element and hold at once, in the units of `torvyn_runtime::contract`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
-    /// How often the payload of an element may be read.
+    /// Reads of one element's payload.
     pub(crate) reads: Option<Declared<u32>>,
-    /// How often may be written for an element.
+    /// Writes for one element.
     pub(crate) writes: Option<Declared<u32>>,
-    /// How many payload bytes of an element may be read, over all reads.
+    /// Payload bytes of one element over all reads.
     pub(crate) read_bytes: Option<Declared<u64>>,
-    /// How many elements may be held at once beyond the call.
+    /// Elements held at once beyond the call.
     pub(crate) leases: Option<Declared<u32>>,
-    /// How many payload bytes they may have together.
+    /// Payload bytes of all held elements together.
     pub(crate) lease_bytes: Option<Declared<u64>>,
 }
 
@@ -25,7 +25,7 @@ impl Budget {
     /// The keys of a budget.
     pub(crate) const KEYS: &[&str] = &["reads", "writes", "read-bytes", "leases", "lease-bytes"];
 
-    /// Reads the keys of a budget out of a table.
+    /// Reads the keys of a budget from a table.
     pub(crate) fn read(table: &Table, by: Declarer, report: &mut Report) -> Budget {
         let count = |key, report: &mut Report| {
             let field: Field = table.get(key)?;
@@ -45,12 +45,12 @@ impl Budget {
     }
 
     /// Reads the table `budget` of a stage in a pipeline.
-    pub(crate) fn of_pipeline_stage(field: &Field, report: &mut Report) -> Option<Budget> {
+    pub(crate) fn read_in_pipeline(field: &Field, report: &mut Report) -> Option<Budget> {
         let table = field.table("the `budget` of a stage", Budget::KEYS, report)?;
         Some(Budget::read(&table, Declarer::Pipeline, report))
     }
 
-    /// With what another budget says where this one says nothing.
+    /// Fills the unset limits from another budget.
     pub(crate) fn or(self, other: &Budget) -> Budget {
         Budget {
             reads: self.reads.or_else(|| other.reads.clone()),
@@ -61,12 +61,12 @@ impl Budget {
         }
     }
 
-    /// Whether it says nothing.
+    /// Whether no limit is set.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Budget::default()
     }
 
-    /// As the runtime takes it.
+    /// The budget for the runtime.
     pub(crate) fn limits(&self) -> contract::Budget {
         fn value<T: Copy>(declared: &Option<Declared<T>>) -> Option<T> {
             declared.as_ref().map(|declared| declared.value)
@@ -81,12 +81,12 @@ impl Budget {
     }
 }
 
-/// What a pipeline may copy.
+/// What a whole pipeline may copy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct PipelineBudget {
-    /// How often the payload of an element may be copied on the way on which that happens most.
+    /// Copies of one element's payload on the path with the most copies.
     pub(crate) copies: Option<Declared<u32>>,
-    /// Payload bytes that may be copied at all boundaries, for each that enters.
+    /// Payload bytes copied at all boundaries per payload byte that enters.
     pub(crate) amplification: Option<Declared<f64>>,
 }
 

@@ -1,4 +1,4 @@
-//! The files beside a manifest that cases may be in.
+//! The files beside a manifest that may contain test cases.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -6,19 +6,19 @@ use std::{fs, io};
 use crate::config::document;
 use crate::output::diagnostic::Diagnostics;
 
-/// The folder of files of cases.
+/// The folder of case files.
 const FOLDER: &str = "tests";
 
-/// The files beside a manifest that cases may be in, as far as they can be told by their names.
+/// The possible case files beside a manifest, judged by their names; empty if the folder cannot be read.
 pub(crate) fn beside(manifest: &Path) -> Vec<PathBuf> {
     list(manifest).unwrap_or_default()
 }
 
-/// The TOML files in the folder of cases beside a manifest, by name; none where there is no folder.
+/// Lists the TOML files in the case folder beside a manifest, sorted by name; empty if there is no folder.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If the folder cannot be read.
 pub(crate) fn list(manifest: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
     let folder = &manifest.with_file_name(FOLDER);
     let unreadable = |error: &io::Error| Diagnostics::from(document::unreadable(folder, error));
@@ -32,7 +32,7 @@ pub(crate) fn list(manifest: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| unreadable(&error))?.path();
-        // Editors lock and save files in hidden ones beside them.
+        // Editors put hidden lock and backup files beside the edited file.
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if path.extension().is_some_and(|extension| extension == "toml") && !is_hidden && !path.is_dir() {
             files.push(path);

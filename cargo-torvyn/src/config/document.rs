@@ -1,5 +1,5 @@
-//! A TOML file that a person wrote: its text, kept for the places of diagnostics, and what the text is as TOML. What its
-//! keys mean is told by `manifest` and `settings`, which read them through `table`.
+//! Reads a TOML file that a person wrote, keeps its text for diagnostics, and parses it. `manifest` and `settings` interpret
+//! the keys through `toml_reader`.
 
 use std::path::Path;
 use std::{fs, io};
@@ -12,11 +12,11 @@ use crate::config::toml_reader::Report;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Sources};
 
-/// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics.
+/// Reads a file and keeps its text in `sources` for this and later diagnostics.
 ///
 /// # Errors
 ///
-/// Where it cannot be read, or is not UTF-8.
+/// If the file cannot be read or is not UTF-8.
 pub(crate) fn read(path: &Path, sources: &mut Sources) -> Result<String, Diagnostic> {
     let bytes = regular_file::read(path).map_err(|error| unreadable(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -30,8 +30,8 @@ pub(crate) fn read(path: &Path, sources: &mut Sources) -> Result<String, Diagnos
     Ok(text)
 }
 
-/// The table that the text of a document is; none where it is not TOML, for what is left of broken TOML says little about
-/// what was meant.
+/// Parses the text of a document. Returns none on a syntax error, because the rest of a broken document would only cause
+/// misleading errors.
 pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -40,14 +40,14 @@ pub(crate) fn parse<'a>(text: &'a str, report: &mut Report) -> Option<DeTable<'a
     }
     let mut document = errors.is_empty().then(|| document.into_inner())?;
     if text.contains("\r\n") {
-        document.iter_mut().for_each(|(_, value)| with_line_feeds(value, text));
+        document.iter_mut().for_each(|(_, value)| normalize_line_ends(value, text));
     }
     Some(document)
 }
 
-/// Makes of texts over several lines what they would be in a file whose lines end as they do on Unix: what a file says must
-/// not depend on how git has checked it out. A `\r` that is written as such stays.
-fn with_line_feeds(value: &mut Spanned<DeValue<'_>>, text: &str) {
+/// Converts the line ends of multi-line strings to `\n`, because the content of a file must not depend on how git has checked
+/// it out. An escaped `\r` stays.
+fn normalize_line_ends(value: &mut Spanned<DeValue<'_>>, text: &str) {
     let span = value.span();
     match value.get_mut() {
         DeValue::String(string) => {
@@ -59,13 +59,14 @@ fn with_line_feeds(value: &mut Spanned<DeValue<'_>>, text: &str) {
                 *string = read.to_string().into();
             }
         }
-        DeValue::Array(items) => items.iter_mut().for_each(|item| with_line_feeds(item, text)),
-        DeValue::Table(entries) => entries.iter_mut().for_each(|(_, value)| with_line_feeds(value, text)),
+        DeValue::Array(items) => items.iter_mut().for_each(|item| normalize_line_ends(item, text)),
+        DeValue::Table(entries) => entries.iter_mut().for_each(|(_, value)| normalize_line_ends(value, text)),
         _ => {}
     }
 }
 
-/// What is wrong with a path that has to be a regular file, for it is read before anything runs; without a place.
+/// Checks that a path is a regular file, as is required of files that are read before anything runs. The diagnostic has no
+/// place.
 pub(crate) fn check_regular(path: &Path) -> Option<Diagnostic> {
     check_path(path, false).or_else(|| {
         let kind = regular_file::other_than_regular(&fs::metadata(path).ok()?)?;
@@ -73,31 +74,35 @@ pub(crate) fn check_regular(path: &Path) -> Option<Diagnostic> {
     })
 }
 
-/// What is wrong with a path that has to be a file, or else a folder; without a place.
+/// Checks that a path is a file or, if `wants_folder`, a folder. The diagnostic has no place.
 pub(crate) fn check_path(path: &Path, wants_folder: bool) -> Option<Diagnostic> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() == wants_folder => None,
         Ok(_) if wants_folder => Some(not_a_directory(path)),
         Ok(_) => Some(is_a_directory(path)),
+        Err(error) if wants_folder && error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("directory `{}` does not exist", path.display());
+            Some(Diagnostic::error(codes::NOT_FOUND, message))
+        }
         Err(error) => Some(unreadable(path, &error)),
     }
 }
 
-/// A directory where a file is needed; without a place.
+/// A directory where a file is needed. The diagnostic has no place.
 pub(crate) fn is_a_directory(path: &Path) -> Diagnostic {
     Diagnostic::error(codes::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))
 }
 
-/// A file where a directory is needed; without a place.
+/// A file where a directory is needed. The diagnostic has no place.
 pub(crate) fn not_a_directory(path: &Path) -> Diagnostic {
     Diagnostic::error(codes::NOT_A_DIRECTORY, format!("`{}` is not a directory", path.display()))
 }
 
-/// A path that the system does not let us read; without a place.
+/// A path that cannot be read. The diagnostic has no place.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
     let name = path.display();
     match error.kind() {
-        io::ErrorKind::NotFound => Diagnostic::error(codes::NOT_FOUND, format!("`{name}` is not there")),
+        io::ErrorKind::NotFound => Diagnostic::error(codes::NOT_FOUND, format!("`{name}` does not exist")),
         io::ErrorKind::IsADirectory => is_a_directory(path),
         _ => Diagnostic::error(codes::UNREADABLE, format!("`{name}` cannot be read: {error}")),
     }

@@ -1,5 +1,5 @@
-//! Which files a command reads and writes, so that none is written that is read or written for something else: the one place
-//! that says which of them are the same file. It goes by what the system says of them, and not by their names.
+//! The files that a command reads and writes. Rejects a file that is written and has another use too. This is the only place
+//! that compares files; it compares their identity in the file system, not their names.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,27 +11,28 @@ use crate::exit::{Exit, Stop};
 use crate::fs::standard_streams::opened;
 use crate::output::codes;
 
-/// The files of a command, in the order in which it names them.
+/// The files of a command, in the order in which they were added.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileUses(Vec<FileUse>);
 
-/// A file, and what it is used for.
+/// A file and its use.
 #[derive(Debug, Clone)]
 pub(crate) struct FileUse {
-    /// What for, as a noun with its article.
+    /// The purpose, as a noun with its article.
     what: String,
-    /// As it is written; none for a stream of the process.
+    /// The path as typed; none for a standard stream.
     path: Option<PathBuf>,
     id: FileId,
-    /// The folder that has it.
+    /// The folder that contains it.
     folder: Option<FileId>,
-    /// Of a folder whose files are read, what they are: also where links in it lead, and what has other names elsewhere.
+    /// For a folder whose files are read: the identities of these files. They may be link targets and may have other names
+    /// elsewhere.
     files: Vec<FileId>,
     how: How,
-    /// Whether something can be lost by it. Several can use a device, as a terminal or `/dev/null`; and of the streams of
-    /// the process two may be one socket.
+    /// Whether another use could lose data. A device, such as a terminal or `/dev/null`, can have several uses, and two
+    /// standard streams may be the same socket.
     can_lose: bool,
-    /// Where the manifest says so.
+    /// The place in the manifest.
     pub(crate) place: Option<Range<usize>>,
 }
 
@@ -40,17 +41,17 @@ enum How {
     Read,
     /// A folder whose files are read.
     ReadFolder,
-    /// Written, in place of what is there.
+    /// The file is replaced.
     Replace,
-    /// Written after what is there, in whole lines: by several, if need be.
+    /// Whole lines are appended, possibly by several writers.
     Append,
-    /// Written as it comes, where the process that began this one writes too.
+    /// Output is streamed to a descriptor to which the parent process may write too.
     Stream,
-    /// As `Stream`, with what is told to people.
-    Tell,
+    /// Like `Stream`, for messages to people.
+    Messages,
 }
 
-/// Two uses that exclude each other.
+/// Two uses that conflict.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conflict<'a> {
     pub(crate) first: &'a FileUse,
@@ -58,42 +59,42 @@ pub(crate) struct Conflict<'a> {
 }
 
 impl FileUses {
-    /// Reads this file, or the files of this folder.
+    /// Adds a file that is read, or a folder whose files are read.
     pub(crate) fn read(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
         let how = if path.is_dir() { How::ReadFolder } else { How::Read };
         self.add(what, path, how)
     }
 
-    /// Puts a file there.
+    /// Adds a file that is written.
     pub(crate) fn write(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
         let how = if is_descriptor(path) { How::Stream } else { How::Replace };
         self.add(what, path, how)
     }
 
-    /// Adds whole lines to this file.
+    /// Adds a file to which whole lines are appended.
     pub(crate) fn append(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
         self.add(what, path, How::Append)
     }
 
-    /// Reads standard input.
+    /// Adds standard input, which is read.
     pub(crate) fn read_stdin(&mut self, what: impl Into<String>) -> &mut Self {
         self.add_stream(what, opened(io::stdin()), How::Read)
     }
 
-    /// Writes standard output.
+    /// Adds standard output, which is written.
     pub(crate) fn write_stdout(&mut self, what: impl Into<String>) -> &mut Self {
         self.add_stream(what, opened(io::stdout()), How::Stream)
     }
 
-    /// Standard error, and standard output where nothing else was said of it: what is told goes there.
-    pub(crate) fn tell(&mut self) -> &mut Self {
+    /// Adds standard error, and standard output unless it was added before: messages go there.
+    pub(crate) fn write_messages(&mut self) -> &mut Self {
         if !self.0.iter().any(|file| file.path.is_none() && file.how == How::Stream) {
-            self.add_stream("standard output", opened(io::stdout()), How::Tell);
+            self.add_stream("standard output", opened(io::stdout()), How::Messages);
         }
-        self.add_stream("standard error", opened(io::stderr()), How::Tell)
+        self.add_stream("standard error", opened(io::stderr()), How::Messages)
     }
 
-    /// Says where the manifest gives the last one.
+    /// Sets the place of the last use in the manifest.
     pub(crate) fn at(&mut self, place: Option<&Range<usize>>) -> &mut Self {
         if let Some(last) = self.0.last_mut() {
             last.place = place.cloned();
@@ -101,7 +102,7 @@ impl FileUses {
         self
     }
 
-    /// Adds those of another.
+    /// Adds the uses of another command part.
     pub(crate) fn extend(&mut self, others: FileUses) {
         self.0.extend(others.0);
     }
@@ -115,7 +116,7 @@ impl FileUses {
     }
 
     fn add_stream(&mut self, what: impl Into<String>, id: io::Result<(FileId, bool)>, how: How) -> &mut Self {
-        // Where it is closed, opening it says so.
+        // If the stream is closed, opening it reports the error.
         let (id, can_lose) = id.unwrap_or((FileId::Unknown(PathBuf::from("-")), false));
         self.0.push(FileUse {
             what: what.into(),
@@ -130,15 +131,15 @@ impl FileUses {
         self
     }
 
-    /// The uses that exclude one before them.
+    /// The uses that conflict with an earlier one.
     pub(crate) fn conflicts(&self) -> impl Iterator<Item = Conflict<'_>> {
         self.0.iter().enumerate().filter_map(|(index, second)| {
-            let first = self.0[..index].iter().find(|first| first.excludes(second))?;
+            let first = self.0[..index].iter().find(|first| first.conflicts_with(second))?;
             Some(Conflict { first, second })
         })
     }
 
-    /// Refuses the first conflict.
+    /// Rejects the first conflict.
     ///
     /// # Errors
     ///
@@ -151,14 +152,14 @@ impl FileUses {
     }
 }
 
-/// What the files in a folder are.
+/// The identities of the files in a folder.
 fn files_in(folder: &Path) -> Vec<FileId> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| !path.is_dir()).map(|path| FileId::of(&path)).collect()
 }
 
 impl FileUse {
-    fn excludes(&self, other: &FileUse) -> bool {
+    fn conflicts_with(&self, other: &FileUse) -> bool {
         let reads = |file: &FileUse| matches!(file.how, How::Read | How::ReadFolder);
         if reads(self) && reads(other) {
             return false;
@@ -173,9 +174,9 @@ impl FileUse {
         }
         self.id == other.id
             && match (self.how, other.how) {
-                (How::Append, How::Append) | (How::Tell, How::Tell) => false,
-                // A shell puts both into one file where it is told to, one after the other.
-                (How::Stream, How::Tell) | (How::Tell, How::Stream) => false,
+                (How::Append, How::Append) | (How::Messages, How::Messages) => false,
+                // With `2>&1`, a shell puts both into one file, one after the other.
+                (How::Stream, How::Messages) | (How::Messages, How::Stream) => false,
                 (How::Stream, How::Stream) => self.can_lose && other.can_lose || self.path == other.path,
                 _ => self.can_lose && other.can_lose,
             }
@@ -190,19 +191,20 @@ impl FileUse {
 }
 
 impl Conflict<'_> {
-    /// Whether the later one is for this.
-    pub(crate) fn is_of(&self, what: &str) -> bool {
+    /// Whether the later use has this purpose.
+    pub(crate) fn is_for(&self, what: &str) -> bool {
         self.second.what == what
     }
 
-    /// What is wrong, in a line.
+    /// The message, on one line.
     pub(crate) fn message(&self) -> String {
         let (first, second) = (self.first, self.second);
         match (&first.path, &second.path) {
             (Some(one), Some(other)) if one == other => {
                 format!("`{}` is used for {} and for {}", one.display(), second.what, first.what)
             }
-            (None, None) => format!("{} is used for two ends of the pipeline", second.what),
+            (None, None) if first.what == second.what => format!("{} is used for two outputs", second.what),
+            (None, None) => format!("{} and {} are the same file", second.what, first.what),
             _ if first.id == second.id => {
                 let [one, other] = [second, first].map(|file| match &file.path {
                     Some(_) => format!("{} ({})", file.name(), file.what),
@@ -229,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_excludes_what() {
+    fn finds_conflicting_uses_of_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("a"), "").unwrap();
@@ -257,7 +259,7 @@ mod tests {
             (read, here.clone(), write, here.join("..").join("new"), false),
             (read, "/dev/null".into(), write, "/dev/null".into(), false),
             (write, "/dev/null".into(), write, "/dev/null".into(), false),
-            // By what the folder has of it.
+            // Links in the folder count.
             (read, at("sub"), write, at("out"), true),
             (read, at("sub"), append, at("out"), true),
             (read, at("sub"), write, at("a"), true),
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_names_both() {
+    fn conflict_names_both_uses() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let here = folder.path().display();
@@ -282,9 +284,9 @@ mod tests {
         let mut uses = FileUses::default();
         uses.read("the input", &at("a")).write("an output", &at("a")).write("the trace", &at("b"));
         uses.read("the cases", folder.path());
-        let told: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
+        let messages: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
         assert_eq!(
-            told,
+            messages,
             [
                 format!("`{here}/a` is used for an output and for the input"),
                 format!("`{here}/b` (the trace) and `{here}/a` (the input) are the same file"),
@@ -292,8 +294,8 @@ mod tests {
             ]
         );
         let mut uses = FileUses::default();
-        uses.write_stdout("standard output").write_stdout("standard output").tell();
-        let told: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
-        assert_eq!(told, ["standard output is used for two ends of the pipeline"]);
+        uses.write_stdout("standard output").write_stdout("standard output").write_messages();
+        let messages: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
+        assert_eq!(messages, ["standard output is used for two outputs"]);
     }
 }

@@ -1,5 +1,5 @@
-//! Which level a lint has: that of the command line, or else of the package, or else of the workspace that the package
-//! inherits from, or else its own.
+//! The levels of lints. In order of precedence, a level is set on the command line, by the package, by the workspace that the
+//! package inherits from, or it is the default of the lint.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Severity, suggestion};
 use crate::output::lint::{Level, Lint};
 
-/// What is written for all lints that are warnings.
+/// The name that stands for all lints at level warn.
 const WARNINGS: &str = "warnings";
 
-/// The levels that are set, and by whom.
+/// The configured levels, with the places that set them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Levels {
     declared: BTreeMap<Lint, Declared<Level>>,
@@ -22,7 +22,7 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Reads the entries of a table of lints: codes and their levels.
+    /// Reads the entries of a `lints` table: codes and their levels.
     pub(crate) fn read(fields: &[Field], by: Declarer, report: &mut Report) -> Levels {
         let mut levels = Levels::default();
         for field in fields {
@@ -33,14 +33,14 @@ impl Levels {
                 report.found.push(diagnostic.label(report.file, field.key_span.clone(), "").help(help));
                 continue;
             };
-            if let Some(level) = field.choice(Level::NAMES, report).and_then(Level::named) {
+            if let Some(level) = field.choice(Level::NAMES, report).and_then(Level::parse) {
                 levels.declared.insert(lint, field.declared(level, by, report));
             }
         }
         levels
     }
 
-    /// With the levels of others where these set none.
+    /// Adds the levels of others for lints that have none here.
     pub(crate) fn or(mut self, others: &Levels) -> Levels {
         for (lint, declared) in &others.declared {
             self.declared.entry(*lint).or_insert_with(|| declared.clone());
@@ -48,8 +48,8 @@ impl Levels {
         self
     }
 
-    /// With what the command line says over all.
-    pub(crate) fn with(mut self, args: &LintArgs) -> Levels {
+    /// Overrides the levels with those of the command line.
+    pub(crate) fn override_with(mut self, args: &LintArgs) -> Levels {
         self.args = args.clone();
         self
     }
@@ -57,12 +57,12 @@ impl Levels {
     /// The level of a lint.
     #[cfg(test)]
     pub(crate) fn level(&self, lint: Lint) -> Level {
-        self.decided(lint).0
+        self.resolve(lint).0
     }
 
-    /// A finding at the level of its lint, without a place yet; none where it is not to be shown.
+    /// Creates a finding at the level of its lint, without a place yet; none if the level is allow.
     pub(crate) fn finding(&self, lint: Lint, message: impl Into<String>) -> Option<Diagnostic> {
-        let (level, reason) = self.decided(lint);
+        let (level, reason) = self.resolve(lint);
         let severity = match level {
             Level::Allow => return None,
             Level::Warn => Severity::Warning,
@@ -73,8 +73,8 @@ impl Levels {
         Some(diagnostic)
     }
 
-    /// The level, and who set it where somebody did.
-    fn decided(&self, lint: Lint) -> (Level, Option<String>) {
+    /// The level of a lint, with a note on what set it unless it is the default.
+    fn resolve(&self, lint: Lint) -> (Level, Option<String>) {
         let typed = |level: Level, what: &str| Some(format!("`--{level} {what}` is set on the command line"));
         let declared = |declared: &Declared<Level>| {
             let (level, file) = (declared.value, declared.file.display());
@@ -92,10 +92,10 @@ impl Levels {
     }
 }
 
-/// `--deny`, `--warn` and `--allow`, in the order in which they are typed.
+/// `--deny`, `--warn` and `--allow`, in the order on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LintArgs {
-    /// What a level is given to, none for all that are warnings.
+    /// Each lint with its level; none stands for `warnings`.
     set: Vec<(Option<Lint>, Level)>,
 }
 
@@ -120,7 +120,7 @@ impl LintArgs {
     }
 }
 
-/// What a level is given to.
+/// The target of a level.
 #[derive(Debug, Clone, Copy)]
 enum Named {
     Lint(Lint),
@@ -130,9 +130,13 @@ enum Named {
 impl clap::Args for LintArgs {
     fn augment_args(command: Command) -> Command {
         command
-            .arg(LintArgs::arg(Level::Deny, 'D', "Make the lint an error; `warnings` stands for all that are warnings"))
+            .arg(LintArgs::arg(
+                Level::Deny,
+                'D',
+                "Make the lint an error; `warnings` stands for all lints at level warn",
+            ))
             .arg(LintArgs::arg(Level::Warn, 'W', "Make the lint a warning"))
-            .arg(LintArgs::arg(Level::Allow, 'A', "Do not show the lint"))
+            .arg(LintArgs::arg(Level::Allow, 'A', "Hide the lint"))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -179,11 +183,11 @@ mod tests {
     }
 
     fn levels(line: &str) -> Levels {
-        Levels::default().with(&typed(line).unwrap())
+        Levels::default().override_with(&typed(line).unwrap())
     }
 
     #[test]
-    fn what_is_typed_last_holds() {
+    fn last_level_on_the_command_line_wins() {
         assert_eq!(levels("check").level(Lint::WideWorld), Level::Warn);
         assert_eq!(levels("check -D wide-world -A wide-world").level(Lint::WideWorld), Level::Allow);
         assert_eq!(levels("check --allow wide-world -Dwide-world").level(Lint::WideWorld), Level::Deny);
@@ -191,24 +195,24 @@ mod tests {
     }
 
     #[test]
-    fn warnings_stands_for_those_that_are_warnings() {
+    fn warnings_applies_to_lints_at_level_warn() {
         let denied = levels("check -D warnings -A whole-read -W missing-budget");
         assert_eq!(denied.level(Lint::WideWorld), Level::Deny);
         assert_eq!(denied.level(Lint::WholeRead), Level::Allow);
-        // As with rustc: also for what was made a warning beside it.
+        // As with rustc, also to a lint that another option has set to warn.
         assert_eq!(denied.level(Lint::MissingBudget), Level::Deny);
         assert_eq!(denied.level(Lint::UnprovenBudget), Level::Allow);
         assert_eq!(levels("check -A warnings").level(Lint::OverBudgetContract), Level::Deny);
     }
 
     #[test]
-    fn a_code_that_is_not_known_is_usage() {
+    fn rejects_unknown_codes() {
         let error = typed("check -D wide-word").unwrap_err().to_string();
         assert!(error.contains("did you mean `wide-world`?"), "{error}");
     }
 
     #[test]
-    fn a_finding_says_who_set_its_level() {
+    fn finding_notes_what_set_its_level() {
         let finding = |line: &str| levels(line).finding(Lint::WideWorld, "wide");
         let shown = finding("check -D warnings").unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
-//! `Torvyn.toml`: the pipelines and the cases a person wrote, read with their places.
+//! `Torvyn.toml`: the pipelines and their settings, with places. `cases` reads the test cases in it.
 //!
-//! The way from text to graph: [`Manifest::load`] → the text as TOML → each table through `table`, which reports what is
-//! wrong and goes on → `feed` follows each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
+//! From text to graph: [`Manifest::load`] parses the text as TOML → each table is read through `toml_reader`, which reports
+//! errors and continues → `from` resolves each `from` → [`Manifest::select`] → [`Pipeline::wire`] with the roles of the built
 //! components. Nothing here builds or runs anything.
 
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ mod wiring;
 /// Why a package of the workspace is not a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit {
-    /// What it is, and what is missing.
+    /// What is missing, as a message.
     pub(crate) why: String,
     /// What to type.
     pub(crate) help: String,
@@ -54,32 +54,32 @@ pub(crate) struct Unfit {
 pub(crate) struct Manifest {
     /// The file.
     pub(crate) path: PathBuf,
-    /// In the order of the file, without those that are broken.
+    /// The valid pipelines, in file order.
     pub(crate) pipelines: Vec<Pipeline>,
-    /// The name of the pipeline that is meant where none is named.
+    /// The name of the default pipeline.
     pub(crate) default: Option<String>,
-    /// Pipelines with something wrong in them. The others can be used all the same.
+    /// The pipelines with errors. The others can still be used.
     pub(crate) broken: Vec<Broken>,
-    /// What goes for whichever pipeline runs.
+    /// The settings for every pipeline.
     pub(crate) runtime: Runtime,
 }
 
-/// A pipeline or a case with something wrong in it.
+/// A pipeline or a case with errors.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Broken {
-    /// Its name, as far as it has one.
+    /// The name, if known.
     pub(crate) name: Option<String>,
-    /// What is wrong.
+    /// The errors.
     pub(crate) found: Diagnostics,
 }
 
 impl Manifest {
-    /// Reads a file, whose text is kept in `sources` for the places of this and later diagnostics. What is wrong in one
-    /// pipeline is kept with it. Its cases are read by `cases`.
+    /// Reads a file and keeps its text in `sources` for this and later diagnostics. Errors within a pipeline are kept in
+    /// `broken`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it, where something is that is in no pipeline.
+    /// All errors in the file, if at least one of them is outside of the pipelines.
     pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
         let text = document::read(path, sources).map_err(with_help)?;
         let mut report = Report { file: path, found: Diagnostics::default() };
@@ -88,7 +88,7 @@ impl Manifest {
         match manifest {
             Some(manifest) if report.found.is_empty() => Ok(manifest),
             Some(manifest) => {
-                report.found.extend(manifest.wrong());
+                report.found.extend(manifest.pipeline_errors());
                 report.found.sort_by_place();
                 Err(report.found)
             }
@@ -99,23 +99,23 @@ impl Manifest {
         }
     }
 
-    /// Reads the text of the file `path`, in which nothing may be wrong.
+    /// Reads the text of the file `path`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it.
+    /// All errors in the file, also those within pipelines.
     #[cfg(test)]
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Diagnostics> {
         let mut report = Report { file: path, found: Diagnostics::default() };
         let document = document::parse(text, &mut report);
         let manifest = document.and_then(|document| Manifest::read(&document, &mut report));
-        report.found.extend(manifest.iter().flat_map(Manifest::wrong));
+        report.found.extend(manifest.iter().flat_map(Manifest::pipeline_errors));
         report.found.sort_by_place();
         manifest.filter(|_| report.found.is_empty()).ok_or(report.found)
     }
 
-    /// What is wrong in its pipelines.
-    pub(crate) fn wrong(&self) -> Vec<Diagnostic> {
+    /// The errors within pipelines.
+    pub(crate) fn pipeline_errors(&self) -> Vec<Diagnostic> {
         self.broken.iter().flat_map(|broken| broken.found.iter().cloned()).collect()
     }
 
@@ -126,9 +126,9 @@ impl Manifest {
         let fields = fields.unwrap_or_default();
         let read = |field: &Field<'_>| {
             let name = Some(field.key.to_string());
-            report.alone(|report| Pipeline::read(field, report)).map_err(|found| Broken { name, found })
+            report.read_separately(|report| Pipeline::read(field, report)).map_err(|found| Broken { name, found })
         };
-        let (pipelines, broken) = sorted(fields.iter().map(read).collect());
+        let (pipelines, broken) = partition(fields.iter().map(read).collect());
 
         let names: Vec<_> = fields.iter().map(|field| field.key).collect();
         let default = match table.get("default") {
@@ -146,18 +146,17 @@ impl Manifest {
         Some(Manifest { path, pipelines, broken, default, runtime })
     }
 
-    /// The pipeline of a name, or the default one.
+    /// The pipeline with this name, or the default one.
     ///
     /// # Errors
     ///
-    /// Where there is none of that name, or no default; and what is wrong with it.
+    /// If there is no such pipeline or no default, and the errors within the pipeline.
     pub(crate) fn select(&self, name: Option<&str>) -> Result<&Pipeline, Diagnostics> {
         let broken = self.broken.iter().filter_map(|broken| broken.name.as_deref());
         let names: Vec<_> = self.pipelines.iter().map(|pipeline| pipeline.name.as_str()).chain(broken).collect();
         let Some(name) = name.or(self.default.as_deref()) else {
-            let help =
-                format!("name one of {}, or write one into {} as `default`", quoted(&names), self.path.display());
-            let message = "there are several pipelines and none is the default";
+            let help = format!("name one of {}, or set `default` in {}", quoted(&names), self.path.display());
+            let message = "there are several pipelines, and none is the default";
             return Err(Diagnostic::error(codes::NO_DEFAULT_PIPELINE, message).help(help).into());
         };
         if let Some(broken) = self.broken.iter().find(|broken| broken.name.as_deref() == Some(name)) {
@@ -168,8 +167,8 @@ impl Manifest {
     }
 }
 
-/// What could be read, and what could not.
-pub(crate) fn sorted<T>(read: Vec<Result<T, Broken>>) -> (Vec<T>, Vec<Broken>) {
+/// Separates the values that could be read from those that could not.
+pub(crate) fn partition<T>(read: Vec<Result<T, Broken>>) -> (Vec<T>, Vec<Broken>) {
     let (mut good, mut broken) = (Vec::new(), Vec::new());
     for one in read {
         match one {
@@ -180,7 +179,7 @@ pub(crate) fn sorted<T>(read: Vec<Result<T, Broken>>) -> (Vec<T>, Vec<Broken>) {
     (good, broken)
 }
 
-/// The pipelines in the order of the file, none where something else is wrong.
+/// The pipelines, in file order; empty if `pipeline` itself has an error.
 fn read_pipelines<'a>(field: &Field<'a>, report: &mut Report) -> Vec<Field<'a>> {
     let Some(entries) = field.value.as_table() else {
         field.wrong_type("a table", report);
@@ -188,12 +187,12 @@ fn read_pipelines<'a>(field: &Field<'a>, report: &mut Report) -> Vec<Field<'a>> 
     };
     let fields = Field::all(entries);
     if fields.is_empty() {
-        field.wrong(codes::EMPTY, "there is no pipeline", "", report);
+        field.wrong(codes::EMPTY, "no pipeline is declared", "", report);
     }
     if let Some(unnamed) = fields.iter().find(|field| pipeline::KEYS.contains(&field.key) && !field.value.is_table()) {
         report.found.push(
             Diagnostic::error(codes::WRONG_TYPE, "a pipeline needs a name")
-                .label(report.file, unnamed.key_span.clone(), "in a pipeline without a name")
+                .label(report.file, unnamed.key_span.clone(), "key of a pipeline without a name")
                 .help("write the header as [pipeline.main]"),
         );
         return Vec::new();
@@ -209,10 +208,10 @@ fn unknown_pipeline(name: &str, known: &[&str]) -> Diagnostic {
     ))
 }
 
-/// Says how to come by a manifest where there is none.
+/// Adds to a missing manifest how to create one.
 fn with_help(diagnostic: Diagnostic) -> Diagnostic {
     match diagnostic.code {
-        codes::NOT_FOUND => diagnostic.help("`cargo torvyn new NAME --template pipeline` makes one"),
+        codes::NOT_FOUND => diagnostic.help("`cargo torvyn new NAME --template pipeline` creates one"),
         _ => diagnostic,
     }
 }

@@ -1,5 +1,5 @@
-//! Which numbers people may write: the range of every number of a manifest, a case, the metadata of a package and the command
-//! line. A number outside of its range is refused where it is written, so nothing behind it has to expect one.
+//! The range of every number in a manifest, a case, the metadata of a package and on the command line. A number outside its
+//! range is rejected when it is read, so later code need not expect one.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -20,26 +20,26 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Any number that is compared and never allocated.
+/// Any number; for values that are only compared, never allocated.
 pub(crate) const ANY: Range = 0..=u64::MAX;
-/// How often something is counted: copies, reads, writes, leases.
+/// Counts of copies, reads, writes and leases.
 pub(crate) const COUNT: Range = 0..=u32::MAX as u64;
-/// Bytes that are compared and never allocated.
+/// Any number of bytes; for values that are only compared, never allocated.
 pub(crate) const ANY_BYTES: Range = 0..=u64::MAX;
-/// A number that need not be whole.
+/// A ratio, which need not be a whole number.
 pub(crate) const RATIO: RangeInclusive<f64> = 0.0..=1e9;
 
 /// `capacity.elements`
 pub(crate) const CAPACITY_ELEMENTS: Range = 1..=1_000_000;
 /// `capacity.bytes`
 pub(crate) const CAPACITY_BYTES: Range = 1..=TIB;
-/// `generate.count`: as many as every program reads exactly from JSON.
+/// `generate.count`: up to 2^53, which every JSON reader represents exactly.
 pub(crate) const GENERATED: Range = 0..=1 << 53;
-/// `size` of elements that are made up.
+/// `generate.size`
 pub(crate) const GENERATED_BYTES: Range = 0..=MAX_ELEMENT_BYTES as u64;
-/// `size` of chunks.
+/// `size` of chunks
 pub(crate) const CHUNK_BYTES: Range = 1..=MAX_ELEMENT_BYTES as u64;
-/// `pool.keep`, and what is kept of a class.
+/// `pool.keep` and the values of `pool.classes`
 pub(crate) const POOL_BYTES: Range = 0..=TIB;
 
 /// `batch` of a stage
@@ -75,12 +75,12 @@ pub(crate) const BACKOFF: Durations = Duration::ZERO..=MINUTE;
 pub(crate) const DEADLINE: Durations = MILLISECOND..=Duration::from_secs(366 * 24 * 3600);
 /// `timeout` of a case
 pub(crate) const TIMEOUT: Durations = MILLISECOND..=DAY;
-/// When an element of a case comes, and how long a stage is held up.
+/// When an element of a case arrives, and how long a stage is paused.
 pub(crate) const ARRIVAL: Durations = Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
-/// The same, and not at once.
+/// The same without zero.
 pub(crate) const PAUSE: Durations = MILLISECOND..=*ARRIVAL.end();
 /// `times` of a fault
 pub(crate) const TIMES: Range = 1..=1_000_000;
 
-/// Stages of a pipeline, and its outputs.
+/// The maximum number of stages of a pipeline, and of its outputs.
 pub(crate) const MAX_NODES: usize = 1000;

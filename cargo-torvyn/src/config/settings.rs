@@ -1,5 +1,5 @@
-//! What a stage says about itself in its `Cargo.toml`, `[package.metadata.torvyn]`, and what it takes over from the
-//! workspace, `[workspace.metadata.torvyn]`: its world, its budget, the levels of lints, and where its WIT is.
+//! The settings of a stage in its `Cargo.toml`: `[package.metadata.torvyn]` with its world, budget, lint levels and WIT folder,
+//! and what it inherits from `[workspace.metadata.torvyn]`.
 
 use std::fs;
 use std::ops::Range;
@@ -18,44 +18,44 @@ use crate::output::diagnostic::{Diagnostics, Sources};
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// The keys of a package.
+/// The keys of `[package.metadata.torvyn]`.
 const KEYS: &[&str] = &["world", "budget", "lints", "wit"];
-/// The key that takes a table over from the workspace.
+/// The key that inherits a table from the workspace.
 const WORKSPACE: &str = "workspace";
-/// The folder of WIT where none is named.
+/// The default WIT folder.
 const WIT: &str = "wit";
 
-/// What a stage says about itself.
+/// The settings of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// The `Cargo.toml` of the package.
     pub(crate) file: PathBuf,
-    /// `[package.metadata.torvyn]` in it; empty where there is none.
+    /// The place of `[package.metadata.torvyn]`; empty if there is none.
     pub(crate) span: Range<usize>,
-    /// The world that it is written for.
+    /// The declared world.
     pub(crate) world: Option<Declared<String>>,
-    /// What it may copy, with what it inherits.
+    /// The copy budget, including inherited limits.
     pub(crate) budget: Budget,
-    /// The levels of lints, with those it inherits.
+    /// The lint levels, including inherited ones.
     pub(crate) levels: Levels,
-    /// The folder of its WIT, where one is named.
+    /// The WIT folder, if `wit` is set.
     pub(crate) wit: Option<Declared<PathBuf>>,
 }
 
-/// What the stages of a workspace can inherit.
+/// The settings that the stages of a workspace can inherit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct WorkspaceSettings {
     /// The `Cargo.toml` of the workspace.
     pub(crate) file: PathBuf,
-    /// None where the workspace declares none.
+    /// The budget, if the workspace declares one.
     pub(crate) budget: Option<Budget>,
-    /// None where the workspace sets none.
+    /// The lint levels, if the workspace sets any.
     pub(crate) levels: Option<Levels>,
 }
 
 impl WorkspaceSettings {
-    /// Reads the `Cargo.toml` of the workspace; it may be that of a package. What is wrong goes to `found`, and the rest
-    /// is as if it were not written.
+    /// Reads the `Cargo.toml` of the workspace, which may also be that of a package. Errors go to `found`; settings with
+    /// errors are left unset.
     pub(crate) fn load(file: &Path, sources: &mut Sources, found: &mut Diagnostics) -> WorkspaceSettings {
         match document::read(file, sources) {
             Ok(text) => WorkspaceSettings::parse(&text, file, found),
@@ -66,11 +66,11 @@ impl WorkspaceSettings {
         }
     }
 
-    /// As [`WorkspaceSettings::load`], from the text of the file.
+    /// Like [`WorkspaceSettings::load`], from the text of the file.
     fn parse(text: &str, file: &Path, found: &mut Diagnostics) -> WorkspaceSettings {
         let mut report = Report { file, found: Diagnostics::default() };
         let document = document::parse(text, &mut report).unwrap_or_default();
-        let table = torvyn(&document, WORKSPACE)
+        let table = find_torvyn_table(&document, WORKSPACE)
             .and_then(|field| field.table("`workspace.metadata.torvyn`", &["budget", "lints"], &mut report));
         let field = |key| table.as_ref().and_then(|table| table.get(key));
         let budget = field("budget").and_then(|field| {
@@ -79,26 +79,25 @@ impl WorkspaceSettings {
         });
         let levels = field("lints")
             .and_then(|field| Some(Levels::read(&field.entries(&mut report)?, Declarer::Workspace, &mut report)));
-        found.extend(sorted(report));
+        found.extend(into_sorted(report));
         WorkspaceSettings { file: file.to_path_buf(), budget, levels }
     }
 
-    /// The levels of what is found in a pipeline: those of the workspace.
+    /// The lint levels of pipelines, which are those of the workspace.
     pub(crate) fn pipeline_levels(&self) -> Levels {
         self.levels.clone().unwrap_or_default()
     }
 
-    /// Reports that a table is to be inherited and is not there.
-    fn missing(&self, key: &str, field: &Field, report: &mut Report) {
-        let message = format!("`{key}` is taken over from the workspace, which has none");
-        let help = format!("write [workspace.metadata.torvyn.{key}] into {}", self.file.display());
+    /// Reports that a table is inherited which the workspace does not have.
+    fn report_missing(&self, key: &str, field: &Field, report: &mut Report) {
+        let message = format!("`{key}` is inherited from the workspace, which does not declare it");
+        let help = format!("add [workspace.metadata.torvyn.{key}] to {}", self.file.display());
         field.wrong(codes::NOT_IN_WORKSPACE, message, "", report).help = Some(help);
     }
 }
 
 impl Settings {
-    /// Reads the `Cargo.toml` of a package of the workspace. What is wrong goes to `found`, and the rest is as if it were
-    /// not written.
+    /// Reads the `Cargo.toml` of a package of the workspace. Errors go to `found`; settings with errors are left unset.
     pub(crate) fn load(
         file: &Path,
         workspace: &WorkspaceSettings,
@@ -106,19 +105,19 @@ impl Settings {
         found: &mut Diagnostics,
     ) -> Settings {
         let text = document::read(file, sources).unwrap_or_else(|diagnostic| {
-            found.extend(new_in(workspace, file, diagnostic.into()));
+            found.extend(new_errors(workspace, file, diagnostic.into()));
             String::new()
         });
         Settings::parse(&text, file, workspace, found)
     }
 
-    /// As [`Settings::load`], from the text of the file.
+    /// Like [`Settings::load`], from the text of the file.
     fn parse(text: &str, file: &Path, workspace: &WorkspaceSettings, found: &mut Diagnostics) -> Settings {
         let mut report = Report { file, found: Diagnostics::default() };
         let document = document::parse(text, &mut report).unwrap_or_default();
-        found.extend(new_in(workspace, file, std::mem::take(&mut report.found)));
+        found.extend(new_errors(workspace, file, std::mem::take(&mut report.found)));
 
-        let field = torvyn(&document, "package");
+        let field = find_torvyn_table(&document, "package");
         let table = field.and_then(|field| field.table("`package.metadata.torvyn`", KEYS, &mut report));
         let settings = Settings {
             file: file.to_path_buf(),
@@ -128,11 +127,11 @@ impl Settings {
             levels: table.as_ref().map(|table| read_levels(table, workspace, &mut report)).unwrap_or_default(),
             wit: table.as_ref().and_then(|table| read_wit(table, &mut report)),
         };
-        found.extend(sorted(report));
+        found.extend(into_sorted(report));
         settings
     }
 
-    /// The folder of its WIT: the one that is named, or else `wit` beside its `Cargo.toml` or that of the workspace.
+    /// The WIT folder: the value of `wit`, or else `wit` beside the `Cargo.toml` of the package or of the workspace.
     pub(crate) fn wit_folder(&self, workspace: &WorkspaceSettings) -> Option<PathBuf> {
         let named = self.wit.as_ref().map(|wit| wit.value.clone());
         let beside = |file: &Path| Some(file.with_file_name(WIT)).filter(|folder| folder.is_dir());
@@ -169,7 +168,7 @@ fn read_budget(table: &Table, workspace: &WorkspaceSettings, report: &mut Report
     match &workspace.budget {
         Some(inherited) => own.or(inherited),
         None => {
-            workspace.missing("budget", &field, report);
+            workspace.report_missing("budget", &field, report);
             own
         }
     }
@@ -187,24 +186,25 @@ fn read_levels(table: &Table, workspace: &WorkspaceSettings, report: &mut Report
     match &workspace.levels {
         Some(inherited) => own.or(inherited),
         None => {
-            workspace.missing("lints", field, report);
+            workspace.report_missing("lints", field, report);
             own
         }
     }
 }
 
-/// `metadata.torvyn` of a table of a `Cargo.toml`. What stands before it is cargo's.
-fn torvyn<'a>(document: &'a DeTable<'a>, of: &str) -> Option<Field<'a>> {
-    let of = document.get(of)?.get_ref().as_table()?;
-    Field::of(of.get("metadata")?.get_ref().as_table()?, "torvyn")
+/// `metadata.torvyn` in a table of a `Cargo.toml`. Cargo validates the tables around it.
+fn find_torvyn_table<'a>(document: &'a DeTable<'a>, parent: &str) -> Option<Field<'a>> {
+    let parent = document.get(parent)?.get_ref().as_table()?;
+    Field::find(parent.get("metadata")?.get_ref().as_table()?, "torvyn")
 }
 
-/// What is wrong with the whole of a file, unless it was told of the workspace already, which is in the same one.
-fn new_in(workspace: &WorkspaceSettings, file: &Path, found: Diagnostics) -> Diagnostics {
+/// Errors of a whole file, unless it is the file of the workspace: then they have already been reported.
+fn new_errors(workspace: &WorkspaceSettings, file: &Path, found: Diagnostics) -> Diagnostics {
     if workspace.file == file { Diagnostics::default() } else { found }
 }
 
-fn sorted(mut report: Report) -> Diagnostics {
+/// The errors of a report, in the order of their places.
+fn into_sorted(mut report: Report) -> Diagnostics {
     report.found.sort_by_place();
     report.found
 }

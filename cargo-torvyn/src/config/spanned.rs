@@ -1,35 +1,35 @@
-//! A value that a person declared, with its place: what a finding against it points at.
+//! A declared value with its place in the file, so that a diagnostic can point at it.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// A value, and where it is declared.
+/// A value, with the place where it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Declared<T> {
     /// The value.
     pub(crate) value: T,
-    /// Who declares it.
+    /// The kind of its declaration.
     pub(crate) by: Declarer,
-    /// The file, under the name that its text has in `Sources`.
+    /// The file, under its name in `Sources`.
     pub(crate) file: PathBuf,
-    /// Where the value is in the file.
+    /// The place of the value.
     pub(crate) span: Range<usize>,
-    /// From its key to the end of the value.
+    /// The place of the key and the value.
     pub(crate) entry: Range<usize>,
 }
 
-/// Who declares a value.
+/// Where a value is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declarer {
     /// The `Cargo.toml` of the package.
     Package,
-    /// The workspace, from which the package inherits it.
+    /// The `Cargo.toml` of the workspace, from which the package inherits the value.
     Workspace,
     /// A pipeline of `Torvyn.toml`.
     Pipeline,
 }
 
-/// A name, and where it is written.
+/// A name with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) name: String,

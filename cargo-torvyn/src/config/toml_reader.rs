@@ -1,5 +1,4 @@
-//! Typed access to the keys of a TOML table, where everything that is wrong becomes a diagnostic at its place and the
-//! reading goes on.
+//! Typed access to the keys of a TOML table. Each error becomes a diagnostic at its place, and reading continues.
 
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -11,24 +10,24 @@ use toml::de::{DeTable, DeValue};
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::{ranges, units};
 use crate::output::codes;
-use crate::output::diagnostic::{Diagnostic, Diagnostics, cut, quoted, suggestion};
+use crate::output::diagnostic::{Diagnostic, Diagnostics, quoted, suggestion, truncate};
 
-/// Letters of a number that are shown: the largest that is ever right has 20.
+/// Characters of an invalid number that are shown: the largest valid one has 20.
 const LONGEST_NUMBER: usize = 32;
-/// Bytes of a text that are shown which is not what it should be.
+/// Bytes of an invalid string that are shown.
 const LONGEST_SHOWN: usize = 200;
 
-/// The file that is read, and what was found wrong in it so far.
+/// The file being read, and the errors found so far.
 pub(crate) struct Report<'a> {
-    /// Its path, for the labels.
+    /// The path, for labels.
     pub(crate) file: &'a Path,
-    /// The findings.
+    /// The errors.
     pub(crate) found: Diagnostics,
 }
 
 impl<'a> Report<'a> {
-    /// Reads something that others can do without: what is wrong in it is told apart from the rest.
-    pub(crate) fn alone<T>(&self, read: impl FnOnce(&mut Report<'a>) -> Option<T>) -> Result<T, Diagnostics> {
+    /// Reads something optional, whose errors are returned instead of added to the report.
+    pub(crate) fn read_separately<T>(&self, read: impl FnOnce(&mut Report<'a>) -> Option<T>) -> Result<T, Diagnostics> {
         let mut report = Report { file: self.file, found: Diagnostics::default() };
         let read = read(&mut report);
         report.found.sort_by_place();
@@ -41,17 +40,17 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A table whose keys are all known.
+/// A table that has been checked for unknown keys.
 #[derive(Clone)]
 pub(crate) struct Table<'a> {
     what: &'static str,
-    /// Its header or its braces.
+    /// The place of its header or braces.
     pub(crate) span: Range<usize>,
     entries: &'a DeTable<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// `what` names the table in messages, as in "a stage"; a key that is not in `known` is reported.
+    /// Reports the keys that are not in `known`. `what` names the table in messages, as in "a stage".
     pub(crate) fn new(
         what: &'static str,
         span: Range<usize>,
@@ -72,57 +71,57 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// The entries in the order of the file.
+    /// The entries, in file order.
     pub(crate) fn fields(&self) -> Vec<Field<'a>> {
         Field::all(self.entries)
     }
 
-    /// The entry of a key, where it is there.
+    /// The entry of a key, if present.
     pub(crate) fn get(&self, key: &str) -> Option<Field<'a>> {
-        Field::of(self.entries, key)
+        Field::find(self.entries, key)
     }
 
-    /// The entry of a key that has to be there.
+    /// The entry of a required key; reports if it is missing.
     pub(crate) fn need(&self, key: &str, report: &mut Report) -> Option<Field<'a>> {
         let field = self.get(key);
         if field.is_none() {
-            self.missing(&[key], report);
+            self.report_missing(&[key], report);
         }
         field
     }
 
-    /// Reports that a key is not there, or none of several.
-    pub(crate) fn missing(&self, keys: &[&str], report: &mut Report) {
+    /// Reports that a key is missing, or that all of several keys are.
+    pub(crate) fn report_missing(&self, keys: &[&str], report: &mut Report) {
         let key = if keys.len() == 1 { "the key" } else { "one of the keys" };
         let message = format!("{} needs {key} {}", self.what, quoted(keys));
         report.found.push(Diagnostic::error(codes::MISSING_KEY, message).label(report.file, self.span.clone(), ""));
     }
 
-    /// The one entry of several that exclude one another, one of which has to be there.
+    /// The entry of exactly one of several keys; reports if none or several are present.
     pub(crate) fn need_one(&self, keys: &[&str], report: &mut Report) -> Option<Field<'a>> {
         let mut present: Vec<_> = self.fields().into_iter().filter(|field| keys.contains(&field.key)).collect();
         if present.is_empty() {
-            self.missing(keys, report);
+            self.report_missing(keys, report);
         }
         if present.len() > 1 {
-            self.conflict(&present[1], &present[0], report);
+            self.report_conflict(&present[1], &present[0], report);
         }
         (present.len() == 1).then(|| present.remove(0))
     }
 
-    /// Reports `key` where it is there, for `other` excludes it.
+    /// Reports `key` if it is present, because it conflicts with `other`.
     pub(crate) fn exclude(&self, key: &str, other: &Field, report: &mut Report) {
         if let Some(field) = self.get(key) {
-            self.conflict(&field, other, report);
+            self.report_conflict(&field, other, report);
         }
     }
 
-    fn conflict(&self, second: &Field, first: &Field, report: &mut Report) {
+    fn report_conflict(&self, second: &Field, first: &Field, report: &mut Report) {
         let message = format!("{} cannot have both `{}` and `{}`", self.what, first.key, second.key);
         report.found.push(
             Diagnostic::error(codes::CONFLICTING_KEYS, message)
-                .label(report.file, second.key_span.clone(), "or this")
-                .label(report.file, first.key_span.clone(), "either this"),
+                .label(report.file, second.key_span.clone(), "conflicts with the other key")
+                .label(report.file, first.key_span.clone(), "the other key"),
         );
     }
 }
@@ -132,11 +131,11 @@ impl<'a> Table<'a> {
 pub(crate) struct Field<'a> {
     /// The key.
     pub(crate) key: &'a str,
-    /// Whether it is an item of an array under the key.
+    /// Whether this is an item of an array under the key.
     is_item: bool,
-    /// Where the key is.
+    /// The place of the key.
     pub(crate) key_span: Range<usize>,
-    /// Where the value is.
+    /// The place of the value.
     pub(crate) span: Range<usize>,
     /// The value.
     pub(crate) value: &'a DeValue<'a>,
@@ -147,24 +146,24 @@ impl<'a> Field<'a> {
         Field { key: key.get_ref(), is_item: false, key_span: key.span(), span: value.span(), value: value.get_ref() }
     }
 
-    /// The entry of a key, where it is there.
-    pub(crate) fn of(entries: &'a DeTable<'a>, key: &str) -> Option<Self> {
+    /// The entry of a key, if present.
+    pub(crate) fn find(entries: &'a DeTable<'a>, key: &str) -> Option<Self> {
         entries.get_key_value(key).map(|(key, value)| Field::new(key, value))
     }
 
-    /// The entries of a table in the order of the file; the parser sorts them by name.
+    /// The entries of a table, in file order. The parser sorts them by name.
     pub(crate) fn all(entries: &'a DeTable<'a>) -> Vec<Self> {
         let mut fields: Vec<_> = entries.iter().map(|(key, value)| Field::new(key, value)).collect();
         fields.sort_by_key(|field| field.key_span.start);
         fields
     }
 
-    /// What messages call the value.
+    /// The name of the value in messages.
     fn name(&self) -> String {
         if self.is_item { format!("an item of `{}`", self.key) } else { format!("`{}`", self.key) }
     }
 
-    /// Reports the value; `label` is said beside it.
+    /// Reports an error at the value, with `label` beside it.
     pub(crate) fn wrong<'r>(
         &self,
         code: &'static str,
@@ -176,14 +175,14 @@ impl<'a> Field<'a> {
         report.found.push(diagnostic)
     }
 
-    /// Reports that the value is not of a type that is `expected`, as in "a string or a table".
+    /// Reports that the value has the wrong type. `expected` describes the right one, as in "a string or a table".
     pub(crate) fn wrong_type(&self, expected: &str, report: &mut Report) {
         let message = format!("{} has the wrong type", self.name());
         let label = format!("expected {expected}, found {}", type_name(self.value));
         self.wrong(codes::WRONG_TYPE, message, &label, report);
     }
 
-    /// A text that is not empty.
+    /// Reads a string that is not empty.
     pub(crate) fn text(&self, report: &mut Report) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) if text.is_empty() => {
@@ -198,7 +197,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// One of a few texts.
+    /// Reads one of a few strings.
     pub(crate) fn choice(&self, known: &[&'static str], report: &mut Report) -> Option<&'static str> {
         let text = self.text(report)?;
         let chosen = known.iter().copied().find(|known| *known == text);
@@ -209,13 +208,13 @@ impl<'a> Field<'a> {
         chosen
     }
 
-    /// `true`: the value of a key that is either there or not.
+    /// Reads `true`, the only value of a key that works by being present.
     pub(crate) fn only_true(&self, report: &mut Report) -> Option<()> {
         match self.value {
             DeValue::Boolean(true) => Some(()),
             DeValue::Boolean(false) => {
                 let message = format!("`{}` can only be `true`", self.key);
-                self.wrong(codes::UNKNOWN_VALUE, message, "", report).help = Some("leave the key out".to_string());
+                self.wrong(codes::UNKNOWN_VALUE, message, "", report).help = Some("remove the key".to_string());
                 None
             }
             _ => {
@@ -225,7 +224,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number in a range.
+    /// Reads a whole number in a range.
     pub(crate) fn count<N: TryFrom<u64>>(&self, range: &ranges::Range, report: &mut Report) -> Option<N> {
         let DeValue::Integer(integer) = self.value else {
             self.wrong_type("a whole number", report);
@@ -233,18 +232,18 @@ impl<'a> Field<'a> {
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
         if number == Some(0) && *range.start() == 1 {
-            self.is_zero(report);
+            self.report_zero(report);
             return None;
         }
         let fits = number.filter(|number| range.contains(number)).and_then(|number| number.try_into().ok());
         if fits.is_none() {
             let expected = format!("from {} to {}", range.start(), range.end());
-            self.out_of_range(codes::BAD_NUMBER, &expected, integer.as_str(), report);
+            self.report_out_of_range(codes::BAD_NUMBER, &expected, integer.as_str(), report);
         }
         fits
     }
 
-    /// A number in a range that need not be whole.
+    /// Reads a number in a range, which need not be whole.
     pub(crate) fn ratio(&self, range: &RangeInclusive<f64>, report: &mut Report) -> Option<f64> {
         let (text, number) = match self.value {
             DeValue::Integer(integer) => {
@@ -260,12 +259,12 @@ impl<'a> Field<'a> {
         let number = number.filter(|number: &f64| number.is_sign_positive() && range.contains(number));
         if number.is_none() {
             let expected = format!("from {} to {}", range.start(), range.end());
-            self.out_of_range(codes::BAD_NUMBER, &expected, text, report);
+            self.report_out_of_range(codes::BAD_NUMBER, &expected, text, report);
         }
         number
     }
 
-    /// Bytes in a range: a number, or a text with a unit.
+    /// Reads a size in a range: a number of bytes, or a string with a unit.
     pub(crate) fn size<N: TryFrom<u64>>(&self, range: &ranges::Range, report: &mut Report) -> Option<N> {
         let (text, size) = match self.value {
             DeValue::Integer(integer) => {
@@ -278,37 +277,38 @@ impl<'a> Field<'a> {
             }
         };
         match size {
-            Ok(0) if *range.start() == 1 => self.is_zero(report),
+            Ok(0) if *range.start() == 1 => self.report_zero(report),
             Ok(size) if let (true, Ok(size)) = (range.contains(&size), size.try_into()) => return Some(size),
             Ok(_) | Err(None) => {
-                let expected = format!("from {} to {}", units::written(*range.start()), units::written(*range.end()));
-                self.out_of_range(codes::BAD_SIZE, &expected, text, report);
+                let expected =
+                    format!("from {} to {}", units::format_size(*range.start()), units::format_size(*range.end()));
+                self.report_out_of_range(codes::BAD_SIZE, &expected, text, report);
             }
             Err(help) => {
-                self.wrong(codes::BAD_SIZE, format!("`{}` is not a size", cut(text, LONGEST_SHOWN)), "", report).help =
-                    help
+                self.wrong(codes::BAD_SIZE, format!("`{}` is not a size", truncate(text, LONGEST_SHOWN)), "", report)
+                    .help = help
             }
         }
         None
     }
 
-    /// A duration in a range.
+    /// Reads a duration in a range.
     pub(crate) fn duration(&self, range: &ranges::Durations, report: &mut Report) -> Option<Duration> {
         let DeValue::String(text) = self.value else {
             self.wrong_type("a duration such as \"500ms\"", report);
             return None;
         };
         match units::duration(text) {
-            Ok(Duration::ZERO) if !range.start().is_zero() => self.is_zero(report),
+            Ok(Duration::ZERO) if !range.start().is_zero() => self.report_zero(report),
             Ok(duration) if range.contains(&duration) => return Some(duration),
             Ok(_) | Err(None) => {
-                let [first, last] = [range.start(), range.end()].map(|end| units::written_duration(*end));
-                self.out_of_range(codes::BAD_DURATION, &format!("from {first} to {last}"), text, report);
+                let [first, last] = [range.start(), range.end()].map(|end| units::format_duration(*end));
+                self.report_out_of_range(codes::BAD_DURATION, &format!("from {first} to {last}"), text, report);
             }
             Err(help) => {
                 self.wrong(
                     codes::BAD_DURATION,
-                    format!("`{}` is not a duration", cut(text, LONGEST_SHOWN)),
+                    format!("`{}` is not a duration", truncate(text, LONGEST_SHOWN)),
                     "",
                     report,
                 )
@@ -318,7 +318,7 @@ impl<'a> Field<'a> {
         None
     }
 
-    /// A time, in nanoseconds since the Unix epoch: as a date and time with its offset, or as that number.
+    /// Reads a time as nanoseconds since the Unix epoch: that number, or a date and time with an offset.
     pub(crate) fn time(&self, report: &mut Report) -> Option<u64> {
         let time = match self.value {
             DeValue::Integer(_) => return self.count(&ranges::ANY, report),
@@ -329,21 +329,23 @@ impl<'a> Field<'a> {
                 return None;
             }
         };
-        let wrong = |help| self.wrong(codes::BAD_TIME, format!("`{time}` is no moment"), "", report).help = Some(help);
-        units::unix_ns(&time).map_err(wrong).ok()
+        let report_error = |help| {
+            self.wrong(codes::BAD_TIME, format!("`{time}` is not a valid timestamp"), "", report).help = Some(help)
+        };
+        units::unix_ns(&time).map_err(report_error).ok()
     }
 
-    fn is_zero(&self, report: &mut Report) {
-        self.wrong(codes::ZERO, format!("`{}` is 0", self.key), "has to be more than 0", report);
+    fn report_zero(&self, report: &mut Report) {
+        self.wrong(codes::ZERO, format!("`{}` is 0", self.key), "must be greater than 0", report);
     }
 
-    /// Reports a number that is not in the range that is `expected`.
-    fn out_of_range(&self, code: &'static str, expected: &str, found: &str, report: &mut Report) {
-        let label = format!("found {}", cut(found, LONGEST_NUMBER));
+    /// Reports a number that is outside the `expected` range.
+    fn report_out_of_range(&self, code: &'static str, expected: &str, found: &str, report: &mut Report) {
+        let label = format!("found {}", truncate(found, LONGEST_NUMBER));
         self.wrong(code, format!("`{}` must be {expected}", self.key), &label, report);
     }
 
-    /// The entries of a table whose keys are for the caller to judge, in the order of the file.
+    /// Reads the entries of a table, in file order. The caller checks the keys.
     pub(crate) fn entries(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
         match self.value {
             DeValue::Table(entries) => Some(Field::all(entries)),
@@ -354,13 +356,13 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The value as it was understood, with its place.
+    /// Adds the place of this field to its parsed value.
     pub(crate) fn declared<T>(&self, value: T, by: Declarer, report: &Report) -> Declared<T> {
         let file = report.file.to_path_buf();
         Declared { value, by, file, span: self.span.clone(), entry: self.key_span.start..self.span.end }
     }
 
-    /// A table; see [`Table::new`].
+    /// Reads a table; see [`Table::new`].
     pub(crate) fn table(&self, what: &'static str, known: &[&str], report: &mut Report) -> Option<Table<'a>> {
         match self.value {
             DeValue::Table(entries) => Some(Table::new(what, self.span.clone(), entries, known, report)),
@@ -371,8 +373,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The items of an array that has some.
-    pub(crate) fn some_items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
+    /// Reads the items of an array that must not be empty.
+    pub(crate) fn nonempty_items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
         let items = self.items(report)?;
         if items.is_empty() {
             self.wrong(codes::EMPTY, format!("`{}` is empty", self.key), "", report);
@@ -381,7 +383,7 @@ impl<'a> Field<'a> {
         Some(items)
     }
 
-    /// The items of an array, each under the key of the array.
+    /// Reads the items of an array, each under the key of the array.
     pub(crate) fn items(&self, report: &mut Report) -> Option<Vec<Field<'a>>> {
         match self.value {
             DeValue::Array(items) => {

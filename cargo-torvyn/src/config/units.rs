@@ -1,10 +1,10 @@
-//! Sizes, durations and times as people write them: `"64KiB"`, `"500ms"`, `2000-01-01T00:00:00Z`.
+//! Parses and formats sizes, durations and times: `"64KiB"`, `"500ms"`, `2000-01-01T00:00:00Z`.
 
 use std::time::Duration;
 
 use toml::value::{Datetime, Offset};
 
-/// The units of a size and their bytes.
+/// The units of a size, in bytes.
 const SIZES: &[(&str, u64)] = &[
     ("B", 1),
     ("kB", 1_000),
@@ -16,50 +16,50 @@ const SIZES: &[(&str, u64)] = &[
     ("TiB", 1 << 40),
 ];
 
-/// The units of a duration and their milliseconds.
+/// The units of a duration, in milliseconds.
 const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000)];
 
-/// Bytes of a size such as `64KiB` or `10 MB`.
+/// Parses a size such as `64KiB` or `10 MB` to bytes.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic; none where the number is too great for any range.
+/// The help of a diagnostic; none if the number is too large for any range.
 pub(crate) fn size(text: &str) -> Result<u64, Option<String>> {
     quantity(text, SIZES)
 }
 
-/// A size as it can be read: in the largest unit that it is a whole number of.
-pub(crate) fn written(bytes: u64) -> String {
+/// Formats a size in the largest binary unit of which it is a whole multiple, so that `size` can parse it.
+pub(crate) fn format_size(bytes: u64) -> String {
     let fits = |unit: &&(&str, u64)| unit.0.contains("iB") && bytes > 0 && bytes.is_multiple_of(unit.1);
     let (unit, scale) = SIZES.iter().rev().find(fits).unwrap_or(&SIZES[0]);
     format!("{}{unit}", bytes / scale)
 }
 
-/// A duration as it can be read: in the largest unit that it is a whole number of.
-pub(crate) fn written_duration(duration: Duration) -> String {
+/// Formats a duration in the largest unit of which it is a whole multiple, so that `duration` can parse it.
+pub(crate) fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis() as u64;
     let fits = |unit: &&(&str, u64)| millis > 0 && millis.is_multiple_of(unit.1);
     let (unit, scale) = DURATIONS.iter().rev().find(fits).unwrap_or(&DURATIONS[0]);
     format!("{}{unit}", millis / scale)
 }
 
-/// A duration such as `500ms`, `1s` or `2m`.
+/// Parses a duration such as `500ms`, `1s` or `2m`.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic; none where the number is too great for any range.
+/// The help of a diagnostic; none if the number is too large for any range.
 pub(crate) fn duration(text: &str) -> Result<Duration, Option<String>> {
     quantity(text, DURATIONS).map(Duration::from_millis)
 }
 
-/// Nanoseconds since the Unix epoch of a time with its offset.
+/// Converts a time with an offset to nanoseconds since the Unix epoch.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the help of a diagnostic.
+/// The help of a diagnostic.
 pub(crate) fn unix_ns(time: &Datetime) -> Result<u64, String> {
     let (Some(date), Some(clock), Some(offset)) = (time.date, time.time, time.offset) else {
-        return Err("write date, time and offset: 2000-01-01T00:00:00Z".to_string());
+        return Err("write a date, a time and an offset: 2000-01-01T00:00:00Z".to_string());
     };
     let east = match offset {
         Offset::Z => 0,
@@ -73,7 +73,7 @@ pub(crate) fn unix_ns(time: &Datetime) -> Result<u64, String> {
     since.ok_or_else(|| "write a time from 1970 to 2554".to_string())
 }
 
-/// Days since 1970-01-01 of a date of the Gregorian calendar: `days_from_civil` of Howard Hinnant's "chrono-Compatible
+/// Days from 1970-01-01 to a date of the Gregorian calendar: `days_from_civil` of Howard Hinnant's "chrono-Compatible
 /// Low-Level Date Algorithms".
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -102,7 +102,7 @@ mod tests {
     use std::time::SystemTime;
 
     #[test]
-    fn sizes() {
+    fn parses_sizes() {
         assert_eq!(size("64KiB"), Ok(65_536));
         assert_eq!(size("10 MB"), Ok(10_000_000));
         assert_eq!(size("0B"), Ok(0));
@@ -115,24 +115,24 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_written_as_they_are_read() {
+    fn formats_sizes_as_parsed() {
         for text in ["0B", "1B", "4KiB", "1000B", "1025B", "1MiB", "1537KiB", "3GiB", "1TiB"] {
-            assert_eq!(size(text).map(written), Ok(text.to_string()));
+            assert_eq!(size(text).map(format_size), Ok(text.to_string()));
         }
     }
 
     #[test]
-    fn durations() {
+    fn parses_durations() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for text in ["0ms", "1ms", "1001ms", "59s", "61s", "1m", "1440m"] {
-            assert_eq!(duration(text).map(written_duration), Ok(text.to_string()));
+            assert_eq!(duration(text).map(format_duration), Ok(text.to_string()));
         }
         assert!(duration("1h").unwrap_err().unwrap().contains("`ms`, `s`, `m`"));
     }
 
     #[test]
-    fn moments_are_written_as_they_are_read() {
+    fn formats_times_as_parsed() {
         for text in ["1970-01-01T00:00:00.000Z", "2000-02-29T23:59:59.999Z", "2026-11-30T10:23:13.007Z"] {
             let ns = unix_ns(&text.parse().unwrap()).unwrap();
             assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_nanos(ns)), text);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn parses_times() {
         let time = |text: &str| unix_ns(&text.parse().unwrap());
         assert_eq!(time("1970-01-01T00:00:00Z"), Ok(0));
         assert_eq!(time("2000-01-01T00:00:00Z"), Ok(946_684_800_000_000_000));

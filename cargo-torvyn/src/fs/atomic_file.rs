@@ -1,62 +1,62 @@
-//! Files that are written whole or not at all, from bytes that are known.
+//! Files that are replaced atomically: the new content appears as a whole or not at all.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use torvyn_runtime::endpoint::{AtomicFile, Patient};
+use torvyn_runtime::endpoint::{AtomicFile as RuntimeFile, Patient};
 
-/// A file that is to be. Until it is finished, what was there stays; if it never is, nothing was done.
+/// A file that will be replaced by [`AtomicFile::finish`]. If it is dropped before, nothing changes.
 #[derive(Debug)]
-pub(crate) struct Whole(AtomicFile);
+pub(crate) struct AtomicFile(RuntimeFile);
 
-impl Whole {
-    /// Prepares to write to `path`, whose folder has to be there. A link is followed; devices and pipes are written to
+impl AtomicFile {
+    /// Prepares to replace the file at `path`, whose folder must exist. Links are followed; devices and pipes are written
     /// directly.
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there.
-    pub(crate) fn create(path: &Path) -> io::Result<Whole> {
-        AtomicFile::create(path).map(Whole)
+    /// If `path` is a directory or cannot be written.
+    pub(crate) fn create(path: &Path) -> io::Result<AtomicFile> {
+        RuntimeFile::create(path).map(AtomicFile)
     }
 
-    /// Puts these bytes there, in place of what was there.
+    /// Replaces the content of the file with `bytes`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// If the system reports one.
     pub(crate) fn finish(self, bytes: &[u8]) -> io::Result<()> {
-        // A pipe takes what somebody reads.
+        // A pipe may accept the bytes only slowly.
         Patient::new(self.0.file().try_clone()?).write_all(bytes)?;
         self.0.finish()
     }
 }
 
-/// Puts a file with these bytes at `path`, in place of what was there. Its folder has to be there.
+/// Replaces the file at `path`, whose folder must exist.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// If the system reports one.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    Whole::create(path)?.finish(bytes)
+    AtomicFile::create(path)?.finish(bytes)
 }
 
-/// As [`write`], but a link at `path` is replaced, and not written through.
+/// Like [`write`], but replaces a link at `path` instead of following it.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// If the system reports one.
 pub(crate) fn write_at(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    Whole(AtomicFile::create_at(path)?).finish(bytes)
+    AtomicFile(RuntimeFile::create_at(path)?).finish(bytes)
 }
 
-/// Whether [`write`] would be able to write there, as far as it can be told before.
+/// Checks in advance, as far as possible, that [`write`] can replace the file.
 ///
 /// # Errors
 ///
-/// Why not.
+/// Why it cannot.
 pub(crate) fn check(path: &Path) -> io::Result<()> {
-    AtomicFile::check(path)
+    RuntimeFile::check(path)
 }
 
 #[cfg(test)]
@@ -67,12 +67,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_finished_leaves_no_trace() {
+    fn unfinished_file_leaves_no_trace() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         for before in [None, Some("before")] {
             before.inspect(|text| fs::write(&path, text).unwrap());
-            drop(Whole::create(&path).unwrap());
+            drop(AtomicFile::create(&path).unwrap());
             assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), usize::from(before.is_some()));
         }
@@ -81,9 +81,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_at_once() {
+    fn create_rejects_paths_that_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
-        let kind = |path: &Path| Whole::create(path).unwrap_err().kind();
+        let kind = |path: &Path| AtomicFile::create(path).unwrap_err().kind();
         assert_eq!(kind(folder.path()), io::ErrorKind::IsADirectory);
         assert_eq!(kind(&folder.path().join("no/it")), io::ErrorKind::NotFound);
         fs::write(folder.path().join("file"), "").unwrap();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_and_devices_are_not_replaced() {
+    fn follows_links_and_keeps_devices() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, null] = ["file", "link", "null"].map(|name| folder.path().join(name));
         fs::write(&file, "before").unwrap();

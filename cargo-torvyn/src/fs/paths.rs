@@ -1,13 +1,14 @@
-//! Paths as people see them.
+//! Paths as they are shown to people.
 
 use std::path::{Path, PathBuf};
 use std::{env, iter};
 
-/// The path as people see it: from the current folder, where it is below that or in one project with it.
+/// The path to show: relative to the current folder if it is below that folder or in the same project.
 pub(crate) fn from_here(path: &Path) -> PathBuf {
     seen_from(&env::current_dir().unwrap_or_default(), path)
 }
 
+/// Like [`from_here`], with another current folder.
 pub(crate) fn seen_from(here: &Path, path: &Path) -> PathBuf {
     let common =
         here.ancestors().enumerate().find_map(|(up, common)| Some((up, common, path.strip_prefix(common).ok()?)));

@@ -1,10 +1,9 @@
-//! Whether the process was begun with its standard streams closed.
+//! Detects standard streams that were closed when the process started.
 //!
-//! The standard library opens `/dev/null` in the place of one that is closed before `main` is called. What is written there
-//! is lost, and nobody is told. So they are looked at before, by a function that the system calls as it loads the program.
+//! Before `main`, the standard library opens `/dev/null` in place of a closed stream; output to it would be lost silently. So
+//! a function that the system calls when it loads the program checks the streams earlier.
 //!
-//! Cargo is such a program too: by `cargo torvyn run >&-` this one is given a `/dev/null` which cannot be told from one that
-//! was meant.
+//! Cargo does the same: with `cargo torvyn run >&-` this process gets a `/dev/null` that looks like an intended one.
 
 use std::fs::File;
 use std::io;
@@ -17,26 +16,26 @@ use torvyn_runtime::endpoint::FileId;
 /// A bit for each descriptor that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// Whether standard input was closed.
+/// Checks standard input.
 ///
 /// # Errors
 ///
-/// Where it was.
+/// If it was closed at the start.
 pub(crate) fn check_stdin() -> io::Result<()> {
     check(0)
 }
 
-/// Whether standard output was closed.
+/// Checks standard output.
 ///
 /// # Errors
 ///
-/// Where it was.
+/// If it was closed at the start.
 pub(crate) fn check_stdout() -> io::Result<()> {
     check(1)
 }
 
-/// Has those that were closed treated as what this process was not given, by whatever name they are opened: see
-/// `torvyn_runtime::endpoint`. Programs that it starts find them closed too.
+/// Marks the streams that were closed at the start, so that opening them fails under any name: see
+/// `torvyn_runtime::endpoint`. They are closed for child processes too.
 pub(crate) fn mark_closed() {
     for (descriptor, stream) in [(0, io::stdin().as_fd()), (1, io::stdout().as_fd()), (2, io::stderr().as_fd())] {
         if check(descriptor).is_err() {
@@ -59,16 +58,16 @@ mod before_main {
 
     use super::{CLOSED, Errno, Ordering};
 
-    /// What the system calls as it loads the program.
-    // SAFETY: the section is that of functions without arguments which are called once, on the only thread. This one calls
-    // nothing of the standard library that would have to be set up.
+    /// The function pointer that the system calls when it loads the program.
+    // SAFETY: the section contains functions without arguments that are called once, on the only thread. This one uses
+    // nothing of the standard library that needs initialization.
     #[used]
     #[unsafe(link_section = ".init_array")]
     static LOOK: extern "C" fn() = look;
 
     extern "C" fn look() {
         for descriptor in 0..3 {
-            // SAFETY: the number is only asked about; where it is no descriptor, the system says so.
+            // SAFETY: the descriptor is only queried; if it is not open, the system returns an error.
             let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
             if rustix::io::fcntl_getfd(borrowed) == Err(Errno::BADF) {
                 CLOSED.fetch_or(1 << descriptor, Ordering::Relaxed);
@@ -77,11 +76,11 @@ mod before_main {
     }
 }
 
-/// An open file, and whether it is a regular one.
+/// The identity of an open file, and whether it is a regular file.
 ///
 /// # Errors
 ///
-/// Where it is closed.
+/// If the descriptor is closed.
 pub(crate) fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
     let metadata = File::from(file.as_fd().try_clone_to_owned()?).metadata()?;
     Ok((FileId::of_metadata(&metadata), metadata.is_file()))

@@ -1,8 +1,8 @@
-//! What `--watch` looks at: files and folders, and how one finds that something in them has changed.
+//! Detects changes of the files and folders that `--watch` observes.
 //!
-//! The times and sizes of the files are looked at again and again, instead of having the system tell of each change. That
-//! is the same on every system and file system, needs nothing besides, and loses nothing in a queue; of a folder with a
-//! thousand files it takes a few milliseconds, and the pause after it is as much longer as it was slow.
+//! It polls modification times and sizes instead of using change notifications of the system. Polling works the same on every
+//! system and file system, needs no dependency and cannot lose events. A folder with a thousand files takes a few
+//! milliseconds, and the pause between polls grows with the time that a poll takes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -17,44 +17,43 @@ use torvyn_runtime::endpoint::FileId;
 
 use crate::fs::standard_streams;
 
-/// How often to look.
+/// The minimum pause between polls.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The part of the time that looking may take is 1 in so many.
+/// The pause is at least this many times as long as the poll before it.
 const SHARE: u32 = 20;
-/// For so long nothing has to change before what has changed is told: an editor writes several files, and a file in parts.
+/// A change is reported after this time without further changes: an editor writes several files, and a file in parts.
 const QUIET: Duration = Duration::from_millis(80);
-/// For so long a change is not told because others follow.
+/// A change is reported after this time even if others follow.
 const LONGEST_UNREST: Duration = Duration::from_secs(1);
-/// The mark of folders that can be made again: <https://bford.info/cachedir/>. Cargo puts it into its target folder.
+/// The marker file of cache folders: <https://bford.info/cachedir/>. Cargo puts one into its target folder.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
 
-/// Where to look.
+/// The paths to watch.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WatchPaths {
-    /// Files, and folders with all that is in them.
+    /// Files, and folders with their whole content.
     pub(crate) paths: Vec<PathBuf>,
-    /// Files and folders that are left out, besides those that are hidden, can be made again, or are what editors save and
-    /// lock files with.
+    /// Files and folders to ignore, in addition to hidden ones, caches, and the lock and backup files of editors.
     pub(crate) except: Vec<PathBuf>,
 }
 
-/// Whether an editor makes a file of this name beside the one that is edited: a backup, a lock, or what it writes first.
-fn is_of_editor(name: &[u8]) -> bool {
+/// Whether a file of this name is a backup, lock or temporary file of an editor.
+fn is_editor_file(name: &[u8]) -> bool {
     let ends = |ending: &[u8]| name.ends_with(ending);
-    // Vim tries with 4913 whether it can write to a folder; `#x#` is of Emacs, and the rest of JetBrains.
+    // Vim creates 4913 to test whether a folder is writable; `#x#` is from Emacs, `___jb` from JetBrains.
     name == b"4913"
         || ends(b"~")
         || name.starts_with(b"#") && ends(b"#")
         || [&b".swp"[..], b".swo", b".swx", b"___jb_tmp___", b"___jb_old___"].into_iter().any(ends)
 }
 
-/// What the output of this process goes to, as far as that is files.
+/// The regular files that stdout and stderr of this process go to.
 fn outputs() -> Vec<FileId> {
     let streams = [standard_streams::opened(io::stdout()), standard_streams::opened(io::stderr())];
     streams.into_iter().flatten().filter(|(_, is_file)| *is_file).map(|(id, _)| id).collect()
 }
 
-/// Whether the last line of a file has this text.
+/// Whether the last line of a file contains this text.
 pub(crate) fn ends_with_line(path: &Path, text: &str) -> bool {
     let tail = || {
         let mut file = regular_file::open(path).ok()?;
@@ -69,14 +68,14 @@ pub(crate) fn ends_with_line(path: &Path, text: &str) -> bool {
     memchr::memmem::find(last, text.as_bytes()).is_some()
 }
 
-/// No line of ours is longer.
+/// The maximum length of a line of this program.
 const LINE: u64 = 64 * 1024;
 
-/// The files at some places, as they were at a time.
+/// The state of the watched files at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeMap<PathBuf, State>);
 
-/// What tells a file from what it was before.
+/// The state of a file that shows a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
     modified: Option<SystemTime>,
@@ -84,14 +83,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn of(metadata: &Metadata) -> State {
+    fn from_metadata(metadata: &Metadata) -> State {
         State { modified: metadata.modified().ok(), size: metadata.len() }
     }
 }
 
 impl Snapshot {
-    /// As they are now. What cannot be read is not there.
-    pub(crate) fn of(places: &WatchPaths) -> Snapshot {
+    /// Takes a snapshot of the current state. Files that cannot be read are missing from it.
+    pub(crate) fn take(places: &WatchPaths) -> Snapshot {
         let (mut snapshot, outputs) = (Snapshot::default(), outputs());
         places.paths.iter().for_each(|path| snapshot.look(path, &places.except, &outputs));
         snapshot
@@ -101,9 +100,9 @@ impl Snapshot {
         let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
-            // What is no regular file is no source either, and a FIFO changes with each write.
+            // Only regular files: a FIFO, for example, changes with each write.
             if metadata.is_file() && !outputs.contains(&FileId::of_metadata(&metadata)) {
-                self.0.insert(path.to_path_buf(), State::of(&metadata));
+                self.0.insert(path.to_path_buf(), State::from_metadata(&metadata));
             }
             return;
         }
@@ -111,8 +110,8 @@ impl Snapshot {
             let (child, name) = (path.join(entry.file_name()), entry.file_name());
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            let letters = name.as_encoded_bytes();
-            if letters.starts_with(b".") || is_of_editor(letters) || is_link && child.is_dir() {
+            let bytes = name.as_encoded_bytes();
+            if bytes.starts_with(b".") || is_editor_file(bytes) || is_link && child.is_dir() {
                 continue;
             }
             let is_left_out = || name == "node_modules" || child.join(CACHE_MARK).is_file();
@@ -122,8 +121,7 @@ impl Snapshot {
         }
     }
 
-    /// Waits until something is not as it was, and then until nothing more changes. What has changed; nothing where `cancel`
-    /// was set before.
+    /// Waits for a change, and then until the files are quiet. Returns the changed files; none if `cancel` was set.
     pub(crate) fn wait(&self, places: &WatchPaths, cancel: &AtomicBool) -> Vec<PathBuf> {
         let mut pause = PAUSE;
         loop {
@@ -132,7 +130,7 @@ impl Snapshot {
                 return Vec::new();
             }
             let began = Instant::now();
-            let mut now = Snapshot::of(places);
+            let mut now = Snapshot::take(places);
             pause = PAUSE.max(began.elapsed() * SHARE);
             if now == *self {
                 continue;
@@ -143,8 +141,8 @@ impl Snapshot {
                 if cancel.load(Ordering::Relaxed) {
                     return Vec::new();
                 }
-                let next = Snapshot::of(places);
-                // A file that somebody writes to all the time, as to a log, keeps nobody waiting.
+                let next = Snapshot::take(places);
+                // A file that is written continually, such as a log, must not delay the report.
                 if next == now || changed.elapsed() >= LONGEST_UNREST {
                     break;
                 }
@@ -157,7 +155,7 @@ impl Snapshot {
         }
     }
 
-    /// The files that are not the same in another one.
+    /// The files that differ from another snapshot.
     pub(crate) fn changed(&self, other: &Snapshot) -> Vec<PathBuf> {
         let here = self.0.iter().filter(|(path, state)| other.0.get(*path) != Some(state));
         let new = other.0.iter().filter(|(path, _)| !self.0.contains_key(*path));
@@ -166,14 +164,14 @@ impl Snapshot {
         changed
     }
 
-    /// Adds what is in another one and not in this.
+    /// Adds the files of another snapshot that this one does not have.
     pub(crate) fn add(&mut self, other: Snapshot) {
         for (path, state) in other.0 {
             self.0.entry(path).or_insert(state);
         }
     }
 
-    /// Leaves out what is not at these places.
+    /// Removes the files that are not in these paths.
     pub(crate) fn keep(&mut self, places: &WatchPaths) {
         let is_in = |path: &Path, place: &PathBuf| match place.as_os_str().is_empty() {
             true => path.is_relative() && !path.starts_with(".."),
@@ -186,20 +184,20 @@ impl Snapshot {
         });
     }
 
-    /// Takes a file as it is now: this program has written it.
+    /// Updates the state of one file, which this program has written.
     pub(crate) fn renew(&mut self, path: &Path) {
         match fs::metadata(path) {
-            Ok(metadata) => _ = self.0.insert(path.to_path_buf(), State::of(&metadata)),
+            Ok(metadata) => _ = self.0.insert(path.to_path_buf(), State::from_metadata(&metadata)),
             Err(_) => _ = self.0.remove(path),
         }
     }
 
-    /// The part of it at a place, or in a folder.
+    /// The files at or below a path.
     pub(crate) fn at<'a>(&'a self, place: &'a Path) -> impl Iterator<Item = (&'a Path, State)> {
         self.filter(move |path| path.starts_with(place))
     }
 
-    /// The part of it with these paths.
+    /// The files whose paths match.
     pub(crate) fn filter(&self, is_in: impl Fn(&Path) -> bool) -> impl Iterator<Item = (&Path, State)> {
         self.0.iter().filter(move |(path, _)| is_in(path)).map(|(path, state)| (path.as_path(), *state))
     }
@@ -212,13 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_all_the_time_and_what_cannot_be_read_keep_nobody_waiting() {
+    fn continual_changes_and_fifos_do_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let [log, fifo] = ["log", "fifo"].map(|name| folder.path().join(name));
         fs::write(&log, "").unwrap();
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let places = WatchPaths { paths: vec![folder.path().to_path_buf()], except: Vec::new() };
-        let before = Snapshot::of(&places);
+        let before = Snapshot::take(&places);
         assert_eq!(before.0.keys().collect::<Vec<_>>(), [&log]);
         assert!(!ends_with_line(&fifo, "text"));
         let (is_over, cancel) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -235,7 +233,7 @@ mod tests {
             let began = Instant::now();
             let changed = before.wait(&places, &cancel);
             let took = began.elapsed();
-            // Nor is a signal held up.
+            // A signal is not delayed either.
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(300));
                 cancel.store(true, Ordering::Relaxed);
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_is_told_and_what_can_be_made_again_is_not_looked_at() {
+    fn reports_changes_and_ignores_caches() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let write = |file: &str, text: &str| {
@@ -275,20 +273,20 @@ mod tests {
             write(file, "");
         }
         let (lib, gone) = (write("src/lib.rs", "a"), write("gone.rs", ""));
-        // Elsewhere, and hidden, but named.
+        // A hidden file counts if it is listed.
         let hidden = write("src/.data", "1");
         let places = WatchPaths {
             paths: vec![root.to_path_buf(), lib.clone(), hidden.clone(), root.join("not-there")],
             except: vec![root.join("out"), root.join("made/log.txt")],
         };
-        let before = Snapshot::of(&places);
+        let before = Snapshot::take(&places);
         assert_eq!(before.0.keys().collect::<Vec<_>>(), [&gone, &hidden, &lib]);
         assert_eq!(before.at(&root.join("src")).count(), 2);
 
         write("target/a.wasm", "changed");
         write("out/a", "changed");
         write("made/log.txt", "changed");
-        assert_eq!(Snapshot::of(&places), before);
+        assert_eq!(Snapshot::take(&places), before);
         let new = write("src/new.rs", "");
         write("src/lib.rs", "other");
         write("src/.data", "22");
@@ -296,19 +294,19 @@ mod tests {
         let waited = before.wait(&places, &AtomicBool::new(false));
         assert_eq!(waited, [gone, hidden, lib.clone(), new]);
 
-        let mut all = Snapshot::of(&WatchPaths { paths: places.paths.clone(), except: Vec::new() });
-        assert_ne!(all, Snapshot::of(&places));
+        let mut all = Snapshot::take(&WatchPaths { paths: places.paths.clone(), except: Vec::new() });
+        assert_ne!(all, Snapshot::take(&places));
         all.keep(&places);
-        assert_eq!(all, Snapshot::of(&places));
+        assert_eq!(all, Snapshot::take(&places));
 
         let log = write("out/log", "    Watching\x1b[0m 2 cases, of which none fails\n\n");
         assert!(ends_with_line(&log, "2 cases, of which none fails") && !ends_with_line(&log, "3 cases"));
         let log = write("out/log", &format!("2 cases\n{}", "x".repeat(100_000)));
         assert!(!ends_with_line(&log, "2 cases") && !ends_with_line(&root.join("none"), "2 cases"));
 
-        let mut after = Snapshot::of(&places);
+        let mut after = Snapshot::take(&places);
         write("src/lib.rs", "written by this program");
         after.renew(&lib);
-        assert_eq!(Snapshot::of(&places), after);
+        assert_eq!(Snapshot::take(&places), after);
     }
 }

@@ -1,4 +1,4 @@
-//! The bar that shows how far a flow is. `console` draws it.
+//! The progress bar of a flow. `console` draws it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,31 +7,31 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torvyn_runtime::flow::Progress;
 
-/// A flow that takes less shows no bar.
+/// A shorter flow shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A bar that is to be drawn.
+/// A progress bar to draw.
 #[derive(Clone)]
 pub(crate) struct Drawn {
     progress: Arc<Progress>,
-    /// Payload bytes, where it is known how many there will be.
+    /// The total of payload bytes, if known in advance.
     total: Option<u64>,
     began: Instant,
     bar: ProgressBar,
 }
 
 impl Drawn {
-    /// A bar of a flow that begins now, which fills at `total` payload bytes.
+    /// A bar for a flow that starts now and ends at `total` payload bytes.
     pub(crate) fn new(progress: Arc<Progress>, total: Option<u64>) -> Drawn {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         Drawn { progress, total, began: Instant::now(), bar }
     }
 
-    /// How often it moves.
+    /// The refresh interval.
     pub(crate) const REFRESH: Duration = Duration::from_millis(100);
 
-    /// Puts another one, or none, in the place of the one on the terminal.
-    pub(crate) fn exchange(shown: &mut Option<Drawn>, other: Option<Drawn>) {
+    /// Replaces the bar on the terminal by another one, or removes it.
+    pub(crate) fn replace(shown: &mut Option<Drawn>, other: Option<Drawn>) {
         let is_same = match (&shown, &other) {
             (Some(shown), Some(other)) => Arc::ptr_eq(&shown.progress, &other.progress),
             (None, None) => true,
@@ -42,12 +42,12 @@ impl Drawn {
         }
     }
 
-    /// Writes something above it.
+    /// Hides the bar while `write` writes to the terminal.
     pub(crate) fn suspend(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
     }
 
-    /// Moves it on. It appears when the flow has run for a while.
+    /// Updates the bar. It appears after the flow has run for a while.
     pub(crate) fn draw(&self) {
         if self.began.elapsed() < PATIENCE {
             return;

@@ -1,6 +1,5 @@
-//! The codes of everything `Torvyn.toml`, files of cases and the tables of Torvyn in a `Cargo.toml` can be told off for, and
-//! of what is not as a case expects: stable names, listed once. Those of what `check` finds are in `lint`, and those of
-//! commands and flows that failed in `failure`.
+//! The stable codes of errors in `Torvyn.toml`, in case files, in the Torvyn tables of a `Cargo.toml` and in WIT, and of test
+//! cases that fail. The codes of lints are in `lint`, the codes of failed commands and flows in `failure`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -12,13 +11,13 @@ macro_rules! codes {
 pub(crate) use codes;
 
 codes! {
-    /// The file is not there.
+    /// The file does not exist.
     NOT_FOUND = "not-found";
-    /// A directory, where a file is needed.
+    /// The path is a directory, but must be a file.
     IS_A_DIRECTORY = "is-a-directory";
-    /// A file, where a directory is needed.
+    /// The path is a file, but must be a directory.
     NOT_A_DIRECTORY = "not-a-directory";
-    /// The system does not let us read the file.
+    /// The file cannot be read.
     UNREADABLE = "unreadable";
     /// The file is not a component that can run as a stage.
     BAD_COMPONENT = "bad-component";
@@ -26,131 +25,131 @@ codes! {
     NOT_UTF8 = "not-utf8";
     /// The manifest is not TOML.
     SYNTAX = "syntax";
-    /// A key that means nothing here.
+    /// An unknown key.
     UNKNOWN_KEY = "unknown-key";
-    /// A key that is needed, or one of several, is not there.
+    /// A required key, or all of several alternatives, are missing.
     MISSING_KEY = "missing-key";
-    /// Keys that exclude one another.
+    /// Keys that conflict.
     CONFLICTING_KEYS = "conflicting-keys";
-    /// A value of another type.
+    /// A value of the wrong type.
     WRONG_TYPE = "wrong-type";
-    /// A value that is none of the few that are allowed.
+    /// A value that is not one of the allowed ones.
     UNKNOWN_VALUE = "unknown-value";
-    /// A lint that is not known.
+    /// An unknown lint.
     UNKNOWN_LINT = "unknown-lint";
-    /// A table is to be taken over from a workspace that does not have it.
+    /// A table is inherited from the workspace, which does not declare it.
     NOT_IN_WORKSPACE = "not-in-workspace";
-    /// A list or text with nothing in it.
+    /// An empty string, array or table.
     EMPTY = "empty";
-    /// A number that is negative or too great.
+    /// A number that is out of range.
     BAD_NUMBER = "bad-number";
-    /// A size that is not bytes or a number with a unit.
+    /// An invalid size, or one that is out of range.
     BAD_SIZE = "bad-size";
-    /// A duration that is not a number with a unit.
+    /// An invalid duration, or one that is out of range.
     BAD_DURATION = "bad-duration";
-    /// A date or time that is no moment from 1970 on.
+    /// An invalid timestamp.
     BAD_TIME = "bad-time";
-    /// An attribute that no element can have.
+    /// An invalid attribute of an element.
     BAD_ATTRIBUTE = "bad-attribute";
-    /// A text that is not a `traceparent` of the W3C Trace Context.
+    /// An invalid `traceparent` of the W3C Trace Context.
     BAD_TRACEPARENT = "bad-traceparent";
-    /// A limit or capacity of nothing.
+    /// A limit or capacity of 0.
     ZERO = "zero";
-    /// Two values of `config` come out under one key.
+    /// Two values of `config` have the same flattened key.
     DUPLICATE_CONFIG = "duplicate-config";
-    /// A name with letters names do not have.
+    /// An invalid name.
     BAD_NAME = "bad-name";
-    /// A name that means something else.
+    /// A reserved name.
     RESERVED_NAME = "reserved-name";
-    /// Two stages or outputs of a pipeline with one name.
+    /// Two stages or outputs of a pipeline, or two cases, have the same name.
     DUPLICATE_NAME = "duplicate-name";
-    /// Two outputs of a stage with one name.
+    /// Two outputs of a stage have the same name.
     DUPLICATE_OUTPUT = "duplicate-output";
     /// More outputs than a stage can have.
     TOO_MANY_OUTPUTS = "too-many-outputs";
     /// More stages or outputs than a pipeline can have.
     TOO_MANY_STAGES = "too-many-stages";
-    /// A pipeline that is not there.
+    /// An unknown pipeline.
     UNKNOWN_PIPELINE = "unknown-pipeline";
     /// Several pipelines, and none is the default.
     NO_DEFAULT_PIPELINE = "no-default-pipeline";
-    /// A package that is not in the workspace.
+    /// An unknown package of the workspace.
     UNKNOWN_PACKAGE = "unknown-package";
-    /// A package that builds no component of a stage.
+    /// A package that does not build the component of a stage.
     NOT_A_STAGE_PACKAGE = "not-a-stage-package";
-    /// A stage that is not in the pipeline.
+    /// An unknown stage of the pipeline.
     UNKNOWN_STAGE = "unknown-stage";
-    /// An output that the stage does not have.
+    /// An unknown output of the stage.
     UNKNOWN_OUTPUT = "unknown-output";
-    /// One `from` names one output twice.
+    /// `from` has a duplicate entry.
     DUPLICATE_FROM = "duplicate-from";
-    /// A choice among inputs where there is only one.
+    /// `merge` with a single input.
     NOTHING_TO_MERGE = "nothing-to-merge";
-    /// A stage or output that nothing feeds.
+    /// A stage or output without an input.
     NO_INPUT = "no-input";
-    /// An output of a stage that goes nowhere.
+    /// An output of a stage that is not connected.
     UNCONNECTED_OUTPUT = "unconnected-output";
-    /// Stages that send to one another in a circle.
+    /// Stages that form a cycle.
     CYCLE = "cycle";
-    /// A source component is told to take elements.
+    /// `from` on a source component.
     FROM_ON_SOURCE = "from-on-source";
-    /// Elements are taken from a sink component.
+    /// `from` names a sink component.
     FROM_SINK = "from-sink";
-    /// A sink component is told to have outputs.
+    /// `outputs` on a sink component.
     OUTPUTS_ON_SINK = "outputs-on-sink";
-    /// A deadline or a trace for elements that do not begin there.
+    /// `deadline` or `trace` on a stage that is not a source.
     NOT_A_SOURCE = "not-a-source";
-    /// A source component is told to leave out elements that it fails at.
+    /// `on-failure` of a source component skips or keeps elements.
     NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.
     SAME_FILE = "same-file";
-    /// One output was to be replaced where there are several.
+    /// `--output` replaces the output of a pipeline that has several.
     SEVERAL_OUTPUTS = "several-outputs";
-    /// Elements that do not come in the order in which they are written.
+    /// Elements of a case whose times are not in order.
     OUT_OF_ORDER = "out-of-order";
-    /// Bytes that are not written as their key says.
+    /// Bytes that are not valid in the encoding of their key.
     BAD_ENCODING = "bad-encoding";
-    /// Stages of a pipeline that are no part of it by themselves.
+    /// Stages that do not form a part of a pipeline.
     NOT_A_PART = "not-a-part";
-    /// A text that is no regular expression.
+    /// An invalid regular expression.
     BAD_PATTERN = "bad-pattern";
-    /// A file that is no JSON Schema.
+    /// An invalid JSON Schema.
     BAD_SCHEMA = "bad-schema";
-    /// What came out of a case is not what it expects.
+    /// The output of a case is not as expected.
     UNEXPECTED_OUTPUT = "unexpected-output";
-    /// The account of a case is not what it expects.
+    /// The run report of a case is not as expected.
     UNEXPECTED_ACCOUNT = "unexpected-account";
-    /// A case took longer for an element, against another, than it expects.
+    /// A case took longer per element, relative to another case, than expected.
     UNEXPECTED_SPEED = "unexpected-speed";
-    /// The case to compare with is none.
+    /// The case to compare with does not exist or cannot be compared with.
     UNKNOWN_CASE = "unknown-case";
-    /// A case failed, and was expected not to, or otherwise.
+    /// A case failed unexpectedly, or in another way than expected.
     UNEXPECTED_FAILURE = "unexpected-failure";
-    /// A case did not fail, and was expected to.
+    /// A case was expected to fail, but did not.
     MISSING_FAILURE = "missing-failure";
-    /// A fault that a case has a stage suffer never came.
+    /// An injected fault of a case did not occur.
     FAULT_NEVER_CAME = "fault-never-came";
-    /// Dead letters are expected of a stage that leaves none.
+    /// Dead letters are expected of a stage that does not keep any.
     NO_DEAD_LETTERS = "no-dead-letters";
-    /// A case did not come to its end.
+    /// A case timed out.
     TIMED_OUT = "timed-out";
-    /// The WIT of a stage is not there, or cannot be read.
+    /// The WIT of a stage is missing or cannot be read.
     WIT_MISSING = "wit-missing";
-    /// A file of WIT is not WIT.
+    /// A syntax error in WIT.
     WIT_SYNTAX = "wit-syntax";
-    /// WIT speaks of something that is not there.
+    /// WIT refers to something that does not exist.
     WIT_UNRESOLVED = "wit-unresolved";
-    /// No world is declared, and there is not just one.
+    /// No world is declared, and WIT does not have exactly one.
     NO_WORLD = "no-world";
-    /// There is no such world.
+    /// An unknown world.
     UNKNOWN_WORLD = "unknown-world";
-    /// The world is of another version of the contract.
+    /// The world belongs to another version of the contract.
     WRONG_VERSION = "wrong-version";
-    /// The WIT of the contract is not the contract.
+    /// The contract's WIT in the project differs from the contract.
     CHANGED_CONTRACT = "changed-contract";
-    /// The world is not one of a stage.
+    /// The world is not that of a stage.
     NOT_A_STAGE = "not-a-stage";
 }
 
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_unique_and_comes_up() {
+    fn every_code_is_unique_and_tested() {
         let all: BTreeSet<_> = ALL.iter().copied().collect();
         assert_eq!(all.len(), ALL.len());
         assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));

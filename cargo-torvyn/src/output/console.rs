@@ -1,6 +1,6 @@
-//! Stderr, behind a thread: who does not read it holds up neither a flow nor its end. What stages print has a bounded room
-//! there, and is dropped where that is full; what the program says is waited for, unless nobody reads it and nobody
-//! could be sitting before it. The progress bar is drawn by the same thread.
+//! Writes stderr on a thread of its own, so that a slow or missing reader delays neither a flow nor its end. Log lines of
+//! stages wait in a bounded buffer and are dropped when it is full. Messages of the program block until they are written,
+//! unless nobody reads stderr and it is not a terminal. The same thread draws the progress bar.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, IsTerminal as _};
@@ -14,13 +14,13 @@ use rustix::io::Errno;
 
 use crate::output::bar::Drawn;
 
-/// Bytes of what a stage prints that wait to be written, beside one line of any length.
+/// Bytes of a stage's log lines that may wait to be written; a single line may be longer.
 const LOG_BYTES: usize = 256 << 10;
-/// Bytes that are written at once, so that it shows whether anybody reads.
+/// Bytes per write, small enough to notice whether anybody reads.
 const WRITE_BYTES: usize = 4096;
-/// How long nothing has to be read before nobody is taken to read. Not of a terminal: a person can stop it and go on.
+/// After this time without progress, stderr counts as unread. Not a terminal: a person can pause it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often is looked for something to do.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Stderr.
@@ -36,17 +36,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
-    /// Entries that came, and entries that were written or given up.
+    /// Entries added, and entries written or given up.
     came: u64,
     done: u64,
-    /// Bytes of each stage that wait, and its lines that were dropped.
+    /// The waiting bytes and dropped lines of each stage.
     logs: HashMap<String, Log>,
     bar: Option<Drawn>,
-    /// When something was written last, or there was nothing to write.
+    /// The last time when something was written, or when there was nothing to write.
     moved: Option<Instant>,
-    /// A flow runs, or ran: nothing that is said may hold up its end.
+    /// Set once a flow runs: no message may delay its end.
     is_bounded: bool,
-    /// Nobody reads.
+    /// Nobody reads stderr.
     is_gone: bool,
     has_thread: bool,
 }
@@ -67,15 +67,15 @@ impl Console {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says something, and waits until it is written.
-    pub(crate) fn say(&self, bytes: Vec<u8>) {
+    /// Prints bytes and waits until they are written.
+    pub(crate) fn print(&self, bytes: Vec<u8>) {
         let mut state = self.state();
         self.push(&mut state, Entry { bytes, stage: None });
         let mine = state.came;
         self.wait(state, mine);
     }
 
-    /// What a stage printed, a line with its end. Waits for nobody: it is dropped where too much of the stage waits.
+    /// Prints a log line of a stage, with its line end. Never blocks: drops the line if too many bytes of the stage wait.
     pub(crate) fn log(&self, stage: &str, line: Vec<u8>) {
         let mut state = self.state();
         let is_gone = state.is_gone;
@@ -91,17 +91,17 @@ impl Console {
         self.push(&mut state, Entry { bytes: line, stage: Some(stage.to_string()) });
     }
 
-    /// Lines of the stage that were dropped since this was asked last.
-    pub(crate) fn dropped(&self, stage: &str) -> u64 {
+    /// Takes the number of the stage's lines that were dropped since the last call.
+    pub(crate) fn take_dropped(&self, stage: &str) -> u64 {
         self.state().logs.get_mut(stage).map_or(0, |log| std::mem::take(&mut log.dropped))
     }
 
-    /// Nothing that is said from now on holds the program up, where nobody reads it.
-    pub(crate) fn hurry(&self) {
+    /// From now on, gives up on a stderr that nobody reads, unless it is a terminal.
+    pub(crate) fn bound_waits(&self) {
         self.state().is_bounded = !io::stderr().is_terminal();
     }
 
-    /// Draws a bar from now on, in the place of the one before, or takes it away.
+    /// Draws this bar from now on instead of the previous one; none removes it.
     pub(crate) fn draw(&self, bar: Option<Drawn>) {
         let mut state = self.state();
         state.bar = bar;
@@ -109,7 +109,7 @@ impl Console {
         self.0.changed.notify_all();
     }
 
-    /// Waits until everything is written, as long as somebody reads.
+    /// Waits until everything is written or stderr is given up.
     pub(crate) fn finish(&self) {
         let state = self.state();
         let all = state.came;
@@ -130,8 +130,8 @@ impl Console {
         if !std::mem::replace(&mut state.has_thread, true) {
             let console = self.clone();
             let thread = thread::Builder::new().name("torvyn-stderr".to_string());
-            // Without it nothing can be said, and that is all.
-            state.is_gone |= thread.spawn(move || console.write()).is_err();
+            // Without the thread nothing can be printed; that is no reason to fail.
+            state.is_gone |= thread.spawn(move || console.run_writer()).is_err();
         }
     }
 
@@ -144,8 +144,8 @@ impl Console {
         }
     }
 
-    /// What the thread does.
-    fn write(&self) {
+    /// The loop of the thread.
+    fn run_writer(&self) {
         let mut bar = None;
         loop {
             let mut state = self.state();
@@ -155,7 +155,7 @@ impl Console {
             }
             let (entries, drawn) = (std::mem::take(&mut state.waiting), state.bar.clone());
             drop(state);
-            Drawn::exchange(&mut bar, drawn);
+            Drawn::replace(&mut bar, drawn);
             if !entries.is_empty() {
                 let write = || entries.into_iter().for_each(|entry| self.write_entry(entry));
                 match &bar {
@@ -193,8 +193,7 @@ impl Console {
     }
 }
 
-/// Writes some bytes to stderr, not through the lock that the standard library has for it: who is waited for while that is
-/// held holds up whoever else would write.
+/// Writes some bytes to stderr without the lock of the standard library: a blocked write must not block other writers.
 fn write_some(bytes: &[u8]) -> io::Result<usize> {
     let stderr = io::stderr();
     match rustix::io::write(stderr.as_fd(), &bytes[..bytes.len().min(WRITE_BYTES)]) {

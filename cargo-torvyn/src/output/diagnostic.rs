@@ -1,7 +1,7 @@
-//! What is wrong in a person's files: the one diagnostic type, the texts it points into, and how it looks on a terminal.
+//! The diagnostic for a problem in a user's files, the source texts that it points into, and its rendering for a terminal.
 //!
-//! A diagnostic is a value that is collected, never an error that is returned in passing; who prints it, and what
-//! follows for the exit code, is decided elsewhere.
+//! A diagnostic is a value that is collected, not an error that is propagated. Callers decide where it is printed and what
+//! the exit code is.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,52 +14,52 @@ use torvyn_runtime::base::regular_file;
 
 use crate::output::printable::printable;
 
-/// Findings that are shown to people at once; the others are counted.
+/// The maximum number of diagnostics shown to people; the rest are counted.
 const MOST_SHOWN: usize = 50;
-/// Findings that are kept, for programs; the others are counted. A file with more has one thing wrong with all of it.
+/// The maximum number of diagnostics kept for programs; the rest are counted. A file with more has a single cause.
 const MOST_KEPT: usize = 1000;
-/// Bytes of a message, and of a help.
+/// The maximum length of a message or a help, in bytes.
 const LONGEST_TEXT: usize = 2000;
-/// Names that a help lists, and among how many it looks for the one that was meant.
+/// The maximum number of names that a help lists, and that it searches for a similar name.
 const MOST_NAMES: usize = 50;
 const MOST_COMPARED: usize = 1000;
-/// Letters of a name that is compared with those that are known.
+/// The maximum length of a name that is compared with the known ones.
 const LONGEST_NAME: usize = 64;
 
-/// One thing that is wrong in a person's files, and where.
+/// A problem in a user's files, with its places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
-    /// Stable name of the kind of problem, in kebab-case.
+    /// The stable code, in kebab-case.
     pub(crate) code: &'static str,
-    /// Whether the command can succeed in spite of it.
+    /// Error or warning.
     pub(crate) severity: Severity,
-    /// One lower-case phrase, names in backticks.
+    /// A lowercase phrase with names in backticks.
     pub(crate) message: String,
-    /// The places; the first is the primary one. None where the problem is in no file.
+    /// The places; the first is the primary one. Empty if the problem is not in a file.
     pub(crate) labels: Vec<Label>,
-    /// What is good to know about it, a phrase each: how it came about, what was looked at.
+    /// Background, one phrase each: the cause, what was checked.
     pub(crate) notes: Vec<String>,
     /// What to type instead.
     pub(crate) help: Option<String>,
 }
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    /// The command can succeed in spite of it.
+    /// The command can still succeed.
     Warning,
     /// The command fails.
     Error,
 }
 
-/// A place in a file, and what to say about it.
+/// A place in a file, with a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// The file, under the name it has in [`Sources`]; a file that is not there is named without its text.
+    /// The file, under its name in [`Sources`]. If it is not there, only its name is shown.
     pub(crate) file: PathBuf,
-    /// Bytes of the file's text.
+    /// The byte range in the text of the file.
     pub(crate) span: Range<usize>,
-    /// Said beside the place; may be empty.
+    /// The text beside the place; may be empty.
     pub(crate) text: String,
 }
 
@@ -88,32 +88,32 @@ impl Diagnostic {
         self
     }
 
-    /// Adds what is good to know.
+    /// Adds a note.
     #[must_use]
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    /// Says what to type instead.
+    /// Sets the help: what to type instead.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(shortened(help.into()));
         self
     }
 
-    /// The text for people, in the form rustc made familiar, without a line end at its end.
+    /// Renders the diagnostic for people, in the format of rustc, without a final line end.
     pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        // Names in it may be of any length; what steers a terminal, the renderer makes visible.
+        // `printable` truncates long names; the renderer escapes control characters.
         let message = printable(&self.message, true);
         let mut group = Group::with_title(level.primary_title(&*message).id(self.code));
         for (file, labels) in self.labels_by_file() {
             let name = printable(&file.display().to_string(), false);
-            group = match sources.text(file).map(|text| Window::of(text, &labels)) {
+            group = match sources.text(file).map(|text| Window::new(text, &labels)) {
                 Some(window) => {
                     let labels = labels.iter().map(|(index, label)| window.annotation(*index == 0, label));
                     let snippet = Snippet::source(window.text).line_start(window.line).path(name);
@@ -147,17 +147,17 @@ impl Diagnostic {
     }
 }
 
-/// The lines of a file that labels are in: the renderer looks at all of the text that it is given.
+/// The lines of a file that contain the labels. The renderer scans all text it gets, so it gets only these.
 struct Window<'a> {
     text: &'a str,
-    /// Where it starts in the file, in bytes.
+    /// The byte offset of the window in the file.
     start: usize,
     /// The number of its first line.
     line: usize,
 }
 
 impl<'a> Window<'a> {
-    fn of(text: &'a str, labels: &[(usize, &Label)]) -> Window<'a> {
+    fn new(text: &'a str, labels: &[(usize, &Label)]) -> Window<'a> {
         let first = labels.iter().map(|(_, label)| label.span.start).min().unwrap_or_default();
         let last = labels.iter().map(|(_, label)| label.span.end).max().unwrap_or_default();
         let (first, last) = (text.floor_char_boundary(first), text.ceil_char_boundary(last));
@@ -185,15 +185,15 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Keeps the text of a file, in place of an earlier one.
+    /// Sets the text of a file.
     pub(crate) fn add(&mut self, file: impl Into<PathBuf>, text: impl Into<String>) {
         self.texts.insert(file.into(), text.into());
     }
 
-    /// Where a compiler says that something is: the word at a line and a column, both from 1, the column in bytes; without
-    /// a column the line. None where the file cannot be read, or does not have it: a source may have changed since it was
-    /// compiled, or be on another machine.
-    pub(crate) fn compiled_from(&mut self, file: &Path, line: u32, column: Option<u32>) -> Option<Range<usize>> {
+    /// The place of a position from debug information: the word at a line and a column, or the whole line without a column.
+    /// Both count from 1, the column in bytes. None if the file cannot be read or has no such position: the source may have
+    /// changed since the compilation, or be on another machine.
+    pub(crate) fn find_compiled(&mut self, file: &Path, line: u32, column: Option<u32>) -> Option<Range<usize>> {
         if self.text(file).is_none() {
             self.add(file, regular_file::read_to_string(file).ok()?);
         }
@@ -211,13 +211,13 @@ impl Sources {
         (length > 0).then(|| start + from..start + from + length)
     }
 
-    /// The text of a file, where it was added.
+    /// The text of a file, if it was added.
     pub(crate) fn text(&self, file: &Path) -> Option<&str> {
         self.texts.get(file).map(String::as_str)
     }
 }
 
-/// Diagnostics in the order they were found. After the first thousand they are only counted.
+/// Diagnostics in the order in which they were found. After the first 1,000 they are only counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Diagnostics {
     found: Vec<Diagnostic>,
@@ -225,12 +225,12 @@ pub(crate) struct Diagnostics {
     more_errors: usize,
     /// Warnings that are only counted.
     more_warnings: usize,
-    /// The last that was only counted.
+    /// The last one that was only counted.
     last: Option<Box<Diagnostic>>,
 }
 
 impl Diagnostics {
-    /// Adds one, to which more can be said.
+    /// Adds a diagnostic, and returns it for further changes.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         if self.found.len() < MOST_KEPT {
             return self.found.push_mut(diagnostic);
@@ -242,23 +242,23 @@ impl Diagnostics {
         self.last.insert(Box::new(diagnostic))
     }
 
-    /// The first, to which more can be said.
+    /// The first diagnostic, for further changes.
     pub(crate) fn first_mut(&mut self) -> Option<&mut Diagnostic> {
         self.found.first_mut()
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no diagnostics.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// How many of them are errors.
+    /// The number of errors.
     pub(crate) fn errors(&self) -> usize {
         let kept = self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         kept + self.more_errors
     }
 
-    /// Those without which the command would have succeeded.
+    /// The errors, without the warnings.
     pub(crate) fn only_errors(&self) -> Diagnostics {
         Diagnostics {
             found: self.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect(),
@@ -267,32 +267,32 @@ impl Diagnostics {
         }
     }
 
-    /// The one that says the same of the same place, if there is one.
+    /// The diagnostic with the same code, message and primary place, if there is one.
     pub(crate) fn same_as(&mut self, other: &Diagnostic) -> Option<&mut Diagnostic> {
         self.found.iter_mut().find(|one| {
             (one.code, &one.message, one.labels.first()) == (other.code, &other.message, other.labels.first())
         })
     }
 
-    /// How many of them are warnings.
+    /// The number of warnings.
     pub(crate) fn warnings(&self) -> usize {
         self.found.len() + self.more_errors + self.more_warnings - self.errors()
     }
 
-    /// All that are kept, first found first.
+    /// The diagnostics that are kept, in order.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.found.iter()
     }
 
-    /// Puts them in the order of their primary labels within a file, those without one first.
+    /// Sorts the diagnostics by their primary labels; those without one come first.
     pub(crate) fn sort_by_place(&mut self) {
         let place =
             |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.file.clone(), label.span.start));
         self.found.sort_by_cached_key(place);
     }
 
-    /// The texts for people, an empty line between two, a line end at the end: of the first fifty, errors before warnings
-    /// where there are more, and how many others there are.
+    /// Renders the diagnostics for people, separated by empty lines and with a final line end. Shows at most 50, errors before
+    /// warnings, and the number of the rest.
     pub(crate) fn render(&self, sources: &Sources, colours: bool) -> String {
         let (errors, warnings) = (self.errors(), self.warnings());
         let (mut errors_left, mut warnings_left) =
@@ -309,12 +309,12 @@ impl Diagnostics {
         let mut texts: Vec<_> = shown.map(|diagnostic| diagnostic.render(sources, colours) + "\n").collect();
         if errors + warnings > MOST_SHOWN {
             let more = [
-                (errors.saturating_sub(MOST_SHOWN), "error"),
-                (warnings - warnings.min(MOST_SHOWN.saturating_sub(errors)), "warning"),
+                (errors.saturating_sub(MOST_SHOWN), "more error"),
+                (warnings - warnings.min(MOST_SHOWN.saturating_sub(errors)), "more warning"),
             ];
             let more = more.into_iter().filter(|(count, _)| *count > 0);
             let more: Vec<_> = more.map(|(count, what)| counted(count as u64, what)).collect();
-            texts.push(format!("{} more not shown\n", more.join(" and ")));
+            texts.push(format!("{} not shown\n", more.join(" and ")));
         }
         texts.join("\n")
     }
@@ -358,8 +358,7 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// The known name a person most likely meant: the one fewest letters away, with at most a third of the letters wrong, or
-/// one of two.
+/// The known name with the smallest edit distance, which may be at most a third of the name's characters, or one of two.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > LONGEST_NAME || known.len() > MOST_COMPARED {
         return None;
@@ -371,8 +370,8 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     near.min().map(|(_, other)| other)
 }
 
-/// The help for a name that is not known: what was meant, if it can be told, and all that is known. `what` is the
-/// plural of the thing named.
+/// The help for an unknown name: a similar name, if there is one, and all known names. `what` is the plural of the named
+/// thing.
 pub(crate) fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("there are no {what}");
@@ -391,17 +390,17 @@ pub(crate) fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
     }
 }
 
-/// A text of at most so many bytes, and what stands for the rest.
-pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+/// Truncates a text to at most `most` bytes, and adds its full length.
+pub(crate) fn truncate(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
     }
     Cow::Owned(format!("{}… ({} bytes)", &text[..text.floor_char_boundary(most)], text.len()))
 }
 
-/// A message that nobody reads to its end is cut: a name in it may be a megabyte.
+/// Truncates a message: a name in it may be a megabyte long.
 fn shortened(text: String) -> String {
-    if text.len() <= LONGEST_TEXT { text } else { cut(&text, LONGEST_TEXT).into_owned() }
+    if text.len() <= LONGEST_TEXT { text } else { truncate(&text, LONGEST_TEXT).into_owned() }
 }
 
 /// Names in backticks with commas between them.
@@ -433,34 +432,34 @@ mod tests {
     }
 
     #[test]
-    fn fifty_are_shown_errors_first_and_the_others_are_counted() {
+    fn shows_fifty_errors_first_and_counts_the_rest() {
         let mut all = Diagnostics::default();
         (0..2000).for_each(|index| _ = all.push(Diagnostic::warning("odd", format!("warning {index}"))));
         (0..7).for_each(|index| _ = all.push(Diagnostic::error("odd", format!("error {index}")).help("said")));
         assert_eq!((all.errors(), all.warnings(), all.iter().count()), (7, 2000, MOST_KEPT));
         let shown = all.render(&Sources::default(), false);
         assert_eq!(shown.matches("warning[odd]").count(), 43, "{shown}");
-        assert!(shown.ends_with("\n1957 warnings more not shown\n"), "{shown}");
+        assert!(shown.ends_with("\n1957 more warnings not shown\n"), "{shown}");
         let mut errors = Diagnostics::default();
         (0..52).for_each(|index| _ = errors.push(Diagnostic::error("odd", format!("error {index}"))));
         errors.push(Diagnostic::warning("odd", "a warning"));
         let shown = errors.render(&Sources::default(), false);
         assert!(shown.contains("error 49\n") && !shown.contains("error 50"), "{shown}");
-        assert!(shown.ends_with("\n2 errors and 1 warning more not shown\n"), "{shown}");
+        assert!(shown.ends_with("\n2 more errors and 1 more warning not shown\n"), "{shown}");
     }
 
     #[test]
-    fn long_texts_are_cut_and_long_names_are_like_no_other() {
+    fn truncates_long_texts_and_compares_no_long_names() {
         let long = "ä".repeat(1 << 20);
         let diagnostic =
             Diagnostic::error("odd", format!("unknown key `{long}`")).help(suggestion(&long, "keys", &["a"]));
         assert!(diagnostic.message.len() < LONGEST_TEXT + 40 && diagnostic.message.ends_with("… (2097166 bytes)"));
         assert_eq!(diagnostic.help.as_deref(), Some("there is only `a`"));
-        assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".into(), "abc… (4 bytes)".into()));
+        assert_eq!((truncate("abc", 3), truncate("abcd", 3)), ("abc".into(), "abc… (4 bytes)".into()));
     }
 
     #[test]
-    fn two_files_two_labels_and_a_help() {
+    fn renders_labels_in_two_files_and_a_help() {
         let mut sources = Sources::default();
         sources.add("a.toml", "first = 1\nsecond = 2\n");
         let diagnostic = Diagnostic::error("odd-pair", "`first` and `second` are odd")
@@ -483,25 +482,25 @@ error[odd-pair]: `first` and `second` are odd
     }
 
     #[test]
-    fn where_a_compiler_says_that_something_is() {
+    fn finds_positions_from_debug_information() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lib.rs");
         let text = "fn f() {\n    // für\r\n    let ü = element.read()?;\n\n}\n";
         std::fs::write(&file, text).unwrap();
         let mut sources = Sources::default();
-        let mut at = |line, column| sources.compiled_from(&file, line, column).map(|span| &text[span]);
+        let mut at = |line, column| sources.find_compiled(&file, line, column).map(|span| &text[span]);
         // The column counts `ü` as the two bytes it is.
         assert_eq!(at(3, Some(22)), Some("read"));
         assert_eq!(at(3, Some(26)), Some("("));
         assert_eq!(at(2, None), Some("// für"));
         assert_eq!((at(4, None), at(4, Some(1)), at(9, None), at(0, None)), (None, None, None, None));
-        // In the middle of a letter there is nothing.
+        // Not in the middle of a character.
         assert_eq!((at(3, Some(10)), at(3, Some(99))), (None, None));
-        assert_eq!(sources.compiled_from(Path::new("/rustc/library/core/src/lib.rs"), 1, None), None);
+        assert_eq!(sources.find_compiled(Path::new("/rustc/library/core/src/lib.rs"), 1, None), None);
     }
 
     #[test]
-    fn several_are_told_apart() {
+    fn separates_several_diagnostics() {
         let mut all = Diagnostics::default();
         assert!(all.is_empty());
         all.push(Diagnostic::error("a", "bad"));
@@ -512,7 +511,7 @@ error[odd-pair]: `first` and `second` are odd
     }
 
     #[test]
-    fn a_warning_with_notes() {
+    fn renders_a_warning_with_notes() {
         let mut sources = Sources::default();
         sources.add("lib.rs", "element.read()?;\n");
         let diagnostic = Diagnostic::warning("odd-call", "`read` is called")
@@ -535,7 +534,7 @@ warning[odd-call]: `read` is called
     }
 
     #[test]
-    fn the_nearest_name() {
+    fn suggests_the_nearest_name() {
         assert_eq!(nearest("uper", &["lower", "upper"]), Some("upper"));
         assert_eq!(nearest("Pipelines", &["default", "pipeline"]), Some("pipeline"));
         assert_eq!(nearest("kb", &["kB", "MB"]), Some("kB"));

@@ -1,5 +1,5 @@
-//! What the guide says about codes: its pages of the lints, its page of everything that can be wrong in a manifest, and its
-//! page of everything that a command can fail with; these two have a section for each. Embedded, so that `explain` and code hosts have the text.
+//! The embedded pages of the guide about codes, for `explain` and SARIF: a page for each lint, a page with a section for each
+//! code of `codes`, and a page with a section for each code of `failure`.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,19 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/codes");
 const MANIFEST: &str = "manifest.md";
 const FAILURES: &str = "failures.md";
 
-/// A code, its level, and a line about it.
+/// A code, its level and a one-line description.
 pub(crate) type Entry = (&'static str, &'static str, Cow<'static, str>);
 
-/// The page or section of a code, in Markdown, from its heading to a line end.
-pub(crate) fn of(code: &str) -> Option<&'static str> {
+/// The page or section of a code, as Markdown with its heading and a final line end.
+pub(crate) fn find(code: &str) -> Option<&'static str> {
     match Lint::find(code) {
         Some(lint) => page(&format!("{}.md", lint.code())),
         None => section(page(MANIFEST)?, code).or_else(|| section(page(FAILURES)?, code)),
     }
 }
 
-/// The name of the page that a code is on.
-pub(crate) fn file(code: &str) -> String {
+/// The file name of the page that describes a code.
+pub(crate) fn page_name(code: &str) -> String {
     match Lint::find(code) {
         Some(lint) => format!("{}.md", lint.code()),
         None if failure::ALL.contains(&code) => FAILURES.to_string(),
@@ -38,26 +38,26 @@ pub(crate) fn all() -> Vec<Entry> {
     [findings(), failures()].concat()
 }
 
-/// The codes of what can be wrong in people's files.
+/// The codes of findings in users' files.
 pub(crate) fn findings() -> Vec<Entry> {
     let lints = Lint::ALL.iter().map(|lint| (lint.code(), lint.default_level().name(), Cow::Borrowed(lint.about())));
     lints.chain(codes::ALL.iter().map(|code| error(code))).collect()
 }
 
-/// The codes of commands and flows that failed.
+/// The codes of failed commands and flows.
 pub(crate) fn failures() -> Vec<Entry> {
     failure::ALL.iter().map(|code| error(code)).collect()
 }
 
 fn error(code: &'static str) -> Entry {
-    (code, "error", of(code).map(first_sentence).unwrap_or_default().into())
+    (code, "error", find(code).map(first_sentence).unwrap_or_default().into())
 }
 
 fn page(name: &str) -> Option<&'static str> {
     PAGES.get_file(name)?.contents_utf8()
 }
 
-/// A section, without the empty line that parts it from the next.
+/// A section, without the empty line before the next one.
 fn section(page: &'static str, heading: &str) -> Option<&'static str> {
     let heading = format!("\n## {heading}\n");
     let start = page.find(&heading)? + 1;
@@ -65,14 +65,14 @@ fn section(page: &'static str, heading: &str) -> Option<&'static str> {
     Some(&page[start..end])
 }
 
-/// The first sentence below a heading, as a line of a list: without its full stop, in lower case.
+/// The first sentence below a heading, in lower case and without its full stop.
 fn first_sentence(section: &str) -> String {
     let text: Vec<_> = section.lines().skip(2).take_while(|line| !line.is_empty()).collect();
     let text = text.join(" ");
     let sentence = text.split(". ").next().unwrap_or_default().trim_end_matches(['.', ':']);
     let mut letters = sentence.chars();
     let first = letters.next();
-    // An abbreviation stays as it is.
+    // An abbreviation keeps its case.
     let is_word = !letters.clone().next().is_some_and(char::is_uppercase);
     let first = first.map(|first| if is_word { first.to_ascii_lowercase() } else { first });
     first.into_iter().chain(letters).collect()
@@ -88,12 +88,12 @@ mod tests {
     use crate::config::manifest::Manifest;
 
     #[test]
-    fn every_lint_has_a_page_and_every_page_a_lint() {
+    fn lints_match_their_pages() {
         let pages: BTreeSet<_> = PAGES.files().map(|file| file.path().to_str().unwrap().to_string()).collect();
         let lints = Lint::CODES.iter().map(|code| format!("{code}.md"));
         assert_eq!(pages, lints.chain([FAILURES, MANIFEST].map(str::to_string)).collect());
         for lint in Lint::ALL {
-            let (code, page) = (lint.code(), of(lint.code()).unwrap());
+            let (code, page) = (lint.code(), find(lint.code()).unwrap());
             assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
             for part in ["\n## Example\n", "\n## What to do\n", "\n## Its level\n", &format!("\n{code} = \"")] {
                 assert!(page.contains(part), "{code}: {part}");
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn every_other_code_has_a_section_in_their_order() {
+    fn other_codes_match_their_sections_in_order() {
         for (name, all) in [(MANIFEST, codes::ALL), (FAILURES, failure::ALL)] {
             let headings: Vec<_> = page(name).unwrap().lines().filter_map(|line| line.strip_prefix("## ")).collect();
             assert_eq!(headings, all);
         }
         for code in codes::ALL.iter().chain(failure::ALL) {
-            let section = of(code).unwrap();
+            let section = find(code).unwrap();
             assert!(section.starts_with(&format!("## {code}\n\n")), "{section}");
             assert!(section.ends_with('\n') && !section.ends_with("\n\n"), "{section}");
             assert_eq!(section.matches("## ").count(), 1, "{section}");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_stands_in_the_book() {
+    fn the_book_lists_every_code() {
         let book = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src");
         let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
         let listed: Vec<_> = summary.lines().filter(|line| line.contains("(codes/")).collect();
@@ -136,22 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_embedded_reads_without_the_book() {
+    fn embedded_pages_need_no_preprocessing() {
         for (code, _, about) in all() {
-            assert!(!of(code).unwrap().contains("{{#"), "{code}");
+            assert!(!find(code).unwrap().contains("{{#"), "{code}");
             assert!(!about.is_empty() && !about.contains('\n') && !about.ends_with('.'), "{code}: {about}");
             let mut letters = about.chars();
             let (first, second) = (letters.next().unwrap(), letters.next().unwrap());
             assert_eq!(first.is_uppercase(), second.is_uppercase(), "{code}: {about}");
         }
-        assert_eq!(of("nothing"), None);
+        assert_eq!(find("nothing"), None);
     }
 
-    /// The tables of the pages are read as a person would write them.
+    /// The TOML examples of the pages are parsed like user files.
     #[test]
-    fn what_the_pages_say_to_write_can_be_read() {
+    fn examples_in_the_pages_are_valid() {
         for lint in Lint::ALL {
-            for block in of(lint.code()).unwrap().split("```toml\n").skip(1) {
+            for block in find(lint.code()).unwrap().split("```toml\n").skip(1) {
                 let text = block.split("\n```").next().unwrap();
                 let wrong = match text.trim_start_matches('[').starts_with("pipeline") {
                     true => Manifest::parse(text, Path::new("Torvyn.toml")).err().unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! Why a command or a flow failed, as programs are told: a stable code, the place, the stage, the elements and the chain of
-//! causes. What is wrong in people's files has the codes of `code` and `lint`; the codes here are of everything else.
+//! The failures of commands and flows for programs: a stable code, the place, the stage, the elements and the causes. Errors
+//! in users' files have the codes of `codes` and `lint`; all other failures have the codes here.
 
 use std::path::Path;
 
@@ -20,13 +20,13 @@ codes! {
     STAGE_OUT_OF_MEMORY = "stage-out-of-memory";
     /// A stage returned a failure.
     STAGE_FAILED = "stage-failed";
-    /// A stage returned that it cannot go on.
+    /// A stage returned a fatal failure.
     STAGE_FATAL = "stage-fatal";
     /// The types of a component are not those of the contract.
     STAGE_NOT_LINKED = "stage-not-linked";
-    /// A stage would have copied more than its budget allows.
+    /// A stage tried to copy more than its budget allows.
     STAGE_OVER_BUDGET = "stage-over-budget";
-    /// A stage did what the contract forbids.
+    /// A stage violated the contract.
     STAGE_BROKE_CONTRACT = "stage-broke-contract";
     /// An input could not be read.
     INPUT_FAILED = "input-failed";
@@ -34,21 +34,21 @@ codes! {
     OUTPUT_FAILED = "output-failed";
     /// A dead letter could not be written.
     DEAD_LETTER_FAILED = "dead-letter-failed";
-    /// A payload that is in a file could not be read.
+    /// The payload of a file-backed element could not be read.
     PAYLOAD_UNREADABLE = "payload-unreadable";
     /// The engine could not be set up.
     ENGINE_FAILED = "engine-failed";
-    /// The pipeline can copy more than is declared, and was not run.
+    /// The pipeline can copy more than its budgets allow, so it was not run.
     OVER_BUDGET = "over-budget";
-    /// There is no project.
+    /// No project was found.
     NO_PROJECT = "no-project";
-    /// Cargo does not accept the project.
+    /// Cargo rejects the project.
     BAD_PROJECT = "bad-project";
     /// A package of the project is not a stage.
     PACKAGE_NOT_A_STAGE = "package-not-a-stage";
     /// Cargo could not build.
     BUILD_FAILED = "build-failed";
-    /// The baseline cannot be compared with.
+    /// The baseline cannot be used.
     BAD_BASELINE = "bad-baseline";
     /// A file with results could not be written.
     RESULT_NOT_WRITTEN = "result-not-written";
@@ -56,19 +56,19 @@ codes! {
     STDOUT_FAILED = "stdout-failed";
     /// The arguments are not valid.
     USAGE = "usage";
-    /// What was asked for applies to nothing here.
+    /// The arguments select nothing.
     NOTHING_SELECTED = "nothing-selected";
     /// Something must be installed first.
     SETUP_MISSING = "setup-missing";
-    /// A signal came before it was done.
+    /// A signal interrupted the command.
     INTERRUPTED = "interrupted";
     /// The command failed in another way.
     COMMAND_FAILED = "command-failed";
-    /// This program broke one of its own rules.
+    /// An internal error.
     INTERNAL_ERROR = "internal-error";
 }
 
-/// The codes of a flow that failed, which people are shown too: there is more to say of these than fits in a message.
+/// The codes of failed flows. These are also shown to people, because their pages say more than fits into a message.
 const OF_FLOWS: &[&str] = &[
     STAGE_TRAP,
     STAGE_TIMED_OUT,
@@ -86,7 +86,7 @@ const OF_FLOWS: &[&str] = &[
     INTERNAL_ERROR,
 ];
 
-/// The code of a stop that has none of its own.
+/// The general code of a stop without a specific one.
 fn general_code(exit: Exit) -> &'static str {
     match exit {
         Exit::Usage => USAGE,
@@ -97,18 +97,18 @@ fn general_code(exit: Exit) -> &'static str {
     }
 }
 
-/// One reason why a command did not succeed.
+/// A reason why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FailureRecord {
     pub(crate) code: &'static str,
     /// The outermost error.
     pub(crate) message: String,
-    /// What caused it, from the outermost cause to the innermost.
+    /// The causes, from the outermost to the innermost.
     pub(crate) causes: Vec<String>,
     pub(crate) notes: Vec<String>,
     pub(crate) help: Option<String>,
     pub(crate) place: Option<Place>,
-    /// The case of `test` that failed.
+    /// The test case that failed.
     pub(crate) case: Option<String>,
     pub(crate) stage: Option<String>,
     /// The export of the stage that was called.
@@ -116,7 +116,7 @@ pub(crate) struct FailureRecord {
     pub(crate) elements: Option<ElementRange>,
 }
 
-/// The sequence numbers of the first and last element that a stage may have failed at.
+/// The sequence numbers of the first and last element that a stage may have failed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct ElementRange {
     first: u64,
@@ -124,7 +124,7 @@ pub(crate) struct ElementRange {
 }
 
 impl FailureRecord {
-    /// A failure of which nothing but this is known.
+    /// A failure with only a code and a message.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         FailureRecord {
             code,
@@ -140,8 +140,8 @@ impl FailureRecord {
         }
     }
 
-    /// Of an error that a command ended with.
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
+    /// Converts the error that ended a command.
+    pub(crate) fn from_error(error: &anyhow::Error) -> Self {
         let stop = error.downcast_ref::<Stop>();
         let runtime = runtime_error(error);
         let own = stop.and_then(Stop::own_code).or_else(|| runtime.map(code_of));
@@ -158,8 +158,8 @@ impl FailureRecord {
         record
     }
 
-    /// Of an error of the compiler, which cargo tells of. The file is from the folder of the workspace.
-    pub(crate) fn of_compiler(error: &cargo_metadata::diagnostic::Diagnostic) -> Self {
+    /// Converts a compiler error reported by cargo. The path is relative to the folder of the workspace.
+    pub(crate) fn from_compiler(error: &cargo_metadata::diagnostic::Diagnostic) -> Self {
         let code = error.code.as_ref().map_or_else(String::new, |code| format!("{}: ", code.code));
         let primary = error.spans.iter().find(|span| span.is_primary);
         FailureRecord {
@@ -172,8 +172,8 @@ impl FailureRecord {
         }
     }
 
-    /// Of a diagnostic that is an error.
-    pub(crate) fn of_diagnostic(diagnostic: &Diagnostic, sources: &Sources, seen: &Viewpoint) -> Option<Self> {
+    /// Converts a diagnostic; none if it is a warning.
+    pub(crate) fn from_diagnostic(diagnostic: &Diagnostic, sources: &Sources, seen: &Viewpoint) -> Option<Self> {
         (diagnostic.severity == Severity::Error).then(|| FailureRecord {
             notes: diagnostic.notes.clone(),
             help: diagnostic.help.clone(),
@@ -182,19 +182,19 @@ impl FailureRecord {
         })
     }
 
-    /// Takes over the stage, the elements and the causes of another failure that is why.
+    /// Adds another failure as the cause, with its stage and elements.
     pub(crate) fn add_cause(&mut self, why: &FailureRecord) {
         self.stage.clone_from(&why.stage);
         (self.call, self.elements) = (why.call, why.elements);
         self.causes = [&[why.message.clone()][..], &why.causes].concat();
     }
 
-    /// The code where people are shown it.
+    /// The code, if it is shown to people.
     pub(crate) fn shown_code(&self) -> Option<&'static str> {
         OF_FLOWS.contains(&self.code).then_some(self.code)
     }
 
-    /// The stage and the elements that an error of the runtime names.
+    /// Sets the stage and the elements from an error of the runtime.
     fn locate(&mut self, error: &Error) {
         let range = |(first, last): (u64, u64)| ElementRange { first, last };
         match error {
@@ -214,12 +214,12 @@ impl FailureRecord {
     }
 }
 
-/// A file with results that cannot be written; `what` says which it is, with a space after it.
+/// A result file that cannot be written. `what` is its purpose, followed by a space.
 pub(crate) fn not_written(path: &Path, what: &str) -> Stop {
     Stop::new(Exit::Failed, format!("cannot write {what}`{}`", path.display())).code(RESULT_NOT_WRITTEN)
 }
 
-/// The error of the runtime among the causes of an error, where there is one.
+/// The error of the runtime among the causes of an error, if there is one.
 pub(crate) fn runtime_error(error: &anyhow::Error) -> Option<&Error> {
     error.chain().find_map(|cause| cause.downcast_ref::<Error>())
 }
@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    /// One of each kind of fault.
+    /// One stage error of each kind.
     fn faults() -> Vec<(StageError, &'static str)> {
         let overrun = Overrun { what: Limited::Reads, element: Some(3), count: 2, limit: 1 };
         let text = || "why".to_string();
@@ -310,36 +310,36 @@ mod tests {
     }
 
     #[test]
-    fn every_error_of_the_runtime_has_a_code_under_any_context() {
+    fn runtime_errors_have_codes_under_any_context() {
         for (error, code) in errors() {
             let causes = anyhow::Error::from(error).context("further out");
-            let record = FailureRecord::of(&causes.context(Stop::new(Exit::Failed, "pipeline `p` failed")));
+            let record = FailureRecord::from_error(&causes.context(Stop::new(Exit::Failed, "pipeline `p` failed")));
             assert_eq!((record.code, &*record.message), (code, "pipeline `p` failed"));
             assert!(record.causes.len() >= 2, "{record:?}");
         }
         let (error, _) = errors().swap_remove(0);
-        let record = FailureRecord::of(&error.into());
+        let record = FailureRecord::from_error(&error.into());
         let range = record.elements.unwrap();
         assert_eq!((record.stage.as_deref(), record.call, range.first, range.last), (Some("s"), Some("process"), 3, 4));
     }
 
     #[test]
-    fn every_other_error_has_the_code_of_its_stop() {
-        let code = |error: anyhow::Error| FailureRecord::of(&error).code;
+    fn other_errors_have_the_code_of_their_stop() {
+        let code = |error: anyhow::Error| FailureRecord::from_error(&error).code;
         assert_eq!(code(anyhow::anyhow!("disk full")), COMMAND_FAILED);
         assert_eq!(code(Stop::new(Exit::SetupMissing, "no cargo").into()), SETUP_MISSING);
         let own = || Stop::new(Exit::Failed, "no").code(BAD_BASELINE);
         assert_eq!(code(Err::<(), _>(own()).context("further out").unwrap_err()), BAD_BASELINE);
-        // What is further out says more of the command, what is further in of the flow.
+        // The outer code describes the command, the inner one the flow.
         let (error, of_flow) = errors().swap_remove(0);
         assert_eq!(code(anyhow::Error::from(error).context(own())), BAD_BASELINE);
         let (error, _) = errors().swap_remove(0);
         assert_eq!(code(anyhow::Error::from(error).context(Stop::new(Exit::Failed, "no"))), of_flow);
     }
 
-    /// The codes of flows come up above, and the others are in the table of what is run.
+    /// The codes of flows are tested above, the others in `tests/outcomes.rs`.
     #[test]
-    fn every_code_is_unique_and_comes_up() {
+    fn every_code_is_unique_and_tested() {
         let all: BTreeSet<_> = ALL.iter().copied().collect();
         assert_eq!(all.len(), ALL.len());
         assert!(all.iter().all(|failure| !codes::ALL.contains(failure)));
@@ -349,7 +349,7 @@ mod tests {
         };
         let of_flows: BTreeSet<_> = errors().into_iter().map(|(_, code)| code).collect();
         for code in all {
-            // These are in tests of `shell` and `panicked`, and above.
+            // Tested in `shell`, `panicked` and above.
             let elsewhere = [STDOUT_FAILED, INTERNAL_ERROR, COMMAND_FAILED].contains(&code);
             let comes_up = of_flows.contains(code) || elsewhere;
             assert!(comes_up || table.contains(&format!("\"{code}\"")), "{code}");

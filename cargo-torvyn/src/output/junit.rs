@@ -1,4 +1,4 @@
-//! Reports in JUnit XML, which most services for continuous integration read.
+//! Reports in JUnit XML, which most CI services read.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -14,12 +14,12 @@ use crate::output::codes;
 use crate::output::failure::{self, FailureRecord};
 use crate::output::timestamp::rfc3339;
 
-/// The name of the report.
+/// The name in the report.
 const NAME: &str = "cargo-torvyn";
-/// Bytes in which a report shows that it is one.
+/// The number of bytes at the start of a file in which a report is recognized.
 const HEAD: u64 = 1024;
 
-/// What a suite has, and all suites together.
+/// The totals of a suite, or of all suites.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Totals {
     pub(crate) tests: usize,
@@ -29,34 +29,34 @@ pub(crate) struct Totals {
     pub(crate) time: Duration,
 }
 
-/// Writes a report of cases that could not be run: an error for each of `failures`, of which a command that did not succeed
-/// has at least one.
+/// Writes a report of cases that could not be run, with an error for each of `failures`. A failed command without failures
+/// gets a general one.
 ///
 /// # Errors
 ///
-/// Where the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write_failures(
     path: &Path,
     exit: Exit,
     failures: &[FailureRecord],
     began: SystemTime,
 ) -> anyhow::Result<()> {
-    // The report may be one of the files that are the same.
+    // The report may be one of the conflicting files.
     if failures.iter().any(|failure| failure.code == codes::SAME_FILE) {
         return Ok(());
     }
-    may_be_replaced(path)?;
+    check_replaceable(path)?;
     let unknown = [FailureRecord::new(failure::COMMAND_FAILED, exit.outcome())];
     let failures = if failures.is_empty() && exit != Exit::Ok { &unknown } else { failures };
     let count = failures.len();
     let totals = Totals { tests: count, errors: count, time: began.elapsed().unwrap_or_default(), ..Totals::default() };
-    let cases: String = failures.iter().map(error).collect();
+    let cases: String = failures.iter().map(error_case).collect();
     save(path, totals, began, &suite(NAME, totals, began, &cases))
 }
 
-/// Refuses to replace what is no report: the command may have failed because the wrong file was named.
-fn may_be_replaced(path: &Path) -> anyhow::Result<()> {
-    // What is no regular file, such as a pipe, is not replaced but written to.
+/// Rejects an existing file that is not a report: the command may have failed because its name is wrong.
+fn check_replaceable(path: &Path) -> anyhow::Result<()> {
+    // Only regular files are replaced; others, such as pipes, are written to.
     if !path.is_file() {
         return Ok(());
     }
@@ -64,22 +64,24 @@ fn may_be_replaced(path: &Path) -> anyhow::Result<()> {
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     let is_report = head.is_empty() || String::from_utf8_lossy(&head).contains("<testsuites");
     match read {
-        Ok(_) if !is_report => Err(anyhow!("it is not a report of cases").context(failure::not_written(path, ""))),
+        Ok(_) if !is_report => {
+            Err(anyhow!("the existing file is not a JUnit report").context(failure::not_written(path, "")))
+        }
         Ok(_) => Ok(()),
         Err(error) => Err(error).with_context(|| failure::not_written(path, "")),
     }
 }
 
-fn error(failure: &FailureRecord) -> String {
-    let (message, code, text) = (attribute(&failure.message), failure.code, escaped(&described(failure)));
+fn error_case(failure: &FailureRecord) -> String {
+    let (message, code, text) = (escape_attribute(&failure.message), failure.code, escape_text(&describe(failure)));
     format!(
         "    <testcase name=\"the cases can run\" classname=\"{NAME}\" time=\"0.000000\">\n      \
          <error message=\"{message}\" type=\"{code}\">{text}</error>\n    </testcase>\n"
     )
 }
 
-/// All that is known of a failure, a line each.
-fn described(failure: &FailureRecord) -> String {
+/// The message, place, causes, notes and help of a failure, one per line.
+fn describe(failure: &FailureRecord) -> String {
     let place = failure.place.iter().map(|place| match (place.line, place.column) {
         (Some(line), Some(column)) => format!("at {}:{line}:{column}", place.file),
         _ => format!("at {}", place.file),
@@ -91,11 +93,11 @@ fn described(failure: &FailureRecord) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Writes the report.
+/// Writes a report.
 ///
 /// # Errors
 ///
-/// Where the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn save(path: &Path, totals: Totals, began: SystemTime, suites: &str) -> anyhow::Result<()> {
     let totals = attributes(totals, began);
     let text = format!(
@@ -104,9 +106,9 @@ pub(crate) fn save(path: &Path, totals: Totals, began: SystemTime, suites: &str)
     atomic_file::write(path, text.as_bytes()).with_context(|| failure::not_written(path, ""))
 }
 
-/// A suite: its cases are XML.
+/// The XML of a suite; `cases` is the XML of its cases.
 pub(crate) fn suite(name: &str, totals: Totals, began: SystemTime, cases: &str) -> String {
-    let (name, totals) = (attribute(name), attributes(totals, began));
+    let (name, totals) = (escape_attribute(name), attributes(totals, began));
     format!("  <testsuite name=\"{name}\" {totals}>\n{cases}  </testsuite>\n")
 }
 
@@ -128,13 +130,13 @@ impl AddAssign for Totals {
     }
 }
 
-/// As an attribute has it: line ends and tabs would become spaces there.
-pub(crate) fn attribute(text: &str) -> String {
-    escaped(text).replace('"', "&quot;").replace('\n', "&#10;").replace('\t', "&#9;")
+/// Escapes an attribute. Line ends and tabs need escapes too, because XML turns them into spaces.
+pub(crate) fn escape_attribute(text: &str) -> String {
+    escape_text(text).replace('"', "&quot;").replace('\n', "&#10;").replace('\t', "&#9;")
 }
 
-/// As text has it. What XML 1.0 has no letter for is replaced.
-pub(crate) fn escaped(text: &str) -> String {
+/// Escapes text. Characters that XML 1.0 does not allow are replaced.
+pub(crate) fn escape_text(text: &str) -> String {
     let mut escaped = String::new();
     for letter in text.chars() {
         match letter {
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cases_that_could_not_run_are_errors() {
+    fn reports_cases_that_could_not_run_as_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.xml");
         let written = |exit, failures: &[FailureRecord]| {
@@ -172,14 +174,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        // A reason that nobody knows is one all the same, and a command that succeeded has none.
+        // A failed command without failures gets a general one; a successful command has none.
         assert!(written(Exit::Interrupted, &[]).contains("<error message=\"interrupted\" type=\"command-failed\">"));
         assert!(written(Exit::Ok, &[]).contains("tests=\"0\""));
     }
 
     #[test]
-    fn what_xml_cannot_have_is_not_in_it() {
-        assert_eq!(escaped("<a & \"b\">\u{1b}[2J\r\u{fffe}ä😀"), "&lt;a &amp; \"b\"&gt;\u{fffd}[2J\u{fffd}\u{fffd}ä😀");
-        assert_eq!(attribute("\"a\"\n\tb"), "&quot;a&quot;&#10;&#9;b");
+    fn escapes_and_replaces_characters() {
+        assert_eq!(
+            escape_text("<a & \"b\">\u{1b}[2J\r\u{fffe}ä😀"),
+            "&lt;a &amp; \"b\"&gt;\u{fffd}[2J\u{fffd}\u{fffd}ä😀"
+        );
+        assert_eq!(escape_attribute("\"a\"\n\tb"), "&quot;a&quot;&#10;&#9;b");
     }
 }

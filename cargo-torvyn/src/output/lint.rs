@@ -1,29 +1,29 @@
-//! What `check` finds: every lint with its code, its level where nobody sets another, and a line about it. Each has a page
-//! of the guide. What sets levels is in `config`; the finding itself is done where the proofs are.
+//! The lints: their codes, default levels and one-line descriptions. Each lint has a page in the guide. `config` reads the
+//! configured levels; `check` produces the findings.
 
 use std::fmt;
 
-/// What follows from a finding.
+/// The level of a lint: what happens to its findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// It is not shown.
+    /// They are not shown.
     Allow,
-    /// It is a warning.
+    /// They are warnings.
     Warn,
-    /// It is an error.
+    /// They are errors.
     Deny,
 }
 
 impl Level {
-    /// What can be written.
+    /// The names of the levels.
     pub(crate) const NAMES: &[&str] = &["allow", "warn", "deny"];
 
-    /// The level that is written so.
-    pub(crate) fn named(name: &str) -> Option<Level> {
+    /// The level with this name.
+    pub(crate) fn parse(name: &str) -> Option<Level> {
         [Level::Allow, Level::Warn, Level::Deny].into_iter().find(|level| level.name() == name)
     }
 
-    /// How it is written.
+    /// The name of the level.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Level::Allow => "allow",
@@ -48,9 +48,9 @@ macro_rules! lints {
         }
 
         impl Lint {
-            /// All of them, in the order of the guide.
+            /// All lints, in the order of the guide.
             pub(crate) const ALL: &[Lint] = &[$(Lint::$name),*];
-            /// The codes of all of them.
+            /// The codes of all lints.
             pub(crate) const CODES: &[&str] = &[$($code),*];
 
             /// The stable name, in kebab-case.
@@ -60,14 +60,14 @@ macro_rules! lints {
                 }
             }
 
-            /// The level where nobody sets another.
+            /// The default level.
             pub(crate) fn default_level(self) -> Level {
                 match self {
                     $(Lint::$name => Level::$level,)*
                 }
             }
 
-            /// One line about it.
+            /// A one-line description.
             pub(crate) fn about(self) -> &'static str {
                 match self {
                     $(Lint::$name => $about,)*
@@ -79,39 +79,39 @@ macro_rules! lints {
 
 lints! {
     OverBudgetContract = "over-budget-contract", Deny,
-        "the world of the stage allows copies that its budget forbids, and nothing proves that they are not made";
+        "the stage's world allows copies that its budget forbids, and nothing proves that the stage does not make them";
     OverBudgetComponent = "over-budget-component", Deny,
-        "the built component can copy more often than the budget of its stage allows";
+        "the built component can copy more often than its stage's budget allows";
     OverBudgetPipeline = "over-budget-pipeline", Deny,
-        "an element can be copied more often on its way than the budget of the pipeline allows";
+        "an element can be copied more often on its way through the pipeline than the pipeline's budget allows";
     NotOfWorld = "not-of-world", Deny,
-        "the built component imports what the world that its stage declares does not have";
+        "the built component imports something that the declared world of its stage does not have";
     WorseThanBaseline = "worse-than-baseline", Deny,
-        "something that a saved baseline has proven is not proven any more";
+        "something that the baseline proves is no longer proven";
     WideWorld = "wide-world", Warn,
-        "the world of the stage imports a way to copy that its code never uses";
+        "the stage's world imports a way to copy that its code never uses";
     ReadOnlyToForward = "read-only-to-forward", Warn,
-        "payloads are read, and what is read decides nothing, as far as the code or a run shows";
+        "payloads are read, but the bytes read decide nothing, as far as the code or a run shows";
     WriteUnchanged = "write-unchanged", Warn,
-        "in a run, payloads are written byte for byte as they were, where passing them on by handle would do";
+        "in a run, payloads were written unchanged, byte for byte, where forwarding the handle would do";
     PoolTooSmall = "pool-too-small", Warn,
         "in a run, payload memory was freed for lack of room in the pool, and allocated again";
     WholeRead = "whole-read", Warn,
-        "payloads are read whole where only their first bytes are looked at";
+        "payloads are read whole, but only their first bytes are looked at";
     RetainsWithoutLeaseBudget = "retains-without-lease-budget", Warn,
-        "the stage can hold payloads beyond the call, and its budget says nothing of leases";
+        "the stage can hold payloads beyond the call, and its budget does not limit leases";
     UnknownImport = "unknown-import", Deny,
-        "the component imports what the host does not have, so that it cannot start";
+        "the component imports something that the host does not provide, so it cannot start";
     UngrantedImport = "ungranted-import", Warn,
-        "the component imports a part of WASI in which the host gives it nothing";
+        "the component imports a part of WASI that the host provides without granting access to anything";
     MissingBudget = "missing-budget", Allow,
         "the stage declares no copy budget";
     UnprovenBudget = "unproven-budget", Allow,
-        "nothing proves that the stage keeps its budget, the host counts it at run time";
+        "nothing proves that the stage stays within its budget; the host counts at run time";
 }
 
 impl Lint {
-    /// The lint of a code.
+    /// The lint with this code.
     pub(crate) fn find(code: &str) -> Option<Lint> {
         Lint::ALL.iter().copied().find(|lint| lint.code() == code)
     }
@@ -124,18 +124,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_none_is_a_code_of_a_manifest() {
+    fn codes_are_unique_among_all_findings() {
         let all: BTreeSet<_> = Lint::CODES.iter().chain(crate::output::codes::ALL).collect();
         assert_eq!(all.len(), Lint::CODES.len() + crate::output::codes::ALL.len());
         assert!(Lint::CODES.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
         assert!(Lint::ALL.iter().all(|lint| Lint::find(lint.code()) == Some(*lint)));
-        // A table of lints has this key beside the codes.
+        // `workspace` is a key of the table `lints`.
         assert_eq!(Lint::find("workspace"), None);
     }
 
     #[test]
-    fn a_level_is_read_as_it_is_written() {
-        assert!(Level::NAMES.iter().all(|name| Level::named(name).map(Level::name) == Some(*name)));
-        assert_eq!(Level::named("forbid"), None);
+    fn parses_the_names_of_levels() {
+        assert!(Level::NAMES.iter().all(|name| Level::parse(name).map(Level::name) == Some(*name)));
+        assert_eq!(Level::parse("forbid"), None);
     }
 }

@@ -1,12 +1,12 @@
-//! Texts that may come from a component, for a terminal.
+//! Makes text that may come from a component safe for a terminal.
 
 use torvyn_runtime::base::text;
 
-/// Letters that are shown of an error or one of its causes.
+/// The maximum length of an error or one of its causes, in characters.
 pub(crate) const LONGEST_ERROR: usize = 16_000;
 
-/// A text that may come from a component, with what would steer a terminal made visible. Line ends are kept where the
-/// text may have several lines, but not within a name, which is in backticks.
+/// Escapes the control characters of a text that may come from a component. With `lines`, line ends are kept, except within
+/// names in backticks.
 pub(crate) fn printable(text: &str, lines: bool) -> String {
     if !lines {
         return text::visible(text, LONGEST_ERROR, false).into_owned();

@@ -1,5 +1,5 @@
-//! What programs read when a command ends, however it ends: the summary as the last line of JSON, the log of SARIF, and the
-//! JUnit report of cases that could not run. What is read on the way is printed by the commands.
+//! The end of the machine-readable output, however a command ends: the summary as the last line of JSON, the SARIF log, and
+//! the JUnit report of cases that could not run. The commands print what comes before.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use crate::fs::standard_streams;
 use crate::output::failure::FailureRecord;
 use crate::output::findings::{Results, log};
 
-/// What a program reads on standard output.
+/// The machine-readable format on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Lines of JSON.
@@ -23,41 +23,41 @@ pub(crate) enum Format {
     Sarif,
 }
 
-/// The program that reads what a command prints.
+/// The program that reads stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Audience {
     pub(crate) format: Format,
     /// The `reason` of the last line.
     pub(crate) summary: &'static str,
-    /// Whether it gets the messages of cargo.
+    /// Whether cargo's messages are passed on to it.
     pub(crate) reads_cargo: bool,
-    /// Whether it sees files from the folder of the workspace, as the readers of rustc do, and not from the current folder.
+    /// Whether paths are relative to the folder of the workspace, as those of rustc, instead of the current folder.
     pub(crate) sees_workspace: bool,
 }
 
-/// What the arguments ask for that must be valid whatever happens.
+/// The machine-readable output that the arguments request. It must be complete whatever happens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Asked {
-    /// None where the result is for people.
+pub(crate) struct OutputRequest {
+    /// None if the output is for people.
     pub(crate) audience: Option<Audience>,
-    /// The file for a JUnit report.
+    /// The path of the JUnit report.
     pub(crate) junit: Option<PathBuf>,
 }
 
-/// What is known of the end of the command so far.
+/// What is known about the end of the command so far.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    asked: Asked,
-    /// The fields of the summary that are the command's own, as JSON without the braces.
+    request: OutputRequest,
+    /// The command's own fields of the summary, as JSON without the braces.
     fields: String,
     results: Option<Results>,
     failures: Vec<FailureRecord>,
     began: SystemTime,
-    /// It was made, and nothing has begun since.
+    /// Whether the ending has been created, and no new round has started since.
     is_made: bool,
 }
 
-/// The fields that every summary ends with.
+/// The last fields of every summary.
 #[derive(Serialize)]
 struct Outcome<'a> {
     outcome: &'static str,
@@ -66,9 +66,9 @@ struct Outcome<'a> {
 }
 
 impl Ending {
-    pub(crate) fn new(asked: Asked) -> Self {
+    pub(crate) fn new(request: OutputRequest) -> Self {
         Ending {
-            asked,
+            request,
             fields: String::new(),
             results: None,
             failures: Vec::new(),
@@ -78,54 +78,55 @@ impl Ending {
     }
 
     pub(crate) fn audience(&self) -> Option<Audience> {
-        self.asked.audience
+        self.request.audience
     }
 
-    /// Sets the fields of the summary, in place of those set before.
+    /// Sets the fields of the summary, replacing earlier ones.
     ///
     /// # Errors
     ///
-    /// Where they are not an object.
+    /// If they are not an object.
     pub(crate) fn set_fields(&mut self, fields: &impl Serialize) -> anyhow::Result<()> {
-        self.fields = inner(&serde_json::to_string(fields)?)?.to_string();
+        self.fields = strip_braces(&serde_json::to_string(fields)?)?.to_string();
         self.is_made = false;
         Ok(())
     }
 
-    /// Sets what was found, for SARIF.
+    /// Sets the findings for SARIF.
     pub(crate) fn set_results(&mut self, results: Results) {
         self.results = Some(results);
     }
 
-    /// Adds a reason why the command did not succeed.
+    /// Adds a failure of the command.
     pub(crate) fn add(&mut self, failure: FailureRecord) {
         self.failures.push(failure);
     }
 
-    /// Whether a reason with this code is among them.
+    /// Whether there is a failure with this code.
     pub(crate) fn has(&self, code: &str) -> bool {
         self.failures.iter().any(|failure| failure.code == code)
     }
 
-    /// Whether what a program reads at the end was made, and nothing has begun since.
+    /// Whether the ending has been created, and no new round has started since.
     pub(crate) fn is_made(&self) -> bool {
         self.is_made
     }
 
-    /// Takes the JUnit report that is still to be written: its file, the reasons, and when the command began.
+    /// Takes the JUnit report that is still to be written: its path, the failures, and the start of the command.
     pub(crate) fn take_junit(&mut self) -> Option<(PathBuf, Vec<FailureRecord>, SystemTime)> {
-        let path = self.asked.junit.take()?;
+        let path = self.request.junit.take()?;
         Some((path, self.failures.clone(), self.began))
     }
 
-    /// What a program reads at the end, if one reads, without a line end. A session that goes on begins again.
+    /// Creates the end of the machine-readable output, without a line end; none if the output is for people. Resets the state
+    /// for the next round of a session.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made, which would be an internal error.
+    /// If it cannot be created, which would be an internal error.
     pub(crate) fn text(&mut self, exit: Exit) -> anyhow::Result<Option<String>> {
         self.is_made = true;
-        let Some(Audience { format, summary, .. }) = self.asked.audience else { return Ok(None) };
+        let Some(Audience { format, summary, .. }) = self.request.audience else { return Ok(None) };
         let fields = std::mem::take(&mut self.fields);
         let failures = std::mem::take(&mut self.failures);
         let text = match format {
@@ -133,11 +134,11 @@ impl Ending {
                 let outcome = Outcome { outcome: exit.outcome(), exit_code: exit as u8, failures: &failures };
                 let outcome = serde_json::to_string(&outcome)?;
                 let separator = if fields.is_empty() { "" } else { "," };
-                // `reason` is first, so that what reads a line knows what it is.
-                format!("{{\"reason\":\"{summary}\",{fields}{separator}{}}}", inner(&outcome)?)
+                // `reason` is first, so that a reader recognizes the line early.
+                format!("{{\"reason\":\"{summary}\",{fields}{separator}{}}}", strip_braces(&outcome)?)
             }
             Format::Sarif => {
-                let none = || Results::none(&env::current_dir().unwrap_or_default(), Path::new(""));
+                let none = || Results::empty(&env::current_dir().unwrap_or_default(), Path::new(""));
                 let results = self.results.take().unwrap_or_else(none);
                 serde_json::to_string_pretty(&log(&results, exit, &failures))?
             }
@@ -147,7 +148,7 @@ impl Ending {
 }
 
 /// The fields of an object of JSON.
-fn inner(object: &str) -> anyhow::Result<&str> {
+fn strip_braces(object: &str) -> anyhow::Result<&str> {
     let inner = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     inner.ok_or_else(|| anyhow::anyhow!("a summary is an object, not `{object}`"))
 }
@@ -157,12 +158,12 @@ pub(crate) fn is_object(line: &str) -> bool {
     matches!(serde_json::from_str(line), Ok(Value::Object(_)))
 }
 
-/// Refuses a file that is standard output too, where a program reads that: neither could be told from the other. `what`
-/// names what the file is for.
+/// Rejects a file that is also stdout when a program reads stdout, because the two outputs would mix. `what` is the purpose
+/// of the file.
 ///
 /// # Errors
 ///
-/// A [`Stop`] that says what to type; `help` is that.
+/// A [`Stop`] with `help`.
 pub(crate) fn refuse_stdout(path: &Path, what: &str, help: &str) -> Result<(), Stop> {
     if !is_stdout(path) {
         return Ok(());
@@ -171,18 +172,18 @@ pub(crate) fn refuse_stdout(path: &Path, what: &str, help: &str) -> Result<(), S
     Err(Stop::new(Exit::Usage, message).help(help))
 }
 
-/// Whether standard output goes to this file, by whatever name. What goes to `/dev/null` is in nobody's way.
+/// Whether stdout goes to this file, under any name. `/dev/null` does not count.
 fn is_stdout(path: &Path) -> bool {
     let stdout = standard_streams::opened(io::stdout()).ok().map(|(id, _)| id);
     stdout.is_some_and(|stdout| stdout == FileId::of(path) && stdout != FileId::of(Path::new("/dev/null")))
 }
 
-/// A path as text, with replacement characters where it is not UTF-8: a line of JSON cannot have anything else.
+/// Serializes a path. Bytes that are not UTF-8 become replacement characters, because JSON is UTF-8.
 pub(crate) fn lossy<S: Serializer>(path: &(impl AsRef<Path> + ?Sized), serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.as_ref().to_string_lossy())
 }
 
-/// As [`lossy`], of several.
+/// Like [`lossy`], for several paths.
 pub(crate) fn lossy_all<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
@@ -195,21 +196,21 @@ mod tests {
     use crate::output::failure;
 
     fn ending(format: Format) -> Ending {
-        Ending::new(Asked {
+        Ending::new(OutputRequest {
             audience: Some(Audience { format, summary: "run-summary", reads_cargo: false, sees_workspace: false }),
             junit: None,
         })
     }
 
     #[test]
-    fn the_summary_has_its_reason_first_and_how_it_ended_last() {
+    fn summary_starts_with_reason_and_ends_with_outcome() {
         let mut ending = ending(Format::Json);
         ending.set_fields(&json!({ "pipeline": "main" })).unwrap();
         assert_eq!(
             ending.text(Exit::Ok).unwrap().unwrap(),
             r#"{"reason":"run-summary","pipeline":"main","outcome":"succeeded","exit_code":0,"failures":[]}"#
         );
-        // Nothing is known of it, and the next round of a session begins so too.
+        // The next round starts without fields.
         ending.add(FailureRecord::new(failure::USAGE, "no \"such\"\nthing"));
         let text = ending.text(Exit::Usage).unwrap().unwrap();
         assert!(!text.contains('\n'), "{text}");
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_a_command_that_failed_is_whole() {
+    fn sarif_log_of_a_failed_command_is_complete() {
         let mut ending = ending(Format::Sarif);
         ending.add(FailureRecord::new(failure::USAGE, "no such thing"));
         let log: Value = serde_json::from_str(&ending.text(Exit::Usage).unwrap().unwrap()).unwrap();

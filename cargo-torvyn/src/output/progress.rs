@@ -1,4 +1,4 @@
-//! What is shown while a flow runs: how far it is, on a terminal, and what its stages print. `console.rs` draws and writes it.
+//! The output while a flow runs: a progress bar on a terminal, and the log lines of stages. `console.rs` writes both.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use torvyn_runtime::stage::log::{LogLine, LogSink};
 use crate::output::bar::Drawn;
 use crate::output::shell::{LogPrinter, Shell, Verbosity};
 
-/// The progress of a flow, from its beginning to its end.
+/// The progress display of a flow, from its start to its end.
 pub(crate) struct Bar {
     progress: Arc<Progress>,
     printer: LogPrinter,
 }
 
 impl Bar {
-    /// A bar that fills at `total` payload bytes, or one without end. Only a terminal shows it.
+    /// A bar that ends at `total` payload bytes, or a spinner without a total. It is shown only on a terminal.
     pub(crate) fn new(shell: &Shell, total: Option<u64>) -> Bar {
         let (progress, printer) = (Arc::<Progress>::default(), shell.log_printer());
         if shell.verbosity() != Verbosity::Quiet && io::stderr().is_terminal() {
@@ -28,12 +28,12 @@ impl Bar {
         Bar { progress, printer }
     }
 
-    /// What the flow writes its progress into.
+    /// The counters that the flow updates.
     pub(crate) fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
 
-    /// Prints what stages print, a line each, on stderr: whatever else is kept quiet, that is what a stage has to say.
+    /// A sink that prints the log lines of stages on stderr, even if quiet.
     pub(crate) fn log(&self) -> LogSink {
         let printer = self.printer.clone();
         Arc::new(move |line: LogLine<'_>| {
@@ -46,7 +46,7 @@ impl Bar {
         })
     }
 
-    /// Takes the bar away, and lets what stages printed be written, as long as somebody reads it. What was not.
+    /// Removes the bar and waits until the log lines of stages are written or stderr is given up. Returns the dropped lines.
     pub(crate) fn finish(self, shell: &Shell) -> Dropped {
         self.printer.console.draw(None);
         shell.finish();
@@ -54,14 +54,14 @@ impl Bar {
     }
 }
 
-/// Lines that stages printed and that nobody has read.
+/// Log lines of stages that were dropped.
 pub(crate) struct Dropped(LogPrinter);
 
 impl Dropped {
-    /// Adds them to what the stages printed.
+    /// Adds their numbers to the account.
     pub(crate) fn add_to(&self, account: &mut Account) {
         for stage in &mut account.stages {
-            stage.log.dropped += self.0.console.dropped(&stage.name);
+            stage.log.dropped += self.0.console.take_dropped(&stage.name);
         }
     }
 }

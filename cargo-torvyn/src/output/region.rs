@@ -1,24 +1,24 @@
-//! Where a span of bytes is in a text, in lines and columns. Both count from 1, columns in characters, and the end is the
-//! place after the last character: as rustc and SARIF have it.
+//! Converts a byte span to lines and columns, as in rustc and SARIF: both count from 1, columns count characters, and the end
+//! is after the last character.
 
 use std::ops::Range;
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Region<'a> {
-    /// Its bytes, on the bounds of characters and within the text.
+    /// The byte range, at character boundaries and within the text.
     pub(super) bytes: Range<usize>,
     /// The line and column where it starts.
     pub(super) start: (usize, usize),
     /// The line and column after its end.
     pub(super) end: (usize, usize),
-    /// The lines it is in, without line ends.
+    /// The lines that contain it, without line ends.
     pub(super) lines: Vec<&'a str>,
 }
 
 impl<'a> Region<'a> {
-    /// Where `span` is in `text`.
-    pub(super) fn of(text: &'a str, span: &Range<usize>) -> Self {
+    /// The region of `span` in `text`.
+    pub(super) fn new(text: &'a str, span: &Range<usize>) -> Self {
         let start = text.floor_char_boundary(span.start);
         let end = text.ceil_char_boundary(span.end).max(start);
         let lines_start = line_start(text, start);
@@ -27,7 +27,7 @@ impl<'a> Region<'a> {
         Region { bytes: start..end, start: position(text, start), end: position(text, end), lines }
     }
 
-    /// The columns of it in each of its lines.
+    /// Each line, with the columns of the region in it.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'a str, Range<usize>)> + '_ {
         let last = self.lines.len() - 1;
         self.lines.iter().enumerate().map(move |(index, line)| {
@@ -53,7 +53,7 @@ mod tests {
 
     fn place(text: &str, part: &str) -> ((usize, usize), (usize, usize)) {
         let start = text.find(part).unwrap();
-        let region = Region::of(text, &(start..start + part.len()));
+        let region = Region::new(text, &(start..start + part.len()));
         assert_eq!(&text[region.bytes.clone()], part);
         (region.start, region.end)
     }
@@ -67,23 +67,23 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_each_line() {
+    fn columns_of_each_line() {
         let text = "x = [\r\n  ä,\r\n] # end";
-        let region = Region::of(text, &(4..text.find(" #").unwrap()));
+        let region = Region::new(text, &(4..text.find(" #").unwrap()));
         let columns: Vec<_> = region.columns().collect();
         assert_eq!(columns, [("x = [", 5..6), ("  ä,", 1..5), ("] # end", 1..2)]);
     }
 
     #[test]
-    fn what_is_beyond_the_text_is_at_its_end() {
+    fn clamps_spans_to_the_text() {
         let at = |text, span| {
-            let region = Region::of(text, &span);
+            let region = Region::new(text, &span);
             (region.bytes.clone(), region.start, region.lines.join("|"))
         };
         assert_eq!(at("a\nb", 7..9), (3..3, (2, 2), "b".to_string()));
         assert_eq!(at("a\n", 2..2), (2..2, (2, 1), String::new()));
         assert_eq!(at("", 0..1), (0..0, (1, 1), String::new()));
-        // Within a character, all of it is meant.
+        // A span within a character covers the whole character.
         assert_eq!(at("€", 1..2), (0..3, (1, 1), "€".to_string()));
     }
 }

@@ -1,4 +1,4 @@
-//! The account of a flow, for people and for programs.
+//! The run report of a flow, for people and for programs.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -10,22 +10,22 @@ use torvyn_runtime::payload::PoolUse;
 
 use crate::output::findings::Finding;
 
-/// Its numbers' units, for people: 1,024 bytes are 1 KiB.
+/// The units of sizes for people.
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/// What the last line of `run --message-format json` has besides how it ended.
+/// The fields of the last line of `run --message-format json`, besides the outcome.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Summary<'a> {
-    /// None where the manifest does not say which.
+    /// The name of the pipeline; none if no pipeline could be selected.
     pub(crate) pipeline: Option<&'a str>,
-    /// Its fields are there where the flow ran to its end.
+    /// The fields of the account; present if the flow ran to its end.
     #[serde(flatten)]
     pub(crate) account: Option<&'a Account>,
-    /// What the run showed.
+    /// The findings of the run.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// The account in columns, and below them the figures of the whole.
+/// The run report: a table of stages and endpoints, and the totals below it.
 pub(crate) fn text(account: &Account) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -74,7 +74,7 @@ pub(crate) fn text(account: &Account) -> String {
     for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{table}\n\n{}", whole(account))
+    format!("{table}\n\n{}", totals(account))
 }
 
 fn endpoint_row(name: &str, kind: &str, taken: &str, sent: &str, busy_ns: u64, copied: &Copies) -> Vec<String> {
@@ -83,7 +83,7 @@ fn endpoint_row(name: &str, kind: &str, taken: &str, sent: &str, busy_ns: u64, c
     row.map(str::to_string).to_vec()
 }
 
-fn whole(account: &Account) -> String {
+fn totals(account: &Account) -> String {
     let copied = account.copies.payload_bytes();
     let amplification = match account.amplification {
         Some(times) => format!(
@@ -96,7 +96,7 @@ fn whole(account: &Account) -> String {
     let pool = &account.pool;
     let reuse = match pool.reuse_rate {
         Some(rate) => format!(
-            "{:.1} % = blocks that had been used before ÷ {} handed out; {} live at the end{}",
+            "{:.1} % = reused blocks ÷ {} handed out; {} live at the end{}",
             100.0 * rate,
             grouped(pool.allocated),
             pool.live_at_end,
@@ -104,12 +104,12 @@ fn whole(account: &Account) -> String {
         ),
         None => "none: no block was handed out".to_string(),
     };
-    let mut whole = format!("flow amplification  {amplification}\npool reuse          {reuse}\n");
+    let mut text = format!("flow amplification  {amplification}\npool reuse          {reuse}\n");
     let failed = account.stages.iter().map(|stage| stage.failed_copies).fold(Copies::default(), |all, of| all + of);
-    whole += &failures(account.stages.iter().map(|stage| stage.failures), failed).unwrap_or_default();
+    text += &failures(account.stages.iter().map(|stage| stage.failures), failed).unwrap_or_default();
     let Elements { due, late, .. } = account.elements;
     if due > 0 {
-        whole += &format!(
+        text += &format!(
             "late                {} of {} {} with a deadline\n",
             grouped(late),
             grouped(due),
@@ -117,12 +117,12 @@ fn whole(account: &Account) -> String {
         );
     }
     for trace in &account.traces {
-        whole += &format!("trace               {trace}\n");
+        text += &format!("trace               {trace}\n");
     }
-    whole
+    text
 }
 
-/// How stages failed in a flow that went on, if they did, and what was copied in the calls that failed.
+/// The failures of stages in a flow that went on, with the copies in failed calls; none if there were no failures.
 fn failures(stages: impl Iterator<Item = FailureUse> + Clone, failed: Copies) -> Option<String> {
     let sum = |count: fn(&FailureUse) -> u64| stages.clone().map(|stage| count(&stage)).sum::<u64>();
     let counted =
@@ -142,29 +142,29 @@ fn failures(stages: impl Iterator<Item = FailureUse> + Clone, failed: Copies) ->
     Some(format!("failures            {calls}{}{copied}\n", came.collect::<String>()))
 }
 
-/// Which blocks the pool had no room to keep.
+/// The blocks that the pool had no room to keep.
 fn freed(pool: &PoolUse) -> String {
     let classes = pool.classes.iter().filter(|class| class.freed > 0);
     let freed = classes.map(|class| match class.bytes {
         Some(size) => format!("; {} of {} freed for lack of room", grouped(class.freed), bytes(size)),
-        None => format!("; {} of no class freed", grouped(class.freed)),
+        None => format!("; {} of no size class freed", grouped(class.freed)),
     });
     freed.collect()
 }
 
-/// What the amplification was divided by.
+/// The payload bytes that entered: the divisor of the amplification.
 fn entered_bytes(account: &Account) -> u64 {
     let inputs = account.endpoints.iter().filter(|point| point.kind == "input").map(|point| point.payload_bytes);
     let sources = account.stages.iter().filter(|stage| stage.kind == torvyn_runtime::contract::Kind::Source);
     inputs.sum::<u64>() + sources.map(|source| source.copies.payload_write.bytes).sum::<u64>()
 }
 
-/// How often, and how much in all.
+/// The number of copies and their bytes.
 fn copies(count: Count) -> String {
     if count.ops == 0 { "0".to_string() } else { format!("{} × {}", grouped(count.ops), bytes(count.bytes)) }
 }
 
-/// Bytes in the largest unit that leaves a whole number before the point.
+/// Formats bytes in the largest unit with a value of at least 1.
 pub(crate) fn bytes(bytes: u64) -> String {
     let mut scaled = bytes as f64;
     let mut unit = 0;
@@ -175,7 +175,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
 }
 
-/// Nanoseconds in a unit that fits.
+/// Formats nanoseconds in a suitable unit.
 pub(crate) fn time(ns: u64) -> String {
     match ns {
         0..1_000 => format!("{ns} ns"),
@@ -185,7 +185,7 @@ pub(crate) fn time(ns: u64) -> String {
     }
 }
 
-/// A number with a comma at every thousand.
+/// Formats a number with a comma after every three digits.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -203,17 +203,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_told_where_there_were_any() {
+    fn reports_failures_only_if_there_are_any() {
         let none = FailureUse::default();
         let one = FailureUse { calls: 1, skipped: 1, restarts: 1, ..none };
         let more = FailureUse { calls: 1500, retries: 1, dead_letters: 1499, ..none };
         let nothing = Copies::default();
         assert_eq!(failures([none, none].into_iter(), nothing), None);
-        let told = |stages: &[FailureUse]| failures(stages.iter().copied(), nothing).unwrap();
-        assert_eq!(told(&[none, one]), "failures            1 failed call, 1 element skipped, 1 restart\n");
+        let shown = |stages: &[FailureUse]| failures(stages.iter().copied(), nothing).unwrap();
+        assert_eq!(shown(&[none, one]), "failures            1 failed call, 1 element skipped, 1 restart\n");
         let both =
             "failures            1,501 failed calls, 1 retry, 1 element skipped, 1,499 dead letters, 1 restart\n";
-        assert_eq!(told(&[one, more]), both);
+        assert_eq!(shown(&[one, more]), both);
         let payload_read = Count { ops: 3, bytes: 1536 };
         let failed = |copies| failures([one].into_iter(), copies).unwrap();
         let first = "failures            1 failed call, 1 element skipped, 1 restart; in failed calls ";
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_for_people() {
+    fn formats_numbers_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1023, 1536, 1 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1.0 GiB"]);
         assert_eq!([999, 1500, 2_340_000, 61_000_000_000].map(time), ["999 ns", "1.5 µs", "2.3 ms", "61.00 s"]);

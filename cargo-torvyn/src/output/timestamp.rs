@@ -1,10 +1,10 @@
-//! Moments, as programs read them.
+//! Timestamps for programs.
 
 use std::time::SystemTime;
 
-/// A moment as RFC 3339 writes it, in UTC and to the millisecond.
+/// Formats a time as RFC 3339, in UTC with milliseconds.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    // A clock before 1970 is not set.
+    // A clock before 1970 has not been set.
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (seconds, millis) = (since.as_secs(), since.subsec_millis());
     let (year, month, day) = civil_from_days((seconds / 86_400) as i64);
@@ -12,7 +12,7 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// The date of a day since 1970-01-01: `civil_from_days`, of Howard Hinnant's "chrono-Compatible Low-Level Date
+/// The date of a day number since 1970-01-01: `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date
 /// Algorithms".
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;

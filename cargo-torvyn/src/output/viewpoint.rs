@@ -1,4 +1,4 @@
-//! Where files are seen from.
+//! The folder that displayed paths are relative to.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,21 +6,21 @@ use crate::exit::Place;
 use crate::output::diagnostic::{Label, Sources};
 use crate::output::region::Region;
 
-/// Where files are seen from: paths are as people see them, or relative to a folder.
+/// The folder that displayed paths are relative to; by default, paths stay as people see them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Viewpoint {
     here: PathBuf,
-    /// Absolute; empty where paths are as people see them.
+    /// An absolute path; empty if paths stay as people see them.
     pub(crate) root: PathBuf,
 }
 
 impl Viewpoint {
-    /// `here` is the folder that paths which are not absolute are relative to; both are absolute.
+    /// `here` is the folder that relative paths start from. Both folders are absolute.
     pub(crate) fn new(here: impl Into<PathBuf>, root: impl Into<PathBuf>) -> Self {
         Viewpoint { here: here.into(), root: root.into() }
     }
 
-    /// The path of a file from the root; absolute where it is outside of it.
+    /// The path of a file relative to the root, or absolute if the file is outside of it.
     pub(crate) fn path(&self, file: &Path) -> PathBuf {
         if self.root.as_os_str().is_empty() {
             return file.to_path_buf();
@@ -32,22 +32,22 @@ impl Viewpoint {
 
 /// The place of a label.
 pub(crate) fn place(label: &Label, sources: &Sources, seen: &Viewpoint) -> Place {
-    let start = sources.text(&label.file).map(|text| Region::of(text, &label.span).start);
+    let start = sources.text(&label.file).map(|text| Region::new(text, &label.span).start);
     let (line, column) = start.unzip();
     Place { file: seen.path(&label.file).to_string_lossy().into_owned(), line, column }
 }
 
-/// The folder that a code host sees files from: the work tree of git around `folder`, or else `folder`.
+/// The root for a code host: the git work tree that contains `folder`, or else `folder`.
 pub(crate) fn repository(folder: &Path) -> &Path {
     let is_root = |folder: &&Path| {
         let git = folder.join(".git");
-        // In a linked work tree and in a submodule it is a file. An empty folder of that name is none of git's.
+        // It is a file in a linked work tree and in a submodule. An empty folder of that name does not count.
         git.is_file() || git.join("HEAD").is_file()
     };
     folder.ancestors().find(is_root).unwrap_or(folder)
 }
 
-/// The path as it is written, with nothing looked up: `a/../b` is `b`.
+/// Removes `.` and `..` lexically, without access to the file system: `a/../b` becomes `b`.
 pub(crate) fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_host_sees_files_from_the_work_tree() {
+    fn finds_the_work_tree() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let below = root.join("services/logs");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_seen_from_the_workspace() {
+    fn paths_are_relative_to_the_root() {
         let seen = |file: &str| Viewpoint::new("/ws/a/src", "/ws").path(Path::new(file)).to_str().unwrap().to_string();
         assert_eq!(seen("lib.rs"), "a/src/lib.rs");
         assert_eq!(seen("../../Torvyn.toml"), "Torvyn.toml");

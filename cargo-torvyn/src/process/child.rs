@@ -1,5 +1,5 @@
-//! Programs that are started and waited for: cargo, rustup, git. A signal that ends this one ends them too, and what they
-//! have started in turn. They stay in the process group of the terminal, so that they can still ask for a passphrase.
+//! Child processes: cargo, rustup, git. A signal that ends this process also ends the children and their descendants. The
+//! children stay in the terminal's process group, so that they can still ask for a passphrase.
 
 use std::io::{self, ErrorKind, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -9,31 +9,31 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// The programs that run. One is in here before its number can be that of another.
+/// The running children. A child is removed before its process ID can be reused.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
-/// No program starts any more, since a signal has come.
+/// Set after a signal: no new child starts.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A program that runs.
+/// A running child process.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
     pid: Option<Pid>,
 }
 
-/// Starts a program.
+/// Starts a child process.
 ///
 /// # Errors
 ///
-/// Where it cannot be started, or a signal has come.
+/// If it cannot be started, or after a signal.
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Running> {
     let mut running = running();
     if REFUSED.load(Ordering::SeqCst) {
-        return Err(io::Error::new(ErrorKind::Interrupted, "a signal has come"));
+        return Err(io::Error::new(ErrorKind::Interrupted, "interrupted by a signal"));
     }
     let child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -41,31 +41,31 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<Running> {
     Ok(Running { child, pid })
 }
 
-/// No program starts from now on, but for one that is being started. Waits for nothing.
+/// Prevents new children, except for one that is just being started. Does not block.
 pub(crate) fn refuse_to_start() {
     REFUSED.store(true, Ordering::SeqCst);
 }
 
-/// Runs a program to its end.
+/// Runs a child process to completion.
 ///
 /// # Errors
 ///
-/// As [`spawn`].
+/// Like [`spawn`].
 pub(crate) fn status(command: &mut Command) -> io::Result<ExitStatus> {
     spawn(command)?.wait()
 }
 
-/// Runs a program to its end. What it prints is in the result.
+/// Runs a child process to completion and captures its output.
 ///
 /// # Errors
 ///
-/// As [`spawn`], and where it cannot be read.
+/// Like [`spawn`], and if the output cannot be read.
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
     let mut running = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
     let errors = thread::spawn(move || read(stderr));
     let stdout = read(stdout);
-    let stderr = errors.join().unwrap_or_else(|_| Err(io::Error::other("it cannot be read")));
+    let stderr = errors.join().unwrap_or_else(|_| Err(io::Error::other("the reader of its stderr panicked")));
     let status = running.wait()?;
     Ok(Output { status, stdout: stdout?, stderr: stderr? })
 }
@@ -76,27 +76,28 @@ fn read(from: Option<impl Read>) -> io::Result<Vec<u8>> {
 }
 
 impl Running {
-    /// What it prints, where that is a pipe.
+    /// Takes its stdout, if that is a pipe.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Ends it: nothing listens to it any more. It may have ended already.
+    /// Kills the child, because nobody reads its output any more. It may have exited already.
     pub(crate) fn kill(&mut self) {
         self.child.kill().ok();
     }
 
-    /// Waits until it has ended, which it does for a signal.
+    /// Waits until the child has exited. A signal ends the child too.
     ///
     /// # Errors
     ///
-    /// Where the system cannot tell.
+    /// If the system does not report the exit status.
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         self.forget();
         self.child.wait()
     }
 
-    /// Waits until it has ended, and has it left alone from then on. Only after that its number is free for another.
+    /// Waits until the child has exited, without reaping it, and removes it from the running ones. Its process ID cannot be
+    /// reused before it is reaped.
     fn forget(&mut self) {
         let Some(pid) = self.pid.take() else { return };
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -114,8 +115,8 @@ impl Drop for Running {
     }
 }
 
-/// Ends all that run, with what they have started; `hard` where they were asked before. Tells whether there are any. Waits for
-/// nobody: while one is being started, there is one.
+/// Terminates all children and their descendants; with `hard`, kills them. Returns whether there are any. Does not block:
+/// returns true while a child is being started.
 pub(crate) fn end_all(hard: bool) -> bool {
     let running = match RUNNING.try_lock() {
         Ok(running) => running,
@@ -124,14 +125,14 @@ pub(crate) fn end_all(hard: bool) -> bool {
     };
     let signal = if hard { Signal::KILL } else { Signal::TERM };
     for pid in running.iter() {
-        // The program itself first: it would start others in the place of those that end.
+        // The child first, because it might restart descendants that end.
         let started = descendants(*pid);
         [*pid].into_iter().chain(started).for_each(|pid| _ = kill_process(pid, signal));
     }
     !running.is_empty()
 }
 
-/// The processes that a process has started, and those that they have.
+/// All descendants of a process.
 #[cfg(target_os = "linux")]
 fn descendants(of: Pid) -> Vec<Pid> {
     let processes: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
@@ -140,7 +141,7 @@ fn descendants(of: Pid) -> Vec<Pid> {
         .filter_map(|entry| {
             let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The name is in parentheses, and can be anything; then the state, and then the parent.
+            // The name in parentheses can contain anything; the state and the parent follow it.
             let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
             Some((Pid::from_raw(pid)?, Pid::from_raw(parent)?))
         })
@@ -171,11 +172,11 @@ mod tests {
 
     use super::*;
 
-    /// Ending all ends what another test of this process has started.
+    /// `end_all` would also end the children of another test.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[test]
-    fn a_program_that_is_ended_is_ended_with_what_it_has_started() {
+    fn ends_children_with_their_descendants() {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shell = Command::new("sh");
         shell.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
@@ -188,10 +189,10 @@ mod tests {
         assert!(!shell.wait().unwrap().success());
         let began = Instant::now();
         while rustix::process::test_kill_process(started).is_ok() && !is_zombie(started) {
-            assert!(began.elapsed() < Duration::from_secs(5), "what it has started goes on");
+            assert!(began.elapsed() < Duration::from_secs(5), "the descendant is still running");
             thread::sleep(Duration::from_millis(5));
         }
-        assert!(!end_all(true), "it is forgotten");
+        assert!(!end_all(true), "the child is still listed");
     }
 
     fn is_zombie(pid: Pid) -> bool {
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_prints_is_read_from_both_of_its_pipes() {
+    fn reads_stdout_and_stderr_at_once() {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shell = Command::new("sh");
         shell.args(["-c", "head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; exit 3"]);

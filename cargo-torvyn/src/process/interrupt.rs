@@ -1,8 +1,8 @@
-//! Signals: the first ends what is under way in order and within a time, the second ends the process.
+//! Signals: the first one stops the command in order within a time limit, the second one ends the process.
 //!
-//! They are of the process, and so is what is kept here. A thread sleeps until the first signal has come. From then on it
-//! ends the programs that were started (`child.rs`), cuts a flow off that takes too long, and at last ends the process,
-//! whatever the other threads wait for. What programs read has its end even then: [`last_words`].
+//! Signals concern the whole process, so the state here is global. A thread sleeps until the first signal. Then it ends the
+//! child processes (`child.rs`), cuts off a flow that takes too long, and finally ends the process, whatever the other threads
+//! wait for. Even then, the machine-readable output ends as it should: [`set_last_words`].
 
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
@@ -20,43 +20,43 @@ use torvyn_runtime::Cut;
 use crate::exit::{Exit, Stop};
 use crate::process::child;
 
-/// How long a flow has from the first signal until it has to be over, unless something else is said.
+/// The default time limit for a flow to end after the first signal.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
-/// How long what was cut off has to be tidied away and told, at most: a part of the drain.
+/// Time limit for cleanup and reporting after a cut-off; part of the drain.
 const TIDY: Duration = Duration::from_secs(1);
-/// How long a command without a flow has to end by itself.
+/// Time limit for a command without a flow to end.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long programs that were started have to end, before they are ended the hard way.
+/// Time limit for child processes to end before they are killed.
 const CHILDREN: Duration = Duration::from_secs(2);
-/// How often is looked what there is to do after a signal.
+/// Polling interval after a signal.
 const LOOK: Duration = Duration::from_millis(10);
-/// How long the last words may take, at most. Those of a flow are the last part of its drain.
+/// Time limits for the last words. For a flow, this time is part of its drain.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const LAST_WORDS_OF_FLOWS: Duration = Duration::from_millis(250);
 
-/// What there is to end.
+/// What a signal has to stop.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Nothing: somebody is asked, or waited for.
-    Nothing,
-    /// A command, which ends by itself when the programs do that it has started.
+    /// Nothing: the command waits for a person.
+    Idle,
+    /// A command, which ends when its child processes end.
     Command,
-    /// Flows: they are cut off and have to be over so long after the signal.
+    /// Flows, which are cut off at `cut` and must be over at `over`, both measured from the signal.
     Flows { cut: Duration, over: Duration },
 }
 
-/// Says how the process ends, with the reason, by that moment.
+/// Reports the exit and its reason, before the given time.
 type LastWords = Box<dyn FnOnce(Exit, &anyhow::Error, Instant) + Send>;
 
 struct Signals {
-    /// Set by the first.
+    /// Set by the first signal.
     came: Arc<AtomicBool>,
-    /// While it is set, a signal ends the process where it stands.
+    /// While set, a signal ends the process immediately.
     armed: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
     cut: Arc<AtomicBool>,
     phase: Mutex<Phase>,
-    /// Removed where the process ends before whoever made them can do that.
+    /// Temporary folders to remove if the process ends before their owner removes them.
     folders: Mutex<Vec<PathBuf>>,
     last_words: Mutex<Option<LastWords>>,
 }
@@ -78,13 +78,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches from now on.
+/// Installs the signal handlers.
 ///
 /// # Errors
 ///
-/// Where the system refuses.
+/// If the system rejects them.
 pub(crate) fn watch() -> anyhow::Result<()> {
-    register().context("could not watch for signals")
+    register().context("could not install signal handlers")
 }
 
 fn register() -> io::Result<()> {
@@ -93,18 +93,18 @@ fn register() -> io::Result<()> {
     for exit in [Exit::Interrupted, Exit::Terminated, Exit::HungUp] {
         let signal = number(exit);
         if signal == SIGHUP && is_ignored(SIGHUP) {
-            // By `nohup`, whose point that is.
+            // `nohup` makes the process ignore SIGHUP; keep it so.
             continue;
         }
-        // In this order: the first signal finds the flag unset and sets it. The second finds it set, unless the thread
-        // below has taken it upon itself to end the process.
+        // The order matters: the first signal finds the flag unset and sets it. The second finds it set, unless the thread
+        // below has reset it because it ends the process itself.
         flag::register_conditional_shutdown(signal, i32::from(exit as u8), signals.armed.clone())?;
         flag::register_usize(signal, signals.signal.clone(), signal as usize)?;
         flag::register(signal, signals.came.clone())?;
         flag::register(signal, signals.armed.clone())?;
         low_level::pipe::register(signal, wake.try_clone()?)?;
     }
-    // A file that may not grow any more is an error of the write, not the end of the process.
+    // With a handler for SIGXFSZ, a write beyond the file size limit fails instead of ending the process.
     flag::register(SIGXFSZ, Arc::default())?;
     thread::Builder::new().name("torvyn-signals".to_string()).spawn(move || end_in_time(woken))?;
     Ok(())
@@ -118,7 +118,7 @@ fn number(exit: Exit) -> i32 {
     }
 }
 
-/// Whether whoever started the process has it ignore a signal, as far as the system tells.
+/// Whether the process was started with a signal ignored, if the system can tell.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -126,20 +126,20 @@ fn is_ignored(signal: i32) -> bool {
     mask & 1 << (signal - 1) != 0
 }
 
-/// Waits for the first signal, and sees to it that the process ends. Nothing here waits for another thread.
+/// Waits for the first signal and then makes sure that the process ends. Never waits for another thread.
 fn end_in_time(mut woken: UnixStream) {
     if woken.read(&mut [0]).is_err() {
         return;
     }
     child::refuse_to_start();
     let (began, signals) = (Instant::now(), signals());
-    // A second signal wakes this thread too, which ends the process. Were it gone, the signal would.
+    // A second signal also wakes this thread, which then ends the process. Without wake-ups, the signal itself does.
     let wakes = woken.set_read_timeout(Some(LOOK)).is_ok();
     signals.armed.store(!wakes, Ordering::SeqCst);
     let (mut phase, mut hard) = (*locked(&signals.phase), false);
     loop {
         let now = *locked(&signals.phase);
-        // A flow that is over leaves its time to what is told of it.
+        // After a flow, its remaining time is available for its report.
         if !matches!((phase, now), (Phase::Flows { .. }, _)) {
             phase = now;
         }
@@ -147,7 +147,7 @@ fn end_in_time(mut woken: UnixStream) {
         hard |= since >= CHILDREN;
         let children = child::end_all(hard);
         let over = match phase {
-            Phase::Nothing => true,
+            Phase::Idle => true,
             Phase::Command if children => since >= CHILDREN + GRACE,
             Phase::Command => since >= GRACE,
             Phase::Flows { cut, over } => {
@@ -159,44 +159,44 @@ fn end_in_time(mut woken: UnixStream) {
         };
         if over {
             let last_words = if matches!(phase, Phase::Flows { .. }) { LAST_WORDS_OF_FLOWS } else { LAST_WORDS };
-            end("what was under way did not end in time", last_words);
+            end("the command did not end in time", last_words);
         }
         if !wakes {
             thread::sleep(LOOK);
         } else if woken.read(&mut [0]).is_ok() {
-            end("a second signal came before what was under way had ended", LAST_WORDS);
+            end("a second signal came before the command had ended", LAST_WORDS);
         }
     }
 }
 
-/// Ends the process, after the last words. A thread says them: nothing that they wait for is waited for here.
+/// Ends the process after the last words. They run on a thread of their own, so that they cannot block this one.
 fn end(why: &'static str, time: Duration) -> ! {
     let (signals, until) = (signals(), Instant::now() + time);
     let last_words = signals.last_words.try_lock().ok().and_then(|mut words| words.take());
-    let (said, is_said) = mpsc::channel::<()>();
-    let say = last_words.zip(exit()).map(|(say, exit)| {
+    let (done, is_done) = mpsc::channel::<()>();
+    let report = last_words.zip(exit()).map(|(report, exit)| {
         move || {
-            say(exit, &anyhow!(why).context(interrupted(exit)), until);
-            drop(said);
+            report(exit, &anyhow!(why).context(interrupted(exit)), until);
+            drop(done);
         }
     });
-    if let Some(say) = say
-        && thread::Builder::new().name("torvyn-last".to_string()).spawn(say).is_ok()
+    if let Some(report) = report
+        && thread::Builder::new().name("torvyn-last".to_string()).spawn(report).is_ok()
     {
-        is_said.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        is_done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
     }
     locked(&signals.folders).iter().for_each(|folder| _ = fs::remove_dir_all(folder));
     low_level::exit(i32::from(exit().unwrap_or(Exit::Terminated) as u8))
 }
 
-/// Has this said where the process ends before the command does.
-pub(crate) fn last_words(say: impl FnOnce(Exit, &anyhow::Error, Instant) + Send + 'static) {
-    *locked(&signals().last_words) = Some(Box::new(say));
+/// Sets what runs if the process ends before the command does.
+pub(crate) fn set_last_words(report: impl FnOnce(Exit, &anyhow::Error, Instant) + Send + 'static) {
+    *locked(&signals().last_words) = Some(Box::new(report));
 }
 
-/// How the process is to end, if a signal has come.
+/// The exit for the last signal, if there was one.
 pub(crate) fn exit() -> Option<Exit> {
-    // The flag is set after the number.
+    // The handlers set the flag after the number.
     signals().came.load(Ordering::SeqCst).then(|| match signals().signal.load(Ordering::SeqCst) as i32 {
         SIGHUP => Exit::HungUp,
         SIGTERM => Exit::Terminated,
@@ -204,21 +204,21 @@ pub(crate) fn exit() -> Option<Exit> {
     })
 }
 
-/// Set once the first signal has come.
-pub(crate) fn came() -> Arc<AtomicBool> {
+/// A flag that the first signal sets.
+pub(crate) fn signal_flag() -> Arc<AtomicBool> {
     signals().came.clone()
 }
 
-/// Goes on only where no signal has come.
+/// Checks that there was no signal.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where one has.
+/// A [`Stop`] after a signal.
 pub(crate) fn check() -> Result<(), Stop> {
     exit().map_or(Ok(()), |exit| Err(interrupted(exit)))
 }
 
-/// Why a command does not go on.
+/// The error of an interrupted command.
 fn interrupted(exit: Exit) -> Stop {
     let signal = match exit {
         Exit::HungUp => "SIGHUP",
@@ -228,11 +228,11 @@ fn interrupted(exit: Exit) -> Stop {
     Stop::new(exit, format!("interrupted by {signal}"))
 }
 
-/// Waits this long, or until a signal has come.
+/// Sleeps, until a signal at the latest.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where one has.
+/// A [`Stop`] after a signal.
 pub(crate) fn sleep(time: Duration) -> Result<(), Stop> {
     let end = Instant::now() + time;
     loop {
@@ -245,66 +245,66 @@ pub(crate) fn sleep(time: Duration) -> Result<(), Stop> {
     }
 }
 
-/// While it lasts, a signal ends the process at once: nothing is under way.
-pub(crate) fn nothing_to_end() -> During {
-    During::new(Phase::Nothing)
+/// While the guard lives, a signal ends the process immediately, because there is nothing to stop.
+pub(crate) fn begin_idle() -> PhaseGuard {
+    PhaseGuard::new(Phase::Idle)
 }
 
-/// While it lasts, flows run.
+/// While the guard lives, flows run.
 ///
 /// # Errors
 ///
-/// A [`Stop`] where a signal has come already.
-pub(crate) fn flows(drain: Duration) -> Result<Flows, Stop> {
+/// A [`Stop`] after a signal.
+pub(crate) fn begin_flows(drain: Duration) -> Result<Flows, Stop> {
     check()?;
     let phase = Phase::Flows { cut: drain - TIDY.min(drain / 4), over: drain.max(TIDY) };
-    Ok(Flows { _during: During::new(phase) })
+    Ok(Flows { _phase: PhaseGuard::new(phase) })
 }
 
-/// As [`flows`], of flows whose results are of no use where they were interrupted.
+/// Like [`begin_flows`], for flows whose results are useless after an interruption: they are cut off immediately.
 ///
 /// # Errors
 ///
-/// As [`flows`].
-pub(crate) fn cases() -> Result<Flows, Stop> {
+/// Like [`begin_flows`].
+pub(crate) fn begin_cases() -> Result<Flows, Stop> {
     check()?;
-    Ok(Flows { _during: During::new(Phase::Flows { cut: Duration::ZERO, over: CHILDREN }) })
+    Ok(Flows { _phase: PhaseGuard::new(Phase::Flows { cut: Duration::ZERO, over: CHILDREN }) })
 }
 
-/// Has a folder removed where the process ends before whoever made it can do that.
-pub(crate) fn remove_in_the_end(folder: &Path) {
+/// Removes a folder if the process ends before the folder's owner removes it.
+pub(crate) fn remove_on_exit(folder: &Path) {
     locked(&signals().folders).push(folder.to_path_buf());
 }
 
-/// Flows that run.
+/// The guard of running flows.
 pub(crate) struct Flows {
-    _during: During,
+    _phase: PhaseGuard,
 }
 
 impl Flows {
-    /// Set once the first signal has come.
+    /// A flag that the first signal sets.
     pub(crate) fn cancel(&self) -> Arc<AtomicBool> {
-        came()
+        signal_flag()
     }
 
-    /// Is due when there is no more time.
+    /// Cuts the flows off at the end of their time.
     pub(crate) fn cut(&self) -> Cut {
         Cut::new(signals().cut.clone())
     }
 }
 
-/// A phase of the command. What was before comes after it.
-pub(crate) struct During {
+/// Sets the phase of the command, and restores the previous one when dropped.
+pub(crate) struct PhaseGuard {
     before: Phase,
 }
 
-impl During {
-    fn new(phase: Phase) -> During {
-        During { before: std::mem::replace(&mut *locked(&signals().phase), phase) }
+impl PhaseGuard {
+    fn new(phase: Phase) -> PhaseGuard {
+        PhaseGuard { before: std::mem::replace(&mut *locked(&signals().phase), phase) }
     }
 }
 
-impl Drop for During {
+impl Drop for PhaseGuard {
     fn drop(&mut self) {
         *locked(&signals().phase) = self.before;
     }

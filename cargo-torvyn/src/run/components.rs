@@ -342,7 +342,7 @@ impl Built {
         for ((pipeline, index), loaded) in first.iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => _ = all.insert(pipeline.stages[*index].component.clone(), loaded),
-                Err(error) => _ = found.push(pipeline.bad_component(*index, &BadComponent::of(error))),
+                Err(error) => _ = found.push(pipeline.bad_component(*index, &BadComponent::from_error(error))),
             }
         }
         Ok(if found.is_empty() { Ok(all) } else { Err(found) })

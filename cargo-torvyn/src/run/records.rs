@@ -14,7 +14,7 @@ use torvyn_runtime::pipeline::graph::Graph;
 use crate::cli::RecordArgs;
 use crate::config::file_uses::FileUses;
 use crate::exit::{Exit, Stop};
-use crate::fs::atomic_file::Whole;
+use crate::fs::atomic_file::AtomicFile;
 use crate::output::failure;
 use crate::output::run_report::grouped;
 use crate::output::shell::Shell;
@@ -37,7 +37,7 @@ enum Format {
 
 /// The files of the records, and the recorder.
 pub(crate) struct Files {
-    files: Vec<(Format, PathBuf, Whole)>,
+    files: Vec<(Format, PathBuf, AtomicFile)>,
     recorder: Recorder,
 }
 
@@ -61,7 +61,7 @@ impl Files {
             wanted.into_iter().filter_map(|(format, what, path)| Some((format, what, path.as_ref()?)))
         {
             let refused = || Stop::new(Exit::Failed, format!("cannot write {what} to `{}`", path.display()));
-            let file = Whole::create(path).with_context(|| refused().code(failure::RESULT_NOT_WRITTEN))?;
+            let file = AtomicFile::create(path).with_context(|| refused().code(failure::RESULT_NOT_WRITTEN))?;
             files.push((format, path.clone(), file));
         }
         let recorder = match &files[..] {

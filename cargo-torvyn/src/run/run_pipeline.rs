@@ -141,7 +141,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let mut uses = pipeline.declared_file_uses();
     case_files::beside(&pipeline.file).iter().for_each(|path| _ = uses.read("a file of cases", path));
     uses.extend(Files::uses(request.records));
-    uses.clone().tell().refuse()?;
+    uses.clone().write_messages().refuse()?;
     check_outputs(&pipeline)?;
     let letters = DeadLetterFiles::new(&pipeline)?;
     let records = Files::open(request.records)?;
@@ -175,8 +175,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     if pipeline.outputs.is_empty() && wiring.nodes.iter().any(|node| matches!(node, WiredNode::Output(_))) {
         uses.write_stdout("standard output");
     }
-    uses.tell().refuse()?;
-    let flows = interrupt::flows(drain)?;
+    uses.write_messages().refuse()?;
+    let flows = interrupt::begin_flows(drain)?;
     letters.give_up_at(&flows.cut());
     shell.hurry();
     let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
@@ -214,7 +214,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         flow.map_err(|error| add_endpoint_context(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
             // The error to report is that of the flow. Missing records are only a warning beside it.
             written.as_ref().err().inspect(|error| {
-                shell.record(FailureRecord::of(error));
+                shell.record(FailureRecord::from_error(error));
                 shell.warn(format_args!("{error:#}")).ok();
             });
             print_dead_letters(&letters, shell).ok();
@@ -518,7 +518,7 @@ pub(crate) fn add_endpoint_context(
         _ => None,
     };
     let error = anyhow::Error::from(error);
-    let place = FailureRecord::of(&error).stage.and_then(|name| {
+    let place = FailureRecord::from_error(&error).stage.and_then(|name| {
         let stage = pipeline.stages.iter().find(|stage| stage.name == name)?;
         let label = Label { file: pipeline.file.clone(), span: stage.place(), text: String::new() };
         Some(place(&label, sources, &Viewpoint::default()))

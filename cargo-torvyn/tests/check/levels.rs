@@ -86,7 +86,7 @@ fn a_table_that_the_workspace_has_not_is_told_where_to_write() {
         &[
             "error[not-in-workspace]",
             "--> router/Cargo.toml:22:13",
-            "write [workspace.metadata.torvyn.lints] into Cargo.toml",
+            "add [workspace.metadata.torvyn.lints] to Cargo.toml",
         ],
     );
 }

@@ -216,7 +216,7 @@ fn what_is_wrong_with_a_stage_of_a_pipeline_is_told_in_its_manifest() {
         &[
             "found a core WebAssembly module",
             "--> Torvyn.toml:2:11",
-            "`./none.wasm` is not there",
+            "`./none.wasm` does not exist",
             "there is no package `ruoter` in the workspace",
             "did you mean `router`?",
             "5 stages and 0 pipelines: 3 errors",

@@ -75,12 +75,12 @@ fn what_a_run_would_not_find_is_told() {
     assert_has(
         &told,
         &[
-            "warning[not-found]: `no.txt` is not there",
+            "warning[not-found]: `no.txt` does not exist",
             "--> Torvyn.toml:2:9",
-            "warning[not-found]: `out` is not there",
+            "warning[not-found]: directory `out` does not exist",
             "--> Torvyn.toml:3:10",
-            "warning[not-found]: `letters` is not there",
-            "`run` would stop here",
+            "warning[not-found]: directory `letters` does not exist",
+            "`cargo torvyn run` would fail here",
             "1 pipeline: 3 warnings",
         ],
     );

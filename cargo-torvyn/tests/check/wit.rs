@@ -137,7 +137,10 @@ error[wit-missing]: found no WIT that declares what the stage may do
     let told = project.told("check -p router", 100);
     assert_has(&told, &["error[wit-missing]: `router/src` contains no `.wit` file", "--> router/Cargo.toml:8:7"]);
     project.edit("router/Cargo.toml", "\"src\"", "\"nowhere\"");
-    assert_has(&project.told("check -p router", 100), &["`router/nowhere` is not there", "--> router/Cargo.toml:8:7"]);
+    assert_has(
+        &project.told("check -p router", 100),
+        &["`router/nowhere` does not exist", "--> router/Cargo.toml:8:7"],
+    );
 }
 
 /// Without its functions `payload-read` would be no import of the world, and `transform` a handle-pass by contract.

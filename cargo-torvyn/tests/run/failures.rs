@@ -71,7 +71,7 @@ fn what_is_tried_again_in_vain_stops_the_flow() {
 #[test]
 fn a_file_of_dead_letters_that_cannot_be_is_told_before_anything_runs() {
     let folder = poisoned("fail", "{ dead-letter = 'no/bad.jsonl' }");
-    expect(folder.path(), &["run"], 101, &["error[not-found]: `no` is not there", "Torvyn.toml:10:30"]);
+    expect(folder.path(), &["run"], 101, &["error[not-found]: directory `no` does not exist", "Torvyn.toml:10:30"]);
     let folder = poisoned("fail", "{ dead-letter = 'input.txt' }");
     expect(folder.path(), &["run"], 101, &["error[same-file]", "dead letters", "Torvyn.toml:10:"]);
     let folder = poisoned("fail", "{ dead-letter = '/proc/bad.jsonl' }");

@@ -104,7 +104,7 @@ fn a_file_that_cannot_be_written_is_told_before_the_flow_begins() {
         ),
         (&["--trace", "out.txt"], "`out.txt` is used for the trace and for an output"),
         (&["--records", "in.txt"], "`in.txt` is used for the records and for the input"),
-        (&["--records", "r", "--record-capacity", "0"], "it is a number from 1 to"),
+        (&["--records", "r", "--record-capacity", "0"], "must be a number from 1 to"),
     ] {
         let ran = expect(folder.path(), &run(args), 2, &[text]);
         assert!(!said(&ran).contains("Running"), "{}", said(&ran));

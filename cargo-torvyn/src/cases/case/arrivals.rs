@@ -75,7 +75,7 @@ impl Arrivals {
 
 fn at<'a>(element: &Field<'a>) -> Option<Field<'a>> {
     match element.value {
-        DeValue::Table(entries) => Field::of(entries, KEY),
+        DeValue::Table(entries) => Field::find(entries, KEY),
         _ => None,
     }
 }

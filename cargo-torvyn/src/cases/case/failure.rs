@@ -34,7 +34,7 @@ impl ExpectedFailure {
         };
         let table = field.table("what is expected of a failure", &["stage", "text"], report)?;
         if table.get("stage").is_none() && table.get("text").is_none() {
-            table.missing(&["stage", "text"], report);
+            table.report_missing(&["stage", "text"], report);
         }
         let text = match table.get("text") {
             Some(field) => Some(field.text(report)?.to_string()),

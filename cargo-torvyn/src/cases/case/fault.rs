@@ -48,7 +48,7 @@ impl CaseFault {
             Some(field) => Some(Named { name: field.text(report)?.to_string(), span: field.span }),
             None if alone => None,
             None => {
-                table.missing(&["stage"], report);
+                table.report_missing(&["stage"], report);
                 return None;
             }
         };

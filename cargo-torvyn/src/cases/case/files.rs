@@ -19,8 +19,8 @@ use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 ///
 /// If the folder cannot be read.
 pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Case>, Vec<Broken>), Diagnostics> {
-    let parse_manifest = sources.text(&manifest.path).map(|text| parse_manifest(text, &manifest.path));
-    let (mut cases, mut broken) = manifest::sorted(parse_manifest.unwrap_or_default());
+    let of_manifest = sources.text(&manifest.path).map(|text| parse_manifest(text, &manifest.path));
+    let (mut cases, mut broken) = manifest::partition(of_manifest.unwrap_or_default());
     for path in case_files::list(&manifest.path)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let read = match document::read(&path, sources) {
@@ -33,7 +33,7 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
             },
             Err(wrong) => vec![Err(Broken { name: None, found: wrong.into() })],
         };
-        let (read, wrong) = manifest::sorted(read);
+        let (read, wrong) = manifest::partition(read);
         cases.extend(read);
         broken.extend(wrong);
     }
@@ -45,7 +45,7 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
 pub(crate) fn parse_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
     let mut report = Report { file: path, found: Diagnostics::default() };
     let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
-    Field::of(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
+    Field::find(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
 }
 
 /// What is wrong with the cases of a manifest that was read.

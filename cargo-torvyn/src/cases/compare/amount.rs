@@ -34,7 +34,7 @@ impl<N: Copy + PartialOrd> Amount<N> {
         }
         let table = field.table("a range", &["min", "max"], report)?;
         if table.get("min").is_none() && table.get("max").is_none() {
-            table.missing(&["min", "max"], report);
+            table.report_missing(&["min", "max"], report);
             return None;
         }
         let bound = |key: &str, report: &mut Report| match table.get(key) {

@@ -110,7 +110,7 @@ impl Expected {
                 return None;
             }
             (Some(_), None) => {
-                table.missing(&["file"], report);
+                table.report_missing(&["file"], report);
                 return None;
             }
         };
@@ -131,7 +131,7 @@ impl Expected {
             field.only_true(report)?;
             if what.is_none() {
                 let known: Vec<_> = Expected::LISTS.into_iter().filter(|key| keys.contains(key)).collect();
-                table.missing(&known, report);
+                table.report_missing(&known, report);
             }
             if let Some(framing) = table.get("as").filter(|_| framing == OutputFraming::Raw) {
                 table.exclude("any-order", &framing, report);
@@ -139,7 +139,7 @@ impl Expected {
             }
         }
         let contains = match table.get("contains") {
-            Some(field) if matches!(field.value, DeValue::Array(_)) => field.some_items(report)?,
+            Some(field) if matches!(field.value, DeValue::Array(_)) => field.nonempty_items(report)?,
             field => field.into_iter().collect(),
         };
         let contains = contains.iter().map(|item| Some((Literal::read(item, report)?, item.span.clone())));

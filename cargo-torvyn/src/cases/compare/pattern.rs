@@ -25,7 +25,7 @@ impl Pattern {
     /// Reads `matches`: an expression or an array of expressions.
     pub(crate) fn read_all(field: &Field, report: &mut Report) -> Option<Vec<Pattern>> {
         match field.value {
-            DeValue::Array(_) => field.some_items(report)?.iter().map(|item| Pattern::read(item, report)).collect(),
+            DeValue::Array(_) => field.nonempty_items(report)?.iter().map(|item| Pattern::read(item, report)).collect(),
             DeValue::String(_) => Some(vec![Pattern::read(field, report)?]),
             _ => {
                 field.wrong_type("a regular expression or an array of them", report);

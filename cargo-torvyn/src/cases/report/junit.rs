@@ -8,7 +8,7 @@ use crate::cases::case::Case;
 use crate::cases::plan::Plan;
 use crate::cases::run::Outcome;
 use crate::output::diagnostic::Sources;
-use crate::output::junit::{Totals, attribute, escaped, save, suite};
+use crate::output::junit::{Totals, escape_attribute, escape_text, save, suite};
 
 /// Writes a report. Cases of `plans` without an outcome are skipped. `began` is when the first case started.
 ///
@@ -59,7 +59,7 @@ fn cases_of_file<'a>(
 }
 
 fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources) -> String {
-    let (name, class) = (attribute(&case.name), attribute(file));
+    let (name, class) = (escape_attribute(&case.name), escape_attribute(file));
     let time = outcome.map_or(Duration::ZERO, |outcome| outcome.time).as_secs_f64();
     let mut text = format!("    <testcase name=\"{name}\" classname=\"{class}\" time=\"{time:.6}\">\n");
     let Some(outcome) = outcome else {
@@ -97,16 +97,16 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
         (false, [first, rest @ ..]) => (Some(first), rest.iter().chain([outcome]).collect::<Vec<_>>(), "rerunFailure"),
     };
     for found in first.iter().flat_map(|first| &first.found) {
-        let (message, kind) = (attribute(&found.message), found.code);
-        let rendered = escaped(&found.render(sources, false));
+        let (message, kind) = (escape_attribute(&found.message), found.code);
+        let rendered = escape_text(&found.render(sources, false));
         line(format_args!("<failure message=\"{message}\" type=\"{kind}\">{rendered}</failure>"));
     }
     for rerun in reruns {
         let first = rerun.found.iter().next();
-        let (message, kind) = first.map_or(Default::default(), |first| (attribute(&first.message), first.code));
+        let (message, kind) = first.map_or(Default::default(), |first| (escape_attribute(&first.message), first.code));
         let time = rerun.time.as_secs_f64();
         line(format_args!("<{again} time=\"{time:.6}\" message=\"{message}\" type=\"{kind}\">"));
-        line(format_args!("  <stackTrace>{}</stackTrace>", escaped(&rerun.found.render(sources, false))));
+        line(format_args!("  <stackTrace>{}</stackTrace>", escape_text(&rerun.found.render(sources, false))));
         if !rerun.log.is_empty() {
             line(format_args!("  <system-out>{}</system-out>", log(rerun)));
         }
@@ -121,5 +121,5 @@ fn element(file: &str, case: &Case, outcome: Option<&Outcome>, sources: &Sources
 /// What the stages printed.
 fn log(outcome: &Outcome) -> String {
     let log: String = outcome.log.iter().map(|(stage, text)| format!("{stage}: {text}\n")).collect();
-    escaped(&log)
+    escape_text(&log)
 }

@@ -33,7 +33,7 @@ impl Failure {
             stage,
             causes: error.chain().map(ToString::to_string).collect(),
             is_ours: matches!(runtime, Some(Error::Internal(_))),
-            record: FailureRecord::of(error),
+            record: FailureRecord::from_error(error),
         }
     }
 

@@ -11,10 +11,10 @@ use crate::cases::case::files::parse_manifest;
 use crate::cases::run::cancellation::Cancellation;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::config::manifest::{Manifest, sorted};
+use crate::config::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
-use crate::output::programs::Asked;
+use crate::output::programs::OutputRequest;
 use crate::output::shell::{Shell, Verbosity};
 use crate::run::components::{Compiled, Components};
 
@@ -26,10 +26,10 @@ fn exceeding_a_proof_fails_the_case_as_an_internal_error() {
     let stage = guest::TRANSFORM.file();
     let text = format!("[pipeline.main]\nstages = [{:?}]\n{CASES}", stage.path);
     let manifest = Manifest::parse(&text, Path::new("Torvyn.toml")).unwrap();
-    let (cases, _) = sorted(parse_manifest(&text, Path::new("Torvyn.toml")));
+    let (cases, _) = partition(parse_manifest(&text, Path::new("Torvyn.toml")));
     let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
-    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, Asked::default());
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, OutputRequest::default());
     let (mut sources, compiled) = (Sources::default(), Compiled::default());
     let args = CargoArgs::default();
     let components =

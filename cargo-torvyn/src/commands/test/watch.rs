@@ -110,7 +110,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
             Err(error) if error.is::<StdoutClosed>() || interrupt::exit().is_some() => return Err(error),
             Err(error) => {
                 shell.error(&error)?;
-                Some(Exit::of(&error))
+                Some(Exit::from_error(&error))
             }
         };
         // Cargo may have just written it, even if the project does not compile.
@@ -136,7 +136,7 @@ impl Watch<'_> {
     /// Waits for a change that we did not cause, or for a signal.
     fn wait(&mut self) -> Vec<PathBuf> {
         loop {
-            let all = self.before.wait(&self.places, &interrupt::came());
+            let all = self.before.wait(&self.places, &interrupt::signal_flag());
             if interrupt::exit().is_some() {
                 return all;
             }
@@ -144,7 +144,7 @@ impl Watch<'_> {
             let (logs, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(is_log);
             self.places.except.extend(logs.iter().cloned());
             self.logs.extend(logs);
-            self.before = Snapshot::of(&self.places);
+            self.before = Snapshot::take(&self.places);
             if !changed.is_empty() {
                 return changed;
             }
@@ -185,7 +185,7 @@ impl Watch<'_> {
     /// Watches these paths from now on. New ones are taken as they are.
     fn watch(&mut self, places: WatchPaths) {
         let new: Vec<_> = places.paths.iter().filter(|path| !self.places.paths.contains(path)).cloned().collect();
-        self.before.add(Snapshot::of(&WatchPaths { paths: new, except: places.except.clone() }));
+        self.before.add(Snapshot::take(&WatchPaths { paths: new, except: places.except.clone() }));
         self.before.keep(&places);
         self.places = places;
     }
@@ -259,7 +259,7 @@ impl Watch<'_> {
         let what = format_args!("{} of {cases}, {compiled} of {all} {components} compiled", plans.len());
         shell.status("Testing", what)?;
 
-        let flows = interrupt::cases()?;
+        let flows = interrupt::begin_cases()?;
         let (_, outcomes) = run(&plans, &others, self.args, &flows, &sources, shell)?;
         drop(flows);
         let mut blessed = Vec::new();

@@ -1,4 +1,4 @@
-//! The configuration of a stage, flattened to the pairs of texts that a component is given.
+//! The configuration of a stage, flattened to the pairs of strings that the component gets.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,8 +9,8 @@ use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// The pairs of a `config` table in the order of the file: `nested.x` for a key of a table in it, `list.0` for an item of
-/// an array, everything that is no text as it is written in decimal or RFC 3339.
+/// Reads the pairs of a `config` table in file order. A key of a nested table becomes `nested.x`, an item of an array
+/// `list.0`. Values that are not strings are formatted in decimal or as RFC 3339.
 pub(crate) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> {
     let mut flat = Flat { pairs: Vec::new(), spans: Vec::new(), places: HashMap::new() };
     match field.value {
@@ -23,7 +23,7 @@ pub(crate) fn read(field: &Field, report: &mut Report) -> Vec<(String, String)> 
 struct Flat {
     pairs: Vec<(String, String)>,
     spans: Vec<Range<usize>>,
-    /// The place of each key in both.
+    /// The index of each key in `pairs` and `spans`.
     places: HashMap<String, usize>,
 }
 
@@ -48,19 +48,19 @@ impl Flat {
             DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
                 Ok(integer) => integer.to_string(),
                 Err(_) => {
-                    let message = format!("`{key}` is too great for a number");
+                    let message = format!("`{key}` does not fit into a 64-bit integer");
                     field.wrong(codes::BAD_NUMBER, message, "", report).help = Some("write it as a string".to_string());
                     return;
                 }
             },
         };
         if let Some(&first) = self.places.get(&key) {
-            let message = format!("two values of `config` are called `{key}`");
+            let message = format!("duplicate key `{key}` in `config`");
             report.found.push(
                 Diagnostic::error(codes::DUPLICATE_CONFIG, message).label(report.file, field.span.clone(), "").label(
                     report.file,
                     self.spans[first].clone(),
-                    "the first",
+                    "first declared here",
                 ),
             );
             return;

@@ -1,4 +1,4 @@
-//! What a stage or an output takes.
+//! What a stage or an output takes elements from.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use torvyn_runtime::pipeline::graph::Merge;
 use crate::config::toml_reader::{Report, Table};
 use crate::output::codes;
 
-/// One thing that elements are taken from.
+/// One origin of elements, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Feed {
-    /// What it is.
+    /// The origin.
     pub(crate) origin: Origin,
-    /// Where the manifest says so; none where it is understood.
+    /// The place in the manifest; none if the feed is implied.
     pub(super) span: Option<Range<usize>>,
 }
 
@@ -31,18 +31,18 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// The stage before this one in the order of the file, or the input.
+    /// The stage before this one in file order, or the input of the pipeline.
     pub(super) fn before(stage: usize) -> Self {
         stage.checked_sub(1).map_or(Origin::Input, |stage| Origin::Stage { stage, output: 0 })
     }
 }
 
-/// What is taken where nothing is written.
-pub(super) fn understood(origin: Origin) -> Vec<Feed> {
+/// The feed that a missing `from` implies.
+pub(super) fn implied(origin: Origin) -> Vec<Feed> {
     vec![Feed { origin, span: None }]
 }
 
-/// Reads `merge` of a stage or an output, which means something where `from` names several.
+/// Reads `merge` of a stage or an output; it requires several entries in `from`.
 pub(super) fn read_merge(table: &Table, report: &mut Report) -> Option<Merge> {
     let field = table.get("merge")?;
     let merge = match field.choice(&["round-robin", "priority", "sequence"], report)? {
@@ -52,8 +52,8 @@ pub(super) fn read_merge(table: &Table, report: &mut Report) -> Option<Merge> {
     };
     let several = table.get("from").is_some_and(|from| from.value.as_array().is_some_and(|names| names.len() > 1));
     if !several {
-        let help = "name what it takes in `from`, in order: from = [\"first\", \"second\"]".to_string();
-        field.wrong(codes::NOTHING_TO_MERGE, "`merge` is for what takes from several", "", report).help = Some(help);
+        let help = "list the inputs in `from`, in order: from = [\"first\", \"second\"]".to_string();
+        field.wrong(codes::NOTHING_TO_MERGE, "`merge` needs several inputs", "", report).help = Some(help);
     }
     Some(merge)
 }

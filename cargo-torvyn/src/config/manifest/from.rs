@@ -1,18 +1,18 @@
-//! The `from` of the manifest, resolved to the stages and outputs that it names.
+//! Resolves `from` to stages and outputs.
 
 use toml::de::DeValue;
 
-use super::feed::{Feed, Origin, understood};
+use super::feed::{Feed, Origin, implied};
 use super::name;
 use super::stage::Stage;
 use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::suggestion;
 
-/// Follows what is written, a name or an array of names, or takes `default` where nothing is written.
+/// Resolves the value of `from`, a name or an array of names, or uses `default` if `from` is missing.
 pub(super) fn resolve(written: Option<&Field>, default: Origin, stages: &[Stage], report: &mut Report) -> Vec<Feed> {
     let Some(field) = written else {
-        return understood(default);
+        return implied(default);
     };
     let names = match field.value {
         DeValue::String(_) => vec![field.clone()],
@@ -28,8 +28,8 @@ pub(super) fn resolve(written: Option<&Field>, default: Origin, stages: &[Stage]
             continue;
         };
         if feeds.iter().any(|feed| feed.origin == origin) {
-            let message = "every element would be taken twice";
-            field.wrong(codes::DUPLICATE_FROM, message, "named before", report).help = Some("leave it out".to_string());
+            let message = "duplicate entry in `from`: each element would arrive twice";
+            field.wrong(codes::DUPLICATE_FROM, message, "already listed", report).help = Some("remove it".to_string());
         }
         feeds.push(Feed { origin, span: Some(field.span) });
     }
@@ -63,7 +63,7 @@ fn find(written: &str, field: &Field, stages: &[Stage], report: &mut Report) -> 
         let message = format!("`{stage_name}` has no output `{named}`");
         let help = match stage {
             Some(_) => suggestion(named, "outputs", &known),
-            None => format!("write `{}` alone", name::INPUT),
+            None => format!("write `{}` without an output name", name::INPUT),
         };
         field.wrong(codes::UNKNOWN_OUTPUT, message, "", report).help = Some(help);
         return None;

@@ -1,4 +1,4 @@
-//! Where the elements of a pipeline come from when no source component makes them.
+//! The input of a pipeline in the host: where elements come from that no source component makes.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,35 +18,35 @@ use crate::output::diagnostic::Diagnostic;
 pub(crate) enum Input {
     /// A file.
     File {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// How it is cut into elements.
+        /// How it is split into elements.
         framing: Framing,
     },
-    /// The files of a folder, an element each.
+    /// The files of a folder, one element each.
     Dir {
-        /// Where it is.
+        /// The path of the folder.
         path: PathBuf,
     },
     /// Standard input.
     Stdin {
-        /// How it is cut into elements.
+        /// How it is split into elements.
         framing: Framing,
     },
-    /// Elements made up by the host.
+    /// Elements that the host generates.
     Generate {
-        /// How many.
+        /// Number of elements.
         count: u64,
-        /// Payload bytes of each, from the least to the most.
+        /// Payload bytes of each element, from the smallest to the largest.
         sizes: RangeInclusive<usize>,
-        /// What decides their bytes and sizes; none where they are all alike.
+        /// The seed of their bytes and sizes; none if all elements are identical.
         seed: Option<u64>,
     },
 }
 
 impl Input {
-    /// The input of a path given on the command line, `-` being standard input: cut into elements as the one it
-    /// replaces was.
+    /// The input for a path on the command line, where `-` is standard input. It keeps the framing of the input that it
+    /// replaces.
     pub(crate) fn from_argument(argument: &Path, replaced: Option<&Input>) -> Self {
         let framing = match replaced {
             Some(Input::File { framing, .. } | Input::Stdin { framing }) => *framing,
@@ -55,7 +55,7 @@ impl Input {
         Input::at(argument, Path::new(""), framing)
     }
 
-    /// What is wrong with the file or folder that it names; without a place.
+    /// Checks the file or folder of the input. The diagnostic has no place.
     pub(crate) fn check_path(&self) -> Option<Diagnostic> {
         match self {
             Input::File { path, .. } => document::check_path(path, false),
@@ -64,7 +64,7 @@ impl Input {
         }
     }
 
-    /// The file or folder that it is, where it is one.
+    /// The path of the file or folder, if the input is one.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Input::File { path, .. } | Input::Dir { path } => Some(path),
@@ -76,7 +76,7 @@ impl Input {
         if path == Path::new("-") { Input::Stdin { framing } } else { Input::File { path: folder.join(path), framing } }
     }
 
-    /// Reads `input`: where elements come from, and what they are stamped with.
+    /// Reads `input`: where elements come from, and their deadline and trace.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<(Self, Stamp)> {
         match field.value {
             DeValue::String(_) => {
@@ -96,7 +96,7 @@ impl Input {
         }
     }
 
-    /// Reads a table that has one of `file`, `dir`, `stdin` and `generate`.
+    /// Reads a table with one of the keys `file`, `dir`, `stdin` and `generate`.
     pub(crate) fn read_table(table: &Table, report: &mut Report) -> Option<Self> {
         let field = table.need_one(&["file", "dir", "stdin", "generate"], report)?;
         match field.key {
@@ -129,7 +129,7 @@ impl Input {
     }
 }
 
-/// The size of all elements that are made up, or a range, of which a seed decides.
+/// Reads the size of generated elements: one for all, or a range from which a seed chooses.
 fn read_sizes(field: &Field, generate: &Table, report: &mut Report) -> Option<RangeInclusive<usize>> {
     if !matches!(field.value, DeValue::Table(_)) {
         let size = field.size(&ranges::GENERATED_BYTES, report)?;
@@ -147,14 +147,14 @@ fn read_sizes(field: &Field, generate: &Table, report: &mut Report) -> Option<Ra
     Some(min..=max)
 }
 
-/// Keys that say how bytes are cut into elements.
+/// The keys that say how bytes are split into elements.
 const FRAMING_KEYS: [&str; 3] = ["as", "size", "keep-newline"];
 
 fn read_framing(table: &Table, report: &mut Report) -> Option<Framing> {
     let keep_newline = table.get("keep-newline").is_some_and(|field| field.only_true(report).is_some());
     let lines = Framing::Lines { keep_newline };
     let Some(field) = table.get("as") else {
-        // A size without `as` can only mean chunks, which are then to be asked for by name.
+        // A size without `as` can only mean chunks; require the explicit `as`.
         return match table.get("size") {
             Some(_) => table.need("as", report).and(None),
             None => Some(lines),

@@ -1,4 +1,4 @@
-//! What becomes of an element that a stage fails at: `on-failure` of a stage.
+//! `on-failure` of a stage: what happens to an element that the stage fails on.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 
-/// How long a stage is left alone that says nothing of it.
+/// The default of `backoff`.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// What becomes of an element that a stage fails at.
+/// What happens to an element that a stage fails on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OnFailure {
-    /// What the stage is held to.
+    /// The policy for the runtime.
     pub(crate) policy: Policy,
-    /// The file that such elements are written to, where they are.
+    /// The file for failed elements, if they are kept.
     pub(crate) dead_letters: Option<PathBuf>,
-    /// Where the manifest says that elements are left out.
+    /// The place in the manifest, if elements are skipped or kept as dead letters.
     pub(super) place: Option<Range<usize>>,
 }
 
 impl OnFailure {
-    /// Reads `on-failure`: a word or a table.
+    /// Reads `on-failure`: a string or a table.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
         match field.value {
             DeValue::String(_) => OnFailure::default().then(read_word(field, report)?, field).into(),
@@ -50,7 +50,7 @@ impl OnFailure {
             table.exclude("then", dead_letter, report);
         }
         if let (None, None, None) = (table.get("retry").or(table.get("backoff")), &then, &dead_letter) {
-            table.missing(&["retry", "then", "dead-letter"], report);
+            table.report_missing(&["retry", "then", "dead-letter"], report);
         }
         let on_failure = OnFailure { policy: Policy { retry: retry?, ..Policy::default() }, ..OnFailure::default() };
         match (then, dead_letter) {
@@ -70,12 +70,12 @@ impl OnFailure {
     }
 }
 
-/// How often and how slowly it is tried again, where it is; none where that is wrong.
+/// Reads `retry` and `backoff`: the inner value is none without retries, the outer one if a value is not valid.
 fn read_retry(table: &Table, report: &mut Report) -> Option<Option<Retry>> {
     let backoff = match table.get("backoff") {
         Some(field) => {
             if table.get("retry").is_none() {
-                table.missing(&["retry"], report);
+                table.report_missing(&["retry"], report);
             }
             field.duration(&ranges::BACKOFF, report)
         }
@@ -92,7 +92,7 @@ fn read_word(field: &Field, report: &mut Report) -> Option<Then> {
         DeValue::String(text) if text == "dead-letter" => {
             Some("name a file: on-failure = { dead-letter = \"failed.jsonl\" }")
         }
-        DeValue::String(text) if text == "retry" => Some("say how often: on-failure = { retry = 3 }"),
+        DeValue::String(text) if text == "retry" => Some("set the number of retries: on-failure = { retry = 3 }"),
         _ => None,
     };
     if let (Some(help), DeValue::String(text)) = (help, field.value) {
@@ -107,7 +107,7 @@ fn read_path(field: &Field, report: &mut Report) -> Option<PathBuf> {
     let path = field.text(report)?;
     if Path::new(path) == Path::new("-") {
         let help = "name a file: dead-letter = \"failed.jsonl\"".to_string();
-        field.wrong(codes::UNKNOWN_VALUE, "dead letters go to a file", "", report).help = Some(help);
+        field.wrong(codes::UNKNOWN_VALUE, "dead letters cannot go to standard output", "", report).help = Some(help);
         return None;
     }
     Some(report.folder().join(path))

@@ -1,4 +1,4 @@
-//! Where the elements of a pipeline go when no sink component takes them.
+//! The outputs of a pipeline in the host: where elements go that no sink component takes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,42 +11,43 @@ use super::feed::{self, Feed};
 use super::name;
 use crate::config::toml_reader::{Field, Report, Table};
 
-/// An end of a pipeline in the host.
+/// Where the host writes the elements of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// A file, written anew.
+    /// A file, which is replaced.
     File {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// How elements are put one after another.
+        /// How elements are written one after another.
         framing: OutputFraming,
     },
     /// Standard output.
     Stdout {
-        /// How elements are put one after another.
+        /// How elements are written one after another.
         framing: OutputFraming,
     },
-    /// Nowhere.
+    /// Nowhere: elements are dropped.
     Discard,
 }
 
-/// An output of a pipeline under its name in the graph, and what it takes.
+/// An output of a pipeline, with its name in the graph and its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedOutput {
     /// Unique in the pipeline.
     pub(crate) name: String,
-    /// Where elements go.
+    /// Where elements are written.
     pub(crate) output: Output,
-    /// What it takes, merged.
+    /// The inputs of the output, which are merged.
     pub(crate) from: Vec<Feed>,
-    /// Which of that it takes next.
+    /// Which input is taken from next.
     pub(crate) merge: Merge,
-    /// Where the manifest says so; an output that was added has no place.
+    /// The place in the manifest; none for an output that the manifest does not declare.
     pub(super) span: Option<Range<usize>>,
 }
 
 impl Output {
-    /// The output of a path given on the command line, `-` being standard output: written as the one it replaces was.
+    /// The output for a path on the command line, where `-` is standard output. It keeps the framing of the output that it
+    /// replaces.
     pub(crate) fn from_argument(argument: &Path, replaced: Option<&Output>) -> Self {
         let framing = match replaced {
             Some(Output::File { framing, .. } | Output::Stdout { framing }) => *framing,
@@ -82,7 +83,7 @@ impl Output {
     }
 }
 
-/// Reads `as`: how elements are put one after another.
+/// Reads `as`: how elements are written one after another.
 pub(crate) fn read_framing(field: &Field, report: &mut Report) -> Option<OutputFraming> {
     Some(match field.choice(&["lines", "length-prefixed", "raw"], report)? {
         "lines" => OutputFraming::Lines,
@@ -91,7 +92,7 @@ pub(crate) fn read_framing(field: &Field, report: &mut Report) -> Option<OutputF
     })
 }
 
-/// An output as it is written: its `from` is followed once all stages are known.
+/// An output as written in the manifest: its `from` is resolved once all stages are known.
 pub(super) struct Written<'a> {
     pub(super) output: NamedOutput,
     pub(super) from: Option<Field<'a>>,

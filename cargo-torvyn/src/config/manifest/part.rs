@@ -1,4 +1,4 @@
-//! A part of a pipeline: what lies between some of its stages, with ends of its own.
+//! A part of a pipeline: the stages between some first stages and a last stage, with an input and outputs of its own.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,33 +12,34 @@ use super::pipeline::Pipeline;
 use super::stage::Stage;
 use crate::config::budget::PipelineBudget;
 
-/// Where a part begins and ends, by the indices of stages.
+/// The bounds of a part, as indices of stages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part<'a> {
-    /// The stages that take the input of the part; none where it begins as the pipeline does.
+    /// The stages that take the input of the part; empty if the part begins where the pipeline begins.
     pub(crate) from: &'a [usize],
-    /// The last stage; none where it ends as the pipeline does.
+    /// The last stage; none if the part ends where the pipeline ends.
     pub(crate) to: Option<usize>,
-    /// Those that are known to be source components: what they would take otherwise is of no meaning.
+    /// The stages that are known to be source components: their implied input does not count.
     pub(crate) sources: &'a [usize],
 }
 
-/// Why there is no such part.
+/// Why stages do not form a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPart {
-    /// Nothing gets from this stage to the last one.
+    /// The last stage cannot be reached from this stage.
     Apart(usize),
-    /// A stage also takes from outside of the part: the input of the pipeline, or another stage.
+    /// A stage of the part also takes from outside the part: from the pipeline's input or from another stage.
     Outside { stage: usize, feed: usize },
 }
 
 impl Pipeline {
-    /// A part of it, without the budget of the whole. What the last stage sends is an end called `output` where its outputs
-    /// have no names, and otherwise `STAGE.OUTPUT`, as is what leaves the part on the way there.
+    /// Extracts a part of the pipeline, without the pipeline's budget. The output of the last stage becomes a pipeline output
+    /// called `output` if the stage's outputs have no names, and otherwise `STAGE.OUTPUT`. Outputs of other stages that leave
+    /// the part are called `STAGE.OUTPUT` too.
     ///
     /// # Errors
     ///
-    /// Where the stages do not make a part.
+    /// If the stages do not form a part.
     pub(crate) fn part(&self, part: Part<'_>) -> Result<Pipeline, NoPart> {
         let Part { from, to, .. } = part;
         let after = if from.is_empty() { self.all() } else { self.reached(from, |stage| self.takers(stage, part)) };
@@ -62,7 +63,7 @@ impl Pipeline {
             for (number, feed) in self.feeds(index, part).enumerate() {
                 match within(feed) {
                     Some(feed) => feeds.push(feed),
-                    // All that it takes from outside is the input of the part, at the place of the first.
+                    // The input of the part replaces all feeds from outside, at the position of the first.
                     None if from.contains(&index) => add_input(&mut feeds),
                     None => return Err(NoPart::Outside { stage: index, feed: number }),
                 }
@@ -74,9 +75,12 @@ impl Pipeline {
             stages.push(stage);
         }
         let outputs = match to {
-            None => {
-                self.outputs.iter().map(|output| output.fed_by(within)).filter(|end| !end.from.is_empty()).collect()
-            }
+            None => self
+                .outputs
+                .iter()
+                .map(|output| output.restrict_feeds(within))
+                .filter(|end| !end.from.is_empty())
+                .collect(),
             Some(to) => ends(&stages, place(to)),
         };
         let (input, input_span, stamp) = match from {
@@ -91,7 +95,7 @@ impl Pipeline {
         (0..self.stages.len()).collect()
     }
 
-    /// These stages, and all that `next` gets to from them.
+    /// These stages, and all stages that `next` reaches from them.
     fn reached(&self, begin: &[usize], next: impl Fn(usize) -> Vec<usize>) -> BTreeSet<usize> {
         let (mut reached, mut waiting) = (BTreeSet::new(), begin.to_vec());
         while let Some(stage) = waiting.pop() {
@@ -102,7 +106,7 @@ impl Pipeline {
         reached
     }
 
-    /// What a stage takes from: of a source component what it says, which is an error elsewhere.
+    /// The feeds of a stage. A source component has only explicit ones, which are an error reported elsewhere.
     fn feeds(&self, stage: usize, part: Part<'_>) -> impl Iterator<Item = &Feed> {
         let is_source = part.sources.contains(&stage);
         self.stages[stage].from.iter().filter(move |feed| !is_source || feed.span.is_some())
@@ -122,7 +126,7 @@ impl Pipeline {
         (0..self.stages.len()).filter(|taker| self.givers(*taker, part).contains(&stage)).collect()
     }
 
-    /// The names of a stage and of what one of its feeds takes from, and where the manifest says so.
+    /// The name of a stage, the name of the origin of one of its feeds, and the place of that feed.
     pub(crate) fn feed(&self, stage: usize, feed: usize) -> (&str, &str, Range<usize>) {
         let taker = &self.stages[stage];
         let giver = match taker.from[feed].origin {
@@ -132,8 +136,8 @@ impl Pipeline {
         (&taker.name, giver, taker.from[feed].span.clone().unwrap_or_else(|| taker.places.name.clone()))
     }
 
-    /// Takes away the ends of this stage, which turned out to send nothing.
-    pub(crate) fn without_ends_of(&mut self, stage: usize) {
+    /// Removes the pipeline outputs that take from this stage, which turned out to have no outputs.
+    pub(crate) fn remove_outputs_of(&mut self, stage: usize) {
         let is_of = |feed: &Feed| matches!(feed.origin, Origin::Stage { stage: of, .. } if of == stage);
         self.outputs.retain(|end| !end.from.iter().any(is_of));
     }
@@ -141,17 +145,17 @@ impl Pipeline {
 
 fn add_input(feeds: &mut Vec<Feed>) {
     if feeds.iter().all(|feed| feed.origin != Origin::Input) {
-        feeds.extend(feed::understood(Origin::Input));
+        feeds.extend(feed::implied(Origin::Input));
     }
 }
 
 impl NamedOutput {
-    fn fed_by(&self, within: impl Fn(&Feed) -> Option<Feed>) -> NamedOutput {
+    fn restrict_feeds(&self, within: impl Fn(&Feed) -> Option<Feed>) -> NamedOutput {
         NamedOutput { from: self.from.iter().filter_map(within).collect(), ..self.clone() }
     }
 }
 
-/// An end for each output of a stage that no other takes: those of the last stage first.
+/// A pipeline output for each stage output that no stage takes from; those of the last stage come first.
 fn ends(stages: &[Stage], last: Option<usize>) -> Vec<NamedOutput> {
     let is_taken = |origin: Origin| stages.iter().any(|stage| stage.from.iter().any(|feed| feed.origin == origin));
     let mut order: Vec<_> = (0..stages.len()).collect();
@@ -167,7 +171,7 @@ fn ends(stages: &[Stage], last: Option<usize>) -> Vec<NamedOutput> {
             ends.push(NamedOutput {
                 name: if is_plain { name::OUTPUT.to_string() } else { format!("{}.{name}", stages[index].name) },
                 output: Output::Discard,
-                from: feed::understood(origin),
+                from: feed::implied(origin),
                 merge: Default::default(),
                 span: None,
             });

@@ -1,4 +1,4 @@
-//! A pipeline of the manifest: its input, its stages and its outputs, before anything is known of the components.
+//! A pipeline of the manifest: its input, stages and outputs, before the components are known.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -30,26 +30,26 @@ pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
 pub(crate) struct Pipeline {
     /// Unique in the manifest.
     pub(crate) name: String,
-    /// Where elements come from; none where the manifest does not say.
+    /// Where elements come from, if the manifest says.
     pub(crate) input: Option<Input>,
-    /// What its elements are stamped with, whichever input is put in its place.
+    /// The deadline and trace of its elements; they also apply to an input that replaces this one.
     pub(crate) stamp: Stamp,
-    /// At least one, in the order of the file.
+    /// The stages, at least one, in file order.
     pub(crate) stages: Vec<Stage>,
-    /// Where elements go; none where the manifest does not say.
+    /// Where elements go; empty if the manifest does not say.
     pub(crate) outputs: Vec<NamedOutput>,
-    /// What it may copy.
+    /// The copy budget.
     pub(crate) budget: PipelineBudget,
-    /// The manifest it is in.
+    /// The path of its manifest.
     pub(crate) file: PathBuf,
-    /// Its name in the manifest.
+    /// The place of its name in the manifest.
     pub(crate) span: Range<usize>,
-    /// Where the manifest gives the input; an input that was put in its place has none.
+    /// The place of the input in the manifest; none for an input that replaces it.
     pub(super) input_span: Option<Range<usize>>,
 }
 
 impl Pipeline {
-    /// Reads `[pipeline.NAME]`; none where something is wrong that leaves it without a shape.
+    /// Reads `[pipeline.NAME]`; none if an error leaves the stages unknown.
     pub(super) fn read(field: &Field, report: &mut Report) -> Option<Self> {
         name::check(field.key, &field.key_span, &[], report);
         let table = field.table("a pipeline", KEYS, report)?;
@@ -62,11 +62,11 @@ impl Pipeline {
         let items = table.need("stages", report).filter(|field| !has_too_many(field, "stages", report));
         let items = items.and_then(|field| read_items(&field, report))?;
         let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
-        // Indices and names of stages mean nothing while one of them could not be read.
+        // Without all stages, `from` cannot be resolved.
         let written: Vec<_> = written.into_iter().collect::<Option<_>>()?;
 
-        // A name that is not valid means something else in `from`, and what is said of that would hide what is wrong.
-        if written.iter().any(|written| !name::is_of_stage(&written.stage.name)) {
+        // An invalid name may mean something else in `from`; errors about that would hide the cause.
+        if written.iter().any(|written| !name::is_stage_name(&written.stage.name)) {
             return None;
         }
 
@@ -106,8 +106,8 @@ impl Pipeline {
         names.iter().enumerate().filter_map(again).collect()
     }
 
-    /// The packages of the workspace that the stages name and that are not in `known`; `unfit` says why those that are
-    /// in the workspace cannot be stages.
+    /// Reports the packages that stages name and that are not in `known`. `unfit` says why a package of the workspace
+    /// cannot be a stage.
     pub(crate) fn check_packages(&self, known: &[&str], unfit: impl Fn(&str) -> Option<Unfit>) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
@@ -125,7 +125,7 @@ impl Pipeline {
                     Diagnostic::error(codes::UNKNOWN_PACKAGE, message)
                         .label(&self.file, stage.places.component.clone(), "")
                         .help(format!(
-                            "{}; a path to a component has a `/` or ends in `.wasm`",
+                            "{}; a path to a component contains `/` or ends in `.wasm`",
                             suggestion(package, "packages", known)
                         )),
                 );
@@ -134,7 +134,8 @@ impl Pipeline {
         found
     }
 
-    /// The component files and the input that are not there, or are something else, and files that are used twice.
+    /// Reports component files, inputs and dead-letter files that are missing or of the wrong kind, and files with conflicting
+    /// uses.
     pub(crate) fn check_paths(&self) -> Diagnostics {
         let mut found = self.check_components();
         let wrong = self.input.as_ref().and_then(Input::check_path);
@@ -147,11 +148,11 @@ impl Pipeline {
         found
     }
 
-    /// The files that it reads and writes, with this input and these outputs.
+    /// The files that the pipeline reads and writes, with this input and these outputs.
     fn file_uses(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> FileUses {
         let mut uses = FileUses::default();
         match input {
-            // It is no file, which is told elsewhere.
+            // `check_path` reports that this is not a file.
             Some(Input::File { path, .. }) if path.is_dir() => {}
             Some(Input::File { path, .. } | Input::Dir { path }) => _ = uses.read("the input", path),
             Some(Input::Stdin { .. }) => _ = uses.read_stdin("standard input"),
@@ -180,27 +181,27 @@ impl Pipeline {
         uses
     }
 
-    /// The files that it reads and writes, as far as that does not depend on its components.
+    /// The files that the pipeline reads and writes, as far as they do not depend on its components.
     pub(crate) fn declared_file_uses(&self) -> FileUses {
         self.file_uses(self.input.as_ref(), &self.outputs)
     }
 
-    /// Files that are written, and read or written for something else.
+    /// Reports files that are written and have another use too.
     pub(super) fn same_files(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> Vec<Diagnostic> {
         let mut uses = self.file_uses(input, outputs);
-        uses.tell();
-        let told = |conflict: Conflict<'_>| {
+        uses.write_messages();
+        let diagnostic = |conflict: Conflict<'_>| {
             let places = [(conflict.second, "used here"), (conflict.first, "and here")];
-            // What an argument put in place of the manifest's has no place in it.
+            // An input or output from an argument has no place in the manifest.
             let places = places.into_iter().filter_map(|(used, text)| Some((used.place.clone()?, text)));
             let diagnostic = Diagnostic::error(codes::SAME_FILE, conflict.message());
             places.fold(diagnostic, |diagnostic, (place, text)| diagnostic.label(&self.file, place, text))
         };
-        uses.conflicts().map(told).collect()
+        uses.conflicts().map(diagnostic).collect()
     }
 
-    /// What a run with the ends of the manifest would not find: where elements come from, and the folders of files that are
-    /// written. They need not be there before.
+    /// Warns about an input that does not exist, and about output files whose folder does not exist. Both need to exist only
+    /// when the pipeline runs.
     pub(crate) fn missing_paths(&self) -> Vec<Diagnostic> {
         let input = self.input.as_ref().and_then(Input::check_path).zip(self.input_span.clone());
         let input = input.map(|(wrong, place)| wrong.label(&self.file, place, ""));
@@ -209,10 +210,12 @@ impl Pipeline {
             Some(check_written(path)?.label(&self.file, place.clone(), ""))
         });
         let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
-        found.map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`run` would stop here")).collect()
+        found
+            .map(|wrong| Diagnostic { severity: Severity::Warning, ..wrong }.note("`cargo torvyn run` would fail here"))
+            .collect()
     }
 
-    /// The files of dead letters that cannot be: they are made when the first letter comes.
+    /// Reports dead-letter files that cannot be created. They are created with the first dead letter.
     fn check_dead_letters(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
@@ -222,7 +225,7 @@ impl Pipeline {
         found
     }
 
-    /// The component files that are not there, or are something else.
+    /// Reports component files that do not exist or are not regular files.
     pub(crate) fn check_components(&self) -> Diagnostics {
         let mut found = Diagnostics::default();
         for stage in &self.stages {
@@ -234,16 +237,16 @@ impl Pipeline {
         found
     }
 
-    /// What is wrong with the component of a stage, in a few words each from the outermost cause to the innermost.
+    /// A diagnostic for the component of a stage.
     pub(crate) fn bad_component(&self, stage: usize, wrong: &BadComponent) -> Diagnostic {
         let place = self.stages[stage].places.component.clone();
         wrong.diagnostic().label(&self.file, place, "")
     }
 
-    /// A pipeline of one stage, with an end at each of its outputs: called `output` where its outputs are not named, and
-    /// otherwise `STAGE.OUTPUT`. `file` and `span` are where the stage is written.
+    /// A pipeline of a single stage, with a pipeline output for each output of the stage: called `output` if the stage's
+    /// outputs have no names, and otherwise `STAGE.OUTPUT`. `file` and `span` are the place of the stage.
     pub(crate) fn alone(name: &str, mut stage: Stage, file: &Path, span: Range<usize>) -> Pipeline {
-        stage.from = feed::understood(Origin::Input);
+        stage.from = feed::implied(Origin::Input);
         stage.merge = Default::default();
         stage.places.from = None;
         let end = |(index, output): (usize, &String)| NamedOutput {
@@ -252,7 +255,7 @@ impl Pipeline {
                 false => format!("{}.{output}", stage.name),
             },
             output: Output::Discard,
-            from: feed::understood(Origin::Stage { stage: 0, output: index }),
+            from: feed::implied(Origin::Stage { stage: 0, output: index }),
             merge: Default::default(),
             span: None,
         };
@@ -271,7 +274,7 @@ impl Pipeline {
         }
     }
 
-    /// Puts an input in the place of the one of the manifest.
+    /// Replaces the input of the manifest.
     #[must_use]
     pub(crate) fn with_input(mut self, input: Input) -> Self {
         self.input = Some(input);
@@ -279,15 +282,15 @@ impl Pipeline {
         self
     }
 
-    /// Puts an output in the place of the one of the manifest, which keeps its name and what it takes.
+    /// Replaces the output of the manifest. The new output keeps its name and inputs.
     ///
     /// # Errors
     ///
-    /// Where the pipeline has several outputs.
+    /// If the pipeline has several outputs.
     pub(crate) fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
         match &mut self.outputs[..] {
             [] => {
-                let from = feed::understood(Origin::before(self.stages.len()));
+                let from = feed::implied(Origin::before(self.stages.len()));
                 let merge = Default::default();
                 self.outputs.push(NamedOutput { name: name::OUTPUT.to_string(), output, from, merge, span: None });
             }
@@ -298,26 +301,26 @@ impl Pipeline {
                 let diagnostic = Diagnostic::error(codes::SEVERAL_OUTPUTS, message);
                 return Err(diagnostic
                     .label(&self.file, self.span.clone(), "")
-                    .help("an output can be replaced where there is only one; say in the manifest where each goes"));
+                    .help("only a single output can be replaced; set the destination of each output in the manifest"));
             }
         }
         Ok(self)
     }
 }
 
-/// Whether an array has more items than a pipeline can have of them, which is reported.
+/// Whether an array has more items than a pipeline can have; reports the first one over the limit.
 fn has_too_many(field: &Field, what: &str, report: &mut Report) -> bool {
     let DeValue::Array(items) = field.value else { return false };
     let too_many = items.get(MAX_NODES);
     if let Some(item) = too_many {
-        let message = format!("a pipeline has at most {MAX_NODES} {what}, here are {}", items.len());
+        let message = format!("a pipeline can have at most {MAX_NODES} {what}, found {}", items.len());
         let diagnostic = Diagnostic::error(codes::TOO_MANY_STAGES, message);
-        report.found.push(diagnostic.label(report.file, item.span(), "the first too many"));
+        report.found.push(diagnostic.label(report.file, item.span(), "first one over the limit"));
     }
     too_many.is_some()
 }
 
-/// What is wrong with the place of a file that is to be written; without a place in the manifest.
+/// Checks that a file can be created at a path. The diagnostic has no place.
 fn check_written(path: &Path) -> Option<Diagnostic> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match path.is_dir() {
@@ -326,7 +329,7 @@ fn check_written(path: &Path) -> Option<Diagnostic> {
     }
 }
 
-/// The items of `stages`, at least one.
+/// Reads the items of `stages`, at least one.
 fn read_items<'a>(field: &Field<'a>, report: &mut Report) -> Option<Vec<Field<'a>>> {
     let items = field.items(report)?;
     if items.is_empty() {

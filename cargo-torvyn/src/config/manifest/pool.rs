@@ -9,14 +9,14 @@ use crate::config::{ranges, units};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// What a manifest says of the pool, and where.
+/// The pool settings of a manifest, with their places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pool {
-    /// What it comes to.
+    /// The resulting settings.
     pub(crate) settings: PoolSettings,
-    /// The classes that it names, in the order of the file: their bytes and the place of their key and value.
+    /// The size classes that the manifest names, in file order: their bytes and the place of key and value.
     classes: Vec<(u64, Range<usize>)>,
-    /// Where it begins.
+    /// The place of the table.
     span: Option<Range<usize>>,
 }
 
@@ -43,31 +43,31 @@ impl Pool {
         let bytes = match units::size(field.key) {
             Ok(bytes) => bytes,
             Err(help) => {
-                let help = help.unwrap_or_else(|| "the number is too great".to_string());
+                let help = help.unwrap_or_else(|| "the number is too large".to_string());
                 return wrong(codes::BAD_SIZE, format!("`{}` is not a size", field.key), help, report);
             }
         };
         if !self.settings.keep_of(bytes, room.unwrap_or_default()) {
             let nearest = PoolSettings::classes().min_by_key(|class| class.abs_diff(bytes)).unwrap_or_default();
-            let message = format!("there are no blocks of `{}`", field.key);
+            let message = format!("`{}` is not a size class of the pool", field.key);
             let help = format!(
                 "the nearest class is `{}`; the classes are the powers of two from `4KiB` to `64MiB`",
-                units::written(nearest)
+                units::format_size(nearest)
             );
             return wrong(codes::UNKNOWN_VALUE, message, help, report);
         }
         if let Some((_, first)) = self.classes.iter().find(|(class, _)| *class == bytes) {
-            let message = format!("`classes` says twice what is kept of `{}`", units::written(bytes));
+            let message = format!("duplicate class `{}` in `classes`", units::format_size(bytes));
             let first = first.clone();
             let second = Diagnostic::error(codes::CONFLICTING_KEYS, message);
-            let second = second.label(report.file, field.key_span.clone(), "the second");
-            report.found.push(second.label(report.file, first, "the first").help("leave one of them out"));
+            let second = second.label(report.file, field.key_span.clone(), "declared again here");
+            report.found.push(second.label(report.file, first, "first declared here").help("remove one of them"));
             return;
         }
         self.classes.push((bytes, field.key_span.start..field.span.end));
     }
 
-    /// Where it says how much is kept of the class of `bytes`, or else where it says anything.
+    /// The place of the class of `bytes`, or else of the table.
     pub(crate) fn place(&self, bytes: u64) -> Option<Range<usize>> {
         let class = self.classes.iter().find(|(class, _)| *class == bytes);
         class.map(|(_, place)| place.clone()).or_else(|| self.span.clone())

@@ -1,4 +1,4 @@
-//! `[runtime]`: what goes for whichever pipeline runs.
+//! `[runtime]`: settings for every pipeline of the manifest.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::pool::Pool;
 use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report};
 
-/// What a manifest says of every run.
+/// The settings for every run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Runtime {
     /// How much payload memory is kept for reuse.
     pub(crate) pool: Pool,
-    /// How long a run may take to end after a signal, where it says so.
+    /// Time limit for a run to end after a signal, if set.
     pub(crate) drain: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! A stage of a pipeline: which component it is, how it is set up, and what it may use.
+//! A stage of a pipeline: its component, configuration, limits and budget.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
-/// The most elements of one call, of a stage that says nothing of it.
+/// The maximum number of elements in one call, if `batch` is not set.
 const MAX_BATCH: usize = RunningStage::MAX_BATCH;
 
 /// A stage.
@@ -26,32 +26,32 @@ const MAX_BATCH: usize = RunningStage::MAX_BATCH;
 pub(crate) struct Stage {
     /// Unique in the pipeline.
     pub(crate) name: String,
-    /// What runs in it.
+    /// The component that runs in the stage.
     pub(crate) component: ComponentRef,
-    /// What it takes, merged; of no meaning for a source component.
+    /// The inputs of the stage, which are merged; ignored for a source component.
     pub(crate) from: Vec<Feed>,
-    /// Which of that it takes next.
+    /// Which input is taken from next.
     pub(crate) merge: Merge,
-    /// What it stamps its elements with; for a source component.
+    /// The deadline and trace that a source component stamps on its elements.
     pub(crate) stamp: Stamp,
-    /// The names of its outputs; of no meaning for a sink component.
+    /// The names of its outputs; ignored for a sink component.
     pub(crate) outputs: Vec<String>,
-    /// What the component is told at the start, in the order of the file.
+    /// The configuration that the component gets at the start, in file order.
     pub(crate) config: Vec<(String, String)>,
-    /// What it may use.
+    /// The resource limits.
     pub(crate) limits: Limits,
-    /// How much waits on each edge into it.
+    /// The capacity of each edge into the stage.
     pub(crate) capacity: Capacity,
-    /// What it may copy here; where it says nothing, the package of the component does.
+    /// The copy budget in this pipeline; the package of the component provides what is not set here.
     pub(crate) budget: Budget,
-    /// What becomes of an element that it fails at.
+    /// What happens to an element that the stage fails on.
     pub(crate) on_failure: OnFailure,
-    /// The most elements of one call.
+    /// The maximum number of elements in one call.
     pub(crate) batch: usize,
     pub(super) places: Places,
 }
 
-/// A component, as the manifest names it.
+/// A component as the manifest refers to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ComponentRef {
     /// A package of the workspace.
@@ -60,55 +60,55 @@ pub(crate) enum ComponentRef {
     Path(PathBuf),
 }
 
-/// What a stage may use; the runtime's own limit where there is none.
+/// The resource limits of a stage; the runtime's default applies to those not set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes of linear memory.
     pub(crate) memory: Option<u64>,
-    /// Time for one element.
+    /// Time limit of one call.
     pub(crate) time: Option<Duration>,
-    /// Component handles alive at once.
+    /// Component handles that are live at once.
     pub(crate) handles: Option<u32>,
     /// Bytes of the component file.
     pub(crate) component_size: Option<u64>,
-    /// Bytes of host memory that what it holds keeps besides its own bytes.
+    /// Bytes of host memory that the held elements keep alive besides their own bytes.
     pub(crate) pinned_bytes: Option<u64>,
-    /// Bytes of host memory for what it holds and makes besides payloads.
+    /// Bytes of host memory for what the stage holds and creates, other than payloads.
     pub(crate) host_memory: Option<u64>,
     /// Bytes of memory that compiling its component may take.
     pub(crate) compile_memory: Option<u64>,
     /// Processor time that compiling its component may take.
     pub(crate) compile_time: Option<Duration>,
-    /// Bytes of lines that it prints in a minute.
+    /// Bytes of log lines per minute.
     pub(crate) log: Option<u64>,
 }
 
-/// Where the manifest says what.
+/// The places of the parts of a stage in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Places {
-    /// The name, or what it is taken from.
+    /// The name, or the component that gives the name.
     pub(super) name: Range<usize>,
-    /// The component, or the name it is taken from.
+    /// The component, or the name that gives the component.
     pub(super) component: Range<usize>,
-    /// The value of `from`, where it is written.
+    /// The value of `from`, if present.
     pub(super) from: Option<Range<usize>>,
-    /// The first of what its elements are stamped with, where it is written.
+    /// The first of `deadline` and `trace`, if present.
     pub(super) stamp: Option<Range<usize>>,
-    /// The outputs, where they are written.
+    /// The outputs; empty if `outputs` is not present.
     pub(super) outputs: Vec<Range<usize>>,
 }
 
-/// A stage as it is written: its `from` is followed once all stages are known.
+/// A stage as written in the manifest: its `from` is resolved once all stages are known.
 pub(super) struct Written<'a> {
     pub(super) stage: Stage,
     pub(super) from: Option<Field<'a>>,
 }
 
 impl<'a> Written<'a> {
-    /// Reads an item of `stages`; none where the stage has no name to go on with.
+    /// Reads an item of `stages`; none if the stage has neither a name nor a component.
     pub(super) fn read(field: &Field<'a>, report: &mut Report) -> Option<Self> {
         match field.value {
-            DeValue::String(_) => Some(Written { stage: Stage::named(None, Some(field), report)?, from: None }),
+            DeValue::String(_) => Some(Written { stage: Stage::new(None, Some(field), report)?, from: None }),
             DeValue::Table(_) => {
                 let known = [
                     "name",
@@ -138,15 +138,14 @@ impl<'a> Written<'a> {
     fn read_table(table: &Table<'a>, report: &mut Report) -> Option<Self> {
         let (name, component) = (table.get("name"), table.get("component"));
         if name.is_none() && component.is_none() {
-            table.missing(&["component", "name"], report);
+            table.report_missing(&["component", "name"], report);
         }
-        let named = Stage::named(name.as_ref(), component.as_ref(), report);
+        let named = Stage::new(name.as_ref(), component.as_ref(), report);
         let outputs = table.get("outputs").map(|field| read_outputs(&field, report)).unwrap_or_default();
         let config = table.get("config").map(|field| config::read(&field, report)).unwrap_or_default();
         let limits = table.get("limits").and_then(|field| Limits::read(&field, report)).unwrap_or_default();
         let capacity = table.get("capacity").and_then(|field| read_capacity(&field, report)).unwrap_or_default();
-        let budget =
-            table.get("budget").and_then(|field| Budget::of_pipeline_stage(&field, report)).unwrap_or_default();
+        let budget = table.get("budget").and_then(|field| Budget::read_in_pipeline(&field, report)).unwrap_or_default();
         let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
         let on_failure = on_failure.unwrap_or_default();
         let batch = table.get("batch").and_then(|field| field.count(&ranges::BATCH, report)).unwrap_or(MAX_BATCH);
@@ -166,27 +165,26 @@ impl<'a> Written<'a> {
 }
 
 impl Stage {
-    /// Reads a stage that stands by itself, in either form; it takes what it is given.
+    /// Reads a stage that runs alone, in either form; it takes the input of its case.
     pub(crate) fn read_alone(field: &Field, report: &mut Report) -> Option<Stage> {
-        let merge = field.value.as_table().and_then(|table| Field::of(table, "merge"));
+        let merge = field.value.as_table().and_then(|table| Field::find(table, "merge"));
         if let Some(merge) = merge {
-            let message = "a stage alone takes from one input, and has nothing to merge";
+            let message = "a stage that runs alone has one input, so there is nothing to merge";
             let diagnostic = Diagnostic::error(codes::NOTHING_TO_MERGE, message).label(report.file, merge.key_span, "");
-            report
-                .found
-                .push(diagnostic.help("leave `merge` out; the stage of a pipeline runs as it is with `from` and `to`"));
+            let help = "remove `merge`; to run the stage as in its pipeline, name it in `from` and `to`";
+            report.found.push(diagnostic.help(help));
             return None;
         }
         let written = Written::read(field, report)?;
         if let Some(from) = written.from {
-            let message = "a stage alone takes the input of its case";
+            let message = "a stage that runs alone takes the input of its case";
             let diagnostic = Diagnostic::error(codes::UNKNOWN_KEY, message).label(report.file, from.key_span, "");
-            report.found.push(diagnostic.help("leave `from` out"));
+            report.found.push(diagnostic.help("remove `from`"));
         }
         Some(written.stage)
     }
 
-    /// Puts these settings in the place of those of the same names, or beside the others.
+    /// Sets these configuration values. A value replaces the one with the same key.
     pub(crate) fn configure(&mut self, config: &[(String, String)]) {
         for (key, value) in config {
             match self.config.iter_mut().find(|(known, _)| known == key) {
@@ -196,8 +194,8 @@ impl Stage {
         }
     }
 
-    /// A stage of its name and its component, either of which gives the other, and of nothing else.
-    fn named(name_field: Option<&Field>, component: Option<&Field>, report: &mut Report) -> Option<Self> {
+    /// A stage with only a name and a component. Either one is derived from the other if it is missing.
+    fn new(name_field: Option<&Field>, component: Option<&Field>, report: &mut Report) -> Option<Self> {
         let component_field = component.or(name_field)?;
         let component = ComponentRef::new(component_field.text(report)?, report.folder());
         let (name, name_span) = match name_field {
@@ -231,25 +229,25 @@ impl Stage {
         })
     }
 
-    /// Where the manifest names its component.
+    /// The place of the component in the manifest.
     pub(crate) fn place(&self) -> Range<usize> {
         self.places.component.clone()
     }
 
-    /// The place of an output of the stage, or of the stage where its outputs are not written.
+    /// The place of an output, or of the stage if `outputs` is not present.
     pub(super) fn output_place(&self, output: usize) -> Range<usize> {
         self.places.outputs.get(output).unwrap_or(&self.places.name).clone()
     }
 }
 
 impl ComponentRef {
-    /// A path where it looks like one, for package names have none of these letters.
+    /// A path if the text contains a separator or ends in `.wasm`, which no package name does.
     fn new(text: &str, folder: &Path) -> Self {
         let is_path = text.contains(['/', '\\']) || text.ends_with(".wasm");
         if is_path { ComponentRef::Path(folder.join(text)) } else { ComponentRef::Package(text.to_string()) }
     }
 
-    /// The name of a stage that has no other.
+    /// The default name of a stage with this component.
     fn stem(&self) -> String {
         match self {
             ComponentRef::Package(name) => name.clone(),
@@ -288,19 +286,19 @@ impl Limits {
     }
 }
 
-/// The names of `outputs` and where they are.
+/// The names in `outputs`, with their places.
 fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>)> {
     let Some(mut items) = field.items(report) else {
         return Vec::new();
     };
     if items.is_empty() {
-        let help = "leave it out for one output, or for a sink component".to_string();
+        let help = "omit `outputs` for a stage with one output and for a sink component".to_string();
         field.wrong(codes::EMPTY, "`outputs` is empty", "", report).help = Some(help);
     }
     if let Some(item) = items.get(MAX_OUTPUTS) {
-        let message = format!("a stage has at most {MAX_OUTPUTS} outputs, here are {}", items.len());
-        item.wrong(codes::TOO_MANY_OUTPUTS, message, "the first too many", report);
-        // Each is compared with those before it.
+        let message = format!("a stage can have at most {MAX_OUTPUTS} outputs, found {}", items.len());
+        item.wrong(codes::TOO_MANY_OUTPUTS, message, "first one over the limit", report);
+        // The loop below is quadratic.
         items.truncate(MAX_OUTPUTS);
     }
     let mut outputs: Vec<(String, Range<usize>)> = Vec::new();
@@ -311,9 +309,9 @@ fn read_outputs(field: &Field, report: &mut Report) -> Vec<(String, Range<usize>
         name::check(name, &item.span, &[], report);
         if let Some((_, first)) = outputs.iter().find(|(other, _)| other == name) {
             report.found.push(
-                Diagnostic::error(codes::DUPLICATE_OUTPUT, format!("two outputs are called `{name}`"))
+                Diagnostic::error(codes::DUPLICATE_OUTPUT, format!("duplicate output `{name}`"))
                     .label(report.file, item.span.clone(), "")
-                    .label(report.file, first.clone(), "the first"),
+                    .label(report.file, first.clone(), "first declared here"),
             );
         }
         outputs.push((name.to_string(), item.span));

@@ -1,4 +1,4 @@
-//! What the elements of an input or a source component are stamped with: `deadline` and `trace` of the manifest.
+//! The keys `deadline` and `trace`, which an input or a source component stamps on its elements.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::codes;
 
-/// The keys of the table.
+/// The keys of a stamp.
 pub(super) const KEYS: [&str; 2] = ["deadline", "trace"];
 
-/// Reads the keys of an input or a stage, as far as they are there and right.
+/// Reads the keys from the table of an input or a stage. Keys that are missing or not valid are left unset.
 pub(super) fn read(table: &Table, report: &mut Report) -> Stamp {
     Stamp {
         deadline: table.get("deadline").and_then(|field| field.duration(&ranges::DEADLINE, report)),
@@ -20,7 +20,7 @@ pub(super) fn read(table: &Table, report: &mut Report) -> Stamp {
     }
 }
 
-/// The place of the first of the keys, where one is written.
+/// The place of the first of the keys, if any is present.
 pub(super) fn place(table: &Table) -> Option<Range<usize>> {
     let field = table.fields().into_iter().find(|field| KEYS.contains(&field.key))?;
     Some(field.key_span)
@@ -33,7 +33,7 @@ fn read_trace(field: &Field, report: &mut Report) -> Option<TraceOrigin> {
             Ok(trace) => Some(TraceOrigin::Given(trace)),
             Err(error) => {
                 let message = format!("`{text}` is not a traceparent: {error}");
-                let help = "write `true` for a new trace".to_string();
+                let help = "write `true` to start a new trace".to_string();
                 field.wrong(codes::BAD_TRACEPARENT, message, "", report).help = Some(help);
                 None
             }

@@ -1,4 +1,4 @@
-//! What a manifest means, and what is said about one that means nothing: texts and the codes and places they give.
+//! Tests of manifests: valid ones and their meaning, invalid ones and the codes and places of their errors.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::cases::case::files::parse_manifest;
 use crate::config::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 
-/// Roles by letter: a source, a processor, a sink (`k`).
+/// Parses roles: `s` is a source, `p` a processor, `k` a sink.
 fn roles(letters: &str) -> Vec<Role> {
     let role = |letter| match letter {
         's' => Role::Source,
         'p' => Role::Processor,
         'k' => Role::Sink,
-        _ => panic!("no role {letter}"),
+        _ => panic!("unknown role {letter}"),
     };
     letters.chars().map(role).collect()
 }
@@ -33,10 +33,10 @@ fn parse(text: &str) -> Result<Manifest, Diagnostics> {
     Manifest::parse(text, Path::new("Torvyn.toml"))
 }
 
-/// What is wrong in a manifest and its cases.
-fn wrong_with_cases(text: &str) -> Diagnostics {
+/// The errors in a manifest and its cases.
+fn errors_with_cases(text: &str) -> Diagnostics {
     let mut found = parse(text).err().unwrap_or_default();
-    let (_, broken) = super::sorted(parse_manifest(text, Path::new("Torvyn.toml")));
+    let (_, broken) = super::partition(parse_manifest(text, Path::new("Torvyn.toml")));
     found.extend(broken.into_iter().flat_map(|broken| broken.found));
     found
 }
@@ -51,8 +51,8 @@ fn shown(text: &str, found: &Diagnostics) -> String {
     found.render(&sources, false)
 }
 
-/// What is wrong with a text, or with the default pipeline in it when its stages have these roles.
-fn wrong(text: &str, letters: &str) -> Diagnostics {
+/// The errors in a manifest, or in its default pipeline if its stages have these roles.
+fn errors(text: &str, letters: &str) -> Diagnostics {
     match parse(text) {
         Err(found) => found,
         Ok(_) if letters.is_empty() => Diagnostics::default(),
@@ -60,7 +60,7 @@ fn wrong(text: &str, letters: &str) -> Diagnostics {
     }
 }
 
-/// A text, the roles of its stages where it is wrong only with them, and the codes with what their primary labels cover.
+/// A manifest, the roles of its stages if the error depends on them, and the codes with the texts of their primary labels.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
@@ -242,12 +242,12 @@ const CASES: &[Case] = &[
         "",
         &[(codes::BAD_NUMBER, "-2"), (codes::UNKNOWN_KEY, "workspace")],
     ),
-    // The elements of a call
+    // Batches
     ("pipeline.a = { stages = [{ name = 'x', batch = 0 }] }", "", &[(codes::ZERO, "0")]),
     ("pipeline.a = { stages = [{ name = 'x', batch = 65 }] }", "", &[(codes::BAD_NUMBER, "65")]),
     ("pipeline.a = { stages = [{ name = 'x', batch = -1 }] }", "", &[(codes::BAD_NUMBER, "-1")]),
     ("pipeline.a = { stages = [{ name = 'x', batch = '1' }] }", "", &[(codes::WRONG_TYPE, "'1'")]),
-    // What becomes of an element that a stage fails at
+    // Failed elements
     ("pipeline.a = { stages = [{ name = 'x', on-failure = 1 }] }", "", &[(codes::WRONG_TYPE, "1")]),
     ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skp' }] }", "", &[(codes::UNKNOWN_VALUE, "'skp'")]),
     ("pipeline.a = { stages = [{ name = 'x', on-failure = 'retry' }] }", "", &[(codes::UNKNOWN_VALUE, "'retry'")]),
@@ -287,7 +287,7 @@ const CASES: &[Case] = &[
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(codes::BAD_NAME, "\"a b\"")]),
     ("pipeline.a = { stages = [\"./x.y.wasm\"] }", "", &[(codes::BAD_NAME, "\"./x.y.wasm\"")]),
-    // What else it would mean is not said.
+    // An invalid name causes no further errors.
     (
         "pipeline.a = { output = { file = \"o\", from = \"x.y\" }, stages = [\"./x.y.wasm\", { name = \"z\", from = \"x.y\" }] }",
         "",
@@ -308,7 +308,7 @@ const CASES: &[Case] = &[
     ),
     ("pipeline.a = { stages = [{ name = \"x\", outputs = [\"b\", 'b'] }] }", "", &[(codes::DUPLICATE_OUTPUT, "'b'")]),
     ("default = \"mian\"\npipeline.main.stages = [\"x\"]", "", &[(codes::UNKNOWN_PIPELINE, "\"mian\"")]),
-    // What is taken
+    // Inputs of stages
     ("pipeline.a = { stages = [\"x\", { name = \"y\", from = \"z\" }] }", "", &[(codes::UNKNOWN_STAGE, "\"z\"")]),
     (
         "pipeline.a = { stages = [\"x\"], output = { stdout = true, from = [\"x\", \"xx\"] } }",
@@ -341,7 +341,7 @@ const CASES: &[Case] = &[
         "",
         &[(codes::NOTHING_TO_MERGE, "\"priority\"")],
     ),
-    // What the graph refuses
+    // Errors of the graph
     ("pipeline.a = { stages = [{ name = \"x\", from = [] }] }", "p", &[(codes::NO_INPUT, "[]")]),
     (
         "pipeline.a = { stages = [\"x\"], output = { stdout = true, from = [] } }",
@@ -365,7 +365,7 @@ const CASES: &[Case] = &[
     ("pipeline.a = { stages = [\"x\", \"y\"] }", "kp", &[(codes::FROM_SINK, "\"y\"")]),
     ("pipeline.a = { stages = [\"x\", { name = \"y\", from = 'x' }] }", "kp", &[(codes::FROM_SINK, "'x'")]),
     ("pipeline.a = { stages = [\"x\"], output = 'o' }", "k", &[(codes::FROM_SINK, "'o'")]),
-    // What would be ignored, or destroy something
+    // Settings without effect, and files that would be lost
     ("pipeline.a = { stages = [\"x\", { name = \"y\", outputs = ['a'] }] }", "pk", &[(codes::OUTPUTS_ON_SINK, "'a'")]),
     ("pipeline.a = { stages = [\"x\"], input = 'i' }", "s", &[(codes::UNUSED_INPUT, "'i'")]),
     ("pipeline.a = { stages = [\"x\"], input = 'f', output = \"f\" }", "p", &[(codes::SAME_FILE, "\"f\"")]),
@@ -377,11 +377,11 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// The codes that the table above gives, each case checked.
+/// Checks the table above and returns its codes.
 fn codes_of_cases() -> BTreeSet<&'static str> {
     let mut codes = BTreeSet::new();
     for (text, letters, expected) in CASES {
-        let found = wrong(text, letters);
+        let found = errors(text, letters);
         let covered: Vec<_> =
             found.iter().map(|diagnostic| (diagnostic.code, &text[diagnostic.labels[0].span.clone()])).collect();
         assert_eq!(covered, *expected, "\n{text}\n{}", shown(text, &found));
@@ -390,7 +390,7 @@ fn codes_of_cases() -> BTreeSet<&'static str> {
     codes
 }
 
-/// The codes of a manifest and of files it names that cannot be read.
+/// Checks unreadable manifests and files, and returns the codes.
 fn codes_of_files() -> Vec<&'static str> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("Torvyn.toml");
@@ -416,15 +416,15 @@ fn codes_of_files() -> Vec<&'static str> {
     codes
 }
 
-/// The codes of what is asked of a manifest that is well in itself.
-fn codes_of_questions() -> Vec<&'static str> {
+/// Checks errors in the use of a valid manifest, and returns the codes.
+fn codes_of_uses() -> Vec<&'static str> {
     let manifest =
         parse("[pipeline.b]\nstages = ['uper', './x.wasm']\n[pipeline.a]\nstages = ['x']\noutput = ['o', 'p']")
             .unwrap();
     assert_eq!(manifest.select(Some("a")).unwrap().name, "a");
     let one = |found: Diagnostics| found.into_iter().next().unwrap();
     let several = one(manifest.select(None).unwrap_err());
-    assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or write one into Torvyn.toml as `default`"));
+    assert_eq!(several.help.as_deref(), Some("name one of `b`, `a`, or set `default` in Torvyn.toml"));
     let unknown = one(manifest.select(Some("c")).unwrap_err());
     assert_eq!(unknown.help.as_deref(), Some("the pipelines are `b`, `a`"));
 
@@ -445,27 +445,27 @@ fn codes_of_questions() -> Vec<&'static str> {
     assert_eq!(outputs.message, "`a` has several outputs: `output`, `output-2`");
     let too_many: Vec<_> = (0..33).map(|index| format!("'o{index}'")).collect();
     let text = format!("pipeline.a = {{ stages = [{{ name = 'x', outputs = [{}] }}] }}", too_many.join(","));
-    let too_many = wrong(&text, "").into_iter().next().unwrap();
+    let too_many = errors(&text, "").into_iter().next().unwrap();
     assert_eq!(&text[too_many.labels[0].span.clone()], "'o32'");
     let all = [several, unknown, bad, outputs, too_many].into_iter().chain(packages).chain(unfit);
     all.map(|diagnostic| diagnostic.code).collect()
 }
 
-/// The codes that come up with manifests.
+/// The codes that the tests of manifests produce.
 pub(crate) fn codes() -> BTreeSet<&'static str> {
     let mut codes = codes_of_cases();
     codes.extend(codes_of_files());
-    codes.extend(codes_of_questions());
-    codes.extend(codes_of_many());
+    codes.extend(codes_of_uses());
+    codes.extend(codes_of_limits());
     codes
 }
 
-/// What there is too much of.
-fn codes_of_many() -> Vec<&'static str> {
+/// Checks the maximum numbers of stages and outputs, and returns the codes.
+fn codes_of_limits() -> Vec<&'static str> {
     let many = |items: &str| {
         let text = items.replace("MANY", &vec!["{ component = 'x' }"; 1001].join(", "));
-        let found = wrong(&text, "");
-        assert!(found.iter().count() >= 1 && shown(&text, &found).contains("the first too many"), "{items}");
+        let found = errors(&text, "");
+        assert!(found.iter().count() >= 1 && shown(&text, &found).contains("first one over the limit"), "{items}");
         found.into_iter().next().unwrap().code
     };
     let codes =
@@ -474,7 +474,7 @@ fn codes_of_many() -> Vec<&'static str> {
     codes
 }
 
-/// What a number is.
+/// The kind of a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Number {
     /// A whole number.
@@ -485,7 +485,7 @@ enum Number {
     Duration,
 }
 
-/// Every number of a manifest and of a case: where it is, what it is, and its range.
+/// Every number in a manifest or a case: its place, kind and range.
 const NUMBERS: &[(&str, Number, u128, u128)] = &[
     ("pipeline.a = { stages = ['x'], input = { generate = { count = @, size = 1 } } }", Number::Count, 0, 1 << 53),
     ("pipeline.a = { stages = ['x'], input = { generate = { count = 1, size = @ } } }", Number::Size, 0, 64 << 20),
@@ -581,7 +581,7 @@ const NUMBERS: &[(&str, Number, u128, u128)] = &[
     ),
 ];
 
-/// Numbers that somebody writes by mistake, or to see what happens.
+/// Numbers at and around the limits of ranges and types.
 fn extremes(least: u128, most: u128) -> Vec<u128> {
     let mut all =
         vec![0, 1, 1 << 31, 1 << 32, (1 << 53) + 1, (1 << 63) - 1, 1 << 63, u64::MAX as u128, 1 << 64, u128::MAX];
@@ -597,7 +597,7 @@ fn every_number_has_a_range() {
     for &(template, number, least, most) in NUMBERS {
         let check = |written: &str, is_right: bool| {
             let text = template.replace('@', written);
-            let found = wrong_with_cases(&text);
+            let found = errors_with_cases(&text);
             assert_eq!(found.is_empty(), is_right, "{text}\n{}", shown(&text, &found));
             for diagnostic in &found {
                 assert!(wrong_codes.contains(&diagnostic.code), "{text}\n{}", shown(&text, &found));
@@ -636,7 +636,7 @@ fn ratios_have_a_range() {
             false,
         ),
     ] {
-        let is_right = |written: &str| wrong_with_cases(&template.replace('@', written)).is_empty();
+        let is_right = |written: &str| errors_with_cases(&template.replace('@', written)).is_empty();
         assert!(
             ["1", "0.5", "1000000000", "1e9", "4294967296"]
                 .into_iter()
@@ -649,18 +649,18 @@ fn ratios_have_a_range() {
     }
 }
 
-/// Files that are large, or deep, are read in a time that grows as they do.
+/// Large and deeply nested files are read in linear time.
 #[test]
-fn large_files_are_read_at_once() {
+fn reads_large_files_in_linear_time() {
     let started = std::time::Instant::now();
     let many = |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<String>();
     let unknown = format!("pipeline.a = {{ stages = ['x'] }}\n{}", many(100_000, |index| format!("key-{index} = 1\n")));
     let found = parse(&unknown).unwrap_err();
     assert_eq!(found.errors(), 100_000);
-    let said = shown(&unknown, &found);
+    let printed = shown(&unknown, &found);
     assert!(
-        said.matches("error[unknown-key]").count() == 50 && said.ends_with("99950 errors more not shown\n"),
-        "{said}"
+        printed.matches("error[unknown-key]").count() == 50 && printed.ends_with("99950 more errors not shown\n"),
+        "{printed}"
     );
     let config = format!(
         "pipeline.a = {{ stages = [{{ name = 'x', config = {{ list = [{}] }} }}] }}",
@@ -672,8 +672,8 @@ fn large_files_are_read_at_once() {
         format!("pipeline.{name} = {{ stages = ['x'] }}\n{name} = 1"),
         format!("pipeline.a = {{ stages = ['{name}.'] }}"),
     ] {
-        let said = shown(&text, &parse(&text).unwrap_err());
-        assert!(said.len() < 1 << 20, "{} bytes are said", said.len());
+        let printed = shown(&text, &parse(&text).unwrap_err());
+        assert!(printed.len() < 1 << 20, "{} bytes printed", printed.len());
     }
     for (open, close) in [("[", "]"), ("{ a = ", " }")] {
         let deep =
@@ -682,12 +682,12 @@ fn large_files_are_read_at_once() {
     }
     let dotted = format!("pipeline.a.{} = 1", vec!["b"; 20_000].join("."));
     assert!(parse(&dotted).is_err());
-    // It takes some seconds where other tests run; what was quadratic took minutes.
+    // It takes some seconds beside other tests; a quadratic version took minutes.
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]
-fn the_short_form() {
+fn reads_the_short_form() {
     let main =
         pipeline("[pipeline.main]\ninput = \"a.log\"\nstages = [\"router\", \"bin/upper.wasm\"]\noutput = \"-\"\n");
     assert_eq!(main.input, Some(Input::File { path: "a.log".into(), framing: Framing::default() }));
@@ -699,7 +699,7 @@ fn the_short_form() {
 }
 
 #[test]
-fn the_long_form() {
+fn reads_the_long_form() {
     let text = r#"
         [pipeline.split]
         input = { file = "in/access.log", as = "chunks", size = "64KiB" }
@@ -774,7 +774,7 @@ fn the_long_form() {
 }
 
 #[test]
-fn budgets() {
+fn reads_budgets() {
     let text = "[pipeline.a]\nstages = [{ component = './x.wasm', budget = { reads = 1, read-bytes = '1KiB' } }, 'y']\n\
                 [pipeline.a.budget]\ncopies = 2\namplification = 1.50\n";
     let a = pipeline(text);
@@ -791,7 +791,7 @@ fn budgets() {
 }
 
 #[test]
-fn what_elements_are_stamped_with() {
+fn reads_deadlines_and_traces() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let text = format!(
         "pipeline.a = {{ input = {{ stdin = true, deadline = '250ms', keep-newline = true }}, \
@@ -811,7 +811,7 @@ fn what_elements_are_stamped_with() {
 }
 
 #[test]
-fn what_becomes_of_an_element_that_a_stage_fails_at() {
+fn reads_on_failure() {
     let on_failure = |text: &str| {
         let main = pipeline(&format!("pipeline.a = {{ stages = [{{ name = 'x', on-failure = {text} }}] }}"));
         let OnFailure { policy, dead_letters, .. } = main.stages[0].on_failure.clone();
@@ -833,11 +833,11 @@ fn what_becomes_of_an_element_that_a_stage_fails_at() {
     let found: Vec<_> = found.iter().map(|found| (found.code, &text[found.labels[0].span.clone()])).collect();
     assert_eq!(found, [(codes::NOT_FOUND, "'no/f'"), (codes::IS_A_DIRECTORY, "'src'")]);
     let source = "pipeline.a = { stages = [{ name = 'x', on-failure.retry = 1 }] }";
-    assert!(pipeline(source).wire(&roles("s")).is_ok(), "a source can be asked again");
+    assert!(pipeline(source).wire(&roles("s")).is_ok(), "a source can be retried");
 }
 
 #[test]
-fn what_is_taken_next() {
+fn reads_merge() {
     let text = "pipeline.a = { stages = [{ name = 'x', from = ['y', 'input'], merge = 'priority' }, { name = 'y', from = 'input' }], \
         output = [{ stdout = true, from = ['y', 'x'], merge = 'sequence' }, { discard = true, from = 'x' }] }";
     let graph = pipeline(text).wire(&roles("pp")).unwrap().graph;
@@ -855,7 +855,7 @@ fn what_is_taken_next() {
 }
 
 #[test]
-fn the_ends_that_are_understood() {
+fn implies_stdin_and_stdout() {
     let text = "pipeline.a.stages = ['x', 'y']";
     let ends = |letters: &str| pipeline(text).wire(&roles(letters)).unwrap().nodes;
     let stdin = WiredNode::Input(Input::Stdin { framing: Framing::default() });
@@ -868,7 +868,7 @@ fn the_ends_that_are_understood() {
 }
 
 #[test]
-fn ends_from_the_command_line() {
+fn replaces_ends_from_the_command_line() {
     let framing = Framing::Whole;
     let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'a', as = 'whole' } }");
     let input = Input::from_argument(Path::new("-"), main.input.as_ref());
@@ -884,7 +884,7 @@ fn ends_from_the_command_line() {
 }
 
 #[test]
-fn the_default_pipeline() {
+fn selects_the_default_pipeline() {
     let name = |text: &str| parse(text).unwrap().select(None).unwrap().name.clone();
     assert_eq!(name("pipeline.only.stages = ['x']"), "only");
     assert_eq!(name("pipeline.a.stages = ['x']\npipeline.main.stages = ['x']"), "main");
@@ -892,7 +892,7 @@ fn the_default_pipeline() {
 }
 
 #[test]
-fn an_unknown_stage_in_full() {
+fn renders_an_unknown_stage() {
     let text = "# für alle\r\n[pipeline.main]\r\nstages = [\r\n  \"router\",\r\n  { name = \"große\", from = \"ruter\" },\r\n]\r\n";
     let expected = "\
 error[unknown-stage]: there is no stage `ruter`
@@ -903,14 +903,14 @@ error[unknown-stage]: there is no stage `ruter`
   |
   = help: did you mean `router`? the stages are `input`, `router`, `große`
 ";
-    assert_eq!(shown(text, &wrong(text, "")), expected);
+    assert_eq!(shown(text, &errors(text, "")), expected);
 }
 
 #[test]
-fn a_cycle_in_full() {
+fn renders_a_cycle() {
     let text = "[pipeline.main]\nstages = [\n  { name = \"a\", from = [\"input\", \"c\"] },\n  \"b\",\n  \"c\",\n]\n";
     let expected = "\
-error[cycle]: stages send to one another in a circle: `b` → `c` → `a` → `b`
+error[cycle]: the stages form a cycle: `b` → `c` → `a` → `b`
  --> Torvyn.toml:5:3
   |
 3 |   { name = \"a\", from = [\"input\", \"c\"] },
@@ -920,11 +920,11 @@ error[cycle]: stages send to one another in a circle: `b` → `c` → `a` → `b
 5 |   \"c\",
   |   ^^^ `c` takes from `b`
 ";
-    assert_eq!(shown(text, &wrong(text, "ppp")), expected);
+    assert_eq!(shown(text, &errors(text, "ppp")), expected);
 }
 
 #[test]
-fn several_at_once_in_full() {
+fn renders_several_errors() {
     let text = "[pipeline.main]\nstages = [{ component = \"x\", limits = { memory = true, tme = \"1s\" } }]\n";
     let expected = "\
 error[wrong-type]: `memory` has the wrong type
@@ -941,11 +941,11 @@ error[unknown-key]: unknown key `tme` in `limits`
   |
   = help: did you mean `time`? the keys are `memory`, `time`, `handles`, `component-size`, `pinned-bytes`, `host-memory`, `compile-memory`, `compile-time`, `log`
 ";
-    assert_eq!(shown(text, &wrong(text, "")), expected);
+    assert_eq!(shown(text, &errors(text, "")), expected);
 }
 
 #[test]
-fn the_pool_keeps_what_is_written() {
+fn reads_the_pool() {
     let text =
         "pipeline.a = { stages = ['x'] }\n[runtime.pool]\nkeep = '1MiB'\nclasses = { 128KiB = '64MiB', '4KiB' = 0 }";
     let pool = parse(text).unwrap().runtime.pool;

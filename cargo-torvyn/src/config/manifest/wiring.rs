@@ -1,5 +1,5 @@
-//! From a pipeline and the roles of its components to the graph that runs, and from what the graph refuses back to
-//! places in the manifest. The graph alone judges what can run.
+//! Builds the graph that runs from a pipeline and the roles of its components, and maps the errors of the graph back to
+//! places in the manifest. Only the graph decides what can run.
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,19 +16,19 @@ use super::stage::Stage;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics};
 
-/// A graph that can run, and what its nodes are.
+/// A graph that can run, with the meaning of its nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wiring {
     /// The graph.
     pub(crate) graph: Graph,
-    /// What each node of the graph is, in the order of the graph.
+    /// The meaning of each node, in the order of the graph.
     pub(crate) nodes: Vec<WiredNode>,
 }
 
-/// What a node of the graph is.
+/// The meaning of a node of the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WiredNode {
-    /// The input of the host.
+    /// An input of the host.
     Input(Input),
     /// The stage of this index in the pipeline.
     Stage(usize),
@@ -37,45 +37,45 @@ pub(crate) enum WiredNode {
 }
 
 impl Pipeline {
-    /// Makes the graph, given the role of the component of each stage: with the input of the host where something takes
-    /// from it (standard input, where the manifest does not say), and with standard output where the manifest does not
-    /// say and nothing takes what the last stage gives.
+    /// Builds the graph from the role of each stage's component. The graph has the host's input if anything takes from it;
+    /// without `input` that is standard input. It has standard output if the manifest declares no output and nothing takes
+    /// from the last stage.
     ///
     /// # Errors
     ///
-    /// What keeps the pipeline from running, at its places in the manifest.
+    /// The reasons why the pipeline cannot run, with their places in the manifest.
     ///
     /// # Panics
     ///
-    /// Where there is not one role for each stage.
+    /// If the number of roles is not the number of stages.
     pub(crate) fn wire(&self, roles: &[Role]) -> Result<Wiring, Diagnostics> {
         assert_eq!(roles.len(), self.stages.len(), "one role for each stage");
         let draft = Draft::new(self, roles);
         let graph = Graph::new(draft.graph_nodes(), draft.edges.clone()).map_err(|error| draft.explain(&error))?;
         let mut found = Diagnostics::default();
         found.extend(draft.outputs_on_sinks());
-        found.extend(draft.stamps_on_the_way());
-        found.extend(draft.nothing_to_leave_out());
+        found.extend(draft.stamps_on_non_sources());
+        found.extend(draft.skips_on_sources());
         found.extend(draft.unused_input());
         found.extend(self.same_files(draft.input.as_ref(), &draft.outputs));
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
     }
 }
 
-/// The nodes and edges that the pipeline asks for: the input, the stages, the outputs.
+/// The nodes and edges of the pipeline before the graph has checked them.
 struct Draft<'a> {
     pipeline: &'a Pipeline,
     roles: &'a [Role],
     input: Option<Input>,
     outputs: Vec<NamedOutput>,
     edges: Vec<Edge>,
-    /// Where the manifest asks for each edge; none where it is understood.
+    /// The place of each edge in the manifest; none if the edge is implied.
     edge_places: Vec<Option<Range<usize>>>,
 }
 
 impl<'a> Draft<'a> {
     fn new(pipeline: &'a Pipeline, roles: &'a [Role]) -> Self {
-        // A source component takes nothing unless the manifest says so, which the graph then refuses.
+        // A source component has no implied input. An explicit `from` stays, so that the graph rejects it.
         let takes = |stage: usize, feed: &Feed| roles[stage] != Role::Source || feed.span.is_some();
         let mut feeds: Vec<(usize, Feed, Capacity)> = Vec::new();
         for (index, stage) in pipeline.stages.iter().enumerate() {
@@ -129,7 +129,7 @@ impl<'a> Draft<'a> {
         input.chain(stages).chain(outputs).collect()
     }
 
-    /// The stage that a node is, and its role.
+    /// The stage of a node and its role; none for a node of the host.
     fn stage(&self, node: usize) -> Option<(&'a Stage, Role)> {
         let index = node.checked_sub(usize::from(self.input.is_some()))?;
         Some((self.pipeline.stages.get(index)?, self.roles[index]))
@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Where the manifest has a node. What it does not have is the pipeline's.
+    /// The place of a node in the manifest, or of the pipeline if the manifest does not declare the node.
     fn place(&self, node: usize) -> Range<usize> {
         let outputs_start = self.roles.len() + usize::from(self.input.is_some());
         let written = match self.stage(node) {
@@ -156,7 +156,7 @@ impl<'a> Draft<'a> {
         written.unwrap_or(&self.pipeline.span).clone()
     }
 
-    /// Where the manifest has an edge: its entry in `from`, or the node that takes it without one.
+    /// The place of an edge: its entry in `from`, or else the node that it leads to.
     fn edge_place(&self, edge: usize) -> Range<usize> {
         self.edge_places[edge].clone().unwrap_or_else(|| self.place(self.edges[edge].to))
     }
@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
         &self.pipeline.file
     }
 
-    /// What the graph refuses, as the manifest has it.
+    /// Translates an error of the graph to a diagnostic on the manifest.
     fn explain(&self, error: &GraphError) -> Diagnostic {
         match error {
             GraphError::Empty => Diagnostic::error(codes::EMPTY, format!("`{}` has no stages", self.pipeline.name))
@@ -176,9 +176,9 @@ impl<'a> Draft<'a> {
             GraphError::NoSuchOutput(edge) => self.no_such_output(*edge),
             GraphError::IntoSource(edge) => {
                 let stage = self.name(self.edges[*edge].to);
-                Diagnostic::error(codes::FROM_ON_SOURCE, format!("`{stage}` is a source component, it takes nothing"))
+                Diagnostic::error(codes::FROM_ON_SOURCE, format!("`{stage}` is a source component and takes no input"))
                     .label(self.file(), self.edge_place(*edge), "")
-                    .help("leave `from` out")
+                    .help("remove `from`")
             }
             GraphError::NoInput(node) => self.no_input(*node),
             GraphError::Unconnected { node, output } => self.unconnected(*node, *output),
@@ -191,27 +191,27 @@ impl<'a> Draft<'a> {
         let (from_name, to_name) = (self.name(from), self.name(to));
         let sink = matches!(self.stage(from), Some((_, Role::Sink)));
         if !sink {
-            return Diagnostic::error(codes::UNKNOWN_OUTPUT, format!("`{from_name}` has no output {output}")).label(
-                self.file(),
-                self.edge_place(edge),
-                "",
-            );
+            return Diagnostic::error(
+                codes::UNKNOWN_OUTPUT,
+                format!("output index {output} of `{from_name}` is out of range"),
+            )
+            .label(self.file(), self.edge_place(edge), "");
         }
         let diagnostic =
-            Diagnostic::error(codes::FROM_SINK, format!("`{from_name}` is a sink component, nothing comes from it"));
+            Diagnostic::error(codes::FROM_SINK, format!("`{from_name}` is a sink component and has no output"));
         match &self.edge_places[edge] {
             Some(place) => diagnostic.label(self.file(), place.clone(), ""),
             None => diagnostic
-                .label(self.file(), self.place(to), format!("without `from`, it takes from `{from_name}`"))
-                .help(format!("say with `from` what `{to_name}` takes, or leave it out")),
+                .label(self.file(), self.place(to), format!("without `from`, this takes from `{from_name}`"))
+                .help(format!("set the `from` of `{to_name}`, or remove `{to_name}`")),
         }
     }
 
     fn no_input(&self, node: usize) -> Diagnostic {
         let from = self.stage(node).and_then(|(stage, _)| stage.places.from.clone());
-        Diagnostic::error(codes::NO_INPUT, format!("`{}` takes from nothing", self.name(node)))
+        Diagnostic::error(codes::NO_INPUT, format!("`{}` has no input", self.name(node)))
             .label(self.file(), from.unwrap_or_else(|| self.place(node)), "")
-            .help("name what it takes in `from`, or leave `from` out to take from the stage before")
+            .help("name its input in `from`, or remove `from` to take from the previous stage")
     }
 
     fn unconnected(&self, node: usize, output: usize) -> Diagnostic {
@@ -222,18 +222,17 @@ impl<'a> Draft<'a> {
             }
             _ => (name.to_string(), self.place(node)),
         };
-        Diagnostic::error(codes::UNCONNECTED_OUTPUT, format!("the elements of `{written}` go nowhere"))
+        Diagnostic::error(codes::UNCONNECTED_OUTPUT, format!("the output `{written}` is not connected"))
             .label(self.file(), place, "")
             .help(format!(
-                "name it in a `from`, or add an output that drops them: {{ from = \"{written}\", discard = true }}"
+                "name it in a `from`, or discard its elements with an output: {{ from = \"{written}\", discard = true }}"
             ))
     }
 
     fn cycle(&self, nodes: &[usize]) -> Diagnostic {
         let mut names: Vec<_> = nodes.iter().map(|node| format!("`{}`", self.name(*node))).collect();
         names.extend(names.first().cloned());
-        let mut diagnostic =
-            Diagnostic::error(codes::CYCLE, format!("stages send to one another in a circle: {}", names.join(" → ")));
+        let mut diagnostic = Diagnostic::error(codes::CYCLE, format!("the stages form a cycle: {}", names.join(" → ")));
         for (index, from) in nodes.iter().enumerate() {
             let to = nodes[(index + 1) % nodes.len()];
             let edge = self.edges.iter().position(|edge| (edge.from, edge.to) == (*from, to));
@@ -250,61 +249,62 @@ impl<'a> Draft<'a> {
         let tell = |(stage, place): (&Stage, &Range<usize>)| {
             Diagnostic::error(
                 codes::OUTPUTS_ON_SINK,
-                format!("`{}` is a sink component, it has no outputs", stage.name),
+                format!("`{}` is a sink component and has no outputs", stage.name),
             )
             .label(self.file(), place.clone(), "")
-            .help("leave `outputs` out")
+            .help("remove `outputs`")
         };
         written.map(tell).collect()
     }
 
-    /// Deadlines and traces of stages that elements do not begin at.
-    fn stamps_on_the_way(&self) -> Vec<Diagnostic> {
+    /// Reports deadlines and traces on stages that are not sources.
+    fn stamps_on_non_sources(&self) -> Vec<Diagnostic> {
         let others = self.pipeline.stages.iter().zip(self.roles).filter(|(_, role)| **role != Role::Source);
         let written = others.filter_map(|(stage, _)| Some((stage, stage.places.stamp.as_ref()?)));
         let tell = |(stage, place): (&Stage, &Range<usize>)| {
             let message =
-                format!("`{}` is no source component, elements have their deadline and trace before", stage.name);
+                format!("`{}` is not a source: `deadline` and `trace` are set where elements begin", stage.name);
             Diagnostic::error(codes::NOT_A_SOURCE, message)
                 .label(self.file(), place.clone(), "")
-                .help("write it where they begin: input = { file = \"in.log\", deadline = \"250ms\" }")
+                .help("set it on the input: input = { file = \"in.log\", deadline = \"250ms\" }")
         };
         written.map(tell).collect()
     }
 
-    /// Sources that are to leave out elements they fail at: they fail before there is one.
-    fn nothing_to_leave_out(&self) -> Vec<Diagnostic> {
+    /// Reports sources that are configured to skip or keep failed elements: a source fails before there is an element.
+    fn skips_on_sources(&self) -> Vec<Diagnostic> {
         let sources = self.pipeline.stages.iter().zip(self.roles).filter(|(_, role)| **role == Role::Source);
         let written = sources.filter_map(|(stage, _)| Some((stage, stage.on_failure.place.as_ref()?)));
         let tell = |(stage, place): (&Stage, &Range<usize>)| {
-            let message = format!("`{}` is a source component, it fails before there is an element", stage.name);
+            let message =
+                format!("`{}` is a source: when it fails, there is no element to skip or to keep", stage.name);
             Diagnostic::error(codes::NOTHING_TO_LEAVE_OUT, message)
                 .label(self.file(), place.clone(), "")
-                .help("it can be asked again: on-failure = { retry = 3 }")
+                .help("a source can be retried: on-failure = { retry = 3 }")
         };
         written.map(tell).collect()
     }
 
-    /// An input that is given, and that nothing takes from.
+    /// Reports a declared input that nothing takes from.
     fn unused_input(&self) -> Option<Diagnostic> {
         if self.input.is_some() || self.pipeline.input.is_none() {
             return None;
         }
         let first = self.place(0);
         let source = self.roles[0] == Role::Source;
-        let reason = if source { "a source component makes the elements" } else { "takes from something else" };
+        let reason = if source { "a source component makes the elements" } else { "this takes from something else" };
         let diagnostic = Diagnostic::error(codes::UNUSED_INPUT, "nothing takes from the input");
         Some(match &self.pipeline.input_span {
             Some(place) => {
-                let help = if source { "leave `input` out" } else { "leave `input` out, or name it: from = \"input\"" };
+                let help = if source { "remove `input`" } else { "remove `input`, or name it: from = \"input\"" };
                 diagnostic.label(self.file(), place.clone(), "").label(self.file(), first, reason).help(help)
             }
-            None => diagnostic.label(self.file(), first, reason).help("leave `--input` out"),
+            None => diagnostic.label(self.file(), first, reason).help("omit `--input`"),
         })
     }
 }
 
-/// The outputs the manifest gives, or standard output for what the last stage gives to nobody.
+/// The outputs of the manifest, or standard output if there are none and nothing takes from the last stage.
 fn outputs(pipeline: &Pipeline, roles: &[Role], feeds: &[(usize, Feed, Capacity)]) -> Vec<NamedOutput> {
     let last = Origin::before(pipeline.stages.len());
     let taken = feeds.iter().any(|(_, feed, _)| feed.origin == last);
@@ -312,6 +312,6 @@ fn outputs(pipeline: &Pipeline, roles: &[Role], feeds: &[(usize, Feed, Capacity)
         return pipeline.outputs.clone();
     }
     let output = Output::Stdout { framing: OutputFraming::default() };
-    let (name, from) = (name::OUTPUT.to_string(), feed::understood(last));
+    let (name, from) = (name::OUTPUT.to_string(), feed::implied(last));
     vec![NamedOutput { name, output, from, merge: Default::default(), span: None }]
 }

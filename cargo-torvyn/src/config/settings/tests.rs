@@ -1,24 +1,24 @@
-//! What a package and its workspace mean together, and what is said where they mean nothing.
+//! Tests of the settings of packages and workspaces: valid ones and their meaning, invalid ones and their errors.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::output::lint::{Level, Lint};
 
-/// What a package says, in a workspace, and what is wrong in either.
+/// The settings of a package in a workspace, and the errors in both.
 fn read(workspace: &str, package: &str) -> (Settings, Diagnostics) {
     let mut found = Diagnostics::default();
     let workspace = WorkspaceSettings::parse(workspace, Path::new("Cargo.toml"), &mut found);
     (Settings::parse(package, Path::new("a/Cargo.toml"), &workspace, &mut found), found)
 }
 
-fn well(workspace: &str, package: &str) -> Settings {
+fn read_valid(workspace: &str, package: &str) -> Settings {
     let (settings, found) = read(workspace, package);
     assert!(found.is_empty(), "{}", found.render(&Sources::default(), false));
     settings
 }
 
-/// The text of a workspace and of a package, and the codes with what their primary labels cover.
+/// A workspace, a package, and the codes with the texts of their primary labels.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
@@ -46,7 +46,7 @@ const CASES: &[Case] = &[
     ("[workspace.metadata.torvyn.lints]\nworkspace = true", "", &[(codes::UNKNOWN_LINT, "workspace")]),
 ];
 
-/// The codes that come up, each case checked.
+/// Checks the table above and returns its codes.
 pub(crate) fn codes() -> BTreeSet<&'static str> {
     let mut codes = BTreeSet::new();
     for (workspace, package, expected) in CASES {
@@ -63,11 +63,11 @@ pub(crate) fn codes() -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn what_a_package_says() {
+fn reads_the_settings_of_a_package() {
     let text = "[package.metadata.torvyn]\nworld = 'transform'\n[package.metadata.torvyn.budget]\n\
                 reads = 1\nwrites = 0\nread-bytes = '4KiB'\nleases = 0\nlease-bytes = '1MiB'\n\
                 [package.metadata.torvyn.lints]\nwide-world = 'deny'\n";
-    let settings = well("", text);
+    let settings = read_valid("", text);
     let declared = |value, entry: &str| {
         let start = text.find(entry).unwrap();
         let end = start + entry.len();
@@ -88,12 +88,12 @@ fn what_a_package_says() {
 }
 
 #[test]
-fn what_a_package_takes_over() {
+fn inherits_from_the_workspace() {
     let workspace = "[workspace.metadata.torvyn]\nbudget = { reads = 2, writes = 3 }\n\
                      lints = { wide-world = 'allow', whole-read = 'deny' }";
     let package = "[package.metadata.torvyn]\nbudget = { workspace = true, reads = 1 }\n\
                    lints = { workspace = true, wide-world = 'warn' }";
-    let settings = well(workspace, package);
+    let settings = read_valid(workspace, package);
     let (reads, writes) = (settings.budget.reads.unwrap(), settings.budget.writes.unwrap());
     assert_eq!((reads.value, reads.by), (1, Declarer::Package));
     assert_eq!((writes.value, writes.by, writes.file.to_str()), (3, Declarer::Workspace, Some("Cargo.toml")));
@@ -101,21 +101,21 @@ fn what_a_package_takes_over() {
     let level = |lint| settings.levels.level(lint);
     assert_eq!((level(Lint::WideWorld), level(Lint::WholeRead)), (Level::Warn, Level::Deny));
 
-    // Nothing is taken over that is not asked for.
-    let silent = well(workspace, "[package.metadata.torvyn]\nworld = 'router'");
+    // Inheritance must be explicit.
+    let silent = read_valid(workspace, "[package.metadata.torvyn]\nworld = 'router'");
     assert!(silent.budget.is_empty());
     assert_eq!(silent.levels, Levels::default());
-    assert_eq!(well(workspace, "[package]\nname = 'a'").span, 0..0);
+    assert_eq!(read_valid(workspace, "[package]\nname = 'a'").span, 0..0);
 }
 
 #[test]
-fn what_the_guide_says() {
+fn matches_the_guide() {
     let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/manifest.md");
     let chapter = fs::read_to_string(chapter).unwrap();
     let (_, section) = chapter.split_once("\n## In a Cargo.toml\n").unwrap();
     let blocks: Vec<_> = section.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let [workspace, package] = blocks[..] else { panic!("{blocks:?}") };
-    let settings = well(workspace, package);
+    let settings = read_valid(workspace, package);
     assert_eq!(settings.world.unwrap().value, "transform");
     let limits = settings.budget.limits();
     assert_eq!((limits.reads, limits.writes), (Some(1), Some(1)));
@@ -125,7 +125,7 @@ fn what_the_guide_says() {
 }
 
 #[test]
-fn a_root_package_is_told_off_once() {
+fn reports_errors_of_a_root_package_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Cargo.toml");
     for (text, expected) in [("[package\n", codes::SYNTAX), ("[package.metadata.torvyn]\nx = 1", codes::UNKNOWN_KEY)] {
@@ -139,7 +139,7 @@ fn a_root_package_is_told_off_once() {
 }
 
 #[test]
-fn the_folder_of_wit() {
+fn finds_the_wit_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["wit", "a/src", "b/wit", "b/other"] {
@@ -160,7 +160,7 @@ fn the_folder_of_wit() {
 }
 
 #[test]
-fn an_unknown_lint_in_full() {
+fn renders_an_unknown_lint() {
     let text = "[package.metadata.torvyn.lints]\nwhole-reads = \"deny\"\n";
     let (_, found) = read("", text);
     let mut sources = Sources::default();
@@ -177,7 +177,7 @@ error[unknown-lint]: unknown lint `whole-reads`
     assert!(shown.starts_with(expected), "{shown}");
 }
 
-/// What is wrong with the tables of Torvyn in a `Cargo.toml` that is both of a workspace and of a package.
+/// The errors in the Torvyn tables of a `Cargo.toml` of both a workspace and a package.
 pub(crate) fn wrong(text: &str) -> Diagnostics {
     let workspace = "[workspace.metadata.torvyn]\nbudget = {}\nlints = {}";
     let mut found = read(workspace, text).1;

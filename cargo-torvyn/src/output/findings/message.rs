@@ -1,5 +1,5 @@
-//! A diagnostic as a line of cargo's: a `compiler-message` with a message of rustc's in it. What reads the messages of
-//! `cargo check`, such as an editor, reads these.
+//! A diagnostic as a line of cargo's JSON: a `compiler-message` with a message in the format of rustc. Editors and other
+//! programs that read the messages of `cargo check` can read it.
 
 use std::path::Path;
 
@@ -11,32 +11,32 @@ use crate::output::diagnostic::{Diagnostic, Label, Severity, Sources};
 use crate::output::region::Region;
 use crate::output::viewpoint::Viewpoint;
 
-/// What a message is about, in the terms of cargo.
+/// The subject of a message, in cargo's terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct About {
     package_id: String,
-    /// The manifest; of a component file that is in no package, the component.
+    /// The manifest, or the component file if it is not in a package.
     manifest_path: String,
     target: Value,
 }
 
 impl About {
-    /// A package and the target that is its component.
+    /// A package, with the target that builds its component.
     ///
     /// # Errors
     ///
-    /// Where a path of the target is not UTF-8.
+    /// If a path of the target is not UTF-8.
     pub(crate) fn package(id: &str, manifest: &Path, target: &Target) -> serde_json::Result<Self> {
         let target = serde_json::to_value(target)?;
         Ok(About { package_id: id.to_string(), manifest_path: manifest.to_string_lossy().into_owned(), target })
     }
 
-    /// The pipelines of a `Torvyn.toml`, which to cargo are of a kind it does not know.
+    /// The pipelines of a `Torvyn.toml`, as a target kind that cargo does not know.
     pub(crate) fn pipelines(manifest: &Path) -> Self {
         About::unknown_to_cargo(manifest, "pipeline", "pipelines")
     }
 
-    /// A component file that is in no package.
+    /// A component file that is not in a package.
     pub(crate) fn component(file: &Path) -> Self {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         About::unknown_to_cargo(file, "component", &name)
@@ -58,7 +58,7 @@ impl About {
     }
 }
 
-/// A diagnostic as a part of a line: of a case, or of a run.
+/// A diagnostic as part of a line about a case or a run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Finding {
     code: &'static str,
@@ -66,14 +66,14 @@ pub(crate) struct Finding {
     message: String,
     notes: Vec<String>,
     help: Option<String>,
-    /// As those of rustc; the first is the primary one.
+    /// The spans in the format of rustc; the first is the primary one.
     spans: Vec<Span>,
-    /// The text for people.
+    /// The rendered text for people.
     rendered: String,
 }
 
 impl Finding {
-    /// With paths as people see them.
+    /// Creates a finding with paths as people see them.
     pub(crate) fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
         Finding {
             code: diagnostic.code,
@@ -87,11 +87,11 @@ impl Finding {
     }
 }
 
-/// The line, without a line end.
+/// Formats a diagnostic as a line, without a line end.
 ///
 /// # Errors
 ///
-/// None: what is not UTF-8 has replacement characters.
+/// None in practice: bytes that are not UTF-8 become replacement characters.
 pub(crate) fn message(
     diagnostic: &Diagnostic,
     about: &About,
@@ -105,7 +105,7 @@ pub(crate) fn message(
         level: level(diagnostic.severity),
         spans: spans(diagnostic, sources, seen),
         children: children(diagnostic),
-        // Messages of rustc end with an empty line.
+        // Rendered messages of rustc end with an empty line.
         rendered: Some(diagnostic.render(sources, false) + "\n\n"),
     };
     serde_json::to_string(&Line { subject: about, message })
@@ -174,10 +174,10 @@ struct SpanLine {
 }
 
 impl Span {
-    /// A file whose text is not there is named at its beginning.
+    /// A file without known text is referred to at its start.
     fn new(label: &Label, is_primary: bool, sources: &Sources, seen: &Viewpoint) -> Self {
         let text = sources.text(&label.file);
-        let region = Region::of(text.unwrap_or_default(), &label.span);
+        let region = Region::new(text.unwrap_or_default(), &label.span);
         let line = |(text, columns): (&str, std::ops::Range<usize>)| SpanLine {
             text: text.to_string(),
             highlight_start: columns.start,
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_metadata_reads_it() {
+    fn cargo_metadata_can_parse_the_line() {
         let target: Target = serde_json::from_value(json!({
             "kind": ["cdylib"], "crate_types": ["cdylib"], "name": "a", "src_path": "/ws/a/src/lib.rs",
             "edition": "2024", "doc": true, "doctest": false, "test": true,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_in_a_pipeline_is_of_no_package() {
+    fn pipeline_findings_belong_to_no_package() {
         let read =
             parsed(&Diagnostic::error("cycle", "round and round"), &About::pipelines(Path::new("/ws/Torvyn.toml")));
         assert_eq!(read.target.name, "pipelines");

@@ -1,5 +1,5 @@
-//! Diagnostics as a log of SARIF 2.1.0, the format in which code hosts take what tools find. The rules are the codes of
-//! findings with their pages of the guide. A command that failed is a notification of the tool, and not a result.
+//! Diagnostics as a SARIF 2.1.0 log, the format in which code hosts accept findings of tools. The rules are the codes of
+//! findings, with their pages of the guide. A failed command becomes a notification of the tool, not a result.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,16 +15,16 @@ use crate::output::failure::FailureRecord;
 use crate::output::region::Region;
 use crate::output::viewpoint::{Viewpoint, repository, without_dots};
 
-/// What paths of results are relative to: the work tree of git, or else the folder of the workspace. Code hosts take
-/// paths from there, whatever it is set to.
+/// The base of the paths of results: the git work tree, or else the folder of the workspace. Code hosts resolve paths from
+/// there, whatever its URI is.
 const ROOT: &str = "%SRCROOT%";
-/// The name under which code hosts look for the fingerprint of a result.
+/// The fingerprint name that code hosts look for.
 const FINGERPRINT: &str = "primaryLocationLineHash";
-/// Where the pages of the guide that are in the published package can be read.
+/// The URL of the guide pages in the published package.
 const PAGES: &str =
     concat!("https://docs.rs/crate/", env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"), "/source/codes/");
 
-/// What was found, as results.
+/// The results of a log.
 #[derive(Debug, Clone)]
 pub(crate) struct Results {
     results: Vec<Value>,
@@ -32,7 +32,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Each diagnostic, with paths from `seen`.
+    /// Converts diagnostics, with paths relative to `seen`.
     pub(crate) fn new(found: &Diagnostics, sources: &Sources, seen: Viewpoint) -> Self {
         let codes = explanation::findings();
         let index = |diagnostic: &Diagnostic| codes.iter().position(|(code, ..)| *code == diagnostic.code);
@@ -47,14 +47,14 @@ impl Results {
         Results { results: results.collect(), seen }
     }
 
-    /// None so far; `here` is the current folder, and `folder` that of what is checked.
-    pub(crate) fn none(here: &Path, folder: &Path) -> Self {
+    /// Empty results. `here` is the current folder, `folder` the folder that is checked.
+    pub(crate) fn empty(here: &Path, folder: &Path) -> Self {
         let folder = without_dots(&here.join(folder));
         Results { results: Vec::new(), seen: Viewpoint::new(here, repository(&folder)) }
     }
 }
 
-/// The log of one run, which ended with `exit` and for these reasons besides what was found.
+/// The log of one run, with its exit and its failures besides the findings.
 pub(crate) fn log(found: &Results, exit: Exit, failures: &[FailureRecord]) -> Value {
     let rules: Vec<_> = explanation::findings().iter().map(|(code, level, about)| rule(code, level, about)).collect();
     let kinds: Vec<_> = explanation::failures().iter().map(|(code, _, about)| descriptor(code, about)).collect();
@@ -94,17 +94,17 @@ fn rule(code: &str, level: &str, about: &str) -> Value {
 }
 
 fn descriptor(code: &str, about: &str) -> Value {
-    let page = explanation::of(code).unwrap_or(about);
+    let page = explanation::find(code).unwrap_or(about);
     json!({
         "id": code,
         "shortDescription": { "text": about },
         "fullDescription": { "text": about },
         "help": { "text": page, "markdown": page },
-        "helpUri": format!("{PAGES}{}", explanation::file(code)),
+        "helpUri": format!("{PAGES}{}", explanation::page_name(code)),
     })
 }
 
-/// Why the command failed, besides what it found.
+/// A failure of the command as a notification.
 fn notification(failure: &FailureRecord, seen: &Viewpoint) -> Value {
     let mut text = failure.message.clone();
     // Writing to a string cannot fail.
@@ -126,21 +126,21 @@ fn notification(failure: &FailureRecord, seen: &Viewpoint) -> Value {
     notification
 }
 
-/// A hash of what stays when lines are added or taken out above: the code, the file, and the text of the first line.
+/// A hash that does not change when lines are added or removed above: of the code, the file and the text of the first line.
 fn hash(diagnostic: &Diagnostic, sources: &Sources, seen: &Viewpoint) -> u64 {
     let label = diagnostic.labels.first();
     let file = label.map(|label| seen.path(&label.file)).unwrap_or_default();
     let line = label.and_then(|label| {
-        let region = Region::of(sources.text(&label.file)?, &label.span);
+        let region = Region::new(sources.text(&label.file)?, &label.span);
         region.lines.first().map(|line| line.trim().to_string())
     });
-    // In no text, what is said is all there is.
+    // Without a place in a text, use the message.
     let line = line.as_deref().unwrap_or(&diagnostic.message);
     let parts = [diagnostic.code.as_bytes(), file.as_os_str().as_encoded_bytes(), line.as_bytes()];
     fnv1a(parts.into_iter().flat_map(|part| part.iter().chain(&[0])))
 }
 
-/// FNV-1a of 64 bits, which stays the same from release to release; the hasher of the standard library need not.
+/// 64-bit FNV-1a. It is stable across releases, unlike the hasher of the standard library.
 fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -166,7 +166,7 @@ fn result(diagnostic: &Diagnostic, rule: Option<usize>, sources: &Sources, seen:
     result
 }
 
-/// All that is said, a line each.
+/// The message, notes and help of a diagnostic, one per line.
 fn text(diagnostic: &Diagnostic) -> String {
     let mut text = diagnostic.message.clone();
     // Writing to a string cannot fail.
@@ -179,7 +179,7 @@ fn location(label: &Label, sources: &Sources, seen: &Viewpoint) -> Value {
     let artifact = artifact(&seen.path(&label.file));
     let mut physical = Map::from_iter([("artifactLocation".to_string(), artifact)]);
     if let Some(text) = sources.text(&label.file) {
-        let region = Region::of(text, &label.span);
+        let region = Region::new(text, &label.span);
         physical.insert(
             "region".to_string(),
             json!({
@@ -205,12 +205,12 @@ fn artifact(path: &Path) -> Value {
     }
 }
 
-/// What a path of a URI has as it stands: the unreserved characters of RFC 3986, and what parts the path.
-const AS_IT_STANDS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Bytes that a path of a URI keeps: the unreserved characters of RFC 3986, and `/`.
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A path as the path of a URI.
+/// Percent-encodes a path for a URI.
 fn escaped(path: &Path) -> String {
-    percent_encode(path.as_os_str().as_encoded_bytes(), AS_IT_STANDS).to_string()
+    percent_encode(path.as_os_str().as_encoded_bytes(), UNESCAPED).to_string()
 }
 
 #[cfg(test)]
@@ -219,8 +219,8 @@ mod tests {
     use crate::exit::Place;
     use crate::output::failure;
 
-    /// What the schema of SARIF 2.1.0 says of the objects that are used here: how each is called, what it must have,
-    /// and what else it has here. The schema allows no other properties than it lists.
+    /// The SARIF 2.1.0 objects that are used here: name, required properties, and further properties used here. The schema
+    /// does not allow other properties.
     const OBJECTS: &[(&str, &[&str], &[&str])] = &[
         ("log", &["version", "runs"], &["$schema"]),
         ("run", &["tool"], &["columnKind", "invocations", "originalUriBaseIds", "results"]),
@@ -249,7 +249,7 @@ mod tests {
         ("artifactContent", &[], &["text"]),
     ];
 
-    /// What is in an object or an array of them.
+    /// The types of properties that are objects or arrays of objects.
     const PARTS: &[(&str, &str, &str)] = &[
         ("log", "runs", "run"),
         ("run", "tool", "tool"),
@@ -324,12 +324,12 @@ mod tests {
     }
 
     #[test]
-    fn it_has_what_the_schema_wants_and_nothing_else() {
+    fn log_matches_the_schema() {
         validate("log", &logged());
     }
 
     #[test]
-    fn a_result_has_its_rule_its_places_and_all_that_is_said() {
+    fn results_have_rule_places_and_full_text() {
         let log = logged();
         let run = &log["runs"][0];
         assert_eq!(run["originalUriBaseIds"][ROOT]["uri"], "file:///w%20s/");
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_failed_is_a_notification() {
+    fn failed_command_becomes_a_notification() {
         let log = logged();
         let invocation = &log["runs"][0]["invocations"][0];
         let expected = json!({
@@ -368,13 +368,13 @@ mod tests {
             }],
         });
         assert_eq!(*invocation, expected);
-        let found = Results::none(Path::new("/nowhere"), Path::new(""));
+        let found = Results::empty(Path::new("/nowhere"), Path::new(""));
         let succeeds = |exit| super::log(&found, exit, &[])["runs"][0]["invocations"][0]["executionSuccessful"].clone();
         assert_eq!([Exit::Ok, Exit::Findings, Exit::Usage].map(succeeds), [json!(true), json!(true), json!(false)]);
     }
 
     #[test]
-    fn a_fingerprint_stays_when_lines_move() {
+    fn fingerprints_survive_moved_lines() {
         let print = |text: &str, at: &str| {
             let mut sources = Sources::default();
             sources.add("Cargo.toml", text);
@@ -394,12 +394,12 @@ mod tests {
         assert_ne!(twice[0], twice[1]);
         // From the definition of the hash.
         assert_eq!(fnv1a(b"foobar".iter()), 0x8594_4171_f739_67e8);
-        // Code hosts keep them from version to version.
+        // Code hosts store fingerprints across versions.
         assert_eq!(before, ["2033b8b4bc8441cd:1"]);
     }
 
     #[test]
-    fn every_code_is_a_rule() {
+    fn every_code_has_a_rule_or_a_descriptor() {
         let log = logged();
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
         let ids: Vec<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();

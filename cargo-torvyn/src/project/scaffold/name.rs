@@ -128,7 +128,7 @@ mod tests {
         ] {
             let stop = check(name).unwrap_err();
             assert!(stop.to_string().contains(reason), "{stop}");
-            assert_eq!(Exit::of(&stop.into()), Exit::Usage);
+            assert_eq!(Exit::from_error(&stop.into()), Exit::Usage);
         }
     }
 }

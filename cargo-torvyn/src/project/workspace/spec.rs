@@ -154,7 +154,7 @@ mod tests {
             assert!(!matches(text), "{text}");
         }
         for text in ["", "a/b", "./a", "a@", "a@x", "a@1.2.3.4", "a@1-b", "a[", "file:///a#1.x"] {
-            assert_eq!(Exit::of(&Spec::parse(text).unwrap_err().into()), Exit::Usage, "{text}");
+            assert_eq!(Exit::from_error(&Spec::parse(text).unwrap_err().into()), Exit::Usage, "{text}");
         }
     }
 }
