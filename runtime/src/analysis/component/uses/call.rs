@@ -11,7 +11,7 @@ use crate::contract::TrackedImport;
 /// The size of the result of a read in the canonical ABI: a byte that is 0 for a list, the address of the list at 4,
 /// and its length at 8.
 const RESULT: u32 = 16;
-/// The size in bytes of the part of a Rust vector that contains its pointer.
+/// A Rust vector contains its pointer within this many bytes.
 const OF_VEC: u32 = 8;
 
 impl<'a> Run<'_, '_, '_, 'a> {
