@@ -90,7 +90,7 @@ pub(crate) fn look_for_target() -> Target {
 }
 
 impl Target {
-    fn is_installed(self) -> anyhow::Result<bool> {
+    fn check(self) -> anyhow::Result<bool> {
         self.0.join().unwrap_or_else(|_| has_target())
     }
 }
@@ -132,7 +132,7 @@ fn offline_in(file: &Path, depth: usize) -> Option<bool> {
 ///
 /// A [`Stop`] that says what to type if the target cannot be installed.
 pub(crate) fn install_target(target: Target, args: &CargoArgs, shell: &mut Shell) -> anyhow::Result<()> {
-    if target.is_installed()? {
+    if target.check()? {
         return Ok(());
     }
     if let Some(offline) = offline(args) {

@@ -1,5 +1,6 @@
-//! `cargo torvyn test --watch`: runs all cases, and after each change the affected cases. They are not guessed from the names
-//! of changed files: cargo builds stale packages, and a case runs if its `cases::Fingerprint` has changed.
+//! `cargo torvyn test --watch`: runs all cases, and after each change the affected cases. Which cases are affected is not
+//! guessed from the names of changed files: cargo builds stale packages, and a case runs if its `cases::Fingerprint` has
+//! changed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ struct Watch<'a> {
     project: Option<Project>,
     last: HashMap<String, Last>,
     /// What cargo writes, as known before a build: the target folder and Cargo.lock.
-    by_cargo: Option<(PathBuf, PathBuf)>,
+    written_by_cargo: Option<(PathBuf, PathBuf)>,
     /// Files that another program, such as `tee`, writes our output to.
     logs: Vec<PathBuf>,
     /// The last line of output.
@@ -80,8 +81,8 @@ struct Last {
 pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let places = WatchPaths::default();
     let before = Snapshot::default();
-    let by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
-    let by_cargo = by_cargo.map(|workspace| {
+    let written_by_cargo = Workspace::is_here(&args.cargo).then(|| Workspace::load(&args.cargo).ok()).flatten();
+    let written_by_cargo = written_by_cargo.map(|workspace| {
         let target = paths::from_here(&workspace.target_dir(&args.cargo));
         (target, workspace.manifest().with_file_name("Cargo.lock"))
     });
@@ -92,17 +93,17 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         before,
         project: None,
         last: HashMap::new(),
-        by_cargo,
+        written_by_cargo,
         logs: Vec::new(),
         last_line: String::new(),
         last_idle: None,
         sources: Vec::new(),
     };
-    watch.watch(watch.paths_to_watch(true));
+    watch.set_paths(watch.paths_to_watch(true));
     let mut changed = Vec::new();
     loop {
-        watch.begin(&changed, shell)?;
-        let round = watch.round(shell);
+        watch.print_changes(&changed, shell)?;
+        let round = watch.run_round(shell);
         let has_run = matches!(round, Ok(Some(_)));
         let ran = match round {
             Ok(ran) => ran,
@@ -113,16 +114,16 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
                 Some(Exit::from_error(&error))
             }
         };
-        // Cargo may have just written it, even if the project does not compile.
-        if let Some((_, lock)) = &watch.by_cargo {
+        // Cargo may have just written the lock file, even if the project does not compile.
+        if let Some((_, lock)) = &watch.written_by_cargo {
             watch.before.renew(lock);
         }
         if let Some(exit) = interrupt::exit() {
             return Ok(exit);
         }
         // Ends the round, unless there was nothing to do.
-        let exit = ran.map_or_else(|| watch.standing(), |exit| shell.end(exit));
-        watch.end(exit, shell)?;
+        let exit = ran.map_or_else(|| watch.exit_so_far(), |exit| shell.end(exit));
+        watch.print_standing(exit, shell)?;
         watch.last_idle = (!has_run).then(|| (changed, Instant::now()));
         changed = watch.wait();
         if let Some(exit) = interrupt::exit() {
@@ -178,19 +179,19 @@ impl Watch<'_> {
             None => {}
         }
         let logs = self.logs.iter().filter(|log| !self.sources.contains(log)).cloned();
-        places.except.extend(self.by_cargo.iter().map(|(target, _)| target.clone()).chain(logs));
+        places.except.extend(self.written_by_cargo.iter().map(|(target, _)| target.clone()).chain(logs));
         places
     }
 
     /// Watches these paths from now on. New ones are taken as they are.
-    fn watch(&mut self, places: WatchPaths) {
+    fn set_paths(&mut self, places: WatchPaths) {
         let new: Vec<_> = places.paths.iter().filter(|path| !self.places.paths.contains(path)).cloned().collect();
         self.before.add(Snapshot::take(&WatchPaths { paths: new, except: places.except.clone() }));
         self.before.keep(&places);
         self.places = places;
     }
 
-    fn begin(&self, changed: &[PathBuf], shell: &mut Shell) -> anyhow::Result<()> {
+    fn print_changes(&self, changed: &[PathBuf], shell: &mut Shell) -> anyhow::Result<()> {
         if self.args.message_format == MessageFormat::Json {
             shell.json(&RoundLine { changed })?;
         }
@@ -205,7 +206,7 @@ impl Watch<'_> {
     }
 
     /// Runs the cases whose fingerprints have changed. `None` if there are none.
-    fn round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
+    fn run_round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
         shell.summary(&Summary::default())?;
         let mut sources = Sources::default();
         let cases = Cases::load(self.args, &mut sources, shell)?;
@@ -228,14 +229,14 @@ impl Watch<'_> {
             places.paths.extend(named.iter().cloned());
             places
         };
-        self.watch(places(self));
+        self.set_paths(places(self));
 
         let compiled_before = self.compiled.times();
         let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
         self.sources = components.sources().iter().map(|source| paths::from_here(source)).collect();
-        self.watch(places(self));
+        self.set_paths(places(self));
 
         let common = Common::new(&cases.manifest, &sources, &self.before, &components);
         let mut fingerprints: HashMap<_, _> = plans
@@ -272,7 +273,7 @@ impl Watch<'_> {
             self.before.renew(&path);
             self.last.values_mut().for_each(|last| last.fingerprint.renew(&path, &self.before));
         }
-        Ok(Some(self.standing()))
+        Ok(Some(self.exit_so_far()))
     }
 
     /// The tally of the last run of each case.
@@ -282,11 +283,11 @@ impl Watch<'_> {
     }
 
     /// The exit code that the command would have now.
-    fn standing(&self) -> Exit {
+    fn exit_so_far(&self) -> Exit {
         if self.last.values().any(|last| last.failed) { Exit::Findings } else { Exit::Ok }
     }
 
-    fn end(&mut self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
+    fn print_standing(&mut self, exit: Exit, shell: &mut Shell) -> anyhow::Result<()> {
         let mut failing: Vec<_> =
             self.last.iter().filter(|(_, last)| last.failed).map(|(name, _)| format!("`{name}`")).collect();
         failing.sort();
