@@ -195,8 +195,13 @@ Examples:
   cargo torvyn check --built --baseline copies.json
   cargo torvyn explain over-budget-component      explain a finding
 
-Exit codes: 0 no problems found, 2 invalid arguments, 4 nothing selected, 96 something must be installed first,
-100 findings at level deny, 101 the check could not be done.")]
+Exit codes:
+  0    no problems found
+  2    invalid arguments
+  4    nothing selected
+  96   something must be installed first
+  100  findings at level deny
+  101  the check could not be done")]
 pub(crate) struct CheckArgs {
     /// Component files to check, instead of the stages of a project
     #[arg(value_name = "COMPONENT", conflicts_with_all = ["built", "package", "workspace", "exclude", "all"])]
@@ -261,9 +266,18 @@ Examples:
   cargo torvyn run --output out.log --message-format json    print the run report as JSON
   cargo torvyn run --trace run.json                   also write a trace for a trace viewer
 
-Exit codes: 0 ran to the end, 2 invalid arguments, 96 something must be installed first, 100 over the copy budget,
-101 could not be built, started or finished, 129, 130 and 143 interrupted by SIGHUP, SIGINT or SIGTERM: everything read
-before the signal is in the output, unless the run was cut off after the time of --drain.")]
+Exit codes:
+  0    ran to the end
+  2    invalid arguments
+  96   something must be installed first
+  100  over the copy budget
+  101  could not be built, started or finished
+  129  interrupted by SIGHUP
+  130  interrupted by SIGINT
+  143  interrupted by SIGTERM
+
+After an interruption, everything that was read before is in the output, unless the run was cut off after the time of
+--drain.")]
 pub(crate) struct RunArgs {
     /// The pipeline to run [default: the only one, or `default` in Torvyn.toml, or `main`]
     pub(crate) pipeline: Option<String>,
@@ -345,8 +359,16 @@ Examples:
   cargo torvyn test --seed 17             run all cases under the schedule of this seed
   cargo torvyn test --junit report.xml    also write a JUnit report
 
-Exit codes: 0 all passed, 2 invalid arguments, 4 no case selected, 96 something must be installed first, 100 a case
-failed, 101 the cases could not be run, 129, 130 and 143 interrupted by SIGHUP, SIGINT or SIGTERM.")]
+Exit codes:
+  0    all cases passed
+  2    invalid arguments
+  4    no case selected
+  96   something must be installed first
+  100  a case failed
+  101  the cases could not be run
+  129  interrupted by SIGHUP
+  130  interrupted by SIGINT
+  143  interrupted by SIGTERM")]
 pub(crate) struct TestArgs {
     /// Only cases whose names contain one of these strings
     #[arg(value_name = "FILTER")]

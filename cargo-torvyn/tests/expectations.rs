@@ -362,7 +362,7 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
         ("input.lines = []\nexpect.outptu.count = 0", &["error[unknown-output]", "`output`"]),
         (
             "input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', merge = 'priority' }",
-            &["leave `merge` out"],
+            &["remove `merge`"],
         ),
         (
             "input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', deadline = '5s' }",

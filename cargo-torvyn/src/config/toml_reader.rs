@@ -120,8 +120,8 @@ impl<'a> Table<'a> {
         let message = format!("{} cannot have both `{}` and `{}`", self.what, first.key, second.key);
         report.found.push(
             Diagnostic::error(codes::CONFLICTING_KEYS, message)
-                .label(report.file, second.key_span.clone(), "conflicts with the other key")
-                .label(report.file, first.key_span.clone(), "the other key"),
+                .label(report.file, second.key_span.clone(), "remove this key")
+                .label(report.file, first.key_span.clone(), "or this one"),
         );
     }
 }
