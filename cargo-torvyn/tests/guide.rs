@@ -277,7 +277,7 @@ fn the_documented_fields_are_those_of_the_summary() {
     let mut printed_fields = BTreeSet::new();
     fields("", &serde_json::from_str(printed.lines().last().unwrap()).unwrap(), &mut printed_fields);
 
-    assert_eq!(documented("account.md", "## The JSON summary"), printed_fields);
+    assert_eq!(documented("reference/run-report.md", "## The JSON summary"), printed_fields);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn the_documented_fields_are_those_of_the_lines_of_check() {
         for line in lines.iter().filter(|line| line["reason"] == reason) {
             fields("", line, &mut printed_fields);
         }
-        assert_eq!(documented("check.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+        assert_eq!(documented("reference/check.md", &format!("### `{reason}`")), printed_fields, "{reason}");
     }
 }
 
@@ -314,7 +314,7 @@ fn the_documented_fields_are_those_of_the_records() {
     for reason in reasons {
         let mut printed_fields = BTreeSet::new();
         lines.iter().filter(|line| line["reason"] == reason).for_each(|line| fields("", line, &mut printed_fields));
-        assert_eq!(documented("records.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+        assert_eq!(documented("reference/records.md", &format!("### `{reason}`")), printed_fields, "{reason}");
     }
 }
 
