@@ -1,20 +1,18 @@
-//! `cargo torvyn`, which knows people: their arguments, their files, their terminal. What it knows of components and
-//! flows it asks of `torvyn-runtime`.
+//! `cargo torvyn`: reads arguments and files, has cargo build, and prints for people and programs. Everything about
+//! components and flows is in `torvyn-runtime`.
 //!
-//! The life of a command:
+//! # How a command runs
 //!
-//! 1. `cli` parses the arguments; what is wrong with them ends here, as usage.
-//! 2. A command of `commands`, one file each, reads what it needs: `workspace` finds the stages among the packages,
-//!    `scaffold` renders templates, `member` knows the workspace that a new project lands in.
-//! 3. `cargo` has the components built, with what `toolchain` finds or installs.
-//! 4. The `shell` says what happened: status and problems on stderr for a person, results on stdout for a pipe.
-//! 5. `exit` makes the exit code of it, and is the only place that knows the numbers. `programs` ends what a program reads
-//!    with a summary, however the command ended: by an error, a `failure` with a stable code; or where it `panicked`.
-//!
-//! The life of a check: arguments → the workspace → `settings`, what packages declare, with places → the verdicts of
-//! `torvyn_runtime::analysis`, from WIT and from components → `check` pushes diagnostics where they are beyond what is
-//! declared → the `shell` renders them, or `findings` does for programs → the exit code of the worst. `run`, `test` and
-//! `demo` go through the same before a flow begins.
+//! 1. `cli` parses the arguments; usage errors end here.
+//! 2. A file of `commands` calls the rooms below. `config` parses `Torvyn.toml` and the tables in `Cargo.toml`, with spans;
+//!    errors are collected as diagnostics.
+//! 3. `project` finds the stages among the packages of the workspace and has cargo build them; `run` loads the components.
+//! 4. `check` has `torvyn_runtime::analysis` make a verdict of each stage, from WIT and from its component, and reports as
+//!    diagnostics what exceeds the declared budgets. `run`, `test` and `demo` do the same before a flow starts.
+//! 5. `run` runs a pipeline; `cases` runs each case in a flow of its own and compares the results.
+//! 6. `output` prints: status and problems on standard error for people, results on standard output. A program always gets a
+//!    summary at the end, however the command ended: with an error, a `failure` with a stable code, or a panic.
+//! 7. `exit` makes the exit code, and is the only place that knows the numbers.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed"))]
 
