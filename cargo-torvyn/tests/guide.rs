@@ -217,6 +217,35 @@ fn included_files_exist() {
     assert!(included > 0);
 }
 
+/// The folders that the paths of source files in documents are relative to.
+const FOLDERS: [&str; 9] = [
+    "",
+    "runtime/src",
+    "runtime/src/analysis",
+    "runtime/src/ledger",
+    "cargo-torvyn/src",
+    "cargo-torvyn/src/check",
+    "cargo-torvyn/src/config",
+    "cargo-torvyn/src/output",
+    "wit/guest/src",
+];
+
+#[test]
+fn named_source_files_exist() {
+    let design = fs::read_dir(root().join("guide/src/design")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = ["ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into_iter().chain(design);
+    let mut missing = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        // Upper case stands for a name to choose.
+        let is_path = |name: &&str| name.ends_with(".rs") && !name.contains(|c: char| c == ' ' || c.is_uppercase());
+        let exists = |name: &str| FOLDERS.iter().any(|folder| root().join(folder).join(name).is_file());
+        let names = text.split('`').skip(1).step_by(2).filter(is_path);
+        missing.extend(names.filter(|name| !exists(name)).map(|name| format!("{}: {name}", document.display())));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn readme_has_the_two_commands() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
