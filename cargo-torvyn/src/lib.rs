@@ -1,20 +1,18 @@
-//! `cargo torvyn`: the front end, which handles arguments, files and the terminal. Components and flows are the work of
-//! `torvyn-runtime`.
+//! `cargo torvyn`: reads arguments and files, has cargo build, and prints for people and programs. Everything about
+//! components and flows is in `torvyn-runtime`.
 //!
-//! How a command runs:
+//! # How a command runs
 //!
-//! 1. `cli` parses the arguments. Invalid arguments end the command here.
-//! 2. A command in `commands`, one file each, loads what it needs from `project`: `workspace` finds the stages among the
-//!    packages, `scaffold` renders templates, `add_member` adds a new project to its enclosing workspace.
-//! 3. `cargo` builds the components with the toolchain that `toolchain` finds or installs.
-//! 4. `shell` prints status and problems on stderr for people, and results on stdout for pipes.
-//! 5. `exit` defines the exit codes; no other place has the numbers. `programs` ends the machine-readable output with a
-//!    summary, however the command ended: with a result, with a `failure` that has a stable code, or by a panic.
-//!
-//! How `check` runs: arguments → the workspace → `settings`: the declarations of the packages, with places → the verdicts of
-//! `torvyn_runtime::analysis`, from WIT and from components → `check` pushes a diagnostic for each verdict that exceeds a
-//! declaration → `shell` renders the diagnostics for people, `findings` for programs → the exit code of the worst one. `run`,
-//! `test` and `demo` do the same before a flow starts.
+//! 1. `cli` parses the arguments; usage errors end here.
+//! 2. A file of `commands` calls the rooms below. `config` parses `Torvyn.toml` and the tables in `Cargo.toml`, with spans;
+//!    errors are collected as diagnostics.
+//! 3. `project` finds the stages among the packages of the workspace and has cargo build them; `run` loads the components.
+//! 4. `check` has `torvyn_runtime::analysis` make a verdict of each stage, from WIT and from its component, and reports as
+//!    diagnostics what exceeds the declared budgets. `run`, `test` and `demo` do the same before a flow starts.
+//! 5. `run` runs a pipeline; `cases` runs each case in a flow of its own and compares the results.
+//! 6. `output` prints: status and problems on standard error for people, results on standard output. A program always gets a
+//!    summary at the end, however the command ended: with an error, a `failure` with a stable code, or a panic.
+//! 7. `exit` makes the exit code, and is the only place that knows the numbers.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic fails the test"))]
 

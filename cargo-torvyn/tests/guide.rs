@@ -1,16 +1,14 @@
-//! The documents do what they say: every console block of README.md and of the guide is executed as it is written, and
-//! what it prints is what stands there.
+//! Executes every console block of README.md and of the guide, and compares the output with the document.
 //!
-//! A document has one temporary folder, and its blocks are executed in order:
+//! Each document has a temporary folder. Its blocks are executed in order:
 //!
-//! - In a `console` block, a line that begins with `$ ` is a command for `sh`, and lines that begin with `> ` continue
-//!   it. Below it stands what it prints, on both streams together, and `? 101` where it ends with that exit code instead
-//!   of 0. `[..]` stands for anything within a line, a line of `...` for any lines.
-//! - Durations, and the number of spaces outside excerpts of files, are not compared: they differ from run to run.
+//! - In a `console` block, a line that starts with `$ ` is a command for `sh`; lines that start with `> ` continue it. The
+//!   lines below are its output, standard output and standard error together. `? 101` is its exit code, if it is not 0. `[..]`
+//!   matches any text within a line, a line of `...` matches any lines.
+//! - Durations, and the number of spaces outside of excerpts of files, are not compared: they differ between runs.
 //! - A block with `file=PATH` in its information string is written to that file.
 //!
-//! A block of any other kind is for reading. Listings of files of this repository are included by mdBook; that they are
-//! there is tested.
+//! All other blocks are only for reading. mdBook includes listings of files of this repository; a test checks that they exist.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -23,22 +21,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use snapbox::IntoData as _;
 
-/// The tests build components into one folder, where those of one name replace each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// The tests build components into one folder, where components of the same name replace each other.
+fn lock_target_folder() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// README.md and the chapters of the guide, in the order of its summary.
+/// README.md and the pages of the guide, in the order of its summary.
 fn documents() -> Vec<PathBuf> {
     let book = root().join("guide/src");
     let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
-    let chapters = summary.split("](").skip(1).map(|rest| book.join(rest.split(')').next().unwrap()));
-    [root().join("README.md")].into_iter().chain(chapters).collect()
+    let pages = summary.split("](").skip(1).map(|rest| book.join(rest.split(')').next().unwrap()));
+    [root().join("README.md")].into_iter().chain(pages).collect()
 }
 
 /// A fenced block of a document.
@@ -89,22 +87,22 @@ fn steps(block: &Block<'_>) -> Vec<Step> {
     steps
 }
 
-/// Where a document is executed.
-struct Place {
+/// The folder that a document is executed in.
+struct Session {
     temp: tempfile::TempDir,
     /// The current folder, which a command may change.
     folder: PathBuf,
 }
 
-impl Place {
+impl Session {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().canonicalize().unwrap().join("here");
         fs::create_dir(&folder).unwrap();
-        Place { temp, folder }
+        Session { temp, folder }
     }
 
-    /// The exit code, and what was printed.
+    /// Runs a command and returns its exit code and output.
     fn execute(&mut self, command: &str) -> (i32, String) {
         let pwd = self.temp.path().join("pwd");
         let script = format!("exec 2>&1\n{command}\ncode=$?\npwd >'{}'\nexit $code", pwd.display());
@@ -125,8 +123,8 @@ impl Place {
     }
 }
 
-/// What the lines of two runs have in common: durations are all the same, and so are columns of any width. Excerpts of
-/// files, which have a `|`, stay as they are. On a machine that is slow just then, components are named as they are compiled.
+/// The part of an output that is the same in every run: without durations and column widths. Excerpts of files, which have
+/// a `|`, are unchanged. On a slow machine, components are named while they are compiled; these lines are removed.
 fn comparable(text: &str) -> String {
     let line = |line: &str| {
         if line.contains('|') {
@@ -140,44 +138,50 @@ fn comparable(text: &str) -> String {
                 Some(seconds) => seconds.contains('.') && seconds.parse::<f64>().is_ok(),
                 None => ["ns", "µs", "ms", "s"].contains(&unit) && word.parse::<f64>().is_ok(),
             };
+            let is_minutes = is_whole(word, 'm') && is_whole(unit, 's');
             match plain.last() {
-                Some(&"[TIME]") if unit_of(word) => {}
-                _ => plain.push(if is_duration { "[TIME]" } else { word }),
+                Some(&"[TIME]") if is_unit(word) || is_whole(word, 's') => {}
+                _ => plain.push(if is_duration || is_minutes { "[TIME]" } else { word }),
             }
         }
         format!("{}\n", plain.join(" "))
     };
-    let is_of_any = |line: &&str| !line.trim_start().starts_with("Compiling component ");
-    text.lines().filter(is_of_any).map(line).collect()
+    let is_reproducible = |line: &&str| !line.trim_start().starts_with("Compiling component ");
+    text.lines().filter(is_reproducible).map(line).collect()
 }
 
-fn unit_of(word: &str) -> bool {
+/// A part of a duration as cargo prints it: `1m 20s`.
+fn is_whole(word: &str, unit: char) -> bool {
+    word.strip_suffix(unit).is_some_and(|number| number.parse::<u64>().is_ok())
+}
+
+fn is_unit(word: &str) -> bool {
     ["ns", "µs", "ms", "s"].contains(&word.trim_end_matches([':', ',']))
 }
 
-/// What differs between a step and what happens.
+/// How the result of a command differs from its document.
 fn difference(step: &Step, code: i32, printed: &str) -> Option<String> {
     let check = snapbox::Assert::new().normalize_paths(false).palette(snapbox::report::Palette::plain());
     let (actual, expected) = (comparable(printed), comparable(&step.printed));
-    let compared = check.try_eq(Some(&"what is printed"), actual.into_data(), expected.into_data());
+    let compared = check.try_eq(Some(&"output"), actual.into_data(), expected.into_data());
     let text = match compared {
         Err(difference) => difference.to_string(),
         Ok(()) if code == step.code => return None,
         Ok(()) => String::new(),
     };
-    Some(format!("$ {}\nexit code {code}, {} in the document\n{text}\nprinted:\n{printed}", step.command, step.code))
+    Some(format!("$ {}\nexit code {code}, {} in the document\n{text}\noutput:\n{printed}", step.command, step.code))
 }
 
-/// Executes a document, until something is not as it says.
+/// Executes a document until the first difference.
 fn execute(document: &Path, text: &str) -> Result<(), String> {
-    let mut place = Place::new();
+    let mut session = Session::new();
     let name = document.strip_prefix(root()).unwrap().display();
     for block in blocks(text) {
         if let Some(file) = block.info.split(',').find_map(|word| word.strip_prefix("file=")) {
-            fs::write(place.folder.join(file), block.lines.join("\n") + "\n").unwrap();
+            fs::write(session.folder.join(file), block.lines.join("\n") + "\n").unwrap();
         } else if block.info == "console" {
             for step in steps(&block) {
-                let (code, printed) = place.execute(&step.command);
+                let (code, printed) = session.execute(&step.command);
                 if let Some(difference) = difference(&step, code, &printed) {
                     return Err(format!("{name}:{}: {difference}", step.line));
                 }
@@ -188,19 +192,18 @@ fn execute(document: &Path, text: &str) -> Result<(), String> {
 }
 
 #[test]
-fn every_document_does_what_it_says() {
-    let _alone = alone();
+fn documents_show_what_is_printed() {
+    let _lock = lock_target_folder();
     let mut wrong = Vec::new();
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
-        assert!(text.contains("```"), "{} has no block", document.display());
         wrong.extend(execute(&document, &text).err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
-fn what_is_included_is_there() {
+fn included_files_exist() {
     let mut included = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
@@ -214,8 +217,37 @@ fn what_is_included_is_there() {
     assert!(included > 0);
 }
 
+/// The folders that the paths of source files in documents are relative to.
+const FOLDERS: [&str; 9] = [
+    "",
+    "runtime/src",
+    "runtime/src/analysis",
+    "runtime/src/ledger",
+    "cargo-torvyn/src",
+    "cargo-torvyn/src/check",
+    "cargo-torvyn/src/config",
+    "cargo-torvyn/src/output",
+    "wit/guest/src",
+];
+
 #[test]
-fn the_readme_has_the_two_commands() {
+fn named_source_files_exist() {
+    let design = fs::read_dir(root().join("guide/src/design")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = ["ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into_iter().chain(design);
+    let mut missing = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        // Upper case stands for a name to choose.
+        let is_path = |name: &&str| name.ends_with(".rs") && !name.contains(|c: char| c == ' ' || c.is_uppercase());
+        let exists = |name: &str| FOLDERS.iter().any(|folder| root().join(folder).join(name).is_file());
+        let names = text.split('`').skip(1).step_by(2).filter(is_path);
+        missing.extend(names.filter(|name| !exists(name)).map(|name| format!("{}: {name}", document.display())));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn readme_has_the_two_commands() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for command in ["cargo demo", "cargo test --workspace --locked"] {
         let stands = |block: &Block<'_>| block.info == "sh" && block.lines.contains(&command);
@@ -224,8 +256,8 @@ fn the_readme_has_the_two_commands() {
     assert!(fs::read_to_string(root().join(".cargo/config.toml")).unwrap().contains("\ndemo = \"run "));
 }
 
-/// The sentence around the numbers of a transcript: they are how much cargo said this time.
-fn numberless(text: &str) -> String {
+/// A transcript without its numbers, which depend on how much cargo printed.
+fn without_numbers(text: &str) -> String {
     let number = |word: &str| word.trim_end_matches(['×', '%']).replace([',', '.'], "").parse::<u64>().is_ok();
     let unit = |word: &str| ["B", "KiB", "MiB"].contains(&word);
     let line = |line: &str| {
@@ -237,17 +269,17 @@ fn numberless(text: &str) -> String {
 }
 
 #[test]
-fn the_demo_prints_what_the_readme_shows() {
-    let _alone = alone();
+fn readme_shows_the_demo() {
+    let _lock = lock_target_folder();
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let shown = blocks(&readme).into_iter().find(|block| block.info == "text").unwrap();
-    let (code, printed) = Place::new().execute("cargo torvyn demo");
+    let (code, printed) = Session::new().execute("cargo torvyn demo");
     assert_eq!(code, 0, "{printed}");
-    let (actual, expected) = (numberless(&printed), numberless(&(shown.lines.join("\n") + "\n")));
+    let (actual, expected) = (without_numbers(&printed), without_numbers(&(shown.lines.join("\n") + "\n")));
     snapbox::Assert::new().normalize_paths(false).eq(actual, expected);
 }
 
-/// The paths of all values in `value`. What copies there are is said once, for every `copies`.
+/// The paths of all values in `value`. The fields of `copies` are listed once, for all of its places.
 fn fields(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(entries) => {
@@ -266,10 +298,10 @@ fn fields(path: &str, value: &Value, into: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_documented_fields_are_those_of_the_summary() {
-    let _alone = alone();
-    let mut place = Place::new();
-    let (code, printed) = place.execute(
+fn documents_the_fields_of_the_run_summary() {
+    let _lock = lock_target_folder();
+    let mut session = Session::new();
+    let (code, printed) = session.execute(
         "cargo torvyn new one --template router --quiet && cd one && \
          cargo torvyn run --quiet --input Cargo.toml --output /dev/null --message-format json",
     );
@@ -277,13 +309,13 @@ fn the_documented_fields_are_those_of_the_summary() {
     let mut printed_fields = BTreeSet::new();
     fields("", &serde_json::from_str(printed.lines().last().unwrap()).unwrap(), &mut printed_fields);
 
-    assert_eq!(documented("account.md", "## The JSON summary"), printed_fields);
+    assert_eq!(documented("reference/json.md", "## Lines of `run`"), printed_fields);
 }
 
 #[test]
-fn the_documented_fields_are_those_of_the_lines_of_check() {
-    let _alone = alone();
-    let (code, printed) = Place::new().execute(
+fn documents_the_fields_of_check() {
+    let _lock = lock_target_folder();
+    let (code, printed) = Session::new().execute(
         "cargo torvyn new some --template pipeline --quiet && cd some && \
          printf '\n[pipeline.skip]\nstages = [{ component = \"inspector\", on-failure = \"skip\" }]\n' >> Torvyn.toml && \
          cargo torvyn check --quiet --message-format json",
@@ -295,15 +327,15 @@ fn the_documented_fields_are_those_of_the_lines_of_check() {
         for line in lines.iter().filter(|line| line["reason"] == reason) {
             fields("", line, &mut printed_fields);
         }
-        assert_eq!(documented("check.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+        assert_eq!(documented("reference/json.md", &format!("### `{reason}`")), printed_fields, "{reason}");
     }
 }
 
 #[test]
-fn the_documented_fields_are_those_of_the_records() {
-    let _alone = alone();
-    let mut place = Place::new();
-    let (code, printed) = place.execute(
+fn documents_the_fields_of_records() {
+    let _lock = lock_target_folder();
+    let mut session = Session::new();
+    let (code, printed) = session.execute(
         "cargo torvyn new one --template router --quiet && cd one && cargo torvyn run --quiet --input Cargo.toml \
          --output /dev/null --records records.ndjson && cat records.ndjson",
     );
@@ -314,24 +346,25 @@ fn the_documented_fields_are_those_of_the_records() {
     for reason in reasons {
         let mut printed_fields = BTreeSet::new();
         lines.iter().filter(|line| line["reason"] == reason).for_each(|line| fields("", line, &mut printed_fields));
-        assert_eq!(documented("records.md", &format!("### `{reason}`")), printed_fields, "{reason}");
+        assert_eq!(documented("reference/records.md", &format!("### `{reason}`")), printed_fields, "{reason}");
     }
 }
 
-/// The fields in the table below a heading of a chapter.
-fn documented(chapter: &str, heading: &str) -> BTreeSet<String> {
-    let chapter = fs::read_to_string(root().join("guide/src").join(chapter)).unwrap();
-    let (_, section) = chapter.split_once(&format!("\n{heading}\n")).unwrap();
+/// The fields in the table below a heading of a page.
+fn documented(page: &str, heading: &str) -> BTreeSet<String> {
+    let page = fs::read_to_string(root().join("guide/src").join(page)).unwrap();
+    let (_, section) = page.split_once(&format!("\n{heading}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let row = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_string());
     section.lines().filter_map(row).collect()
 }
 
 #[test]
-fn what_differs_from_run_to_run_is_not_compared() {
+fn durations_are_not_compared() {
     let (a, b) = (" a   1   748.6 µs  2 × 3 B \nin 1.2 ms: 4", " a 1 1.00 s 2 × 3 B\nin 12 ns: 4");
     assert_eq!(comparable(a), "a 1 [TIME] 2 × 3 B\nin [TIME] 4\n");
     assert_eq!(comparable(a), comparable(b));
     assert_eq!(comparable("target(s) in 0.05s"), "target(s) in [TIME]\n");
+    assert_eq!(comparable("target(s) in 1m 20s"), "target(s) in [TIME]\n");
     assert_eq!(comparable("2 |  a  = \"1 s\" "), "2 |  a  = \"1 s\"\n");
 }

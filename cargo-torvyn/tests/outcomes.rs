@@ -43,7 +43,7 @@ const CASES: &str = "\n[[test]]\nname = 'passes'\npipeline = 'main'\ninput.lines
 
 /// The reasons and keys of the lines of JSON, as the guide has them in its table.
 fn documented(reason: &str) -> BTreeSet<String> {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/programs.md");
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/json.md");
     let guide = fs::read_to_string(guide).unwrap();
     let row = guide.lines().find(|row| row.starts_with(&format!("| `{reason}` |")));
     let row = row.unwrap_or_else(|| panic!("`{reason}` is not in the guide"));

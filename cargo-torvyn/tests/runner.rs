@@ -42,7 +42,7 @@ fn with_pipelines(cases: &str) -> String {
 /// Asserts that a line of JSON has the keys that the guide names for its `reason`.
 #[track_caller]
 fn assert_documented(line: &Value) {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/test.md");
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/json.md");
     let guide = fs::read_to_string(guide).unwrap();
     let reason = format!("| `{}` |", line["reason"].as_str().unwrap());
     let row = guide.lines().find(|row| row.starts_with(&reason)).unwrap_or_else(|| panic!("{reason}"));

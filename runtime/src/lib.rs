@@ -1,30 +1,32 @@
-//! Runs pipelines of sandboxed streaming components, and counts every payload byte they copy.
+//! Runs pipelines of sandboxed streaming components, and counts every payload byte that they copy.
 //!
-//! The life of one element, from [`flow`]:
+//! # How an element flows
 //!
-//! 1. [`Flow::step`](flow::Flow::step) looks for the node nearest to the end whose input has something and whose output
-//!    edges have room. No room, no call: that is all of backpressure (`edge`).
-//! 2. `node` moves what waits, up to a batch, from the edge into the store of the stage, where the host keeps it: the
-//!    payload is a slice of a block of the [`payload`] pool.
-//! 3. `instance` makes one typed call with a handle of the batch and the columns of metadata, as integers. Payload bytes
-//!    cross only inside the two imports in `host`, `payload-read` and `payload-write`, and each leaves its line in the
-//!    [`ledger`].
-//! 4. What the stage returns names elements by their index in the batch. `node` checks it, and sends the elements on:
-//!    forwarded ones are the same buffer, written ones are slices of the block that the stage's bytes went into.
-//! 5. At the end of the way the last slice of a block is dropped, and its memory returns to the pool.
+//! 1. [`Flow::step`](flow::Flow::step) looks for the node nearest to the end that has input and whose output edges have
+//!    room. No room, no call: this is all there is to backpressure (`flow::edge`).
+//! 2. `flow::node` moves waiting elements, up to a batch, from the edge into the store of the stage, where the host keeps
+//!    them. A payload is a slice of a block of the [`payload`] pool.
+//! 3. `stage::instance` makes one typed call, with a handle of the batch and the metadata as columns of integers. Payload
+//!    bytes cross only in host functions of three interfaces, `payload-read`, `payload-write` and `payload-buffer`, and each
+//!    crossing is counted in the [`ledger`].
+//! 4. The call returns elements by their index in the batch, or new ones. `flow::node` checks that and sends them on: a
+//!    forwarded element is the same buffer, a written one is a slice of the block that the stage's bytes were copied to.
+//! 5. When the last slice of a block is dropped, its memory returns to the pool.
 //!
-//! The life of one check, from [`analysis`], which runs nothing:
+//! # How a check runs
 //!
-//! 1. [`Contract`](analysis::Contract) tells from WIT what a world lets a stage do; [`Analysis`](analysis::Analysis) what
-//!    the code of a component can do: what it imports, what its calls reach, how often one element is read.
-//! 2. [`StageVerdict`](analysis::StageVerdict) is what both come to, with what a [`Budget`](contract::Budget) leaves for
+//! [`analysis`] runs nothing:
+//!
+//! 1. [`Contract`](analysis::Contract) reads from WIT what a world permits a stage to do. [`Analysis`](analysis::Analysis)
+//!    finds what the code of a component can do: what it imports, what its calls reach, how often it reads one element.
+//! 2. [`StageVerdict`](analysis::StageVerdict) combines both with a [`Budget`](contract::Budget), which leaves the rest for
 //!    the host to count.
-//! 3. [`compose`](analysis::compose) puts the verdicts of stages together along a [`graph`].
-//! 4. A [`flow`] is held to all of it: in each call where elements are counted, and at the end by totals (`audit`).
+//! 3. [`compose`](analysis::compose) combines the verdicts of stages along a [`graph`](pipeline::graph).
+//! 4. A [`flow`] is held to the result: in each call, where elements are counted, and at the end by totals (`flow::audit`).
 //!
-//! Beside these ways: [`mod@compile`] turns components into machine code where it can be stopped, [`profile`] tells what a component is without running it, [`graph`] what can run, [`endpoint`] where
-//! elements enter and leave, [`account`] what came of it all. This crate does not print, exit, or read the environment
-//! or a manifest; Wasmtime is named only here.
+//! Beside these paths, [`component`] reads a component without running it and compiles it where that can be stopped,
+//! [`pipeline`] is what is to run, [`endpoint`] is where elements enter and leave, and [`Account`] is the run report. This
+//! crate does not print, exit, or read the environment or a manifest; Wasmtime is named only here.
 
 pub use base::clock::Clock;
 pub use base::cut::Cut;

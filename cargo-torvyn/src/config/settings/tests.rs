@@ -110,7 +110,7 @@ fn inherits_from_the_workspace() {
 
 #[test]
 fn matches_the_guide() {
-    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/manifest.md");
+    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/manifest.md");
     let chapter = fs::read_to_string(chapter).unwrap();
     let (_, section) = chapter.split_once("\n## In a Cargo.toml\n").unwrap();
     let blocks: Vec<_> = section.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
