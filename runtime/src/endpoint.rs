@@ -9,27 +9,27 @@ use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::element::{Element, Metadata};
 use crate::payload::{Payload, Pool};
 
-pub use atomic::{AtomicFile, open_to_append};
+pub use atomic_file::{AtomicFile, open_to_append};
 pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
+pub use file_id::{FileId, is_descriptor, is_device};
 pub use generate::Generate;
-pub use patient::{NoReader, Patient, open_to_write, share_to_write};
-pub use place::{FileId, is_descriptor, is_device};
+pub use interruptible_file::{InterruptibleFile, NoReader, open_to_write, share_to_write};
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
-mod atomic;
+mod atomic_file;
 mod directory;
 mod discard;
 mod file;
+mod file_id;
 mod generate;
-mod kernel;
-mod patient;
-mod place;
+mod interruptible_file;
+mod kernel_copy;
 mod range;
 mod reader;
 mod stdio;
@@ -49,18 +49,18 @@ pub struct Pull<'a> {
     /// What is said of the payloads of these indices; most inputs say nothing.
     pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
     /// Where copies within the host are recorded.
-    pub host_serialize: Joins<'a>,
+    pub host_serialize: CopyRecorder<'a>,
     pub(crate) clock: &'a Clock,
     pub(crate) began: Instant,
 }
 
 /// The copies that an input makes within the host.
-pub struct Joins<'a> {
+pub struct CopyRecorder<'a> {
     pub(crate) count: &'a mut Count,
     pub(crate) boundary: &'a Boundary,
 }
 
-impl Joins<'_> {
+impl CopyRecorder<'_> {
     /// Records a copy of so many bytes.
     pub fn record(&mut self, bytes: u64) {
         self.count.record(1, bytes);

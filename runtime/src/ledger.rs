@@ -9,7 +9,7 @@ use std::ops::{Add, AddAssign};
 use serde::Serialize;
 
 pub use record::{
-    Call, CallRecord, HandOffRecord, NodeIndex, Place, Reason, Record, TransferRecord, TransitionRecord, Way,
+    Call, CallRecord, Direction, HandOffRecord, NodeIndex, Place, Reason, Record, TransferRecord, TransitionRecord,
 };
 pub use recorder::{Boundary, DEFAULT_CAPACITY, Recorder};
 pub use ring::Ring;
@@ -70,7 +70,7 @@ impl Copies {
     }
 
     /// The copies for one reason.
-    pub fn of(&mut self, reason: Reason) -> &mut Count {
+    pub fn get_mut(&mut self, reason: Reason) -> &mut Count {
         match reason {
             Reason::PayloadRead => &mut self.payload_read,
             Reason::PayloadWrite => &mut self.payload_write,

@@ -16,7 +16,7 @@ use crate::ledger::ownership::BufferId;
 
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
-pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use file::{Reads, SourceFile, Unreadable, UnreadableReason};
 pub use pinned::Pinned;
 pub use pool::Pool;
 pub(crate) use view::PIECE_BYTES;
@@ -398,7 +398,10 @@ mod tests {
         assert_eq!(bytes(&Payload::join([&whole, &whole]), &pool), b"01234567890123456789");
         std::fs::write(file.path(), "0123456").unwrap();
         let error = whole.gather(0, 10, &pool).unwrap_err();
-        assert!(matches!(Unreadable::of(&error).unwrap().why, Why::Size { expected: 10, found: 7 }), "{error}");
+        assert!(
+            matches!(Unreadable::from_error(&error).unwrap().reason, UnreadableReason::Size { expected: 10, found: 7 }),
+            "{error}"
+        );
         assert!(whole.check().is_err() && memory.check().is_ok());
     }
 }

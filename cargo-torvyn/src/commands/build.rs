@@ -122,8 +122,8 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
     for stage in stages {
         let shipped = folder.join(stage.file_name());
         let (shown, built) = (workspace.component(stage, args), workspace.compiled(stage, args));
-        let into = FileId::of_folder(&shipped);
-        if into.is_some() && [shown, built].iter().any(|file| into == FileId::of_folder(file)) {
+        let into = FileId::from_folder_of(&shipped);
+        if into.is_some() && [shown, built].iter().any(|file| into == FileId::from_folder_of(file)) {
             let message = format!("`{}` is the folder in which cargo has what it builds", folder.display());
             return Err(Stop::new(Exit::Usage, message).help("name another one: `--artifact-dir dist`").into());
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use torvyn_runtime::endpoint::{AtomicFile, Patient};
+use torvyn_runtime::endpoint::{AtomicFile, InterruptibleFile};
 
 /// A file that is to be. Until it is finished, what was there stays; if it never is, nothing was done.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Whole {
     /// What the system says.
     pub(crate) fn finish(self, bytes: &[u8]) -> io::Result<()> {
         // A pipe takes what somebody reads.
-        Patient::new(self.0.file().try_clone()?).write_all(bytes)?;
+        InterruptibleFile::new(self.0.file().try_clone()?).write_all(bytes)?;
         self.0.finish()
     }
 }

@@ -102,7 +102,7 @@ impl Snapshot {
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
             // What is no regular file is no source either, and a FIFO changes with each write.
-            if metadata.is_file() && !outputs.contains(&FileId::of_metadata(&metadata)) {
+            if metadata.is_file() && !outputs.contains(&FileId::from_metadata(&metadata)) {
                 self.0.insert(path.to_path_buf(), State::of(&metadata));
             }
             return;

@@ -174,7 +174,8 @@ pub(crate) fn refuse_stdout(path: &Path, what: &str, help: &str) -> Result<(), S
 /// Whether standard output goes to this file, by whatever name. What goes to `/dev/null` is in nobody's way.
 fn is_stdout(path: &Path) -> bool {
     let stdout = standard_streams::opened(io::stdout()).ok().map(|(id, _)| id);
-    stdout.is_some_and(|stdout| stdout == FileId::of(path) && stdout != FileId::of(Path::new("/dev/null")))
+    stdout
+        .is_some_and(|stdout| stdout == FileId::from_path(path) && stdout != FileId::from_path(Path::new("/dev/null")))
 }
 
 /// A path as text, with replacement characters where it is not UTF-8: a line of JSON cannot have anything else.

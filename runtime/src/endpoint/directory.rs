@@ -46,7 +46,7 @@ fn named(path: &Path, what: &str, error: &io::Error) -> io::Error {
 impl Input for Directory {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         let Some(path) = self.files.next() else { return Ok(Pulled::End) };
-        let named = |error: io::Error| match Unreadable::of(&error) {
+        let named = |error: io::Error| match Unreadable::from_error(&error) {
             Some(_) => error,
             None => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
         };

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::atomic::AtomicFile;
-use super::place::check_given;
+use super::atomic_file::AtomicFile;
+use super::file_id::check_given;
 use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::stdio::can_read;

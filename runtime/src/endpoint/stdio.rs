@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::patient::share_to_write;
+use super::interruptible_file::share_to_write;
 use super::reader::{Framing, Reader, Ready};
 use super::writer::{OutputFraming, Writer};
 

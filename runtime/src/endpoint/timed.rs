@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use super::{Input, Joins, Pull, Pulled};
+use super::{CopyRecorder, Input, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::Payload;
 use crate::payload::element::Metadata;
@@ -43,7 +43,7 @@ impl Timed {
         let mut of_input = Pull {
             payloads: &mut payloads,
             metadata: &mut metadata,
-            host_serialize: Joins { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
+            host_serialize: CopyRecorder { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
             ..*pull
         };
         let pulled = self.input.pull(&mut of_input);

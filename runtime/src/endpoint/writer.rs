@@ -1,15 +1,15 @@
 //! Outputs that write elements one after the other.
 //!
 //! Payloads go to the operating system from where they are, many in one call; nothing is joined before. What is still in
-//! a file goes from there, as `kernel.rs` does it.
+//! a file goes from there, as `kernel_copy.rs` does it.
 
 use std::io::{self, IoSlice, Write};
 use std::iter;
 use std::os::fd::AsFd;
 
 use super::Output;
-use super::kernel::{Copied, Way};
-use super::patient::Patience;
+use super::interruptible_file::WriteWaiter;
+use super::kernel_copy::{Copied, Way};
 use super::reader::{LENGTH_BYTES, READ_BYTES};
 use crate::base::cut::Cut;
 use crate::ledger::Kernel;
@@ -41,7 +41,7 @@ pub struct Writer<W> {
     written: u64,
     kernel: Kernel,
     /// Keeps it from waiting for ever.
-    patience: Patience,
+    patience: WriteWaiter,
     /// How what is in files is copied.
     way: Way,
     /// What is in files where it has to be read; nothing until then.
@@ -51,7 +51,7 @@ pub struct Writer<W> {
 impl<W: Write + AsFd> Writer<W> {
     /// Writes `to` that stream.
     pub fn new(to: W, framing: OutputFraming) -> Self {
-        let (patience, way) = (Patience::new(to.as_fd()), Way::default());
+        let (patience, way) = (WriteWaiter::new(to.as_fd()), Way::default());
         Writer { to, framing, written: 0, kernel: Kernel::default(), patience, way, read: Vec::new() }
     }
 

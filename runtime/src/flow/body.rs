@@ -35,7 +35,7 @@ pub struct Stage {
     /// The most elements that it is lent in one call, or asked for in one: 1 to [`Stage::MAX_BATCH`].
     pub batch: usize,
     /// What a test has it suffer.
-    pub faults: Vec<Injection>,
+    pub injections: Vec<Injection>,
 }
 
 impl Stage {
@@ -52,7 +52,7 @@ impl Stage {
             bounds: Bounds::unknown(),
             policy: Policy::default(),
             batch: Stage::MAX_BATCH,
-            faults: Vec::new(),
+            injections: Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::base::cut::CutOff;
 use crate::base::plural::counted;
 use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
-use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
+use crate::endpoint::{CopyRecorder, Input, Output, Pull, Pulled};
 use crate::error::{Error, StageError};
 use crate::flow::edge::{Edge, OutputPorts, Room};
 use crate::flow::identity_writes::Unchanged;
@@ -152,7 +152,7 @@ impl Node {
             Body::Stage(stage) => {
                 batch_max = stage.batch.clamp(1, MAX_BATCH);
                 calls = stage.policy.calls(batch_max);
-                recovery = Recovery::new(stage.policy, stage.faults, control);
+                recovery = Recovery::new(stage.policy, stage.injections, control);
                 let start = Start {
                     name: &node.name,
                     stage: StageId(index as u32),
@@ -283,7 +283,7 @@ impl Node {
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             metadata: &mut metadata,
-            host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            host_serialize: CopyRecorder { count: &mut copies.host_serialize, boundary },
             clock: context.clock,
             began: context.began,
         };
@@ -394,7 +394,7 @@ impl Node {
                 if !pushed.as_ref().is_err_and(CutOff::is) {
                     batch.clear();
                 }
-                pushed.map_err(|source| match Unreadable::of(&source) {
+                pushed.map_err(|source| match Unreadable::from_error(&source) {
                     Some(_) => Error::Payload { reader: self.name.clone(), elements, source },
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;

@@ -53,7 +53,7 @@ impl Reason {
 
 /// On which side of a boundary bytes were before, and are afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the host to the component.
     Lowered,
     /// From the component to the host.
@@ -87,7 +87,7 @@ pub struct TransferRecord {
     /// The node at whose boundary it was made.
     pub node: u16,
     /// In which direction.
-    pub way: Way,
+    pub direction: Direction,
     /// Why.
     pub reason: Reason,
 }
@@ -96,24 +96,24 @@ impl TransferRecord {
     /// A copy at the boundary of `node`.
     pub(super) fn new(
         node: u16,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         bytes: u64,
         sequence: Option<u64>,
         buffer: Option<BufferId>,
     ) -> TransferRecord {
         let element = sequence.and_then(|sequence| NonZeroU64::new(sequence.wrapping_add(1)));
-        TransferRecord { timestamp: 0, bytes, buffer, element, flow: 0, node, way, reason }
+        TransferRecord { timestamp: 0, bytes, buffer, element, flow: 0, node, direction, reason }
     }
 
     /// Where the bytes came from.
     pub fn from(&self) -> Place {
-        if self.way == Way::Lifted { Place::Node(self.node) } else { Place::Host }
+        if self.direction == Direction::Lifted { Place::Node(self.node) } else { Place::Host }
     }
 
     /// Where they went.
     pub fn to(&self) -> Place {
-        if self.way == Way::Lowered { Place::Node(self.node) } else { Place::Host }
+        if self.direction == Direction::Lowered { Place::Node(self.node) } else { Place::Host }
     }
 
     /// The sequence number of the element, where that is known. Metadata is of no element.
@@ -249,18 +249,18 @@ mod tests {
 
     #[test]
     fn a_copy_says_where_from_and_where_to() {
-        let copy = |way| TransferRecord::new(3, way, Reason::PayloadRead, 1, None, None);
-        let ends = |way| (copy(way).from(), copy(way).to());
-        assert_eq!(ends(Way::Lowered), (Place::Host, Place::Node(3)));
-        assert_eq!(ends(Way::Lifted), (Place::Node(3), Place::Host));
-        assert_eq!(ends(Way::Within), (Place::Host, Place::Host));
+        let copy = |direction| TransferRecord::new(3, direction, Reason::PayloadRead, 1, None, None);
+        let ends = |direction| (copy(direction).from(), copy(direction).to());
+        assert_eq!(ends(Direction::Lowered), (Place::Host, Place::Node(3)));
+        assert_eq!(ends(Direction::Lifted), (Place::Node(3), Place::Host));
+        assert_eq!(ends(Direction::Within), (Place::Host, Place::Host));
     }
 
     #[test]
     fn what_is_packed_comes_out_as_it_went_in() {
         for sequence in [Some(0), Some(1), Some(u64::MAX - 1), None] {
             assert_eq!(
-                TransferRecord::new(0, Way::Within, Reason::HostSerialize, 1, sequence, None).sequence(),
+                TransferRecord::new(0, Direction::Within, Reason::HostSerialize, 1, sequence, None).sequence(),
                 sequence
             );
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::record::NodeIndex;
-use super::{Copies, Count, Reason, Record, Ring, TransferRecord, TransitionRecord, Way};
+use super::{Copies, Count, Direction, Reason, Record, Ring, TransferRecord, TransitionRecord};
 use crate::ledger::ownership::{BufferId, Transition};
 
 /// Records that are kept unless something else is asked for: 3.5 MiB.
@@ -122,7 +122,7 @@ impl Sheet {
     /// Keeps the totals of one copy, or of a batch of them, as often as asked. Tells whether that is asked at all.
     fn recount(&mut self, reason: Reason, ops: u64, bytes: u64) -> bool {
         let Some(Recount { times, copies }) = &mut self.recount else { return false };
-        (0..*times).for_each(|_| black_box(copies.of(reason)).record(ops, bytes));
+        (0..*times).for_each(|_| black_box(copies.get_mut(reason)).record(ops, bytes));
         true
     }
 
@@ -161,7 +161,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn read(&self, sequence: u64, buffer: Option<BufferId>, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
@@ -176,7 +176,7 @@ impl Boundary {
             return;
         }
         for (sequence, buffer, bytes) in elements {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
@@ -184,7 +184,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn joined(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Within, Reason::HostSerialize, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Within, Reason::HostSerialize, bytes, None, None));
         }
     }
 
@@ -192,7 +192,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn lowered(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::MetadataMarshal, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
@@ -200,7 +200,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn lifted(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
@@ -208,7 +208,7 @@ impl Boundary {
     #[inline]
     pub(crate) fn wrote_piece(&self, buffer: BufferId, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, None, Some(buffer)));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, None, Some(buffer)));
         }
     }
 
@@ -224,18 +224,18 @@ impl Boundary {
         }
         for (place, bytes, origin) in elements {
             let sequence = origin.or(self.next.map(|next| next + place as u64));
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
         }
     }
 
     fn copy(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         bytes: u64,
         sequence: Option<u64>,
         buffer: Option<BufferId>,
     ) -> TransferRecord {
-        TransferRecord::new(self.node, way, reason, bytes, sequence, buffer)
+        TransferRecord::new(self.node, direction, reason, bytes, sequence, buffer)
     }
 }

@@ -32,7 +32,7 @@ impl Ring {
         self.oldest = if self.oldest + 1 == self.capacity { 0 } else { self.oldest + 1 };
         self.lost += 1;
         if let Record::Transfer(copy) = overwritten {
-            self.lost_copies.of(copy.reason).record(1, copy.bytes);
+            self.lost_copies.get_mut(copy.reason).record(1, copy.bytes);
         }
     }
 
@@ -66,10 +66,10 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Count, Reason, TransferRecord, Way};
+    use crate::ledger::{Count, Direction, Reason, TransferRecord};
 
     fn copy(bytes: u64) -> Record {
-        Record::Transfer(TransferRecord::new(0, Way::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
+        Record::Transfer(TransferRecord::new(0, Direction::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
     }
 
     #[test]

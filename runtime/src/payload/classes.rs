@@ -36,7 +36,7 @@ impl PoolSettings {
     /// Keeps up to `room` bytes in the blocks of the class of `bytes`, whatever is kept of others. Tells whether there
     /// is a class of just so many.
     #[must_use = "where there is no such class nothing has changed"]
-    pub fn keep_of(&mut self, bytes: u64, room: u64) -> bool {
+    pub fn keep_in_class(&mut self, bytes: u64, room: u64) -> bool {
         let class = PoolSettings::classes().position(|class| class == bytes);
         if let Some(class) = class {
             self.rooms[class] = Some(room);
@@ -258,7 +258,7 @@ mod tests {
 
     fn keeping(keep: u64, class: u64, room: u64) -> PoolSettings {
         let mut settings = PoolSettings { keep, ..PoolSettings::default() };
-        assert!(settings.keep_of(class, room));
+        assert!(settings.keep_in_class(class, room));
         settings
     }
 
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(classes, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
         let all: Vec<_> = PoolSettings::classes().collect();
         assert_eq!((all.len(), all[0], all[14]), (15, 4096, 64 << 20));
-        assert!(!PoolSettings::default().keep_of(5000, 1 << 20));
+        assert!(!PoolSettings::default().keep_in_class(5000, 1 << 20));
     }
 
     #[test]

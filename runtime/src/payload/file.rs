@@ -35,7 +35,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(metadata: &Metadata) -> Identity {
+    fn from_metadata(metadata: &Metadata) -> Identity {
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -70,12 +70,12 @@ impl Reads {
 
 /// Why a part of a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` {why}", path = path.display())]
+#[error("`{path}` {reason}", path = path.display())]
 pub struct Unreadable {
     /// The file.
     pub path: PathBuf,
     /// Why not.
-    pub why: Why,
+    pub reason: UnreadableReason,
 }
 
 fn content(bytes: u64) -> String {
@@ -85,7 +85,7 @@ fn content(bytes: u64) -> String {
 
 /// What happened to a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
+pub enum UnreadableReason {
     /// It has another size than it had.
     #[error("was changed while it was read: it had {}, and has {found}", counted(*expected, "byte"))]
     Size {
@@ -115,18 +115,18 @@ pub enum Why {
 
 impl Unreadable {
     /// What it says, where an error is one of these.
-    pub fn of(error: &io::Error) -> Option<&Unreadable> {
+    pub fn from_error(error: &io::Error) -> Option<&Unreadable> {
         error.get_ref()?.downcast_ref()
     }
 }
 
 impl From<Unreadable> for io::Error {
     fn from(unreadable: Unreadable) -> io::Error {
-        let kind = match &unreadable.why {
-            Why::Size { expected, found } if found < expected => io::ErrorKind::UnexpectedEof,
-            Why::Short { .. } => io::ErrorKind::UnexpectedEof,
-            Why::Size { .. } | Why::Written { .. } => io::ErrorKind::InvalidData,
-            Why::System(error) => error.kind(),
+        let kind = match &unreadable.reason {
+            UnreadableReason::Size { expected, found } if found < expected => io::ErrorKind::UnexpectedEof,
+            UnreadableReason::Short { .. } => io::ErrorKind::UnexpectedEof,
+            UnreadableReason::Size { .. } | UnreadableReason::Written { .. } => io::ErrorKind::InvalidData,
+            UnreadableReason::System(error) => error.kind(),
         };
         io::Error::new(kind, unreadable)
     }
@@ -135,7 +135,7 @@ impl From<Unreadable> for io::Error {
 impl SourceFile {
     /// A regular file that is open for reading. What is read of it is counted in `reads`.
     pub fn new(file: File, metadata: &Metadata, path: &Path, reads: Reads) -> SourceFile {
-        SourceFile { file, path: path.to_path_buf(), identity: Identity::of(metadata), reads }
+        SourceFile { file, path: path.to_path_buf(), identity: Identity::from_metadata(metadata), reads }
     }
 
     /// Bytes in it.
@@ -149,13 +149,13 @@ impl SourceFile {
     ///
     /// Where it is not.
     pub fn check(&self) -> Result<(), Unreadable> {
-        let found = Identity::of(&self.file.metadata().map_err(|error| self.failed(error))?);
+        let found = Identity::from_metadata(&self.file.metadata().map_err(|error| self.failed(error))?);
         let expected = self.identity;
         if found.size != expected.size {
-            return Err(self.unreadable(Why::Size { expected: expected.size, found: found.size }));
+            return Err(self.unreadable(UnreadableReason::Size { expected: expected.size, found: found.size }));
         }
         if found != expected {
-            return Err(self.unreadable(Why::Written { size: found.size }));
+            return Err(self.unreadable(UnreadableReason::Written { size: found.size }));
         }
         Ok(())
     }
@@ -198,17 +198,17 @@ impl SourceFile {
 
     /// Nothing came from `offset`, where something should be.
     pub fn short(&self, offset: u64) -> Unreadable {
-        let short = Why::Short { expected: self.identity.size, found: offset };
+        let short = UnreadableReason::Short { expected: self.identity.size, found: offset };
         self.check().err().unwrap_or_else(|| self.unreadable(short))
     }
 
     /// What the system says.
     pub fn failed(&self, error: impl Into<io::Error>) -> Unreadable {
-        self.unreadable(Why::System(error.into()))
+        self.unreadable(UnreadableReason::System(error.into()))
     }
 
-    fn unreadable(&self, why: Why) -> Unreadable {
-        Unreadable { path: self.path.clone(), why }
+    fn unreadable(&self, reason: UnreadableReason) -> Unreadable {
+        Unreadable { path: self.path.clone(), reason }
     }
 }
 

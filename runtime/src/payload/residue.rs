@@ -54,7 +54,7 @@ fn no_byte_of_before_can_be_read_in_any_class() {
     for bytes in PoolSettings::classes().map(|bytes| bytes as usize) {
         let mut settings = PoolSettings::default();
         // Only what is asked for is kept: each block is the one before.
-        assert!(settings.keep_of(bytes as u64, bytes as u64));
+        assert!(settings.keep_in_class(bytes as u64, bytes as u64));
         let pool = Pool::new(settings, 1, Recorder::off());
         // Once all of it, and every time the beginning: what is written takes the place of the secret there.
         leave_secret(&pool, bytes, bytes);

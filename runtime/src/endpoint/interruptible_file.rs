@@ -19,7 +19,7 @@ const SHARED_BYTES: usize = 4096;
 
 /// Keeps writing to something from waiting for ever.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Patience {
+pub(super) struct WriteWaiter {
     how: How,
     cut: Cut,
 }
@@ -38,9 +38,9 @@ enum How {
 
 /// A file to write to.
 #[derive(Debug)]
-pub struct Patient {
+pub struct InterruptibleFile {
     file: File,
-    patience: Patience,
+    patience: WriteWaiter,
 }
 
 /// A FIFO cannot be opened for writing while nobody has it open for reading.
@@ -62,15 +62,15 @@ impl NoReader {
     }
 }
 
-impl Patience {
+impl WriteWaiter {
     /// What it takes to write to this.
-    pub(super) fn new(fd: BorrowedFd<'_>) -> Patience {
+    pub(super) fn new(fd: BorrowedFd<'_>) -> WriteWaiter {
         let how = match waits(fd) {
             false => How::AtOnce,
             true if rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK)) => How::NonBlocking,
             true => How::Shared,
         };
-        Patience { how, cut: Cut::default() }
+        WriteWaiter { how, cut: Cut::default() }
     }
 
     /// Gives up when this is due.
@@ -120,10 +120,10 @@ impl Patience {
     }
 }
 
-impl Patient {
+impl InterruptibleFile {
     /// A file that is open for writing.
-    pub fn new(file: File) -> Patient {
-        Patient { patience: Patience::new(file.as_fd()), file }
+    pub fn new(file: File) -> InterruptibleFile {
+        InterruptibleFile { patience: WriteWaiter::new(file.as_fd()), file }
     }
 
     /// Gives up when this is due.
@@ -133,7 +133,7 @@ impl Patient {
 }
 
 /// Opens what is at `path` for writing, and neither makes nor shortens it; `append` as in [`File::options`]. Waits for nobody,
-/// and nor does what is written: [`Patient`] does that.
+/// and nor does what is written: [`InterruptibleFile`] does that.
 ///
 /// # Errors
 ///
@@ -182,7 +182,7 @@ fn again(_: &File) -> Option<File> {
     None
 }
 
-impl Write for Patient {
+impl Write for InterruptibleFile {
     /// Waits until it takes something, or has to give up.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.patience.write(&mut self.file, &[IoSlice::new(bytes)])
@@ -193,7 +193,7 @@ impl Write for Patient {
     }
 }
 
-impl AsFd for Patient {
+impl AsFd for InterruptibleFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -216,8 +216,8 @@ mod tests {
         for shared in [true, false] {
             let (_reader, writer) = io::pipe().unwrap();
             let mut patient = match shared {
-                true => Patient::new(File::from(std::os::fd::OwnedFd::from(writer))),
-                false => Patient::new(share_to_write(writer.as_fd()).unwrap()),
+                true => InterruptibleFile::new(File::from(std::os::fd::OwnedFd::from(writer))),
+                false => InterruptibleFile::new(share_to_write(writer.as_fd()).unwrap()),
             };
             assert_eq!(patient.patience.how, if shared { How::Shared } else { How::NonBlocking });
             patient.give_up_at(&cut_in(Duration::from_millis(120)));
@@ -244,7 +244,7 @@ mod tests {
             let writer = File::from(std::os::fd::OwnedFd::from(writer));
             let again = (!shared).then(|| share_to_write(writer.as_fd()).unwrap());
             let file = again.unwrap_or(writer);
-            let mut patient = Patient::new(file);
+            let mut patient = InterruptibleFile::new(file);
             patient.write_all(&bytes).unwrap();
             drop(patient);
             assert!(reads.join().unwrap() == bytes);
@@ -258,7 +258,10 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(NoReader::is(&open_to_write(&path, false).unwrap_err()));
         let _reader = crate::base::regular_file::open_any(&path).unwrap();
-        assert_eq!(Patient::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
-        assert_eq!(Patient::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how, How::AtOnce);
+        assert_eq!(InterruptibleFile::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
+        assert_eq!(
+            InterruptibleFile::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how,
+            How::AtOnce
+        );
     }
 }

@@ -41,9 +41,9 @@ pub enum FileId {
 
 impl FileId {
     /// That of what is read or written by this path. Links are followed, also those that lead to nothing yet.
-    pub fn of(path: &Path) -> FileId {
+    pub fn from_path(path: &Path) -> FileId {
         if let Ok(file) = fs::metadata(path) {
-            return FileId::of_metadata(&file);
+            return FileId::from_metadata(&file);
         }
         let unknown = || FileId::Unknown(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
         let Ok(Resolved::At { path, .. }) = resolve(path) else { return unknown() };
@@ -52,14 +52,14 @@ impl FileId {
     }
 
     /// That of a file whose metadata these are.
-    pub fn of_metadata(file: &Metadata) -> FileId {
+    pub fn from_metadata(file: &Metadata) -> FileId {
         FileId::Existing { device: file.dev(), inode: file.ino() }
     }
 
     /// That of the folder which has the file that this path leads to, where it can be told.
-    pub fn of_folder(path: &Path) -> Option<FileId> {
+    pub fn from_folder_of(path: &Path) -> Option<FileId> {
         let Ok(Resolved::At { path, .. }) = resolve(path) else { return None };
-        fs::metadata(folder_of(&path)).ok().map(|folder| FileId::of_metadata(&folder))
+        fs::metadata(folder_of(&path)).ok().map(|folder| FileId::from_metadata(&folder))
     }
 }
 
@@ -224,20 +224,20 @@ mod tests {
             }
             symlink("other/../sub/it", at(&format!("link-{exists}"))).unwrap();
             symlink(format!("link-{exists}"), at(&format!("again-{exists}"))).unwrap();
-            let id = FileId::of(&at("sub/it"));
+            let id = FileId::from_path(&at("sub/it"));
             assert_eq!(matches!(id, FileId::Existing { .. }), exists);
             for name in ["sub/./it", "other/it", "sub/../sub/it", &format!("again-{exists}")] {
-                assert_eq!(FileId::of(&at(name)), id, "{name}");
-                assert_eq!(FileId::of_folder(&at(name)), Some(FileId::of(&at("sub"))), "{name}");
+                assert_eq!(FileId::from_path(&at(name)), id, "{name}");
+                assert_eq!(FileId::from_folder_of(&at(name)), Some(FileId::from_path(&at("sub"))), "{name}");
             }
             if exists {
-                assert_eq!(FileId::of(&at("hard")), id);
+                assert_eq!(FileId::from_path(&at("hard")), id);
             }
-            assert_ne!(FileId::of(&at("it")), id);
+            assert_ne!(FileId::from_path(&at("it")), id);
         }
-        assert!(matches!(FileId::of(&at("no/it")), FileId::Unknown(_)));
+        assert!(matches!(FileId::from_path(&at("no/it")), FileId::Unknown(_)));
         symlink("loop", at("loop")).unwrap();
-        assert!(resolve(&at("loop")).is_err() && matches!(FileId::of(&at("loop")), FileId::Unknown(_)));
+        assert!(resolve(&at("loop")).is_err() && matches!(FileId::from_path(&at("loop")), FileId::Unknown(_)));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::patient::open_to_write;
-use super::place::{Resolved, check_writable, duplicate, folder_of, resolve};
+use super::file_id::{Resolved, check_writable, duplicate, folder_of, resolve};
+use super::interruptible_file::open_to_write;
 
 /// Names that are tried for a file beside another.
 const NAMES: u32 = 64;
