@@ -1,4 +1,4 @@
-//! A pipeline that runs: nodes, the edges between them, and the driver that chooses the next call.
+//! Runs a pipeline: its nodes, the edges between them, and the driver that chooses the next call.
 
 pub use body::{Body, Stage};
 pub use control::{Control, Progress, Schedule};

@@ -134,7 +134,7 @@ fn what_is_length_prefixed_comes_back_as_it_was() {
         let Err(Error::Input { source, .. }) = read_bytes(&bytes[..cut], Framing::LengthPrefixed) else {
             panic!("cut at {cut}");
         };
-        assert!(source.to_string().starts_with("it ends within an element"), "{source}");
+        assert!(source.to_string().starts_with("the last element is incomplete"), "{source}");
     }
 }
 

@@ -162,7 +162,7 @@ fn an_element_can_be_larger_than_memory_and_is_not_read_whole() {
     };
     let Error::Stage { stage, fault, .. } = &error else { panic!("{error:?}") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("limit-exceeded: one read is of at most 67108864 bytes"), "{fault}");
+    assert!(fault.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{fault}");
 }
 
 /// Changes a file before the first element goes on.
@@ -201,8 +201,8 @@ fn write_over(path: &Path) {
 fn a_file_that_changes_ends_the_flow_and_not_the_stage() {
     type Change = fn(&Path);
     let changes: [(Change, &str); 3] = [
-        (cut, "was changed while it was read: it had 525288 bytes, and has 1000"),
-        (write_over, "was written to while it was read: its 525288 bytes are not those that it had"),
+        (cut, "was changed while it was read: expected 525288 bytes, found 1000"),
+        (write_over, "was modified while it was read: its size is still 525288 bytes"),
         (|path| File::options().append(true).open(path).unwrap().write_all(b"more").unwrap(), "and has 525292"),
     ];
     for (change, said) in changes {

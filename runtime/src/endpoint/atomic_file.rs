@@ -121,7 +121,7 @@ impl AtomicFile {
                 unmark(&self.file, pending.mode);
                 let renamed = rename(&folder, &pending.name, &name);
                 renamed.or_else(|error| {
-                    let over = self.over_instead(error, existing.as_deref());
+                    let over = self.overwrite_instead(error, existing.as_deref());
                     remove(&folder, &pending.name);
                     over
                 })
@@ -147,12 +147,12 @@ impl AtomicFile {
         unmark(&self.file, mode);
         rename(folder, &beside, name).or_else(|error| {
             remove(folder, &beside);
-            self.over_instead(error, existing)
+            self.overwrite_instead(error, existing)
         })
     }
 
     /// Where a file cannot be replaced, writes over it.
-    fn over_instead(&mut self, error: io::Error, existing: Option<&Path>) -> io::Result<()> {
+    fn overwrite_instead(&mut self, error: io::Error, existing: Option<&Path>) -> io::Result<()> {
         let cannot = [Errno::BUSY, Errno::XDEV, Errno::PERM, Errno::ACCESS].map(|errno| Some(errno.raw_os_error()));
         match existing {
             Some(existing) if cannot.contains(&error.raw_os_error()) => {
@@ -174,7 +174,7 @@ impl AtomicFile {
                 Err(error) => return Err(error),
             }
         }
-        let file = spool(path)?;
+        let file = create_spool(path)?;
         Ok(AtomicFile { file, place: Place::Over { existing } })
     }
 
@@ -182,12 +182,12 @@ impl AtomicFile {
     fn new_in(path: &Path, existing: Option<(PathBuf, Option<&Metadata>)>) -> io::Result<AtomicFile> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
         let folder = File::open(folder_of(path))?;
-        let (file, pending) = match unnamed(&folder) {
+        let (file, pending) = match create_unnamed(&folder) {
             Ok(file) => (file, None),
             Err(error) if is_refused(&error) => return Err(error),
             // Not every file system has files without a name.
             Err(_) => {
-                let (file, name) = free_name(&folder, &name, |beside| named(&folder, beside))?;
+                let (file, name) = free_name(&folder, &name, |beside| create_named(&folder, beside))?;
                 let mode = mode(&file.metadata()?) & !MARK;
                 (file, Some(Pending { name, mode }))
             }
@@ -195,13 +195,13 @@ impl AtomicFile {
         let (existing, metadata) = existing.map_or((None, None), |(path, metadata)| (Some(path), metadata));
         let mut created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
         if let Some(metadata) = metadata {
-            created.take_after(metadata)?;
+            created.copy_owner_and_mode(metadata)?;
         }
         Ok(created)
     }
 
     /// Gives the new file the owner and the mode of the one that it replaces.
-    fn take_after(&mut self, existing: &Metadata) -> io::Result<()> {
+    fn copy_owner_and_mode(&mut self, existing: &Metadata) -> io::Result<()> {
         let own = self.file.metadata()?;
         let owner = (own.uid() != existing.uid()).then(|| Uid::from_raw(existing.uid()));
         let group = (own.gid() != existing.gid()).then(|| Gid::from_raw(existing.gid()));
@@ -265,7 +265,7 @@ fn is_refused(error: &io::Error) -> bool {
 
 /// A file in the folder that has no name, and is gone with this process.
 #[cfg(target_os = "linux")]
-fn unnamed(folder: &File) -> io::Result<File> {
+fn create_unnamed(folder: &File) -> io::Result<File> {
     // Its name is given by way of the name that its descriptor has there.
     fs::metadata("/proc/self/fd")?;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -273,12 +273,12 @@ fn unnamed(folder: &File) -> io::Result<File> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_: &File) -> io::Result<File> {
+fn create_unnamed(_: &File) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A file in the folder under this name, which must not be taken, locked for as long as it is open.
-fn named(folder: &File, name: &OsStr) -> Result<File, Errno> {
+fn create_named(folder: &File, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(folder, name, flags, new_file_mode())?);
     file.try_lock().ok();
@@ -313,7 +313,10 @@ fn free_name<T>(folder: &File, name: &OsStr, make: impl Fn(&OsStr) -> Result<T, 
         }
     }
     let name = String::from_utf8_lossy(name);
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`.{name}.torvyn-0` and those after it are in use")))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        format!("the temporary names `.{name}.torvyn-0` to `.{name}.torvyn-{}` are in use", NAMES - 1),
+    ))
 }
 
 /// Removes a file of ours with this name that no process is writing any more. Whether it did.
@@ -343,8 +346,8 @@ fn remove(folder: &File, name: &OsStr) {
 }
 
 /// A file without a name to keep what will be written over another.
-fn spool(path: &Path) -> io::Result<File> {
-    let beside = File::open(folder_of(path)).and_then(|folder| unnamed(&folder));
+fn create_spool(path: &Path) -> io::Result<File> {
+    let beside = File::open(folder_of(path)).and_then(|folder| create_unnamed(&folder));
     beside.or_else(|_| tempfile::tempfile())
 }
 
@@ -360,9 +363,9 @@ fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
         return Err(error.into());
     }
     from.rewind()?;
-    io::copy(from, &mut to).and_then(|_| to.set_len(len)).map_err(|error| {
-        io::Error::new(error.kind(), format!("it is half written, over what was there before: {error}"))
-    })
+    io::copy(from, &mut to)
+        .and_then(|_| to.set_len(len))
+        .map_err(|error| io::Error::new(error.kind(), format!("it was only partly overwritten: {error}")))
 }
 
 /// Opens a file to add to what is in it, and makes it where there is none. A descriptor of this process, as `/dev/stdout`, is
@@ -427,21 +430,21 @@ mod tests {
         let left_behind = File::create(folder.path().join(".it.torvyn-0")).unwrap();
         mark(&left_behind, 0o644).unwrap();
         drop(left_behind);
-        let (first, beside) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        let (first, beside) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!((beside.to_str(), first.metadata().unwrap().len()), (Some(".it.torvyn-0"), 0));
-        let (_second, other) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        let (_second, other) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(other.to_str(), Some(".it.torvyn-1"), "one that is being written is left alone");
         drop(first);
-        let (_third, again) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        let (_third, again) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(again.to_str(), Some(".it.torvyn-0"));
         // What somebody else has called so is theirs.
         let other = OsStr::new("other");
         fs::write(folder.path().join(".other.torvyn-0"), "mine").unwrap();
-        let (_fourth, beside) = free_name(&open, other, |beside| named(&open, beside)).unwrap();
+        let (_fourth, beside) = free_name(&open, other, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(beside.to_str(), Some(".other.torvyn-1"));
         assert_eq!(fs::read_to_string(folder.path().join(".other.torvyn-0")).unwrap(), "mine");
         let long = OsString::from("x".repeat(255));
-        free_name(&open, &long, |beside| named(&open, beside)).unwrap();
+        free_name(&open, &long, |beside| create_named(&open, beside)).unwrap();
     }
 
     #[test]

@@ -27,8 +27,8 @@ impl Directory {
         for entry in fs::read_dir(path)? {
             let path = entry?.path();
             let metadata = fs::metadata(&path).map_err(|error| match path.is_symlink() {
-                true => named(&path, "it is a link that leads nowhere", &error),
-                false => named(&path, "it cannot be looked at", &error),
+                true => add_path(&path, "broken symbolic link", &error),
+                false => add_path(&path, "cannot read its metadata", &error),
             })?;
             if metadata.is_file() {
                 files.push(path);
@@ -39,19 +39,19 @@ impl Directory {
     }
 }
 
-fn named(path: &Path, what: &str, error: &io::Error) -> io::Error {
+fn add_path(path: &Path, what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {what}: {error}", path.display()))
 }
 
 impl Input for Directory {
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
         let Some(path) = self.files.next() else { return Ok(Pulled::End) };
-        let named = |error: io::Error| match Unreadable::from_error(&error) {
+        let add_path = |error: io::Error| match Unreadable::from_error(&error) {
             Some(_) => error,
             None => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
         };
-        let mut file = open_in_directory(&path, &self.reads).map_err(named)?;
-        let pulled = file.pull(pull).map_err(named)?;
+        let mut file = open_in_directory(&path, &self.reads).map_err(add_path)?;
+        let pulled = file.pull(pull).map_err(add_path)?;
         debug_assert_eq!(pulled, Pulled::End, "a file is one element");
         Ok(Pulled::More)
     }

@@ -49,7 +49,7 @@ pub struct NoReader;
 
 impl fmt::Display for NoReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is a FIFO that nobody reads")
+        f.write_str("no process reads this FIFO")
     }
 }
 
@@ -65,7 +65,7 @@ impl NoReader {
 impl WriteWaiter {
     /// What it takes to write to this.
     pub(super) fn new(fd: BorrowedFd<'_>) -> WriteWaiter {
-        let how = match waits(fd) {
+        let how = match can_block(fd) {
             false => How::AtOnce,
             true if rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK)) => How::NonBlocking,
             true => How::Shared,
@@ -159,18 +159,18 @@ pub fn open_to_write(path: &Path, append: bool) -> io::Result<File> {
 pub fn share_to_write(fd: BorrowedFd<'_>) -> io::Result<File> {
     let file = File::from(fd.try_clone_to_owned()?);
     let is_pipe_or_terminal = file.metadata()?.file_type().is_fifo() || rustix::termios::isatty(&file);
-    let again = is_pipe_or_terminal.then(|| again(&file)).flatten();
+    let again = is_pipe_or_terminal.then(|| reopen(&file)).flatten();
     Ok(again.unwrap_or(file))
 }
 
 /// Whether a write to it can wait for somebody.
-fn waits(fd: BorrowedFd<'_>) -> bool {
+fn can_block(fd: BorrowedFd<'_>) -> bool {
     let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::Socket)) || rustix::termios::isatty(fd)
 }
 
 #[cfg(target_os = "linux")]
-fn again(file: &File) -> Option<File> {
+fn reopen(file: &File) -> Option<File> {
     use std::os::fd::AsRawFd as _;
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -178,7 +178,7 @@ fn again(file: &File) -> Option<File> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn again(_: &File) -> Option<File> {
+fn reopen(_: &File) -> Option<File> {
     None
 }
 

@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 
 use super::{Input, Pull, Pulled};
 use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::ledger::Kernel;
 use crate::payload::{Block, MAX_ELEMENT_BYTES, Payload, Reads};
 
@@ -163,8 +164,7 @@ impl<R> Reader<R> {
         let left = self.rest().len();
         match self.framing.cut(self.rest(), self.seen) {
             Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && left > 0 => {
-                let message =
-                    format!("it ends within an element: {} of {needed} at the end", counted(left as u64, "byte"));
+                let message = format!("the last element is incomplete: {} of {needed}", counted(left as u64, "byte"));
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
             }
             _ if left > 0 || self.framing == Framing::Whole => _ = pull.give(self.part(0, left)),
@@ -180,7 +180,11 @@ impl<R> Reader<R> {
             unreachable!("whole elements were handed over");
         };
         if needed > MAX_ELEMENT_BYTES {
-            let message = format!("an element is longer than {MAX_ELEMENT_BYTES} bytes, at byte {}", self.position());
+            let message = format!(
+                "the element at byte {} is longer than {}",
+                self.position(),
+                mebibytes(MAX_ELEMENT_BYTES as u64)
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         // Where the end is not known yet, at least as much again is asked for: a long element is copied a few times

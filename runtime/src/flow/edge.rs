@@ -1,44 +1,44 @@
-//! Edges, and the side of a node that sends to them. `inlet.rs` is the side that takes.
+//! Edges: the bounded queues between nodes.
 
 use std::collections::VecDeque;
 
 use crate::payload::element::Element;
 use crate::pipeline::graph::Capacity;
 
-/// Elements that an edge has memory for from the beginning. Few edges have as many waiting as they may.
+/// Elements for which an edge reserves memory at the start. Few edges ever hold as many as they may.
 const FIRST_ELEMENTS: usize = 1024;
-/// Bytes of buffers that what waits on an edge may keep in memory, whatever part of them it is: at least so many, and so
-/// many times the bytes of its capacity. A pipeline whose payloads fill their buffers is far from it; one that lets most of
-/// each buffer go would keep 256 buffers alive for 256 small elements.
+/// How many bytes of buffers the elements on an edge may keep alive: at least `KEPT_BYTES`, and at least `KEPT_SHARE` times
+/// the byte capacity of the edge. Payloads that fill their buffers stay far below. Without this limit, 256 small slices
+/// could keep 256 large buffers alive.
 const KEPT_BYTES: usize = 16 << 20;
 const KEPT_SHARE: usize = 4;
 
 /// A bounded queue between two nodes.
 pub(crate) struct Edge {
     queue: VecDeque<Element>,
-    /// Payload bytes of what waits.
+    /// Payload bytes of the waiting elements.
     bytes: usize,
-    /// Bytes of its attributes and lists of pieces.
+    /// Bytes of their attributes and piece lists.
     structures: usize,
-    /// Bytes of the buffers that it keeps in memory. A buffer that elements in a row are in counts once.
+    /// Bytes of the buffers that they keep alive. A buffer shared by consecutive elements counts once.
     kept: usize,
-    /// The address of the payload that was sent last, while something waits; see [`Payload::address`].
+    /// The address of the payload that was sent last, while the edge is not empty; see [`Payload::address`].
     ///
     /// [`Payload::address`]: crate::payload::Payload::address
     last: usize,
     capacity: Capacity,
-    /// Nothing will be sent any more.
+    /// No further element will be sent.
     closed: bool,
 }
 
-/// What can be sent to all edges of an outlet, whichever of them it goes to.
+/// What can be sent to every edge of a node's outputs, whichever output it goes to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     pub(crate) elements: usize,
     pub(crate) bytes: usize,
 }
 
-/// What an element is counted with on an edge.
+/// The size of an element, as edges count it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     payload: usize,
@@ -65,7 +65,7 @@ impl Edge {
             || (self.queue.len() < self.capacity.elements && bytes <= self.capacity.bytes && !self.keeps_too_much())
     }
 
-    /// Whether what waits keeps so much memory alive that nothing more is to wait.
+    /// Whether the waiting elements keep so much memory alive that no more may be added.
     #[inline]
     fn keeps_too_much(&self) -> bool {
         self.kept >= KEPT_BYTES && self.kept / KEPT_SHARE >= self.capacity.bytes
@@ -78,7 +78,7 @@ impl Edge {
         if is_full { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    /// Takes an element of this size. It is moved as a whole.
+    /// Adds an element of this size.
     #[inline]
     pub(crate) fn push(&mut self, element: Element, size: Size) {
         self.bytes += size.payload;
@@ -91,7 +91,7 @@ impl Edge {
         self.queue.push_back(element);
     }
 
-    /// Ends what it carries.
+    /// Marks the edge as closed: no further element will be sent.
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }
@@ -104,12 +104,12 @@ impl Edge {
         self.queue.len()
     }
 
-    /// The sequence number of the element that waits at this place, the next to be taken being 0.
+    /// The sequence number of the waiting element at index `at`; the next one to be taken has index 0.
     pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
         self.queue.get(at).map(|element| element.sequence)
     }
 
-    /// Nothing waits and nothing will come.
+    /// Whether the edge is closed and empty.
     pub(crate) fn is_finished(&self) -> bool {
         self.closed && self.queue.is_empty()
     }
@@ -135,8 +135,8 @@ impl Edge {
         Some(element)
     }
 
-    /// Moves what waits into `batch`, which is empty: at most `max_elements`, and after the first none that makes it
-    /// more than `max_bytes`. Returns the payload bytes moved.
+    /// Moves waiting elements into `batch`, which must be empty: at most `max_elements`, and at most `max_bytes` payload bytes
+    /// unless the first element alone has more. Returns the payload bytes moved.
     pub(crate) fn take(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) -> usize {
         debug_assert!(batch.is_empty(), "what was there is not taken again");
         if self.queue.len() <= max_elements && self.bytes <= max_bytes {
@@ -159,13 +159,13 @@ impl Edge {
     }
 }
 
-/// The outputs of a node: for each the edges that begin there.
+/// The outputs of a node, with the edges that begin at each.
 pub(crate) struct OutputPorts {
     outputs: Vec<Vec<usize>>,
-    /// What the node made and the edges had no room for, with the outputs it goes to. The node is not called until it
-    /// is gone.
+    /// Elements that the edges had no room for, with the mask of their outputs. The node is not called until all of them
+    /// are sent.
     held: VecDeque<(Element, u32)>,
-    /// Elements sent, counted once an output.
+    /// Elements sent, counted once per output.
     pub(crate) sent: u64,
 }
 
@@ -174,7 +174,7 @@ impl OutputPorts {
         OutputPorts { outputs, held: VecDeque::new(), sent: 0 }
     }
 
-    /// How many outputs there are.
+    /// The number of outputs.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs.len()
     }
@@ -183,7 +183,7 @@ impl OutputPorts {
         self.held.len()
     }
 
-    /// What the fullest edge has room for.
+    /// The room that all edges have.
     pub(crate) fn room(&self, edges: &[Edge]) -> Room {
         let rooms = self.outputs.iter().flatten().map(|&edge| edges[edge].room());
         rooms.fold(Room { elements: usize::MAX, bytes: usize::MAX }, |a, b| Room {
@@ -192,8 +192,8 @@ impl OutputPorts {
         })
     }
 
-    /// Sends `element` to the outputs in `mask`, in bits, or holds it until there is room. No bit of the mask may be
-    /// above the last output.
+    /// Sends `element` to the outputs in the bit mask `mask`, or holds it until there is room. Every bit of the mask must be
+    /// an output of the node.
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
         let size = Size::of(&element);
@@ -226,19 +226,19 @@ impl OutputPorts {
         named.flat_map(|(_, edges)| edges.iter().copied())
     }
 
-    /// Whether all of its edges have room: an element goes to all of them, or waits for all.
+    /// Whether all targeted edges have room. An element goes to all of them at once.
     fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
         let size = Size::of(element);
         self.targets(mask).all(|edge| edges[edge].has_room(size))
     }
 
-    /// Its edges share the element, by reference.
+    /// Adds the element to all targeted edges, which share the payload.
     fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
         let size = Size::of(element);
         self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), size));
     }
 
-    /// Sends what is held, as far as there is room. Tells whether anything moved.
+    /// Sends held elements while there is room. Returns whether any was sent.
     pub(crate) fn send_held(&mut self, edges: &mut [Edge]) -> bool {
         let before = self.held.len();
         while let Some((element, mask)) = self.held.front()
@@ -250,7 +250,7 @@ impl OutputPorts {
         self.held.len() < before
     }
 
-    /// Ends what the edges carry.
+    /// Closes all edges.
     pub(crate) fn close(&self, edges: &mut [Edge]) {
         self.outputs.iter().flatten().for_each(|&edge| edges[edge].close());
     }

@@ -1,17 +1,17 @@
-//! The injected faults of a stage that are still to come, by the number of the element that they come at.
+//! The injected faults of a stage that are still to happen, by the number of their element.
 
 use std::time::Duration;
 
 use crate::pipeline::injection::{InjectedFault, Injection};
 
-/// What is still to happen to a stage.
+/// The injected faults that are still to happen.
 pub(crate) struct Faults(Vec<Pending>);
 
 struct Pending {
     injection: Injection,
-    /// How often it still happens.
+    /// How often the fault is still to happen.
     left: u32,
-    /// The call that comes was made to wait already.
+    /// Whether the next call was already made to wait.
     waited: bool,
 }
 
@@ -21,8 +21,8 @@ impl Faults {
         Faults(injections.into_iter().map(pending).collect())
     }
 
-    /// Of `max` elements, the first of which has this number, how many may be in a call: one that something is to happen
-    /// at is alone.
+    /// How many of the `max` elements that start at the number `first` may be in one call: an element with a pending fault is
+    /// alone in its call.
     pub(crate) fn cut(&self, first: u64, max: usize) -> usize {
         let ahead = self.0.iter().filter(|fault| fault.left > 0).filter_map(|fault| {
             let ahead = fault.injection.element.checked_sub(first)?;
@@ -31,7 +31,7 @@ impl Faults {
         ahead.fold(max, usize::min)
     }
 
-    /// How much later the call is to be made that this element is lent in, if it is.
+    /// The pause that is injected before the call that lends this element, if any.
     pub(crate) fn pause(&mut self, element: u64) -> Option<Duration> {
         self.0.iter_mut().find_map(|fault| match fault.injection.what {
             InjectedFault::Pause(time) if fault.is_at(element) && !fault.waited => {
@@ -43,7 +43,7 @@ impl Faults {
         })
     }
 
-    /// What happens in the call that this element is lent in, which is to be made now.
+    /// The fault that is injected into the call that lends this element, if any.
     pub(crate) fn strike(&mut self, element: u64) -> Option<InjectedFault> {
         self.0.iter_mut().for_each(|fault| fault.waited = false);
         let mut faults = self.0.iter_mut().filter(|fault| !matches!(fault.injection.what, InjectedFault::Pause(_)));

@@ -1,13 +1,13 @@
-//! Whether a stage writes payloads as they were: the first it writes are compared with those they were written from.
+//! Detects identity writes: a stage that writes payloads equal to those they were written from.
 
 use crate::payload::Payload;
 use crate::payload::element::Element;
 use crate::stage::host::{BY_HANDLE, Written};
 
-/// Payloads that are compared. A stage that has written so many as they were is told by them.
+/// The number of payloads that are compared. This many equal ones are enough evidence.
 const COMPARED: u64 = 1024;
 
-/// The payloads of a stage that were compared and found equal; none once one differed.
+/// Counts payloads that equal their origin; `None` once one differed.
 #[derive(Debug)]
 pub(crate) struct Unchanged(Option<u64>);
 
@@ -16,7 +16,7 @@ impl Unchanged {
         Unchanged(Some(0))
     }
 
-    /// Compares what was written, and `made` of `batch`, with the elements it was written from, by its lineage, unless enough is known.
+    /// Compares the payloads in `made` with the elements of `batch` they were written from, by lineage, until enough are known.
     #[inline]
     pub(crate) fn look(&mut self, made: &Written, batch: &[Element]) {
         if self.0.is_some_and(|equal| equal < COMPARED) {
@@ -44,7 +44,7 @@ impl Unchanged {
         }
     }
 
-    /// How many payloads were compared and are all equal; 0 once one differed.
+    /// How many payloads were compared, if all were equal; 0 once one differed.
     pub(crate) fn count(&self) -> u64 {
         self.0.unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! A node of a running flow: what is called, what it may do next, and what went through it.
+//! A node of a running flow: what it calls, when it may be called next, and counts of what went through it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,39 +27,40 @@ mod ending;
 mod recovering;
 mod sending;
 
-/// Elements of a call. Beyond it a call costs an element next to nothing already.
+/// The most elements in one call. At this size, the cost of a call per element is already close to nothing.
 pub(crate) const MAX_BATCH: usize = Stage::MAX_BATCH;
-/// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
+/// The most payload bytes in one call, unless a single element has more. Larger batches leave the second-level cache and
+/// are slower again.
 const MAX_BATCH_BYTES: usize = 128 << 10;
-/// A call takes at most this part of its time limit, as far as the last one tells.
+/// The batch limit shrinks when the last call took more than this fraction of its time limit.
 const CALL_SHARE: u32 = 8;
-/// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
+/// How long a node pauses that has or wants no elements. The pause doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// What a step works with besides the node.
+/// What a step uses besides the node.
 pub(crate) struct Context<'a> {
     pub(crate) edges: &'a mut [Edge],
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
-    /// When the step begins, by the time of the system.
+    /// When the step begins, by the system's clock.
     pub(crate) now: Instant,
-    /// Whether a call failed that the flow does not end with.
+    /// Whether the step had a failure that the flow survives.
     pub(crate) failed: bool,
-    /// Which call the step made, if it made one.
+    /// The call that the step made, if any.
     pub(crate) call: Option<Call>,
-    /// A merge by sequence need not wait: the greatest number that it may take.
+    /// Set when a merge by sequence need not wait any more: the greatest sequence number that it may take.
     pub(crate) released: Option<u64>,
     pub(crate) clock: &'a Clock,
-    /// When the flow began, by that clock.
+    /// When the flow began, by `clock`.
     pub(crate) began: Instant,
-    /// What a seed decides, in a flow that has one.
+    /// Draws the random decisions of a seeded schedule.
     pub(crate) chance: Option<&'a mut Rng>,
 }
 
 impl Context<'_> {
-    /// How many elements a call is for that could be for so many.
+    /// The number of elements for the next call, at most `elements`: a seeded schedule draws it.
     fn limit_batch(&mut self, elements: usize) -> usize {
         match &mut self.chance {
             None => elements,
@@ -68,11 +69,11 @@ impl Context<'_> {
     }
 }
 
-/// How far a node is.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// It will not be called again; what it made may still be held.
+    /// The node is not called again, but may still hold elements to send.
     Last,
     Ended,
 }
@@ -87,28 +88,28 @@ enum Called {
 pub(crate) struct Node {
     name: String,
     called: Called,
-    /// Of a stage whose flow does not end with its first failure.
+    /// The recovery of a stage whose policy survives failures, or that has injected faults.
     recovery: Option<Box<Recovery>>,
     phase: Phase,
     inlet: InputPorts,
     outlet: OutputPorts,
-    /// Not to be called before.
+    /// The node is paused until then.
     resume: Option<Instant>,
-    /// How long it was left alone the last time in a row.
+    /// The length of the last pause, while pauses follow each other.
     pause_length: Duration,
-    /// How many elements the next call is lent at most.
+    /// The most elements in the next call.
     batch_limit: usize,
-    /// How many any call is lent at most.
+    /// The most elements in any call.
     batch_max: usize,
-    /// The most calls that lend one element and copy it, where the stage holds nothing.
+    /// The most calls that lend one element and copy it, if the stage holds no elements.
     calls: u32,
-    /// For a source the number of its next element, otherwise that of the last it was lent.
+    /// For a source, the number of its next element; otherwise that of the last element lent.
     sequence: u64,
     timestamp: u64,
     context: Option<Arc<element::Context>>,
-    /// Of a source that stamps its elements.
+    /// The stamps of a source that stamps its elements.
     stamps: Option<Stamps>,
-    /// A source of its elements stamps them with deadlines.
+    /// Whether a source of its elements gives them deadlines.
     has_deadlines: bool,
     due: u64,
     late: u64,
@@ -116,7 +117,7 @@ pub(crate) struct Node {
     taken_bytes: u64,
     made: u64,
     made_bytes: u64,
-    /// Of what a stage made, the payloads that it wrote.
+    /// Of the payloads that the stage made, those it wrote.
     written: Count,
     unchanged: Unchanged,
     dropped: u64,
@@ -133,7 +134,7 @@ impl Node {
         trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
-        // Other numbers than those that a stage at this place draws.
+        // Must differ from the numbers that the stage of this node draws.
         let mut chance = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
         let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
@@ -220,7 +221,7 @@ impl Node {
         &self.name
     }
 
-    /// Does the next thing there is to do. Tells whether there was one.
+    /// Does the next thing there is to do. Returns whether there was one.
     pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.phase == Phase::Ended {
             return Ok(false);
@@ -235,7 +236,7 @@ impl Node {
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            // One that is cancelled goes on at once, but for a stage that is to recover.
+            // Cancellation ends a pause, but a stage that is being retried keeps its backoff.
             let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
             if waits && context.clock.now() < resume {
                 return Ok(false);
@@ -260,17 +261,17 @@ impl Node {
         }
     }
 
-    /// Whether it is an input that gives elements deadlines of their own.
+    /// Whether the node is an input that sets deadlines itself.
     pub(crate) fn gives_deadlines(&self) -> bool {
         matches!(&self.called, Called::Input { input, .. } if input.gives_deadlines())
     }
 
-    /// Looks for deadlines where one of its sources gives some: `giving` says so of each node.
+    /// Expects deadlines if one of the node's sources gives them; `giving` says so for each node.
     pub(crate) fn expect_deadlines(&mut self, giving: &[bool]) {
         self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
     }
 
-    /// Asks an input for elements: where the flow is cancelled, for those that it has read already.
+    /// Pulls elements from an input. A cancelled flow only takes those that the input has already read.
     fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
             unreachable!("only inputs are drawn")
@@ -297,7 +298,7 @@ impl Node {
         for (index, payload) in payloads.drain(..).enumerate() {
             bytes += payload.len() as u64;
             let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
-            // Few inputs say anything of their elements: the others pay for one test.
+            // Few inputs bring metadata: the others pay for one test.
             let element =
                 if said { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
             self.sequence = element.sequence.saturating_add(1);
@@ -319,7 +320,7 @@ impl Node {
         Ok(moved || pulled == Pulled::End)
     }
 
-    /// Asks a source component for elements.
+    /// Pulls elements from a source component.
     fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.wait_if_injected(context) {
             return Ok(false);
@@ -345,7 +346,8 @@ impl Node {
         }
         let elements = made.len();
         if elements > max_elements as usize {
-            let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
+            let broken =
+                format!("it made {}, but at most {max_elements} were requested", counted(elements as u64, "element"));
             return Err(instance.failed("pull", StageError::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();
@@ -390,7 +392,7 @@ impl Node {
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
                 let elements = sequences.clone().min().zip(sequences.max());
-                // What is cut off is counted afterwards.
+                // An interrupted batch is counted later.
                 if !pushed.as_ref().is_err_and(CutOff::is) {
                     batch.clear();
                 }
@@ -413,7 +415,7 @@ impl Node {
         Ok(true)
     }
 
-    /// Lends the batch to the stage, and sends what comes of it.
+    /// Lends the batch to the stage, and sends the results.
     fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
         if matches!(self.called, Called::Stage { kind: Kind::Sink, .. }) {
             context.call = Some(Call::Push);
@@ -441,7 +443,7 @@ impl Node {
         self.send(processed, context.edges).map_err(Failed::whole)
     }
 
-    /// A sink took the batch.
+    /// Completes a push: the sink took the batch.
     fn took(&mut self, context: &Context<'_>) {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
         if self.has_deadlines {
@@ -451,7 +453,7 @@ impl Node {
         instance.batch().clear();
     }
 
-    /// Everything that comes in was taken.
+    /// Ends the input of the node: every incoming element was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         let Called::Stage { instance, kind, .. } = &mut self.called else {
             self.phase = Phase::Last;
@@ -472,7 +474,7 @@ impl Node {
         Ok(())
     }
 
-    /// Takes back what its stage holds by leases whose deadline is past.
+    /// Ends the leases of the stage whose deadline has passed.
     #[inline]
     pub(crate) fn expire(&mut self, now: Instant) {
         if let Called::Stage { instance, .. } = &mut self.called
@@ -482,7 +484,7 @@ impl Node {
         }
     }
 
-    /// When the first lease of its stage is over.
+    /// The first deadline of the stage's leases.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match &self.called {
             Called::Stage { instance, .. } => instance.leases().deadline(),
@@ -490,7 +492,7 @@ impl Node {
         }
     }
 
-    /// Leaves the node alone for a while, longer each time in a row.
+    /// Pauses the node, longer each time in a row.
     fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         let chance = context.chance.as_mut();
@@ -498,8 +500,8 @@ impl Node {
         self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
-    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
-    /// what the flow does is to be `the_same` every time.
+    /// Adapts the batch limit to the duration of the last step: a call that took much of its time limit lends fewer elements
+    /// next time. Not if the flow must be deterministic, because then time must not matter.
     pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
         self.busy += time;
         if let Called::Stage { time_limit, .. } = &self.called {
@@ -513,22 +515,22 @@ impl Node {
         self.phase == Phase::Ended
     }
 
-    /// When to call again a node that is left alone.
+    /// When a paused node is to be called again.
     pub(crate) fn resumes_at(&self) -> Option<Instant> {
         self.resume.filter(|_| self.phase == Phase::Running)
     }
 
-    /// Elements come into the flow here.
+    /// Whether elements enter the flow here.
     pub(crate) fn is_source(&self) -> bool {
         self.inlet.is_none()
     }
 
-    /// The sources that its elements come from, by index.
+    /// The sources of the node's elements, by index.
     pub(crate) fn sources(&self) -> &[usize] {
         self.inlet.sources()
     }
 
-    /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
+    /// For a merge by sequence that could run but waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
         let runs = self.phase == Phase::Running && !self.lends_again();
         let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
@@ -538,17 +540,17 @@ impl Node {
         }
     }
 
-    /// Elements that came into the flow here.
+    /// Elements that entered the flow here.
     pub(crate) fn entered(&self) -> u64 {
         if self.is_source() { self.made } else { 0 }
     }
 
-    /// Their payload bytes.
+    /// Payload bytes of the elements that entered the flow here.
     pub(crate) fn entered_bytes(&self) -> u64 {
         if self.is_source() { self.made_bytes } else { 0 }
     }
 
-    /// What it took, or made if elements enter the flow here.
+    /// What the node took, or for a source what it made.
     pub(crate) fn moved(&self) -> Count {
         let (ops, bytes) = if self.is_source() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
         Count { ops, bytes }
@@ -592,7 +594,7 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
     Error::Output { output: name.to_string(), bytes: output.written(), source }
 }
 
-/// An element, with what its input says of it, if anything.
+/// Applies the metadata that an input gave for an element, if any.
 #[cold]
 fn apply_metadata(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
     if let Some((_, metadata)) = said {
@@ -601,7 +603,7 @@ fn apply_metadata(mut element: Element, said: Option<(usize, Metadata)>) -> Elem
     element
 }
 
-/// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
+/// Counts the elements with a deadline in a delivered batch, and those of them that are late.
 fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
     let deadlines = batch.iter().filter_map(Element::deadline);
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))

@@ -1,29 +1,29 @@
-//! The side of a node that takes from its edges: which of them is next, and what makes a batch.
+//! The input side of a node: which edge it takes from next, and how many elements make a batch.
 
 use crate::flow::edge::Edge;
 use crate::payload::element::Element;
 use crate::pipeline::graph::{Graph, Merge};
 
-/// The edges that end at a node, as listed, and how it takes from them.
+/// The edges that end at a node, in the listed order, and how the node merges them.
 pub(crate) struct InputPorts {
     edges: Vec<usize>,
     merge: Merge,
-    /// In turn: whose it is.
+    /// With round-robin, the edge whose turn it is.
     turn: usize,
-    /// The sources that its elements come from.
+    /// The sources of the node's elements, by index.
     sources: Vec<usize>,
 }
 
-/// What there is to take.
+/// What can be taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
     /// A batch.
     Batch,
-    /// Nothing now.
+    /// Nothing yet.
     Nothing,
-    /// Elements, and by sequence another edge is waited for. This is the number of the first.
+    /// Elements, but the merge by sequence waits for another edge. Holds the number of the first element.
     Waits(u64),
-    /// Nothing any more.
+    /// Nothing, and nothing will come.
     Finished,
 }
 
@@ -38,7 +38,7 @@ impl InputPorts {
         }
     }
 
-    /// The node is a source.
+    /// Whether the node has no incoming edges, so it is a source.
     pub(crate) fn is_none(&self) -> bool {
         self.edges.is_empty()
     }
@@ -47,7 +47,7 @@ impl InputPorts {
         &self.sources
     }
 
-    /// Elements that wait.
+    /// The number of waiting elements.
     pub(crate) fn waiting(&self, edges: &[Edge]) -> usize {
         self.edges.iter().map(|&edge| edges[edge].len()).sum()
     }
@@ -71,9 +71,9 @@ impl InputPorts {
         }
     }
 
-    /// Moves a batch of what waits into `batch`, which is empty: at most `max_elements`, and after the first none that
-    /// makes it more than `max_bytes`, nor by sequence one whose number is above `last`. Something must wait. Returns
-    /// the payload bytes moved.
+    /// Moves waiting elements into `batch`, which must be empty: at most `max_elements`, at most `max_bytes` payload bytes
+    /// unless the first element alone has more, and with a merge by sequence none whose number is above `last`. At least one
+    /// element must wait. Returns the payload bytes moved.
     pub(crate) fn take(
         &mut self,
         edges: &mut [Edge],
@@ -96,8 +96,8 @@ impl InputPorts {
         edges[self.edges[inlet]].take(batch, max_elements, max_bytes)
     }
 
-    /// Takes the first of what waits until an edge that had something has nothing: what comes there next may belong
-    /// before the rest.
+    /// Takes elements in the order of their numbers, until an open edge becomes empty: its next element may belong before the
+    /// rest.
     fn take_by_sequence(
         &self,
         edges: &mut [Edge],
@@ -127,7 +127,7 @@ impl InputPorts {
         bytes
     }
 
-    /// The edge whose first element has the smallest number, and that number; of equal ones the edge listed first.
+    /// The edge whose first element has the smallest number, and that number. For equal numbers, the edge listed first.
     fn first(&self, edges: &[Edge]) -> Option<(usize, u64)> {
         let heads = self.edges.iter().filter_map(|&edge| Some((edge, edges[edge].first()?.sequence)));
         heads.min_by_key(|&(_, sequence)| sequence)
@@ -143,7 +143,7 @@ mod tests {
     use crate::payload::Pool;
     use crate::pipeline::graph::{self, Capacity, Node, Role};
 
-    /// A node that takes from edges with elements of these numbers, of ten bytes each.
+    /// The ports of a node whose edges hold elements with these numbers, of ten bytes each.
     fn inlet(merge: Merge, waiting: &[&[u64]]) -> (InputPorts, Vec<Edge>) {
         let sources = 0..waiting.len();
         let mut nodes: Vec<_> = sources.clone().map(|source| Node::new(source.to_string(), Role::Source, 1)).collect();

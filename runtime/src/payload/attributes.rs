@@ -33,19 +33,19 @@ pub struct Attribute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AttributeError {
     /// It has no name.
-    #[error("the name of an attribute is not empty")]
+    #[error("an attribute name must not be empty")]
     Nameless,
     /// A control character is in its name. Whoever shows it could be misled.
-    #[error("the name of an attribute has no control characters")]
+    #[error("an attribute name must not contain control characters")]
     ControlInName,
     /// A control character is in its value.
-    #[error("the value of an attribute has no control characters")]
+    #[error("an attribute value must not contain control characters")]
     ControlInValue,
     /// There would be too many.
-    #[error("an element has at most {MAX_ATTRIBUTES} attributes")]
+    #[error("an element can have at most {MAX_ATTRIBUTES} attributes")]
     TooMany,
     /// They would be too long together.
-    #[error("the attributes of an element have at most {MAX_ATTRIBUTE_BYTES} bytes together")]
+    #[error("the attributes of an element can have at most {MAX_ATTRIBUTE_BYTES} bytes in total")]
     TooLong,
 }
 

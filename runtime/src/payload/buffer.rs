@@ -52,7 +52,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            pool.let_go(self.id);
+            pool.release_adopted(self.id);
         }
     }
 }

@@ -78,16 +78,11 @@ pub struct Unreadable {
     pub reason: UnreadableReason,
 }
 
-fn content(bytes: u64) -> String {
-    let are_not = if bytes == 1 { "is not the one" } else { "are not those" };
-    format!("{} {are_not}", counted(bytes, "byte"))
-}
-
 /// What happened to a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableReason {
     /// It has another size than it had.
-    #[error("was changed while it was read: it had {}, and has {found}", counted(*expected, "byte"))]
+    #[error("was changed while it was read: expected {}, found {found}", counted(*expected, "byte"))]
     Size {
         /// Bytes at the beginning.
         expected: u64,
@@ -95,13 +90,13 @@ pub enum UnreadableReason {
         found: u64,
     },
     /// It was written to, and has the size that it had.
-    #[error("was written to while it was read: its {} that it had", content(*size))]
+    #[error("was modified while it was read: its size is still {}", counted(*size, "byte"))]
     Written {
         /// Its bytes.
         size: u64,
     },
     /// It ends before it should, and the system says that it does not.
-    #[error("ends at byte {found}, where it should have {}", counted(*expected, "byte"))]
+    #[error("ends at byte {found}: expected {}", counted(*expected, "byte"))]
     Short {
         /// Bytes at the beginning.
         expected: u64,

@@ -216,6 +216,6 @@ mod tests {
         held.iter().chain(&full).for_each(|payload| pinned.remove(payload));
         assert_eq!((pinned.bytes(), pinned.buffers.len()), (0, 0));
         drop((held, full, expected, one));
-        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
+        assert_eq!((pool.usage().live_at_end, pool.violation()), (0, None));
     }
 }

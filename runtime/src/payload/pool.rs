@@ -27,7 +27,7 @@ struct Shared {
     /// Reused from call to call.
     lent: Vec<BufferId>,
     /// The first thing that was done and is not allowed: a fault of ours.
-    fault: Option<String>,
+    violation: Option<String>,
     recorder: Recorder,
 }
 
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     /// Nobody has a view any more of a buffer whose memory is not of this pool.
-    pub(super) fn let_go(&self, buffer: BufferId) {
+    pub(super) fn release_adopted(&self, buffer: BufferId) {
         self.lock().release(Released { buffer, memory: None });
     }
 
@@ -110,14 +110,14 @@ impl Pool {
             }
         });
         let lent = shared.buffers.lend(stage, &shared.lent, |transition| shared.recorder.transition(transition));
-        shared.note("lend", lent);
+        shared.note_refusal("lend", lent);
     }
 
     /// Ends a call of a stage, and what it borrows.
     pub fn end_call(&self, stage: StageId) {
         self.end(|shared| {
             let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
-            shared.note("end a call", ended);
+            shared.note_refusal("end a call", ended);
         });
     }
 
@@ -136,7 +136,7 @@ impl Pool {
         let mut shared = self.lock();
         for view in payload.views() {
             let given = shared.buffers.transfer(view.buffer().id(), Owner::Stage(stage), Owner::Host);
-            shared.step("transfer", given);
+            shared.record_step("transfer", given);
         }
     }
 
@@ -144,14 +144,14 @@ impl Pool {
     pub(super) fn lease(&self, stage: StageId, buffer: BufferId, mode: Mode) {
         let mut shared = self.lock();
         let leased = shared.buffers.lease(stage, buffer, mode);
-        shared.step("lease", leased);
+        shared.record_step("lease", leased);
     }
 
     /// Ends a lease of a buffer.
     pub(super) fn end_lease(&self, stage: StageId, buffer: BufferId) {
         self.end(|shared| {
             let ended = shared.buffers.end_lease(stage, buffer);
-            shared.step("end a lease", ended);
+            shared.record_step("end a lease", ended);
         });
     }
 
@@ -163,18 +163,18 @@ impl Pool {
                 owed += usize::from(step.owes == Owes::Memory);
                 shared.recorder.transition(step.transition);
             });
-            shared.note("abandon", abandoned);
+            shared.note_refusal("abandon", abandoned);
             if owed > 0 {
                 // Whatever a stage writes is dropped before this.
-                let broken = format!("{} of a stage that was taken down", counted(owed as u64, "buffer"));
-                shared.fault.get_or_insert(broken);
+                let broken = format!("a stage that was torn down still owned {}", counted(owed as u64, "buffer"));
+                shared.violation.get_or_insert(broken);
             }
         });
     }
 
     /// What was done with a buffer that is not allowed, if anything was.
-    pub fn fault(&self) -> Option<String> {
-        self.lock().fault.clone()
+    pub fn violation(&self) -> Option<String> {
+        self.lock().violation.clone()
     }
 
     /// How it was used so far.
@@ -186,23 +186,23 @@ impl Pool {
 }
 
 impl Shared {
-    fn note(&mut self, what: &str, done: Result<(), Refusal>) {
+    fn note_refusal(&mut self, what: &str, done: Result<(), Refusal>) {
         if let Err(refusal) = done {
-            self.fault.get_or_insert_with(|| format!("cannot {what}: {refusal}"));
+            self.violation.get_or_insert_with(|| format!("cannot {what}: {refusal}"));
         }
     }
 
     /// Records what was done, or why it could not be.
-    fn step(&mut self, what: &str, done: Result<Step, Refusal>) {
+    fn record_step(&mut self, what: &str, done: Result<Step, Refusal>) {
         if let Ok(step) = done {
             self.recorder.transition(step.transition);
         }
-        self.note(what, done.map(drop));
+        self.note_refusal(what, done.map(drop));
     }
 
     fn acquire(&mut self, owner: Owner) -> BufferId {
         let acquired = self.buffers.acquire(owner);
-        self.step("acquire", acquired);
+        self.record_step("acquire", acquired);
         acquired.map_or(BufferId { index: u32::MAX, generation: u32::MAX }, |step| step.transition.buffer)
     }
 
@@ -221,7 +221,7 @@ impl Shared {
                 self.waiting.push(released);
                 return None;
             }
-            Err(refusal) => self.note("release", Err(refusal)),
+            Err(refusal) => self.note_refusal("release", Err(refusal)),
         }
         let (memory, class) = released.memory?;
         self.classes.give_back(memory, class)
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
         pool.end_call(OTHER);
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (0, 1));
-        assert_eq!(pool.fault(), None);
+        assert_eq!(pool.violation(), None);
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
         drop(held);
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
         pool.abandon(STAGE);
-        assert_eq!((pool.usage().live_at_end, pool.usage().returned, pool.fault()), (0, 1, None));
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned, pool.violation()), (0, 1, None));
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         drop(payload(&pool, Owner::Stage(STAGE)));
         pool.abandon(STAGE);
         drop(written);
-        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
+        assert_eq!((pool.usage().live_at_end, pool.violation()), (0, None));
     }
 
     #[test]
@@ -325,15 +325,15 @@ mod tests {
         let twice = pool();
         twice.lend(STAGE, std::iter::empty());
         twice.lend(STAGE, std::iter::empty());
-        assert!(twice.fault().unwrap().starts_with("cannot lend: "));
+        assert!(twice.violation().unwrap().starts_with("cannot lend: "));
         let own = pool();
         let written = payload(&own, Owner::Stage(STAGE));
         own.lend(STAGE, std::iter::once(&written));
-        assert_eq!(own.fault().as_deref(), Some("cannot lend: the stage owns the buffer"));
+        assert_eq!(own.violation().as_deref(), Some("cannot lend: the stage owns the buffer"));
         let early = pool();
         let written = payload(&early, Owner::Stage(STAGE));
         early.abandon(STAGE);
         drop(written);
-        assert_eq!(early.fault().as_deref(), Some("1 buffers that a stage owned were held when it was taken down"));
+        assert_eq!(early.violation().as_deref(), Some("a stage that was torn down still owned 1 buffer"));
     }
 }

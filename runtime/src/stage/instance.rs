@@ -27,18 +27,18 @@ use crate::stage::host::{
 };
 use crate::stage::log::{LogSink, LogUse, StageLog};
 
-/// Where the line tables of the standard library say that its files are.
+/// The path prefix of the standard library in line tables.
 const STANDARD_LIBRARY: &str = "/rustc/";
 
-/// Bytes that are told of the text of a failure. A stage can fill its memory with one.
+/// Bytes of a failure's text that are reported. A stage can fill its memory with one.
 const LONGEST_TEXT: usize = 4 << 10;
 
-/// Bytes of the lists and texts that a stage hands to the host in one call besides payloads: those of 2^20 elements fit.
+/// Bytes of lists and texts, besides payloads, that a stage can hand to the host in one call: enough for 2^20 elements.
 const MOST_LISTS: u64 = 32 << 20;
-/// Bytes of the name of a function that are told. A component can have names of any length.
+/// Bytes of a function name that are reported. A component can have names of any length.
 const LONGEST_FUNCTION: usize = 1 << 10;
 
-/// How a stage is started.
+/// The parameters of a stage's start.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
     pub(crate) stage: StageId,
@@ -53,9 +53,9 @@ pub(crate) struct Start<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) cut: &'a Cut,
     pub(crate) chance: Option<Rng>,
-    /// What becomes of an element that it fails at.
+    /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
-    /// Whether it can begin anew after a call that did not return.
+    /// Whether the stage can restart after a call that did not return.
     pub(crate) restarts: bool,
 }
 
@@ -69,15 +69,15 @@ pub(crate) struct Instance {
     metadata: Vec<u64>,
     limits: Limits,
     log: StageLog,
-    /// When the next call that moves elements begins, by the time of the system.
+    /// When the next call that moves elements begins, by the system's clock.
     begins: Instant,
-    /// It trapped or was torn down: nothing in its store is called again.
+    /// Whether the stage trapped or was torn down: nothing in its store is called again.
     over: bool,
-    /// What it begins anew with, where it can.
+    /// What a restart needs; `None` if the stage cannot restart.
     anew: Option<Anew>,
-    /// What it held when a call did not return, and nothing came of, and how often each was read.
+    /// The elements it held when a call did not return, if they were not consumed, and how often each was read.
     rescued: Vec<(Element, u32)>,
-    /// What is to happen to it in the next call.
+    /// The fault to inject into the next call.
     suffers: Option<InjectedFault>,
 }
 
@@ -92,12 +92,12 @@ enum Exports {
     Sink(sink::SinkStage),
 }
 
-/// What a call returned from which elements are taken.
+/// Which elements the output of a call covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Returns {
-    /// All that it made is in there.
+    /// All of them.
     Done,
-    /// It failed, and only what it made of the elements before that is.
+    /// Only those before the element that the call failed on.
     Failed,
 }
 
@@ -107,16 +107,16 @@ pub(crate) enum Processed {
     Made(Made),
 }
 
-/// A call that elements were lent to, and that failed. They stay in [`Instance::batch`].
+/// A failed call that lent elements. They stay in [`Instance::batch`].
 pub(crate) struct Failed {
     pub(crate) error: Error,
-    /// The index of the element that it failed at. `None` where that is not known: nothing came of any of them then.
+    /// The index of the element that it failed on. `None` if unknown; then nothing was made of any element.
     pub(crate) at: Option<u32>,
-    /// Of a processor, what it made of the elements before that one, as if the batch had ended there.
+    /// For a processor, what it made of the elements before that one, as if the batch had ended there.
     pub(crate) made: Option<Processed>,
 }
 
-/// What a call that failed did with one of its elements, and earlier ones that failed.
+/// What a failed call, and earlier failed calls, did with one of its elements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tried {
     /// How often it was read.
@@ -126,7 +126,7 @@ pub(crate) struct Tried {
 }
 
 impl Failed {
-    /// Nothing came of the batch.
+    /// A failure of the whole batch: nothing was made of it.
     pub(crate) fn whole(error: Error) -> Box<Failed> {
         Box::new(Failed { error, at: None, made: None })
     }
@@ -169,8 +169,8 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
-    /// goes on, and so does its log. Its batch is to be taken before.
+    /// Restarts after a call that did not return: with a new store, and a new `init`. Its counters and its log continue. The
+    /// caller must have taken the batch.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
         let Some(anew) = self.anew.take() else { unreachable!("it was started to begin anew") };
         self.log.finish();
@@ -182,40 +182,40 @@ impl Instance {
         Ok(())
     }
 
-    /// Whether it is not to be called any more, or only after it began anew.
+    /// Whether the stage must not be called again, unless it restarts.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// A step begins now, and with it the limit of the call that it makes, if it makes one.
+    /// Notes when a step begins. The time limit of the step's call starts then.
     #[inline]
     pub(crate) fn begins(&mut self, now: Instant) {
         self.begins = now;
     }
 
-    /// What it printed.
+    /// What the stage printed.
     pub(crate) fn log_use(&self) -> LogUse {
         self.log.used()
     }
 
-    /// Takes back what it has. It is not called again.
+    /// Ends the stage without a call. Returns what [`Instance::settle`] returns.
     pub(crate) fn end_at_once(&mut self) -> u64 {
         self.over = true;
         self.teardown().unwrap_or_default()
     }
 
-    /// Something is to happen to it in the next call.
+    /// Injects a fault into the next call.
     pub(crate) fn suffer(&mut self, what: InjectedFault) {
         self.suffers = Some(what);
     }
 
-    /// The call that comes fails before it is made.
+    /// Lends the batch to a call that fails before it is made.
     pub(crate) fn lend_in_vain(&mut self) {
         self.store.data_mut().lend_in_vain();
     }
 
-    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed, each with what it did
-    /// with it.
+    /// Takes the elements of the batch from index `first` on out of a failed call, each as it was lent and with what the call
+    /// did with it.
     pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Tried)> {
         let host = self.store.data_mut();
         host.undo(u64::MAX << first);
@@ -225,24 +225,24 @@ impl Instance {
         elements.into_iter().enumerate().map(|(place, element)| (element, tried(first + place))).collect()
     }
 
-    /// The next call is lent elements that were read so often in calls that failed.
+    /// Prepares a call that retries elements; `reads` says how often failed calls read each.
     pub(crate) fn retry_batch(&mut self, reads: impl Iterator<Item = u32>) {
         self.store.data_mut().meter.retry_batch(reads);
     }
 
-    /// So many elements of a call that failed are as if they had not been lent.
+    /// Counts this many elements of a failed call as not lent.
     pub(crate) fn take_back(&mut self, untouched: u64) {
         self.store.data_mut().meter.take_back(untouched);
     }
 
-    /// Whether the last call failed at elements and went on.
+    /// Whether the last call skipped elements it failed on.
     #[inline]
     pub(crate) fn has_skipped(&self) -> bool {
         self.store.data().has_skipped()
     }
 
-    /// The elements that the last call failed at and went on from, of the first `count` of the batch: their indices, each
-    /// with the failure. They are as they were lent.
+    /// The elements that the last call skipped, among the first `count` of the batch: their indices, each with its failure.
+    /// Their changes are undone.
     pub(crate) fn take_skipped(&mut self, call: &'static str, count: u32) -> Vec<(u32, Error)> {
         let host = self.store.data_mut();
         host.undo(host.skipped_bits(count));
@@ -252,8 +252,8 @@ impl Instance {
         skipped.into_iter().map(failed).collect()
     }
 
-    /// What it held when a call did not return, and nothing came of, and how often each was read: it is to be lent that
-    /// again.
+    /// Takes the elements to lend again after a call that did not return: those it held that were not consumed, and how often
+    /// each was read.
     pub(crate) fn rescued(&mut self) -> Vec<(Element, u32)> {
         std::mem::take(&mut self.rescued)
     }
@@ -266,27 +266,27 @@ impl Instance {
         })
     }
 
-    /// The elements of the next call, and after it those of the last.
+    /// The elements of the next call, and after the call its elements.
     pub(crate) fn batch(&mut self) -> &mut Vec<Element> {
         &mut self.store.data_mut().batch
     }
 
-    /// What was copied at this stage's boundary so far.
+    /// What was copied at the boundary of the stage so far.
     pub(crate) fn copies(&self) -> Copies {
         self.store.data().copies
     }
 
-    /// Its copies, element by element.
+    /// The copies per element.
     pub(crate) fn meter(&self) -> &Meter {
         &self.store.data().meter
     }
 
-    /// Where its copies are recorded.
+    /// The boundary that records the copies.
     pub(crate) fn boundary(&mut self) -> &mut Boundary {
         &mut self.store.data_mut().boundary
     }
 
-    /// Asks a source for elements; `None` once it has ended.
+    /// Pulls elements from a source; `None` once it has ended.
     pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
         let output = self.call_making("pull", |exports, store| match exports {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
@@ -324,7 +324,7 @@ impl Instance {
         }
     }
 
-    /// Takes what became of the first `count` elements of the batch.
+    /// Takes what the processor made of the first `count` elements of the batch.
     fn processed(&mut self, outcome: Outcome, count: u32, returns: Returns) -> Result<Processed, Error> {
         let (output, routes) = match outcome {
             Outcome::Output(output) => (Some(output), Vec::new()),
@@ -335,8 +335,7 @@ impl Instance {
         if let Some(made) = self.take_output("process", output, returns)? {
             let host = self.store.data();
             if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
-                let broken =
-                    format!("it failed at element {count} of the batch, and made something of element {named}");
+                let broken = format!("it failed at element {count} of the batch, but its output uses element {named}");
                 return Err(self.failed("process", StageError::Contract(broken)));
             }
             if skipped != 0
@@ -351,7 +350,7 @@ impl Instance {
             let broken = match returns {
                 Returns::Done => format!("`routes` has {entries} for a batch of {count}"),
                 Returns::Failed => {
-                    format!("`routes` has {entries}, and it failed at element {count} of the batch")
+                    format!("`routes` has {entries}, but it failed at element {count} of the batch")
                 }
             };
             return Err(self.failed("process", StageError::Contract(broken)));
@@ -408,47 +407,47 @@ impl Instance {
         })
     }
 
-    /// What it held beyond the calls that lent it.
+    /// The elements that the stage holds beyond the calls that lent them.
     pub(crate) fn leases(&self) -> &Leases {
         &self.store.data().leases
     }
 
-    /// What it wrote to payloads that are made, besides their bytes: see [`crate::flow::account::StageAccount::rewritten`].
+    /// What was written beyond the final payloads: see [`crate::flow::account::StageAccount::rewritten`].
     pub(crate) fn rewritten(&self) -> Count {
         self.store.data().rewritten()
     }
 
-    /// What it wrote to payloads that were given up.
+    /// What was written to payloads that the stage discarded.
     pub(crate) fn given_up(&self) -> Count {
         self.store.data().given_up()
     }
 
-    /// An element was sent on that was made of what is held at these places.
+    /// Marks held elements, by their places, as consumed: an element made of them was sent.
     pub(crate) fn mark_consumed(&mut self, places: &[u32]) {
         let leases = &mut self.store.data_mut().leases;
         places.iter().for_each(|place| leases.came(*place));
     }
 
-    /// An element that the last call made of others has the attributes that they had when it returned.
+    /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
     pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
         self.store.data().take_over_attributes(element, origin);
     }
 
-    /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
-    /// no longer, and nothing came of.
+    /// Ends the lending of the batch. `named` are its elements that were sent on, as bits. Returns how many elements were
+    /// released without being consumed.
     #[inline]
     pub(crate) fn settle(&mut self, named: u64) -> u64 {
         self.store.data_mut().settle(named)
     }
 
-    /// Takes back what is held by leases whose deadline is past. Tells what [`Instance::settle`] does.
+    /// Ends the leases whose deadline has passed. Returns what [`Instance::settle`] returns.
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         self.store.data_mut().expire(now)
     }
 
-    /// Ends the stage, in whatever state it is, and takes back what it has. A stage that trapped, or has been ended, is not
-    /// called again. Tells what [`Instance::settle`] does.
+    /// Ends the stage, in whatever state it is, and reclaims what it has. A stage that trapped or was already ended is not
+    /// called again. Returns what [`Instance::settle`] returns.
     pub(crate) fn teardown(&mut self) -> Result<u64, Error> {
         self.batch().clear();
         let result = if std::mem::replace(&mut self.over, true) {
@@ -468,7 +467,7 @@ impl Instance {
         result.map(|()| dropped)
     }
 
-    /// The columns of the batch. The metadata is handed out, so that it can be lent while the store is borrowed.
+    /// Builds the columns of the batch and lends it. The metadata is moved out, so it can be passed while the store is borrowed.
     fn lend(&mut self) -> (Resource<Batch>, u32, Vec<u64>) {
         let mut metadata = std::mem::take(&mut self.metadata);
         let host = self.store.data_mut();
@@ -494,7 +493,7 @@ impl Instance {
         (host.lend(), host.batch.len() as u32, metadata)
     }
 
-    /// A call in which no element can be made.
+    /// Makes a call in which no element can be made.
     fn call<T>(
         &mut self,
         name: &'static str,
@@ -505,7 +504,7 @@ impl Instance {
         result
     }
 
-    /// A call in which elements can be made. What it returned is then to be taken, by `take_output`.
+    /// Makes a call in which elements can be made. The caller must pass its output to `take_output`.
     fn call_making<T>(
         &mut self,
         name: &'static str,
@@ -541,10 +540,10 @@ impl Instance {
             return Err(error);
         }
         let error = match (self.store.data_mut().meter.overruns(), result) {
-            // Whatever the stage makes of the refusal.
+            // A budget overrun fails the call even if the stage handled the refusal.
             ((Some(overrun), _), _) => self.failed(name, StageError::Budget(overrun)),
             ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
-                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                "stage `{}`: {overrun} in `{name}`, but the proof allows at most {}",
                 self.name, overrun.limit
             )),
             (_, Ok(Ok(value))) => return Ok(value),
@@ -555,7 +554,7 @@ impl Instance {
         Err(error)
     }
 
-    /// What the stage has is taken back at once where it is not called again.
+    /// Ends a failed call. If the stage is not called again, everything it has is reclaimed at once.
     fn end_failed_call(&mut self) {
         let host = self.store.data_mut();
         host.give_up_written(None);
@@ -569,7 +568,7 @@ impl Instance {
         }
     }
 
-    /// Takes the output that a call returned, if it did, and ends the call.
+    /// Takes the output that a call returned, if any, and ends the call.
     fn take_output(
         &mut self,
         call: &'static str,
@@ -580,16 +579,16 @@ impl Instance {
         let made = output.as_ref().and_then(|output| host.take_output(output));
         made.iter().for_each(|made| host.take_over(made));
         let unreturned = host.unreturned(made.as_ref());
-        // What it wrote for an element that it failed at is given up.
+        // What was written for a failed element is discarded.
         let gives_up = returns == Returns::Failed || host.has_skipped();
         if gives_up {
             host.give_up_written(made.as_ref());
         }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
-            "it returned an output that another call made".to_string()
+            "it returned an output of another call".to_string()
         } else if unreturned > 0 && !gives_up {
-            format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
+            format!("its output lacks {} that it wrote", counted(unreturned, "payload"))
         } else {
             return Ok(made);
         };
@@ -600,9 +599,9 @@ impl Instance {
         self.store.data_mut().end_call();
     }
 
-    /// The failure of this stage as if it had returned this.
+    /// The error of this stage for an injected failure.
     pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
-        let text = "it was injected".to_string();
+        let text = "injected by a test".to_string();
         let fault = returned(&match kind {
             FailureKind::InvalidInput => Failure::InvalidInput(text),
             FailureKind::Unavailable => Failure::Unavailable(text),
@@ -613,13 +612,13 @@ impl Instance {
         self.failed(call, fault)
     }
 
-    /// The failure of this stage at one element of the current batch.
+    /// The error of this stage at one element of the current batch.
     fn failed_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
         let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
         Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
-    /// The failure of this stage; the elements are those of the current batch.
+    /// The error of this stage in the current batch.
     pub(crate) fn failed(&mut self, call: &'static str, fault: StageError) -> Error {
         Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
     }
@@ -632,7 +631,7 @@ impl Instance {
     }
 }
 
-/// The store of a stage, with an instance in it.
+/// Creates the store of a stage, with an instance in it.
 fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
     let mut store = Store::new(component.engine(), host);
     store.limiter(|host| &mut host.memory);
@@ -652,18 +651,18 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
     Ok((store, exports))
 }
 
-/// Bytes that a stage can hand to the host in one call, of the host or of its own: the payloads that it may write, and the
-/// lists and texts beside them. The engine ends the stage that hands over more before it allocates memory for it.
+/// Bytes that a stage can hand to the host in one call, to functions of Torvyn or of WASI: the payloads that it may write,
+/// and lists and texts. The engine ends a stage that hands over more, before it allocates memory for it.
 fn most_handed_over(component: &Component, limits: &Limits) -> usize {
     let payloads = component.profile().payloads;
     let written = if payloads.write || payloads.buffer { limits.output_bytes } else { 0 };
     usize::try_from(written.saturating_add(MOST_LISTS)).unwrap_or(usize::MAX)
 }
 
-/// Has what a test injects happen in the call that comes.
+/// Injects a fault into the next call.
 fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
     match injected {
-        // The stage looks at the epoch where it enters a function, and meets what is there for it.
+        // The stage checks the epoch where it enters a function, and meets the fault there.
         InjectedFault::Deadline | InjectedFault::Trap => {
             let is_trap = matches!(injected, InjectedFault::Trap);
             store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
@@ -674,14 +673,17 @@ fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
     }
 }
 
-/// What is wrong with elements that the stage failed at and that are in what it returned.
+/// The error of a stage that skipped an element and also made something of it.
 fn skipped_and_named(index: u32) -> StageError {
-    StageError::Contract(format!("it skipped element {index} of the batch, and made something of it"))
+    StageError::Contract(format!("it skipped element {index} of the batch, but its output uses it"))
 }
 
-/// What is wrong with a failure at an element that was not lent.
+/// The error of a stage that failed on an element it was not lent.
 fn beyond(index: u32, count: u32) -> StageError {
-    StageError::Contract(format!("it failed at element {index} of a batch of {count}"))
+    StageError::Contract(format!(
+        "it failed at element {index}, but the batch has {}",
+        counted(count.into(), "element")
+    ))
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
@@ -692,7 +694,7 @@ fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Resu
     })
 }
 
-/// What a failure that a stage returned says about it.
+/// Describes a failure that a stage returned.
 fn returned(failure: &Failure) -> StageError {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
@@ -710,7 +712,7 @@ fn returned(failure: &Failure) -> StageError {
     if matches!(failure, Failure::Fatal(_)) { StageError::Fatal(text) } else { StageError::Failure(text) }
 }
 
-/// What an error of the engine says about the stage.
+/// Classifies an error of the engine.
 fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return StageError::Deadline { limit: limits.time };
@@ -725,8 +727,8 @@ fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Stage
     StageError::Trap { trap, backtrace: backtrace(error) }
 }
 
-/// Functions with file and line, as far as the component tells; inlined ones included. Those of the standard library,
-/// which say how a panic ends, are left out where there are others.
+/// The functions of a backtrace, innermost first, with file and line if known, inlined functions included. Functions of the
+/// standard library, which only show how a panic ends, are dropped if there are others.
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let (mut own, mut all) = (Vec::new(), Vec::new());
@@ -750,7 +752,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     if own.is_empty() { all } else { own }
 }
 
-/// A name of a function, fit to be shown: a component says what it likes.
+/// A function name that is safe to print: a component can contain any text.
 fn demangled(name: &str) -> String {
     let name = &name[..name.floor_char_boundary(LONGEST_FUNCTION)];
     text::name(&format!("{:#}", rustc_demangle::demangle(name))).into_owned()

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the attribute \"a\" cannot be: the value of an attribute has no control characters")]
+    #[should_panic(expected = "the attribute \"a\" cannot be: an attribute value must not contain control characters")]
     fn an_attribute_that_no_element_can_have() {
         drop(element(b"").with_attribute("a", "\n"));
     }

@@ -9,13 +9,13 @@ use torvyn_tests::programs;
 use super::*;
 
 const KINDS: [(InjectedFault, &str); 8] = [
-    (InjectedFault::Trap, "a trap that was injected"),
+    (InjectedFault::Trap, "a trap injected by a test"),
     (InjectedFault::Deadline, "it ran longer than the 100ms a call may take"),
-    (InjectedFault::Failure(FailureKind::InvalidInput), "it returned invalid-input: it was injected"),
-    (InjectedFault::Failure(FailureKind::Unavailable), "it returned unavailable: it was injected"),
-    (InjectedFault::Failure(FailureKind::Internal), "it returned internal: it was injected"),
+    (InjectedFault::Failure(FailureKind::InvalidInput), "it returned invalid-input: injected by a test"),
+    (InjectedFault::Failure(FailureKind::Unavailable), "it returned unavailable: injected by a test"),
+    (InjectedFault::Failure(FailureKind::Internal), "it returned internal: injected by a test"),
     (InjectedFault::Failure(FailureKind::DeadlineExceeded), "it returned deadline-exceeded"),
-    (InjectedFault::Failure(FailureKind::Fatal), "it returned fatal: it was injected"),
+    (InjectedFault::Failure(FailureKind::Fatal), "it returned fatal: injected by a test"),
     (InjectedFault::Allocation, "it returned limit-exceeded: "),
 ];
 

@@ -1,4 +1,4 @@
-//! The end of a node, and what it leaves behind: whether its ledger holds, and its part of the account.
+//! The end of a node: teardown, the audit of its ledger, and its part of the run report.
 
 use super::{Called, Node, output_error};
 use crate::contract::Kind;
@@ -9,7 +9,7 @@ use crate::ledger::{Copies, Count, amplification};
 use crate::payload::element::Element;
 
 impl Node {
-    /// Ends the stage, when the flow has come to its end.
+    /// Tears the stage down after the flow has ended.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
         if let Called::Stage { instance, .. } = &mut self.called {
             self.dropped += instance.teardown()?;
@@ -17,12 +17,12 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
+    /// Tears the stage down after the flow has failed. A failure here is ignored: the first failure is reported.
     pub(crate) fn abandon(&mut self) {
         _ = self.teardown();
     }
 
-    /// Ends the stage without a call: the flow is cut off. Tells how many elements are in a call that was interrupted.
+    /// Ends the stage without a call, because the flow is cut off. Returns the number of elements in the interrupted call.
     pub(crate) fn end_at_once(&mut self) -> u64 {
         match &mut self.called {
             Called::Stage { instance, kind, .. } => {
@@ -44,7 +44,7 @@ impl Node {
         }
     }
 
-    /// Lets an output show what it has.
+    /// Completes an output, which makes its content visible.
     pub(crate) fn complete(&mut self) -> Result<(), Error> {
         match &mut self.called {
             Called::Output { output, .. } => {
@@ -55,7 +55,7 @@ impl Node {
         }
     }
 
-    /// Whether its ledger holds, in a flow that has come to its end.
+    /// Audits the ledger of the stage after the flow has ended.
     pub(crate) fn audit(&self) -> Result<(), Error> {
         let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
         let taken = Count { ops: self.taken, bytes: self.taken_bytes };
@@ -64,7 +64,7 @@ impl Node {
             lent += recovery.repeated;
         }
         let is_source = *kind == Kind::Source;
-        // What a stage holds is lent again whenever it restarts.
+        // Held elements are lent again at every restart, so nothing bounds the calls.
         let calls = (instance.leases().used.taken == 0).then_some(self.calls);
         let audit = Audit {
             stage: &self.name,
@@ -84,12 +84,12 @@ impl Node {
         audit.check()
     }
 
-    /// What was copied in calls that failed.
+    /// What was copied in failed calls.
     fn failed_copies(&self) -> Copies {
         self.recovery.as_ref().map_or(Copies::default(), |recovery| recovery.failed_copies)
     }
 
-    /// Adds its part to the account.
+    /// Adds the node to the run report.
     pub(crate) fn account(self, account: &mut Account) {
         account.elements.entered += self.entered();
         account.elements.left += self.left();

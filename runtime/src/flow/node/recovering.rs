@@ -1,4 +1,4 @@
-//! How a node goes on after its stage failed, as the policy of the stage says.
+//! How a node continues after its stage failed, as the policy of the stage says.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::pipeline::injection::InjectedFault;
 use crate::stage::instance::{Failed, Processed};
 
 impl Node {
-    /// Whether its stage is to be lent something again, before anything else.
+    /// Whether elements are to be retried before anything else.
     pub(super) fn lends_again(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.waiting() > 0)
     }
 
-    /// Waits before the next call of its stage, if a fault is injected that says so.
+    /// Pauses before the next call if a pause is injected there. Returns whether it does.
     pub(super) fn wait_if_injected(&mut self, context: &Context<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
         let next = if self.inlet.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
@@ -24,7 +24,7 @@ impl Node {
         true
     }
 
-    /// Moves what the next call lends into the batch: what is to be lent again, or else what waits, up to `last`.
+    /// Fills the batch for the next call: with elements to retry, or else from the edges, up to the number `last`.
     pub(super) fn fill(&mut self, max: usize, last: u64, context: &mut Context<'_>) {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
         let batch = instance.batch();
@@ -42,7 +42,7 @@ impl Node {
         self.taken_bytes += bytes as u64;
     }
 
-    /// Begins a call. Fails in its place, if a fault is injected that says so.
+    /// Begins a call. An injected failure is returned in place of the call.
     pub(super) fn begin(&mut self, call: &'static str) -> Result<(), Error> {
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
             return Ok(());
@@ -60,12 +60,12 @@ impl Node {
         Ok(())
     }
 
-    /// A call that lent elements has failed. Sends what was made of those before the element that it failed at, and sees to
-    /// what becomes of the others.
+    /// Handles a failed call that lent elements. Sends what was made of the elements before the failed one, and retries,
+    /// skips or keeps the others.
     ///
     /// # Errors
     ///
-    /// The failure, where the flow is to end with it, or what went wrong besides.
+    /// The failure, if the flow is to end with it, or any other error on the way.
     pub(super) fn recover(&mut self, failed: Failed, context: &mut Context<'_>) -> Result<(), Error> {
         let Failed { error, at, made } = failed;
         let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
@@ -80,7 +80,7 @@ impl Node {
         let at = at.filter(|at| *at == 0 || is_sink || made.is_some());
         let index = at.unwrap_or(0);
         let rest = instance.undo(index);
-        // Nothing came of a call that does not say where it failed, nor of what it went on from.
+        // A call that does not name the element it failed on made nothing, and skipped nothing.
         let skipped = self.leave_out(if at.is_some() { index } else { 0 })?;
         match made {
             Some(made) if at.is_some() => self.send(made, context.edges)?,
@@ -95,7 +95,7 @@ impl Node {
         let held = instance.rescued();
         let fate = match fate {
             Err(error) if error.is_cut_off() => {
-                // None of them has arrived anywhere.
+                // None of them was delivered.
                 recovery.put_back(PutBack { held, rest, index, fate: None });
                 return Err(error);
             }
@@ -114,11 +114,11 @@ impl Node {
         Ok(())
     }
 
-    /// A call has succeeded, and failed at elements that it went on from. Sends what was made of the others.
+    /// Sends the results of a call that succeeded but skipped elements it failed on.
     ///
     /// # Errors
     ///
-    /// A dead letter that could not be kept, and what went wrong besides.
+    /// An error if a dead letter cannot be kept or a result cannot be sent.
     #[cold]
     pub(super) fn send_but_skipped(&mut self, made: Processed, context: &mut Context<'_>) -> Result<(), Error> {
         let skipped = self.leave_out(usize::MAX)?;
@@ -128,11 +128,11 @@ impl Node {
         Ok(())
     }
 
-    /// The same of a sink.
+    /// Completes a push of a sink that skipped elements it failed on.
     ///
     /// # Errors
     ///
-    /// A dead letter that could not be kept.
+    /// An error if a dead letter cannot be kept.
     #[cold]
     pub(super) fn took_but_skipped(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         self.leave_out(usize::MAX)?;
@@ -148,8 +148,8 @@ impl Node {
         }
     }
 
-    /// Leaves out the elements that the call failed at and went on from, of the first `count` of the batch. Those of a sink
-    /// are not in the batch any more. Tells how many there are.
+    /// Removes the elements that the call skipped, among the first `count` of the batch. A sink's batch loses them; a
+    /// processor's keeps them in place. Returns how many there are.
     fn leave_out(&mut self, count: usize) -> Result<u64, Error> {
         let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
             return Ok(0);
@@ -179,11 +179,11 @@ impl Node {
         instance.settle(0)
     }
 
-    /// A call that lends nothing has failed: it is made again, if the policy says so.
+    /// Retries a failed call that lends no elements, if the policy says so.
     ///
     /// # Errors
     ///
-    /// The failure, where it does not.
+    /// The failure, if the call is not to be retried.
     pub(super) fn call_again(&mut self, error: Error, context: &mut Context<'_>) -> Result<(), Error> {
         let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
             return Err(error);
@@ -196,7 +196,7 @@ impl Node {
         Ok(())
     }
 
-    /// Leaves the node alone for this time.
+    /// Pauses the node for this time.
     fn back_off(&mut self, time: Duration, context: &Context<'_>) {
         if !time.is_zero() {
             self.resume = Some(context.clock.after(context.clock.now(), time));

@@ -1,6 +1,7 @@
 //! How a node sends what its stage made of a batch.
 
 use super::{Called, MAX_BATCH, Node};
+use crate::base::plural::counted;
 use crate::contract::Kind;
 use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
@@ -8,11 +9,11 @@ use crate::payload::element::{self, Element};
 use crate::stage::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
 use crate::stage::instance::Processed;
 
-/// What of a batch is in what was sent of an output so far.
+/// What was sent so far of the elements of a batch.
 struct Sent {
-    /// The elements that something was sent of, as bits.
+    /// The elements that something was sent of, as a bit mask.
     named: u64,
-    /// For each element the outputs it was passed on to by handle.
+    /// For each element, the outputs it was passed on to by handle.
     passed: [u32; MAX_BATCH],
 }
 
@@ -30,7 +31,7 @@ impl Node {
         }
     }
 
-    /// Sends the batch on as a processor routed it.
+    /// Sends the batch along the routes that a processor returned.
     fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
         if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
@@ -59,7 +60,7 @@ impl Node {
         Ok(())
     }
 
-    /// Sends what a stage made, and what it passed on in between.
+    /// Sends the elements that a stage made.
     pub(super) fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
         if let Some(broken) = beyond(made.goes_to(), self.outlet.outputs()) {
@@ -80,7 +81,7 @@ impl Node {
         Ok(())
     }
 
-    /// Sends what a stage wrote, and what it passed on in between.
+    /// Sends the elements that a stage wrote, and those it passed on in between.
     fn send_written(
         &mut self,
         call: &'static str,
@@ -93,7 +94,8 @@ impl Node {
         let batch = instance.batch();
         let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
         if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
-            let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
+            let broken =
+                format!("`lineage` has element {index}, but the batch has {}", counted(batch.len() as u64, "element"));
             return Err(instance.failed(call, StageError::Contract(broken)));
         }
         if gone != 0 {
@@ -116,14 +118,14 @@ impl Node {
                     let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
                     if *passed & outputs != 0 {
                         let output = (*passed & outputs).trailing_zeros();
-                        let broken = format!("an element is passed on to output {output} twice");
+                        let broken = format!("an element is sent to output {output} twice");
                         return Err(instance.failed(call, StageError::Contract(broken)));
                     }
                     *passed |= outputs;
                     origin.payload.clone()
                 }
                 None if size == BY_HANDLE => {
-                    let broken = "an element without lineage is passed on by handle".to_string();
+                    let broken = "an element is passed on by handle without lineage".to_string();
                     return Err(instance.failed(call, StageError::Contract(broken)));
                 }
                 _ => {
@@ -148,7 +150,7 @@ impl Node {
         Ok(())
     }
 
-    /// Sends what a stage made of others without a copy.
+    /// Sends the elements that a stage made of others without a copy.
     fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
         let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
         for View { mut element, outputs, origin } in views {
@@ -167,18 +169,18 @@ impl Node {
     }
 }
 
-/// What is wrong with elements that go to outputs their stage does not have.
+/// The error for elements that go to an output that is not declared, if there are any.
 fn beyond(goes_to: u32, outputs: usize) -> Option<StageError> {
     let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
     let unknown = goes_to & !known;
     let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
-    Some(StageError::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
+    let are = if outputs == 1 { "is" } else { "are" };
+    let declared = format!("{} {are} declared (`outputs`)", counted(outputs as u64, "output"));
+    Some(StageError::Contract(format!("output index {output} is out of range: {declared}")))
 }
 
-/// What is wrong with elements of a batch that are named after they left it, as bits.
+/// The error for elements, given as bits, that were used after an exclusive lease took them.
 fn exclusive(named: u64) -> StageError {
     let index = named.trailing_zeros();
-    StageError::Contract(format!(
-        "element {index} of the batch is held by an exclusive lease, and is named all the same"
-    ))
+    StageError::Contract(format!("element {index} of the batch is held by an exclusive lease and cannot be sent"))
 }

@@ -1,5 +1,5 @@
-//! Whether what a component exports has the types of the contract. The engine looks for the names when it links; at the types
-//! it would look when a stage starts.
+//! Checks that the exports of a component have the types of the contract. The engine checks the names when it links, but the
+//! types only when a stage starts.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, Resource};
@@ -12,7 +12,7 @@ use crate::stage::host::{
 type Made = (Result<Option<Resource<Output>>, Failure>,);
 type Lent = (Resource<Batch>, u32, Vec<u64>);
 
-/// Checks the functions that the host calls of a stage of this role.
+/// Checks the functions that the host calls in a stage of this role.
 pub(super) fn check(pre: &InstancePre<Host>, kind: Kind) -> wasmtime::Result<()> {
     let of = |interface| Interface { pre, name: full_name(interface) };
     let lifecycle = of("lifecycle");
@@ -40,7 +40,7 @@ struct Interface<'p> {
 }
 
 impl Interface<'_> {
-    /// Checks the parameters and results of one of its functions. One that is missing is for others to tell.
+    /// Checks the parameters and results of one function. A missing function is reported elsewhere.
     fn check<Params, Results>(&self, function: &str) -> wasmtime::Result<()>
     where
         Params: ComponentNamedList + Lower,

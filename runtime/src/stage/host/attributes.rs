@@ -1,4 +1,4 @@
-//! Interface `attributes`: what elements carry besides their payloads, read and set by call.
+//! Interface `attributes`: the attributes of elements, read and set by call.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
     interface.func_wrap("set", set)
 }
 
-/// The elements of the batch that the call under way changed, each with what it had before.
+/// The elements of the batch that the current call changed, each with its context before.
 #[derive(Default)]
 pub(super) struct Changed(Vec<(u32, Option<Arc<Context>>)>);
 
@@ -41,7 +41,7 @@ fn all(store: StoreContextMut<'_, Host>, (of, index): (Resource<Batch>, u32)) ->
     Ok((told(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
 }
 
-/// Counts what a stage asked with, and what it is told.
+/// Counts the bytes of a query and of its answer.
 fn told<T>(
     mut store: StoreContextMut<'_, Host>,
     found: Result<T, Failure>,
@@ -67,7 +67,7 @@ fn set(
 ) -> Got<()> {
     store.data().lent(&of)?;
     let name = name.to_str(store.as_context())?;
-    // Both are looked at where they are, and taken out of the memory of the stage only where they can be kept.
+    // Both are checked in place, and copied out of the stage's memory only if they can be kept.
     let set = match value {
         Some(value) => {
             let attribute = Attribute::new(&name, &value.to_str(store.as_context())?);
@@ -98,7 +98,7 @@ impl Host {
         Ok(())
     }
 
-    /// What an element of the batch carries, for this call to change: others that share it keep theirs.
+    /// The context of an element of the batch, for this call to change. Other elements that share it keep theirs.
     fn change(&mut self, index: u32) -> &mut Context {
         let element = &mut self.batch[index as usize];
         let Changed(changed) = &mut self.changed;
@@ -108,7 +108,7 @@ impl Host {
         Arc::make_mut(element.context.get_or_insert_default())
     }
 
-    /// Text was taken out of the memory of the stage.
+    /// Counts text that was lifted out of the stage's memory.
     fn lifted_text(&mut self, bytes: usize) {
         if bytes > 0 {
             self.copies.metadata_marshal.record(1, bytes as u64);
@@ -116,12 +116,12 @@ impl Host {
         }
     }
 
-    /// A call begins.
+    /// Begins a call.
     pub(super) fn begin_attributes(&mut self) {
         self.changed.0.clear();
     }
 
-    /// A call has ended. What it holds of the batch has what was set in it.
+    /// Ends a call: elements of the batch that it holds get the attributes it set.
     pub(super) fn settle_attributes(&mut self) {
         for (index, _) in &self.changed.0 {
             if let Some(element) = self.batch.get(*index as usize) {
@@ -130,7 +130,7 @@ impl Host {
         }
     }
 
-    /// The call failed at these elements of the batch, given as bits, or did not come to them: nothing was set of them.
+    /// Undoes the attribute changes of these elements of the batch, given as bits: the call failed on them or never reached them.
     pub(super) fn revert_attributes(&mut self, which: u64) {
         for (index, before) in self.changed.0.extract_if(.., |(index, _)| which & 1 << *index != 0) {
             if let Some(element) = self.batch.get_mut(index as usize) {
@@ -140,7 +140,7 @@ impl Host {
         }
     }
 
-    /// An element that the last call made of others has what they had when it returned.
+    /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
     pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
         if self.changed.0.is_empty() {
@@ -178,7 +178,7 @@ mod tests {
     use crate::stage::host::{Meter, Surroundings};
     use crate::stage::log::StageLog;
 
-    /// A host that lends three elements, of which the first has the attribute `a`.
+    /// A host that lends three elements, the first of which has the attribute `a`.
     fn lending() -> Host {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(size_of::<Element>(), 48);
     }
 
-    /// Whoever shared the element before keeps what it had.
+    /// Other owners of the element keep the attributes that they had.
     #[test]
     fn a_change_is_of_one_copy() {
         let mut host = lending();
@@ -220,7 +220,7 @@ mod tests {
         assert!(host.batch[1].context.is_none(), "nothing was changed");
     }
 
-    /// Of a call that failed at an element, what it set of those before it stays.
+    /// A failed call keeps its changes to the elements before the failed one.
     #[test]
     fn a_call_that_fails_has_set_nothing() {
         let mut host = lending();
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["a=before ", "", ""]);
     }
 
-    /// What is held, and what was made of it, has what was set after it was taken; where the call failed, what it had before.
+    /// A held element, and what is made of it, has the attributes set after it was taken; if the call fails, those before.
     #[test]
     fn what_is_held_has_what_was_set() {
         for fails in [false, true] {

@@ -1,4 +1,4 @@
-//! Interface `payload-view`: several elements of one, without a copy.
+//! Interface `payload-view`: splits an element into several without copying its payload.
 
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};

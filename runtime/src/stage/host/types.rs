@@ -1,4 +1,4 @@
-//! Interface `types`: the resources that every stage names. `outputs` has those that a stage makes.
+//! Interface `types`: the resources `batch` and `lease`. `outputs.rs` has the resource that stages make.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
