@@ -1,4 +1,4 @@
-//! The input that takes a file as an element.
+//! The input that turns each file of a directory into an element.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io, vec};
@@ -8,7 +8,7 @@ use super::{Input, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::{Reads, Unreadable};
 
-/// The regular files in a directory, by name, each one element. What is in its subdirectories is left out.
+/// The regular files in a directory, by name, each one element. Subdirectories are skipped.
 #[derive(Debug)]
 pub struct Directory {
     files: vec::IntoIter<PathBuf>,
@@ -16,12 +16,11 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The files that are there now.
+    /// Lists the files that exist now.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be listed, and where a link in it leads nowhere: what is meant to be an element is
-    /// not there.
+    /// If the directory cannot be listed, or a link in it is broken: a file that is meant to be an element is missing.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut files = Vec::new();
         for entry in fs::read_dir(path)? {

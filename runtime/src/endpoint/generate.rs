@@ -1,4 +1,4 @@
-//! The input that makes elements up.
+//! The input that generates elements.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use super::{Input, Pull, Pulled};
 use crate::base::rng::Rng;
 use crate::payload::Payload;
 
-/// Elements that are made up: the same bytes in each, or bytes that a seed decides.
+/// Generated elements: with the same bytes in each, or with bytes drawn from a seed.
 #[derive(Debug)]
 pub struct Generate {
     left: u64,
@@ -16,19 +16,19 @@ pub struct Generate {
 
 #[derive(Debug)]
 enum Made {
-    /// The lower-case letters over and over.
+    /// The lower-case letters, repeated.
     Letters { size: usize, payload: Option<Payload> },
-    /// Bytes and sizes by chance.
+    /// Random bytes of random sizes.
     Seeded { sizes: RangeInclusive<usize>, chance: Rng },
 }
 
 impl Generate {
-    /// `count` elements of `size` bytes each: the lower-case letters over and over, the same in every element.
+    /// `count` elements of `size` bytes each: the lower-case letters, repeated; the same in every element.
     pub fn new(count: u64, size: usize) -> Self {
         Generate { left: count, made: Made::Letters { size, payload: None } }
     }
 
-    /// `count` elements, the size of each one of `sizes` and all bytes as `seed` decides: the same for the same seed.
+    /// `count` elements whose sizes, within `sizes`, and bytes are drawn from `seed`: the same for the same seed.
     pub fn seeded(count: u64, sizes: RangeInclusive<usize>, seed: u64) -> Self {
         Generate { left: count, made: Made::Seeded { sizes, chance: Rng::new(seed) } }
     }

@@ -1,4 +1,4 @@
-//! The buffers of one flow: pooled memory, and who may touch which buffer.
+//! The pool of one flow: the memory of its buffers, and who may access which buffer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,10 +11,10 @@ use crate::base::plural::counted;
 use crate::ledger::Recorder;
 use crate::ledger::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
 
-/// Memory for payloads, shared by the stages and endpoints of one flow. Its buffers are those of a table of
-/// [`ownership`](crate::ledger::ownership), which every use of them goes through.
+/// Payload memory, shared by the stages and endpoints of one flow. Its buffers are in a table of
+/// [`ownership`](crate::ledger::ownership), and every use of them goes through that table.
 ///
-/// It is locked once for each block that is taken or given back, and for each call of a stage; never for an element.
+/// It is locked once per block that is taken or returned, and per call of a stage; never per element.
 #[derive(Clone, Default)]
 pub struct Pool(Arc<Mutex<Shared>>);
 
@@ -22,25 +22,25 @@ pub struct Pool(Arc<Mutex<Shared>>);
 struct Shared {
     classes: Classes,
     buffers: Buffers,
-    /// What waits for the end of a call or a lease to be released.
+    /// Buffers that are to be released at the end of a call or a lease.
     waiting: Vec<Released>,
     /// Reused from call to call.
     lent: Vec<BufferId>,
-    /// The first thing that was done and is not allowed: a fault of ours.
+    /// The first forbidden operation: a bug in this runtime.
     violation: Option<String>,
     recorder: Recorder,
 }
 
-/// A buffer that nobody has a view of any more.
+/// A buffer without views.
 struct Released {
     buffer: BufferId,
-    /// Its memory, where it is of this pool.
+    /// Its memory, if it belongs to this pool.
     memory: Option<(Vec<u8>, Option<Class>)>,
 }
 
 impl Pool {
-    /// A pool that keeps as much as `settings` say, for a flow of that many nodes. What happens to its buffers is
-    /// recorded.
+    /// A pool that keeps as much as `settings` say, for a flow with this many nodes. `recorder` receives the transitions of its
+    /// buffers.
     pub fn new(settings: PoolSettings, nodes: usize, recorder: Recorder) -> Pool {
         let (classes, buffers) = (Classes::new(settings), Buffers::new(nodes));
         Pool(Arc::new(Mutex::new(Shared { classes, buffers, recorder, ..Shared::default() })))
@@ -50,12 +50,12 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block with room for at least `len` bytes, in the smallest class that has it. It is the host's.
+    /// Takes a block with room for at least `len` bytes, from the smallest class that fits. The host owns it.
     pub fn take(&self, len: usize) -> Block {
         self.take_by(Owner::Host, len)
     }
 
-    /// The same, for the owner that writes it.
+    /// As [`Pool::take`], for the owner that writes the block.
     pub fn take_by(&self, owner: Owner, len: usize) -> Block {
         let class = Class::of(len);
         let (buffer, waiting) = self.lock().take(owner, class);
@@ -63,7 +63,7 @@ impl Pool {
         Block::new(memory, class, buffer, self.clone())
     }
 
-    /// A block with room for `len` bytes and no more. Its memory is in no class: it is freed when it comes back.
+    /// Takes a block with room for exactly `len` bytes. Its memory belongs to no class and is freed when it is returned.
     pub(super) fn take_exact(&self, len: usize) -> Block {
         let (buffer, _) = self.lock().take(Owner::Host, None);
         Block::new(Vec::with_capacity(len), None, buffer, self.clone())
@@ -74,12 +74,12 @@ impl Pool {
         drop(freed);
     }
 
-    /// Nobody has a view any more of a buffer whose memory is not of this pool.
+    /// Releases a buffer without views whose memory does not belong to this pool.
     pub(super) fn release_adopted(&self, buffer: BufferId) {
         self.lock().release(Released { buffer, memory: None });
     }
 
-    /// A payload of bytes that are not of this pool.
+    /// A payload of bytes that do not belong to this pool.
     pub fn adopt(&self, bytes: Bytes) -> Payload {
         let len = bytes.len();
         if len == 0 {
@@ -89,7 +89,7 @@ impl Pool {
         View::whole(Buffer::adopted(bytes, buffer, self.clone()), len).into()
     }
 
-    /// All of a file as a payload. It is read where somebody reads it, and only then.
+    /// A whole file as a payload. Its bytes are read only when they are needed.
     pub fn adopt_file(&self, file: SourceFile) -> Payload {
         let len = usize::try_from(file.size()).expect("a size of a file is an address");
         let buffer = self.lock().acquire(Owner::Host);
@@ -101,7 +101,7 @@ impl Pool {
         let mut shared = self.lock();
         let shared = &mut *shared;
         shared.lent.clear();
-        // Neighbours in a batch are nearly always of one buffer.
+        // Neighbours in a batch are nearly always views of one buffer.
         let mut last = None;
         payloads.flat_map(Payload::views).for_each(|view| {
             if last.is_none_or(|last| !view.is_of(last)) {
@@ -113,7 +113,7 @@ impl Pool {
         shared.note_refusal("lend", lent);
     }
 
-    /// Ends a call of a stage, and what it borrows.
+    /// Ends a call of a stage and its borrows.
     pub fn end_call(&self, stage: StageId) {
         self.end(|shared| {
             let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
@@ -121,8 +121,8 @@ impl Pool {
         });
     }
 
-    /// Does what can be the end that released buffers wait for. Memory that is not kept is freed where nobody waits for
-    /// it.
+    /// Runs an operation after which waiting buffers may be released. Memory that is not kept is freed after the lock is
+    /// released.
     fn end(&self, end: impl FnOnce(&mut Shared)) {
         let mut shared = self.lock();
         end(&mut shared);
@@ -131,7 +131,7 @@ impl Pool {
         drop(freed);
     }
 
-    /// Gives the buffers of a payload that a stage wrote to the host: the call returned them.
+    /// Transfers the buffers of a payload that a stage wrote to the host, because the call returned them.
     pub fn transfer(&self, stage: StageId, payload: &Payload) {
         let mut shared = self.lock();
         for view in payload.views() {
@@ -155,7 +155,7 @@ impl Pool {
         });
     }
 
-    /// Ends everything that a stage has: it trapped, or is torn down.
+    /// Ends all access of a stage: it trapped or is torn down.
     pub fn abandon(&self, stage: StageId) {
         self.end(|shared| {
             let mut owed = 0;
@@ -165,19 +165,19 @@ impl Pool {
             });
             shared.note_refusal("abandon", abandoned);
             if owed > 0 {
-                // Whatever a stage writes is dropped before this.
+                // The payloads that a stage writes are dropped before this.
                 let broken = format!("a stage that was torn down still owned {}", counted(owed as u64, "buffer"));
                 shared.violation.get_or_insert(broken);
             }
         });
     }
 
-    /// What was done with a buffer that is not allowed, if anything was.
+    /// The first forbidden operation on a buffer, if there was one.
     pub fn violation(&self) -> Option<String> {
         self.lock().violation.clone()
     }
 
-    /// How it was used so far.
+    /// How the pool was used so far.
     pub fn usage(&self) -> PoolUse {
         let shared = self.lock();
         let live = shared.buffers.live() as u64;
@@ -192,7 +192,7 @@ impl Shared {
         }
     }
 
-    /// Records what was done, or why it could not be.
+    /// Records a transition, or why it was refused.
     fn record_step(&mut self, what: &str, done: Result<Step, Refusal>) {
         if let Ok(step) = done {
             self.recorder.transition(step.transition);
@@ -210,8 +210,8 @@ impl Shared {
         (self.acquire(owner), self.classes.take(class))
     }
 
-    /// Releases a buffer, or lets it wait. Its memory is returned where it is not kept, to be freed where nobody waits
-    /// for it.
+    /// Releases a buffer, or queues it until it can be released. Returns memory that is not kept, so the caller can free it after
+    /// the lock is released.
     fn release(&mut self, released: Released) -> Option<Vec<u8>> {
         let buffer = released.buffer;
         let owner = self.buffers.get(buffer).map(|ownership| ownership.owner().unwrap_or(Owner::Host));
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn memory_of_an_exact_size_is_not_kept() {
         let pool = pool();
-        // The size of a class, and all the same of none.
+        // It has the size of a class, but belongs to none.
         drop(pool.take_exact(4096));
         assert_eq!((pool.usage().returned, pool.usage().live_at_end), (0, 0));
         drop(pool.take(4096));
@@ -313,7 +313,7 @@ mod tests {
         pool.transfer(STAGE, &written);
         pool.lend(STAGE, std::iter::once(&written));
         pool.end_call(STAGE);
-        // What it did not return goes with it, first.
+        // A stage drops what it did not return before it is abandoned.
         drop(payload(&pool, Owner::Stage(STAGE)));
         pool.abandon(STAGE);
         drop(written);
