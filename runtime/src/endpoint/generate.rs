@@ -19,7 +19,7 @@ enum Made {
     /// The lower-case letters, repeated.
     Letters { size: usize, payload: Option<Payload> },
     /// Random bytes of random sizes.
-    Seeded { sizes: RangeInclusive<usize>, chance: Rng },
+    Seeded { sizes: RangeInclusive<usize>, rng: Rng },
 }
 
 impl Generate {
@@ -30,7 +30,7 @@ impl Generate {
 
     /// `count` elements whose sizes, within `sizes`, and bytes are drawn from `seed`: the same for the same seed.
     pub fn seeded(count: u64, sizes: RangeInclusive<usize>, seed: u64) -> Self {
-        Generate { left: count, made: Made::Seeded { sizes, chance: Rng::new(seed) } }
+        Generate { left: count, made: Made::Seeded { sizes, rng: Rng::new(seed) } }
     }
 }
 
@@ -52,14 +52,14 @@ impl Input for Generate {
                     }
                 }
             }
-            Made::Seeded { sizes, chance } => {
+            Made::Seeded { sizes, rng } => {
                 let mut bytes = Vec::new();
                 while self.left > 0 {
                     self.left -= 1;
-                    let size = sizes.start() + chance.below((sizes.end() - sizes.start()).saturating_add(1));
+                    let size = sizes.start() + rng.below((sizes.end() - sizes.start()).saturating_add(1));
                     bytes.clear();
                     while bytes.len() < size {
-                        bytes.extend_from_slice(&chance.next().to_le_bytes());
+                        bytes.extend_from_slice(&rng.next().to_le_bytes());
                     }
                     let mut block = pull.pool.take(size);
                     block.append(&bytes[..size]).map_err(io::Error::other)?;

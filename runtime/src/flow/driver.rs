@@ -42,7 +42,7 @@ pub struct Flow {
     /// When the flow began, by its clock.
     began: Instant,
     /// Draws the random decisions of a seeded schedule.
-    chance: Option<Rng>,
+    rng: Option<Rng>,
     /// The earliest deadline of a lease.
     expires: Option<Instant>,
     /// When the flow began, by the system's clock: the start of the measured time.
@@ -109,10 +109,10 @@ impl Flow {
         nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        let chance = control.schedule.seed().map(Rng::new);
+        let rng = control.schedule.seed().map(Rng::new);
         let (expires, last) = (None, Instant::now());
         let interrupted = None;
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last, interrupted })
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, rng, expires, measured, last, interrupted })
     }
 
     /// Runs until everything has ended, and returns the run report.
@@ -206,7 +206,7 @@ impl Flow {
     /// The failure of the called node.
     pub fn step(&mut self) -> Result<Step, Error> {
         self.expire();
-        let moved = if self.chance.is_some() { self.step_any()? } else { self.step_nearest()? };
+        let moved = if self.rng.is_some() { self.step_random()? } else { self.step_nearest()? };
         if moved {
             return Ok(Step::Moved);
         }
@@ -214,7 +214,7 @@ impl Flow {
             return Ok(Step::Ended);
         }
         let now = self.control.clock.now();
-        if let Some((index, last)) = self.released()
+        if let Some((index, last)) = self.unblock_merge()
             && self.step_node(index, self.is_cancelled(), Some(last))?
         {
             return Ok(Step::Moved);
@@ -246,11 +246,11 @@ impl Flow {
     }
 
     /// Calls a random node that has work. Returns whether there was one.
-    fn step_any(&mut self) -> Result<bool, Error> {
+    fn step_random(&mut self) -> Result<bool, Error> {
         let cancelled = self.is_cancelled();
         for place in 0..self.order.len() {
             let left = self.order.len() - place;
-            self.order.swap(place, place + self.chance.as_mut().map_or(0, |chance| chance.below(left)));
+            self.order.swap(place, place + self.rng.as_mut().map_or(0, |rng| rng.below(left)));
             if self.step_node(self.order[place], cancelled, None)? {
                 return Ok(true);
             }
@@ -273,7 +273,7 @@ impl Flow {
     }
 
     /// Calls this node if it has work. Returns whether it had.
-    fn step_node(&mut self, index: usize, cancelled: bool, released: Option<u64>) -> Result<bool, Error> {
+    fn step_node(&mut self, index: usize, cancelled: bool, merge_limit: Option<u64>) -> Result<bool, Error> {
         let mut context = Context {
             edges: &mut self.edges,
             pool: &self.pool,
@@ -282,10 +282,10 @@ impl Flow {
             now: self.last,
             failed: false,
             call: None,
-            released,
+            merge_limit,
             clock: &self.control.clock,
             began: self.began,
-            chance: self.chance.as_mut(),
+            rng: self.rng.as_mut(),
         };
         let node = &mut self.nodes[index];
         let before = self.journal.as_mut().map(|journal| {
@@ -305,7 +305,7 @@ impl Flow {
             let failed = context.failed || moved.is_err();
             journal.end(now, index, context.call, node.moved().since(before), failed, context.edges);
         }
-        node.called_for(now - self.last, self.control.clock.is_virtual());
+        node.adapt_batch_limit(now - self.last, self.control.clock.is_virtual());
         self.expires = node.expires_at().into_iter().chain(self.expires).min();
         self.last = now;
         moved
@@ -326,7 +326,7 @@ impl Flow {
     /// is empty: a path that ends at a full edge into the merge itself ends at numbers that the merge still has.
     ///
     /// With several sources, a paused source can still supply smaller numbers, so it is waited for.
-    fn released(&self) -> Option<(usize, u64)> {
+    fn unblock_merge(&self) -> Option<(usize, u64)> {
         let (mut first, mut last) = (None, u64::MAX);
         for (index, node) in self.nodes.iter().enumerate() {
             match (node.waits(&self.edges), first) {
@@ -405,7 +405,7 @@ impl Flow {
 
     /// Completes the outputs of a torn-down flow and returns its run report.
     fn settle_ended(mut self) -> Result<Account, Error> {
-        let cut_off = self.interrupted.take().map(|interrupted| self.lose(interrupted));
+        let cut_off = self.interrupted.take().map(|interrupted| self.abort_stages(interrupted));
         let is_whole = |node: &Node| !cut_off.as_ref().is_some_and(|cut| cut.is_interrupted(node.name()));
         // A call that did not return has counted its copies, but its elements were not sent.
         let audited = self.nodes.iter().filter(|node| is_whole(node)).try_for_each(Node::audit);
@@ -442,10 +442,10 @@ impl Flow {
 
 impl Flow {
     /// Counts the elements in a flow that is cut off, and ends its stages without a call.
-    fn lose(&mut self, interrupted: Vec<String>) -> CutOffUse {
+    fn abort_stages(&mut self, interrupted: Vec<String>) -> CutOffUse {
         let snapshot = self.snapshot();
         let waiting = snapshot.waiting.iter().sum::<u64>() + snapshot.held;
-        let lent: u64 = self.nodes.iter_mut().map(Node::end_at_once).sum();
+        let lent: u64 = self.nodes.iter_mut().map(Node::abort).sum();
         CutOffUse { interrupted, undelivered: waiting + lent }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Size {
 
 impl Size {
     #[inline]
-    pub(crate) fn of(element: &Element) -> Size {
+    pub(crate) fn from_element(element: &Element) -> Size {
         Size { payload: element.payload.len(), structures: element.structure_bytes() }
     }
 }
@@ -175,7 +175,7 @@ impl OutputPorts {
     }
 
     /// The number of outputs.
-    pub(crate) fn outputs(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.outputs.len()
     }
 
@@ -196,7 +196,7 @@ impl OutputPorts {
     /// an output of the node.
     #[inline]
     pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        let size = Size::of(&element);
+        let size = Size::from_element(&element);
         // Nearly every element goes to one edge that has room; it is moved there once.
         if mask.is_power_of_two()
             && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
@@ -228,13 +228,13 @@ impl OutputPorts {
 
     /// Whether all targeted edges have room. An element goes to all of them at once.
     fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
-        let size = Size::of(element);
+        let size = Size::from_element(element);
         self.targets(mask).all(|edge| edges[edge].has_room(size))
     }
 
     /// Adds the element to all targeted edges, which share the payload.
     fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
-        let size = Size::of(element);
+        let size = Size::from_element(element);
         self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), size));
     }
 

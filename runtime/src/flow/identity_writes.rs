@@ -9,16 +9,16 @@ const COMPARED: u64 = 1024;
 
 /// Counts payloads that equal their origin; `None` once one differed.
 #[derive(Debug)]
-pub(crate) struct Unchanged(Option<u64>);
+pub(crate) struct IdentityWrites(Option<u64>);
 
-impl Unchanged {
-    pub(crate) fn new() -> Unchanged {
-        Unchanged(Some(0))
+impl IdentityWrites {
+    pub(crate) fn new() -> IdentityWrites {
+        IdentityWrites(Some(0))
     }
 
     /// Compares the payloads in `made` with the elements of `batch` they were written from, by lineage, until enough are known.
     #[inline]
-    pub(crate) fn look(&mut self, made: &Written, batch: &[Element]) {
+    pub(crate) fn observe(&mut self, made: &Written, batch: &[Element]) {
         if self.0.is_some_and(|equal| equal < COMPARED) {
             self.compare_all(made, batch);
         }
@@ -58,12 +58,12 @@ mod tests {
     use crate::payload::Pool;
 
     fn count(payloads: &[(&str, &str)]) -> u64 {
-        let mut unchanged = Unchanged::new();
+        let mut writes = IdentityWrites::new();
         let pool = Pool::default();
         payloads.iter().for_each(|(written, from)| {
-            unchanged.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
+            writes.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
         });
-        unchanged.count()
+        writes.count()
     }
 
     #[test]

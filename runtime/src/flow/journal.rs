@@ -14,12 +14,12 @@ use crate::pipeline::graph::Graph;
 pub(crate) struct Journal {
     recorder: Recorder,
     /// When the current step began.
-    began: u64,
-    edges: Vec<OnEdge>,
+    step_began: u64,
+    edges: Vec<EdgeState>,
 }
 
 /// What has to be known of an edge to derive what the next step did there.
-struct OnEdge {
+struct EdgeState {
     from: usize,
     to: usize,
     /// How many elements waited before the step.
@@ -40,14 +40,14 @@ impl Journal {
     /// A journal for flows of this graph; `None` if the recorder is off.
     pub(crate) fn new(recorder: &Recorder, graph: &Graph) -> Option<Journal> {
         let edges = graph.edges().iter();
-        let edges = edges.map(|edge| OnEdge { from: edge.from, to: edge.to, waiting: 0, sent: VecDeque::new() });
-        recorder.is_on().then(|| Journal { recorder: recorder.clone(), began: 0, edges: edges.collect() })
+        let edges = edges.map(|edge| EdgeState { from: edge.from, to: edge.to, waiting: 0, sent: VecDeque::new() });
+        recorder.is_on().then(|| Journal { recorder: recorder.clone(), step_began: 0, edges: edges.collect() })
     }
 
     /// Begins a step. Everything recorded until the next step has this time.
     pub(crate) fn begin(&mut self, at: Instant) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            self.began = sheet.begin(at);
+            self.step_began = sheet.begin(at);
         }
     }
 
@@ -64,25 +64,25 @@ impl Journal {
         let Some(mut sheet) = self.recorder.sheet() else { return };
         for ((number, on), edge) in self.edges.iter_mut().enumerate().zip(edges) {
             if edge.len() < on.waiting {
-                on.take(on.waiting - edge.len(), self.began, number, edge, &mut sheet);
+                on.take(on.waiting - edge.len(), self.step_began, number, edge, &mut sheet);
             } else if edge.len() > on.waiting {
                 let first = edge.sequence(on.waiting).unwrap_or_default();
-                on.sent.push_back(Sent { at: self.began, elements: edge.len() - on.waiting, first });
+                on.sent.push_back(Sent { at: self.step_began, elements: edge.len() - on.waiting, first });
             }
             on.waiting = edge.len();
         }
         let Some(call) = call else { return };
         sheet.recount_moved(moved);
-        let duration = sheet.time(at).saturating_sub(self.began);
+        let duration = sheet.time(at).saturating_sub(self.step_began);
         let (flow, node) = (sheet.flow(), index(node));
         let Count { ops, bytes } = moved;
         let elements = u32::try_from(ops).unwrap_or(u32::MAX);
-        let call = CallRecord { timestamp: self.began, duration, bytes, elements, flow, node, call, failed };
+        let call = CallRecord { timestamp: self.step_began, duration, bytes, elements, flow, node, call, failed };
         sheet.push(Record::Call(call));
     }
 }
 
-impl OnEdge {
+impl EdgeState {
     /// Records that a call took this many elements. Elements of two sending calls are two hand-offs.
     fn take(&mut self, mut elements: usize, timestamp: u64, number: usize, edge: &Edge, sheet: &mut Sheet) {
         while let Some(sent) = self.sent.front_mut().filter(|_| elements > 0) {

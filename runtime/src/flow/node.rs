@@ -11,7 +11,7 @@ use crate::contract::{Bounds, Kind};
 use crate::endpoint::{CopyRecorder, Input, Output, Pull, Pulled};
 use crate::error::{Error, StageError};
 use crate::flow::edge::{Edge, OutputPorts, Room};
-use crate::flow::identity_writes::Unchanged;
+use crate::flow::identity_writes::IdentityWrites;
 use crate::flow::ports::{InputPorts, Ready};
 use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Body, Control, Progress, Stage};
@@ -21,7 +21,7 @@ use crate::payload::element::{self, Element, Metadata, Stamps};
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::pipeline::graph::Graph;
 use crate::stage::host::BackpressureSignal;
-use crate::stage::instance::{Failed, Instance, Start};
+use crate::stage::instance::{FailedCall, Instance, Start};
 
 mod ending;
 mod recovering;
@@ -51,20 +51,20 @@ pub(crate) struct Context<'a> {
     /// The call that the step made, if any.
     pub(crate) call: Option<Call>,
     /// Set when a merge by sequence need not wait any more: the greatest sequence number that it may take.
-    pub(crate) released: Option<u64>,
+    pub(crate) merge_limit: Option<u64>,
     pub(crate) clock: &'a Clock,
     /// When the flow began, by `clock`.
     pub(crate) began: Instant,
     /// Draws the random decisions of a seeded schedule.
-    pub(crate) chance: Option<&'a mut Rng>,
+    pub(crate) rng: Option<&'a mut Rng>,
 }
 
 impl Context<'_> {
     /// The number of elements for the next call, at most `elements`: a seeded schedule draws it.
     fn limit_batch(&mut self, elements: usize) -> usize {
-        match &mut self.chance {
+        match &mut self.rng {
             None => elements,
-            Some(chance) => 1 + chance.below(elements),
+            Some(rng) => 1 + rng.below(elements),
         }
     }
 }
@@ -78,7 +78,7 @@ enum Phase {
     Ended,
 }
 
-enum Called {
+enum Callee {
     Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
     Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
@@ -87,12 +87,12 @@ enum Called {
 /// A node of a running flow.
 pub(crate) struct Node {
     name: String,
-    called: Called,
+    callee: Callee,
     /// The recovery of a stage whose policy survives failures, or that has injected faults.
     recovery: Option<Box<Recovery>>,
     phase: Phase,
-    inlet: InputPorts,
-    outlet: OutputPorts,
+    inputs: InputPorts,
+    outputs: OutputPorts,
     /// The node is paused until then.
     resume: Option<Instant>,
     /// The length of the last pause, while pauses follow each other.
@@ -119,7 +119,7 @@ pub(crate) struct Node {
     made_bytes: u64,
     /// Of the payloads that the stage made, those it wrote.
     written: Count,
-    unchanged: Unchanged,
+    identity_writes: IdentityWrites,
     dropped: u64,
     busy: Duration,
 }
@@ -135,20 +135,20 @@ impl Node {
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
         // Must differ from the numbers that the stage of this node draws.
-        let mut chance = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
-        let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
+        let mut rng = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
+        let draw = || rng.as_mut().map_or_else(getrandom::u64, |rng| Ok(rng.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
         let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
         let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
-        let called = match body {
+        let callee = match body {
             Body::Input(mut input) => {
                 input.give_up_at(&control.cut);
                 let boundary = control.recorder.at(index);
-                Called::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
+                Callee::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
             }
             Body::Output(mut output) => {
                 output.give_up_at(&control.cut);
-                Called::Output { output, batch: Vec::new() }
+                Callee::Output { output, batch: Vec::new() }
             }
             Body::Stage(stage) => {
                 batch_max = stage.batch.clamp(1, MAX_BATCH);
@@ -167,12 +167,12 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     cut: &control.cut,
-                    chance: control.seed().map(|seed| Rng::of_stage(seed, index as u32)),
+                    rng: control.seed().map(|seed| Rng::of_stage(seed, index as u32)),
                     policy: stage.policy.into(),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
-                Called::Stage {
+                Callee::Stage {
                     instance: Box::new(Instance::start(start)?),
                     kind: profile.kind,
                     bounds: stage.bounds,
@@ -185,15 +185,15 @@ impl Node {
             let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
             from_here.map(|(edge, _)| edge).collect()
         });
-        let inlet = InputPorts::new(graph, index);
-        let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
+        let inputs = InputPorts::new(graph, index);
+        let has_deadlines = inputs.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
         Ok(Node {
             name: node.name.clone(),
-            called,
+            callee,
             recovery,
             phase: Phase::Running,
-            inlet,
-            outlet: OutputPorts::new(outputs.collect()),
+            inputs,
+            outputs: OutputPorts::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
@@ -211,7 +211,7 @@ impl Node {
             made: 0,
             made_bytes: 0,
             written: Count::default(),
-            unchanged: Unchanged::new(),
+            identity_writes: IdentityWrites::new(),
             dropped: 0,
             busy: Duration::ZERO,
         })
@@ -226,12 +226,12 @@ impl Node {
         if self.phase == Phase::Ended {
             return Ok(false);
         }
-        if self.outlet.held() > 0 {
+        if self.outputs.held() > 0 {
             context.call = Some(Call::Send);
-            return Ok(self.outlet.send_held(context.edges));
+            return Ok(self.outputs.send_held(context.edges));
         }
         if self.phase == Phase::Last {
-            self.outlet.close(context.edges);
+            self.outputs.close(context.edges);
             self.phase = Phase::Ended;
             return Ok(true);
         }
@@ -243,37 +243,37 @@ impl Node {
             }
             self.resume = None;
         }
-        let room = self.outlet.room(context.edges);
+        let room = self.outputs.room(context.edges);
         if room.elements == 0 {
             return Ok(false);
         }
-        if let Called::Stage { instance, .. } = &mut self.called {
-            instance.begins(context.now);
+        if let Callee::Stage { instance, .. } = &mut self.callee {
+            instance.begin_step(context.now);
         }
-        match &self.called {
-            Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
+        match &self.callee {
+            Callee::Stage { kind: Kind::Source, .. } if context.cancelled => {
                 self.phase = Phase::Last;
                 Ok(true)
             }
-            Called::Input { .. } => self.draw(room, context),
-            Called::Stage { kind: Kind::Source, .. } => self.pull(room, context),
-            Called::Output { .. } | Called::Stage { .. } => self.take(room, context),
+            Callee::Input { .. } => self.pull_input(room, context),
+            Callee::Stage { kind: Kind::Source, .. } => self.pull_source(room, context),
+            Callee::Output { .. } | Callee::Stage { .. } => self.take_batch(room, context),
         }
     }
 
     /// Whether the node is an input that sets deadlines itself.
     pub(crate) fn gives_deadlines(&self) -> bool {
-        matches!(&self.called, Called::Input { input, .. } if input.gives_deadlines())
+        matches!(&self.callee, Callee::Input { input, .. } if input.gives_deadlines())
     }
 
     /// Expects deadlines if one of the node's sources gives them; `giving` says so for each node.
     pub(crate) fn expect_deadlines(&mut self, giving: &[bool]) {
-        self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
+        self.has_deadlines |= self.inputs.sources().iter().any(|&source| giving[source]);
     }
 
     /// Pulls elements from an input. A cancelled flow only takes those that the input has already read.
-    fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
+    fn pull_input(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let Callee::Input { input, payloads, copies, boundary } = &mut self.callee else {
             unreachable!("only inputs are drawn")
         };
         context.call = Some(Call::Pull);
@@ -293,16 +293,16 @@ impl Node {
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let (mut bytes, elements) = (0, payloads.len() as u64);
-        let said = !metadata.is_empty();
+        let has_metadata = !metadata.is_empty();
         let mut metadata = metadata.into_iter().peekable();
         for (index, payload) in payloads.drain(..).enumerate() {
             bytes += payload.len() as u64;
             let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
             // Few inputs bring metadata: the others pay for one test.
             let element =
-                if said { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
+                if has_metadata { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
             self.sequence = element.sequence.saturating_add(1);
-            self.outlet.send(context.edges, element, 1);
+            self.outputs.send(context.edges, element, 1);
         }
         context.progress.add(elements, bytes);
         self.made += elements;
@@ -321,17 +321,18 @@ impl Node {
     }
 
     /// Pulls elements from a source component.
-    fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+    fn pull_source(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.wait_if_injected(context) {
             return Ok(false);
         }
         context.call = Some(Call::Pull);
-        let begun = self.begin("pull");
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        let begun = self.begin_call("pull");
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
         let max_elements = context.limit_batch(self.batch_limit.min(room.elements));
-        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
-        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
+        let injections = self.recovery.as_ref().map(|recovery| &recovery.injections);
+        let max_elements =
+            injections.map_or(max_elements, |injections| injections.limit_batch(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
         let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
             Ok(Some(made)) => made,
@@ -339,7 +340,7 @@ impl Node {
                 self.phase = Phase::Last;
                 return Ok(true);
             }
-            Err(error) => return self.call_again(error, context).map(|()| true),
+            Err(error) => return self.retry_call(error, context).map(|()| true),
         };
         if let Some(recovery) = &mut self.recovery {
             recovery.succeed();
@@ -348,7 +349,7 @@ impl Node {
         if elements > max_elements as usize {
             let broken =
                 format!("it made {}, but at most {max_elements} were requested", counted(elements as u64, "element"));
-            return Err(instance.failed("pull", StageError::Contract(broken)));
+            return Err(instance.error("pull", StageError::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
@@ -364,25 +365,25 @@ impl Node {
     }
 
     /// Takes a batch from the edges, for a processor, a sink or an output.
-    fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        if !self.lends_again() {
-            match self.inlet.ready(context.edges) {
+    fn take_batch(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        if !self.has_retries() {
+            match self.inputs.ready(context.edges) {
                 Ready::Batch => {}
-                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) if context.merge_limit.is_some() => {}
                 Ready::Waits(_) | Ready::Nothing => return Ok(false),
                 Ready::Finished => return self.finish(context).map(|()| true),
             }
         }
-        let last = context.released.unwrap_or(u64::MAX);
+        let last = context.merge_limit.unwrap_or(u64::MAX);
         let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
-        if context.chance.is_some() {
-            let again = self.waiting_again();
-            max = context.limit_batch(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+        if context.rng.is_some() {
+            let again = self.retry_count();
+            max = context.limit_batch(max.min(if again > 0 { again } else { self.inputs.waiting(context.edges) }));
         }
-        match &mut self.called {
-            Called::Output { output, batch } => {
+        match &mut self.callee {
+            Callee::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+                let bytes = self.inputs.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -401,31 +402,31 @@ impl Node {
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;
             }
-            Called::Stage { .. } => {
+            Callee::Stage { .. } => {
                 if self.wait_if_injected(context) {
                     return Ok(false);
                 }
-                self.fill(max, last, context);
-                if let Err(failed) = self.lend(context) {
+                self.fill_batch(max, last, context);
+                if let Err(failed) = self.lend_batch(context) {
                     self.recover(*failed, context)?;
                 }
             }
-            Called::Input { .. } => unreachable!("nothing goes to an input"),
+            Callee::Input { .. } => unreachable!("nothing goes to an input"),
         }
         Ok(true)
     }
 
     /// Lends the batch to the stage, and sends the results.
-    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
-        if matches!(self.called, Called::Stage { kind: Kind::Sink, .. }) {
+    fn lend_batch(&mut self, context: &mut Context<'_>) -> Result<(), Box<FailedCall>> {
+        if matches!(self.callee, Callee::Stage { kind: Kind::Sink, .. }) {
             context.call = Some(Call::Push);
-            self.begin("push").map_err(Failed::whole)?;
-            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            self.begin_call("push").map_err(FailedCall::of_batch)?;
+            let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
             let signal = instance.push()?;
             if instance.has_skipped() {
-                self.took_but_skipped(context).map_err(Failed::whole)?;
+                self.finish_push_with_skips(context).map_err(FailedCall::of_batch)?;
             } else {
-                self.took(context);
+                self.finish_push(context);
             }
             match signal {
                 BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
@@ -434,18 +435,18 @@ impl Node {
             return Ok(());
         }
         context.call = Some(Call::Process);
-        self.begin("process").map_err(Failed::whole)?;
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        self.begin_call("process").map_err(FailedCall::of_batch)?;
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         let processed = instance.process()?;
         if instance.has_skipped() {
-            return self.send_but_skipped(processed, context).map_err(Failed::whole);
+            return self.send_with_skips(processed, context).map_err(FailedCall::of_batch);
         }
-        self.send(processed, context.edges).map_err(Failed::whole)
+        self.send(processed, context.edges).map_err(FailedCall::of_batch)
     }
 
     /// Completes a push: the sink took the batch.
-    fn took(&mut self, context: &Context<'_>) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+    fn finish_push(&mut self, context: &Context<'_>) {
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         if self.has_deadlines {
             let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
             (self.due, self.late) = (self.due + due, self.late + late);
@@ -455,12 +456,12 @@ impl Node {
 
     /// Ends the input of the node: every incoming element was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else {
+        let Callee::Stage { instance, kind, .. } = &mut self.callee else {
             self.phase = Phase::Last;
             return Ok(());
         };
         if let Some(recovery) = &mut self.recovery {
-            recovery.begin(instance.copies());
+            recovery.begin_call(instance.copies());
         }
         let is_sink = *kind == Kind::Sink;
         context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
@@ -468,7 +469,7 @@ impl Node {
         match ended {
             Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
             Ok(None) => self.dropped += instance.settle(0),
-            Err(error) => return self.call_again(error, context),
+            Err(error) => return self.retry_call(error, context),
         }
         self.phase = Phase::Last;
         Ok(())
@@ -477,7 +478,7 @@ impl Node {
     /// Ends the leases of the stage whose deadline has passed.
     #[inline]
     pub(crate) fn expire(&mut self, now: Instant) {
-        if let Called::Stage { instance, .. } = &mut self.called
+        if let Callee::Stage { instance, .. } = &mut self.callee
             && instance.leases().deadline().is_some_and(|deadline| deadline <= now)
         {
             self.dropped += instance.expire(now);
@@ -486,26 +487,26 @@ impl Node {
 
     /// The first deadline of the stage's leases.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
-        match &self.called {
-            Called::Stage { instance, .. } => instance.leases().deadline(),
-            Called::Input { .. } | Called::Output { .. } => None,
+        match &self.callee {
+            Callee::Stage { instance, .. } => instance.leases().deadline(),
+            Callee::Input { .. } | Callee::Output { .. } => None,
         }
     }
 
     /// Pauses the node, longer each time in a row.
     fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        let chance = context.chance.as_mut();
-        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        let rng = context.rng.as_mut();
+        let pause = rng.map_or(self.pause_length, |rng| rng.part_of(self.pause_length));
         self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
     /// Adapts the batch limit to the duration of the last step: a call that took much of its time limit lends fewer elements
     /// next time. Not if the flow must be deterministic, because then time must not matter.
-    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
+    pub(crate) fn adapt_batch_limit(&mut self, time: Duration, is_deterministic: bool) {
         self.busy += time;
-        if let Called::Stage { time_limit, .. } = &self.called {
-            let long = !the_same && time > *time_limit / CALL_SHARE;
+        if let Callee::Stage { time_limit, .. } = &self.callee {
+            let long = !is_deterministic && time > *time_limit / CALL_SHARE;
             self.batch_limit =
                 if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(self.batch_max) };
         }
@@ -522,19 +523,19 @@ impl Node {
 
     /// Whether elements enter the flow here.
     pub(crate) fn is_source(&self) -> bool {
-        self.inlet.is_none()
+        self.inputs.is_none()
     }
 
     /// The sources of the node's elements, by index.
     pub(crate) fn sources(&self) -> &[usize] {
-        self.inlet.sources()
+        self.inputs.sources()
     }
 
     /// For a merge by sequence that could run but waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
-        let runs = self.phase == Phase::Running && !self.lends_again();
-        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
-        match self.inlet.ready(edges) {
+        let runs = self.phase == Phase::Running && !self.has_retries();
+        let called = runs && self.outputs.held() == 0 && self.outputs.room(edges).elements > 0;
+        match self.inputs.ready(edges) {
             Ready::Waits(first) if called => Some(first),
             _ => None,
         }
@@ -557,31 +558,31 @@ impl Node {
     }
 
     pub(crate) fn is_input(&self) -> bool {
-        matches!(self.called, Called::Input { .. })
+        matches!(self.callee, Callee::Input { .. })
     }
 
     fn is_output(&self) -> bool {
-        matches!(self.called, Called::Output { .. })
+        matches!(self.callee, Callee::Output { .. })
     }
 
     pub(crate) fn is_stage(&self) -> bool {
-        matches!(self.called, Called::Stage { .. })
+        matches!(self.callee, Callee::Stage { .. })
     }
 
     /// Elements that left the flow here.
     pub(crate) fn left(&self) -> u64 {
-        if self.outlet.outputs() > 0 {
+        if self.outputs.count() > 0 {
             return 0;
         }
         let failed = self.failures();
-        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
+        self.taken - failed.skipped - failed.dead_letters - self.retry_count() as u64
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.outlet.held() + self.waiting_again()
+        self.outputs.held() + self.retry_count()
     }
 
-    fn waiting_again(&self) -> usize {
+    fn retry_count(&self) -> usize {
         self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
     }
 
@@ -596,9 +597,9 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
 
 /// Applies the metadata that an input gave for an element, if any.
 #[cold]
-fn apply_metadata(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
-    if let Some((_, metadata)) = said {
-        metadata.put_on(&mut element);
+fn apply_metadata(mut element: Element, metadata: Option<(usize, Metadata)>) -> Element {
+    if let Some((_, metadata)) = metadata {
+        metadata.apply_to(&mut element);
     }
     element
 }

@@ -156,7 +156,7 @@ mod tests {
             let payload = Pool::default().adopt(Bytes::from_static(&[0; 10]));
             numbers.iter().for_each(|&sequence| {
                 let element = Element { payload: payload.clone(), sequence, timestamp: 0, context: None };
-                let size = Size::of(&element);
+                let size = Size::from_element(&element);
                 edge.push(element, size);
             });
             edge

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, StageError};
-use crate::flow::faults::Faults;
+use crate::flow::pending_injections::PendingInjections;
 use crate::flow::{Control, DeadLetter, DeadLetters};
 use crate::ledger::{Copies, Count};
 use crate::payload::element::Element;
 use crate::pipeline::injection::Injection;
 use crate::pipeline::policy::{Policy, Then};
-use crate::stage::instance::Tried;
+use crate::stage::instance::Attempt;
 
 /// The failures of a stage in a flow that survived them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -33,9 +33,9 @@ pub struct FailureUse {
 pub(crate) struct Recovery {
     policy: Policy,
     dead_letters: DeadLetters,
-    pub(crate) faults: Faults,
+    pub(crate) injections: PendingInjections,
     /// Elements to lend again before anything else, in order.
-    again: VecDeque<Again>,
+    retries: VecDeque<PendingRetry>,
     /// The marks of the elements in the current call, if they were lent before.
     marks: Vec<Mark>,
     /// The number of the first element in the current call, if they are new.
@@ -51,11 +51,11 @@ pub(crate) struct Recovery {
     pub(crate) failed_copies: Copies,
 }
 
-struct Again {
+struct PendingRetry {
     element: Element,
     mark: Mark,
     /// Whether it must be alone in its call.
-    alone: bool,
+    is_alone: bool,
 }
 
 /// What is remembered of an element that is lent again.
@@ -69,7 +69,7 @@ struct Mark {
     reads: u32,
     /// Whether a failed call copied it. It is lent alone from then on, so that other elements cannot cause it to be copied
     /// again and again.
-    touched: bool,
+    is_touched: bool,
 }
 
 /// What returns from a failed call.
@@ -77,31 +77,31 @@ pub(crate) struct PutBack<'a> {
     /// Held elements that were not consumed, and how often each was read.
     pub(crate) held: Vec<(Element, u32)>,
     /// The unfinished part of the batch.
-    pub(crate) rest: Vec<(Element, Tried)>,
+    pub(crate) rest: Vec<(Element, Attempt)>,
     /// The index in the batch at which `rest` begins.
     pub(crate) index: usize,
     /// What happens to the first element of `rest`, if the stage is known to have failed on it.
-    pub(crate) fate: Option<&'a Disposition>,
+    pub(crate) disposition: Option<&'a Disposition>,
 }
 
 /// What happens to an element that a stage failed on.
 pub(crate) enum Disposition {
     /// It is lent again after this time.
-    Again(Duration),
+    Retry(Duration),
     /// It is skipped, or was kept as a dead letter.
-    Out,
+    Skip,
 }
 
 impl Recovery {
     /// `None` if the flow ends with the first failure of the stage, and no fault is injected.
-    pub(crate) fn new(policy: Policy, faults: Vec<Injection>, control: &Control) -> Option<Box<Recovery>> {
-        let needed = policy != Policy::default() || !faults.is_empty();
+    pub(crate) fn new(policy: Policy, injections: Vec<Injection>, control: &Control) -> Option<Box<Recovery>> {
+        let needed = policy != Policy::default() || !injections.is_empty();
         needed.then(|| {
             Box::new(Recovery {
                 policy,
                 dead_letters: control.dead_letters.clone(),
-                faults: Faults::new(faults),
-                again: VecDeque::new(),
+                injections: PendingInjections::new(injections),
+                retries: VecDeque::new(),
                 marks: Vec::new(),
                 first: 0,
                 attempts: 0,
@@ -129,12 +129,12 @@ impl Recovery {
 
     /// The number of elements to lend again.
     pub(crate) fn waiting(&self) -> usize {
-        self.again.len()
+        self.retries.len()
     }
 
     /// The number of the first element of the next call; the node has taken `taken` elements so far.
     pub(crate) fn next(&self, taken: u64) -> Option<u64> {
-        self.again.front().map_or(Some(taken), |again| again.mark.number)
+        self.retries.front().map_or(Some(taken), |again| again.mark.number)
     }
 
     /// The number of the first element of the current call.
@@ -153,17 +153,17 @@ impl Recovery {
     pub(crate) fn retry_batch(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) {
         self.marks.clear();
         let mut bytes = 0;
-        while let Some(next) = self.again.front()
+        while let Some(next) = self.retries.front()
             && (batch.is_empty()
-                || !next.alone && batch.len() < max_elements && bytes + next.element.payload.len() <= max_bytes)
+                || !next.is_alone && batch.len() < max_elements && bytes + next.element.payload.len() <= max_bytes)
         {
-            let alone = next.alone;
-            let Some(Again { element, mark, .. }) = self.again.pop_front() else { break };
+            let is_alone = next.is_alone;
+            let Some(PendingRetry { element, mark, .. }) = self.retries.pop_front() else { break };
             bytes += element.payload.len();
             self.repeated.record(1, element.payload.len() as u64);
             self.marks.push(mark);
             batch.push(element);
-            if alone {
+            if is_alone {
                 break;
             }
         }
@@ -175,7 +175,7 @@ impl Recovery {
     }
 
     /// Begins a call. The stage has copied `copies` so far.
-    pub(crate) fn begin(&mut self, copies: Copies) {
+    pub(crate) fn begin_call(&mut self, copies: Copies) {
         self.before = copies;
     }
 
@@ -185,7 +185,7 @@ impl Recovery {
     }
 
     /// Notes that a call succeeded but skipped elements.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn note_skips(&mut self) {
         self.used.calls += 1;
     }
 
@@ -200,7 +200,7 @@ impl Recovery {
     }
 
     /// When to retry a failed call that lends no elements; `None` if the policy does not retry it.
-    pub(crate) fn call_again(&mut self, error: &Error) -> Option<Duration> {
+    pub(crate) fn retry_delay(&mut self, error: &Error) -> Option<Duration> {
         let returned = matches!(error, Error::Stage { fault: StageError::Failure(_), .. });
         let retry = self.policy.retry.filter(|retry| returned && self.attempts < retry.count)?;
         self.attempts += 1;
@@ -213,7 +213,7 @@ impl Recovery {
     /// # Errors
     ///
     /// The failure, if the flow is to end with it; [`Error::DeadLetter`] if the element could not be kept.
-    pub(crate) fn judge(
+    pub(crate) fn decide(
         &mut self,
         stage: &str,
         element: &Element,
@@ -223,7 +223,7 @@ impl Recovery {
         let attempt = self.mark(index).failed + 1;
         if let Some(retry) = self.policy.retry.filter(|retry| attempt <= retry.count) {
             self.used.retries += 1;
-            return Ok(Disposition::Again(retry.pause(attempt)));
+            return Ok(Disposition::Retry(retry.pause(attempt)));
         }
         match self.policy.then {
             Then::Stop => return Err(error),
@@ -235,7 +235,7 @@ impl Recovery {
                 self.used.dead_letters += 1;
             }
         }
-        Ok(Disposition::Out)
+        Ok(Disposition::Skip)
     }
 
     fn mark(&self, index: usize) -> Mark {
@@ -247,28 +247,28 @@ impl Recovery {
     /// unknown, each is lent alone until it is found; an element that the call copied is lent alone in any case. Returns how
     /// many elements count as not lent.
     pub(crate) fn put_back(&mut self, back: PutBack<'_>) -> u64 {
-        let PutBack { held, rest, index, fate } = back;
+        let PutBack { held, rest, index, disposition } = back;
         let mut untouched = 0;
         let mut again = Vec::with_capacity(held.len() + rest.len());
         for (element, reads) in held {
-            again.push(Again { element, mark: Mark { reads, ..Mark::default() }, alone: false });
+            again.push(PendingRetry { element, mark: Mark { reads, ..Mark::default() }, is_alone: false });
         }
-        for (place, (element, tried)) in rest.into_iter().enumerate() {
-            let failed_here = place == 0 && fate.is_some();
-            if failed_here && matches!(fate, Some(Disposition::Out)) {
+        for (place, (element, attempt)) in rest.into_iter().enumerate() {
+            let failed_here = place == 0 && disposition.is_some();
+            if failed_here && matches!(disposition, Some(Disposition::Skip)) {
                 continue;
             }
             let mark = self.mark(index + place);
-            let touched = mark.touched || tried.touched || failed_here;
-            untouched += u64::from(!tried.touched && !failed_here);
-            let mark = Mark { failed: mark.failed + u32::from(failed_here), reads: tried.reads, touched, ..mark };
-            again.push(Again { element, mark, alone: touched || fate.is_none() });
+            let is_touched = mark.is_touched || attempt.is_touched || failed_here;
+            untouched += u64::from(!attempt.is_touched && !failed_here);
+            let mark = Mark { failed: mark.failed + u32::from(failed_here), reads: attempt.reads, is_touched, ..mark };
+            again.push(PendingRetry { element, mark, is_alone: is_touched || disposition.is_none() });
         }
-        if fate.is_some() {
+        if disposition.is_some() {
             // The failed element was among these: the search is over.
-            self.again.iter_mut().for_each(|again| again.alone = again.mark.touched);
+            self.retries.iter_mut().for_each(|again| again.is_alone = again.mark.is_touched);
         }
-        again.into_iter().rev().for_each(|again| self.again.push_front(again));
+        again.into_iter().rev().for_each(|again| self.retries.push_front(again));
         untouched
     }
 }

@@ -227,7 +227,7 @@ pub(super) struct Class(usize);
 
 impl Class {
     /// The smallest class with blocks of at least `len` bytes.
-    pub(super) fn of(len: usize) -> Option<Class> {
+    pub(super) fn fitting(len: usize) -> Option<Class> {
         let log = (len <= LARGEST).then(|| len.max(SMALLEST).next_power_of_two().ilog2())?;
         Some(Class((log - SMALLEST.ilog2()) as usize))
     }
@@ -244,7 +244,7 @@ mod tests {
 
     /// Takes this many blocks of `len` at once and returns them.
     fn round(classes: &mut Classes, at_once: usize, len: usize) {
-        let class = Class::of(len);
+        let class = Class::fitting(len);
         let taken: Vec<_> = (0..at_once).map(|_| classes.take(class).unwrap_or_default()).collect();
         taken.into_iter().for_each(|memory| drop(classes.give_back(memory, class)));
     }
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn best_fit_is_the_smallest_class() {
         let sizes = [0, 1, 4096, 4097, 8192, LARGEST, LARGEST + 1];
-        let classes = sizes.map(|size| Class::of(size).map(|class| class.0));
+        let classes = sizes.map(|size| Class::fitting(size).map(|class| class.0));
         assert_eq!(classes, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
         let all: Vec<_> = PoolSettings::classes().collect();
         assert_eq!((all.len(), all[0], all[14]), (15, 4096, 64 << 20));

@@ -89,7 +89,7 @@ pub struct Metadata {
 
 impl Metadata {
     /// Replaces the metadata of the element where this one says something.
-    pub(crate) fn put_on(self, element: &mut Element) {
+    pub(crate) fn apply_to(self, element: &mut Element) {
         let Metadata { sequence, timestamp, deadline, trace, attributes } = self;
         element.sequence = sequence.unwrap_or(element.sequence);
         element.timestamp = timestamp.unwrap_or(element.timestamp);

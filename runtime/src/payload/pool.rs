@@ -57,7 +57,7 @@ impl Pool {
 
     /// As [`Pool::take`], for the owner that writes the block.
     pub fn take_by(&self, owner: Owner, len: usize) -> Block {
-        let class = Class::of(len);
+        let class = Class::fitting(len);
         let (buffer, waiting) = self.lock().take(owner, class);
         let memory = waiting.unwrap_or_else(|| Vec::with_capacity(class.map_or(len, Class::bytes)));
         Block::new(memory, class, buffer, self.clone())

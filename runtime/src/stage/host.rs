@@ -63,13 +63,13 @@ pub enum Output {}
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// What surrounds a stage besides the contract.
-pub(crate) struct Surroundings {
+pub(crate) struct Environment {
     pub(crate) log: StageLog,
     pub(crate) clock: Clock,
     /// When calls are cut off, whatever their limit.
     pub(crate) cut: Cut,
     /// The source of its random numbers; `None` for the system's.
-    pub(crate) chance: Option<Rng>,
+    pub(crate) rng: Option<Rng>,
     /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
 }
@@ -81,7 +81,7 @@ const LOOK_TICKS: u64 = (LOOK.as_nanos() / TICK.as_nanos()) as u64;
 
 /// An injected fault that happens when the stage next checks the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Struck {
+pub(crate) enum EpochFault {
     Deadline,
     Trap,
 }
@@ -112,7 +112,7 @@ pub(crate) struct Host {
     pool: Pool,
     stage: StageId,
     /// Whether the current call borrows the buffers of its batch.
-    borrows: bool,
+    is_borrowing: bool,
     /// How much host memory the held elements may keep besides their own bytes.
     pinned_bytes: u64,
     pub(crate) memory: MemoryLimit,
@@ -123,10 +123,10 @@ pub(crate) struct Host {
     ends: Instant,
     stopped: Duration,
     cut: Cut,
-    pub(crate) struck: Option<Struck>,
+    pub(crate) epoch_fault: Option<EpochFault>,
     clock: Clock,
     /// The source of random numbers after a restart.
-    anew: Option<Rng>,
+    restart_rng: Option<Rng>,
     /// The next point in virtual time that the stage waits for.
     next: clocks::Next,
     wasi: WasiCtx,
@@ -141,16 +141,16 @@ impl Host {
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        Surroundings { log, clock, cut, chance, policy }: Surroundings,
+        Environment { log, clock, cut, rng, policy }: Environment,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
         clocks::show(&clock, &mut wasi);
-        let mut anew = None;
-        if let Some(mut chance) = chance {
-            anew = Some(Rng::new(chance.next()));
-            wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
-            wasi.secure_random(chance.clone()).insecure_random(chance);
+        let mut restart_rng = None;
+        if let Some(mut rng) = rng {
+            restart_rng = Some(Rng::new(rng.next()));
+            wasi.insecure_random_seed(u128::from(rng.next()) << 64 | u128::from(rng.next()));
+            wasi.secure_random(rng.clone()).insecure_random(rng);
         }
         Host {
             batch: Vec::new(),
@@ -170,16 +170,16 @@ impl Host {
             meter,
             pool,
             stage,
-            borrows: false,
+            is_borrowing: false,
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
             ends: Instant::now(),
             stopped: Duration::ZERO,
             cut,
-            struck: None,
+            epoch_fault: None,
             clock,
-            anew,
+            restart_rng,
             next: clocks::Next::default(),
             wasi: wasi.build(),
             table: ResourceTable::new(),
@@ -188,19 +188,19 @@ impl Host {
 
     /// The host state of the same stage after a restart. Its counters continue. Everything else was reclaimed, except the
     /// batch.
-    pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
+    pub(crate) fn restarted(&self, limits: &Limits, log: &StageLog) -> Host {
         let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
-        let around = Surroundings {
+        let around = Environment {
             log: log.clone(),
             clock: self.clock.clone(),
             cut: self.cut.clone(),
-            chance: self.anew.clone(),
+            rng: self.restart_rng.clone(),
             policy: self.policy,
         };
         let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
-        host.leases.keep();
+        host.leases.keep_released();
         host.leases.used = self.leases.used;
-        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
+        Host { copies: self.copies, buffers: Buffers::restarted(&self.buffers), ..host }
     }
 
     /// Begins a call at `now`, by the system's clock. Returns the number of ticks after which the engine calls [`Host::look`].
@@ -217,9 +217,9 @@ impl Host {
     ///
     /// [`CutOff`], and the trap that a test injects.
     pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        match self.struck {
-            Some(Struck::Deadline) => return Ok(UpdateDeadline::Interrupt),
-            Some(Struck::Trap) => return Err(wasmtime::Error::msg("a trap injected by a test")),
+        match self.epoch_fault {
+            Some(EpochFault::Deadline) => return Ok(UpdateDeadline::Interrupt),
+            Some(EpochFault::Trap) => return Err(wasmtime::Error::msg("a trap injected by a test")),
             None => {}
         }
         let now = Instant::now();
@@ -256,15 +256,15 @@ impl Host {
     /// Begins a call that lends `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
-        self.lend_in_vain();
+        self.lend_without_calling();
         self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
-        self.borrows = true;
+        self.is_borrowing = true;
         Resource::new_borrow(self.call)
     }
 
     /// As [`Host::lend`], for a call that fails before it is made.
     #[inline]
-    pub(crate) fn lend_in_vain(&mut self) {
+    pub(crate) fn lend_without_calling(&mut self) {
         self.begin_attributes();
         self.skipped.clear();
         self.meter.lend(self.batch.len());
@@ -274,7 +274,7 @@ impl Host {
     pub(crate) fn end_call(&mut self) {
         self.settle_attributes();
         self.outputs.end_call();
-        if std::mem::replace(&mut self.borrows, false) {
+        if std::mem::replace(&mut self.is_borrowing, false) {
             self.pool.end_call(self.stage);
         }
     }
@@ -293,7 +293,7 @@ impl Host {
     }
 
     /// Makes the host the owner of the written payloads that were returned.
-    pub(crate) fn take_over(&self, made: &Made) {
+    pub(crate) fn transfer_written(&self, made: &Made) {
         made.parts().for_each(|part| match part {
             Part::Written(part) => self.pool.transfer(self.stage, &part.bytes),
             Part::Views(_) => {}
@@ -330,7 +330,7 @@ impl Host {
     }
 
     /// An element of the batch that satisfies `which` and that something in `made` comes from.
-    pub(crate) fn named(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
+    pub(crate) fn find_used(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
         made.parts().find_map(|part| match part {
             Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(which),
             Part::Views(views) => views.iter().find_map(|view| match &view.origin {
@@ -355,7 +355,7 @@ impl Host {
     }
 
     /// Counts what a failed call wrote and did not return as discarded.
-    pub(crate) fn give_up_written(&mut self, returned: Option<&Made>) {
+    pub(crate) fn discard_written(&mut self, returned: Option<&Made>) {
         let returned =
             returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
         self.buffers.given_up += self.outputs.wrote().since(returned);
@@ -377,7 +377,7 @@ impl Host {
     /// Reclaims everything the stage has, except the batch: the stage is gone. Returns what [`Host::settle`] returns.
     pub(crate) fn reclaim(&mut self) -> u64 {
         self.end_call();
-        self.buffers.give_up_all();
+        self.buffers.discard_all();
         self.leases.end_all();
         self.pool.abandon(self.stage);
         self.settle(0)

@@ -22,8 +22,8 @@ use crate::pipeline::limits::Limits;
 use crate::stage::component::{Component, ExportsPre};
 use crate::stage::host::bindings::{processor, sink, source};
 use crate::stage::host::{
-    BackpressureSignal, Batch, Columns, Failure, FailurePolicy, Host, Leases, Made, Meter, Origin, Outcome, Output,
-    ProcessFailure, PushFailure, Reached, Skipped, Struck, Surroundings,
+    BackpressureSignal, Batch, Columns, Environment, EpochFault, Failure, FailurePolicy, Host, Leases, Made, Meter,
+    Origin, Outcome, Output, ProcessFailure, PushFailure, Reached, Skipped,
 };
 use crate::stage::log::{LogSink, LogUse, StageLog};
 
@@ -52,7 +52,7 @@ pub(crate) struct Start<'a> {
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
     pub(crate) cut: &'a Cut,
-    pub(crate) chance: Option<Rng>,
+    pub(crate) rng: Option<Rng>,
     /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
     /// Whether the stage can restart after a call that did not return.
@@ -70,18 +70,18 @@ pub(crate) struct Instance {
     limits: Limits,
     log: StageLog,
     /// When the next call that moves elements begins, by the system's clock.
-    begins: Instant,
+    step_begins: Instant,
     /// Whether the stage trapped or was torn down: nothing in its store is called again.
-    over: bool,
+    is_dead: bool,
     /// What a restart needs; `None` if the stage cannot restart.
-    anew: Option<Anew>,
+    restart: Option<Restart>,
     /// The elements it held when a call did not return, if they were not consumed, and how often each was read.
     rescued: Vec<(Element, u32)>,
     /// The fault to inject into the next call.
-    suffers: Option<InjectedFault>,
+    injected_fault: Option<InjectedFault>,
 }
 
-struct Anew {
+struct Restart {
     component: Component,
     config: Vec<(String, String)>,
 }
@@ -108,7 +108,7 @@ pub(crate) enum Processed {
 }
 
 /// A failed call that lent elements. They stay in [`Instance::batch`].
-pub(crate) struct Failed {
+pub(crate) struct FailedCall {
     pub(crate) error: Error,
     /// The index of the element that it failed on. `None` if unknown; then nothing was made of any element.
     pub(crate) at: Option<u32>,
@@ -118,17 +118,17 @@ pub(crate) struct Failed {
 
 /// What a failed call, and earlier failed calls, did with one of its elements.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tried {
+pub(crate) struct Attempt {
     /// How often it was read.
     pub(crate) reads: u32,
     /// Whether the call read it, or wrote something for it.
-    pub(crate) touched: bool,
+    pub(crate) is_touched: bool,
 }
 
-impl Failed {
+impl FailedCall {
     /// A failure of the whole batch: nothing was made of it.
-    pub(crate) fn whole(error: Error) -> Box<Failed> {
-        Box::new(Failed { error, at: None, made: None })
+    pub(crate) fn of_batch(error: Error) -> Box<FailedCall> {
+        Box::new(FailedCall { error, at: None, made: None })
     }
 }
 
@@ -142,15 +142,15 @@ impl Instance {
             meter.hold_failed_calls();
         }
         let (pool, restarts) = (start.pool.clone(), start.restarts);
-        let (clock, cut, chance, policy) = (start.clock.clone(), start.cut.clone(), start.chance, start.policy);
-        let around = Surroundings { log: log.clone(), clock, cut, chance, policy };
+        let (clock, cut, rng, policy) = (start.clock.clone(), start.cut.clone(), start.rng, start.policy);
+        let around = Environment { log: log.clone(), clock, cut, rng, policy };
         let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
-            host.leases.keep();
+            host.leases.keep_released();
         }
-        let (store, exports) = open(start.name, start.component, start.limits, host)?;
+        let (store, exports) = open_store(start.name, start.component, start.limits, host)?;
         let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
-        let anew = restarts.then(|| Anew { component: start.component.clone(), config: config.clone() });
+        let restart = restarts.then(|| Restart { component: start.component.clone(), config: config.clone() });
         let mut instance = Instance {
             name: start.name.into(),
             store,
@@ -159,11 +159,11 @@ impl Instance {
             metadata: Vec::new(),
             limits: start.limits.clone(),
             log,
-            begins: Instant::now(),
-            over: false,
-            anew,
+            step_begins: Instant::now(),
+            is_dead: false,
+            restart,
             rescued: Vec::new(),
-            suffers: None,
+            injected_fault: None,
         };
         instance.columns = instance.init(&config)?;
         Ok(instance)
@@ -172,25 +172,25 @@ impl Instance {
     /// Restarts after a call that did not return: with a new store, and a new `init`. Its counters and its log continue. The
     /// caller must have taken the batch.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let Some(anew) = self.anew.take() else { unreachable!("it was started to begin anew") };
+        let Some(restart) = self.restart.take() else { unreachable!("it was started to begin restart") };
         self.log.finish();
-        let host = self.store.data().anew(&self.limits, &self.log);
-        (self.store, self.exports) = open(&self.name, &anew.component, &self.limits, host)?;
-        self.over = false;
-        self.columns = self.init(&anew.config)?;
-        self.anew = Some(anew);
+        let host = self.store.data().restarted(&self.limits, &self.log);
+        (self.store, self.exports) = open_store(&self.name, &restart.component, &self.limits, host)?;
+        self.is_dead = false;
+        self.columns = self.init(&restart.config)?;
+        self.restart = Some(restart);
         Ok(())
     }
 
     /// Whether the stage must not be called again, unless it restarts.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
+    pub(crate) fn is_dead(&self) -> bool {
+        self.is_dead
     }
 
     /// Notes when a step begins. The time limit of the step's call starts then.
     #[inline]
-    pub(crate) fn begins(&mut self, now: Instant) {
-        self.begins = now;
+    pub(crate) fn begin_step(&mut self, now: Instant) {
+        self.step_begins = now;
     }
 
     /// What the stage printed.
@@ -199,30 +199,30 @@ impl Instance {
     }
 
     /// Ends the stage without a call. Returns what [`Instance::settle`] returns.
-    pub(crate) fn end_at_once(&mut self) -> u64 {
-        self.over = true;
+    pub(crate) fn abort(&mut self) -> u64 {
+        self.is_dead = true;
         self.teardown().unwrap_or_default()
     }
 
     /// Injects a fault into the next call.
-    pub(crate) fn suffer(&mut self, what: InjectedFault) {
-        self.suffers = Some(what);
+    pub(crate) fn inject_next(&mut self, what: InjectedFault) {
+        self.injected_fault = Some(what);
     }
 
     /// Lends the batch to a call that fails before it is made.
-    pub(crate) fn lend_in_vain(&mut self) {
-        self.store.data_mut().lend_in_vain();
+    pub(crate) fn lend_without_calling(&mut self) {
+        self.store.data_mut().lend_without_calling();
     }
 
     /// Takes the elements of the batch from index `first` on out of a failed call, each as it was lent and with what the call
     /// did with it.
-    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Tried)> {
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Attempt)> {
         let host = self.store.data_mut();
         host.undo(u64::MAX << first);
         let elements = host.batch.split_off(first);
         let meter = &host.meter;
-        let tried = |index| Tried { reads: meter.reads_of(index), touched: meter.touched(index) };
-        elements.into_iter().enumerate().map(|(place, element)| (element, tried(first + place))).collect()
+        let attempt = |index| Attempt { reads: meter.reads_of(index), is_touched: meter.is_touched(index) };
+        elements.into_iter().enumerate().map(|(place, element)| (element, attempt(first + place))).collect()
     }
 
     /// Prepares a call that retries elements; `reads` says how often failed calls read each.
@@ -247,8 +247,9 @@ impl Instance {
         let host = self.store.data_mut();
         host.undo(host.skipped_bits(count));
         let skipped = host.take_skipped(count);
-        let failed =
-            |skipped: Skipped| (skipped.index, self.failed_at(call, skipped.index, returned(&skipped.failure)));
+        let failed = |skipped: Skipped| {
+            (skipped.index, self.error_at(call, skipped.index, error_from_failure(&skipped.failure)))
+        };
         skipped.into_iter().map(failed).collect()
     }
 
@@ -296,7 +297,7 @@ impl Instance {
     }
 
     /// Lends the batch to a processor.
-    pub(crate) fn process(&mut self) -> Result<Processed, Box<Failed>> {
+    pub(crate) fn process(&mut self) -> Result<Processed, Box<FailedCall>> {
         let (batch, count, metadata) = self.lend();
         let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
@@ -305,21 +306,21 @@ impl Instance {
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        let ProcessFailure { failure, reached } = match outcome.map_err(Failed::whole)? {
-            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(Failed::whole),
+        let ProcessFailure { failure, reached } = match outcome.map_err(FailedCall::of_batch)? {
+            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(FailedCall::of_batch),
             Err(failed) => failed,
         };
-        let fault = returned(&failure);
+        let fault = error_from_failure(&failure);
         match reached {
             Some(Reached { index, outcome }) if index < count => {
-                let made = self.processed(outcome, index, Returns::Failed).map_err(Failed::whole)?;
-                let error = self.failed_at("process", index, fault);
-                Err(Box::new(Failed { error, at: Some(index), made: Some(made) }))
+                let made = self.processed(outcome, index, Returns::Failed).map_err(FailedCall::of_batch)?;
+                let error = self.error_at("process", index, fault);
+                Err(Box::new(FailedCall { error, at: Some(index), made: Some(made) }))
             }
             reached => {
                 self.end_failed_call();
-                let fault = reached.map_or(fault, |reached| beyond(reached.index, count));
-                Err(Failed::whole(self.failed("process", fault)))
+                let fault = reached.map_or(fault, |reached| beyond_batch(reached.index, count));
+                Err(FailedCall::of_batch(self.error("process", fault)))
             }
         }
     }
@@ -334,14 +335,14 @@ impl Instance {
         let is_skipped = |index: &u32| *index < u64::BITS && skipped & 1 << *index != 0;
         if let Some(made) = self.take_output("process", output, returns)? {
             let host = self.store.data();
-            if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
+            if let (Returns::Failed, Some(named)) = (returns, host.find_used(&made, |index| *index >= count)) {
                 let broken = format!("it failed at element {count} of the batch, but its output uses element {named}");
-                return Err(self.failed("process", StageError::Contract(broken)));
+                return Err(self.error("process", StageError::Contract(broken)));
             }
             if skipped != 0
-                && let Some(named) = host.named(&made, is_skipped)
+                && let Some(named) = host.find_used(&made, is_skipped)
             {
-                return Err(self.failed("process", skipped_and_named(named)));
+                return Err(self.error("process", skipped_but_used(named)));
             }
             return Ok(Processed::Made(made));
         }
@@ -353,12 +354,12 @@ impl Instance {
                     format!("`routes` has {entries}, but it failed at element {count} of the batch")
                 }
             };
-            return Err(self.failed("process", StageError::Contract(broken)));
+            return Err(self.error("process", StageError::Contract(broken)));
         }
         if skipped != 0
             && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
         {
-            return Err(self.failed("process", skipped_and_named(named)));
+            return Err(self.error("process", skipped_but_used(named)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
         self.boundary().lifted(size_of_val(&routes[..]) as u64);
@@ -375,26 +376,26 @@ impl Instance {
     }
 
     /// Lends the batch to a sink.
-    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<FailedCall>> {
         let (batch, count, metadata) = self.lend();
         let signal = self.call("push", |exports, store| match exports {
             Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata).map(Ok),
             _ => unreachable!("only sinks are pushed to"),
         });
         self.metadata = metadata;
-        let PushFailure { failure, index } = match signal.map_err(Failed::whole)? {
+        let PushFailure { failure, index } = match signal.map_err(FailedCall::of_batch)? {
             Ok(signal) => return Ok(signal),
             Err(failed) => failed,
         };
-        let fault = returned(&failure);
+        let fault = error_from_failure(&failure);
         match index {
             Some(index) if index < count => {
-                let error = self.failed_at("push", index, fault);
-                Err(Box::new(Failed { error, at: Some(index), made: None }))
+                let error = self.error_at("push", index, fault);
+                Err(Box::new(FailedCall { error, at: Some(index), made: None }))
             }
             index => {
-                let fault = index.map_or(fault, |index| beyond(index, count));
-                Err(Failed::whole(self.failed("push", fault)))
+                let fault = index.map_or(fault, |index| beyond_batch(index, count));
+                Err(FailedCall::of_batch(self.error("push", fault)))
             }
         }
     }
@@ -425,13 +426,13 @@ impl Instance {
     /// Marks held elements, by their places, as consumed: an element made of them was sent.
     pub(crate) fn mark_consumed(&mut self, places: &[u32]) {
         let leases = &mut self.store.data_mut().leases;
-        places.iter().for_each(|place| leases.came(*place));
+        places.iter().for_each(|place| leases.mark_consumed(*place));
     }
 
     /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
-        self.store.data().take_over_attributes(element, origin);
+    pub(crate) fn copy_attributes(&self, element: &mut Element, origin: &Origin) {
+        self.store.data().copy_attributes(element, origin);
     }
 
     /// Ends the lending of the batch. `named` are its elements that were sent on, as bits. Returns how many elements were
@@ -450,7 +451,7 @@ impl Instance {
     /// called again. Returns what [`Instance::settle`] returns.
     pub(crate) fn teardown(&mut self) -> Result<u64, Error> {
         self.batch().clear();
-        let result = if std::mem::replace(&mut self.over, true) {
+        let result = if std::mem::replace(&mut self.is_dead, true) {
             Ok(())
         } else {
             self.call("teardown", |exports, store| {
@@ -519,36 +520,36 @@ impl Instance {
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.begins };
+        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.step_begins };
         let ticks = self.store.data_mut().begin_call(began);
         self.store.set_epoch_deadline(ticks);
         self.store.data_mut().memory.refused = false;
-        let suffers = self.suffers.take();
-        if let Some(injected) = &suffers {
-            strike(&mut self.store, injected);
+        let injected_fault = self.injected_fault.take();
+        if let Some(injected) = &injected_fault {
+            inject(&mut self.store, injected);
         }
         let result = call(&self.exports, &mut self.store);
-        if suffers.is_some() {
+        if injected_fault.is_some() {
             let host = self.store.data_mut();
-            (host.memory.closed, host.struck) = (false, None);
+            (host.memory.closed, host.epoch_fault) = (false, None);
         }
-        self.over |= result.is_err();
+        self.is_dead |= result.is_err();
         let host = self.store.data_mut();
         if let Some(source) = host.unreadable.take() {
-            let error = Error::Payload { reader: self.name.to_string(), elements: self.lent(name), source };
+            let error = Error::Payload { reader: self.name.to_string(), elements: self.batch_range(name), source };
             self.end_failed_call();
             return Err(error);
         }
         let error = match (self.store.data_mut().meter.overruns(), result) {
             // A budget overrun fails the call even if the stage handled the refusal.
-            ((Some(overrun), _), _) => self.failed(name, StageError::Budget(overrun)),
+            ((Some(overrun), _), _) => self.error(name, StageError::Budget(overrun)),
             ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
                 "stage `{}`: {overrun} in `{name}`, but the proof allows at most {}",
                 self.name, overrun.limit
             )),
             (_, Ok(Ok(value))) => return Ok(value),
-            (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
-            (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
+            (_, Ok(Err(failure))) => self.error(name, error_from_failure(&failure)),
+            (_, Err(error)) => self.error(name, classify_error(&error, &self.store, &self.limits)),
         };
         self.end_failed_call();
         Err(error)
@@ -557,9 +558,9 @@ impl Instance {
     /// Ends a failed call. If the stage is not called again, everything it has is reclaimed at once.
     fn end_failed_call(&mut self) {
         let host = self.store.data_mut();
-        host.give_up_written(None);
-        if self.over {
-            if self.anew.is_some() {
+        host.discard_written(None);
+        if self.is_dead {
+            if self.restart.is_some() {
                 self.rescued = host.rescue();
             }
             host.reclaim();
@@ -577,22 +578,22 @@ impl Instance {
     ) -> Result<Option<Made>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
-        made.iter().for_each(|made| host.take_over(made));
+        made.iter().for_each(|made| host.transfer_written(made));
         let unreturned = host.unreturned(made.as_ref());
         // What was written for a failed element is discarded.
-        let gives_up = returns == Returns::Failed || host.has_skipped();
-        if gives_up {
-            host.give_up_written(made.as_ref());
+        let discards = returns == Returns::Failed || host.has_skipped();
+        if discards {
+            host.discard_written(made.as_ref());
         }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
             "it returned an output of another call".to_string()
-        } else if unreturned > 0 && !gives_up {
+        } else if unreturned > 0 && !discards {
             format!("its output lacks {} that it wrote", counted(unreturned, "payload"))
         } else {
             return Ok(made);
         };
-        Err(self.failed(call, StageError::Contract(broken)))
+        Err(self.error(call, StageError::Contract(broken)))
     }
 
     fn end_call(&mut self) {
@@ -600,31 +601,31 @@ impl Instance {
     }
 
     /// The error of this stage for an injected failure.
-    pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
+    pub(crate) fn injected_error(&mut self, call: &'static str, kind: FailureKind) -> Error {
         let text = "injected by a test".to_string();
-        let fault = returned(&match kind {
+        let fault = error_from_failure(&match kind {
             FailureKind::InvalidInput => Failure::InvalidInput(text),
             FailureKind::Unavailable => Failure::Unavailable(text),
             FailureKind::Internal => Failure::Internal(text),
             FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
             FailureKind::Fatal => Failure::Fatal(text),
         });
-        self.failed(call, fault)
+        self.error(call, fault)
     }
 
     /// The error of this stage at one element of the current batch.
-    fn failed_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
+    fn error_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
         let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
         Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
     /// The error of this stage in the current batch.
-    pub(crate) fn failed(&mut self, call: &'static str, fault: StageError) -> Error {
-        Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
+    pub(crate) fn error(&mut self, call: &'static str, fault: StageError) -> Error {
+        Error::Stage { stage: self.name.to_string(), call, elements: self.batch_range(call), fault }
     }
 
     /// The sequence numbers of the first and last element of a call, if it had any.
-    fn lent(&mut self, call: &'static str) -> Option<(u64, u64)> {
+    fn batch_range(&mut self, call: &'static str) -> Option<(u64, u64)> {
         let lent = matches!(call, "process" | "push");
         let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
         batch.clone().min().zip(batch.max())
@@ -632,18 +633,18 @@ impl Instance {
 }
 
 /// Creates the store of a stage, with an instance in it.
-fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
+fn open_store(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
     let mut store = Store::new(component.engine(), host);
     store.limiter(|host| &mut host.memory);
     store.set_max_component_handles(limits.handles as usize);
-    store.set_hostcall_fuel(most_handed_over(component, limits));
+    store.set_hostcall_fuel(max_handed_over(component, limits));
     store.epoch_deadline_callback(|mut store| store.data_mut().look());
     let ticks = store.data_mut().begin_call(Instant::now());
     store.set_epoch_deadline(ticks);
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
-        fault: match fault(&error, &store, limits) {
+        fault: match classify_error(&error, &store, limits) {
             StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => StageError::Link(format!("{error:#}")),
             fault => fault,
         },
@@ -653,19 +654,19 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
 
 /// Bytes that a stage can hand to the host in one call, to functions of Torvyn or of WASI: the payloads that it may write,
 /// and lists and texts. The engine ends a stage that hands over more, before it allocates memory for it.
-fn most_handed_over(component: &Component, limits: &Limits) -> usize {
+fn max_handed_over(component: &Component, limits: &Limits) -> usize {
     let payloads = component.profile().payloads;
     let written = if payloads.write || payloads.buffer { limits.output_bytes } else { 0 };
     usize::try_from(written.saturating_add(MOST_LISTS)).unwrap_or(usize::MAX)
 }
 
 /// Injects a fault into the next call.
-fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
+fn inject(store: &mut Store<Host>, injected: &InjectedFault) {
     match injected {
         // The stage checks the epoch where it enters a function, and meets the fault there.
         InjectedFault::Deadline | InjectedFault::Trap => {
             let is_trap = matches!(injected, InjectedFault::Trap);
-            store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
+            store.data_mut().epoch_fault = Some(if is_trap { EpochFault::Trap } else { EpochFault::Deadline });
             store.set_epoch_deadline(0);
         }
         InjectedFault::Allocation => store.data_mut().memory.closed = true,
@@ -674,12 +675,12 @@ fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
 }
 
 /// The error of a stage that skipped an element and also made something of it.
-fn skipped_and_named(index: u32) -> StageError {
+fn skipped_but_used(index: u32) -> StageError {
     StageError::Contract(format!("it skipped element {index} of the batch, but its output uses it"))
 }
 
 /// The error of a stage that failed on an element it was not lent.
-fn beyond(index: u32, count: u32) -> StageError {
+fn beyond_batch(index: u32, count: u32) -> StageError {
     StageError::Contract(format!(
         "it failed at element {index}, but the batch has {}",
         counted(count.into(), "element")
@@ -695,7 +696,7 @@ fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Resu
 }
 
 /// Describes a failure that a stage returned.
-fn returned(failure: &Failure) -> StageError {
+fn error_from_failure(failure: &Failure) -> StageError {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
         Failure::Unavailable(text) => ("unavailable", text),
@@ -713,7 +714,7 @@ fn returned(failure: &Failure) -> StageError {
 }
 
 /// Classifies an error of the engine.
-fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
+fn classify_error(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return StageError::Deadline { limit: limits.time };
     }

@@ -27,7 +27,7 @@ impl Counts {
     }
 
     /// The count of `stage`, 0 if it has none.
-    pub fn of(&self, stage: StageId) -> u32 {
+    pub fn get(&self, stage: StageId) -> u32 {
         self.place(stage).map_or(0, |place| self.0[place].1)
     }
 
@@ -37,7 +37,7 @@ impl Counts {
     }
 
     /// Whether no stage except `stage` has a count.
-    pub fn none_but(&self, stage: StageId) -> bool {
+    pub fn is_only(&self, stage: StageId) -> bool {
         self.0.iter().all(|&(other, _)| other == stage)
     }
 
@@ -86,16 +86,16 @@ mod tests {
         assert!(!counts.0.spilled());
         assert_eq!(counts.iter().collect::<Vec<_>>(), [(STAGES[0], 1), (STAGES[2], 2)]);
         counts.add(STAGES[1]).unwrap();
-        assert_eq!(STAGES.map(|stage| counts.of(stage)), [1, 1, 2]);
+        assert_eq!(STAGES.map(|stage| counts.get(stage)), [1, 1, 2]);
         assert!(counts.subtract(STAGES[2]) && counts.remove(STAGES[1]) && counts.subtract(STAGES[0]));
         assert!(!counts.subtract(STAGES[0]) && !counts.remove(STAGES[1]));
-        assert!(counts.none_but(STAGES[2]) && !counts.none_but(STAGES[0]) && !counts.is_empty());
+        assert!(counts.is_only(STAGES[2]) && !counts.is_only(STAGES[0]) && !counts.is_empty());
     }
 
     #[test]
     fn what_cannot_be_counted_is_refused() {
         let mut counts = Counts([(STAGES[0], u32::MAX)].into_iter().collect());
         assert_eq!(counts.add(STAGES[0]), Err(Refusal::TooMany));
-        assert_eq!(counts.of(STAGES[0]), u32::MAX);
+        assert_eq!(counts.get(STAGES[0]), u32::MAX);
     }
 }

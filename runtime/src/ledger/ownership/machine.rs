@@ -117,7 +117,7 @@ impl Ownership {
     /// If the stage has none.
     pub fn end_call(&self, by: StageId) -> Next {
         if let Ownership::Borrowed { owner, inherited: false, borrows } = self
-            && borrows.none_but(by)
+            && borrows.is_only(by)
         {
             return Ok((Ownership::Owned { owner: *owner }, Owes::Nothing));
         }
@@ -143,7 +143,7 @@ impl Ownership {
         access.held = Some(match (mode, access.held.take()) {
             (_, Some(Held::Exclusive(_))) => return Err(Refusal::ExclusivelyLeased),
             (Mode::Exclusive, Some(Held::Shared(_))) => return Err(Refusal::Leased),
-            (Mode::Exclusive, None) if !access.borrows.none_but(by) => return Err(Refusal::Borrowed),
+            (Mode::Exclusive, None) if !access.borrows.is_only(by) => return Err(Refusal::Borrowed),
             (Mode::Exclusive, None) => Held::Exclusive(by),
             (Mode::Shared, held) => {
                 let mut leases = if let Some(Held::Shared(leases)) = held { leases } else { Counts::default() };
@@ -254,7 +254,7 @@ impl Ownership {
     /// How often the call of a stage borrows it.
     pub fn borrows(&self, by: StageId) -> u32 {
         match self {
-            Ownership::Borrowed { borrows, .. } | Ownership::Leased { borrows, .. } => borrows.of(by),
+            Ownership::Borrowed { borrows, .. } | Ownership::Leased { borrows, .. } => borrows.get(by),
             Ownership::Pooled | Ownership::Owned { .. } => 0,
         }
     }

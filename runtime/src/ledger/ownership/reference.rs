@@ -151,7 +151,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
     pub(super) const POOLED: Self = Reference { buffers: [None; B], in_call: [false; S] };
 
     /// Converts the state of the table into this form.
-    pub(super) fn of(table: &Buffers) -> Self {
+    pub(super) fn from_table(table: &Buffers) -> Self {
         let stages: [StageId; S] = from_fn(|stage| StageId(stage as u32));
         let buffers = from_fn(|place| {
             let (_, ownership) = table.at(place);
@@ -164,7 +164,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
             let borrows = stages.map(|stage| ownership.borrows(stage) as u8);
             let (shared, exclusive) = match held {
                 None => ([0; S], None),
-                Some(Held::Shared(leases)) => (stages.map(|stage| leases.of(stage) as u8), None),
+                Some(Held::Shared(leases)) => (stages.map(|stage| leases.get(stage) as u8), None),
                 Some(Held::Exclusive(holder)) => ([0; S], Some(holder.0 as usize)),
             };
             let record = Record { owner, inherited, borrows, shared, exclusive };
@@ -263,7 +263,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         };
         let place = steps.first().map(|step| step.transition.buffer.index as usize);
         let (next, owed) = self.after(operation, place);
-        let found = Reference::of(table);
+        let found = Reference::from_table(table);
         assert_eq!(found, next, "{operation:?} in {self:#?}");
         table.assert_whole();
         let mut states = self.buffers.map(|buffer| name(&buffer));

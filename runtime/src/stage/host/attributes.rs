@@ -31,18 +31,18 @@ fn get(store: StoreContextMut<'_, Host>, (of, index, name): (Resource<Batch>, u3
         Ok(element.attributes().shared(&name).cloned())
     });
     let asked = name.len();
-    Ok((told(store, found, asked, |value| value.as_ref().map_or(0, |value| value.len())),))
+    Ok((count_result(store, found, asked, |value| value.as_ref().map_or(0, |value| value.len())),))
 }
 
 fn all(store: StoreContextMut<'_, Host>, (of, index): (Resource<Batch>, u32)) -> Got<Vec<(Arc<str>, Arc<str>)>> {
     store.data().lent(&of)?;
     let element = store.data().in_batch(index).ok_or(Failure::OutOfBounds);
     let found = element.map(|element| element.attributes().as_slice().to_vec());
-    Ok((told(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
+    Ok((count_result(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
 }
 
 /// Counts the bytes of a query and of its answer.
-fn told<T>(
+fn count_result<T>(
     mut store: StoreContextMut<'_, Host>,
     found: Result<T, Failure>,
     asked: usize,
@@ -125,7 +125,7 @@ impl Host {
     pub(super) fn settle_attributes(&mut self) {
         for (index, _) in &self.changed.0 {
             if let Some(element) = self.batch.get(*index as usize) {
-                self.leases.put_context(*index as usize, &element.context);
+                self.leases.set_context(*index as usize, &element.context);
             }
         }
     }
@@ -135,14 +135,14 @@ impl Host {
         for (index, before) in self.changed.0.extract_if(.., |(index, _)| which & 1 << *index != 0) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;
-                self.leases.put_context(index as usize, &element.context);
+                self.leases.set_context(index as usize, &element.context);
             }
         }
     }
 
     /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+    pub(crate) fn copy_attributes(&self, element: &mut Element, origin: &Origin) {
         if self.changed.0.is_empty() {
             return;
         }
@@ -175,7 +175,7 @@ mod tests {
     use crate::payload::Pool;
     use crate::pipeline::limits::Limits;
     use crate::stage::host::leases::Mode;
-    use crate::stage::host::{Meter, Surroundings};
+    use crate::stage::host::{Environment, Meter};
     use crate::stage::log::StageLog;
 
     /// A host that lends three elements, the first of which has the attribute `a`.
@@ -184,7 +184,7 @@ mod tests {
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}), u64::MAX);
         let (clock, cut, policy) = (Clock::system(), Cut::default(), crate::stage::host::FailurePolicy::Stop);
-        let around = Surroundings { log, clock, cut, chance: None, policy };
+        let around = Environment { log, clock, cut, rng: None, policy };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));

@@ -81,7 +81,7 @@ pub(crate) struct Leases {
     /// The buffers of held elements.
     pinned: Pinned,
     /// Whether released payloads stay until the call has ended, so that the call can be undone.
-    keeps: bool,
+    keeps_released: bool,
     pub(crate) used: LeaseUse,
 }
 
@@ -134,7 +134,7 @@ pub(super) struct Held {
     /// Its charge while it is held; see [`host_memory`].
     structures: u64,
     /// Whether an element made of it was sent on.
-    came: bool,
+    consumed: bool,
 }
 
 /// Why an operation on a lease is refused.
@@ -161,14 +161,14 @@ impl Leases {
             attributes: 0,
             structures: 0,
             pinned,
-            keeps: false,
+            keeps_released: false,
             used: LeaseUse::default(),
         }
     }
 
     /// Keeps released payloads until the call has ended from now on, so that a failed call can be undone.
-    pub(crate) fn keep(&mut self) {
-        self.keeps = true;
+    pub(crate) fn keep_released(&mut self) {
+        self.keeps_released = true;
     }
 
     /// The elements that left the batch, as bits.
@@ -189,7 +189,7 @@ impl Leases {
     }
 
     /// The elements and payload bytes held after adding this many.
-    pub(super) fn with(&self, elements: u64, bytes: u64) -> (u64, u64) {
+    pub(super) fn totals_with(&self, elements: u64, bytes: u64) -> (u64, u64) {
         (self.elements.saturating_add(elements), self.bytes.saturating_add(bytes))
     }
 
@@ -255,7 +255,7 @@ impl Leases {
     }
 
     /// Sets the context of a batch element on its held copy too, if it is held in this call.
-    pub(super) fn put_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
+    pub(super) fn set_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
         let Some(held) = self.here.get(index).and_then(|place| self.held.get_mut(*place)) else { return };
         held.element.context.clone_from(context);
         if held.leases > 0 {
@@ -306,7 +306,7 @@ impl Leases {
                     leases: 0,
                     attributes: 0,
                     structures: 0,
-                    came: false,
+                    consumed: false,
                 };
                 let place = self.held.insert(held);
                 self.here[index] = place;
@@ -384,9 +384,9 @@ impl Leases {
     }
 
     /// Marks an element as consumed: an element made of it was sent on.
-    pub(crate) fn came(&mut self, place: u32) {
+    pub(crate) fn mark_consumed(&mut self, place: u32) {
         if let Some(held) = self.held.get_mut(place) {
-            held.came = true;
+            held.consumed = true;
         }
     }
 
@@ -450,7 +450,7 @@ impl Leases {
             self.attributes -= held.attributes;
             self.structures -= held.structures;
             self.pinned.remove(&held.element.payload);
-            if !self.keeps {
+            if !self.keeps_released {
                 held.element.payload = Default::default();
             }
             self.released.push(place);
@@ -491,7 +491,7 @@ impl Leases {
     /// The elements held when the call began that were not consumed, by sequence number, and how often each was read. What the
     /// call did to its batch has been undone already.
     pub(super) fn rescue(&self) -> Vec<(Element, u32)> {
-        let held = self.held.iter().filter(|(_, held)| !held.came);
+        let held = self.held.iter().filter(|(_, held)| !held.consumed);
         let mut elements: Vec<_> =
             held.map(|(_, held)| (held.element.clone(), held.before.saturating_add(held.read.reads()))).collect();
         elements.sort_by_key(|(element, _)| element.sequence);
@@ -515,7 +515,7 @@ impl Leases {
     fn settle_held(&mut self, named: u64, meter: &Meter) -> u64 {
         for (index, place) in self.here.drain(..).enumerate() {
             let Some(held) = self.held.get_mut(place) else { continue };
-            held.came |= named & 1 << index != 0;
+            held.consumed |= named & 1 << index != 0;
             if held.index != NONE {
                 held.index = NONE;
                 held.read = meter.read_here(index, held.element.payload.len() as u64);
@@ -525,7 +525,7 @@ impl Leases {
         let mut dropped = 0;
         for place in self.released.drain(..) {
             if self.held.get(place).is_some_and(|held| held.leases == 0) {
-                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.came));
+                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.consumed));
             }
         }
         dropped

@@ -10,9 +10,9 @@ pub(crate) struct Meter {
     budget: Budget,
     bounds: Bounds,
     /// Whether copies beyond the proof are refused, and not only reported.
-    strict: bool,
+    is_strict: bool,
     /// Whether the stage is a source: it writes what it makes, and is lent no elements.
-    source: bool,
+    is_source: bool,
     /// How often this call read the whole batch.
     whole: u32,
     /// What this call read besides, per element of the batch. Empty until it does, so a batch that is never read one by one
@@ -58,8 +58,8 @@ impl Meter {
         Meter {
             budget,
             bounds,
-            strict: false,
-            source,
+            is_strict: false,
+            is_source: source,
             whole: 0,
             parts: Vec::new(),
             most: (0, 0),
@@ -80,7 +80,7 @@ impl Meter {
 
     /// Refuses copies beyond the proof from now on. The flow survives failed calls, so the proof must hold for those as well.
     pub(crate) fn hold_failed_calls(&mut self) {
-        self.strict = true;
+        self.is_strict = true;
     }
 
     /// Begins a call that lends this many elements.
@@ -183,7 +183,7 @@ impl Meter {
     }
 
     /// Whether this call copied anything of the element `index` of the batch, or may have.
-    pub(crate) fn touched(&self, index: usize) -> bool {
+    pub(crate) fn is_touched(&self, index: usize) -> bool {
         let written = self.unattributed > 0 || self.writes.get(index).is_some_and(|writes| *writes > 0);
         written || self.reads_of(index) > self.read_before(index)
     }
@@ -264,8 +264,8 @@ impl Meter {
     /// allowed, because the failure itself is more useful than a refusal.
     fn allow_unproven(&mut self, overrun: Overrun) -> bool {
         self.over_bound.get_or_insert(overrun);
-        self.refused |= self.strict;
-        !self.strict
+        self.refused |= self.is_strict;
+        !self.is_strict
     }
 
     /// Refuses a copy beyond the budget. Only the first refusal is reported.
@@ -385,7 +385,7 @@ impl Meter {
     /// The overrun if `all` payloads written so far are too many for the elements lent so far.
     fn beyond_writes(&self, each: Option<u32>, all: u64) -> Option<Overrun> {
         let each = u64::from(each?);
-        let limit = if self.source && each > 0 { u64::MAX } else { each.saturating_mul(self.lent) };
+        let limit = if self.is_source && each > 0 { u64::MAX } else { each.saturating_mul(self.lent) };
         (all > limit).then_some(Overrun { what: Limited::Writes, element: None, count: all, limit })
     }
 }

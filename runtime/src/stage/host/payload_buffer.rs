@@ -162,7 +162,7 @@ impl Host {
             Ok(())
         });
         if let Err(refused) = made {
-            self.buffers.give_up(&buffer);
+            self.buffers.discard(&buffer);
             return Err(refused);
         }
         self.buffers.rewritten.record(buffer.writes - 1, buffer.overwritten);
@@ -189,7 +189,7 @@ impl Buffers {
     }
 
     /// The buffers of a stage that restarts. All buffers in `before` were discarded.
-    pub(super) fn after(before: &Buffers) -> Buffers {
+    pub(super) fn restarted(before: &Buffers) -> Buffers {
         let Buffers { rewritten, given_up, .. } = *before;
         Buffers { rewritten, given_up, ..Buffers::new(before.most_capacity) }
     }
@@ -204,18 +204,18 @@ impl Buffers {
     /// Discards a buffer whose handle the stage dropped.
     fn drop_buffer(&mut self, rep: u32) {
         if let Some(buffer) = self.remove(rep) {
-            self.give_up(&buffer);
+            self.discard(&buffer);
         }
     }
 
     /// Discards all buffers, because the stage is gone.
-    pub(super) fn give_up_all(&mut self) {
+    pub(super) fn discard_all(&mut self) {
         let buffers: Vec<Growing> = self.buffers.drain().collect();
-        buffers.iter().for_each(|buffer| self.give_up(buffer));
+        buffers.iter().for_each(|buffer| self.discard(buffer));
         self.capacity = 0;
     }
 
-    fn give_up(&mut self, buffer: &Growing) {
+    fn discard(&mut self, buffer: &Growing) {
         self.given_up.record(buffer.writes, buffer.len() + buffer.overwritten);
     }
 }

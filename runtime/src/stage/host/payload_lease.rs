@@ -86,7 +86,7 @@ impl Host {
             }
         }
         let bytes = indices.iter().map(|index| self.batch[*index].payload.len() as u64).sum();
-        let (elements, bytes) = self.leases.with(indices.len() as u64, bytes);
+        let (elements, bytes) = self.leases.totals_with(indices.len() as u64, bytes);
         if !self.meter.hold(elements, bytes) {
             return Err(Failure::BudgetExceeded);
         }
