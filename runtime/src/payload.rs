@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_payloads_are_one() {
+    fn joins_payloads() {
         let pool = Pool::default();
         let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
         let rope = Payload::join([&one, &two, &Payload::default(), &one]);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_alone_in_its_buffers_is_not_shared() {
+    fn knows_whether_a_payload_is_shared() {
         let pool = Pool::default();
         let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
         assert!(!one.is_shared() && !Payload::default().is_shared());
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_again() {
+    fn joins_neighbouring_slices_into_one_view() {
         let pool = Pool::default();
         let whole = payload(&pool, b"a\nbb\nccc\n");
         let lines = [(0, 2), (2, 3), (5, 4)].map(|(offset, len)| whole.slice(offset, len).unwrap());
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_file_is_read_where_it_is_asked_for() {
+    fn reads_files_on_demand() {
         let pool = Pool::default();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "0123456789").unwrap();

@@ -914,7 +914,7 @@ fn sources() {
     assert_fails(
         Guest { work: &work, fields: &fields, ..SOURCE },
         "pull",
-        "it made 3 elements, but at most 1 were requested",
+        "it made 3 elements, but the call asked for at most 1",
     );
     // One that would never end is ended from outside.
     let (fields, work) = makes(3, &[3], &[], &[]);

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_leaves_no_trace() {
+    fn unfinished_files_leave_no_trace() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         for before in [None, Some("before")] {
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_name_is_removed_by_the_next_when_its_process_was_killed() {
+    fn removes_files_that_a_killed_process_left_behind() {
         let folder = tempfile::tempdir().unwrap();
         let open = File::open(folder.path()).unwrap();
         let name = OsStr::new("it");
@@ -433,7 +433,7 @@ mod tests {
         let (first, beside) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!((beside.to_str(), first.metadata().unwrap().len()), (Some(".it.torvyn-0"), 0));
         let (_second, other) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
-        assert_eq!(other.to_str(), Some(".it.torvyn-1"), "one that is being written is left alone");
+        assert_eq!(other.to_str(), Some(".it.torvyn-1"), "a file that is being written is not removed");
         drop(first);
         let (_third, again) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(again.to_str(), Some(".it.torvyn-0"));
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_and_links_stay_and_other_names_keep_what_they_have() {
+    fn keeps_mode_and_links_and_other_names() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("it"), "before").unwrap();
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_there_meanwhile_is_replaced() {
+    fn replaces_a_file_created_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         let file = AtomicFile::create(&path).unwrap();
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_is_written_over() {
+    fn overwrites_what_cannot_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         fs::write(&path, "longer than after").unwrap();
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_at_once() {
+    fn reports_unwritable_paths_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), "").unwrap();

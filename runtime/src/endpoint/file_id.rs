@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_of_this_process_are_told_from_files() {
+    fn distinguishes_descriptors_from_files() {
         let number = |path: &str| match resolve(Path::new(path)).unwrap() {
             Resolved::Descriptor(number) => Some(number),
             Resolved::At { .. } => None,
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_descriptor_of_a_file_that_this_process_opened_is_not_written_to() {
+    fn refuses_descriptors_that_this_process_opened() {
         use std::os::fd::AsRawFd as _;
 
         let own = tempfile::tempfile().unwrap();

@@ -42,7 +42,7 @@ impl Input for Generate {
                 let payload = payload.get_or_insert_with(|| {
                     let mut block = pull.pool.take(size);
                     let letters: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
-                    block.append(&letters).expect("the block was taken for so many");
+                    block.append(&letters).expect("the block has room for the bytes");
                     block.freeze()
                 });
                 while self.left > 0 {

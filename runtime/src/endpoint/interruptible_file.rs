@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_reads_is_given_up() {
+    fn gives_up_a_pipe_without_reader() {
         for shared in [true, false] {
             let (_reader, writer) = io::pipe().unwrap();
             let mut patient = match shared {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_without_reader_is_told_and_does_not_wait() {
+    fn reports_a_fifo_without_reader_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -45,7 +45,7 @@ impl Input for Ranges {
                 return Ok(Pulled::More);
             }
             let size = self.size.min(whole.len() - self.given);
-            pull.give(whole.slice(self.given, size).expect("it is cut from what is there"));
+            pull.give(whole.slice(self.given, size).expect("the range is within the file"));
             self.given += size;
         }
         // If nobody reads the elements, a changed file is noticed nowhere else.

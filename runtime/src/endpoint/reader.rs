@@ -151,7 +151,7 @@ impl<R> Reader<R> {
 
     /// The bytes from `start` to `end` of the rest.
     fn part(&self, start: usize, end: usize) -> Payload {
-        self.block.slice(self.given + start, end - start).expect("an element is cut from what is there")
+        self.block.slice(self.given + start, end - start).expect("the element is within the block")
     }
 
     /// Returns the last element at the end of the stream.
@@ -177,7 +177,7 @@ impl<R> Reader<R> {
     /// Takes a block that begins with the rest, and has room for what is missing.
     fn next_block(&mut self, pull: &mut Pull<'_>) -> io::Result<Block> {
         let Cut::Partial { needed } = self.framing.cut(self.rest(), self.seen) else {
-            unreachable!("whole elements were handed over");
+            unreachable!("complete elements were returned before");
         };
         if needed > MAX_ELEMENT_BYTES {
             let message = format!(

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equal_counts_until_something_differs() {
+    fn counts_equal_payloads_until_one_differs() {
         assert_eq!(count(&[("a", "a"), ("bc", "bc")]), 2);
         for differs in [("a", "b"), ("a", "ab"), ("ab", "a"), ("", "a"), ("a", "")] {
             assert_eq!(count(&[("a", "a"), differs, ("a", "a")]), 0, "{differs:?}");
@@ -75,12 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn empty_payloads_say_nothing() {
+    fn ignores_empty_payloads() {
         assert_eq!(count(&[("", ""), ("a", "a"), ("", "")]), 1);
     }
 
     #[test]
-    fn the_first_of_many_tell() {
+    fn compares_only_the_first_payloads() {
         let equal = vec![("a", "a"); COMPARED as usize];
         assert_eq!(count(&equal), COMPARED);
         assert_eq!(count(&[&equal[..], &[("a", "a"), ("a", "b")]].concat()), COMPARED);

@@ -10,9 +10,10 @@ use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
 use crate::endpoint::{CopyRecorder, Input, Output, Pull, Pulled};
 use crate::error::{Error, StageError};
-use crate::flow::edge::{Edge, OutputPorts, Room};
+use crate::flow::edge::{Edge, Room};
 use crate::flow::identity_writes::IdentityWrites;
-use crate::flow::ports::{InputPorts, Ready};
+use crate::flow::input_ports::{InputPorts, Ready};
+use crate::flow::output_ports::OutputPorts;
 use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Body, Control, Progress, Stage};
 use crate::ledger::ownership::StageId;
@@ -274,7 +275,7 @@ impl Node {
     /// Pulls elements from an input. A cancelled flow only takes those that the input has already read.
     fn pull_input(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         let Callee::Input { input, payloads, copies, boundary } = &mut self.callee else {
-            unreachable!("only inputs are drawn")
+            unreachable!("only inputs are pulled from here")
         };
         context.call = Some(Call::Pull);
         let mut metadata = Vec::new();
@@ -347,8 +348,10 @@ impl Node {
         }
         let elements = made.len();
         if elements > max_elements as usize {
-            let broken =
-                format!("it made {}, but at most {max_elements} were requested", counted(elements as u64, "element"));
+            let broken = format!(
+                "it made {}, but the call asked for at most {max_elements}",
+                counted(elements as u64, "element")
+            );
             return Err(instance.error("pull", StageError::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();

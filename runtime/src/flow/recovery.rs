@@ -23,7 +23,7 @@ pub struct FailureUse {
     pub retries: u64,
     /// Elements that were skipped.
     pub skipped: u64,
-    /// Elements that were skipped and kept as dead letters.
+    /// Elements that were kept as dead letters.
     pub dead_letters: u64,
     /// Restarts of the stage.
     pub restarts: u64,

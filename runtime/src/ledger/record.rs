@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_says_where_from_and_where_to() {
+    fn copies_have_origin_and_destination() {
         let copy = |direction| TransferRecord::new(3, direction, Reason::PayloadRead, 1, None, None);
         let ends = |direction| (copy(direction).from(), copy(direction).to());
         assert_eq!(ends(Direction::Lowered), (Place::Host, Place::Node(3)));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_comes_out_as_it_went_in() {
+    fn packs_sequence_numbers_without_loss() {
         for sequence in [Some(0), Some(1), Some(u64::MAX - 1), None] {
             assert_eq!(
                 TransferRecord::new(0, Direction::Within, Reason::HostSerialize, 1, sequence, None).sequence(),

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_overwritten_and_counted() {
+    fn overwrites_and_counts_the_oldest() {
         for count in 0..20 {
             let mut ring = Ring::new(4);
             let memory = ring.records.as_ptr();

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_and_listed_by_name() {
+    fn finds_and_lists_attributes_by_name() {
         let mut some = attributes(&[("tenant", "a"), ("Zone", ""), ("größe", "1"), ("tenant", "b")]);
         assert_eq!(some.iter().collect::<Vec<_>>(), [("Zone", ""), ("größe", "1"), ("tenant", "b")]);
         assert_eq!((some.get("tenant"), some.get("Zone"), some.get("zone")), (Some("b"), Some(""), None));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_mislead_is_refused() {
+    fn refuses_misleading_attributes() {
         use AttributeError::*;
         let why = |name: &str, value: &str| Attribute::new(name, value).unwrap_err();
         assert_eq!(why("", "a"), Nameless);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_limit_to_their_number_and_their_bytes() {
+    fn limits_number_and_bytes() {
         let mut many = Attributes::new();
         for number in 0..MAX_ATTRIBUTES {
             many.set(Attribute::new(&format!("{number:02}"), "v").unwrap()).unwrap();

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused_whole() {
+    fn refuses_writes_that_do_not_fit() {
         let mut block = Pool::default().take(10);
         let capacity = block.capacity();
         block.append(&vec![b'a'; capacity - 1]).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_before_the_end_of_what_is_written_can_be_skipped() {
+    fn writes_leave_no_gap() {
         let mut block = Pool::default().take(10);
         assert_eq!(block.write_at(1, b"a"), Err(Refused { offset: 1, len: 1, end: 0 }));
         assert_eq!(block.write_at(0, b"a"), Err(Refused { offset: 0, len: 1, end: 0 }));

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn best_fit_is_the_smallest_class() {
+    fn takes_the_smallest_class_that_fits() {
         let sizes = [0, 1, 4096, 4097, 8192, LARGEST, LARGEST + 1];
         let classes = sizes.map(|size| Class::fitting(size).map(|class| class.0));
         assert_eq!(classes, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn bounds_the_kept_memory() {
         let usage = used(PoolSettings::default(), 1, 3, 16 << 20);
         let counts =
             ClassUse { bytes: Some(16 << 20), taken: 3, returned: 2, freed: 1, most_live: 3, ..ClassUse::default() };
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_with_a_room_of_its_own_keeps_what_others_do_not() {
+    fn classes_can_have_their_own_limit() {
         let mut classes = Classes::new(keeping(8 << 10, 8 << 10, 16 << 10));
         let mut used = |at_once: usize, len: usize| {
             round(&mut classes, at_once, len);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_frees_what_it_needs_again_is_told() {
+    fn reports_a_class_that_allocates_again() {
         let short = |keep| PoolSettings { keep, ..PoolSettings::default() };
         let usage = used(short(128 << 10), 100, 4, 128 << 10);
         // 4 in the first round, and in each later round the 3 that were freed.

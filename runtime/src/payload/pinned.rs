@@ -128,7 +128,7 @@ impl Pinned {
         let whole = block.freeze();
         let mut at = 0;
         for payload in payloads.drain(..) {
-            let own = whole.slice(at, payload.len()).expect("the block has all of them");
+            let own = whole.slice(at, payload.len()).expect("the block contains all of them");
             at += payload.len();
             self.remove(payload);
             // Payloads that are copied together share a buffer, so its lease is shared.
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_pinned_once_and_less_what_is_held_of_it() {
+    fn pins_a_buffer_once_less_its_held_bytes() {
         let pool = Pool::new(PoolSettings::default(), 1, Recorder::off());
         let lines = lines(&pool, 1024, 128);
         let mut pinned = Pinned::new(pool.clone(), StageId(0));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compacted_pins_nothing_and_lets_go() {
+    fn compacted_payloads_pin_nothing() {
         let pool = Pool::new(PoolSettings::default(), 1, Recorder::off());
         let mut held: Vec<Payload> = (0..100).map(|index| lines(&pool, 1024, 128).swap_remove(index)).collect();
         let (mut full, expected) = (lines(&pool, 1024, 128), lines(&pool, 1024, 128));

@@ -91,7 +91,7 @@ impl Pool {
 
     /// A whole file as a payload. Its bytes are read only when they are needed.
     pub fn adopt_file(&self, file: SourceFile) -> Payload {
-        let len = usize::try_from(file.size()).expect("a size of a file is an address");
+        let len = usize::try_from(file.size()).expect("the size of a file fits an address");
         let buffer = self.lock().acquire(Owner::Host);
         View::whole(Buffer::file(file, buffer, self.clone()), len).into()
     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_an_exact_size_is_not_kept() {
+    fn does_not_keep_memory_of_an_exact_size() {
         let pool = pool();
         // It has the size of a class, but belongs to none.
         drop(pool.take_exact(4096));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_borrowed_is_not_reused_before_the_call_ends() {
+    fn keeps_borrowed_memory_until_the_call_ends() {
         let pool = pool();
         let (one, two) = (payload(&pool, Owner::Host), pool.adopt(Bytes::from_static(b"adopted")));
         let rope = Payload::join([&one, &two]);
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_leased_is_not_reused_before_the_lease_ends() {
+    fn keeps_leased_memory_until_the_lease_ends() {
         let pool = pool();
         let held = payload(&pool, Owner::Host);
         let id = held.views()[0].buffer().id();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_owns_what_it_writes_until_it_is_returned() {
+    fn stages_own_what_they_write_until_it_is_returned() {
         let pool = pool();
         let written = payload(&pool, Owner::Stage(STAGE));
         pool.transfer(STAGE, &written);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_allowed_is_remembered() {
+    fn remembers_the_first_violation() {
         let twice = pool();
         twice.lend(STAGE, std::iter::empty());
         twice.lend(STAGE, std::iter::empty());

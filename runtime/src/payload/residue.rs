@@ -48,7 +48,7 @@ fn stale(pool: &Pool, bytes: usize, len: usize, file: &std::fs::File) -> usize {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
-fn no_byte_of_before_can_be_read_in_any_class() {
+fn leaves_no_readable_residue_in_any_class() {
     let file = tempfile::tempfile().unwrap();
     let (mut classes, mut reuses, mut residue) = (0, 0, 0);
     for bytes in PoolSettings::classes().map(|bytes| bytes as usize) {

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_named_is_the_version_built_on() {
+    fn states_the_pinned_wasmtime_version() {
         let pinned = format!("\nwasmtime = {{ version = \"={WASMTIME_VERSION}\"");
         assert!(include_str!("../../../Cargo.toml").contains(&pinned));
     }

@@ -172,7 +172,7 @@ impl Instance {
     /// Restarts after a call that did not return: with a new store, and a new `init`. Its counters and its log continue. The
     /// caller must have taken the batch.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let Some(restart) = self.restart.take() else { unreachable!("it was started to begin restart") };
+        let Some(restart) = self.restart.take() else { unreachable!("only stages with a recovery restart") };
         self.log.finish();
         let host = self.store.data().restarted(&self.limits, &self.log);
         (self.store, self.exports) = open_store(&self.name, &restart.component, &self.limits, host)?;
@@ -670,7 +670,9 @@ fn inject(store: &mut Store<Host>, injected: &InjectedFault) {
             store.set_epoch_deadline(0);
         }
         InjectedFault::Allocation => store.data_mut().memory.closed = true,
-        InjectedFault::Failure(_) | InjectedFault::Pause(_) => unreachable!("the call itself does not suffer these"),
+        InjectedFault::Failure(_) | InjectedFault::Pause(_) => {
+            unreachable!("these faults do not happen within the call")
+        }
     }
 }
 

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_whatever_pieces_it_is_written_in() {
+    fn joins_pieces_of_a_line() {
         let long = vec![b'x'; 200_000];
         let (lines, used) = given(u64::MAX, &[b"a", b"b\n\nc", &long[..70_000], &long[70_000..], b"\nlast"]);
         let expected = [(b"ab".to_vec(), 0), (Vec::new(), 0), ([b"c", &long[..]].concat(), 0), (b"last".to_vec(), 0)];
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_takes_no_more_memory_than_the_longest() {
+    fn bounds_the_memory_of_a_line() {
         let piece = vec![b'x'; LONGEST_LINE];
         let (lines, used) = given(u64::MAX, &[&piece[..], &piece[..], b"\nnext\n"]);
         assert_eq!(lines, [(piece, LONGEST_LINE as u64), (b"next".to_vec(), 0)]);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_quota_is_dropped_and_counted() {
+    fn drops_and_counts_lines_beyond_the_quota() {
         let (lines, used) = given(12, &[b"12345\n123456\n123\n", b"1\n", b"2"]);
         assert_eq!(lines, [(b"12345".to_vec(), 0), (b"123".to_vec(), 0), (b"1".to_vec(), 0)]);
         assert_eq!(used, LogUse { lines: 5, bytes: 16, dropped: 2 });

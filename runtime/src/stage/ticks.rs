@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_stood_still_is_told_by_ticks_that_did_not_come() {
+    fn detects_suspension_by_missing_ticks() {
         let stopped = Stopped { total: AtomicU64::new(0), seen: Mutex::new(None) };
         let (began, seconds) = (Instant::now(), Duration::from_secs_f64);
         for at in [5.0, 5.01, 5.5, 8.5, 8.51] {

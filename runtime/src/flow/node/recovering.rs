@@ -165,7 +165,7 @@ impl Node {
             let element = &instance.batch()[index];
             match recovery.decide(&self.name, element, index, error)? {
                 Disposition::Skip => {}
-                Disposition::Retry(_) => unreachable!("a stage is told to skip where nothing is lent again"),
+                Disposition::Retry(_) => unreachable!("the policy `skip` has no retries"),
             }
         }
         if *kind == Kind::Sink {

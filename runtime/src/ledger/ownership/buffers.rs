@@ -359,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_with_no_generation_left_is_not_used_again() {
+    fn does_not_reuse_a_place_without_generations() {
         let mut buffers = Buffers::new(0);
         let first = buffers.acquire(Owner::Host).unwrap().transition.buffer;
         assert_eq!(buffers.release(first, Owner::Host).unwrap().owes, Owes::Memory);

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_refused() {
+    fn refuses_counts_beyond_32_bits() {
         let mut counts = Counts([(STAGES[0], u32::MAX)].into_iter().collect());
         assert_eq!(counts.add(STAGES[0]), Err(Refusal::TooMany));
         assert_eq!(counts.get(STAGES[0]), u32::MAX);

@@ -203,7 +203,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         }
         for named in operation.buffers() {
             let place = named.place;
-            let Some(record) = &mut self.buffers[place] else { unreachable!("{operation:?} of what is pooled") };
+            let Some(record) = &mut self.buffers[place] else { unreachable!("{operation:?} of a pooled buffer") };
             match *operation {
                 Operation::Transfer(_, _, to) => record.owner = to,
                 Operation::Release(..) => {
@@ -254,12 +254,14 @@ impl<const B: usize, const S: usize> Reference<B, S> {
     /// reported changes, and what is owed. Returns the new state, or `None` if the operation was refused. The caller must check
     /// that a refused operation changed nothing.
     pub(super) fn hold(&self, table: &mut Buffers, operation: &Operation) -> Option<Self> {
-        let told = operation.run(table);
+        let reported = operation.run(table);
         let expected = self.refusal(operation);
-        let steps = match (told, expected) {
+        let steps = match (reported, expected) {
             (Ok(steps), None) => steps,
             (Err(refusal), Some(expected)) if refusal == expected => return None,
-            (told, expected) => panic!("{operation:?} in {self:#?}\n told {told:?}\n expected {expected:?}"),
+            (reported, expected) => {
+                panic!("{operation:?} in {self:#?}\n reported {reported:?}\n expected {expected:?}")
+            }
         };
         let place = steps.first().map(|step| step.transition.buffer.index as usize);
         let (next, owed) = self.after(operation, place);
@@ -267,17 +269,17 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         assert_eq!(found, next, "{operation:?} in {self:#?}");
         table.assert_whole();
         let mut states = self.buffers.map(|buffer| name(&buffer));
-        let mut told = [Owes::Nothing; B];
+        let mut reported = [Owes::Nothing; B];
         for Step { transition, owes } in steps {
             let place = transition.buffer.index as usize;
-            assert_eq!(transition.from, states[place], "{operation:?} in {self:#?} told {transition:?}");
-            assert_eq!(told[place], Owes::Nothing, "what is owed is told once");
-            (states[place], told[place]) = (transition.to, owes);
+            assert_eq!(transition.from, states[place], "{operation:?} in {self:#?} reported {transition:?}");
+            assert_eq!(reported[place], Owes::Nothing, "what is owed is reported once");
+            (states[place], reported[place]) = (transition.to, owes);
             let is_stale = table.get(transition.buffer) == Err(Refusal::Stale);
             assert_eq!(is_stale, transition.to == State::Pooled, "an id is good until its buffer is pooled");
         }
         assert_eq!(states, next.buffers.map(|buffer| name(&buffer)), "{operation:?} in {self:#?}");
-        assert_eq!(told, owed, "{operation:?} in {self:#?}");
+        assert_eq!(reported, owed, "{operation:?} in {self:#?}");
         Some(next)
     }
 }

@@ -204,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn an_element_does_not_grow_by_them() {
+    fn attributes_do_not_grow_an_element() {
         assert_eq!(size_of::<Element>(), 48);
     }
 
     /// Other owners of the element keep the attributes that they had.
     #[test]
-    fn a_change_is_of_one_copy() {
+    fn changes_only_one_copy() {
         let mut host = lending();
         let shared = host.batch[0].clone();
         set(&mut host, 0, "a");
@@ -222,7 +222,7 @@ mod tests {
 
     /// A failed call keeps its changes to the elements before the failed one.
     #[test]
-    fn a_call_that_fails_has_set_nothing() {
+    fn failed_calls_set_nothing() {
         let mut host = lending();
         (0..3).for_each(|index| set(&mut host, index, "b"));
         set(&mut host, 1, "c");
@@ -235,7 +235,7 @@ mod tests {
 
     /// A held element, and what is made of it, has the attributes set after it was taken; if the call fails, those before.
     #[test]
-    fn what_is_held_has_what_was_set() {
+    fn held_elements_have_the_set_attributes() {
         for fails in [false, true] {
             let mut host = lending();
             set(&mut host, 2, "early");

@@ -68,7 +68,7 @@ fn append(mut store: StoreContextMut<'_, Host>, (buffer, bytes): (Resource<Buffe
         _ => Ok(()),
     };
     write(&mut store, buffer.rep(), &bytes, fits, |buffer, bytes| {
-        buffer.block.append(bytes).expect("the block was taken for so many");
+        buffer.block.append(bytes).expect("the block has room for the bytes");
     })
 }
 
@@ -82,7 +82,7 @@ fn write_at(
         _ => Err(Failure::OutOfBounds),
     };
     write(&mut store, buffer.rep(), &bytes, fits, |buffer, bytes| {
-        buffer.block.write_at(offset as usize, bytes).expect("so much is written");
+        buffer.block.write_at(offset as usize, bytes).expect("the range is written");
         buffer.overwritten += bytes.len() as u64;
     })
 }

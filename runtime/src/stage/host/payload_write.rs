@@ -47,7 +47,7 @@ fn make(
         return Err(Failure::BudgetExceeded);
     }
     let mut block = host.block(len);
-    block.append(bytes.as_le_slice(store.as_context())).expect("the block was taken for so many");
+    block.append(bytes.as_le_slice(store.as_context())).expect("the block has room for the bytes");
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);

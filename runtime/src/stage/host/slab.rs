@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_given_away_once_at_a_time() {
+    fn reuses_only_free_numbers() {
         let mut slab = Slab::new();
         assert_eq!(["a", "b", "c"].map(|thing| slab.insert(thing)), [0, 1, 2]);
         assert_eq!((slab.remove(1), slab.remove(1), slab.remove(3)), (Some("b"), None, None));
