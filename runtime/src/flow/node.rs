@@ -139,7 +139,8 @@ impl Node {
         let mut rng = control.seed().map(|seed| Rng::of_stage(!seed, index as u32));
         let draw = || rng.as_mut().map_or_else(getrandom::u64, |rng| Ok(rng.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
-        let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let stamps =
+            stamps.map_err(|error| Error::Internal(format!("cannot get random numbers from the system: {error}")))?;
         let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
         let callee = match body {
             Body::Input(mut input) => {

@@ -27,7 +27,7 @@ pub(crate) use bindings::types::{
 pub(crate) use failing::Skipped;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
-pub(crate) use outputs::{Made, all_outputs};
+pub(crate) use outputs::{OutputElements, all_outputs};
 pub(crate) use part::{Origin, Part, View, Written};
 pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
@@ -118,9 +118,9 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
-    /// When the limit of the current call ends, by the system's clock, if the process is not suspended for longer than
-    /// `stopped`.
+    /// When the limit of the current call ends, by the system's clock, unless the process is suspended during the call.
     ends: Instant,
+    /// How long the process had been suspended when the current call began.
     stopped: Duration,
     cut: Cut,
     pub(crate) epoch_fault: Option<EpochFault>,
@@ -293,7 +293,7 @@ impl Host {
     }
 
     /// Makes the host the owner of the written payloads that were returned.
-    pub(crate) fn transfer_written(&self, made: &Made) {
+    pub(crate) fn transfer_written(&self, made: &OutputElements) {
         made.parts().for_each(|part| match part {
             Part::Written(part) => self.pool.transfer(self.stage, &part.bytes),
             Part::Views(_) => {}
@@ -320,17 +320,17 @@ impl Host {
     }
 
     /// How many payloads this call wrote that are not in `returned`.
-    pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
+    pub(crate) fn unreturned(&self, returned: Option<&OutputElements>) -> u64 {
         self.outputs.unreturned(returned)
     }
 
     /// Takes the returned output, if it was made in this call.
-    pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<Made> {
+    pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<OutputElements> {
         self.outputs.take(output.rep())
     }
 
     /// An element of the batch that satisfies `which` and that something in `made` comes from.
-    pub(crate) fn find_used(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
+    pub(crate) fn find_used(&self, made: &OutputElements, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
         made.parts().find_map(|part| match part {
             Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(which),
             Part::Views(views) => views.iter().find_map(|view| match &view.origin {
@@ -355,7 +355,7 @@ impl Host {
     }
 
     /// Counts what a failed call wrote and did not return as discarded.
-    pub(crate) fn discard_written(&mut self, returned: Option<&Made>) {
+    pub(crate) fn discard_written(&mut self, returned: Option<&OutputElements>) {
         let returned =
             returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
         self.buffers.given_up += self.outputs.wrote().since(returned);

@@ -22,8 +22,8 @@ use crate::pipeline::limits::Limits;
 use crate::stage::component::{Component, ExportsPre};
 use crate::stage::host::bindings::{processor, sink, source};
 use crate::stage::host::{
-    BackpressureSignal, Batch, Columns, Environment, EpochFault, Failure, FailurePolicy, Host, Leases, Made, Meter,
-    Origin, Outcome, Output, ProcessFailure, PushFailure, Reached, Skipped,
+    BackpressureSignal, Batch, Columns, Environment, EpochFault, Failure, FailurePolicy, Host, Leases, Meter, Origin,
+    Outcome, Output, OutputElements, ProcessFailure, PushFailure, Reached, Skipped,
 };
 use crate::stage::log::{LogSink, LogUse, StageLog};
 
@@ -104,7 +104,7 @@ enum Returns {
 /// What a processor made of its batch, which stays in [`Instance::batch`].
 pub(crate) enum Processed {
     Routes(Vec<u32>),
-    Made(Made),
+    Elements(OutputElements),
 }
 
 /// A failed call that lent elements. They stay in [`Instance::batch`].
@@ -288,7 +288,7 @@ impl Instance {
     }
 
     /// Pulls elements from a source; `None` once it has ended.
-    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
+    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<OutputElements>, Error> {
         let output = self.call_making("pull", |exports, store| match exports {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
             _ => unreachable!("only sources are pulled from"),
@@ -344,7 +344,7 @@ impl Instance {
             {
                 return Err(self.error("process", skipped_but_used(named)));
             }
-            return Ok(Processed::Made(made));
+            return Ok(Processed::Elements(made));
         }
         if routes.len() != count as usize {
             let entries = counted(routes.len() as u64, "entry");
@@ -367,7 +367,7 @@ impl Instance {
     }
 
     /// Tells a processor that its input has ended.
-    pub(crate) fn flush(&mut self) -> Result<Option<Made>, Error> {
+    pub(crate) fn flush(&mut self) -> Result<Option<OutputElements>, Error> {
         let output = self.call_making("flush", |exports, store| match exports {
             Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
             _ => unreachable!("only processors are flushed"),
@@ -575,7 +575,7 @@ impl Instance {
         call: &'static str,
         output: Option<Resource<Output>>,
         returns: Returns,
-    ) -> Result<Option<Made>, Error> {
+    ) -> Result<Option<OutputElements>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
         made.iter().for_each(|made| host.transfer_written(made));

@@ -6,7 +6,7 @@ use crate::contract::Kind;
 use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
 use crate::payload::element::{self, Element};
-use crate::stage::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
+use crate::stage::host::{BY_HANDLE, NO_LINEAGE, Origin, OutputElements, Part, View, Written, all_outputs};
 use crate::stage::instance::Processed;
 
 /// What was sent so far of the elements of a batch.
@@ -27,7 +27,7 @@ impl Node {
         }
         match processed {
             Processed::Routes(routes) => self.send_routes(&routes, edges),
-            Processed::Made(made) => self.send_made("process", made, edges),
+            Processed::Elements(made) => self.send_made("process", made, edges),
         }
     }
 
@@ -61,7 +61,12 @@ impl Node {
     }
 
     /// Sends the elements that a stage made.
-    pub(super) fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
+    pub(super) fn send_made(
+        &mut self,
+        call: &'static str,
+        made: OutputElements,
+        edges: &mut [Edge],
+    ) -> Result<(), Error> {
         let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
         if let Some(broken) = undeclared_output(made.goes_to(), self.outputs.count()) {
             return Err(instance.error(call, broken));

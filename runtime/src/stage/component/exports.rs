@@ -14,19 +14,19 @@ type Lent = (Resource<Batch>, u32, Vec<u64>);
 
 /// Checks the functions that the host calls in a stage of this role.
 pub(super) fn check(pre: &InstancePre<Host>, kind: Kind) -> wasmtime::Result<()> {
-    let of = |interface| Interface { pre, name: full_name(interface) };
-    let lifecycle = of("lifecycle");
+    let interface = |interface| Interface { pre, name: full_name(interface) };
+    let lifecycle = interface("lifecycle");
     lifecycle.check::<(Vec<(String, String)>,), (Result<Columns, Failure>,)>("init")?;
     lifecycle.check::<(), ()>("teardown")?;
     match kind {
-        Kind::Source => of("source").check::<(u32, u64), Made>("pull"),
+        Kind::Source => interface("source").check::<(u32, u64), Made>("pull"),
         Kind::Processor => {
-            let processor = of("processor");
+            let processor = interface("processor");
             processor.check::<Lent, (Result<Outcome, ProcessFailure>,)>("process")?;
             processor.check::<(), Made>("flush")
         }
         Kind::Sink => {
-            let sink = of("sink");
+            let sink = interface("sink");
             sink.check::<Lent, (Result<BackpressureSignal, PushFailure>,)>("push")?;
             sink.check::<(), (Result<(), Failure>,)>("complete")
         }
@@ -58,9 +58,9 @@ impl Interface<'_> {
             ))
         };
         match item {
-            ComponentItem::ComponentFunc(of) => {
-                of.typecheck::<Params, Results>(&self.pre.instance_type()).map_err(|error| wrong(format!("{error:#}")))
-            }
+            ComponentItem::ComponentFunc(function) => function
+                .typecheck::<Params, Results>(&self.pre.instance_type())
+                .map_err(|error| wrong(format!("{error:#}"))),
             _ => Err(wrong("it is not a function".to_string())),
         }
     }

@@ -22,8 +22,11 @@ pub(super) struct Changed(Vec<(u32, Option<Arc<Context>>)>);
 
 type Got<T> = wasmtime::Result<(Result<T, Failure>,)>;
 
-fn get(store: StoreContextMut<'_, Host>, (of, index, name): (Resource<Batch>, u32, WasmStr)) -> Got<Option<Arc<str>>> {
-    store.data().lent(&of)?;
+fn get(
+    store: StoreContextMut<'_, Host>,
+    (batch, index, name): (Resource<Batch>, u32, WasmStr),
+) -> Got<Option<Arc<str>>> {
+    store.data().lent(&batch)?;
     let name = name.to_str(store.as_context())?;
     let element = store.data().in_batch(index).ok_or(Failure::OutOfBounds);
     let found = element.and_then(|element| {
@@ -34,8 +37,8 @@ fn get(store: StoreContextMut<'_, Host>, (of, index, name): (Resource<Batch>, u3
     Ok((count_result(store, found, asked, |value| value.as_ref().map_or(0, |value| value.len())),))
 }
 
-fn all(store: StoreContextMut<'_, Host>, (of, index): (Resource<Batch>, u32)) -> Got<Vec<(Arc<str>, Arc<str>)>> {
-    store.data().lent(&of)?;
+fn all(store: StoreContextMut<'_, Host>, (batch, index): (Resource<Batch>, u32)) -> Got<Vec<(Arc<str>, Arc<str>)>> {
+    store.data().lent(&batch)?;
     let element = store.data().in_batch(index).ok_or(Failure::OutOfBounds);
     let found = element.map(|element| element.attributes().as_slice().to_vec());
     Ok((count_result(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
@@ -63,9 +66,9 @@ fn count_result<T>(
 
 fn set(
     mut store: StoreContextMut<'_, Host>,
-    (of, index, name, value): (Resource<Batch>, u32, WasmStr, Option<WasmStr>),
+    (batch, index, name, value): (Resource<Batch>, u32, WasmStr, Option<WasmStr>),
 ) -> Got<()> {
-    store.data().lent(&of)?;
+    store.data().lent(&batch)?;
     let name = name.to_str(store.as_context())?;
     // Both are checked in place, and copied out of the stage's memory only if they can be kept.
     let set = match value {
@@ -146,13 +149,13 @@ impl Host {
         if self.changed.0.is_empty() {
             return;
         }
-        let of = match origin {
+        let from = match origin {
             Origin::Lent(index) => self.batch.get(*index as usize),
             Origin::Held(place) => self.leases.element(*place),
             Origin::Joined(places) => places.first().and_then(|place| self.leases.element(*place)),
         };
-        if let Some(of) = of {
-            element.context.clone_from(&of.context);
+        if let Some(from) = from {
+            element.context.clone_from(&from.context);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use wasmtime::component::{ComponentType, Lift};
 
 use super::host_memory;
-use super::meter::{Meter, Part};
+use super::meter::{ElementReads, Meter};
 use super::slab::Slab;
 use crate::ledger::ownership;
 use crate::payload::Pinned;
@@ -122,7 +122,7 @@ struct Entry {
 pub(super) struct Held {
     pub(super) element: Element,
     /// What was read of it before this call, and in this call if it is not in the batch.
-    pub(super) read: Part,
+    pub(super) read: ElementReads,
     /// How often it was read before the call that lent it: in failed calls, or while it was held by a stage that restarted.
     pub(super) before: u32,
     /// Its index in the batch, or `NONE`.
@@ -300,7 +300,7 @@ impl Leases {
                 let element = element.clone();
                 let held = Held {
                     element,
-                    read: Part::default(),
+                    read: ElementReads::default(),
                     before,
                     index: index_here,
                     leases: 0,

@@ -17,7 +17,7 @@ pub(crate) struct Meter {
     whole: u32,
     /// What this call read besides, per element of the batch. Empty until it does, so a batch that is never read one by one
     /// costs nothing here.
-    parts: Vec<Part>,
+    parts: Vec<ElementReads>,
     /// The most reads in `parts`, and the index of that element.
     most: (u32, usize),
     /// The elements that left the batch, as bits: reads of the whole batch do not include them.
@@ -48,7 +48,7 @@ pub(crate) struct Meter {
 
 /// What was read of one element.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ElementReads {
     reads: u32,
     bytes: u64,
 }
@@ -121,7 +121,7 @@ impl Meter {
         if !self.may_read(element, after) {
             return false;
         }
-        self.parts.resize(batch.len(), Part::default());
+        self.parts.resize(batch.len(), ElementReads::default());
         self.parts[index] = self.parts[index].and(len);
         if self.parts[index].reads > self.most.0 {
             self.most = (self.parts[index].reads, index);
@@ -160,7 +160,7 @@ impl Meter {
 
     /// Counts a read of `len` bytes of a held element that is not in the batch, if it is allowed. `so_far` was read since it was
     /// lent, and failed calls read it `before` times.
-    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut Part, before: u32, len: u64) -> bool {
+    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut ElementReads, before: u32, len: u64) -> bool {
         let after = so_far.and(len);
         if !self.may_read(element, after) {
             return false;
@@ -189,23 +189,23 @@ impl Meter {
     }
 
     /// Returns the element `index` to the batch, with what was read of it.
-    pub(super) fn put_back(&mut self, elements: usize, index: usize, read: Part) {
-        self.parts.resize(elements, Part::default());
+    pub(super) fn put_back(&mut self, elements: usize, index: usize, read: ElementReads) {
+        self.parts.resize(elements, ElementReads::default());
         self.parts[index] = read;
     }
 
     /// What this call read of the element `index` of the batch, which has `len` bytes.
-    pub(super) fn read_here(&self, index: usize, len: u64) -> Part {
+    pub(super) fn read_here(&self, index: usize, len: u64) -> ElementReads {
         let part = self.parts.get(index).copied().unwrap_or_default();
         let whole = u64::from(self.whole).saturating_mul(len);
-        Part { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
+        ElementReads { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
     }
 
     /// Removes the element `index`, of `len` bytes, from the batch. Returns what this call read of it.
-    pub(super) fn leave(&mut self, index: usize, len: u64) -> Part {
+    pub(super) fn leave(&mut self, index: usize, len: u64) -> ElementReads {
         let read = self.read_here(index, len);
         if let Some(part) = self.parts.get_mut(index) {
-            *part = Part::default();
+            *part = ElementReads::default();
         }
         let reads = self.parts.iter().enumerate().map(|(index, part)| (part.reads, index));
         self.most = reads.max().unwrap_or_default();
@@ -217,7 +217,7 @@ impl Meter {
         self.left & 1 << index != 0
     }
 
-    fn read_so_far(&self, element: &Element, index: usize) -> Part {
+    fn read_so_far(&self, element: &Element, index: usize) -> ElementReads {
         self.read_here(index, element.payload.len() as u64)
     }
 
@@ -233,7 +233,7 @@ impl Meter {
     }
 
     /// The overrun of the budget if this call has read this much of an element.
-    fn beyond_reads(&self, element: &Element, read: Part) -> Option<Overrun> {
+    fn beyond_reads(&self, element: &Element, read: ElementReads) -> Option<Overrun> {
         let reads = (Limited::Reads, u64::from(read.reads), self.budget.reads.map(u64::from));
         let bytes = (Limited::ReadBytes, read.bytes, self.budget.read_bytes);
         [reads, bytes].into_iter().find_map(|(what, count, limit)| {
@@ -243,7 +243,7 @@ impl Meter {
     }
 
     /// Whether an element may be read so that this much was read since it was lent.
-    fn may_read(&mut self, element: &Element, read: Part) -> bool {
+    fn may_read(&mut self, element: &Element, read: ElementReads) -> bool {
         if let Some(overrun) = self.beyond_reads(element, read) {
             return self.refuse(overrun);
         }
@@ -402,13 +402,13 @@ fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overr
     })
 }
 
-impl Part {
+impl ElementReads {
     pub(super) fn reads(self) -> u32 {
         self.reads
     }
 
     /// With one more read of `len` bytes.
-    fn and(self, len: u64) -> Part {
-        Part { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }
+    fn and(self, len: u64) -> ElementReads {
+        ElementReads { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }
     }
 }

@@ -19,7 +19,7 @@ const MAX_PIECES_A_CALL: usize = 1 << 20;
 
 /// What the current call has made and not returned yet.
 pub(crate) struct Outputs {
-    made: Vec<Option<Made>>,
+    made: Vec<Option<OutputElements>>,
     /// The rep of the first output of this call.
     first: u32,
     /// Payload bytes written in this call.
@@ -38,7 +38,7 @@ pub(crate) struct Outputs {
 }
 
 /// The elements of one output, in order.
-pub(crate) struct Made {
+pub(crate) struct OutputElements {
     first: Part,
     /// The appended parts. Nearly every output has none.
     rest: Vec<Part>,
@@ -93,7 +93,7 @@ impl Outputs {
         }
         if self.bytes + bytes as u64 > self.most_bytes {
             let most = mebibytes(self.most_bytes);
-            return Err(limit(format!("make at most {most} of payloads in one call (`limits.output-bytes`)")));
+            return Err(limit(format!("make at most {most} of payloads in one call")));
         }
         if self.elements + elements > MAX_ELEMENTS_A_CALL {
             return Err(limit(format!("make at most {MAX_ELEMENTS_A_CALL} elements in one call")));
@@ -121,22 +121,22 @@ impl Outputs {
             Part::Views(views) => self.pieces += views.iter().map(View::pieces).sum::<usize>(),
         }
         let rep = self.first.wrapping_add(self.made.len() as u32);
-        self.made.push(Some(Made { first: part, rest: Vec::new() }));
+        self.made.push(Some(OutputElements { first: part, rest: Vec::new() }));
         Resource::new_own(rep)
     }
 
-    fn get_mut(&mut self, rep: u32) -> Option<&mut Made> {
+    fn get_mut(&mut self, rep: u32) -> Option<&mut OutputElements> {
         self.made.get_mut(rep.wrapping_sub(self.first) as usize)?.as_mut()
     }
 
     /// Removes the output, if it was made in this call.
-    pub(super) fn take(&mut self, rep: u32) -> Option<Made> {
+    pub(super) fn take(&mut self, rep: u32) -> Option<OutputElements> {
         self.made.get_mut(rep.wrapping_sub(self.first) as usize)?.take()
     }
 
     /// How many payloads this call wrote that are not in `returned`.
-    pub(super) fn unreturned(&self, returned: Option<&Made>) -> u64 {
-        self.written - returned.map_or(0, Made::written)
+    pub(super) fn unreturned(&self, returned: Option<&OutputElements>) -> u64 {
+        self.written - returned.map_or(0, OutputElements::written)
     }
 
     /// What this call wrote to outputs.
@@ -146,7 +146,7 @@ impl Outputs {
 
     /// The elements of the batch, as bits, that remaining outputs of this call come from.
     pub(super) fn named(&self) -> u64 {
-        self.made.iter().flatten().flat_map(Made::parts).fold(0, |named, part| named | part.named())
+        self.made.iter().flatten().flat_map(OutputElements::parts).fold(0, |named, part| named | part.named())
     }
 
     /// Ends a call and drops the outputs that it did not return.
@@ -162,8 +162,8 @@ impl Outputs {
     }
 }
 
-impl Made {
-    fn append(&mut self, other: Made) {
+impl OutputElements {
+    fn append(&mut self, other: OutputElements) {
         self.rest.push(other.first);
         self.rest.extend(other.rest);
     }

@@ -132,7 +132,7 @@ impl Host {
         let buffers = &self.buffers;
         if buffers.capacity.saturating_add(capacity) > buffers.most_capacity {
             let most = mebibytes(buffers.most_capacity);
-            return Err(limit(format!("have at most {most} in buffers at once (`limits.output-bytes`)")));
+            return Err(limit(format!("have at most {most} in buffers at once")));
         }
         if !self.meter.may_write(0) {
             return Err(Failure::BudgetExceeded);

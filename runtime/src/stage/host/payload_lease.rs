@@ -38,9 +38,9 @@ type Took = wasmtime::Result<(Result<Resource<Lease>, Failure>,)>;
 
 fn take(
     mut store: StoreContextMut<'_, Host>,
-    (of, indices, mode, scope): (Resource<Batch>, WasmList<u32>, Mode, Scope),
+    (batch, indices, mode, scope): (Resource<Batch>, WasmList<u32>, Mode, Scope),
 ) -> Took {
-    store.data().lent(&of)?;
+    store.data().lent(&batch)?;
     let indices = indices.as_le_slice(store.as_context());
     let named = once_each(store.data(), indices);
     let host = store.data_mut();
@@ -91,23 +91,14 @@ impl Host {
             return Err(Failure::BudgetExceeded);
         }
         if elements > self.held_elements {
-            return Err(limit(format!(
-                "hold at most {} at once (`limits.held-elements`)",
-                counted(self.held_elements, "element")
-            )));
+            return Err(limit(format!("hold at most {} at once", counted(self.held_elements, "element"))));
         }
         if bytes > self.held_bytes {
-            return Err(limit(format!(
-                "hold at most {} of payloads at once (`limits.held-bytes`)",
-                mebibytes(self.held_bytes)
-            )));
+            return Err(limit(format!("hold at most {} of payloads at once", mebibytes(self.held_bytes))));
         }
         let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
-            return Err(limit(format!(
-                "hold at most {} of attributes at once (`limits.held-bytes`)",
-                mebibytes(self.held_bytes)
-            )));
+            return Err(limit(format!("hold at most {} of attributes at once", mebibytes(self.held_bytes))));
         }
         self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
         Ok(deadline)
@@ -182,10 +173,7 @@ impl Host {
         self.may_use(host_memory::joining(joined, pieces))?;
         let bytes = elements.iter().map(|(_, element)| element.payload.len() as u64).fold(0, u64::saturating_add);
         if bytes > self.held_bytes {
-            return Err(limit(format!(
-                "join at most {} of payloads (`limits.held-bytes`)",
-                mebibytes(self.held_bytes)
-            )));
+            return Err(limit(format!("join at most {} of payloads", mebibytes(self.held_bytes))));
         }
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element =
@@ -200,7 +188,7 @@ type Made = wasmtime::Result<(Result<Resource<Output>, Failure>,)>;
 
 fn forward_all(
     mut store: StoreContextMut<'_, Host>,
-    (of, indices, outputs): (Resource<Lease>, WasmList<u32>, WasmList<u32>),
+    (lease, indices, outputs): (Resource<Lease>, WasmList<u32>, WasmList<u32>),
 ) -> Made {
     let elements = indices.as_le_slice(store.as_context()).len();
     let room = store.data().outputs.room(0, elements);
@@ -212,7 +200,7 @@ fn forward_all(
     let outputs = outputs.as_le_slice(store.as_context()).to_vec();
     let metadata = size_of_val(&indices[..]) + size_of_val(&outputs[..]);
     let host = store.data_mut();
-    let views = host.forward(of.rep(), &indices, &outputs);
+    let views = host.forward(lease.rep(), &indices, &outputs);
     host.meter.refused |= views.is_err();
     Ok((views.map(|views| {
         host.copies.metadata_marshal.record(1, metadata as u64);

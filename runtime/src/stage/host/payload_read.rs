@@ -23,11 +23,13 @@ const MAX_READ_BYTES: u64 = MAX_ELEMENT_BYTES as u64;
 
 type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 
-fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
+fn read(mut store: StoreContextMut<'_, Host>, (batch, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
-    host.lent(&of)?;
-    if let Err(refused) =
-        host.in_batch(index).ok_or(Failure::OutOfBounds).and_then(|of| may_read(of.payload.len(), offset, len))
+    host.lent(&batch)?;
+    if let Err(refused) = host
+        .in_batch(index)
+        .ok_or(Failure::OutOfBounds)
+        .and_then(|element| may_read(element.payload.len(), offset, len))
     {
         return host.refuse_read(refused);
     }
@@ -43,9 +45,9 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
     })
 }
 
-fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
+fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) -> Read {
     let host = store.data_mut();
-    let total = host.lent(&of)?.iter().map(|element| element.payload.len() as u64).sum();
+    let total = host.lent(&batch)?.iter().map(|element| element.payload.len() as u64).sum();
     if total > MAX_READ_BYTES {
         return host.refuse_read(too_much(total));
     }
@@ -64,9 +66,12 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     })
 }
 
-fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Lease>, u32, u64, u64)) -> Read {
+fn read_held(
+    mut store: StoreContextMut<'_, Host>,
+    (lease, index, offset, len): (Resource<Lease>, u32, u64, u64),
+) -> Read {
     let host = store.data_mut();
-    let held = host.leases.get_mut(of.rep(), index).map_err(Failure::from);
+    let held = host.leases.get_mut(lease.rep(), index).map_err(Failure::from);
     let may = held.and_then(|held| may_read(held.element.payload.len(), offset, len).map(|()| held));
     let held = match may {
         Ok(held) => held,
