@@ -1,4 +1,4 @@
-//! Where elements enter and leave a flow without a component: code of the host.
+//! Endpoints: inputs and outputs of the host, where elements enter and leave a flow without a component.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,59 +9,59 @@ use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::element::{Element, Metadata};
 use crate::payload::{Payload, Pool};
 
-pub use atomic::{AtomicFile, open_to_append};
+pub use atomic_file::{AtomicFile, open_to_append};
 pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
+pub use file_id::{FileId, is_descriptor, is_device};
 pub use generate::Generate;
-pub use patient::{NoReader, Patient, open_to_write, share_to_write};
-pub use place::{FileId, is_descriptor, is_device};
+pub use interruptible_file::{InterruptibleFile, NoReader, open_to_write, share_to_write};
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
-mod atomic;
+mod atomic_file;
 mod directory;
 mod discard;
 mod file;
+mod file_id;
 mod generate;
-mod kernel;
-mod patient;
-mod place;
+mod interruptible_file;
+mod kernel_copy;
 mod range;
 mod reader;
 mod stdio;
 mod timed;
 mod writer;
 
-/// What an input is asked for.
+/// A pull from an input: its limits, and where the elements go.
 pub struct Pull<'a> {
     /// Payload memory.
     pub pool: &'a Pool,
-    /// At most this many elements; at least 1.
+    /// The most elements to return; at least 1.
     pub max_elements: usize,
-    /// No element after these many payload bytes; the last one may go beyond.
+    /// Payload bytes after which no further element is returned; the last one may exceed them.
     pub max_bytes: usize,
-    /// Where the payloads go; empty at the beginning.
+    /// Receives the payloads; empty at first.
     pub payloads: &'a mut Vec<Payload>,
-    /// What is said of the payloads of these indices; most inputs say nothing.
+    /// Receives metadata, by the index of its payload; most inputs give none.
     pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
-    /// Where copies within the host are recorded.
-    pub host_serialize: Joins<'a>,
+    /// Receives the copies within the host.
+    pub host_serialize: CopyRecorder<'a>,
     pub(crate) clock: &'a Clock,
     pub(crate) began: Instant,
 }
 
-/// The copies that an input makes within the host.
-pub struct Joins<'a> {
+/// Records the copies that an input makes within the host.
+pub struct CopyRecorder<'a> {
     pub(crate) count: &'a mut Count,
     pub(crate) boundary: &'a Boundary,
 }
 
-impl Joins<'_> {
-    /// Records a copy of so many bytes.
+impl CopyRecorder<'_> {
+    /// Records a copy of this many bytes.
     pub fn record(&mut self, bytes: u64) {
         self.count.record(1, bytes);
         self.boundary.joined(bytes);
@@ -69,19 +69,19 @@ impl Joins<'_> {
 }
 
 impl Pull<'_> {
-    /// How long ago the flow began, by its clock.
+    /// The time since the flow began, by its clock.
     pub fn time(&self) -> Duration {
         self.clock.now().saturating_duration_since(self.began)
     }
 
-    /// Hands over the payload of one element. Tells whether there is room for another.
+    /// Returns the payload of one element. Returns whether there is room for another.
     pub fn give(&mut self, payload: Payload) -> bool {
         self.max_bytes = self.max_bytes.saturating_sub(payload.len());
         self.payloads.push(payload);
         self.has_room()
     }
 
-    /// Hands over the payload of one element, and what is to be said of it. Tells whether there is room for another.
+    /// Returns the payload of one element with its metadata. Returns whether there is room for another.
     pub fn give_with(&mut self, payload: Payload, metadata: Metadata) -> bool {
         if metadata != Metadata::default() {
             self.metadata.push((self.payloads.len(), metadata));
@@ -95,14 +95,14 @@ impl Pull<'_> {
     }
 }
 
-/// What an input says after it was asked.
+/// The answer of an input to a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pulled {
-    /// Ask again.
+    /// More elements may follow at once.
     More,
-    /// There is nothing just now. Ask again a little later.
+    /// There is nothing now. Pull again later.
     Idle,
-    /// There is nothing before the flow is this old: see [`Pull::time`].
+    /// There is nothing until this time after the beginning of the flow; see [`Pull::time`].
     Until(Duration),
     /// There will be nothing more.
     End,
@@ -110,37 +110,38 @@ pub enum Pulled {
 
 /// Brings elements into a flow.
 pub trait Input {
-    /// Hands over elements, as far as they are there.
+    /// Returns the elements that are available.
     ///
     /// # Errors
     ///
-    /// What keeps it from going on; the flow fails with it.
+    /// An error that prevents the input from continuing; the flow fails with it.
     fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled>;
 
-    /// Called in place of [`Input::pull`] once the flow is to end early: hands over the elements that were read and cannot be
-    /// read again, and reads no more.
+    /// Called in place of [`Input::pull`] once the flow is to end early: returns the elements that were read and cannot be read
+    /// again, and reads no more.
     ///
     /// # Errors
     ///
-    /// What keeps it from going on; the flow fails with it.
+    /// An error that prevents the input from continuing; the flow fails with it.
     fn drain(&mut self, _: &mut Pull<'_>) -> io::Result<Pulled> {
         Ok(Pulled::End)
     }
 
-    /// Bytes that were read, cannot be read again, and are in no element so far.
+    /// Bytes that were read, cannot be read again, and are in no element yet.
     fn left_over(&self) -> u64 {
         0
     }
 
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
+    /// Called once, before anything else. Whatever waits in the input must fail with [`CutOff`](crate::base::cut::CutOff) once the
+    /// cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
-    /// Whether it gives elements deadlines of their own, which ends look for then.
+    /// Whether the input gives elements deadlines. If it does, the ends of the flow check them.
     fn gives_deadlines(&self) -> bool {
         false
     }
 
-    /// What the operating system did for it so far, and for who read its elements later.
+    /// What the operating system did for the input so far, including later reads of its elements.
     fn kernel(&self) -> Kernel {
         Kernel::default()
     }
@@ -148,27 +149,28 @@ pub trait Input {
 
 /// Takes elements out of a flow.
 pub trait Output {
-    /// Called once, before anything else: what waits in it gives up with [`CutOff`](crate::base::cut::CutOff) when that is due.
+    /// Called once, before anything else. Whatever waits in the output must fail with [`CutOff`](crate::base::cut::CutOff) once
+    /// the cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
-    /// Takes these elements.
+    /// Writes these elements.
     ///
     /// # Errors
     ///
-    /// What keeps it from taking all of them; the flow fails with it.
+    /// An error that prevents it from writing all of them; the flow fails with it.
     fn push(&mut self, elements: &[Element]) -> io::Result<()>;
 
-    /// Called once, last, when the whole flow has succeeded. Until then nothing has to show outside.
+    /// Called once, as the last call, when the whole flow has succeeded. Before that, an output need not be visible outside.
     ///
     /// # Errors
     ///
-    /// What keeps it from finishing; the flow fails with it.
+    /// An error that prevents it from finishing; the flow fails with it.
     fn complete(&mut self) -> io::Result<()>;
 
     /// Bytes written so far, framing included.
     fn written(&self) -> u64;
 
-    /// What the operating system did for it so far.
+    /// What the operating system did for the output so far.
     fn kernel(&self) -> Kernel {
         Kernel::default()
     }

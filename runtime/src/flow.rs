@@ -1,4 +1,4 @@
-//! A pipeline that runs: nodes, the edges between them, and the driver that chooses the next call.
+//! Runs a pipeline: its nodes, the edges between them, and the driver that chooses the next call.
 
 pub use body::{Body, Stage};
 pub use control::{Control, Progress, Schedule};
@@ -12,9 +12,10 @@ mod control;
 mod dead_letters;
 mod driver;
 mod edge;
-mod faults;
 mod identity_writes;
+mod input_ports;
 mod journal;
 mod node;
-mod ports;
+mod output_ports;
+mod pending_injections;
 mod recovery;

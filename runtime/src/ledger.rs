@@ -1,15 +1,15 @@
 //! The ledger: what was copied, at which boundary and why.
 //!
-//! A copy of payload bytes is recorded where it is made, in the counters of the boundary it was made at: a stage's, or
-//! an endpoint's. Each boundary has one writer, so the counters are plain integers. These totals are always kept. Where
-//! a flow has a [`Recorder`], each copy, call and hand-off also leaves a [`Record`] in its [`Ring`].
+//! A copy of payload bytes is counted where it is made, in the counters of its boundary: that of a stage or of an endpoint.
+//! Each boundary has one writer, so the counters are plain integers. These totals are always kept. If a flow has a
+//! [`Recorder`], each copy, call and hand-off also leaves a [`Record`] in its [`Ring`].
 
 use std::ops::{Add, AddAssign};
 
 use serde::Serialize;
 
 pub use record::{
-    Call, CallRecord, HandOffRecord, NodeIndex, Place, Reason, Record, TransferRecord, TransitionRecord, Way,
+    Call, CallRecord, Direction, HandOffRecord, NodeIndex, Place, Reason, Record, TransferRecord, TransitionRecord,
 };
 pub use recorder::{Boundary, DEFAULT_CAPACITY, Recorder};
 pub use ring::Ring;
@@ -19,24 +19,24 @@ mod record;
 pub(crate) mod recorder;
 mod ring;
 
-/// Copies for one reason.
+/// A number of copies and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// How often. For payloads: elements whose payload, or a part of it, was copied, each time one was.
+    /// Copies. For payloads: elements whose payload was copied, in whole or in part, counted each time.
     pub ops: u64,
     /// Bytes copied.
     pub bytes: u64,
 }
 
 impl Count {
-    /// Records `ops` copies of together `bytes` bytes.
+    /// Counts `ops` copies with `bytes` bytes in total.
     #[inline]
     pub fn record(&mut self, ops: u64, bytes: u64) {
         self.ops += ops;
         self.bytes += bytes;
     }
 
-    /// What came to it after it was `before`.
+    /// The difference to an earlier count.
     pub fn since(self, before: Count) -> Count {
         Count { ops: self.ops - before.ops, bytes: self.bytes - before.bytes }
     }
@@ -51,15 +51,15 @@ impl AddAssign for Count {
 /// The copies at one boundary, or of a flow, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Copies {
-    /// Payload bytes from the host to a component, because it read them.
+    /// Payload bytes that components read: copied from the host to a component.
     pub payload_read: Count,
-    /// Payload bytes from a component to the host, because it wrote them.
+    /// Payload bytes that components wrote: copied from a component to the host.
     pub payload_write: Count,
-    /// Bytes of metadata columns lowered to and lifted from a component, counted once a column list; and of attributes,
-    /// counted once a call for what was asked with, and once for what was told.
+    /// Bytes of metadata columns that were lowered to or lifted from a component, counted once per list of columns. Also bytes of
+    /// attributes, counted once for the arguments of a call and once for its result.
     pub metadata_marshal: Count,
-    /// Payload bytes that the host copied within its own memory, to have them in one piece or in a buffer of their own;
-    /// counted once each time.
+    /// Payload bytes that the host copied within its own memory, to have them in one piece or in a separate buffer; counted once
+    /// per copy.
     pub host_serialize: Count,
 }
 
@@ -70,7 +70,7 @@ impl Copies {
     }
 
     /// The copies for one reason.
-    pub fn of(&mut self, reason: Reason) -> &mut Count {
+    pub fn get_mut(&mut self, reason: Reason) -> &mut Count {
         match reason {
             Reason::PayloadRead => &mut self.payload_read,
             Reason::PayloadWrite => &mut self.payload_write,
@@ -98,21 +98,22 @@ impl Add for Copies {
     }
 }
 
-/// What an endpoint had the operating system do: system calls, and the bytes of all of them.
+/// The work that the operating system did for an endpoint: system calls, and the total of their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Kernel {
-    /// Into memory of the host, wherever in the flow it was needed.
+    /// Reads into host memory, wherever in the flow they were needed.
     pub reads: Count,
-    /// Out of memory of the host.
+    /// Writes from host memory.
     pub writes: Count,
-    /// From a file to the output, without memory of the host.
+    /// Copies from a file to the output, without host memory.
     pub ranges: Count,
 }
 
-/// Payload bytes copied ÷ payload bytes offered; `None` where none was offered.
+/// Payload bytes copied ÷ payload bytes offered; `None` if none was offered.
 ///
-/// Of a stage: copied at its boundary, offered to it. A stage that forwards has 0, one that reads everything 1, one
-/// that also writes as much 2. Of a flow: copied at all boundaries, entered at the sources.
+/// For a stage: bytes copied at its boundary ÷ bytes offered to it. The result is 0 for a stage that forwards, 1 for one that
+/// reads everything, and 2 for one that also writes as much. For a flow: bytes copied at all component boundaries ÷ bytes that
+/// entered at the sources.
 pub fn amplification(copied: u64, offered: u64) -> Option<f64> {
     (offered > 0).then(|| copied as f64 / offered as f64)
 }

@@ -1,9 +1,9 @@
 //! Payload memory: what elements carry, and where its bytes are.
 //!
-//! A [`Block`] is memory of the [`Pool`] that one owner writes. Freezing it makes a [`Payload`] of it, which is shared by
-//! views and can no longer be written; when the last view is dropped the memory returns to the pool. Only bytes that
-//! were written can be reached, so what a block held before can be read by nobody. A payload can also be a range of a
-//! [`SourceFile`], which takes no memory until somebody reads it.
+//! A [`Block`] is memory of the [`Pool`] that one owner writes. Freezing it makes a [`Payload`], which views share and nobody
+//! can write any more; when the last view is dropped, the memory returns to the pool. Only bytes that were written can be
+//! accessed, so nobody can read what a block held before. A payload can also be a range of a [`SourceFile`], which takes no
+//! memory until it is read.
 
 use std::sync::Arc;
 use std::{fmt, io};
@@ -16,7 +16,7 @@ use crate::ledger::ownership::BufferId;
 
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
-pub use file::{Reads, SourceFile, Unreadable, Why};
+pub use file::{Reads, SourceFile, Unreadable, UnreadableReason};
 pub use pinned::Pinned;
 pub use pool::Pool;
 pub(crate) use view::PIECE_BYTES;
@@ -34,27 +34,27 @@ mod pool;
 mod residue;
 mod view;
 
-/// An element that an input cuts out of memory may have this many payload bytes; a longer one is an error of the input.
-/// One that is a range of a file can have more, and is read in parts of at most as many.
+/// The most payload bytes of an element that an input cuts out of memory; a longer one is an error of the input. An element
+/// that is a range of a file can have more, and is read in parts of at most this many bytes.
 pub const MAX_ELEMENT_BYTES: usize = 64 << 20;
 
-/// The bytes of an element: a view of a buffer, or several of them end to end. Cloning, slicing and joining copy nothing.
+/// The bytes of an element: a view of a buffer, or several views end to end. Cloning, slicing and joining copy no bytes.
 #[derive(Clone)]
 pub struct Payload(Repr);
 
-/// Three words, whichever it is: an element is moved more often than anything else.
+/// Three words in either case: elements are moved more often than anything else.
 #[derive(Clone)]
 enum Repr {
-    /// Not an empty one.
+    /// A view that is not empty.
     View(View),
-    /// None, or at least two.
+    /// No views, or at least two.
     Views(Option<Arc<Rope>>),
 }
 
 const _: () = assert!(size_of::<Payload>() == 3 * size_of::<usize>());
 
 impl Payload {
-    /// Bytes in it.
+    /// The number of bytes.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -69,7 +69,7 @@ impl Payload {
         self.len() == 0
     }
 
-    /// `len` bytes of it from `offset`, as another payload that shares them; `None` where it does not have them.
+    /// A part of the payload, `len` bytes from `offset`, that shares its bytes; `None` if it is out of bounds.
     #[inline]
     pub fn slice(&self, offset: usize, len: usize) -> Option<Payload> {
         if offset.checked_add(len)? > self.len() {
@@ -82,12 +82,12 @@ impl Payload {
         })
     }
 
-    /// All of `payloads`, end to end.
+    /// All of `payloads`, end to end, without a copy.
     pub fn join<'a>(payloads: impl IntoIterator<Item = &'a Payload>) -> Payload {
         payloads.into_iter().flat_map(|payload| payload.views().iter().cloned()).collect()
     }
 
-    /// How many pieces it is made of; none for an empty one.
+    /// The number of pieces; 0 for an empty payload.
     pub fn piece_count(&self) -> usize {
         self.views().len()
     }
@@ -101,8 +101,8 @@ impl Payload {
         }
     }
 
-    /// Bytes of the buffers that it keeps in memory, however small a part of each it is. A buffer that several pieces in a
-    /// row are in counts once.
+    /// Bytes of the buffers that the payload keeps in memory, however small its parts of them are. A buffer of several
+    /// consecutive pieces counts once.
     pub(crate) fn kept_bytes(&self) -> usize {
         match &self.0 {
             Repr::View(view) => view.buffer().kept(),
@@ -110,8 +110,8 @@ impl Payload {
         }
     }
 
-    /// Where its buffer is, or the list of its pieces, in the memory of the host: payloads that live and have the same one
-    /// keep the same buffers. 0 for an empty payload.
+    /// The address of its buffer or of its list of pieces: live payloads with the same address keep the same buffers. 0 for an
+    /// empty payload.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
@@ -120,7 +120,7 @@ impl Payload {
         }
     }
 
-    /// Whether other payloads, or another part of this one, are views of a buffer of it.
+    /// Whether other payloads, or another part of this one, are views of one of its buffers.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
             Repr::View(view) => view.is_shared(),
@@ -130,7 +130,7 @@ impl Payload {
         }
     }
 
-    /// The same bytes in a buffer of their own, of `pool`, and how many of them were copied for it: as
+    /// Copies the payload into a separate buffer of `pool`. Returns the copy, and how many bytes were copied, as in
     /// [`Gathered::copied`].
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl Payload {
         Ok((block.freeze(), copied))
     }
 
-    /// The buffer that its bytes are in, where it is one.
+    /// The buffer that holds all its bytes, if there is one.
     pub(crate) fn buffer(&self) -> Option<BufferId> {
         match self.views() {
             [view] => Some(view.buffer().id()),
@@ -150,7 +150,7 @@ impl Payload {
         }
     }
 
-    /// The views it is made of, in order; none of them is empty.
+    /// Its views, in order; none is empty.
     fn views(&self) -> &[View] {
         match &self.0 {
             Repr::View(view) => std::slice::from_ref(view),
@@ -158,7 +158,7 @@ impl Payload {
         }
     }
 
-    /// Its bytes, where they lie in memory in one piece.
+    /// Its bytes, if they are in memory in one piece.
     #[inline]
     pub fn as_slice(&self) -> Option<&[u8]> {
         match &self.0 {
@@ -167,23 +167,22 @@ impl Payload {
         }
     }
 
-    /// Its pieces as they lie in memory, in order; `None` where a part of it is not in memory.
+    /// Its pieces in memory, in order; `None` if a part of it is not in memory.
     pub fn pieces(&self) -> Option<impl Iterator<Item = &[u8]>> {
         let views = self.views();
         views.iter().all(|view| view.bytes().is_some()).then(|| views.iter().filter_map(View::bytes))
     }
 
-    /// Its parts, in order, wherever they are. Where a part of it is in a file, and nobody has read it yet, it can go on
-    /// from there.
+    /// Its parts, in order, wherever they are. A part in a file that nobody has read can be copied from there.
     pub fn parts(&self) -> impl Iterator<Item = Piece<'_>> {
         self.views().iter().map(View::piece)
     }
 
-    /// Whether what is in files is as it was when they were opened.
+    /// Checks that the files of its parts are unchanged since they were opened.
     ///
     /// # Errors
     ///
-    /// Where it is not; see [`Unreadable`].
+    /// If a file has changed; see [`Unreadable`].
     pub fn check(&self) -> io::Result<()> {
         self.parts().try_for_each(|part| match part {
             Piece::File(range) => Ok(range.file.check()?),
@@ -191,16 +190,16 @@ impl Payload {
         })
     }
 
-    /// `len` bytes of it from `offset` in one piece. Where they are not, they are copied, into memory of `pool`, and
-    /// `copied` says so.
+    /// Returns `len` bytes from `offset` in one piece. Bytes that are not in one piece are copied into memory of `pool`, and
+    /// counted in `copied`.
     ///
     /// # Errors
     ///
-    /// Where a part of it has to be read from a file, and cannot be.
+    /// If a part of the payload must be read from a file and cannot be.
     ///
     /// # Panics
     ///
-    /// Where it does not have these bytes.
+    /// If it does not have these bytes.
     #[inline]
     pub fn gather(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
         match &self.0 {
@@ -216,8 +215,8 @@ impl Payload {
         Payload::gather_all(std::iter::once(&part), pool)
     }
 
-    /// The bytes of all of `payloads`, end to end, in one piece. Where they do not lie so, they are copied, as in
-    /// [`Payload::gather`].
+    /// Returns the bytes of all of `payloads`, end to end, in one piece. They are copied unless they already are in one piece, as
+    /// in [`Payload::gather`].
     ///
     /// # Errors
     ///
@@ -241,7 +240,7 @@ impl Payload {
         Ok(Gathered { bytes: block.into_bytes(), copied })
     }
 
-    /// A copy of it.
+    /// Copies the payload into a vector.
     ///
     /// # Errors
     ///
@@ -256,7 +255,7 @@ impl Payload {
 pub struct Gathered {
     /// The bytes.
     pub bytes: Bytes,
-    /// How many of them were copied for it, within the memory of the host. What came from a file was read, not copied.
+    /// How many of them were copied within host memory. Bytes from a file were read, not copied.
     pub copied: u64,
 }
 
@@ -272,7 +271,7 @@ impl From<View> for Payload {
     }
 }
 
-/// Joins the views end to end. Those that lie behind one another in one buffer become one.
+/// Joins the views end to end. Consecutive views of one buffer become one.
 impl FromIterator<View> for Payload {
     fn from_iter<I: IntoIterator<Item = View>>(views: I) -> Payload {
         let mut joined: Vec<View> = Vec::new();
@@ -295,7 +294,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// Equal where the bytes are equal and in memory: what is in a file is equal to nothing.
+/// Equal if the bytes are equal and in memory: a payload in a file equals nothing.
 impl PartialEq<[u8]> for Payload {
     fn eq(&self, other: &[u8]) -> bool {
         let Some(mut pieces) = self.pieces().filter(|_| self.len() == other.len()) else { return false };
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_payloads_are_one() {
+    fn joins_payloads() {
         let pool = Pool::default();
         let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
         let rope = Payload::join([&one, &two, &Payload::default(), &one]);
@@ -351,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_alone_in_its_buffers_is_not_shared() {
+    fn knows_whether_a_payload_is_shared() {
         let pool = Pool::default();
         let (one, two) = (payload(&pool, b"one "), payload(&pool, b"two "));
         assert!(!one.is_shared() && !Payload::default().is_shared());
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_again() {
+    fn joins_neighbouring_slices_into_one_view() {
         let pool = Pool::default();
         let whole = payload(&pool, b"a\nbb\nccc\n");
         let lines = [(0, 2), (2, 3), (5, 4)].map(|(offset, len)| whole.slice(offset, len).unwrap());
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_file_is_read_where_it_is_asked_for() {
+    fn reads_files_on_demand() {
         let pool = Pool::default();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "0123456789").unwrap();
@@ -398,7 +397,10 @@ mod tests {
         assert_eq!(bytes(&Payload::join([&whole, &whole]), &pool), b"01234567890123456789");
         std::fs::write(file.path(), "0123456").unwrap();
         let error = whole.gather(0, 10, &pool).unwrap_err();
-        assert!(matches!(Unreadable::of(&error).unwrap().why, Why::Size { expected: 10, found: 7 }), "{error}");
+        assert!(
+            matches!(Unreadable::from_error(&error).unwrap().reason, UnreadableReason::Size { expected: 10, found: 7 }),
+            "{error}"
+        );
         assert!(whole.check().is_err() && memory.check().is_ok());
     }
 }

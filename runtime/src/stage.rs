@@ -1,4 +1,4 @@
-//! One component that runs: its store, and the host's side of every import.
+//! One running stage: its component, its instance, and the host's side of every import.
 
 pub mod component;
 pub mod engine;

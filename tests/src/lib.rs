@@ -242,7 +242,7 @@ impl Part {
     /// With faults that it suffers.
     pub fn faults(mut self, faults: Vec<Injection>) -> Part {
         if let Body::Stage(stage) = &mut self.body {
-            stage.faults = faults;
+            stage.injections = faults;
         }
         self
     }
@@ -322,7 +322,7 @@ pub fn assert_recorded(account: &Account, recorder: &Recorder, names: &[String])
         match record {
             Record::Transfer(copy) => {
                 for copies in [&mut nodes[usize::from(copy.node)].0, &mut all] {
-                    copies.of(copy.reason).record(1, copy.bytes);
+                    copies.get_mut(copy.reason).record(1, copy.bytes);
                 }
             }
             Record::Call(call) => nodes[usize::from(call.node)].1 += u64::from(call.elements),

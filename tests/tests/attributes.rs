@@ -231,7 +231,7 @@ fn names_that_mislead() {
         "(call $set_name (local.get $batch) (i32.const 0) (i32.const 0) (i32.const 5))
         (call $drop_batch (local.get $batch)) {HOST_RESULT}"
     );
-    assert_fails(ROUTER, &returned, "the stage returned invalid-input: the name of an attribute is not empty");
+    assert_fails(ROUTER, &returned, "the stage returned invalid-input: an attribute name must not be empty");
 }
 
 /// A million attributes of one element: 64 are kept, or one that is set again and again.
@@ -306,7 +306,7 @@ fn bytes_of_attributes() {
     let narrow = Limits { held_bytes: 20_000, ..Limits::default() };
     let (_, ran) = with_attributes(HOLDER, &hold, 64, narrow);
     let error = format!("{:?}", ran.expect_err("it holds too much"));
-    assert!(error.contains("a stage holds at most 20000 bytes of attributes at once"), "{error}");
+    assert!(error.contains("a stage can hold at most 20000 bytes of attributes at once"), "{error}");
     // The same without attributes is well within the limit.
     let plain = hold.replace(&fill, "");
     let narrow = Limits { held_bytes: 20_000, ..Limits::default() };

@@ -265,37 +265,37 @@ fn a_wrong_proof_is_found_out() {
     let reread = |times: &str| stage("stage", programs::REREAD, &[("times", times)]);
     assert_refuted(
         through(reread("1").bounds(bounds(never, never))),
-        "stage `stage`: 1 read of element 0 in `process`, where at most 0 is proven",
+        "stage `stage`: 1 read of element 0 in `process`, but the proof allows at most 0",
     );
     assert_refuted(
         through(reread("3").bounds(bounds(Bound::exactly(2, Proof::Bounded), never))),
-        "stage `stage`: 3 reads of element 0 in `process`, where at most 2 is proven",
+        "stage `stage`: 3 reads of element 0 in `process`, but the proof allows at most 2",
     );
     assert_refuted(
         through(reread("1").bounds(bounds(Bound::exactly(2, Proof::Bounded), never))),
-        "stage `stage`: 4 reads of 4 elements, where 2 of each is proven",
+        "stage `stage`: 4 reads of 4 elements, but the proof says exactly 2 per element",
     );
     let upper = stage("stage", programs::UPPER, &[]).bounds(bounds(some, never));
     assert_refuted(
         through(upper),
-        "stage `stage`: 1 payload written from element 0 in `process`, where at most 0 is proven",
+        "stage `stage`: 1 payload written from element 0 in `process`, but the proof allows at most 0",
     );
     let flushes = stage("stage", programs::REPEAT, &[("times", "1")]);
     assert_refuted(
         through(flushes.bounds(bounds(some, Bound::at_most(1, Proof::Bounded)))),
-        "stage `stage`: 5 payloads written in total in `flush`, where at most 4 is proven",
+        "stage `stage`: 5 payloads written in all in `flush`, but the proof allows at most 4",
     );
     let source = stage("stage", programs::NUMBERS, &[]).bounds(bounds(never, never));
     assert_refuted(
         run(vec![source, output("out", Collected::default())]),
-        "stage `stage`: 1 payload written in total in `pull`, where at most 0 is proven",
+        "stage `stage`: 1 payload written in all in `pull`, but the proof allows at most 0",
     );
     // A stage that fails in a call that returns has not disproven less for it.
     let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))
         (call $fail (i32.const 3))";
     assert_refuted(
         through(guest(Guest { work: fails, ..PROCESSOR }).bounds(bounds(never, never))),
-        "stage `stage`: 1 read of element 0 in `process`, where at most 0 is proven",
+        "stage `stage`: 1 read of element 0 in `process`, but the proof allows at most 0",
     );
 }
 

@@ -285,7 +285,7 @@ fn handles_and_outputs() {
     let keeps = bomb(1, "");
     let large = bomb(1 << 16, "(call $drop_output (i32.load (i32.const 68)))");
     let drop_batch = "(call $drop_batch (local.get $batch))";
-    let many = "the stage returned limit-exceeded: a stage makes at most 1024 outputs in one call";
+    let many = "the stage returned limit-exceeded: a stage can make at most 1024 outputs in one call";
     for (with, place) in [
         (Guest { work: &format!("{drop_batch} {drops}"), ..PROCESSOR }, "process"),
         (Guest { work: &drops, ..SOURCE }, "pull"),
@@ -298,11 +298,7 @@ fn handles_and_outputs() {
     assert_says(&failure_with(Guest { work: &keeps, ..SOURCE }, 3, roomy), "pull", many);
     let narrow = Limits { output_bytes: 1 << 20, ..limits() };
     let error = failure_with(Guest { work: &large, ..SOURCE }, 3, narrow);
-    assert_says(
-        &error,
-        "pull",
-        "the stage returned limit-exceeded: a stage makes at most 1048576 payload bytes in one call",
-    );
+    assert_says(&error, "pull", "the stage returned limit-exceeded: a stage can make at most 1 MiB of payloads in one call");
     // Handles that are kept from call to call, until there are too many.
     let leaks = "(local $left i32) (call $drop_batch (local.get $batch))
         (local.set $left (i32.const 300))
@@ -320,7 +316,7 @@ fn handles_and_outputs() {
 /// An output costs the host memory for each of its elements, without any payload.
 #[test]
 fn elements_without_payload() {
-    let beyond = "the stage returned limit-exceeded: a stage makes at most 1048576 elements in one call";
+    let beyond = "the stage returned limit-exceeded: a stage can make at most 1048576 elements in one call";
     let emit = |elements: u32| {
         format!(
             "(call $emit (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const {elements})
@@ -424,7 +420,7 @@ fn handles_of_the_wrong_type() {
 fn handles_after_their_end() {
     const KEPT: &str = "(global $kept (mut i32) (i32.const 0))";
     let unknown = "unknown handle index";
-    let later = "the stage broke the contract: it returned an output that another call made";
+    let later = "the stage broke the contract: it returned an output of another call";
     let drop_batch = "(call $drop_batch (local.get $batch))";
     let keep = "(global.set $kept (call $empty))";
     let all = "(call $all_to (local.get $count) (i32.const 1))";
@@ -476,7 +472,7 @@ fn imports_called_where_they_may_not_be() {
     let zeros = "(i32.const 0) ".repeat(8);
     let emit = format!("(if (call $emit {zeros}) (then unreachable))");
     let refused = format!("{emit} {HOST_RESULT}");
-    let cause = "the stage returned invalid-input: elements are made in `pull`, `process` and `flush` only";
+    let cause = "the stage returned invalid-input: elements can only be made in `pull`, `process` and `flush`";
     assert_fails(Guest { init: &refused, ..PROCESSOR }, "init", cause);
     assert_fails(Guest { init: &refused, ..SOURCE }, "init", cause);
     let refused = format!("{emit} (call $expect_failure (i32.const 0))");
@@ -511,7 +507,7 @@ fn payloads_that_are_not_returned() {
     let write = "(drop (call $emit (i32.const 0) (i32.const 3) (i32.const 2048) (i32.const 1)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))";
     let dropped = format!("{write} (call $drop_output (i32.load (i32.const 68)))");
-    let cause = "the stage broke the contract: payloads that it wrote, 1 of them, are in no output that it returned";
+    let cause = "the stage broke the contract: its output lacks 1 payload that it wrote";
     for write in [write, &dropped] {
         let process = format!("(call $drop_batch (local.get $batch)) {write}");
         let routes = format!("{process} (call $all_to (local.get $count) (i32.const 1))");
@@ -530,7 +526,7 @@ fn payloads_that_are_not_returned() {
 #[test]
 fn elements_that_multiply() {
     const HANDLE: u64 = u64::MAX;
-    let cause = "the stage broke the contract: an element is passed on to output 0 twice";
+    let cause = "the stage broke the contract: an element is sent to output 0 twice";
     for (bytes, sizes, lineage) in [
         (0, &[HANDLE, HANDLE][..], &[0, 0][..]),
         (3, &[HANDLE, 3, HANDLE], &[0, 0, 0]),
@@ -623,15 +619,9 @@ fn columns_that_lie() {
     const HANDLE: u64 = u64::MAX;
     type Columns = (usize, &'static [u64], &'static [u32], &'static [u32], &'static str);
     let cases: &[Columns] = &[
-        (3, &[2, 3], &[], &[], "the stage returned invalid-input: `sizes` add up to 5 bytes, `bytes` has 3"),
-        (3, &[], &[], &[], "the stage returned invalid-input: `sizes` add up to 0 bytes, `bytes` has 3"),
-        (
-            3,
-            &[HANDLE - 1, 5],
-            &[],
-            &[],
-            "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes",
-        ),
+        (3, &[2, 3], &[], &[], "the stage returned invalid-input: `sizes` add up to 5 bytes, but `bytes` has 3"),
+        (3, &[], &[], &[], "the stage returned invalid-input: `sizes` add up to 0 bytes, but `bytes` has 3"),
+        (3, &[HANDLE - 1, 5], &[], &[], "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes"),
         (
             3,
             &[1 << 63, 1 << 63, 3],
@@ -667,6 +657,28 @@ fn columns_that_lie() {
             &[0x8000_0001],
             "the stage broke the contract: an element goes to output 31, of 1, counted from 0",
         ),
+        (3, &[3], &[0, 0], &[], "the stage returned invalid-input: `lineage` has 2 entries, but `sizes` has 1"),
+        (3, &[3], &[], &[1, 1], "the stage returned invalid-input: `outputs` has 2 entries, but `sizes` has 1"),
+        (0, &[], &[0], &[], "the stage returned invalid-input: `lineage` has 1 entry, but `sizes` has 0"),
+        (0, &[HANDLE], &[], &[], "the stage returned invalid-input: elements passed on by handle need `lineage`"),
+        (0, &[HANDLE], &[NONE], &[], "the stage broke the contract: an element is passed on by handle without lineage"),
+        (0, &[HANDLE], &[1], &[], "the stage broke the contract: `lineage` has element 1, but the batch has 1 element"),
+        (
+            3,
+            &[3],
+            &[NONE - 1],
+            &[],
+            "the stage broke the contract: `lineage` has element 4294967294, but the batch has 1 element",
+        ),
+        (3, &[3], &[64], &[], "the stage broke the contract: `lineage` has element 64, but the batch has 1 element"),
+        (3, &[3], &[], &[2], "the stage broke the contract: output index 1 is out of range: 1 output is declared (`outputs`)"),
+        (
+            3,
+            &[3],
+            &[],
+            &[0x8000_0001],
+            "the stage broke the contract: output index 31 is out of range: 1 output is declared (`outputs`)",
+        ),
     ];
     for &(bytes, sizes, lineage, outputs, cause) in cases {
         let (fields, work) = makes(bytes, sizes, lineage, outputs);
@@ -678,8 +690,16 @@ fn columns_that_lie() {
         assert_fails(Guest { last: &work, fields: &fields, ..PROCESSOR }, "flush", &cause);
     }
     let (fields, work) = makes(0, &[HANDLE], &[0], &[]);
-    assert_fails(Guest { work: &work, fields: &fields, ..SOURCE }, "pull", "comes from element 0 of a batch of 0");
-    assert_fails(Guest { last: &work, fields: &fields, ..PROCESSOR }, "flush", "from element 0 of a batch of 0");
+    assert_fails(
+        Guest { work: &work, fields: &fields, ..SOURCE },
+        "pull",
+        "`lineage` has element 0, but the batch has 0 elements",
+    );
+    assert_fails(
+        Guest { last: &work, fields: &fields, ..PROCESSOR },
+        "flush",
+        "`lineage` has element 0, but the batch has 0 elements",
+    );
 }
 
 #[test]
@@ -688,9 +708,18 @@ fn routes_that_lie() {
         ("(call $routes (i32.const 1024) (i32.const 0))", "`routes` has 0 entries for a batch of 1"),
         ("(call $routes (i32.const 1024) (i32.const 2))", "`routes` has 2 entries for a batch of 1"),
         ("(call $routes (i32.const 1024) (i32.const 1024))", "`routes` has 1024 entries for a batch of 1"),
-        ("(call $all_to (i32.const 1) (i32.const 2))", "an element goes to output 1, of 1, counted from 0"),
-        ("(call $all_to (i32.const 1) (i32.const -1))", "an element goes to output 1, of 1, counted from 0"),
-        ("(call $all_to (i32.const 1) (i32.const 0x80000000))", "goes to output 31, of 1"),
+        (
+            "(call $all_to (i32.const 1) (i32.const 2))",
+            "output index 1 is out of range: 1 output is declared (`outputs`)",
+        ),
+        (
+            "(call $all_to (i32.const 1) (i32.const -1))",
+            "output index 1 is out of range: 1 output is declared (`outputs`)",
+        ),
+        (
+            "(call $all_to (i32.const 1) (i32.const 0x80000000))",
+            "output index 31 is out of range: 1 output is declared",
+        ),
         ("(call $routes (i32.const -4) (i32.const 1))", "list pointer/length out of bounds of memory"),
         ("(call $routes (i32.const 1024) (i32.const -1))", "list pointer/length out of bounds of memory"),
         ("(call $routes (i32.const 1024) (i32.const 0x40000001))", "list pointer/length out of bounds of memory"),
@@ -718,13 +747,13 @@ fn failures_that_lie() {
     for index in ["2", "64", "-1", "0x80000000"] {
         let index_of_it = index.parse::<i32>().map_or(1 << 31, |index| index as u32);
         let lie = format!("{drop_batch} (call $fail_at (i32.const 1) (i32.const {index}))");
-        let cause = format!("the stage broke the contract: it failed at element {index_of_it} of a batch of 2");
+        let cause = format!("the stage broke the contract: it failed at element {index_of_it}, but the batch has 2 elements");
         assert_fails(lying(PROCESSOR, &mut work, &lie), "process", &cause);
         assert_fails(lying(SINK, &mut work, &lie), "push", &cause);
     }
     for (len, cause) in [
-        ("0", "`routes` has 0 entries, and it failed at element 1 of the batch"),
-        ("2", "`routes` has 2 entries, and it failed at element 1 of the batch"),
+        ("0", "`routes` has 0 entries, but it failed at element 1 of the batch"),
+        ("2", "`routes` has 2 entries, but it failed at element 1 of the batch"),
         ("-1", "list pointer/length out of bounds of memory"),
     ] {
         let routes = format!("(call $fail_routed (i32.const 1) (i32.const 1) (i32.const 1024) (i32.const {len}))");
@@ -744,7 +773,7 @@ fn failures_that_lie() {
         assert_fails(
             guest,
             "process",
-            &format!("it failed at element 1 of the batch, and made something of element {named}"),
+            &format!("it failed at element 1 of the batch, but its output uses element {named}"),
         );
     }
     for made in [
@@ -756,7 +785,7 @@ fn failures_that_lie() {
         "(i32.store (i32.const 68) (call $join_one (call $hold_first (local.get $batch) (i32.const 2) (i32.const 0))))",
     ] {
         let lie = format!("{made} {drop_batch} {failing}");
-        let cause = "it failed at element 1 of the batch, and made something of element 1";
+        let cause = "it failed at element 1 of the batch, but its output uses element 1";
         assert_fails(lying(HOLDER, &mut work, &lie), "process", cause);
     }
     // An output is of this call, and there.
@@ -767,7 +796,7 @@ fn failures_that_lie() {
     let returns = "(call $fail_made (i32.const 1) (i32.const 1) (global.get $kept))";
     let fields = "(global $kept (mut i32) (i32.const 0))";
     let work = format!("{kept} {returns}");
-    assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "it returned an output that another call made");
+    assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "it returned an output of another call");
     let work = format!("{kept} (call $drop_output (global.get $kept)) {returns}");
     assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "unknown handle index");
 }
@@ -914,7 +943,11 @@ fn failures_that_say_much() {
 #[test]
 fn sources() {
     let (fields, work) = makes(9, &[3, 3, 3], &[], &[]);
-    assert_fails(Guest { work: &work, fields: &fields, ..SOURCE }, "pull", "it made 3 elements where 1 were asked for");
+    assert_fails(
+        Guest { work: &work, fields: &fields, ..SOURCE },
+        "pull",
+        "it made 3 elements, but the call asked for at most 1",
+    );
     // One that would never end is ended from outside.
     let (fields, work) = makes(3, &[3], &[], &[]);
     let endless = Guest { work: &work, fields: &fields, ..SOURCE };

@@ -438,7 +438,11 @@ fn elements_of_a_lease_go_on() {
     let beyond = "(i32.store (i32.const 2048) (i32.const 0)) (i32.store (i32.const 2052) (i32.const 2))
         (call $forward_all (local.get $lease) (i32.const 2048) (i32.const 1) (i32.const 2052) (i32.const 1) (i32.const 64))
         (call $drop_batch (local.get $batch)) (return (call $output (i32.load (i32.const 68))))";
-    assert_fails(two(&(take_first(false) + beyond), 1).0, "process", "an element goes to output 1, of 1");
+    assert_fails(
+        two(&(take_first(false) + beyond), 1).0,
+        "process",
+        "output index 1 is out of range: 1 output is declared",
+    );
 }
 
 /// As many as were lent and taken, whatever became of them.
@@ -532,11 +536,11 @@ fn joins_do_not_explode() {
     };
     let (result, out) = chain(&[1000, 65], b"ab");
     assert_eq!((result.unwrap().copies.payload_bytes(), out[0].len()), (0, 130_000));
-    assert_fails(chain(&[1000, 66], b"ab").0, "process", "joins payloads of at most 65536 pieces");
-    assert_fails(chain(&[65_537], b"ab").0, "process", "joins at most 65536 elements");
-    assert_fails(chain(&[65_537], b"").0, "process", "joins at most 65536 elements");
+    assert_fails(chain(&[1000, 66], b"ab").0, "process", "can join payloads of at most 65536 pieces");
+    assert_fails(chain(&[65_537], b"ab").0, "process", "can join at most 65536 elements");
+    assert_fails(chain(&[65_537], b"").0, "process", "can join at most 65536 elements");
     static LONG: [u8; 1 << 16] = [b'a'; 1 << 16];
-    assert_fails(chain(&[1025], &LONG).0, "process", "joins at most 67108864 payload bytes");
+    assert_fails(chain(&[1025], &LONG).0, "process", "can join at most 64 MiB of payloads");
 }
 
 #[test]

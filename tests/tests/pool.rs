@@ -29,7 +29,7 @@ fn a_pool_without_room_says_how_much_it_needs() {
     let shortage = account.pool.shortage().unwrap();
     println!("reuse={:.3} then={:.3} {shortage:?}", shortage.reuse_rate, shortage.reuse_rate_then);
     let mut settings = keeping(0);
-    assert!(settings.keep_of(shortage.class, shortage.room));
+    assert!(settings.keep_in_class(shortage.class, shortage.room));
     let class =
         |account: &Account| *account.pool.classes.iter().find(|class| class.bytes == Some(shortage.class)).unwrap();
     let enough = upper(settings);

@@ -17,7 +17,7 @@ use torvyn_runtime::endpoint::{
 };
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::payload::element::Element;
-use torvyn_runtime::payload::{Unreadable, Why};
+use torvyn_runtime::payload::{Unreadable, UnreadableReason};
 use torvyn_runtime::{Account, Component, Error, Limits};
 use torvyn_tests::{Collected, Part, engine, input, output, programs, run, stage, stage_of};
 
@@ -162,7 +162,7 @@ fn an_element_can_be_larger_than_memory_and_is_not_read_whole() {
     };
     let Error::Stage { stage, fault, .. } = &error else { panic!("{error:?}") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("limit-exceeded: one read is of at most 67108864 bytes"), "{fault}");
+    assert!(fault.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{fault}");
 }
 
 /// Changes a file before the first element goes on.
@@ -201,8 +201,8 @@ fn write_over(path: &Path) {
 fn a_file_that_changes_ends_the_flow_and_not_the_stage() {
     type Change = fn(&Path);
     let changes: [(Change, &str); 3] = [
-        (cut, "was changed while it was read: it had 525288 bytes, and has 1000"),
-        (write_over, "was written to while it was read: its 525288 bytes are not those that it had"),
+        (cut, "was changed while it was read: expected 525288 bytes, found 1000"),
+        (write_over, "was modified while it was read: its size is still 525288 bytes"),
         (|path| File::options().append(true).open(path).unwrap().write_all(b"more").unwrap(), "and has 525292"),
     ];
     for (change, said) in changes {
@@ -216,7 +216,7 @@ fn a_file_that_changes_ends_the_flow_and_not_the_stage() {
         };
         let Error::Payload { reader, elements, source } = &error else { panic!("{error:?}") };
         assert_eq!((reader.as_str(), *elements), ("upper", Some((0, 0))));
-        let found = Unreadable::of(source).unwrap();
+        let found = Unreadable::from_error(source).unwrap();
         assert_eq!(found.path, files.path);
         assert!(source.to_string().ends_with(said) && source.to_string().contains("in.bin"), "{source}");
     }
@@ -232,7 +232,13 @@ fn a_file_that_changes_is_not_written() {
             panic!("it changed");
         };
         assert_eq!(reader, "file");
-        assert!(matches!(Unreadable::of(&source).unwrap().why, Why::Size { .. } | Why::Written { .. }), "{source}");
+        assert!(
+            matches!(
+                Unreadable::from_error(&source).unwrap().reason,
+                UnreadableReason::Size { .. } | UnreadableReason::Written { .. }
+            ),
+            "{source}"
+        );
         assert!(!path.exists());
         // What nobody reads is told at the end of the input.
         let files = self::files();

@@ -153,7 +153,7 @@ fn what_is_lost_is_told() {
         assert_eq!(ring.len(), capacity);
         assert_eq!(ring.lost(), count - capacity as u64);
         let left = copies(&ring).iter().fold(ring.lost_copies(), |mut sum, copy| {
-            sum.of(copy.reason).record(1, copy.bytes);
+            sum.get_mut(copy.reason).record(1, copy.bytes);
             sum
         });
         assert_eq!(left, again.unwrap().copies);

@@ -146,7 +146,7 @@ fn parts_that_are_refused() {
         assert_eq!(refused(&slices, failure).copies.payload_bytes(), 0, "{what}");
     }
     let beyond = two(&(slices(&[(0, 0, 1, 2)]) + MADE)).0;
-    assert_fails(beyond, "process", "an element goes to output 1, of 1");
+    assert_fails(beyond, "process", "output index 1 is out of range: 1 output is declared");
 }
 
 /// A payload of many pieces, cut often: pieces are counted over the call.
@@ -215,10 +215,10 @@ fn outputs_are_put_together() {
     result.unwrap();
     // By handle an element goes to each output once, over all that is put together.
     let twice = two(&format!("{EMIT} {MADE} {EMIT} {OTHER} {APPEND}")).0;
-    assert_fails(twice, "process", "an element is passed on to output 0 twice");
+    assert_fails(twice, "process", "an element is sent to output 0 twice");
     // What was written and is in no output that was returned.
     let lost = two(&format!("{EMIT} {OTHER} {cut} {MADE} (call $drop_output (local.get $other))")).0;
-    assert_fails(lost, "process", "payloads that it wrote, 1 of them, are in no output that it returned");
+    assert_fails(lost, "process", "its output lacks 1 payload that it wrote");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn outputs_that_are_not_there() {
         assert_fails(
             through(holder(Guest { work: &work, fields, ..HOLDER })).0,
             "process",
-            "an output is of another call",
+            "an output belongs to another call",
         );
     }
 }
@@ -363,12 +363,12 @@ fn a_frozen_payload_cannot_be_written() {
         assert_fails(result, "process", "handle index");
     }
     let gone = two(&(PIECES.to_string() + &freeze(2))).0;
-    assert_fails(gone, "process", "an element comes from element 2 of a batch of 2");
+    assert_fails(gone, "process", "`lineage` has element 2, but the batch has 2 elements");
     let lost = two(&(PIECES.to_string()
         + &freeze(0)
         + "(call $drop_output (local.get $made)) (local.set $made (call $empty))"))
     .0;
-    assert_fails(lost, "process", "payloads that it wrote, 1 of them, are in no output that it returned");
+    assert_fails(lost, "process", "its output lacks 1 payload that it wrote");
 }
 
 /// One payload of all that is read, begun in the first call and made in the last.

@@ -353,7 +353,7 @@ impl Plan<'_> {
                         bounds: *bounds,
                         policy: stage.on_failure.policy,
                         batch: stage.batch,
-                        faults: suffered.map(|(_, fault)| fault.clone()).collect(),
+                        injections: suffered.map(|(_, fault)| fault.clone()).collect(),
                         ..Stage::new(ready.component.clone())
                     })
                 }

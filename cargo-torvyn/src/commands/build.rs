@@ -123,8 +123,8 @@ fn check_folder(folder: &Path, workspace: &Workspace, stages: &[Stage], args: &C
     for stage in stages {
         let shipped = folder.join(stage.file_name());
         let (shown, built) = (workspace.component(stage, args), workspace.compiled(stage, args));
-        let into = FileId::of_folder(&shipped);
-        if into.is_some() && [shown, built].iter().any(|file| into == FileId::of_folder(file)) {
+        let into = FileId::from_folder_of(&shipped);
+        if into.is_some() && [shown, built].iter().any(|file| into == FileId::from_folder_of(file)) {
             let message = format!("`{}` is the folder that cargo itself builds into", folder.display());
             return Err(Stop::new(Exit::Usage, message).help("name another folder: `--artifact-dir dist`").into());
         }

@@ -108,7 +108,7 @@ impl FileUses {
     }
 
     fn add(&mut self, what: impl Into<String>, path: &Path, how: How) -> &mut Self {
-        let (id, folder, can_lose) = (FileId::of(path), FileId::of_folder(path), !is_device(path));
+        let (id, folder, can_lose) = (FileId::from_path(path), FileId::from_folder_of(path), !is_device(path));
         let files = if how == How::ReadFolder { files_in(path) } else { Vec::new() };
         let path = Some(path.to_path_buf());
         self.0.push(FileUse { what: what.into(), path, id, folder, files, how, can_lose, place: None });
@@ -155,7 +155,7 @@ impl FileUses {
 /// The identities of the files in a folder.
 fn files_in(folder: &Path) -> Vec<FileId> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| !path.is_dir()).map(|path| FileId::of(&path)).collect()
+    entries.filter(|path| !path.is_dir()).map(|path| FileId::from_path(&path)).collect()
 }
 
 impl FileUse {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use torvyn_runtime::endpoint::{AtomicFile as RuntimeFile, Patient};
+use torvyn_runtime::endpoint::{AtomicFile as RuntimeFile, InterruptibleFile};
 
 /// A file that will be replaced by [`AtomicFile::finish`]. If it is dropped before, nothing changes.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl AtomicFile {
     /// If the system reports one.
     pub(crate) fn finish(self, bytes: &[u8]) -> io::Result<()> {
         // A pipe may accept the bytes only slowly.
-        Patient::new(self.0.file().try_clone()?).write_all(bytes)?;
+        InterruptibleFile::new(self.0.file().try_clone()?).write_all(bytes)?;
         self.0.finish()
     }
 }

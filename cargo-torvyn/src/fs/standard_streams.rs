@@ -83,5 +83,5 @@ mod before_main {
 /// If the descriptor is closed.
 pub(crate) fn opened(file: impl AsFd) -> io::Result<(FileId, bool)> {
     let metadata = File::from(file.as_fd().try_clone_to_owned()?).metadata()?;
-    Ok((FileId::of_metadata(&metadata), metadata.is_file()))
+    Ok((FileId::from_metadata(&metadata), metadata.is_file()))
 }

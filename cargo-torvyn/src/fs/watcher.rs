@@ -101,7 +101,7 @@ impl Snapshot {
         let Ok(metadata) = fs::metadata(here) else { return };
         if !metadata.is_dir() {
             // Only regular files: a FIFO, for example, changes with each write.
-            if metadata.is_file() && !outputs.contains(&FileId::of_metadata(&metadata)) {
+            if metadata.is_file() && !outputs.contains(&FileId::from_metadata(&metadata)) {
                 self.0.insert(path.to_path_buf(), State::from_metadata(&metadata));
             }
             return;

@@ -175,7 +175,8 @@ pub(crate) fn refuse_stdout(path: &Path, what: &str, help: &str) -> Result<(), S
 /// Whether stdout goes to this file, under any name. `/dev/null` does not count.
 fn is_stdout(path: &Path) -> bool {
     let stdout = standard_streams::opened(io::stdout()).ok().map(|(id, _)| id);
-    stdout.is_some_and(|stdout| stdout == FileId::of(path) && stdout != FileId::of(Path::new("/dev/null")))
+    stdout
+        .is_some_and(|stdout| stdout == FileId::from_path(path) && stdout != FileId::from_path(Path::new("/dev/null")))
 }
 
 /// Serializes a path. Bytes that are not UTF-8 become replacement characters, because JSON is UTF-8.

@@ -19,7 +19,7 @@ use clap_cargo::style;
 use serde::Serialize;
 use torvyn_runtime::base::plural::{counted, noun};
 use torvyn_runtime::base::text;
-use torvyn_runtime::endpoint::{Patient, share_to_write};
+use torvyn_runtime::endpoint::{InterruptibleFile, share_to_write};
 use torvyn_runtime::flow::account::Elements;
 use torvyn_runtime::{Account, Cut};
 
@@ -452,7 +452,7 @@ impl LastWords {
 
     fn write_stdout(&self, text: &str, until: Instant) -> io::Result<()> {
         standard_streams::check_stdout()?;
-        let mut out = Patient::new(share_to_write(io::stdout().as_fd())?);
+        let mut out = InterruptibleFile::new(share_to_write(io::stdout().as_fd())?);
         out.give_up_at(&Cut::default().at(until));
         out.write_all(format!("{text}\n").as_bytes())
     }

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use torvyn_runtime::base::cut::CutOff;
-use torvyn_runtime::endpoint::{self, FileId, NoReader, Patient};
+use torvyn_runtime::endpoint::{self, FileId, InterruptibleFile, NoReader};
 use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
 use torvyn_runtime::{Cut, Error, StageError};
@@ -94,7 +94,7 @@ impl DeadLetterFiles {
         let (mut stages, mut files) = (Vec::new(), Vec::<LetterFile>::new());
         for stage in &pipeline.stages {
             let Some(path) = &stage.on_failure.dead_letters else { continue };
-            let id = FileId::of(path);
+            let id = FileId::from_path(path);
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
                 let refused = || Stop::new(Exit::Failed, format!("cannot write dead letters to `{}`", path.display()));
@@ -196,7 +196,7 @@ enum Target {
     /// A regular file, which only ever has complete letters.
     File(File),
     /// A pipe, a device or a descriptor of this process.
-    Shared(Patient),
+    Shared(InterruptibleFile),
 }
 
 impl Target {
@@ -212,7 +212,7 @@ impl Target {
         if file.metadata()?.is_file() && !endpoint::is_descriptor(path) {
             return Ok(Target::File(file));
         }
-        let mut shared = Patient::new(file);
+        let mut shared = InterruptibleFile::new(file);
         shared.give_up_at(cut);
         Ok(Target::Shared(shared))
     }

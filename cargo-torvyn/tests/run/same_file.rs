@@ -116,7 +116,7 @@ fn nothing_is_written_into_a_folder_that_is_read() {
     assert!(log.contains("standard error is in `linked` (the input), whose files are read"), "{log}");
     fs::write(folder.path().join("Torvyn.toml"), manifest).unwrap();
     symlink("nowhere", folder.path().join("sub/b")).unwrap();
-    refused(folder.path(), &[], 101, &["cannot read `sub`", "`sub/b`: it is a link that leads nowhere"]);
+    refused(folder.path(), &[], 101, &["cannot read `sub`", "`sub/b`: broken symbolic link"]);
 }
 
 #[test]

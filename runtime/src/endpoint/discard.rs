@@ -1,11 +1,11 @@
-//! The output that drops everything.
+//! The output that discards everything.
 
 use std::io;
 
 use super::Output;
 use crate::payload::element::Element;
 
-/// Takes elements and drops them.
+/// Takes elements and discards them.
 #[derive(Debug, Default)]
 pub struct Discard;
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::atomic::AtomicFile;
-use super::place::check_given;
+use super::atomic_file::AtomicFile;
+use super::file_id::check_given;
 use super::range::Ranges;
 use super::reader::{Framing, READ_BYTES, Reader, Ready};
 use super::stdio::can_read;
@@ -17,35 +17,35 @@ use crate::ledger::Kernel;
 use crate::payload::element::Element;
 use crate::payload::{MAX_ELEMENT_BYTES, Reads, SourceFile};
 
-/// Bytes from which an element is a range of its file: as many as are read at once otherwise. Shorter ones share a block,
-/// and one read for many costs less than a few system calls for each.
+/// From this size on, an element is a range of its file. It is the size of one read: shorter elements share a block, because
+/// one read for many costs less than several system calls for each.
 const RANGE_BYTES: usize = READ_BYTES;
-/// Files of a directory that are open at once while ranges of them are on their way.
+/// The most files of a directory that are open at once because ranges of them are in the flow.
 const OPEN_FILES: usize = 256;
 
 /// A file as an input.
 #[derive(Debug)]
 pub enum FileInput {
-    /// It is read into blocks, and elements are cut out of them.
+    /// Reads the file into blocks and cuts elements out of them.
     Read(Reader<File>),
-    /// Its elements are ranges of it.
+    /// Returns ranges of the file as elements.
     Ranges(Ranges),
 }
 
-/// The file at `path` as an input. One that is shorter at its end than it was at the beginning is an error. A regular
-/// file that is cut without looking at its bytes is not read before somebody reads its elements, and must not change
+/// Opens the file at `path` as an input. It is an error if the file is shorter at the end than it was at the beginning. A
+/// regular file that can be cut without looking at its bytes is read only when its elements are read, and must not change
 /// before that.
 ///
 /// # Errors
 ///
-/// Where it cannot be read, or is a directory.
+/// If it cannot be read, or is a directory.
 pub fn open_file(path: &Path, framing: Framing) -> io::Result<FileInput> {
     open(path, framing, &Reads::default(), RANGE_BYTES)
 }
 
-/// A file of a directory, as one element. Where many are open, it is read at once.
+/// Opens a file of a directory as one element. If many files are open already, its bytes are read at once.
 pub(super) fn open_in_directory(path: &Path, reads: &Reads) -> io::Result<FileInput> {
-    // What does not fit in memory has to stay open.
+    // A file that does not fit in memory has to stay open.
     let range_bytes = if reads.files() < OPEN_FILES { RANGE_BYTES } else { MAX_ELEMENT_BYTES + 1 };
     drop(regular_file::open(path)?);
     open(path, Framing::Whole, reads, range_bytes)
@@ -58,7 +58,7 @@ fn open(path: &Path, framing: Framing, reads: &Reads, range_bytes: usize) -> io:
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // What is no regular file, or is made up by the system as it is read, has no size.
+    // Other files, and those that the system generates on the fly, have no size.
     let promised = if metadata.is_file() { metadata.len() } else { 0 };
     let range = match framing {
         Framing::Chunks(size) => Some(size),
@@ -105,18 +105,18 @@ impl Input for FileInput {
 }
 
 impl Ready for File {
-    /// A FIFO that nobody has written to yet has nothing; one whose writers are all gone has its end.
+    /// A FIFO that nobody has written to yet is not ready; one whose writers are all gone is at its end.
     fn ready(&mut self) -> io::Result<bool> {
         can_read(self)
     }
 }
 
-/// A file as an output. A regular file shows what was written when the flow has succeeded; until then what was there
-/// stays: see [`AtomicFile`]. What is no regular file, a device or a pipe, is written to directly.
+/// A file as an output. A regular file shows its new content only when the flow has succeeded; until then the old content
+/// stays: see [`AtomicFile`]. Anything else, such as a device or a pipe, is written to directly.
 #[derive(Debug)]
 pub struct FileOutput {
     writer: Writer<File>,
-    /// None once it is finished.
+    /// `None` once it is finished.
     file: Option<AtomicFile>,
 }
 
@@ -125,8 +125,8 @@ impl FileOutput {
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there; [`NoReader`](super::NoReader), of kind
-    /// [`io::ErrorKind::WouldBlock`], of a FIFO that nobody reads yet.
+    /// If the path is a directory or cannot be written; [`NoReader`](super::NoReader), of kind [`io::ErrorKind::WouldBlock`], for a
+    /// FIFO without a reader.
     pub fn create(path: &Path, framing: OutputFraming) -> io::Result<Self> {
         let file = AtomicFile::create(path)?;
         Ok(FileOutput { writer: Writer::new(file.file().try_clone()?, framing), file: Some(file) })

@@ -1,4 +1,4 @@
-//! The input that makes elements up.
+//! The input that generates elements.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use super::{Input, Pull, Pulled};
 use crate::base::rng::Rng;
 use crate::payload::Payload;
 
-/// Elements that are made up: the same bytes in each, or bytes that a seed decides.
+/// Generated elements: with the same bytes in each, or with bytes drawn from a seed.
 #[derive(Debug)]
 pub struct Generate {
     left: u64,
@@ -16,21 +16,21 @@ pub struct Generate {
 
 #[derive(Debug)]
 enum Made {
-    /// The lower-case letters over and over.
+    /// The lower-case letters, repeated.
     Letters { size: usize, payload: Option<Payload> },
-    /// Bytes and sizes by chance.
-    Seeded { sizes: RangeInclusive<usize>, chance: Rng },
+    /// Random bytes of random sizes.
+    Seeded { sizes: RangeInclusive<usize>, rng: Rng },
 }
 
 impl Generate {
-    /// `count` elements of `size` bytes each: the lower-case letters over and over, the same in every element.
+    /// `count` elements of `size` bytes each: the lower-case letters, repeated; the same in every element.
     pub fn new(count: u64, size: usize) -> Self {
         Generate { left: count, made: Made::Letters { size, payload: None } }
     }
 
-    /// `count` elements, the size of each one of `sizes` and all bytes as `seed` decides: the same for the same seed.
+    /// `count` elements whose sizes, within `sizes`, and bytes are drawn from `seed`: the same for the same seed.
     pub fn seeded(count: u64, sizes: RangeInclusive<usize>, seed: u64) -> Self {
-        Generate { left: count, made: Made::Seeded { sizes, chance: Rng::new(seed) } }
+        Generate { left: count, made: Made::Seeded { sizes, rng: Rng::new(seed) } }
     }
 }
 
@@ -42,7 +42,7 @@ impl Input for Generate {
                 let payload = payload.get_or_insert_with(|| {
                     let mut block = pull.pool.take(size);
                     let letters: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
-                    block.append(&letters).expect("the block was taken for so many");
+                    block.append(&letters).expect("the block has room for the bytes");
                     block.freeze()
                 });
                 while self.left > 0 {
@@ -52,14 +52,14 @@ impl Input for Generate {
                     }
                 }
             }
-            Made::Seeded { sizes, chance } => {
+            Made::Seeded { sizes, rng } => {
                 let mut bytes = Vec::new();
                 while self.left > 0 {
                     self.left -= 1;
-                    let size = sizes.start() + chance.below((sizes.end() - sizes.start()).saturating_add(1));
+                    let size = sizes.start() + rng.below((sizes.end() - sizes.start()).saturating_add(1));
                     bytes.clear();
                     while bytes.len() < size {
-                        bytes.extend_from_slice(&chance.next().to_le_bytes());
+                        bytes.extend_from_slice(&rng.next().to_le_bytes());
                     }
                     let mut block = pull.pool.take(size);
                     block.append(&bytes[..size]).map_err(io::Error::other)?;

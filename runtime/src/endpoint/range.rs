@@ -1,4 +1,4 @@
-//! The input that cuts a file without looking at its bytes: its elements are ranges of the file.
+//! The input that cuts a file without reading it: its elements are ranges of the file.
 
 use std::io;
 
@@ -6,27 +6,27 @@ use super::{Input, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::{Payload, Reads, SourceFile};
 
-/// A regular file, whole or in chunks. It is read where somebody reads it, and not here.
+/// A regular file, as one element or in chunks. Its bytes are read only when an element is read.
 #[derive(Debug)]
 pub struct Ranges {
     file: From,
     /// Bytes of an element; the last one may be shorter.
     size: usize,
-    /// Bytes handed over.
+    /// Bytes of the elements returned so far.
     given: usize,
     reads: Reads,
 }
 
 #[derive(Debug)]
 enum From {
-    /// Nothing is handed over yet.
+    /// No element was returned yet.
     File(SourceFile),
     Payload(Payload),
     Ended,
 }
 
 impl Ranges {
-    /// Elements of `size` bytes of a file that is not empty.
+    /// Elements of `size` bytes from a file that is not empty.
     pub(super) fn new(file: SourceFile, size: usize, reads: Reads) -> Ranges {
         Ranges { file: From::File(file), size, given: 0, reads }
     }
@@ -45,10 +45,10 @@ impl Input for Ranges {
                 return Ok(Pulled::More);
             }
             let size = self.size.min(whole.len() - self.given);
-            pull.give(whole.slice(self.given, size).expect("it is cut from what is there"));
+            pull.give(whole.slice(self.given, size).expect("the range is within the file"));
             self.given += size;
         }
-        // What nobody reads shows nowhere else that it is not there any more.
+        // If nobody reads the elements, a changed file is noticed nowhere else.
         whole.check()?;
         Ok(Pulled::End)
     }

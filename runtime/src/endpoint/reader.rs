@@ -1,7 +1,7 @@
 //! Inputs that cut a stream of bytes into elements.
 //!
-//! Bytes are read straight into a block, and elements are slices of it. What is left at its end, a part of an element,
-//! is copied to the beginning of the next block: that copy is the only one, and it is recorded.
+//! Bytes are read directly into a block, and elements are slices of it. A partial element at the end of a block is copied to
+//! the beginning of the next one: that is the only copy, and it is recorded.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,48 +10,49 @@ use rustix::fs::FileType;
 
 use super::{Input, Pull, Pulled};
 use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::ledger::Kernel;
 use crate::payload::{Block, MAX_ELEMENT_BYTES, Payload, Reads};
 
-/// Bytes that are asked for at once.
+/// Bytes that one read asks for.
 pub(super) const READ_BYTES: usize = 128 << 10;
-/// Bytes before each element that is preceded by its length: a 32-bit number, most significant byte first.
+/// Bytes of the length prefix: a 32-bit big-endian number.
 pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// How bytes are cut into elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// Each line; the last one may lack the `\n` that ends it. A `\r` before it belongs to the line.
+    /// Each line; the last one may lack its `\n`. A `\r` before the `\n` belongs to the line.
     Lines {
         /// The `\n` is part of the element.
         keep_newline: bool,
     },
-    /// Every so many bytes; the last element may be shorter.
+    /// Chunks of this many bytes; the last element may be shorter.
     Chunks(usize),
-    /// A length in bytes, as a 32-bit number, most significant byte first, and then as many bytes.
+    /// A length in bytes, as a 32-bit big-endian number, and then that many bytes.
     LengthPrefixed,
     /// Everything is one element.
     Whole,
 }
 
 impl Default for Framing {
-    /// Lines, without what ends them.
+    /// Lines without their `\n`.
     fn default() -> Self {
         Framing::Lines { keep_newline: false }
     }
 }
 
-/// What the bytes at hand hold.
+/// What the available bytes contain.
 enum Cut {
-    /// An element at this place, and the end of what was used up.
+    /// An element at this place. The next one begins at `next`.
     Element { start: usize, end: usize, next: usize },
-    /// No whole element, which takes at least this many bytes.
+    /// No complete element; one needs at least this many bytes.
     Partial { needed: usize },
 }
 
 impl Framing {
-    /// Looks for an element at the beginning of `bytes`. Where the first `seen` of them held none, they are not
-    /// searched again.
+    /// Looks for an element at the beginning of `bytes`. The first `seen` bytes are known to contain no end, and are not searched
+    /// again.
     fn cut(self, bytes: &[u8], seen: usize) -> Cut {
         match self {
             Framing::Lines { keep_newline } => match memchr::memchr(b'\n', &bytes[seen..]) {
@@ -79,54 +80,54 @@ impl Framing {
     }
 }
 
-/// Elements from a stream of bytes.
+/// Cuts a stream of bytes into elements.
 #[derive(Debug)]
 pub struct Reader<R> {
     from: R,
     framing: Framing,
-    /// What was read last, from one block.
+    /// The bytes read last, from one block.
     block: Payload,
-    /// How much of it was handed over.
+    /// How many of them were returned in elements.
     given: usize,
-    /// How much of the rest is known to hold no whole element.
+    /// How many of the rest are known to contain no complete element.
     seen: usize,
     /// Bytes read so far.
     read: u64,
-    /// Bytes that there should be at least, if that is known.
+    /// The least number of bytes in the stream, if known; otherwise 0.
     promised: u64,
     ended: bool,
     reads: Reads,
 }
 
-/// Something to read that can say that it has nothing just now.
+/// Something to read that can say whether data is available.
 pub trait Ready: AsFd {
     /// Whether a read would return at once.
     ///
     /// # Errors
     ///
-    /// Where that cannot be told; reading fails with it.
+    /// If that cannot be determined; reading fails with it.
     fn ready(&mut self) -> io::Result<bool>;
 }
 
 impl<R> Reader<R> {
-    /// Cuts what is read `from` into elements. Fewer bytes than `promised` are an error.
+    /// Cuts what is read `from` into elements. A stream of fewer bytes than `promised` is an error.
     pub fn new(from: R, framing: Framing, promised: u64) -> Self {
         let (block, reads) = (Payload::default(), Reads::default());
         Reader { from, framing, block, given: 0, seen: 0, read: 0, promised, ended: false, reads }
     }
 
-    /// Counts what is read in `reads`.
+    /// Counts the reads in `reads`.
     #[must_use]
     pub(super) fn counted(self, reads: Reads) -> Self {
         Reader { reads, ..self }
     }
 
-    /// Read and not yet handed over.
+    /// Bytes that were read and are in no element yet.
     fn rest(&self) -> &[u8] {
         &self.block.as_slice().expect("a block is one piece of memory")[self.given..]
     }
 
-    /// Hands over the elements at hand. Tells whether there was room for all.
+    /// Returns the complete elements at hand. Returns whether there was room for all.
     fn give(&mut self, pull: &mut Pull<'_>) -> bool {
         while pull.has_room() {
             match self.framing.cut(self.rest(), self.seen) {
@@ -135,7 +136,7 @@ impl<R> Reader<R> {
                     self.given += next;
                     self.seen = 0;
                     if self.given == self.block.len() {
-                        // Only the elements hold it now.
+                        // Only the elements keep the block now.
                         (self.block, self.given) = (Payload::default(), 0);
                     }
                 }
@@ -148,12 +149,12 @@ impl<R> Reader<R> {
         false
     }
 
-    /// The rest, from `start` to `end`.
+    /// The bytes from `start` to `end` of the rest.
     fn part(&self, start: usize, end: usize) -> Payload {
-        self.block.slice(self.given + start, end - start).expect("an element is cut from what is there")
+        self.block.slice(self.given + start, end - start).expect("the element is within the block")
     }
 
-    /// Hands over what is left when there is nothing more to read.
+    /// Returns the last element at the end of the stream.
     fn give_last(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         if self.read < self.promised {
             let message =
@@ -163,8 +164,7 @@ impl<R> Reader<R> {
         let left = self.rest().len();
         match self.framing.cut(self.rest(), self.seen) {
             Cut::Partial { needed } if self.framing == Framing::LengthPrefixed && left > 0 => {
-                let message =
-                    format!("it ends within an element: {} of {needed} at the end", counted(left as u64, "byte"));
+                let message = format!("the last element is incomplete: {} of {needed}", counted(left as u64, "byte"));
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
             }
             _ if left > 0 || self.framing == Framing::Whole => _ = pull.give(self.part(0, left)),
@@ -174,17 +174,21 @@ impl<R> Reader<R> {
         Ok(())
     }
 
-    /// A block that begins with what is left, and has room for what is missing of it.
+    /// Takes a block that begins with the rest, and has room for what is missing.
     fn next_block(&mut self, pull: &mut Pull<'_>) -> io::Result<Block> {
         let Cut::Partial { needed } = self.framing.cut(self.rest(), self.seen) else {
-            unreachable!("whole elements were handed over");
+            unreachable!("complete elements were returned before");
         };
         if needed > MAX_ELEMENT_BYTES {
-            let message = format!("an element is longer than {MAX_ELEMENT_BYTES} bytes, at byte {}", self.position());
+            let message = format!(
+                "the element at byte {} is longer than {}",
+                self.position(),
+                mebibytes(MAX_ELEMENT_BYTES as u64)
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        // Where the end is not known yet, at least as much again is asked for: a long element is copied a few times
-        // over, and not once for every read.
+        // If the end is not known yet, the block is at least twice as large as the rest: a long element is copied a few times, and
+        // not once per read.
         let wanted = match self.framing {
             Framing::Lines { .. } => 2 * self.rest().len(),
             Framing::Whole => (2 * self.rest().len()).max(usize::try_from(self.promised).unwrap_or(usize::MAX)),
@@ -201,7 +205,7 @@ impl<R> Reader<R> {
         Ok(block)
     }
 
-    /// Where in the stream the next element begins.
+    /// The position in the stream where the next element begins.
     fn position(&self) -> u64 {
         self.read - self.rest().len() as u64
     }
@@ -243,18 +247,18 @@ impl<R: Ready> Input for Reader<R> {
 }
 
 impl<R: Ready> Reader<R> {
-    /// Whether what was read is still there for others. What comes through a pipe is not.
+    /// Whether others can still read what was read. A pipe cannot be read again.
     fn can_read_again(&self) -> bool {
         let stat = rustix::fs::fstat(&self.from);
         stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
     }
 
-    /// Reads into a new block until it holds a whole element, is full, or there is nothing just now.
+    /// Reads into a new block until it contains a complete element, is full, or no more data is available.
     fn read_more(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let mut block = self.next_block(pull)?;
         loop {
             let read = match block.read_from(&self.from) {
-                // Somebody else has read what was there.
+                // Another process has read the available data.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 read => read?,
             };

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::patient::share_to_write;
+use super::interruptible_file::share_to_write;
 use super::reader::{Framing, Reader, Ready};
 use super::writer::{OutputFraming, Writer};
 
-/// How long an input that has nothing is waited for before the flow looks around.
+/// How long an input without data is waited for before the flow does something else.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Standard input, unbuffered: it is read into payload memory.
+/// Standard input, unbuffered: it is read directly into payload memory.
 #[derive(Debug)]
 pub struct Stdin(File);
 
@@ -22,7 +22,7 @@ pub struct Stdin(File);
 ///
 /// # Errors
 ///
-/// Where it is closed or a directory.
+/// If it is closed or a directory.
 pub fn open_stdin(framing: Framing) -> io::Result<Reader<Stdin>> {
     let file = File::from(duplicate(io::stdin().as_fd())?);
     if file.metadata()?.is_dir() {
@@ -31,11 +31,11 @@ pub fn open_stdin(framing: Framing) -> io::Result<Reader<Stdin>> {
     Ok(Reader::new(Stdin(file), framing, 0))
 }
 
-/// Standard output as an output, unbuffered: what is pushed is written.
+/// Standard output as an output, unbuffered: every push is written at once.
 ///
 /// # Errors
 ///
-/// Where it is closed.
+/// If it is closed.
 pub fn open_stdout(framing: OutputFraming) -> io::Result<Writer<File>> {
     Ok(Writer::new(share_to_write(io::stdout().as_fd())?, framing))
 }
@@ -56,7 +56,7 @@ impl Ready for Stdin {
     }
 }
 
-/// Whether a read would return at once, or does after a short wait.
+/// Whether a read would return at once, now or after a short wait.
 pub(super) fn can_read(from: impl AsFd) -> io::Result<bool> {
     let mut fds = [PollFd::new(&from, PollFlags::IN)];
     let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };

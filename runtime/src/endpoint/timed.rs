@@ -1,49 +1,49 @@
-//! The input whose elements come at given times.
+//! The input whose elements arrive at given times.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use super::{Input, Joins, Pull, Pulled};
+use super::{CopyRecorder, Input, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::Payload;
 use crate::payload::element::Metadata;
 
-/// The elements of another input, each from its own time on: until then there is nothing.
+/// Delays the elements of another input: each arrives at its own time.
 ///
-/// It ends with the last of them, whatever times are left.
+/// It ends with the last element, even if arrival times are left.
 pub struct Timed {
     input: Box<dyn Input>,
     arrivals: Box<dyn Iterator<Item = Duration>>,
-    /// When the first of `ahead` comes.
+    /// When the first element of `ahead` arrives.
     next: Duration,
-    /// What was pulled and has not come.
+    /// Elements that were pulled and have not arrived.
     ahead: VecDeque<(Payload, Metadata)>,
     ended: bool,
 }
 
 impl Timed {
-    /// The elements of `input`: the first when the flow is as old as the first of `arrivals` says, and so on; those that
-    /// there is no time for come with the one before them. One whose time is before that of another before it comes with
-    /// that one.
+    /// Delays the elements of `input` by `arrivals`, the times since the flow began. Elements without an arrival time arrive with
+    /// the element before them. An element whose time is earlier than that of an element before it arrives together with that
+    /// one.
     pub fn new(input: Box<dyn Input>, arrivals: impl IntoIterator<Item = Duration, IntoIter: 'static>) -> Timed {
         let mut arrivals = Box::new(arrivals.into_iter());
         let next = arrivals.next().unwrap_or_default();
         Timed { input, arrivals, next, ahead: VecDeque::new(), ended: false }
     }
 
-    /// The elements of `input`: the first at once, and each other one so long after the one before it.
+    /// Delays the elements of `input`: the first arrives at once, and each further one `time` after the one before it.
     pub fn every(input: Box<dyn Input>, time: Duration) -> Timed {
         Timed::new(input, (0..u32::MAX).map(move |number| time.saturating_mul(number)))
     }
 
-    /// Pulls ahead. Tells what there is to say where nothing came.
+    /// Pulls elements ahead. Returns the answer of the input if it had none.
     fn pull_ahead(&mut self, pull: &mut Pull<'_>) -> io::Result<Option<Pulled>> {
         let (mut payloads, mut metadata) = (Vec::new(), Vec::new());
         let mut of_input = Pull {
             payloads: &mut payloads,
             metadata: &mut metadata,
-            host_serialize: Joins { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
+            host_serialize: CopyRecorder { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
             ..*pull
         };
         let pulled = self.input.pull(&mut of_input);

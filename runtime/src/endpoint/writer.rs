@@ -1,57 +1,57 @@
 //! Outputs that write elements one after the other.
 //!
-//! Payloads go to the operating system from where they are, many in one call; nothing is joined before. What is still in
-//! a file goes from there, as `kernel.rs` does it.
+//! Payloads go to the operating system from where they are, many in one call, and are not joined first. Payloads that are still
+//! in a file are copied from there, by `kernel_copy.rs`.
 
 use std::io::{self, IoSlice, Write};
 use std::iter;
 use std::os::fd::AsFd;
 
 use super::Output;
-use super::kernel::{Copied, Way};
-use super::patient::Patience;
+use super::interruptible_file::WriteWaiter;
+use super::kernel_copy::{Copied, Way};
 use super::reader::{LENGTH_BYTES, READ_BYTES};
 use crate::base::cut::Cut;
 use crate::ledger::Kernel;
 use crate::payload::element::Element;
 use crate::payload::{FileRange, Piece};
 
-/// Elements that are looked at together.
+/// Elements per write.
 const ELEMENTS_A_WRITE: usize = 64;
-/// Slices that are written in one call. An element in one piece takes two; Linux takes 1,024 at once.
+/// Slices per write. An element in one piece takes two; Linux accepts 1,024.
 const SLICES_A_WRITE: usize = 2 * ELEMENTS_A_WRITE;
 
-/// How elements are told apart in the output.
+/// How elements are separated in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OutputFraming {
-    /// Each is followed by `\n`.
+    /// Each element is followed by `\n`.
     #[default]
     Lines,
-    /// Each follows its length in bytes, as a 32-bit number, most significant byte first.
+    /// Each element follows its length in bytes, as a 32-bit big-endian number.
     LengthPrefixed,
     /// Not at all: payloads end to end.
     Raw,
 }
 
-/// Elements to a stream of bytes.
+/// Writes elements to a stream of bytes.
 #[derive(Debug)]
 pub struct Writer<W> {
     to: W,
     framing: OutputFraming,
     written: u64,
     kernel: Kernel,
-    /// Keeps it from waiting for ever.
-    patience: Patience,
-    /// How what is in files is copied.
+    /// Keeps writes from waiting forever.
+    patience: WriteWaiter,
+    /// How payloads in files are copied.
     way: Way,
-    /// What is in files where it has to be read; nothing until then.
+    /// A buffer for payloads in files that must be read; empty until then.
     read: Vec<u8>,
 }
 
 impl<W: Write + AsFd> Writer<W> {
-    /// Writes `to` that stream.
+    /// Writes to the stream `to`.
     pub fn new(to: W, framing: OutputFraming) -> Self {
-        let (patience, way) = (Patience::new(to.as_fd()), Way::default());
+        let (patience, way) = (WriteWaiter::new(to.as_fd()), Way::default());
         Writer { to, framing, written: 0, kernel: Kernel::default(), patience, way, read: Vec::new() }
     }
 
@@ -108,7 +108,7 @@ impl<W: Write + AsFd> Writer<W> {
         Ok(())
     }
 
-    /// Copies a part of a file to the end.
+    /// Copies a part of a file to the output.
     fn copy(&mut self, mut range: FileRange<'_>) -> io::Result<()> {
         range.file.check()?;
         while range.len > 0 {
@@ -132,7 +132,7 @@ impl<W: Write + AsFd> Writer<W> {
                 }
             }
         }
-        // What changed before now may have been copied as it is now.
+        // If the file changed before now, the changed bytes may have been copied.
         Ok(range.file.check()?)
     }
 }

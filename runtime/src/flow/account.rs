@@ -1,4 +1,4 @@
-//! The account of a flow: what went through each of its parts, and what was copied there.
+//! The run report: what went through each part of a flow, and what was copied there.
 
 use serde::Serialize;
 
@@ -19,110 +19,110 @@ pub struct Elements {
     /// Elements that the sinks took.
     #[serde(rename = "out")]
     pub left: u64,
-    /// Elements that a stage took and nothing came of, over all stages.
+    /// Elements that a stage took and sent nothing for, over all stages.
     pub dropped: u64,
-    /// Elements that a stage failed at and were left out, over all stages.
+    /// Elements that a stage failed on and that were skipped, over all stages.
     pub skipped: u64,
-    /// Elements that a stage failed at and were kept as dead letters, over all stages.
+    /// Elements that a stage failed on and that were kept as dead letters, over all stages.
     pub dead_letters: u64,
-    /// Elements with a deadline that reached an end, counted at each end.
+    /// Elements with a deadline that reached a sink or an output, counted at each of them.
     pub due: u64,
-    /// Those of them that an end had taken only after their deadline.
+    /// Of these, elements that arrived after their deadline.
     pub late: u64,
 }
 
-/// The account of one stage.
+/// The report of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageAccount {
     /// The stage.
     pub name: String,
-    /// Its role.
+    /// Whether it is a source, a processor or a sink.
     pub kind: Kind,
-    /// What it can do with payloads.
+    /// What the stage can do with payloads.
     pub verdict: Verdict,
-    /// How that is proven; [`Bounds::proof`] says when it is `None`.
+    /// How the verdict is proven; [`Bounds::proof`] says when this is `None`.
     pub proof: Option<Proof>,
-    /// What it copies at most each time that it is lent an element, which the flow was held to.
+    /// The most that the stage copies each time it is lent an element. The flow was held to these bounds.
     pub bounds: Bounds,
-    /// Elements it was lent, each counted once.
+    /// Elements lent to the stage, each counted once.
     pub elements_in: u64,
-    /// Elements it sent, counted once an output.
+    /// Elements that the stage sent, counted once per output.
     pub elements_out: u64,
-    /// Elements it was lent and nothing came of. For a sink, 0.
+    /// Elements that the stage took and sent nothing for; 0 for a sink.
     pub elements_dropped: u64,
-    /// Time in its calls, in nanoseconds, sending what they returned included.
+    /// Time spent in the calls of the stage, in nanoseconds, sending the results included.
     pub busy_ns: u64,
-    /// What was copied at its boundary, in calls that failed as well.
+    /// What was copied at the boundary of the stage, failed calls included.
     pub copies: Copies,
-    /// Of that, what was copied in calls that failed.
+    /// The part of `copies` that was copied in failed calls.
     pub failed_copies: Copies,
-    /// The most reads that one element had, in all calls that lent it, failed ones included, and while it was held.
+    /// The most reads of one element, over all calls that lent it (failed calls included) and while it was held.
     pub reads_max: u32,
-    /// The most writes for one element, by the lineage of what was written.
+    /// The most writes for one element, by the lineage of the written payloads.
     pub writes_max: u32,
-    /// Payloads that were compared with the one they were written from, by their lineage, and are equal: the first 1,024
-    /// that are not empty, and 0 once one of them differed.
+    /// Identity writes: payloads that equal the one they were written from, by lineage. The first 1,024 non-empty payloads
+    /// are compared; 0 as soon as one differs.
     pub writes_unchanged: u64,
-    /// What was written piece by piece, besides the bytes of the payloads that came of it: writes after the first of each
-    /// payload, and bytes that others took the place of.
+    /// Payload bytes written beyond the final payloads: every write after the first one of a payload, and bytes that were
+    /// overwritten.
     pub rewritten: Count,
-    /// What was written to payloads that were given up.
+    /// What was written to payloads that the stage discarded.
     pub given_up: Count,
     /// What the stage held beyond the calls that lent it.
     pub leases: LeaseUse,
-    /// How it failed, without an end to the flow.
+    /// Failures of the stage that did not end the flow.
     pub failures: FailureUse,
-    /// What it printed.
+    /// What the stage printed.
     pub log: LogUse,
     /// Payload bytes copied at the stage ÷ payload bytes offered to it; `None` where none were.
     pub amplification: Option<f64>,
 }
 
-/// The account of an endpoint of the host.
+/// The report of one input or output of the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndpointAccount {
     /// The endpoint.
     pub name: String,
     /// `input` or `output`.
     pub kind: &'static str,
-    /// Elements that went through it.
+    /// Elements that went through the endpoint.
     pub elements: u64,
     /// Their payload bytes.
     pub payload_bytes: u64,
-    /// Time spent in it, in nanoseconds.
+    /// Time spent in the endpoint, in nanoseconds.
     pub busy_ns: u64,
-    /// What the host copied there. No component boundary is crossed at an endpoint.
+    /// What the host copied in the endpoint. No component boundary is crossed there.
     pub copies: Copies,
-    /// Of an input that cannot be read again, such as a pipe: bytes that were read and are in no element, because the flow
-    /// ended before the element was whole or before the bytes were cut.
+    /// For an input that cannot be read again, such as a pipe: bytes that were read and are in no element, because the flow
+    /// ended before the element was complete or before the bytes were cut into elements.
     pub left_over: u64,
-    /// What the operating system copied for it.
+    /// What the operating system copied for the endpoint.
     pub kernel: Kernel,
 }
 
-/// What was under way when a flow was cut off.
+/// What was in progress when a flow was cut off.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CutOffUse {
     /// The stages and endpoints that were interrupted in a call.
     pub interrupted: Vec<String>,
-    /// Elements that had not arrived, counted on each edge: those that waited, and those in a call that was interrupted.
-    /// What stages kept to themselves is not among them.
+    /// Elements that were not delivered, counted on each edge: those that waited, and those in an interrupted call.
+    /// Elements that only a stage held are not counted.
     pub undelivered: u64,
 }
 
 impl CutOffUse {
-    /// Whether this stage or endpoint was.
+    /// Whether this stage or endpoint was interrupted.
     pub(crate) fn is_interrupted(&self, name: &str) -> bool {
         self.interrupted.iter().any(|interrupted| interrupted == name)
     }
 }
 
-/// The account of a flow that has ended.
+/// The run report of a flow that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Account {
-    /// What went in and out.
+    /// Elements in and out.
     pub elements: Elements,
-    /// The traces that the elements were part of, in 32 hexadecimal digits.
+    /// The traces that the elements belong to, as 32 hexadecimal digits each.
     pub traces: Vec<String>,
     /// Every stage, in the order of the graph.
     pub stages: Vec<StageAccount>,
@@ -135,10 +135,10 @@ pub struct Account {
     pub amplification: Option<f64>,
     /// How payload memory was used.
     pub pool: PoolUse,
-    /// From before the first stage was started until everything was down, in nanoseconds.
+    /// Time from before the first stage started until everything was torn down, in nanoseconds.
     pub wall_ns: u64,
-    /// Whether it was ended before its sources were.
+    /// Whether the flow ended before its sources did.
     pub cancelled: bool,
-    /// What was lost by that, where it was cut off: where it could finish what it had begun, that is `None`.
+    /// What was lost when the flow was cut off; `None` if it was not cut off, and so delivered all that it had begun.
     pub cut_off: Option<CutOffUse>,
 }

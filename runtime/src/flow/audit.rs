@@ -1,45 +1,45 @@
-//! What must hold of the copies of a stage when its flow has ended: the ledger agrees with what went through the node,
-//! which counts for itself, and with what is proven of the stage. Anything else is a fault of this runtime.
+//! The audit of a stage after its flow has ended. The ledger must agree with what went through the node, which keeps its
+//! own counts, and with what is proven of the stage. Any disagreement is a bug in this runtime.
 
 use crate::base::plural::counted;
 use crate::contract::{Bound, Bounds};
 use crate::error::Error;
 use crate::ledger::{Copies, Count};
 
-/// What a stage did in a flow that has come to its end.
+/// What a stage did in a flow that ran to its end.
 pub(crate) struct Audit<'a> {
     pub(crate) stage: &'a str,
-    /// What is proven of each time that it is lent an element; the host holds calls that fail to it as well.
+    /// What is proven for each time an element is lent. The host holds failed calls to the same bounds.
     pub(crate) bounds: Bounds,
-    /// What the ledger says.
+    /// What the ledger counted.
     pub(crate) copies: Copies,
-    /// What of it was copied in calls that failed.
+    /// The part of `copies` that was copied in failed calls.
     pub(crate) failed_copies: Copies,
-    /// The most reads that an element had, in all calls that lent it and through its leases: what is read of what is held is
-    /// read of what was lent. So the bytes read are at most this often the bytes lent.
+    /// The most reads of one element, over all calls that lent it and through its leases. A read of a held element is a read
+    /// of the element that was lent, so at most this many times the lent bytes were read.
     pub(crate) reads_max: u32,
-    /// Whether there can be fewer copies than is proven: the host refused one, or a call failed.
+    /// Whether fewer copies than proven are possible: the host refused a copy, or a call failed.
     pub(crate) fewer: bool,
-    /// What the node lent to it, each time it did.
+    /// What the node lent to the stage, counted each time.
     pub(crate) lent: Count,
-    /// What the node sent on, or dropped, of the payloads that the stage wrote.
+    /// Of the payloads that the stage wrote, what the node sent on or dropped.
     pub(crate) written: Count,
-    /// What was written of these payloads besides: writes after the first of each, and bytes that others took the place of.
+    /// What was written to these payloads besides: writes after the first one of each, and overwritten bytes.
     pub(crate) rewritten: Count,
-    /// What was written to payloads that were given up.
+    /// What was written to payloads that were discarded.
     pub(crate) given_up: Count,
-    /// Of a source, the elements that it made.
+    /// For a source, the elements that it made.
     pub(crate) made: Option<u64>,
-    /// The elements that it was given, each counted once.
+    /// The elements that the stage took, each counted once.
     pub(crate) taken: u64,
-    /// The most calls that lent one of them and copied it, where that has a bound.
+    /// The most calls that lent one element and copied it; `None` if there is no bound.
     pub(crate) calls: Option<u32>,
 }
 
 impl Audit<'_> {
     /// # Errors
     ///
-    /// [`Error::Internal`] for the first thing that does not hold.
+    /// [`Error::Internal`] for the first mismatch.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Copies { payload_read: read, payload_write: write, .. } = self.copies;
         let mut written = self.written;
@@ -47,7 +47,7 @@ impl Audit<'_> {
         written += self.given_up;
         if write != written {
             let Count { ops, bytes } = written;
-            return self.fault(format!(
+            return self.mismatch(format!(
                 "expected {} of {}, found {} of {} in the ledger",
                 counted(ops, "write"),
                 counted(bytes, "byte"),
@@ -57,10 +57,11 @@ impl Audit<'_> {
         }
         let readable = u128::from(self.reads_max) * u128::from(self.lent.bytes);
         if u128::from(read.bytes) > readable {
-            return self.fault(format!("it read {} where there were {readable}", counted(read.bytes, "byte")));
+            let bytes = counted(read.bytes, "byte");
+            return self.mismatch(format!("it read {bytes}, but could read at most {readable}"));
         }
         if let Some(made) = self.made {
-            // Nothing bounds what is written in calls of a source that failed.
+            // The writes of failed calls of a source belong to no element, so nothing bounds them.
             return self.hold("write", write.since(self.failed_copies.payload_write).ops, self.bounds.writes, made);
         }
         self.hold("read", read.ops, self.bounds.reads, self.lent.ops)?;
@@ -71,7 +72,7 @@ impl Audit<'_> {
         match all.reads.max {
             Some(max) if self.reads_max > max => {
                 let reads = counted(u64::from(self.reads_max), "read");
-                self.fault(format!("{reads} of an element, where at most {max} is proven"))
+                self.mismatch(format!("{reads} of an element, but the proof allows at most {max}"))
             }
             _ => Ok(()),
         }
@@ -83,15 +84,15 @@ impl Audit<'_> {
         let found = || format!("{} of {}", counted(count, what), counted(elements, "element"));
         let count = u128::from(count);
         if count > most {
-            return self.fault(format!("{}, where at most {max} of each is proven", found()));
+            return self.mismatch(format!("{}, but the proof allows at most {max} per element", found()));
         }
         if bound.exact && !self.fewer && count < most {
-            return self.fault(format!("{}, where {max} of each is proven", found()));
+            return self.mismatch(format!("{}, but the proof says exactly {max} per element", found()));
         }
         Ok(())
     }
 
-    fn fault(&self, broken: String) -> Result<(), Error> {
+    fn mismatch(&self, broken: String) -> Result<(), Error> {
         Err(Error::Internal(format!("stage `{}`: {broken}", self.stage)))
     }
 }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(audit: Audit<'_>, expected: &str) {
+    fn assert_mismatch(audit: Audit<'_>, expected: &str) {
         assert_eq!(
             audit.check().expect_err(expected).to_string(),
             format!("internal error, please report it: stage `s`: {expected}")
@@ -130,24 +131,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proven_holds() {
+    fn holds_copies_to_the_proof() {
         audit().check().unwrap();
-        says(
+        assert_mismatch(
             Audit { bounds: Bounds { reads: Bound::never(Proof::Component), ..audit().bounds }, ..audit() },
-            "2 reads of 2 elements, where at most 0 of each is proven",
+            "2 reads of 2 elements, but the proof allows at most 0 per element",
         );
-        says(
+        assert_mismatch(
             Audit { bounds: Bounds { writes: Bound::at_most(0, Proof::Bounded), ..audit().bounds }, ..audit() },
-            "2 writes of 2 elements, where at most 0 of each is proven",
+            "2 writes of 2 elements, but the proof allows at most 0 per element",
         );
         let twice = Bounds { reads: Bound::exactly(2, Proof::Bounded), ..audit().bounds };
-        says(Audit { bounds: twice, ..audit() }, "2 reads of 2 elements, where 2 of each is proven");
+        assert_mismatch(
+            Audit { bounds: twice, ..audit() },
+            "2 reads of 2 elements, but the proof says exactly 2 per element",
+        );
         Audit { bounds: twice, fewer: true, ..audit() }.check().unwrap();
     }
 
-    /// Two elements that were lent twice each, and read each time.
+    /// Two elements that were lent twice each and read each time.
     #[test]
-    fn failed_calls_are_held_to_what_is_proven() {
+    fn holds_failed_calls_to_the_proof() {
         let each = Count { ops: 4, bytes: 12 };
         let copies = Copies { payload_read: each, ..Copies::default() };
         let none = Count::default();
@@ -155,30 +159,39 @@ mod tests {
             || Audit { copies, lent: each, written: none, reads_max: 2, fewer: true, calls: Some(2), ..audit() };
         repeated().check().unwrap();
         Audit { calls: None, ..repeated() }.check().unwrap();
-        says(Audit { calls: Some(1), ..repeated() }, "4 reads of 2 elements, where at most 1 of each is proven");
-        says(Audit { reads_max: 3, ..repeated() }, "3 reads of an element, where at most 2 is proven");
+        assert_mismatch(
+            Audit { calls: Some(1), ..repeated() },
+            "4 reads of 2 elements, but the proof allows at most 1 per element",
+        );
+        assert_mismatch(Audit { reads_max: 3, ..repeated() }, "3 reads of an element, but the proof allows at most 2");
         let less = Audit { lent: Count { ops: 3, bytes: 12 }, ..repeated() };
-        says(less, "4 reads of 3 elements, where at most 1 of each is proven");
+        assert_mismatch(less, "4 reads of 3 elements, but the proof allows at most 1 per element");
     }
 
     #[test]
-    fn what_a_source_writes_in_calls_that_failed_is_not_of_its_elements() {
+    fn ignores_writes_of_failed_source_calls() {
         let copies = Copies { payload_write: Count { ops: 2, bytes: 6 }, ..Copies::default() };
         let source = || Audit { copies, made: Some(1), taken: 0, ..audit() };
-        says(source(), "2 writes of 1 element, where at most 1 of each is proven");
+        assert_mismatch(source(), "2 writes of 1 element, but the proof allows at most 1 per element");
         let failed_copies = Copies { payload_write: Count { ops: 1, bytes: 3 }, ..Copies::default() };
         Audit { failed_copies, ..source() }.check().unwrap();
     }
 
     #[test]
-    fn the_ledger_agrees_with_the_node() {
+    fn compares_the_ledger_with_the_node() {
         let lost = Count { ops: 1, bytes: 6 };
-        says(Audit { written: lost, ..audit() }, "expected 1 write of 6 bytes, found 2 of 6 bytes in the ledger");
+        assert_mismatch(
+            Audit { written: lost, ..audit() },
+            "expected 1 write of 6 bytes, found 2 of 6 bytes in the ledger",
+        );
         let rest = Count { ops: 1, bytes: 0 };
         Audit { written: lost, rewritten: rest, ..audit() }.check().unwrap();
         Audit { written: lost, given_up: rest, ..audit() }.check().unwrap();
-        says(Audit { given_up: rest, ..audit() }, "expected 3 writes of 6 bytes, found 2 of 6 bytes in the ledger");
+        assert_mismatch(
+            Audit { given_up: rest, ..audit() },
+            "expected 3 writes of 6 bytes, found 2 of 6 bytes in the ledger",
+        );
         let few = Count { ops: 2, bytes: 5 };
-        says(Audit { lent: few, ..audit() }, "it read 6 bytes where there were 5");
+        assert_mismatch(Audit { lent: few, ..audit() }, "it read 6 bytes, but could read at most 5");
     }
 }

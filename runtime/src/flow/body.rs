@@ -1,4 +1,4 @@
-//! What the nodes of a flow are.
+//! What the nodes of a flow run.
 
 use crate::contract::{Bounds, Budget};
 use crate::endpoint::{Input, Output};
@@ -7,7 +7,7 @@ use crate::pipeline::limits::Limits;
 use crate::pipeline::policy::Policy;
 use crate::stage::component::Component;
 
-/// What a node of the graph is.
+/// What a node of the graph runs.
 #[expect(clippy::large_enum_variant, reason = "a graph has few nodes")]
 pub enum Body {
     /// A component.
@@ -22,27 +22,28 @@ pub enum Body {
 pub struct Stage {
     /// The component.
     pub component: Component,
-    /// Its settings, by name.
+    /// The configuration that `init` receives, as names and values.
     pub config: Vec<(String, String)>,
-    /// What it may use.
+    /// What the stage may use.
     pub limits: Limits,
-    /// What it may copy. The host counts, element by element: a copy beyond it is not made, and fails the stage.
+    /// What the stage may copy. The host counts copies per element: a copy beyond the budget is not made, and the stage
+    /// fails.
     pub budget: Budget,
-    /// What is proven of it. A stage that copies more all the same shows a fault of the proof, and fails the flow.
+    /// What is proven of the stage. A stage that copies more disproves the analysis, and the flow fails.
     pub bounds: Bounds,
-    /// What becomes of an element that it fails at.
+    /// What happens to an element that the stage fails on.
     pub policy: Policy,
-    /// The most elements that it is lent in one call, or asked for in one: 1 to [`Stage::MAX_BATCH`].
+    /// The most elements that one call lends or asks for: 1 to [`Stage::MAX_BATCH`].
     pub batch: usize,
-    /// What a test has it suffer.
-    pub faults: Vec<Injection>,
+    /// The faults that a test injects.
+    pub injections: Vec<Injection>,
 }
 
 impl Stage {
-    /// The most elements of one call.
+    /// The most elements in one call.
     pub const MAX_BATCH: usize = 64;
 
-    /// A component without settings, within the default limits, of which nothing is known and nothing demanded.
+    /// A component without configuration, within the default limits, with nothing proven and no budget.
     pub fn new(component: Component) -> Stage {
         Stage {
             component,
@@ -52,7 +53,7 @@ impl Stage {
             bounds: Bounds::unknown(),
             policy: Policy::default(),
             batch: Stage::MAX_BATCH,
-            faults: Vec::new(),
+            injections: Vec::new(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a flow shares with its caller while it runs.
+//! What a running flow shares with its caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,41 +10,42 @@ use crate::ledger::Recorder;
 use crate::payload::PoolSettings;
 use crate::stage::log::LogSink;
 
-/// What a flow shares with its caller while it runs.
+/// What a running flow shares with its caller.
 #[derive(Clone)]
 pub struct Control {
-    /// Takes what stages print.
+    /// Receives what stages print.
     pub log: LogSink,
-    /// Set to end the flow early: sources are asked no more, and what is on its way is finished.
+    /// Set to end the flow early: sources are not called again, and the elements in the flow are finished.
     pub cancel: Arc<AtomicBool>,
-    /// Ends it at once, whatever stages and endpoints do: what is on its way is lost then, and the account says how much.
+    /// Ends the flow at once, even while stages and endpoints are busy. The elements in the flow are lost, and the run report
+    /// counts them.
     pub cut: Cut,
-    /// How far it is.
+    /// How far the flow has come.
     pub progress: Arc<Progress>,
     /// How much payload memory is kept for reuse.
     pub pool: PoolSettings,
-    /// Takes the records of what happens, where they are wanted.
+    /// Receives the records of copies, calls and hand-offs.
     pub recorder: Recorder,
-    /// Takes the elements that stages failed at, where their policy is to keep them.
+    /// Receives the elements that stages failed on, if their policy keeps these as dead letters.
     pub dead_letters: DeadLetters,
-    /// The time that the flow and its stages go by.
+    /// The clock that the flow and its stages use.
     pub clock: Clock,
-    /// Which of the nodes that can move does.
+    /// Which of the nodes that can run is called next.
     pub schedule: Schedule,
-    /// What stages draw random numbers from, so that they are the same every time. None for that of the schedule, or for
-    /// those of the system where that has none.
+    /// The seed of the random numbers that stages draw, so that they repeat. `None` for the seed of the schedule; if the
+    /// schedule has no seed either, the system's random numbers are used.
     pub random_seed: Option<u64>,
 }
 
 impl Control {
-    /// What stages draw random numbers from, where they are to be the same every time.
+    /// The seed of the random numbers that stages draw; `None` if they come from the system.
     pub(crate) fn seed(&self) -> Option<u64> {
         self.random_seed.or(self.schedule.seed())
     }
 }
 
 impl Default for Control {
-    /// Nobody listens, and nothing is recorded.
+    /// Discards what stages print, and records nothing.
     fn default() -> Control {
         Control {
             log: Arc::new(|_| {}),
@@ -61,14 +62,15 @@ impl Default for Control {
     }
 }
 
-/// Which of the nodes that can move does.
+/// Which of the nodes that can run is called next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Schedule {
-    /// The one nearest to the end, with as much as it can take.
+    /// The node nearest to the end of the pipeline, with as many elements as it can take.
     #[default]
     Downstream,
-    /// Any, with any part of what it can take, and after a pause of any length up to the usual one: by a
-    /// [clock](Clock::virtual_from) of its own the same for the same seed. So are the random numbers that stages draw.
+    /// A random node, with a random part of what it can take, and after a pause of random length up to the usual one. With a
+    /// [virtual clock](Clock::virtual_from), the same seed gives the same run. It also seeds the random numbers that stages
+    /// draw.
     Seeded(u64),
 }
 
@@ -81,7 +83,7 @@ impl Schedule {
     }
 }
 
-/// How far a flow is; written once a batch.
+/// How far a flow has come; updated once per batch.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Elements that came from the sources.

@@ -1,4 +1,4 @@
-//! Elements that stages failed on for good.
+//! Elements that stages finally failed on.
 
 use std::io;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::payload::element::Element;
 
-/// An element that a stage failed at for good.
+/// An element that a stage failed on, with no retries left.
 #[derive(Debug, Clone, Copy)]
 pub struct DeadLetter<'a> {
     /// The stage.
     pub stage: &'a str,
-    /// What it was given.
+    /// The element as it was lent.
     pub element: &'a Element,
-    /// How it failed the last time.
+    /// The last failure.
     pub error: &'a Error,
-    /// How often it failed at the element, from 1. Calls count that it was alone in, or that said that it was this one.
+    /// Which failure on this element it is, from 1. A call counts if the element was alone in it, or if it named the element.
     pub attempt: u32,
 }
 
-/// Takes the elements that stages failed at for good. What it returns as an error ends the flow. It must not keep an
-/// element, whose payload would still be held when the flow has ended.
+/// Receives the elements that stages finally failed on. An error that it returns ends the flow. It must not keep an
+/// element, because then its payload would still be held when the flow has ended.
 pub type DeadLetters = Arc<dyn Fn(DeadLetter<'_>) -> io::Result<()> + Send + Sync>;

@@ -1,8 +1,8 @@
 //! A running pipeline, and the one driver that moves its elements.
 //!
-//! The driver runs on one thread, batch by batch, and prefers the node nearest to the end, unless its schedule is
-//! another: what is on its way is finished before more is begun. A node is called only when its outputs have room, and
-//! that is all of backpressure.
+//! The driver runs on one thread, batch by batch. Unless the schedule says otherwise, it prefers the node nearest to the
+//! end of the pipeline, so elements in the flow are finished before new ones are drawn. A node is called only when its
+//! outputs have room: that is all of backpressure.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::ledger::{Call, Count};
 use crate::payload::Pool;
 use crate::pipeline::graph::Graph;
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// A node was called, or elements moved on.
@@ -34,50 +34,50 @@ pub enum Step {
 pub struct Flow {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    /// Nodes from the ends to the sources, which are last.
+    /// Nodes in the order in which they are tried: sinks first, sources last.
     order: Vec<usize>,
     control: Control,
     pool: Pool,
     journal: Option<Journal>,
-    /// When it began, by its clock.
+    /// When the flow began, by its clock.
     began: Instant,
-    /// What the seed decides, where there is one.
-    chance: Option<Rng>,
-    /// No lease ends before.
+    /// Draws the random decisions of a seeded schedule.
+    rng: Option<Rng>,
+    /// The earliest deadline of a lease.
     expires: Option<Instant>,
-    /// When it began by the time of the system, which is what is measured.
+    /// When the flow began, by the system's clock: the start of the measured time.
     measured: Instant,
-    /// When the last step ended by that time, which is when the next begins: one reading of the clock a batch.
+    /// When the last step ended, by the system's clock. The next step begins then, so the clock is read once per batch.
     last: Instant,
-    /// Who was interrupted, once it is cut off.
+    /// The nodes that were interrupted; set once the flow is cut off.
     interrupted: Option<Vec<String>>,
 }
 
-/// What is where in a flow.
+/// Where the elements of a flow are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlowSnapshot {
     /// Elements that came from the sources.
     pub entered: u64,
     /// Elements that the sinks took.
     pub left: u64,
-    /// Elements that wait on each edge of the graph.
+    /// Elements that wait on each edge, in the order of the graph.
     pub waiting: Vec<u64>,
-    /// Elements that a node made and has not got rid of, or is to be given again.
+    /// Elements that a node made and could not send yet, or that are to be retried.
     pub held: u64,
 }
 
 impl Flow {
-    /// Starts a pipeline: `bodies` are the nodes of the graph, in its order. Every stage is instantiated and its `init`
-    /// is called, sinks first.
+    /// Starts a pipeline. `bodies` holds one body for each node of the graph, in the same order. Every stage is instantiated
+    /// and its `init` is called.
     ///
     /// # Errors
     ///
-    /// [`Error::Start`] or [`Error::Stage`] for the first stage that cannot start, and [`Error::Cancelled`] where the flow is
-    /// cancelled before all have; those that did are torn down.
+    /// [`Error::Start`] or [`Error::Stage`] for the first stage that cannot start; [`Error::Cancelled`] if the flow is cancelled
+    /// before all stages have started. Stages that have started are torn down.
     ///
     /// # Panics
     ///
-    /// Where there are not as many bodies as nodes.
+    /// If there are not as many bodies as nodes.
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let (measured, began) = (Instant::now(), control.clock.now());
@@ -101,7 +101,7 @@ impl Flow {
                 Err(error) => {
                     nodes.iter_mut().for_each(Node::abandon);
                     drop(nodes);
-                    return Err(told(held(&pool), error));
+                    return Err(with_leak(error, find_leak(&pool)));
                 }
             }
         }
@@ -109,19 +109,19 @@ impl Flow {
         nodes.iter_mut().for_each(|node| node.expect_deadlines(&giving));
         let edges = graph.edges().iter().map(|edge| Edge::new(edge.capacity)).collect();
         let order = graph.order().iter().rev().copied().collect();
-        let chance = control.schedule.seed().map(Rng::new);
+        let rng = control.schedule.seed().map(Rng::new);
         let (expires, last) = (None, Instant::now());
         let interrupted = None;
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, chance, expires, measured, last, interrupted })
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, rng, expires, measured, last, interrupted })
     }
 
-    /// Runs until everything has ended, and settles the account.
+    /// Runs until everything has ended, and returns the run report.
     ///
     /// # Errors
     ///
-    /// The first failure of a stage or an endpoint that the policy of the stage does not cover. Everything is torn down
-    /// then, and outputs that could wait with what they were given show nothing of it. [`Error::Internal`], which names
-    /// that failure, where a payload is held even so. A flow that is cut off has not failed: its account says what is lost.
+    /// The first failure of a stage or an endpoint that the policy of the stage does not cover. Everything is torn down then,
+    /// and outputs that write atomically leave no trace. [`Error::Internal`], with that failure in its text, if a payload is
+    /// still held afterwards. A flow that was cut off has not failed: its run report says what was lost.
     pub fn run(mut self) -> Result<Account, Error> {
         while !self.control.cut.was_due(self.last) {
             match self.step() {
@@ -139,13 +139,13 @@ impl Flow {
         self.settle()
     }
 
-    /// Remembers who was interrupted.
+    /// Remembers which node was interrupted.
     fn cut_off(&mut self, error: &Error) {
         self.interrupted.get_or_insert_default().extend(error.node().map(str::to_string));
     }
 
-    /// As [`Flow::run`], but gives up at `deadline`, by the time of the system, after the call that it is in, or within it
-    /// where [`Control::cut`] is due then too: everything is torn down, as after a failure, and there is no account.
+    /// As [`Flow::run`], but stops at `deadline`, by the system's clock: after the current call, or during it if
+    /// [`Control::cut`] is due as well. Everything is torn down, as after a failure, and there is no report (`None`).
     ///
     /// # Errors
     ///
@@ -178,35 +178,35 @@ impl Flow {
             if self.last >= deadline {
                 return match self.take_down() {
                     None => Ok(None),
-                    Some(held) => Err(Error::Internal(format!("{held} after its deadline"))),
+                    Some(leak) => Err(Error::Internal(format!("{leak} after its deadline"))),
                 };
             }
         }
     }
 
-    /// The first failure is the one to tell.
+    /// Tears everything down after a failure. Returns the first failure, with any leak.
     fn fail(self, error: Error) -> Error {
-        told(self.take_down(), error)
+        with_leak(error, self.take_down())
     }
 
-    /// Takes everything down before it has ended, and gives back what it has. Tells what is held even so, or was done to it.
+    /// Tears everything down before the flow has ended. Returns what is still held afterwards, or was misused.
     fn take_down(mut self) -> Option<String> {
         self.nodes.iter_mut().for_each(Node::abandon);
         let Flow { nodes, edges, pool, .. } = self;
         drop((nodes, edges));
-        held(&pool)
+        find_leak(&pool)
     }
 
-    /// Calls one node that has something to do and room for what comes of it: which one, the schedule says. Where there is
-    /// none, a merge by sequence need not wait any more, unless for a node that is left alone for a while: of those that
-    /// wait the one that has the smallest number takes what it has up to the smallest of the others.
+    /// Calls one node that has work and has room for the results; the schedule chooses which. If there is none, the driver
+    /// unblocks a merge by sequence, unless a paused node may still supply its edge: of the waiting merges, the one with the
+    /// smallest sequence number takes what it has, up to the smallest number of the others.
     ///
     /// # Errors
     ///
-    /// The failure of that node.
+    /// The failure of the called node.
     pub fn step(&mut self) -> Result<Step, Error> {
         self.expire();
-        let moved = if self.chance.is_some() { self.step_any()? } else { self.step_nearest()? };
+        let moved = if self.rng.is_some() { self.step_random()? } else { self.step_nearest()? };
         if moved {
             return Ok(Step::Moved);
         }
@@ -214,28 +214,28 @@ impl Flow {
             return Ok(Step::Ended);
         }
         let now = self.control.clock.now();
-        if let Some((index, last)) = self.released()
+        if let Some((index, last)) = self.unblock_merge()
             && self.step_node(index, self.is_cancelled(), Some(last))?
         {
             return Ok(Step::Moved);
         }
         self.nodes.iter_mut().for_each(|node| node.expire(now));
         let expires = self.nodes.iter().filter_map(Node::expires_at);
-        // What a stage holds until then moves nothing on: a flow that waits for nothing else is stuck.
+        // A lease that ends later moves no element: a flow that waits for nothing else is deadlocked.
         let resume = self.nodes.iter().filter_map(Node::resumes_at).min().map(|at| expires.fold(at, Instant::min));
         resume.map(|at| Step::Wait(at.saturating_duration_since(now))).ok_or_else(|| {
             let stuck = self.nodes.iter().filter(|node| !node.has_ended()).map(|node| format!("`{}`", node.name()));
-            Error::Internal(format!("nothing can go on: {}", stuck.collect::<Vec<_>>().join(", ")))
+            Error::Internal(format!("deadlock: {} cannot continue", stuck.collect::<Vec<_>>().join(", ")))
         })
     }
 
-    /// Calls the node nearest to the end that has something to do. Tells whether there was one.
+    /// Calls the node nearest to the end that has work. Returns whether there was one.
     fn step_nearest(&mut self) -> Result<bool, Error> {
         let cancelled = self.is_cancelled();
         for place in 0..self.order.len() {
             let index = self.order[place];
             if self.step_node(index, cancelled, None)? {
-                // Sources stand together at the end of the order, and have their turn one after the other.
+                // Sources are last in the order, and take turns.
                 if self.nodes[index].is_source() {
                     self.order[place..].rotate_left(1);
                 }
@@ -245,12 +245,12 @@ impl Flow {
         Ok(false)
     }
 
-    /// Calls a node that has something to do, whichever chance will have it. Tells whether there was one.
-    fn step_any(&mut self) -> Result<bool, Error> {
+    /// Calls a random node that has work. Returns whether there was one.
+    fn step_random(&mut self) -> Result<bool, Error> {
         let cancelled = self.is_cancelled();
         for place in 0..self.order.len() {
             let left = self.order.len() - place;
-            self.order.swap(place, place + self.chance.as_mut().map_or(0, |chance| chance.below(left)));
+            self.order.swap(place, place + self.rng.as_mut().map_or(0, |rng| rng.below(left)));
             if self.step_node(self.order[place], cancelled, None)? {
                 return Ok(true);
             }
@@ -262,7 +262,7 @@ impl Flow {
         self.control.cancel.load(Ordering::Relaxed)
     }
 
-    /// Takes back what stages hold by leases whose deadline is past.
+    /// Ends the leases whose deadline has passed.
     fn expire(&mut self) {
         let Some(expires) = self.expires else { return };
         let now = if self.control.clock.is_virtual() { self.control.clock.now() } else { self.last };
@@ -272,8 +272,8 @@ impl Flow {
         }
     }
 
-    /// Calls this node, if it has something to do. Tells whether it had.
-    fn step_node(&mut self, index: usize, cancelled: bool, released: Option<u64>) -> Result<bool, Error> {
+    /// Calls this node if it has work. Returns whether it had.
+    fn step_node(&mut self, index: usize, cancelled: bool, merge_limit: Option<u64>) -> Result<bool, Error> {
         let mut context = Context {
             edges: &mut self.edges,
             pool: &self.pool,
@@ -282,10 +282,10 @@ impl Flow {
             now: self.last,
             failed: false,
             call: None,
-            released,
+            merge_limit,
             clock: &self.control.clock,
             began: self.began,
-            chance: self.chance.as_mut(),
+            rng: self.rng.as_mut(),
         };
         let node = &mut self.nodes[index];
         let before = self.journal.as_mut().map(|journal| {
@@ -294,7 +294,7 @@ impl Flow {
         });
         let moved = node.step(&mut context);
         if matches!(moved, Ok(false)) {
-            // An input that has nothing may have been waited for.
+            // An input without elements may have blocked for a while.
             if node.is_input() {
                 self.last = Instant::now();
             }
@@ -305,28 +305,28 @@ impl Flow {
             let failed = context.failed || moved.is_err();
             journal.end(now, index, context.call, node.moved().since(before), failed, context.edges);
         }
-        node.called_for(now - self.last, self.control.clock.is_virtual());
+        node.adapt_batch_limit(now - self.last, self.control.clock.is_virtual());
         self.expires = node.expires_at().into_iter().chain(self.expires).min();
         self.last = now;
         moved
     }
 
-    /// Of the merges by sequence that wait for an edge, the one to go on when nothing else can move, and the greatest
-    /// number that it may take then.
+    /// Chooses the merge by sequence that continues when nothing else can move. Returns its node, and the greatest sequence
+    /// number that it may take.
     ///
-    /// It takes nothing that a smaller number could still come after, where there is one source and every stage keeps
-    /// the order, whichever schedule led to where no node can move. For let `m` be its first number, the smallest of
-    /// all merges that wait, and `x` the smallest in the flow that is to come on the edge it waits for, with `x < m`.
-    /// The source has sent `m` already, so `x` has been sent too, and is on the edge to some node, or held there,
-    /// before anything greater. That node does not wait as a merge, or `m` were not the smallest; it is no sink, for
-    /// one that is left alone is waited for; so an edge that goes on from it is full, of numbers that are not above
-    /// `x`. The node at the end of that edge does not move either, for the same reasons, and so on to a sink, which
-    /// always has room. So there is no such `x`. The same holds of what it takes after `m`, up to the first number of
-    /// another merge that waits, and until one of its edges has been emptied: a way that ends at a full edge into the
-    /// merge itself ends at numbers that it still has.
+    /// With one source, and if every stage keeps the order, the merge takes no element that a smaller number could still
+    /// follow. This holds for every schedule that led to the standstill. Let `m` be its first number, which is the smallest
+    /// of all waiting merges. Suppose that an element `x` with `x < m` is still to arrive on the edge that the merge waits
+    /// for, and let `x` be the smallest such number in the flow. The source has already sent `m`, so it has sent `x` as well:
+    /// `x` is on the edge to some node, or held there, before anything greater. That node does not wait as a merge, because
+    /// then `m` would not be the smallest. It is no sink: a sink that does not move is paused, and paused nodes are waited
+    /// for. So an edge that leaves the node is full of numbers that are not above `x`. The node at the end of that edge does
+    /// not move either, for the same reasons, and so on to a sink, which always has room. So there is no such `x`. The same
+    /// holds for what the merge takes after `m`, up to the first number of another waiting merge and until one of its edges
+    /// is empty: a path that ends at a full edge into the merge itself ends at numbers that the merge still has.
     ///
-    /// Of several sources one that is left alone can have smaller numbers, and is waited for.
-    fn released(&self) -> Option<(usize, u64)> {
+    /// With several sources, a paused source can still supply smaller numbers, so it is waited for.
+    fn unblock_merge(&self) -> Option<(usize, u64)> {
         let (mut first, mut last) = (None, u64::MAX);
         for (index, node) in self.nodes.iter().enumerate() {
             match (node.waits(&self.edges), first) {
@@ -346,8 +346,7 @@ impl Flow {
         (!self.nodes.iter().enumerate().any(waited_for)).then_some((index, last))
     }
 
-    /// Lets this time go by. What is really waited for ends at `deadline`, and after a while that nobody who cancels the flow
-    /// feels.
+    /// Waits for this long. Real waits end at `deadline` at the latest, and are short enough that a cancellation is noticed.
     fn wait(&mut self, time: Duration, deadline: Option<Instant>) {
         let clock = &self.control.clock;
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
@@ -360,7 +359,7 @@ impl Flow {
         &self.control
     }
 
-    /// What is where.
+    /// Counts where the elements are.
     pub fn snapshot(&self) -> FlowSnapshot {
         let mut snapshot = FlowSnapshot {
             waiting: self.edges.iter().map(|edge| edge.len() as u64).collect(),
@@ -374,8 +373,8 @@ impl Flow {
         snapshot
     }
 
-    /// Tears down, lets the outputs show what they have, and settles the account. Where the flow is cut off, no stage is called
-    /// any more, and an output that was interrupted stays as it is.
+    /// Tears the flow down, completes its outputs and returns the run report. If the flow was cut off, no stage is called
+    /// again, and an interrupted output stays as it is.
     fn settle(mut self) -> Result<Account, Error> {
         match self.tear_down() {
             Ok(()) => self.settle_ended(),
@@ -383,7 +382,7 @@ impl Flow {
         }
     }
 
-    /// Calls `teardown` of the stages, until one is cut off.
+    /// Calls `teardown` of every stage, until one is cut off.
     fn tear_down(&mut self) -> Result<(), Error> {
         for index in 0..self.nodes.len() {
             if self.interrupted.is_some() {
@@ -404,11 +403,11 @@ impl Flow {
         Ok(())
     }
 
-    /// Settles the account of a flow that was torn down.
+    /// Completes the outputs of a torn-down flow and returns its run report.
     fn settle_ended(mut self) -> Result<Account, Error> {
-        let cut_off = self.interrupted.take().map(|interrupted| self.lose(interrupted));
+        let cut_off = self.interrupted.take().map(|interrupted| self.abort_stages(interrupted));
         let is_whole = |node: &Node| !cut_off.as_ref().is_some_and(|cut| cut.is_interrupted(node.name()));
-        // A call that did not return has counted what it copied, and nothing came of it.
+        // A call that did not return has counted its copies, but its elements were not sent.
         let audited = self.nodes.iter().filter(|node| is_whole(node)).try_for_each(Node::audit);
         let mut whole = self.nodes.iter_mut().filter(|node| is_whole(node));
         if let Err(error) = audited.and_then(|()| whole.try_for_each(Node::complete)) {
@@ -434,39 +433,39 @@ impl Flow {
         account.amplification = crate::ledger::amplification(account.copies.payload_bytes(), entered_bytes);
         account.pool = self.pool.usage();
         account.wall_ns = self.measured.elapsed().as_nanos() as u64;
-        match held(&self.pool) {
+        match find_leak(&self.pool) {
             None => Ok(account),
-            Some(held) => Err(Error::Internal(format!("{held} after everything has ended"))),
+            Some(leak) => Err(Error::Internal(format!("{leak} after the flow has ended"))),
         }
     }
 }
 
 impl Flow {
-    /// Counts what is on its way in a flow that is cut off, and ends its stages without a call.
-    fn lose(&mut self, interrupted: Vec<String>) -> CutOffUse {
+    /// Counts the elements in a flow that is cut off, and ends its stages without a call.
+    fn abort_stages(&mut self, interrupted: Vec<String>) -> CutOffUse {
         let snapshot = self.snapshot();
         let waiting = snapshot.waiting.iter().sum::<u64>() + snapshot.held;
-        let lent: u64 = self.nodes.iter_mut().map(Node::end_at_once).sum();
+        let lent: u64 = self.nodes.iter_mut().map(Node::abort).sum();
         CutOffUse { interrupted, undelivered: waiting + lent }
     }
 }
 
-/// What is still held of the payload memory of a flow that is down, or was done to it and is not allowed.
-fn held(pool: &Pool) -> Option<String> {
+/// Finds payload memory that is still held after a flow was torn down, or a buffer that was misused.
+fn find_leak(pool: &Pool) -> Option<String> {
     let live = pool.usage().live_at_end;
     let are = if live == 1 { "is" } else { "are" };
-    let held = (live > 0).then(|| format!("{} {are} held", counted(live, "payload buffer")));
-    held.or_else(|| pool.fault().map(|fault| format!("a payload buffer: {fault}")))
+    let leak = (live > 0).then(|| format!("{} {are} still held", counted(live, "payload buffer")));
+    leak.or_else(|| pool.violation().map(|violation| format!("a payload buffer was misused: {violation}")))
 }
 
-/// The failure that a flow ended with. Where something is held even so, that is told, with the failure and its causes.
-fn told(held: Option<String>, failure: Error) -> Error {
-    let Some(held) = held else { return failure };
-    let mut after = format!("{held} after a failure: {failure}");
+/// Adds a leak, if there is one, to the failure that ended a flow, together with the causes of the failure.
+fn with_leak(failure: Error, leak: Option<String>) -> Error {
+    let Some(leak) = leak else { return failure };
+    let mut text = format!("{leak} after a failure: {failure}");
     let mut cause = std::error::Error::source(&failure);
     while let Some(error) = cause {
-        after += &format!(": {error}");
+        text += &format!(": {error}");
         cause = error.source();
     }
-    Error::Internal(after)
+    Error::Internal(text)
 }

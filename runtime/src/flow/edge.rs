@@ -1,44 +1,44 @@
-//! Edges, and the side of a node that sends to them. `inlet.rs` is the side that takes.
+//! Edges: the bounded queues between nodes.
 
 use std::collections::VecDeque;
 
 use crate::payload::element::Element;
 use crate::pipeline::graph::Capacity;
 
-/// Elements that an edge has memory for from the beginning. Few edges have as many waiting as they may.
+/// Elements for which an edge reserves memory at the start. Few edges ever hold as many as they may.
 const FIRST_ELEMENTS: usize = 1024;
-/// Bytes of buffers that what waits on an edge may keep in memory, whatever part of them it is: at least so many, and so
-/// many times the bytes of its capacity. A pipeline whose payloads fill their buffers is far from it; one that lets most of
-/// each buffer go would keep 256 buffers alive for 256 small elements.
+/// How many bytes of buffers the elements on an edge may keep alive: at least `KEPT_BYTES`, and at least `KEPT_SHARE` times
+/// the byte capacity of the edge. Payloads that fill their buffers stay far below. Without this limit, 256 small slices
+/// could keep 256 large buffers alive.
 const KEPT_BYTES: usize = 16 << 20;
 const KEPT_SHARE: usize = 4;
 
 /// A bounded queue between two nodes.
 pub(crate) struct Edge {
     queue: VecDeque<Element>,
-    /// Payload bytes of what waits.
+    /// Payload bytes of the waiting elements.
     bytes: usize,
-    /// Bytes of its attributes and lists of pieces.
+    /// Bytes of their attributes and piece lists.
     structures: usize,
-    /// Bytes of the buffers that it keeps in memory. A buffer that elements in a row are in counts once.
+    /// Bytes of the buffers that they keep alive. A buffer shared by consecutive elements counts once.
     kept: usize,
-    /// The address of the payload that was sent last, while something waits; see [`Payload::address`].
+    /// The address of the payload that was sent last, while the edge is not empty; see [`Payload::address`].
     ///
     /// [`Payload::address`]: crate::payload::Payload::address
     last: usize,
     capacity: Capacity,
-    /// Nothing will be sent any more.
+    /// No further element will be sent.
     closed: bool,
 }
 
-/// What can be sent to all edges of an outlet, whichever of them it goes to.
+/// What can be sent to every edge of a node's outputs, whichever output it goes to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     pub(crate) elements: usize,
     pub(crate) bytes: usize,
 }
 
-/// What an element is counted with on an edge.
+/// The size of an element, as edges count it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     payload: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Size {
 
 impl Size {
     #[inline]
-    pub(crate) fn of(element: &Element) -> Size {
+    pub(crate) fn from_element(element: &Element) -> Size {
         Size { payload: element.payload.len(), structures: element.structure_bytes() }
     }
 }
@@ -59,26 +59,26 @@ impl Edge {
     }
 
     #[inline]
-    fn has_room(&self, size: Size) -> bool {
+    pub(crate) fn has_room(&self, size: Size) -> bool {
         let bytes = self.bytes + self.structures + size.payload.saturating_add(size.structures);
         self.queue.is_empty()
             || (self.queue.len() < self.capacity.elements && bytes <= self.capacity.bytes && !self.keeps_too_much())
     }
 
-    /// Whether what waits keeps so much memory alive that nothing more is to wait.
+    /// Whether the waiting elements keep so much memory alive that no more may be added.
     #[inline]
     fn keeps_too_much(&self) -> bool {
         self.kept >= KEPT_BYTES && self.kept / KEPT_SHARE >= self.capacity.bytes
     }
 
-    fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         let elements = self.capacity.elements - self.queue.len();
         let bytes = self.capacity.bytes.saturating_sub(self.bytes + self.structures);
         let is_full = (bytes == 0 || self.keeps_too_much()) && !self.queue.is_empty();
         if is_full { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    /// Takes an element of this size. It is moved as a whole.
+    /// Adds an element of this size.
     #[inline]
     pub(crate) fn push(&mut self, element: Element, size: Size) {
         self.bytes += size.payload;
@@ -91,7 +91,7 @@ impl Edge {
         self.queue.push_back(element);
     }
 
-    /// Ends what it carries.
+    /// Marks the edge as closed: no further element will be sent.
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }
@@ -104,12 +104,12 @@ impl Edge {
         self.queue.len()
     }
 
-    /// The sequence number of the element that waits at this place, the next to be taken being 0.
+    /// The sequence number of the waiting element at index `at`; the next one to be taken has index 0.
     pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
         self.queue.get(at).map(|element| element.sequence)
     }
 
-    /// Nothing waits and nothing will come.
+    /// Whether the edge is closed and empty.
     pub(crate) fn is_finished(&self) -> bool {
         self.closed && self.queue.is_empty()
     }
@@ -135,10 +135,10 @@ impl Edge {
         Some(element)
     }
 
-    /// Moves what waits into `batch`, which is empty: at most `max_elements`, and after the first none that makes it
-    /// more than `max_bytes`. Returns the payload bytes moved.
+    /// Moves waiting elements into `batch`, which must be empty: at most `max_elements`, and at most `max_bytes` payload bytes
+    /// unless the first element alone has more. Returns the payload bytes moved.
     pub(crate) fn take(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) -> usize {
-        debug_assert!(batch.is_empty(), "what was there is not taken again");
+        debug_assert!(batch.is_empty(), "the batch must be empty");
         if self.queue.len() <= max_elements && self.bytes <= max_bytes {
             // Queue and batch exchange their memory; no element moves.
             let queue = std::mem::replace(&mut self.queue, std::mem::take(batch).into());
@@ -156,102 +156,5 @@ impl Edge {
             batch.extend(self.pop());
         }
         bytes
-    }
-}
-
-/// The outputs of a node: for each the edges that begin there.
-pub(crate) struct OutputPorts {
-    outputs: Vec<Vec<usize>>,
-    /// What the node made and the edges had no room for, with the outputs it goes to. The node is not called until it
-    /// is gone.
-    held: VecDeque<(Element, u32)>,
-    /// Elements sent, counted once an output.
-    pub(crate) sent: u64,
-}
-
-impl OutputPorts {
-    pub(crate) fn new(outputs: Vec<Vec<usize>>) -> Self {
-        OutputPorts { outputs, held: VecDeque::new(), sent: 0 }
-    }
-
-    /// How many outputs there are.
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs.len()
-    }
-
-    pub(crate) fn held(&self) -> usize {
-        self.held.len()
-    }
-
-    /// What the fullest edge has room for.
-    pub(crate) fn room(&self, edges: &[Edge]) -> Room {
-        let rooms = self.outputs.iter().flatten().map(|&edge| edges[edge].room());
-        rooms.fold(Room { elements: usize::MAX, bytes: usize::MAX }, |a, b| Room {
-            elements: a.elements.min(b.elements),
-            bytes: a.bytes.min(b.bytes),
-        })
-    }
-
-    /// Sends `element` to the outputs in `mask`, in bits, or holds it until there is room. No bit of the mask may be
-    /// above the last output.
-    #[inline]
-    pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        let size = Size::of(&element);
-        // Nearly every element goes to one edge that has room; it is moved there once.
-        if mask.is_power_of_two()
-            && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
-            && self.held.is_empty()
-            && edges[edge].has_room(size)
-        {
-            self.sent += 1;
-            edges[edge].push(element, size);
-        } else {
-            self.sent += u64::from(mask.count_ones());
-            self.send_or_hold(edges, element, mask);
-        }
-    }
-
-    #[inline(never)]
-    fn send_or_hold(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        if self.held.is_empty() && self.has_room(edges, &element, mask) {
-            self.push(edges, &element, mask);
-        } else {
-            self.held.push_back((element, mask));
-        }
-    }
-
-    /// The edges that begin at the outputs in `mask`.
-    fn targets(&self, mask: u32) -> impl Iterator<Item = usize> {
-        let named = self.outputs.iter().enumerate().filter(move |(output, _)| mask & (1 << output) != 0);
-        named.flat_map(|(_, edges)| edges.iter().copied())
-    }
-
-    /// Whether all of its edges have room: an element goes to all of them, or waits for all.
-    fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
-        let size = Size::of(element);
-        self.targets(mask).all(|edge| edges[edge].has_room(size))
-    }
-
-    /// Its edges share the element, by reference.
-    fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
-        let size = Size::of(element);
-        self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), size));
-    }
-
-    /// Sends what is held, as far as there is room. Tells whether anything moved.
-    pub(crate) fn send_held(&mut self, edges: &mut [Edge]) -> bool {
-        let before = self.held.len();
-        while let Some((element, mask)) = self.held.front()
-            && self.has_room(edges, element, *mask)
-        {
-            self.push(edges, element, *mask);
-            self.held.pop_front();
-        }
-        self.held.len() < before
-    }
-
-    /// Ends what the edges carry.
-    pub(crate) fn close(&self, edges: &mut [Edge]) {
-        self.outputs.iter().flatten().for_each(|&edge| edges[edge].close());
     }
 }

@@ -1,24 +1,24 @@
-//! Whether a stage writes payloads as they were: the first it writes are compared with those they were written from.
+//! Detects identity writes: a stage that writes payloads equal to those they were written from.
 
 use crate::payload::Payload;
 use crate::payload::element::Element;
 use crate::stage::host::{BY_HANDLE, Written};
 
-/// Payloads that are compared. A stage that has written so many as they were is told by them.
+/// The number of payloads that are compared. This many equal ones are enough evidence.
 const COMPARED: u64 = 1024;
 
-/// The payloads of a stage that were compared and found equal; none once one differed.
+/// Counts payloads that equal their origin; `None` once one differed.
 #[derive(Debug)]
-pub(crate) struct Unchanged(Option<u64>);
+pub(crate) struct IdentityWrites(Option<u64>);
 
-impl Unchanged {
-    pub(crate) fn new() -> Unchanged {
-        Unchanged(Some(0))
+impl IdentityWrites {
+    pub(crate) fn new() -> IdentityWrites {
+        IdentityWrites(Some(0))
     }
 
-    /// Compares what was written, and `made` of `batch`, with the elements it was written from, by its lineage, unless enough is known.
+    /// Compares the payloads in `made` with the elements of `batch` they were written from, by lineage, until enough are known.
     #[inline]
-    pub(crate) fn look(&mut self, made: &Written, batch: &[Element]) {
+    pub(crate) fn observe(&mut self, made: &Written, batch: &[Element]) {
         if self.0.is_some_and(|equal| equal < COMPARED) {
             self.compare_all(made, batch);
         }
@@ -44,7 +44,7 @@ impl Unchanged {
         }
     }
 
-    /// How many payloads were compared and are all equal; 0 once one differed.
+    /// How many payloads were compared, if all were equal; 0 once one differed.
     pub(crate) fn count(&self) -> u64 {
         self.0.unwrap_or(0)
     }
@@ -58,16 +58,16 @@ mod tests {
     use crate::payload::Pool;
 
     fn count(payloads: &[(&str, &str)]) -> u64 {
-        let mut unchanged = Unchanged::new();
+        let mut writes = IdentityWrites::new();
         let pool = Pool::default();
         payloads.iter().for_each(|(written, from)| {
-            unchanged.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
+            writes.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
         });
-        unchanged.count()
+        writes.count()
     }
 
     #[test]
-    fn what_is_equal_counts_until_something_differs() {
+    fn counts_equal_payloads_until_one_differs() {
         assert_eq!(count(&[("a", "a"), ("bc", "bc")]), 2);
         for differs in [("a", "b"), ("a", "ab"), ("ab", "a"), ("", "a"), ("a", "")] {
             assert_eq!(count(&[("a", "a"), differs, ("a", "a")]), 0, "{differs:?}");
@@ -75,12 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn empty_payloads_say_nothing() {
+    fn ignores_empty_payloads() {
         assert_eq!(count(&[("", ""), ("a", "a"), ("", "")]), 1);
     }
 
     #[test]
-    fn the_first_of_many_tell() {
+    fn compares_only_the_first_payloads() {
         let equal = vec![("a", "a"); COMPARED as usize];
         assert_eq!(count(&equal), COMPARED);
         assert_eq!(count(&[&equal[..], &[("a", "a"), ("a", "b")]].concat()), COMPARED);

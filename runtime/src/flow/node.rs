@@ -1,4 +1,4 @@
-//! A node of a running flow: what is called, what it may do next, and what went through it.
+//! A node of a running flow: what it calls, when it may be called next, and counts of what went through it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use crate::base::cut::CutOff;
 use crate::base::plural::counted;
 use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
-use crate::endpoint::{Input, Joins, Output, Pull, Pulled};
+use crate::endpoint::{CopyRecorder, Input, Output, Pull, Pulled};
 use crate::error::{Error, StageError};
-use crate::flow::edge::{Edge, OutputPorts, Room};
-use crate::flow::identity_writes::Unchanged;
-use crate::flow::ports::{InputPorts, Ready};
+use crate::flow::edge::{Edge, Room};
+use crate::flow::identity_writes::IdentityWrites;
+use crate::flow::input_ports::{InputPorts, Ready};
+use crate::flow::output_ports::OutputPorts;
 use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Body, Control, Progress, Stage};
 use crate::ledger::ownership::StageId;
@@ -21,63 +22,64 @@ use crate::payload::element::{self, Element, Metadata, Stamps};
 use crate::payload::{Payload, Pool, Unreadable};
 use crate::pipeline::graph::Graph;
 use crate::stage::host::BackpressureSignal;
-use crate::stage::instance::{Failed, Instance, Start};
+use crate::stage::instance::{FailedCall, Instance, Start};
 
 mod ending;
 mod recovering;
 mod sending;
 
-/// Elements of a call. Beyond it a call costs an element next to nothing already.
+/// The most elements in one call. At this size, the cost of a call per element is already close to nothing.
 pub(crate) const MAX_BATCH: usize = Stage::MAX_BATCH;
-/// Payload bytes of a call, unless one element has more. Batches that leave the second-level cache are slower again.
+/// The most payload bytes in one call, unless a single element has more. Larger batches leave the second-level cache and
+/// are slower again.
 const MAX_BATCH_BYTES: usize = 128 << 10;
-/// A call takes at most this part of its time limit, as far as the last one tells.
+/// The batch limit shrinks when the last call took more than this fraction of its time limit.
 const CALL_SHARE: u32 = 8;
-/// How long a node is left alone that has nothing, or wants nothing, just now. It doubles up to the longest.
+/// How long a node pauses that has or wants no elements. The pause doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// What a step works with besides the node.
+/// What a step uses besides the node.
 pub(crate) struct Context<'a> {
     pub(crate) edges: &'a mut [Edge],
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a Progress,
     pub(crate) cancelled: bool,
-    /// When the step begins, by the time of the system.
+    /// When the step begins, by the system's clock.
     pub(crate) now: Instant,
-    /// Whether a call failed that the flow does not end with.
+    /// Whether the step had a failure that the flow survives.
     pub(crate) failed: bool,
-    /// Which call the step made, if it made one.
+    /// The call that the step made, if any.
     pub(crate) call: Option<Call>,
-    /// A merge by sequence need not wait: the greatest number that it may take.
-    pub(crate) released: Option<u64>,
+    /// Set when a merge by sequence need not wait any more: the greatest sequence number that it may take.
+    pub(crate) merge_limit: Option<u64>,
     pub(crate) clock: &'a Clock,
-    /// When the flow began, by that clock.
+    /// When the flow began, by `clock`.
     pub(crate) began: Instant,
-    /// What a seed decides, in a flow that has one.
-    pub(crate) chance: Option<&'a mut Rng>,
+    /// Draws the random decisions of a seeded schedule.
+    pub(crate) rng: Option<&'a mut Rng>,
 }
 
 impl Context<'_> {
-    /// How many elements a call is for that could be for so many.
+    /// The number of elements for the next call, at most `elements`: a seeded schedule draws it.
     fn limit_batch(&mut self, elements: usize) -> usize {
-        match &mut self.chance {
+        match &mut self.rng {
             None => elements,
-            Some(chance) => 1 + chance.below(elements),
+            Some(rng) => 1 + rng.below(elements),
         }
     }
 }
 
-/// How far a node is.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// It will not be called again; what it made may still be held.
+    /// The node is not called again, but may still hold elements to send.
     Last,
     Ended,
 }
 
-enum Called {
+enum Callee {
     Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
     Output { output: Box<dyn Output>, batch: Vec<Element> },
     Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
@@ -86,29 +88,29 @@ enum Called {
 /// A node of a running flow.
 pub(crate) struct Node {
     name: String,
-    called: Called,
-    /// Of a stage whose flow does not end with its first failure.
+    callee: Callee,
+    /// The recovery of a stage whose policy survives failures, or that has injected faults.
     recovery: Option<Box<Recovery>>,
     phase: Phase,
-    inlet: InputPorts,
-    outlet: OutputPorts,
-    /// Not to be called before.
+    inputs: InputPorts,
+    outputs: OutputPorts,
+    /// The node is paused until then.
     resume: Option<Instant>,
-    /// How long it was left alone the last time in a row.
+    /// The length of the last pause, while pauses follow each other.
     pause_length: Duration,
-    /// How many elements the next call is lent at most.
+    /// The most elements in the next call.
     batch_limit: usize,
-    /// How many any call is lent at most.
+    /// The most elements in any call.
     batch_max: usize,
-    /// The most calls that lend one element and copy it, where the stage holds nothing.
+    /// The most calls that lend one element and copy it, if the stage holds no elements.
     calls: u32,
-    /// For a source the number of its next element, otherwise that of the last it was lent.
+    /// For a source, the number of its next element; otherwise that of the last element lent.
     sequence: u64,
     timestamp: u64,
     context: Option<Arc<element::Context>>,
-    /// Of a source that stamps its elements.
+    /// The stamps of a source that stamps its elements.
     stamps: Option<Stamps>,
-    /// A source of its elements stamps them with deadlines.
+    /// Whether a source of its elements gives them deadlines.
     has_deadlines: bool,
     due: u64,
     late: u64,
@@ -116,9 +118,9 @@ pub(crate) struct Node {
     taken_bytes: u64,
     made: u64,
     made_bytes: u64,
-    /// Of what a stage made, the payloads that it wrote.
+    /// Of the payloads that the stage made, those it wrote.
     written: Count,
-    unchanged: Unchanged,
+    identity_writes: IdentityWrites,
     dropped: u64,
     busy: Duration,
 }
@@ -133,26 +135,27 @@ impl Node {
         trace: &mut Option<u128>,
     ) -> Result<Node, Error> {
         let node = &graph.nodes()[index];
-        // Other numbers than those that a stage at this place draws.
-        let mut chance = control.seed().map(|seed| Rng::for_stage(!seed, index as u32));
-        let draw = || chance.as_mut().map_or_else(getrandom::u64, |chance| Ok(chance.next()));
+        // Must differ from the numbers that the stage of this node draws.
+        let mut rng = control.seed().map(|seed| Rng::for_stage(!seed, index as u32));
+        let draw = || rng.as_mut().map_or_else(getrandom::u64, |rng| Ok(rng.next()));
         let stamps = Stamps::new(node.stamp, trace, draw);
-        let stamps = stamps.map_err(|error| Error::Internal(format!("the system gives no random numbers: {error}")))?;
+        let stamps =
+            stamps.map_err(|error| Error::Internal(format!("cannot get random numbers from the system: {error}")))?;
         let (mut recovery, mut batch_max, mut calls) = (None, MAX_BATCH, 1);
-        let called = match body {
+        let callee = match body {
             Body::Input(mut input) => {
                 input.give_up_at(&control.cut);
                 let boundary = control.recorder.at(index);
-                Called::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
+                Callee::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
             }
             Body::Output(mut output) => {
                 output.give_up_at(&control.cut);
-                Called::Output { output, batch: Vec::new() }
+                Callee::Output { output, batch: Vec::new() }
             }
             Body::Stage(stage) => {
                 batch_max = stage.batch.clamp(1, MAX_BATCH);
                 calls = stage.policy.calls(batch_max);
-                recovery = Recovery::new(stage.policy, stage.faults, control);
+                recovery = Recovery::new(stage.policy, stage.injections, control);
                 let start = Start {
                     name: &node.name,
                     stage: StageId(index as u32),
@@ -166,12 +169,12 @@ impl Node {
                     log: &control.log,
                     clock: &control.clock,
                     cut: &control.cut,
-                    chance: control.seed().map(|seed| Rng::for_stage(seed, index as u32)),
+                    rng: control.seed().map(|seed| Rng::for_stage(seed, index as u32)),
                     policy: stage.policy.into(),
                     restarts: recovery.is_some(),
                 };
                 let profile = stage.component.profile();
-                Called::Stage {
+                Callee::Stage {
                     instance: Box::new(Instance::start(start)?),
                     kind: profile.kind,
                     bounds: stage.bounds,
@@ -184,15 +187,15 @@ impl Node {
             let from_here = edges().filter(|(_, edge)| (edge.from, edge.output) == (index, output));
             from_here.map(|(edge, _)| edge).collect()
         });
-        let inlet = InputPorts::new(graph, index);
-        let has_deadlines = inlet.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
+        let inputs = InputPorts::new(graph, index);
+        let has_deadlines = inputs.sources().iter().any(|&source| graph.nodes()[source].stamp.deadline.is_some());
         Ok(Node {
             name: node.name.clone(),
-            called,
+            callee,
             recovery,
             phase: Phase::Running,
-            inlet,
-            outlet: OutputPorts::new(outputs.collect()),
+            inputs,
+            outputs: OutputPorts::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
             batch_limit: 1,
@@ -210,7 +213,7 @@ impl Node {
             made: 0,
             made_bytes: 0,
             written: Count::default(),
-            unchanged: Unchanged::new(),
+            identity_writes: IdentityWrites::new(),
             dropped: 0,
             busy: Duration::ZERO,
         })
@@ -220,60 +223,60 @@ impl Node {
         &self.name
     }
 
-    /// Does the next thing there is to do. Tells whether there was one.
+    /// Does the next thing there is to do. Returns whether there was one.
     pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.phase == Phase::Ended {
             return Ok(false);
         }
-        if self.outlet.held() > 0 {
+        if self.outputs.held() > 0 {
             context.call = Some(Call::Send);
-            return Ok(self.outlet.send_held(context.edges));
+            return Ok(self.outputs.send_held(context.edges));
         }
         if self.phase == Phase::Last {
-            self.outlet.close(context.edges);
+            self.outputs.close(context.edges);
             self.phase = Phase::Ended;
             return Ok(true);
         }
         if let Some(resume) = self.resume {
-            // One that is cancelled goes on at once, but for a stage that is to recover.
+            // Cancellation ends a pause, but a stage that is being retried keeps its backoff.
             let waits = !context.cancelled || self.recovery.is_some() && !self.is_source();
             if waits && context.clock.now() < resume {
                 return Ok(false);
             }
             self.resume = None;
         }
-        let room = self.outlet.room(context.edges);
+        let room = self.outputs.room(context.edges);
         if room.elements == 0 {
             return Ok(false);
         }
-        if let Called::Stage { instance, .. } = &mut self.called {
-            instance.begins(context.now);
+        if let Callee::Stage { instance, .. } = &mut self.callee {
+            instance.begin_step(context.now);
         }
-        match &self.called {
-            Called::Stage { kind: Kind::Source, .. } if context.cancelled => {
+        match &self.callee {
+            Callee::Stage { kind: Kind::Source, .. } if context.cancelled => {
                 self.phase = Phase::Last;
                 Ok(true)
             }
-            Called::Input { .. } => self.draw(room, context),
-            Called::Stage { kind: Kind::Source, .. } => self.pull(room, context),
-            Called::Output { .. } | Called::Stage { .. } => self.take(room, context),
+            Callee::Input { .. } => self.pull_input(room, context),
+            Callee::Stage { kind: Kind::Source, .. } => self.pull_source(room, context),
+            Callee::Output { .. } | Callee::Stage { .. } => self.take_batch(room, context),
         }
     }
 
-    /// Whether it is an input that gives elements deadlines of their own.
+    /// Whether the node is an input that sets deadlines itself.
     pub(crate) fn gives_deadlines(&self) -> bool {
-        matches!(&self.called, Called::Input { input, .. } if input.gives_deadlines())
+        matches!(&self.callee, Callee::Input { input, .. } if input.gives_deadlines())
     }
 
-    /// Looks for deadlines where one of its sources gives some: `giving` says so of each node.
+    /// Expects deadlines if one of the node's sources gives them; `giving` says so for each node.
     pub(crate) fn expect_deadlines(&mut self, giving: &[bool]) {
-        self.has_deadlines |= self.inlet.sources().iter().any(|&source| giving[source]);
+        self.has_deadlines |= self.inputs.sources().iter().any(|&source| giving[source]);
     }
 
-    /// Asks an input for elements: where the flow is cancelled, for those that it has read already.
-    fn draw(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Called::Input { input, payloads, copies, boundary } = &mut self.called else {
-            unreachable!("only inputs are drawn")
+    /// Pulls elements from an input. A cancelled flow only takes those that the input has already read.
+    fn pull_input(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        let Callee::Input { input, payloads, copies, boundary } = &mut self.callee else {
+            unreachable!("only inputs are pulled from here")
         };
         context.call = Some(Call::Pull);
         let mut metadata = Vec::new();
@@ -283,7 +286,7 @@ impl Node {
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
             payloads,
             metadata: &mut metadata,
-            host_serialize: Joins { count: &mut copies.host_serialize, boundary },
+            host_serialize: CopyRecorder { count: &mut copies.host_serialize, boundary },
             clock: context.clock,
             began: context.began,
         };
@@ -292,16 +295,16 @@ impl Node {
         let moved = !payloads.is_empty();
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
         let (mut bytes, elements) = (0, payloads.len() as u64);
-        let said = !metadata.is_empty();
+        let has_metadata = !metadata.is_empty();
         let mut metadata = metadata.into_iter().peekable();
         for (index, payload) in payloads.drain(..).enumerate() {
             bytes += payload.len() as u64;
             let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
-            // Few inputs say anything of their elements: the others pay for one test.
+            // Few inputs bring metadata: the others pay for one test.
             let element =
-                if said { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
+                if has_metadata { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
             self.sequence = element.sequence.saturating_add(1);
-            self.outlet.send(context.edges, element, 1);
+            self.outputs.send(context.edges, element, 1);
         }
         context.progress.add(elements, bytes);
         self.made += elements;
@@ -319,18 +322,19 @@ impl Node {
         Ok(moved || pulled == Pulled::End)
     }
 
-    /// Asks a source component for elements.
-    fn pull(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+    /// Pulls elements from a source component.
+    fn pull_source(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.wait_if_injected(context) {
             return Ok(false);
         }
         context.call = Some(Call::Pull);
-        let begun = self.begin("pull");
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are sources") };
+        let begun = self.begin_call("pull");
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are sources") };
         instance.boundary().makes_from(self.sequence);
         let max_elements = context.limit_batch(self.batch_limit.min(room.elements));
-        let faults = self.recovery.as_ref().map(|recovery| &recovery.faults);
-        let max_elements = faults.map_or(max_elements, |faults| faults.cut(self.sequence, max_elements)) as u32;
+        let injections = self.recovery.as_ref().map(|recovery| &recovery.injections);
+        let max_elements =
+            injections.map_or(max_elements, |injections| injections.limit_batch(self.sequence, max_elements)) as u32;
         let max_bytes = MAX_BATCH_BYTES.min(room.bytes.max(1)) as u64;
         let made = match begun.and_then(|()| instance.pull(max_elements, max_bytes)) {
             Ok(Some(made)) => made,
@@ -338,15 +342,18 @@ impl Node {
                 self.phase = Phase::Last;
                 return Ok(true);
             }
-            Err(error) => return self.call_again(error, context).map(|()| true),
+            Err(error) => return self.retry_call(error, context).map(|()| true),
         };
         if let Some(recovery) = &mut self.recovery {
             recovery.succeed();
         }
         let elements = made.len();
         if elements > max_elements as usize {
-            let broken = format!("it made {} where {max_elements} were asked for", counted(elements as u64, "element"));
-            return Err(instance.failed("pull", StageError::Contract(broken)));
+            let broken = format!(
+                "it made {}, but the call asked for at most {max_elements}",
+                counted(elements as u64, "element")
+            );
+            return Err(instance.error("pull", StageError::Contract(broken)));
         }
         self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
@@ -362,25 +369,25 @@ impl Node {
     }
 
     /// Takes a batch from the edges, for a processor, a sink or an output.
-    fn take(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        if !self.lends_again() {
-            match self.inlet.ready(context.edges) {
+    fn take_batch(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        if !self.has_retries() {
+            match self.inputs.ready(context.edges) {
                 Ready::Batch => {}
-                Ready::Waits(_) if context.released.is_some() => {}
+                Ready::Waits(_) if context.merge_limit.is_some() => {}
                 Ready::Waits(_) | Ready::Nothing => return Ok(false),
                 Ready::Finished => return self.finish(context).map(|()| true),
             }
         }
-        let last = context.released.unwrap_or(u64::MAX);
+        let last = context.merge_limit.unwrap_or(u64::MAX);
         let mut max = if self.is_output() { MAX_BATCH } else { self.batch_limit.min(room.elements) };
-        if context.chance.is_some() {
-            let again = self.waiting_again();
-            max = context.limit_batch(max.min(if again > 0 { again } else { self.inlet.waiting(context.edges) }));
+        if context.rng.is_some() {
+            let again = self.retry_count();
+            max = context.limit_batch(max.min(if again > 0 { again } else { self.inputs.waiting(context.edges) }));
         }
-        match &mut self.called {
-            Called::Output { output, batch } => {
+        match &mut self.callee {
+            Callee::Output { output, batch } => {
                 context.call = Some(Call::Push);
-                let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+                let bytes = self.inputs.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
                 let pushed = output.push(batch);
                 self.taken += batch.len() as u64;
                 self.taken_bytes += bytes as u64;
@@ -390,40 +397,40 @@ impl Node {
                 }
                 let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
                 let elements = sequences.clone().min().zip(sequences.max());
-                // What is cut off is counted afterwards.
+                // An interrupted batch is counted later.
                 if !pushed.as_ref().is_err_and(CutOff::is) {
                     batch.clear();
                 }
-                pushed.map_err(|source| match Unreadable::of(&source) {
+                pushed.map_err(|source| match Unreadable::from_error(&source) {
                     Some(_) => Error::Payload { reader: self.name.clone(), elements, source },
                     None => output_error(&self.name, output.as_ref(), source),
                 })?;
             }
-            Called::Stage { .. } => {
+            Callee::Stage { .. } => {
                 if self.wait_if_injected(context) {
                     return Ok(false);
                 }
-                self.fill(max, last, context);
-                if let Err(failed) = self.lend(context) {
+                self.fill_batch(max, last, context);
+                if let Err(failed) = self.lend_batch(context) {
                     self.recover(*failed, context)?;
                 }
             }
-            Called::Input { .. } => unreachable!("nothing goes to an input"),
+            Callee::Input { .. } => unreachable!("nothing goes to an input"),
         }
         Ok(true)
     }
 
-    /// Lends the batch to the stage, and sends what comes of it.
-    fn lend(&mut self, context: &mut Context<'_>) -> Result<(), Box<Failed>> {
-        if matches!(self.called, Called::Stage { kind: Kind::Sink, .. }) {
+    /// Lends the batch to the stage, and sends the results.
+    fn lend_batch(&mut self, context: &mut Context<'_>) -> Result<(), Box<FailedCall>> {
+        if matches!(self.callee, Callee::Stage { kind: Kind::Sink, .. }) {
             context.call = Some(Call::Push);
-            self.begin("push").map_err(Failed::whole)?;
-            let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+            self.begin_call("push").map_err(FailedCall::of_batch)?;
+            let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
             let signal = instance.push()?;
             if instance.has_skipped() {
-                self.took_but_skipped(context).map_err(Failed::whole)?;
+                self.finish_push_with_skips(context).map_err(FailedCall::of_batch)?;
             } else {
-                self.took(context);
+                self.finish_push(context);
             }
             match signal {
                 BackpressureSignal::Ready => self.pause_length = Duration::ZERO,
@@ -432,18 +439,18 @@ impl Node {
             return Ok(());
         }
         context.call = Some(Call::Process);
-        self.begin("process").map_err(Failed::whole)?;
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        self.begin_call("process").map_err(FailedCall::of_batch)?;
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         let processed = instance.process()?;
         if instance.has_skipped() {
-            return self.send_but_skipped(processed, context).map_err(Failed::whole);
+            return self.send_with_skips(processed, context).map_err(FailedCall::of_batch);
         }
-        self.send(processed, context.edges).map_err(Failed::whole)
+        self.send(processed, context.edges).map_err(FailedCall::of_batch)
     }
 
-    /// A sink took the batch.
-    fn took(&mut self, context: &Context<'_>) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+    /// Completes a push: the sink took the batch.
+    fn finish_push(&mut self, context: &Context<'_>) {
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         if self.has_deadlines {
             let (due, late) = due_and_late(instance.batch(), context.clock.unix_ns());
             (self.due, self.late) = (self.due + due, self.late + late);
@@ -451,14 +458,14 @@ impl Node {
         instance.batch().clear();
     }
 
-    /// Everything that comes in was taken.
+    /// Ends the input of the node: every incoming element was taken.
     fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else {
+        let Callee::Stage { instance, kind, .. } = &mut self.callee else {
             self.phase = Phase::Last;
             return Ok(());
         };
         if let Some(recovery) = &mut self.recovery {
-            recovery.begin(instance.copies());
+            recovery.begin_call(instance.copies());
         }
         let is_sink = *kind == Kind::Sink;
         context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
@@ -466,44 +473,44 @@ impl Node {
         match ended {
             Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
             Ok(None) => self.dropped += instance.settle(0),
-            Err(error) => return self.call_again(error, context),
+            Err(error) => return self.retry_call(error, context),
         }
         self.phase = Phase::Last;
         Ok(())
     }
 
-    /// Takes back what its stage holds by leases whose deadline is past.
+    /// Ends the leases of the stage whose deadline has passed.
     #[inline]
     pub(crate) fn expire(&mut self, now: Instant) {
-        if let Called::Stage { instance, .. } = &mut self.called
+        if let Callee::Stage { instance, .. } = &mut self.callee
             && instance.leases().deadline().is_some_and(|deadline| deadline <= now)
         {
             self.dropped += instance.expire(now);
         }
     }
 
-    /// When the first lease of its stage is over.
+    /// The first deadline of the stage's leases.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
-        match &self.called {
-            Called::Stage { instance, .. } => instance.leases().deadline(),
-            Called::Input { .. } | Called::Output { .. } => None,
+        match &self.callee {
+            Callee::Stage { instance, .. } => instance.leases().deadline(),
+            Callee::Input { .. } | Callee::Output { .. } => None,
         }
     }
 
-    /// Leaves the node alone for a while, longer each time in a row.
+    /// Pauses the node, longer each time in a row.
     fn pause(&mut self, context: &mut Context<'_>) {
         self.pause_length = (2 * self.pause_length).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        let chance = context.chance.as_mut();
-        let pause = chance.map_or(self.pause_length, |chance| chance.part_of(self.pause_length));
+        let rng = context.rng.as_mut();
+        let pause = rng.map_or(self.pause_length, |rng| rng.part_of(self.pause_length));
         self.resume = Some(context.clock.after(context.clock.now(), pause));
     }
 
-    /// Learns from how long its last step took. A call that takes a good part of its time limit is lent less, unless
-    /// what the flow does is to be `the_same` every time.
-    pub(crate) fn called_for(&mut self, time: Duration, the_same: bool) {
+    /// Adapts the batch limit to the duration of the last step: a call that took much of its time limit lends fewer elements
+    /// next time. Not if the flow must be deterministic, because then time must not matter.
+    pub(crate) fn adapt_batch_limit(&mut self, time: Duration, is_deterministic: bool) {
         self.busy += time;
-        if let Called::Stage { time_limit, .. } = &self.called {
-            let long = !the_same && time > *time_limit / CALL_SHARE;
+        if let Callee::Stage { time_limit, .. } = &self.callee {
+            let long = !is_deterministic && time > *time_limit / CALL_SHARE;
             self.batch_limit =
                 if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(self.batch_max) };
         }
@@ -513,73 +520,73 @@ impl Node {
         self.phase == Phase::Ended
     }
 
-    /// When to call again a node that is left alone.
+    /// When a paused node is to be called again.
     pub(crate) fn resumes_at(&self) -> Option<Instant> {
         self.resume.filter(|_| self.phase == Phase::Running)
     }
 
-    /// Elements come into the flow here.
+    /// Whether elements enter the flow here.
     pub(crate) fn is_source(&self) -> bool {
-        self.inlet.is_none()
+        self.inputs.is_none()
     }
 
-    /// The sources that its elements come from, by index.
+    /// The sources of the node's elements, by index.
     pub(crate) fn sources(&self) -> &[usize] {
-        self.inlet.sources()
+        self.inputs.sources()
     }
 
-    /// Of a merge by sequence that could be called and waits for one of its edges: the number of its first element.
+    /// For a merge by sequence that could run but waits for one of its edges: the number of its first element.
     pub(crate) fn waits(&self, edges: &[Edge]) -> Option<u64> {
-        let runs = self.phase == Phase::Running && !self.lends_again();
-        let called = runs && self.outlet.held() == 0 && self.outlet.room(edges).elements > 0;
-        match self.inlet.ready(edges) {
+        let runs = self.phase == Phase::Running && !self.has_retries();
+        let called = runs && self.outputs.held() == 0 && self.outputs.room(edges).elements > 0;
+        match self.inputs.ready(edges) {
             Ready::Waits(first) if called => Some(first),
             _ => None,
         }
     }
 
-    /// Elements that came into the flow here.
+    /// Elements that entered the flow here.
     pub(crate) fn entered(&self) -> u64 {
         if self.is_source() { self.made } else { 0 }
     }
 
-    /// Their payload bytes.
+    /// Payload bytes of the elements that entered the flow here.
     pub(crate) fn entered_bytes(&self) -> u64 {
         if self.is_source() { self.made_bytes } else { 0 }
     }
 
-    /// What it took, or made if elements enter the flow here.
+    /// What the node took, or for a source what it made.
     pub(crate) fn moved(&self) -> Count {
         let (ops, bytes) = if self.is_source() { (self.made, self.made_bytes) } else { (self.taken, self.taken_bytes) };
         Count { ops, bytes }
     }
 
     pub(crate) fn is_input(&self) -> bool {
-        matches!(self.called, Called::Input { .. })
+        matches!(self.callee, Callee::Input { .. })
     }
 
     fn is_output(&self) -> bool {
-        matches!(self.called, Called::Output { .. })
+        matches!(self.callee, Callee::Output { .. })
     }
 
     pub(crate) fn is_stage(&self) -> bool {
-        matches!(self.called, Called::Stage { .. })
+        matches!(self.callee, Callee::Stage { .. })
     }
 
     /// Elements that left the flow here.
     pub(crate) fn left(&self) -> u64 {
-        if self.outlet.outputs() > 0 {
+        if self.outputs.count() > 0 {
             return 0;
         }
         let failed = self.failures();
-        self.taken - failed.skipped - failed.dead_letters - self.waiting_again() as u64
+        self.taken - failed.skipped - failed.dead_letters - self.retry_count() as u64
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.outlet.held() + self.waiting_again()
+        self.outputs.held() + self.retry_count()
     }
 
-    fn waiting_again(&self) -> usize {
+    fn retry_count(&self) -> usize {
         self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())
     }
 
@@ -592,16 +599,16 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
     Error::Output { output: name.to_string(), bytes: output.written(), source }
 }
 
-/// An element, with what its input says of it, if anything.
+/// Applies the metadata that an input gave for an element, if any.
 #[cold]
-fn apply_metadata(mut element: Element, said: Option<(usize, Metadata)>) -> Element {
-    if let Some((_, metadata)) = said {
-        metadata.put_on(&mut element);
+fn apply_metadata(mut element: Element, metadata: Option<(usize, Metadata)>) -> Element {
+    if let Some((_, metadata)) = metadata {
+        metadata.apply_to(&mut element);
     }
     element
 }
 
-/// Of elements that an end has taken by now, those that had a deadline, and those that missed it.
+/// Counts the elements with a deadline in a delivered batch, and those of them that are late.
 fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
     let deadlines = batch.iter().filter_map(Element::deadline);
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))

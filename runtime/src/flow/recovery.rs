@@ -1,4 +1,4 @@
-//! What a stage is lent again after it failed, and what its policy says of the element that it failed at.
+//! What a stage is lent again after a failure, and what its policy does with the element it failed on.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,102 +6,102 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, StageError};
-use crate::flow::faults::Faults;
+use crate::flow::pending_injections::PendingInjections;
 use crate::flow::{Control, DeadLetter, DeadLetters};
 use crate::ledger::{Copies, Count};
 use crate::payload::element::Element;
 use crate::pipeline::injection::Injection;
 use crate::pipeline::policy::{Policy, Then};
-use crate::stage::instance::Tried;
+use crate::stage::instance::Attempt;
 
-/// How a stage failed in a flow that went on.
+/// The failures of a stage in a flow that survived them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct FailureUse {
-    /// Calls that failed, or that went on after the stage failed at elements of them.
+    /// Calls that failed, or that succeeded but skipped elements.
     pub calls: u64,
-    /// Times that an element was lent again because the stage failed at it, or that a call was made again which lends none.
+    /// Retries: of an element that the stage failed on, or of a call that lends none.
     pub retries: u64,
-    /// Elements that were left out.
+    /// Elements that were skipped.
     pub skipped: u64,
-    /// Elements that were left out and kept as dead letters.
+    /// Elements that were kept as dead letters.
     pub dead_letters: u64,
-    /// Times that the stage began anew.
+    /// Restarts of the stage.
     pub restarts: u64,
 }
 
-/// What is known of a stage whose flow does not end with its first failure, or that faults are injected in.
+/// The recovery state of a stage whose policy survives failures, or that has injected faults.
 pub(crate) struct Recovery {
     policy: Policy,
     dead_letters: DeadLetters,
-    pub(crate) faults: Faults,
-    /// To be lent again before anything else, in order.
-    again: VecDeque<Again>,
-    /// The elements of the call under way, if they were lent before.
+    pub(crate) injections: PendingInjections,
+    /// Elements to lend again before anything else, in order.
+    retries: VecDeque<PendingRetry>,
+    /// The marks of the elements in the current call, if they were lent before.
     marks: Vec<Mark>,
-    /// The number of the first of them, if not.
+    /// The number of the first element in the current call, if they are new.
     first: u64,
-    /// How often the call failed that is made again, of those that lend nothing.
+    /// How often the current call failed, for a call that lends no elements.
     attempts: u32,
-    /// What the stage had copied before the call.
+    /// What the stage had copied before the current call.
     before: Copies,
     pub(crate) used: FailureUse,
-    /// What was lent another time.
+    /// Elements that were lent again.
     pub(crate) repeated: Count,
-    /// What was copied in calls that failed, and until the stage was ready for the next.
+    /// What was copied in failed calls and by restarts.
     pub(crate) failed_copies: Copies,
 }
 
-struct Again {
+struct PendingRetry {
     element: Element,
     mark: Mark,
-    /// To be alone in its call.
-    alone: bool,
+    /// Whether it must be alone in its call.
+    is_alone: bool,
 }
 
 /// What is remembered of an element that is lent again.
 #[derive(Clone, Copy, Default)]
 struct Mark {
-    /// Its number among all that the stage was given. What it held has none.
+    /// Its number among all elements that the stage took; `None` for an element that the stage held.
     number: Option<u64>,
-    /// How often the stage failed at it.
+    /// How often the stage failed on it.
     failed: u32,
-    /// How often it was read, in calls that failed, and while it was held by a stage that restarted.
+    /// How often it was read in failed calls, and while it was held by a stage that restarted.
     reads: u32,
-    /// A call that failed copied it. It is lent alone from then on: so no element is copied again and again because of
-    /// others.
-    touched: bool,
+    /// Whether a failed call copied it. It is lent alone from then on, so that other elements cannot cause it to be copied
+    /// again and again.
+    is_touched: bool,
 }
 
-/// What is put back after a call that failed.
+/// What returns from a failed call.
 pub(crate) struct PutBack<'a> {
-    /// What the stage held and nothing had come of, and how often each was read.
+    /// Held elements that were not consumed, and how often each was read.
     pub(crate) held: Vec<(Element, u32)>,
-    /// What of the batch was not finished.
-    pub(crate) rest: Vec<(Element, Tried)>,
-    /// Where in the batch that begins.
+    /// The unfinished part of the batch.
+    pub(crate) rest: Vec<(Element, Attempt)>,
+    /// The index in the batch at which `rest` begins.
     pub(crate) index: usize,
-    /// What becomes of the first of the rest, where it is known that the stage failed at it.
-    pub(crate) fate: Option<&'a Disposition>,
+    /// What happens to the first element of `rest`, if the stage is known to have failed on it.
+    pub(crate) disposition: Option<&'a Disposition>,
 }
 
-/// What becomes of an element that a stage failed at.
+/// What happens to an element that a stage failed on.
 pub(crate) enum Disposition {
-    /// It is lent again, after this time.
-    Again(Duration),
-    /// It is left out.
-    Out,
+    /// It is lent again after this time.
+    Retry(Duration),
+    /// It is skipped, or was kept as a dead letter.
+    Skip,
 }
 
 impl Recovery {
-    /// Nothing where the flow ends with the first failure of the stage, and none is injected.
-    pub(crate) fn new(policy: Policy, faults: Vec<Injection>, control: &Control) -> Option<Box<Recovery>> {
-        let needed = policy != Policy::default() || !faults.is_empty();
+    /// `None` if the flow ends with the first failure of the stage, and no fault is injected.
+    pub(crate) fn new(policy: Policy, injections: Vec<Injection>, control: &Control) -> Option<Box<Recovery>> {
+        let needed = policy != Policy::default() || !injections.is_empty();
         needed.then(|| {
             Box::new(Recovery {
                 policy,
                 dead_letters: control.dead_letters.clone(),
-                faults: Faults::new(faults),
-                again: VecDeque::new(),
+                injections: PendingInjections::new(injections),
+                retries: VecDeque::new(),
                 marks: Vec::new(),
                 first: 0,
                 attempts: 0,
@@ -113,7 +113,7 @@ impl Recovery {
         })
     }
 
-    /// Whether the flow can go on after this, which a stage did.
+    /// Whether the policy lets the flow continue after this error of the stage.
     pub(crate) fn covers(&self, error: &Error) -> bool {
         let Error::Stage { fault, .. } = error else { return false };
         self.policy != Policy::default()
@@ -127,69 +127,69 @@ impl Recovery {
             }
     }
 
-    /// How many elements are to be lent again.
+    /// The number of elements to lend again.
     pub(crate) fn waiting(&self) -> usize {
-        self.again.len()
+        self.retries.len()
     }
 
-    /// The number of the first element of the next call, of which the node has taken `taken` so far.
+    /// The number of the first element of the next call; the node has taken `taken` elements so far.
     pub(crate) fn next(&self, taken: u64) -> Option<u64> {
-        self.again.front().map_or(Some(taken), |again| again.mark.number)
+        self.retries.front().map_or(Some(taken), |again| again.mark.number)
     }
 
-    /// The number of the first element of this call.
+    /// The number of the first element of the current call.
     pub(crate) fn first(&self) -> Option<u64> {
         self.marks.first().map_or(Some(self.first), |mark| mark.number)
     }
 
-    /// The call that comes is lent elements for the first time. The first of them has this number.
+    /// Prepares a call that lends new elements, the first of which has the number `first`.
     pub(crate) fn lend_new(&mut self, first: u64) {
         self.marks.clear();
         self.first = first;
     }
 
-    /// Moves what is to be lent again into `batch`, which is empty: at most `max_elements`, and after the first none that
-    /// makes it more than `max_bytes`.
+    /// Moves elements to lend again into `batch`, which must be empty: at most `max_elements`, and at most `max_bytes` payload
+    /// bytes unless the first element alone has more.
     pub(crate) fn retry_batch(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) {
         self.marks.clear();
         let mut bytes = 0;
-        while let Some(next) = self.again.front()
+        while let Some(next) = self.retries.front()
             && (batch.is_empty()
-                || !next.alone && batch.len() < max_elements && bytes + next.element.payload.len() <= max_bytes)
+                || !next.is_alone && batch.len() < max_elements && bytes + next.element.payload.len() <= max_bytes)
         {
-            let alone = next.alone;
-            let Some(Again { element, mark, .. }) = self.again.pop_front() else { break };
+            let is_alone = next.is_alone;
+            let Some(PendingRetry { element, mark, .. }) = self.retries.pop_front() else { break };
             bytes += element.payload.len();
             self.repeated.record(1, element.payload.len() as u64);
             self.marks.push(mark);
             batch.push(element);
-            if alone {
+            if is_alone {
                 break;
             }
         }
     }
 
-    /// How often the elements of the call that comes were read before, one by one; nothing where they are new.
+    /// How often each element of the next call was read before; empty if they are new.
     pub(crate) fn reads_before(&self) -> impl Iterator<Item = u32> {
         self.marks.iter().map(|mark| mark.reads)
     }
 
-    /// A call begins, of a stage that has copied so much.
-    pub(crate) fn begin(&mut self, copies: Copies) {
+    /// Begins a call. The stage has copied `copies` so far.
+    pub(crate) fn begin_call(&mut self, copies: Copies) {
         self.before = copies;
     }
 
-    /// A call that lends nothing has succeeded.
+    /// Notes that a call which lends no elements succeeded.
     pub(crate) fn succeed(&mut self) {
         self.attempts = 0;
     }
 
-    /// A call went on after the stage failed at elements.
-    pub(crate) fn go_on(&mut self) {
+    /// Notes that a call succeeded but skipped elements.
+    pub(crate) fn note_skips(&mut self) {
         self.used.calls += 1;
     }
 
-    /// A call has failed, and after it the flow goes on. The stage has copied so much by now.
+    /// Notes that a call failed and the flow continues. The stage has copied `copies` so far.
     pub(crate) fn fail(&mut self, copies: Copies) {
         self.used.calls += 1;
         let (failed, before) = (&mut self.failed_copies, self.before);
@@ -199,8 +199,8 @@ impl Recovery {
         failed.host_serialize += copies.host_serialize.since(before.host_serialize);
     }
 
-    /// When to make a call again that lends nothing, if it is to be.
-    pub(crate) fn call_again(&mut self, error: &Error) -> Option<Duration> {
+    /// When to retry a failed call that lends no elements; `None` if the policy does not retry it.
+    pub(crate) fn retry_delay(&mut self, error: &Error) -> Option<Duration> {
         let returned = matches!(error, Error::Stage { fault: StageError::Failure(_), .. });
         let retry = self.policy.retry.filter(|retry| returned && self.attempts < retry.count)?;
         self.attempts += 1;
@@ -208,12 +208,12 @@ impl Recovery {
         Some(retry.pause(self.attempts))
     }
 
-    /// What becomes of the element at `index` of the batch, which the stage failed at.
+    /// Decides what happens to the element at `index` of the batch, which the stage failed on.
     ///
     /// # Errors
     ///
-    /// The failure, where the flow is to end with it; [`Error::DeadLetter`] where the element could not be kept.
-    pub(crate) fn judge(
+    /// The failure, if the flow is to end with it; [`Error::DeadLetter`] if the element could not be kept.
+    pub(crate) fn decide(
         &mut self,
         stage: &str,
         element: &Element,
@@ -223,7 +223,7 @@ impl Recovery {
         let attempt = self.mark(index).failed + 1;
         if let Some(retry) = self.policy.retry.filter(|retry| attempt <= retry.count) {
             self.used.retries += 1;
-            return Ok(Disposition::Again(retry.pause(attempt)));
+            return Ok(Disposition::Retry(retry.pause(attempt)));
         }
         match self.policy.then {
             Then::Stop => return Err(error),
@@ -235,7 +235,7 @@ impl Recovery {
                 self.used.dead_letters += 1;
             }
         }
-        Ok(Disposition::Out)
+        Ok(Disposition::Skip)
     }
 
     fn mark(&self, index: usize) -> Mark {
@@ -243,32 +243,32 @@ impl Recovery {
         if self.marks.is_empty() { new } else { self.marks[index] }
     }
 
-    /// Puts back what is to be lent next: first what the stage held, then what it did not finish of the batch. Where it is
-    /// not known what it failed at, each is to be alone until it is found; what the call copied is alone in any case. Tells
-    /// how many elements are as if they had not been lent.
+    /// Queues what is to be lent next: first the held elements, then the unfinished part of the batch. If the failed element is
+    /// unknown, each is lent alone until it is found; an element that the call copied is lent alone in any case. Returns how
+    /// many elements count as not lent.
     pub(crate) fn put_back(&mut self, back: PutBack<'_>) -> u64 {
-        let PutBack { held, rest, index, fate } = back;
+        let PutBack { held, rest, index, disposition } = back;
         let mut untouched = 0;
         let mut again = Vec::with_capacity(held.len() + rest.len());
         for (element, reads) in held {
-            again.push(Again { element, mark: Mark { reads, ..Mark::default() }, alone: false });
+            again.push(PendingRetry { element, mark: Mark { reads, ..Mark::default() }, is_alone: false });
         }
-        for (place, (element, tried)) in rest.into_iter().enumerate() {
-            let failed_here = place == 0 && fate.is_some();
-            if failed_here && matches!(fate, Some(Disposition::Out)) {
+        for (place, (element, attempt)) in rest.into_iter().enumerate() {
+            let failed_here = place == 0 && disposition.is_some();
+            if failed_here && matches!(disposition, Some(Disposition::Skip)) {
                 continue;
             }
             let mark = self.mark(index + place);
-            let touched = mark.touched || tried.touched || failed_here;
-            untouched += u64::from(!tried.touched && !failed_here);
-            let mark = Mark { failed: mark.failed + u32::from(failed_here), reads: tried.reads, touched, ..mark };
-            again.push(Again { element, mark, alone: touched || fate.is_none() });
+            let is_touched = mark.is_touched || attempt.is_touched || failed_here;
+            untouched += u64::from(!attempt.is_touched && !failed_here);
+            let mark = Mark { failed: mark.failed + u32::from(failed_here), reads: attempt.reads, is_touched, ..mark };
+            again.push(PendingRetry { element, mark, is_alone: is_touched || disposition.is_none() });
         }
-        if fate.is_some() {
-            // It was looked for among these.
-            self.again.iter_mut().for_each(|again| again.alone = again.mark.touched);
+        if disposition.is_some() {
+            // The failed element was among these: the search is over.
+            self.retries.iter_mut().for_each(|again| again.is_alone = again.mark.is_touched);
         }
-        again.into_iter().rev().for_each(|again| self.again.push_front(again));
+        again.into_iter().rev().for_each(|again| self.retries.push_front(again));
         untouched
     }
 }

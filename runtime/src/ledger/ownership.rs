@@ -1,20 +1,20 @@
-//! Who may touch which buffer: the states of one buffer and what changes them, and the table of all buffers of a flow.
+//! Ownership: the states of a buffer, the transitions between them, and the table of all buffers of a flow.
 //!
-//! A buffer is the memory of payloads. It is *pooled*, *owned* by the host or a stage, *borrowed* by the calls of stages
-//! besides, or *leased* by stages beyond their calls. [`Ownership`] is that state of one buffer, and its methods are all
-//! that can happen to it; [`Buffers`] has one for each buffer of a flow. Both are values: no memory of a payload, no lock,
-//! no clock. Who has the memory does what they say is owed.
+//! A buffer is the memory of payloads. It is *pooled*, *owned* by the host or a stage, *borrowed* by calls of stages in
+//! addition, or *leased* by stages beyond their calls. [`Ownership`] is the state of one buffer, and its methods are all
+//! transitions. [`Buffers`] has one state for each buffer of a flow. Both are plain values, without payload memory, locks or
+//! clocks. Whoever has the memory does what a transition says is owed.
 //!
-//! What is decided where the model leaves it open:
+//! Decisions where the model leaves a choice:
 //!
-//! - **A stage that dies while it borrows or leases** is gone at once: [`Ownership::abandon`] ends its borrows and leases,
-//!   also those of the call in which it trapped. Those of others stay.
-//! - **An owner that dies** leaves a buffer that others borrow or lease to the host, which owes its release when the last
-//!   of them has ended: [`Owes::Release`]. A buffer that nobody else can reach is pooled at once: [`Owes::Memory`].
-//! - **A deadline that falls during a call** changes nothing before the call has returned: [`Buffers::expire`] is refused
-//!   until then. A stage cannot lose a payload between two reads of one call.
-//! - **Of several shared leases one ends, and the others stay.** Leases are counted for each stage. The buffer is leased
-//!   until the last has ended; then it is borrowed if a call still borrows it, and owned if not.
+//! - **A stage that dies while it borrows or leases** loses its access at once: [`Ownership::abandon`] ends its borrows and
+//!   leases, including those of the call in which it trapped. Those of other stages stay.
+//! - **An owner that dies** leaves a buffer that others borrow or lease to the host, which must release it when the last
+//!   borrow or lease has ended: [`Owes::Release`]. A buffer that nobody else can access is pooled at once: [`Owes::Memory`].
+//! - **A deadline that passes during a call** has no effect until the call has returned: [`Buffers::expire`] is refused until
+//!   then. A stage cannot lose a payload between two reads of one call.
+//! - **When one of several shared leases ends**, the others stay. Leases are counted per stage. The buffer is leased until the
+//!   last one has ended; then it is borrowed if a call still borrows it, and owned if not.
 
 pub use buffers::{BufferId, Buffers, Step, Transition};
 pub use counts::Counts;
@@ -34,16 +34,16 @@ mod reference;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageId(pub u32);
 
-/// Who owns a buffer. There is exactly one, unless it is pooled.
+/// Who owns a buffer. There is exactly one owner, unless the buffer is pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// The host: what waits in edges, and what is lent.
+    /// The host owns what waits on edges and what is lent.
     Host,
-    /// A stage: what it writes, until the call returns it.
+    /// A stage owns what it writes, until the call returns it.
     Stage(StageId),
 }
 
-/// Who else may reach a buffer while a stage leases it.
+/// Who else may access a buffer while a stage leases it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Others may borrow it, and lease it too.
@@ -52,16 +52,16 @@ pub enum Mode {
     Exclusive,
 }
 
-/// The name of a state, without what is in it.
+/// The name of a state, without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Its memory is in the pool, and nobody can reach what it held.
+    /// Its memory is in the pool, and nobody can access what it held.
     Pooled,
-    /// Its owner alone can reach it.
+    /// Only its owner can access it.
     Owned,
     /// Calls of stages borrow it.
     Borrowed,
-    /// Stages lease it, and calls may borrow it besides.
+    /// Stages lease it, and calls may also borrow it.
     Leased,
 }
 
@@ -77,40 +77,40 @@ impl State {
     }
 }
 
-/// What is owed after a transition by who asked for it.
+/// What the caller owes after a transition.
 #[must_use = "what is owed and not done is memory that never returns to the pool"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owes {
     /// Nothing.
     Nothing,
-    /// The buffer is pooled now: its memory goes to the pool.
+    /// The buffer is pooled now: its memory must be given to the pool.
     Memory,
-    /// The host inherited the buffer and nobody else can reach it any more: the host has to release it.
+    /// The host inherited the buffer and nobody else can access it any more: the host must release it.
     Release,
 }
 
-/// Why a transition is refused. Nothing has changed then.
+/// Why a transition is refused. A refused transition changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
-    /// It would have to be pooled, and is not.
+    /// It is not pooled, as it would have to be.
     #[error("the buffer is in use")]
     InUse,
     /// It is pooled.
     #[error("the buffer is pooled")]
     Pooled,
-    /// Only the owner may.
+    /// Only the owner may do this.
     #[error("the buffer has another owner")]
     NotOwner,
-    /// An owner needs neither borrow nor lease.
+    /// An owner needs neither a borrow nor a lease.
     #[error("the stage owns the buffer")]
     OwnedByStage,
-    /// It waits for the end of a call that borrows it.
+    /// A call still borrows it.
     #[error("the buffer is borrowed")]
     Borrowed,
-    /// It waits for the end of a lease.
+    /// A lease has not ended.
     #[error("the buffer is leased")]
     Leased,
-    /// It waits for the end of an exclusive lease.
+    /// An exclusive lease has not ended.
     #[error("the buffer is leased exclusively")]
     ExclusivelyLeased,
     /// The stage has no borrow to end.
@@ -119,19 +119,19 @@ pub enum Refusal {
     /// The stage has no lease to end.
     #[error("the stage does not lease the buffer")]
     NotLeased,
-    /// A stage has one call at a time, and what a call borrows or leases does not expire before its end.
+    /// A stage makes one call at a time, and what a call borrows or leases does not expire before its end.
     #[error("a call of the stage is under way")]
     InCall,
     /// A borrow belongs to a call.
     #[error("no call of the stage is under way")]
     NoCall,
-    /// The buffer was released since, or never was.
-    #[error("there is no such buffer any more")]
+    /// The buffer was released since then, or never existed.
+    #[error("the buffer no longer exists")]
     Stale,
     /// The flow has fewer stages.
-    #[error("there is no such stage")]
+    #[error("the stage does not exist")]
     NoSuchStage,
-    /// More than 32 bits can count.
-    #[error("there are too many to be counted")]
+    /// The count does not fit into 32 bits.
+    #[error("too many borrows, leases or buffers to count")]
     TooMany,
 }

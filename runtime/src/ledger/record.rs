@@ -1,7 +1,7 @@
-//! What a flow in diagnostic mode leaves behind of each copy, call and hand-off.
+//! The records of copies, calls, hand-offs and buffer transitions that a flow in diagnostic mode leaves.
 //!
-//! Records are plain values of 56 bytes: nodes and edges are indices of the graph, times are nanoseconds since the
-//! [`Recorder`](super::Recorder) was made. All that happens within a call has the time at which the call began.
+//! Records are plain values of at most 56 bytes. Nodes and edges are indices into the graph; times are nanoseconds since the
+//! [`Recorder`](super::Recorder) was made. Everything within a call has the time at which the call began.
 
 use std::num::NonZeroU64;
 
@@ -14,7 +14,7 @@ pub enum Record {
     Transfer(TransferRecord),
     /// A node was called.
     Call(CallRecord),
-    /// Elements went from a node to another.
+    /// Elements went from one node to another.
     HandOff(HandOffRecord),
     /// A buffer changed its state or its owner.
     Transition(TransitionRecord),
@@ -31,7 +31,7 @@ pub enum Reason {
     PayloadWrite,
     /// A column of metadata was lowered or lifted.
     MetadataMarshal,
-    /// The host needed a payload in one piece.
+    /// The host copied a payload within its own memory.
     HostSerialize,
 }
 
@@ -40,7 +40,7 @@ impl Reason {
     pub const ALL: [Reason; 4] =
         [Reason::PayloadRead, Reason::PayloadWrite, Reason::MetadataMarshal, Reason::HostSerialize];
 
-    /// Its name in the account.
+    /// Its name in the run report.
     pub fn name(self) -> &'static str {
         match self {
             Reason::PayloadRead => "payload_read",
@@ -51,9 +51,9 @@ impl Reason {
     }
 }
 
-/// On which side of a boundary bytes were before, and are afterwards.
+/// The direction of a copy across a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the host to the component.
     Lowered,
     /// From the component to the host.
@@ -71,24 +71,24 @@ pub enum Place {
     Node(u16),
 }
 
-/// One copy. A read of a batch leaves one for each of its elements.
+/// One copy. A read of a batch leaves one record per element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferRecord {
-    /// When the call began in which it was made.
+    /// When the call that made the copy began.
     pub timestamp: u64,
     /// Bytes copied.
     pub bytes: u64,
-    /// The buffer that they are of, where that is known.
+    /// The buffer of the bytes, if known.
     pub buffer: Option<BufferId>,
-    /// One more than the sequence number.
+    /// The sequence number plus one.
     pub(super) element: Option<NonZeroU64>,
     /// The flow.
     pub flow: u32,
-    /// The node at whose boundary it was made.
+    /// The node at whose boundary the copy was made.
     pub node: u16,
-    /// In which direction.
-    pub way: Way,
-    /// Why.
+    /// The direction of the copy.
+    pub direction: Direction,
+    /// The reason of the copy.
     pub reason: Reason,
 }
 
@@ -96,50 +96,50 @@ impl TransferRecord {
     /// A copy at the boundary of `node`.
     pub(super) fn new(
         node: u16,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         bytes: u64,
         sequence: Option<u64>,
         buffer: Option<BufferId>,
     ) -> TransferRecord {
         let element = sequence.and_then(|sequence| NonZeroU64::new(sequence.wrapping_add(1)));
-        TransferRecord { timestamp: 0, bytes, buffer, element, flow: 0, node, way, reason }
+        TransferRecord { timestamp: 0, bytes, buffer, element, flow: 0, node, direction, reason }
     }
 
     /// Where the bytes came from.
     pub fn from(&self) -> Place {
-        if self.way == Way::Lifted { Place::Node(self.node) } else { Place::Host }
+        if self.direction == Direction::Lifted { Place::Node(self.node) } else { Place::Host }
     }
 
     /// Where they went.
     pub fn to(&self) -> Place {
-        if self.way == Way::Lowered { Place::Node(self.node) } else { Place::Host }
+        if self.direction == Direction::Lowered { Place::Node(self.node) } else { Place::Host }
     }
 
-    /// The sequence number of the element, where that is known. Metadata is of no element.
+    /// The sequence number of the element, if known. Metadata belongs to no element.
     pub fn sequence(&self) -> Option<u64> {
         self.element.map(|above| above.get() - 1)
     }
 }
 
-/// Which call it was.
+/// Which function was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `init` of a stage, and its instantiation.
     Init,
-    /// `pull` of a source, or an input asked for elements.
+    /// `pull` of a source, or a pull from an input.
     Pull,
     /// `process` of a processor.
     Process,
     /// `flush` of a processor.
     Flush,
-    /// `push` of a sink, or an output given elements.
+    /// `push` of a sink, or a push to an output.
     Push,
     /// `complete` of a sink.
     Complete,
     /// `teardown` of a stage.
     Teardown,
-    /// No call: what a node made before was sent when there was room for it.
+    /// No call: held elements were sent once there was room for them.
     Send,
 }
 
@@ -159,37 +159,37 @@ impl Call {
     }
 }
 
-/// One call of a node, sending what it returned included.
+/// One call of a node, including the sending of its results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallRecord {
     /// When it began.
     pub timestamp: u64,
     /// How long it took.
     pub duration: u64,
-    /// Payload bytes that it was lent or given, or made if elements enter the flow there.
+    /// Payload bytes of the elements that it was lent, or that it made if it is a source.
     pub bytes: u64,
-    /// As many elements.
+    /// The number of these elements.
     pub elements: u32,
     /// The flow.
     pub flow: u32,
     /// The node.
     pub node: u16,
-    /// What was called.
+    /// The function that was called.
     pub call: Call,
     /// Whether the flow failed in it.
     pub failed: bool,
 }
 
-/// Elements that one call sent over an edge, and another took from it.
+/// Elements that one call sent over an edge and another call took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandOffRecord {
-    /// When the call began that took them.
+    /// When the taking call began.
     pub timestamp: u64,
-    /// When the call began that sent them.
+    /// When the sending call began.
     pub sent: u64,
-    /// The sequence number of the first of them.
+    /// The sequence number of the first element.
     pub first: u64,
-    /// How many.
+    /// The number of elements.
     pub elements: u32,
     /// The flow.
     pub flow: u32,
@@ -201,10 +201,10 @@ pub struct HandOffRecord {
     pub to: u16,
 }
 
-/// One step of a buffer from state to state.
+/// One transition of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransitionRecord {
-    /// When the call began in which it happened.
+    /// When the call in which it happened began.
     pub timestamp: u64,
     /// The buffer.
     pub buffer: BufferId,
@@ -212,19 +212,19 @@ pub struct TransitionRecord {
     pub transition: &'static str,
     /// The flow.
     pub flow: u32,
-    /// The node that it is for, or `BY_HOST`.
+    /// The node that caused it, or `BY_HOST`.
     pub(super) by: NodeIndex,
-    /// What the buffer was.
+    /// The state before.
     pub from: State,
-    /// What it is.
+    /// The state after.
     pub to: State,
 }
 
-/// In place of the index of a node, so that the record takes no more room.
+/// In place of a node index, which keeps the record small.
 const BY_HOST: NodeIndex = NodeIndex::MAX;
 
 impl TransitionRecord {
-    /// What happened to a buffer.
+    /// The record of a transition.
     pub(super) fn new(transition: Transition) -> Self {
         let Transition { buffer, from, to, by, how } = transition;
         let by = match by {
@@ -234,7 +234,7 @@ impl TransitionRecord {
         TransitionRecord { timestamp: 0, buffer, transition: how, flow: 0, by, from, to }
     }
 
-    /// Who asked for it.
+    /// Who caused it.
     pub fn by(&self) -> Place {
         if self.by == BY_HOST { Place::Host } else { Place::Node(self.by) }
     }
@@ -248,19 +248,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_says_where_from_and_where_to() {
-        let copy = |way| TransferRecord::new(3, way, Reason::PayloadRead, 1, None, None);
-        let ends = |way| (copy(way).from(), copy(way).to());
-        assert_eq!(ends(Way::Lowered), (Place::Host, Place::Node(3)));
-        assert_eq!(ends(Way::Lifted), (Place::Node(3), Place::Host));
-        assert_eq!(ends(Way::Within), (Place::Host, Place::Host));
+    fn copies_have_origin_and_destination() {
+        let copy = |direction| TransferRecord::new(3, direction, Reason::PayloadRead, 1, None, None);
+        let ends = |direction| (copy(direction).from(), copy(direction).to());
+        assert_eq!(ends(Direction::Lowered), (Place::Host, Place::Node(3)));
+        assert_eq!(ends(Direction::Lifted), (Place::Node(3), Place::Host));
+        assert_eq!(ends(Direction::Within), (Place::Host, Place::Host));
     }
 
     #[test]
-    fn what_is_packed_comes_out_as_it_went_in() {
+    fn packs_sequence_numbers_without_loss() {
         for sequence in [Some(0), Some(1), Some(u64::MAX - 1), None] {
             assert_eq!(
-                TransferRecord::new(0, Way::Within, Reason::HostSerialize, 1, sequence, None).sequence(),
+                TransferRecord::new(0, Direction::Within, Reason::HostSerialize, 1, sequence, None).sequence(),
                 sequence
             );
         }

@@ -1,5 +1,5 @@
-//! The handle by which nodes, stores and the pool of a flow leave records. Where it is off, each place that could leave
-//! one costs a branch.
+//! The handle through which the nodes, stores and pool of a flow write records. When it is off, each possible record costs one
+//! branch.
 
 use std::fmt;
 use std::hint::black_box;
@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::record::NodeIndex;
-use super::{Copies, Count, Reason, Record, Ring, TransferRecord, TransitionRecord, Way};
+use super::{Copies, Count, Direction, Reason, Record, Ring, TransferRecord, TransitionRecord};
 use crate::ledger::ownership::{BufferId, Transition};
 
-/// Records that are kept unless something else is asked for: 3.5 MiB.
+/// The default number of kept records. They take 3.5 MiB.
 pub const DEFAULT_CAPACITY: usize = 1 << 16;
 
-/// Where the records of a flow go; off unless made with [`Recorder::new`]. Clones share the records.
+/// Receives the records of a flow; off unless made with [`Recorder::new`]. Clones share the records.
 #[derive(Clone, Default)]
 pub struct Recorder(Option<Arc<Mutex<Sheet>>>);
 
-/// What a flow writes on.
+/// The shared state of a recorder.
 pub(crate) struct Sheet {
     ring: Ring,
-    /// From when time is counted.
+    /// Timestamps count from here.
     origin: Instant,
     /// When the current call began.
     now: u64,
@@ -28,14 +28,14 @@ pub(crate) struct Sheet {
     recount: Option<Recount>,
 }
 
-/// Keeps the totals so many times more, in place of records.
+/// Repeats the counting of totals this many times, in place of writing records.
 struct Recount {
     times: u32,
     copies: Copies,
 }
 
 impl Recorder {
-    /// Records the flow of this number, and keeps the last `capacity` records.
+    /// Records the flow with this number, and keeps the last `capacity` records.
     pub fn new(flow: u32, capacity: usize) -> Recorder {
         let sheet = Sheet { ring: Ring::new(capacity), origin: Instant::now(), now: 0, flow, recount: None };
         Recorder(Some(Arc::new(Mutex::new(sheet))))
@@ -46,8 +46,8 @@ impl Recorder {
         Recorder(None)
     }
 
-    /// Leaves no records. Wherever totals are kept they are kept so many times more, for nobody: what a flow takes
-    /// longer then, divided by `times`, is what totals cost.
+    /// Writes no records. Instead, wherever totals are counted, counts them `times` more into a discarded total. The additional
+    /// time of a flow, divided by `times`, is the cost of the totals.
     #[doc(hidden)]
     pub fn recounting(times: u32) -> Recorder {
         let recount = Some(Recount { times, copies: Copies::default() });
@@ -60,7 +60,7 @@ impl Recorder {
         self.0.is_some()
     }
 
-    /// What was recorded until now; `None` where it is off.
+    /// A copy of what was recorded so far; `None` if the recorder is off.
     pub fn ring(&self) -> Option<Ring> {
         self.sheet().map(|sheet| sheet.ring.clone())
     }
@@ -70,7 +70,7 @@ impl Recorder {
         Boundary { recorder: self.clone(), node: index(node), next: None }
     }
 
-    /// Something happened to a buffer.
+    /// Records a transition of a buffer.
     #[inline]
     pub(crate) fn transition(&self, transition: Transition) {
         if let Some(mut sheet) = self.sheet() {
@@ -79,7 +79,7 @@ impl Recorder {
         }
     }
 
-    /// Taken once a call or a copy, by the one thread of the flow.
+    /// Locks the state. This happens once per call or copy, on the one thread of the flow.
     #[inline]
     pub(crate) fn sheet(&self) -> Option<MutexGuard<'_, Sheet>> {
         self.0.as_ref().map(|sheet| sheet.lock().unwrap_or_else(PoisonError::into_inner))
@@ -92,13 +92,13 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Nodes and edges beyond what 16 bits tell apart share the last number.
+/// The number of a node or an edge. All numbers beyond 16 bits become the largest one.
 pub(crate) fn index(of: usize) -> NodeIndex {
     NodeIndex::try_from(of).unwrap_or(NodeIndex::MAX)
 }
 
 impl Sheet {
-    /// A call begins. What is recorded until the next one has this time.
+    /// Begins a call. Everything recorded until the next call has its time.
     pub(crate) fn begin(&mut self, at: Instant) -> u64 {
         self.now = self.time(at);
         self.now
@@ -119,14 +119,14 @@ impl Sheet {
         }
     }
 
-    /// Keeps the totals of one copy, or of a batch of them, as often as asked. Tells whether that is asked at all.
+    /// Repeats the counting of copies if asked to. Returns whether it was.
     fn recount(&mut self, reason: Reason, ops: u64, bytes: u64) -> bool {
         let Some(Recount { times, copies }) = &mut self.recount else { return false };
-        (0..*times).for_each(|_| black_box(copies.of(reason)).record(ops, bytes));
+        (0..*times).for_each(|_| black_box(copies.get_mut(reason)).record(ops, bytes));
         true
     }
 
-    /// Counts what a node took or made in a call, as often as asked.
+    /// Repeats the counting of moved elements if asked to.
     pub(crate) fn recount_moved(&mut self, moved: Count) {
         self.recount(Reason::PayloadRead, moved.ops, moved.bytes);
     }
@@ -151,69 +151,69 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// The sequence number that the first element gets which a source makes in the next call.
+    /// Sets the sequence number of the first element that a source makes in the next call.
     #[inline]
     pub(crate) fn makes_from(&mut self, sequence: u64) {
         self.next = Some(sequence);
     }
 
-    /// A part of the payload of the element of this sequence number was read.
+    /// Records a read from the payload of the element with this sequence number.
     #[inline]
     pub(crate) fn read(&self, sequence: u64, buffer: Option<BufferId>, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
-    /// The payloads of elements were read whole: of each its sequence number, its buffer and its bytes.
+    /// Records that whole payloads were read. The items are sequence number, buffer and bytes of each element.
     #[inline]
     pub(crate) fn read_all(&self, elements: impl Iterator<Item = (u64, Option<BufferId>, u64)>) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
         if sheet.recount.is_some() {
-            // The totals count a batch at once.
+            // The totals count a whole batch at once.
             let (ops, bytes) = elements.fold((0, 0), |(ops, sum), (_, _, bytes)| (ops + 1, sum + bytes));
             sheet.recount(Reason::PayloadRead, ops, bytes);
             return;
         }
         for (sequence, buffer, bytes) in elements {
-            sheet.transfer(self.copy(Way::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
-    /// Payloads, or a part of one, were copied within the host, together.
+    /// Records a copy within the host.
     #[inline]
     pub(crate) fn joined(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Within, Reason::HostSerialize, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Within, Reason::HostSerialize, bytes, None, None));
         }
     }
 
-    /// Metadata was lowered to the component.
+    /// Records metadata that was lowered to the component.
     #[inline]
     pub(crate) fn lowered(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lowered, Reason::MetadataMarshal, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Lowered, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
-    /// Metadata was lifted from the component.
+    /// Records metadata that was lifted from the component.
     #[inline]
     pub(crate) fn lifted(&self, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::MetadataMarshal, bytes, None, None));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::MetadataMarshal, bytes, None, None));
         }
     }
 
-    /// A piece of a payload was written.
+    /// Records a piece that was written to a payload.
     #[inline]
     pub(crate) fn wrote_piece(&self, buffer: BufferId, bytes: u64) {
         if let Some(mut sheet) = self.recorder.sheet() {
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, None, Some(buffer)));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, None, Some(buffer)));
         }
     }
 
-    /// Elements were written: of each its place among those that the call makes, its bytes, and the sequence number of the
-    /// element that it comes from, if it comes from one. Their bytes are in `buffer`.
+    /// Records written elements. The items are the place of each element among those that the call makes, its bytes, and the
+    /// sequence number of the element it comes from, if any. The bytes are in `buffer`.
     #[inline]
     pub(crate) fn wrote(&self, elements: impl Iterator<Item = (usize, u64, Option<u64>)>, buffer: Option<BufferId>) {
         let Some(mut sheet) = self.recorder.sheet() else { return };
@@ -224,18 +224,18 @@ impl Boundary {
         }
         for (place, bytes, origin) in elements {
             let sequence = origin.or(self.next.map(|next| next + place as u64));
-            sheet.transfer(self.copy(Way::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
+            sheet.transfer(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
         }
     }
 
     fn copy(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         bytes: u64,
         sequence: Option<u64>,
         buffer: Option<BufferId>,
     ) -> TransferRecord {
-        TransferRecord::new(self.node, way, reason, bytes, sequence, buffer)
+        TransferRecord::new(self.node, direction, reason, bytes, sequence, buffer)
     }
 }

@@ -1,4 +1,4 @@
-//! Memory for so many records. It is taken before the flow begins; when it is full the oldest are overwritten, and
+//! A ring of records. Its memory is allocated before the flow begins. When it is full, the oldest records are overwritten and
 //! counted.
 
 use super::{Copies, Record};
@@ -8,15 +8,15 @@ use super::{Copies, Record};
 pub struct Ring {
     records: Vec<Record>,
     capacity: usize,
-    /// Where the oldest is, once the ring is full.
+    /// The index of the oldest record, once the ring is full.
     oldest: usize,
-    /// How many were overwritten.
+    /// The number of overwritten records.
     lost: u64,
     lost_copies: Copies,
 }
 
 impl Ring {
-    /// Room for `capacity` records, and for one at least.
+    /// A ring for `capacity` records, and at least one.
     pub(super) fn new(capacity: usize) -> Ring {
         let capacity = capacity.max(1);
         Ring { records: Vec::with_capacity(capacity), capacity, oldest: 0, lost: 0, lost_copies: Copies::default() }
@@ -32,17 +32,17 @@ impl Ring {
         self.oldest = if self.oldest + 1 == self.capacity { 0 } else { self.oldest + 1 };
         self.lost += 1;
         if let Record::Transfer(copy) = overwritten {
-            self.lost_copies.of(copy.reason).record(1, copy.bytes);
+            self.lost_copies.get_mut(copy.reason).record(1, copy.bytes);
         }
     }
 
-    /// The records, the oldest first.
+    /// The records, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Record> {
         let (newer, older) = self.records.split_at(self.oldest);
         older.iter().chain(newer)
     }
 
-    /// How many there are.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -52,12 +52,12 @@ impl Ring {
         self.records.is_empty()
     }
 
-    /// How many were overwritten.
+    /// The number of overwritten records.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// The copies whose records were overwritten. With those of the records that are left they are the totals.
+    /// The copies whose records were overwritten. Together with the copies of the remaining records, they are the totals.
     pub fn lost_copies(&self) -> Copies {
         self.lost_copies
     }
@@ -66,14 +66,14 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Count, Reason, TransferRecord, Way};
+    use crate::ledger::{Count, Direction, Reason, TransferRecord};
 
     fn copy(bytes: u64) -> Record {
-        Record::Transfer(TransferRecord::new(0, Way::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
+        Record::Transfer(TransferRecord::new(0, Direction::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
     }
 
     #[test]
-    fn the_oldest_are_overwritten_and_counted() {
+    fn overwrites_and_counts_the_oldest() {
         for count in 0..20 {
             let mut ring = Ring::new(4);
             let memory = ring.records.as_ptr();

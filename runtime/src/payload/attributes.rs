@@ -1,17 +1,17 @@
-//! Attributes: pairs of a name and a value that an element carries besides its payload. `host/attributes.rs` gives stages
-//! theirs.
+//! Attributes: pairs of a name and a value that an element carries besides its payload. `host/attributes.rs` is the interface
+//! of stages to them.
 
 use std::sync::Arc;
 
-/// Attributes that one element can have.
+/// The most attributes of one element.
 pub const MAX_ATTRIBUTES: usize = 64;
-/// Bytes that the attributes of one element can have together, names and values.
+/// The most bytes of the attributes of one element, names and values together.
 pub const MAX_ATTRIBUTE_BYTES: usize = 8 << 10;
 
-/// Bytes of host memory that an attribute takes at most besides its name and its value: two texts with their counts, what
-/// the allocator adds to each, and the place of both in a list that may have grown to twice its length.
+/// An upper bound on the host memory of an attribute besides its name and value: two reference-counted texts, allocator
+/// overhead, and their place in a list that may have grown to twice its length.
 const ATTRIBUTE_OVERHEAD: usize = 128;
-/// Bytes that an element takes for having attributes at all: its context, and the first places of the list.
+/// Host memory of an element that has attributes at all: its context, and the first places of the list.
 const CONTEXT_OVERHEAD: usize = 256;
 
 /// The attributes of an element, in the order of their names. Clones share the text.
@@ -32,25 +32,25 @@ pub struct Attribute {
 /// Why an element cannot have an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AttributeError {
-    /// It has no name.
-    #[error("the name of an attribute is not empty")]
+    /// The name is empty.
+    #[error("an attribute name must not be empty")]
     Nameless,
-    /// A control character is in its name. Whoever shows it could be misled.
-    #[error("the name of an attribute has no control characters")]
+    /// The name contains a control character, which could mislead whoever it is shown to.
+    #[error("an attribute name must not contain control characters")]
     ControlInName,
-    /// A control character is in its value.
-    #[error("the value of an attribute has no control characters")]
+    /// The value contains a control character.
+    #[error("an attribute value must not contain control characters")]
     ControlInValue,
-    /// There would be too many.
-    #[error("an element has at most {MAX_ATTRIBUTES} attributes")]
+    /// The element would have too many attributes.
+    #[error("an element can have at most {MAX_ATTRIBUTES} attributes")]
     TooMany,
-    /// They would be too long together.
-    #[error("the attributes of an element have at most {MAX_ATTRIBUTE_BYTES} bytes together")]
+    /// The attributes would be too long in total.
+    #[error("the attributes of an element can have at most {MAX_ATTRIBUTE_BYTES} bytes in total")]
     TooLong,
 }
 
 impl AttributeError {
-    /// Whether the attribute itself is in order, and there is only too much of it.
+    /// Whether the attribute itself is valid, and only a limit is exceeded.
     pub fn is_limit(self) -> bool {
         matches!(self, AttributeError::TooMany | AttributeError::TooLong)
     }
@@ -59,7 +59,7 @@ impl AttributeError {
 impl Attribute {
     /// # Errors
     ///
-    /// [`AttributeError`] where no element can have it.
+    /// [`AttributeError`] if no element can have this attribute.
     pub fn new(name: &str, value: &str) -> Result<Attribute, AttributeError> {
         check_name(name)?;
         if name.len() + value.len() > MAX_ATTRIBUTE_BYTES {
@@ -71,17 +71,17 @@ impl Attribute {
         Ok(Attribute { name: name.into(), value: value.into() })
     }
 
-    /// Bytes of its name and its value.
+    /// Bytes of its name and value.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.value.len()
     }
 }
 
-/// Whether an element can have an attribute of this name.
+/// Checks that an attribute can have this name.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The reason if it cannot.
 pub fn check_name(name: &str) -> Result<(), AttributeError> {
     if name.is_empty() {
         return Err(AttributeError::Nameless);
@@ -93,17 +93,17 @@ pub fn check_name(name: &str) -> Result<(), AttributeError> {
 }
 
 impl Attributes {
-    /// None.
+    /// No attributes.
     pub const fn new() -> Attributes {
         Attributes { all: Vec::new(), bytes: 0 }
     }
 
-    /// How many there are.
+    /// The number of attributes.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -113,17 +113,17 @@ impl Attributes {
         self.bytes
     }
 
-    /// Bytes of host memory that they take, at most.
+    /// Upper bound on their host memory, in bytes.
     pub fn structure_bytes(&self) -> usize {
         if self.is_empty() { 0 } else { CONTEXT_OVERHEAD + self.bytes + self.all.len() * ATTRIBUTE_OVERHEAD }
     }
 
-    /// The value of the one of this name.
+    /// The value of the attribute with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.shared(name).map(|value| &**value)
     }
 
-    /// All of them, in the order of their names, compared byte by byte.
+    /// All attributes, in the byte order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.all.iter().map(|(name, value)| (&**name, &**value))
     }
@@ -136,7 +136,7 @@ impl Attributes {
         &self.all
     }
 
-    /// Whether there is room for this one, in place of the one of its name that is there.
+    /// Checks that there is room for this attribute, in place of an existing one with the same name.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl Attributes {
         if bytes > MAX_ATTRIBUTE_BYTES { Err(AttributeError::TooLong) } else { Ok(()) }
     }
 
-    /// Puts it there, in place of the one of its name.
+    /// Sets an attribute, in place of an existing one with the same name.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Attributes {
         Ok(())
     }
 
-    /// Takes the one of this name away, if it is there.
+    /// Removes the attribute with this name, if it exists.
     pub fn remove(&mut self, name: &str) {
         if let Ok(at) = self.place(name) {
             let (name, value) = self.all.remove(at);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_and_listed_by_name() {
+    fn finds_and_lists_attributes_by_name() {
         let mut some = attributes(&[("tenant", "a"), ("Zone", ""), ("größe", "1"), ("tenant", "b")]);
         assert_eq!(some.iter().collect::<Vec<_>>(), [("Zone", ""), ("größe", "1"), ("tenant", "b")]);
         assert_eq!((some.get("tenant"), some.get("Zone"), some.get("zone")), (Some("b"), Some(""), None));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_mislead_is_refused() {
+    fn refuses_misleading_attributes() {
         use AttributeError::*;
         let why = |name: &str, value: &str| Attribute::new(name, value).unwrap_err();
         assert_eq!(why("", "a"), Nameless);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_limit_to_their_number_and_their_bytes() {
+    fn limits_number_and_bytes() {
         let mut many = Attributes::new();
         for number in 0..MAX_ATTRIBUTES {
             many.set(Attribute::new(&format!("{number:02}"), "v").unwrap()).unwrap();

@@ -1,8 +1,7 @@
-//! Memory with one owner, who writes it. What it was used for before cannot be read: only what was written since is
-//! there.
+//! Memory that one owner writes. Only bytes that were written since the block was taken can be read.
 //!
-//! Cycle: with `buffer`, `pool` and `view`. A block is memory of a pool, a view is a part of a block or a buffer, and the
-//! last view that is dropped gives the memory back to the pool.
+//! Cycle: with `buffer`, `pool` and `view`. A block is memory of a pool, a view is a part of a block or a buffer, and dropping
+//! the last view returns the memory to the pool.
 
 use std::os::fd::AsFd;
 use std::{fmt, io};
@@ -16,9 +15,9 @@ use super::view::View;
 use super::{Buffer, FileRange, Payload, Pool};
 use crate::ledger::ownership::BufferId;
 
-/// Memory with one owner, who writes it.
+/// Memory that one owner writes.
 pub struct Block {
-    /// Never grows beyond the capacity that it has from the pool.
+    /// Never grows beyond the capacity that the pool gave it.
     memory: Vec<u8>,
     class: Option<Class>,
     buffer: BufferId,
@@ -28,11 +27,11 @@ pub struct Block {
 /// A write that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
-    /// Where it would have begun.
+    /// Where it would begin.
     pub offset: usize,
-    /// Its bytes.
+    /// The bytes to write.
     pub len: usize,
-    /// Where it must end at the latest: the capacity of the block for what is appended, otherwise what is there.
+    /// Where it must end at the latest: at the capacity for `append`, at the end of the written bytes for `write_at`.
     pub end: usize,
 }
 
@@ -50,31 +49,31 @@ impl Block {
         Block { memory, class, buffer, pool }
     }
 
-    /// Its number in the table of the pool.
+    /// Its id in the table of the pool.
     pub(crate) fn id(&self) -> BufferId {
         self.buffer
     }
 
-    /// What is written.
+    /// The written bytes.
     pub fn written(&self) -> &[u8] {
         &self.memory
     }
 
-    /// Bytes it has room for, what is written included.
+    /// The bytes that it has room for, written bytes included.
     pub fn capacity(&self) -> usize {
         self.memory.capacity()
     }
 
-    /// Bytes that can still be appended.
+    /// The bytes that can still be appended.
     pub fn room(&self) -> usize {
         self.memory.capacity() - self.memory.len()
     }
 
-    /// Copies `bytes` to the end of what is written.
+    /// Appends `bytes`.
     ///
     /// # Errors
     ///
-    /// Where there is no room for all of them; nothing is copied then.
+    /// If there is no room for all of them; nothing is copied then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         if bytes.len() > self.room() {
             return Err(Refused { offset: self.memory.len(), len: bytes.len(), end: self.capacity() });
@@ -83,11 +82,11 @@ impl Block {
         Ok(())
     }
 
-    /// Copies `bytes` over what is written, from `offset`.
+    /// Overwrites written bytes from `offset` on.
     ///
     /// # Errors
     ///
-    /// Where less is written than that; nothing is copied then.
+    /// If the range is beyond the written bytes; nothing is copied then.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Refused> {
         let refused = Refused { offset, len: bytes.len(), end: self.memory.len() };
         let end = offset.checked_add(bytes.len()).ok_or(refused)?;
@@ -95,12 +94,12 @@ impl Block {
         Ok(())
     }
 
-    /// Reads once from `from` to the end of what is written, as much as there is room for. Returns how many bytes came: 0
-    /// at its end, or where there is no room.
+    /// Reads once from `from` and appends as much as there is room for. Returns the number of bytes read: 0 at the end of `from`,
+    /// or if there is no room.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn read_from(&mut self, from: impl AsFd) -> io::Result<usize> {
         loop {
             match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
@@ -110,14 +109,14 @@ impl Block {
         }
     }
 
-    /// Reads a part of a file to the end of what is written, where there is room for it.
+    /// Reads a part of a file and appends it, if there is room.
     pub(super) fn append_range(&mut self, range: &FileRange<'_>) -> io::Result<()> {
         let (start, len) = (self.memory.len(), range.len as usize);
         if len > self.room() {
             return Err(io::Error::other(Refused { offset: start, len, end: self.capacity() }));
         }
         let mut read = Ok(());
-        // Where the part nearly fills it, all there is room for is read: that is quicker than to clear the memory before.
+        // If the part nearly fills the block, reading into all of its room is quicker than clearing memory for the exact size.
         let at_once =
             if self.room() - len <= len / 8 { range.file.read_at(&mut self.memory, range.offset)? } else { 0 };
         if at_once < len {
@@ -134,7 +133,7 @@ impl Block {
         Ok(read?)
     }
 
-    /// Ends the writing: what is written can from now on be shared and no longer be changed.
+    /// Ends the writing: from now on the written bytes can be shared and not changed.
     pub fn freeze(self) -> Payload {
         let (len, kept, buffer) = (self.memory.len(), self.memory.capacity(), self.buffer);
         View::whole(Buffer::block(self.into_bytes(), buffer, kept), len).into()
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused_whole() {
+    fn refuses_writes_that_do_not_fit() {
         let mut block = Pool::default().take(10);
         let capacity = block.capacity();
         block.append(&vec![b'a'; capacity - 1]).unwrap();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_before_the_end_of_what_is_written_can_be_skipped() {
+    fn writes_leave_no_gap() {
         let mut block = Pool::default().take(10);
         assert_eq!(block.write_at(1, b"a"), Err(Refused { offset: 1, len: 1, end: 0 }));
         assert_eq!(block.write_at(0, b"a"), Err(Refused { offset: 0, len: 1, end: 0 }));

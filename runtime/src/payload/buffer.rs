@@ -1,4 +1,4 @@
-//! What views share: memory that can no longer be written, or a file. Each is a buffer of the table of its pool.
+//! What views share: memory that can no longer be written, or a file. Each is a buffer in the table of its pool.
 
 use bytes::Bytes;
 
@@ -9,22 +9,22 @@ use crate::ledger::ownership::BufferId;
 pub(super) struct Buffer {
     pub(super) memory: Memory,
     id: BufferId,
-    /// Bytes of memory that it keeps as long as anybody has a view of it.
+    /// Bytes of memory that it keeps while there are views of it.
     kept: usize,
-    /// Where it is to be released, unless the block does that whose memory it is.
+    /// The pool that must release it; `None` if its memory is a block, which releases itself.
     pool: Option<Pool>,
 }
 
 /// Where the bytes of a buffer are.
 pub(super) enum Memory {
-    /// In a block of the pool, or in what an endpoint brought.
+    /// In a block of the pool, or in memory that an endpoint brought.
     Heap(Bytes),
-    /// In a file, read where somebody reads it.
+    /// In a file, read on demand.
     File(SourceFile),
 }
 
 impl Buffer {
-    /// Of a block, which is released with the last of `bytes`.
+    /// The buffer of a block, which is released with the last of `bytes`.
     pub(super) fn block(bytes: Bytes, id: BufferId, kept: usize) -> Buffer {
         Buffer { memory: Memory::Heap(bytes), id, kept, pool: None }
     }
@@ -38,12 +38,12 @@ impl Buffer {
         Buffer { memory: Memory::File(file), id, kept: 0, pool: Some(pool) }
     }
 
-    /// Which one it is.
+    /// Its id in the table of the pool.
     pub(super) fn id(&self) -> BufferId {
         self.id
     }
 
-    /// Bytes of memory that it keeps as long as anybody has a view of it.
+    /// Bytes of memory that it keeps while there are views of it.
     pub(super) fn kept(&self) -> usize {
         self.kept
     }
@@ -52,7 +52,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            pool.let_go(self.id);
+            pool.release_adopted(self.id);
         }
     }
 }

@@ -4,20 +4,20 @@ use serde::Serialize;
 
 /// The smallest size class in bytes; the others are the powers of two above it.
 const SMALLEST: usize = 4 << 10;
-/// The largest size class in bytes. Larger blocks are allocated for the occasion and not kept.
+/// The largest size class in bytes. Larger blocks are allocated individually and not kept.
 const LARGEST: usize = 64 << 20;
 const CLASSES: usize = (LARGEST / SMALLEST).ilog2() as usize + 1;
-/// A class is worth a word only where so many blocks were allocated that need not have been.
+/// A shortage is reported only if at least this many blocks were allocated needlessly.
 const ENOUGH: u64 = 16;
-/// Reuse below this is worth a word.
+/// A shortage is reported only if the reuse rate is below this.
 const GOOD_REUSE: f64 = 0.8;
 
-/// How much memory a pool keeps for reuse. What comes back beyond that is freed.
+/// How much memory a pool keeps for reuse. Memory returned beyond that is freed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Bytes over all classes that have no room of their own.
+    /// Bytes kept in total over all classes without a limit of their own.
     pub keep: u64,
-    /// For each class the bytes of a room of its own.
+    /// The limit of each class that has its own, in bytes.
     rooms: [Option<u64>; CLASSES],
 }
 
@@ -28,15 +28,15 @@ impl Default for PoolSettings {
 }
 
 impl PoolSettings {
-    /// Bytes of the blocks of each class, from the smallest to the largest.
+    /// The block size of each class, from the smallest to the largest.
     pub fn classes() -> impl Iterator<Item = u64> {
         (0..CLASSES).map(|class| (SMALLEST << class) as u64)
     }
 
-    /// Keeps up to `room` bytes in the blocks of the class of `bytes`, whatever is kept of others. Tells whether there
-    /// is a class of just so many.
+    /// Keeps up to `room` bytes in the class with blocks of `bytes` bytes, independently of the other classes. Returns whether
+    /// there is such a class.
     #[must_use = "where there is no such class nothing has changed"]
-    pub fn keep_of(&mut self, bytes: u64, room: u64) -> bool {
+    pub fn keep_in_class(&mut self, bytes: u64, room: u64) -> bool {
         let class = PoolSettings::classes().position(|class| class == bytes);
         if let Some(class) = class {
             self.rooms[class] = Some(room);
@@ -52,60 +52,60 @@ pub struct PoolUse {
     pub allocated: u64,
     /// Blocks that came back to wait for reuse.
     pub returned: u64,
-    /// Blocks handed out that had been used before ÷ blocks handed out; `None` where none was.
+    /// Reused blocks ÷ blocks handed out; `None` if none was handed out.
     pub reuse_rate: Option<f64>,
-    /// Buffers that are not released: blocks, and what inputs brought besides.
+    /// Buffers that are not released: blocks, and memory or files that inputs brought.
     pub live_at_end: u64,
-    /// Each class of which there was a block, from the smallest; last, where there were any, the blocks of no class.
+    /// Every class that was used, smallest first; then, if there were any, the blocks of no class.
     pub classes: Vec<ClassUse>,
 }
 
 /// How one class of a pool was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ClassUse {
-    /// Bytes of its blocks; `None` for blocks that are larger than any class, or of a size of their own.
+    /// The size of its blocks; `None` for blocks larger than any class, or of an exact size.
     pub bytes: Option<u64>,
     /// Blocks handed out.
     pub taken: u64,
-    /// Of these, blocks that had been used before.
+    /// Of these, reused blocks.
     pub reused: u64,
     /// Blocks that came back to wait for reuse.
     pub returned: u64,
-    /// Blocks that came back and were freed, because as much as is to be kept waited already.
+    /// Blocks that came back and were freed, because the class was full.
     pub freed: u64,
-    /// Blocks that somebody holds.
+    /// Blocks in use.
     pub live: u64,
-    /// The most that were held at once.
+    /// The most blocks in use at once.
     pub most_live: u64,
 }
 
 impl ClassUse {
-    /// Blocks that were allocated though as many had been freed before: with room for all that were ever held at once,
-    /// none would have been.
+    /// Blocks that were allocated although as many had been freed before. With room for all that were ever in use at once, there
+    /// would be none.
     pub fn allocated_again(&self) -> u64 {
         if self.bytes.is_none() { 0 } else { (self.taken - self.reused).saturating_sub(self.most_live) }
     }
 }
 
-/// A class that is too small: memory of it was given back for lack of room, and allocated again.
+/// A class that keeps too little memory: blocks were freed for lack of room and then allocated again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shortage {
-    /// Bytes of its blocks.
+    /// The size of its blocks.
     pub class: u64,
-    /// Bytes that are to be kept of it, so that none is freed: as many as were held at once.
+    /// The bytes that the class has to keep so that none is freed: the most that were in use at once.
     pub room: u64,
-    /// Blocks of it that were allocated again.
+    /// Blocks of the class that were allocated again.
     pub allocated_again: u64,
-    /// Blocks handed out that had been used before ÷ blocks handed out, of all classes.
+    /// The reuse rate of all classes.
     pub reuse_rate: f64,
-    /// What it would have been with that room.
+    /// What the reuse rate would be with that room.
     pub reuse_rate_then: f64,
 }
 
 impl PoolUse {
-    /// The class that memory was allocated for most often though as much had been freed before, where that is why less
-    /// than 80 % of the blocks had been used before: most of those that had not were allocated again, and no fewer than
-    /// 16. Where few blocks were handed out, or as many were held at once as were allocated, there is none.
+    /// The class that caused the most repeated allocations, if these are why less than 80 % of the blocks were reused: most fresh
+    /// blocks were allocated again, and at least 16. `None` if few blocks were handed out, or if as many were in use at once as
+    /// were allocated.
     pub fn shortage(&self) -> Option<Shortage> {
         let reuse_rate = self.reuse_rate.filter(|rate| *rate < GOOD_REUSE)?;
         let again: u64 = self.classes.iter().map(ClassUse::allocated_again).sum();
@@ -131,7 +131,7 @@ pub(super) struct Classes {
     classes: [Waiting; CLASSES],
     /// The blocks of no class.
     other: ClassUse,
-    /// Bytes that wait in classes without a room of their own.
+    /// Bytes that wait in classes without a limit of their own.
     kept: u64,
 }
 
@@ -152,7 +152,7 @@ impl Classes {
         Classes { settings, classes: Default::default(), other: ClassUse::default(), kept: 0 }
     }
 
-    /// A block is handed out. Its memory, where some of its class waits; otherwise it is to be allocated.
+    /// Counts a block that is handed out. Returns waiting memory of its class; `None` if the caller must allocate it.
     pub(super) fn take(&mut self, class: Option<Class>) -> Option<Vec<u8>> {
         let Some(Class(class)) = class else {
             self.other.take(false);
@@ -166,7 +166,7 @@ impl Classes {
         memory
     }
 
-    /// Takes memory back. What is not kept is returned, to be freed where nobody waits for it.
+    /// Takes memory back. Returns memory that is not kept, so the caller can free it after the lock is released.
     pub(super) fn give_back(&mut self, mut memory: Vec<u8>, class: Option<Class>) -> Option<Vec<u8>> {
         let Some(Class(class)) = class else {
             self.other.give_back(false);
@@ -221,18 +221,18 @@ impl ClassUse {
     }
 }
 
-/// A size class, by its place among all.
+/// A size class, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Class(usize);
 
 impl Class {
-    /// The smallest class that has `len` bytes.
-    pub(super) fn of(len: usize) -> Option<Class> {
+    /// The smallest class with blocks of at least `len` bytes.
+    pub(super) fn fitting(len: usize) -> Option<Class> {
         let log = (len <= LARGEST).then(|| len.max(SMALLEST).next_power_of_two().ilog2())?;
         Some(Class((log - SMALLEST.ilog2()) as usize))
     }
 
-    /// Bytes of its blocks.
+    /// The size of its blocks.
     pub(super) fn bytes(self) -> usize {
         SMALLEST << self.0
     }
@@ -242,14 +242,14 @@ impl Class {
 mod tests {
     use super::*;
 
-    /// Takes so many blocks of `len` at once and gives them back.
+    /// Takes this many blocks of `len` at once and returns them.
     fn round(classes: &mut Classes, at_once: usize, len: usize) {
-        let class = Class::of(len);
+        let class = Class::fitting(len);
         let taken: Vec<_> = (0..at_once).map(|_| classes.take(class).unwrap_or_default()).collect();
         taken.into_iter().for_each(|memory| drop(classes.give_back(memory, class)));
     }
 
-    /// So many rounds.
+    /// Runs this many rounds.
     fn used(settings: PoolSettings, rounds: usize, at_once: usize, len: usize) -> PoolUse {
         let mut classes = Classes::new(settings);
         (0..rounds).for_each(|_| round(&mut classes, at_once, len));
@@ -258,22 +258,22 @@ mod tests {
 
     fn keeping(keep: u64, class: u64, room: u64) -> PoolSettings {
         let mut settings = PoolSettings { keep, ..PoolSettings::default() };
-        assert!(settings.keep_of(class, room));
+        assert!(settings.keep_in_class(class, room));
         settings
     }
 
     #[test]
-    fn best_fit_is_the_smallest_class() {
+    fn takes_the_smallest_class_that_fits() {
         let sizes = [0, 1, 4096, 4097, 8192, LARGEST, LARGEST + 1];
-        let classes = sizes.map(|size| Class::of(size).map(|class| class.0));
+        let classes = sizes.map(|size| Class::fitting(size).map(|class| class.0));
         assert_eq!(classes, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(14), None]);
         let all: Vec<_> = PoolSettings::classes().collect();
         assert_eq!((all.len(), all[0], all[14]), (15, 4096, 64 << 20));
-        assert!(!PoolSettings::default().keep_of(5000, 1 << 20));
+        assert!(!PoolSettings::default().keep_in_class(5000, 1 << 20));
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn bounds_the_kept_memory() {
         let usage = used(PoolSettings::default(), 1, 3, 16 << 20);
         let counts =
             ClassUse { bytes: Some(16 << 20), taken: 3, returned: 2, freed: 1, most_live: 3, ..ClassUse::default() };
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_with_a_room_of_its_own_keeps_what_others_do_not() {
+    fn classes_can_have_their_own_limit() {
         let mut classes = Classes::new(keeping(8 << 10, 8 << 10, 16 << 10));
         let mut used = |at_once: usize, len: usize| {
             round(&mut classes, at_once, len);
@@ -299,15 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_frees_what_it_needs_again_is_told() {
+    fn reports_a_class_that_allocates_again() {
         let short = |keep| PoolSettings { keep, ..PoolSettings::default() };
         let usage = used(short(128 << 10), 100, 4, 128 << 10);
-        // 4 in the first round, and in each after it the 3 that were freed.
+        // 4 in the first round, and in each later round the 3 that were freed.
         assert_eq!((usage.classes[0].freed, usage.classes[0].allocated_again()), (300, 297));
         let shortage = usage.shortage().unwrap();
         assert_eq!((shortage.class, shortage.room, shortage.allocated_again), (128 << 10, 512 << 10, 297));
         assert_eq!((shortage.reuse_rate, shortage.reuse_rate_then), (99.0 / 400.0, 396.0 / 400.0));
-        // With the room that it asks for it is as it says.
+        // With the suggested room, the prediction holds.
         let enough = used(keeping(0, shortage.class, shortage.room), 100, 4, 128 << 10);
         assert_eq!((enough.reuse_rate, enough.shortage()), (Some(shortage.reuse_rate_then), None));
     }

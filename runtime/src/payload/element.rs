@@ -1,4 +1,4 @@
-//! What moves through a flow.
+//! Elements: what moves through a flow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +22,13 @@ pub struct Element {
 }
 
 impl Element {
-    /// When it should have reached the end, in nanoseconds since the Unix epoch.
+    /// When it is due at the end of the flow, in nanoseconds since the Unix epoch.
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.context.as_ref()?.deadline
     }
 
-    /// The trace it is part of.
+    /// The trace that it belongs to.
     #[inline]
     pub fn trace(&self) -> Option<Trace> {
         self.context.as_ref()?.trace
@@ -41,8 +41,8 @@ impl Element {
         self.context.as_ref().map_or(&NONE, |context| &context.attributes)
     }
 
-    /// Bytes of host memory that its attributes and the list of the pieces of its payload take; 0 for most elements. What
-    /// every element has, such as its number, is not in it.
+    /// Bytes of host memory for its attributes and the piece list of its payload; 0 for most elements. The fixed size of an
+    /// element is not included.
     #[inline]
     pub(crate) fn structure_bytes(&self) -> usize {
         let attributes = self.context.as_ref().map_or(0, |context| context.attributes.structure_bytes());
@@ -50,19 +50,19 @@ impl Element {
     }
 }
 
-/// What elements carry besides their payload, number and time. All elements of one pull share it, and what is made of
-/// them, until a stage gives one of them attributes.
+/// What elements carry besides payload, number and timestamp. All elements of one pull share it, together with the elements
+/// made of them, until a stage gives one of them attributes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
-    /// When they should have reached the end, in nanoseconds since the Unix epoch; below 2^64 - 1.
+    /// When they are due at the end of the flow, in nanoseconds since the Unix epoch; below 2^64 - 1.
     pub deadline: Option<u64>,
-    /// The trace they are part of, and in it the span of the pull.
+    /// The trace that they belong to, with the span of the pull.
     pub trace: Option<Trace>,
-    /// The attributes of this element, and of what came of it.
+    /// The attributes of this element, and of the elements made of it.
     pub attributes: Attributes,
 }
 
-/// What is made without lineage carries of what the last element does: not its attributes, which are of that one.
+/// The context of an element made without lineage: that of the last element, without its attributes.
 pub(crate) fn without_attributes(context: Option<&Arc<Context>>) -> Option<Arc<Context>> {
     let context = context?;
     if context.attributes.is_empty() {
@@ -72,24 +72,24 @@ pub(crate) fn without_attributes(context: Option<&Arc<Context>>) -> Option<Arc<C
     (deadline.is_some() || trace.is_some()).then(|| Arc::new(Context { deadline, trace, ..Context::default() }))
 }
 
-/// What an input says of an element of its own, in place of what the flow would say of it.
+/// Metadata that an input gives one of its elements, in place of what the flow would set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// Its number; those after it are counted on from there.
+    /// Its number; the elements after it continue from there.
     pub sequence: Option<u64>,
     /// When it entered the flow, in nanoseconds since the Unix epoch.
     pub timestamp: Option<u64>,
-    /// The deadline: this long after the timestamp.
+    /// The deadline, as the time after the timestamp.
     pub deadline: Option<Duration>,
-    /// The trace it is part of, and the span that it was brought in.
+    /// The trace that it belongs to, with the span that brought it.
     pub trace: Option<Trace>,
     /// All its attributes.
     pub attributes: Option<Attributes>,
 }
 
 impl Metadata {
-    /// Puts what is said in the place of what the element has.
-    pub(crate) fn put_on(self, element: &mut Element) {
+    /// Replaces the metadata of the element where this one says something.
+    pub(crate) fn apply_to(self, element: &mut Element) {
         let Metadata { sequence, timestamp, deadline, trace, attributes } = self;
         element.sequence = sequence.unwrap_or(element.sequence);
         element.timestamp = timestamp.unwrap_or(element.timestamp);
@@ -102,19 +102,19 @@ impl Metadata {
     }
 }
 
-/// So long after a time, in nanoseconds since the Unix epoch.
+/// The time after a timestamp, in nanoseconds since the Unix epoch.
 fn time_after(timestamp: u64, time: Duration) -> u64 {
     timestamp.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).min(u64::MAX - 1)
 }
 
-/// The stamp of a source that runs.
+/// Stamps the elements of a running source.
 pub(crate) struct Stamps {
     deadline: Option<u64>,
     trace: Option<(Trace, Spans)>,
 }
 
 impl Stamps {
-    /// `of_flow` is the trace of the flow, made where a source first asks for it; `draw` gives random numbers.
+    /// `of_flow` is the trace of the flow, created when a source first needs it; `draw` returns random numbers.
     pub(crate) fn new<E>(
         stamp: Stamp,
         of_flow: &mut Option<u128>,
@@ -141,7 +141,7 @@ impl Stamps {
         self.trace.as_ref().map(|(trace, _)| trace.id)
     }
 
-    /// For the elements of a pull of this time.
+    /// The context of the elements of a pull at this time.
     pub(crate) fn next(&mut self, timestamp: u64) -> Arc<Context> {
         let trace = self.trace.as_mut().map(|(trace, spans)| Trace { span: spans.next(), ..*trace });
         let deadline = self.deadline.map(|time| timestamp.saturating_add(time).min(u64::MAX - 1));

@@ -1,5 +1,5 @@
-//! Files whose ranges are payloads. They are read when somebody reads them, and never mapped: a file that is cut off
-//! or written to meanwhile is an error that says so, and no signal.
+//! Files whose ranges are payloads. They are read on demand and never mapped: a file that is truncated or written to meanwhile
+//! causes an error with the reason, not a signal.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::base::plural::counted;
 use crate::ledger::Count;
 
-/// A file as it was when it was opened.
+/// A file, identified by its state when it was opened.
 #[derive(Debug)]
 pub struct SourceFile {
     file: File,
@@ -24,7 +24,7 @@ pub struct SourceFile {
     reads: Reads,
 }
 
-/// What a file is told by: another content under the same name is another file.
+/// Identifies the content of a file: a file with the same name but another content is another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -35,7 +35,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(metadata: &Metadata) -> Identity {
+    fn from_metadata(metadata: &Metadata) -> Identity {
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -45,7 +45,7 @@ impl Identity {
     }
 }
 
-/// The system calls that read the files of one input, whoever they are made for, and their bytes.
+/// Counts the system calls that read the files of one input, whoever needs the bytes, and their bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Reads(Arc<[AtomicU64; 2]>);
 
@@ -56,111 +56,106 @@ impl Reads {
         self.0[1].fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// How many files are open whose reading is counted here.
+    /// The number of open files that count their reads here.
     pub(crate) fn files(&self) -> usize {
-        // One is that of the input.
+        // The input itself has one.
         Arc::strong_count(&self.0) - 1
     }
 
-    /// So far.
+    /// The reads so far.
     pub fn count(&self) -> Count {
         Count { ops: self.0[0].load(Ordering::Relaxed), bytes: self.0[1].load(Ordering::Relaxed) }
     }
 }
 
-/// Why a part of a file cannot be read.
+/// A part of a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` {why}", path = path.display())]
+#[error("`{path}` {reason}", path = path.display())]
 pub struct Unreadable {
     /// The file.
     pub path: PathBuf,
-    /// Why not.
-    pub why: Why,
+    /// The reason.
+    pub reason: UnreadableReason,
 }
 
-fn content(bytes: u64) -> String {
-    let are_not = if bytes == 1 { "is not the one" } else { "are not those" };
-    format!("{} {are_not}", counted(bytes, "byte"))
-}
-
-/// What happened to a file that cannot be read.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
-    /// It has another size than it had.
-    #[error("was changed while it was read: it had {}, and has {found}", counted(*expected, "byte"))]
+pub enum UnreadableReason {
+    /// Its size has changed.
+    #[error("was changed while it was read: expected {}, found {found}", counted(*expected, "byte"))]
     Size {
-        /// Bytes at the beginning.
+        /// Its size when it was opened.
         expected: u64,
-        /// Bytes now.
+        /// Its size now.
         found: u64,
     },
-    /// It was written to, and has the size that it had.
-    #[error("was written to while it was read: its {} that it had", content(*size))]
+    /// It was written to, and its size has not changed.
+    #[error("was modified while it was read: its size is still {}", counted(*size, "byte"))]
     Written {
-        /// Its bytes.
+        /// Its size.
         size: u64,
     },
-    /// It ends before it should, and the system says that it does not.
-    #[error("ends at byte {found}, where it should have {}", counted(*expected, "byte"))]
+    /// It ends too early, although the system says that its size has not changed.
+    #[error("ends at byte {found}: expected {}", counted(*expected, "byte"))]
     Short {
-        /// Bytes at the beginning.
+        /// Its size when it was opened.
         expected: u64,
-        /// Where nothing more came.
+        /// Where it ends.
         found: u64,
     },
-    /// What the system says.
+    /// The error of the system.
     #[error("cannot be read: {0}")]
     System(io::Error),
 }
 
 impl Unreadable {
-    /// What it says, where an error is one of these.
-    pub fn of(error: &io::Error) -> Option<&Unreadable> {
+    /// The cause of an I/O error, if it is one of these.
+    pub fn from_error(error: &io::Error) -> Option<&Unreadable> {
         error.get_ref()?.downcast_ref()
     }
 }
 
 impl From<Unreadable> for io::Error {
     fn from(unreadable: Unreadable) -> io::Error {
-        let kind = match &unreadable.why {
-            Why::Size { expected, found } if found < expected => io::ErrorKind::UnexpectedEof,
-            Why::Short { .. } => io::ErrorKind::UnexpectedEof,
-            Why::Size { .. } | Why::Written { .. } => io::ErrorKind::InvalidData,
-            Why::System(error) => error.kind(),
+        let kind = match &unreadable.reason {
+            UnreadableReason::Size { expected, found } if found < expected => io::ErrorKind::UnexpectedEof,
+            UnreadableReason::Short { .. } => io::ErrorKind::UnexpectedEof,
+            UnreadableReason::Size { .. } | UnreadableReason::Written { .. } => io::ErrorKind::InvalidData,
+            UnreadableReason::System(error) => error.kind(),
         };
         io::Error::new(kind, unreadable)
     }
 }
 
 impl SourceFile {
-    /// A regular file that is open for reading. What is read of it is counted in `reads`.
+    /// A regular file that is open for reading. Reads from it are counted in `reads`.
     pub fn new(file: File, metadata: &Metadata, path: &Path, reads: Reads) -> SourceFile {
-        SourceFile { file, path: path.to_path_buf(), identity: Identity::of(metadata), reads }
+        SourceFile { file, path: path.to_path_buf(), identity: Identity::from_metadata(metadata), reads }
     }
 
-    /// Bytes in it.
+    /// The size of the file in bytes.
     pub fn size(&self) -> u64 {
         self.identity.size
     }
 
-    /// Whether it is as it was opened.
+    /// Checks that the file is unchanged since it was opened.
     ///
     /// # Errors
     ///
-    /// Where it is not.
+    /// If it has changed.
     pub fn check(&self) -> Result<(), Unreadable> {
-        let found = Identity::of(&self.file.metadata().map_err(|error| self.failed(error))?);
+        let found = Identity::from_metadata(&self.file.metadata().map_err(|error| self.failed(error))?);
         let expected = self.identity;
         if found.size != expected.size {
-            return Err(self.unreadable(Why::Size { expected: expected.size, found: found.size }));
+            return Err(self.unreadable(UnreadableReason::Size { expected: expected.size, found: found.size }));
         }
         if found != expected {
-            return Err(self.unreadable(Why::Written { size: found.size }));
+            return Err(self.unreadable(UnreadableReason::Written { size: found.size }));
         }
         Ok(())
     }
 
-    /// Reads once from `offset` to the end of `memory`, as much as it has room for. Returns how many bytes came.
+    /// Reads once from `offset` and appends as much as `memory` has room for. Returns the number of bytes read.
     pub(super) fn read_at(&self, memory: &mut Vec<u8>, offset: u64) -> Result<usize, Unreadable> {
         loop {
             match rustix::io::pread(&self.file, spare_capacity(memory), offset) {
@@ -174,12 +169,12 @@ impl SourceFile {
         }
     }
 
-    /// Reads into all of `bytes` from `offset`. Whether the file is still as it was opened is for [`SourceFile::check`]
-    /// to tell, after this: whoever writes to it changes its times before its bytes.
+    /// Reads into all of `bytes` from `offset`. The caller must call [`SourceFile::check`] afterwards to see whether the file was
+    /// still unchanged: a writer changes its times before its bytes.
     ///
     /// # Errors
     ///
-    /// Where they are not there. What is in `bytes` then is of no use.
+    /// If the bytes are not there. The content of `bytes` is undefined then.
     pub fn read_exact_at(&self, mut bytes: &mut [u8], mut offset: u64) -> Result<(), Unreadable> {
         while !bytes.is_empty() {
             match self.file.read_at(bytes, offset) {
@@ -196,19 +191,19 @@ impl SourceFile {
         Ok(())
     }
 
-    /// Nothing came from `offset`, where something should be.
+    /// The error for a file that ends at `offset`, where it should continue.
     pub fn short(&self, offset: u64) -> Unreadable {
-        let short = Why::Short { expected: self.identity.size, found: offset };
+        let short = UnreadableReason::Short { expected: self.identity.size, found: offset };
         self.check().err().unwrap_or_else(|| self.unreadable(short))
     }
 
-    /// What the system says.
+    /// The error of the system.
     pub fn failed(&self, error: impl Into<io::Error>) -> Unreadable {
-        self.unreadable(Why::System(error.into()))
+        self.unreadable(UnreadableReason::System(error.into()))
     }
 
-    fn unreadable(&self, why: Why) -> Unreadable {
-        Unreadable { path: self.path.clone(), why }
+    fn unreadable(&self, reason: UnreadableReason) -> Unreadable {
+        Unreadable { path: self.path.clone(), reason }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What payloads that are held keep in memory besides their own bytes: a small slice keeps its whole buffer.
+//! Pinned memory: what held payloads keep in memory beyond their own bytes. A small slice keeps its whole buffer.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,11 +7,11 @@ use super::view::View;
 use super::{Payload, Pool};
 use crate::ledger::ownership::{BufferId, Mode, StageId};
 
-/// Bytes of a block that payloads are moved to together.
+/// The most bytes of a block that payloads are compacted into together.
 const COMPACT_BYTES: usize = 1 << 20;
 
-/// The buffers of the payloads that a stage holds. Each is leased and counted once, however many of the payloads are in
-/// it; files keep no memory.
+/// The buffers of the payloads that a stage holds. Each is leased and counted once, however many payloads are in it; files keep
+/// no memory.
 pub struct Pinned {
     pool: Pool,
     stage: StageId,
@@ -23,7 +23,7 @@ struct Kept {
     mode: Mode,
     /// Bytes of memory.
     bytes: u64,
-    /// Bytes of the views of it. What several of them have is counted for each.
+    /// Bytes of its views. Bytes that several views share count for each.
     held: u64,
     views: u64,
 }
@@ -35,12 +35,12 @@ impl Kept {
 }
 
 impl Pinned {
-    /// Nothing is held, by that stage.
+    /// No held payloads, for this stage.
     pub fn new(pool: Pool, stage: StageId) -> Pinned {
         Pinned { pool, stage, buffers: HashMap::new(), bytes: 0 }
     }
 
-    /// Adds a payload, which is held from now on.
+    /// Adds a payload that is held from now on.
     pub fn add(&mut self, payload: &Payload, mode: Mode) {
         for view in payload.views() {
             let (id, bytes) = (view.buffer().id(), view.buffer().kept() as u64);
@@ -55,7 +55,7 @@ impl Pinned {
         }
     }
 
-    /// Takes away a payload that was added, and is not held any more from now on.
+    /// Removes a payload that was added and is no longer held.
     pub fn remove(&mut self, payload: &Payload) {
         for view in payload.views() {
             let id = view.buffer().id();
@@ -72,7 +72,7 @@ impl Pinned {
         }
     }
 
-    /// Lets others have a payload too that was added for the stage alone.
+    /// Makes the lease on a payload that was added exclusively a shared one.
     pub fn share(&mut self, payload: &Payload) {
         for view in payload.views() {
             let id = view.buffer().id();
@@ -89,13 +89,12 @@ impl Pinned {
         self.bytes
     }
 
-    /// Moves payloads that pin more than nothing to memory that has just their bytes. `held` are the payloads that were
-    /// added; those that pin nothing stay where they are. Returns the bytes that were moved: a copy of the
-    /// host, for the caller to record.
+    /// Copies payloads that pin memory into blocks of just their size. `held` are the payloads that were added; those that pin
+    /// nothing stay where they are. Returns the bytes copied: a copy within the host that the caller must record.
     ///
     /// # Errors
     ///
-    /// Where a part of a payload has to be read from a file, and cannot be.
+    /// If a part of a payload must be read from a file and cannot be.
     pub fn compact<'a>(&mut self, held: impl IntoIterator<Item = &'a mut Payload>) -> io::Result<u64> {
         let mut moved = 0;
         let mut together: Vec<&mut Payload> = Vec::new();
@@ -129,10 +128,10 @@ impl Pinned {
         let whole = block.freeze();
         let mut at = 0;
         for payload in payloads.drain(..) {
-            let own = whole.slice(at, payload.len()).expect("the block has all of them");
+            let own = whole.slice(at, payload.len()).expect("the block contains all of them");
             at += payload.len();
             self.remove(payload);
-            // What is moved together is in one buffer, whoever else may have a part of it.
+            // Payloads that are copied together share a buffer, so its lease is shared.
             self.add(&own, Mode::Shared);
             *moved += own.len() as u64;
             *payload = own;
@@ -142,12 +141,12 @@ impl Pinned {
 }
 
 impl Payload {
-    /// The same bytes in memory of their own, and of no other size: for a small slice that would keep a large buffer.
-    /// That is a copy of the host, for the caller to record.
+    /// Copies the payload into memory of exactly its size: for a small slice that would keep a large buffer. This is a copy within
+    /// the host that the caller must record.
     ///
     /// # Errors
     ///
-    /// Where a part of it has to be read from a file, and cannot be.
+    /// If a part of it must be read from a file and cannot be.
     pub fn compact(&self, pool: &Pool) -> io::Result<Payload> {
         let mut block = pool.take_exact(self.len());
         self.views().iter().try_for_each(|view| view.append_to(&mut block).map(drop))?;
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_pinned_once_and_less_what_is_held_of_it() {
+    fn pins_a_buffer_once_less_its_held_bytes() {
         let pool = Pool::new(PoolSettings::default(), 1, Recorder::off());
         let lines = lines(&pool, 1024, 128);
         let mut pinned = Pinned::new(pool.clone(), StageId(0));
@@ -190,13 +189,13 @@ mod tests {
         assert_eq!(pins(&lines[7], false), (128 << 10) - 256);
         assert_eq!(pins(&Payload::join([&lines[9], &lines[3]]), false), 0);
         assert_eq!(pins(&Payload::default(), true), 0);
-        // What is held more than once cannot pin less than nothing.
+        // A payload that is held more than once cannot pin less than nothing.
         let whole = Payload::join(&lines);
         assert_eq!((pins(&whole, true), pins(&whole, true), pins(&whole, false), pins(&whole, false)), (0, 0, 0, 0));
     }
 
     #[test]
-    fn what_is_compacted_pins_nothing_and_lets_go() {
+    fn compacted_payloads_pin_nothing() {
         let pool = Pool::new(PoolSettings::default(), 1, Recorder::off());
         let mut held: Vec<Payload> = (0..100).map(|index| lines(&pool, 1024, 128).swap_remove(index)).collect();
         let (mut full, expected) = (lines(&pool, 1024, 128), lines(&pool, 1024, 128));
@@ -216,6 +215,6 @@ mod tests {
         held.iter().chain(&full).for_each(|payload| pinned.remove(payload));
         assert_eq!((pinned.bytes(), pinned.buffers.len()), (0, 0));
         drop((held, full, expected, one));
-        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
+        assert_eq!((pool.usage().live_at_end, pool.violation()), (0, None));
     }
 }

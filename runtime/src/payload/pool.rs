@@ -1,4 +1,4 @@
-//! The buffers of one flow: pooled memory, and who may touch which buffer.
+//! The pool of one flow: the memory of its buffers, and who may access which buffer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,10 +11,10 @@ use crate::base::plural::counted;
 use crate::ledger::Recorder;
 use crate::ledger::ownership::{BufferId, Buffers, Mode, Owes, Owner, Refusal, StageId, Step};
 
-/// Memory for payloads, shared by the stages and endpoints of one flow. Its buffers are those of a table of
-/// [`ownership`](crate::ledger::ownership), which every use of them goes through.
+/// Payload memory, shared by the stages and endpoints of one flow. Its buffers are in a table of
+/// [`ownership`](crate::ledger::ownership), and every use of them goes through that table.
 ///
-/// It is locked once for each block that is taken or given back, and for each call of a stage; never for an element.
+/// It is locked once per block that is taken or returned, and per call of a stage; never per element.
 #[derive(Clone, Default)]
 pub struct Pool(Arc<Mutex<Shared>>);
 
@@ -22,25 +22,25 @@ pub struct Pool(Arc<Mutex<Shared>>);
 struct Shared {
     classes: Classes,
     buffers: Buffers,
-    /// What waits for the end of a call or a lease to be released.
+    /// Buffers that are to be released at the end of a call or a lease.
     waiting: Vec<Released>,
     /// Reused from call to call.
     lent: Vec<BufferId>,
-    /// The first thing that was done and is not allowed: a fault of ours.
-    fault: Option<String>,
+    /// The first forbidden operation: a bug in this runtime.
+    violation: Option<String>,
     recorder: Recorder,
 }
 
-/// A buffer that nobody has a view of any more.
+/// A buffer without views.
 struct Released {
     buffer: BufferId,
-    /// Its memory, where it is of this pool.
+    /// Its memory, if it belongs to this pool.
     memory: Option<(Vec<u8>, Option<Class>)>,
 }
 
 impl Pool {
-    /// A pool that keeps as much as `settings` say, for a flow of that many nodes. What happens to its buffers is
-    /// recorded.
+    /// A pool that keeps as much as `settings` say, for a flow with this many nodes. `recorder` receives the transitions of its
+    /// buffers.
     pub fn new(settings: PoolSettings, nodes: usize, recorder: Recorder) -> Pool {
         let (classes, buffers) = (Classes::new(settings), Buffers::new(nodes));
         Pool(Arc::new(Mutex::new(Shared { classes, buffers, recorder, ..Shared::default() })))
@@ -50,20 +50,20 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block with room for at least `len` bytes, in the smallest class that has it. It is the host's.
+    /// Takes a block with room for at least `len` bytes, from the smallest class that fits. The host owns it.
     pub fn take(&self, len: usize) -> Block {
         self.take_by(Owner::Host, len)
     }
 
-    /// The same, for the owner that writes it.
+    /// As [`Pool::take`], for the owner that writes the block.
     pub fn take_by(&self, owner: Owner, len: usize) -> Block {
-        let class = Class::of(len);
+        let class = Class::fitting(len);
         let (buffer, waiting) = self.lock().take(owner, class);
         let memory = waiting.unwrap_or_else(|| Vec::with_capacity(class.map_or(len, Class::bytes)));
         Block::new(memory, class, buffer, self.clone())
     }
 
-    /// A block with room for `len` bytes and no more. Its memory is in no class: it is freed when it comes back.
+    /// Takes a block with room for exactly `len` bytes. Its memory belongs to no class and is freed when it is returned.
     pub(super) fn take_exact(&self, len: usize) -> Block {
         let (buffer, _) = self.lock().take(Owner::Host, None);
         Block::new(Vec::with_capacity(len), None, buffer, self.clone())
@@ -74,12 +74,12 @@ impl Pool {
         drop(freed);
     }
 
-    /// Nobody has a view any more of a buffer whose memory is not of this pool.
-    pub(super) fn let_go(&self, buffer: BufferId) {
+    /// Releases a buffer without views whose memory does not belong to this pool.
+    pub(super) fn release_adopted(&self, buffer: BufferId) {
         self.lock().release(Released { buffer, memory: None });
     }
 
-    /// A payload of bytes that are not of this pool.
+    /// A payload of bytes that do not belong to this pool.
     pub fn adopt(&self, bytes: Bytes) -> Payload {
         let len = bytes.len();
         if len == 0 {
@@ -89,9 +89,9 @@ impl Pool {
         View::whole(Buffer::adopted(bytes, buffer, self.clone()), len).into()
     }
 
-    /// All of a file as a payload. It is read where somebody reads it, and only then.
+    /// A whole file as a payload. Its bytes are read only when they are needed.
     pub fn adopt_file(&self, file: SourceFile) -> Payload {
-        let len = usize::try_from(file.size()).expect("a size of a file is an address");
+        let len = usize::try_from(file.size()).expect("the size of a file fits an address");
         let buffer = self.lock().acquire(Owner::Host);
         View::whole(Buffer::file(file, buffer, self.clone()), len).into()
     }
@@ -101,7 +101,7 @@ impl Pool {
         let mut shared = self.lock();
         let shared = &mut *shared;
         shared.lent.clear();
-        // Neighbours in a batch are nearly always of one buffer.
+        // Neighbours in a batch are nearly always views of one buffer.
         let mut last = None;
         payloads.flat_map(Payload::views).for_each(|view| {
             if last.is_none_or(|last| !view.is_of(last)) {
@@ -110,19 +110,19 @@ impl Pool {
             }
         });
         let lent = shared.buffers.lend(stage, &shared.lent, |transition| shared.recorder.transition(transition));
-        shared.note("lend", lent);
+        shared.note_refusal("lend", lent);
     }
 
-    /// Ends a call of a stage, and what it borrows.
+    /// Ends a call of a stage and its borrows.
     pub fn end_call(&self, stage: StageId) {
         self.end(|shared| {
             let ended = shared.buffers.end_call(stage, |step| shared.recorder.transition(step.transition));
-            shared.note("end a call", ended);
+            shared.note_refusal("end a call", ended);
         });
     }
 
-    /// Does what can be the end that released buffers wait for. Memory that is not kept is freed where nobody waits for
-    /// it.
+    /// Runs an operation after which waiting buffers may be released. Memory that is not kept is freed after the lock is
+    /// released.
     fn end(&self, end: impl FnOnce(&mut Shared)) {
         let mut shared = self.lock();
         end(&mut shared);
@@ -131,12 +131,12 @@ impl Pool {
         drop(freed);
     }
 
-    /// Gives the buffers of a payload that a stage wrote to the host: the call returned them.
+    /// Transfers the buffers of a payload that a stage wrote to the host, because the call returned them.
     pub fn transfer(&self, stage: StageId, payload: &Payload) {
         let mut shared = self.lock();
         for view in payload.views() {
             let given = shared.buffers.transfer(view.buffer().id(), Owner::Stage(stage), Owner::Host);
-            shared.step("transfer", given);
+            shared.record_step("transfer", given);
         }
     }
 
@@ -144,18 +144,18 @@ impl Pool {
     pub(super) fn lease(&self, stage: StageId, buffer: BufferId, mode: Mode) {
         let mut shared = self.lock();
         let leased = shared.buffers.lease(stage, buffer, mode);
-        shared.step("lease", leased);
+        shared.record_step("lease", leased);
     }
 
     /// Ends a lease of a buffer.
     pub(super) fn end_lease(&self, stage: StageId, buffer: BufferId) {
         self.end(|shared| {
             let ended = shared.buffers.end_lease(stage, buffer);
-            shared.step("end a lease", ended);
+            shared.record_step("end a lease", ended);
         });
     }
 
-    /// Ends everything that a stage has: it trapped, or is torn down.
+    /// Ends all access of a stage: it trapped or is torn down.
     pub fn abandon(&self, stage: StageId) {
         self.end(|shared| {
             let mut owed = 0;
@@ -163,21 +163,21 @@ impl Pool {
                 owed += usize::from(step.owes == Owes::Memory);
                 shared.recorder.transition(step.transition);
             });
-            shared.note("abandon", abandoned);
+            shared.note_refusal("abandon", abandoned);
             if owed > 0 {
-                // Whatever a stage writes is dropped before this.
-                let broken = format!("{} of a stage that was taken down", counted(owed as u64, "buffer"));
-                shared.fault.get_or_insert(broken);
+                // The payloads that a stage writes are dropped before this.
+                let broken = format!("a stage that was torn down still owned {}", counted(owed as u64, "buffer"));
+                shared.violation.get_or_insert(broken);
             }
         });
     }
 
-    /// What was done with a buffer that is not allowed, if anything was.
-    pub fn fault(&self) -> Option<String> {
-        self.lock().fault.clone()
+    /// The first forbidden operation on a buffer, if there was one.
+    pub fn violation(&self) -> Option<String> {
+        self.lock().violation.clone()
     }
 
-    /// How it was used so far.
+    /// How the pool was used so far.
     pub fn usage(&self) -> PoolUse {
         let shared = self.lock();
         let live = shared.buffers.live() as u64;
@@ -186,23 +186,23 @@ impl Pool {
 }
 
 impl Shared {
-    fn note(&mut self, what: &str, done: Result<(), Refusal>) {
+    fn note_refusal(&mut self, what: &str, done: Result<(), Refusal>) {
         if let Err(refusal) = done {
-            self.fault.get_or_insert_with(|| format!("cannot {what}: {refusal}"));
+            self.violation.get_or_insert_with(|| format!("cannot {what}: {refusal}"));
         }
     }
 
-    /// Records what was done, or why it could not be.
-    fn step(&mut self, what: &str, done: Result<Step, Refusal>) {
+    /// Records a transition, or why it was refused.
+    fn record_step(&mut self, what: &str, done: Result<Step, Refusal>) {
         if let Ok(step) = done {
             self.recorder.transition(step.transition);
         }
-        self.note(what, done.map(drop));
+        self.note_refusal(what, done.map(drop));
     }
 
     fn acquire(&mut self, owner: Owner) -> BufferId {
         let acquired = self.buffers.acquire(owner);
-        self.step("acquire", acquired);
+        self.record_step("acquire", acquired);
         acquired.map_or(BufferId { index: u32::MAX, generation: u32::MAX }, |step| step.transition.buffer)
     }
 
@@ -210,8 +210,8 @@ impl Shared {
         (self.acquire(owner), self.classes.take(class))
     }
 
-    /// Releases a buffer, or lets it wait. Its memory is returned where it is not kept, to be freed where nobody waits
-    /// for it.
+    /// Releases a buffer, or queues it until it can be released. Returns memory that is not kept, so the caller can free it after
+    /// the lock is released.
     fn release(&mut self, released: Released) -> Option<Vec<u8>> {
         let buffer = released.buffer;
         let owner = self.buffers.get(buffer).map(|ownership| ownership.owner().unwrap_or(Owner::Host));
@@ -221,7 +221,7 @@ impl Shared {
                 self.waiting.push(released);
                 return None;
             }
-            Err(refusal) => self.note("release", Err(refusal)),
+            Err(refusal) => self.note_refusal("release", Err(refusal)),
         }
         let (memory, class) = released.memory?;
         self.classes.give_back(memory, class)
@@ -269,9 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_an_exact_size_is_not_kept() {
+    fn does_not_keep_memory_of_an_exact_size() {
         let pool = pool();
-        // The size of a class, and all the same of none.
+        // It has the size of a class, but belongs to none.
         drop(pool.take_exact(4096));
         assert_eq!((pool.usage().returned, pool.usage().live_at_end), (0, 0));
         drop(pool.take(4096));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_borrowed_is_not_reused_before_the_call_ends() {
+    fn keeps_borrowed_memory_until_the_call_ends() {
         let pool = pool();
         let (one, two) = (payload(&pool, Owner::Host), pool.adopt(Bytes::from_static(b"adopted")));
         let rope = Payload::join([&one, &two]);
@@ -291,11 +291,11 @@ mod tests {
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
         pool.end_call(OTHER);
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (0, 1));
-        assert_eq!(pool.fault(), None);
+        assert_eq!(pool.violation(), None);
     }
 
     #[test]
-    fn what_is_leased_is_not_reused_before_the_lease_ends() {
+    fn keeps_leased_memory_until_the_lease_ends() {
         let pool = pool();
         let held = payload(&pool, Owner::Host);
         let id = held.views()[0].buffer().id();
@@ -303,37 +303,37 @@ mod tests {
         drop(held);
         assert_eq!((pool.usage().live_at_end, pool.usage().returned), (1, 0));
         pool.abandon(STAGE);
-        assert_eq!((pool.usage().live_at_end, pool.usage().returned, pool.fault()), (0, 1, None));
+        assert_eq!((pool.usage().live_at_end, pool.usage().returned, pool.violation()), (0, 1, None));
     }
 
     #[test]
-    fn a_stage_owns_what_it_writes_until_it_is_returned() {
+    fn stages_own_what_they_write_until_it_is_returned() {
         let pool = pool();
         let written = payload(&pool, Owner::Stage(STAGE));
         pool.transfer(STAGE, &written);
         pool.lend(STAGE, std::iter::once(&written));
         pool.end_call(STAGE);
-        // What it did not return goes with it, first.
+        // A stage drops what it did not return before it is abandoned.
         drop(payload(&pool, Owner::Stage(STAGE)));
         pool.abandon(STAGE);
         drop(written);
-        assert_eq!((pool.usage().live_at_end, pool.fault()), (0, None));
+        assert_eq!((pool.usage().live_at_end, pool.violation()), (0, None));
     }
 
     #[test]
-    fn what_is_not_allowed_is_remembered() {
+    fn remembers_the_first_violation() {
         let twice = pool();
         twice.lend(STAGE, std::iter::empty());
         twice.lend(STAGE, std::iter::empty());
-        assert!(twice.fault().unwrap().starts_with("cannot lend: "));
+        assert!(twice.violation().unwrap().starts_with("cannot lend: "));
         let own = pool();
         let written = payload(&own, Owner::Stage(STAGE));
         own.lend(STAGE, std::iter::once(&written));
-        assert_eq!(own.fault().as_deref(), Some("cannot lend: the stage owns the buffer"));
+        assert_eq!(own.violation().as_deref(), Some("cannot lend: the stage owns the buffer"));
         let early = pool();
         let written = payload(&early, Owner::Stage(STAGE));
         early.abandon(STAGE);
         drop(written);
-        assert_eq!(early.fault().as_deref(), Some("1 buffers that a stage owned were held when it was taken down"));
+        assert_eq!(early.violation().as_deref(), Some("a stage that was torn down still owned 1 buffer"));
     }
 }

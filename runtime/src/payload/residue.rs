@@ -1,4 +1,4 @@
-//! What a block held before can be read by nobody: not through a block, nor through a payload made of it.
+//! Tests that nobody can read what a block held before: neither through a block nor through a payload made of it.
 
 use bytes::Bytes;
 
@@ -8,10 +8,10 @@ use crate::ledger::Recorder;
 /// Reuses of each class.
 const REUSES: usize = 10_000;
 const SECRET: u8 = 0xA5;
-/// What is written since, which is no secret.
+/// The byte that is written afterwards, which is not secret.
 const WRITTEN: u8 = 0x11;
 
-/// Takes a block of a class and writes that much of the secret; the memory then waits.
+/// Takes a block of a class, writes `len` secret bytes and returns its memory to the pool.
 fn leave_secret(pool: &Pool, bytes: usize, len: usize) {
     let mut block = pool.take(bytes);
     let piece = [SECRET; 4096];
@@ -21,14 +21,14 @@ fn leave_secret(pool: &Pool, bytes: usize, len: usize) {
     drop(block.freeze());
 }
 
-/// How many bytes of the secret can be read, whichever way a block is taken and used. What is written is `len` bytes.
+/// How many secret bytes can be read, whichever way a block is taken and used, after `len` bytes are written.
 fn stale(pool: &Pool, bytes: usize, len: usize, file: &std::fs::File) -> usize {
     let secrets = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == SECRET).count();
     let mut block = pool.take(bytes);
     let mut found = secrets(block.written()) + secrets(block.as_ref());
     assert!(block.write_at(0, &[WRITTEN]).is_err() && block.write_at(block.capacity(), &[WRITTEN]).is_err());
     block.append(&vec![WRITTEN; len]).unwrap();
-    // Nothing comes from the end of a file, and nothing is uncovered by that.
+    // Reading at the end of a file adds nothing, and exposes nothing.
     assert_eq!(block.read_from(file).unwrap(), 0);
     found += secrets(block.written()) + secrets(block.as_ref());
     assert_eq!(block.written().len(), len);
@@ -39,7 +39,7 @@ fn stale(pool: &Pool, bytes: usize, len: usize, file: &std::fs::File) -> usize {
     let all = payload.gather(0, len, pool).unwrap();
     assert_eq!(all.bytes.len(), len);
     found += secrets(&all.bytes);
-    // In another block, which has been used too, and of which a part is written.
+    // In another used block, of which only a part is written.
     let rope = Payload::join([&payload, &Payload::default(), &pool.adopt(Bytes::from_static(&[WRITTEN])), &payload]);
     let gathered = rope.gather(0, rope.len(), pool).unwrap();
     assert_eq!(gathered.bytes.len(), 2 * len + 1);
@@ -48,15 +48,15 @@ fn stale(pool: &Pool, bytes: usize, len: usize, file: &std::fs::File) -> usize {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
-fn no_byte_of_before_can_be_read_in_any_class() {
+fn leaves_no_readable_residue_in_any_class() {
     let file = tempfile::tempfile().unwrap();
     let (mut classes, mut reuses, mut residue) = (0, 0, 0);
     for bytes in PoolSettings::classes().map(|bytes| bytes as usize) {
         let mut settings = PoolSettings::default();
-        // Only what is asked for is kept: each block is the one before.
-        assert!(settings.keep_of(bytes as u64, bytes as u64));
+        // Only one block is kept, so each block is the one before.
+        assert!(settings.keep_in_class(bytes as u64, bytes as u64));
         let pool = Pool::new(settings, 1, Recorder::off());
-        // Once all of it, and every time the beginning: what is written takes the place of the secret there.
+        // The whole block once, and its beginning every time, because the written bytes overwrite the secret there.
         leave_secret(&pool, bytes, bytes);
         for round in 0..REUSES {
             leave_secret(&pool, bytes, 4096);

@@ -1,4 +1,4 @@
-//! Views of buffers, and several of them end to end.
+//! Views of buffers, and ropes: several views end to end.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl View {
         View { buffer: Arc::new(buffer), start: 0, len }
     }
 
-    /// The buffer it is a part of.
+    /// The buffer that it is a part of.
     pub(super) fn buffer(&self) -> &Arc<Buffer> {
         &self.buffer
     }
@@ -32,12 +32,12 @@ impl View {
         View { buffer: self.buffer.clone(), start: self.start + offset, len }
     }
 
-    /// Whether `next` begins in the same buffer where this one ends.
+    /// Whether `next` begins in the same buffer where this view ends.
     pub(super) fn precedes(&self, next: &View) -> bool {
         Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
     }
 
-    /// Whether it is of the same buffer as another.
+    /// Whether both views are of the same buffer.
     #[inline]
     pub(super) fn is_of(&self, other: &View) -> bool {
         Arc::ptr_eq(&self.buffer, &other.buffer)
@@ -48,7 +48,7 @@ impl View {
         Arc::strong_count(&self.buffer) > 1
     }
 
-    /// Its bytes, where they are in memory.
+    /// Its bytes, if they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match &self.buffer.memory {
             Memory::Heap(bytes) => Some(&bytes[self.start..self.start + self.len]),
@@ -64,7 +64,7 @@ impl View {
         }
     }
 
-    /// `len` of its bytes from `offset`, shared, where they are in memory.
+    /// Shares `len` of its bytes from `offset`, if they are in memory.
     #[inline]
     pub(super) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
         match &self.buffer.memory {
@@ -73,7 +73,7 @@ impl View {
         }
     }
 
-    /// Copies it to the end of what is in `block`, which has room for it. Returns how many bytes of it were in memory.
+    /// Appends it to `block`, which must have room for it. Returns how many of the bytes were in memory.
     pub(super) fn append_to(&self, block: &mut Block) -> io::Result<u64> {
         match self.piece() {
             Piece::Memory(bytes) => {
@@ -88,7 +88,7 @@ impl View {
     }
 }
 
-/// A part of a payload, where it is.
+/// A part of a payload, by where it is.
 #[derive(Debug, Clone, Copy)]
 pub enum Piece<'a> {
     /// In memory.
@@ -108,18 +108,18 @@ pub struct FileRange<'a> {
     pub len: u64,
 }
 
-/// Bytes of memory of a piece of a rope: its view, and where it ends.
+/// Bytes of memory per piece of a rope: its view, and its end.
 pub(crate) const PIECE_BYTES: usize = size_of::<View>() + size_of::<usize>();
-/// Bytes of memory of a rope besides its pieces, with what the allocator adds.
+/// Bytes of memory of a rope besides its pieces, allocator overhead included.
 const ROPE_BYTES: usize = 128;
 
-/// Views end to end.
+/// Several views end to end.
 pub(super) struct Rope {
     pub(super) views: Box<[View]>,
-    /// Where each of them ends. There can be many, and a stage can cut many parts out.
+    /// The end of each view. They make slicing fast: there can be many views, and a stage can cut out many parts.
     ends: Box<[usize]>,
     pub(super) len: usize,
-    /// Bytes of the buffers of all views; of views in a row that are of one buffer it counts once.
+    /// Bytes of the buffers of all views; consecutive views of one buffer count once.
     pub(super) kept: usize,
 }
 
@@ -142,7 +142,7 @@ impl Rope {
         ROPE_BYTES + self.views.len() * PIECE_BYTES
     }
 
-    /// The views of `len` bytes from `offset`, which it has.
+    /// The views of `len` bytes from `offset`, which must be in bounds.
     pub(super) fn slice(&self, offset: usize, len: usize) -> impl Iterator<Item = View> {
         let first = self.ends.partition_point(|end| *end <= offset);
         let (mut at, end) = (offset, offset + len);

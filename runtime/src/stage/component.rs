@@ -1,4 +1,4 @@
-//! A component, compiled and checked against the contract.
+//! A component that is compiled and checked against the contract.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::stage::host::bindings::source::SourceStagePre;
 
 mod exports;
 
-/// A component that can be started as a stage, any number of times. Cheap to clone.
+/// A component that can be started as a stage any number of times. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
     path: PathBuf,
@@ -26,14 +26,14 @@ pub struct Component {
     pub(crate) exports: Arc<ExportsPre>,
 }
 
-/// The file of a component, read: what is analysed and what is compiled are these bytes.
+/// The bytes of a component file. Exactly these bytes are analysed and compiled.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Binary {
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
-/// The component linked, with its exports found.
+/// A linked component with its exports found.
 pub(crate) enum ExportsPre {
     Source(SourceStagePre<Host>),
     Processor(ProcessorStagePre<Host>),
@@ -41,20 +41,20 @@ pub(crate) enum ExportsPre {
 }
 
 impl Binary {
-    /// Reads a file that is no greater than it may be.
+    /// Reads a file that is within `limits.component_size`.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it cannot be read.
+    /// [`Error::Load`] if it cannot be read.
     pub fn read(path: &Path, limits: &Limits) -> Result<Binary, Error> {
         Ok(Binary { path: path.to_path_buf(), bytes: profile::read(path, limits.component_size)? })
     }
 
-    /// What was read of the file at `path` already.
+    /// Takes bytes that were already read from the file at `path`.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is greater than it may be.
+    /// [`Error::Load`] if they exceed `limits.component_size`.
     pub fn new(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Binary, Error> {
         if bytes.len() as u64 > limits.component_size {
             return Err(Error::load(path, LoadError::TooLarge { limit: limits.component_size }));
@@ -62,16 +62,16 @@ impl Binary {
         Ok(Binary { path: path.to_path_buf(), bytes: bytes.to_vec() })
     }
 
-    /// What it is, as far as that can be told without analysing its code.
+    /// Describes the component without analysing its code.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is not a component for a world that this runtime runs.
+    /// [`Error::Load`] if it is not a component for a world that this runtime runs.
     pub fn profile(&self) -> Result<Profile, Error> {
         Profile::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
 
-    /// Checks, analyses and compiles it, in this process: what is too complex for that is refused.
+    /// Checks, analyses and compiles the component in this process. A component that is too complex for that is refused.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Binary {
         self.link(engine, analysis, &component)
     }
 
-    /// Checks, analyses and compiles it: here if that is quick, and otherwise with `compiler`.
+    /// Checks, analyses and compiles the component: in this process if that is quick, and otherwise with `compiler`.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl Binary {
         self.link(engine, analysis, &component)
     }
 
-    /// Checks and analyses it as [`Binary::compile`] does, and compiles none of its code: the engine links its outline. What
-    /// is refused there is refused here, but for code that is too large or too complex to be compiled.
+    /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links its
+    /// outline. It refuses what [`Binary::compile`] refuses, except code that is too large or too complex to compile.
     ///
     /// # Errors
     ///
@@ -106,8 +106,8 @@ impl Binary {
         Ok(analysis)
     }
 
-    /// The same, with `compiler` where the outline itself takes long to compile: as it does where components in it are
-    /// instantiated very often, or call one another with very large types.
+    /// As [`Binary::analyse`], but uses `compiler` if the outline itself takes long to compile: if it instantiates components
+    /// very often, or if they call one another with very large types.
     ///
     /// # Errors
     ///
@@ -119,11 +119,11 @@ impl Binary {
         Ok(analysis)
     }
 
-    /// Analyses it, whether or not the engine accepts it.
+    /// Analyses the component, whether or not the engine accepts it.
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is not a component for a world that this runtime runs.
+    /// [`Error::Load`] if it is not a component for a world that this runtime runs.
     pub fn parse(&self) -> Result<Analysis, Error> {
         Analysis::parse(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
@@ -133,7 +133,7 @@ impl Binary {
         Ok(Binary { path: self.path.clone(), bytes })
     }
 
-    /// Compiles it here, if it can be.
+    /// Compiles the component in this process, if it is simple enough.
     fn build(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
         match self.complexity()?.why_too_complex() {
             Some(why) => Err(self.not_compiled(CompileError::Complex(why))),
@@ -141,7 +141,7 @@ impl Binary {
         }
     }
 
-    /// Compiles it here if that is quick, and otherwise with `compiler`.
+    /// Compiles the component in this process if that is quick, and otherwise with `compiler`.
     fn build_with(
         &self,
         engine: &Engine,
@@ -189,7 +189,7 @@ impl Binary {
         Ok(Component { path: self.path.clone(), analysis: Arc::new(analysis), exports })
     }
 
-    /// Links it to the host, and looks for the exports of a role.
+    /// Links the component to the host, and finds the exports of its role.
     fn exports(
         &self,
         engine: &Engine,
@@ -213,8 +213,8 @@ impl Component {
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] where it is not a component for a world that this runtime runs, [`Error::NotCompiled`] where that
-    /// would take too much, [`Error::Compile`] where the engine refuses it.
+    /// [`Error::Load`] if it is not a component for a world that this runtime runs, [`Error::NotCompiled`] if compiling it would
+    /// take too much, [`Error::Compile`] if the engine refuses it.
     pub fn load(engine: &Engine, path: &Path, limits: &Limits) -> Result<Component, Error> {
         Binary::read(path, limits)?.compile(engine)
     }
@@ -227,12 +227,12 @@ impl Component {
         }
     }
 
-    /// Where it was loaded from.
+    /// The file that it was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it is.
+    /// The profile of the component.
     pub fn profile(&self) -> &Profile {
         &self.analysis.profile
     }

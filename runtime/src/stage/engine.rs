@@ -1,4 +1,4 @@
-//! The engine: Wasmtime as this runtime sets it up, and the clock that stops stages.
+//! The engine: Wasmtime as this runtime configures it, and the thread that stops stages.
 
 use std::thread;
 
@@ -20,11 +20,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Sets the engine up, and starts the thread of its clock, which ends with it.
+    /// Creates the engine and starts its tick thread, which ends with the engine.
     ///
     /// # Errors
     ///
-    /// [`Error::Engine`] where the machine cannot do it.
+    /// [`Error::Engine`] if the machine cannot run it.
     pub fn new() -> Result<Engine, Error> {
         let engine = compile::new_engine().map_err(engine_error)?;
         let mut linker = Linker::new(&engine);

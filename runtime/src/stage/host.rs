@@ -1,4 +1,4 @@
-//! The host's side of the contract: what a stage's store holds, and the functions that the stage imports.
+//! The host's side of the contract: what the store of a stage holds, and the functions that the stage imports.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(crate) use bindings::types::{
 pub(crate) use failing::Skipped;
 pub(crate) use leases::Leases;
 pub(crate) use meter::Meter;
-pub(crate) use outputs::{Made, all_outputs};
+pub(crate) use outputs::{OutputElements, all_outputs};
 pub(crate) use part::{Origin, Part, View, Written};
 pub(crate) use payload_write::{BY_HANDLE, NO_LINEAGE};
 
@@ -55,33 +55,33 @@ pub enum Batch {}
 /// The resource `lease`. Its rep is its place among the leases of the stage.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Lease {}
-/// The resource `output`. Its rep is the place of the output among all that the store ever made.
+/// The resource `output`. Its rep is its place among all outputs that the store ever made.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub enum Output {}
 
 /// Random bytes that a stage gets in one call.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
-/// What a stage has around it besides the contract.
-pub(crate) struct Surroundings {
+/// What surrounds a stage besides the contract.
+pub(crate) struct Environment {
     pub(crate) log: StageLog,
     pub(crate) clock: Clock,
-    /// When a call is cut off, whatever its limit.
+    /// When calls are cut off, whatever their limit.
     pub(crate) cut: Cut,
-    /// What it draws random numbers from, where they are to be the same every time.
-    pub(crate) chance: Option<Rng>,
-    /// What becomes of an element that it fails at.
+    /// The source of its random numbers; `None` for the system's.
+    pub(crate) rng: Option<Rng>,
+    /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
 }
 
-/// What a limit comes to that is longer than the clock can tell.
+/// The length of a call whose limit is beyond what the clock can represent.
 const LONGEST_CALL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// Ticks of the engine's clock after which a call that lasts is looked at again.
+/// Ticks after which a long call is checked again.
 const LOOK_TICKS: u64 = (LOOK.as_nanos() / TICK.as_nanos()) as u64;
 
-/// What is to happen to a stage when it next looks at the epoch, because a test has it so.
+/// An injected fault that happens when the stage next checks the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Struck {
+pub(crate) enum EpochFault {
     Deadline,
     Trap,
 }
@@ -92,42 +92,42 @@ pub(crate) struct Host {
     pub(crate) batch: Vec<Element>,
     changed: Changed,
     policy: FailurePolicy,
-    /// The elements of the batch that the call under way failed at and goes on from.
+    /// The elements of the batch that the current call skipped.
     skipped: Vec<Skipped>,
     /// The number of the current call.
     call: u32,
     pub(crate) outputs: Outputs,
     buffers: Buffers,
     pub(crate) leases: Leases,
-    /// What it may hold at once.
+    /// Limits of what it may hold at once.
     held_elements: u64,
     held_bytes: u64,
     /// Bytes of host memory that it may use besides payloads.
     host_memory: u64,
-    /// Why a payload that the stage wanted to read could not be had: no fault of the stage, which is ended by it.
+    /// Why a payload could not be read. This is not the fault of the stage, but it ends the stage.
     pub(crate) unreadable: Option<std::io::Error>,
     pub(crate) copies: Copies,
     pub(crate) boundary: Boundary,
     pub(crate) meter: Meter,
     pool: Pool,
     stage: StageId,
-    /// The call under way borrows the buffers of its batch.
-    borrows: bool,
-    /// How much of host memory what it holds may keep besides its own bytes.
+    /// Whether the current call borrows the buffers of its batch.
+    is_borrowing: bool,
+    /// How much host memory the held elements may keep besides their own bytes.
     pinned_bytes: u64,
     pub(crate) memory: MemoryLimit,
     /// The time limit of a call.
     time: Duration,
-    /// When the limit of the current call ends, by the time of the system, where the process has stood still for so long
-    /// before and does not after.
+    /// When the limit of the current call ends, by the system's clock, unless the process is suspended during the call.
     ends: Instant,
+    /// How long the process had been suspended when the current call began.
     stopped: Duration,
     cut: Cut,
-    pub(crate) struck: Option<Struck>,
+    pub(crate) epoch_fault: Option<EpochFault>,
     clock: Clock,
-    /// What it draws from where it begins anew.
-    anew: Option<Rng>,
-    /// The next of the moments that it waits for, of a clock that does not go on by itself.
+    /// The source of random numbers after a restart.
+    restart_rng: Option<Rng>,
+    /// The next point in virtual time that the stage waits for.
     next: clocks::Next,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -141,16 +141,16 @@ impl Host {
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        Surroundings { log, clock, cut, chance, policy }: Surroundings,
+        Environment { log, clock, cut, rng, policy }: Environment,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
         clocks::show(&clock, &mut wasi);
-        let mut anew = None;
-        if let Some(mut chance) = chance {
-            anew = Some(Rng::new(chance.next()));
-            wasi.insecure_random_seed(u128::from(chance.next()) << 64 | u128::from(chance.next()));
-            wasi.secure_random(chance.clone()).insecure_random(chance);
+        let mut restart_rng = None;
+        if let Some(mut rng) = rng {
+            restart_rng = Some(Rng::new(rng.next()));
+            wasi.insecure_random_seed(u128::from(rng.next()) << 64 | u128::from(rng.next()));
+            wasi.secure_random(rng.clone()).insecure_random(rng);
         }
         Host {
             batch: Vec::new(),
@@ -170,57 +170,56 @@ impl Host {
             meter,
             pool,
             stage,
-            borrows: false,
+            is_borrowing: false,
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
             time: limits.time,
             ends: Instant::now(),
             stopped: Duration::ZERO,
             cut,
-            struck: None,
+            epoch_fault: None,
             clock,
-            anew,
+            restart_rng,
             next: clocks::Next::default(),
             wasi: wasi.build(),
             table: ResourceTable::new(),
         }
     }
 
-    /// What the store of the same stage holds that begins anew: what was counted goes on. All else was taken back, but for
-    /// the batch.
-    pub(crate) fn anew(&self, limits: &Limits, log: &StageLog) -> Host {
+    /// The host state of the same stage after a restart. Its counters continue. Everything else was reclaimed, except the
+    /// batch.
+    pub(crate) fn restarted(&self, limits: &Limits, log: &StageLog) -> Host {
         let (meter, pool, boundary) = (self.meter.clone(), self.pool.clone(), self.boundary.clone());
-        let around = Surroundings {
+        let around = Environment {
             log: log.clone(),
             clock: self.clock.clone(),
             cut: self.cut.clone(),
-            chance: self.anew.clone(),
+            rng: self.restart_rng.clone(),
             policy: self.policy,
         };
         let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
-        host.leases.keep();
+        host.leases.keep_released();
         host.leases.used = self.leases.used;
-        Host { copies: self.copies, buffers: Buffers::after(&self.buffers), ..host }
+        Host { copies: self.copies, buffers: Buffers::restarted(&self.buffers), ..host }
     }
 
-    /// A call begins at this moment of the system's time, whose limit ends so much later. Returns after how many ticks the
-    /// engine is to ask again, by [`Host::look`].
+    /// Begins a call at `now`, by the system's clock. Returns the number of ticks after which the engine calls [`Host::look`].
     pub(crate) fn begin_call(&mut self, now: Instant) -> u64 {
         self.ends = now.checked_add(self.time).unwrap_or(now + LONGEST_CALL);
         self.stopped = clock_ticks::stopped();
         if self.time >= LOOK { LOOK_TICKS } else { ticks(self.time) }
     }
 
-    /// Whether the call that is under way may go on, and until when it is not asked again. The clock tells, and not the
-    /// number of ticks: one that comes late stops nobody early.
+    /// Decides whether the current call may continue, and when to check again. The clock decides, not the number of ticks, so
+    /// a late tick stops nobody early.
     ///
     /// # Errors
     ///
     /// [`CutOff`], and the trap that a test injects.
     pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        match self.struck {
-            Some(Struck::Deadline) => return Ok(UpdateDeadline::Interrupt),
-            Some(Struck::Trap) => return Err(wasmtime::Error::msg("a trap that was injected")),
+        match self.epoch_fault {
+            Some(EpochFault::Deadline) => return Ok(UpdateDeadline::Interrupt),
+            Some(EpochFault::Trap) => return Err(wasmtime::Error::msg("a trap injected by a test")),
             None => {}
         }
         let now = Instant::now();
@@ -231,8 +230,7 @@ impl Host {
         Ok(if left.is_zero() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(ticks(left.min(LOOK))) })
     }
 
-    /// How long the call that is under way may still wait at a time: not beyond its limit, and not so long that nobody
-    /// looks whether it is cut off.
+    /// How long the current call may wait at a time: not beyond its limit, and not so long that a cut-off goes unnoticed.
     ///
     /// # Errors
     ///
@@ -246,75 +244,75 @@ impl Host {
         if left.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(left.min(LOOK)) }
     }
 
-    /// What is left of the limit of the call.
+    /// What is left of the time limit of the call.
     fn left(&self, now: Instant) -> Duration {
         let left = |stopped: Duration| (self.ends + (stopped - self.stopped)).saturating_duration_since(now);
         let seen = left(clock_ticks::stopped());
-        // Nobody is asked so late: the process stood still, or soon it is known that it did not.
+        // A check this late means that the process was suspended, or that the next tick will show that it was not.
         let is_odd = seen.is_zero() && now.saturating_duration_since(self.ends) > 2 * LOOK;
         if is_odd { left(clock_ticks::stopped_until(now)) } else { seen }
     }
 
-    /// Begins a call that is lent `batch`.
+    /// Begins a call that lends `batch`.
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
-        self.lend_in_vain();
+        self.lend_without_calling();
         self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
-        self.borrows = true;
+        self.is_borrowing = true;
         Resource::new_borrow(self.call)
     }
 
     /// As [`Host::lend`], for a call that fails before it is made.
     #[inline]
-    pub(crate) fn lend_in_vain(&mut self) {
+    pub(crate) fn lend_without_calling(&mut self) {
         self.begin_attributes();
         self.skipped.clear();
         self.meter.lend(self.batch.len());
     }
 
-    /// Ends a call: outputs that were not returned are gone.
+    /// Ends a call and drops the outputs that it did not return.
     pub(crate) fn end_call(&mut self) {
         self.settle_attributes();
         self.outputs.end_call();
-        if std::mem::replace(&mut self.borrows, false) {
+        if std::mem::replace(&mut self.is_borrowing, false) {
             self.pool.end_call(self.stage);
         }
     }
 
-    /// Whether it may have payload memory: a test can refuse it.
+    /// Refuses payload memory if a test injects that.
     fn may_allocate(&self) -> Result<(), Failure> {
         if self.memory.closed {
-            return Err(host_memory::limit("is refused payload memory by an injected fault".to_string()));
+            return Err(Failure::LimitExceeded("a stage is refused payload memory by an injected fault".to_string()));
         }
         Ok(())
     }
 
-    /// A block that the stage writes, and owns until a call returns it.
+    /// A block that the stage writes. The stage owns it until a call returns it.
     fn block(&self, len: usize) -> Block {
         self.pool.take_by(Owner::Stage(self.stage), len)
     }
 
-    /// Makes the host the owner of what was written and is returned.
-    pub(crate) fn take_over(&self, made: &Made) {
+    /// Makes the host the owner of the written payloads that were returned.
+    pub(crate) fn transfer_written(&self, made: &OutputElements) {
         made.parts().for_each(|part| match part {
             Part::Written(part) => self.pool.transfer(self.stage, &part.bytes),
             Part::Views(_) => {}
         });
     }
 
-    /// The elements that this handle of a batch stands for.
+    /// The elements behind this handle of a batch.
     fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
     }
 
-    /// An element of the batch that did not leave it.
+    /// An element of the batch that no exclusive lease took.
     fn in_batch(&self, index: u32) -> Option<&Element> {
         let element = self.batch.get(index as usize)?;
         (self.leases.exclusive() & 1 << index == 0).then_some(element)
     }
 
-    /// Ends the stage, which asked for a payload that cannot be read. Why is kept for the flow to tell.
+    /// Ends the stage because a payload that it asked for cannot be read. The flow reports the reason.
     fn unreadable(&mut self, error: std::io::Error) -> wasmtime::Error {
         let ended = wasmtime::Error::msg(error.to_string());
         self.unreadable = Some(error);
@@ -322,17 +320,17 @@ impl Host {
     }
 
     /// How many payloads this call wrote that are not in `returned`.
-    pub(crate) fn unreturned(&self, returned: Option<&Made>) -> u64 {
+    pub(crate) fn unreturned(&self, returned: Option<&OutputElements>) -> u64 {
         self.outputs.unreturned(returned)
     }
 
-    /// Takes the output that was returned, if it was made in this call.
-    pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<Made> {
+    /// Takes the returned output, if it was made in this call.
+    pub(crate) fn take_output(&mut self, output: &Resource<Output>) -> Option<OutputElements> {
         self.outputs.take(output.rep())
     }
 
-    /// An element of the batch, of those that `which` says, that something in `made` was made of.
-    pub(crate) fn named(&self, made: &Made, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
+    /// An element of the batch that satisfies `which` and that something in `made` comes from.
+    pub(crate) fn find_used(&self, made: &OutputElements, which: impl Fn(&u32) -> bool + Copy) -> Option<u32> {
         made.parts().find_map(|part| match part {
             Part::Written(part) => part.lineage.iter().copied().filter(|index| *index != NO_LINEAGE).find(which),
             Part::Views(views) => views.iter().find_map(|view| match &view.origin {
@@ -343,60 +341,60 @@ impl Host {
         })
     }
 
-    /// Ends the lending of a batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
-    /// no longer, and nothing came of.
+    /// Ends the lending of a batch. `named` are its elements that were sent on, as bits. Returns how many elements were
+    /// released without being consumed.
     #[inline]
     pub(crate) fn settle(&mut self, named: u64) -> u64 {
         self.leases.settle(named, &self.meter)
     }
 
-    /// Takes back what is held by leases whose deadline is past. Tells what [`Host::settle`] does.
+    /// Ends the leases whose deadline has passed. Returns what [`Host::settle`] returns.
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         self.leases.expire(now);
         self.settle(0)
     }
 
-    /// Gives up what this call wrote and did not return: it failed.
-    pub(crate) fn give_up_written(&mut self, returned: Option<&Made>) {
+    /// Counts what a failed call wrote and did not return as discarded.
+    pub(crate) fn discard_written(&mut self, returned: Option<&OutputElements>) {
         let returned =
             returned.map_or(Count::default(), |made| Count { ops: made.written(), bytes: made.written_bytes() });
         self.buffers.given_up += self.outputs.wrote().since(returned);
     }
 
-    /// Undoes what a call that failed did to these elements of the batch, given as bits.
+    /// Undoes what a failed call did to these elements of the batch, given as bits.
     pub(crate) fn undo(&mut self, which: u64) {
         self.revert_attributes(which);
         self.leases.undo(&mut self.batch, which, &mut self.meter);
     }
 
-    /// Undoes all that a call did that will not return, but for what it counted. Tells what was held before it and nothing
-    /// came of, and how often each of that was read.
+    /// Undoes everything that a call which did not return has done, except its counters. Returns the elements held before it
+    /// that were not consumed, and how often each was read.
     pub(crate) fn rescue(&mut self) -> Vec<(Element, u32)> {
         self.undo(u64::MAX);
         self.leases.rescue()
     }
 
-    /// Takes back everything that the stage has, but for the batch: it is gone. Tells what [`Host::settle`] does.
+    /// Reclaims everything the stage has, except the batch: the stage is gone. Returns what [`Host::settle`] returns.
     pub(crate) fn reclaim(&mut self) -> u64 {
         self.end_call();
-        self.buffers.give_up_all();
+        self.buffers.discard_all();
         self.leases.end_all();
         self.pool.abandon(self.stage);
         self.settle(0)
     }
 
-    /// What was written to payloads that are made, besides their bytes.
+    /// What was written beyond the final payloads.
     pub(crate) fn rewritten(&self) -> Count {
         self.buffers.rewritten
     }
 
-    /// What was written to payloads that were given up.
+    /// What was written to discarded payloads.
     pub(crate) fn given_up(&self) -> Count {
         self.buffers.given_up
     }
 }
 
-/// Ticks of the engine's clock in this time, the last one begun. The first may come at once.
+/// The ticks in this time, rounded up. The first may come at once.
 fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
 }
@@ -407,7 +405,7 @@ impl WasiView for Host {
     }
 }
 
-/// Defines every interface of the contract that stages import, and waiting; the rest of WASI is defined before.
+/// Links every interface of the contract that stages import, and `wasi:io/poll`. The rest of WASI is linked before.
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
     types::link(&mut types)?;

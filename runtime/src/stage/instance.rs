@@ -22,23 +22,23 @@ use crate::pipeline::limits::Limits;
 use crate::stage::component::{Component, ExportsPre};
 use crate::stage::host::bindings::{processor, sink, source};
 use crate::stage::host::{
-    BackpressureSignal, Batch, Columns, Failure, FailurePolicy, Host, Leases, Made, Meter, Origin, Outcome, Output,
-    ProcessFailure, PushFailure, Reached, Skipped, Struck, Surroundings,
+    BackpressureSignal, Batch, Columns, Environment, EpochFault, Failure, FailurePolicy, Host, Leases, Meter, Origin,
+    Outcome, Output, OutputElements, ProcessFailure, PushFailure, Reached, Skipped,
 };
 use crate::stage::log::{LogSink, LogUse, StageLog};
 
-/// Where the line tables of the standard library say that its files are.
+/// The path prefix of the standard library in line tables.
 const STANDARD_LIBRARY: &str = "/rustc/";
 
-/// Bytes that are told of the text of a failure. A stage can fill its memory with one.
+/// Bytes of a failure's text that are reported. A stage can fill its memory with one.
 const LONGEST_TEXT: usize = 4 << 10;
 
-/// Bytes of the lists and texts that a stage hands to the host in one call besides payloads: those of 2^20 elements fit.
+/// Bytes of lists and texts, besides payloads, that a stage can hand to the host in one call: enough for 2^20 elements.
 const MOST_LISTS: u64 = 32 << 20;
-/// Bytes of the name of a function that are told. A component can have names of any length.
+/// Bytes of a function name that are reported. A component can have names of any length.
 const LONGEST_FUNCTION: usize = 1 << 10;
 
-/// How a stage is started.
+/// The parameters of a stage's start.
 pub(crate) struct Start<'a> {
     pub(crate) name: &'a str,
     pub(crate) stage: StageId,
@@ -52,10 +52,10 @@ pub(crate) struct Start<'a> {
     pub(crate) log: &'a LogSink,
     pub(crate) clock: &'a Clock,
     pub(crate) cut: &'a Cut,
-    pub(crate) chance: Option<Rng>,
-    /// What becomes of an element that it fails at.
+    pub(crate) rng: Option<Rng>,
+    /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
-    /// Whether it can begin anew after a call that did not return.
+    /// Whether the stage can restart after a call that did not return.
     pub(crate) restarts: bool,
 }
 
@@ -69,19 +69,19 @@ pub(crate) struct Instance {
     metadata: Vec<u64>,
     limits: Limits,
     log: StageLog,
-    /// When the next call that moves elements begins, by the time of the system.
-    begins: Instant,
-    /// It trapped or was torn down: nothing in its store is called again.
-    over: bool,
-    /// What it begins anew with, where it can.
-    anew: Option<Anew>,
-    /// What it held when a call did not return, and nothing came of, and how often each was read.
+    /// When the next call that moves elements begins, by the system's clock.
+    step_begins: Instant,
+    /// Whether the stage trapped or was torn down: nothing in its store is called again.
+    is_dead: bool,
+    /// What a restart needs; `None` if the stage cannot restart.
+    restart: Option<Restart>,
+    /// The elements it held when a call did not return, if they were not consumed, and how often each was read.
     rescued: Vec<(Element, u32)>,
-    /// What is to happen to it in the next call.
-    suffers: Option<InjectedFault>,
+    /// The fault to inject into the next call.
+    injected_fault: Option<InjectedFault>,
 }
 
-struct Anew {
+struct Restart {
     component: Component,
     config: Vec<(String, String)>,
 }
@@ -92,43 +92,43 @@ enum Exports {
     Sink(sink::SinkStage),
 }
 
-/// What a call returned from which elements are taken.
+/// Which elements the output of a call covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Returns {
-    /// All that it made is in there.
+    /// All of them.
     Done,
-    /// It failed, and only what it made of the elements before that is.
+    /// Only those before the element that the call failed on.
     Failed,
 }
 
 /// What a processor made of its batch, which stays in [`Instance::batch`].
 pub(crate) enum Processed {
     Routes(Vec<u32>),
-    Made(Made),
+    Elements(OutputElements),
 }
 
-/// A call that elements were lent to, and that failed. They stay in [`Instance::batch`].
-pub(crate) struct Failed {
+/// A failed call that lent elements. They stay in [`Instance::batch`].
+pub(crate) struct FailedCall {
     pub(crate) error: Error,
-    /// The index of the element that it failed at. `None` where that is not known: nothing came of any of them then.
+    /// The index of the element that it failed on. `None` if unknown; then nothing was made of any element.
     pub(crate) at: Option<u32>,
-    /// Of a processor, what it made of the elements before that one, as if the batch had ended there.
+    /// For a processor, what it made of the elements before that one, as if the batch had ended there.
     pub(crate) made: Option<Processed>,
 }
 
-/// What a call that failed did with one of its elements, and earlier ones that failed.
+/// What a failed call, and earlier failed calls, did with one of its elements.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tried {
+pub(crate) struct Attempt {
     /// How often it was read.
     pub(crate) reads: u32,
     /// Whether the call read it, or wrote something for it.
-    pub(crate) touched: bool,
+    pub(crate) is_touched: bool,
 }
 
-impl Failed {
-    /// Nothing came of the batch.
-    pub(crate) fn whole(error: Error) -> Box<Failed> {
-        Box::new(Failed { error, at: None, made: None })
+impl FailedCall {
+    /// A failure of the whole batch: nothing was made of it.
+    pub(crate) fn of_batch(error: Error) -> Box<FailedCall> {
+        Box::new(FailedCall { error, at: None, made: None })
     }
 }
 
@@ -142,15 +142,15 @@ impl Instance {
             meter.hold_failed_calls();
         }
         let (pool, restarts) = (start.pool.clone(), start.restarts);
-        let (clock, cut, chance, policy) = (start.clock.clone(), start.cut.clone(), start.chance, start.policy);
-        let around = Surroundings { log: log.clone(), clock, cut, chance, policy };
+        let (clock, cut, rng, policy) = (start.clock.clone(), start.cut.clone(), start.rng, start.policy);
+        let around = Environment { log: log.clone(), clock, cut, rng, policy };
         let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
-            host.leases.keep();
+            host.leases.keep_released();
         }
-        let (store, exports) = open(start.name, start.component, start.limits, host)?;
+        let (store, exports) = open_store(start.name, start.component, start.limits, host)?;
         let config = start.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
-        let anew = restarts.then(|| Anew { component: start.component.clone(), config: config.clone() });
+        let restart = restarts.then(|| Restart { component: start.component.clone(), config: config.clone() });
         let mut instance = Instance {
             name: start.name.into(),
             store,
@@ -159,101 +159,102 @@ impl Instance {
             metadata: Vec::new(),
             limits: start.limits.clone(),
             log,
-            begins: Instant::now(),
-            over: false,
-            anew,
+            step_begins: Instant::now(),
+            is_dead: false,
+            restart,
             rescued: Vec::new(),
-            suffers: None,
+            injected_fault: None,
         };
         instance.columns = instance.init(&config)?;
         Ok(instance)
     }
 
-    /// Begins anew after a call that did not return, if that is so: with a store of its own, and `init`. What was counted
-    /// goes on, and so does its log. Its batch is to be taken before.
+    /// Restarts after a call that did not return: with a new store, and a new `init`. Its counters and its log continue. The
+    /// caller must have taken the batch.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let Some(anew) = self.anew.take() else { unreachable!("it was started to begin anew") };
+        let Some(restart) = self.restart.take() else { unreachable!("only stages with a recovery restart") };
         self.log.finish();
-        let host = self.store.data().anew(&self.limits, &self.log);
-        (self.store, self.exports) = open(&self.name, &anew.component, &self.limits, host)?;
-        self.over = false;
-        self.columns = self.init(&anew.config)?;
-        self.anew = Some(anew);
+        let host = self.store.data().restarted(&self.limits, &self.log);
+        (self.store, self.exports) = open_store(&self.name, &restart.component, &self.limits, host)?;
+        self.is_dead = false;
+        self.columns = self.init(&restart.config)?;
+        self.restart = Some(restart);
         Ok(())
     }
 
-    /// Whether it is not to be called any more, or only after it began anew.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
+    /// Whether the stage must not be called again, unless it restarts.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.is_dead
     }
 
-    /// A step begins now, and with it the limit of the call that it makes, if it makes one.
+    /// Notes when a step begins. The time limit of the step's call starts then.
     #[inline]
-    pub(crate) fn begins(&mut self, now: Instant) {
-        self.begins = now;
+    pub(crate) fn begin_step(&mut self, now: Instant) {
+        self.step_begins = now;
     }
 
-    /// What it printed.
+    /// What the stage printed.
     pub(crate) fn log_use(&self) -> LogUse {
         self.log.used()
     }
 
-    /// Takes back what it has. It is not called again.
-    pub(crate) fn end_at_once(&mut self) -> u64 {
-        self.over = true;
+    /// Ends the stage without a call. Returns what [`Instance::settle`] returns.
+    pub(crate) fn abort(&mut self) -> u64 {
+        self.is_dead = true;
         self.teardown().unwrap_or_default()
     }
 
-    /// Something is to happen to it in the next call.
-    pub(crate) fn suffer(&mut self, what: InjectedFault) {
-        self.suffers = Some(what);
+    /// Injects a fault into the next call.
+    pub(crate) fn inject_next(&mut self, what: InjectedFault) {
+        self.injected_fault = Some(what);
     }
 
-    /// The call that comes fails before it is made.
-    pub(crate) fn lend_in_vain(&mut self) {
-        self.store.data_mut().lend_in_vain();
+    /// Lends the batch to a call that fails before it is made.
+    pub(crate) fn lend_without_calling(&mut self) {
+        self.store.data_mut().lend_without_calling();
     }
 
-    /// Takes the elements of the batch from `first` on, as they were lent, out of a call that failed, each with what it did
-    /// with it.
-    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Tried)> {
+    /// Takes the elements of the batch from index `first` on out of a failed call, each as it was lent and with what the call
+    /// did with it.
+    pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Attempt)> {
         let host = self.store.data_mut();
         host.undo(u64::MAX << first);
         let elements = host.batch.split_off(first);
         let meter = &host.meter;
-        let tried = |index| Tried { reads: meter.reads_of(index), touched: meter.touched(index) };
-        elements.into_iter().enumerate().map(|(place, element)| (element, tried(first + place))).collect()
+        let attempt = |index| Attempt { reads: meter.reads_of(index), is_touched: meter.is_touched(index) };
+        elements.into_iter().enumerate().map(|(place, element)| (element, attempt(first + place))).collect()
     }
 
-    /// The next call is lent elements that were read so often in calls that failed.
+    /// Prepares a call that retries elements; `reads` says how often failed calls read each.
     pub(crate) fn retry_batch(&mut self, reads: impl Iterator<Item = u32>) {
         self.store.data_mut().meter.retry_batch(reads);
     }
 
-    /// So many elements of a call that failed are as if they had not been lent.
+    /// Counts this many elements of a failed call as not lent.
     pub(crate) fn take_back(&mut self, untouched: u64) {
         self.store.data_mut().meter.take_back(untouched);
     }
 
-    /// Whether the last call failed at elements and went on.
+    /// Whether the last call skipped elements it failed on.
     #[inline]
     pub(crate) fn has_skipped(&self) -> bool {
         self.store.data().has_skipped()
     }
 
-    /// The elements that the last call failed at and went on from, of the first `count` of the batch: their indices, each
-    /// with the failure. They are as they were lent.
+    /// The elements that the last call skipped, among the first `count` of the batch: their indices, each with its failure.
+    /// Their changes are undone.
     pub(crate) fn take_skipped(&mut self, call: &'static str, count: u32) -> Vec<(u32, Error)> {
         let host = self.store.data_mut();
         host.undo(host.skipped_bits(count));
         let skipped = host.take_skipped(count);
-        let failed =
-            |skipped: Skipped| (skipped.index, self.failed_at(call, skipped.index, returned(&skipped.failure)));
+        let failed = |skipped: Skipped| {
+            (skipped.index, self.error_at(call, skipped.index, error_from_failure(&skipped.failure)))
+        };
         skipped.into_iter().map(failed).collect()
     }
 
-    /// What it held when a call did not return, and nothing came of, and how often each was read: it is to be lent that
-    /// again.
+    /// Takes the elements to lend again after a call that did not return: those it held that were not consumed, and how often
+    /// each was read.
     pub(crate) fn rescued(&mut self) -> Vec<(Element, u32)> {
         std::mem::take(&mut self.rescued)
     }
@@ -266,28 +267,28 @@ impl Instance {
         })
     }
 
-    /// The elements of the next call, and after it those of the last.
+    /// The elements of the next call, and after the call its elements.
     pub(crate) fn batch(&mut self) -> &mut Vec<Element> {
         &mut self.store.data_mut().batch
     }
 
-    /// What was copied at this stage's boundary so far.
+    /// What was copied at the boundary of the stage so far.
     pub(crate) fn copies(&self) -> Copies {
         self.store.data().copies
     }
 
-    /// Its copies, element by element.
+    /// The copies per element.
     pub(crate) fn meter(&self) -> &Meter {
         &self.store.data().meter
     }
 
-    /// Where its copies are recorded.
+    /// The boundary that records the copies.
     pub(crate) fn boundary(&mut self) -> &mut Boundary {
         &mut self.store.data_mut().boundary
     }
 
-    /// Asks a source for elements; `None` once it has ended.
-    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<Made>, Error> {
+    /// Pulls elements from a source; `None` once it has ended.
+    pub(crate) fn pull(&mut self, max_elements: u32, max_bytes: u64) -> Result<Option<OutputElements>, Error> {
         let output = self.call_making("pull", |exports, store| match exports {
             Exports::Source(stage) => stage.torvyn_streaming_source().call_pull(store, max_elements, max_bytes),
             _ => unreachable!("only sources are pulled from"),
@@ -296,7 +297,7 @@ impl Instance {
     }
 
     /// Lends the batch to a processor.
-    pub(crate) fn process(&mut self) -> Result<Processed, Box<Failed>> {
+    pub(crate) fn process(&mut self) -> Result<Processed, Box<FailedCall>> {
         let (batch, count, metadata) = self.lend();
         let outcome = self.call_making("process", |exports, store| match exports {
             Exports::Processor(stage) => {
@@ -305,26 +306,26 @@ impl Instance {
             _ => unreachable!("only processors process"),
         });
         self.metadata = metadata;
-        let ProcessFailure { failure, reached } = match outcome.map_err(Failed::whole)? {
-            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(Failed::whole),
+        let ProcessFailure { failure, reached } = match outcome.map_err(FailedCall::of_batch)? {
+            Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(FailedCall::of_batch),
             Err(failed) => failed,
         };
-        let fault = returned(&failure);
+        let fault = error_from_failure(&failure);
         match reached {
             Some(Reached { index, outcome }) if index < count => {
-                let made = self.processed(outcome, index, Returns::Failed).map_err(Failed::whole)?;
-                let error = self.failed_at("process", index, fault);
-                Err(Box::new(Failed { error, at: Some(index), made: Some(made) }))
+                let made = self.processed(outcome, index, Returns::Failed).map_err(FailedCall::of_batch)?;
+                let error = self.error_at("process", index, fault);
+                Err(Box::new(FailedCall { error, at: Some(index), made: Some(made) }))
             }
             reached => {
                 self.end_failed_call();
-                let fault = reached.map_or(fault, |reached| beyond(reached.index, count));
-                Err(Failed::whole(self.failed("process", fault)))
+                let fault = reached.map_or(fault, |reached| beyond_batch(reached.index, count));
+                Err(FailedCall::of_batch(self.error("process", fault)))
             }
         }
     }
 
-    /// Takes what became of the first `count` elements of the batch.
+    /// Takes what the processor made of the first `count` elements of the batch.
     fn processed(&mut self, outcome: Outcome, count: u32, returns: Returns) -> Result<Processed, Error> {
         let (output, routes) = match outcome {
             Outcome::Output(output) => (Some(output), Vec::new()),
@@ -334,32 +335,31 @@ impl Instance {
         let is_skipped = |index: &u32| *index < u64::BITS && skipped & 1 << *index != 0;
         if let Some(made) = self.take_output("process", output, returns)? {
             let host = self.store.data();
-            if let (Returns::Failed, Some(named)) = (returns, host.named(&made, |index| *index >= count)) {
-                let broken =
-                    format!("it failed at element {count} of the batch, and made something of element {named}");
-                return Err(self.failed("process", StageError::Contract(broken)));
+            if let (Returns::Failed, Some(named)) = (returns, host.find_used(&made, |index| *index >= count)) {
+                let broken = format!("it failed at element {count} of the batch, but its output uses element {named}");
+                return Err(self.error("process", StageError::Contract(broken)));
             }
             if skipped != 0
-                && let Some(named) = host.named(&made, is_skipped)
+                && let Some(named) = host.find_used(&made, is_skipped)
             {
-                return Err(self.failed("process", skipped_and_named(named)));
+                return Err(self.error("process", skipped_but_used(named)));
             }
-            return Ok(Processed::Made(made));
+            return Ok(Processed::Elements(made));
         }
         if routes.len() != count as usize {
             let entries = counted(routes.len() as u64, "entry");
             let broken = match returns {
                 Returns::Done => format!("`routes` has {entries} for a batch of {count}"),
                 Returns::Failed => {
-                    format!("`routes` has {entries}, and it failed at element {count} of the batch")
+                    format!("`routes` has {entries}, but it failed at element {count} of the batch")
                 }
             };
-            return Err(self.failed("process", StageError::Contract(broken)));
+            return Err(self.error("process", StageError::Contract(broken)));
         }
         if skipped != 0
             && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
         {
-            return Err(self.failed("process", skipped_and_named(named)));
+            return Err(self.error("process", skipped_but_used(named)));
         }
         self.store.data_mut().copies.metadata_marshal.record(1, size_of_val(&routes[..]) as u64);
         self.boundary().lifted(size_of_val(&routes[..]) as u64);
@@ -367,7 +367,7 @@ impl Instance {
     }
 
     /// Tells a processor that its input has ended.
-    pub(crate) fn flush(&mut self) -> Result<Option<Made>, Error> {
+    pub(crate) fn flush(&mut self) -> Result<Option<OutputElements>, Error> {
         let output = self.call_making("flush", |exports, store| match exports {
             Exports::Processor(stage) => stage.torvyn_streaming_processor().call_flush(store),
             _ => unreachable!("only processors are flushed"),
@@ -376,26 +376,26 @@ impl Instance {
     }
 
     /// Lends the batch to a sink.
-    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<Failed>> {
+    pub(crate) fn push(&mut self) -> Result<BackpressureSignal, Box<FailedCall>> {
         let (batch, count, metadata) = self.lend();
         let signal = self.call("push", |exports, store| match exports {
             Exports::Sink(stage) => stage.torvyn_streaming_sink().call_push(store, batch, count, &metadata).map(Ok),
             _ => unreachable!("only sinks are pushed to"),
         });
         self.metadata = metadata;
-        let PushFailure { failure, index } = match signal.map_err(Failed::whole)? {
+        let PushFailure { failure, index } = match signal.map_err(FailedCall::of_batch)? {
             Ok(signal) => return Ok(signal),
             Err(failed) => failed,
         };
-        let fault = returned(&failure);
+        let fault = error_from_failure(&failure);
         match index {
             Some(index) if index < count => {
-                let error = self.failed_at("push", index, fault);
-                Err(Box::new(Failed { error, at: Some(index), made: None }))
+                let error = self.error_at("push", index, fault);
+                Err(Box::new(FailedCall { error, at: Some(index), made: None }))
             }
             index => {
-                let fault = index.map_or(fault, |index| beyond(index, count));
-                Err(Failed::whole(self.failed("push", fault)))
+                let fault = index.map_or(fault, |index| beyond_batch(index, count));
+                Err(FailedCall::of_batch(self.error("push", fault)))
             }
         }
     }
@@ -408,50 +408,50 @@ impl Instance {
         })
     }
 
-    /// What it held beyond the calls that lent it.
+    /// The elements that the stage holds beyond the calls that lent them.
     pub(crate) fn leases(&self) -> &Leases {
         &self.store.data().leases
     }
 
-    /// What it wrote to payloads that are made, besides their bytes: see [`crate::flow::account::StageAccount::rewritten`].
+    /// What was written beyond the final payloads: see [`crate::flow::account::StageAccount::rewritten`].
     pub(crate) fn rewritten(&self) -> Count {
         self.store.data().rewritten()
     }
 
-    /// What it wrote to payloads that were given up.
+    /// What was written to payloads that the stage discarded.
     pub(crate) fn given_up(&self) -> Count {
         self.store.data().given_up()
     }
 
-    /// An element was sent on that was made of what is held at these places.
+    /// Marks held elements, by their places, as consumed: an element made of them was sent.
     pub(crate) fn mark_consumed(&mut self, places: &[u32]) {
         let leases = &mut self.store.data_mut().leases;
-        places.iter().for_each(|place| leases.came(*place));
+        places.iter().for_each(|place| leases.mark_consumed(*place));
     }
 
-    /// An element that the last call made of others has the attributes that they had when it returned.
+    /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
-        self.store.data().take_over_attributes(element, origin);
+    pub(crate) fn copy_attributes(&self, element: &mut Element, origin: &Origin) {
+        self.store.data().copy_attributes(element, origin);
     }
 
-    /// Ends the lending of the batch, of which `named` were sent on, as bits. Tells how many elements that were held are held
-    /// no longer, and nothing came of.
+    /// Ends the lending of the batch. `named` are its elements that were sent on, as bits. Returns how many elements were
+    /// released without being consumed.
     #[inline]
     pub(crate) fn settle(&mut self, named: u64) -> u64 {
         self.store.data_mut().settle(named)
     }
 
-    /// Takes back what is held by leases whose deadline is past. Tells what [`Instance::settle`] does.
+    /// Ends the leases whose deadline has passed. Returns what [`Instance::settle`] returns.
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         self.store.data_mut().expire(now)
     }
 
-    /// Ends the stage, in whatever state it is, and takes back what it has. A stage that trapped, or has been ended, is not
-    /// called again. Tells what [`Instance::settle`] does.
+    /// Ends the stage, in whatever state it is, and reclaims what it has. A stage that trapped or was already ended is not
+    /// called again. Returns what [`Instance::settle`] returns.
     pub(crate) fn teardown(&mut self) -> Result<u64, Error> {
         self.batch().clear();
-        let result = if std::mem::replace(&mut self.over, true) {
+        let result = if std::mem::replace(&mut self.is_dead, true) {
             Ok(())
         } else {
             self.call("teardown", |exports, store| {
@@ -468,7 +468,7 @@ impl Instance {
         result.map(|()| dropped)
     }
 
-    /// The columns of the batch. The metadata is handed out, so that it can be lent while the store is borrowed.
+    /// Builds the columns of the batch and lends it. The metadata is moved out, so it can be passed while the store is borrowed.
     fn lend(&mut self) -> (Resource<Batch>, u32, Vec<u64>) {
         let mut metadata = std::mem::take(&mut self.metadata);
         let host = self.store.data_mut();
@@ -494,7 +494,7 @@ impl Instance {
         (host.lend(), host.batch.len() as u32, metadata)
     }
 
-    /// A call in which no element can be made.
+    /// Makes a call in which no element can be made.
     fn call<T>(
         &mut self,
         name: &'static str,
@@ -505,7 +505,7 @@ impl Instance {
         result
     }
 
-    /// A call in which elements can be made. What it returned is then to be taken, by `take_output`.
+    /// Makes a call in which elements can be made. The caller must pass its output to `take_output`.
     fn call_making<T>(
         &mut self,
         name: &'static str,
@@ -520,47 +520,47 @@ impl Instance {
         name: &'static str,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.begins };
+        let began = if matches!(name, "init" | "teardown") { Instant::now() } else { self.step_begins };
         let ticks = self.store.data_mut().begin_call(began);
         self.store.set_epoch_deadline(ticks);
         self.store.data_mut().memory.refused = false;
-        let suffers = self.suffers.take();
-        if let Some(injected) = &suffers {
-            strike(&mut self.store, injected);
+        let injected_fault = self.injected_fault.take();
+        if let Some(injected) = &injected_fault {
+            inject(&mut self.store, injected);
         }
         let result = call(&self.exports, &mut self.store);
-        if suffers.is_some() {
+        if injected_fault.is_some() {
             let host = self.store.data_mut();
-            (host.memory.closed, host.struck) = (false, None);
+            (host.memory.closed, host.epoch_fault) = (false, None);
         }
-        self.over |= result.is_err();
+        self.is_dead |= result.is_err();
         let host = self.store.data_mut();
         if let Some(source) = host.unreadable.take() {
-            let error = Error::Payload { reader: self.name.to_string(), elements: self.lent(name), source };
+            let error = Error::Payload { reader: self.name.to_string(), elements: self.batch_range(name), source };
             self.end_failed_call();
             return Err(error);
         }
         let error = match (self.store.data_mut().meter.overruns(), result) {
-            // Whatever the stage makes of the refusal.
-            ((Some(overrun), _), _) => self.failed(name, StageError::Budget(overrun)),
+            // A budget overrun fails the call even if the stage handled the refusal.
+            ((Some(overrun), _), _) => self.error(name, StageError::Budget(overrun)),
             ((None, Some(overrun)), Ok(_)) => Error::Internal(format!(
-                "stage `{}`: {overrun} in `{name}`, where at most {} is proven",
+                "stage `{}`: {overrun} in `{name}`, but the proof allows at most {}",
                 self.name, overrun.limit
             )),
             (_, Ok(Ok(value))) => return Ok(value),
-            (_, Ok(Err(failure))) => self.failed(name, returned(&failure)),
-            (_, Err(error)) => self.failed(name, fault(&error, &self.store, &self.limits)),
+            (_, Ok(Err(failure))) => self.error(name, error_from_failure(&failure)),
+            (_, Err(error)) => self.error(name, classify_error(&error, &self.store, &self.limits)),
         };
         self.end_failed_call();
         Err(error)
     }
 
-    /// What the stage has is taken back at once where it is not called again.
+    /// Ends a failed call. If the stage is not called again, everything it has is reclaimed at once.
     fn end_failed_call(&mut self) {
         let host = self.store.data_mut();
-        host.give_up_written(None);
-        if self.over {
-            if self.anew.is_some() {
+        host.discard_written(None);
+        if self.is_dead {
+            if self.restart.is_some() {
                 self.rescued = host.rescue();
             }
             host.reclaim();
@@ -569,82 +569,82 @@ impl Instance {
         }
     }
 
-    /// Takes the output that a call returned, if it did, and ends the call.
+    /// Takes the output that a call returned, if any, and ends the call.
     fn take_output(
         &mut self,
         call: &'static str,
         output: Option<Resource<Output>>,
         returns: Returns,
-    ) -> Result<Option<Made>, Error> {
+    ) -> Result<Option<OutputElements>, Error> {
         let host = self.store.data_mut();
         let made = output.as_ref().and_then(|output| host.take_output(output));
-        made.iter().for_each(|made| host.take_over(made));
+        made.iter().for_each(|made| host.transfer_written(made));
         let unreturned = host.unreturned(made.as_ref());
-        // What it wrote for an element that it failed at is given up.
-        let gives_up = returns == Returns::Failed || host.has_skipped();
-        if gives_up {
-            host.give_up_written(made.as_ref());
+        // What was written for a failed element is discarded.
+        let discards = returns == Returns::Failed || host.has_skipped();
+        if discards {
+            host.discard_written(made.as_ref());
         }
         self.end_call();
         let broken = if output.is_some() && made.is_none() {
-            "it returned an output that another call made".to_string()
-        } else if unreturned > 0 && !gives_up {
-            format!("payloads that it wrote, {unreturned} of them, are in no output that it returned")
+            "it returned an output of another call".to_string()
+        } else if unreturned > 0 && !discards {
+            format!("its output lacks {} that it wrote", counted(unreturned, "payload"))
         } else {
             return Ok(made);
         };
-        Err(self.failed(call, StageError::Contract(broken)))
+        Err(self.error(call, StageError::Contract(broken)))
     }
 
     fn end_call(&mut self) {
         self.store.data_mut().end_call();
     }
 
-    /// The failure of this stage as if it had returned this.
-    pub(crate) fn failed_as(&mut self, call: &'static str, kind: FailureKind) -> Error {
-        let text = "it was injected".to_string();
-        let fault = returned(&match kind {
+    /// The error of this stage for an injected failure.
+    pub(crate) fn injected_error(&mut self, call: &'static str, kind: FailureKind) -> Error {
+        let text = "injected by a test".to_string();
+        let fault = error_from_failure(&match kind {
             FailureKind::InvalidInput => Failure::InvalidInput(text),
             FailureKind::Unavailable => Failure::Unavailable(text),
             FailureKind::Internal => Failure::Internal(text),
             FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
             FailureKind::Fatal => Failure::Fatal(text),
         });
-        self.failed(call, fault)
+        self.error(call, fault)
     }
 
-    /// The failure of this stage at one element of the current batch.
-    fn failed_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
+    /// The error of this stage at one element of the current batch.
+    fn error_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
         let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
         Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
-    /// The failure of this stage; the elements are those of the current batch.
-    pub(crate) fn failed(&mut self, call: &'static str, fault: StageError) -> Error {
-        Error::Stage { stage: self.name.to_string(), call, elements: self.lent(call), fault }
+    /// The error of this stage in the current batch.
+    pub(crate) fn error(&mut self, call: &'static str, fault: StageError) -> Error {
+        Error::Stage { stage: self.name.to_string(), call, elements: self.batch_range(call), fault }
     }
 
     /// The sequence numbers of the first and last element of a call, if it had any.
-    fn lent(&mut self, call: &'static str) -> Option<(u64, u64)> {
+    fn batch_range(&mut self, call: &'static str) -> Option<(u64, u64)> {
         let lent = matches!(call, "process" | "push");
         let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
         batch.clone().min().zip(batch.max())
     }
 }
 
-/// The store of a stage, with an instance in it.
-fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
+/// Creates the store of a stage, with an instance in it.
+fn open_store(name: &str, component: &Component, limits: &Limits, host: Host) -> Result<(Store<Host>, Exports), Error> {
     let mut store = Store::new(component.engine(), host);
     store.limiter(|host| &mut host.memory);
     store.set_max_component_handles(limits.handles as usize);
-    store.set_hostcall_fuel(most_handed_over(component, limits));
+    store.set_hostcall_fuel(max_handed_over(component, limits));
     store.epoch_deadline_callback(|mut store| store.data_mut().look());
     let ticks = store.data_mut().begin_call(Instant::now());
     store.set_epoch_deadline(ticks);
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
-        fault: match fault(&error, &store, limits) {
+        fault: match classify_error(&error, &store, limits) {
             StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => StageError::Link(format!("{error:#}")),
             fault => fault,
         },
@@ -652,36 +652,41 @@ fn open(name: &str, component: &Component, limits: &Limits, host: Host) -> Resul
     Ok((store, exports))
 }
 
-/// Bytes that a stage can hand to the host in one call, of the host or of its own: the payloads that it may write, and the
-/// lists and texts beside them. The engine ends the stage that hands over more before it allocates memory for it.
-fn most_handed_over(component: &Component, limits: &Limits) -> usize {
+/// Bytes that a stage can hand to the host in one call, to functions of Torvyn or of WASI: the payloads that it may write,
+/// and lists and texts. The engine ends a stage that hands over more, before it allocates memory for it.
+fn max_handed_over(component: &Component, limits: &Limits) -> usize {
     let payloads = component.profile().payloads;
     let written = if payloads.write || payloads.buffer { limits.output_bytes } else { 0 };
     usize::try_from(written.saturating_add(MOST_LISTS)).unwrap_or(usize::MAX)
 }
 
-/// Has what a test injects happen in the call that comes.
-fn strike(store: &mut Store<Host>, injected: &InjectedFault) {
+/// Injects a fault into the next call.
+fn inject(store: &mut Store<Host>, injected: &InjectedFault) {
     match injected {
-        // The stage looks at the epoch where it enters a function, and meets what is there for it.
+        // The stage checks the epoch where it enters a function, and meets the fault there.
         InjectedFault::Deadline | InjectedFault::Trap => {
             let is_trap = matches!(injected, InjectedFault::Trap);
-            store.data_mut().struck = Some(if is_trap { Struck::Trap } else { Struck::Deadline });
+            store.data_mut().epoch_fault = Some(if is_trap { EpochFault::Trap } else { EpochFault::Deadline });
             store.set_epoch_deadline(0);
         }
         InjectedFault::Allocation => store.data_mut().memory.closed = true,
-        InjectedFault::Failure(_) | InjectedFault::Pause(_) => unreachable!("the call itself does not suffer these"),
+        InjectedFault::Failure(_) | InjectedFault::Pause(_) => {
+            unreachable!("these faults do not happen within the call")
+        }
     }
 }
 
-/// What is wrong with elements that the stage failed at and that are in what it returned.
-fn skipped_and_named(index: u32) -> StageError {
-    StageError::Contract(format!("it skipped element {index} of the batch, and made something of it"))
+/// The error of a stage that skipped an element and also made something of it.
+fn skipped_but_used(index: u32) -> StageError {
+    StageError::Contract(format!("it skipped element {index} of the batch, but its output uses it"))
 }
 
-/// What is wrong with a failure at an element that was not lent.
-fn beyond(index: u32, count: u32) -> StageError {
-    StageError::Contract(format!("it failed at element {index} of a batch of {count}"))
+/// The error of a stage that failed on an element it was not lent.
+fn beyond_batch(index: u32, count: u32) -> StageError {
+    StageError::Contract(format!(
+        "it failed at element {index}, but the batch has {}",
+        counted(count.into(), "element")
+    ))
 }
 
 fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Result<Exports> {
@@ -692,8 +697,8 @@ fn instantiate(store: &mut Store<Host>, component: &Component) -> wasmtime::Resu
     })
 }
 
-/// What a failure that a stage returned says about it.
-fn returned(failure: &Failure) -> StageError {
+/// Describes a failure that a stage returned.
+fn error_from_failure(failure: &Failure) -> StageError {
     let (name, text) = match failure {
         Failure::InvalidInput(text) => ("invalid-input", text),
         Failure::Unavailable(text) => ("unavailable", text),
@@ -710,8 +715,8 @@ fn returned(failure: &Failure) -> StageError {
     if matches!(failure, Failure::Fatal(_)) { StageError::Fatal(text) } else { StageError::Failure(text) }
 }
 
-/// What an error of the engine says about the stage.
-fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
+/// Classifies an error of the engine.
+fn classify_error(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> StageError {
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return StageError::Deadline { limit: limits.time };
     }
@@ -725,8 +730,8 @@ fn fault(error: &wasmtime::Error, store: &Store<Host>, limits: &Limits) -> Stage
     StageError::Trap { trap, backtrace: backtrace(error) }
 }
 
-/// Functions with file and line, as far as the component tells; inlined ones included. Those of the standard library,
-/// which say how a panic ends, are left out where there are others.
+/// The functions of a backtrace, innermost first, with file and line if known, inlined functions included. Functions of the
+/// standard library, which only show how a panic ends, are dropped if there are others.
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let (mut own, mut all) = (Vec::new(), Vec::new());
@@ -750,7 +755,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     if own.is_empty() { all } else { own }
 }
 
-/// A name of a function, fit to be shown: a component says what it likes.
+/// A function name that is safe to print: a component can contain any text.
 fn demangled(name: &str) -> String {
     let name = &name[..name.floor_char_boundary(LONGEST_FUNCTION)];
     text::name(&format!("{:#}", rustc_demangle::demangle(name))).into_owned()

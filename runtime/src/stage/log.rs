@@ -12,56 +12,56 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Bytes that are kept of a line. The rest of a longer one is dropped, and counted.
+/// The bytes that are kept of a line. The rest of a longer line is dropped and counted.
 const LONGEST_LINE: usize = 256 << 10;
-/// What a stage may write before it is asked to check again.
+/// How much a stage may write before it has to check again.
 const PERMIT: usize = 64 << 10;
-/// How long a stage has for the bytes that it may print.
+/// The period of the print quota.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// A line that a stage printed. It is whatever the stage wrote, control characters and invalid UTF-8 included.
+/// A line that a stage printed, exactly as it wrote it: it can contain control characters and invalid UTF-8.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLine<'a> {
     /// The stage.
     pub stage: &'a str,
     /// The line, without its end.
     pub text: &'a [u8],
-    /// Bytes of the line beyond those.
+    /// Bytes of the line that were dropped.
     pub left_out: u64,
 }
 
-/// Takes what stages print. It is called where elements move, so it must not wait for who reads it.
+/// Receives what stages print. It is called on the element path, so it must not wait for a reader.
 pub type LogSink = Arc<dyn Fn(LogLine<'_>) + Send + Sync>;
 
 /// What a stage printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LogUse {
-    /// Lines, those that were dropped included.
+    /// Lines, dropped ones included.
     pub lines: u64,
-    /// Their bytes.
+    /// Bytes of these lines.
     pub bytes: u64,
-    /// Lines that were dropped, because it printed more than it may or nobody took them in time.
+    /// Lines that were dropped, because the stage exceeded its quota or nobody took them in time.
     pub dropped: u64,
 }
 
-/// The two streams of a stage.
+/// The standard output and error of a stage.
 #[derive(Clone)]
 pub(crate) struct StageLog {
     stage: Arc<str>,
     sink: LogSink,
-    /// Bytes of lines in a minute.
+    /// Bytes of lines per minute.
     quota: u64,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The line that is not ended, as far as it is kept.
+    /// The kept bytes of the unfinished line.
     partial: Vec<u8>,
-    /// Bytes of it that are not.
+    /// The dropped bytes of the unfinished line.
     left_out: u64,
     used: LogUse,
-    /// When the current minute began, and the bytes of lines since.
+    /// When the current minute began.
     window: Option<Instant>,
     printed: u64,
 }
@@ -85,9 +85,9 @@ impl StageLog {
         state.add(bytes);
     }
 
-    /// Gives the line out, if the stage may print as much.
+    /// Emits the line, if the quota allows it.
     fn give(&self, state: &mut State) {
-        // With its end: empty lines are lines too.
+        // Including the line end: empty lines count too.
         let len = state.partial.len() as u64 + 1;
         state.used.lines += 1;
         state.used.bytes += state.partial.len() as u64 + state.left_out;
@@ -105,7 +105,7 @@ impl StageLog {
         state.left_out = 0;
     }
 
-    /// Gives out a last line that was not ended.
+    /// Emits an unfinished last line.
     pub(crate) fn finish(&self) {
         let mut state = self.state();
         if !state.partial.is_empty() {
@@ -182,7 +182,7 @@ impl AsyncWrite for StageLog {
 mod tests {
     use super::*;
 
-    /// What is given out of what is written, in these pieces: the bytes and what is left out of each line.
+    /// What is emitted of these written pieces: the text and the dropped bytes of each line.
     fn given(quota: u64, pieces: &[&[u8]]) -> (Vec<(Vec<u8>, u64)>, LogUse) {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let into = lines.clone();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_whatever_pieces_it_is_written_in() {
+    fn joins_pieces_of_a_line() {
         let long = vec![b'x'; 200_000];
         let (lines, used) = given(u64::MAX, &[b"a", b"b\n\nc", &long[..70_000], &long[70_000..], b"\nlast"]);
         let expected = [(b"ab".to_vec(), 0), (Vec::new(), 0), ([b"c", &long[..]].concat(), 0), (b"last".to_vec(), 0)];
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_takes_no_more_memory_than_the_longest() {
+    fn bounds_the_memory_of_a_line() {
         let piece = vec![b'x'; LONGEST_LINE];
         let (lines, used) = given(u64::MAX, &[&piece[..], &piece[..], b"\nnext\n"]);
         assert_eq!(lines, [(piece, LONGEST_LINE as u64), (b"next".to_vec(), 0)]);
@@ -212,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_quota_is_dropped_and_counted() {
+    fn drops_and_counts_lines_beyond_the_quota() {
         let (lines, used) = given(12, &[b"12345\n123456\n123\n", b"1\n", b"2"]);
         assert_eq!(lines, [(b"12345".to_vec(), 0), (b"123".to_vec(), 0), (b"1".to_vec(), 0)]);
         assert_eq!(used, LogUse { lines: 5, bytes: 16, dropped: 2 });
-        // An empty line is not free.
+        // An empty line uses quota.
         let (lines, used) = given(3, &[b"\n\n\n\n\n"]);
         assert_eq!((lines.len(), used), (3, LogUse { lines: 5, bytes: 0, dropped: 2 }));
     }

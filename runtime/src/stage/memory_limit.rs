@@ -1,18 +1,18 @@
-//! The memory of one stage, counted as Wasmtime asks.
+//! The memory limit of one stage, enforced through Wasmtime's `ResourceLimiter`.
 
 use wasmtime::ResourceLimiter;
 
-/// Elements that tables of a stage may have: function tables mostly, which a component brings with it.
+/// Elements in the tables of a stage. These are mostly function tables that come with the component.
 const TABLE_ELEMENTS: usize = 100_000;
-/// Instances, tables and memories of a stage. A component has a handful of each; every one costs address space.
+/// Instances, tables and memories of a stage. A component has a handful of each; each costs address space.
 const PARTS: usize = 64;
 
-/// Counts the memory of one stage, and remembers that it was refused some.
+/// Counts the memory of one stage, and remembers whether any was refused.
 pub(crate) struct MemoryLimit {
     limit: u64,
     used: u64,
     pub(crate) refused: bool,
-    /// It may have no more, whatever its limit.
+    /// Whether all growth is refused, whatever the limit.
     pub(crate) closed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The clock that stops stages: the epochs of the engine, and how long the process stood still.
+//! The ticks that stop stages: they advance the engine's epoch, and detect that the process was suspended.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use wasmtime::EngineWeak;
 
-/// How often the clock that stops stages ticks. A call is stopped at the first tick after its limit.
+/// The tick interval. A call is stopped at the first tick after its limit.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Advances the epoch until the engine is gone. A thread of the operating system and no timer of a scheduler: a stage
-/// that never returns must not be able to hold it up. Each tick has its own moment, so that what one tick is late by does
-/// not add up over a call.
+/// Advances the epoch until the engine is gone. This runs on a thread of its own, not on a scheduler's timer, because a stage
+/// that never returns must not delay it. Each tick has its own due time, so that delays do not add up over a call.
 pub(crate) fn tick(engine: &EngineWeak) {
     let mut next = Instant::now() + TICK;
     while let Some(engine) = engine.upgrade() {
-        // Before the epoch: who looks at the time because of it is to know.
+        // Before the epoch: whoever reads the time because of the new epoch must know of the suspension.
         STOPPED.see(Instant::now());
         engine.increment_epoch();
         drop(engine);
@@ -28,12 +27,12 @@ pub(crate) fn tick(engine: &EngineWeak) {
     }
 }
 
-/// How long the process stood still so far: from a terminal, say, until somebody had it go on. No call is to pay for that.
+/// How long the process was suspended so far, for example from a terminal. No call has to pay for that time.
 pub(crate) fn stopped() -> Duration {
     Duration::from_nanos(STOPPED.total.load(Ordering::Relaxed))
 }
 
-/// As [`stopped`], up to this moment: waits for the tick after it, or for what that takes on a busy machine.
+/// As [`stopped`], including all time up to `now`: waits for the next tick, for at most a second.
 pub(crate) fn stopped_until(now: Instant) -> Duration {
     let is_known = || STOPPED.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|seen| seen >= now);
     let end = now + Stopped::LATE;
@@ -43,23 +42,23 @@ pub(crate) fn stopped_until(now: Instant) -> Duration {
     stopped()
 }
 
-/// An engine begins to tick, and none did before.
+/// Forgets the last tick when the first engine starts: without an engine there were no ticks.
 pub(crate) fn forget_pause() {
     STOPPED.forget();
 }
 
 static STOPPED: Stopped = Stopped { total: AtomicU64::new(0), seen: Mutex::new(None) };
 
-/// Tells that the process stood still by the ticks that did not come. All engines have one, for there is one process.
+/// Measures suspensions of the process by missing ticks. There is one for all engines, as there is one process.
 struct Stopped {
-    /// Nanoseconds.
+    /// Nanoseconds of suspension.
     total: AtomicU64,
-    /// When an engine last ticked.
+    /// The last tick of any engine.
     seen: Mutex<Option<Instant>>,
 }
 
 impl Stopped {
-    /// No machine is so busy that a tick is as late as this.
+    /// A tick that is later than this means that the process was suspended: no machine is so busy.
     const LATE: Duration = Duration::from_secs(1);
 
     fn see(&self, now: Instant) {
@@ -71,7 +70,7 @@ impl Stopped {
         *seen = Some(now);
     }
 
-    /// There was no engine that could have ticked.
+    /// Forgets the last tick, because no engine has ticked since.
     fn forget(&self) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_stood_still_is_told_by_ticks_that_did_not_come() {
+    fn detects_suspension_by_missing_ticks() {
         let stopped = Stopped { total: AtomicU64::new(0), seen: Mutex::new(None) };
         let (began, seconds) = (Instant::now(), Duration::from_secs_f64);
         for at in [5.0, 5.01, 5.5, 8.5, 8.51] {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "attribute \"a\" cannot be set: the value of an attribute has no control characters")]
+    #[should_panic(expected = "attribute \"a\" cannot be set: an attribute value must not contain control characters")]
     fn rejects_invalid_attributes() {
         drop(element(b"").with_attribute("a", "\n"));
     }

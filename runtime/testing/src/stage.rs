@@ -209,7 +209,7 @@ impl Stage {
             bounds: self.component.analysis().bounds(),
             policy: self.policy,
             batch: self.batch,
-            faults,
+            injections: faults,
             ..flow::Stage::new(self.component.clone())
         }
     }

@@ -9,13 +9,13 @@ use torvyn_tests::programs;
 use super::*;
 
 const KINDS: [(InjectedFault, &str); 8] = [
-    (InjectedFault::Trap, "a trap that was injected"),
+    (InjectedFault::Trap, "a trap injected by a test"),
     (InjectedFault::Deadline, "the call exceeded its time limit of 100 ms (`limits.time`)"),
-    (InjectedFault::Failure(FailureKind::InvalidInput), "the stage returned invalid-input: it was injected"),
-    (InjectedFault::Failure(FailureKind::Unavailable), "the stage returned unavailable: it was injected"),
-    (InjectedFault::Failure(FailureKind::Internal), "the stage returned internal: it was injected"),
+    (InjectedFault::Failure(FailureKind::InvalidInput), "the stage returned invalid-input: injected by a test"),
+    (InjectedFault::Failure(FailureKind::Unavailable), "the stage returned unavailable: injected by a test"),
+    (InjectedFault::Failure(FailureKind::Internal), "the stage returned internal: injected by a test"),
     (InjectedFault::Failure(FailureKind::DeadlineExceeded), "the stage returned deadline-exceeded"),
-    (InjectedFault::Failure(FailureKind::Fatal), "the stage returned fatal: it was injected"),
+    (InjectedFault::Failure(FailureKind::Fatal), "the stage returned fatal: injected by a test"),
     (InjectedFault::Allocation, "the stage returned limit-exceeded: "),
 ];
 

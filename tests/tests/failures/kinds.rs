@@ -114,7 +114,7 @@ fn what_is_live_after_a_failure_is_told() {
     let error = start_with(parts, &edges, |control| control).unwrap().0.run().unwrap_err();
     assert!(matches!(error, Error::Internal(_)), "{error:?}");
     let text = error.to_string();
-    let expected = "internal error, please report it: 8 payload buffers are held after a failure: stage `stage` failed in \
+    let expected = "internal error, please report it: 8 payload buffers are still held after a failure: stage `stage` failed in \
         `process` at element 8: wasm trap: wasm `unreachable` instruction executed";
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(keeps.0.lock().unwrap().len(), 8);

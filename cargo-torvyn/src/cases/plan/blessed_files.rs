@@ -40,7 +40,7 @@ impl BlessedFiles {
     pub(crate) fn new<'a>(named: impl IntoIterator<Item = &'a Path>) -> BlessedFiles {
         let (mut files, mut ids) = (HashMap::<FileId, Shared>::new(), HashMap::new());
         for path in named {
-            let id = ids.entry(path.to_path_buf()).or_insert_with(|| FileId::of(path));
+            let id = ids.entry(path.to_path_buf()).or_insert_with(|| FileId::from_path(path));
             files.entry(id.clone()).or_default().expected += 1;
         }
         files.retain(|_, shared| shared.expected > 1);

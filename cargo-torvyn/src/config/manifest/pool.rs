@@ -47,7 +47,7 @@ impl Pool {
                 return wrong(codes::BAD_SIZE, format!("`{}` is not a size", field.key), help, report);
             }
         };
-        if !self.settings.keep_of(bytes, room.unwrap_or_default()) {
+        if !self.settings.keep_in_class(bytes, room.unwrap_or_default()) {
             let nearest = PoolSettings::classes().min_by_key(|class| class.abs_diff(bytes)).unwrap_or_default();
             let message = format!("`{}` is not a size class of the pool", field.key);
             let help = format!(

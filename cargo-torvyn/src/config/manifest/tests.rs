@@ -951,7 +951,7 @@ fn reads_the_pool() {
     let pool = parse(text).unwrap().runtime.pool;
     let mut expected = torvyn_runtime::payload::PoolSettings::default();
     expected.keep = 1 << 20;
-    assert!(expected.keep_of(128 << 10, 64 << 20) && expected.keep_of(4 << 10, 0));
+    assert!(expected.keep_in_class(128 << 10, 64 << 20) && expected.keep_in_class(4 << 10, 0));
     assert_eq!(pool.settings, expected);
     assert_eq!(pool.place(128 << 10).map(|place| &text[place]), Some("128KiB = '64MiB'"));
     assert!(pool.place(8 << 10).is_some_and(|place| text[place].starts_with("[runtime.pool]")));

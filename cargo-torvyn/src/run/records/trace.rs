@@ -154,7 +154,7 @@ fn counters<'a>(records: &FlowRecords<'_>) -> Vec<Event<'a>> {
         if last.replace(copy.timestamp) == Some(copy.timestamp) {
             events.pop();
         }
-        copies.of(copy.reason).record(1, copy.bytes);
+        copies.get_mut(copy.reason).record(1, copy.bytes);
         events.push(event(copy.timestamp, copy.node, copy.flow, &copies));
     }
     events

@@ -1,6 +1,6 @@
-//! The end of a node, and what it leaves behind: whether its ledger holds, and its part of the account.
+//! The end of a node: teardown, the audit of its ledger, and its part of the run report.
 
-use super::{Called, Node, output_error};
+use super::{Callee, Node, output_error};
 use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
@@ -9,45 +9,45 @@ use crate::ledger::{Copies, Count, amplification};
 use crate::payload::element::Element;
 
 impl Node {
-    /// Ends the stage, when the flow has come to its end.
+    /// Tears the stage down after the flow has ended.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
-        if let Called::Stage { instance, .. } = &mut self.called {
+        if let Callee::Stage { instance, .. } = &mut self.callee {
             self.dropped += instance.teardown()?;
         }
         Ok(())
     }
 
-    /// Ends the stage, when the flow has failed. How it ends no longer matters: the first failure is the one to tell.
+    /// Tears the stage down after the flow has failed. A failure here is ignored: the first failure is reported.
     pub(crate) fn abandon(&mut self) {
         _ = self.teardown();
     }
 
-    /// Ends the stage without a call: the flow is cut off. Tells how many elements are in a call that was interrupted.
-    pub(crate) fn end_at_once(&mut self) -> u64 {
-        match &mut self.called {
-            Called::Stage { instance, kind, .. } => {
+    /// Ends the stage without a call, because the flow is cut off. Returns the number of elements in the interrupted call.
+    pub(crate) fn abort(&mut self) -> u64 {
+        match &mut self.callee {
+            Callee::Stage { instance, kind, .. } => {
                 let batch = instance.batch();
                 let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
-                self.dropped += instance.end_at_once();
+                self.dropped += instance.abort();
                 if *kind == Kind::Sink {
                     (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
                 }
                 lent
             }
-            Called::Output { batch, .. } => {
+            Callee::Output { batch, .. } => {
                 let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
                 (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
                 batch.clear();
                 lent
             }
-            Called::Input { .. } => 0,
+            Callee::Input { .. } => 0,
         }
     }
 
-    /// Lets an output show what it has.
+    /// Completes an output, which makes its content visible.
     pub(crate) fn complete(&mut self) -> Result<(), Error> {
-        match &mut self.called {
-            Called::Output { output, .. } => {
+        match &mut self.callee {
+            Callee::Output { output, .. } => {
                 let completed = output.complete();
                 completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
             }
@@ -55,16 +55,16 @@ impl Node {
         }
     }
 
-    /// Whether its ledger holds, in a flow that has come to its end.
+    /// Audits the ledger of the stage after the flow has ended.
     pub(crate) fn audit(&self) -> Result<(), Error> {
-        let Called::Stage { instance, kind, bounds, .. } = &self.called else { return Ok(()) };
+        let Callee::Stage { instance, kind, bounds, .. } = &self.callee else { return Ok(()) };
         let taken = Count { ops: self.taken, bytes: self.taken_bytes };
         let mut lent = taken;
         if let Some(recovery) = &self.recovery {
             lent += recovery.repeated;
         }
         let is_source = *kind == Kind::Source;
-        // What a stage holds is lent again whenever it restarts.
+        // Held elements are lent again at every restart, so nothing bounds the calls.
         let calls = (instance.leases().used.taken == 0).then_some(self.calls);
         let audit = Audit {
             stage: &self.name,
@@ -84,12 +84,12 @@ impl Node {
         audit.check()
     }
 
-    /// What was copied in calls that failed.
+    /// What was copied in failed calls.
     fn failed_copies(&self) -> Copies {
         self.recovery.as_ref().map_or(Copies::default(), |recovery| recovery.failed_copies)
     }
 
-    /// Adds its part to the account.
+    /// Adds the node to the run report.
     pub(crate) fn account(self, account: &mut Account) {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
@@ -101,8 +101,8 @@ impl Node {
         account.elements.late += self.late;
         account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
         let busy_ns = self.busy.as_nanos() as u64;
-        let copies = match self.called {
-            Called::Stage { instance, kind, bounds, .. } => {
+        let copies = match self.callee {
+            Callee::Stage { instance, kind, bounds, .. } => {
                 let copies = instance.copies();
                 account.stages.push(StageAccount {
                     name: self.name,
@@ -111,14 +111,14 @@ impl Node {
                     proof: bounds.proof(),
                     bounds,
                     elements_in: self.taken,
-                    elements_out: self.outlet.sent,
+                    elements_out: self.outputs.sent,
                     elements_dropped: self.dropped,
                     busy_ns,
                     copies,
                     failed_copies,
                     reads_max: instance.meter().reads_max,
                     writes_max: instance.meter().writes_max,
-                    writes_unchanged: self.unchanged.count(),
+                    writes_unchanged: self.identity_writes.count(),
                     rewritten: instance.rewritten(),
                     given_up: instance.given_up(),
                     leases: instance.leases().used,
@@ -128,7 +128,7 @@ impl Node {
                 });
                 copies
             }
-            Called::Input { input, copies, .. } => {
+            Callee::Input { input, copies, .. } => {
                 account.endpoints.push(EndpointAccount {
                     name: self.name,
                     kind: "input",
@@ -141,7 +141,7 @@ impl Node {
                 });
                 copies
             }
-            Called::Output { output, .. } => {
+            Callee::Output { output, .. } => {
                 account.endpoints.push(EndpointAccount {
                     name: self.name,
                     kind: "output",

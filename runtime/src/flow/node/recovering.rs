@@ -1,32 +1,32 @@
-//! How a node goes on after its stage failed, as the policy of the stage says.
+//! How a node continues after its stage failed, as the policy of the stage says.
 
 use std::time::Duration;
 
-use super::{Called, Context, MAX_BATCH_BYTES, Node};
+use super::{Callee, Context, MAX_BATCH_BYTES, Node};
 use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::recovery::{Disposition, PutBack};
 use crate::pipeline::injection::InjectedFault;
-use crate::stage::instance::{Failed, Processed};
+use crate::stage::instance::{FailedCall, Processed};
 
 impl Node {
-    /// Whether its stage is to be lent something again, before anything else.
-    pub(super) fn lends_again(&self) -> bool {
+    /// Whether elements are to be retried before anything else.
+    pub(super) fn has_retries(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.waiting() > 0)
     }
 
-    /// Waits before the next call of its stage, if a fault is injected that says so.
+    /// Pauses before the next call if a pause is injected there. Returns whether it does.
     pub(super) fn wait_if_injected(&mut self, context: &Context<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
-        let next = if self.inlet.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
-        let Some(time) = next.and_then(|next| recovery.faults.pause(next)) else { return false };
+        let next = if self.inputs.is_none() { Some(self.sequence) } else { recovery.next(self.taken) };
+        let Some(time) = next.and_then(|next| recovery.injections.pause(next)) else { return false };
         self.back_off(time, context);
         true
     }
 
-    /// Moves what the next call lends into the batch: what is to be lent again, or else what waits, up to `last`.
-    pub(super) fn fill(&mut self, max: usize, last: u64, context: &mut Context<'_>) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+    /// Fills the batch for the next call: with elements to retry, or else from the edges, up to the number `last`.
+    pub(super) fn fill_batch(&mut self, max: usize, last: u64, context: &mut Context<'_>) {
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         let batch = instance.batch();
         let mut max = max;
         if let Some(recovery) = &mut self.recovery {
@@ -35,40 +35,40 @@ impl Node {
                 return instance.retry_batch(recovery.reads_before());
             }
             recovery.lend_new(self.taken);
-            max = recovery.faults.cut(self.taken, max);
+            max = recovery.injections.limit_batch(self.taken, max);
         }
-        let bytes = self.inlet.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+        let bytes = self.inputs.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
         self.taken += batch.len() as u64;
         self.taken_bytes += bytes as u64;
     }
 
-    /// Begins a call. Fails in its place, if a fault is injected that says so.
-    pub(super) fn begin(&mut self, call: &'static str) -> Result<(), Error> {
-        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+    /// Begins a call. An injected failure is returned in place of the call.
+    pub(super) fn begin_call(&mut self, call: &'static str) -> Result<(), Error> {
+        let (Some(recovery), Callee::Stage { instance, .. }) = (&mut self.recovery, &mut self.callee) else {
             return Ok(());
         };
-        recovery.begin(instance.copies());
-        let element = if self.inlet.is_none() { Some(self.sequence) } else { recovery.first() };
-        match element.and_then(|element| recovery.faults.strike(element)) {
+        recovery.begin_call(instance.copies());
+        let element = if self.inputs.is_none() { Some(self.sequence) } else { recovery.first() };
+        match element.and_then(|element| recovery.injections.inject(element)) {
             Some(InjectedFault::Failure(kind)) => {
-                instance.lend_in_vain();
-                return Err(instance.failed_as(call, kind));
+                instance.lend_without_calling();
+                return Err(instance.injected_error(call, kind));
             }
-            Some(injected) => instance.suffer(injected),
+            Some(injected) => instance.inject_next(injected),
             None => {}
         }
         Ok(())
     }
 
-    /// A call that lent elements has failed. Sends what was made of those before the element that it failed at, and sees to
-    /// what becomes of the others.
+    /// Handles a failed call that lent elements. Sends what was made of the elements before the failed one, and retries,
+    /// skips or keeps the others.
     ///
     /// # Errors
     ///
-    /// The failure, where the flow is to end with it, or what went wrong besides.
-    pub(super) fn recover(&mut self, failed: Failed, context: &mut Context<'_>) -> Result<(), Error> {
-        let Failed { error, at, made } = failed;
-        let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
+    /// The failure, if the flow is to end with it, or any other error on the way.
+    pub(super) fn recover(&mut self, failed: FailedCall, context: &mut Context<'_>) -> Result<(), Error> {
+        let FailedCall { error, at, made } = failed;
+        let (Some(recovery), Callee::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.callee) else {
             return Err(error);
         };
         if !recovery.covers(&error) {
@@ -80,78 +80,78 @@ impl Node {
         let at = at.filter(|at| *at == 0 || is_sink || made.is_some());
         let index = at.unwrap_or(0);
         let rest = instance.undo(index);
-        // Nothing came of a call that does not say where it failed, nor of what it went on from.
-        let skipped = self.leave_out(if at.is_some() { index } else { 0 })?;
+        // A call that does not name the element it failed on made nothing, and skipped nothing.
+        let skipped = self.skip_elements(if at.is_some() { index } else { 0 })?;
         match made {
             Some(made) if at.is_some() => self.send(made, context.edges)?,
-            _ if is_sink => self.took(context),
+            _ if is_sink => self.finish_push(context),
             _ => self.dropped += self.settle(),
         }
         self.dropped -= if is_sink { 0 } else { skipped };
-        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+        let (Some(recovery), Callee::Stage { instance, .. }) = (&mut self.recovery, &mut self.callee) else {
             unreachable!("it had them before")
         };
-        let fate = at.map(|_| recovery.judge(&self.name, &rest[0].0, index, error)).transpose();
+        let disposition = at.map(|_| recovery.decide(&self.name, &rest[0].0, index, error)).transpose();
         let held = instance.rescued();
-        let fate = match fate {
+        let disposition = match disposition {
             Err(error) if error.is_cut_off() => {
-                // None of them has arrived anywhere.
-                recovery.put_back(PutBack { held, rest, index, fate: None });
+                // None of them was delivered.
+                recovery.put_back(PutBack { held, rest, index, disposition: None });
                 return Err(error);
             }
-            fate => fate?,
+            disposition => disposition?,
         };
-        if instance.is_over() {
+        if instance.is_dead() {
             instance.restart()?;
             recovery.used.restarts += 1;
         }
         recovery.fail(instance.copies());
-        let untouched = recovery.put_back(PutBack { held, rest, index, fate: fate.as_ref() });
+        let untouched = recovery.put_back(PutBack { held, rest, index, disposition: disposition.as_ref() });
         instance.take_back(untouched);
-        if let Some(Disposition::Again(time)) = fate {
+        if let Some(Disposition::Retry(time)) = disposition {
             self.back_off(time, context);
         }
         Ok(())
     }
 
-    /// A call has succeeded, and failed at elements that it went on from. Sends what was made of the others.
+    /// Sends the results of a call that succeeded but skipped elements it failed on.
     ///
     /// # Errors
     ///
-    /// A dead letter that could not be kept, and what went wrong besides.
+    /// An error if a dead letter cannot be kept or a result cannot be sent.
     #[cold]
-    pub(super) fn send_but_skipped(&mut self, made: Processed, context: &mut Context<'_>) -> Result<(), Error> {
-        let skipped = self.leave_out(usize::MAX)?;
+    pub(super) fn send_with_skips(&mut self, made: Processed, context: &mut Context<'_>) -> Result<(), Error> {
+        let skipped = self.skip_elements(usize::MAX)?;
         self.send(made, context.edges)?;
         self.dropped -= skipped;
-        self.go_on_after(context);
+        self.note_skips(context);
         Ok(())
     }
 
-    /// The same of a sink.
+    /// Completes a push of a sink that skipped elements it failed on.
     ///
     /// # Errors
     ///
-    /// A dead letter that could not be kept.
+    /// An error if a dead letter cannot be kept.
     #[cold]
-    pub(super) fn took_but_skipped(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
-        self.leave_out(usize::MAX)?;
-        self.took(context);
-        self.go_on_after(context);
+    pub(super) fn finish_push_with_skips(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        self.skip_elements(usize::MAX)?;
+        self.finish_push(context);
+        self.note_skips(context);
         Ok(())
     }
 
-    fn go_on_after(&mut self, context: &mut Context<'_>) {
+    fn note_skips(&mut self, context: &mut Context<'_>) {
         context.failed = true;
         if let Some(recovery) = &mut self.recovery {
-            recovery.go_on();
+            recovery.note_skips();
         }
     }
 
-    /// Leaves out the elements that the call failed at and went on from, of the first `count` of the batch. Those of a sink
-    /// are not in the batch any more. Tells how many there are.
-    fn leave_out(&mut self, count: usize) -> Result<u64, Error> {
-        let (Some(recovery), Called::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.called) else {
+    /// Removes the elements that the call skipped, among the first `count` of the batch. A sink's batch loses them; a
+    /// processor's keeps them in place. Returns how many there are.
+    fn skip_elements(&mut self, count: usize) -> Result<u64, Error> {
+        let (Some(recovery), Callee::Stage { instance, kind, .. }) = (&mut self.recovery, &mut self.callee) else {
             return Ok(0);
         };
         if !instance.has_skipped() {
@@ -163,9 +163,9 @@ impl Node {
         for (index, error) in skipped {
             let index = index as usize;
             let element = &instance.batch()[index];
-            match recovery.judge(&self.name, element, index, error)? {
-                Disposition::Out => {}
-                Disposition::Again(_) => unreachable!("a stage is told to skip where nothing is lent again"),
+            match recovery.decide(&self.name, element, index, error)? {
+                Disposition::Skip => {}
+                Disposition::Retry(_) => unreachable!("the policy `skip` has no retries"),
             }
         }
         if *kind == Kind::Sink {
@@ -175,20 +175,20 @@ impl Node {
     }
 
     fn settle(&mut self) -> u64 {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages are lent a batch") };
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages are lent a batch") };
         instance.settle(0)
     }
 
-    /// A call that lends nothing has failed: it is made again, if the policy says so.
+    /// Retries a failed call that lends no elements, if the policy says so.
     ///
     /// # Errors
     ///
-    /// The failure, where it does not.
-    pub(super) fn call_again(&mut self, error: Error, context: &mut Context<'_>) -> Result<(), Error> {
-        let (Some(recovery), Called::Stage { instance, .. }) = (&mut self.recovery, &mut self.called) else {
+    /// The failure, if the call is not to be retried.
+    pub(super) fn retry_call(&mut self, error: Error, context: &mut Context<'_>) -> Result<(), Error> {
+        let (Some(recovery), Callee::Stage { instance, .. }) = (&mut self.recovery, &mut self.callee) else {
             return Err(error);
         };
-        let Some(time) = recovery.call_again(&error).filter(|_| !instance.is_over()) else { return Err(error) };
+        let Some(time) = recovery.retry_delay(&error).filter(|_| !instance.is_dead()) else { return Err(error) };
         context.failed = true;
         self.dropped += instance.settle(0);
         recovery.fail(instance.copies());
@@ -196,7 +196,7 @@ impl Node {
         Ok(())
     }
 
-    /// Leaves the node alone for this time.
+    /// Pauses the node for this time.
     fn back_off(&mut self, time: Duration, context: &Context<'_>) {
         if !time.is_zero() {
             self.resume = Some(context.clock.after(context.clock.now(), time));

@@ -1,40 +1,41 @@
 //! How a node sends what its stage made of a batch.
 
-use super::{Called, MAX_BATCH, Node};
+use super::{Callee, MAX_BATCH, Node};
+use crate::base::plural::counted;
 use crate::contract::Kind;
 use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
 use crate::payload::element::{self, Element};
-use crate::stage::host::{BY_HANDLE, Made, NO_LINEAGE, Origin, Part, View, Written, all_outputs};
+use crate::stage::host::{BY_HANDLE, NO_LINEAGE, Origin, OutputElements, Part, View, Written, all_outputs};
 use crate::stage::instance::Processed;
 
-/// What of a batch is in what was sent of an output so far.
+/// What was sent so far of the elements of a batch.
 struct Sent {
-    /// The elements that something was sent of, as bits.
+    /// The elements that something was sent of, as a bit mask.
     named: u64,
-    /// For each element the outputs it was passed on to by handle.
+    /// For each element, the outputs it was passed on to by handle.
     passed: [u32; MAX_BATCH],
 }
 
 impl Node {
     /// Sends what a processor made of the batch.
     pub(super) fn send(&mut self, processed: Processed, edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages process") };
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages process") };
         if let Some(last) = instance.batch().last() {
             (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
             self.context = element::without_attributes(last.context.as_ref());
         }
         match processed {
             Processed::Routes(routes) => self.send_routes(&routes, edges),
-            Processed::Made(made) => self.send_made("process", made, edges),
+            Processed::Elements(made) => self.send_made("process", made, edges),
         }
     }
 
-    /// Sends the batch on as a processor routed it.
+    /// Sends the batch along the routes that a processor returned.
     fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages route") };
-        if let Some(broken) = beyond(all_outputs(routes), self.outlet.outputs()) {
-            return Err(instance.failed("process", broken));
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages route") };
+        if let Some(broken) = undeclared_output(all_outputs(routes), self.outputs.count()) {
+            return Err(instance.error("process", broken));
         }
         let held = instance.leases().held_here();
         let gone = instance.leases().exclusive();
@@ -42,7 +43,7 @@ impl Node {
             let named = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
             let named = gone & named.fold(0, |named, (index, _)| named | 1u64 << index);
             if named != 0 {
-                return Err(instance.failed("process", exclusive(named)));
+                return Err(instance.error("process", exclusively_held(named)));
             }
         }
         let mut named = 0u64;
@@ -52,18 +53,23 @@ impl Node {
             } else {
                 self.made += 1;
                 named |= 1 << index;
-                self.outlet.send(edges, element, outputs);
+                self.outputs.send(edges, element, outputs);
             }
         }
         self.dropped += instance.settle(named);
         Ok(())
     }
 
-    /// Sends what a stage made, and what it passed on in between.
-    pub(super) fn send_made(&mut self, call: &'static str, made: Made, edges: &mut [Edge]) -> Result<(), Error> {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
-        if let Some(broken) = beyond(made.goes_to(), self.outlet.outputs()) {
-            return Err(instance.failed(call, broken));
+    /// Sends the elements that a stage made.
+    pub(super) fn send_made(
+        &mut self,
+        call: &'static str,
+        made: OutputElements,
+        edges: &mut [Edge],
+    ) -> Result<(), Error> {
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
+        if let Some(broken) = undeclared_output(made.goes_to(), self.outputs.count()) {
+            return Err(instance.error(call, broken));
         }
         let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
         for part in made.into_parts() {
@@ -72,7 +78,7 @@ impl Node {
                 Part::Views(views) => self.send_views(views, &mut sent, edges),
             }
         }
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
         let batch = instance.batch().len() as u64;
         instance.batch().clear();
         self.dropped += batch - u64::from((sent.named | instance.leases().held_here()).count_ones());
@@ -80,7 +86,7 @@ impl Node {
         Ok(())
     }
 
-    /// Sends what a stage wrote, and what it passed on in between.
+    /// Sends the elements that a stage wrote, and those it passed on in between.
     fn send_written(
         &mut self,
         call: &'static str,
@@ -88,21 +94,22 @@ impl Node {
         sent: &mut Sent,
         edges: &mut [Edge],
     ) -> Result<(), Error> {
-        let Called::Stage { instance, kind, .. } = &mut self.called else { unreachable!("only stages make") };
+        let Callee::Stage { instance, kind, .. } = &mut self.callee else { unreachable!("only stages make") };
         let gone = instance.leases().exclusive();
         let batch = instance.batch();
         let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
         if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
-            let broken = format!("an element comes from element {index} of a batch of {}", batch.len());
-            return Err(instance.failed(call, StageError::Contract(broken)));
+            let broken =
+                format!("`lineage` has element {index}, but the batch has {}", counted(batch.len() as u64, "element"));
+            return Err(instance.error(call, StageError::Contract(broken)));
         }
         if gone != 0 {
             let named = named.fold(0, |named, index| named | 1u64 << index);
             if named & gone != 0 {
-                return Err(instance.failed(call, exclusive(named & gone)));
+                return Err(instance.error(call, exclusively_held(named & gone)));
             }
         }
-        self.unchanged.look(made, batch);
+        self.identity_writes.observe(made, batch);
         let mut at = 0;
         for (entry, &size) in made.sizes.iter().enumerate() {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
@@ -116,15 +123,15 @@ impl Node {
                     let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
                     if *passed & outputs != 0 {
                         let output = (*passed & outputs).trailing_zeros();
-                        let broken = format!("an element is passed on to output {output} twice");
-                        return Err(instance.failed(call, StageError::Contract(broken)));
+                        let broken = format!("an element is sent to output {output} twice");
+                        return Err(instance.error(call, StageError::Contract(broken)));
                     }
                     *passed |= outputs;
                     origin.payload.clone()
                 }
                 None if size == BY_HANDLE => {
-                    let broken = "an element without lineage is passed on by handle".to_string();
-                    return Err(instance.failed(call, StageError::Contract(broken)));
+                    let broken = "an element is passed on by handle without lineage".to_string();
+                    return Err(instance.error(call, StageError::Contract(broken)));
                 }
                 _ => {
                     let from = at;
@@ -143,16 +150,16 @@ impl Node {
             }
             self.made += 1;
             self.made_bytes += payload.len() as u64;
-            self.outlet.send(edges, Element { payload, sequence, timestamp, context }, outputs);
+            self.outputs.send(edges, Element { payload, sequence, timestamp, context }, outputs);
         }
         Ok(())
     }
 
-    /// Sends what a stage made of others without a copy.
+    /// Sends the elements that a stage made of others without a copy.
     fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
-        let Called::Stage { instance, .. } = &mut self.called else { unreachable!("only stages make") };
+        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
         for View { mut element, outputs, origin } in views {
-            instance.take_over_attributes(&mut element, &origin);
+            instance.copy_attributes(&mut element, &origin);
             if outputs != 0 {
                 match origin {
                     Origin::Lent(index) => sent.named |= 1 << index,
@@ -162,23 +169,23 @@ impl Node {
             }
             self.made += 1;
             self.made_bytes += element.payload.len() as u64;
-            self.outlet.send(edges, element, outputs);
+            self.outputs.send(edges, element, outputs);
         }
     }
 }
 
-/// What is wrong with elements that go to outputs their stage does not have.
-fn beyond(goes_to: u32, outputs: usize) -> Option<StageError> {
+/// The error for elements that go to an output that is not declared, if there are any.
+fn undeclared_output(goes_to: u32, outputs: usize) -> Option<StageError> {
     let known = u32::MAX.checked_shl(outputs as u32).map_or(u32::MAX, |unknown| !unknown);
     let unknown = goes_to & !known;
     let output = (unknown != 0).then_some(unknown.trailing_zeros())?;
-    Some(StageError::Contract(format!("an element goes to output {output}, of {outputs}, counted from 0")))
+    let are = if outputs == 1 { "is" } else { "are" };
+    let declared = format!("{} {are} declared (`outputs`)", counted(outputs as u64, "output"));
+    Some(StageError::Contract(format!("output index {output} is out of range: {declared}")))
 }
 
-/// What is wrong with elements of a batch that are named after they left it, as bits.
-fn exclusive(named: u64) -> StageError {
+/// The error for elements, given as bits, that were used after an exclusive lease took them.
+fn exclusively_held(named: u64) -> StageError {
     let index = named.trailing_zeros();
-    StageError::Contract(format!(
-        "element {index} of the batch is held by an exclusive lease, and is named all the same"
-    ))
+    StageError::Contract(format!("element {index} of the batch is held by an exclusive lease and cannot be sent"))
 }

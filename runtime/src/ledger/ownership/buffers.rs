@@ -1,12 +1,12 @@
-//! The table of all buffers of a flow: what each of its transitions is done through.
+//! The table of all buffers of a flow. Every transition goes through it.
 //!
-//! The rules are those of [`Ownership`]; here it is known which buffer is meant, which stages have a call under way and
-//! what it borrows. The pool keeps the memory beside, by index.
+//! The rules are those of [`Ownership`]. The table adds identity: which buffer is meant, which stages are in a call, and what
+//! each call borrows. The pool keeps the memory separately, by index.
 
 use super::{Mode, Next, Owes, Owner, Ownership, Refusal, StageId, State};
 
-/// A buffer from its acquisition to its release. After that it is stale: what is in its place then has another
-/// generation.
+/// Identifies a buffer from its acquisition to its release. After that the id is stale: the next buffer at its place has
+/// another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BufferId {
     /// Its place in the table.
@@ -15,23 +15,23 @@ pub struct BufferId {
     pub generation: u32,
 }
 
-/// A change of one buffer, as a record of it can be kept.
+/// A change of one buffer, as it can be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
     /// The buffer.
     pub buffer: BufferId,
     /// Its state before.
     pub from: State,
-    /// Its state after. It can be the same: another borrow or lease, another owner.
+    /// The state after. It can be the same: another borrow or lease, or another owner.
     pub to: State,
-    /// Whose doing it was: the owner's who acquired, gave away or released it; the stage's whose access began or ended,
-    /// or that died; the host's where a lease expired.
+    /// Who caused it: the owner that acquired, transferred or released the buffer; the stage whose access began or ended, or that
+    /// died; the host if a lease expired.
     pub by: Owner,
     /// What happened: `acquire`, `transfer`, `lend`, `end-call`, `lease`, `end-lease`, `expire`, `release`, `abandon`.
     pub how: &'static str,
 }
 
-/// A transition, with what is owed after it.
+/// A transition, and what is owed after it.
 #[must_use = "what is owed and not done is memory that never returns to the pool"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
@@ -41,14 +41,14 @@ pub struct Step {
     pub owes: Owes,
 }
 
-/// The ownership of all buffers of a flow. Every operation takes the time of the buffers it changes, and allocates only
-/// where the table grows; [`Buffers::abandon`] alone looks through all of it.
+/// The ownership of all buffers of a flow. An operation takes time proportional to the buffers it changes, and allocates only
+/// when the table grows. Only [`Buffers::abandon`] searches the whole table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Buffers {
     slots: Vec<Slot>,
-    /// The places of pooled buffers, the one used last on top.
+    /// The places of pooled buffers, the most recently used on top.
     free: Vec<u32>,
-    /// For each stage its call.
+    /// The call of each stage.
     calls: Vec<Call>,
     /// How many buffers are in each state, by [`State`].
     counts: [usize; 4],
@@ -63,21 +63,21 @@ struct Slot {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Call {
     is_under_way: bool,
-    /// The places of the buffers it borrows, each once.
+    /// The places of the buffers that it borrows, without duplicates.
     borrowed: Vec<u32>,
 }
 
 impl Buffers {
-    /// No buffers, of a flow with that many stages.
+    /// An empty table for a flow with this many stages.
     pub fn new(stages: usize) -> Self {
         Buffers { calls: vec![Call::default(); stages], ..Buffers::default() }
     }
 
-    /// Makes `owner` the owner of a buffer from the pool, or of a new one where none is pooled.
+    /// Makes `owner` the owner of a pooled buffer, or of a new one if none is pooled.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoSuchStage`]; [`Refusal::TooMany`] where the table is full.
+    /// [`Refusal::NoSuchStage`]; [`Refusal::TooMany`] if the table is full.
     pub fn acquire(&mut self, owner: Owner) -> Result<Step, Refusal> {
         self.known(owner)?;
         let index = match self.free.last() {
@@ -89,7 +89,7 @@ impl Buffers {
         Ok(self.enter(index, next, owner, "acquire"))
     }
 
-    /// Gives a buffer from its owner `by` to another one.
+    /// Transfers a buffer from its owner `by` to another one.
     ///
     /// # Errors
     ///
@@ -99,12 +99,12 @@ impl Buffers {
         self.change(buffer, by, "transfer", |ownership| ownership.transfer(by, to))
     }
 
-    /// Begins a call of a stage, which borrows these buffers until it ends: each as often as it is named. Either all are
-    /// lent and each change is told to `each`, or none is.
+    /// Begins a call of a stage, which borrows these buffers until it ends, each as often as it is listed. Either all are lent and
+    /// `each` receives every change, or none is lent.
     ///
     /// # Errors
     ///
-    /// As [`Ownership::borrow`]; [`Refusal::InCall`] where the last call has not ended; [`Refusal::Stale`],
+    /// As [`Ownership::borrow`]; [`Refusal::InCall`] if the last call has not ended; [`Refusal::Stale`],
     /// [`Refusal::NoSuchStage`].
     pub fn lend(
         &mut self,
@@ -126,11 +126,11 @@ impl Buffers {
         Ok(())
     }
 
-    /// Lends one more buffer to the call of a stage that is under way, or the same once more.
+    /// Lends one more buffer to the current call of a stage, or the same buffer once more.
     ///
     /// # Errors
     ///
-    /// As [`Ownership::borrow`]; [`Refusal::NoCall`] where no call is under way; [`Refusal::Stale`],
+    /// As [`Ownership::borrow`]; [`Refusal::NoCall`] if the stage is not in a call; [`Refusal::Stale`],
     /// [`Refusal::NoSuchStage`].
     pub fn borrow(&mut self, stage: StageId, buffer: BufferId) -> Result<Step, Refusal> {
         if !self.call(stage)?.is_under_way {
@@ -144,11 +144,11 @@ impl Buffers {
         Ok(step)
     }
 
-    /// Ends the call of a stage, and with it all that it borrows. Each change is told to `each`, with what is owed.
+    /// Ends the call of a stage and all its borrows. `each` receives every change, with what is owed.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoCall`] where none is under way; [`Refusal::NoSuchStage`].
+    /// [`Refusal::NoCall`] if the stage is not in a call; [`Refusal::NoSuchStage`].
     pub fn end_call(&mut self, stage: StageId, mut each: impl FnMut(Step)) -> Result<(), Refusal> {
         if !self.call(stage)?.is_under_way {
             return Err(Refusal::NoCall);
@@ -160,7 +160,7 @@ impl Buffers {
             let next = self.slots[index as usize].ownership.end_call(stage)?;
             each(self.enter(index, next, Owner::Stage(stage), "end-call"));
         }
-        // Its memory serves the next call.
+        // The next call reuses its memory.
         self.calls[stage.0 as usize].borrowed = borrowed;
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Buffers {
         self.change(buffer, Owner::Stage(stage), "lease", |ownership| ownership.lease(stage, mode))
     }
 
-    /// Ends a lease of a stage, which releases it, or whose scope has ended.
+    /// Ends a lease of a stage that releases it, or whose scope has ended.
     ///
     /// # Errors
     ///
@@ -185,11 +185,11 @@ impl Buffers {
         self.change(buffer, Owner::Stage(stage), "end-lease", |ownership| ownership.end_lease(stage))
     }
 
-    /// Ends a lease of a stage whose deadline has passed: between its calls, and not during one.
+    /// Ends a lease of a stage whose deadline has passed. This happens between the calls of the stage, never during one.
     ///
     /// # Errors
     ///
-    /// As [`Ownership::end_lease`]; [`Refusal::InCall`] where a call of the stage is under way; [`Refusal::Stale`],
+    /// As [`Ownership::end_lease`]; [`Refusal::InCall`] if the stage is in a call; [`Refusal::Stale`],
     /// [`Refusal::NoSuchStage`].
     pub fn expire(&mut self, stage: StageId, buffer: BufferId) -> Result<Step, Refusal> {
         if self.call(stage)?.is_under_way {
@@ -198,7 +198,7 @@ impl Buffers {
         self.change(buffer, Owner::Host, "expire", |ownership| ownership.end_lease(stage))
     }
 
-    /// Gives a buffer back to the pool, which its owner `by` does. The id is stale from then on.
+    /// Returns a buffer of its owner `by` to the pool. The id is stale from then on.
     ///
     /// # Errors
     ///
@@ -207,8 +207,8 @@ impl Buffers {
         self.change(buffer, by, "release", |ownership| ownership.release(by))
     }
 
-    /// Ends the call of a stage and all that it has: it trapped, or is torn down. Each change is told to `each`, with what
-    /// is owed.
+    /// Ends the call of a stage and all its access: the stage trapped or is torn down. `each` receives every change, with what is
+    /// owed.
     ///
     /// # Errors
     ///
@@ -297,7 +297,7 @@ impl Buffers {
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
         if to == State::Pooled {
-            // A place whose generations are used up is not used again: a stale id never becomes good.
+            // A place without a further generation is never reused, so a stale id never becomes valid again.
             if let Some(generation) = slot.generation.checked_add(1) {
                 slot.generation = generation;
                 self.free.push(index);
@@ -309,7 +309,7 @@ impl Buffers {
 
 #[cfg(test)]
 impl Buffers {
-    /// What is at a place, whether it is pooled or not.
+    /// The buffer at a place, pooled or not.
     pub(super) fn at(&self, index: usize) -> (BufferId, &Ownership) {
         let slot = &self.slots[index];
         (BufferId { index: index as u32, generation: slot.generation }, &slot.ownership)
@@ -319,7 +319,7 @@ impl Buffers {
         self.calls[stage.0 as usize].is_under_way
     }
 
-    /// As `==`, which takes three times as long: its `memcmp` of two empty lists reads, masked, from where no page is.
+    /// As `==`, which takes three times as long: its `memcmp` of two empty lists reads, masked, from an unmapped page.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let Buffers { slots, free, calls, counts } = self;
         let is_same_call = |(call, other): (&Call, &Call)| {
@@ -333,7 +333,7 @@ impl Buffers {
             && calls.iter().zip(&other.calls).all(is_same_call)
     }
 
-    /// What the table keeps twice, to be quick, is the same in both places.
+    /// Asserts that the data which the table keeps twice for speed agrees.
     pub(super) fn assert_whole(&self) {
         let mut counts = [0; 4];
         let mut waiting: usize = 0;
@@ -359,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_with_no_generation_left_is_not_used_again() {
+    fn does_not_reuse_a_place_without_generations() {
         let mut buffers = Buffers::new(0);
         let first = buffers.acquire(Owner::Host).unwrap().transition.buffer;
         assert_eq!(buffers.release(first, Owner::Host).unwrap().owes, Owes::Memory);

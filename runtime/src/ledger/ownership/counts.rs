@@ -1,23 +1,23 @@
-//! How often each of some stages does something to a buffer.
+//! Counts per stage.
 
 use smallvec::SmallVec;
 
 use super::{Refusal, StageId};
 
-/// A count for each stage that has one, in the order of the stages. Those of two stages need no allocation: a flow runs
-/// one call at a time, and seldom do more than two stages lease one buffer.
+/// A positive count for some stages, in the order of the stages. Two stages need no allocation: a flow makes one call at a
+/// time, and more than two stages seldom lease the same buffer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts(SmallVec<[(StageId, u32); 2]>);
 
 impl Clone for Counts {
     fn clone(&self) -> Self {
-        // Each transition makes a copy. That of a slice is one memcpy, that of a `SmallVec` a loop.
+        // Every transition makes a copy. Copying a slice is one memcpy; cloning a `SmallVec` is a loop.
         Counts(SmallVec::from_slice(&self.0))
     }
 }
 
 impl Counts {
-    /// One stage, once.
+    /// A count of one for one stage.
     pub(super) fn one(stage: StageId) -> Self {
         Counts(SmallVec::from_buf_and_len([(stage, 1); 2], 1))
     }
@@ -26,27 +26,27 @@ impl Counts {
         self.0.binary_search_by_key(&stage, |&(stage, _)| stage)
     }
 
-    /// How often `stage` does.
-    pub fn of(&self, stage: StageId) -> u32 {
+    /// The count of `stage`, 0 if it has none.
+    pub fn get(&self, stage: StageId) -> u32 {
         self.place(stage).map_or(0, |place| self.0[place].1)
     }
 
-    /// Nobody does.
+    /// Whether no stage has a count.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Nobody but `stage` does.
-    pub fn none_but(&self, stage: StageId) -> bool {
+    /// Whether no stage except `stage` has a count.
+    pub fn is_only(&self, stage: StageId) -> bool {
         self.0.iter().all(|&(other, _)| other == stage)
     }
 
-    /// All that do, with how often.
+    /// All stages with a count.
     pub fn iter(&self) -> impl Iterator<Item = (StageId, u32)> + '_ {
         self.0.iter().copied()
     }
 
-    /// Once more.
+    /// Adds one to the count of `stage`.
     pub(super) fn add(&mut self, stage: StageId) -> Result<(), Refusal> {
         match self.place(stage) {
             Ok(place) => self.0[place].1 = self.0[place].1.checked_add(1).ok_or(Refusal::TooMany)?,
@@ -55,7 +55,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Once less. False where `stage` does not at all.
+    /// Subtracts one from the count of `stage`. Returns false if it has none.
     pub(super) fn subtract(&mut self, stage: StageId) -> bool {
         let Ok(place) = self.place(stage) else { return false };
         self.0[place].1 -= 1;
@@ -65,7 +65,7 @@ impl Counts {
         true
     }
 
-    /// Not at all any more. False where `stage` did not.
+    /// Removes the count of `stage`. Returns false if it has none.
     pub(super) fn remove(&mut self, stage: StageId) -> bool {
         self.place(stage).map(|place| self.0.remove(place)).is_ok()
     }
@@ -86,16 +86,16 @@ mod tests {
         assert!(!counts.0.spilled());
         assert_eq!(counts.iter().collect::<Vec<_>>(), [(STAGES[0], 1), (STAGES[2], 2)]);
         counts.add(STAGES[1]).unwrap();
-        assert_eq!(STAGES.map(|stage| counts.of(stage)), [1, 1, 2]);
+        assert_eq!(STAGES.map(|stage| counts.get(stage)), [1, 1, 2]);
         assert!(counts.subtract(STAGES[2]) && counts.remove(STAGES[1]) && counts.subtract(STAGES[0]));
         assert!(!counts.subtract(STAGES[0]) && !counts.remove(STAGES[1]));
-        assert!(counts.none_but(STAGES[2]) && !counts.none_but(STAGES[0]) && !counts.is_empty());
+        assert!(counts.is_only(STAGES[2]) && !counts.is_only(STAGES[0]) && !counts.is_empty());
     }
 
     #[test]
-    fn what_cannot_be_counted_is_refused() {
+    fn refuses_counts_beyond_32_bits() {
         let mut counts = Counts([(STAGES[0], u32::MAX)].into_iter().collect());
         assert_eq!(counts.add(STAGES[0]), Err(Refusal::TooMany));
-        assert_eq!(counts.of(STAGES[0]), u32::MAX);
+        assert_eq!(counts.get(STAGES[0]), u32::MAX);
     }
 }

@@ -1,18 +1,18 @@
-//! Every state that a small table can reach, with every operation in it, legal or not.
+//! Tests every state that a small table can reach with every operation, legal or not.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::reference::{Named, Operation, Reference};
 use super::{Buffers, Mode, Owner, StageId};
 
-/// How far the counts go; without an end to them there is none to the states.
+/// Limits of the counts; without them the number of states is infinite.
 struct Limits {
     borrows: u8,
     leases: u8,
 }
 
 impl Limits {
-    /// Whether what an operation leads to is within them.
+    /// Whether the result of an operation is within the limits.
     fn allow<const B: usize, const S: usize>(&self, state: &Reference<B, S>, operation: &Operation) -> bool {
         if let Operation::Acquire(_) = operation {
             return state.buffers.iter().any(Option::is_none);
@@ -25,11 +25,11 @@ impl Limits {
     }
 }
 
-/// How many states there are, by counting what each may be made of. A host's buffer that is borrowed or leased may be
-/// inherited or not; a stage's is neither borrowed nor leased by the stage itself.
+/// Computes the number of states by counting the combinations of their parts. A borrowed or leased buffer of the host may be
+/// inherited or not; a stage neither borrows nor leases its own buffer.
 fn states<const B: usize, const S: usize>(limits: &Limits) -> usize {
     let (borrows, leases) = (usize::from(limits.borrows) + 1, usize::from(limits.leases) + 1);
-    // Of buffers that only `stages` other than the owner can have, `calls` of them in a call.
+    // Buffers that only `stages` other than the owner can access, `calls` of which are in a call.
     let shared = |stages: usize, calls: usize| {
         borrows.pow(calls as u32) * leases.pow(stages as u32) + calls * borrows + (stages - calls)
     };
@@ -42,7 +42,7 @@ fn states<const B: usize, const S: usize>(limits: &Limits) -> usize {
     (0..1u32 << S).map(|calling| in_calls(calling.count_ones() as usize)).sum()
 }
 
-/// All operations on `B` buffers by `S` stages and one that does not exist, by ids that are good and by stale ones.
+/// All operations on `B` buffers by `S` stages and by one that does not exist, with valid and stale ids.
 fn operations<const B: usize, const S: usize>() -> Vec<Operation> {
     let stages = || (0..=S as u32).map(StageId);
     let owners = || std::iter::once(Owner::Host).chain(stages().map(Owner::Stage));
@@ -52,7 +52,7 @@ fn operations<const B: usize, const S: usize>() -> Vec<Operation> {
     let stale = |place| Named { place, is_stale: true };
     let mut all: Vec<_> = owners().map(Operation::Acquire).collect();
     for place in 0..B {
-        // One stage is enough for a stale id: it is refused before it matters who asks.
+        // One stage is enough for a stale id: it is refused before the stage matters.
         let by_all = stages().map(|stage| (good(place), stage)).chain([(stale(place), StageId(0))]);
         for (buffer, stage) in by_all {
             all.push(Operation::Borrow(stage, buffer));
@@ -76,7 +76,7 @@ fn operations<const B: usize, const S: usize>() -> Vec<Operation> {
         all.extend([Operation::EndCall(stage), Operation::Abandon(stage)]);
         for subset in 0..1 << B {
             let buffers: Vec<_> = (0..B).filter(|place| subset >> place & 1 == 1).map(good).collect();
-            // What is good comes first here: it must not be lent when what comes last is refused.
+            // The valid buffers come first: they must not be lent if the last one is refused.
             if buffers.len() == B {
                 all.push(Operation::Lend(stage, [&buffers[..], &[stale(0)]].concat()));
             }

@@ -1,45 +1,45 @@
-//! The state of one buffer, and all that can happen to it.
+//! The state of one buffer, and its transitions.
 //!
-//! Every transition is a pure function of the state before: it returns the next one and what is owed, or why not.
-//! [`Buffers`](super::Buffers) keeps the states; deadlines and calls are known there.
+//! Every transition is a pure function of the state before: it returns the next state and what is owed, or why it is refused.
+//! [`Buffers`](super::Buffers) keeps the states, and knows deadlines and calls.
 
 use super::{Counts, Mode, Owes, Owner, Refusal, StageId, State};
 
-/// What a transition comes to: the next state, with what is owed.
+/// The result of a transition: the next state, and what is owed.
 pub type Next = Result<(Ownership, Owes), Refusal>;
 
 /// The state of one buffer.
 ///
-/// Its owner is never among those who borrow or lease it. `inherited` says that the owner died and the host has to
+/// The owner is never among those that borrow or lease the buffer. `inherited` says that the first owner died and the host must
 /// release the buffer when the last borrow and lease have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ownership {
     /// Its memory is in the pool.
     #[default]
     Pooled,
-    /// One owner, and nobody else.
+    /// It has one owner, and nobody else has access.
     Owned {
-        /// Who may do everything.
+        /// The owner, who may do everything.
         owner: Owner,
     },
     /// Calls read it. It can be neither transferred nor released.
     Borrowed {
-        /// Who gets it back.
+        /// The owner, who gets it back.
         owner: Owner,
-        /// The first owner is dead.
+        /// Whether the first owner is dead.
         inherited: bool,
-        /// How often the call of each stage borrows it: at least one does.
+        /// How often the call of each stage borrows it; at least one does.
         borrows: Counts,
     },
     /// Stages hold it beyond their calls. It can be neither transferred nor released.
     Leased {
-        /// Who gets it back.
+        /// The owner, who gets it back.
         owner: Owner,
-        /// The first owner is dead.
+        /// Whether the first owner is dead.
         inherited: bool,
-        /// How often the call of each stage borrows it; under an exclusive lease only that of the holder.
+        /// How often the call of each stage borrows it; with an exclusive lease only that of the holder.
         borrows: Counts,
-        /// Who holds it.
+        /// The stages that hold it.
         held: Held,
     },
 }
@@ -47,14 +47,13 @@ pub enum Ownership {
 /// Who holds a leased buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
-    /// How many leases each stage has of it: at least one has.
+    /// How many leases each stage has; at least one has one.
     Shared(Counts),
-    /// The one stage that has.
+    /// The one stage that has a lease.
     Exclusive(StageId),
 }
 
-/// All there is to know of a buffer that is not pooled, whatever its state. Transitions change this, and the state
-/// follows from it.
+/// Everything known of a buffer that is not pooled. Transitions change this, and the state follows from it.
 struct Access {
     owner: Owner,
     inherited: bool,
@@ -67,7 +66,7 @@ impl Ownership {
     ///
     /// # Errors
     ///
-    /// Where it is not there.
+    /// If it is not pooled.
     pub fn acquire(&self, by: Owner) -> Next {
         match self {
             Ownership::Pooled => Ok((Ownership::Owned { owner: by }, Owes::Nothing)),
@@ -75,34 +74,34 @@ impl Ownership {
         }
     }
 
-    /// Gives it from its owner `by` to another one.
+    /// Transfers it from its owner `by` to another one.
     ///
     /// # Errors
     ///
-    /// Where it is not `by`'s, or borrowed or leased.
+    /// If `by` is not its owner, or if it is borrowed or leased.
     pub fn transfer(&self, by: Owner, to: Owner) -> Next {
         self.may_part(by)?;
         Ok((Ownership::Owned { owner: to }, Owes::Nothing))
     }
 
-    /// Gives it back to the pool, which its owner `by` does.
+    /// Returns it from its owner `by` to the pool.
     ///
     /// # Errors
     ///
-    /// Where it is not `by`'s, or borrowed or leased.
+    /// If `by` is not its owner, or if it is borrowed or leased.
     pub fn release(&self, by: Owner) -> Next {
         self.may_part(by)?;
         Ok((Ownership::Pooled, Owes::Memory))
     }
 
-    /// Lends it to the call of a stage, once more if it is lent to it already.
+    /// Lends it to the call of a stage, once more if it is already lent to it.
     ///
     /// # Errors
     ///
-    /// Where it is pooled, the stage's own, or leased exclusively by another one.
+    /// If it is pooled, owned by the stage, or leased exclusively by another stage.
     pub fn borrow(&self, by: StageId) -> Next {
         self.may_lend(by, 1)?;
-        // Nearly every call begins here and ends in the like of `end_call`: what follows takes twice as long.
+        // A fast path for nearly every call, like the one in `end_call`: the general case takes twice as long.
         if let Ownership::Owned { owner } = *self {
             return Ok((Ownership::Borrowed { owner, inherited: false, borrows: Counts::one(by) }, Owes::Nothing));
         }
@@ -115,10 +114,10 @@ impl Ownership {
     ///
     /// # Errors
     ///
-    /// Where the stage has none.
+    /// If the stage has none.
     pub fn end_call(&self, by: StageId) -> Next {
         if let Ownership::Borrowed { owner, inherited: false, borrows } = self
-            && borrows.none_but(by)
+            && borrows.is_only(by)
         {
             return Ok((Ownership::Owned { owner: *owner }, Owes::Nothing));
         }
@@ -129,13 +128,13 @@ impl Ownership {
         Ok(access.settle())
     }
 
-    /// Lets a stage hold it beyond its call: once more if it does so already and the lease is shared. An exclusive lease
-    /// may begin while its holder borrows the buffer.
+    /// Lets a stage hold it beyond its call: once more if the stage already does and the lease is shared. An exclusive lease may
+    /// begin while its holder borrows the buffer.
     ///
     /// # Errors
     ///
-    /// Where it is pooled, the stage's own, or leased exclusively; for an exclusive lease also where it is leased at all,
-    /// or another stage borrows it.
+    /// If it is pooled, owned by the stage, or leased exclusively. An exclusive lease is also refused if it is leased at all, or if
+    /// another stage borrows it.
     pub fn lease(&self, by: StageId, mode: Mode) -> Next {
         let mut access = self.access()?;
         if access.owner == Owner::Stage(by) {
@@ -144,7 +143,7 @@ impl Ownership {
         access.held = Some(match (mode, access.held.take()) {
             (_, Some(Held::Exclusive(_))) => return Err(Refusal::ExclusivelyLeased),
             (Mode::Exclusive, Some(Held::Shared(_))) => return Err(Refusal::Leased),
-            (Mode::Exclusive, None) if !access.borrows.none_but(by) => return Err(Refusal::Borrowed),
+            (Mode::Exclusive, None) if !access.borrows.is_only(by) => return Err(Refusal::Borrowed),
             (Mode::Exclusive, None) => Held::Exclusive(by),
             (Mode::Shared, held) => {
                 let mut leases = if let Some(Held::Shared(leases)) = held { leases } else { Counts::default() };
@@ -159,7 +158,7 @@ impl Ownership {
     ///
     /// # Errors
     ///
-    /// Where the stage has none.
+    /// If the stage has none.
     pub fn end_lease(&self, by: StageId) -> Next {
         let mut access = self.access()?;
         let ended = match &mut access.held {
@@ -177,8 +176,7 @@ impl Ownership {
         Ok(access.settle())
     }
 
-    /// Ends all that a stage has of it: the stage trapped or is torn down. That cannot be refused, also not where the
-    /// stage has nothing of it.
+    /// Ends all access of a stage: it trapped or is torn down. This cannot be refused, even if the stage has no access.
     pub fn abandon(&self, by: StageId) -> (Ownership, Owes) {
         let Ok(mut access) = self.access() else { return (Ownership::Pooled, Owes::Nothing) };
         access.borrows.remove(by);
@@ -193,13 +191,13 @@ impl Ownership {
             access.inherited = true;
         }
         match access.settle() {
-            // Nobody else ever had it: there is nothing to inherit.
+            // Nobody else ever had access, so there is nothing to inherit.
             (_, Owes::Release) if owned => (Ownership::Pooled, Owes::Memory),
             next => next,
         }
     }
 
-    /// Whether it can be lent to the call of a stage `times` times more.
+    /// Whether it can be lent to the call of a stage `times` more times.
     pub(super) fn may_lend(&self, by: StageId, times: u32) -> Result<(), Refusal> {
         match self {
             Ownership::Pooled => Err(Refusal::Pooled),
@@ -210,7 +208,7 @@ impl Ownership {
         }
     }
 
-    /// Whether its owner `by` can part with it.
+    /// Whether its owner `by` can give it away.
     fn may_part(&self, by: Owner) -> Result<(), Refusal> {
         match self {
             Ownership::Pooled => Err(Refusal::Pooled),
@@ -243,7 +241,7 @@ impl Ownership {
         }
     }
 
-    /// Its owner, unless it is pooled.
+    /// Its owner; `None` if it is pooled.
     pub fn owner(&self) -> Option<Owner> {
         match self {
             Ownership::Pooled => None,
@@ -256,14 +254,14 @@ impl Ownership {
     /// How often the call of a stage borrows it.
     pub fn borrows(&self, by: StageId) -> u32 {
         match self {
-            Ownership::Borrowed { borrows, .. } | Ownership::Leased { borrows, .. } => borrows.of(by),
+            Ownership::Borrowed { borrows, .. } | Ownership::Leased { borrows, .. } => borrows.get(by),
             Ownership::Pooled | Ownership::Owned { .. } => 0,
         }
     }
 }
 
 impl Access {
-    /// The state that this is, and what is owed where the last borrow or lease has ended.
+    /// The resulting state, and what is owed if the last borrow or lease has ended.
     fn settle(self) -> (Ownership, Owes) {
         let Access { owner, inherited, borrows, held } = self;
         let held = held.filter(|held| !matches!(held, Held::Shared(leases) if leases.is_empty()));

@@ -1,4 +1,4 @@
-//! Long random histories of bigger tables: several flows at a time, stages that trap at any point.
+//! Tests long random histories of larger tables: several flows at a time, with stages that trap at any point.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,12 +10,12 @@ const BUFFERS: usize = 12;
 const STAGES: usize = 6;
 const FLOWS: usize = 3;
 
-/// An operation before it is known which buffers it can mean: most are drawn among those that are in use.
+/// An operation before its buffers are chosen: most are drawn from the buffers in use.
 #[derive(Debug, Clone)]
 enum Draw {
     Acquire(Owner),
     Transfer(Index, Owner, Owner),
-    /// By whoever owns it, and so seldom in vain.
+    /// By the current owner, so that it is seldom refused.
     TransferOwned(Index, Owner),
     Release(Index, Owner),
     ReleaseOwned(Index),
@@ -26,7 +26,7 @@ enum Draw {
     EndLease(StageId, Index),
     Expire(StageId, Index),
     Abandon(StageId),
-    /// Another one, of a buffer that is pooled or by an id from before.
+    /// Another operation, on a pooled buffer or with a stale id.
     Astray(Box<Draw>, Index, bool),
 }
 
@@ -55,7 +55,7 @@ fn draw() -> impl Strategy<Value = Draw> {
     })
 }
 
-/// One flow: its table, and what it must be.
+/// One flow: its table, and the expected state.
 struct Flow {
     table: Buffers,
     state: Reference<BUFFERS, STAGES>,
@@ -68,7 +68,7 @@ struct Counts {
 }
 
 impl Flow {
-    /// Each place was used once, so that there are ids from before.
+    /// A table in which each place was used once, so that stale ids exist.
     fn new() -> Self {
         let mut table = Buffers::new(STAGES);
         let acquired: Vec<_> = (0..BUFFERS).map(|_| table.acquire(Owner::Host).unwrap().transition.buffer).collect();
@@ -110,7 +110,7 @@ impl Flow {
             Draw::Abandon(stage) => Operation::Abandon(*stage),
             Draw::Astray(draw, place, is_stale) => {
                 let mut operation = self.operation(draw);
-                // The last one named: what is lent before it must not stay lent.
+                // Only the last buffer is replaced: those that are lent before it must not stay lent.
                 if let Some(last) = operation.last_buffer() {
                     *last = Named { place: place.index(BUFFERS), is_stale: *is_stale };
                 }
@@ -137,7 +137,7 @@ impl Flow {
         }
     }
 
-    /// All stages are torn down, and the host lets go of what it has: nothing is live then.
+    /// Tears down all stages and releases what the host has: nothing is live then.
     fn end(&mut self, counts: &mut Counts) {
         for stage in (0..STAGES as u32).map(StageId) {
             self.hold(&Operation::Abandon(stage), counts);

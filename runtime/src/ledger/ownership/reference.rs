@@ -1,5 +1,5 @@
-//! What must happen, written a second time and naively: a flat record of each buffer, and the rules one after the other.
-//! Nothing of the machine is used here. The exhaustive and the random test hold the table against it.
+//! A second, naive implementation of the rules: a flat record per buffer, and the rules one after the other. It uses nothing of
+//! the machine. The exhaustive and the random test compare the table with it.
 
 use std::array::from_fn;
 
@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::{BufferId, Buffers, Held, Mode, Owes, Owner, Ownership, Refusal, StageId, State, Step};
 
-/// A buffer as an operation names it: by its place, with the id that is good there, or with one that was good before.
+/// A buffer as an operation names it: its place, with the valid id or a stale one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Named {
     pub(super) place: usize,
@@ -28,7 +28,7 @@ pub(super) enum Operation {
     Abandon(StageId),
 }
 
-/// What was told of an operation.
+/// The reported steps of an operation.
 type Steps = SmallVec<[Step; 4]>;
 
 /// A buffer that is not pooled.
@@ -57,7 +57,7 @@ impl<const S: usize> Record<S> {
         self.shared != [0; S] || self.exclusive.is_some()
     }
 
-    /// The release that the host inherited is owed as soon as nobody else has the buffer.
+    /// The release that the host inherited is owed as soon as nobody else has access.
     fn owes(&mut self) -> Owes {
         if !self.inherited || self.is_shared() {
             return Owes::Nothing;
@@ -77,7 +77,7 @@ fn name<const S: usize>(record: &Option<Record<S>>) -> State {
 }
 
 impl Operation {
-    /// The highest of the stages that it names.
+    /// The highest stage that it names.
     fn highest_stage(&self) -> Option<StageId> {
         let stage = |owner: Owner| if let Owner::Stage(stage) = owner { Some(stage) } else { None };
         match *self {
@@ -119,7 +119,7 @@ impl Operation {
         }
     }
 
-    /// Does it on the table.
+    /// Runs it on the table.
     fn run(&self, buffers: &mut Buffers) -> Result<Steps, Refusal> {
         let id = |buffers: &Buffers, named: Named| {
             let (good, _) = buffers.at(named.place);
@@ -147,11 +147,11 @@ impl Operation {
 }
 
 impl<const B: usize, const S: usize> Reference<B, S> {
-    /// Nothing is in use.
+    /// The state in which no buffer is in use.
     pub(super) const POOLED: Self = Reference { buffers: [None; B], in_call: [false; S] };
 
-    /// What the table says, in the terms of this record.
-    pub(super) fn of(table: &Buffers) -> Self {
+    /// Converts the state of the table into this form.
+    pub(super) fn from_table(table: &Buffers) -> Self {
         let stages: [StageId; S] = from_fn(|stage| StageId(stage as u32));
         let buffers = from_fn(|place| {
             let (_, ownership) = table.at(place);
@@ -164,7 +164,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
             let borrows = stages.map(|stage| ownership.borrows(stage) as u8);
             let (shared, exclusive) = match held {
                 None => ([0; S], None),
-                Some(Held::Shared(leases)) => (stages.map(|stage| leases.of(stage) as u8), None),
+                Some(Held::Shared(leases)) => (stages.map(|stage| leases.get(stage) as u8), None),
                 Some(Held::Exclusive(holder)) => ([0; S], Some(holder.0 as usize)),
             };
             let record = Record { owner, inherited, borrows, shared, exclusive };
@@ -174,7 +174,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         Reference { buffers, in_call: stages.map(|stage| table.is_in_call(stage)) }
     }
 
-    /// Why an operation must be refused, where it must.
+    /// Why an operation must be refused, if it must.
     pub(super) fn refusal(&self, operation: &Operation) -> Option<Refusal> {
         if operation.highest_stage().is_some_and(|stage| stage.0 as usize >= S) {
             return Some(Refusal::NoSuchStage);
@@ -192,7 +192,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         })
     }
 
-    /// What an operation that is not refused leads to, with what is owed for each buffer. What is acquired is at `place`.
+    /// The state after an operation that is not refused, with what is owed for each buffer. An acquired buffer is at `place`.
     pub(super) fn after(mut self, operation: &Operation, place: Option<usize>) -> (Self, [Owes; B]) {
         let mut owed = [Owes::Nothing; B];
         if let Operation::Acquire(owner) = *operation {
@@ -203,7 +203,7 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         }
         for named in operation.buffers() {
             let place = named.place;
-            let Some(record) = &mut self.buffers[place] else { unreachable!("{operation:?} of what is pooled") };
+            let Some(record) = &mut self.buffers[place] else { unreachable!("{operation:?} of a pooled buffer") };
             match *operation {
                 Operation::Transfer(_, _, to) => record.owner = to,
                 Operation::Release(..) => {
@@ -250,34 +250,36 @@ impl<const B: usize, const S: usize> Reference<B, S> {
         (self, owed)
     }
 
-    /// Does an operation on the table, which is as this says, and holds against each other what came of it: the answer,
-    /// what was told of each change, what is owed. Returns what the table says then, or `None` where it refused; that it
-    /// has not changed then is for the caller to look at.
+    /// Runs an operation on the table, which must be in this state, and compares the result with the expected one: the answer, the
+    /// reported changes, and what is owed. Returns the new state, or `None` if the operation was refused. The caller must check
+    /// that a refused operation changed nothing.
     pub(super) fn hold(&self, table: &mut Buffers, operation: &Operation) -> Option<Self> {
-        let told = operation.run(table);
+        let reported = operation.run(table);
         let expected = self.refusal(operation);
-        let steps = match (told, expected) {
+        let steps = match (reported, expected) {
             (Ok(steps), None) => steps,
             (Err(refusal), Some(expected)) if refusal == expected => return None,
-            (told, expected) => panic!("{operation:?} in {self:#?}\n told {told:?}\n expected {expected:?}"),
+            (reported, expected) => {
+                panic!("{operation:?} in {self:#?}\n reported {reported:?}\n expected {expected:?}")
+            }
         };
         let place = steps.first().map(|step| step.transition.buffer.index as usize);
         let (next, owed) = self.after(operation, place);
-        let found = Reference::of(table);
+        let found = Reference::from_table(table);
         assert_eq!(found, next, "{operation:?} in {self:#?}");
         table.assert_whole();
         let mut states = self.buffers.map(|buffer| name(&buffer));
-        let mut told = [Owes::Nothing; B];
+        let mut reported = [Owes::Nothing; B];
         for Step { transition, owes } in steps {
             let place = transition.buffer.index as usize;
-            assert_eq!(transition.from, states[place], "{operation:?} in {self:#?} told {transition:?}");
-            assert_eq!(told[place], Owes::Nothing, "what is owed is told once");
-            (states[place], told[place]) = (transition.to, owes);
+            assert_eq!(transition.from, states[place], "{operation:?} in {self:#?} reported {transition:?}");
+            assert_eq!(reported[place], Owes::Nothing, "what is owed is reported once");
+            (states[place], reported[place]) = (transition.to, owes);
             let is_stale = table.get(transition.buffer) == Err(Refusal::Stale);
             assert_eq!(is_stale, transition.to == State::Pooled, "an id is good until its buffer is pooled");
         }
         assert_eq!(states, next.buffers.map(|buffer| name(&buffer)), "{operation:?} in {self:#?}");
-        assert_eq!(told, owed, "{operation:?} in {self:#?}");
+        assert_eq!(reported, owed, "{operation:?} in {self:#?}");
         Some(next)
     }
 }

@@ -1,5 +1,5 @@
-//! Whether what a component exports has the types of the contract. The engine looks for the names when it links; at the types
-//! it would look when a stage starts.
+//! Checks that the exports of a component have the types of the contract. The engine checks the names when it links, but the
+//! types only when a stage starts.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, Resource};
@@ -12,21 +12,21 @@ use crate::stage::host::{
 type Made = (Result<Option<Resource<Output>>, Failure>,);
 type Lent = (Resource<Batch>, u32, Vec<u64>);
 
-/// Checks the functions that the host calls of a stage of this role.
+/// Checks the functions that the host calls in a stage of this role.
 pub(super) fn check(pre: &InstancePre<Host>, kind: Kind) -> wasmtime::Result<()> {
-    let of = |interface| Interface { pre, name: full_name(interface) };
-    let lifecycle = of("lifecycle");
+    let interface = |interface| Interface { pre, name: full_name(interface) };
+    let lifecycle = interface("lifecycle");
     lifecycle.check::<(Vec<(String, String)>,), (Result<Columns, Failure>,)>("init")?;
     lifecycle.check::<(), ()>("teardown")?;
     match kind {
-        Kind::Source => of("source").check::<(u32, u64), Made>("pull"),
+        Kind::Source => interface("source").check::<(u32, u64), Made>("pull"),
         Kind::Processor => {
-            let processor = of("processor");
+            let processor = interface("processor");
             processor.check::<Lent, (Result<Outcome, ProcessFailure>,)>("process")?;
             processor.check::<(), Made>("flush")
         }
         Kind::Sink => {
-            let sink = of("sink");
+            let sink = interface("sink");
             sink.check::<Lent, (Result<BackpressureSignal, PushFailure>,)>("push")?;
             sink.check::<(), (Result<(), Failure>,)>("complete")
         }
@@ -40,7 +40,7 @@ struct Interface<'p> {
 }
 
 impl Interface<'_> {
-    /// Checks the parameters and results of one of its functions. One that is missing is for others to tell.
+    /// Checks the parameters and results of one function. A missing function is reported elsewhere.
     fn check<Params, Results>(&self, function: &str) -> wasmtime::Result<()>
     where
         Params: ComponentNamedList + Lower,
@@ -58,9 +58,9 @@ impl Interface<'_> {
             ))
         };
         match item {
-            ComponentItem::ComponentFunc(of) => {
-                of.typecheck::<Params, Results>(&self.pre.instance_type()).map_err(|error| wrong(format!("{error:#}")))
-            }
+            ComponentItem::ComponentFunc(function) => function
+                .typecheck::<Params, Results>(&self.pre.instance_type())
+                .map_err(|error| wrong(format!("{error:#}"))),
             _ => Err(wrong("it is not a function".to_string())),
         }
     }

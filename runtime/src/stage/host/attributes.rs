@@ -1,4 +1,4 @@
-//! Interface `attributes`: what elements carry besides their payloads, read and set by call.
+//! Interface `attributes`: the attributes of elements, read and set by call.
 
 use std::sync::Arc;
 
@@ -16,14 +16,17 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
     interface.func_wrap("set", set)
 }
 
-/// The elements of the batch that the call under way changed, each with what it had before.
+/// The elements of the batch that the current call changed, each with its context before.
 #[derive(Default)]
 pub(super) struct Changed(Vec<(u32, Option<Arc<Context>>)>);
 
 type Got<T> = wasmtime::Result<(Result<T, Failure>,)>;
 
-fn get(store: StoreContextMut<'_, Host>, (of, index, name): (Resource<Batch>, u32, WasmStr)) -> Got<Option<Arc<str>>> {
-    store.data().lent(&of)?;
+fn get(
+    store: StoreContextMut<'_, Host>,
+    (batch, index, name): (Resource<Batch>, u32, WasmStr),
+) -> Got<Option<Arc<str>>> {
+    store.data().lent(&batch)?;
     let name = name.to_str(store.as_context())?;
     let element = store.data().in_batch(index).ok_or(Failure::OutOfBounds);
     let found = element.and_then(|element| {
@@ -31,18 +34,18 @@ fn get(store: StoreContextMut<'_, Host>, (of, index, name): (Resource<Batch>, u3
         Ok(element.attributes().shared(&name).cloned())
     });
     let asked = name.len();
-    Ok((told(store, found, asked, |value| value.as_ref().map_or(0, |value| value.len())),))
+    Ok((count_result(store, found, asked, |value| value.as_ref().map_or(0, |value| value.len())),))
 }
 
-fn all(store: StoreContextMut<'_, Host>, (of, index): (Resource<Batch>, u32)) -> Got<Vec<(Arc<str>, Arc<str>)>> {
-    store.data().lent(&of)?;
+fn all(store: StoreContextMut<'_, Host>, (batch, index): (Resource<Batch>, u32)) -> Got<Vec<(Arc<str>, Arc<str>)>> {
+    store.data().lent(&batch)?;
     let element = store.data().in_batch(index).ok_or(Failure::OutOfBounds);
     let found = element.map(|element| element.attributes().as_slice().to_vec());
-    Ok((told(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
+    Ok((count_result(store, found, 0, |all| all.iter().map(|(name, value)| name.len() + value.len()).sum()),))
 }
 
-/// Counts what a stage asked with, and what it is told.
-fn told<T>(
+/// Counts the bytes of a query and of its answer.
+fn count_result<T>(
     mut store: StoreContextMut<'_, Host>,
     found: Result<T, Failure>,
     asked: usize,
@@ -63,11 +66,11 @@ fn told<T>(
 
 fn set(
     mut store: StoreContextMut<'_, Host>,
-    (of, index, name, value): (Resource<Batch>, u32, WasmStr, Option<WasmStr>),
+    (batch, index, name, value): (Resource<Batch>, u32, WasmStr, Option<WasmStr>),
 ) -> Got<()> {
-    store.data().lent(&of)?;
+    store.data().lent(&batch)?;
     let name = name.to_str(store.as_context())?;
-    // Both are looked at where they are, and taken out of the memory of the stage only where they can be kept.
+    // Both are checked in place, and copied out of the stage's memory only if they can be kept.
     let set = match value {
         Some(value) => {
             let attribute = Attribute::new(&name, &value.to_str(store.as_context())?);
@@ -98,7 +101,7 @@ impl Host {
         Ok(())
     }
 
-    /// What an element of the batch carries, for this call to change: others that share it keep theirs.
+    /// The context of an element of the batch, for this call to change. Other elements that share it keep theirs.
     fn change(&mut self, index: u32) -> &mut Context {
         let element = &mut self.batch[index as usize];
         let Changed(changed) = &mut self.changed;
@@ -108,7 +111,7 @@ impl Host {
         Arc::make_mut(element.context.get_or_insert_default())
     }
 
-    /// Text was taken out of the memory of the stage.
+    /// Counts text that was lifted out of the stage's memory.
     fn lifted_text(&mut self, bytes: usize) {
         if bytes > 0 {
             self.copies.metadata_marshal.record(1, bytes as u64);
@@ -116,43 +119,43 @@ impl Host {
         }
     }
 
-    /// A call begins.
+    /// Begins a call.
     pub(super) fn begin_attributes(&mut self) {
         self.changed.0.clear();
     }
 
-    /// A call has ended. What it holds of the batch has what was set in it.
+    /// Ends a call: elements of the batch that it holds get the attributes it set.
     pub(super) fn settle_attributes(&mut self) {
         for (index, _) in &self.changed.0 {
             if let Some(element) = self.batch.get(*index as usize) {
-                self.leases.put_context(*index as usize, &element.context);
+                self.leases.set_context(*index as usize, &element.context);
             }
         }
     }
 
-    /// The call failed at these elements of the batch, given as bits, or did not come to them: nothing was set of them.
+    /// Undoes the attribute changes of these elements of the batch, given as bits: the call failed on them or never reached them.
     pub(super) fn revert_attributes(&mut self, which: u64) {
         for (index, before) in self.changed.0.extract_if(.., |(index, _)| which & 1 << *index != 0) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;
-                self.leases.put_context(index as usize, &element.context);
+                self.leases.set_context(index as usize, &element.context);
             }
         }
     }
 
-    /// An element that the last call made of others has what they had when it returned.
+    /// Gives an element that the last call made of others the attributes that they had when the call returned.
     #[inline]
-    pub(crate) fn take_over_attributes(&self, element: &mut Element, origin: &Origin) {
+    pub(crate) fn copy_attributes(&self, element: &mut Element, origin: &Origin) {
         if self.changed.0.is_empty() {
             return;
         }
-        let of = match origin {
+        let from = match origin {
             Origin::Lent(index) => self.batch.get(*index as usize),
             Origin::Held(place) => self.leases.element(*place),
             Origin::Joined(places) => places.first().and_then(|place| self.leases.element(*place)),
         };
-        if let Some(of) = of {
-            element.context.clone_from(&of.context);
+        if let Some(from) = from {
+            element.context.clone_from(&from.context);
         }
     }
 }
@@ -175,16 +178,16 @@ mod tests {
     use crate::payload::Pool;
     use crate::pipeline::limits::Limits;
     use crate::stage::host::leases::Mode;
-    use crate::stage::host::{Meter, Surroundings};
+    use crate::stage::host::{Environment, Meter};
     use crate::stage::log::StageLog;
 
-    /// A host that lends three elements, of which the first has the attribute `a`.
+    /// A host that lends three elements, the first of which has the attribute `a`.
     fn lending() -> Host {
         let pool = Pool::default();
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}), u64::MAX);
         let (clock, cut, policy) = (Clock::system(), Cut::default(), crate::stage::host::FailurePolicy::Stop);
-        let around = Surroundings { log, clock, cut, chance: None, policy };
+        let around = Environment { log, clock, cut, rng: None, policy };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch.extend((0..3).map(element));
@@ -204,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn an_element_does_not_grow_by_them() {
+    fn attributes_do_not_grow_an_element() {
         assert_eq!(size_of::<Element>(), 48);
     }
 
-    /// Whoever shared the element before keeps what it had.
+    /// Other owners of the element keep the attributes that they had.
     #[test]
-    fn a_change_is_of_one_copy() {
+    fn changes_only_one_copy() {
         let mut host = lending();
         let shared = host.batch[0].clone();
         set(&mut host, 0, "a");
@@ -220,9 +223,9 @@ mod tests {
         assert!(host.batch[1].context.is_none(), "nothing was changed");
     }
 
-    /// Of a call that failed at an element, what it set of those before it stays.
+    /// A failed call keeps its changes to the elements before the failed one.
     #[test]
-    fn a_call_that_fails_has_set_nothing() {
+    fn failed_calls_set_nothing() {
         let mut host = lending();
         (0..3).for_each(|index| set(&mut host, index, "b"));
         set(&mut host, 1, "c");
@@ -233,9 +236,9 @@ mod tests {
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["a=before ", "", ""]);
     }
 
-    /// What is held, and what was made of it, has what was set after it was taken; where the call failed, what it had before.
+    /// A held element, and what is made of it, has the attributes set after it was taken; if the call fails, those before.
     #[test]
-    fn what_is_held_has_what_was_set() {
+    fn held_elements_have_the_set_attributes() {
         for fails in [false, true] {
             let mut host = lending();
             set(&mut host, 2, "early");

@@ -1,5 +1,5 @@
-//! What Wasmtime makes of the contract: the types, and the calls into a stage's exports. The imports are written by
-//! hand, beside this file, because they hand payloads over without a copy in between.
+//! The bindings that Wasmtime generates from the contract: its types, and the calls of a stage's exports. The imports are
+//! written by hand in the files beside this one, because they pass payloads without an extra copy.
 
 #![allow(missing_docs, unreachable_pub, dead_code)]
 

@@ -1,5 +1,5 @@
-//! Interfaces `wasi:clocks/wall-clock` and `wasi:clocks/monotonic-clock` where a flow has a time of its own: a stage sees
-//! it, and what it subscribes to is a moment of it. `poll.rs` lets that time go by.
+//! Interfaces `wasi:clocks/wall-clock` and `wasi:clocks/monotonic-clock` for a flow with a virtual clock: the stage sees and
+//! waits for virtual time. `poll.rs` fast-forwards it.
 
 use std::future;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 use super::Host;
 use crate::base::clock::Clock;
 
-/// The first of the moments that a poll found to be in the future, in nanoseconds that will have elapsed then.
+/// The first future moment that a poll found, in nanoseconds of elapsed virtual time.
 #[derive(Clone, Default)]
 pub(super) struct Next(Arc<AtomicU64>);
 
-/// A moment of a time of its own that a stage waits for; `None` where it never comes.
+/// A moment of virtual time that a stage waits for; `None` if it never comes.
 struct Moment {
     clock: Clock,
     at: Option<u64>,
     next: Next,
 }
 
-/// Takes the place of what is there.
+/// Replaces the implementation that is already linked.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<Host, HasSelf<Host>>(linker, |host| host)?;
@@ -35,7 +35,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Shows a stage this time. What it sees of the system's needs nothing.
+/// Shows a stage this clock, if it is virtual. The system's clock is the default.
 pub(super) fn show(clock: &Clock, wasi: &mut WasiCtxBuilder) {
     if clock.is_virtual() {
         wasi.wall_clock(clock.clone()).monotonic_clock(clock.clone());
@@ -43,7 +43,7 @@ pub(super) fn show(clock: &Clock, wasi: &mut WasiCtxBuilder) {
 }
 
 impl Next {
-    /// Forgets what was found before.
+    /// Forgets the moment found before.
     pub(super) fn clear(&self) {
         self.0.store(u64::MAX, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What a stage is told of failures, and how it fails at one element of a batch and goes on to the others.
+//! Functions `on-failure` and `skip`: the failure policy, and how a stage fails on one element of a batch and continues.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
@@ -6,7 +6,7 @@ use wasmtime::component::{LinkerInstance, Resource};
 use super::{Batch, Failure, FailurePolicy, Host};
 use crate::pipeline::policy::{Policy, Then};
 
-/// An element that a call failed at and went on from.
+/// An element that a call failed on and skipped.
 pub(crate) struct Skipped {
     /// Its index in the batch.
     pub(crate) index: u32,
@@ -32,7 +32,7 @@ fn skip(
     Ok((skips,))
 }
 
-/// The failure with no more text than is told of it: a stage can fill its memory with one, for each element of a batch.
+/// Shortens the text of a failure: a stage can fill its memory with one, for each element of a batch.
 fn short(mut failure: Failure) -> Failure {
     match &mut failure {
         Failure::InvalidInput(text)
@@ -50,24 +50,24 @@ fn short(mut failure: Failure) -> Failure {
 }
 
 impl Skipped {
-    /// Bytes that are kept of the text of a failure. What is told of it is less, and ends with `…` then.
+    /// Bytes kept of a failure's text. Reports show less, and then end with `…`.
     const LONGEST_TEXT: usize = 8 << 10;
 }
 
 impl Host {
-    /// Whether the last call failed at elements and went on.
+    /// Whether the last call skipped elements it failed on.
     #[inline]
     pub(crate) fn has_skipped(&self) -> bool {
         !self.skipped.is_empty()
     }
 
-    /// The elements that the last call failed at and went on from, as bits, of the first `count` of the batch.
+    /// The elements that the last call skipped, as bits, among the first `count` of the batch.
     pub(crate) fn skipped_bits(&self, count: u32) -> u64 {
         let skipped = self.skipped.iter().filter(|skipped| skipped.index < count);
         skipped.fold(0, |bits, skipped| bits | 1 << skipped.index)
     }
 
-    /// These elements, in the order of the batch, each with why.
+    /// Takes the skipped elements, in the order of the batch, each with its failure.
     pub(crate) fn take_skipped(&mut self, count: u32) -> Vec<Skipped> {
         let mut skipped = std::mem::take(&mut self.skipped);
         skipped.retain(|skipped| skipped.index < count);

@@ -1,65 +1,65 @@
-//! What a stage makes the host allocate besides payloads: charged before it is allocated, and refused beyond a limit.
+//! The host memory that a stage uses besides payloads: charged before it is allocated, and refused beyond a limit.
 //!
-//! A charge is what the memory costs at most, the memory that a later step of the same call needs for it included. Nothing
-//! is charged for an element that is only lent and passed on: a batch has at most 64 of them.
+//! A charge is an upper bound on the memory, including what a later step of the same call needs. An element that is only lent
+//! and passed on costs nothing: a batch has at most 64 of them.
 
 use super::part::View;
 use super::{Failure, Host};
-use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::payload::element::Element;
 use crate::payload::{PIECE_BYTES, Payload};
 
-/// An element that waits for room on an edge, and the outputs that it goes to.
+/// An element that waits for room on an edge, and the mask of its outputs.
 const WAITING_BYTES: u64 = (size_of::<Element>() + size_of::<u64>()) as u64;
-/// An element of a list of views, and the same element when it waits for room: both are there while it is sent.
+/// An element in a list of views, and the same element waiting for room: both exist while it is sent.
 const VIEW_BYTES: u64 = size_of::<View>() as u64 + WAITING_BYTES;
-/// An element that is joined: its place, and where it is.
+/// An element that is joined: its place, and a reference to it.
 const JOINED_BYTES: u64 = 24;
-/// An element that is held: its place, its entry in a lease, and the entry of its buffer among those that are kept.
+/// A held element: its place, its entry in a lease, and the entry of its pinned buffer.
 const HELD_BYTES: u64 = 256;
-/// A piece of a payload that is held: its view, and the entry of its buffer.
+/// A piece of a held payload: its view, and the entry of its buffer.
 const HELD_PIECE_BYTES: u64 = 96;
 
-/// Elements that are written, whose columns have so many bytes.
+/// The charge for this many written elements, whose columns have this many bytes.
 pub(super) fn written(elements: usize, columns: usize) -> u64 {
     (elements as u64).saturating_mul(WAITING_BYTES).saturating_add(columns as u64)
 }
 
-/// Elements that are made of others, whose payloads have so many pieces in lists of their own.
+/// The charge for this many elements made of others, whose payloads have this many pieces in their own lists.
 pub(super) fn views(elements: usize, pieces: usize) -> u64 {
     let pieces = (pieces as u64).saturating_mul(PIECE_BYTES as u64);
     (elements as u64).saturating_mul(VIEW_BYTES).saturating_add(pieces)
 }
 
-/// An element that so many are joined to, of so many pieces. While it is made the list of its pieces is there twice, and one
-/// of the elements besides.
+/// The charge for joining this many elements of this many pieces. While they are joined, the list of pieces exists twice,
+/// and a list of the elements as well.
 pub(super) fn joining(elements: usize, pieces: usize) -> u64 {
     views(1, 2 * pieces) + elements as u64 * JOINED_BYTES
 }
 
-/// The pieces of a payload that are in a list: none for a payload of one piece.
+/// The number of pieces in a payload's piece list; 0 for a payload of one piece.
 pub(super) fn listed_pieces(payload: &Payload) -> usize {
     Some(payload.piece_count()).filter(|pieces| *pieces > 1).unwrap_or_default()
 }
 
-/// An element that is held.
+/// The charge for a held element.
 pub(super) fn held(element: &Element) -> u64 {
     let pieces = listed_pieces(&element.payload) as u64 * HELD_PIECE_BYTES;
     HELD_BYTES + pieces + element.attributes().structure_bytes() as u64
 }
 
-/// What a stage that reached a limit of the host is told.
-pub(super) fn limit(does: String) -> Failure {
-    Failure::LimitExceeded(format!("a stage {does}"))
+/// The failure that a stage gets when it reaches a limit of the host.
+pub(super) fn limit(can: String) -> Failure {
+    Failure::LimitExceeded(format!("a stage can {can}"))
 }
 
 impl Host {
-    /// Whether so many bytes more may be allocated for the stage.
+    /// Refuses this many more bytes if they would exceed the limit.
     pub(super) fn may_use(&self, bytes: u64) -> Result<(), Failure> {
         let used = self.outputs.structures.saturating_add(self.leases.structures());
         if used.saturating_add(bytes) > self.host_memory {
-            let most = counted(self.host_memory, "byte");
-            return Err(limit(format!("uses at most {most} of host memory, which `limits.host-memory` sets")));
+            let most = mebibytes(self.host_memory);
+            return Err(limit(format!("use at most {most} of host memory (`limits.host-memory`)")));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! What a stage holds beyond the calls that lent it: which elements, by which leases, and until when.
+//! The elements that a stage holds beyond the calls that lent them: in which leases, and until when.
 //!
-//! A lease is a list of elements that were lent in one call. However many leases an element is in, it is kept here once,
-//! with what was read of it so far and whether anything came of it.
+//! A lease is a list of elements that were lent in one call. An element in several leases is kept here once, with how often
+//! it was read so far and whether it was consumed.
 
 use std::io;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use serde::Serialize;
 use wasmtime::component::{ComponentType, Lift};
 
 use super::host_memory;
-use super::meter::{Meter, Part};
+use super::meter::{ElementReads, Meter};
 use super::slab::Slab;
 use crate::ledger::ownership;
 use crate::payload::Pinned;
 use crate::payload::element::{Context, Element};
 
-/// In the place of a number of an element: there is none.
+/// In place of an index: there is none.
 const NONE: u32 = u32::MAX;
 
-/// Who else may reach what is held.
+/// Who else may access a held element.
 #[derive(Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
@@ -46,60 +46,60 @@ impl From<Mode> for ownership::Mode {
 pub struct LeaseUse {
     /// Leases it took.
     pub taken: u64,
-    /// The most elements it held at once; one that is held twice counts twice.
+    /// The most elements held at once. An element in two leases counts twice.
     pub elements_max: u64,
-    /// The most payload bytes that these had together.
+    /// The most payload bytes of these elements.
     pub bytes_max: u64,
-    /// The most bytes of host memory that these kept besides their own: a payload keeps the whole buffer it is a part of.
+    /// The most host memory that held elements kept beyond their own bytes: a payload keeps the whole buffer it is a part of.
     pub pinned_max: u64,
-    /// Leases that were taken back at their deadline.
+    /// Leases that ended at their deadline.
     pub expired: u64,
-    /// Leases that were taken back when the stage ended.
+    /// Leases that ended with the stage.
     pub at_end: u64,
 }
 
-/// What the stage holds.
+/// The leases of a stage and the elements in them.
 pub(crate) struct Leases {
     leases: Slab<Lease>,
     held: Slab<Held>,
-    /// For each element of the batch its place in `held`; empty until one is held.
+    /// For each element of the batch, its place in `held`; empty until one is held.
     here: Vec<u32>,
     /// The elements that left the batch, as bits.
     exclusive: u64,
-    /// Elements of `held` that are in no lease any more. They stay until it is known what the call made of them.
+    /// Elements of `held` that are in no lease any more. They stay until it is known whether the call consumed them.
     released: Vec<u32>,
-    /// The first deadline of all.
+    /// The earliest deadline.
     deadline: Option<Instant>,
-    /// Elements held now, counted once a lease.
+    /// Elements held now, counted once per lease.
     elements: u64,
     /// Their payload bytes.
     bytes: u64,
-    /// Bytes of the attributes of what is held, each element counted once.
+    /// Bytes of the attributes of held elements, each element counted once.
     attributes: u64,
-    /// Bytes of host memory that what is held is charged, besides payloads.
+    /// Bytes of host memory charged for held elements, besides payloads.
     structures: u64,
-    /// The buffers of what is held.
+    /// The buffers of held elements.
     pinned: Pinned,
-    /// Payloads that are released stay until the call has ended, so that what it did can be undone.
-    keeps: bool,
+    /// Whether released payloads stay until the call has ended, so that the call can be undone.
+    keeps_released: bool,
     pub(crate) used: LeaseUse,
 }
 
-/// A lease, as long as the stage has its handle.
+/// A lease, for as long as the stage has its handle.
 enum Lease {
     Held {
         mode: Mode,
         deadline: Option<Instant>,
         entries: Vec<Entry>,
     },
-    /// The host took the elements back; so many were taken.
+    /// The host took the elements back. There were `taken` of them.
     Over {
         taken: u32,
     },
 }
 
 impl Lease {
-    /// How many elements were taken.
+    /// How many elements the lease had at first.
     fn taken(&self) -> u32 {
         match self {
             Lease::Held { entries, .. } => entries.len() as u32,
@@ -112,39 +112,38 @@ impl Lease {
 #[derive(Clone, Copy)]
 struct Entry {
     place: u32,
-    /// The outputs that it went to by handle.
+    /// The outputs that it was sent to by handle, as bits.
     sent: u32,
-    /// It was passed on, and is no longer held.
+    /// Whether it was passed on and is no longer held.
     gone: bool,
 }
 
-/// An element that is held.
+/// A held element.
 pub(super) struct Held {
     pub(super) element: Element,
-    /// What was read of it before this call, and in this call where it is not in the batch.
-    pub(super) read: Part,
-    /// How often it was read before it was lent in that call: in calls that failed, or while it was held by a stage that
-    /// restarted.
+    /// What was read of it before this call, and in this call if it is not in the batch.
+    pub(super) read: ElementReads,
+    /// How often it was read before the call that lent it: in failed calls, or while it was held by a stage that restarted.
     pub(super) before: u32,
-    /// Its index in the batch, where it is in there.
+    /// Its index in the batch, or `NONE`.
     pub(super) index: u32,
-    /// In how many leases it is.
+    /// The number of leases that contain it.
     leases: u32,
-    /// Bytes of its attributes, as they are counted.
+    /// Bytes of its attributes, as counted.
     attributes: u64,
-    /// What it is charged for as long as it is held; see [`host_memory`].
+    /// Its charge while it is held; see [`host_memory`].
     structures: u64,
-    /// Whether an element was sent on that was made of it.
-    came: bool,
+    /// Whether an element made of it was sent on.
+    consumed: bool,
 }
 
-/// Why nothing is done with a lease.
+/// Why an operation on a lease is refused.
 pub(super) enum Refused {
-    /// It is over.
+    /// The lease is over.
     Over,
-    /// There is no such element in it any more.
+    /// The lease has no such element any more.
     Gone,
-    /// The element goes to this output a second time.
+    /// The element would go to this output a second time.
     Twice(u32),
 }
 
@@ -162,14 +161,14 @@ impl Leases {
             attributes: 0,
             structures: 0,
             pinned,
-            keeps: false,
+            keeps_released: false,
             used: LeaseUse::default(),
         }
     }
 
-    /// Keeps from now on what is released until the call has ended, so that one that fails can be undone.
-    pub(crate) fn keep(&mut self) {
-        self.keeps = true;
+    /// Keeps released payloads until the call has ended from now on, so that a failed call can be undone.
+    pub(crate) fn keep_released(&mut self) {
+        self.keeps_released = true;
     }
 
     /// The elements that left the batch, as bits.
@@ -189,13 +188,13 @@ impl Leases {
         self.here.iter().position(|here| *here == place).map(|index| index as u32)
     }
 
-    /// How many elements, and bytes, would be held with so many more.
-    pub(super) fn with(&self, elements: u64, bytes: u64) -> (u64, u64) {
+    /// The elements and payload bytes held after adding this many.
+    pub(super) fn totals_with(&self, elements: u64, bytes: u64) -> (u64, u64) {
         (self.elements.saturating_add(elements), self.bytes.saturating_add(bytes))
     }
 
-    /// Holds elements of the batch, by their indices. Those that nobody else may hold leave it: `own` has the payloads
-    /// that were moved for that to a buffer of their own. All of it is allowed.
+    /// Takes a lease on elements of the batch, by their indices. With an exclusive lease they leave the batch; `own` has the
+    /// payloads that were copied to their own buffers for that. The caller has checked that the lease is allowed.
     pub(super) fn take(
         &mut self,
         batch: &mut [Element],
@@ -240,23 +239,23 @@ impl Leases {
         self.leases.insert(Lease::Held { mode, deadline, entries })
     }
 
-    /// Bytes of the attributes of what is held.
+    /// Bytes of the attributes of held elements.
     pub(super) fn attributes(&self) -> u64 {
         self.attributes
     }
 
-    /// Bytes of host memory that what is held is charged, besides payloads.
+    /// Bytes of host memory charged for held elements, besides payloads.
     pub(super) fn structures(&self) -> u64 {
         self.structures
     }
 
-    /// An element that is held, or was in this call.
+    /// An element that is held, or was held in this call.
     pub(super) fn element(&self, place: u32) -> Option<&Element> {
         Some(&self.held.get(place)?.element)
     }
 
-    /// What an element of the batch carries is this, also where it is held in this call.
-    pub(super) fn put_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
+    /// Sets the context of a batch element on its held copy too, if it is held in this call.
+    pub(super) fn set_context(&mut self, index: usize, context: &Option<Arc<Context>>) {
         let Some(held) = self.here.get(index).and_then(|place| self.held.get_mut(*place)) else { return };
         held.element.context.clone_from(context);
         if held.leases > 0 {
@@ -269,25 +268,25 @@ impl Leases {
         }
     }
 
-    /// Bytes of host memory that what is held keeps besides its own bytes.
+    /// Bytes of host memory that held elements keep beyond their own bytes.
     pub(super) fn pinned_bytes(&self) -> u64 {
         self.pinned.bytes()
     }
 
-    /// Moves what is held, as far as it keeps more than it is, to memory of its own. Tells how many bytes were copied.
+    /// Copies held elements that keep more than their own bytes to memory of their own. Returns the bytes copied.
     pub(super) fn compact(&mut self) -> io::Result<u64> {
         let held = self.held.iter_mut().filter(|held| held.leases > 0);
         self.pinned.compact(held.map(|held| &mut held.element.payload))
     }
 
-    /// Others are to have the payload of an element that is held.
+    /// Lets others use the payload of a held element as well.
     pub(super) fn share(&mut self, place: u32) {
         if let Some(held) = self.held.get(place) {
             self.pinned.share(&held.element.payload);
         }
     }
 
-    /// The place of an element of the batch among what is held.
+    /// The place of an element of the batch in `held`.
     fn place(&mut self, element: &mut Element, index: usize, before: u32) -> u32 {
         let here = self.here[index];
         match self.held.get_mut(here) {
@@ -301,13 +300,13 @@ impl Leases {
                 let element = element.clone();
                 let held = Held {
                     element,
-                    read: Part::default(),
+                    read: ElementReads::default(),
                     before,
                     index: index_here,
                     leases: 0,
                     attributes: 0,
                     structures: 0,
-                    came: false,
+                    consumed: false,
                 };
                 let place = self.held.insert(held);
                 self.here[index] = place;
@@ -316,7 +315,7 @@ impl Leases {
         }
     }
 
-    /// The elements of a lease that are still held.
+    /// The entries of a lease that is not over.
     fn entries(&self, lease: u32) -> Result<&[Entry], Refused> {
         match self.leases.get(lease) {
             Some(Lease::Held { entries, .. }) => Ok(entries),
@@ -324,12 +323,12 @@ impl Leases {
         }
     }
 
-    /// How many elements a lease had when it was taken, also where it is over.
+    /// How many elements a lease had when it was taken, even if it is over.
     pub(super) fn taken(&self, lease: u32) -> u32 {
         self.leases.get(lease).map_or(0, Lease::taken)
     }
 
-    /// How many elements a lease had when it was taken; refused where it is over.
+    /// How many elements a lease had when it was taken; refused if it is over.
     pub(super) fn len(&self, lease: u32) -> Result<usize, Refused> {
         Ok(self.entries(lease)?.len())
     }
@@ -341,14 +340,14 @@ impl Leases {
         self.held.get_mut(place).ok_or(Refused::Gone)
     }
 
-    /// What is held by a lease, with its places.
+    /// The elements that a lease still holds, with their places.
     pub(super) fn elements(&self, lease: u32) -> Result<impl Iterator<Item = (u32, &Element)>, Refused> {
         let entries = self.entries(lease)?.iter().filter(|entry| !entry.gone);
         Ok(entries.filter_map(|entry| Some((entry.place, &self.held.get(entry.place)?.element))))
     }
 
-    /// Passes elements of a lease on, each with the outputs it goes to: those of an exclusive one are held no longer.
-    /// Either all are, or none.
+    /// Passes elements of a lease on, each to the outputs in its mask. Elements of an exclusive lease are no longer held. Either
+    /// all are passed on, or none.
     pub(super) fn forward(
         &mut self,
         lease: u32,
@@ -384,27 +383,27 @@ impl Leases {
         Ok(forwarded.collect())
     }
 
-    /// An element was sent on that was made of this one.
-    pub(crate) fn came(&mut self, place: u32) {
+    /// Marks an element as consumed: an element made of it was sent on.
+    pub(crate) fn mark_consumed(&mut self, place: u32) {
         if let Some(held) = self.held.get_mut(place) {
-            held.came = true;
+            held.consumed = true;
         }
     }
 
-    /// The stage let go of the handle of a lease.
+    /// Ends a lease whose handle the stage dropped.
     pub(super) fn drop_lease(&mut self, lease: u32) {
         if let Some(lease) = self.leases.remove(lease) {
             self.end(lease);
         }
     }
 
-    /// When the next lease is over.
+    /// The earliest deadline of a lease.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Takes back what is held by leases whose deadline is past.
+    /// Ends the leases whose deadline has passed.
     pub(super) fn expire(&mut self, now: Instant) {
         let mut due = Vec::new();
         self.deadline = None;
@@ -425,7 +424,7 @@ impl Leases {
         }
     }
 
-    /// Takes back everything: the stage is gone.
+    /// Ends all leases, because the stage is gone.
     pub(super) fn end_all(&mut self) {
         let leases: Vec<Lease> = self.leases.drain().collect();
         for lease in leases {
@@ -435,13 +434,13 @@ impl Leases {
         self.deadline = None;
     }
 
-    /// A lease has ended, in whatever way: its elements are released.
+    /// Releases the elements of an ended lease.
     fn end(&mut self, lease: Lease) {
         let Lease::Held { entries, .. } = lease else { return };
         entries.iter().filter(|entry| !entry.gone).for_each(|entry| self.release(entry.place));
     }
 
-    /// An element is in one lease less. Its payload goes with the last.
+    /// Removes an element from one lease. Its payload is released with the last lease.
     fn release(&mut self, place: u32) {
         let Some(held) = self.held.get_mut(place) else { return };
         self.elements -= 1;
@@ -451,15 +450,15 @@ impl Leases {
             self.attributes -= held.attributes;
             self.structures -= held.structures;
             self.pinned.remove(&held.element.payload);
-            if !self.keeps {
+            if !self.keeps_released {
                 held.element.payload = Default::default();
             }
             self.released.push(place);
         }
     }
 
-    /// Undoes what the call did to these elements of the batch, given as bits: they are there as they were lent, and in no
-    /// lease. What was read of them is in `meter` again. Only where payloads are kept that are released.
+    /// Undoes what the call did to these elements of the batch, given as bits: they are in the batch as they were lent, and in
+    /// no lease. `meter` gets back what was read of them. Requires that released payloads are kept.
     pub(super) fn undo(&mut self, batch: &mut [Element], which: u64, meter: &mut Meter) {
         let mut places = Vec::new();
         let of_them = |(index, _): &(usize, &mut u32)| which & 1 << *index != 0;
@@ -489,24 +488,25 @@ impl Leases {
         places.into_iter().for_each(|place| drop(self.held.remove(place)));
     }
 
-    /// What was held when the call began, and nothing came of, by its number at the source, and how often each was read. What
-    /// the call did to its batch is undone already.
+    /// The elements held when the call began that were not consumed, by sequence number, and how often each was read. What the
+    /// call did to its batch has been undone already.
     pub(super) fn rescue(&self) -> Vec<(Element, u32)> {
-        let held = self.held.iter().filter(|(_, held)| !held.came);
+        let held = self.held.iter().filter(|(_, held)| !held.consumed);
         let mut elements: Vec<_> =
             held.map(|(_, held)| (held.element.clone(), held.before.saturating_add(held.read.reads()))).collect();
         elements.sort_by_key(|(element, _)| element.sequence);
         elements
     }
 
-    /// The elements of the batch, as bits, that were held in this call: what comes of them is known when they are released.
+    /// The elements of the batch, as bits, that were held in this call. Whether they are consumed is known when they are
+    /// released.
     #[inline]
     pub(crate) fn held_here(&self) -> u64 {
         self.here.iter().enumerate().fold(0, |held, (index, place)| held | u64::from(*place != NONE) << index)
     }
 
-    /// Ends the lending of a batch. `named` are its elements that were sent on, or that something was made of that was sent,
-    /// as bits. Tells how many elements that were held, in this call or before, were released and nothing came of.
+    /// Ends the lending of a batch. `named` are its elements, as bits, that were sent on or from which something was made and
+    /// sent. Returns how many elements held in this call or before were released without being consumed.
     #[inline]
     pub(super) fn settle(&mut self, named: u64, meter: &Meter) -> u64 {
         if self.here.is_empty() && self.released.is_empty() { 0 } else { self.settle_held(named, meter) }
@@ -515,7 +515,7 @@ impl Leases {
     fn settle_held(&mut self, named: u64, meter: &Meter) -> u64 {
         for (index, place) in self.here.drain(..).enumerate() {
             let Some(held) = self.held.get_mut(place) else { continue };
-            held.came |= named & 1 << index != 0;
+            held.consumed |= named & 1 << index != 0;
             if held.index != NONE {
                 held.index = NONE;
                 held.read = meter.read_here(index, held.element.payload.len() as u64);
@@ -525,7 +525,7 @@ impl Leases {
         let mut dropped = 0;
         for place in self.released.drain(..) {
             if self.held.get(place).is_some_and(|held| held.leases == 0) {
-                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.came));
+                dropped += self.held.remove(place).map_or(0, |held| u64::from(!held.consumed));
             }
         }
         dropped

@@ -1,5 +1,4 @@
-//! Counts the copies of a stage element by element: against its budget, before they are made, and against what is proven
-//! of it.
+//! Counts the copies of a stage per element: against its budget, before they are made, and against what is proven of it.
 
 use super::payload_write::BY_HANDLE;
 use crate::contract::{Bounds, Budget, Limited, Overrun};
@@ -10,46 +9,46 @@ use crate::payload::element::Element;
 pub(crate) struct Meter {
     budget: Budget,
     bounds: Bounds,
-    /// Whether copies beyond what is proven are refused, and not only told of.
-    strict: bool,
-    /// Of a source no element is lent: it writes what it makes.
-    source: bool,
+    /// Whether copies beyond the proof are refused, and not only reported.
+    is_strict: bool,
+    /// Whether the stage is a source: it writes what it makes, and is lent no elements.
+    is_source: bool,
     /// How often this call read the whole batch.
     whole: u32,
-    /// What it read besides, of each element of the batch; empty until it does. So a batch that nobody looks into costs
-    /// nothing here.
-    parts: Vec<Part>,
-    /// The most reads in `parts`, and of which element.
+    /// What this call read besides, per element of the batch. Empty until it does, so a batch that is never read one by one
+    /// costs nothing here.
+    parts: Vec<ElementReads>,
+    /// The most reads in `parts`, and the index of that element.
     most: (u32, usize),
-    /// The elements that left the batch, as bits: they are not in what is read of the whole batch.
+    /// The elements that left the batch, as bits: reads of the whole batch do not include them.
     left: u64,
-    /// How often each element of the batch was read in earlier calls, which failed; empty where none was.
+    /// How often failed calls read each element of the batch; empty if none did.
     before: Vec<u32>,
-    /// The same of the next call.
+    /// `before` for the next call.
     next_before: Vec<u32>,
-    /// Writes of this call that are of no element of the batch, as far as the host knows.
+    /// Writes of this call that belong to no element of the batch, as far as the host knows.
     unattributed: u64,
-    /// How often it wrote for each element of the batch; empty until it does.
+    /// How often this call wrote for each element of the batch; empty until it does.
     writes: Vec<u32>,
     /// Elements lent so far.
     lent: u64,
     /// Writes so far.
     written: u64,
-    /// The first refusal for the budget.
+    /// The first copy beyond the budget.
     over_budget: Option<Overrun>,
-    /// The first copy beyond what is proven.
+    /// The first copy beyond the proof.
     over_bound: Option<Overrun>,
     /// Whether anything was refused, for whatever reason.
     pub(crate) refused: bool,
-    /// The most reads that an element had, in all calls that lent it, failed ones included, and through leases.
+    /// The most reads of one element, over all calls that lent it, failed calls included, and through leases.
     pub(crate) reads_max: u32,
-    /// The most writes for an element, as `lineage` tells.
+    /// The most writes for one element, by `lineage`.
     pub(crate) writes_max: u32,
 }
 
 /// What was read of one element.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ElementReads {
     reads: u32,
     bytes: u64,
 }
@@ -59,8 +58,8 @@ impl Meter {
         Meter {
             budget,
             bounds,
-            strict: false,
-            source,
+            is_strict: false,
+            is_source: source,
             whole: 0,
             parts: Vec::new(),
             most: (0, 0),
@@ -79,13 +78,12 @@ impl Meter {
         }
     }
 
-    /// Refuses from now on what is beyond what is proven: the flow goes on after calls that fail, and what is said of it
-    /// holds for those too.
+    /// Refuses copies beyond the proof from now on. The flow survives failed calls, so the proof must hold for those as well.
     pub(crate) fn hold_failed_calls(&mut self) {
-        self.strict = true;
+        self.is_strict = true;
     }
 
-    /// Begins a call that is lent so many elements.
+    /// Begins a call that lends this many elements.
     #[inline]
     pub(crate) fn lend(&mut self, elements: usize) {
         self.lent += elements as u64;
@@ -99,32 +97,31 @@ impl Meter {
         std::mem::swap(&mut self.before, &mut self.next_before);
     }
 
-    /// The next call is lent elements that were read so often before.
+    /// Prepares a call that retries elements; `before` says how often failed calls read each.
     pub(crate) fn retry_batch(&mut self, before: impl Iterator<Item = u32>) {
         self.next_before.clear();
         self.next_before.extend(before);
     }
 
-    /// The call has failed, and `untouched` of its elements are as if they had not been lent: nothing may be written for
-    /// them until they are lent again.
+    /// Counts `untouched` elements of a failed call as not lent: nothing may be written for them until they are lent again.
     pub(crate) fn take_back(&mut self, untouched: u64) {
         self.lent = self.lent.saturating_sub(untouched);
     }
 
-    /// What went wrong in the call: beyond the budget, and beyond what is proven.
+    /// Takes the overruns of the call: beyond the budget, and beyond the proof.
     #[inline]
     pub(crate) fn overruns(&mut self) -> (Option<Overrun>, Option<Overrun>) {
         (self.over_budget.take(), self.over_bound.take())
     }
 
-    /// Counts a read of `len` bytes of the element `index` of the batch, if the budget allows it.
+    /// Counts a read of `len` bytes of the element `index` of the batch, if it is allowed.
     pub(crate) fn read(&mut self, batch: &[Element], index: usize, len: u64) -> bool {
         let element = &batch[index];
         let after = self.read_so_far(element, index).and(len);
         if !self.may_read(element, after) {
             return false;
         }
-        self.parts.resize(batch.len(), Part::default());
+        self.parts.resize(batch.len(), ElementReads::default());
         self.parts[index] = self.parts[index].and(len);
         if self.parts[index].reads > self.most.0 {
             self.most = (self.parts[index].reads, index);
@@ -161,9 +158,9 @@ impl Meter {
         true
     }
 
-    /// Counts a read of `len` bytes of an element that is held and not in the batch, if it is allowed. `so_far` was read of
-    /// it since it was lent, and it was read `before` times in failed calls.
-    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut Part, before: u32, len: u64) -> bool {
+    /// Counts a read of `len` bytes of a held element that is not in the batch, if it is allowed. `so_far` was read since it was
+    /// lent, and failed calls read it `before` times.
+    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut ElementReads, before: u32, len: u64) -> bool {
         let after = so_far.and(len);
         if !self.may_read(element, after) {
             return false;
@@ -173,42 +170,42 @@ impl Meter {
         true
     }
 
-    /// How often the element `index` of the batch was read in earlier calls, which failed.
+    /// How often failed calls read the element `index` of the batch.
     pub(super) fn read_before(&self, index: usize) -> u32 {
         self.before.get(index).copied().unwrap_or_default()
     }
 
-    /// How often the element `index` of the batch was read so far, in this call and in earlier ones, which failed.
+    /// How often this call and earlier failed calls read the element `index` of the batch.
     pub(crate) fn reads_of(&self, index: usize) -> u32 {
         let part = self.parts.get(index).map_or(0, |part| part.reads);
         let whole = if self.has_left(index) { 0 } else { self.whole };
         self.read_before(index).saturating_add(whole).saturating_add(part)
     }
 
-    /// Whether this call copied anything of the element `index` of the batch, or can have.
-    pub(crate) fn touched(&self, index: usize) -> bool {
+    /// Whether this call copied anything of the element `index` of the batch, or may have.
+    pub(crate) fn is_touched(&self, index: usize) -> bool {
         let written = self.unattributed > 0 || self.writes.get(index).is_some_and(|writes| *writes > 0);
         written || self.reads_of(index) > self.read_before(index)
     }
 
-    /// The element `index` is in the batch again, of which so much was read before it left and since.
-    pub(super) fn put_back(&mut self, elements: usize, index: usize, read: Part) {
-        self.parts.resize(elements, Part::default());
+    /// Returns the element `index` to the batch, with what was read of it.
+    pub(super) fn put_back(&mut self, elements: usize, index: usize, read: ElementReads) {
+        self.parts.resize(elements, ElementReads::default());
         self.parts[index] = read;
     }
 
     /// What this call read of the element `index` of the batch, which has `len` bytes.
-    pub(super) fn read_here(&self, index: usize, len: u64) -> Part {
+    pub(super) fn read_here(&self, index: usize, len: u64) -> ElementReads {
         let part = self.parts.get(index).copied().unwrap_or_default();
         let whole = u64::from(self.whole).saturating_mul(len);
-        Part { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
+        ElementReads { reads: part.reads.saturating_add(self.whole), bytes: part.bytes.saturating_add(whole) }
     }
 
-    /// The element `index`, of `len` bytes, leaves the batch. Tells what this call read of it.
-    pub(super) fn leave(&mut self, index: usize, len: u64) -> Part {
+    /// Removes the element `index`, of `len` bytes, from the batch. Returns what this call read of it.
+    pub(super) fn leave(&mut self, index: usize, len: u64) -> ElementReads {
         let read = self.read_here(index, len);
         if let Some(part) = self.parts.get_mut(index) {
-            *part = Part::default();
+            *part = ElementReads::default();
         }
         let reads = self.parts.iter().enumerate().map(|(index, part)| (part.reads, index));
         self.most = reads.max().unwrap_or_default();
@@ -220,11 +217,11 @@ impl Meter {
         self.left & 1 << index != 0
     }
 
-    fn read_so_far(&self, element: &Element, index: usize) -> Part {
+    fn read_so_far(&self, element: &Element, index: usize) -> ElementReads {
         self.read_here(index, element.payload.len() as u64)
     }
 
-    /// Whether so many elements, of so many payload bytes together, may be held at once.
+    /// Whether the budget allows holding this many elements and payload bytes at once.
     pub(super) fn hold(&mut self, elements: u64, bytes: u64) -> bool {
         let held = (Limited::Leases, elements, self.budget.leases.map(u64::from));
         let of_bytes = (Limited::LeaseBytes, bytes, self.budget.lease_bytes);
@@ -235,8 +232,8 @@ impl Meter {
         overrun.is_none_or(|overrun| self.refuse(overrun))
     }
 
-    /// What of the budget is used up, if this call read so much of an element.
-    fn beyond_reads(&self, element: &Element, read: Part) -> Option<Overrun> {
+    /// The overrun of the budget if this call has read this much of an element.
+    fn beyond_reads(&self, element: &Element, read: ElementReads) -> Option<Overrun> {
         let reads = (Limited::Reads, u64::from(read.reads), self.budget.reads.map(u64::from));
         let bytes = (Limited::ReadBytes, read.bytes, self.budget.read_bytes);
         [reads, bytes].into_iter().find_map(|(what, count, limit)| {
@@ -245,8 +242,8 @@ impl Meter {
         })
     }
 
-    /// Whether an element may be read, so that so much was read of it since it was lent.
-    fn may_read(&mut self, element: &Element, read: Part) -> bool {
+    /// Whether an element may be read so that this much was read since it was lent.
+    fn may_read(&mut self, element: &Element, read: ElementReads) -> bool {
         if let Some(overrun) = self.beyond_reads(element, read) {
             return self.refuse(overrun);
         }
@@ -256,21 +253,22 @@ impl Meter {
         }
     }
 
-    /// What is proven of an element, where it is less than this.
+    /// The overrun of the proof if an element was read this often.
     fn beyond_proof(&self, element: &Element, reads: u32) -> Option<Overrun> {
         let max = self.bounds.reads.max.filter(|max| reads > *max)?;
         Some(Overrun { what: Limited::Reads, element: Some(element.sequence), count: reads.into(), limit: max.into() })
     }
 
-    /// More than is proven is done only by a call that will not return: nothing is proven of those. Where the flow goes on
-    /// after it, the host holds it to the same; where the flow ends with it, what it fails at is of more use than a refusal.
+    /// Handles a copy beyond the proof, and returns whether it is allowed. Only a call that will not return can do this: nothing
+    /// is proven of such calls. If the flow survives the failed call, the host enforces the proof. If it does not, the copy is
+    /// allowed, because the failure itself is more useful than a refusal.
     fn allow_unproven(&mut self, overrun: Overrun) -> bool {
         self.over_bound.get_or_insert(overrun);
-        self.refused |= self.strict;
-        !self.strict
+        self.refused |= self.is_strict;
+        !self.is_strict
     }
 
-    /// The first refusal is the one to tell.
+    /// Refuses a copy beyond the budget. Only the first refusal is reported.
     fn refuse(&mut self, overrun: Overrun) -> bool {
         self.over_budget.get_or_insert(overrun);
         self.refused = true;
@@ -281,7 +279,7 @@ impl Meter {
         self.reads_max = self.reads_max.max(reads);
     }
 
-    /// Counts `written` payloads, the entries of `sizes` that are not passed on by handle, if the budget allows them.
+    /// Counts `written` payloads, the entries of `sizes` that are not passed on by handle, if they are allowed.
     pub(crate) fn write(&mut self, batch: &[Element], sizes: &[u64], lineage: &[u32], written: u64) -> bool {
         if written == 0 {
             return true;
@@ -307,7 +305,7 @@ impl Meter {
         true
     }
 
-    /// Whether once more may be written to a payload to which it was `so_far` times.
+    /// Whether a payload that was written `so_far` times may be written once more.
     pub(super) fn may_write(&mut self, so_far: u64) -> bool {
         let (count, limit) = (so_far.saturating_add(1), self.budget.writes);
         let here = limit.map(u64::from).filter(|limit| count > *limit).map(|limit| Overrun {
@@ -323,7 +321,7 @@ impl Meter {
         self.beyond_writes(self.bounds.writes.max, all).is_none_or(|overrun| self.allow_unproven(overrun))
     }
 
-    /// Counts one more write to a payload, as [`Meter::may_write`] allows it.
+    /// Counts one more write to a payload, if [`Meter::may_write`] allows it.
     pub(super) fn write_piece(&mut self, so_far: u64) -> bool {
         if !self.may_write(so_far) {
             return false;
@@ -333,12 +331,12 @@ impl Meter {
         true
     }
 
-    /// Counts the `writes` to one payload, which were counted before, for the element `lineage` of the batch, if the budget
-    /// allows them.
+    /// Attributes the `writes` of one payload, which are already counted, to the element `lineage` of the batch, if they are
+    /// allowed.
     pub(super) fn writes_of(&mut self, batch: &[Element], lineage: u32, writes: u64) -> bool {
         let index = lineage as usize;
         if index >= batch.len() {
-            // None, or one that breaks the contract when the output is returned.
+            // There is no lineage, or it breaks the contract, which is reported when the output is returned.
             return true;
         }
         self.writes.resize(batch.len(), 0);
@@ -357,8 +355,8 @@ impl Meter {
         true
     }
 
-    /// Counts what is written from each element of the batch. Tells the most there are of one, and of which; and how many
-    /// are of one of them.
+    /// Counts the writes per element of the batch. Returns the greatest count with the index of its element, and the number of
+    /// writes that belong to an element.
     fn count_lineage(
         &mut self,
         batch: &[Element],
@@ -372,7 +370,7 @@ impl Meter {
         }
         self.writes.resize(batch.len(), 0);
         for (_, &index) in sizes.iter().zip(lineage).filter(|(size, _)| **size != BY_HANDLE) {
-            // An index that is not in the batch breaks the contract when the output is returned.
+            // An index that is not in the batch breaks the contract, which is reported when the output is returned.
             if let Some(writes) = self.writes.get_mut(index as usize) {
                 *writes = count(*writes, 1);
                 attributed += 1;
@@ -384,15 +382,15 @@ impl Meter {
         (most, attributed)
     }
 
-    /// Whether `all` the payloads written so far are too many for the elements lent so far.
+    /// The overrun if `all` payloads written so far are too many for the elements lent so far.
     fn beyond_writes(&self, each: Option<u32>, all: u64) -> Option<Overrun> {
         let each = u64::from(each?);
-        let limit = if self.source && each > 0 { u64::MAX } else { each.saturating_mul(self.lent) };
+        let limit = if self.is_source && each > 0 { u64::MAX } else { each.saturating_mul(self.lent) };
         (all > limit).then_some(Overrun { what: Limited::Writes, element: None, count: all, limit })
     }
 }
 
-/// Whether the `most` payloads that were written from an element, and its index, are more than `limit`.
+/// The overrun if the element with the most writes has more than `limit`.
 fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overrun> {
     let (count, index) = most;
     let element = batch.get(index)?;
@@ -404,13 +402,13 @@ fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overr
     })
 }
 
-impl Part {
+impl ElementReads {
     pub(super) fn reads(self) -> u32 {
         self.reads
     }
 
-    /// With one more read, of `len` bytes.
-    fn and(self, len: u64) -> Part {
-        Part { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }
+    /// With one more read of `len` bytes.
+    fn and(self, len: u64) -> ElementReads {
+        ElementReads { reads: self.reads.saturating_add(1), bytes: self.bytes.saturating_add(len) }
     }
 }

@@ -1,4 +1,4 @@
-//! The outputs that a stage makes in a call, and what they are made of.
+//! The outputs that a stage makes in a call, and their contents.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
@@ -7,18 +7,19 @@ use super::host_memory::{self, limit};
 use super::part::{Origin, Part, View, Written};
 use super::{Failure, Host, Output};
 use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::ledger::Count;
 
-/// Outputs that a stage can make in one call.
+/// The most outputs that a stage can make in one call.
 const MAX_OUTPUTS_A_CALL: usize = 1024;
-/// Elements that a stage can make in one call, over all outputs. Each costs the host memory even without a payload.
+/// The most elements that a stage can make in one call, over all outputs. Each costs host memory even without a payload.
 const MAX_ELEMENTS_A_CALL: usize = 1 << 20;
-/// Pieces of which the payloads are that a stage makes in one call without writing them, over all outputs.
+/// The most pieces in the payloads that a stage makes in one call without writing them, over all outputs.
 const MAX_PIECES_A_CALL: usize = 1 << 20;
 
-/// What is made in a call and not returned yet.
+/// What the current call has made and not returned yet.
 pub(crate) struct Outputs {
-    made: Vec<Option<Made>>,
+    made: Vec<Option<OutputElements>>,
     /// The rep of the first output of this call.
     first: u32,
     /// Payload bytes written in this call.
@@ -26,7 +27,7 @@ pub(crate) struct Outputs {
     /// Elements made in this call.
     pub(super) elements: usize,
     pieces: usize,
-    /// Bytes of host memory that what was made in this call is charged, besides payloads.
+    /// Bytes of host memory charged for what this call made, besides payloads.
     pub(super) structures: u64,
     /// Payloads written in this call.
     written: u64,
@@ -37,9 +38,9 @@ pub(crate) struct Outputs {
 }
 
 /// The elements of one output, in order.
-pub(crate) struct Made {
+pub(crate) struct OutputElements {
     first: Part,
-    /// What was appended. Nearly every output has nothing here.
+    /// The appended parts. Nearly every output has none.
     rest: Vec<Part>,
 }
 
@@ -60,7 +61,7 @@ fn append(
     let made = outputs.get_mut(to.rep());
     match (made, other) {
         (Some(made), Some(other)) => made.append(other),
-        _ => wasmtime::bail!("an output is of another call"),
+        _ => wasmtime::bail!("an output belongs to another call"),
     }
     Ok(())
 }
@@ -80,33 +81,35 @@ impl Outputs {
         }
     }
 
-    /// Whether there is room for one more output, of so many written bytes and so many elements.
+    /// Checks that there is room for one more output with this many written bytes and elements.
     pub(super) fn room(&self, bytes: usize, elements: usize) -> Result<(), Failure> {
         if !self.may_make {
-            return Err(Failure::InvalidInput("elements are made in `pull`, `process` and `flush` only".to_string()));
+            return Err(Failure::InvalidInput(
+                "elements can only be made in `pull`, `process` and `flush`".to_string(),
+            ));
         }
         if self.made.len() == MAX_OUTPUTS_A_CALL {
-            return Err(limit(format!("makes at most {MAX_OUTPUTS_A_CALL} outputs in one call")));
+            return Err(limit(format!("make at most {MAX_OUTPUTS_A_CALL} outputs in one call")));
         }
         if self.bytes + bytes as u64 > self.most_bytes {
-            let most = counted(self.most_bytes, "payload byte");
-            return Err(limit(format!("makes at most {most} in one call")));
+            let most = mebibytes(self.most_bytes);
+            return Err(limit(format!("make at most {most} of payloads in one call")));
         }
         if self.elements + elements > MAX_ELEMENTS_A_CALL {
-            return Err(limit(format!("makes at most {MAX_ELEMENTS_A_CALL} elements in one call")));
+            return Err(limit(format!("make at most {MAX_ELEMENTS_A_CALL} elements in one call")));
         }
         Ok(())
     }
 
-    /// Whether there is room for payloads of so many pieces.
+    /// Checks that there is room for payloads of this many pieces.
     pub(super) fn room_for_pieces(&self, pieces: usize) -> Result<(), Failure> {
         if self.pieces + pieces > MAX_PIECES_A_CALL {
-            return Err(limit(format!("makes payloads of at most {MAX_PIECES_A_CALL} pieces in one call")));
+            return Err(limit(format!("make payloads of at most {MAX_PIECES_A_CALL} pieces in one call")));
         }
         Ok(())
     }
 
-    /// An output of this, for which there is room.
+    /// Adds an output. The caller has checked that there is room.
     pub(super) fn push(&mut self, part: Part) -> Resource<Output> {
         self.elements += part.len();
         self.structures += part.structure_bytes();
@@ -118,35 +121,35 @@ impl Outputs {
             Part::Views(views) => self.pieces += views.iter().map(View::pieces).sum::<usize>(),
         }
         let rep = self.first.wrapping_add(self.made.len() as u32);
-        self.made.push(Some(Made { first: part, rest: Vec::new() }));
+        self.made.push(Some(OutputElements { first: part, rest: Vec::new() }));
         Resource::new_own(rep)
     }
 
-    fn get_mut(&mut self, rep: u32) -> Option<&mut Made> {
+    fn get_mut(&mut self, rep: u32) -> Option<&mut OutputElements> {
         self.made.get_mut(rep.wrapping_sub(self.first) as usize)?.as_mut()
     }
 
-    /// Takes the output away, if it was made in this call.
-    pub(super) fn take(&mut self, rep: u32) -> Option<Made> {
+    /// Removes the output, if it was made in this call.
+    pub(super) fn take(&mut self, rep: u32) -> Option<OutputElements> {
         self.made.get_mut(rep.wrapping_sub(self.first) as usize)?.take()
     }
 
     /// How many payloads this call wrote that are not in `returned`.
-    pub(super) fn unreturned(&self, returned: Option<&Made>) -> u64 {
-        self.written - returned.map_or(0, Made::written)
+    pub(super) fn unreturned(&self, returned: Option<&OutputElements>) -> u64 {
+        self.written - returned.map_or(0, OutputElements::written)
     }
 
-    /// What this call wrote in outputs.
+    /// What this call wrote to outputs.
     pub(super) fn wrote(&self) -> Count {
         Count { ops: self.written, bytes: self.bytes }
     }
 
-    /// The elements of the batch, as bits, that something was made of in this call and is still there.
+    /// The elements of the batch, as bits, that remaining outputs of this call come from.
     pub(super) fn named(&self) -> u64 {
-        self.made.iter().flatten().flat_map(Made::parts).fold(0, |named, part| named | part.named())
+        self.made.iter().flatten().flat_map(OutputElements::parts).fold(0, |named, part| named | part.named())
     }
 
-    /// Ends a call: outputs that were not returned are gone.
+    /// Ends a call and drops the outputs that it did not return.
     pub(super) fn end_call(&mut self) {
         self.first = self.first.wrapping_add(self.made.len() as u32);
         self.made.clear();
@@ -159,8 +162,8 @@ impl Outputs {
     }
 }
 
-impl Made {
-    fn append(&mut self, other: Made) {
+impl OutputElements {
+    fn append(&mut self, other: OutputElements) {
         self.rest.push(other.first);
         self.rest.extend(other.rest);
     }
@@ -173,12 +176,12 @@ impl Made {
         std::iter::once(self.first).chain(self.rest)
     }
 
-    /// The outputs that any of its elements goes to.
+    /// The outputs that any of its elements goes to, as bits.
     pub(crate) fn goes_to(&self) -> u32 {
         self.parts().fold(0, |all, part| all | part.goes_to())
     }
 
-    /// Elements in it.
+    /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.parts().map(Part::len).sum()
     }
@@ -188,7 +191,7 @@ impl Made {
         self.parts().map(|part| if let Part::Written(part) = part { part.written } else { 0 }).sum()
     }
 
-    /// Bytes of the payloads that were written.
+    /// Bytes of its written payloads.
     pub(crate) fn written_bytes(&self) -> u64 {
         self.parts().map(|part| if let Part::Written(part) = part { part.bytes.len() as u64 } else { 0 }).sum()
     }
@@ -202,7 +205,7 @@ impl Part {
         }
     }
 
-    /// Bytes of host memory that it is charged, besides payloads.
+    /// Bytes of host memory charged for it, besides payloads.
     fn structure_bytes(&self) -> u64 {
         match self {
             Part::Written(part) => host_memory::written(part.sizes.len(), part.column_bytes()),
@@ -214,7 +217,7 @@ impl Part {
         }
     }
 
-    /// The outputs that any of its elements goes to; an empty column says nothing.
+    /// The outputs that any of its elements goes to, as bits. An empty column adds nothing.
     fn goes_to(&self) -> u32 {
         match self {
             Part::Written(part) => all_outputs(&part.outputs),
@@ -222,7 +225,7 @@ impl Part {
         }
     }
 
-    /// The elements of the batch that it is made of, as bits.
+    /// The elements of the batch that it comes from, as bits.
     fn named(&self) -> u64 {
         let bit = |index: u32| 1u64.checked_shl(index).unwrap_or(0);
         match self {
@@ -236,14 +239,14 @@ impl Part {
 }
 
 impl Written {
-    /// Bytes of the columns that say what it is.
+    /// Bytes of the columns that describe the elements.
     pub(super) fn column_bytes(&self) -> usize {
         size_of_val(&self.sizes[..]) + size_of_val(&self.lineage[..]) + size_of_val(&self.outputs[..])
     }
 }
 
 impl Origin {
-    /// Bytes of memory that it takes for itself.
+    /// Bytes of memory on the heap.
     fn bytes(&self) -> u64 {
         match self {
             Origin::Lent(_) | Origin::Held(_) => 0,
@@ -258,12 +261,12 @@ impl View {
     }
 }
 
-/// The outputs that are in any of these.
+/// The outputs in any of these masks.
 pub(crate) fn all_outputs(masks: &[u32]) -> u32 {
     masks.iter().fold(0, |all, mask| all | mask)
 }
 
-/// For each of `elements` where it goes, if the column is for as many: an empty one sends all to output 0.
+/// Checks that the column `outputs` is empty, which means output 0, or has one entry per element.
 pub(super) fn check_outputs(outputs: &[u32], elements: usize, column: &str) -> Result<(), Failure> {
     if !outputs.is_empty() && outputs.len() != elements {
         let entries = counted(outputs.len() as u64, "entry");

@@ -1,9 +1,9 @@
-//! What one call of the host made: elements that were written, or made of others.
+//! What one host call made: elements that were written, or made of others.
 
 use crate::payload::Payload;
 use crate::payload::element::Element;
 
-/// Elements that were made by one call of the host.
+/// Elements made by one host call.
 pub(crate) enum Part {
     Written(Written),
     Views(Vec<View>),
@@ -15,11 +15,11 @@ pub(crate) struct Written {
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
-    /// How many of them bring new bytes.
+    /// How many of them have new bytes.
     pub(crate) written: u64,
 }
 
-/// An element that was made of others, without a copy.
+/// An element made of others without a copy.
 pub(crate) struct View {
     pub(crate) element: Element,
     pub(crate) outputs: u32,
@@ -30,8 +30,8 @@ pub(crate) struct View {
 pub(crate) enum Origin {
     /// An element of the batch, by its index.
     Lent(u32),
-    /// An element that was held, by its place.
+    /// A held element, by its place.
     Held(u32),
-    /// Several of those.
+    /// Several held elements.
     Joined(Box<[u32]>),
 }

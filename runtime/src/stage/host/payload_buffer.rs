@@ -1,4 +1,4 @@
-//! Interface `payload-buffer`: payloads that a stage makes piece by piece.
+//! Interface `payload-buffer`: payloads that a stage builds piece by piece.
 
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
@@ -8,32 +8,33 @@ use super::part::{Part, Written};
 use super::slab::Slab;
 use super::{Failure, Host, Output};
 use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::ledger::Count;
 use crate::payload::Block;
 
 /// The resource `buffer`. Its rep is its place among the buffers of the stage.
 enum Buffer {}
 
-/// The payloads in the making.
+/// The unfinished payloads of a stage.
 pub(super) struct Buffers {
     buffers: Slab<Growing>,
-    /// What they have room for together.
+    /// Their total capacity.
     capacity: u64,
-    /// The most that may be.
+    /// The limit of the total capacity.
     most_capacity: u64,
-    /// What was written to payloads that are made, besides their bytes: writes after the first of each, and bytes that
-    /// other bytes took the place of.
+    /// What was written beyond the final payloads: every write after the first one of a payload, and bytes that were
+    /// overwritten.
     pub(super) rewritten: Count,
-    /// What was written to buffers that were given up.
+    /// What was written to discarded buffers.
     pub(super) given_up: Count,
 }
 
-/// A payload in the making.
+/// An unfinished payload.
 struct Growing {
     block: Block,
     capacity: u64,
     writes: u64,
-    /// Bytes that were written over others.
+    /// Bytes that were overwritten.
     overwritten: u64,
 }
 
@@ -63,11 +64,11 @@ type Wrote = wasmtime::Result<(Result<(), Failure>,)>;
 fn append(mut store: StoreContextMut<'_, Host>, (buffer, bytes): (Resource<Buffer>, WasmList<u8>)) -> Wrote {
     let len = bytes.as_le_slice(store.as_context()).len() as u64;
     let fits = |buffer: &Growing| match buffer.capacity - buffer.len() {
-        room if len > room => Err(limit(format!("writes at most {} to this buffer", counted(buffer.capacity, "byte")))),
+        room if len > room => Err(limit(format!("write at most {} to this buffer", counted(buffer.capacity, "byte")))),
         _ => Ok(()),
     };
     write(&mut store, buffer.rep(), &bytes, fits, |buffer, bytes| {
-        buffer.block.append(bytes).expect("the block was taken for so many");
+        buffer.block.append(bytes).expect("the block has room for the bytes");
     })
 }
 
@@ -81,12 +82,12 @@ fn write_at(
         _ => Err(Failure::OutOfBounds),
     };
     write(&mut store, buffer.rep(), &bytes, fits, |buffer, bytes| {
-        buffer.block.write_at(offset as usize, bytes).expect("so much is written");
+        buffer.block.write_at(offset as usize, bytes).expect("the range is written");
         buffer.overwritten += bytes.len() as u64;
     })
 }
 
-/// One write to a buffer, if it fits and may be.
+/// Writes to a buffer once, if the bytes fit and the budget allows it.
 fn write(
     store: &mut StoreContextMut<'_, Host>,
     rep: u32,
@@ -103,7 +104,7 @@ fn write(
         return Ok((Err(refused),));
     }
     buffer.writes += 1;
-    // Out of the store for the copy: the bytes are in the store as well.
+    // The buffer is taken out of the store for the copy, because the bytes are borrowed from the store as well.
     let Some(mut buffer) = host.buffers.buffers.take_out(rep) else { wasmtime::bail!("no such buffer") };
     let bytes = bytes.as_le_slice(store.as_context());
     copy(&mut buffer, bytes);
@@ -130,8 +131,8 @@ impl Host {
     fn allocate(&mut self, capacity: u64) -> Result<Resource<Buffer>, Failure> {
         let buffers = &self.buffers;
         if buffers.capacity.saturating_add(capacity) > buffers.most_capacity {
-            let most = counted(buffers.most_capacity, "payload byte");
-            return Err(limit(format!("has room for at most {most} in its buffers")));
+            let most = mebibytes(buffers.most_capacity);
+            return Err(limit(format!("have at most {most} in buffers at once")));
         }
         if !self.meter.may_write(0) {
             return Err(Failure::BudgetExceeded);
@@ -161,7 +162,7 @@ impl Host {
             Ok(())
         });
         if let Err(refused) = made {
-            self.buffers.give_up(&buffer);
+            self.buffers.discard(&buffer);
             return Err(refused);
         }
         self.buffers.rewritten.record(buffer.writes - 1, buffer.overwritten);
@@ -187,40 +188,40 @@ impl Buffers {
         }
     }
 
-    /// None yet, of a stage that begins anew after `before`, which are all given up.
-    pub(super) fn after(before: &Buffers) -> Buffers {
+    /// The buffers of a stage that restarts. All buffers in `before` were discarded.
+    pub(super) fn restarted(before: &Buffers) -> Buffers {
         let Buffers { rewritten, given_up, .. } = *before;
         Buffers { rewritten, given_up, ..Buffers::new(before.most_capacity) }
     }
 
-    /// Takes a buffer away, to freeze it or to give it up.
+    /// Removes a buffer, to freeze or to discard it.
     fn remove(&mut self, rep: u32) -> Option<Growing> {
         let buffer = self.buffers.remove(rep)?;
         self.capacity -= buffer.capacity;
         Some(buffer)
     }
 
-    /// The stage let go of the handle of a buffer.
+    /// Discards a buffer whose handle the stage dropped.
     fn drop_buffer(&mut self, rep: u32) {
         if let Some(buffer) = self.remove(rep) {
-            self.give_up(&buffer);
+            self.discard(&buffer);
         }
     }
 
-    /// Gives up all of them: the stage is gone.
-    pub(super) fn give_up_all(&mut self) {
+    /// Discards all buffers, because the stage is gone.
+    pub(super) fn discard_all(&mut self) {
         let buffers: Vec<Growing> = self.buffers.drain().collect();
-        buffers.iter().for_each(|buffer| self.give_up(buffer));
+        buffers.iter().for_each(|buffer| self.discard(buffer));
         self.capacity = 0;
     }
 
-    fn give_up(&mut self, buffer: &Growing) {
+    fn discard(&mut self, buffer: &Growing) {
         self.given_up.record(buffer.writes, buffer.len() + buffer.overwritten);
     }
 }
 
 impl Growing {
-    /// Bytes that are there.
+    /// Bytes written so far.
     fn len(&self) -> u64 {
         self.block.written().len() as u64
     }

@@ -11,13 +11,14 @@ use super::outputs::check_outputs;
 use super::part::{Origin, Part, View};
 use super::{Batch, Failure, Host, Lease, Output};
 use crate::base::plural::counted;
+use crate::base::text::mebibytes;
 use crate::payload::Payload;
 use crate::payload::element::Element;
 
-/// Elements that are joined to one at most, and pieces that its payload has.
+/// The most elements that can be joined, and the most pieces of the resulting payload.
 const MAX_JOINED: usize = 65_536;
 
-/// How long elements are held, if they are not released before.
+/// How long elements are held, unless they are released earlier.
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(variant)]
 enum Scope {
@@ -37,9 +38,9 @@ type Took = wasmtime::Result<(Result<Resource<Lease>, Failure>,)>;
 
 fn take(
     mut store: StoreContextMut<'_, Host>,
-    (of, indices, mode, scope): (Resource<Batch>, WasmList<u32>, Mode, Scope),
+    (batch, indices, mode, scope): (Resource<Batch>, WasmList<u32>, Mode, Scope),
 ) -> Took {
-    store.data().lent(&of)?;
+    store.data().lent(&batch)?;
     let indices = indices.as_le_slice(store.as_context());
     let named = once_each(store.data(), indices);
     let host = store.data_mut();
@@ -52,62 +53,62 @@ fn take(
     Ok((taken.map(Resource::new_own),))
 }
 
-/// The indices of elements that are in the batch, each once. A batch has few elements, however many a stage names.
+/// Checks that the indices are in the batch and distinct. A batch is small, however many indices a stage passes.
 fn once_each(host: &Host, indices: &[u32]) -> Result<Vec<usize>, Failure> {
     let mut seen = vec![false; host.batch.len()];
     let mut named = Vec::with_capacity(indices.len().min(seen.len()));
     for &index in indices {
         host.in_batch(index).ok_or(Failure::OutOfBounds)?;
         if std::mem::replace(&mut seen[index as usize], true) {
-            return Err(Failure::InvalidInput(format!("element {index} is named twice")));
+            return Err(Failure::InvalidInput(format!("element {index} is listed twice")));
         }
         named.push(index as usize);
     }
-    if named.is_empty() { Err(Failure::InvalidInput("no element is named".to_string())) } else { Ok(named) }
+    if named.is_empty() { Err(Failure::InvalidInput("no element is listed".to_string())) } else { Ok(named) }
 }
 
 impl Host {
-    /// Whether these elements may be held, and until when.
+    /// Checks whether these elements may be held, and returns until when.
     fn may_hold(&mut self, indices: &[usize], mode: Mode, scope: Scope) -> Result<Option<Instant>, Failure> {
         let deadline = match scope {
             Scope::Stage => None,
             Scope::Deadline(at) => {
                 let left = at.checked_sub(self.clock.unix_ns()).filter(|left| *left > 0);
                 let left = Duration::from_nanos(left.ok_or(Failure::DeadlineExceeded)?);
-                // From here on only time that passes counts, whatever the clock is set to.
+                // From here on only elapsed time counts, even if the clock is set.
                 self.clock.now().checked_add(left)
             }
         };
         if mode == Mode::Exclusive {
             let named = self.outputs.named();
             if let Some(index) = indices.iter().find(|index| named & 1 << **index != 0 || self.leases.holds(**index)) {
-                return Err(Failure::Unavailable(format!("element {index} is in use already")));
+                return Err(Failure::Unavailable(format!("element {index} is already in use")));
             }
         }
         let bytes = indices.iter().map(|index| self.batch[*index].payload.len() as u64).sum();
-        let (elements, bytes) = self.leases.with(indices.len() as u64, bytes);
+        let (elements, bytes) = self.leases.totals_with(indices.len() as u64, bytes);
         if !self.meter.hold(elements, bytes) {
             return Err(Failure::BudgetExceeded);
         }
         if elements > self.held_elements {
-            return Err(limit(format!("holds at most {} at once", counted(self.held_elements, "element"))));
+            return Err(limit(format!("hold at most {} at once", counted(self.held_elements, "element"))));
         }
         if bytes > self.held_bytes {
-            return Err(limit(format!("holds at most {} at once", counted(self.held_bytes, "payload byte"))));
+            return Err(limit(format!("hold at most {} of payloads at once", mebibytes(self.held_bytes))));
         }
         let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
-            return Err(limit(format!("holds at most {} of attributes at once", counted(self.held_bytes, "byte"))));
+            return Err(limit(format!("hold at most {} of attributes at once", mebibytes(self.held_bytes))));
         }
         self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
         Ok(deadline)
     }
 
-    /// Holds these elements, which may be held.
+    /// Holds these elements, after `may_hold` has allowed it.
     pub(super) fn hold(&mut self, indices: &[usize], mode: Mode, deadline: Option<Instant>) -> wasmtime::Result<u32> {
         let mut own = Vec::new();
         if mode == Mode::Exclusive {
-            // All of them before any leaves the batch: a copy can fail.
+            // All copies are made before any element leaves the batch, because a copy can fail.
             let payloads = indices.iter().map(|index| &self.batch[*index].payload);
             let moved = payloads.map(|payload| payload.is_shared().then(|| payload.copied(&self.pool)).transpose());
             let moved = moved.collect::<Result<Vec<_>, _>>().map_err(|error| self.unreadable(error))?;
@@ -142,7 +143,7 @@ impl Host {
         self.may_use(host_memory::views(indices.len(), 0))?;
         let goes_to = |entry: usize| outputs.get(entry).copied().unwrap_or(1);
         let sends = indices.iter().enumerate().map(|(entry, index)| (*index, goes_to(entry)));
-        // The pieces are there already: what is passed on shares them.
+        // The pieces exist already: what is passed on shares them.
         let forwarded = self.leases.forward(lease, sends)?.into_iter().enumerate();
         let view = |(entry, (place, element))| View { element, outputs: goes_to(entry), origin: Origin::Held(place) };
         Ok(forwarded.map(view).collect())
@@ -154,7 +155,7 @@ impl Host {
         for lease in leases {
             joined += self.leases.len(lease.rep())?;
             if joined > MAX_JOINED {
-                return Err(limit(format!("joins at most {MAX_JOINED} elements")));
+                return Err(limit(format!("join at most {MAX_JOINED} elements")));
             }
         }
         let mut elements = Vec::new();
@@ -166,13 +167,13 @@ impl Host {
         };
         let pieces = elements.iter().map(|(_, element)| element.payload.piece_count()).sum();
         if pieces > MAX_JOINED {
-            return Err(limit(format!("joins payloads of at most {MAX_JOINED} pieces")));
+            return Err(limit(format!("join payloads of at most {MAX_JOINED} pieces")));
         }
         self.outputs.room_for_pieces(pieces)?;
         self.may_use(host_memory::joining(joined, pieces))?;
         let bytes = elements.iter().map(|(_, element)| element.payload.len() as u64).fold(0, u64::saturating_add);
         if bytes > self.held_bytes {
-            return Err(limit(format!("joins at most {}", counted(self.held_bytes, "payload byte"))));
+            return Err(limit(format!("join at most {} of payloads", mebibytes(self.held_bytes))));
         }
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element =
@@ -187,7 +188,7 @@ type Made = wasmtime::Result<(Result<Resource<Output>, Failure>,)>;
 
 fn forward_all(
     mut store: StoreContextMut<'_, Host>,
-    (of, indices, outputs): (Resource<Lease>, WasmList<u32>, WasmList<u32>),
+    (lease, indices, outputs): (Resource<Lease>, WasmList<u32>, WasmList<u32>),
 ) -> Made {
     let elements = indices.as_le_slice(store.as_context()).len();
     let room = store.data().outputs.room(0, elements);
@@ -199,7 +200,7 @@ fn forward_all(
     let outputs = outputs.as_le_slice(store.as_context()).to_vec();
     let metadata = size_of_val(&indices[..]) + size_of_val(&outputs[..]);
     let host = store.data_mut();
-    let views = host.forward(of.rep(), &indices, &outputs);
+    let views = host.forward(lease.rep(), &indices, &outputs);
     host.meter.refused |= views.is_err();
     Ok((views.map(|views| {
         host.copies.metadata_marshal.record(1, metadata as u64);
@@ -220,9 +221,7 @@ impl From<Refused> for Failure {
         match refused {
             Refused::Over => Failure::DeadlineExceeded,
             Refused::Gone => Failure::OutOfBounds,
-            Refused::Twice(output) => {
-                Failure::InvalidInput(format!("an element is passed on to output {output} twice"))
-            }
+            Refused::Twice(output) => Failure::InvalidInput(format!("an element is sent to output {output} twice")),
         }
     }
 }

@@ -7,6 +7,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, Host, Lease};
+use crate::base::text::mebibytes;
 use crate::ledger::Boundary;
 use crate::payload::element::Element;
 use crate::payload::{Gathered, MAX_ELEMENT_BYTES, Payload};
@@ -17,16 +18,18 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
     interface.func_wrap("read-held", read_held)
 }
 
-/// Bytes of one read. A payload that is in a file can have more.
+/// The most bytes in one read. A payload in a file can have more.
 const MAX_READ_BYTES: u64 = MAX_ELEMENT_BYTES as u64;
 
 type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 
-fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
+fn read(mut store: StoreContextMut<'_, Host>, (batch, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
-    host.lent(&of)?;
-    if let Err(refused) =
-        host.in_batch(index).ok_or(Failure::OutOfBounds).and_then(|of| may_read(of.payload.len(), offset, len))
+    host.lent(&batch)?;
+    if let Err(refused) = host
+        .in_batch(index)
+        .ok_or(Failure::OutOfBounds)
+        .and_then(|element| may_read(element.payload.len(), offset, len))
     {
         return host.refuse_read(refused);
     }
@@ -42,16 +45,16 @@ fn read(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resourc
     })
 }
 
-fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> Read {
+fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) -> Read {
     let host = store.data_mut();
-    let total = host.lent(&of)?.iter().map(|element| element.payload.len() as u64).sum();
+    let total = host.lent(&batch)?.iter().map(|element| element.payload.len() as u64).sum();
     if total > MAX_READ_BYTES {
         return host.refuse_read(too_much(total));
     }
     if !host.meter.read_all(&host.batch) {
         return host.refuse_read(Failure::BudgetExceeded);
     }
-    // The engine lowers a list from one piece of memory. The payloads of elements that left the batch are not in it.
+    // The engine lowers a list from one piece of memory. The payloads of elements that left the batch are empty.
     let payloads = Payload::gather_all(host.batch.iter().map(|element| &element.payload), &host.pool);
     let gone = host.leases.exclusive();
     host.hand_over(payloads, |boundary, batch, _| {
@@ -63,15 +66,18 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> 
     })
 }
 
-fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Resource<Lease>, u32, u64, u64)) -> Read {
+fn read_held(
+    mut store: StoreContextMut<'_, Host>,
+    (lease, index, offset, len): (Resource<Lease>, u32, u64, u64),
+) -> Read {
     let host = store.data_mut();
-    let held = host.leases.get_mut(of.rep(), index).map_err(Failure::from);
+    let held = host.leases.get_mut(lease.rep(), index).map_err(Failure::from);
     let may = held.and_then(|held| may_read(held.element.payload.len(), offset, len).map(|()| held));
     let held = match may {
         Ok(held) => held,
         Err(refused) => return host.refuse_read(refused),
     };
-    // What is read in the call that lent it is counted there, however it is read.
+    // A read in the call that lent the element is counted as a read of the batch.
     let allowed = match host.batch.get(held.index as usize) {
         Some(_) => host.meter.read(&host.batch, held.index as usize, len),
         None => host.meter.read_held(&held.element, &mut held.read, held.before, len),
@@ -87,7 +93,7 @@ fn read_held(mut store: StoreContextMut<'_, Host>, (of, index, offset, len): (Re
     })
 }
 
-/// Whether `len` bytes from `offset` are in a payload of `size` bytes, and not too many for one read.
+/// Checks that `len` bytes from `offset` are in a payload of `size` bytes, and that one read may have as many.
 fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
     if offset.checked_add(len).is_none_or(|end| end > size as u64) {
         return Err(Failure::OutOfBounds);
@@ -96,17 +102,17 @@ fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
 }
 
 fn too_much(len: u64) -> Failure {
-    Failure::LimitExceeded(format!("one read is of at most {MAX_READ_BYTES} bytes, and not of {len}"))
+    Failure::LimitExceeded(format!("one read can have at most {}, not {len} bytes", mebibytes(MAX_READ_BYTES)))
 }
 
 impl Host {
-    /// Nothing is read.
+    /// Refuses a read.
     fn refuse_read(&mut self, refused: Failure) -> Read {
         self.meter.refused = true;
         Ok((Err(refused),))
     }
 
-    /// Hands over what was read. `record` leaves the records of it, and tells of how many elements it is.
+    /// Returns what was read. `record` writes the records and returns the number of elements read.
     fn hand_over(
         &mut self,
         read: io::Result<Gathered>,

@@ -1,4 +1,4 @@
-//! Interface `payload-view`: several elements of one, without a copy.
+//! Interface `payload-view`: splits an element into several without copying its payload.
 
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 use wasmtime::{AsContext, StoreContextMut};
@@ -17,9 +17,9 @@ type Columns = (Resource<Batch>, WasmList<u32>, WasmList<u64>, WasmList<u64>, Wa
 
 fn slice_all(
     mut store: StoreContextMut<'_, Host>,
-    (of, indices, offsets, lens, outputs): Columns,
+    (batch, indices, offsets, lens, outputs): Columns,
 ) -> wasmtime::Result<(Result<Resource<Output>, Failure>,)> {
-    store.data().lent(&of)?;
+    store.data().lent(&batch)?;
     let columns = Slices {
         indices: indices.as_le_slice(store.as_context()),
         offsets: offsets.as_le_slice(store.as_context()),

@@ -8,9 +8,9 @@ use super::{Failure, Host, Output, host_memory};
 use crate::base::plural::counted;
 use crate::payload::element::Element;
 
-/// In `sizes`: the element is passed on by handle.
+/// A value in `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
-/// In `lineage`: the element comes from none of the batch.
+/// A value in `lineage`: the element comes from none of the batch.
 pub(crate) const NO_LINEAGE: u32 = u32::MAX;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
@@ -47,7 +47,7 @@ fn make(
         return Err(Failure::BudgetExceeded);
     }
     let mut block = host.block(len);
-    block.append(bytes.as_le_slice(store.as_context())).expect("the block was taken for so many");
+    block.append(bytes.as_le_slice(store.as_context())).expect("the block has room for the bytes");
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
@@ -62,17 +62,17 @@ fn make(
     Ok(host.outputs.push(Part::Written(made)))
 }
 
-/// The sequence number of the element of the batch that this entry comes from. One without lineage comes after all of them.
+/// The sequence number of the element that this entry comes from. Without lineage, that is the last element of the batch.
 fn origin(batch: &[Element], lineage: &[u32], entry: usize) -> Option<u64> {
     let named = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
     named.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence)
 }
 
-/// How many elements bring new bytes, if the columns do not contradict each other.
+/// The number of elements with new bytes. Fails if the columns contradict each other.
 fn written(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> Result<u64, String> {
     for (column, len) in [("lineage", lineage.len()), ("outputs", outputs.len())] {
         if len != 0 && len != sizes.len() {
-            return Err(format!("`{column}` has {}, `sizes` has {}", counted(len as u64, "entry"), sizes.len()));
+            return Err(format!("`{column}` has {}, but `sizes` has {}", counted(len as u64, "entry"), sizes.len()));
         }
     }
     let mut total = 0u64;
@@ -82,10 +82,10 @@ fn written(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> Res
         written += 1;
     }
     if total != bytes as u64 {
-        return Err(format!("`sizes` add up to {}, `bytes` has {bytes}", counted(total, "byte")));
+        return Err(format!("`sizes` add up to {}, but `bytes` has {bytes}", counted(total, "byte")));
     }
     if written < sizes.len() as u64 && lineage.is_empty() {
-        return Err("elements are passed on by handle without `lineage` to say which".to_string());
+        return Err("elements passed on by handle need `lineage`".to_string());
     }
     Ok(written)
 }

@@ -1,6 +1,6 @@
-//! Interface `wasi:io/poll`: a stage waits no longer than what is left of the limit of its call. The clock that stops stages
-//! does not stop a function of the host, and waiting is the only one that lasts. A time of the flow's own is not waited for: it goes on to
-//! where the stage can.
+//! Interface `wasi:io/poll`: a stage waits no longer than the rest of its call's time limit. The epoch does not interrupt host
+//! functions, and waiting is the only one that takes time. Virtual time is not waited for: it is fast-forwarded to the moment
+//! at which the stage can continue.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::Host;
 
 type Pollables = Vec<Resource<DynPollable>>;
 
-/// Takes the place of what is there.
+/// Replaces the implementation that is already linked.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     poll::add_to_linker::<Host, HasSelf<Host>>(linker, |host| host)?;
@@ -23,7 +23,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 }
 
 impl Host {
-    /// Those that are ready within this time of the system's.
+    /// The pollables that are ready within this much system time.
     fn ready_within(&mut self, time: Duration, pollables: &Pollables) -> wasmtime::Result<Vec<u32>> {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let end = self.clocks().subscribe_duration(time)?;
@@ -34,8 +34,8 @@ impl Host {
         Ok(ready?.into_iter().filter(|&index| (index as usize) < pollables.len()).collect())
     }
 
-    /// Those that are ready at the first moment of the flow's own time at which one is, which is now then. None, where no
-    /// moment is waited for.
+    /// Fast-forwards virtual time to the first moment at which a pollable is ready, and returns those that are ready then. Empty
+    /// if no pollable waits for a moment.
     fn ready_next(&mut self, pollables: &Pollables) -> wasmtime::Result<Vec<u32>> {
         self.next.clear();
         let ready = self.ready_within(Duration::ZERO, pollables)?;

@@ -1,6 +1,6 @@
-//! Things by a number that is theirs as long as they are there.
+//! A slab: values with stable numbers.
 
-/// Things by number. A number is given away again once what had it was removed.
+/// Values by number. The number of a removed value is reused.
 pub(super) struct Slab<T> {
     places: Vec<Option<T>>,
     free: Vec<u32>,
@@ -34,7 +34,7 @@ impl<T> Slab<T> {
         Some(thing)
     }
 
-    /// Takes the thing out for a moment: its number stays its own. It is to be put back.
+    /// Takes a value out temporarily, and keeps its number reserved. The caller must put it back.
     pub(super) fn take_out(&mut self, place: u32) -> Option<T> {
         self.places.get_mut(place as usize)?.take()
     }
@@ -51,7 +51,7 @@ impl<T> Slab<T> {
         self.places.iter_mut().flatten()
     }
 
-    /// Takes out everything.
+    /// Removes and returns all values.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free.clear();
         self.places.drain(..).flatten()
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_given_away_once_at_a_time() {
+    fn reuses_only_free_numbers() {
         let mut slab = Slab::new();
         assert_eq!(["a", "b", "c"].map(|thing| slab.insert(thing)), [0, 1, 2]);
         assert_eq!((slab.remove(1), slab.remove(1), slab.remove(3)), (Some("b"), None, None));

@@ -1,4 +1,4 @@
-//! Interface `types`: the resources that every stage names. `outputs` has those that a stage makes.
+//! Interface `types`: the resources `batch` and `lease`. `outputs.rs` has the resource that stages make.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
@@ -16,10 +16,10 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
     outputs::link(interface)
 }
 
-fn batch_len(store: StoreContextMut<'_, Host>, (of,): (Resource<Batch>,)) -> wasmtime::Result<(u32,)> {
-    Ok((store.data().lent(&of)?.len() as u32,))
+fn batch_len(store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) -> wasmtime::Result<(u32,)> {
+    Ok((store.data().lent(&batch)?.len() as u32,))
 }
 
-fn lease_len(store: StoreContextMut<'_, Host>, (of,): (Resource<Lease>,)) -> wasmtime::Result<(u32,)> {
-    Ok((store.data().leases.taken(of.rep()),))
+fn lease_len(store: StoreContextMut<'_, Host>, (lease,): (Resource<Lease>,)) -> wasmtime::Result<(u32,)> {
+    Ok((store.data().leases.taken(lease.rep()),))
 }

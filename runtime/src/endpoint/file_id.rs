@@ -1,7 +1,7 @@
-//! Which file a path leads to: by what the system says it is, and not by its name.
+//! Identifies the file that a path leads to by what the system says it is, not by its name.
 //!
-//! A file has many names: `./a`, links, `..`, other hard links, `/dev/stdout`. Whoever writes one has to know whether it is
-//! one that is read, or written otherwise.
+//! A file has many names: `./a`, links, `..`, other hard links, `/dev/stdout`. Whoever writes a file has to know whether the
+//! same file is also read, or written in another way.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -13,37 +13,37 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, OFlags};
 
-/// Links that are followed before there are too many, as Linux does.
+/// The most links that are followed, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// Which file a path leads to. Two paths of one file have one that is equal.
+/// The identity of the file that a path leads to. Two paths of one file have equal identities.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileId {
-    /// It is there.
+    /// The file exists.
     Existing {
-        /// The file system that it is in.
+        /// Its file system.
         device: u64,
-        /// Its number there.
+        /// Its number in the file system.
         inode: u64,
     },
-    /// It is not there, and would be made in this folder.
+    /// The file does not exist, and would be created in this folder.
     New {
         /// The file system of the folder.
         device: u64,
-        /// The number of the folder there.
+        /// The number of the folder in the file system.
         folder: u64,
-        /// Its name there.
+        /// The name of the file in the folder.
         name: OsString,
     },
-    /// Neither can be told: the folder is not there.
+    /// The folder does not exist, so nothing is known.
     Unknown(PathBuf),
 }
 
 impl FileId {
-    /// That of what is read or written by this path. Links are followed, also those that lead to nothing yet.
-    pub fn of(path: &Path) -> FileId {
+    /// The identity of the file that this path reads or writes. Links are followed, even if their target does not exist yet.
+    pub fn from_path(path: &Path) -> FileId {
         if let Ok(file) = fs::metadata(path) {
-            return FileId::of_metadata(&file);
+            return FileId::from_metadata(&file);
         }
         let unknown = || FileId::Unknown(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
         let Ok(Resolved::At { path, .. }) = resolve(path) else { return unknown() };
@@ -51,29 +51,29 @@ impl FileId {
         FileId::New { device: folder.dev(), folder: folder.ino(), name: name.to_os_string() }
     }
 
-    /// That of a file whose metadata these are.
-    pub fn of_metadata(file: &Metadata) -> FileId {
+    /// The identity of the file with this metadata.
+    pub fn from_metadata(file: &Metadata) -> FileId {
         FileId::Existing { device: file.dev(), inode: file.ino() }
     }
 
-    /// That of the folder which has the file that this path leads to, where it can be told.
-    pub fn of_folder(path: &Path) -> Option<FileId> {
+    /// The identity of the folder that contains the file this path leads to, if it is known.
+    pub fn from_folder_of(path: &Path) -> Option<FileId> {
         let Ok(Resolved::At { path, .. }) = resolve(path) else { return None };
-        fs::metadata(folder_of(&path)).ok().map(|folder| FileId::of_metadata(&folder))
+        fs::metadata(folder_of(&path)).ok().map(|folder| FileId::from_metadata(&folder))
     }
 }
 
-/// Whether this is a device, which several can read and write, and which nothing is lost by: as `/dev/null` or a terminal.
+/// Whether this is a character device, such as `/dev/null` or a terminal. Several can read and write it, and nothing is lost.
 pub fn is_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device())
 }
 
-/// Whether this is the name of a descriptor that this process was given, as `/dev/stdout`: it is not opened again.
+/// Whether this names a descriptor that this process was given, such as `/dev/stdout`. Such a path is not opened again.
 pub fn is_descriptor(path: &Path) -> bool {
     matches!(resolve(path), Ok(Resolved::Descriptor(_)))
 }
 
-/// Refuses the name of a descriptor that this process was not given: the file that has its number is one of its own.
+/// Refuses the name of a descriptor that this process was not given: a file with that number is one of its own.
 pub(super) fn check_given(path: &Path) -> io::Result<()> {
     match resolve(path) {
         Ok(Resolved::Descriptor(descriptor)) if !was_given(descriptor) => Err(rustix::io::Errno::BADF.into()),
@@ -84,12 +84,12 @@ pub(super) fn check_given(path: &Path) -> io::Result<()> {
 /// What writing to a path means.
 #[derive(Debug)]
 pub(super) enum Resolved {
-    /// Writing to a descriptor that this process was given: to `/dev/stdout`, say.
+    /// Writing to a descriptor that this process was given, such as `/dev/stdout`.
     Descriptor(i32),
-    /// Writing to a file, which may not be there yet. Its path leads over no link at its end.
+    /// Writing to a file, which may not exist yet. The last component of its path is not a link.
     At {
         path: PathBuf,
-        /// Whether its name is one of the system's for a file that has others. It cannot be replaced under it.
+        /// Whether the path is a name that the system gives to an open file. The file cannot be replaced under such a name.
         is_alias: bool,
     },
 }
@@ -98,7 +98,7 @@ pub(super) enum Resolved {
 ///
 /// # Errors
 ///
-/// Where links lead nowhere, or a path is that of a folder.
+/// If links form a cycle, or the path names a folder.
 pub(super) fn resolve(path: &Path) -> io::Result<Resolved> {
     let mut path = path.to_path_buf();
     let bytes = path.as_os_str().as_bytes();
@@ -120,17 +120,17 @@ pub(super) fn resolve(path: &Path) -> io::Result<Resolved> {
     Err(rustix::io::Errno::LOOP.into())
 }
 
-/// The folder of a file that may not be there.
+/// The folder of a file that may not exist.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether it is in `/proc`, where links open what their text does not say.
+/// Whether it is in `/proc`, where a link can open something other than its text says.
 fn is_of_the_system(path: &Path) -> bool {
     folder_of(path).canonicalize().is_ok_and(|folder| folder.starts_with("/proc") || folder.ends_with("dev/fd"))
 }
 
-/// Which descriptor of this process a path in `/proc` is.
+/// The descriptor of this process that a path in `/proc` names.
 fn descriptor(path: &Path) -> Option<i32> {
     let name = path.file_name()?.to_str()?;
     let number = name.parse().ok().filter(|number: &i32| number.to_string() == name)?;
@@ -139,12 +139,12 @@ fn descriptor(path: &Path) -> Option<i32> {
     (folder.ends_with("fd") && (folder.starts_with(own) || folder == Path::new("/dev/fd"))).then_some(number)
 }
 
-/// A duplicate of a descriptor that was given to this process to write to. What is written goes where the others that have
-/// it write, and where they go on: it is appended, if they append.
+/// Duplicates a descriptor that was given to this process for writing. The duplicate shares the position with the other users
+/// of the file, and appends if they append.
 ///
 /// # Errors
 ///
-/// Where it is closed or not for writing.
+/// If it is closed or not open for writing.
 pub(super) fn duplicate(descriptor: i32) -> io::Result<File> {
     if !was_given(descriptor) {
         return Err(rustix::io::Errno::BADF.into());
@@ -166,24 +166,24 @@ pub(super) fn duplicate(descriptor: i32) -> io::Result<File> {
 fn duplicate_any(descriptor: i32) -> io::Result<OwnedFd> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-    // A number is no descriptor that this process is known to have, and so is asked for as that of another process.
+    // Nothing proves that this process has a descriptor with this number, so it is asked for as that of another process.
     let duplicated = pidfd_open(getpid(), PidfdFlags::empty())
         .and_then(|this| pidfd_getfd(this, descriptor, PidfdGetfdFlags::empty()));
     match duplicated {
         Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
         Ok(duplicated) => Ok(duplicated),
-        // An older system, or one that forbids it.
+        // An older system, or one that forbids this.
         Err(_) => Ok(File::options().append(true).open(format!("/proc/self/fd/{descriptor}"))?.into()),
     }
 }
 
-/// Whether this process was started with a descriptor. Those that it opens itself are closed when it starts a program, which
-/// those that it was given cannot be: they would not have come here. Where the system does not say, it is taken to be so.
+/// Whether this process was started with a descriptor. The descriptors that it opens itself are close-on-exec; those that it was
+/// given are not, or they would not have been inherited. If the system does not say, it is assumed.
 #[cfg(target_os = "linux")]
 fn was_given(descriptor: i32) -> bool {
     let text = match fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")) {
         Ok(text) => text,
-        // Asking for it takes a number too, which may be this one.
+        // Asking takes a descriptor as well, which may be this one.
         Err(_) => return !Path::new("/proc/self/fdinfo").is_dir(),
     };
     let flags = text.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
@@ -200,7 +200,7 @@ fn duplicate_any(descriptor: i32) -> io::Result<OwnedFd> {
     Ok(File::options().append(true).open(format!("/dev/fd/{descriptor}"))?.into())
 }
 
-/// Whether a file that is there may be written.
+/// Checks that an existing file may be written.
 pub(super) fn check_writable(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(path, Access::WRITE_OK)?)
 }
@@ -224,24 +224,24 @@ mod tests {
             }
             symlink("other/../sub/it", at(&format!("link-{exists}"))).unwrap();
             symlink(format!("link-{exists}"), at(&format!("again-{exists}"))).unwrap();
-            let id = FileId::of(&at("sub/it"));
+            let id = FileId::from_path(&at("sub/it"));
             assert_eq!(matches!(id, FileId::Existing { .. }), exists);
             for name in ["sub/./it", "other/it", "sub/../sub/it", &format!("again-{exists}")] {
-                assert_eq!(FileId::of(&at(name)), id, "{name}");
-                assert_eq!(FileId::of_folder(&at(name)), Some(FileId::of(&at("sub"))), "{name}");
+                assert_eq!(FileId::from_path(&at(name)), id, "{name}");
+                assert_eq!(FileId::from_folder_of(&at(name)), Some(FileId::from_path(&at("sub"))), "{name}");
             }
             if exists {
-                assert_eq!(FileId::of(&at("hard")), id);
+                assert_eq!(FileId::from_path(&at("hard")), id);
             }
-            assert_ne!(FileId::of(&at("it")), id);
+            assert_ne!(FileId::from_path(&at("it")), id);
         }
-        assert!(matches!(FileId::of(&at("no/it")), FileId::Unknown(_)));
+        assert!(matches!(FileId::from_path(&at("no/it")), FileId::Unknown(_)));
         symlink("loop", at("loop")).unwrap();
-        assert!(resolve(&at("loop")).is_err() && matches!(FileId::of(&at("loop")), FileId::Unknown(_)));
+        assert!(resolve(&at("loop")).is_err() && matches!(FileId::from_path(&at("loop")), FileId::Unknown(_)));
     }
 
     #[test]
-    fn descriptors_of_this_process_are_told_from_files() {
+    fn distinguishes_descriptors_from_files() {
         let number = |path: &str| match resolve(Path::new(path)).unwrap() {
             Resolved::Descriptor(number) => Some(number),
             Resolved::At { .. } => None,
@@ -265,13 +265,13 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_descriptor_of_a_file_that_this_process_opened_is_not_written_to() {
+    fn refuses_descriptors_that_this_process_opened() {
         use std::os::fd::AsRawFd as _;
 
         let own = tempfile::tempfile().unwrap();
         let refused = duplicate(own.as_raw_fd()).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
-        // One that comes along when a program is started.
+        // A descriptor that a started program inherits.
         let given = rustix::io::dup(&own).unwrap();
         rustix::io::fcntl_setfd(&given, rustix::io::FdFlags::empty()).unwrap();
         duplicate(given.as_raw_fd()).unwrap();

@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Files that are written completely or not at all.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
@@ -11,23 +11,24 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::patient::open_to_write;
-use super::place::{Resolved, check_writable, duplicate, folder_of, resolve};
+use super::file_id::{Resolved, check_writable, duplicate, folder_of, resolve};
+use super::interruptible_file::open_to_write;
 
-/// Names that are tried for a file beside another.
+/// How many temporary names are tried.
 const NAMES: u32 = 64;
-/// Bytes of its name that are in them: names have at most 255.
+/// Bytes of the file name in a temporary name: names have at most 255.
 const NAME_BYTES: usize = 200;
-/// The sticky bit, which means nothing on a file. One with such a name that has it is ours; another is somebody's.
+/// The sticky bit, which means nothing on a file. A file with a temporary name and this bit is ours; without it, it belongs to
+/// somebody else.
 const MARK: u32 = 0o1000;
 
-/// A file that is being written. What was there stays until it is finished; if it never is, nothing was done, and nothing
-/// is left.
+/// A file that is being written. The old content stays until the file is finished. If it is never finished, nothing has
+/// changed, and nothing is left behind.
 ///
-/// A link is followed, as the redirection of a shell follows it. A regular file is replaced by one with the same mode and
-/// owner, so other hard links of it keep what they have. One that cannot be replaced so, because the folder or the owner
-/// does not allow it, because it has attributes of its own, or because something is mounted there, is written over once
-/// all is known. Devices, pipes and the descriptors of this process, as `/dev/stdout`, are written to directly.
+/// A link is followed, as the redirection of a shell does. A regular file is replaced by a new one with the same mode and
+/// owner, so other hard links keep the old content. A file that cannot be replaced is overwritten once all bytes are known: if
+/// the folder or the owner does not allow replacing it, if it has extended attributes, or if something is mounted there.
+/// Devices, pipes and descriptors of this process, such as `/dev/stdout`, are written to directly.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
@@ -36,29 +37,28 @@ pub struct AtomicFile {
 
 #[derive(Debug)]
 enum Place {
-    /// It is written to directly.
+    /// The file is written to directly.
     Direct,
-    /// It is put into a folder under this name.
+    /// The new file gets this name in this folder.
     Beside { folder: File, name: OsString, pending: Option<Pending>, existing: Option<PathBuf> },
-    /// What is there is written over.
+    /// The existing file is overwritten.
     Over { existing: File },
 }
 
-/// A file that has a name of its own, and the mark, until it gets that of its place.
+/// A file with a temporary name and the mark, until it gets its final name.
 #[derive(Debug)]
 struct Pending {
     name: OsString,
-    /// The mode that it will have.
+    /// Its final mode.
     mode: u32,
 }
 
 impl AtomicFile {
-    /// Prepares to write to `path`, whose folder has to be there.
+    /// Prepares to write to `path`, whose folder must exist.
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there; [`NoReader`](super::NoReader) of a FIFO that nobody reads
-    /// yet.
+    /// If the path is a directory or cannot be written; [`NoReader`](super::NoReader) for a FIFO without a reader.
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
         let (path, is_alias) = match resolve(path)? {
             Resolved::Descriptor(descriptor) => {
@@ -75,12 +75,12 @@ impl AtomicFile {
         }
     }
 
-    /// As [`AtomicFile::create`], but a link at `path` itself is replaced and not followed, as cargo does with what it
+    /// As [`AtomicFile::create`], but a link at `path` itself is replaced instead of followed, as cargo does with the files that it
     /// puts into folders.
     ///
     /// # Errors
     ///
-    /// Where that is a directory, or nothing can be written there.
+    /// If the path is a directory or cannot be written.
     pub fn create_at(path: &Path) -> io::Result<AtomicFile> {
         match fs::symlink_metadata(path) {
             Ok(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -90,11 +90,11 @@ impl AtomicFile {
         }
     }
 
-    /// Whether [`AtomicFile::create`] would succeed, as far as it can be told without opening a pipe or a device.
+    /// Checks that [`AtomicFile::create`] would succeed, as far as possible without opening a pipe or a device.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason if it would not.
     pub fn check(path: &Path) -> io::Result<()> {
         match fs::metadata(path) {
             Ok(existing) if !existing.is_file() && !existing.is_dir() => check_writable(path),
@@ -107,12 +107,12 @@ impl AtomicFile {
         &self.file
     }
 
-    /// Puts what was written into its place.
+    /// Moves the written content to its path.
     ///
     /// # Errors
     ///
-    /// What the system says. What was there is still there then, except where it had to be written over and that failed half
-    /// way; the error says so.
+    /// The error of the system. The old content is still there then, unless it had to be overwritten and that failed half way; the
+    /// error says so.
     pub fn finish(mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.place, Place::Direct) {
             Place::Direct => Ok(()),
@@ -121,13 +121,13 @@ impl AtomicFile {
                 unmark(&self.file, pending.mode);
                 let renamed = rename(&folder, &pending.name, &name);
                 renamed.or_else(|error| {
-                    let over = self.over_instead(error, existing.as_deref());
+                    let over = self.overwrite_instead(error, existing.as_deref());
                     remove(&folder, &pending.name);
                     over
                 })
             }
             Place::Beside { folder, name, pending: None, existing: None } => match link(&self.file, &folder, &name) {
-                // Somebody was there first. It is replaced, as it would be had it been there before.
+                // Another process created the file in the meantime. It is replaced, as if it had existed before.
                 Err(Errno::EXIST) => self.link_and_rename(&folder, &name, None),
                 linked => Ok(linked?),
             },
@@ -137,9 +137,9 @@ impl AtomicFile {
         }
     }
 
-    /// A file without a name cannot take the place of one that has it: it takes another first, for a moment.
+    /// A file without a name cannot replace a named one, so it gets a temporary name first.
     fn link_and_rename(&mut self, folder: &File, name: &OsStr, existing: Option<&Path>) -> io::Result<()> {
-        // Whoever finds the name knows by the lock that it is not one that was left behind.
+        // Another process that finds the temporary name sees from the lock that the file was not left behind.
         self.file.try_lock().ok();
         let mode = mode(&self.file.metadata()?);
         mark(&self.file, mode).ok();
@@ -147,12 +147,12 @@ impl AtomicFile {
         unmark(&self.file, mode);
         rename(folder, &beside, name).or_else(|error| {
             remove(folder, &beside);
-            self.over_instead(error, existing)
+            self.overwrite_instead(error, existing)
         })
     }
 
-    /// Where a file cannot be replaced, writes over it.
-    fn over_instead(&mut self, error: io::Error, existing: Option<&Path>) -> io::Result<()> {
+    /// Overwrites the existing file if `error` says that it cannot be replaced.
+    fn overwrite_instead(&mut self, error: io::Error, existing: Option<&Path>) -> io::Result<()> {
         let cannot = [Errno::BUSY, Errno::XDEV, Errno::PERM, Errno::ACCESS].map(|errno| Some(errno.raw_os_error()));
         match existing {
             Some(existing) if cannot.contains(&error.raw_os_error()) => {
@@ -162,9 +162,9 @@ impl AtomicFile {
         }
     }
 
-    /// For a regular file that is there.
+    /// Prepares to replace an existing regular file.
     fn replace(path: &Path, is_alias: bool) -> io::Result<AtomicFile> {
-        // A file that may not be written is not replaced either.
+        // A file that may not be written must not be replaced either.
         let existing = File::options().write(true).open(path)?;
         let metadata = existing.metadata()?;
         if !is_alias && may_be_replaced(path, &metadata)? {
@@ -174,20 +174,20 @@ impl AtomicFile {
                 Err(error) => return Err(error),
             }
         }
-        let file = spool(path)?;
+        let file = create_spool(path)?;
         Ok(AtomicFile { file, place: Place::Over { existing } })
     }
 
-    /// A file that is to be at `path`, in the place of one with this metadata, if there is one.
+    /// A new file for `path`, in place of an existing one with this metadata, if there is one.
     fn new_in(path: &Path, existing: Option<(PathBuf, Option<&Metadata>)>) -> io::Result<AtomicFile> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
         let folder = File::open(folder_of(path))?;
-        let (file, pending) = match unnamed(&folder) {
+        let (file, pending) = match create_unnamed(&folder) {
             Ok(file) => (file, None),
             Err(error) if is_refused(&error) => return Err(error),
-            // Not every file system has files without a name.
+            // Not every file system supports files without a name.
             Err(_) => {
-                let (file, name) = free_name(&folder, &name, |beside| named(&folder, beside))?;
+                let (file, name) = free_name(&folder, &name, |beside| create_named(&folder, beside))?;
                 let mode = mode(&file.metadata()?) & !MARK;
                 (file, Some(Pending { name, mode }))
             }
@@ -195,13 +195,13 @@ impl AtomicFile {
         let (existing, metadata) = existing.map_or((None, None), |(path, metadata)| (Some(path), metadata));
         let mut created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
         if let Some(metadata) = metadata {
-            created.take_after(metadata)?;
+            created.copy_owner_and_mode(metadata)?;
         }
         Ok(created)
     }
 
     /// Gives the new file the owner and the mode of the one that it replaces.
-    fn take_after(&mut self, existing: &Metadata) -> io::Result<()> {
+    fn copy_owner_and_mode(&mut self, existing: &Metadata) -> io::Result<()> {
         let own = self.file.metadata()?;
         let owner = (own.uid() != existing.uid()).then(|| Uid::from_raw(existing.uid()));
         let group = (own.gid() != existing.gid()).then(|| Gid::from_raw(existing.gid()));
@@ -232,23 +232,23 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-/// Marks a file as one of ours. Where that cannot be done, it is not removed if it is left behind.
+/// Marks a file as ours. If that fails, the file is not removed if it is left behind.
 fn mark(file: &File, mode: u32) -> io::Result<()> {
     set_mode(file, mode | MARK)
 }
 
-/// Gives a file the mode that it is to have. It has that already where it could not be marked.
+/// Gives a file its final mode. A file that could not be marked already has it.
 fn unmark(file: &File, mode: u32) {
     set_mode(file, mode).ok();
 }
 
-/// Whether nothing but the content of a file is lost where another takes its place.
+/// Whether a file can be replaced without losing anything but its content.
 fn may_be_replaced(path: &Path, file: &Metadata) -> io::Result<bool> {
-    // A mount point cannot be renamed over, and is in another file system than its folder, most often.
+    // A mount point cannot be replaced by a rename, and is usually in another file system than its folder.
     if fs::metadata(folder_of(path))?.dev() != file.dev() {
         return Ok(false);
     }
-    // Access lists, and what users note on files.
+    // Access control lists, and attributes set by users.
     let mut names = [0u8; 4096];
     let attributes = match rustix::fs::listxattr(path, &mut names[..]) {
         Ok(len) => names[..len].split(|byte| *byte == 0).any(|name| !name.is_empty() && name != b"security.selinux"),
@@ -257,52 +257,52 @@ fn may_be_replaced(path: &Path, file: &Metadata) -> io::Result<bool> {
     Ok(!attributes)
 }
 
-/// Whether the system does not let a file be made or given away.
+/// Whether the system denies creating a file or changing its owner.
 fn is_refused(error: &io::Error) -> bool {
     let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].map(|errno| Some(errno.raw_os_error()));
     refused.contains(&error.raw_os_error())
 }
 
-/// A file in the folder that has no name, and is gone with this process.
+/// Creates a file in the folder that has no name, and disappears with this process.
 #[cfg(target_os = "linux")]
-fn unnamed(folder: &File) -> io::Result<File> {
-    // Its name is given by way of the name that its descriptor has there.
+fn create_unnamed(folder: &File) -> io::Result<File> {
+    // It gets its name through the name of its descriptor in there.
     fs::metadata("/proc/self/fd")?;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(folder, ".", flags, new_file_mode())?.into())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_: &File) -> io::Result<File> {
+fn create_unnamed(_: &File) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A file in the folder under this name, which must not be taken, locked for as long as it is open.
-fn named(folder: &File, name: &OsStr) -> Result<File, Errno> {
+/// Creates a file with this name in the folder, which must not exist yet. It is locked while it is open.
+fn create_named(folder: &File, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(folder, name, flags, new_file_mode())?);
     file.try_lock().ok();
     let metadata = file.metadata().map_err(|_| Errno::IO)?;
     mark(&file, mode(&metadata)).ok();
-    // Somebody who found it before it was locked has taken it for one that was left behind.
+    // Another process that found the file before it was locked has removed it as left behind.
     match rustix::fs::fstat(&file)?.st_nlink {
         0 => Err(Errno::EXIST),
         _ => Ok(file),
     }
 }
 
-/// What a new file gets, less what the user's mask takes away.
+/// The mode of a new file, before the user's mask is applied.
 fn new_file_mode() -> Mode {
     Mode::from_raw_mode(0o666)
 }
 
-/// Makes something under a name beside that of a place, and says which. One that a process which was killed has left is
-/// removed.
+/// Creates something under a temporary name beside the final name, and returns the name. A temporary file that a killed process
+/// left behind is removed.
 fn free_name<T>(folder: &File, name: &OsStr, make: impl Fn(&OsStr) -> Result<T, Errno>) -> io::Result<(T, OsString)> {
     let name = &name.as_bytes()[..name.len().min(NAME_BYTES)];
     for number in 0..NAMES {
         let beside = OsString::from_vec([b".", name, format!(".torvyn-{number}").as_bytes()].concat());
-        // What was left behind is gone at the second time.
+        // In the second round, a file that was left behind is gone.
         for _ in 0..2 {
             match make(&beside) {
                 Ok(made) => return Ok((made, beside)),
@@ -313,10 +313,13 @@ fn free_name<T>(folder: &File, name: &OsStr, make: impl Fn(&OsStr) -> Result<T, 
         }
     }
     let name = String::from_utf8_lossy(name);
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`.{name}.torvyn-0` and those after it are in use")))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        format!("the temporary names `.{name}.torvyn-0` to `.{name}.torvyn-{}` are in use", NAMES - 1),
+    ))
 }
 
-/// Removes a file of ours with this name that no process is writing any more. Whether it did.
+/// Removes a file of ours with this name that no process is writing any more. Returns whether it did.
 fn remove_left_behind(folder: &File, name: &OsStr) -> bool {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty()).map(File::from) else { return false };
@@ -342,16 +345,16 @@ fn remove(folder: &File, name: &OsStr) {
     rustix::fs::unlinkat(folder, name, AtFlags::empty()).ok();
 }
 
-/// A file without a name to keep what will be written over another.
-fn spool(path: &Path) -> io::Result<File> {
-    let beside = File::open(folder_of(path)).and_then(|folder| unnamed(&folder));
+/// Creates a file without a name for the bytes that will overwrite another file.
+fn create_spool(path: &Path) -> io::Result<File> {
+    let beside = File::open(folder_of(path)).and_then(|folder| create_unnamed(&folder));
     beside.or_else(|_| tempfile::tempfile())
 }
 
-/// Puts what is in a file over what is in another. Where there is no room for it, nothing is done.
+/// Overwrites `to` with the content of `from`. If there is not enough space, nothing is changed.
 fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
     let len = from.metadata()?.len();
-    // Not every file system can say.
+    // Not every file system supports this check.
     #[cfg(target_os = "linux")]
     if len > 0
         && let Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) =
@@ -360,17 +363,17 @@ fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
         return Err(error.into());
     }
     from.rewind()?;
-    io::copy(from, &mut to).and_then(|_| to.set_len(len)).map_err(|error| {
-        io::Error::new(error.kind(), format!("it is half written, over what was there before: {error}"))
-    })
+    io::copy(from, &mut to)
+        .and_then(|_| to.set_len(len))
+        .map_err(|error| io::Error::new(error.kind(), format!("it was only partly overwritten: {error}")))
 }
 
-/// Opens a file to add to what is in it, and makes it where there is none. A descriptor of this process, as `/dev/stdout`, is
-/// written where it stands. A regular file that can be read is open for reading too. Waits for nobody.
+/// Opens a file to append to it, and creates it if it does not exist. A descriptor of this process, such as `/dev/stdout`, is
+/// written at its position. A readable regular file is also open for reading. Opening never waits.
 ///
 /// # Errors
 ///
-/// What the system says; [`NoReader`](super::NoReader) of a FIFO that nobody reads yet.
+/// The error of the system; [`NoReader`](super::NoReader) for a FIFO without a reader.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let path = match resolve(path)? {
         Resolved::Descriptor(descriptor) => return duplicate(descriptor),
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_leaves_no_trace() {
+    fn unfinished_files_leave_no_trace() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         for before in [None, Some("before")] {
@@ -420,32 +423,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_name_is_removed_by_the_next_when_its_process_was_killed() {
+    fn removes_files_that_a_killed_process_left_behind() {
         let folder = tempfile::tempdir().unwrap();
         let open = File::open(folder.path()).unwrap();
         let name = OsStr::new("it");
         let left_behind = File::create(folder.path().join(".it.torvyn-0")).unwrap();
         mark(&left_behind, 0o644).unwrap();
         drop(left_behind);
-        let (first, beside) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        let (first, beside) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!((beside.to_str(), first.metadata().unwrap().len()), (Some(".it.torvyn-0"), 0));
-        let (_second, other) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
-        assert_eq!(other.to_str(), Some(".it.torvyn-1"), "one that is being written is left alone");
+        let (_second, other) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
+        assert_eq!(other.to_str(), Some(".it.torvyn-1"), "a file that is being written is not removed");
         drop(first);
-        let (_third, again) = free_name(&open, name, |beside| named(&open, beside)).unwrap();
+        let (_third, again) = free_name(&open, name, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(again.to_str(), Some(".it.torvyn-0"));
-        // What somebody else has called so is theirs.
+        // A file with such a name that is not marked belongs to somebody else.
         let other = OsStr::new("other");
         fs::write(folder.path().join(".other.torvyn-0"), "mine").unwrap();
-        let (_fourth, beside) = free_name(&open, other, |beside| named(&open, beside)).unwrap();
+        let (_fourth, beside) = free_name(&open, other, |beside| create_named(&open, beside)).unwrap();
         assert_eq!(beside.to_str(), Some(".other.torvyn-1"));
         assert_eq!(fs::read_to_string(folder.path().join(".other.torvyn-0")).unwrap(), "mine");
         let long = OsString::from("x".repeat(255));
-        free_name(&open, &long, |beside| named(&open, beside)).unwrap();
+        free_name(&open, &long, |beside| create_named(&open, beside)).unwrap();
     }
 
     #[test]
-    fn mode_and_links_stay_and_other_names_keep_what_they_have() {
+    fn keeps_mode_and_links_and_other_names() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("it"), "before").unwrap();
@@ -466,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_there_meanwhile_is_replaced() {
+    fn replaces_a_file_created_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         let file = AtomicFile::create(&path).unwrap();
@@ -477,11 +480,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_is_written_over() {
+    fn overwrites_what_cannot_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         fs::write(&path, "longer than after").unwrap();
-        // A name of the system for it, which nothing can be renamed to.
+        // A name that the system gives to the file, which nothing can be renamed to.
         let open = File::open(&path).unwrap();
         let other = format!("/proc/{}/task/../fd/{}", std::process::id(), open.as_raw_fd());
         assert!(matches!(resolve(Path::new(&other)), Ok(Resolved::Descriptor(_))));
@@ -497,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_at_once() {
+    fn reports_unwritable_paths_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), "").unwrap();

@@ -1,29 +1,29 @@
-//! The side of a node that takes from its edges: which of them is next, and what makes a batch.
+//! The input side of a node: which edge it takes from next, and how many elements make a batch.
 
 use crate::flow::edge::Edge;
 use crate::payload::element::Element;
 use crate::pipeline::graph::{Graph, Merge};
 
-/// The edges that end at a node, as listed, and how it takes from them.
+/// The edges that end at a node, in the listed order, and how the node merges them.
 pub(crate) struct InputPorts {
     edges: Vec<usize>,
     merge: Merge,
-    /// In turn: whose it is.
+    /// With round-robin, the edge whose turn it is.
     turn: usize,
-    /// The sources that its elements come from.
+    /// The sources of the node's elements, by index.
     sources: Vec<usize>,
 }
 
-/// What there is to take.
+/// What can be taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
     /// A batch.
     Batch,
-    /// Nothing now.
+    /// Nothing yet.
     Nothing,
-    /// Elements, and by sequence another edge is waited for. This is the number of the first.
+    /// Elements, but the merge by sequence waits for another edge. Holds the number of the first element.
     Waits(u64),
-    /// Nothing any more.
+    /// Nothing, and nothing will come.
     Finished,
 }
 
@@ -38,7 +38,7 @@ impl InputPorts {
         }
     }
 
-    /// The node is a source.
+    /// Whether the node has no incoming edges, so it is a source.
     pub(crate) fn is_none(&self) -> bool {
         self.edges.is_empty()
     }
@@ -47,13 +47,13 @@ impl InputPorts {
         &self.sources
     }
 
-    /// Elements that wait.
+    /// The number of waiting elements.
     pub(crate) fn waiting(&self, edges: &[Edge]) -> usize {
         self.edges.iter().map(|&edge| edges[edge].len()).sum()
     }
 
     pub(crate) fn ready(&self, edges: &[Edge]) -> Ready {
-        let mut inlets = self.edges.iter().map(|&edge| &edges[edge]);
+        let mut ports = self.edges.iter().map(|&edge| &edges[edge]);
         if let [only] = self.edges[..] {
             return match &edges[only] {
                 edge if !edge.is_empty() => Ready::Batch,
@@ -61,19 +61,19 @@ impl InputPorts {
                 _ => Ready::Nothing,
             };
         }
-        if inlets.clone().all(Edge::is_empty) {
-            return if inlets.all(Edge::is_finished) { Ready::Finished } else { Ready::Nothing };
+        if ports.clone().all(Edge::is_empty) {
+            return if ports.all(Edge::is_finished) { Ready::Finished } else { Ready::Nothing };
         }
         let lacks = |edge: &Edge| edge.is_empty() && !edge.is_finished();
         match self.first(edges) {
-            Some((_, sequence)) if self.merge == Merge::Sequence && inlets.any(lacks) => Ready::Waits(sequence),
+            Some((_, sequence)) if self.merge == Merge::Sequence && ports.any(lacks) => Ready::Waits(sequence),
             _ => Ready::Batch,
         }
     }
 
-    /// Moves a batch of what waits into `batch`, which is empty: at most `max_elements`, and after the first none that
-    /// makes it more than `max_bytes`, nor by sequence one whose number is above `last`. Something must wait. Returns
-    /// the payload bytes moved.
+    /// Moves waiting elements into `batch`, which must be empty: at most `max_elements`, at most `max_bytes` payload bytes
+    /// unless the first element alone has more, and with a merge by sequence none whose number is above `last`. At least one
+    /// element must wait. Returns the payload bytes moved.
     pub(crate) fn take(
         &mut self,
         edges: &mut [Edge],
@@ -82,22 +82,22 @@ impl InputPorts {
         max_bytes: usize,
         last: u64,
     ) -> usize {
-        let waits = |inlet: usize| !edges[self.edges[inlet]].is_empty();
-        let inlet = match (self.merge, self.edges.len()) {
+        let waits = |port: usize| !edges[self.edges[port]].is_empty();
+        let port = match (self.merge, self.edges.len()) {
             (_, 1) => 0,
-            (Merge::RoundRobin, inlets) => {
-                let next = (0..inlets).map(|step| (self.turn + step) % inlets).find(|&inlet| waits(inlet));
-                self.turn = (next.unwrap_or(self.turn) + 1) % inlets;
+            (Merge::RoundRobin, ports) => {
+                let next = (0..ports).map(|step| (self.turn + step) % ports).find(|&port| waits(port));
+                self.turn = (next.unwrap_or(self.turn) + 1) % ports;
                 next.unwrap_or_default()
             }
-            (Merge::Priority, inlets) => (0..inlets).find(|&inlet| waits(inlet)).unwrap_or_default(),
+            (Merge::Priority, ports) => (0..ports).find(|&port| waits(port)).unwrap_or_default(),
             (Merge::Sequence, _) => return self.take_by_sequence(edges, batch, max_elements, max_bytes, last),
         };
-        edges[self.edges[inlet]].take(batch, max_elements, max_bytes)
+        edges[self.edges[port]].take(batch, max_elements, max_bytes)
     }
 
-    /// Takes the first of what waits until an edge that had something has nothing: what comes there next may belong
-    /// before the rest.
+    /// Takes elements in the order of their numbers, until an open edge becomes empty: its next element may belong before the
+    /// rest.
     fn take_by_sequence(
         &self,
         edges: &mut [Edge],
@@ -106,7 +106,7 @@ impl InputPorts {
         max_bytes: usize,
         last: u64,
     ) -> usize {
-        debug_assert!(batch.is_empty(), "what was there is not taken again");
+        debug_assert!(batch.is_empty(), "the batch must be empty");
         batch.reserve(max_elements);
         let mut bytes = 0;
         while batch.len() < max_elements
@@ -127,7 +127,7 @@ impl InputPorts {
         bytes
     }
 
-    /// The edge whose first element has the smallest number, and that number; of equal ones the edge listed first.
+    /// The edge whose first element has the smallest number, and that number. For equal numbers, the edge listed first.
     fn first(&self, edges: &[Edge]) -> Option<(usize, u64)> {
         let heads = self.edges.iter().filter_map(|&edge| Some((edge, edges[edge].first()?.sequence)));
         heads.min_by_key(|&(_, sequence)| sequence)
@@ -143,8 +143,8 @@ mod tests {
     use crate::payload::Pool;
     use crate::pipeline::graph::{self, Capacity, Node, Role};
 
-    /// A node that takes from edges with elements of these numbers, of ten bytes each.
-    fn inlet(merge: Merge, waiting: &[&[u64]]) -> (InputPorts, Vec<Edge>) {
+    /// The ports of a node whose edges hold elements with these numbers, of ten bytes each.
+    fn input_ports(merge: Merge, waiting: &[&[u64]]) -> (InputPorts, Vec<Edge>) {
         let sources = 0..waiting.len();
         let mut nodes: Vec<_> = sources.clone().map(|source| Node::new(source.to_string(), Role::Source, 1)).collect();
         nodes.push(Node { merge, ..Node::new("end", Role::Sink, 0) });
@@ -156,7 +156,7 @@ mod tests {
             let payload = Pool::default().adopt(Bytes::from_static(&[0; 10]));
             numbers.iter().for_each(|&sequence| {
                 let element = Element { payload: payload.clone(), sequence, timestamp: 0, context: None };
-                let size = Size::of(&element);
+                let size = Size::from_element(&element);
                 edge.push(element, size);
             });
             edge
@@ -165,59 +165,59 @@ mod tests {
     }
 
     /// The numbers of the next batch.
-    fn take(inlet: &mut InputPorts, edges: &mut [Edge], max_elements: usize, max_bytes: usize, last: u64) -> Vec<u64> {
+    fn take(ports: &mut InputPorts, edges: &mut [Edge], max_elements: usize, max_bytes: usize, last: u64) -> Vec<u64> {
         let mut batch = Vec::new();
-        let bytes = inlet.take(edges, &mut batch, max_elements, max_bytes, last);
+        let bytes = ports.take(edges, &mut batch, max_elements, max_bytes, last);
         assert_eq!(bytes, 10 * batch.len());
         batch.iter().map(|element| element.sequence).collect()
     }
 
     #[test]
-    fn in_turn_by_default() {
-        let (mut inlet, mut edges) = inlet(Merge::default(), &[&[0, 1, 2], &[], &[9]]);
-        let mut next = || take(&mut inlet, &mut edges, 2, 1000, u64::MAX);
+    fn takes_in_turn_by_default() {
+        let (mut ports, mut edges) = input_ports(Merge::default(), &[&[0, 1, 2], &[], &[9]]);
+        let mut next = || take(&mut ports, &mut edges, 2, 1000, u64::MAX);
         assert_eq!([next(), next(), next()], [vec![0, 1], vec![9], vec![2]]);
         edges.iter_mut().for_each(Edge::close);
-        assert_eq!(inlet.ready(&edges), Ready::Finished);
+        assert_eq!(ports.ready(&edges), Ready::Finished);
     }
 
     #[test]
-    fn by_priority_the_first_listed_that_has_something() {
-        let (mut inlet, mut edges) = inlet(Merge::Priority, &[&[5, 6, 7], &[0, 1]]);
-        let mut next = || take(&mut inlet, &mut edges, 2, 1000, u64::MAX);
+    fn takes_the_first_listed_edge_by_priority() {
+        let (mut ports, mut edges) = input_ports(Merge::Priority, &[&[5, 6, 7], &[0, 1]]);
+        let mut next = || take(&mut ports, &mut edges, 2, 1000, u64::MAX);
         assert_eq!([next(), next(), next()], [vec![5, 6], vec![7], vec![0, 1]]);
-        assert_eq!(inlet.ready(&edges), Ready::Nothing);
+        assert_eq!(ports.ready(&edges), Ready::Nothing);
     }
 
     #[test]
-    fn by_sequence_a_batch_has_elements_of_several_edges_in_order() {
-        let (mut inlet, mut edges) = inlet(Merge::Sequence, &[&[0, 3, 4, 9], &[1, 3, 8], &[2, 5, 6]]);
-        assert_eq!(take(&mut inlet, &mut edges, 64, 1000, u64::MAX), [0, 1, 2, 3, 3, 4, 5, 6]);
-        assert_eq!(inlet.ready(&edges), Ready::Waits(8), "the third has nothing");
+    fn merges_several_edges_by_sequence() {
+        let (mut ports, mut edges) = input_ports(Merge::Sequence, &[&[0, 3, 4, 9], &[1, 3, 8], &[2, 5, 6]]);
+        assert_eq!(take(&mut ports, &mut edges, 64, 1000, u64::MAX), [0, 1, 2, 3, 3, 4, 5, 6]);
+        assert_eq!(ports.ready(&edges), Ready::Waits(8), "the third has nothing");
         edges[2].close();
-        assert_eq!(inlet.ready(&edges), Ready::Batch, "the third will have nothing");
-        assert_eq!(take(&mut inlet, &mut edges, 64, 1000, u64::MAX), [8], "the second may have one before 9");
+        assert_eq!(ports.ready(&edges), Ready::Batch, "the third will have nothing");
+        assert_eq!(take(&mut ports, &mut edges, 64, 1000, u64::MAX), [8], "the second may have one before 9");
         edges[1].close();
-        assert_eq!(take(&mut inlet, &mut edges, 64, 1000, u64::MAX), [9]);
+        assert_eq!(take(&mut ports, &mut edges, 64, 1000, u64::MAX), [9]);
         edges[0].close();
-        assert_eq!(inlet.ready(&edges), Ready::Finished);
+        assert_eq!(ports.ready(&edges), Ready::Finished);
     }
 
     #[test]
-    fn by_sequence_a_batch_is_as_large_as_any() {
-        let (mut inlet, mut edges) = inlet(Merge::Sequence, &[&[0, 2, 4, 6, 8, 10], &[1, 3, 5, 7, 9, 11]]);
-        assert_eq!(take(&mut inlet, &mut edges, 3, 1000, u64::MAX), [0, 1, 2], "elements");
-        assert_eq!(take(&mut inlet, &mut edges, 64, 29, u64::MAX), [3, 4], "bytes");
-        assert_eq!(take(&mut inlet, &mut edges, 64, 9, u64::MAX), [5], "the first whatever its size");
-        assert_eq!(take(&mut inlet, &mut edges, 64, 1000, 8), [6, 7, 8], "numbers");
+    fn limits_batches_by_sequence() {
+        let (mut ports, mut edges) = input_ports(Merge::Sequence, &[&[0, 2, 4, 6, 8, 10], &[1, 3, 5, 7, 9, 11]]);
+        assert_eq!(take(&mut ports, &mut edges, 3, 1000, u64::MAX), [0, 1, 2], "elements");
+        assert_eq!(take(&mut ports, &mut edges, 64, 29, u64::MAX), [3, 4], "bytes");
+        assert_eq!(take(&mut ports, &mut edges, 64, 9, u64::MAX), [5], "the first whatever its size");
+        assert_eq!(take(&mut ports, &mut edges, 64, 1000, 8), [6, 7, 8], "numbers");
     }
 
     #[test]
-    fn of_equal_numbers_the_edge_listed_first_goes_first() {
-        let (mut inlet, mut edges) = inlet(Merge::Sequence, &[&[7, 7], &[7], &[7]]);
+    fn takes_equal_numbers_from_the_first_listed_edge() {
+        let (mut ports, mut edges) = input_ports(Merge::Sequence, &[&[7, 7], &[7], &[7]]);
         let mut batch = Vec::new();
         edges.iter_mut().for_each(Edge::close);
-        inlet.take(&mut edges, &mut batch, 2, 1000, u64::MAX);
+        ports.take(&mut edges, &mut batch, 2, 1000, u64::MAX);
         assert_eq!(edges.iter().map(Edge::len).collect::<Vec<_>>(), [0, 1, 1]);
     }
 }

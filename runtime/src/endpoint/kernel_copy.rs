@@ -1,4 +1,4 @@
-//! Copies from a file to an output that the operating system does by itself, as far as it can.
+//! Copies from a file to an output within the operating system, if it can.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::payload::FileRange;
 
-/// How it copies. What one output cannot do it never can: the next way is taken from then on.
+/// How to copy. If a method does not work for an output, it never will: the next method is used from then on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Way {
     /// From file to file.
@@ -15,29 +15,29 @@ pub(super) enum Way {
     CopyFileRange,
     /// From a file to a pipe or a socket.
     SendFile,
-    /// Not at all: for an output that is appended to, or a terminal.
+    /// Not at all: for an output in append mode, or a terminal.
     Neither,
 }
 
-/// What came of one call.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copied {
-    /// So many bytes, at least one.
+    /// This many bytes were copied, at least one.
     Bytes(u64),
-    /// It is to be called again.
+    /// The call was interrupted and must be repeated.
     Interrupted,
-    /// It is to be called again once the output takes something.
+    /// The output is full: repeat the call when it is ready again.
     Full,
-    /// Nothing, by no way: it has to be read and written.
+    /// No method works: the bytes must be read and written.
     NotHere,
 }
 
 impl Way {
-    /// Copies some of a range that is not empty, and at most so many bytes.
+    /// Copies some of a range that is not empty, at most `most` bytes.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(super) fn copy(&mut self, range: &FileRange<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<Copied> {
         loop {
             let next = match self {
@@ -46,7 +46,7 @@ impl Way {
                 Way::Neither => return Ok(Copied::NotHere),
             };
             match self.call(range, to, most) {
-                // Some file systems say so of files that are not at their end. If it is, a read tells why.
+                // Some file systems return 0 although the file is not at its end. If it is at its end, a read finds out why.
                 Ok(0) => {}
                 Ok(copied) => return Ok(Copied::Bytes(copied as u64)),
                 Err(Errno::INTR) => return Ok(Copied::Interrupted),
@@ -75,9 +75,9 @@ impl Way {
     }
 }
 
-/// Whether an error says that this way cannot be taken here, rather than that the copy failed.
+/// Whether an error says that the method is not available here, rather than that the copy failed.
 fn is_unable(error: Errno) -> bool {
-    // `BADF` is that of a file that is appended to.
+    // `BADF` is returned for a file in append mode.
     [Errno::INVAL, Errno::XDEV, Errno::NOSYS, Errno::OPNOTSUPP, Errno::BADF, Errno::PERM, Errno::TXTBSY]
         .contains(&error)
 }

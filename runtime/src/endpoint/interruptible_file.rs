@@ -1,5 +1,5 @@
-//! Files that are written to while somebody else reads them, or does not: pipes, FIFOs, terminals, sockets. A write waits for
-//! them, but not for ever: it gives up when its flow is cut off.
+//! Files that somebody else reads while they are written: pipes, FIFOs, terminals, sockets. A write waits for the reader, but
+//! gives up when its flow is cut off.
 
 use std::fmt;
 use std::fs::File;
@@ -14,75 +14,75 @@ use rustix::io::Errno;
 
 use crate::base::cut::{Cut, CutOff, LOOK};
 
-/// Bytes that are written at once where a write cannot be kept from waiting: what takes anything takes as many.
+/// Bytes per write if a write cannot be kept from blocking: whatever is ready takes at least as many.
 const SHARED_BYTES: usize = 4096;
 
-/// Keeps writing to something from waiting for ever.
+/// Waits until something can be written, or gives up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Patience {
+pub(super) struct WriteWaiter {
     how: How,
     cut: Cut,
 }
 
-/// How writing is kept from waiting for ever.
+/// How a write is kept from blocking forever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum How {
-    /// It never waits for anybody.
+    /// The file never blocks.
     #[default]
     AtOnce,
-    /// A write that would wait fails instead.
+    /// A write that would block fails instead.
     NonBlocking,
-    /// Others have the same open file, whose flags are theirs too: it is asked before each write, which is short.
+    /// The open file is shared with others, and so are its flags. Readiness is checked before each write, which is short.
     Shared,
 }
 
-/// A file to write to.
+/// A file whose writes wait for a reader and give up when a cut is due.
 #[derive(Debug)]
-pub struct Patient {
+pub struct InterruptibleFile {
     file: File,
-    patience: Patience,
+    patience: WriteWaiter,
 }
 
-/// A FIFO cannot be opened for writing while nobody has it open for reading.
+/// The error for a FIFO that cannot be opened for writing, because no process has it open for reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoReader;
 
 impl fmt::Display for NoReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is a FIFO that nobody reads")
+        f.write_str("no process reads this FIFO")
     }
 }
 
 impl std::error::Error for NoReader {}
 
 impl NoReader {
-    /// Whether an error says so.
+    /// Whether an error has this cause.
     pub fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|inner| inner.is::<NoReader>())
     }
 }
 
-impl Patience {
-    /// What it takes to write to this.
-    pub(super) fn new(fd: BorrowedFd<'_>) -> Patience {
-        let how = match waits(fd) {
+impl WriteWaiter {
+    /// Chooses how to write to this file.
+    pub(super) fn new(fd: BorrowedFd<'_>) -> WriteWaiter {
+        let how = match can_block(fd) {
             false => How::AtOnce,
             true if rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK)) => How::NonBlocking,
             true => How::Shared,
         };
-        Patience { how, cut: Cut::default() }
+        WriteWaiter { how, cut: Cut::default() }
     }
 
-    /// Gives up when this is due.
+    /// Gives up waiting when this cut is due.
     pub(super) fn give_up_at(&mut self, cut: &Cut) {
         self.cut = cut.clone();
     }
 
-    /// Waits until it takes something.
+    /// Waits until the file is ready for writing.
     ///
     /// # Errors
     ///
-    /// [`CutOff`] where that has to be given up first.
+    /// [`CutOff`] if the cut is due first.
     pub(super) fn wait(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
         while !self.cut.is_due() {
@@ -95,7 +95,7 @@ impl Patience {
         Err(CutOff.into())
     }
 
-    /// How many bytes the next write, or copy by the system, may have, after a wait where it could wait itself.
+    /// The most bytes for the next write or kernel copy. Waits first if the write itself could block.
     pub(super) fn ready(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
         if self.how != How::Shared {
             return Ok(usize::MAX);
@@ -104,7 +104,7 @@ impl Patience {
         Ok(SHARED_BYTES)
     }
 
-    /// Writes some of the slices, of which one is not empty: waits until something is taken.
+    /// Writes some of the slices, one of which must not be empty. Waits until something is written.
     pub(super) fn write<W: Write + AsFd>(&self, to: &mut W, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
             let most = self.ready(to.as_fd())?;
@@ -120,24 +120,24 @@ impl Patience {
     }
 }
 
-impl Patient {
+impl InterruptibleFile {
     /// A file that is open for writing.
-    pub fn new(file: File) -> Patient {
-        Patient { patience: Patience::new(file.as_fd()), file }
+    pub fn new(file: File) -> InterruptibleFile {
+        InterruptibleFile { patience: WriteWaiter::new(file.as_fd()), file }
     }
 
-    /// Gives up when this is due.
+    /// Gives up waiting when this cut is due.
     pub fn give_up_at(&mut self, cut: &Cut) {
         self.patience.give_up_at(cut);
     }
 }
 
-/// Opens what is at `path` for writing, and neither makes nor shortens it; `append` as in [`File::options`]. Waits for nobody,
-/// and nor does what is written: [`Patient`] does that.
+/// Opens an existing file for writing, without truncating it; `append` as in [`File::options`]. Opening never waits.
+/// [`InterruptibleFile`] is for writing to the result without waiting forever.
 ///
 /// # Errors
 ///
-/// What the system says; [`NoReader`], of kind [`io::ErrorKind::WouldBlock`], of a FIFO that nobody reads yet.
+/// The error of the system; [`NoReader`], of kind [`io::ErrorKind::WouldBlock`], for a FIFO without a reader.
 pub fn open_to_write(path: &Path, append: bool) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let flags = if append { flags | OFlags::APPEND } else { flags };
@@ -150,27 +150,27 @@ pub fn open_to_write(path: &Path, append: bool) -> io::Result<File> {
     }
 }
 
-/// A stream of the process, which others write to as well. A pipe or a terminal is opened another time where the system lets
-/// us, so that it can be kept from waiting and theirs stays as it is.
+/// Shares a stream of the process that others also write to. A pipe or a terminal is opened a second time if the system allows
+/// it, so that it can be made non-blocking without affecting the others.
 ///
 /// # Errors
 ///
-/// Where it is closed.
+/// If it is closed.
 pub fn share_to_write(fd: BorrowedFd<'_>) -> io::Result<File> {
     let file = File::from(fd.try_clone_to_owned()?);
     let is_pipe_or_terminal = file.metadata()?.file_type().is_fifo() || rustix::termios::isatty(&file);
-    let again = is_pipe_or_terminal.then(|| again(&file)).flatten();
+    let again = is_pipe_or_terminal.then(|| reopen(&file)).flatten();
     Ok(again.unwrap_or(file))
 }
 
-/// Whether a write to it can wait for somebody.
-fn waits(fd: BorrowedFd<'_>) -> bool {
+/// Whether a write to this file can block.
+fn can_block(fd: BorrowedFd<'_>) -> bool {
     let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::Socket)) || rustix::termios::isatty(fd)
 }
 
 #[cfg(target_os = "linux")]
-fn again(file: &File) -> Option<File> {
+fn reopen(file: &File) -> Option<File> {
     use std::os::fd::AsRawFd as _;
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -178,12 +178,12 @@ fn again(file: &File) -> Option<File> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn again(_: &File) -> Option<File> {
+fn reopen(_: &File) -> Option<File> {
     None
 }
 
-impl Write for Patient {
-    /// Waits until it takes something, or has to give up.
+impl Write for InterruptibleFile {
+    /// Waits until something is written, or gives up.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.patience.write(&mut self.file, &[IoSlice::new(bytes)])
     }
@@ -193,7 +193,7 @@ impl Write for Patient {
     }
 }
 
-impl AsFd for Patient {
+impl AsFd for InterruptibleFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -212,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_reads_is_given_up() {
+    fn gives_up_a_pipe_without_reader() {
         for shared in [true, false] {
             let (_reader, writer) = io::pipe().unwrap();
             let mut patient = match shared {
-                true => Patient::new(File::from(std::os::fd::OwnedFd::from(writer))),
-                false => Patient::new(share_to_write(writer.as_fd()).unwrap()),
+                true => InterruptibleFile::new(File::from(std::os::fd::OwnedFd::from(writer))),
+                false => InterruptibleFile::new(share_to_write(writer.as_fd()).unwrap()),
             };
             assert_eq!(patient.patience.how, if shared { How::Shared } else { How::NonBlocking });
             patient.give_up_at(&cut_in(Duration::from_millis(120)));
@@ -240,11 +240,11 @@ mod tests {
                 }
                 all
             });
-            // The reader has its end only once the last of the writers is gone.
+            // The reader is at its end only once the last writer is gone.
             let writer = File::from(std::os::fd::OwnedFd::from(writer));
             let again = (!shared).then(|| share_to_write(writer.as_fd()).unwrap());
             let file = again.unwrap_or(writer);
-            let mut patient = Patient::new(file);
+            let mut patient = InterruptibleFile::new(file);
             patient.write_all(&bytes).unwrap();
             drop(patient);
             assert!(reads.join().unwrap() == bytes);
@@ -252,13 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_without_reader_is_told_and_does_not_wait() {
+    fn reports_a_fifo_without_reader_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(NoReader::is(&open_to_write(&path, false).unwrap_err()));
         let _reader = crate::base::regular_file::open_any(&path).unwrap();
-        assert_eq!(Patient::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
-        assert_eq!(Patient::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how, How::AtOnce);
+        assert_eq!(InterruptibleFile::new(open_to_write(&path, true).unwrap()).patience.how, How::NonBlocking);
+        assert_eq!(
+            InterruptibleFile::new(open_to_write(Path::new("/dev/null"), false).unwrap()).patience.how,
+            How::AtOnce
+        );
     }
 }
