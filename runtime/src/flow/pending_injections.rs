@@ -60,7 +60,7 @@ impl Pending {
 
     fn use_up(&mut self) {
         self.left -= 1;
-        self.injection.strike();
+        self.injection.record();
     }
 }
 
@@ -81,9 +81,9 @@ mod tests {
             [3, 3, 69, 70].map(|element| faults.inject(element)),
             [Some(InjectedFault::Deadline), None, None, Some(InjectedFault::Trap)]
         );
-        assert_eq!((faults.limit_batch(3, 64), faults.limit_batch(70, 64), trap.happened()), (64, 1, 1));
+        assert_eq!((faults.limit_batch(3, 64), faults.limit_batch(70, 64), trap.count()), (64, 1, 1));
         assert_eq!((faults.inject(70), faults.inject(70)), (Some(InjectedFault::Trap), None));
-        assert_eq!((faults.limit_batch(70, 64), trap.happened()), (64, 2));
+        assert_eq!((faults.limit_batch(70, 64), trap.count()), (64, 2));
     }
 
     #[test]
