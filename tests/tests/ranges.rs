@@ -203,7 +203,7 @@ fn a_file_that_changes_ends_the_flow_and_not_the_stage() {
     let changes: [(Change, &str); 3] = [
         (cut, "was changed while it was read: expected 525288 bytes, found 1000"),
         (write_over, "was modified while it was read: its size is still 525288 bytes"),
-        (|path| File::options().append(true).open(path).unwrap().write_all(b"more").unwrap(), "and has 525292"),
+        (|path| File::options().append(true).open(path).unwrap().write_all(b"more").unwrap(), "found 525292"),
     ];
     for (change, said) in changes {
         let files = files();

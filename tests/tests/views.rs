@@ -190,7 +190,7 @@ fn parts_of_many_pieces() {
     };
     let (result, out) = cutting(1048);
     assert_eq!((result.unwrap().copies.payload_bytes(), out), (0, 1048));
-    assert_fails(cutting(1049).0, "process", "makes payloads of at most 1048576 pieces in one call");
+    assert_fails(cutting(1049).0, "process", "can make payloads of at most 1048576 pieces in one call");
 }
 
 /// `emit-all` of a payload `XY` and of element 1 by handle.
