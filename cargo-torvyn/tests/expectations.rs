@@ -360,10 +360,7 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
         ("input.lines = 3", &["error[wrong-type]", "expected a string or an array of strings, found an integer"]),
         ("input.file = 'no.txt'", &["error[not-found]: `no.txt` does not exist"]),
         ("input.lines = []\nexpect.outptu.count = 0", &["error[unknown-output]", "`output`"]),
-        (
-            "input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', merge = 'priority' }",
-            &["remove `merge`"],
-        ),
+        ("input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', merge = 'priority' }", &["remove `merge`"]),
         (
             "input.lines = []\nstage = { component = 'COMPONENTS/router.wasm', deadline = '5s' }",
             &["error[not-a-source]"],

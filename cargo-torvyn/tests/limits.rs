@@ -99,11 +99,11 @@ fn indices(functions: usize, calls: usize) -> String {
 
 /// Runs this command in a folder with the component, and a pipeline of it with these keys of its stage. With more than this
 /// many MiB of memory of its own the process ends.
-fn torvyn_within(mebibytes: u32, component: &[u8], keys: &str, command: &str) -> (Output, Duration) {
+fn torvyn_within(format_bytes: u32, component: &[u8], keys: &str, command: &str) -> (Output, Duration) {
     let folder = folder(component, keys);
     let started = Instant::now();
     // Only the first of the two limits: the process that compiles sets its own.
-    let script = format!("ulimit -S -d {} && exec \"$0\" torvyn {command}", mebibytes << 10);
+    let script = format!("ulimit -S -d {} && exec \"$0\" torvyn {command}", format_bytes << 10);
     let mut shell = std::process::Command::new("sh");
     let output = shell.args(["-c", &script, env!("CARGO_BIN_EXE_cargo-torvyn")]).current_dir(folder.path()).output();
     (output.unwrap(), started.elapsed())

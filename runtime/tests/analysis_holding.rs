@@ -29,7 +29,10 @@ fn what_is_imported_and_not_called_is_never_done() {
     let analysis = analysis(Guest::default());
     assert_eq!(analysis.bounds(), Bounds { reads: never(), writes: never(), pieces: never(), views: never() });
     assert!(!analysis.retains);
-    assert_eq!((analysis.profile.world, analysis.profile.tracked_imports.len()), (World::Windowed, TrackedImport::ALL.len()));
+    assert_eq!(
+        (analysis.profile.world, analysis.profile.tracked_imports.len()),
+        (World::Windowed, TrackedImport::ALL.len())
+    );
     assert_eq!(analysis.sites, []);
     let without = Analysis::parse(&Guest::default().build()).unwrap();
     assert_eq!((without.views, without.pieces), (Bound::never(Proof::Component), Bound::never(Proof::Component)));

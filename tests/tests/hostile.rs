@@ -298,7 +298,11 @@ fn handles_and_outputs() {
     assert_says(&failure_with(Guest { work: &keeps, ..SOURCE }, 3, roomy), "pull", many);
     let narrow = Limits { output_bytes: 1 << 20, ..limits() };
     let error = failure_with(Guest { work: &large, ..SOURCE }, 3, narrow);
-    assert_says(&error, "pull", "the stage returned limit-exceeded: a stage can make at most 1 MiB of payloads in one call");
+    assert_says(
+        &error,
+        "pull",
+        "the stage returned limit-exceeded: a stage can make at most 1 MiB of payloads in one call",
+    );
     // Handles that are kept from call to call, until there are too many.
     let leaks = "(local $left i32) (call $drop_batch (local.get $batch))
         (local.set $left (i32.const 300))
@@ -621,7 +625,13 @@ fn columns_that_lie() {
     let cases: &[Columns] = &[
         (3, &[2, 3], &[], &[], "the stage returned invalid-input: `sizes` add up to 5 bytes, but `bytes` has 3"),
         (3, &[], &[], &[], "the stage returned invalid-input: `sizes` add up to 0 bytes, but `bytes` has 3"),
-        (3, &[HANDLE - 1, 5], &[], &[], "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes"),
+        (
+            3,
+            &[HANDLE - 1, 5],
+            &[],
+            &[],
+            "the stage returned invalid-input: `sizes` add up to 18446744073709551615 bytes",
+        ),
         (
             3,
             &[1 << 63, 1 << 63, 3],
@@ -671,7 +681,13 @@ fn columns_that_lie() {
             "the stage broke the contract: `lineage` has element 4294967294, but the batch has 1 element",
         ),
         (3, &[3], &[64], &[], "the stage broke the contract: `lineage` has element 64, but the batch has 1 element"),
-        (3, &[3], &[], &[2], "the stage broke the contract: output index 1 is out of range: 1 output is declared (`outputs`)"),
+        (
+            3,
+            &[3],
+            &[],
+            &[2],
+            "the stage broke the contract: output index 1 is out of range: 1 output is declared (`outputs`)",
+        ),
         (
             3,
             &[3],
@@ -747,7 +763,8 @@ fn failures_that_lie() {
     for index in ["2", "64", "-1", "0x80000000"] {
         let index_of_it = index.parse::<i32>().map_or(1 << 31, |index| index as u32);
         let lie = format!("{drop_batch} (call $fail_at (i32.const 1) (i32.const {index}))");
-        let cause = format!("the stage broke the contract: it failed at element {index_of_it}, but the batch has 2 elements");
+        let cause =
+            format!("the stage broke the contract: it failed at element {index_of_it}, but the batch has 2 elements");
         assert_fails(lying(PROCESSOR, &mut work, &lie), "process", &cause);
         assert_fails(lying(SINK, &mut work, &lie), "push", &cause);
     }

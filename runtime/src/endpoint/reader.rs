@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 
 use super::{Input, Pull, Pulled};
 use crate::base::plural::counted;
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::ledger::Kernel;
 use crate::payload::{Block, MAX_ELEMENT_BYTES, Payload, Reads};
 
@@ -183,7 +183,7 @@ impl<R> Reader<R> {
             let message = format!(
                 "the element at byte {} is longer than {}",
                 self.position(),
-                mebibytes(MAX_ELEMENT_BYTES as u64)
+                format_bytes(MAX_ELEMENT_BYTES as u64)
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }

@@ -5,7 +5,7 @@
 
 use super::part::View;
 use super::{Failure, Host};
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::payload::element::Element;
 use crate::payload::{PIECE_BYTES, Payload};
 
@@ -58,7 +58,7 @@ impl Host {
     pub(super) fn may_use(&self, bytes: u64) -> Result<(), Failure> {
         let used = self.outputs.structures.saturating_add(self.leases.structures());
         if used.saturating_add(bytes) > self.host_memory {
-            let most = mebibytes(self.host_memory);
+            let most = format_bytes(self.host_memory);
             return Err(limit(format!("use at most {most} of host memory (`limits.host-memory`)")));
         }
         Ok(())

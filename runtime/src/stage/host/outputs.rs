@@ -7,7 +7,7 @@ use super::host_memory::{self, limit};
 use super::part::{Origin, Part, View, Written};
 use super::{Failure, Host, Output};
 use crate::base::plural::counted;
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::ledger::Count;
 
 /// The most outputs that a stage can make in one call.
@@ -92,7 +92,7 @@ impl Outputs {
             return Err(limit(format!("make at most {MAX_OUTPUTS_A_CALL} outputs in one call")));
         }
         if self.bytes + bytes as u64 > self.most_bytes {
-            let most = mebibytes(self.most_bytes);
+            let most = format_bytes(self.most_bytes);
             return Err(limit(format!("make at most {most} of payloads in one call")));
         }
         if self.elements + elements > MAX_ELEMENTS_A_CALL {

@@ -8,7 +8,7 @@ use super::part::{Part, Written};
 use super::slab::Slab;
 use super::{Failure, Host, Output};
 use crate::base::plural::counted;
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::ledger::Count;
 use crate::payload::Block;
 
@@ -131,7 +131,7 @@ impl Host {
     fn allocate(&mut self, capacity: u64) -> Result<Resource<Buffer>, Failure> {
         let buffers = &self.buffers;
         if buffers.capacity.saturating_add(capacity) > buffers.most_capacity {
-            let most = mebibytes(buffers.most_capacity);
+            let most = format_bytes(buffers.most_capacity);
             return Err(limit(format!("have at most {most} in buffers at once")));
         }
         if !self.meter.may_write(0) {

@@ -11,7 +11,7 @@ use super::outputs::check_outputs;
 use super::part::{Origin, Part, View};
 use super::{Batch, Failure, Host, Lease, Output};
 use crate::base::plural::counted;
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::payload::Payload;
 use crate::payload::element::Element;
 
@@ -94,11 +94,11 @@ impl Host {
             return Err(limit(format!("hold at most {} at once", counted(self.held_elements, "element"))));
         }
         if bytes > self.held_bytes {
-            return Err(limit(format!("hold at most {} of payloads at once", mebibytes(self.held_bytes))));
+            return Err(limit(format!("hold at most {} of payloads at once", format_bytes(self.held_bytes))));
         }
         let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
-            return Err(limit(format!("hold at most {} of attributes at once", mebibytes(self.held_bytes))));
+            return Err(limit(format!("hold at most {} of attributes at once", format_bytes(self.held_bytes))));
         }
         self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
         Ok(deadline)
@@ -173,7 +173,7 @@ impl Host {
         self.may_use(host_memory::joining(joined, pieces))?;
         let bytes = elements.iter().map(|(_, element)| element.payload.len() as u64).fold(0, u64::saturating_add);
         if bytes > self.held_bytes {
-            return Err(limit(format!("join at most {} of payloads", mebibytes(self.held_bytes))));
+            return Err(limit(format!("join at most {} of payloads", format_bytes(self.held_bytes))));
         }
         let payload = Payload::join(elements.iter().map(|(_, element)| &element.payload));
         let element =

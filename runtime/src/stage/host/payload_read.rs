@@ -7,7 +7,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, Host, Lease};
-use crate::base::text::mebibytes;
+use crate::base::text::format_bytes;
 use crate::ledger::Boundary;
 use crate::payload::element::Element;
 use crate::payload::{Gathered, MAX_ELEMENT_BYTES, Payload};
@@ -102,7 +102,7 @@ fn may_read(size: usize, offset: u64, len: u64) -> Result<(), Failure> {
 }
 
 fn too_much(len: u64) -> Failure {
-    Failure::LimitExceeded(format!("one read can have at most {}, not {len} bytes", mebibytes(MAX_READ_BYTES)))
+    Failure::LimitExceeded(format!("one read can have at most {}, not {len} bytes", format_bytes(MAX_READ_BYTES)))
 }
 
 impl Host {
