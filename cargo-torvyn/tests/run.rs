@@ -135,7 +135,7 @@ fn a_stage_that_goes_wrong_is_named_and_nothing_is_half_written() {
     for (how, at, text) in [
         ("trap", "process", "`unreachable` instruction executed"),
         ("loop", "process", "exceeded its time limit of 200 ms (`limits.time`)"),
-        ("grow", "process", "more than the 8388608 bytes of memory"),
+        ("grow", "process", "exceeded its memory limit of 8 MiB (`limits.memory`)"),
         ("fail", "init", "invalid-input: told to fail in init"),
         ("trap", "teardown", "`unreachable` instruction executed"),
     ] {

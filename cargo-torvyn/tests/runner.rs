@@ -196,9 +196,9 @@ fn speed_is_compared_with_that_of_another_case() {
         " times as long as in `handed on`",
         "expected at most 1.5",
         "= note: ",
-        " for ",
+        " against ",
         ": the shortest of ",
-        " runs of each",
+        " runs each",
         "Pass",
         "fast enough, 0.",
         " times `too slow`\n",
@@ -403,7 +403,7 @@ fn watching_runs_what_a_change_affects() {
         "Changed `src/lib.rs`",
         "Compiling watched",
         "Testing 3 of 3 cases, 1 of 1 component compiled",
-        "`file`, `lines` fail",
+        "2 failing: `file`, `lines`",
     ];
     watching.round(&recompiled, &[]);
 

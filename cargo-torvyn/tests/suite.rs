@@ -73,6 +73,6 @@ fn in_a_process_of_its_own() {
     let text = fs::read_to_string(&manifest).unwrap().replace("\"ONE\"", "\"One\"");
     fs::write(&manifest, text).unwrap();
     let report = format!("{:?}", torvyn_testing::cases(&manifest).unwrap_err());
-    assert!(report.starts_with("the cases of `") && report.contains("error[unexpected-output]"), "{report}");
+    assert!(report.starts_with("cases of `") && report.contains("error[unexpected-output]"), "{report}");
     assert!(report.contains("-  \"One\"") || report.contains("- \"One\""), "{report}");
 }

@@ -160,7 +160,7 @@ pipeline = "count"
         "error[unexpected-account]: `copies` of all stages together is 2",
         "expected at most 1",
         "`router` read 0 payloads of 1 element and wrote 0",
-        "`transform` read 1 payload of 1 and wrote 1",
+        "`transform` read 1 payload of 1 element and wrote 1",
         "`verdict` of stage `router` is `handle-pass`",
         "Fail",
         "printed",
@@ -206,7 +206,7 @@ fn failures_are_expected_or_told() {
     let cases = [
         case("trap", "{}", "fails = { stage = 'faulty', text = '`unreachable` instruction executed' }"),
         case("loop", "{ how = 'loop' }", "fails = 'exceeded its time limit of 200 ms (`limits.time`)'"),
-        case("grow", "{ how = 'grow' }", "fails = 'more than the 8388608 bytes of memory'"),
+        case("grow", "{ how = 'grow' }", "fails = 'exceeded its memory limit of 8 MiB'"),
         case("init", "{ how = 'fail', at = 'init' }", "fails = 'invalid-input: told to fail in init'"),
         case("log", "{ how = 'print' }", "log.lines = ['printed in process', 'half a line']"),
         case("told", "{ at = 'flush' }", ""),
@@ -234,7 +234,7 @@ fn failures_are_expected_or_told() {
         "expected a failure with `fatal`",
         "Fail",
         "fine",
-        "error[missing-failure]: it ran to its end",
+        "error[missing-failure]: the case finished without the expected failure",
         "expected a failure of stage `faulty`",
         "faulty printed in init",
         "8 cases: 5 passed, 3 failed",
@@ -449,7 +449,7 @@ fn two_cases_of_one_file_have_to_agree_on_it() {
             fs::write(path.join("out.txt"), before).unwrap();
         }
         let output = torvyn(path, &["test", "--bless", "--no-fail-fast"]);
-        assert_says(&output, 100, &["Fail", "out.txt` is expected of case `", "file of its own"]);
+        assert_says(&output, 100, &["Fail", "out.txt` too, and produced other elements", "file of its own"]);
         assert!(!said(&output).contains("Blessed"));
         assert_eq!(fs::read_to_string(path.join("out.txt")).ok().as_deref(), before, "nothing is written");
     }

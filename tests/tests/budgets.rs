@@ -283,12 +283,12 @@ fn a_wrong_proof_is_found_out() {
     let flushes = stage("stage", programs::REPEAT, &[("times", "1")]);
     assert_refuted(
         through(flushes.bounds(bounds(some, Bound::at_most(1, Proof::Bounded)))),
-        "stage `stage`: 5 payloads written in all in `flush`, but the proof allows at most 4",
+        "stage `stage`: 5 payloads written in total in `flush`, but the proof allows at most 4",
     );
     let source = stage("stage", programs::NUMBERS, &[]).bounds(bounds(never, never));
     assert_refuted(
         run(vec![source, output("out", Collected::default())]),
-        "stage `stage`: 1 payload written in all in `pull`, but the proof allows at most 0",
+        "stage `stage`: 1 payload written in total in `pull`, but the proof allows at most 0",
     );
     // A stage that fails in a call that returns has not disproven less for it.
     let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))

@@ -272,9 +272,9 @@ fn valid_and_beyond_wit() {
         (r#"(import "c" (component))"#, "imports a component, `c`"),
         (r#"(import "url=<https://x>" (func))"#, "imports a URL, `url=<https://x>`"),
         (r#"(import "locked-dep=<a:b@1.0.0>" (instance))"#, "imports a dependency, `locked-dep=<a:b@1.0.0>`"),
-        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "one that WIT cannot describe: "),
-        (r#"(import "a" (instance (export "b" (instance))))"#, "one that WIT cannot describe: "),
-        (r#"(import "a" (instance (export "b" (core module))))"#, "one that WIT cannot describe: "),
+        (r#"(type $t (record (field "a" u32))) (export "t" (type $t))"#, "WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (instance))))"#, "WIT cannot describe: "),
+        (r#"(import "a" (instance (export "b" (core module))))"#, "WIT cannot describe: "),
     ] {
         assert_text_refused(&format!("(component {text})"), &expected(found));
     }

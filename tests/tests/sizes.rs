@@ -53,5 +53,5 @@ fn an_element_that_does_not_fit_into_the_stage_is_its_failure() {
     let parts = vec![input(Generate::new(1, 64 << 20)), stage("upper", programs::UPPER, &[]), output("out", Discard)];
     let Err(Error::Stage { stage, fault, .. }) = run(parts) else { panic!("64 MiB of memory hold less than that") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("more than the 67108864 bytes of memory"), "{fault}");
+    assert!(fault.to_string().contains("exceeded its memory limit of 64 MiB"), "{fault}");
 }

@@ -182,9 +182,9 @@ fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
         str![[r#"
 note: pipelines `main`, `count`, `find` are not checked: not all of their stages are selected
 warning[retains-without-lease-budget]: `router` can hold payloads beyond the call, but its budget does not limit leases
-  --> wit/worlds.wit:60:10
+  --> wit/worlds.wit:61:10
    |
-60 |   import payload-lease;
+61 |   import payload-lease;
    |          ^^^^^^^^^^^^^ imported here
    |
    = help: set a limit: `leases = 1000`

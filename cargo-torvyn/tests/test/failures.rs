@@ -88,7 +88,7 @@ fn stages_suffer_what_a_case_says() {
     let retried = "expect.output.lines = ['A', 'POISON', 'C']\naccount = { retries = 2, stage.transform.retries = 2 }";
     let cases = [
         fails("trap", "trap"),
-        fails("deadline", "ran longer than"),
+        fails("deadline", "exceeded its time limit"),
         fails("invalid-input", "invalid-input"),
         fails("unavailable", "unavailable"),
         fails("internal", "internal"),
@@ -151,7 +151,7 @@ fn refused_memory_is_seen_where_it_is_needed() {
         "Fail",
         "read",
         "error[unexpected-failure]: stage `transform` failed in `process` at element 1",
-        "bytes of memory it may have, and trapped",
+        "exceeded its memory limit of 64 MiB (`limits.memory`) and trapped",
         "Pass",
         "write and skip",
         "Pass",

@@ -270,7 +270,7 @@ pub(crate) fn all_outputs(masks: &[u32]) -> u32 {
 pub(super) fn check_outputs(outputs: &[u32], elements: usize, column: &str) -> Result<(), Failure> {
     if !outputs.is_empty() && outputs.len() != elements {
         let entries = counted(outputs.len() as u64, "entry");
-        let lengths = format!("`outputs` has {entries}, `{column}` has {elements}");
+        let lengths = format!("`outputs` has {entries}, but `{column}` has {elements}");
         return Err(Failure::InvalidInput(lengths));
     }
     Ok(())
