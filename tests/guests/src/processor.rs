@@ -1,5 +1,9 @@
 //! Processors in WebAssembly text, that read and write in ways that no compiler would choose.
 
+use crate::imports::{
+    COLUMNS, PAYLOAD_BUFFER, PAYLOAD_LEASE, PAYLOAD_READ, PAYLOAD_VIEW, PAYLOAD_WRITE, payload_read_held,
+};
+
 /// The parts of a processor that a test puts its own into.
 #[derive(Clone, Copy, Default)]
 pub struct Guest<'a> {
@@ -32,12 +36,13 @@ impl Guest<'_> {
     /// The binary of the component.
     pub fn build(&self) -> Vec<u8> {
         let Guest { process, flush, init, fields, realloc, before, after, read, arguments, teardown, holds } = self;
-        let [types, lowered, held, calling, given] =
-            if *holds { [HOLDING, LOWERED, HELD, CALLING, GIVEN] } else { [""; 5] };
-        let basic = if *holds { TYPES.replace(COLUMNS, LEASE).replace(READ_ALL, READ_HELD) } else { TYPES.to_string() };
+        let [view, buffer, lease, lowered, held, calling, given] =
+            if *holds { [PAYLOAD_VIEW, PAYLOAD_BUFFER, PAYLOAD_LEASE, LOWERED, HELD, CALLING, GIVEN] } else { [""; 7] };
+        let types = if *holds { TYPES.replace(COLUMNS, LEASE) } else { TYPES.to_string() };
+        let payload_read = if *holds { payload_read_held() } else { PAYLOAD_READ.to_string() };
         let read = if read.is_empty() { r#"(export "read" (func $read))"# } else { read };
         let text = format!(
-            r#"(component {basic} {types}
+            r#"(component {types} {payload_read} {PAYLOAD_WRITE} {view} {buffer} {lease}
   (core module $store
     (memory (export "memory") 1)
     (table $late (export "late") 1 funcref)
@@ -120,69 +125,11 @@ const TYPES: &str = r#"
   (alias export $types "outcome" (type $outcome))
   (alias export $types "process-failure" (type $process-failure))
   (alias export $types "columns" (type $columns))
-  (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
-    (export "batch" (type $lent (eq $batch)))
-    (export "failure" (type $why (eq $failure)))
-    (export "read" (func (param "of" (borrow $lent)) (param "index" u32) (param "offset" u64) (param "len" u64)
-      (result (result (list u8) (error $why)))))
-    (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
-  (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "emit-all" (func (param "bytes" (list u8)) (param "sizes" (list u64)) (param "lineage" (list u32))
-      (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
 "#;
-
-/// The last of the types, in their import.
-const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
 
 /// What is beside it where elements are held.
 const LEASE: &str = r#"(export "columns" (type (eq $columns-is))) (export "lease" (type (sub resource)))))
   (alias export $types "lease" (type $lease))"#;
-
-/// A function of `payload-read`.
-const READ_ALL: &str = r#"(export "read-all" "#;
-
-/// What is beside it where what is held is read.
-const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
-    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
-      (result (result (list u8) (error $why)))))
-    (export "read-all" "#;
-
-const HOLDING: &str = r#"
-  (import "torvyn:streaming/payload-view@0.2.0" (instance $payload-view
-    (export "batch" (type $lent (eq $batch)))
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "slice-all" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "offsets" (list u64))
-      (param "lens" (list u64)) (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
-  (import "torvyn:streaming/payload-buffer@0.2.0" (instance $payload-buffer
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "buffer" (type $buffer (sub resource)))
-    (export "[static]buffer.allocate" (func (param "capacity" u64) (result (result (own $buffer) (error $why)))))
-    (export "[method]buffer.append" (func (param "self" (borrow $buffer)) (param "bytes" (list u8))
-      (result (result (error $why)))))
-    (export "[method]buffer.write-at" (func (param "self" (borrow $buffer)) (param "offset" u64)
-      (param "bytes" (list u8)) (result (result (error $why)))))
-    (export "[static]buffer.freeze" (func (param "this" (own $buffer)) (param "lineage" u32) (param "outputs" u32)
-      (result (result (own $made) (error $why)))))))
-  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
-    (export "batch" (type $lent (eq $batch)))
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "lease" (type $held (eq $lease)))
-    (type $mode-is (enum "shared" "exclusive"))
-    (export "mode" (type $mode (eq $mode-is)))
-    (type $scope-is (variant (case "stage") (case "deadline" u64)))
-    (export "scope" (type $scope (eq $scope-is)))
-    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
-      (param "scope" $scope) (result (result (own $held) (error $why)))))
-    (export "forward-all" (func (param "of" (borrow $held)) (param "indices" (list u32)) (param "outputs" (list u32))
-      (result (result (own $made) (error $why)))))
-    (export "join" (func (param "leases" (list (borrow $held))) (param "outputs" u32)
-      (result (result (own $made) (error $why)))))))
-"#;
 
 const LOWERED: &str = r#"
   (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))

@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use torvyn_runtime::pipeline::graph::Role;
 
+use crate::imports::{
+    COLUMNS, PAYLOAD_BUFFER, PAYLOAD_LEASE, PAYLOAD_READ, PAYLOAD_VIEW, PAYLOAD_WRITE, payload_read_held,
+};
+
 /// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
 /// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the
 /// host's failure on as its own.
@@ -271,8 +275,7 @@ impl Guest<'_> {
         let when = |yes: bool, text: &'static str| if yes { text } else { "" };
         let types = if holds { TYPES.replace(COLUMNS, HOLDER_TYPES) } else { TYPES.to_string() };
         let reads_held = reads && holds;
-        let payload_read =
-            if reads_held { PAYLOAD_READ.replace(READ_ALL, READ_HELD) } else { PAYLOAD_READ.to_string() };
+        let payload_read = if reads_held { payload_read_held() } else { PAYLOAD_READ.to_string() };
         let (interface, export, parameters, core_parameters, result, failure) = match self.role {
             Role::Source => (
                 "source",
@@ -314,7 +317,9 @@ impl Guest<'_> {
   {payload_read}
   {payload_write}
   {payload_buffer}
-  {payload_holds}
+  {buffer_type}
+  {payload_view}
+  {payload_lease}
   (core module $store
     (memory (export "memory") {memory})
     (global $top (mut i32) (i32.const 4096))
@@ -385,7 +390,9 @@ impl Guest<'_> {
             lowered_read = when(reads, LOWERED_READ),
             lowered_write = when(writes, LOWERED_WRITE),
             payload_buffer = when(buffers, PAYLOAD_BUFFER),
-            payload_holds = when(holds, PAYLOAD_HOLDS),
+            buffer_type = when(buffers, BUFFER_TYPE),
+            payload_view = when(holds, PAYLOAD_VIEW),
+            payload_lease = when(holds, PAYLOAD_LEASE),
             lowered_buffer = when(buffers, LOWERED_BUFFER),
             lowered_holds = when(holds, LOWERED_HOLDS),
             lowered_read_held = when(reads_held, LOWERED_READ_HELD),
@@ -473,25 +480,6 @@ pub const TYPES: &str = r#"
   (alias export $types "columns" (type $columns))
 "#;
 
-/// The import of `payload-read`, as `$payload-read`.
-pub const PAYLOAD_READ: &str = r#"
-  (import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
-    (export "batch" (type $lent (eq $batch)))
-    (export "failure" (type $why (eq $failure)))
-    (export "read" (func (param "of" (borrow $lent)) (param "index" u32) (param "offset" u64) (param "len" u64)
-      (result (result (list u8) (error $why)))))
-    (export "read-all" (func (param "of" (borrow $lent)) (result (result (list u8) (error $why)))))))
-"#;
-
-/// The import of `payload-write`, as `$payload-write`.
-pub const PAYLOAD_WRITE: &str = r#"
-  (import "torvyn:streaming/payload-write@0.2.0" (instance $payload-write
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "emit-all" (func (param "bytes" (list u8)) (param "sizes" (list u64)) (param "lineage" (list u32))
-      (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
-"#;
-
 const LOWERED_READ: &str = r#"
   (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
   (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
@@ -501,9 +489,6 @@ const LOWERED_WRITE: &str = r#"
   (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
 "#;
 
-/// The last of the types, in their import.
-const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
-
 /// What is beside it where elements are held, and outputs put together.
 const HOLDER_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
     (export "lease" (type $held (sub resource)))
@@ -511,29 +496,7 @@ const HOLDER_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
     (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
   (alias export $types "lease" (type $lease))"#;
 
-/// A function of `payload-read`.
-const READ_ALL: &str = r#"(export "read-all" "#;
-
-/// What is beside it where what is held is read.
-const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
-    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
-      (result (result (list u8) (error $why)))))
-    (export "read-all" "#;
-
-const PAYLOAD_BUFFER: &str = r#"
-  (import "torvyn:streaming/payload-buffer@0.2.0" (instance $payload-buffer
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "buffer" (type $buffer (sub resource)))
-    (export "[static]buffer.allocate" (func (param "capacity" u64) (result (result (own $buffer) (error $why)))))
-    (export "[method]buffer.append" (func (param "self" (borrow $buffer)) (param "bytes" (list u8))
-      (result (result (error $why)))))
-    (export "[method]buffer.write-at" (func (param "self" (borrow $buffer)) (param "offset" u64)
-      (param "bytes" (list u8)) (result (result (error $why)))))
-    (export "[static]buffer.freeze" (func (param "this" (own $buffer)) (param "lineage" u32) (param "outputs" u32)
-      (result (result (own $made) (error $why)))))))
-  (alias export $payload-buffer "buffer" (type $buffer))
-"#;
+const BUFFER_TYPE: &str = r#"(alias export $payload-buffer "buffer" (type $buffer))"#;
 
 const LOWERED_BUFFER: &str = r#"
   (core func $allocate (canon lower (func $payload-buffer "[static]buffer.allocate") (memory $memory) (realloc $realloc)))
@@ -557,30 +520,6 @@ const BUFFER_ARGUMENTS: &str = r#"
       (export "write-at" (func $write-at))
       (export "freeze" (func $freeze))
       (export "drop-buffer" (func $drop-buffer))
-"#;
-
-const PAYLOAD_HOLDS: &str = r#"
-  (import "torvyn:streaming/payload-view@0.2.0" (instance $payload-view
-    (export "batch" (type $lent (eq $batch)))
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "slice-all" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "offsets" (list u64))
-      (param "lens" (list u64)) (param "outputs" (list u32)) (result (result (own $made) (error $why)))))))
-  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
-    (export "batch" (type $lent (eq $batch)))
-    (export "output" (type $made (eq $output)))
-    (export "failure" (type $why (eq $failure)))
-    (export "lease" (type $held (eq $lease)))
-    (type $mode-is (enum "shared" "exclusive"))
-    (export "mode" (type $mode (eq $mode-is)))
-    (type $scope-is (variant (case "stage") (case "deadline" u64)))
-    (export "scope" (type $scope (eq $scope-is)))
-    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
-      (param "scope" $scope) (result (result (own $held) (error $why)))))
-    (export "forward-all" (func (param "of" (borrow $held)) (param "indices" (list u32)) (param "outputs" (list u32))
-      (result (result (own $made) (error $why)))))
-    (export "join" (func (param "leases" (list (borrow $held))) (param "outputs" u32)
-      (result (result (own $made) (error $why)))))))
 "#;
 
 const LOWERED_HOLDS: &str = r#"

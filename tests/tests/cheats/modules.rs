@@ -1,7 +1,8 @@
 //! Guests whose component is put together so that the read is not where it is looked for: in another core module,
 //! another component, under another name.
 
-use torvyn_tests::guest::{Guest, PAYLOAD_READ, PAYLOAD_WRITE, PROCESSOR, TYPES};
+use torvyn_tests::guest::{Guest, PROCESSOR, TYPES};
+use wat_guests::imports::{PAYLOAD_READ, PAYLOAD_WRITE};
 
 use crate::cheat::{Cheat, END, Fate, each, processor, read};
 

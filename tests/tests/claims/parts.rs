@@ -1,21 +1,14 @@
 //! What every random component has: its types, the module with its memory and what it remembers of a call, and a component
 //! within the component that reads.
 
-use torvyn_tests::guest::{PAYLOAD_READ, PAYLOAD_WRITE, TYPES};
+use torvyn_tests::guest::TYPES;
+use wat_guests::imports::{COLUMNS, PAYLOAD_WRITE, payload_read_held};
 
-/// The last of the types, in their import, and what is beside it here.
-const COLUMNS: &str = r#"(export "columns" (type (eq $columns-is)))))"#;
+/// What is beside the last of the types here.
 const MORE_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
     (export "lease" (type (sub resource)))
     (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
   (alias export $types "lease" (type $lease))"#;
-
-/// A function of `payload-read`, and what is beside it here.
-const READ_ALL: &str = r#"(export "read-all" "#;
-const READ_HELD: &str = r#"(export "lease" (type $held (eq $lease)))
-    (export "read-held" (func (param "of" (borrow $held)) (param "index" u32) (param "offset" u64) (param "len" u64)
-      (result (result (list u8) (error $why)))))
-    (export "read-all" "#;
 
 const LEASES: &str = r#"
   (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
@@ -33,7 +26,7 @@ const LEASES: &str = r#"
 /// The imports of the host.
 pub(crate) fn imports() -> String {
     let types = TYPES.replace(COLUMNS, MORE_TYPES);
-    let reads = PAYLOAD_READ.replace(READ_ALL, READ_HELD);
+    let reads = payload_read_held();
     format!("{types}{reads}{PAYLOAD_WRITE}{LEASES}")
 }
 
