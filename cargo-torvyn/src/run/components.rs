@@ -403,34 +403,17 @@ fn stages<'a>(pipelines: &'a [&'a Pipeline]) -> impl Iterator<Item = &'a Stage> 
 
 /// The limits of a stage: those of the manifest, or the defaults.
 pub(crate) fn limits(stage: &Stage) -> Limits {
-    let mut limits = Limits::default();
-    let given = &stage.limits;
-    if let Some(memory) = given.memory {
-        limits.memory = memory;
+    let (given, default) = (&stage.limits, Limits::default());
+    Limits {
+        memory: given.memory.unwrap_or(default.memory),
+        time: given.time.unwrap_or(default.time),
+        handles: given.handles.unwrap_or(default.handles),
+        component_size: given.component_size.unwrap_or(default.component_size),
+        pinned_bytes: given.pinned_bytes.unwrap_or(default.pinned_bytes),
+        host_memory: given.host_memory.unwrap_or(default.host_memory),
+        compile_memory: given.compile_memory.unwrap_or(default.compile_memory),
+        compile_time: given.compile_time.unwrap_or(default.compile_time),
+        log_bytes: given.log.unwrap_or(default.log_bytes),
+        ..default
     }
-    if let Some(time) = given.time {
-        limits.time = time;
-    }
-    if let Some(handles) = given.handles {
-        limits.handles = handles;
-    }
-    if let Some(size) = given.component_size {
-        limits.component_size = size;
-    }
-    if let Some(pinned) = given.pinned_bytes {
-        limits.pinned_bytes = pinned;
-    }
-    if let Some(memory) = given.host_memory {
-        limits.host_memory = memory;
-    }
-    if let Some(memory) = given.compile_memory {
-        limits.compile_memory = memory;
-    }
-    if let Some(time) = given.compile_time {
-        limits.compile_time = time;
-    }
-    if let Some(log) = given.log {
-        limits.log_bytes = log;
-    }
-    limits
 }
