@@ -1,4 +1,4 @@
-//! Outcomes of cases: their tally, and their lines of JSON.
+//! Counts the outcomes of cases, and prints them as lines of JSON.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

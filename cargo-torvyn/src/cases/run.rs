@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
     pub(crate) interrupted: bool,
     /// The measured speed, if it was compared.
     pub(crate) speed: Option<Speed>,
-    /// The outcomes of earlier attempts, which failed and were retried.
+    /// Outcomes of earlier attempts that failed and were retried.
     pub(crate) failed: Vec<Outcome>,
 }
 

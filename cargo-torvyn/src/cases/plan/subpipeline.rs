@@ -10,7 +10,7 @@ use crate::output::diagnostic::{Diagnostic, suggestion};
 ///
 /// # Errors
 ///
-/// Why there is no such part, at its place in the case.
+/// A diagnostic that says why the part does not exist, at its place in the case.
 pub(crate) fn extract(case: &Case, whole: &Pipeline, sources: &[&str]) -> Result<Pipeline, Diagnostic> {
     let from: Vec<_> = case.from.iter().map(|stage| find_in(whole, case, stage)).collect::<Result<_, _>>()?;
     let to = case.to.as_ref().map(|stage| find_in(whole, case, stage)).transpose()?;

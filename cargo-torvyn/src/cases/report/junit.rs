@@ -1,4 +1,4 @@
-//! Outcomes of cases as JUnit XML: a suite for each file of cases, with the copies as properties.
+//! Writes the outcomes of cases as JUnit XML: a suite per case file, with the copies as properties.
 
 use std::fmt::Write as _;
 use std::path::Path;
