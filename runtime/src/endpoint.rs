@@ -7,7 +7,8 @@ use crate::base::clock::Clock;
 use crate::base::cut::Cut;
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::element::{Element, Metadata};
-use crate::payload::{Payload, Pool};
+use crate::payload::run::{Header, Runs};
+use crate::payload::{Batch, Payload, Pool};
 
 pub use atomic_file::{AtomicFile, open_to_append};
 pub use directory::Directory;
@@ -44,9 +45,11 @@ pub struct Pull<'a> {
     pub max_elements: usize,
     /// Payload bytes after which no further element is returned; the last one may exceed them.
     pub max_bytes: usize,
-    /// Receives the payloads; empty at first.
-    pub payloads: &'a mut Vec<Payload>,
-    /// Receives metadata, by the index of its payload; most inputs give none.
+    /// How many elements it was given.
+    pub(crate) given: usize,
+    /// Receives the elements; empty at first. They have no numbers, times and contexts yet.
+    pub(crate) runs: &'a mut Runs,
+    /// Receives metadata, by the index of its run, which has one element; most inputs give none.
     pub(crate) metadata: &'a mut Vec<(usize, Metadata)>,
     /// Receives the copies within the host.
     pub host_serialize: CopyRecorder<'a>,
@@ -76,22 +79,49 @@ impl Pull<'_> {
 
     /// Returns the payload of one element. Returns whether there is room for another.
     pub fn give(&mut self, payload: Payload) -> bool {
-        self.max_bytes = self.max_bytes.saturating_sub(payload.len());
-        self.payloads.push(payload);
+        self.count(payload.len());
+        self.runs.add(Element { payload, sequence: 0, timestamp: 0, context: None });
         self.has_room()
+    }
+
+    /// Returns `len` bytes of `payload`, from `start` on, as one element. Many parts of one payload, one after the other, move
+    /// together through the flow, which is far quicker than a payload for each. Returns whether there is room for another.
+    ///
+    /// # Panics
+    ///
+    /// If the payload does not have these bytes.
+    #[inline]
+    pub fn give_part(&mut self, payload: &Payload, start: usize, len: usize) -> bool {
+        assert!(start <= payload.len() && len <= payload.len() - start, "the payload has the part");
+        let sequence = self.given as u64;
+        self.count(len);
+        self.runs.add_part(payload, start, len, Header { sequence, timestamp: 0, context: None });
+        self.has_room()
+    }
+
+    #[inline]
+    fn count(&mut self, bytes: usize) {
+        self.max_bytes = self.max_bytes.saturating_sub(bytes);
+        self.given += 1;
     }
 
     /// Returns the payload of one element with its metadata. Returns whether there is room for another.
     pub fn give_with(&mut self, payload: Payload, metadata: Metadata) -> bool {
         if metadata != Metadata::default() {
-            self.metadata.push((self.payloads.len(), metadata));
+            self.metadata.push((self.runs.count(), metadata));
         }
         self.give(payload)
     }
 
+    /// Whether no element was returned yet.
+    pub fn is_empty(&self) -> bool {
+        self.given == 0
+    }
+
     /// Whether there is room for another element.
+    #[inline]
     pub fn has_room(&self) -> bool {
-        self.payloads.len() < self.max_elements && self.max_bytes > 0
+        self.given < self.max_elements && self.max_bytes > 0
     }
 }
 
@@ -153,12 +183,12 @@ pub trait Output {
     /// the cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
-    /// Writes these elements.
+    /// Writes the elements of a batch.
     ///
     /// # Errors
     ///
     /// An error that prevents it from writing all of them; the flow fails with it.
-    fn push(&mut self, elements: &[Element]) -> io::Result<()>;
+    fn push(&mut self, batch: &Batch) -> io::Result<()>;
 
     /// Called once, as the last call, when the whole flow has succeeded. Before that, an output need not be visible outside.
     ///

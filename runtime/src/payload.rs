@@ -5,6 +5,7 @@
 //! accessed, so nobody can read what a block held before. A payload can also be a range of a [`SourceFile`], which takes no
 //! memory until it is read.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -14,15 +15,19 @@ use view::{Rope, View};
 
 use crate::ledger::ownership::BufferId;
 
+pub use batch::Batch;
 pub use block::{Block, Refused};
 pub use classes::{ClassUse, PoolSettings, PoolUse, Shortage};
 pub use file::{Reads, SourceFile, Unreadable, UnreadableReason};
 pub use pinned::Pinned;
 pub use pool::Pool;
+pub use run::ElementRef;
+pub(crate) use run::Run;
 pub(crate) use view::PIECE_BYTES;
 pub use view::{FileRange, Piece};
 
 pub mod attributes;
+mod batch;
 mod block;
 mod buffer;
 mod classes;
@@ -32,6 +37,7 @@ mod pinned;
 mod pool;
 #[cfg(test)]
 mod residue;
+pub(crate) mod run;
 mod view;
 
 /// The most payload bytes of an element that an input cuts out of memory; a longer one is an error of the input. An element
@@ -120,6 +126,15 @@ impl Payload {
         }
     }
 
+    /// Whether both are the same part of the same buffer.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Payload) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::View(one), Repr::View(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+
     /// Whether other payloads, or another part of this one, are views of one of its buffers.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
@@ -140,6 +155,32 @@ impl Payload {
         let mut block = pool.take(self.len());
         let copied = self.views().iter().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
         Ok((block.freeze(), copied))
+    }
+
+    /// Whether byte `start` of `next` follows the byte before `end` of this payload in the same buffer.
+    fn continues_in(&self, end: usize, next: &Payload, start: usize) -> bool {
+        match (&self.0, &next.0) {
+            (Repr::View(view), Repr::View(next)) => view.continues_in(end, next, start),
+            _ => false,
+        }
+    }
+
+    /// Shares `len` bytes of its buffer from `start` on, if they are in memory in one piece. The buffer must have them.
+    fn shared(&self, start: usize, len: usize) -> Option<Bytes> {
+        match &self.0 {
+            Repr::View(view) => view.shared(start, len),
+            Repr::Views(_) => None,
+        }
+    }
+
+    /// Appends a part of it to `block`, which must have room for it. Returns how many of the bytes were in memory.
+    fn append_to(&self, part: Range<usize>, block: &mut Block) -> io::Result<u64> {
+        if let Some(bytes) = self.as_slice() {
+            block.append(&bytes[part.clone()]).map_err(io::Error::other)?;
+            return Ok(part.len() as u64);
+        }
+        let part = self.slice(part.start, part.len()).expect("the payload has the part");
+        part.views().iter().map(|view| view.append_to(block)).sum()
     }
 
     /// The buffer that holds all its bytes, if there is one.

@@ -12,8 +12,8 @@ use torvyn_runtime::contract::Stamp;
 use torvyn_runtime::contract::{Bounds, Budget};
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::ledger::{Copies, DEFAULT_CAPACITY, Record};
-use torvyn_runtime::payload::Pool;
-use torvyn_runtime::payload::element::{Context, Element};
+use torvyn_runtime::payload::element::Context;
+use torvyn_runtime::payload::{Batch, ElementRef, Pool};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Merge, Node, Role};
 use torvyn_runtime::pipeline::injection::Injection;
 use torvyn_runtime::{Account, Body, Component, Control, Engine, Error, Flow, Limits, Policy, Recorder, Stage};
@@ -101,21 +101,21 @@ impl Collected {
     }
 
     /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
-    fn keep(&self, elements: &[Element]) {
+    fn keep(&self, batch: &Batch) {
         let pool = Pool::default();
-        let copy = |element: &Element| Kept {
-            payload: element.payload.to_vec(&pool).expect("the payload can be read"),
-            sequence: element.sequence,
-            timestamp: element.timestamp,
-            context: element.context.as_deref().cloned(),
+        let copy = |element: ElementRef<'_>| Kept {
+            payload: element.payload().to_vec(&pool).expect("the payload can be read"),
+            sequence: element.sequence(),
+            timestamp: element.timestamp(),
+            context: element.context().map(|context| (**context).clone()),
         };
-        self.0.borrow_mut().extend(elements.iter().map(copy));
+        self.0.borrow_mut().extend(batch.iter().map(copy));
     }
 }
 
 impl Output for Collected {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
-        self.keep(elements);
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        self.keep(batch);
         Ok(())
     }
 

@@ -16,8 +16,7 @@ use torvyn_runtime::endpoint::{
     Directory, Discard, FileOutput, Framing, Input, Output, OutputFraming, Pull, Pulled, Writer, open_file,
 };
 use torvyn_runtime::ledger::Count;
-use torvyn_runtime::payload::element::Element;
-use torvyn_runtime::payload::{Unreadable, UnreadableReason};
+use torvyn_runtime::payload::{Batch, Unreadable, UnreadableReason};
 use torvyn_runtime::{Account, Component, Error, Limits};
 use torvyn_tests::{Collected, Part, engine, input, output, programs, run, stage, stage_of};
 
@@ -253,9 +252,9 @@ fn a_file_that_changes_is_not_written() {
 struct Slow<'a>(&'a AtomicBool, Collected);
 
 impl Output for Slow<'static> {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
         self.0.store(true, Ordering::Relaxed);
-        self.1.push(elements)
+        self.1.push(batch)
     }
 
     fn complete(&mut self) -> io::Result<()> {

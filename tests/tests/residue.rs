@@ -8,8 +8,7 @@ use std::io;
 use std::rc::Rc;
 
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::payload::element::Element;
-use torvyn_runtime::payload::{Payload, Pool};
+use torvyn_runtime::payload::{Batch, Payload, Pool};
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_tests::guest::{Guest, HOLDER};
 use torvyn_tests::{Collected, assert_settled, input, output, stage, start};
@@ -71,10 +70,10 @@ impl Input for Alternating {
 struct Counted(Rc<Cell<(u64, u64)>>);
 
 impl Output for Counted {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
         let pool = Pool::default();
-        for element in elements {
-            let bytes = element.payload.to_vec(&pool)?;
+        for element in batch.iter() {
+            let bytes = element.payload().to_vec(&pool)?;
             let stale = bytes.iter().filter(|byte| **byte != PLAIN).count();
             let (seen, residue) = self.0.get();
             self.0.set((seen + bytes.len() as u64, residue + stale as u64));

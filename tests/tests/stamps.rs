@@ -9,7 +9,8 @@ use std::time::Duration;
 use torvyn_runtime::contract::Trace;
 use torvyn_runtime::contract::{Stamp, TraceOrigin};
 use torvyn_runtime::endpoint::{Discard, Generate, Input, Output, Pull, Pulled};
-use torvyn_runtime::payload::element::{Element, Metadata};
+use torvyn_runtime::payload::Batch;
+use torvyn_runtime::payload::element::Metadata;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_tests::guest::SINK;
 use torvyn_tests::{Collected, Elements, assert_settled, input, output, programs, run, stage, start};
@@ -24,7 +25,7 @@ fn within(time: Duration) -> Stamp {
 struct Slow(Duration);
 
 impl Output for Slow {
-    fn push(&mut self, _: &[Element]) -> io::Result<()> {
+    fn push(&mut self, _: &Batch) -> io::Result<()> {
         thread::sleep(self.0);
         Ok(())
     }

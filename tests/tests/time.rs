@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use torvyn_runtime::endpoint::{Framing, Generate, Output, OutputFraming, Reader, Writer, share_to_write};
-use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::payload::Batch;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::pipeline::policy::{Retry, Then};
 use torvyn_runtime::{Account, Control, Cut, Error, Flow, Limits, Policy, StageError};
@@ -245,9 +245,9 @@ fn a_flow_that_is_not_cut_off_says_so() {
 struct Cancels(Collected, Arc<AtomicBool>);
 
 impl Output for Cancels {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
         self.1.store(true, Ordering::Relaxed);
-        self.0.push(elements)
+        self.0.push(batch)
     }
 
     fn complete(&mut self) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
-use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::payload::Batch;
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::stage::log::LogLine;
 use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Recorder, Stage};
@@ -173,7 +173,7 @@ impl Input for Stamping {
         }
         let block = block.freeze();
         for index in 0..elements {
-            pull.give(block.slice(index * len, len).expect("each was appended"));
+            pull.give_part(&block, index * len, len);
         }
         Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
     }
@@ -188,10 +188,10 @@ struct Sum {
 }
 
 impl Output for Sum {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
-        for element in elements {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        for element in batch.iter() {
             self.memory.clear();
-            let piece = element.payload.as_slice().expect("every payload is in one piece");
+            let piece = element.as_slice().expect("every payload is in one piece");
             self.memory.extend_from_slice(piece);
             self.tally.add(self.task, &self.memory);
         }

@@ -3,14 +3,14 @@
 use std::io;
 
 use super::Output;
-use crate::payload::element::Element;
+use crate::payload::Batch;
 
 /// Takes elements and discards them.
 #[derive(Debug, Default)]
 pub struct Discard;
 
 impl Output for Discard {
-    fn push(&mut self, _: &[Element]) -> io::Result<()> {
+    fn push(&mut self, _: &Batch) -> io::Result<()> {
         Ok(())
     }
 

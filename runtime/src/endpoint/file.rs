@@ -14,8 +14,7 @@ use super::{Input, Output, Pull, Pulled};
 use crate::base::cut::Cut;
 use crate::base::regular_file;
 use crate::ledger::Kernel;
-use crate::payload::element::Element;
-use crate::payload::{MAX_ELEMENT_BYTES, Reads, SourceFile};
+use crate::payload::{Batch, MAX_ELEMENT_BYTES, Reads, SourceFile};
 
 /// From this size on, an element is a range of its file. It is the size of one read: shorter elements share a block, because
 /// one read for many costs less than several system calls for each.
@@ -138,8 +137,8 @@ impl Output for FileOutput {
         self.writer.give_up_at(cut);
     }
 
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
-        self.writer.push(elements)
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        self.writer.push(batch)
     }
 
     fn complete(&mut self) -> io::Result<()> {

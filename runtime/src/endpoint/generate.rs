@@ -47,7 +47,7 @@ impl Input for Generate {
                 });
                 while self.left > 0 {
                     self.left -= 1;
-                    if !pull.give(payload.clone()) {
+                    if !pull.give_part(payload, 0, size) {
                         return Ok(Pulled::More);
                     }
                 }

@@ -129,21 +129,43 @@ impl<R> Reader<R> {
 
     /// Returns the complete elements at hand. Returns whether there was room for all.
     fn give(&mut self, pull: &mut Pull<'_>) -> bool {
+        let had_room = match self.framing {
+            Framing::Lines { keep_newline } => self.give_lines(pull, keep_newline),
+            _ => self.give_others(pull),
+        };
+        if self.given == self.block.len() {
+            // Only the elements keep the block now.
+            (self.block, self.given, self.seen) = (Payload::default(), 0, 0);
+        } else if had_room {
+            self.seen = self.rest().len();
+        }
+        had_room
+    }
+
+    /// The line ends of a block are found in one pass: beginning anew for each line costs more than a short line.
+    fn give_lines(&mut self, pull: &mut Pull<'_>, keep_newline: bool) -> bool {
+        let bytes = self.block.as_slice().expect("a block is one piece of memory");
+        let searched = self.given + self.seen;
+        let mut has_room = pull.has_room();
+        for end in memchr::memchr_iter(b'\n', &bytes[searched..]) {
+            if !has_room {
+                return false;
+            }
+            let end = searched + end;
+            has_room = pull.give_part(&self.block, self.given, end + usize::from(keep_newline) - self.given);
+            (self.given, self.seen) = (end + 1, 0);
+        }
+        has_room
+    }
+
+    fn give_others(&mut self, pull: &mut Pull<'_>) -> bool {
         while pull.has_room() {
             match self.framing.cut(self.rest(), self.seen) {
                 Cut::Element { start, end, next } => {
-                    pull.give(self.part(start, end));
-                    self.given += next;
-                    self.seen = 0;
-                    if self.given == self.block.len() {
-                        // Only the elements keep the block now.
-                        (self.block, self.given) = (Payload::default(), 0);
-                    }
+                    pull.give_part(&self.block, self.given + start, end - start);
+                    (self.given, self.seen) = (self.given + next, 0);
                 }
-                Cut::Partial { .. } => {
-                    self.seen = self.rest().len();
-                    return true;
-                }
+                Cut::Partial { .. } => return true,
             }
         }
         false
@@ -220,7 +242,7 @@ impl<R: Ready> Input for Reader<R> {
             if self.ended {
                 return Ok(Pulled::End);
             }
-            if !pull.payloads.is_empty() {
+            if !pull.is_empty() {
                 return Ok(Pulled::More);
             }
             if !self.from.ready()? {

@@ -8,6 +8,7 @@ use super::{CopyRecorder, Input, Pull, Pulled};
 use crate::ledger::Kernel;
 use crate::payload::Payload;
 use crate::payload::element::Metadata;
+use crate::payload::run::Runs;
 
 /// Delays the elements of another input: each arrives at its own time.
 ///
@@ -39,18 +40,21 @@ impl Timed {
 
     /// Pulls elements ahead. Returns the answer of the input if it had none.
     fn pull_ahead(&mut self, pull: &mut Pull<'_>) -> io::Result<Option<Pulled>> {
-        let (mut payloads, mut metadata) = (Vec::new(), Vec::new());
+        let (mut runs, mut metadata) = (Runs::default(), Vec::new());
         let mut of_input = Pull {
-            payloads: &mut payloads,
+            given: 0,
+            runs: &mut runs,
             metadata: &mut metadata,
             host_serialize: CopyRecorder { count: pull.host_serialize.count, boundary: pull.host_serialize.boundary },
             ..*pull
         };
         let pulled = self.input.pull(&mut of_input);
         let mut metadata = metadata.into_iter().peekable();
-        let of = |index| metadata.next_if(|(of, _)| *of == index).map(|(_, metadata)| metadata).unwrap_or_default();
-        let of = (0..payloads.len()).map(of).collect::<Vec<_>>();
-        self.ahead.extend(payloads.into_iter().zip(of));
+        for (index, run) in runs.drain().enumerate() {
+            let mut of_run = metadata.next_if(|(of, _)| *of == index).map(|(_, metadata)| metadata);
+            let elements = run.into_elements();
+            self.ahead.extend(elements.map(|element| (element.payload, of_run.take().unwrap_or_default())));
+        }
         let pulled = pulled?;
         self.ended = pulled == Pulled::End;
         Ok(Some(pulled).filter(|_| self.ahead.is_empty()))

@@ -4,7 +4,6 @@
 //! in a file are copied from there, by `kernel_copy.rs`.
 
 use std::io::{self, IoSlice, Write};
-use std::iter;
 use std::os::fd::AsFd;
 
 use super::Output;
@@ -13,13 +12,10 @@ use super::kernel_copy::{Copied, Way};
 use super::reader::{LENGTH_BYTES, READ_BYTES};
 use crate::base::cut::Cut;
 use crate::ledger::Kernel;
-use crate::payload::element::Element;
-use crate::payload::{FileRange, Piece};
+use crate::payload::{Batch, FileRange, Piece};
 
-/// Elements per write.
-const ELEMENTS_A_WRITE: usize = 64;
-/// Slices per write. An element in one piece takes two; Linux accepts 1,024.
-const SLICES_A_WRITE: usize = 2 * ELEMENTS_A_WRITE;
+/// Slices per write; Linux accepts 1,024. Many elements of one buffer take one slice, an element by itself up to three.
+const SLICES_A_WRITE: usize = 192;
 
 /// How elements are separated in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +44,60 @@ pub struct Writer<W> {
     read: Vec<u8>,
 }
 
+/// What one call to the operating system writes. Bytes that follow one another in memory are one slice.
+struct Slices<'a> {
+    slices: [IoSlice<'a>; SLICES_A_WRITE],
+    filled: usize,
+    /// The last slice, and what follows it in its buffer.
+    open: &'a [u8],
+    /// Bytes of the last slice.
+    len: usize,
+}
+
+impl Default for Slices<'_> {
+    fn default() -> Self {
+        Slices { slices: [IoSlice::new(&[]); SLICES_A_WRITE], filled: 0, open: &[], len: 0 }
+    }
+}
+
+impl<'a> Slices<'a> {
+    fn add(&mut self, bytes: &'a [u8]) {
+        if !bytes.is_empty() {
+            self.add_first(bytes, bytes.len());
+        }
+    }
+
+    /// Adds the first `len` of `bytes`, and then `end`. If `end` follows in `bytes`, it is written from there.
+    #[inline]
+    fn add_followed(&mut self, bytes: &'a [u8], len: usize, end: &'static [u8]) {
+        if bytes[len..].starts_with(end) {
+            self.add_first(bytes, len + end.len());
+        } else {
+            self.add_first(bytes, len);
+            self.add(end);
+        }
+    }
+
+    #[inline]
+    fn add_first(&mut self, bytes: &'a [u8], len: usize) {
+        let behind = &self.open[self.len..];
+        if std::ptr::eq(behind.as_ptr(), bytes.as_ptr()) && behind.len() >= len {
+            self.len += len;
+        } else {
+            self.close();
+            (self.open, self.len) = (bytes, len);
+        }
+    }
+
+    fn close(&mut self) {
+        if self.len > 0 {
+            self.slices[self.filled] = IoSlice::new(&self.open[..self.len]);
+            self.filled += 1;
+            (self.open, self.len) = (&[], 0);
+        }
+    }
+}
+
 impl<W: Write + AsFd> Writer<W> {
     /// Writes to the stream `to`.
     pub fn new(to: W, framing: OutputFraming) -> Self {
@@ -55,41 +105,24 @@ impl<W: Write + AsFd> Writer<W> {
         Writer { to, framing, written: 0, kernel: Kernel::default(), patience, way, read: Vec::new() }
     }
 
-    fn push_some(&mut self, elements: &[Element]) -> io::Result<()> {
-        let mut lengths = [[0; LENGTH_BYTES]; ELEMENTS_A_WRITE];
-        if self.framing == OutputFraming::LengthPrefixed {
-            for (length, element) in lengths.iter_mut().zip(elements) {
-                let size = u32::try_from(element.payload.len()).map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "an element is too long for a 32-bit length")
-                })?;
-                *length = size.to_be_bytes();
-            }
+    /// The length of each element as the output has it; empty unless it has lengths.
+    fn lengths(&self, batch: &Batch) -> io::Result<Vec<[u8; LENGTH_BYTES]>> {
+        if self.framing != OutputFraming::LengthPrefixed {
+            return Ok(Vec::new());
         }
-        let mut slices = [IoSlice::new(&[]); SLICES_A_WRITE];
-        let mut filled = 0;
-        for (element, length) in elements.iter().zip(&lengths) {
-            let (before, after): (&[u8], &[u8]) = match self.framing {
-                OutputFraming::Lines => (&[], b"\n"),
-                OutputFraming::LengthPrefixed => (length, &[]),
-                OutputFraming::Raw => (&[], &[]),
-            };
-            let parts = iter::once(Piece::Memory(before)).chain(element.payload.parts()).chain([Piece::Memory(after)]);
-            for part in parts {
-                if filled == SLICES_A_WRITE || matches!(part, Piece::File(_)) {
-                    self.write_all(&mut slices[..filled])?;
-                    filled = 0;
-                }
-                match part {
-                    Piece::Memory([]) => {}
-                    Piece::Memory(bytes) => {
-                        slices[filled] = IoSlice::new(bytes);
-                        filled += 1;
-                    }
-                    Piece::File(range) => self.copy(range)?,
-                }
-            }
-        }
-        self.write_all(&mut slices[..filled])
+        let too_long = |_| io::Error::new(io::ErrorKind::InvalidData, "an element is too long for a 32-bit length");
+        batch.iter().map(|element| Ok(u32::try_from(element.len()).map_err(too_long)?.to_be_bytes())).collect()
+    }
+
+    /// Writes the slices if another element might not fit.
+    fn make_room<'a>(&mut self, slices: &mut Slices<'a>) -> io::Result<()> {
+        if slices.filled + 3 > SLICES_A_WRITE { self.write_slices(slices) } else { Ok(()) }
+    }
+
+    fn write_slices(&mut self, slices: &mut Slices<'_>) -> io::Result<()> {
+        slices.close();
+        let filled = std::mem::take(&mut slices.filled);
+        self.write_all(&mut slices.slices[..filled])
     }
 
     fn write_all(&mut self, mut left: &mut [IoSlice<'_>]) -> io::Result<()> {
@@ -142,8 +175,31 @@ impl<W: Write + AsFd> Output for Writer<W> {
         self.patience.give_up_at(cut);
     }
 
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
-        elements.chunks(ELEMENTS_A_WRITE).try_for_each(|some| self.push_some(some))
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        let lengths = self.lengths(batch)?;
+        let mut lengths = lengths.iter();
+        let mut slices = Slices::default();
+        for element in batch.iter() {
+            self.make_room(&mut slices)?;
+            slices.add(lengths.next().map_or(&[], |length| length));
+            let end: &[u8] = if self.framing == OutputFraming::Lines { b"\n" } else { b"" };
+            if let Some(bytes) = element.bytes_from_start() {
+                slices.add_followed(bytes, element.len(), end);
+                continue;
+            }
+            for part in element.parts() {
+                self.make_room(&mut slices)?;
+                match part {
+                    Piece::Memory(bytes) => slices.add(bytes),
+                    Piece::File(range) => {
+                        self.write_slices(&mut slices)?;
+                        self.copy(range)?;
+                    }
+                }
+            }
+            slices.add(end);
+        }
+        self.write_slices(&mut slices)
     }
 
     fn complete(&mut self) -> io::Result<()> {

@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::payload::element::Element;
+use crate::payload::{Batch, ElementRef, Run};
 use crate::pipeline::graph::Capacity;
 
-/// Elements for which an edge reserves memory at the start. Few edges ever hold as many as they may.
-const FIRST_ELEMENTS: usize = 1024;
 /// How many bytes of buffers the elements on an edge may keep alive: at least `KEPT_BYTES`, and at least `KEPT_SHARE` times
 /// the byte capacity of the edge. Payloads that fill their buffers stay far below. Without this limit, 256 small slices
 /// could keep 256 large buffers alive.
@@ -15,7 +13,9 @@ const KEPT_SHARE: usize = 4;
 
 /// A bounded queue between two nodes.
 pub(crate) struct Edge {
-    queue: VecDeque<Element>,
+    queue: VecDeque<Run>,
+    /// The number of waiting elements.
+    len: usize,
     /// Payload bytes of the waiting elements.
     bytes: usize,
     /// Bytes of their attributes and piece lists.
@@ -38,57 +38,63 @@ pub(crate) struct Room {
     pub(crate) bytes: usize,
 }
 
-/// The size of an element, as edges count it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
-    payload: usize,
-    structures: usize,
-}
-
-impl Size {
-    #[inline]
-    pub(crate) fn from_element(element: &Element) -> Size {
-        Size { payload: element.payload.len(), structures: element.structure_bytes() }
-    }
-}
-
 impl Edge {
     pub(crate) fn new(capacity: Capacity) -> Self {
-        let queue = VecDeque::with_capacity(capacity.elements.min(FIRST_ELEMENTS));
-        Edge { queue, bytes: 0, structures: 0, kept: 0, last: 0, capacity, closed: false }
+        Edge { queue: VecDeque::new(), len: 0, bytes: 0, structures: 0, kept: 0, last: 0, capacity, closed: false }
     }
 
+    /// How many elements of a run, from the first on, there is room for. An empty edge has room for one of any size.
     #[inline]
-    pub(crate) fn has_room(&self, size: Size) -> bool {
-        let bytes = self.bytes + self.structures + size.payload.saturating_add(size.structures);
-        self.queue.is_empty()
-            || (self.queue.len() < self.capacity.elements && bytes <= self.capacity.bytes && !self.keeps_too_much())
+    pub(crate) fn room_for(&self, run: &Run) -> usize {
+        let kept = if run.payload().address() == self.last { 0 } else { run.payload().kept_bytes() };
+        let bytes = self.bytes + self.structures + run.bytes().saturating_add(run.structure_bytes());
+        let fits = self.len + run.len() <= self.capacity.elements
+            && bytes <= self.capacity.bytes
+            && !self.is_too_much(if run.len() > 1 { self.kept + kept } else { self.kept });
+        if fits { run.len() } else { self.room_for_some(run, kept) }
     }
 
-    /// Whether the waiting elements keep so much memory alive that no more may be added.
+    #[inline(never)]
+    fn room_for_some(&self, run: &Run, kept: usize) -> usize {
+        let structures = run.structure_bytes() / run.len();
+        let (mut count, mut bytes) = (0, self.bytes + self.structures);
+        for element in run.iter() {
+            bytes = bytes.saturating_add(element.len()).saturating_add(structures);
+            let keeps_too_much = self.is_too_much(if count > 0 { self.kept + kept } else { self.kept });
+            let has_room = self.len + count < self.capacity.elements && bytes <= self.capacity.bytes && !keeps_too_much;
+            if !has_room && (self.len > 0 || count > 0) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether waiting elements that keep this many bytes alive keep so much that no more may be added.
     #[inline]
-    fn keeps_too_much(&self) -> bool {
-        self.kept >= KEPT_BYTES && self.kept / KEPT_SHARE >= self.capacity.bytes
+    fn is_too_much(&self, kept: usize) -> bool {
+        kept >= KEPT_BYTES && kept / KEPT_SHARE >= self.capacity.bytes
     }
 
     pub(crate) fn room(&self) -> Room {
-        let elements = self.capacity.elements - self.queue.len();
+        let elements = self.capacity.elements - self.len;
         let bytes = self.capacity.bytes.saturating_sub(self.bytes + self.structures);
-        let is_full = (bytes == 0 || self.keeps_too_much()) && !self.queue.is_empty();
+        let is_full = (bytes == 0 || self.is_too_much(self.kept)) && self.len > 0;
         if is_full { Room { elements: 0, bytes } } else { Room { elements, bytes } }
     }
 
-    /// Adds an element of this size.
+    /// Adds a run.
     #[inline]
-    pub(crate) fn push(&mut self, element: Element, size: Size) {
-        self.bytes += size.payload;
-        self.structures += size.structures;
-        let address = element.payload.address();
+    pub(crate) fn push(&mut self, run: Run) {
+        self.len += run.len();
+        self.bytes += run.bytes();
+        self.structures += run.structure_bytes();
+        let address = run.payload().address();
         if address != self.last {
             self.last = address;
-            self.kept += element.payload.kept_bytes();
+            self.kept += run.payload().kept_bytes();
         }
-        self.queue.push_back(element);
+        self.queue.push_back(run);
     }
 
     /// Marks the edge as closed: no further element will be sent.
@@ -97,16 +103,24 @@ impl Edge {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len == 0
     }
 
+    /// The number of waiting elements.
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.len
     }
 
     /// The sequence number of the waiting element at index `at`; the next one to be taken has index 0.
     pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
-        self.queue.get(at).map(|element| element.sequence)
+        let mut at = at;
+        self.queue.iter().find_map(|run| match at.checked_sub(run.len()) {
+            Some(rest) => {
+                at = rest;
+                None
+            }
+            None => Some(run.get(at).sequence()),
+        })
     }
 
     /// Whether the edge is closed and empty.
@@ -115,46 +129,40 @@ impl Edge {
     }
 
     /// The element that has waited longest.
-    pub(crate) fn first(&self) -> Option<&Element> {
-        self.queue.front()
+    pub(crate) fn first(&self) -> Option<ElementRef<'_>> {
+        self.queue.front().map(|run| run.get(0))
     }
 
-    /// Takes the element that has waited longest.
-    pub(crate) fn pop(&mut self) -> Option<Element> {
-        let element = self.queue.pop_front()?;
-        self.bytes -= element.payload.len();
-        if self.structures > 0 {
-            self.structures -= element.structure_bytes();
-        }
-        let address = element.payload.address();
-        match self.queue.front() {
-            Some(next) if next.payload.address() == address => {}
-            Some(_) => self.kept -= element.payload.kept_bytes(),
-            None => (self.kept, self.last) = (0, 0),
-        }
-        Some(element)
-    }
-
-    /// Moves waiting elements into `batch`, which must be empty: at most `max_elements`, and at most `max_bytes` payload bytes
-    /// unless the first element alone has more. Returns the payload bytes moved.
-    pub(crate) fn take(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) -> usize {
-        debug_assert!(batch.is_empty(), "the batch must be empty");
-        if self.queue.len() <= max_elements && self.bytes <= max_bytes {
-            // Queue and batch exchange their memory; no element moves.
-            let queue = std::mem::replace(&mut self.queue, std::mem::take(batch).into());
-            *batch = queue.into();
-            (self.structures, self.kept, self.last) = (0, 0, 0);
-            return std::mem::take(&mut self.bytes);
-        }
+    /// Moves waiting elements to the end of `batch`, as long as it has at most `max_elements` elements, and at most `max_bytes`
+    /// payload bytes unless the first element alone has more. Returns the payload bytes moved.
+    pub(crate) fn take(&mut self, batch: &mut Batch, max_elements: usize, max_bytes: usize) -> usize {
         let mut bytes = 0;
-        while batch.len() < max_elements {
-            let Some(size) = self.queue.front().map(|element| element.payload.len()) else { break };
-            if bytes + size > max_bytes && !batch.is_empty() {
-                break;
-            }
-            bytes += size;
-            batch.extend(self.pop());
+        while let Some(run) = self.queue.front() {
+            let least = usize::from(batch.is_empty());
+            let most = max_elements - batch.len();
+            let count = run.count_within(max_bytes - bytes.min(max_bytes), most).max(least).min(most);
+            let Some(run) = self.take_run(count) else { break };
+            bytes += run.bytes();
+            batch.push(run);
         }
         bytes
+    }
+
+    /// Takes the first `count` elements of the run that has waited longest, if there are any.
+    pub(crate) fn take_run(&mut self, count: usize) -> Option<Run> {
+        let first = self.queue.front_mut().filter(|_| count > 0)?;
+        let is_whole = count == first.len();
+        let run = if is_whole { self.queue.pop_front()? } else { first.split_to(count) };
+        self.len -= run.len();
+        self.bytes -= run.bytes();
+        if self.structures > 0 {
+            self.structures -= run.structure_bytes();
+        }
+        match self.queue.front() {
+            Some(next) if next.payload().address() == run.payload().address() => {}
+            Some(_) => self.kept -= run.payload().kept_bytes(),
+            None => (self.kept, self.last) = (0, 0),
+        }
+        Some(run)
     }
 }

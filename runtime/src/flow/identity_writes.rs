@@ -1,7 +1,6 @@
 //! Detects identity writes: a stage that writes payloads equal to those they were written from.
 
-use crate::payload::Payload;
-use crate::payload::element::Element;
+use crate::payload::{Batch, ElementRef};
 use crate::stage::host::{BY_HANDLE, Written};
 
 /// The number of payloads that are compared. This many equal ones are enough evidence.
@@ -18,26 +17,26 @@ impl IdentityWrites {
 
     /// Compares the payloads in `made` with the elements of `batch` they were written from, by lineage, until enough are known.
     #[inline]
-    pub(crate) fn observe(&mut self, made: &Written, batch: &[Element]) {
+    pub(crate) fn observe(&mut self, made: &Written, batch: &Batch) {
         if self.0.is_some_and(|equal| equal < COMPARED) {
             self.compare_all(made, batch);
         }
     }
 
-    fn compare_all(&mut self, made: &Written, batch: &[Element]) {
+    fn compare_all(&mut self, made: &Written, batch: &Batch) {
         let mut rest = made.bytes.as_slice().unwrap_or_default();
         for (&size, &lineage) in made.sizes.iter().zip(&made.lineage).filter(|(size, _)| **size != BY_HANDLE) {
             let written;
             (written, rest) = rest.split_at(size as usize);
             if let Some(element) = batch.get(lineage as usize) {
-                self.compare(written, &element.payload);
+                self.compare(written, element);
             }
         }
     }
 
-    fn compare(&mut self, written: &[u8], from: &Payload) {
+    fn compare(&mut self, written: &[u8], from: ElementRef<'_>) {
         let Some(equal) = self.0.filter(|equal| *equal < COMPARED) else { return };
-        if *from != *written {
+        if from.len() != written.len() || from.payload() != *written {
             self.0 = None;
         } else if !from.is_empty() {
             self.0 = Some(equal + 1);
@@ -56,12 +55,15 @@ mod tests {
 
     use super::*;
     use crate::payload::Pool;
+    use crate::payload::element::Element;
 
     fn count(payloads: &[(&str, &str)]) -> u64 {
         let mut writes = IdentityWrites::new();
         let pool = Pool::default();
         payloads.iter().for_each(|(written, from)| {
-            writes.compare(written.as_bytes(), &pool.adopt(Bytes::copy_from_slice(from.as_bytes())));
+            let payload = pool.adopt(Bytes::copy_from_slice(from.as_bytes()));
+            let from = Element { payload, sequence: 0, timestamp: 0, context: None };
+            writes.compare(written.as_bytes(), (&from).into());
         });
         writes.count()
     }

@@ -1,7 +1,7 @@
 //! The input side of a node: which edge it takes from next, and how many elements make a batch.
 
 use crate::flow::edge::Edge;
-use crate::payload::element::Element;
+use crate::payload::Batch;
 use crate::pipeline::graph::{Graph, Merge};
 
 /// The edges that end at a node, in the listed order, and how the node merges them.
@@ -77,7 +77,7 @@ impl InputPorts {
     pub(crate) fn take(
         &mut self,
         edges: &mut [Edge],
-        batch: &mut Vec<Element>,
+        batch: &mut Batch,
         max_elements: usize,
         max_bytes: usize,
         last: u64,
@@ -101,25 +101,26 @@ impl InputPorts {
     fn take_by_sequence(
         &self,
         edges: &mut [Edge],
-        batch: &mut Vec<Element>,
+        batch: &mut Batch,
         max_elements: usize,
         max_bytes: usize,
         last: u64,
     ) -> usize {
         debug_assert!(batch.is_empty(), "the batch must be empty");
-        batch.reserve(max_elements);
         let mut bytes = 0;
         while batch.len() < max_elements
             && let Some((edge, sequence)) = self.first(edges)
             && sequence <= last
         {
             let edge = &mut edges[edge];
-            let size = edge.first().map_or(0, |element| element.payload.len());
+            let size = edge.first().map_or(0, |element| element.len());
             if bytes + size > max_bytes && !batch.is_empty() {
                 break;
             }
             bytes += size;
-            batch.extend(edge.pop());
+            if let Some(run) = edge.take_run(1) {
+                batch.push(run);
+            }
             if edge.is_empty() && !edge.is_finished() {
                 break;
             }
@@ -129,7 +130,7 @@ impl InputPorts {
 
     /// The edge whose first element has the smallest number, and that number. For equal numbers, the edge listed first.
     fn first(&self, edges: &[Edge]) -> Option<(usize, u64)> {
-        let heads = self.edges.iter().filter_map(|&edge| Some((edge, edges[edge].first()?.sequence)));
+        let heads = self.edges.iter().filter_map(|&edge| Some((edge, edges[edge].first()?.sequence())));
         heads.min_by_key(|&(_, sequence)| sequence)
     }
 }
@@ -139,8 +140,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::flow::edge::Size;
     use crate::payload::Pool;
+    use crate::payload::element::Element;
     use crate::pipeline::graph::{self, Capacity, Node, Role};
 
     /// The ports of a node whose edges hold elements with these numbers, of ten bytes each.
@@ -155,9 +156,7 @@ mod tests {
             let mut edge = Edge::new(capacity);
             let payload = Pool::default().adopt(Bytes::from_static(&[0; 10]));
             numbers.iter().for_each(|&sequence| {
-                let element = Element { payload: payload.clone(), sequence, timestamp: 0, context: None };
-                let size = Size::from_element(&element);
-                edge.push(element, size);
+                edge.push(Element { payload: payload.clone(), sequence, timestamp: 0, context: None }.into());
             });
             edge
         };
@@ -166,10 +165,10 @@ mod tests {
 
     /// The numbers of the next batch.
     fn take(ports: &mut InputPorts, edges: &mut [Edge], max_elements: usize, max_bytes: usize, last: u64) -> Vec<u64> {
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         let bytes = ports.take(edges, &mut batch, max_elements, max_bytes, last);
         assert_eq!(bytes, 10 * batch.len());
-        batch.iter().map(|element| element.sequence).collect()
+        batch.iter().map(|element| element.sequence()).collect()
     }
 
     #[test]
@@ -215,7 +214,7 @@ mod tests {
     #[test]
     fn takes_equal_numbers_from_the_first_listed_edge() {
         let (mut ports, mut edges) = input_ports(Merge::Sequence, &[&[7, 7], &[7], &[7]]);
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         edges.iter_mut().for_each(Edge::close);
         ports.take(&mut edges, &mut batch, 2, 1000, u64::MAX);
         assert_eq!(edges.iter().map(Edge::len).collect::<Vec<_>>(), [0, 1, 1]);

@@ -18,8 +18,9 @@ use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Body, Control, Progress, Stage};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Boundary, Call, Copies, Count};
-use crate::payload::element::{self, Element, Metadata, Stamps};
-use crate::payload::{Payload, Pool, Unreadable};
+use crate::payload::element::{self, Stamps};
+use crate::payload::run::Runs;
+use crate::payload::{Batch, Pool, Unreadable};
 use crate::pipeline::graph::Graph;
 use crate::stage::host::BackpressureSignal;
 use crate::stage::instance::{FailedCall, Instance, Start};
@@ -80,8 +81,8 @@ enum Phase {
 }
 
 enum Callee {
-    Input { input: Box<dyn Input>, payloads: Vec<Payload>, copies: Copies, boundary: Boundary },
-    Output { output: Box<dyn Output>, batch: Vec<Element> },
+    Input { input: Box<dyn Input>, runs: Runs, copies: Copies, boundary: Boundary },
+    Output { output: Box<dyn Output>, batch: Batch },
     Stage { instance: Box<Instance>, kind: Kind, bounds: Bounds, time_limit: Duration },
 }
 
@@ -121,6 +122,8 @@ pub(crate) struct Node {
     /// Of the payloads that the stage made, those it wrote.
     written: Count,
     identity_writes: IdentityWrites,
+    /// Reused from call to call.
+    runs: Runs,
     dropped: u64,
     busy: Duration,
 }
@@ -146,11 +149,11 @@ impl Node {
             Body::Input(mut input) => {
                 input.give_up_at(&control.cut);
                 let boundary = control.recorder.at(index);
-                Callee::Input { input, payloads: Vec::new(), copies: Copies::default(), boundary }
+                Callee::Input { input, runs: Runs::default(), copies: Copies::default(), boundary }
             }
             Body::Output(mut output) => {
                 output.give_up_at(&control.cut);
-                Callee::Output { output, batch: Vec::new() }
+                Callee::Output { output, batch: Batch::default() }
             }
             Body::Stage(stage) => {
                 batch_max = stage.batch.clamp(1, MAX_BATCH);
@@ -214,6 +217,7 @@ impl Node {
             made_bytes: 0,
             written: Count::default(),
             identity_writes: IdentityWrites::new(),
+            runs: Runs::default(),
             dropped: 0,
             busy: Duration::ZERO,
         })
@@ -275,7 +279,7 @@ impl Node {
 
     /// Pulls elements from an input. A cancelled flow only takes those that the input has already read.
     fn pull_input(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
-        let Callee::Input { input, payloads, copies, boundary } = &mut self.callee else {
+        let Callee::Input { input, runs, copies, boundary } = &mut self.callee else {
             unreachable!("only inputs are pulled from here")
         };
         context.call = Some(Call::Pull);
@@ -284,27 +288,31 @@ impl Node {
             pool: context.pool,
             max_elements: context.limit_batch(MAX_BATCH.min(room.elements)),
             max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
-            payloads,
+            given: 0,
+            runs,
             metadata: &mut metadata,
             host_serialize: CopyRecorder { count: &mut copies.host_serialize, boundary },
             clock: context.clock,
             began: context.began,
         };
         let pulled = if context.cancelled { input.drain(&mut pull) } else { input.pull(&mut pull) };
+        let elements = pull.given as u64;
         let timestamp = context.clock.unix_ns();
-        let moved = !payloads.is_empty();
+        let moved = elements > 0;
         let stamp = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(timestamp));
-        let (mut bytes, elements) = (0, payloads.len() as u64);
-        let has_metadata = !metadata.is_empty();
+        let mut bytes = 0;
         let mut metadata = metadata.into_iter().peekable();
-        for (index, payload) in payloads.drain(..).enumerate() {
-            bytes += payload.len() as u64;
-            let element = Element { payload, sequence: self.sequence, timestamp, context: stamp.clone() };
-            // Few inputs bring metadata: the others pay for one test.
-            let element =
-                if has_metadata { apply_metadata(element, metadata.next_if(|(of, _)| *of == index)) } else { element };
-            self.sequence = element.sequence.saturating_add(1);
-            self.outputs.send(context.edges, element, 1);
+        for (index, mut run) in runs.drain().enumerate() {
+            bytes += run.bytes() as u64;
+            run.stamp(self.sequence, timestamp, stamp.clone());
+            // Few inputs bring metadata, and only for elements by themselves.
+            if let Some((_, metadata)) = metadata.next_if(|(of, _)| *of == index)
+                && let Some(element) = run.alone_mut()
+            {
+                metadata.apply_to(element);
+            }
+            self.sequence = run.last_sequence().saturating_add(1);
+            self.outputs.send(context.edges, run, 1);
         }
         context.progress.add(elements, bytes);
         self.made += elements;
@@ -395,7 +403,7 @@ impl Node {
                     let (due, late) = due_and_late(batch, context.clock.unix_ns());
                     (self.due, self.late) = (self.due + due, self.late + late);
                 }
-                let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence);
+                let sequences = batch.iter().filter(|_| pushed.is_err()).map(|element| element.sequence());
                 let elements = sequences.clone().min().zip(sequences.max());
                 // An interrupted batch is counted later.
                 if !pushed.as_ref().is_err_and(CutOff::is) {
@@ -599,17 +607,8 @@ fn output_error(name: &str, output: &dyn Output, source: std::io::Error) -> Erro
     Error::Output { output: name.to_string(), bytes: output.written(), source }
 }
 
-/// Applies the metadata that an input gave for an element, if any.
-#[cold]
-fn apply_metadata(mut element: Element, metadata: Option<(usize, Metadata)>) -> Element {
-    if let Some((_, metadata)) = metadata {
-        metadata.apply_to(&mut element);
-    }
-    element
-}
-
 /// Counts the elements with a deadline in a delivered batch, and those of them that are late.
-fn due_and_late(batch: &[Element], now: u64) -> (u64, u64) {
-    let deadlines = batch.iter().filter_map(Element::deadline);
+fn due_and_late(batch: &Batch, now: u64) -> (u64, u64) {
+    let deadlines = batch.iter().filter_map(|element| element.deadline());
     deadlines.fold((0, 0), |(due, late), deadline| (due + 1, late + u64::from(deadline < now)))
 }

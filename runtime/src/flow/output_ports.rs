@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::flow::edge::{Edge, Room, Size};
-use crate::payload::element::Element;
+use crate::flow::edge::{Edge, Room};
+use crate::payload::Run;
 
 /// The outputs of a node, with the edges that begin at each.
 pub(crate) struct OutputPorts {
     outputs: Vec<Vec<usize>>,
-    /// Elements that the edges had no room for, with the mask of their outputs. The node is not called until all of them
-    /// are sent.
-    held: VecDeque<(Element, u32)>,
+    /// Runs that the edges had no room for, with the mask of their outputs. The node is not called until all of them are sent.
+    held: VecDeque<(Run, u32)>,
     /// Elements sent, counted once per output.
     pub(crate) sent: u64,
 }
@@ -25,8 +24,9 @@ impl OutputPorts {
         self.outputs.len()
     }
 
+    /// The number of elements that wait for room.
     pub(crate) fn held(&self) -> usize {
-        self.held.len()
+        self.held.iter().map(|(run, _)| run.len()).sum()
     }
 
     /// The room that all edges have.
@@ -38,31 +38,56 @@ impl OutputPorts {
         })
     }
 
-    /// Sends `element` to the outputs in the bit mask `mask`, or holds it until there is room. Every bit of the mask must be
-    /// an output of the node.
+    /// Sends the run to the outputs in the bit mask `mask`, or holds what there is no room for. Every bit of the mask must be an
+    /// output of the node.
     #[inline]
-    pub(crate) fn send(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        let size = Size::from_element(&element);
-        // Nearly every element goes to one edge that has room; it is moved there once.
+    pub(crate) fn send(&mut self, edges: &mut [Edge], run: Run, mask: u32) {
+        self.sent += run.len() as u64 * u64::from(mask.count_ones());
+        // Nearly every run goes to one edge that has room.
         if mask.is_power_of_two()
             && let [edge] = self.outputs[mask.trailing_zeros() as usize][..]
             && self.held.is_empty()
-            && edges[edge].has_room(size)
+            && edges[edge].room_for(&run) == run.len()
         {
-            self.sent += 1;
-            edges[edge].push(element, size);
+            edges[edge].push(run);
         } else {
-            self.sent += u64::from(mask.count_ones());
-            self.send_or_hold(edges, element, mask);
+            self.send_or_hold(edges, run, mask);
+        }
+    }
+
+    /// Sends each element of the run to the outputs in its mask; no element goes nowhere.
+    ///
+    /// If there is room for all of them, wherever they go, those with the same mask are sent together. Otherwise they are sent
+    /// in order, so that no element is held while a later one is on an edge: a merge by sequence relies on that.
+    pub(crate) fn send_each(&mut self, edges: &mut [Edge], run: &Run, masks: &[u32]) {
+        let has_room = self.held.is_empty()
+            && self.outputs.iter().flatten().all(|&edge| edges[edge].room_for(run) == run.len());
+        let mut next = 0;
+        if has_room {
+            for (index, &mask) in masks.iter().enumerate().filter(|(_, mask)| **mask != 0) {
+                if !masks[..index].contains(&mask)
+                    && let Some(run) = run.select(|index| masks[index] == mask)
+                {
+                    self.send(edges, run, mask);
+                }
+            }
+            return;
+        }
+        for stretch in masks.chunk_by(|one, other| one == other) {
+            let indices = next..next + stretch.len();
+            next = indices.end;
+            if stretch[0] != 0
+                && let Some(run) = run.select(|index| indices.contains(&index))
+            {
+                self.send(edges, run, stretch[0]);
+            }
         }
     }
 
     #[inline(never)]
-    fn send_or_hold(&mut self, edges: &mut [Edge], element: Element, mask: u32) {
-        if self.held.is_empty() && self.has_room(edges, &element, mask) {
-            self.push(edges, &element, mask);
-        } else {
-            self.held.push_back((element, mask));
+    fn send_or_hold(&mut self, edges: &mut [Edge], mut run: Run, mask: u32) {
+        if !self.held.is_empty() || !self.push(edges, &mut run, mask) {
+            self.held.push_back((run, mask));
         }
     }
 
@@ -72,28 +97,28 @@ impl OutputPorts {
         named.flat_map(|(_, edges)| edges.iter().copied())
     }
 
-    /// Whether all targeted edges have room. An element goes to all of them at once.
-    fn has_room(&self, edges: &[Edge], element: &Element, mask: u32) -> bool {
-        let size = Size::from_element(element);
-        self.targets(mask).all(|edge| edges[edge].has_room(size))
-    }
-
-    /// Adds the element to all targeted edges, which share the payload.
-    fn push(&self, edges: &mut [Edge], element: &Element, mask: u32) {
-        let size = Size::from_element(element);
-        self.targets(mask).for_each(|edge| edges[edge].push(element.clone(), size));
+    /// Adds the elements that all targeted edges have room for to those, which share the payloads. An element goes to all of
+    /// them at once. Returns whether there was room for all; otherwise the rest is in `run`.
+    fn push(&self, edges: &mut [Edge], run: &mut Run, mask: u32) -> bool {
+        let room = self.targets(mask).map(|edge| edges[edge].room_for(run)).min().unwrap_or(run.len());
+        let is_whole = room == run.len();
+        if room > 0 {
+            let sent = if is_whole { run.clone() } else { run.split_to(room) };
+            self.targets(mask).for_each(|edge| edges[edge].push(sent.clone()));
+        }
+        is_whole
     }
 
     /// Sends held elements while there is room. Returns whether any was sent.
     pub(crate) fn send_held(&mut self, edges: &mut [Edge]) -> bool {
-        let before = self.held.len();
-        while let Some((element, mask)) = self.held.front()
-            && self.has_room(edges, element, *mask)
-        {
-            self.push(edges, element, *mask);
-            self.held.pop_front();
+        let before = self.held();
+        while let Some((mut run, mask)) = self.held.pop_front() {
+            if !self.push(edges, &mut run, mask) {
+                self.held.push_front((run, mask));
+                break;
+            }
         }
-        self.held.len() < before
+        self.held() < before
     }
 
     /// Closes all edges.

@@ -9,6 +9,7 @@ use crate::error::{Error, StageError};
 use crate::flow::pending_injections::PendingInjections;
 use crate::flow::{Control, DeadLetter, DeadLetters};
 use crate::ledger::{Copies, Count};
+use crate::payload::Batch;
 use crate::payload::element::Element;
 use crate::pipeline::injection::Injection;
 use crate::pipeline::policy::{Policy, Then};
@@ -150,7 +151,7 @@ impl Recovery {
 
     /// Moves elements to lend again into `batch`, which must be empty: at most `max_elements`, and at most `max_bytes` payload
     /// bytes unless the first element alone has more.
-    pub(crate) fn retry_batch(&mut self, batch: &mut Vec<Element>, max_elements: usize, max_bytes: usize) {
+    pub(crate) fn retry_batch(&mut self, batch: &mut Batch, max_elements: usize, max_bytes: usize) {
         self.marks.clear();
         let mut bytes = 0;
         while let Some(next) = self.retries.front()

@@ -37,10 +37,21 @@ impl View {
         Arc::ptr_eq(&self.buffer, &next.buffer) && self.start + self.len == next.start
     }
 
+    /// Whether byte `start` of `next` follows the byte before `end` of this view in the same buffer.
+    pub(super) fn continues_in(&self, end: usize, next: &View, start: usize) -> bool {
+        self.is_of(next) && self.start + end == next.start + start
+    }
+
     /// Whether both views are of the same buffer.
     #[inline]
     pub(super) fn is_of(&self, other: &View) -> bool {
         Arc::ptr_eq(&self.buffer, &other.buffer)
+    }
+
+    /// Whether both are the same part of the same buffer.
+    #[inline]
+    pub(super) fn is_same(&self, other: &View) -> bool {
+        self.is_of(other) && (self.start, self.len) == (other.start, other.len)
     }
 
     /// Whether there are other views of its buffer.

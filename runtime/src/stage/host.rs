@@ -15,7 +15,7 @@ use crate::base::rng::Rng;
 use crate::ledger::ownership::{Owner, StageId};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
-use crate::payload::{Block, Pinned, Pool};
+use crate::payload::{self, Block, ElementRef, Pinned, Pool, Run};
 use crate::pipeline::limits::Limits;
 use crate::stage::log::StageLog;
 use crate::stage::memory_limit::MemoryLimit;
@@ -89,7 +89,7 @@ pub(crate) enum EpochFault {
 /// What the store of a stage holds.
 pub(crate) struct Host {
     /// The elements of the current call.
-    pub(crate) batch: Vec<Element>,
+    pub(crate) batch: payload::Batch,
     changed: Changed,
     policy: FailurePolicy,
     /// The elements of the batch that the current call skipped.
@@ -153,7 +153,7 @@ impl Host {
             wasi.secure_random(rng.clone()).insecure_random(rng);
         }
         Host {
-            batch: Vec::new(),
+            batch: payload::Batch::default(),
             changed: Changed::default(),
             policy,
             skipped: Vec::new(),
@@ -257,7 +257,7 @@ impl Host {
     pub(crate) fn lend(&mut self) -> Resource<Batch> {
         self.call = self.call.wrapping_add(1);
         self.lend_without_calling();
-        self.pool.lend(self.stage, self.batch.iter().map(|element| &element.payload));
+        self.pool.lend(self.stage, self.batch.runs().iter().map(Run::payload));
         self.is_borrowing = true;
         Resource::new_borrow(self.call)
     }
@@ -301,13 +301,13 @@ impl Host {
     }
 
     /// The elements behind this handle of a batch.
-    fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&[Element]> {
+    fn lent(&self, batch: &Resource<Batch>) -> wasmtime::Result<&payload::Batch> {
         wasmtime::ensure!(batch.rep() == self.call, "the batch was lent to another call");
         Ok(&self.batch)
     }
 
     /// An element of the batch that no exclusive lease took.
-    fn in_batch(&self, index: u32) -> Option<&Element> {
+    fn in_batch(&self, index: u32) -> Option<ElementRef<'_>> {
         let element = self.batch.get(index as usize)?;
         (self.leases.exclusive() & 1 << index == 0).then_some(element)
     }

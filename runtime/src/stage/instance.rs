@@ -15,7 +15,7 @@ use crate::contract::{Bounds, Budget};
 use crate::error::{Error, StageError};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Boundary, Copies, Count};
-use crate::payload::Pool;
+use crate::payload::{self, Pool};
 use crate::payload::element::Element;
 use crate::pipeline::injection::{FailureKind, InjectedFault};
 use crate::pipeline::limits::Limits;
@@ -268,7 +268,7 @@ impl Instance {
     }
 
     /// The elements of the next call, and after the call its elements.
-    pub(crate) fn batch(&mut self) -> &mut Vec<Element> {
+    pub(crate) fn batch(&mut self) -> &mut payload::Batch {
         &mut self.store.data_mut().batch
     }
 
@@ -473,18 +473,18 @@ impl Instance {
         let mut metadata = std::mem::take(&mut self.metadata);
         let host = self.store.data_mut();
         metadata.clear();
-        metadata.extend(host.batch.iter().map(|element| element.payload.len() as u64));
+        host.batch.runs().iter().for_each(|run| run.append_sizes(&mut metadata));
         if self.columns.contains(Columns::SEQUENCE) {
-            metadata.extend(host.batch.iter().map(|element| element.sequence));
+            host.batch.runs().iter().for_each(|run| run.append_sequences(&mut metadata));
         }
         if self.columns.contains(Columns::TIMESTAMP) {
-            metadata.extend(host.batch.iter().map(|element| element.timestamp));
+            metadata.extend(host.batch.iter().map(|element| element.timestamp()));
         }
         if self.columns.contains(Columns::DEADLINE) {
             metadata.extend(host.batch.iter().map(|element| element.deadline().unwrap_or(u64::MAX)));
         }
         if self.columns.contains(Columns::TRACE) {
-            let traces = || host.batch.iter().map(Element::trace);
+            let traces = || host.batch.iter().map(|element| element.trace());
             metadata.extend(traces().map(|trace| trace.map_or(0, |trace| (trace.id >> 64) as u64)));
             metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.id as u64)));
             metadata.extend(traces().map(|trace| trace.map_or(0, |trace| trace.span)));
@@ -615,7 +615,7 @@ impl Instance {
 
     /// The error of this stage at one element of the current batch.
     fn error_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
-        let element = self.batch().get(index as usize).map(|element| (element.sequence, element.sequence));
+        let element = self.batch().get(index as usize).map(|element| (element.sequence(), element.sequence()));
         Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
     }
 
@@ -627,7 +627,7 @@ impl Instance {
     /// The sequence numbers of the first and last element of a call, if it had any.
     fn batch_range(&mut self, call: &'static str) -> Option<(u64, u64)> {
         let lent = matches!(call, "process" | "push");
-        let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence);
+        let batch = self.batch().iter().filter(|_| lent).map(|element| element.sequence());
         batch.clone().min().zip(batch.max())
     }
 }

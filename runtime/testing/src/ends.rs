@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
-use torvyn_runtime::payload::Pool;
-use torvyn_runtime::payload::element::{self, Metadata};
+use torvyn_runtime::payload::element::Metadata;
+use torvyn_runtime::payload::{Batch, ElementRef, Pool};
 
 use crate::Element;
 
@@ -45,9 +45,9 @@ impl MemoryOutput {
 }
 
 impl Output for MemoryOutput {
-    fn push(&mut self, elements: &[element::Element]) -> io::Result<()> {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
         let mut collected = self.elements();
-        for element in elements {
+        for element in batch.iter() {
             collected.push(copy(element)?);
         }
         Ok(())
@@ -63,8 +63,8 @@ impl Output for MemoryOutput {
 }
 
 /// Copies an element out of the memory of the flow, of which nothing may be held at the end.
-pub(crate) fn copy(element: &element::Element) -> io::Result<Element> {
-    let payload = element.payload.to_vec(&Pool::default())?;
-    let &element::Element { sequence, timestamp, .. } = element;
-    Ok(Element { payload, sequence, timestamp, deadline: element.deadline(), attributes: element.attributes().clone() })
+pub(crate) fn copy(element: ElementRef<'_>) -> io::Result<Element> {
+    let payload = element.payload().to_vec(&Pool::default())?;
+    let (sequence, timestamp, deadline) = (element.sequence(), element.timestamp(), element.deadline());
+    Ok(Element { payload, sequence, timestamp, deadline, attributes: element.attributes().clone() })
 }

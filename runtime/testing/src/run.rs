@@ -125,7 +125,7 @@ impl Listener {
             }),
             dead_letters: Arc::new(move |letter| {
                 let flow::DeadLetter { stage, element, error, attempt, .. } = letter;
-                let (stage, element) = (stage.to_string(), ends::copy(element)?);
+                let (stage, element) = (stage.to_string(), ends::copy(element.into())?);
                 let reason = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
                 fails.lock().dead_letters.push(DeadLetter { stage, element, reason, attempt });
                 Ok(())

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use torvyn_runtime::contract::Budget;
 use torvyn_runtime::endpoint::Output;
+use torvyn_runtime::payload::Batch;
 use torvyn_runtime::payload::element::Element;
 use torvyn_tests::guest::PROCESSOR;
 
@@ -91,8 +92,8 @@ fn a_dead_letter_that_cannot_be_kept_ends_the_flow() {
 struct Keeps(Arc<Mutex<Vec<Element>>>);
 
 impl Output for Keeps {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
-        self.0.lock().expect("nobody panics").extend(elements.iter().cloned());
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        self.0.lock().expect("nobody panics").extend(batch.iter().map(|element| element.to_element()));
         Ok(())
     }
 

@@ -5,8 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use torvyn_runtime::endpoint;
-use torvyn_runtime::payload::Pool;
-use torvyn_runtime::payload::element::Element;
+use torvyn_runtime::payload::{Batch, Pool};
 use torvyn_runtime::stage::log::LogSink;
 
 use crate::cases::compare::element::Entry;
@@ -70,17 +69,17 @@ impl Collector {
 }
 
 impl endpoint::Output for Collector {
-    fn push(&mut self, elements: &[Element]) -> io::Result<()> {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        for element in elements {
-            let size = element.payload.len();
+        for element in batch.iter() {
+            let size = element.len();
             let is_searched = collected.search.is_on();
             if collected.kept.len() >= collected.most && !is_searched {
                 collected.count += 1;
                 continue;
             }
             let needed = if is_searched { size } else { size.min(collected.most_bytes) };
-            let bytes = element.payload.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
+            let bytes = element.slice(0, needed).unwrap_or_default().to_vec(&self.pool)?;
             collected.add(Entry { bytes, size: size as u64, metadata: metadata::from_element(element) });
         }
         Ok(())

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::endpoint::Output as _;
 use torvyn_runtime::flow::DeadLetters;
+use torvyn_runtime::payload::Batch;
 
 use crate::cases::compare::capture::{Capture, Collector};
 use crate::cases::compare::expectation::Expectation;
@@ -127,7 +128,7 @@ impl Letters {
             if of_stage.reasons.len() < SHOWN {
                 of_stage.reasons.push(reason);
             }
-            of_stage.elements.push(std::slice::from_ref(letter.element))
+            of_stage.elements.push(&Batch::from_iter([letter.element.clone()]))
         })
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use toml::de::DeValue;
 use torvyn_runtime::contract::Trace;
 use torvyn_runtime::payload::attributes::{Attribute, Attributes};
-use torvyn_runtime::payload::element::{Element, Metadata};
+use torvyn_runtime::payload::ElementRef;
+use torvyn_runtime::payload::element::Metadata;
 
 use crate::config::ranges;
 use crate::config::toml_reader::{Field, Report, Table};
@@ -68,8 +69,8 @@ fn read_trace(field: &Field, report: &mut Report) -> Option<Trace> {
 }
 
 /// The metadata of an actual element.
-pub(crate) fn from_element(element: &Element) -> Metadata {
-    let Element { sequence, timestamp, .. } = *element;
+pub(crate) fn from_element(element: ElementRef<'_>) -> Metadata {
+    let (sequence, timestamp) = (element.sequence(), element.timestamp());
     // A case cannot write a deadline before the timestamp.
     let deadline = element.deadline().and_then(|deadline| deadline.checked_sub(timestamp));
     Metadata {

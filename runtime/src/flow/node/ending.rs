@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
 use crate::flow::audit::Audit;
 use crate::ledger::{Copies, Count, amplification};
-use crate::payload::element::Element;
 
 impl Node {
     /// Tears the stage down after the flow has ended.
@@ -27,7 +26,7 @@ impl Node {
         match &mut self.callee {
             Callee::Stage { instance, kind, .. } => {
                 let batch = instance.batch();
-                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                let (lent, bytes) = (batch.len() as u64, batch.bytes());
                 self.dropped += instance.abort();
                 if *kind == Kind::Sink {
                     (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
@@ -35,7 +34,7 @@ impl Node {
                 lent
             }
             Callee::Output { batch, .. } => {
-                let (lent, bytes) = (batch.len() as u64, payload_bytes(batch));
+                let (lent, bytes) = (batch.len() as u64, batch.bytes());
                 (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
                 batch.clear();
                 lent
@@ -157,8 +156,4 @@ impl Node {
         };
         account.copies += copies;
     }
-}
-
-fn payload_bytes(batch: &[Element]) -> u64 {
-    batch.iter().map(|element| element.payload.len() as u64).sum()
 }

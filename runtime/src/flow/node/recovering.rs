@@ -162,14 +162,14 @@ impl Node {
         let indices: Vec<_> = skipped.iter().map(|(index, _)| *index as usize).collect();
         for (index, error) in skipped {
             let index = index as usize;
-            let element = &instance.batch()[index];
-            match recovery.decide(&self.name, element, index, error)? {
+            let element = instance.batch().get(index).expect("a skipped element is in the batch").to_element();
+            match recovery.decide(&self.name, &element, index, error)? {
                 Disposition::Skip => {}
                 Disposition::Retry(_) => unreachable!("the policy `skip` has no retries"),
             }
         }
         if *kind == Kind::Sink {
-            indices.iter().rev().for_each(|index| drop(instance.batch().remove(*index)));
+            indices.iter().rev().for_each(|index| instance.batch().remove(*index));
         }
         Ok(indices.len() as u64)
     }

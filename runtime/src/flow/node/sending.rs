@@ -5,7 +5,8 @@ use crate::base::plural::counted;
 use crate::contract::Kind;
 use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
-use crate::payload::element::{self, Element};
+use crate::payload::element;
+use crate::payload::run::Header;
 use crate::stage::host::{BY_HANDLE, NO_LINEAGE, Origin, OutputElements, Part, View, Written, all_outputs};
 use crate::stage::instance::Processed;
 
@@ -22,8 +23,8 @@ impl Node {
     pub(super) fn send(&mut self, processed: Processed, edges: &mut [Edge]) -> Result<(), Error> {
         let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages process") };
         if let Some(last) = instance.batch().last() {
-            (self.sequence, self.timestamp) = (last.sequence, last.timestamp);
-            self.context = element::without_attributes(last.context.as_ref());
+            (self.sequence, self.timestamp) = (last.sequence(), last.timestamp());
+            self.context = element::without_attributes(last.context());
         }
         match processed {
             Processed::Routes(routes) => self.send_routes(&routes, edges),
@@ -47,15 +48,22 @@ impl Node {
             }
         }
         let mut named = 0u64;
-        for (index, (element, &outputs)) in instance.batch().drain(..).zip(routes).enumerate() {
-            if outputs == 0 {
-                self.dropped += u64::from(held & 1 << index == 0);
+        let mut left = routes;
+        for run in instance.batch().drain() {
+            let (masks, rest) = left.split_at(run.len());
+            left = rest;
+            if masks.iter().all(|mask| *mask == masks[0] && *mask != 0) {
+                self.outputs.send(edges, run, masks[0]);
             } else {
-                self.made += 1;
-                named |= 1 << index;
-                self.outputs.send(edges, element, outputs);
+                self.outputs.send_each(edges, &run, masks);
             }
         }
+        for (index, &outputs) in routes.iter().enumerate() {
+            named |= u64::from(outputs != 0) << index;
+        }
+        let count = routes.len() as u32;
+        self.made += u64::from(named.count_ones());
+        self.dropped += u64::from(count - (named | held).count_ones());
         self.dropped += instance.settle(named);
         Ok(())
     }
@@ -110,15 +118,27 @@ impl Node {
             }
         }
         self.identity_writes.observe(made, batch);
+        let mut runs = std::mem::take(&mut self.runs);
         let mut at = 0;
+        let mut goes_to = 0;
         for (entry, &size) in made.sizes.iter().enumerate() {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
-            let origin = lineage.map(|index| &batch[index as usize]);
+            let origin = lineage.and_then(|index| batch.get(index as usize));
             let outputs = made.outputs.get(entry).copied().unwrap_or(1);
             if outputs != 0 {
                 sent.named |= lineage.map_or(0, |index| 1 << index);
             }
-            let payload = match origin {
+            if outputs != goes_to {
+                runs.drain().for_each(|run| self.outputs.send(edges, run, goes_to));
+                goes_to = outputs;
+            }
+            let like = match origin {
+                Some(origin) => origin.into(),
+                None => {
+                    Header { sequence: self.sequence, timestamp: self.timestamp, context: self.context.as_ref() }
+                }
+            };
+            let bytes = match origin {
                 Some(origin) if size == BY_HANDLE => {
                     let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
                     if *passed & outputs != 0 {
@@ -127,31 +147,29 @@ impl Node {
                         return Err(instance.error(call, StageError::Contract(broken)));
                     }
                     *passed |= outputs;
-                    origin.payload.clone()
+                    runs.add_ref(origin);
+                    origin.len() as u64
                 }
                 None if size == BY_HANDLE => {
                     let broken = "an element is passed on by handle without lineage".to_string();
                     return Err(instance.error(call, StageError::Contract(broken)));
                 }
                 _ => {
-                    let from = at;
+                    runs.add_part(&made.bytes, at, size as usize, like);
                     at += size as usize;
                     self.written.record(1, size);
-                    made.bytes.slice(from, at - from).expect("the sizes add up to the bytes")
+                    size
                 }
-            };
-            let (sequence, timestamp, context) = match origin {
-                Some(origin) => (origin.sequence, origin.timestamp, origin.context.clone()),
-                None => (self.sequence, self.timestamp, self.context.clone()),
             };
             if *kind == Kind::Source {
                 self.sequence += 1;
                 self.dropped += u64::from(outputs == 0);
             }
             self.made += 1;
-            self.made_bytes += payload.len() as u64;
-            self.outputs.send(edges, Element { payload, sequence, timestamp, context }, outputs);
+            self.made_bytes += bytes;
         }
+        runs.drain().for_each(|run| self.outputs.send(edges, run, goes_to));
+        self.runs = runs;
         Ok(())
     }
 
@@ -169,7 +187,7 @@ impl Node {
             }
             self.made += 1;
             self.made_bytes += element.payload.len() as u64;
-            self.outputs.send(edges, element, outputs);
+            self.outputs.send(edges, element.into(), outputs);
         }
     }
 }

@@ -7,6 +7,7 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::part::Origin;
 use super::{Batch, Failure, Host};
+use crate::payload::ElementRef;
 use crate::payload::attributes::{Attribute, AttributeError, check_name};
 use crate::payload::element::{Context, Element};
 
@@ -103,7 +104,7 @@ impl Host {
 
     /// The context of an element of the batch, for this call to change. Other elements that share it keep theirs.
     fn change(&mut self, index: u32) -> &mut Context {
-        let element = &mut self.batch[index as usize];
+        let element = self.batch.get_mut(index as usize).expect("it was found before");
         let Changed(changed) = &mut self.changed;
         if !changed.iter().rev().any(|(known, _)| *known == index) {
             changed.push((index, element.context.clone()));
@@ -127,7 +128,7 @@ impl Host {
     /// Ends a call: elements of the batch that it holds get the attributes it set.
     pub(super) fn settle_attributes(&mut self) {
         for (index, _) in &self.changed.0 {
-            if let Some(element) = self.batch.get(*index as usize) {
+            if let Some(element) = self.batch.get_mut(*index as usize) {
                 self.leases.set_context(*index as usize, &element.context);
             }
         }
@@ -151,11 +152,13 @@ impl Host {
         }
         let from = match origin {
             Origin::Lent(index) => self.batch.get(*index as usize),
-            Origin::Held(place) => self.leases.element(*place),
-            Origin::Joined(places) => places.first().and_then(|place| self.leases.element(*place)),
+            Origin::Held(place) => self.leases.element(*place).map(ElementRef::from),
+            Origin::Joined(places) => {
+                places.first().and_then(|place| self.leases.element(*place)).map(ElementRef::from)
+            }
         };
         if let Some(from) = from {
-            element.context.clone_from(&from.context);
+            element.context = from.context().cloned();
         }
     }
 }
@@ -190,10 +193,10 @@ mod tests {
         let around = Environment { log, clock, cut, rng: None, policy };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
-        host.batch.extend((0..3).map(element));
+        host.batch = (0..3).map(element).collect();
         let mut attributes = crate::payload::attributes::Attributes::new();
         attributes.set(Attribute::new("a", "before").unwrap()).unwrap();
-        host.batch[0].context = Some(Arc::new(Context { attributes, ..Context::default() }));
+        host.batch.get_mut(0).unwrap().context = Some(Arc::new(Context { attributes, ..Context::default() }));
         _ = host.lend();
         host
     }
@@ -202,7 +205,7 @@ mod tests {
         host.set_attribute(index, Attribute::new(name, "set").unwrap()).unwrap();
     }
 
-    fn shown(element: &Element) -> String {
+    fn shown(element: ElementRef<'_>) -> String {
         element.attributes().iter().map(|(name, value)| format!("{name}={value} ")).collect()
     }
 
@@ -215,12 +218,12 @@ mod tests {
     #[test]
     fn changes_only_one_copy() {
         let mut host = lending();
-        let shared = host.batch[0].clone();
+        let shared = host.batch.get(0).unwrap().to_element();
         set(&mut host, 0, "a");
         set(&mut host, 0, "b");
         host.remove_attribute(1, "none").unwrap();
-        assert_eq!((shown(&shared), shown(&host.batch[0])), ("a=before ".into(), "a=set b=set ".into()));
-        assert!(host.batch[1].context.is_none(), "nothing was changed");
+        assert_eq!((shown((&shared).into()), shown(host.batch.get(0).unwrap())), ("a=before ".into(), "a=set b=set ".into()));
+        assert!(host.batch.get(1).unwrap().context().is_none(), "nothing was changed");
     }
 
     /// A failed call keeps its changes to the elements before the failed one.
@@ -252,7 +255,7 @@ mod tests {
             host.end_call();
             let held = |host: &Host, lease| -> Vec<String> {
                 let Ok(elements) = host.leases.elements(lease) else { panic!("it is held") };
-                elements.map(|(_, element)| shown(element)).collect()
+                elements.map(|(_, element)| shown(element.into())).collect()
             };
             let (early, late) = if fails { ("", "") } else { ("early=set ", "late=set ") };
             assert_eq!(held(&host, lease), ["a=before ", early]);

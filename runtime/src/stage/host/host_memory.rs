@@ -6,11 +6,10 @@
 use super::part::View;
 use super::{Failure, Host};
 use crate::base::text::format_bytes;
-use crate::payload::element::Element;
-use crate::payload::{PIECE_BYTES, Payload};
+use crate::payload::{ElementRef, PIECE_BYTES, Payload, Run};
 
-/// An element that waits for room on an edge, and the mask of its outputs.
-const WAITING_BYTES: u64 = (size_of::<Element>() + size_of::<u64>()) as u64;
+/// An element that waits for room on an edge by itself, and the mask of its outputs.
+const WAITING_BYTES: u64 = (size_of::<Run>() + size_of::<u64>()) as u64;
 /// An element in a list of views, and the same element waiting for room: both exist while it is sent.
 const VIEW_BYTES: u64 = size_of::<View>() as u64 + WAITING_BYTES;
 /// An element that is joined: its place, and a reference to it.
@@ -43,9 +42,9 @@ pub(super) fn listed_pieces(payload: &Payload) -> usize {
 }
 
 /// The charge for a held element.
-pub(super) fn held(element: &Element) -> u64 {
-    let pieces = listed_pieces(&element.payload) as u64 * HELD_PIECE_BYTES;
-    HELD_BYTES + pieces + element.attributes().structure_bytes() as u64
+pub(super) fn held(element: ElementRef<'_>) -> u64 {
+    let pieces = Some(element.piece_count()).filter(|pieces| *pieces > 1).unwrap_or_default();
+    HELD_BYTES + pieces as u64 * HELD_PIECE_BYTES + element.attributes().structure_bytes() as u64
 }
 
 /// The failure that a stage gets when it reaches a limit of the host.

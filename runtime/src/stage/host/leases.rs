@@ -14,7 +14,7 @@ use super::host_memory;
 use super::meter::{ElementReads, Meter};
 use super::slab::Slab;
 use crate::ledger::ownership;
-use crate::payload::Pinned;
+use crate::payload::{Batch, Pinned};
 use crate::payload::element::{Context, Element};
 
 /// In place of an index: there is none.
@@ -197,7 +197,7 @@ impl Leases {
     /// payloads that were copied to their own buffers for that. The caller has checked that the lease is allowed.
     pub(super) fn take(
         &mut self,
-        batch: &mut [Element],
+        batch: &mut Batch,
         indices: &[usize],
         mode: Mode,
         own: Vec<Option<crate::payload::Payload>>,
@@ -208,12 +208,13 @@ impl Leases {
         let mut own = own.into_iter();
         let mut entries = Vec::with_capacity(indices.len());
         for &index in indices {
-            let place = self.place(&mut batch[index], index, meter.read_before(index));
+            let Some(element) = batch.get_mut(index) else { continue };
+            let place = self.place(element, index, meter.read_before(index));
             let Some(held) = self.held.get_mut(place) else { continue };
             held.leases += 1;
             if mode == Mode::Exclusive {
                 self.exclusive |= 1 << index;
-                batch[index].payload = Default::default();
+                element.payload = Default::default();
                 if let Some(payload) = own.next().flatten() {
                     held.element.payload = payload;
                 }
@@ -223,7 +224,7 @@ impl Leases {
             if held.leases == 1 {
                 held.attributes = held.element.attributes().bytes() as u64;
                 self.attributes += held.attributes;
-                held.structures = host_memory::held(&held.element);
+                held.structures = host_memory::held((&held.element).into());
                 self.structures += held.structures;
                 self.pinned.add(&held.element.payload, mode.into());
             }
@@ -262,7 +263,7 @@ impl Leases {
             let bytes = held.element.attributes().bytes() as u64;
             self.attributes = self.attributes - held.attributes + bytes;
             held.attributes = bytes;
-            let structures = host_memory::held(&held.element);
+            let structures = host_memory::held((&held.element).into());
             self.structures = self.structures - held.structures + structures;
             held.structures = structures;
         }
@@ -287,7 +288,7 @@ impl Leases {
     }
 
     /// The place of an element of the batch in `held`.
-    fn place(&mut self, element: &mut Element, index: usize, before: u32) -> u32 {
+    fn place(&mut self, element: &Element, index: usize, before: u32) -> u32 {
         let here = self.here[index];
         match self.held.get_mut(here) {
             Some(held) => {
@@ -459,14 +460,16 @@ impl Leases {
 
     /// Undoes what the call did to these elements of the batch, given as bits: they are in the batch as they were lent, and in
     /// no lease. `meter` gets back what was read of them. Requires that released payloads are kept.
-    pub(super) fn undo(&mut self, batch: &mut [Element], which: u64, meter: &mut Meter) {
+    pub(super) fn undo(&mut self, batch: &mut Batch, which: u64, meter: &mut Meter) {
         let mut places = Vec::new();
         let of_them = |(index, _): &(usize, &mut u32)| which & 1 << *index != 0;
         for (index, place) in self.here.iter_mut().enumerate().filter(of_them) {
             let place = std::mem::replace(place, NONE);
             let Some(held) = self.held.get(place) else { continue };
             if self.exclusive & 1 << index != 0 {
-                batch[index].payload = held.element.payload.clone();
+                if let Some(element) = batch.get_mut(index) {
+                    element.payload = held.element.payload.clone();
+                }
                 meter.put_back(batch.len(), index, held.read);
             }
             places.push(place);

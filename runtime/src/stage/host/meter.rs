@@ -2,7 +2,7 @@
 
 use super::payload_write::BY_HANDLE;
 use crate::contract::{Bounds, Budget, Limited, Overrun};
-use crate::payload::element::Element;
+use crate::payload::{Batch, ElementRef};
 
 /// The copies of one stage.
 #[derive(Clone)]
@@ -115,8 +115,8 @@ impl Meter {
     }
 
     /// Counts a read of `len` bytes of the element `index` of the batch, if it is allowed.
-    pub(crate) fn read(&mut self, batch: &[Element], index: usize, len: u64) -> bool {
-        let element = &batch[index];
+    pub(crate) fn read(&mut self, batch: &Batch, index: usize, len: u64) -> bool {
+        let Some(element) = batch.get(index) else { return false };
         let after = self.read_so_far(element, index).and(len);
         if !self.may_read(element, after) {
             return false;
@@ -131,11 +131,11 @@ impl Meter {
     }
 
     /// Counts a read of every payload of the batch, if all of them are allowed.
-    pub(crate) fn read_all(&mut self, batch: &[Element]) -> bool {
+    pub(crate) fn read_all(&mut self, batch: &Batch) -> bool {
         if self.budget.reads.is_some() || self.budget.read_bytes.is_some() {
             let there = batch.iter().enumerate().filter(|(index, _)| !self.has_left(*index));
             let mut overruns = there.filter_map(|(index, element)| {
-                let after = self.read_so_far(element, index).and(element.payload.len() as u64);
+                let after = self.read_so_far(element, index).and(element.len() as u64);
                 self.beyond_reads(element, after)
             });
             if let Some(overrun) = overruns.next() {
@@ -160,7 +160,7 @@ impl Meter {
 
     /// Counts a read of `len` bytes of a held element that is not in the batch, if it is allowed. `so_far` was read since it was
     /// lent, and failed calls read it `before` times.
-    pub(super) fn read_held(&mut self, element: &Element, so_far: &mut ElementReads, before: u32, len: u64) -> bool {
+    pub(super) fn read_held(&mut self, element: ElementRef<'_>, so_far: &mut ElementReads, before: u32, len: u64) -> bool {
         let after = so_far.and(len);
         if !self.may_read(element, after) {
             return false;
@@ -217,8 +217,8 @@ impl Meter {
         self.left & 1 << index != 0
     }
 
-    fn read_so_far(&self, element: &Element, index: usize) -> ElementReads {
-        self.read_here(index, element.payload.len() as u64)
+    fn read_so_far(&self, element: ElementRef<'_>, index: usize) -> ElementReads {
+        self.read_here(index, element.len() as u64)
     }
 
     /// Whether the budget allows holding this many elements and payload bytes at once.
@@ -233,17 +233,17 @@ impl Meter {
     }
 
     /// The overrun of the budget if this call has read this much of an element.
-    fn beyond_reads(&self, element: &Element, read: ElementReads) -> Option<Overrun> {
+    fn beyond_reads(&self, element: ElementRef<'_>, read: ElementReads) -> Option<Overrun> {
         let reads = (Limited::Reads, u64::from(read.reads), self.budget.reads.map(u64::from));
         let bytes = (Limited::ReadBytes, read.bytes, self.budget.read_bytes);
         [reads, bytes].into_iter().find_map(|(what, count, limit)| {
             let limit = limit.filter(|limit| count > *limit)?;
-            Some(Overrun { what, element: Some(element.sequence), count, limit })
+            Some(Overrun { what, element: Some(element.sequence()), count, limit })
         })
     }
 
     /// Whether an element may be read so that this much was read since it was lent.
-    fn may_read(&mut self, element: &Element, read: ElementReads) -> bool {
+    fn may_read(&mut self, element: ElementRef<'_>, read: ElementReads) -> bool {
         if let Some(overrun) = self.beyond_reads(element, read) {
             return self.refuse(overrun);
         }
@@ -254,9 +254,9 @@ impl Meter {
     }
 
     /// The overrun of the proof if an element was read this often.
-    fn beyond_proof(&self, element: &Element, reads: u32) -> Option<Overrun> {
+    fn beyond_proof(&self, element: ElementRef<'_>, reads: u32) -> Option<Overrun> {
         let max = self.bounds.reads.max.filter(|max| reads > *max)?;
-        Some(Overrun { what: Limited::Reads, element: Some(element.sequence), count: reads.into(), limit: max.into() })
+        Some(Overrun { what: Limited::Reads, element: Some(element.sequence()), count: reads.into(), limit: max.into() })
     }
 
     /// Handles a copy beyond the proof, and returns whether it is allowed. Only a call that will not return can do this: nothing
@@ -280,7 +280,7 @@ impl Meter {
     }
 
     /// Counts `written` payloads, the entries of `sizes` that are not passed on by handle, if they are allowed.
-    pub(crate) fn write(&mut self, batch: &[Element], sizes: &[u64], lineage: &[u32], written: u64) -> bool {
+    pub(crate) fn write(&mut self, batch: &Batch, sizes: &[u64], lineage: &[u32], written: u64) -> bool {
         if written == 0 {
             return true;
         }
@@ -333,7 +333,7 @@ impl Meter {
 
     /// Attributes the `writes` of one payload, which are already counted, to the element `lineage` of the batch, if they are
     /// allowed.
-    pub(super) fn writes_of(&mut self, batch: &[Element], lineage: u32, writes: u64) -> bool {
+    pub(super) fn writes_of(&mut self, batch: &Batch, lineage: u32, writes: u64) -> bool {
         let index = lineage as usize;
         if index >= batch.len() {
             // There is no lineage, or it breaks the contract, which is reported when the output is returned.
@@ -359,7 +359,7 @@ impl Meter {
     /// writes that belong to an element.
     fn count_lineage(
         &mut self,
-        batch: &[Element],
+        batch: &Batch,
         sizes: &[u64],
         lineage: &[u32],
         count: impl Fn(u32, u32) -> u32,
@@ -391,12 +391,12 @@ impl Meter {
 }
 
 /// The overrun if the element with the most writes has more than `limit`.
-fn of_element(batch: &[Element], most: (u32, usize), limit: u32) -> Option<Overrun> {
+fn of_element(batch: &Batch, most: (u32, usize), limit: u32) -> Option<Overrun> {
     let (count, index) = most;
     let element = batch.get(index)?;
     (count > limit).then(|| Overrun {
         what: Limited::Writes,
-        element: Some(element.sequence),
+        element: Some(element.sequence()),
         count: count.into(),
         limit: limit.into(),
     })

@@ -85,7 +85,8 @@ impl Host {
                 return Err(Failure::Unavailable(format!("element {index} is already in use")));
             }
         }
-        let bytes = indices.iter().map(|index| self.batch[*index].payload.len() as u64).sum();
+        let elements = || indices.iter().filter_map(|index| self.batch.get(*index));
+        let bytes = elements().map(|element| element.len() as u64).sum();
         let (elements, bytes) = self.leases.totals_with(indices.len() as u64, bytes);
         if !self.meter.hold(elements, bytes) {
             return Err(Failure::BudgetExceeded);
@@ -96,20 +97,22 @@ impl Host {
         if bytes > self.held_bytes {
             return Err(limit(format!("hold at most {} of payloads at once", format_bytes(self.held_bytes))));
         }
-        let attributes = indices.iter().map(|index| self.batch[*index].attributes().bytes() as u64).sum::<u64>();
+        let elements = || indices.iter().filter_map(|index| self.batch.get(*index));
+        let attributes = elements().map(|element| element.attributes().bytes() as u64).sum::<u64>();
         if self.leases.attributes().saturating_add(attributes) > self.held_bytes {
             return Err(limit(format!("hold at most {} of attributes at once", format_bytes(self.held_bytes))));
         }
-        self.may_use(indices.iter().map(|index| host_memory::held(&self.batch[*index])).sum())?;
+        self.may_use(elements().map(host_memory::held).sum())?;
         Ok(deadline)
     }
 
     /// Holds these elements, after `may_hold` has allowed it.
     pub(super) fn hold(&mut self, indices: &[usize], mode: Mode, deadline: Option<Instant>) -> wasmtime::Result<u32> {
+        self.batch.separate();
         let mut own = Vec::new();
         if mode == Mode::Exclusive {
             // All copies are made before any element leaves the batch, because a copy can fail.
-            let payloads = indices.iter().map(|index| &self.batch[*index].payload);
+            let payloads = indices.iter().filter_map(|index| self.batch.payload(*index));
             let moved = payloads.map(|payload| payload.is_shared().then(|| payload.copied(&self.pool)).transpose());
             let moved = moved.collect::<Result<Vec<_>, _>>().map_err(|error| self.unreadable(error))?;
             own = moved

@@ -9,8 +9,7 @@ use wasmtime::component::{LinkerInstance, Resource};
 use super::{Batch, Failure, Host, Lease};
 use crate::base::text::format_bytes;
 use crate::ledger::Boundary;
-use crate::payload::element::Element;
-use crate::payload::{Gathered, MAX_ELEMENT_BYTES, Payload};
+use crate::payload::{self, Gathered, MAX_ELEMENT_BYTES};
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("read", read)?;
@@ -29,16 +28,16 @@ fn read(mut store: StoreContextMut<'_, Host>, (batch, index, offset, len): (Reso
     if let Err(refused) = host
         .in_batch(index)
         .ok_or(Failure::OutOfBounds)
-        .and_then(|element| may_read(element.payload.len(), offset, len))
+        .and_then(|element| may_read(element.len(), offset, len))
     {
         return host.refuse_read(refused);
     }
     if !host.meter.read(&host.batch, index as usize, len) {
         return host.refuse_read(Failure::BudgetExceeded);
     }
-    let element = &host.batch[index as usize];
-    let (sequence, buffer) = (element.sequence, element.payload.buffer());
-    let part = element.payload.gather(offset as usize, len as usize, &host.pool);
+    let element = host.in_batch(index).expect("it was there before");
+    let (sequence, buffer) = (element.sequence(), element.buffer());
+    let part = element.gather(offset as usize, len as usize, &host.pool);
     host.hand_over(part, |boundary, _, len| {
         boundary.read(sequence, buffer, len);
         1
@@ -47,7 +46,7 @@ fn read(mut store: StoreContextMut<'_, Host>, (batch, index, offset, len): (Reso
 
 fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) -> Read {
     let host = store.data_mut();
-    let total = host.lent(&batch)?.iter().map(|element| element.payload.len() as u64).sum();
+    let total = host.lent(&batch)?.bytes();
     if total > MAX_READ_BYTES {
         return host.refuse_read(too_much(total));
     }
@@ -55,12 +54,12 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) 
         return host.refuse_read(Failure::BudgetExceeded);
     }
     // The engine lowers a list from one piece of memory. The payloads of elements that left the batch are empty.
-    let payloads = Payload::gather_all(host.batch.iter().map(|element| &element.payload), &host.pool);
+    let payloads = host.batch.gather_all(&host.pool);
     let gone = host.leases.exclusive();
     host.hand_over(payloads, |boundary, batch, _| {
         let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0);
         boundary.read_all(
-            there.map(|(_, element)| (element.sequence, element.payload.buffer(), element.payload.len() as u64)),
+            there.map(|(_, element)| (element.sequence(), element.buffer(), element.len() as u64)),
         );
         batch.len() as u64 - u64::from(gone.count_ones())
     })
@@ -80,7 +79,7 @@ fn read_held(
     // A read in the call that lent the element is counted as a read of the batch.
     let allowed = match host.batch.get(held.index as usize) {
         Some(_) => host.meter.read(&host.batch, held.index as usize, len),
-        None => host.meter.read_held(&held.element, &mut held.read, held.before, len),
+        None => host.meter.read_held((&held.element).into(), &mut held.read, held.before, len),
     };
     if !allowed {
         return host.refuse_read(Failure::BudgetExceeded);
@@ -116,7 +115,7 @@ impl Host {
     fn hand_over(
         &mut self,
         read: io::Result<Gathered>,
-        record: impl FnOnce(&Boundary, &[Element], u64) -> u64,
+        record: impl FnOnce(&Boundary, &payload::Batch, u64) -> u64,
     ) -> Read {
         let Gathered { bytes, copied } = read.map_err(|error| self.unreadable(error))?;
         let ops = record(&self.boundary, &self.batch, bytes.len() as u64);

@@ -7,6 +7,7 @@ use super::outputs::check_outputs;
 use super::part::{Origin, Part, View};
 use super::{Batch, Failure, Host, Output, host_memory};
 use crate::base::plural::counted;
+use crate::payload::ElementRef;
 use crate::payload::element::Element;
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
@@ -80,8 +81,8 @@ impl Slices<'_> {
 }
 
 /// A part of an element, with its metadata.
-fn part(element: &Element, offset: u64, len: u64) -> Option<Element> {
-    let payload = element.payload.slice(offset.try_into().ok()?, len.try_into().ok()?)?;
-    let Element { sequence, timestamp, ref context, .. } = *element;
-    Some(Element { payload, sequence, timestamp, context: context.clone() })
+fn part(element: ElementRef<'_>, offset: u64, len: u64) -> Option<Element> {
+    let payload = element.slice(offset.try_into().ok()?, len.try_into().ok()?)?;
+    let (sequence, timestamp, context) = (element.sequence(), element.timestamp(), element.context().cloned());
+    Some(Element { payload, sequence, timestamp, context })
 }

@@ -6,7 +6,7 @@ use wasmtime::{AsContext, StoreContextMut};
 use super::part::{Part, Written};
 use super::{Failure, Host, Output, host_memory};
 use crate::base::plural::counted;
-use crate::payload::element::Element;
+use crate::payload;
 
 /// A value in `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
@@ -63,9 +63,9 @@ fn make(
 }
 
 /// The sequence number of the element that this entry comes from. Without lineage, that is the last element of the batch.
-fn origin(batch: &[Element], lineage: &[u32], entry: usize) -> Option<u64> {
+fn origin(batch: &payload::Batch, lineage: &[u32], entry: usize) -> Option<u64> {
     let named = lineage.get(entry).filter(|index| **index != NO_LINEAGE);
-    named.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence)
+    named.map_or(batch.last(), |index| batch.get(*index as usize)).map(|origin| origin.sequence())
 }
 
 /// The number of elements with new bytes. Fails if the columns contradict each other.

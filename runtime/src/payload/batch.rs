@@ -1,0 +1,164 @@
+//! Batches: the elements of one call.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::element::Element;
+use super::run::{ElementRef, Run};
+use super::{Gathered, Payload, Pool};
+
+/// The elements of one call, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    runs: Vec<Run>,
+    len: usize,
+}
+
+impl Batch {
+    /// The number of elements.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Payload bytes of all elements.
+    pub fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.bytes() as u64).sum()
+    }
+
+    /// The elements, in order.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = ElementRef<'_>> + Clone {
+        self.runs.iter().flat_map(Run::iter)
+    }
+
+    /// The element at `index`.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<ElementRef<'_>> {
+        if index >= self.len {
+            return None;
+        }
+        if self.runs.len() == self.len {
+            return Some(self.runs[index].get(0));
+        }
+        let mut index = index;
+        self.runs.iter().find_map(|run| match index.checked_sub(run.len()) {
+            Some(rest) => {
+                index = rest;
+                None
+            }
+            None => Some(run.get(index)),
+        })
+    }
+
+    /// The last element.
+    #[inline]
+    pub fn last(&self) -> Option<ElementRef<'_>> {
+        let run = self.runs.last()?;
+        Some(run.get(run.len() - 1))
+    }
+
+    /// The payload of an element by itself, by its index; see [`Batch::separate`].
+    pub(crate) fn payload(&self, index: usize) -> Option<&Payload> {
+        self.runs.get(index).map(Run::payload)
+    }
+
+    /// Returns the payload bytes of all elements, end to end, in one piece. They are copied unless they already are in one piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    pub(crate) fn gather_all(&self, pool: &Pool) -> io::Result<Gathered> {
+        let stretches = || self.runs.iter().flat_map(Run::stretches);
+        if let Some(bytes) = in_one_piece(stretches()) {
+            return Ok(Gathered { bytes, copied: 0 });
+        }
+        let mut block = pool.take(stretches().map(|(_, part)| part.len()).sum());
+        let copied = stretches().map(|(payload, part)| payload.append_to(part, &mut block)).sum::<io::Result<u64>>()?;
+        Ok(Gathered { bytes: block.into_bytes(), copied })
+    }
+
+    #[inline]
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Appends a run.
+    #[inline]
+    pub(crate) fn push(&mut self, run: impl Into<Run>) {
+        let run = run.into();
+        self.len += run.len();
+        self.runs.push(run);
+    }
+
+    /// Removes all elements.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.len = 0;
+    }
+
+    /// Takes the runs.
+    #[inline]
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Run> {
+        self.len = 0;
+        self.runs.drain(..)
+    }
+
+    /// Takes the elements from `index` on.
+    pub(crate) fn split_off(&mut self, index: usize) -> Vec<Element> {
+        self.separate();
+        self.len = self.len.min(index);
+        self.runs.drain(index..).flat_map(Run::into_elements).collect()
+    }
+
+    /// Removes the element at `index`, which must be one.
+    pub(crate) fn remove(&mut self, index: usize) {
+        self.separate();
+        self.runs.remove(index);
+        self.len -= 1;
+    }
+
+    /// The element at `index`, to change it.
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Element> {
+        self.separate();
+        self.runs.get_mut(index)?.alone_mut()
+    }
+
+    /// Makes each element a run by itself, so that it can be changed, held or taken without the others.
+    pub(crate) fn separate(&mut self) {
+        if self.runs.len() < self.len || self.runs.iter_mut().any(|run| run.alone_mut().is_none()) {
+            let runs = std::mem::take(&mut self.runs);
+            self.runs = runs.into_iter().flat_map(Run::into_elements).map(Run::from).collect();
+        }
+    }
+}
+
+impl FromIterator<Element> for Batch {
+    fn from_iter<I: IntoIterator<Item = Element>>(elements: I) -> Batch {
+        let mut batch = Batch::default();
+        elements.into_iter().for_each(|element| batch.push(element));
+        batch
+    }
+}
+
+/// Shares parts of payloads that follow one another in one buffer in memory; `None` if they do not.
+fn in_one_piece<'a>(mut parts: impl Iterator<Item = (&'a Payload, Range<usize>)>) -> Option<Bytes> {
+    let Some((payload, first)) = parts.next() else { return Some(Bytes::new()) };
+    let mut end = first.end;
+    for (next, part) in parts {
+        if !payload.continues_in(end, next, part.start) {
+            return None;
+        }
+        end += part.len();
+    }
+    payload.shared(first.start, end - first.start)
+}

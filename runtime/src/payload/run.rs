@@ -1,0 +1,444 @@
+//! Runs: consecutive elements that move together.
+//!
+//! An input cuts many elements out of one block, and a stage writes many into one. A run has such a block once, and for each
+//! element only where its bytes are and its number. So moving a run costs the same however many elements it has, and nothing
+//! is counted up or down per element. An element that is not like that is a run by itself.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::attributes::Attributes;
+use super::element::{Context, Element};
+use super::view::Piece;
+use super::{Gathered, Payload, Pool};
+use crate::contract::Trace;
+use crate::ledger::ownership::BufferId;
+
+/// Where the bytes of an element are in the payload of its run, and its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    len: u32,
+    /// Its sequence number, less that of the run.
+    number: u32,
+}
+
+/// One element, or consecutive elements whose payloads are parts of one payload. They have the same timestamp and context.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// The element; or, if there are parts, what they have in common: its payload contains theirs, and its number is the least
+    /// that theirs count from.
+    whole: Element,
+    parts: Option<Parts>,
+}
+
+#[derive(Debug, Clone)]
+struct Parts {
+    /// Shared by the runs that were split off.
+    spans: Arc<[Span]>,
+    from: u32,
+    to: u32,
+    /// Payload bytes from `from` to `to`.
+    bytes: usize,
+}
+
+impl Parts {
+    fn spans(&self) -> &[Span] {
+        &self.spans[self.from as usize..self.to as usize]
+    }
+}
+
+impl From<Element> for Run {
+    #[inline]
+    fn from(whole: Element) -> Run {
+        Run { whole, parts: None }
+    }
+}
+
+impl Run {
+    /// The number of elements; at least 1.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.parts.as_ref().map_or(1, |parts| (parts.to - parts.from) as usize)
+    }
+
+    /// Payload bytes of all elements.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.as_ref().map_or_else(|| self.whole.payload.len(), |parts| parts.bytes)
+    }
+
+    /// Bytes of host memory for attributes and piece lists of all elements; 0 for most.
+    #[inline]
+    pub(crate) fn structure_bytes(&self) -> usize {
+        self.whole.structure_bytes() * self.len()
+    }
+
+    /// The payload that has the payloads of all elements.
+    #[inline]
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.whole.payload
+    }
+
+    /// The element at `index`, which must be one.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> ElementRef<'_> {
+        match &self.parts {
+            None => ElementRef::from(&self.whole),
+            Some(parts) => self.part(parts.spans()[index]),
+        }
+    }
+
+    #[inline]
+    fn part(&self, span: Span) -> ElementRef<'_> {
+        let Span { start, len, number } = span;
+        let sequence = self.whole.sequence.saturating_add(number.into());
+        ElementRef { whole: &self.whole, start: start as usize, len: len as usize, sequence }
+    }
+
+    /// The elements, in order.
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ElementRef<'_>> + Clone {
+        let spans = self.parts.as_ref().map_or(&[][..], Parts::spans);
+        let alone = self.parts.is_none().then(|| ElementRef::from(&self.whole));
+        alone.into_iter().chain(spans.iter().map(|span| self.part(*span)))
+    }
+
+    /// The number of the last element.
+    #[inline]
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.get(self.len() - 1).sequence
+    }
+
+    /// Appends the payload bytes of each element to `column`.
+    #[inline]
+    pub(crate) fn append_sizes(&self, column: &mut Vec<u64>) {
+        match &self.parts {
+            None => column.push(self.whole.payload.len() as u64),
+            Some(parts) => column.extend(parts.spans().iter().map(|span| u64::from(span.len))),
+        }
+    }
+
+    /// Appends the sequence number of each element to `column`.
+    pub(crate) fn append_sequences(&self, column: &mut Vec<u64>) {
+        let first = self.whole.sequence;
+        match &self.parts {
+            None => column.push(first),
+            Some(parts) => column.extend(parts.spans().iter().map(|span| first.saturating_add(span.number.into()))),
+        }
+    }
+
+    /// Sets the number of the first element, from which those of the others count, and the time and context of all.
+    pub(crate) fn stamp(&mut self, first: u64, timestamp: u64, context: Option<Arc<Context>>) {
+        let payload = std::mem::take(&mut self.whole.payload);
+        self.whole = Element { payload, sequence: first, timestamp, context };
+    }
+
+    /// How many elements, from the first on, have at most `bytes` payload bytes in all. At most `most`.
+    pub(crate) fn count_within(&self, bytes: usize, most: usize) -> usize {
+        if self.bytes() <= bytes {
+            return self.len().min(most);
+        }
+        let mut left = bytes;
+        let fits = |element: &ElementRef<'_>| {
+            let rest = left.checked_sub(element.len());
+            left = rest.unwrap_or(left);
+            rest.is_some()
+        };
+        self.iter().take(most).take_while(fits).count()
+    }
+
+    /// Splits off the first `count` elements: at least one, and not all.
+    pub(crate) fn split_to(&mut self, count: usize) -> Run {
+        let Some(parts) = &mut self.parts else { unreachable!("an element by itself cannot be split") };
+        debug_assert!(0 < count && count < parts.spans().len(), "both runs have elements");
+        let at = parts.from + count as u32;
+        let bytes = parts.spans()[..count].iter().map(|span| span.len as usize).sum();
+        let first = Parts { spans: parts.spans.clone(), from: parts.from, to: at, bytes };
+        (parts.from, parts.bytes) = (at, parts.bytes - bytes);
+        Run { whole: self.whole.clone(), parts: Some(first) }
+    }
+
+    /// The elements for whose index `keep` is true, if there are any.
+    pub(crate) fn select(&self, mut keep: impl FnMut(usize) -> bool) -> Option<Run> {
+        let Some(parts) = &self.parts else { return keep(0).then(|| self.clone()) };
+        let kept = parts.spans().iter().enumerate().filter(|(index, _)| keep(*index));
+        let kept: Vec<Span> = kept.map(|(_, span)| *span).collect();
+        (!kept.is_empty()).then(|| Run { whole: self.whole.clone(), parts: Some(Parts::from(&kept[..])) })
+    }
+
+    /// The elements, each by itself.
+    pub(crate) fn into_elements(self) -> impl Iterator<Item = Element> {
+        let Run { whole, parts } = self;
+        let (alone, rest) = match parts {
+            None => (Some(whole), None),
+            Some(parts) => (None, Some((whole, parts))),
+        };
+        let elements = rest.into_iter().flat_map(|(whole, parts)| {
+            let run = Run { whole, parts: None };
+            let elements: Vec<Element> = parts.spans().iter().map(|span| run.part(*span).to_element()).collect();
+            elements
+        });
+        alone.into_iter().chain(elements)
+    }
+
+    /// The payload, and its parts with the bytes of the elements, in order. Elements that follow one another in it are in one
+    /// part; none is empty.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = (&Payload, Range<usize>)> {
+        let spans = self.parts.as_ref().map_or(&[][..], Parts::spans);
+        let alone = self.parts.is_none().then(|| 0..self.whole.payload.len());
+        let follows = |one: &Span, next: &Span| one.start + one.len == next.start;
+        let stretches = spans.chunk_by(follows).map(|stretch| {
+            let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
+            first.start as usize..(last.start + last.len) as usize
+        });
+        let parts = alone.into_iter().chain(stretches).filter(|part| !part.is_empty());
+        parts.map(|part| (&self.whole.payload, part))
+    }
+
+    /// The element, for a run of one.
+    pub(crate) fn alone_mut(&mut self) -> Option<&mut Element> {
+        self.parts.is_none().then_some(&mut self.whole)
+    }
+}
+
+impl From<&[Span]> for Parts {
+    fn from(spans: &[Span]) -> Parts {
+        let bytes = spans.iter().map(|span| span.len as usize).sum();
+        Parts { spans: spans.into(), from: 0, to: spans.len() as u32, bytes }
+    }
+}
+
+/// An element of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct ElementRef<'a> {
+    whole: &'a Element,
+    start: usize,
+    len: usize,
+    sequence: u64,
+}
+
+impl<'a> From<&'a Element> for ElementRef<'a> {
+    #[inline]
+    fn from(element: &'a Element) -> ElementRef<'a> {
+        ElementRef { whole: element, start: 0, len: element.payload.len(), sequence: element.sequence }
+    }
+}
+
+impl<'a> ElementRef<'a> {
+    /// Bytes of the payload.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the payload has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its number at the source it came from, from 0.
+    #[inline]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// When it entered the flow, in nanoseconds since the Unix epoch.
+    #[inline]
+    pub fn timestamp(&self) -> u64 {
+        self.whole.timestamp
+    }
+
+    /// What it carries besides, if anything.
+    #[inline]
+    pub fn context(&self) -> Option<&'a Arc<Context>> {
+        self.whole.context.as_ref()
+    }
+
+    /// When it is due at the end of the flow, in nanoseconds since the Unix epoch.
+    #[inline]
+    pub fn deadline(&self) -> Option<u64> {
+        self.whole.deadline()
+    }
+
+    /// The trace that it belongs to.
+    #[inline]
+    pub fn trace(&self) -> Option<Trace> {
+        self.whole.trace()
+    }
+
+    /// Its attributes.
+    #[inline]
+    pub fn attributes(&self) -> &'a Attributes {
+        self.whole.attributes()
+    }
+
+    /// Its payload, which shares the bytes.
+    #[inline]
+    pub fn payload(&self) -> Payload {
+        if self.len == self.whole.payload.len() {
+            return self.whole.payload.clone();
+        }
+        self.whole.payload.slice(self.start, self.len).expect("the element is within its run")
+    }
+
+    /// Bytes of its payload, if they are in memory in one piece.
+    #[inline]
+    pub fn as_slice(&self) -> Option<&'a [u8]> {
+        Some(&self.whole.payload.as_slice()?[self.start..self.start + self.len])
+    }
+
+    /// The parts of its payload, in order, wherever they are.
+    pub fn parts(&self) -> impl Iterator<Item = Piece<'a>> {
+        let is_whole = self.len == self.whole.payload.len();
+        let part = self.as_slice().filter(|_| !is_whole).map(Piece::Memory);
+        part.into_iter().chain(self.whole.payload.parts().filter(move |_| is_whole))
+    }
+
+    /// The bytes of its run from where its payload begins, if they are in memory in one piece: its payload, and what follows in
+    /// the same buffer.
+    #[inline]
+    pub(crate) fn bytes_from_start(&self) -> Option<&'a [u8]> {
+        Some(&self.whole.payload.as_slice()?[self.start..])
+    }
+
+    /// As [`Payload::slice`], for a part of its payload.
+    #[inline]
+    pub fn slice(&self, offset: usize, len: usize) -> Option<Payload> {
+        (offset.checked_add(len)? <= self.len).then(|| self.whole.payload.slice(self.start + offset, len))?
+    }
+
+    /// As [`Payload::gather`], for a part of its payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::gather`].
+    ///
+    /// # Panics
+    ///
+    /// If it does not have these bytes.
+    #[inline]
+    pub fn gather(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
+        assert!(offset + len <= self.len, "the bytes are of the element");
+        self.whole.payload.gather(self.start + offset, len, pool)
+    }
+
+    /// The number of pieces of its payload; 0 if it is empty.
+    pub fn piece_count(&self) -> usize {
+        if self.len < self.whole.payload.len() { usize::from(self.len > 0) } else { self.whole.payload.piece_count() }
+    }
+
+    /// The buffer that holds all its bytes, if there is one.
+    #[inline]
+    pub(crate) fn buffer(&self) -> Option<BufferId> {
+        self.whole.payload.buffer().filter(|_| self.len > 0)
+    }
+
+    /// The element, which shares the bytes.
+    pub fn to_element(&self) -> Element {
+        let &Element { timestamp, ref context, .. } = self.whole;
+        Element { payload: self.payload(), sequence: self.sequence, timestamp, context: context.clone() }
+    }
+}
+
+/// Collects elements into runs.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    /// What the parts in `spans` have in common.
+    open: Option<Element>,
+    spans: Vec<Span>,
+    done: Vec<Run>,
+}
+
+impl Runs {
+    /// Adds an element by itself.
+    pub(crate) fn add(&mut self, element: Element) {
+        self.close();
+        self.done.push(element.into());
+    }
+
+    /// Adds an element of a run.
+    #[inline]
+    pub(crate) fn add_ref(&mut self, element: ElementRef<'_>) {
+        if element.len == element.whole.payload.len() {
+            self.add(element.to_element());
+        } else {
+            self.add_part(&element.whole.payload, element.start, element.len, element.into());
+        }
+    }
+
+    /// Adds `len` bytes of `payload` from `start` on as an element. It must have them.
+    #[inline]
+    pub(crate) fn add_part(&mut self, payload: &Payload, start: usize, len: usize, like: Header<'_>) {
+        if let Some(number) = self.next_number(payload, like) {
+            // A payload in one piece of memory is far shorter than 2^32 bytes, or it is never opened.
+            self.spans.push(Span { start: start as u32, len: len as u32, number });
+        } else {
+            self.open(payload, start, len, like);
+        }
+    }
+
+    /// The number of an element that continues the open run, if it does.
+    #[inline]
+    fn next_number(&self, payload: &Payload, like: Header<'_>) -> Option<u32> {
+        let open = self.open.as_ref()?;
+        let same = open.payload.is_same(payload)
+            && open.timestamp == like.timestamp
+            && open.context.as_ref().map(Arc::as_ptr) == like.context.map(Arc::as_ptr);
+        u32::try_from(like.sequence.checked_sub(open.sequence)?).ok().filter(|_| same)
+    }
+
+    fn open(&mut self, payload: &Payload, start: usize, len: usize, like: Header<'_>) {
+        self.close();
+        let Header { sequence, timestamp, context } = like;
+        let element = |payload| Element { payload, sequence, timestamp, context: context.cloned() };
+        if payload.as_slice().is_some() && u32::try_from(payload.len()).is_ok() {
+            self.open = Some(element(payload.clone()));
+            self.spans.push(Span { start: start as u32, len: len as u32, number: 0 });
+        } else {
+            let part = payload.slice(start, len).expect("the payload has the part");
+            self.done.push(element(part).into());
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(mut whole) = self.open.take() else { return };
+        let run = match self.spans[..] {
+            [Span { start, len, .. }] => {
+                whole.payload = whole.payload.slice(start as usize, len as usize).expect("the payload has the part");
+                whole.into()
+            }
+            ref spans => Run { whole, parts: Some(spans.into()) },
+        };
+        self.spans.clear();
+        self.done.push(run);
+    }
+
+    /// The number of complete runs, after the open one is completed.
+    pub(crate) fn count(&mut self) -> usize {
+        self.close();
+        self.done.len()
+    }
+
+    /// Takes the runs.
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Run> {
+        self.close();
+        self.done.drain(..)
+    }
+}
+
+/// What an element has besides its payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u64,
+    pub(crate) context: Option<&'a Arc<Context>>,
+}
+
+impl<'a> From<ElementRef<'a>> for Header<'a> {
+    fn from(element: ElementRef<'a>) -> Header<'a> {
+        Header { sequence: element.sequence, timestamp: element.timestamp(), context: element.context() }
+    }
+}
