@@ -79,7 +79,7 @@ pub struct StageAccount {
 }
 
 /// The report of one input or output of the host.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EndpointAccount {
     /// The endpoint.
     pub name: String,

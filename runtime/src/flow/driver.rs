@@ -305,7 +305,7 @@ impl Flow {
             let failed = context.failed || moved.is_err();
             journal.end(now, index, context.call, node.moved().since(before), failed, context.edges);
         }
-        node.adapt_batch_limit(now - self.last, self.control.clock.is_virtual());
+        node.end_step(now - self.last, self.control.clock.is_virtual());
         self.expires = node.expires_at().into_iter().chain(self.expires).min();
         self.last = now;
         moved

@@ -24,6 +24,12 @@ impl OutputPorts {
         self.outputs.len()
     }
 
+    /// Whether elements wait for room.
+    #[inline]
+    pub(crate) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The number of elements that wait for room.
     pub(crate) fn held(&self) -> usize {
         self.held.iter().map(|(run, _)| run.len()).sum()
@@ -60,8 +66,8 @@ impl OutputPorts {
     /// If there is room for all of them, wherever they go, those with the same mask are sent together. Otherwise they are sent
     /// in order, so that no element is held while a later one is on an edge: a merge by sequence relies on that.
     pub(crate) fn send_each(&mut self, edges: &mut [Edge], run: &Run, masks: &[u32]) {
-        let has_room = self.held.is_empty()
-            && self.outputs.iter().flatten().all(|&edge| edges[edge].room_for(run) == run.len());
+        let has_room =
+            self.held.is_empty() && self.outputs.iter().flatten().all(|&edge| edges[edge].room_for(run) == run.len());
         let mut next = 0;
         if has_room {
             for (index, &mask) in masks.iter().enumerate().filter(|(_, mask)| **mask != 0) {

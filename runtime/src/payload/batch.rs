@@ -162,3 +162,64 @@ fn in_one_piece<'a>(mut parts: impl Iterator<Item = (&'a Payload, Range<usize>)>
     }
     payload.shared(first.start, end - first.start)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::run::{Header, Runs};
+
+    /// A batch of two elements in one buffer, one by itself, and three in another buffer.
+    fn batch(pool: &Pool) -> Batch {
+        let (one, two) = (pool.adopt("aabb".into()), pool.adopt("dd.ee.ff".into()));
+        let header = |sequence| Header { sequence, timestamp: 0, context: None };
+        let mut runs = Runs::default();
+        runs.add_part(&one, 0, 2, header(0));
+        runs.add_part(&one, 2, 2, header(1));
+        runs.add(Element { payload: pool.adopt("cc".into()), sequence: 2, timestamp: 0, context: None });
+        (0..3).for_each(|index| runs.add_part(&two, 3 * index, 2, header(3 + index as u64)));
+        let mut batch = Batch::default();
+        runs.drain().for_each(|run| batch.push(run));
+        batch
+    }
+
+    fn shown(batch: &Batch) -> String {
+        let text = |element: ElementRef<'_>| String::from_utf8(element.as_slice().unwrap().to_vec()).unwrap();
+        (0..batch.len()).map(|index| text(batch.get(index).unwrap()) + " ").collect()
+    }
+
+    #[test]
+    fn finds_elements_by_index() {
+        let pool = Pool::default();
+        let mut batch = batch(&pool);
+        assert_eq!((batch.len(), batch.runs().len(), batch.bytes()), (6, 3, 12));
+        assert_eq!(shown(&batch), "aa bb cc dd ee ff ");
+        assert!(batch.get(6).is_none());
+        assert_eq!(batch.last().unwrap().sequence(), 5);
+        batch.separate();
+        assert_eq!((batch.runs().len(), shown(&batch)), (6, "aa bb cc dd ee ff ".to_string()));
+    }
+
+    #[test]
+    fn separates_elements_to_change_them() {
+        let pool = Pool::default();
+        let mut batch = batch(&pool);
+        batch.get_mut(1).unwrap().payload = pool.adopt("xx".into());
+        batch.remove(4);
+        assert_eq!(shown(&batch), "aa xx cc dd ff ");
+        let rest: Vec<_> = batch.split_off(3).iter().map(|element| element.sequence).collect();
+        assert_eq!((rest, shown(&batch)), (vec![3, 5], "aa xx cc ".to_string()));
+    }
+
+    #[test]
+    fn gathers_without_a_copy_only_what_is_in_one_piece() {
+        let pool = Pool::default();
+        let mut batch = batch(&pool);
+        let gathered = batch.gather_all(&pool).unwrap();
+        assert_eq!((&gathered.bytes[..], gathered.copied), (&b"aabbccddeeff"[..], 12));
+        batch.split_off(2);
+        let gathered = batch.gather_all(&pool).unwrap();
+        assert_eq!((&gathered.bytes[..], gathered.copied), (&b"aabb"[..], 0));
+        batch.clear();
+        assert!(batch.gather_all(&pool).unwrap().bytes.is_empty());
+    }
+}

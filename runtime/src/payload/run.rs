@@ -442,3 +442,105 @@ impl<'a> From<ElementRef<'a>> for Header<'a> {
         Header { sequence: element.sequence, timestamp: element.timestamp(), context: element.context() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const HEADER: Header<'_> = Header { sequence: 0, timestamp: 7, context: None };
+
+    /// A run of the lines of a text, numbered from 10.
+    fn lines(pool: &Pool, text: &'static str) -> Run {
+        let payload = pool.adopt(Bytes::from_static(text.as_bytes()));
+        let mut runs = Runs::default();
+        let mut start = 0;
+        for (sequence, line) in (10..).zip(text.lines()) {
+            runs.add_part(&payload, start, line.len(), Header { sequence, ..HEADER });
+            start += line.len() + 1;
+        }
+        let [run] = runs.drain().collect::<Vec<_>>().try_into().expect("the lines are in one payload");
+        run
+    }
+
+    fn shown(run: &Run) -> Vec<(u64, String)> {
+        let text = |element: ElementRef<'_>| String::from_utf8(element.as_slice().unwrap().to_vec()).unwrap();
+        run.iter().map(|element| (element.sequence(), text(element))).collect()
+    }
+
+    fn expected(elements: &[(u64, &str)]) -> Vec<(u64, String)> {
+        elements.iter().map(|(sequence, text)| (*sequence, text.to_string())).collect()
+    }
+
+    #[test]
+    fn collects_parts_of_one_payload() {
+        let pool = Pool::default();
+        let run = lines(&pool, "one\n\nthree");
+        assert_eq!((run.len(), run.bytes(), run.last_sequence()), (3, 8, 12));
+        assert_eq!(shown(&run), expected(&[(10, "one"), (11, ""), (12, "three")]));
+        let elements: Vec<_> = run.clone().into_elements().collect();
+        assert_eq!(elements.len(), 3);
+        assert!(elements[2].payload == *b"three".as_slice() && elements[1].payload.is_empty());
+        assert_eq!((elements[2].sequence, elements[2].timestamp), (12, 7));
+    }
+
+    #[test]
+    fn elements_that_differ_in_more_than_their_place_are_other_runs() {
+        let pool = Pool::default();
+        let (one, two) = (pool.adopt("abcd".into()), pool.adopt("efgh".into()));
+        let context = Arc::new(Context::default());
+        let mut runs = Runs::default();
+        runs.add_part(&one, 0, 2, Header { sequence: 5, ..HEADER });
+        runs.add_part(&one, 2, 2, Header { sequence: 6, ..HEADER });
+        runs.add_part(&two, 0, 2, Header { sequence: 7, ..HEADER });
+        runs.add_part(&two, 0, 2, Header { sequence: 8, timestamp: 8, ..HEADER });
+        runs.add_part(&two, 0, 2, Header { sequence: 9, timestamp: 8, context: Some(&context) });
+        runs.add_part(&two, 0, 2, Header { sequence: 3, timestamp: 8, context: Some(&context) });
+        runs.add_part(&two, 2, 2, Header { sequence: 3, timestamp: 8, context: Some(&context) });
+        let numbers = |run: Run| run.iter().map(|element| element.sequence()).collect::<Vec<_>>();
+        let runs: Vec<_> = runs.drain().map(numbers).collect();
+        assert_eq!(runs, [vec![5, 6], vec![7], vec![8], vec![9], vec![3, 3]]);
+        drop(context);
+    }
+
+    #[test]
+    fn splits_and_selects() {
+        let pool = Pool::default();
+        let mut rest = lines(&pool, "a\nbb\nccc\ndddd");
+        let first = rest.split_to(1);
+        assert_eq!(shown(&first), expected(&[(10, "a")]));
+        assert_eq!((shown(&rest).len(), rest.bytes(), rest.get(0).sequence()), (3, 9, 11));
+        let odd = rest.select(|index| index != 1).unwrap();
+        assert_eq!((shown(&odd), odd.bytes()), (expected(&[(11, "bb"), (13, "dddd")]), 6));
+        assert!(rest.select(|_| false).is_none());
+        assert_eq!([0, 1, 2, 4, 5, 9].map(|bytes| rest.count_within(bytes, 9)), [0, 0, 1, 1, 2, 3]);
+        assert_eq!(rest.count_within(9, 2), 2);
+    }
+
+    #[test]
+    fn knows_what_follows_in_the_payload() {
+        let pool = Pool::default();
+        let payload = pool.adopt("abcdefgh".into());
+        let mut runs = Runs::default();
+        for (sequence, (start, len)) in (0..).zip([(0, 2), (2, 1), (3, 0), (5, 2), (4, 1)]) {
+            runs.add_part(&payload, start, len, Header { sequence, ..HEADER });
+        }
+        let run = runs.drain().next().unwrap();
+        assert_eq!(run.stretches().map(|(_, part)| part).collect::<Vec<_>>(), [0..3, 5..7, 4..5]);
+        assert_eq!(run.get(3).bytes_from_start(), Some(b"fgh".as_slice()));
+    }
+
+    #[test]
+    fn files_and_ropes_are_elements_by_themselves() {
+        let pool = Pool::default();
+        let (one, two) = (pool.adopt("abc".into()), pool.adopt("def".into()));
+        let rope = Payload::join([&one, &two]);
+        let mut runs = Runs::default();
+        runs.add_part(&rope, 1, 4, HEADER);
+        runs.add_part(&rope, 0, 6, Header { sequence: 1, ..HEADER });
+        let runs: Vec<_> = runs.drain().collect();
+        assert!(runs.iter().all(|run| run.len() == 1));
+        assert!(*runs[0].payload() == *b"bcde".as_slice() && *runs[1].payload() == *b"abcdef".as_slice());
+    }
+}

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 use torvyn_runtime::contract::Trace;
-use torvyn_runtime::payload::attributes::{Attribute, Attributes};
 use torvyn_runtime::payload::ElementRef;
+use torvyn_runtime::payload::attributes::{Attribute, Attributes};
 use torvyn_runtime::payload::element::Metadata;
 
 use crate::config::ranges;

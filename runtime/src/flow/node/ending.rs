@@ -1,17 +1,20 @@
 //! The end of a node: teardown, the audit of its ledger, and its part of the run report.
 
-use super::{Callee, Node, output_error};
+use super::input::InputNode;
+use super::output::OutputNode;
+use super::stage::StageNode;
+use super::{Links, Node};
 use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
 use crate::flow::audit::Audit;
-use crate::ledger::{Copies, Count, amplification};
+use crate::ledger::{Copies, amplification};
 
 impl Node {
     /// Tears the stage down after the flow has ended.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
-        if let Callee::Stage { instance, .. } = &mut self.callee {
-            self.dropped += instance.teardown()?;
+        if let Node::Stage(node) = self {
+            node.links.counters.dropped += node.instance.teardown()?;
         }
         Ok(())
     }
@@ -23,51 +26,112 @@ impl Node {
 
     /// Ends the stage without a call, because the flow is cut off. Returns the number of elements in the interrupted call.
     pub(crate) fn abort(&mut self) -> u64 {
-        match &mut self.callee {
-            Callee::Stage { instance, kind, .. } => {
-                let batch = instance.batch();
-                let (lent, bytes) = (batch.len() as u64, batch.bytes());
-                self.dropped += instance.abort();
-                if *kind == Kind::Sink {
-                    (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
-                }
-                lent
-            }
-            Callee::Output { batch, .. } => {
-                let (lent, bytes) = (batch.len() as u64, batch.bytes());
-                (self.taken, self.taken_bytes) = (self.taken - lent, self.taken_bytes - bytes);
-                batch.clear();
-                lent
-            }
-            Callee::Input { .. } => 0,
+        match self {
+            Node::Input(_) => 0,
+            Node::Stage(node) => node.abort(),
+            Node::Output(node) => node.abort(),
         }
     }
 
     /// Completes an output, which makes its content visible.
     pub(crate) fn complete(&mut self) -> Result<(), Error> {
-        match &mut self.callee {
-            Callee::Output { output, .. } => {
-                let completed = output.complete();
-                completed.map_err(|source| output_error(&self.name, output.as_ref(), source))
-            }
-            _ => Ok(()),
+        match self {
+            Node::Output(node) => node.complete(),
+            Node::Input(_) | Node::Stage(_) => Ok(()),
         }
     }
 
     /// Audits the ledger of the stage after the flow has ended.
     pub(crate) fn audit(&self) -> Result<(), Error> {
-        let Callee::Stage { instance, kind, bounds, .. } = &self.callee else { return Ok(()) };
-        let taken = Count { ops: self.taken, bytes: self.taken_bytes };
-        let mut lent = taken;
+        match self {
+            Node::Stage(node) => node.audit(),
+            Node::Input(_) | Node::Output(_) => Ok(()),
+        }
+    }
+
+    /// Adds the node to the run report.
+    pub(crate) fn account(self, account: &mut Account) {
+        account.elements.entered += self.entered();
+        account.elements.left += self.left();
+        let counters = &self.links().counters;
+        account.elements.dropped += counters.dropped;
+        account.elements.due += counters.due;
+        account.elements.late += counters.late;
+        match self {
+            Node::Input(node) => node.account(account),
+            Node::Stage(node) => node.account(account),
+            Node::Output(node) => node.account(account),
+        }
+    }
+}
+
+impl Links {
+    /// The part of an endpoint in the run report, without what its operating system did.
+    fn endpoint_account(self, kind: &'static str) -> EndpointAccount {
+        let moved = if kind == "input" { self.counters.made } else { self.counters.taken };
+        EndpointAccount {
+            name: self.name,
+            kind,
+            elements: moved.ops,
+            payload_bytes: moved.bytes,
+            busy_ns: self.counters.busy.as_nanos() as u64,
+            ..EndpointAccount::default()
+        }
+    }
+}
+
+impl InputNode {
+    fn account(self, account: &mut Account) {
+        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
+        account.copies += self.copies;
+        account.endpoints.push(EndpointAccount {
+            copies: self.copies,
+            left_over: self.input.left_over(),
+            kernel: self.input.kernel(),
+            ..self.links.endpoint_account("input")
+        });
+    }
+}
+
+impl OutputNode {
+    /// Takes back what was being pushed. Returns the number of elements.
+    fn abort(&mut self) -> u64 {
+        let lent = self.batch.len() as u64;
+        self.links.counters.take_back(lent, self.batch.bytes());
+        self.batch.clear();
+        lent
+    }
+
+    fn account(self, account: &mut Account) {
+        let kernel = self.output.kernel();
+        account.endpoints.push(EndpointAccount { kernel, ..self.links.endpoint_account("output") });
+    }
+}
+
+impl StageNode {
+    fn abort(&mut self) -> u64 {
+        let batch = self.instance.batch();
+        let (lent, bytes) = (batch.len() as u64, batch.bytes());
+        self.links.counters.dropped += self.instance.abort();
+        if self.kind == Kind::Sink {
+            self.links.counters.take_back(lent, bytes);
+        }
+        lent
+    }
+
+    fn audit(&self) -> Result<(), Error> {
+        let Links { counters, name, .. } = &self.links;
+        let mut lent = counters.taken;
         if let Some(recovery) = &self.recovery {
             lent += recovery.repeated;
         }
-        let is_source = *kind == Kind::Source;
+        let is_source = self.kind == Kind::Source;
+        let instance = &self.instance;
         // Held elements are lent again at every restart, so nothing bounds the calls.
         let calls = (instance.leases().used.taken == 0).then_some(self.calls);
         let audit = Audit {
-            stage: &self.name,
-            bounds: *bounds,
+            stage: name,
+            bounds: self.bounds,
             copies: instance.copies(),
             failed_copies: self.failed_copies(),
             reads_max: instance.meter().reads_max,
@@ -76,8 +140,8 @@ impl Node {
             written: self.written,
             rewritten: instance.rewritten(),
             given_up: instance.given_up(),
-            made: is_source.then_some(self.made),
-            taken: self.taken,
+            made: is_source.then_some(counters.made.ops),
+            taken: counters.taken.ops,
             calls,
         };
         audit.check()
@@ -88,72 +152,35 @@ impl Node {
         self.recovery.as_ref().map_or(Copies::default(), |recovery| recovery.failed_copies)
     }
 
-    /// Adds the node to the run report.
-    pub(crate) fn account(self, account: &mut Account) {
-        account.elements.entered += self.entered();
-        account.elements.left += self.left();
-        account.elements.dropped += self.dropped;
+    fn account(self, account: &mut Account) {
         let (failures, failed_copies) = (self.failures(), self.failed_copies());
         account.elements.skipped += failures.skipped;
         account.elements.dead_letters += failures.dead_letters;
-        account.elements.due += self.due;
-        account.elements.late += self.late;
         account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
-        let busy_ns = self.busy.as_nanos() as u64;
-        let copies = match self.callee {
-            Callee::Stage { instance, kind, bounds, .. } => {
-                let copies = instance.copies();
-                account.stages.push(StageAccount {
-                    name: self.name,
-                    kind,
-                    verdict: bounds.verdict(),
-                    proof: bounds.proof(),
-                    bounds,
-                    elements_in: self.taken,
-                    elements_out: self.outputs.sent,
-                    elements_dropped: self.dropped,
-                    busy_ns,
-                    copies,
-                    failed_copies,
-                    reads_max: instance.meter().reads_max,
-                    writes_max: instance.meter().writes_max,
-                    writes_unchanged: self.identity_writes.count(),
-                    rewritten: instance.rewritten(),
-                    given_up: instance.given_up(),
-                    leases: instance.leases().used,
-                    failures,
-                    log: instance.log_use(),
-                    amplification: amplification(copies.payload_bytes(), self.taken_bytes),
-                });
-                copies
-            }
-            Callee::Input { input, copies, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "input",
-                    elements: self.made,
-                    payload_bytes: self.made_bytes,
-                    busy_ns,
-                    copies,
-                    left_over: input.left_over(),
-                    kernel: input.kernel(),
-                });
-                copies
-            }
-            Callee::Output { output, .. } => {
-                account.endpoints.push(EndpointAccount {
-                    name: self.name,
-                    kind: "output",
-                    elements: self.taken,
-                    payload_bytes: self.taken_bytes,
-                    busy_ns,
-                    copies: Copies::default(),
-                    left_over: 0,
-                    kernel: output.kernel(),
-                });
-                Copies::default()
-            }
-        };
+        let (instance, counters) = (self.instance, self.links.counters);
+        let copies = instance.copies();
         account.copies += copies;
+        account.stages.push(StageAccount {
+            name: self.links.name,
+            kind: self.kind,
+            verdict: self.bounds.verdict(),
+            proof: self.bounds.proof(),
+            bounds: self.bounds,
+            elements_in: counters.taken.ops,
+            elements_out: self.links.outputs.sent,
+            elements_dropped: counters.dropped,
+            busy_ns: counters.busy.as_nanos() as u64,
+            copies,
+            failed_copies,
+            reads_max: instance.meter().reads_max,
+            writes_max: instance.meter().writes_max,
+            writes_unchanged: self.identity_writes.count(),
+            rewritten: instance.rewritten(),
+            given_up: instance.given_up(),
+            leases: instance.leases().used,
+            failures,
+            log: instance.log_use(),
+            amplification: amplification(copies.payload_bytes(), counters.taken.bytes),
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! How a node sends what its stage made of a batch.
 
-use super::{Callee, MAX_BATCH, Node};
+use super::MAX_BATCH;
+use super::stage::StageNode;
 use crate::base::plural::counted;
 use crate::contract::Kind;
 use crate::error::{Error, StageError};
@@ -18,10 +19,10 @@ struct Sent {
     passed: [u32; MAX_BATCH],
 }
 
-impl Node {
+impl StageNode {
     /// Sends what a processor made of the batch.
     pub(super) fn send(&mut self, processed: Processed, edges: &mut [Edge]) -> Result<(), Error> {
-        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages process") };
+        let instance = &mut self.instance;
         if let Some(last) = instance.batch().last() {
             (self.sequence, self.timestamp) = (last.sequence(), last.timestamp());
             self.context = element::without_attributes(last.context());
@@ -34,8 +35,8 @@ impl Node {
 
     /// Sends the batch along the routes that a processor returned.
     fn send_routes(&mut self, routes: &[u32], edges: &mut [Edge]) -> Result<(), Error> {
-        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages route") };
-        if let Some(broken) = undeclared_output(all_outputs(routes), self.outputs.count()) {
+        let instance = &mut self.instance;
+        if let Some(broken) = undeclared_output(all_outputs(routes), self.links.outputs.count()) {
             return Err(instance.error("process", broken));
         }
         let held = instance.leases().held_here();
@@ -53,18 +54,18 @@ impl Node {
             let (masks, rest) = left.split_at(run.len());
             left = rest;
             if masks.iter().all(|mask| *mask == masks[0] && *mask != 0) {
-                self.outputs.send(edges, run, masks[0]);
+                self.links.outputs.send(edges, run, masks[0]);
             } else {
-                self.outputs.send_each(edges, &run, masks);
+                self.links.outputs.send_each(edges, &run, masks);
             }
         }
         for (index, &outputs) in routes.iter().enumerate() {
             named |= u64::from(outputs != 0) << index;
         }
         let count = routes.len() as u32;
-        self.made += u64::from(named.count_ones());
-        self.dropped += u64::from(count - (named | held).count_ones());
-        self.dropped += instance.settle(named);
+        self.links.counters.made.ops += u64::from(named.count_ones());
+        self.links.counters.dropped += u64::from(count - (named | held).count_ones());
+        self.settle(named);
         Ok(())
     }
 
@@ -75,8 +76,8 @@ impl Node {
         made: OutputElements,
         edges: &mut [Edge],
     ) -> Result<(), Error> {
-        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
-        if let Some(broken) = undeclared_output(made.goes_to(), self.outputs.count()) {
+        let instance = &mut self.instance;
+        if let Some(broken) = undeclared_output(made.goes_to(), self.links.outputs.count()) {
             return Err(instance.error(call, broken));
         }
         let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
@@ -86,11 +87,11 @@ impl Node {
                 Part::Views(views) => self.send_views(views, &mut sent, edges),
             }
         }
-        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
-        let batch = instance.batch().len() as u64;
-        instance.batch().clear();
-        self.dropped += batch - u64::from((sent.named | instance.leases().held_here()).count_ones());
-        self.dropped += instance.settle(sent.named);
+        let batch = self.instance.batch().len() as u64;
+        self.instance.batch().clear();
+        let held = self.instance.leases().held_here();
+        self.links.counters.dropped += batch - u64::from((sent.named | held).count_ones());
+        self.settle(sent.named);
         Ok(())
     }
 
@@ -102,7 +103,7 @@ impl Node {
         sent: &mut Sent,
         edges: &mut [Edge],
     ) -> Result<(), Error> {
-        let Callee::Stage { instance, kind, .. } = &mut self.callee else { unreachable!("only stages make") };
+        let instance = &mut self.instance;
         let gone = instance.leases().exclusive();
         let batch = instance.batch();
         let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
@@ -129,14 +130,12 @@ impl Node {
                 sent.named |= lineage.map_or(0, |index| 1 << index);
             }
             if outputs != goes_to {
-                runs.drain().for_each(|run| self.outputs.send(edges, run, goes_to));
+                runs.drain().for_each(|run| self.links.outputs.send(edges, run, goes_to));
                 goes_to = outputs;
             }
             let like = match origin {
                 Some(origin) => origin.into(),
-                None => {
-                    Header { sequence: self.sequence, timestamp: self.timestamp, context: self.context.as_ref() }
-                }
+                None => Header { sequence: self.sequence, timestamp: self.timestamp, context: self.context.as_ref() },
             };
             let bytes = match origin {
                 Some(origin) if size == BY_HANDLE => {
@@ -161,21 +160,20 @@ impl Node {
                     size
                 }
             };
-            if *kind == Kind::Source {
+            if self.kind == Kind::Source {
                 self.sequence += 1;
-                self.dropped += u64::from(outputs == 0);
+                self.links.counters.dropped += u64::from(outputs == 0);
             }
-            self.made += 1;
-            self.made_bytes += bytes;
+            self.links.counters.made.record(1, bytes);
         }
-        runs.drain().for_each(|run| self.outputs.send(edges, run, goes_to));
+        runs.drain().for_each(|run| self.links.outputs.send(edges, run, goes_to));
         self.runs = runs;
         Ok(())
     }
 
     /// Sends the elements that a stage made of others without a copy.
     fn send_views(&mut self, views: Vec<View>, sent: &mut Sent, edges: &mut [Edge]) {
-        let Callee::Stage { instance, .. } = &mut self.callee else { unreachable!("only stages make") };
+        let instance = &mut self.instance;
         for View { mut element, outputs, origin } in views {
             instance.copy_attributes(&mut element, &origin);
             if outputs != 0 {
@@ -185,9 +183,8 @@ impl Node {
                     Origin::Joined(places) => instance.mark_consumed(&places),
                 }
             }
-            self.made += 1;
-            self.made_bytes += element.payload.len() as u64;
-            self.outputs.send(edges, element.into(), outputs);
+            self.links.counters.made.record(1, element.payload.len() as u64);
+            self.links.outputs.send(edges, element.into(), outputs);
         }
     }
 }

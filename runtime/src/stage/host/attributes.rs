@@ -222,7 +222,10 @@ mod tests {
         set(&mut host, 0, "a");
         set(&mut host, 0, "b");
         host.remove_attribute(1, "none").unwrap();
-        assert_eq!((shown((&shared).into()), shown(host.batch.get(0).unwrap())), ("a=before ".into(), "a=set b=set ".into()));
+        assert_eq!(
+            (shown((&shared).into()), shown(host.batch.get(0).unwrap())),
+            ("a=before ".into(), "a=set b=set ".into())
+        );
         assert!(host.batch.get(1).unwrap().context().is_none(), "nothing was changed");
     }
 

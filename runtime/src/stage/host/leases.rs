@@ -14,8 +14,8 @@ use super::host_memory;
 use super::meter::{ElementReads, Meter};
 use super::slab::Slab;
 use crate::ledger::ownership;
-use crate::payload::{Batch, Pinned};
 use crate::payload::element::{Context, Element};
+use crate::payload::{Batch, Pinned};
 
 /// In place of an index: there is none.
 const NONE: u32 = u32::MAX;

@@ -160,7 +160,13 @@ impl Meter {
 
     /// Counts a read of `len` bytes of a held element that is not in the batch, if it is allowed. `so_far` was read since it was
     /// lent, and failed calls read it `before` times.
-    pub(super) fn read_held(&mut self, element: ElementRef<'_>, so_far: &mut ElementReads, before: u32, len: u64) -> bool {
+    pub(super) fn read_held(
+        &mut self,
+        element: ElementRef<'_>,
+        so_far: &mut ElementReads,
+        before: u32,
+        len: u64,
+    ) -> bool {
         let after = so_far.and(len);
         if !self.may_read(element, after) {
             return false;
@@ -256,7 +262,12 @@ impl Meter {
     /// The overrun of the proof if an element was read this often.
     fn beyond_proof(&self, element: ElementRef<'_>, reads: u32) -> Option<Overrun> {
         let max = self.bounds.reads.max.filter(|max| reads > *max)?;
-        Some(Overrun { what: Limited::Reads, element: Some(element.sequence()), count: reads.into(), limit: max.into() })
+        Some(Overrun {
+            what: Limited::Reads,
+            element: Some(element.sequence()),
+            count: reads.into(),
+            limit: max.into(),
+        })
     }
 
     /// Handles a copy beyond the proof, and returns whether it is allowed. Only a call that will not return can do this: nothing

@@ -25,10 +25,8 @@ type Read = wasmtime::Result<(Result<Bytes, Failure>,)>;
 fn read(mut store: StoreContextMut<'_, Host>, (batch, index, offset, len): (Resource<Batch>, u32, u64, u64)) -> Read {
     let host = store.data_mut();
     host.lent(&batch)?;
-    if let Err(refused) = host
-        .in_batch(index)
-        .ok_or(Failure::OutOfBounds)
-        .and_then(|element| may_read(element.len(), offset, len))
+    if let Err(refused) =
+        host.in_batch(index).ok_or(Failure::OutOfBounds).and_then(|element| may_read(element.len(), offset, len))
     {
         return host.refuse_read(refused);
     }
@@ -58,9 +56,7 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) 
     let gone = host.leases.exclusive();
     host.hand_over(payloads, |boundary, batch, _| {
         let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0);
-        boundary.read_all(
-            there.map(|(_, element)| (element.sequence(), element.buffer(), element.len() as u64)),
-        );
+        boundary.read_all(there.map(|(_, element)| (element.sequence(), element.buffer(), element.len() as u64)));
         batch.len() as u64 - u64::from(gone.count_ones())
     })
 }

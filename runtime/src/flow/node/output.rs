@@ -1,0 +1,71 @@
+//! A node that pushes elements to an output of the host.
+
+use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase};
+use crate::base::cut::CutOff;
+use crate::endpoint::Output;
+use crate::error::Error;
+use crate::flow::Control;
+use crate::flow::input_ports::Ready;
+use crate::ledger::Call;
+use crate::payload::{Batch, Unreadable};
+
+pub(crate) struct OutputNode {
+    pub(super) links: Links,
+    pub(super) output: Box<dyn Output>,
+    /// The elements of the current push.
+    pub(super) batch: Batch,
+}
+
+impl OutputNode {
+    pub(super) fn new(links: Links, mut output: Box<dyn Output>, control: &Control) -> OutputNode {
+        output.give_up_at(&control.cut);
+        OutputNode { links, output, batch: Batch::default() }
+    }
+
+    /// Pushes the elements that wait.
+    pub(super) fn push(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        let links = &mut self.links;
+        match links.inputs.ready(context.edges) {
+            Ready::Batch => {}
+            Ready::Waits(_) if context.merge_limit.is_some() => {}
+            Ready::Waits(_) | Ready::Nothing => return Ok(false),
+            Ready::Finished => {
+                links.phase = Phase::Last;
+                return Ok(true);
+            }
+        }
+        let last = context.merge_limit.unwrap_or(u64::MAX);
+        let mut max = MAX_BATCH;
+        if context.rng.is_some() {
+            max = context.limit_batch(max.min(links.inputs.waiting(context.edges)));
+        }
+        context.call = Some(Call::Push);
+        let bytes = links.inputs.take(context.edges, &mut self.batch, max, MAX_BATCH_BYTES, last);
+        let pushed = self.output.push(&self.batch);
+        links.counters.taken.record(self.batch.len() as u64, bytes as u64);
+        links.count_deadlines(&self.batch, context.clock);
+        let Err(source) = pushed else {
+            self.batch.clear();
+            return Ok(true);
+        };
+        let sequences = || self.batch.iter().map(|element| element.sequence());
+        let elements = sequences().min().zip(sequences().max());
+        // An interrupted batch is counted later.
+        if !CutOff::is(&source) {
+            self.batch.clear();
+        }
+        Err(match Unreadable::from_error(&source) {
+            Some(_) => Error::Payload { reader: self.links.name.clone(), elements, source },
+            None => self.error(source),
+        })
+    }
+
+    /// Completes the output, which makes its content visible.
+    pub(super) fn complete(&mut self) -> Result<(), Error> {
+        self.output.complete().map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: std::io::Error) -> Error {
+        Error::Output { output: self.links.name.clone(), bytes: self.output.written(), source }
+    }
+}
