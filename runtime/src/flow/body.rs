@@ -41,7 +41,7 @@ pub struct Stage {
 
 impl Stage {
     /// The most elements in one call.
-    pub const MAX_BATCH: usize = 64;
+    pub const MAX_BATCH: usize = crate::payload::MAX_BATCH;
 
     /// A component without configuration, within the default limits, with nothing proven and no budget.
     pub fn new(component: Component) -> Stage {

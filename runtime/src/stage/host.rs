@@ -15,7 +15,7 @@ use crate::base::rng::Rng;
 use crate::ledger::ownership::{Owner, StageId};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
-use crate::payload::{self, Block, ElementRef, Pinned, Pool, Run};
+use crate::payload::{self, Block, ElementRef, ElementSet, Pinned, Pool, Run};
 use crate::pipeline::limits::Limits;
 use crate::stage::log::StageLog;
 use crate::stage::memory_limit::MemoryLimit;
@@ -309,7 +309,7 @@ impl Host {
     /// An element of the batch that no exclusive lease took.
     fn in_batch(&self, index: u32) -> Option<ElementRef<'_>> {
         let element = self.batch.get(index as usize)?;
-        (self.leases.exclusive() & 1 << index == 0).then_some(element)
+        (!self.leases.exclusive().contains(index as usize)).then_some(element)
     }
 
     /// Ends the stage because a payload that it asked for cannot be read. The flow reports the reason.
@@ -341,17 +341,17 @@ impl Host {
         })
     }
 
-    /// Ends the lending of a batch. `named` are its elements that were sent on, as bits. Returns how many elements were
+    /// Ends the lending of a batch. `named` are its elements that were sent on. Returns how many elements were
     /// released without being consumed.
     #[inline]
-    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+    pub(crate) fn settle(&mut self, named: ElementSet) -> u64 {
         self.leases.settle(named, &self.meter)
     }
 
     /// Ends the leases whose deadline has passed. Returns what [`Host::settle`] returns.
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         self.leases.expire(now);
-        self.settle(0)
+        self.settle(ElementSet::EMPTY)
     }
 
     /// Counts what a failed call wrote and did not return as discarded.
@@ -361,8 +361,8 @@ impl Host {
         self.buffers.given_up += self.outputs.wrote().since(returned);
     }
 
-    /// Undoes what a failed call did to these elements of the batch, given as bits.
-    pub(crate) fn undo(&mut self, which: u64) {
+    /// Undoes what a failed call did to these elements of the batch.
+    pub(crate) fn undo(&mut self, which: ElementSet) {
         self.revert_attributes(which);
         self.leases.undo(&mut self.batch, which, &mut self.meter);
     }
@@ -370,7 +370,7 @@ impl Host {
     /// Undoes everything that a call which did not return has done, except its counters. Returns the elements held before it
     /// that were not consumed, and how often each was read.
     pub(crate) fn rescue(&mut self) -> Vec<(Element, u32)> {
-        self.undo(u64::MAX);
+        self.undo(ElementSet::ALL);
         self.leases.rescue()
     }
 
@@ -380,7 +380,7 @@ impl Host {
         self.buffers.discard_all();
         self.leases.end_all();
         self.pool.abandon(self.stage);
-        self.settle(0)
+        self.settle(ElementSet::EMPTY)
     }
 
     /// What was written beyond the final payloads.

@@ -16,7 +16,7 @@ use crate::error::{Error, StageError};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
-use crate::payload::{self, Pool};
+use crate::payload::{self, ElementSet, Pool};
 use crate::pipeline::injection::{FailureKind, InjectedFault};
 use crate::pipeline::limits::Limits;
 use crate::stage::component::{Component, ExportsPre};
@@ -218,7 +218,7 @@ impl Instance {
     /// did with it.
     pub(crate) fn undo(&mut self, first: usize) -> Vec<(Element, Attempt)> {
         let host = self.store.data_mut();
-        host.undo(u64::MAX << first);
+        host.undo(ElementSet::from_index_on(first));
         let elements = host.batch.split_off(first);
         let meter = &host.meter;
         let attempt = |index| Attempt { reads: meter.reads_of(index), is_touched: meter.is_touched(index) };
@@ -245,7 +245,7 @@ impl Instance {
     /// Their changes are undone.
     pub(crate) fn take_skipped(&mut self, call: &'static str, count: u32) -> Vec<(u32, Error)> {
         let host = self.store.data_mut();
-        host.undo(host.skipped_bits(count));
+        host.undo(host.skipped(count));
         let skipped = host.take_skipped(count);
         let failed = |skipped: Skipped| {
             (skipped.index, self.error_at(call, skipped.index, error_from_failure(&skipped.failure)))
@@ -331,15 +331,15 @@ impl Instance {
             Outcome::Output(output) => (Some(output), Vec::new()),
             Outcome::Routes(routes) => (None, routes),
         };
-        let skipped = self.store.data().skipped_bits(count);
-        let is_skipped = |index: &u32| *index < u64::BITS && skipped & 1 << *index != 0;
+        let skipped = self.store.data().skipped(count);
+        let is_skipped = |index: &u32| skipped.contains(*index as usize);
         if let Some(made) = self.take_output("process", output, returns)? {
             let host = self.store.data();
             if let (Returns::Failed, Some(named)) = (returns, host.find_used(&made, |index| *index >= count)) {
                 let broken = format!("it failed at element {count} of the batch, but its output uses element {named}");
                 return Err(self.error("process", StageError::Contract(broken)));
             }
-            if skipped != 0
+            if !skipped.is_empty()
                 && let Some(named) = host.find_used(&made, is_skipped)
             {
                 return Err(self.error("process", skipped_but_used(named)));
@@ -356,7 +356,7 @@ impl Instance {
             };
             return Err(self.error("process", StageError::Contract(broken)));
         }
-        if skipped != 0
+        if !skipped.is_empty()
             && let Some((named, _)) = (0..).zip(&routes).find(|(index, outputs)| **outputs != 0 && is_skipped(index))
         {
             return Err(self.error("process", skipped_but_used(named)));
@@ -435,10 +435,10 @@ impl Instance {
         self.store.data().copy_attributes(element, origin);
     }
 
-    /// Ends the lending of the batch. `named` are its elements that were sent on, as bits. Returns how many elements were
+    /// Ends the lending of the batch. `named` are its elements that were sent on. Returns how many elements were
     /// released without being consumed.
     #[inline]
-    pub(crate) fn settle(&mut self, named: u64) -> u64 {
+    pub(crate) fn settle(&mut self, named: ElementSet) -> u64 {
         self.store.data_mut().settle(named)
     }
 

@@ -128,7 +128,7 @@ const HOLDS: &str = "
 
 /// Ropes of 64,000 pieces, from one element each.
 fn ropes(count: usize) -> Vec<Part> {
-    // A call joins the first element of its batch, of at most 64.
+    // A call joins the first element of its batch, of at most 256.
     vec![elements(64 * 64 * count), joining("thousand", 1000), joining("all", 64)]
 }
 

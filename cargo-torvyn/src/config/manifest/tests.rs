@@ -244,7 +244,7 @@ const CASES: &[Case] = &[
     ),
     // Batches
     ("pipeline.a = { stages = [{ name = 'x', batch = 0 }] }", "", &[(codes::ZERO, "0")]),
-    ("pipeline.a = { stages = [{ name = 'x', batch = 65 }] }", "", &[(codes::BAD_NUMBER, "65")]),
+    ("pipeline.a = { stages = [{ name = 'x', batch = 257 }] }", "", &[(codes::BAD_NUMBER, "257")]),
     ("pipeline.a = { stages = [{ name = 'x', batch = -1 }] }", "", &[(codes::BAD_NUMBER, "-1")]),
     ("pipeline.a = { stages = [{ name = 'x', batch = '1' }] }", "", &[(codes::WRONG_TYPE, "'1'")]),
     // Failed elements
@@ -818,7 +818,7 @@ fn reads_on_failure() {
         (policy.retry.map(|retry| (retry.count, retry.backoff.as_millis())), policy.then, dead_letters)
     };
     let batch = |text: &str| pipeline(&format!("pipeline.a = {{ stages = [{{ name = 'x'{text} }}] }}")).stages[0].batch;
-    assert_eq!([", batch = 1", ", batch = 64", ""].map(batch), [1, 64, 64]);
+    assert_eq!([", batch = 1", ", batch = 64", ""].map(batch), [1, 64, 256]);
     assert_eq!(on_failure("'stop'"), (None, Then::Stop, None));
     assert_eq!(on_failure("'skip'"), (None, Then::Skip, None));
     assert_eq!(on_failure("{ retry = 3 }"), (Some((3, 100)), Then::Stop, None));

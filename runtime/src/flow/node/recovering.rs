@@ -7,6 +7,7 @@ use super::{Context, MAX_BATCH_BYTES};
 use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::recovery::{Disposition, PutBack};
+use crate::payload::ElementSet;
 use crate::pipeline::injection::InjectedFault;
 use crate::stage::instance::{FailedCall, Processed};
 
@@ -76,7 +77,7 @@ impl StageNode {
         match made {
             Some(made) if at.is_some() => self.send(made, context.edges)?,
             _ if is_sink => self.finish_push(context),
-            _ => self.settle(0),
+            _ => self.settle(ElementSet::EMPTY),
         }
         self.links.counters.dropped -= if is_sink { 0 } else { skipped };
         let Some(recovery) = &mut self.recovery else { unreachable!("it was there before") };
@@ -172,7 +173,7 @@ impl StageNode {
         let (Some(recovery), instance) = (&mut self.recovery, &mut self.instance) else { return Err(error) };
         let Some(time) = recovery.retry_delay(&error).filter(|_| !instance.is_dead()) else { return Err(error) };
         context.failed = true;
-        self.links.counters.dropped += instance.settle(0);
+        self.links.counters.dropped += instance.settle(ElementSet::EMPTY);
         recovery.fail(instance.copies());
         self.back_off(time, context);
         Ok(())

@@ -7,16 +7,17 @@ use crate::contract::Kind;
 use crate::error::{Error, StageError};
 use crate::flow::edge::Edge;
 use crate::payload::element;
+use crate::payload::ElementSet;
 use crate::payload::run::Header;
 use crate::stage::host::{BY_HANDLE, NO_LINEAGE, Origin, OutputElements, Part, View, Written, all_outputs};
 use crate::stage::instance::Processed;
 
 /// What was sent so far of the elements of a batch.
 struct Sent {
-    /// The elements that something was sent of, as a bit mask.
-    named: u64,
+    /// The elements that something was sent of.
+    named: ElementSet,
     /// For each element, the outputs it was passed on to by handle.
-    passed: [u32; MAX_BATCH],
+    passed: Vec<u32>,
 }
 
 impl StageNode {
@@ -41,14 +42,10 @@ impl StageNode {
         }
         let held = instance.leases().held_here();
         let gone = instance.leases().exclusive();
-        if gone != 0 {
-            let named = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
-            let named = gone & named.fold(0, |named, (index, _)| named | 1u64 << index);
-            if named != 0 {
-                return Err(instance.error("process", exclusively_held(named)));
-            }
+        let named = routed(routes);
+        if let Some(index) = (gone & named).least() {
+            return Err(instance.error("process", exclusively_held(index)));
         }
-        let mut named = 0u64;
         let mut left = routes;
         for run in instance.batch().drain() {
             let (masks, rest) = left.split_at(run.len());
@@ -59,12 +56,8 @@ impl StageNode {
                 self.links.outputs.send_each(edges, &run, masks);
             }
         }
-        for (index, &outputs) in routes.iter().enumerate() {
-            named |= u64::from(outputs != 0) << index;
-        }
-        let count = routes.len() as u32;
-        self.links.counters.made.ops += u64::from(named.count_ones());
-        self.links.counters.dropped += u64::from(count - (named | held).count_ones());
+        self.links.counters.made.ops += named.len();
+        self.links.counters.dropped += routes.len() as u64 - (named | held).len();
         self.settle(named);
         Ok(())
     }
@@ -80,7 +73,7 @@ impl StageNode {
         if let Some(broken) = undeclared_output(made.goes_to(), self.links.outputs.count()) {
             return Err(instance.error(call, broken));
         }
-        let mut sent = Sent { named: 0, passed: [0; MAX_BATCH] };
+        let mut sent = Sent { named: ElementSet::EMPTY, passed: Vec::new() };
         for part in made.into_parts() {
             match part {
                 Part::Written(part) => self.send_written(call, &part, &mut sent, edges)?,
@@ -90,7 +83,7 @@ impl StageNode {
         let batch = self.instance.batch().len() as u64;
         self.instance.batch().clear();
         let held = self.instance.leases().held_here();
-        self.links.counters.dropped += batch - u64::from((sent.named | held).count_ones());
+        self.links.counters.dropped += batch - (sent.named | held).len();
         self.settle(sent.named);
         Ok(())
     }
@@ -112,10 +105,10 @@ impl StageNode {
                 format!("`lineage` has element {index}, but the batch has {}", counted(batch.len() as u64, "element"));
             return Err(instance.error(call, StageError::Contract(broken)));
         }
-        if gone != 0 {
-            let named = named.fold(0, |named, index| named | 1u64 << index);
-            if named & gone != 0 {
-                return Err(instance.error(call, exclusively_held(named & gone)));
+        if !gone.is_empty() {
+            let named: ElementSet = named.map(|index| *index as usize).collect();
+            if let Some(index) = (gone & named).least() {
+                return Err(instance.error(call, exclusively_held(index)));
             }
         }
         self.identity_writes.observe(made, batch);
@@ -126,8 +119,10 @@ impl StageNode {
             let lineage = made.lineage.get(entry).copied().filter(|index| *index != NO_LINEAGE);
             let origin = lineage.and_then(|index| batch.get(index as usize));
             let outputs = made.outputs.get(entry).copied().unwrap_or(1);
-            if outputs != 0 {
-                sent.named |= lineage.map_or(0, |index| 1 << index);
+            if outputs != 0
+                && let Some(index) = lineage
+            {
+                sent.named.insert(index as usize);
             }
             if outputs != goes_to {
                 runs.drain().for_each(|run| self.links.outputs.send(edges, run, goes_to));
@@ -139,6 +134,7 @@ impl StageNode {
             };
             let bytes = match origin {
                 Some(origin) if size == BY_HANDLE => {
+                    sent.passed.resize(MAX_BATCH, 0);
                     let passed = &mut sent.passed[lineage.unwrap_or_default() as usize];
                     if *passed & outputs != 0 {
                         let output = (*passed & outputs).trailing_zeros();
@@ -178,7 +174,7 @@ impl StageNode {
             instance.copy_attributes(&mut element, &origin);
             if outputs != 0 {
                 match origin {
-                    Origin::Lent(index) => sent.named |= 1 << index,
+                    Origin::Lent(index) => sent.named.insert(index as usize),
                     Origin::Held(place) => instance.mark_consumed(&[place]),
                     Origin::Joined(places) => instance.mark_consumed(&places),
                 }
@@ -187,6 +183,15 @@ impl StageNode {
             self.links.outputs.send(edges, element.into(), outputs);
         }
     }
+}
+
+/// The elements that go to an output.
+fn routed(routes: &[u32]) -> ElementSet {
+    if !routes.contains(&0) {
+        return ElementSet::first(routes.len());
+    }
+    let routed = routes.iter().enumerate().filter(|(_, outputs)| **outputs != 0);
+    routed.map(|(index, _)| index).collect()
 }
 
 /// The error for elements that go to an output that is not declared, if there are any.
@@ -199,8 +204,7 @@ fn undeclared_output(goes_to: u32, outputs: usize) -> Option<StageError> {
     Some(StageError::Contract(format!("output index {output} is out of range: {declared}")))
 }
 
-/// The error for elements, given as bits, that were used after an exclusive lease took them.
-fn exclusively_held(named: u64) -> StageError {
-    let index = named.trailing_zeros();
+/// The error for an element that was used after an exclusive lease took it.
+fn exclusively_held(index: usize) -> StageError {
     StageError::Contract(format!("element {index} of the batch is held by an exclusive lease and cannot be sent"))
 }

@@ -15,7 +15,7 @@ use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Control, Stage};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Call, Count};
-use crate::payload::Pool;
+use crate::payload::{ElementSet, Pool};
 use crate::payload::element::{self, Stamps};
 use crate::payload::run::Runs;
 use crate::stage::host::BackpressureSignal;
@@ -232,15 +232,15 @@ impl StageNode {
         let ended = if is_sink { self.instance.complete().map(|()| None) } else { self.instance.flush() };
         match ended {
             Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
-            Ok(None) => self.settle(0),
+            Ok(None) => self.settle(ElementSet::EMPTY),
             Err(error) => return self.retry_call(error, context),
         }
         self.links.phase = Phase::Last;
         Ok(())
     }
 
-    /// Ends the lending of the batch; `named` are its elements that were sent on, as bits.
-    pub(super) fn settle(&mut self, named: u64) {
+    /// Ends the lending of the batch; `named` are its elements that were sent on.
+    pub(super) fn settle(&mut self, named: ElementSet) {
         self.links.counters.dropped += self.instance.settle(named);
     }
 

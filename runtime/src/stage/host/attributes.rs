@@ -7,7 +7,7 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::part::Origin;
 use super::{Batch, Failure, Host};
-use crate::payload::ElementRef;
+use crate::payload::{ElementRef, ElementSet};
 use crate::payload::attributes::{Attribute, AttributeError, check_name};
 use crate::payload::element::{Context, Element};
 
@@ -134,9 +134,9 @@ impl Host {
         }
     }
 
-    /// Undoes the attribute changes of these elements of the batch, given as bits: the call failed on them or never reached them.
-    pub(super) fn revert_attributes(&mut self, which: u64) {
-        for (index, before) in self.changed.0.extract_if(.., |(index, _)| which & 1 << *index != 0) {
+    /// Undoes the attribute changes of these elements of the batch, the call failed on them or never reached them.
+    pub(super) fn revert_attributes(&mut self, which: ElementSet) {
+        for (index, before) in self.changed.0.extract_if(.., |(index, _)| which.contains(*index as usize)) {
             if let Some(element) = self.batch.get_mut(index as usize) {
                 element.context = before;
                 self.leases.set_context(index as usize, &element.context);
@@ -236,9 +236,9 @@ mod tests {
         (0..3).for_each(|index| set(&mut host, index, "b"));
         set(&mut host, 1, "c");
         host.remove_attribute(0, "a").unwrap();
-        host.revert_attributes(u64::MAX << 1);
+        host.revert_attributes(ElementSet::from_index_on(1));
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["b=set ", "", ""]);
-        host.revert_attributes(u64::MAX);
+        host.revert_attributes(ElementSet::ALL);
         assert_eq!(host.batch.iter().map(shown).collect::<Vec<_>>(), ["a=before ", "", ""]);
     }
 
@@ -253,7 +253,7 @@ mod tests {
             let shared = host.hold(&[1], Mode::Shared, None).unwrap();
             set(&mut host, 1, "late");
             if fails {
-                host.revert_attributes(u64::MAX);
+                host.revert_attributes(ElementSet::ALL);
             }
             host.end_call();
             let held = |host: &Host, lease| -> Vec<String> {

@@ -4,6 +4,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::{Batch, Failure, FailurePolicy, Host};
+use crate::payload::ElementSet;
 use crate::pipeline::policy::{Policy, Then};
 
 /// An element that a call failed on and skipped.
@@ -61,10 +62,10 @@ impl Host {
         !self.skipped.is_empty()
     }
 
-    /// The elements that the last call skipped, as bits, among the first `count` of the batch.
-    pub(crate) fn skipped_bits(&self, count: u32) -> u64 {
+    /// The elements that the last call skipped, among the first `count` of the batch.
+    pub(crate) fn skipped(&self, count: u32) -> ElementSet {
         let skipped = self.skipped.iter().filter(|skipped| skipped.index < count);
-        skipped.fold(0, |bits, skipped| bits | 1 << skipped.index)
+        skipped.map(|skipped| skipped.index as usize).collect()
     }
 
     /// Takes the skipped elements, in the order of the batch, each with its failure.

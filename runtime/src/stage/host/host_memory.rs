@@ -1,7 +1,7 @@
 //! The host memory that a stage uses besides payloads: charged before it is allocated, and refused beyond a limit.
 //!
 //! A charge is an upper bound on the memory, including what a later step of the same call needs. An element that is only lent
-//! and passed on costs nothing: a batch has at most 64 of them.
+//! and passed on costs nothing: a batch has few of them.
 
 use super::part::View;
 use super::{Failure, Host};

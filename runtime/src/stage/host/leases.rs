@@ -15,7 +15,7 @@ use super::meter::{ElementReads, Meter};
 use super::slab::Slab;
 use crate::ledger::ownership;
 use crate::payload::element::{Context, Element};
-use crate::payload::{Batch, Pinned};
+use crate::payload::{Batch, ElementSet, Pinned};
 
 /// In place of an index: there is none.
 const NONE: u32 = u32::MAX;
@@ -64,8 +64,8 @@ pub(crate) struct Leases {
     held: Slab<Held>,
     /// For each element of the batch, its place in `held`; empty until one is held.
     here: Vec<u32>,
-    /// The elements that left the batch, as bits.
-    exclusive: u64,
+    /// The elements that left the batch.
+    exclusive: ElementSet,
     /// Elements of `held` that are in no lease any more. They stay until it is known whether the call consumed them.
     released: Vec<u32>,
     /// The earliest deadline.
@@ -153,7 +153,7 @@ impl Leases {
             leases: Slab::new(),
             held: Slab::new(),
             here: Vec::new(),
-            exclusive: 0,
+            exclusive: ElementSet::EMPTY,
             released: Vec::new(),
             deadline: None,
             elements: 0,
@@ -171,9 +171,9 @@ impl Leases {
         self.keeps_released = true;
     }
 
-    /// The elements that left the batch, as bits.
+    /// The elements that left the batch.
     #[inline]
-    pub(crate) fn exclusive(&self) -> u64 {
+    pub(crate) fn exclusive(&self) -> ElementSet {
         self.exclusive
     }
 
@@ -213,7 +213,7 @@ impl Leases {
             let Some(held) = self.held.get_mut(place) else { continue };
             held.leases += 1;
             if mode == Mode::Exclusive {
-                self.exclusive |= 1 << index;
+                self.exclusive.insert(index);
                 element.payload = Default::default();
                 if let Some(payload) = own.next().flatten() {
                     held.element.payload = payload;
@@ -458,15 +458,15 @@ impl Leases {
         }
     }
 
-    /// Undoes what the call did to these elements of the batch, given as bits: they are in the batch as they were lent, and in
+    /// Undoes what the call did to these elements of the batch: they are in the batch as they were lent, and in
     /// no lease. `meter` gets back what was read of them. Requires that released payloads are kept.
-    pub(super) fn undo(&mut self, batch: &mut Batch, which: u64, meter: &mut Meter) {
+    pub(super) fn undo(&mut self, batch: &mut Batch, which: ElementSet, meter: &mut Meter) {
         let mut places = Vec::new();
-        let of_them = |(index, _): &(usize, &mut u32)| which & 1 << *index != 0;
+        let of_them = |(index, _): &(usize, &mut u32)| which.contains(*index);
         for (index, place) in self.here.iter_mut().enumerate().filter(of_them) {
             let place = std::mem::replace(place, NONE);
             let Some(held) = self.held.get(place) else { continue };
-            if self.exclusive & 1 << index != 0 {
+            if self.exclusive.contains(index) {
                 if let Some(element) = batch.get_mut(index) {
                     element.payload = held.element.payload.clone();
                 }
@@ -477,7 +477,7 @@ impl Leases {
         if places.is_empty() {
             return;
         }
-        self.exclusive &= !which;
+        self.exclusive = self.exclusive & !which;
         places.sort_unstable();
         let mut ended = Vec::new();
         for lease in self.leases.iter_mut() {
@@ -501,30 +501,30 @@ impl Leases {
         elements
     }
 
-    /// The elements of the batch, as bits, that were held in this call. Whether they are consumed is known when they are
+    /// The elements of the batch that were held in this call. Whether they are consumed is known when they are
     /// released.
     #[inline]
-    pub(crate) fn held_here(&self) -> u64 {
-        self.here.iter().enumerate().fold(0, |held, (index, place)| held | u64::from(*place != NONE) << index)
+    pub(crate) fn held_here(&self) -> ElementSet {
+        self.here.iter().enumerate().filter(|(_, place)| **place != NONE).map(|(index, _)| index).collect()
     }
 
-    /// Ends the lending of a batch. `named` are its elements, as bits, that were sent on or from which something was made and
+    /// Ends the lending of a batch. `named` are its elements that were sent on or from which something was made and
     /// sent. Returns how many elements held in this call or before were released without being consumed.
     #[inline]
-    pub(super) fn settle(&mut self, named: u64, meter: &Meter) -> u64 {
+    pub(super) fn settle(&mut self, named: ElementSet, meter: &Meter) -> u64 {
         if self.here.is_empty() && self.released.is_empty() { 0 } else { self.settle_held(named, meter) }
     }
 
-    fn settle_held(&mut self, named: u64, meter: &Meter) -> u64 {
+    fn settle_held(&mut self, named: ElementSet, meter: &Meter) -> u64 {
         for (index, place) in self.here.drain(..).enumerate() {
             let Some(held) = self.held.get_mut(place) else { continue };
-            held.consumed |= named & 1 << index != 0;
+            held.consumed |= named.contains(index);
             if held.index != NONE {
                 held.index = NONE;
                 held.read = meter.read_here(index, held.element.payload.len() as u64);
             }
         }
-        self.exclusive = 0;
+        self.exclusive = ElementSet::EMPTY;
         let mut dropped = 0;
         for place in self.released.drain(..) {
             if self.held.get(place).is_some_and(|held| held.leases == 0) {

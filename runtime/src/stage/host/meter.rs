@@ -2,7 +2,7 @@
 
 use super::payload_write::BY_HANDLE;
 use crate::contract::{Bounds, Budget, Limited, Overrun};
-use crate::payload::{Batch, ElementRef};
+use crate::payload::{Batch, ElementRef, ElementSet};
 
 /// The copies of one stage.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ pub(crate) struct Meter {
     parts: Vec<ElementReads>,
     /// The most reads in `parts`, and the index of that element.
     most: (u32, usize),
-    /// The elements that left the batch, as bits: reads of the whole batch do not include them.
-    left: u64,
+    /// The elements that left the batch: reads of the whole batch do not include them.
+    left: ElementSet,
     /// How often failed calls read each element of the batch; empty if none did.
     before: Vec<u32>,
     /// `before` for the next call.
@@ -63,7 +63,7 @@ impl Meter {
             whole: 0,
             parts: Vec::new(),
             most: (0, 0),
-            left: 0,
+            left: ElementSet::EMPTY,
             before: Vec::new(),
             next_before: Vec::new(),
             unattributed: 0,
@@ -90,7 +90,7 @@ impl Meter {
         self.whole = 0;
         self.parts.clear();
         self.most = (0, 0);
-        self.left = 0;
+        self.left = ElementSet::EMPTY;
         self.writes.clear();
         self.unattributed = 0;
         self.before.clear();
@@ -215,12 +215,12 @@ impl Meter {
         }
         let reads = self.parts.iter().enumerate().map(|(index, part)| (part.reads, index));
         self.most = reads.max().unwrap_or_default();
-        self.left |= 1 << index;
+        self.left.insert(index);
         read
     }
 
     fn has_left(&self, index: usize) -> bool {
-        self.left & 1 << index != 0
+        self.left.contains(index)
     }
 
     fn read_so_far(&self, element: ElementRef<'_>, index: usize) -> ElementReads {

@@ -9,6 +9,7 @@ use super::{Failure, Host, Output};
 use crate::base::plural::counted;
 use crate::base::text::format_bytes;
 use crate::ledger::Count;
+use crate::payload::ElementSet;
 
 /// The most outputs that a stage can make in one call.
 const MAX_OUTPUTS_A_CALL: usize = 1024;
@@ -144,9 +145,10 @@ impl Outputs {
         Count { ops: self.written, bytes: self.bytes }
     }
 
-    /// The elements of the batch, as bits, that remaining outputs of this call come from.
-    pub(super) fn named(&self) -> u64 {
-        self.made.iter().flatten().flat_map(OutputElements::parts).fold(0, |named, part| named | part.named())
+    /// The elements of the batch that remaining outputs of this call come from.
+    pub(super) fn named(&self) -> ElementSet {
+        let parts = self.made.iter().flatten().flat_map(OutputElements::parts);
+        parts.fold(ElementSet::EMPTY, |named, part| named | part.named())
     }
 
     /// Ends a call and drops the outputs that it did not return.
@@ -225,15 +227,17 @@ impl Part {
         }
     }
 
-    /// The elements of the batch that it comes from, as bits.
-    fn named(&self) -> u64 {
-        let bit = |index: u32| 1u64.checked_shl(index).unwrap_or(0);
+    /// The elements of the batch that it comes from.
+    fn named(&self) -> ElementSet {
         match self {
-            Part::Written(part) => part.lineage.iter().fold(0, |named, index| named | bit(*index)),
-            Part::Views(views) => views.iter().fold(0, |named, view| match view.origin {
-                Origin::Lent(index) => named | bit(index),
-                Origin::Held(_) | Origin::Joined(_) => named,
-            }),
+            Part::Written(part) => part.lineage.iter().map(|index| *index as usize).collect(),
+            Part::Views(views) => {
+                let lent = views.iter().filter_map(|view| match view.origin {
+                    Origin::Lent(index) => Some(index as usize),
+                    Origin::Held(_) | Origin::Joined(_) => None,
+                });
+                lent.collect()
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ impl Host {
         };
         if mode == Mode::Exclusive {
             let named = self.outputs.named();
-            if let Some(index) = indices.iter().find(|index| named & 1 << **index != 0 || self.leases.holds(**index)) {
+            if let Some(index) = indices.iter().find(|index| named.contains(**index) || self.leases.holds(**index)) {
                 return Err(Failure::Unavailable(format!("element {index} is already in use")));
             }
         }

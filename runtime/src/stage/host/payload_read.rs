@@ -55,9 +55,9 @@ fn read_all(mut store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) 
     let payloads = host.batch.gather_all(&host.pool);
     let gone = host.leases.exclusive();
     host.hand_over(payloads, |boundary, batch, _| {
-        let there = batch.iter().enumerate().filter(|(index, _)| gone & 1 << index == 0);
+        let there = batch.iter().enumerate().filter(|(index, _)| !gone.contains(*index));
         boundary.read_all(there.map(|(_, element)| (element.sequence(), element.buffer(), element.len() as u64)));
-        batch.len() as u64 - u64::from(gone.count_ones())
+        batch.len() as u64 - gone.len()
     })
 }
 
