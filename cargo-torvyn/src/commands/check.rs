@@ -11,7 +11,7 @@ use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
-use crate::cases::case::files::wrong_in_manifest;
+use crate::cases::Case;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, SavedStage, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
@@ -236,8 +236,8 @@ impl Checked {
 
     /// Adds the pipelines of a manifest whose stages are all selected.
     fn add_manifest(&mut self, path: &Path, workspace: Option<&Workspace>, shell: &mut Shell) -> anyhow::Result<()> {
-        let manifest = match Manifest::load(path, &mut shell.sources) {
-            Ok(manifest) => manifest,
+        let (manifest, cases) = match Manifest::load_with(path, &mut shell.sources, Case::read_all) {
+            Ok(read) => read,
             Err(wrong) => {
                 self.found.extend(wrong);
                 return Ok(());
@@ -248,7 +248,7 @@ impl Checked {
         let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
         self.found.extend(manifest.pipeline_errors());
-        self.found.extend(wrong_in_manifest(path, &shell.sources));
+        self.found.extend(cases.into_iter().filter_map(Result::err).flat_map(|broken| broken.found));
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());

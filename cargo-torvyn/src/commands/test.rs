@@ -90,9 +90,8 @@ struct Planned<'a> {
 impl Cases {
     fn load(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Cases> {
         let path = run_pipeline::manifest_path(&args.cargo);
-        let manifest = Manifest::load(&path, &mut shell.sources).or_else(|found| report_and_stop(&found, shell))?;
-        let (cases, broken) =
-            files::load(&manifest, &mut shell.sources).or_else(|found| report_and_stop(&found, shell))?;
+        let loaded = files::load(&path, &mut shell.sources);
+        let (manifest, cases, broken) = loaded.or_else(|found| report_and_stop(&found, shell))?;
         Ok(Cases { manifest, cases, broken })
     }
 

@@ -8,8 +8,8 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use wat_guests::stage as guest;
 
-use crate::cases::case::files::parse_manifest;
 use crate::cases::run::cancellation::Cancellation;
+use crate::cases::tests::parse_manifest;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
 use crate::config::manifest::{Manifest, Pipeline, partition};
