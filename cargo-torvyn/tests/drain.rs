@@ -378,21 +378,8 @@ fn a_case_ends_when_its_time_is_over() {
 #[test]
 fn a_stop_does_not_count() {
     let folder = tempfile::tempdir().unwrap();
-    let definitions = r#"
-      (import "wasi:io/poll@0.2.6" (instance $poll
-        (export "pollable" (type $pollable (sub resource)))
-        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
-      (alias export $poll "pollable" (type $pollable))
-      (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
-        (export "pollable" (type $at (eq $pollable)))
-        (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
-      (core func $block (canon lower (func $poll "[method]pollable.block")))
-      (core func $subscribe (canon lower (func $clock "subscribe-duration")))"#;
-    let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
-    let fields = r#"(import "host" "block" (func $block (param i32)))
-        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
     let work = format!("(call $block (call $subscribe (i64.const 2000000000))) {}", PROCESSOR.work);
-    let guest = Guest { work: &work, definitions, imports, fields, ..PROCESSOR };
+    let guest = Guest { work: &work, ..PROCESSOR.with_clock() };
     fs::copy(guest.file().path, folder.path().join("it.wasm")).unwrap();
     let text = "[[pipeline.main.stages]]\nname = 'slow'\ncomponent = './it.wasm'\nlimits = { time = '6s' }\n";
     fs::write(folder.path().join("Torvyn.toml"), text).unwrap();

@@ -992,21 +992,8 @@ fn teardown_once() {
 /// Waiting for a clock is no way around the limit.
 #[test]
 fn sleep() {
-    let definitions = r#"
-      (import "wasi:io/poll@0.2.6" (instance $poll
-        (export "pollable" (type $pollable (sub resource)))
-        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
-      (alias export $poll "pollable" (type $pollable))
-      (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
-        (export "pollable" (type $at (eq $pollable)))
-        (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
-      (core func $block (canon lower (func $poll "[method]pollable.block")))
-      (core func $subscribe (canon lower (func $clock "subscribe-duration")))"#;
-    let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
-    let fields = r#"(import "host" "block" (func $block (param i32)))
-        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
     let work = "(call $block (call $subscribe (i64.const 3600000000000))) (call $ok)";
-    assert_stopped(Guest { work, definitions, imports, fields, ..SOURCE }, "pull", "waiting for a clock");
+    assert_stopped(Guest { work, ..SOURCE.with_clock() }, "pull", "waiting for a clock");
 }
 
 #[test]
