@@ -15,13 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cli_tests::{command, target};
 use rustix::process::{Pid, Signal, kill_process};
 
-#[path = "common/program.rs"]
-#[allow(dead_code, reason = "others use more of it")]
-mod program;
-
-use program::{command, target};
 use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 
 /// What each run may take to end.
