@@ -12,6 +12,7 @@ use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Component, Error, Flow, Limits, StageError};
 use torvyn_tests::guest::{BUMP, Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::random::Random;
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, control, engine, input, output, run, stage, stage_with, start,
 };
@@ -386,17 +387,11 @@ fn forged_handles() {
         (call $output (local.get $handle))";
     let file = Guest { work, ..PROCESSOR }.file();
     let component = Component::load(engine(), &file.path, &limits()).unwrap();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(0);
     let known = [0_u32, 1, 2, 3, 4, 5, 77, 12345, i32::MAX as u32, i32::MIN as u32, u32::MAX - 1, u32::MAX];
     let known = known.iter().flat_map(|&handle| (0..5_u32).map(move |how| (how, handle)));
     let random = (0..10_000_u32).map(|number| {
-        let random = next();
+        let random = random.draw();
         (number % 5, (random >> 32) as u32 >> (random % 32))
     });
     for (how, handle) in known.chain(random) {

@@ -105,7 +105,7 @@ fn plain_stages() {
         if tally.pipelines == PLAIN_PIPELINES {
             break;
         }
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (graph, nodes) = plain(&mut random);
         let said = compose(&graph, &once(&nodes));
         let [any, worst] =
@@ -272,7 +272,7 @@ fn real_components() {
     let limits = Limits::default();
     let mut tally = Tally::default();
     for seed in 0..REAL_PIPELINES {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (graph, programs) = real(&mut random);
         let parts = programs.iter().zip(graph.nodes()).map(|(program, node)| {
             let part = match program {

@@ -129,7 +129,7 @@ fn no_pipeline_copies_more_than_is_said() {
     let sink = Component::load(engine(), programs::OPS_SINK.as_ref(), &Limits::default()).expect("the sink loads");
     let sink = Program { component: sink, settings: &[], reads: None };
     for seed in 0..pipelines {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let spins = seed % 50 == 49;
         let (elements, count) = elements(random);
         let (mut parts, mut nodes) = (vec![input(elements)], vec![None]);
