@@ -15,13 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cli_tests::{command, target};
 use rustix::process::{Pid, Signal, kill_process};
 
-#[path = "common/program.rs"]
-#[allow(dead_code, reason = "others use more of it")]
-mod program;
-
-use program::{command, target};
 use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 
 /// What each run may take to end.
@@ -378,21 +374,8 @@ fn a_case_ends_when_its_time_is_over() {
 #[test]
 fn a_stop_does_not_count() {
     let folder = tempfile::tempdir().unwrap();
-    let definitions = r#"
-      (import "wasi:io/poll@0.2.6" (instance $poll
-        (export "pollable" (type $pollable (sub resource)))
-        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
-      (alias export $poll "pollable" (type $pollable))
-      (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
-        (export "pollable" (type $at (eq $pollable)))
-        (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
-      (core func $block (canon lower (func $poll "[method]pollable.block")))
-      (core func $subscribe (canon lower (func $clock "subscribe-duration")))"#;
-    let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
-    let fields = r#"(import "host" "block" (func $block (param i32)))
-        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
     let work = format!("(call $block (call $subscribe (i64.const 2000000000))) {}", PROCESSOR.work);
-    let guest = Guest { work: &work, definitions, imports, fields, ..PROCESSOR };
+    let guest = Guest { work: &work, ..PROCESSOR.with_clock() };
     fs::copy(guest.file().path, folder.path().join("it.wasm")).unwrap();
     let text = "[[pipeline.main.stages]]\nname = 'slow'\ncomponent = './it.wasm'\nlimits = { time = '6s' }\n";
     fs::write(folder.path().join("Torvyn.toml"), text).unwrap();

@@ -8,19 +8,11 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/project.rs"]
-mod project;
-#[path = "common/says.rs"]
-mod says;
-
-use program::{command, said, torvyn};
-use says::assert_says;
+use cli_tests::{assert_says, command, said, torvyn};
 
 /// A folder with a pipeline of the components of the project, and these cases.
 fn folder(cases: &str) -> tempfile::TempDir {
-    project::folder(&format!("{PIPELINES}{cases}"))
+    cli_tests::folder(&format!("{PIPELINES}{cases}"))
 }
 
 const PIPELINES: &str = r#"

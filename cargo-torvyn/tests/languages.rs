@@ -10,12 +10,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cli_tests::{command, said, target, torvyn};
 use serde_json::Value;
-
-#[path = "common/program.rs"]
-mod program;
-
-use program::{command, said, target, torvyn};
 
 /// The stages of a language, each with the world it is built for and the template whose cases it passes.
 const STAGES: [(&str, &str, &str); 3] = [

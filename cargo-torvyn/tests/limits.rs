@@ -12,10 +12,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::{command, said, torvyn};
+use cli_tests::{command, said, torvyn};
 
 /// A sink that takes everything, with further fields of its core module.
 fn sink(fields: &str) -> Vec<u8> {

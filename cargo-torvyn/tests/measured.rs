@@ -6,12 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use cli_tests::{said, torvyn};
 use serde_json::Value;
-
-#[path = "common/program.rs"]
-mod program;
-
-use program::{said, torvyn};
 
 const PIPELINES: &str = r#"
 [pipeline.echo]

@@ -12,28 +12,10 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cli_tests::{FAULTS, command, faulty, folder_with_input, project, said, target, torvyn};
 use serde_json::{Value, json};
 
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/project.rs"]
-mod project;
-
-use program::{command, said, torvyn};
-use project::{folder, project};
-
 /// A pipeline of one stage that goes wrong as it is told.
-const FAULTY: &str = r#"
-[pipeline.main]
-input = "input.txt"
-output = "output.txt"
-[[pipeline.main.stages]]
-name = "faulty"
-component = "COMPONENTS/inspector.wasm"
-config = { how = "HOW", at = "AT" }
-limits = { memory = "8MiB", time = "200ms" }
-"#;
-
 const UPPER: &str =
     "[pipeline.main]\ninput = 'input.txt'\noutput = 'output.txt'\nstages = ['COMPONENTS/transform.wasm']\n";
 
@@ -170,24 +152,10 @@ fn junit(path: &Path) -> String {
     text
 }
 
-/// A folder with a manifest and an input.
-fn here(text: &str) -> tempfile::TempDir {
-    let folder = folder(text);
-    fs::write(folder.path().join("input.txt"), "fine\n".repeat(1000) + "poison\n").unwrap();
-    folder
-}
-
 #[test]
 fn a_stage_that_fails_is_told_with_its_place_its_elements_and_its_causes() {
-    for (how, at, code) in [
-        ("trap", "process", "stage-trap"),
-        ("loop", "process", "stage-timed-out"),
-        ("grow", "process", "stage-out-of-memory"),
-        ("fail", "process", "stage-failed"),
-        ("fail", "init", "stage-failed"),
-        ("trap", "teardown", "stage-trap"),
-    ] {
-        let folder = here(&FAULTY.replace("HOW", how).replace("AT", at));
+    for (how, at, code, _) in FAULTS {
+        let folder = folder_with_input(&faulty(how, at));
         let output = torvyn(folder.path(), &["run", "--message-format", "json"]);
         let summary = summary(&output, "run-summary");
         assert_eq!((codes(&summary), &summary["pipeline"]), (vec![code], &json!("main")), "{how} in {at}");
@@ -201,7 +169,7 @@ fn a_stage_that_fails_is_told_with_its_place_its_elements_and_its_causes() {
         assert!(said(&output).contains(&format!("error[{code}]: pipeline `main` failed")), "{}", said(&output));
         assert!(torvyn(folder.path(), &["explain", code]).status.success());
     }
-    let folder = here(&FAULTY.replace("HOW", "fail").replace("AT", "process"));
+    let folder = folder_with_input(&faulty("fail", "process"));
     let output = torvyn(folder.path(), &["run", "--message-format", "json"]);
     assert_eq!(summary(&output, "run-summary")["failures"][0]["elements"], json!({ "first": 1000, "last": 1000 }));
 }
@@ -211,12 +179,11 @@ fn every_way_a_run_fails_ends_with_its_summary() {
     let full = UPPER.replace("'output.txt'", "'/dev/full'");
     let missing = UPPER.replace("'output.txt'", "'missing/output.txt'");
     let absent = UPPER.replace("'input.txt'", "'absent.txt'");
-    let budget = FAULTY.replace("HOW", "").replace("AT", "") + "budget = { reads = 0 }\n";
+    let budget = faulty("", "") + "budget = { reads = 0 }\n";
     let source = "[pipeline.main]\nstages = ['./none.wasm']\n";
     let cycle = "[pipeline.main]\nstages = [{ name = 'a', component = 'COMPONENTS/router.wasm', from = 'b' }, \
                  { name = 'b', component = 'COMPONENTS/router.wasm', from = 'a' }]\n";
-    let letters =
-        FAULTY.replace("HOW", "fail").replace("AT", "process") + "on-failure = { dead-letter = '/dev/full' }\n";
+    let letters = faulty("fail", "process") + "on-failure = { dead-letter = '/dev/full' }\n";
     let table: &[(&str, &[&str], i32, &[&str])] = &[
         (UPPER, &[], 0, &[]),
         (UPPER, &["--nope"], 2, &["usage"]),
@@ -241,7 +208,7 @@ fn every_way_a_run_fails_ends_with_its_summary() {
         ("[pipeline.main]\nstages = ['a']\n", &[], 101, &["no-project"]),
     ];
     for (manifest, args, code, expected) in table {
-        let folder = here(manifest);
+        let folder = folder_with_input(manifest);
         let args = [&["run", "--message-format", "json"][..], args].concat();
         let output = torvyn(folder.path(), &args);
         assert_eq!(output.status.code(), Some(*code), "{args:?}\n{manifest}\n{}", said(&output));
@@ -257,7 +224,7 @@ fn every_way_a_run_fails_ends_with_its_summary() {
 
 #[test]
 fn elements_beside_json_are_refused() {
-    let folder = here(&UPPER.replace("output = 'output.txt'\n", ""));
+    let folder = folder_with_input(&UPPER.replace("output = 'output.txt'\n", ""));
     let run = |args: &str| {
         let script = format!("\"$0\" run --message-format json {args}");
         let mut sh = Command::new("sh");
@@ -299,7 +266,7 @@ fn elements_beside_json_are_refused() {
 #[test]
 fn every_way_cases_fail_ends_with_the_summary_and_a_report() {
     let cases = UPPER.to_string() + CASES;
-    let fails = FAULTY.replace("HOW", "fail").replace("AT", "process")
+    let fails = faulty("fail", "process")
         + "[[test]]\nname = 'fails'\npipeline = 'main'\ninput.lines = ['poison']\nexpect.output.count = 1\n";
     let nowhere = "[pipeline.main]\nstages = ['./none.wasm']\n".to_string() + CASES;
     let table: &[(&str, &[&str], i32, &[&str])] = &[
@@ -317,7 +284,7 @@ fn every_way_cases_fail_ends_with_the_summary_and_a_report() {
         ("[pipeline.main\n", &[], 101, &["syntax"]),
     ];
     for (manifest, args, code, expected) in table {
-        let folder = here(manifest);
+        let folder = folder_with_input(manifest);
         let junit_args = if args.contains(&"--list") { &[][..] } else { &["--junit", "report.xml"] };
         let args = [&["test", "--message-format", "json"][..], junit_args, args].concat();
         let output = torvyn(folder.path(), &args);
@@ -335,14 +302,14 @@ fn every_way_cases_fail_ends_with_the_summary_and_a_report() {
         }
     }
     // What is no report is not replaced by one of a failure.
-    let folder = here(&cases);
+    let folder = folder_with_input(&cases);
     let manifest = fs::read(folder.path().join("Torvyn.toml")).unwrap();
     let output = torvyn(folder.path(), &["test", "--nope", "--message-format", "json", "--junit", "Torvyn.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(codes(&summary(&output, "test-summary")), ["usage", "result-not-written"]);
     assert_eq!(fs::read(folder.path().join("Torvyn.toml")).unwrap(), manifest);
     // For people the report is the same.
-    let folder = here("[pipeline.main\n");
+    let folder = folder_with_input("[pipeline.main\n");
     assert_eq!(torvyn(folder.path(), &["test", "--junit", "report.xml"]).status.code(), Some(101));
     assert!(junit(&folder.path().join("report.xml")).contains("type=\"syntax\""));
     let nowhere = torvyn(folder.path(), &["test", "--message-format", "json", "--junit", "missing/report.xml"]);
@@ -351,9 +318,9 @@ fn every_way_cases_fail_ends_with_the_summary_and_a_report() {
 
 #[test]
 fn findings_of_cases_have_spans_and_the_failure_of_the_flow() {
-    let manifest = FAULTY.replace("HOW", "trap").replace("AT", "process")
+    let manifest = faulty("trap", "process")
         + "[[test]]\nname = 'fails'\npipeline = 'main'\ninput.lines = ['poison']\nexpect.output.count = 1\n";
-    let folder = here(&manifest);
+    let folder = folder_with_input(&manifest);
     let output = torvyn(folder.path(), &["test", "--message-format", "json"]);
     let summary = summary(&output, "test-summary");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -390,7 +357,7 @@ fn broken_seen_from(below: &str, args: &[&str]) -> Output {
     fs::create_dir(temp.path().join(".git")).unwrap();
     fs::write(temp.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
     // A macro prints what it likes: no line of ours.
-    command(&root.join(below), args).env("CARGO_TARGET_DIR", program::target().join("broken")).output().unwrap()
+    command(&root.join(below), args).env("CARGO_TARGET_DIR", target().join("broken")).output().unwrap()
 }
 
 #[test]
@@ -444,7 +411,7 @@ fn errors_of_the_compiler_are_failures_with_their_places() {
 
 #[test]
 fn every_way_a_check_fails_ends_with_its_summary_and_a_log() {
-    let component = program::target().join("wasm32-wasip2/release/router.wasm");
+    let component = target().join("wasm32-wasip2/release/router.wasm");
     project();
     let component = component.to_str().unwrap();
     let nothing = tempfile::tempdir().unwrap();
@@ -509,7 +476,7 @@ fn every_way_a_build_fails_ends_with_its_summary() {
 
 #[test]
 fn a_machine_without_tools_is_told() {
-    let folder = here("[pipeline.main]\nstages = ['a']\n");
+    let folder = folder_with_input("[pipeline.main]\nstages = ['a']\n");
     fs::write(folder.path().join("Cargo.toml"), "[package]\nname = 'a'\n").unwrap();
     for (args, reason) in [("build", "build-summary"), ("check", "check-summary"), ("run", "run-summary")] {
         let mut command = command(folder.path(), &[args, "--message-format", "json"]);
@@ -521,7 +488,7 @@ fn a_machine_without_tools_is_told() {
 
 #[test]
 fn a_run_that_is_interrupted_ends_with_its_account() {
-    let folder = here(UPPER);
+    let folder = folder_with_input(UPPER);
     for (signal, code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let mut run = command(folder.path(), &["run", "--input", "-", "--message-format", "json"]);
         let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -544,7 +511,7 @@ fn a_run_that_is_interrupted_ends_with_its_account() {
 
 #[test]
 fn a_command_that_is_interrupted_before_it_is_done_says_so() {
-    let folder = here(UPPER);
+    let folder = folder_with_input(UPPER);
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for (signal, code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
@@ -625,7 +592,7 @@ fn a_command_that_does_not_end_in_time_is_ended_with_its_summary() {
 
 #[test]
 fn a_reader_that_has_read_enough_changes_nothing() {
-    let folder = here(&(UPPER.to_string() + CASES));
+    let folder = folder_with_input(&(UPPER.to_string() + CASES));
     let mut test =
         command(folder.path(), &["test", "--no-fail-fast", "--message-format", "json", "--junit", "report.xml"]);
     let mut test = test.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -665,7 +632,7 @@ fn a_reader_that_has_read_enough_changes_nothing() {
 #[test]
 fn a_path_that_is_not_utf8_is_in_json_with_replacements() {
     use std::os::unix::ffi::OsStrExt as _;
-    let folder = here(UPPER);
+    let folder = folder_with_input(UPPER);
     let name = std::ffi::OsStr::from_bytes(b"b\xffd");
     let below = folder.path().join(name);
     fs::create_dir(&below).unwrap();
@@ -675,6 +642,6 @@ fn a_path_that_is_not_utf8_is_in_json_with_replacements() {
     let summary = summary(&output, "run-summary");
     assert_eq!(summary["failures"][0]["place"]["file"], "b\u{fffd}d/Torvyn.toml");
     let args = ["check", "--message-format", "json"];
-    let output = program::command(folder.path(), &args).arg(Path::new(name).join("none.wasm")).output().unwrap();
+    let output = cli_tests::command(folder.path(), &args).arg(Path::new(name).join("none.wasm")).output().unwrap();
     assert_eq!(codes(&self::summary(&output, "check-summary")), ["bad-component"]);
 }

@@ -15,18 +15,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cli_tests::{assert_says, command, folder, project, said, torvyn};
 use serde_json::Value;
-
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/project.rs"]
-mod project;
-#[path = "common/says.rs"]
-mod says;
-
-use program::{command, said, torvyn};
-use project::folder;
-use says::assert_says;
 
 /// A pipeline of each component, and these cases.
 fn with_pipelines(cases: &str) -> String {
@@ -227,7 +217,7 @@ fn speed_is_compared_with_that_of_another_case() {
     // One that failed at something else is not compared.
     let failed =
         SPEEDS.replace("speed = { case = \"too slow\"", "expect.output.count = 1\nspeed = { case = \"too slow\"");
-    let other = project::folder(&with_pipelines(&failed));
+    let other = cli_tests::folder(&with_pipelines(&failed));
     let failed = torvyn(other.path(), &["test", "--exact", "fast enough", "too slow"]);
     assert_says(&failed, 100, &["Fail", "fast enough\n", "expected 1", "2 cases: 0 passed, 1 failed, 1 not run"]);
 }
@@ -246,13 +236,13 @@ fn what_is_selected_is_told_to_programs() {
         |name: &str| serde_json::json!({"reason": "case-listed", "name": name, "file": "Torvyn.toml", "packages": []});
     assert_eq!((never, always), (&line("never"), &line("always")));
 
-    let packages = torvyn(project::project(), &["test", "--list", "--message-format", "json", "-p", "transform"]);
+    let packages = torvyn(project(), &["test", "--list", "--message-format", "json", "-p", "transform"]);
     let mut packages = lines(&packages);
     packages.pop();
     assert!(packages.iter().any(|line| line["packages"] == serde_json::json!(["router", "transform"])), "{packages:?}");
     assert!(packages.iter().all(|line| line["packages"].to_string().contains("transform")), "{packages:?}");
     let names = |args: &[&str]| {
-        let output = torvyn(project::project(), &[&["test", "--list"], args].concat());
+        let output = torvyn(project(), &[&["test", "--list"], args].concat());
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
@@ -263,10 +253,9 @@ fn what_is_selected_is_told_to_programs() {
     let (all, others) = (names(&["--workspace"]), names(&["--exclude", "rout*"]));
     assert_eq!(all, names(&[]));
     assert!(all.lines().all(|name| of_router.contains(name) != others.contains(name)), "{all}");
-    let unknown = torvyn(project::project(), &["test", "-p", "ruoter"]);
+    let unknown = torvyn(project(), &["test", "-p", "ruoter"]);
     assert_says(&unknown, 101, &["no package `ruoter`", "did you mean `router`?"]);
-    let exact =
-        torvyn(project::project(), &["test", "--list", "-p", "router", "--exact", "transform writes in upper case"]);
+    let exact = torvyn(project(), &["test", "--list", "-p", "router", "--exact", "transform writes in upper case"]);
     assert_says(&exact, 4, &["none of the 7 cases is selected"]);
 }
 

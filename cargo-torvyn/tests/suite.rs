@@ -7,10 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::{command, said, target, torvyn};
+use cli_tests::{command, said, target, torvyn};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

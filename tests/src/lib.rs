@@ -22,6 +22,7 @@ pub use wat_guests::stage as guest;
 
 pub mod measure;
 pub mod mutation;
+pub mod random;
 
 /// The guest programs, built.
 pub mod programs {

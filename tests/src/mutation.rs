@@ -1,22 +1,6 @@
 //! Components with a few bytes changed.
 
-/// Deterministic, and good enough to pick places by.
-pub struct Random(u64);
-
-impl Random {
-    /// A sequence of its own for each seed but 0.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    /// A number from 0 to one below the limit.
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
+use crate::random::Random;
 
 /// The bytes with a few changes, of a kind that the number tells.
 pub fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {

@@ -11,6 +11,7 @@ use std::thread;
 use torvyn_runtime::endpoint::{Directory, Discard, FileOutput, Framing, Generate, OutputFraming, open_file};
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error};
+use torvyn_tests::random::Random;
 use torvyn_tests::{Collected, input, output, programs, run, stage, start};
 
 fn read(path: &Path, framing: Framing) -> Result<(Vec<Vec<u8>>, Account), Error> {
@@ -27,14 +28,8 @@ fn read_bytes(bytes: &[u8], framing: Framing) -> Result<(Vec<Vec<u8>>, Account),
 
 /// Deterministic bytes without a pattern that a framing could follow.
 fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
+    let mut random = Random::new(0);
+    std::iter::repeat_with(|| random.draw() as u8).take(len).collect()
 }
 
 #[test]

@@ -12,6 +12,7 @@ use torvyn_runtime::flow::{Body, Stage, Step};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::{Account, Component, Error, Flow, Limits, StageError};
 use torvyn_tests::guest::{BUMP, Guest, HOLDER, HOST_RESULT, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::random::Random;
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, control, engine, input, output, run, stage, stage_with, start,
 };
@@ -386,17 +387,11 @@ fn forged_handles() {
         (call $output (local.get $handle))";
     let file = Guest { work, ..PROCESSOR }.file();
     let component = Component::load(engine(), &file.path, &limits()).unwrap();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(0);
     let known = [0_u32, 1, 2, 3, 4, 5, 77, 12345, i32::MAX as u32, i32::MIN as u32, u32::MAX - 1, u32::MAX];
     let known = known.iter().flat_map(|&handle| (0..5_u32).map(move |how| (how, handle)));
     let random = (0..10_000_u32).map(|number| {
-        let random = next();
+        let random = random.draw();
         (number % 5, (random >> 32) as u32 >> (random % 32))
     });
     for (how, handle) in known.chain(random) {
@@ -992,21 +987,8 @@ fn teardown_once() {
 /// Waiting for a clock is no way around the limit.
 #[test]
 fn sleep() {
-    let definitions = r#"
-      (import "wasi:io/poll@0.2.6" (instance $poll
-        (export "pollable" (type $pollable (sub resource)))
-        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
-      (alias export $poll "pollable" (type $pollable))
-      (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
-        (export "pollable" (type $at (eq $pollable)))
-        (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
-      (core func $block (canon lower (func $poll "[method]pollable.block")))
-      (core func $subscribe (canon lower (func $clock "subscribe-duration")))"#;
-    let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
-    let fields = r#"(import "host" "block" (func $block (param i32)))
-        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
     let work = "(call $block (call $subscribe (i64.const 3600000000000))) (call $ok)";
-    assert_stopped(Guest { work, definitions, imports, fields, ..SOURCE }, "pull", "waiting for a clock");
+    assert_stopped(Guest { work, ..SOURCE.with_clock() }, "pull", "waiting for a clock");
 }
 
 #[test]

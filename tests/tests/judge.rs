@@ -11,7 +11,8 @@ use torvyn_runtime::pipeline::graph::{Capacity, Role};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Error, Limits, StageError};
 use torvyn_tests::guest::{ComponentFile, Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
-use torvyn_tests::mutation::{Random, mutated};
+use torvyn_tests::mutation::mutated;
+use torvyn_tests::random::Random;
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, stage_of, start};
 
 /// Components of an ordinary run.
@@ -106,7 +107,7 @@ fn change(text: &str, random: &mut Random) -> String {
 
 /// The bytes of a component of this seed. `None` where its text is none.
 fn component(seed: u64) -> Option<Vec<u8>> {
-    let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let guest = GUESTS[random.below(GUESTS.len())];
     let mut text = Guest { definitions: MORE[random.below(MORE.len())], ..guest }.text();
     for _ in 0..random.below(3) {

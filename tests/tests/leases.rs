@@ -11,7 +11,7 @@ use torvyn_runtime::endpoint::{Input, Pull, Pulled};
 use torvyn_runtime::ledger::Count;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error, Limits, StageError};
-use torvyn_tests::guest::{Guest, HOLDER, SINK, TRANSFORM};
+use torvyn_tests::guest::{Guest, HOLDER, SINK, TRANSFORM, join_with_itself};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, run, stage, stage_with, start};
 
 const TIME: Duration = Duration::from_millis(200);
@@ -499,29 +499,11 @@ fn what_join_and_read_refuse() {
     assert_eq!(two(&twice, 1).1, ["000", "001001"]);
 }
 
-/// Joins the first element that it is lent with itself, so often.
-fn multiplied(times: u32) -> String {
-    format!(
-        "(local $lease i32) (local $at i32)
-        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
-        (local.set $at (i32.const 65536))
-        (loop $more
-          (i32.store (local.get $at) (local.get $lease))
-          (local.set $at (i32.add (local.get $at) (i32.const 4)))
-          (br_if $more (i32.lt_u (local.get $at) (i32.const {}))))
-        (call $join (i32.const 65536) (i32.const {times}) (i32.const 1) (i32.const 64))
-        (call $drop_batch (local.get $batch)) (call $drop_lease (local.get $lease))
-        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
-        (i32.const 64)",
-        65536 + 4 * times
-    )
-}
-
 /// A join of joins is bounded, in pieces and in bytes.
 #[test]
 fn joins_do_not_explode() {
     let guest = |times| {
-        let work = multiplied(times);
+        let work = join_with_itself(times);
         // What is lent to the host counts as a handle, too.
         let limits = Limits { handles: 100_000, ..limits() };
         stage_with("stage", Guest { work: &work, memory: "20", ..HOLDER }.file().path, &[], limits)

@@ -10,7 +10,8 @@ use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::stage::engine::WASMTIME_VERSION;
 use torvyn_runtime::{Component, Error, Limits, LoadError};
 use torvyn_tests::guest::{ComponentFile, Guest, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
-use torvyn_tests::mutation::{Random, mutated};
+use torvyn_tests::mutation::mutated;
+use torvyn_tests::random::Random;
 use torvyn_tests::{Collected, Elements, engine, input, output, programs, run, stage};
 
 fn load(path: &Path) -> Result<Component, Error> {

@@ -13,8 +13,9 @@ use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::contract::Kind;
 use torvyn_tests::guest::{PROCESSOR, SINK, TRANSFORM};
 use torvyn_tests::measure::Specimen;
-use torvyn_tests::mutation::{Random, mutated};
+use torvyn_tests::mutation::mutated;
 use torvyn_tests::programs;
+use torvyn_tests::random::Random;
 
 /// The settings that a program needs, or that make it copy most.
 fn settings(program: &str) -> &'static [(&'static str, &'static str)] {

@@ -11,13 +11,15 @@ use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::Pool;
 
 use super::case::case_input;
-use super::case::files::{self, parse_manifest};
+use super::case::files;
 use super::*;
 use crate::cases::compare::element::Entry;
 use crate::cases::compare::schema::Schema;
 use crate::cases::run::failure::Failure;
 use crate::cases::run::speed::Speed;
-use crate::config::manifest::{Manifest, partition};
+use crate::config::document;
+use crate::config::manifest::{Broken, Manifest, partition};
+use crate::config::toml_reader::{Field, Report};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::output::failure::FailureRecord;
@@ -29,6 +31,13 @@ const PIPELINES: &str = "default = 'a'\n\
      pipeline.m = { stages = ['v', { name = 'w', from = 'input' }, { name = 'j', from = ['v', 'w'] }] }\n\
      pipeline.o = { stages = [{ name = 'a', outputs = ['good', 'bad'] }, { name = 'b', from = 'a.good' }, 'c'], \
      output = [{ name = 'good', discard = true }, { name = 'bad', from = 'a.bad', discard = true }] }\n";
+
+/// Parses the cases in the text of a valid manifest.
+pub(crate) fn parse_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
+    let mut report = Report { file: path, found: Diagnostics::default() };
+    let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
+    Field::find(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
+}
 
 /// Parses the cases of a text in one file with the pipelines.
 fn read(cases: &str) -> Result<(Manifest, Vec<Case>), Diagnostics> {
@@ -512,6 +521,15 @@ fn rejects_other_keys_in_a_file_of_cases() {
     let cases = files::parse("[[test]]\nname = 'a'\ninput.lines = []\n[pipeline.b]\n", Path::new("tests/a.toml"));
     let [Ok(case), Err(wrong)] = &cases[..] else { panic!("{cases:?}") };
     assert_eq!((&*case.name, wrong.found.iter().next().unwrap().code), ("a", codes::UNKNOWN_KEY));
+}
+
+#[test]
+fn rejects_a_manifest_whose_cases_are_no_array() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Torvyn.toml");
+    std::fs::write(&path, format!("{PIPELINES}[test]\nname = 'a'\n")).unwrap();
+    let found = files::load(&path, &mut Sources::default()).unwrap_err();
+    assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [codes::WRONG_TYPE]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
-use crate::cases::case::files::wrong_in_manifest;
+use crate::cases::Case;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, SavedStage, Subject};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
@@ -37,7 +37,6 @@ use crate::run::run_pipeline;
 /// The result of a check.
 #[derive(Default)]
 struct Checked {
-    sources: Sources,
     found: Diagnostics,
     stages: Vec<(Subject, Option<StageVerdict>)>,
     pipelines: Vec<(String, Composed)>,
@@ -63,7 +62,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     baseline.iter().try_for_each(|baseline| baseline.check_comparable(built))?;
     check_save_path(&args)?;
     let mut checked = if !args.components.is_empty() {
-        check_files(&args)
+        check_files(&args, &mut shell.sources)
     } else if !Workspace::is_here(&args.cargo) && run_pipeline::manifest_path(&args.cargo).is_file() {
         check_pipelines(&args, shell)?
     } else {
@@ -71,7 +70,7 @@ pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     };
     let now = checked.baseline(built);
     if let Some(then) = baseline {
-        checked.compare(&then, &now)?;
+        checked.compare(&then, &now, &mut shell.sources)?;
     }
     if let Some(path) = &args.save_baseline {
         now.save(path)?;
@@ -113,11 +112,11 @@ fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
 }
 
 /// Checks the component files that are named on the command line.
-fn check_files(args: &CheckArgs) -> Checked {
+fn check_files(args: &CheckArgs, sources: &mut Sources) -> Checked {
     let began = Instant::now();
     let mut checked = Checked { levels: Levels::default().override_with(&args.lints), ..Checked::default() };
     for path in &args.components {
-        if let Err(wrong) = checked.add_file(path, &Limits::default()) {
+        if let Err(wrong) = checked.add_file(path, &Limits::default(), sources) {
             checked.found.push(bad_component(path, &wrong));
         }
     }
@@ -175,11 +174,11 @@ fn check_stages(
     let began = Instant::now();
     let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package.clone(), artifact)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
-    let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut checked.sources, &mut checked.found);
+    let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut shell.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().override_with(lints);
     for stage in stages {
-        let mut subject = Subject::from_package(stage, &inherited, lints, &mut checked.sources, &mut checked.found);
-        if let Err(wrong) = subject.read_contract(&inherited, &mut checked.sources) {
+        let mut subject = Subject::from_package(stage, &inherited, lints, &mut shell.sources, &mut checked.found);
+        if let Err(wrong) = subject.read_contract(&inherited, &mut shell.sources) {
             // An error in WIT that several stages share is reported once.
             match checked.found.same_as(&wrong) {
                 Some(same) => same.labels.extend(wrong.labels.into_iter().skip(1)),
@@ -192,7 +191,7 @@ fn check_stages(
                 Err(wrong) => _ = checked.found.push(bad_component(path, &wrong)),
             }
         }
-        checked.add(subject);
+        checked.add(subject, &mut shell.sources);
     }
     let manifest = run_pipeline::manifest_path(args);
     if manifest.is_file() {
@@ -216,20 +215,20 @@ impl Checked {
     /// # Errors
     ///
     /// Why the component cannot be used.
-    fn add_file(&mut self, path: &Path, limits: &Limits) -> Result<Subject, BadComponent> {
+    fn add_file(&mut self, path: &Path, limits: &Limits, sources: &mut Sources) -> Result<Subject, BadComponent> {
         if let Some(subject) = self.file(path) {
             return Ok(subject.clone());
         }
         let subject = Subject::from_file(path, self.levels.clone(), self.analysis(File { path, bytes: None }, limits)?);
-        self.add(subject.clone());
+        self.add(subject.clone(), sources);
         Ok(subject)
     }
 
-    fn add(&mut self, subject: Subject) {
+    fn add(&mut self, subject: Subject, sources: &mut Sources) {
         let verdict = subject.verdict();
         if let Some(verdict) = &verdict {
             let mut found = Diagnostics::default();
-            subject.findings(verdict, &mut self.sources, &mut found);
+            subject.findings(verdict, sources, &mut found);
             self.found.extend(found.into_iter().map(|finding| subject.with_location(finding)));
         }
         self.stages.push((subject, verdict));
@@ -237,8 +236,8 @@ impl Checked {
 
     /// Adds the pipelines of a manifest whose stages are all selected.
     fn add_manifest(&mut self, path: &Path, workspace: Option<&Workspace>, shell: &mut Shell) -> anyhow::Result<()> {
-        let manifest = match Manifest::load(path, &mut self.sources) {
-            Ok(manifest) => manifest,
+        let (manifest, cases) = match Manifest::load_with(path, &mut shell.sources, Case::read_all) {
+            Ok(read) => read,
             Err(wrong) => {
                 self.found.extend(wrong);
                 return Ok(());
@@ -249,7 +248,7 @@ impl Checked {
         let unfit = |package: &str| workspace?.unfit(package);
         let mut unchecked = Vec::new();
         self.found.extend(manifest.pipeline_errors());
-        self.found.extend(wrong_in_manifest(path, &self.sources));
+        self.found.extend(cases.into_iter().filter_map(Result::err).flat_map(|broken| broken.found));
         for pipeline in &manifest.pipelines {
             let mut wrong = pipeline.check_packages(&names, unfit);
             wrong.extend(pipeline.check_components());
@@ -263,7 +262,7 @@ impl Checked {
                 ComponentRef::Path(_) => true,
             };
             if pipeline.stages.iter().all(selected) {
-                self.add_pipeline(pipeline);
+                self.add_pipeline(pipeline, &mut shell.sources);
             } else {
                 unchecked.push(pipeline.name.as_str());
             }
@@ -286,12 +285,12 @@ impl Checked {
         self.stages.iter().map(|(subject, _)| subject).find(of_file)
     }
 
-    fn add_pipeline(&mut self, pipeline: &Pipeline) {
+    fn add_pipeline(&mut self, pipeline: &Pipeline, sources: &mut Sources) {
         let mut verdicts = Vec::new();
         for (index, stage) in pipeline.stages.iter().enumerate() {
             let known = match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).cloned(),
-                ComponentRef::Path(path) => match self.add_file(path, &limits(stage)) {
+                ComponentRef::Path(path) => match self.add_file(path, &limits(stage), sources) {
                     Ok(subject) => Some(subject),
                     Err(wrong) => {
                         self.found.push(pipeline.bad_component(index, &wrong));
@@ -306,10 +305,10 @@ impl Checked {
             let Some(verdict) = subject.verdict() else { return };
             // Findings about a component are reported once. A budget in the pipeline is checked again.
             if declares {
-                subject.over_budget(&verdict, &mut self.sources, &mut self.found);
+                subject.over_budget(&verdict, sources, &mut self.found);
             }
             if subject.settings.is_none() {
-                let finding = subject.retains_without_budget(&verdict, &mut self.sources);
+                let finding = subject.retains_without_budget(&verdict, sources);
                 self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "this stage")));
             }
             verdicts.push(verdict);
@@ -333,11 +332,11 @@ impl Checked {
     }
 
     /// Adds findings for what was proven in the baseline and no longer is.
-    fn compare(&mut self, then: &Baseline, now: &Baseline) -> Result<(), Stop> {
+    fn compare(&mut self, then: &Baseline, now: &Baseline, sources: &mut Sources) -> Result<(), Stop> {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
-            let finding = loss.finding(levels, subject, &mut self.sources);
+            let finding = loss.finding(levels, subject, sources);
             self.found.extend(finding.map(|finding| match subject {
                 Some(subject) => subject.with_location(finding),
                 None => finding,
@@ -352,7 +351,7 @@ impl Checked {
             FindingsFormat::Json => self.print_json(args, shell),
             FindingsFormat::Sarif => {
                 let seen = self.seen(|root| repository(root));
-                shell.sarif(Results::new(&self.found, &self.sources, seen));
+                shell.sarif(Results::new(&self.found, &shell.sources, seen));
                 Ok(())
             }
         }
@@ -385,7 +384,7 @@ impl Checked {
     }
 
     fn print_human(&self, shell: &mut Shell) -> anyhow::Result<()> {
-        shell.diagnostics(&self.found, &self.sources)?;
+        shell.diagnostics(&self.found)?;
         let verdicts = || self.stages.iter().filter_map(|(subject, verdict)| Some((&*subject.name, verdict.as_ref()?)));
         let mut tables = Vec::new();
         if verdicts().next().is_some() {
@@ -417,9 +416,9 @@ impl Checked {
 
     fn print_json(&self, args: &CheckArgs, shell: &mut Shell) -> anyhow::Result<()> {
         let seen = self.seen(|root| root);
-        shell.record_all(&self.found, &self.sources, &seen);
+        shell.record_all(&self.found, &seen);
         for diagnostic in &self.found {
-            shell.json_line(&message(diagnostic, &self.about(diagnostic)?, &self.sources, &seen)?)?;
+            shell.json_line(&message(diagnostic, &self.about(diagnostic)?, &shell.sources, &seen)?)?;
         }
         for (subject, verdict) in &self.stages {
             if let Some(verdict) = verdict {

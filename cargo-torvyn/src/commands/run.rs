@@ -20,7 +20,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let finished = run_pipeline::run(&request, shell)?;
     match args.message_format {
         MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
-        MessageFormat::Json => shell.summary(&finished.summary())?,
+        MessageFormat::Json => shell.summary(&finished.summary(&shell.sources))?,
     }
     finished.report(shell)
 }

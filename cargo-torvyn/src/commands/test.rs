@@ -18,7 +18,7 @@ use crate::config::file_uses::FileUses;
 use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
-use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::diagnostic::Diagnostics;
 use crate::output::programs::refuse_stdout;
 use crate::output::run_report;
 use crate::output::shell::Shell;
@@ -38,9 +38,8 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         return watch::exec(&args, shell);
     }
     shell.summary(&Summary::default())?;
-    let mut sources = Sources::default();
-    let cases = Cases::load(&args, &mut sources, shell)?;
-    let selected = cases.select(&args, &sources, shell)?;
+    let cases = Cases::load(&args, shell)?;
+    let selected = cases.select(&args, shell)?;
     if args.list {
         selected.drafts.iter().try_for_each(|draft| match args.message_format {
             MessageFormat::Human => shell.result(&draft.case.name),
@@ -51,13 +50,13 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     check_report(&args, &cases, &selected)?;
-    let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
+    let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), shell)?;
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
     }
     let flows = interrupt::begin_cases()?;
     shell.status("Testing", counted(plans.len() as u64, "case"))?;
-    let (exit, _) = run(&plans, &others, &args, &flows, &sources, shell)?;
+    let (exit, _) = run(&plans, &others, &args, &flows, shell)?;
     Ok(exit)
 }
 
@@ -89,11 +88,10 @@ struct Planned<'a> {
 }
 
 impl Cases {
-    fn load(args: &TestArgs, sources: &mut Sources, shell: &mut Shell) -> anyhow::Result<Cases> {
+    fn load(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Cases> {
         let path = run_pipeline::manifest_path(&args.cargo);
-        let manifest = Manifest::load(&path, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
-        let (cases, broken) =
-            files::load(&manifest, sources).or_else(|found| report_and_stop(&found, sources, shell))?;
+        let loaded = files::load(&path, &mut shell.sources);
+        let (manifest, cases, broken) = loaded.or_else(|found| report_and_stop(&found, shell))?;
         Ok(Cases { manifest, cases, broken })
     }
 
@@ -103,7 +101,7 @@ impl Cases {
     ///
     /// A [`Stop`] if none is selected, or if a selected one is broken, which has been reported. Other broken cases are a
     /// warning.
-    fn select(&self, args: &TestArgs, sources: &Sources, shell: &mut Shell) -> anyhow::Result<Selected<'_>> {
+    fn select(&self, args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Selected<'_>> {
         let manifest = self.manifest.path.display();
         let none = |message: String| Stop::new(Exit::NothingSelected, message);
         if self.cases.is_empty() && self.broken.is_empty() {
@@ -131,7 +129,7 @@ impl Cases {
             found.extend(drafts.iter().filter_map(|draft| draft.case.check_other(&self.cases, &known)));
         }
         if !found.is_empty() {
-            return report_and_stop(&found, sources, shell);
+            return report_and_stop(&found, shell);
         }
         if !aside.is_empty() {
             let (cases, are) = match aside.len() {
@@ -205,23 +203,17 @@ impl Packages {
 
 impl<'a> Selected<'a> {
     /// Builds stale packages, loads the components and plans the cases.
-    fn plan(
-        self,
-        args: &TestArgs,
-        compiled: &Compiled,
-        sources: &mut Sources,
-        shell: &mut Shell,
-    ) -> anyhow::Result<Planned<'a>> {
+    fn plan(self, args: &TestArgs, compiled: &Compiled, shell: &mut Shell) -> anyhow::Result<Planned<'a>> {
         let pipelines: Vec<_> = self.drafts.iter().chain(&self.others).map(|draft| &draft.pipeline).collect();
         let all = || self.drafts.iter().chain(&self.others);
         let judge = |pipeline: &Pipeline, roles: &[Role]| {
             let draft = all().find(|draft| ptr::eq(&draft.pipeline, pipeline));
             draft.map(|draft| draft.check_roles(roles)).unwrap_or_default()
         };
-        let components = Components::load(&pipelines, &judge, &args.cargo, compiled, sources, shell)?;
+        let components = Components::load(&pipelines, &judge, &args.cargo, compiled, shell)?;
         let mut found = Diagnostics::default();
         let mut plan = |draft: Draft<'a>, bless: bool| {
-            draft.plan(&components, bless, sources).map_err(|wrong| found.extend(wrong)).ok()
+            draft.plan(&components, bless, &mut shell.sources).map_err(|wrong| found.extend(wrong)).ok()
         };
         let schedules = schedules(args);
         let mut reads = self.reads;
@@ -235,7 +227,7 @@ impl<'a> Selected<'a> {
         let plans = plans.into_iter().map(|plan| plan.with_blessed_files(blessed_files.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
-            return report_and_stop(&found, sources, shell);
+            return report_and_stop(&found, shell);
         }
         if let Schedules::Several { first, count } = schedules {
             let last = first.wrapping_add(u64::from(count - 1));
@@ -273,7 +265,6 @@ fn run<'a, 'c>(
     others: &'a [Plan<'c>],
     args: &TestArgs,
     flows: &Flows,
-    sources: &Sources,
     shell: &mut Shell,
 ) -> anyhow::Result<(Exit, Vec<(&'a Plan<'c>, Outcome)>)> {
     shell.hurry();
@@ -290,10 +281,10 @@ fn run<'a, 'c>(
     let ran = session.run(plans, others, |plan, outcome| {
         tally.add(&outcome);
         let printed = match args.message_format {
-            MessageFormat::Human => print_outcome(plan.case, &outcome, args.retries as usize, sources, shell),
+            MessageFormat::Human => print_outcome(plan.case, &outcome, args.retries as usize, shell),
             MessageFormat::Json => {
-                failures(plan.case, &outcome, sources).into_iter().for_each(|failure| shell.record(failure));
-                shell.json(&CaseLine::new(plan.case, &outcome, sources))
+                failures(plan.case, &outcome, &shell.sources).into_iter().for_each(|failure| shell.record(failure));
+                shell.json(&CaseLine::new(plan.case, &outcome, &shell.sources))
             }
         };
         outcomes.push((plan, outcome));
@@ -303,7 +294,7 @@ fn run<'a, 'c>(
     shell.summary(&Summary::new(tally, took))?;
     if let Some(path) = &args.junit {
         shell.skip_junit();
-        junit::write(path, &outcomes, plans, (clock, took), sources)?;
+        junit::write(path, &outcomes, plans, (clock, took), &shell.sources)?;
     }
     ran?;
     let summary = format!("{tally}, in {}", run_report::time(ns(took)));
@@ -326,20 +317,14 @@ fn threads(args: &CargoArgs) -> usize {
     asked.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
-fn print_outcome(
-    case: &Case,
-    outcome: &Outcome,
-    retries: usize,
-    sources: &Sources,
-    shell: &mut Shell,
-) -> anyhow::Result<()> {
+fn print_outcome(case: &Case, outcome: &Outcome, retries: usize, shell: &mut Shell) -> anyhow::Result<()> {
     let tries = retries + 1;
     // The same findings as in the attempt before are not shown again.
     let mut before = None;
     for (index, failed) in outcome.failed.iter().enumerate() {
         shell.failure(&format!("Fail {}/{tries}", index + 1), line(case, failed))?;
         if before != Some(&failed.found) {
-            print_findings(failed, sources, shell)?;
+            print_findings(failed, shell)?;
         }
         before = Some(&failed.found);
     }
@@ -366,7 +351,7 @@ fn print_outcome(
     }
     bless(shell)?;
     if before != Some(&outcome.found) {
-        print_findings(outcome, sources, shell)?;
+        print_findings(outcome, shell)?;
     }
     Ok(())
 }
@@ -377,8 +362,8 @@ fn line(case: &Case, outcome: &Outcome) -> String {
 }
 
 /// Prints the findings and what the stages printed.
-fn print_findings(outcome: &Outcome, sources: &Sources, shell: &mut Shell) -> anyhow::Result<()> {
-    shell.diagnostics(&outcome.found, sources)?;
+fn print_findings(outcome: &Outcome, shell: &mut Shell) -> anyhow::Result<()> {
+    shell.diagnostics(&outcome.found)?;
     shell.log(&outcome.log, outcome.log_before)?;
     shell.space()?;
     Ok(())

@@ -81,13 +81,28 @@ impl Manifest {
     ///
     /// All errors in the file, if at least one of them is outside of the pipelines.
     pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
+        Manifest::load_with(path, sources, |_, _| ()).map(|(manifest, _)| manifest)
+    }
+
+    /// Like [`Manifest::load`], with the test cases as `read_cases` reads them from `test`. The default if there is no `test`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manifest::load`], also those that `read_cases` reports.
+    pub(crate) fn load_with<C: Default>(
+        path: &Path,
+        sources: &mut Sources,
+        read_cases: impl FnOnce(&Field, &mut Report) -> C,
+    ) -> Result<(Self, C), Diagnostics> {
         let text = document::read(path, sources).map_err(with_help)?;
         let mut report = Report { file: path, found: Diagnostics::default() };
-        let document = document::parse(&text, &mut report);
-        let manifest = document.and_then(|document| Manifest::read(&document, &mut report));
-        match manifest {
-            Some(manifest) if report.found.is_empty() => Ok(manifest),
-            Some(manifest) => {
+        let read = document::parse(&text, &mut report).and_then(|document| {
+            let cases = Field::find(&document, "test").map(|field| read_cases(&field, &mut report));
+            Some((Manifest::read(&document, &mut report)?, cases.unwrap_or_default()))
+        });
+        match read {
+            Some(read) if report.found.is_empty() => Ok(read),
+            Some((manifest, _)) => {
                 report.found.extend(manifest.pipeline_errors());
                 report.found.sort_by_place();
                 Err(report.found)

@@ -1,4 +1,7 @@
 //! Reports in JUnit XML, which most CI services read.
+//!
+//! Written here, because `quick-junit` has one failure per case, writes line ends in attributes as they are, which XML turns
+//! into spaces, and writes U+FFFE and U+FFFF, which no XML may have.
 
 use std::fs::File;
 use std::io::Read as _;

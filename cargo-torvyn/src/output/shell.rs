@@ -58,6 +58,8 @@ pub(crate) struct Shell {
     err: LogPrinter,
     color: ColorChoice,
     verbosity: Verbosity,
+    /// The texts of the files that the command has read, for the diagnostics that it prints.
+    pub(crate) sources: Sources,
     /// Shared with [`LastWords`]. Locked while a line for programs is written, so that lines stay whole.
     ending: Arc<Mutex<Ending>>,
     /// Whether the reader of stdout has closed it.
@@ -96,7 +98,8 @@ impl Shell {
         };
         let err = LogPrinter { console: Console::default(), has_colors: choice != ColorChoice::Never };
         let out = AutoStream::new(io::stdout(), color);
-        Shell { out, err, color, verbosity, ending: Arc::new(Mutex::new(Ending::new(request))), is_out_closed: false }
+        let ending = Arc::new(Mutex::new(Ending::new(request)));
+        Shell { out, err, color, verbosity, sources: Sources::default(), ending, is_out_closed: false }
     }
 
     fn ending(&self) -> MutexGuard<'_, Ending> {
@@ -213,11 +216,11 @@ impl Shell {
     }
 
     /// Prints diagnostics, and records the errors among them for the summary.
-    pub(crate) fn diagnostics(&mut self, found: &Diagnostics, sources: &Sources) -> io::Result<()> {
-        self.record_all(found, sources, &Viewpoint::default());
+    pub(crate) fn diagnostics(&mut self, found: &Diagnostics) -> io::Result<()> {
+        self.record_all(found, &Viewpoint::default());
         let text = match self.verbosity {
-            Verbosity::Quiet => found.only_errors().render(sources, true),
-            Verbosity::Normal | Verbosity::Verbose => found.render(sources, true),
+            Verbosity::Quiet => found.only_errors().render(&self.sources, true),
+            Verbosity::Normal | Verbosity::Verbose => found.render(&self.sources, true),
         };
         self.print_from(Verbosity::Quiet, &text)
     }
@@ -366,8 +369,9 @@ impl Shell {
     }
 
     /// Like [`Shell::record`], for all errors among diagnostics.
-    pub(crate) fn record_all(&mut self, found: &Diagnostics, sources: &Sources, seen: &Viewpoint) {
-        let failures = found.iter().filter_map(|diagnostic| FailureRecord::from_diagnostic(diagnostic, sources, seen));
+    pub(crate) fn record_all(&mut self, found: &Diagnostics, seen: &Viewpoint) {
+        let record = |diagnostic| FailureRecord::from_diagnostic(diagnostic, &self.sources, seen);
+        let failures = found.iter().filter_map(record);
         failures.for_each(|failure| self.ending().add(failure));
     }
 

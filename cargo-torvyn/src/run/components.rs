@@ -81,7 +81,6 @@ impl Components {
         judge: Judge<'_>,
         args: &CargoArgs,
         compiled: &Compiled,
-        sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<Components> {
         let mut found = Diagnostics::default();
@@ -89,7 +88,7 @@ impl Components {
             add_new(&mut found, pipeline.check_components());
         }
         if !found.is_empty() {
-            return report_and_stop(&found, sources, shell);
+            return report_and_stop(&found, shell);
         }
         let mut built = Built { files: HashMap::new(), project: None, sources: Vec::new() };
         for stage in stages(pipelines) {
@@ -98,15 +97,14 @@ impl Components {
             }
         }
         // Judge what is known before the build, because building may take long, and the rest after it.
-        built.judge(pipelines, judge, sources, shell)?;
+        built.judge(pipelines, judge, shell)?;
         if stages(pipelines).any(|stage| matches!(stage.component, ComponentRef::Package(_))) {
-            built.build(pipelines, judge, args, compiled, sources, shell)?;
-            built.judge(pipelines, judge, sources, shell)?;
+            built.build(pipelines, judge, args, compiled, shell)?;
+            built.judge(pipelines, judge, shell)?;
         }
         interrupt::check()?;
-        let loaded =
-            built.compile(pipelines, compiled, shell)?.or_else(|found| report_and_stop(&found, sources, shell))?;
-        built.with_declarations(loaded, sources).or_else(|found| report_and_stop(&found, sources, shell))
+        let loaded = built.compile(pipelines, compiled, shell)?.or_else(|found| report_and_stop(&found, shell))?;
+        built.with_declarations(loaded, &mut shell.sources).or_else(|found| report_and_stop(&found, shell))
     }
 
     /// The workspace that components were built from, if any was.
@@ -156,8 +154,8 @@ impl Components {
 }
 
 /// Prints diagnostics and stops the command.
-pub(crate) fn report_and_stop<T>(found: &Diagnostics, sources: &Sources, shell: &mut Shell) -> anyhow::Result<T> {
-    shell.diagnostics(found, sources)?;
+pub(crate) fn report_and_stop<T>(found: &Diagnostics, shell: &mut Shell) -> anyhow::Result<T> {
+    shell.diagnostics(found)?;
     Err(Stop::silent(Exit::Failed).into())
 }
 
@@ -185,13 +183,7 @@ struct Built {
 impl Built {
     /// Judges each pipeline whose components all exist by the roles of its stages. An invalid component is reported when it
     /// is loaded.
-    fn judge(
-        &self,
-        pipelines: &[&Pipeline],
-        judge: Judge<'_>,
-        sources: &Sources,
-        shell: &mut Shell,
-    ) -> anyhow::Result<()> {
+    fn judge(&self, pipelines: &[&Pipeline], judge: Judge<'_>, shell: &mut Shell) -> anyhow::Result<()> {
         let mut roles: HashMap<&Path, Option<Role>> = HashMap::new();
         let mut found = Diagnostics::default();
         for pipeline in pipelines {
@@ -202,7 +194,7 @@ impl Built {
             let roles: Option<Vec<_>> = pipeline.stages.iter().map(role).collect();
             add_new(&mut found, roles.map(|roles| judge(pipeline, &roles)).unwrap_or_default());
         }
-        if found.is_empty() { Ok(()) } else { report_and_stop(&found, sources, shell) }
+        if found.is_empty() { Ok(()) } else { report_and_stop(&found, shell) }
     }
 
     /// Builds the components that are packages.
@@ -212,7 +204,6 @@ impl Built {
         judge: Judge<'_>,
         args: &CargoArgs,
         compiled: &Compiled,
-        sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<()> {
         // Start what does not depend on cargo while cargo runs.
@@ -234,9 +225,9 @@ impl Built {
             add_new(&mut found, pipeline.check_packages(&names, |package| workspace.unfit(package)));
         }
         if !found.is_empty() {
-            return report_and_stop(&found, sources, shell);
+            return report_and_stop(&found, shell);
         }
-        self.judge_declared(pipelines, judge, &workspace, sources, shell)?;
+        self.judge_declared(pipelines, judge, &workspace, shell)?;
         let of_package = |package: &workspace::Stage| ComponentRef::Package(package.package.clone());
         let is_wanted = |package: &workspace::Stage| {
             let component = of_package(package);
@@ -274,10 +265,9 @@ impl Built {
         pipelines: &[&Pipeline],
         judge: Judge<'_>,
         workspace: &Workspace,
-        sources: &mut Sources,
         shell: &mut Shell,
     ) -> anyhow::Result<()> {
-        let packages = workspace.stages();
+        let (packages, sources) = (workspace.stages(), &mut shell.sources);
         // Errors in settings are reported when the settings are needed.
         let mut ignored = Diagnostics::default();
         let settings = WorkspaceSettings::load(&workspace.manifest(), sources, &mut ignored);
@@ -306,7 +296,7 @@ impl Built {
             let note = "a package declares the kind of its stage by its `world` in `[package.metadata.torvyn]`";
             add_new(&mut found, wrong.into_iter().map(|wrong| wrong.note(note)).collect());
         }
-        if found.is_empty() { Ok(()) } else { report_and_stop(&found, sources, shell) }
+        if found.is_empty() { Ok(()) } else { report_and_stop(&found, shell) }
     }
 
     /// Compiles the components, with a status line for each one that takes long.

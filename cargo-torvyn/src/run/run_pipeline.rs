@@ -68,13 +68,12 @@ pub(crate) struct Finished {
     drain: Duration,
     /// Findings from the measurements of the run.
     found: Diagnostics,
-    sources: Sources,
 }
 
 impl Finished {
     /// The summary for programs, with the findings of the run.
-    pub(crate) fn summary(&self) -> Summary<'_> {
-        let findings = self.found.iter().map(|found| Finding::new(found, &self.sources)).collect();
+    pub(crate) fn summary(&self, sources: &Sources) -> Summary<'_> {
+        let findings = self.found.iter().map(|found| Finding::new(found, sources)).collect();
         Summary { pipeline: Some(&self.pipeline), account: Some(&self.account), findings }
     }
 
@@ -88,7 +87,7 @@ impl Finished {
         }
         if !self.found.is_empty() {
             shell.space()?;
-            shell.diagnostics(&self.found, &self.sources)?;
+            shell.diagnostics(&self.found)?;
         }
         for stage in self.account.stages.iter().filter(|stage| stage.log.dropped > 0) {
             let (dropped, lines) = (run_report::grouped(stage.log.dropped), run_report::grouped(stage.log.lines));
@@ -124,9 +123,8 @@ impl Finished {
 ///
 /// A [`Stop`] if the manifest is invalid, which has been reported; otherwise why the pipeline could not be built or run.
 pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Finished> {
-    let mut sources = Sources::default();
-    let selected = pipeline(request, &mut sources, shell)?;
-    let (pipeline, runtime) = selected.or_else(|found| report_and_stop(&found, &sources, shell))?;
+    let selected = pipeline(request, shell)?;
+    let (pipeline, runtime) = selected.or_else(|found| report_and_stop(&found, shell))?;
     let Runtime { pool, drain } = runtime;
     let drain = request.drain.or(drain).unwrap_or(interrupt::DRAIN);
     shell.summary(&Summary { pipeline: Some(&pipeline.name), ..Summary::default() })?;
@@ -135,7 +133,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     }
     let found = pipeline.check_paths();
     if !found.is_empty() {
-        return report_and_stop(&found, &sources, shell);
+        return report_and_stop(&found, shell);
     }
     // Check everything that will be written before the work starts.
     let mut uses = pipeline.declared_file_uses();
@@ -147,11 +145,11 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let records = Files::open(request.records)?;
     let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
     let compiled = Compiled::default();
-    let components = Components::load(&[&pipeline], &judge, request.cargo, &compiled, &mut sources, shell)?;
+    let components = Components::load(&[&pipeline], &judge, request.cargo, &compiled, shell)?;
     interrupt::check()?;
     let ready = components.stages(&pipeline);
     let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
-    let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, &sources, shell))?;
+    let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, shell))?;
     if shell.is_for_programs() {
         // Outputs that the manifest does not name are known only now.
         let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(Output::Stdout { .. }));
@@ -168,7 +166,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
     let verdicts = verdicts.context("a loaded component has been analysed")?;
     if !request.ignore_budget {
-        within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, &mut sources, shell)?;
+        within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, shell)?;
     }
 
     uses.extend(components.file_uses());
@@ -211,7 +209,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         interrupt::check()?;
     }
     let mut account =
-        flow.map_err(|error| add_endpoint_context(error, &wiring, &pipeline, &sources)).inspect_err(|_| {
+        flow.map_err(|error| add_endpoint_context(error, &wiring, &pipeline, &shell.sources)).inspect_err(|_| {
             // The error to report is that of the flow. Missing records are only a warning beside it.
             written.as_ref().err().inspect(|error| {
                 shell.record(FailureRecord::from_error(error));
@@ -229,7 +227,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
     found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
     let interrupted = interrupt::exit();
-    Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found, sources })
+    Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found })
 }
 
 /// Warns about what an interrupted flow could not finish.
@@ -307,12 +305,8 @@ fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> 
 
 /// The selected pipeline with the overrides of the arguments, and the settings of `[runtime]`. Warns about other pipelines
 /// that are broken: they do not keep this one from running.
-fn pipeline(
-    request: &Request<'_>,
-    sources: &mut Sources,
-    shell: &mut Shell,
-) -> anyhow::Result<Result<(Pipeline, Runtime), Diagnostics>> {
-    let manifest = match Manifest::load(&manifest_path(request.cargo), sources) {
+fn pipeline(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Result<(Pipeline, Runtime), Diagnostics>> {
+    let manifest = match Manifest::load(&manifest_path(request.cargo), &mut shell.sources) {
         Ok(manifest) => manifest,
         Err(found) => return Ok(Err(found)),
     };
@@ -356,18 +350,17 @@ fn within_budget(
     levels: &Levels,
     pipeline: &Pipeline,
     wiring: &Wiring,
-    sources: &mut Sources,
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
     let mut found = Diagnostics::default();
     for (subject, verdict) in subjects.iter().zip(verdicts) {
-        subject.over_budget(verdict, sources, &mut found);
+        subject.over_budget(verdict, &mut shell.sources, &mut found);
     }
     found.extend(Composed::new(pipeline, wiring, verdicts).findings(pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }
-    shell.diagnostics(&found, sources)?;
+    shell.diagnostics(&found)?;
     let stop = Stop::new(Exit::Findings, format!("pipeline `{}` is over its copy budget", pipeline.name));
     Err(stop.code(failure::OVER_BUDGET).help("run it anyway with `--ignore-budget`").into())
 }

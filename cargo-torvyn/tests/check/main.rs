@@ -14,8 +14,6 @@ mod holding;
 mod levels;
 mod pipelines;
 mod place;
-#[path = "../common/program.rs"]
-mod program;
 mod wit;
 
 use std::fs;
@@ -23,9 +21,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use cli_tests::{command, said, target, torvyn};
 use serde_json::Value;
-
-use program::{command, said, target, torvyn};
 
 /// A project of the template `pipeline`, as it was made.
 fn scaffolded() -> &'static Path {

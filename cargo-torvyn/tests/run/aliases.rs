@@ -10,10 +10,8 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cli_tests::{project, said, target, torvyn};
 use serde_json::Value;
-
-use crate::program::{said, target, torvyn};
-use crate::project::project;
 
 const LAYOUTS: u64 = 60;
 const MANIFEST: &str = r#"

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use cli_tests::{project, said, target, torvyn};
+
 use crate::expect;
-use crate::program::{said, torvyn};
-use crate::project::project;
 
 /// A project of a stage alone, in which the folder of the others is built too.
 fn stage(folder: &Path, name: &str, lower: bool) -> PathBuf {
@@ -124,7 +124,7 @@ fn what_is_shipped_goes_through_no_link() {
     expect(&root, &["build", "--artifact-dir", "dist"], 0, &["Shipped"]);
     assert_eq!(fs::read_to_string(root.join("precious")).unwrap(), "precious");
     assert!(!root.join("dist/shipped.wasm").is_symlink());
-    let release = crate::program::target().join("wasm32-wasip2/release");
+    let release = target().join("wasm32-wasip2/release");
     for folder in [&release, &release.join("deps")] {
         let args = ["build", "--artifact-dir", folder.to_str().unwrap()];
         expect(&root, &args, 2, &["is the folder that cargo itself builds into", "--artifact-dir dist"]);

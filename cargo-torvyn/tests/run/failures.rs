@@ -2,14 +2,14 @@
 
 use std::fs;
 
+use cli_tests::{faulty, folder};
 use serde_json::Value;
 
-use crate::project::folder;
-use crate::{FAULTY, expect};
+use crate::expect;
 
 /// A folder whose stage fails at `poison`, with this `on-failure`, and an input that has it in the middle.
 fn poisoned(how: &str, on_failure: &str) -> tempfile::TempDir {
-    let text = FAULTY.replace("HOW", how).replace("AT", "process");
+    let text = faulty(how, "process");
     let folder = folder(&format!("{text}on-failure = {on_failure}\n"));
     fs::write(folder.path().join("input.txt"), "fine\npoison\nlast\n").unwrap();
     folder

@@ -6,9 +6,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::program::command;
-use crate::project::folder;
-use crate::{FAULTY, UPPER, expect, said, wait_until_read};
+use cli_tests::{command, faulty, folder, target};
+
+use crate::{UPPER, expect, said, wait_until_read};
 
 fn upper() -> tempfile::TempDir {
     let folder = folder(UPPER);
@@ -201,8 +201,8 @@ impl Drop for Full {
 }
 
 fn poisoned(folder: &Path, letters: &Path, lines: usize) {
-    let text = FAULTY.replace("HOW", "fail").replace("AT", "process");
-    let release = crate::program::target().join("wasm32-wasip2/release");
+    let text = faulty("fail", "process");
+    let release = target().join("wasm32-wasip2/release");
     let text = text.replace("COMPONENTS", release.to_str().unwrap()).replace("output.txt", "/dev/null");
     let text = format!("{text}on-failure = {{ dead-letter = '{}' }}\n", letters.display());
     fs::write(folder.join("Torvyn.toml"), text).unwrap();
@@ -230,7 +230,7 @@ fn a_full_disk_has_whole_dead_letters_and_no_output() {
     fs::write(folder.path().join("big.txt"), "0123456789\n".repeat(100_000)).unwrap();
     let upper = folder.path().join("upper");
     fs::create_dir(&upper).unwrap();
-    let release = crate::program::target().join("wasm32-wasip2/release");
+    let release = target().join("wasm32-wasip2/release");
     fs::write(upper.join("Torvyn.toml"), UPPER.replace("COMPONENTS", release.to_str().unwrap())).unwrap();
     expect(&upper, &["run", "--input", "../big.txt", "--output", out.to_str().unwrap()], 101, &["No space left"]);
     assert_eq!(names(full.0.path()), ["bad.jsonl"]);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{FAULTY, UPPER, expect, folder, said};
+use super::{UPPER, expect, faulty, folder, said};
 
 const LINES: usize = 1000;
 
@@ -76,7 +76,7 @@ fn the_lines_add_up_to_the_account() {
 
 #[test]
 fn a_flow_that_fails_is_recorded_and_ends_as_it_would() {
-    let folder = folder(&FAULTY.replace("HOW", "trap").replace("AT", "process"));
+    let folder = folder(&faulty("trap", "process"));
     fs::write(folder.path().join("input.txt"), "fine\n".repeat(1000) + "poison\n").unwrap();
     let args = ["run", "--records", "records.ndjson", "--trace", "trace.json"];
     let texts = ["in `records.ndjson` and `trace.json`", "stage `faulty` failed in `process`"];

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::program::{command, target};
-use crate::project::folder;
+use cli_tests::{command, folder, target};
+
 use crate::{UPPER, expect, said};
 
 /// A folder with an input that has several names.

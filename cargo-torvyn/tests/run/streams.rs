@@ -8,17 +8,14 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cli_tests::{command, faulty, folder, said, target, torvyn};
 use serde_json::Value;
 
-use crate::program::{command, said, target, torvyn};
-use crate::project::folder;
-use crate::{FAULTY, UPPER, expect, wait};
+use crate::{UPPER, expect, wait};
 
 /// A folder whose stage prints for each line of its input, with these settings of the stage besides.
 fn printing(lines: usize, how: &str, more: &str) -> tempfile::TempDir {
-    let text = FAULTY
-        .replace("how = \"HOW\"", &format!("how = '{how}'"))
-        .replace("at = \"AT\"", &format!("at = 'process'{more}"));
+    let text = faulty(how, "process").replace("at = \"process\"", &format!("at = 'process'{more}"));
     let folder = folder(&text);
     fs::write(folder.path().join("input.txt"), "poison\n".repeat(lines)).unwrap();
     folder
@@ -134,7 +131,7 @@ fn what_has_to_be_a_regular_file_and_is_none_is_refused() {
     assert!(check.status.code() == Some(100) && said(&check).contains(fifo_refused), "{}", said(&check));
     let text = "[pipeline.main]\nstages = ['COMPONENTS/router.wasm']\n[[test]]\nname = 'a'\npipeline = 'main'\ninput.file = 'case'\n\
                 [[test]]\nname = 'b'\npipeline = 'main'\ninput.lines = ['a']\nexpect.output.file = 'case'\n";
-    let folder = crate::project::folder(text);
+    let folder = cli_tests::folder(text);
     fifo(&folder.path().join("case"));
     let test = torvyn(folder.path(), &["test", "b"]);
     assert!(said(&test).contains(fifo_refused), "{}", said(&test));

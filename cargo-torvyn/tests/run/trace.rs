@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{FAULTY, UPPER, expect, folder};
+use super::{UPPER, expect, faulty, folder};
 
 /// A thread, by process and number.
 type Thread = (u64, u64);
@@ -231,7 +231,7 @@ fn the_rules_find_what_is_broken() {
 
 #[test]
 fn a_trace_of_a_flow_that_failed_or_lost_records_is_whole() {
-    let folder = folder(&FAULTY.replace("HOW", "trap").replace("AT", "process"));
+    let folder = folder(&faulty("trap", "process"));
     fs::write(folder.path().join("input.txt"), "fine\n".repeat(1000) + "poison\n").unwrap();
     // The last record of all is that what was lent is released.
     for capacity in ["2", "7", "20", "50", "65536"] {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::base::rng::Rng;
+
 /// A trace, and a span in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
@@ -63,22 +65,19 @@ impl fmt::Display for Trace {
 
 /// Generates unique span IDs.
 #[derive(Debug)]
-pub(crate) struct Spans(u64);
+pub(crate) struct Spans(Rng);
 
 impl Spans {
     /// Starts at `first`, which should be random.
     pub(crate) fn new(first: u64) -> Self {
-        Spans(first)
+        Spans(Rng::new(first))
     }
 
-    /// The next span ID: never 0 and never one that was returned before. Sebastiano Vigna's SplitMix64 (2015): a
-    /// counter, mixed by invertible steps, so no value repeats.
+    /// The next span ID: never 0 and never one that was returned before. The generator is a counter, mixed by invertible
+    /// steps, so no value repeats.
     pub(crate) fn next(&mut self) -> u64 {
         loop {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let span = mixed ^ (mixed >> 31);
+            let span = self.0.next();
             if span != 0 {
                 return span;
             }

@@ -1,8 +1,6 @@
 //! Processors in WebAssembly text, that read and write in ways that no compiler would choose.
 
-use crate::imports::{
-    COLUMNS, PAYLOAD_BUFFER, PAYLOAD_LEASE, PAYLOAD_READ, PAYLOAD_VIEW, PAYLOAD_WRITE, payload_read_held,
-};
+use crate::imports::*;
 
 /// The parts of a processor that a test puts its own into.
 #[derive(Clone, Copy, Default)]
@@ -36,10 +34,10 @@ impl Guest<'_> {
     /// The binary of the component.
     pub fn build(&self) -> Vec<u8> {
         let Guest { process, flush, init, fields, realloc, before, after, read, arguments, teardown, holds } = self;
-        let [view, buffer, lease, lowered, held, calling, given] =
-            if *holds { [PAYLOAD_VIEW, PAYLOAD_BUFFER, PAYLOAD_LEASE, LOWERED, HELD, CALLING, GIVEN] } else { [""; 7] };
-        let types = if *holds { TYPES.replace(COLUMNS, LEASE) } else { TYPES.to_string() };
-        let payload_read = if *holds { payload_read_held() } else { PAYLOAD_READ.to_string() };
+        let [view, buffer, lease, held, calling, given] =
+            if *holds { [PAYLOAD_VIEW, PAYLOAD_BUFFER, PAYLOAD_LEASE, HELD, CALLING, GIVEN] } else { [""; 6] };
+        let lowered = if *holds { [LOWERED_BUFFER, LOWERED_LEASE, LOWERED_READ_HELD].concat() } else { String::new() };
+        let (types, payload_read) = (types(*holds), payload_read(*holds));
         let read = if read.is_empty() { r#"(export "read" (func $read))"# } else { read };
         let text = format!(
             r#"(component {types} {payload_read} {PAYLOAD_WRITE} {view} {buffer} {lease}
@@ -50,20 +48,13 @@ impl Guest<'_> {
     (func (export "realloc") (param i32 i32 i32 i32) (result i32)
       (call_indirect $late (type $allocate)
         (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 0))))
-  (core instance $store (instantiate $store))
-  (alias core export $store "memory" (core memory $memory))
-  (alias core export $store "realloc" (core func $realloc))
-  (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
-  (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
-  (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
+  {STORE} {LOWERED_READ} {LOWERED_WRITE}
   {lowered}
   {before}
   (core module $main
     (import "store" "memory" (memory 1))
     (import "store" "late" (table $late 1 funcref))
-    (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
-    (import "host" "read-all" (func $read_all (param i32 i32)))
-    (import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    {IMPORTED_READ} {IMPORTED_WRITE}
     {held}
     {fields}
     {calling}
@@ -84,64 +75,18 @@ impl Guest<'_> {
     (with "host" (instance {read} (export "read-all" (func $read-all)) (export "emit-all" (func $emit-all))))
     {given} {arguments}))
   {after}
-  (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
-    (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
-  (func $teardown (canon lift (core func $main "teardown")))
+  {LIFECYCLE}
   (func $process (param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))
     (result (result $outcome (error $process-failure)))
     (canon lift (core func $main "process") (memory $memory) (realloc $realloc)))
   (func $flush (result (result (option (own $output)) (error $failure)))
     (canon lift (core func $main "flush") (memory $memory)))
-  (instance $lifecycle (export "init" (func $init)) (export "teardown" (func $teardown)))
   (instance $processor (export "process" (func $process)) (export "flush" (func $flush)))
-  (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
   (export "torvyn:streaming/processor@0.2.0" (instance $processor)))"#
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 }
-
-const TYPES: &str = r#"
-  (import "torvyn:streaming/types@0.2.0" (instance $types
-    (export "batch" (type (sub resource)))
-    (export "output" (type $output (sub resource)))
-    (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
-      (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
-      (case "limit-exceeded" string)))
-    (export "failure" (type $why (eq $failure-is)))
-    (type $routes-is (list u32))
-    (export "routes" (type $routes (eq $routes-is)))
-    (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
-    (export "outcome" (type $became (eq $outcome-is)))
-    (type $reached-is (record (field "index" u32) (field "outcome" $became)))
-    (export "reached" (type $reached (eq $reached-is)))
-    (type $process-failure-is (record (field "failure" $why) (field "reached" (option $reached))))
-    (export "process-failure" (type (eq $process-failure-is)))
-    (type $columns-is (flags "sequence" "timestamp" "deadline" "trace"))
-    (export "columns" (type (eq $columns-is)))))
-  (alias export $types "batch" (type $batch))
-  (alias export $types "output" (type $output))
-  (alias export $types "failure" (type $failure))
-  (alias export $types "outcome" (type $outcome))
-  (alias export $types "process-failure" (type $process-failure))
-  (alias export $types "columns" (type $columns))
-"#;
-
-/// What is beside it where elements are held.
-const LEASE: &str = r#"(export "columns" (type (eq $columns-is))) (export "lease" (type (sub resource)))))
-  (alias export $types "lease" (type $lease))"#;
-
-const LOWERED: &str = r#"
-  (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))
-  (core func $allocate (canon lower (func $payload-buffer "[static]buffer.allocate") (memory $memory) (realloc $realloc)))
-  (core func $append (canon lower (func $payload-buffer "[method]buffer.append") (memory $memory) (realloc $realloc)))
-  (core func $write-at (canon lower (func $payload-buffer "[method]buffer.write-at") (memory $memory) (realloc $realloc)))
-  (core func $freeze (canon lower (func $payload-buffer "[static]buffer.freeze") (memory $memory) (realloc $realloc)))
-  (core func $read-held (canon lower (func $payload-read "read-held") (memory $memory) (realloc $realloc)))
-  (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
-  (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
-  (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
-"#;
 
 const GIVEN: &str = r#"(with "holding" (instance
     (export "slice-all" (func $slice-all)) (export "allocate" (func $allocate)) (export "append" (func $append))

@@ -8,9 +8,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use torvyn_runtime::pipeline::graph::Role;
 
-use crate::imports::{
-    COLUMNS, PAYLOAD_BUFFER, PAYLOAD_LEASE, PAYLOAD_READ, PAYLOAD_VIEW, PAYLOAD_WRITE, payload_read_held,
-};
+use crate::imports::*;
 
 /// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
 /// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the
@@ -273,9 +271,8 @@ impl Guest<'_> {
         let holds = self.holds && self.role == Role::Processor;
         let buffers = self.holds && self.role != Role::Sink;
         let when = |yes: bool, text: &'static str| if yes { text } else { "" };
-        let types = if holds { TYPES.replace(COLUMNS, HOLDER_TYPES) } else { TYPES.to_string() };
+        let types = types(holds);
         let reads_held = reads && holds;
-        let payload_read = if reads_held { payload_read_held() } else { PAYLOAD_READ.to_string() };
         let (interface, export, parameters, core_parameters, result, failure) = match self.role {
             Role::Source => (
                 "source",
@@ -304,13 +301,6 @@ impl Guest<'_> {
         let exported_last = last.map_or(String::new(), |name| format!(r#"(export "{name}" (func $last))"#));
         let start =
             if self.start.is_empty() { String::new() } else { format!("(func $start {}) (start $start)", self.start) };
-        let read = when(
-            reads,
-            r#"(import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
-            (import "host" "read-all" (func $read_all (param i32 i32)))"#,
-        );
-        let write =
-            when(writes, r#"(import "host" "emit-all" (func $emit_all (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#);
         format!(
             r#"(component
   {types}
@@ -323,15 +313,15 @@ impl Guest<'_> {
   (core module $store
     (memory (export "memory") {memory})
     (global $top (mut i32) (i32.const 4096))
-    (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+    (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
       (local $at i32) {realloc})
     {both})
-  (core instance $store (instantiate $store))
-  (alias core export $store "memory" (core memory $memory))
-  (alias core export $store "cabi_realloc" (core func $realloc))
+  {STORE}
   {lowered_read}
   {lowered_write}
   {lowered_buffer}
+  {drop_buffer}
+  {lowered_lease}
   {lowered_holds}
   {lowered_read_held}
   (core func $batch-len (canon lower (func $types "[method]batch.len")))
@@ -374,26 +364,26 @@ impl Guest<'_> {
       (export "drop-batch" (func $drop-batch))
       (export "drop-output" (func $drop-output))
       {imports}))))
-  (func $init (param "config" (list (tuple string string))) (result (result $columns (error $failure)))
-    (canon lift (core func $main "init") (memory $memory) (realloc $realloc)))
-  (func $teardown (canon lift (core func $main "teardown")))
+  {LIFECYCLE}
   (func $work {parameters} (result (result {result} (error {failure})))
     (canon lift (core func $main "{export}") (memory $memory) (realloc $realloc)
       (post-return (func $main "post-return"))))
   {lifted_last}
-  (instance $lifecycle (export "init" (func $init)) (export "teardown" (func $teardown)))
   (instance $role (export "{export}" (func $work)) {exported_last})
-  (export "torvyn:streaming/lifecycle@0.2.0" (instance $lifecycle))
   (export "torvyn:streaming/{interface}@0.2.0" (instance $role)))"#,
-            payload_read = if reads { payload_read } else { String::new() },
+            payload_read = if reads { payload_read(holds) } else { String::new() },
             payload_write = when(writes, PAYLOAD_WRITE),
             lowered_read = when(reads, LOWERED_READ),
+            read = when(reads, IMPORTED_READ),
+            write = when(writes, IMPORTED_WRITE),
             lowered_write = when(writes, LOWERED_WRITE),
             payload_buffer = when(buffers, PAYLOAD_BUFFER),
             buffer_type = when(buffers, BUFFER_TYPE),
             payload_view = when(holds, PAYLOAD_VIEW),
             payload_lease = when(holds, PAYLOAD_LEASE),
             lowered_buffer = when(buffers, LOWERED_BUFFER),
+            drop_buffer = when(buffers, DROP_BUFFER),
+            lowered_lease = when(holds, LOWERED_LEASE),
             lowered_holds = when(holds, LOWERED_HOLDS),
             lowered_read_held = when(reads_held, LOWERED_READ_HELD),
             buffer = when(buffers, IMPORTED_BUFFER),
@@ -404,7 +394,7 @@ impl Guest<'_> {
             read_held_helpers = when(reads_held, READS_HELD),
             buffer_arguments = when(buffers, BUFFER_ARGUMENTS),
             hold_arguments = when(holds, HOLD_ARGUMENTS),
-            read_held_arguments = when(reads_held, r#"(export "lease-read" (func $lease-read))"#),
+            read_held_arguments = when(reads_held, r#"(export "lease-read" (func $read-held))"#),
             read_helpers = when(reads, READS),
             write_helpers = when(writes, WRITES),
             read_arguments = when(reads, r#"(export "read" (func $read)) (export "read-all" (func $read-all))"#),
@@ -446,65 +436,9 @@ impl ComponentFile {
 const LENT: &str = r#"(param "of" (borrow $batch)) (param "count" u32) (param "metadata" (list u64))"#;
 const CORE_LENT: &str = "(param $batch i32) (param $count i32) (param $metadata i32) (param $values i32)";
 
-/// The import of the types, as `$types`, and the types by name.
-pub const TYPES: &str = r#"
-  (import "torvyn:streaming/types@0.2.0" (instance $types
-    (export "batch" (type $lent (sub resource)))
-    (export "[method]batch.len" (func (param "self" (borrow $lent)) (result u32)))
-    (export "output" (type $output (sub resource)))
-    (type $failure-is (variant (case "invalid-input" string) (case "unavailable" string) (case "internal" string)
-      (case "deadline-exceeded") (case "fatal" string) (case "out-of-bounds") (case "budget-exceeded")
-      (case "limit-exceeded" string)))
-    (export "failure" (type $why (eq $failure-is)))
-    (type $routes-is (list u32))
-    (export "routes" (type $routes (eq $routes-is)))
-    (type $outcome-is (variant (case "routes" $routes) (case "output" (own $output))))
-    (export "outcome" (type $became (eq $outcome-is)))
-    (type $reached-is (record (field "index" u32) (field "outcome" $became)))
-    (export "reached" (type $reached (eq $reached-is)))
-    (type $process-failure-is (record (field "failure" $why) (field "reached" (option $reached))))
-    (export "process-failure" (type (eq $process-failure-is)))
-    (type $push-failure-is (record (field "failure" $why) (field "index" (option u32))))
-    (export "push-failure" (type (eq $push-failure-is)))
-    (type $signal-is (enum "ready" "pause"))
-    (export "backpressure-signal" (type (eq $signal-is)))
-    (type $columns-is (flags "sequence" "timestamp" "deadline" "trace"))
-    (export "columns" (type (eq $columns-is)))))
-  (alias export $types "batch" (type $batch))
-  (alias export $types "output" (type $output))
-  (alias export $types "failure" (type $failure))
-  (alias export $types "outcome" (type $outcome))
-  (alias export $types "process-failure" (type $process-failure))
-  (alias export $types "push-failure" (type $push-failure))
-  (alias export $types "backpressure-signal" (type $signal))
-  (alias export $types "columns" (type $columns))
-"#;
-
-const LOWERED_READ: &str = r#"
-  (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
-  (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
-"#;
-
-const LOWERED_WRITE: &str = r#"
-  (core func $emit-all (canon lower (func $payload-write "emit-all") (memory $memory) (realloc $realloc)))
-"#;
-
-/// What is beside it where elements are held, and outputs put together.
-const HOLDER_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
-    (export "lease" (type $held (sub resource)))
-    (export "[method]lease.len" (func (param "self" (borrow $held)) (result u32)))
-    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
-  (alias export $types "lease" (type $lease))"#;
-
 const BUFFER_TYPE: &str = r#"(alias export $payload-buffer "buffer" (type $buffer))"#;
 
-const LOWERED_BUFFER: &str = r#"
-  (core func $allocate (canon lower (func $payload-buffer "[static]buffer.allocate") (memory $memory) (realloc $realloc)))
-  (core func $buffer-append (canon lower (func $payload-buffer "[method]buffer.append") (memory $memory) (realloc $realloc)))
-  (core func $write-at (canon lower (func $payload-buffer "[method]buffer.write-at") (memory $memory) (realloc $realloc)))
-  (core func $freeze (canon lower (func $payload-buffer "[static]buffer.freeze") (memory $memory) (realloc $realloc)))
-  (core func $drop-buffer (canon resource.drop $buffer))
-"#;
+const DROP_BUFFER: &str = r#"(core func $drop-buffer (canon resource.drop $buffer))"#;
 
 const IMPORTED_BUFFER: &str = r#"
     (import "host" "allocate" (func $allocate (param i64 i32)))
@@ -516,24 +450,16 @@ const IMPORTED_BUFFER: &str = r#"
 
 const BUFFER_ARGUMENTS: &str = r#"
       (export "allocate" (func $allocate))
-      (export "buffer-append" (func $buffer-append))
+      (export "buffer-append" (func $append))
       (export "write-at" (func $write-at))
       (export "freeze" (func $freeze))
       (export "drop-buffer" (func $drop-buffer))
 "#;
 
 const LOWERED_HOLDS: &str = r#"
-  (core func $slice-all (canon lower (func $payload-view "slice-all") (memory $memory) (realloc $realloc)))
-  (core func $take (canon lower (func $payload-lease "take") (memory $memory) (realloc $realloc)))
-  (core func $forward-all (canon lower (func $payload-lease "forward-all") (memory $memory) (realloc $realloc)))
-  (core func $join (canon lower (func $payload-lease "join") (memory $memory) (realloc $realloc)))
   (core func $drop-lease (canon resource.drop $lease))
   (core func $lease-len (canon lower (func $types "[method]lease.len")))
   (core func $output-append (canon lower (func $types "[method]output.append")))
-"#;
-
-const LOWERED_READ_HELD: &str = r#"
-  (core func $lease-read (canon lower (func $payload-read "read-held") (memory $memory) (realloc $realloc)))
 "#;
 
 const IMPORTED_READ_HELD: &str = r#"
@@ -577,4 +503,44 @@ pub fn by_size() -> ComponentFile {
 pub fn drop_all() -> ComponentFile {
     let work = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))";
     Guest { work, ..PROCESSOR }.file()
+}
+
+impl<'a> Guest<'a> {
+    /// The same, which can wait: `(call $block (call $subscribe (i64.const NANOSECONDS)))`.
+    pub fn with_clock(self) -> Guest<'a> {
+        let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
+        let fields = r#"(import "host" "block" (func $block (param i32)))
+            (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
+        Guest { definitions: CLOCK, imports, fields, ..self }
+    }
+}
+
+const CLOCK: &str = r#"
+  (import "wasi:io/poll@0.2.6" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
+    (export "pollable" (type $at (eq $pollable)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+"#;
+
+/// What a [`HOLDER`] does that joins the first element of its batch so often with itself.
+pub fn join_with_itself(times: u32) -> String {
+    format!(
+        "(local $lease i32) (local $at i32)
+        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
+        (local.set $at (i32.const 65536))
+        (loop $more
+          (i32.store (local.get $at) (local.get $lease))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (br_if $more (i32.lt_u (local.get $at) (i32.const {}))))
+        (call $join (i32.const 65536) (i32.const {times}) (i32.const 1) (i32.const 64))
+        (call $drop_batch (local.get $batch)) (call $drop_lease (local.get $lease))
+        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
+        (i32.const 64)",
+        65536 + 4 * times
+    )
 }

@@ -7,7 +7,7 @@ use torvyn_runtime::endpoint::{Discard, Generate};
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Account, Control, Error, Limits, Policy};
-use torvyn_tests::guest::{Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM};
+use torvyn_tests::guest::{Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM, join_with_itself};
 use torvyn_tests::{Elements, Part, input, output, stage_with, start_with};
 
 /// A name, and what runs so many times as long as it must. Tells how it ended.
@@ -101,21 +101,7 @@ fn behaves(times: usize) -> String {
 
 /// Joins the first element of its batch so often with itself.
 fn joining(name: &str, pieces: u32) -> Part {
-    let work = format!(
-        "(local $lease i32) (local $at i32)
-        (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
-        (local.set $at (i32.const 65536))
-        (loop $more
-          (i32.store (local.get $at) (local.get $lease))
-          (local.set $at (i32.add (local.get $at) (i32.const 4)))
-          (br_if $more (i32.lt_u (local.get $at) (i32.const {}))))
-        (call $join (i32.const 65536) (i32.const {pieces}) (i32.const 1) (i32.const 64))
-        (call $drop_batch (local.get $batch)) (call $drop_lease (local.get $lease))
-        (if (call $done) (then (return (call $output (i32.load (i32.const 68))))))
-        (i32.const 64)",
-        65536 + 4 * pieces
-    );
-    of(name, Guest { work: &work, memory: "3", ..HOLDER })
+    of(name, Guest { work: &join_with_itself(pieces), memory: "3", ..HOLDER })
 }
 
 /// Holds what it is lent, for ever, and passes nothing on. What the host refuses it passes on as its own failure.

@@ -2,8 +2,7 @@
 
 use torvyn_runtime::contract::{Bound, Bounds};
 use torvyn_runtime::pipeline::graph::{Graph, Role};
-
-use crate::random::Random;
+use torvyn_tests::random::Random;
 
 /// Elements on their way beyond which a flow is given up.
 const TOO_MANY: usize = 20_000;

@@ -1,8 +1,8 @@
 //! Guests whose component is put together so that the read is not where it is looked for: in another core module,
 //! another component, under another name.
 
-use torvyn_tests::guest::{Guest, PROCESSOR, TYPES};
-use wat_guests::imports::{PAYLOAD_READ, PAYLOAD_WRITE};
+use torvyn_tests::guest::{Guest, PROCESSOR};
+use wat_guests::imports::{LOWERED_READ, PAYLOAD_READ, PAYLOAD_WRITE, STORE, TYPES};
 
 use crate::cheat::{Cheat, END, Fate, each, processor, read};
 
@@ -238,11 +238,7 @@ fn amplifier(times: usize) -> String {
             (func (export "realloc") (param i32 i32 i32 i32) (result i32)
               (global.get $top)
               (global.set $top (i32.and (i32.add (global.get $top) (i32.add (local.get 3) (i32.const 7))) (i32.const 0x1fff8)))))
-          (core instance $store (instantiate $store))
-          (alias core export $store "memory" (core memory $memory))
-          (alias core export $store "realloc" (core func $realloc))
-          (core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))
-          (core func $read-all (canon lower (func $payload-read "read-all") (memory $memory) (realloc $realloc)))
+          {STORE} {LOWERED_READ}
           (core func $drop (canon resource.drop $batch))
           (core module $main
             (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))

@@ -1,7 +1,7 @@
 //! Guests that nobody thought of: straight code, branches, loops and calls at random, on few locals, one of which is
 //! read at now and then.
 
-use torvyn_tests::mutation::Random;
+use torvyn_tests::random::Random;
 
 use crate::cheat::read;
 

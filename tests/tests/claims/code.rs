@@ -1,6 +1,6 @@
 //! The bodies of functions: random statements, in which calls are made and what they are called with is moved on.
 
-use torvyn_tests::mutation::Random;
+use torvyn_tests::random::Random;
 
 use super::generate::Role;
 

@@ -3,7 +3,7 @@
 //!
 //! Every value has a role, so that most calls have arguments that the host accepts; one in a few has another value there.
 
-use torvyn_tests::mutation::Random;
+use torvyn_tests::random::Random;
 
 use super::code::{Callee, Variable, Writer};
 use super::parts::{COMMON, EXPORTS, imports, nested};
@@ -80,8 +80,7 @@ struct Maker {
 
 /// The component of this seed, as text.
 pub(crate) fn component(seed: u64) -> String {
-    let mut maker =
-        Maker { random: Random::new(mixed(seed)), functions: Vec::new(), text: imports(), late: Vec::new() };
+    let mut maker = Maker { random: Random::new(seed), functions: Vec::new(), text: imports(), late: Vec::new() };
     maker.text += COMMON;
     maker.host_functions();
     for number in 0..1 + maker.random.below(4) {
@@ -90,12 +89,6 @@ pub(crate) fn component(seed: u64) -> String {
     maker.main();
     maker.fill_late();
     format!("(component {} {EXPORTS})", maker.text)
-}
-
-/// Seeds that follow one another make numbers that have nothing in common. Never 0.
-fn mixed(seed: u64) -> u64 {
-    let mixed = (seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb) | 1
 }
 
 impl Maker {

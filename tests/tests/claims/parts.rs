@@ -1,33 +1,11 @@
 //! What every random component has: its types, the module with its memory and what it remembers of a call, and a component
 //! within the component that reads.
 
-use torvyn_tests::guest::TYPES;
-use wat_guests::imports::{COLUMNS, PAYLOAD_WRITE, payload_read_held};
-
-/// What is beside the last of the types here.
-const MORE_TYPES: &str = r#"(export "columns" (type (eq $columns-is)))
-    (export "lease" (type (sub resource)))
-    (export "[method]output.append" (func (param "self" (borrow $output)) (param "other" (own $output))))))
-  (alias export $types "lease" (type $lease))"#;
-
-const LEASES: &str = r#"
-  (import "torvyn:streaming/payload-lease@0.2.0" (instance $payload-lease
-    (export "batch" (type $lent (eq $batch)))
-    (export "failure" (type $why (eq $failure)))
-    (export "lease" (type $held (eq $lease)))
-    (type $mode-is (enum "shared" "exclusive"))
-    (export "mode" (type $mode (eq $mode-is)))
-    (type $scope-is (variant (case "stage") (case "deadline" u64)))
-    (export "scope" (type $scope (eq $scope-is)))
-    (export "take" (func (param "of" (borrow $lent)) (param "indices" (list u32)) (param "mode" $mode)
-      (param "scope" $scope) (result (result (own $held) (error $why)))))))
-"#;
+use wat_guests::imports::{PAYLOAD_LEASE, PAYLOAD_WRITE, payload_read, types};
 
 /// The imports of the host.
 pub(crate) fn imports() -> String {
-    let types = TYPES.replace(COLUMNS, MORE_TYPES);
-    let reads = payload_read_held();
-    format!("{types}{reads}{PAYLOAD_WRITE}{LEASES}")
+    [&types(true), &payload_read(true), PAYLOAD_WRITE, PAYLOAD_LEASE].concat()
 }
 
 /// Memory, what is lowered from the host, and the module that is behind every call of the host but the reads of a batch.

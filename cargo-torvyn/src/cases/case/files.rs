@@ -7,20 +7,20 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::cases::case::Case;
 use crate::config::manifest::{self, Broken, Manifest};
-use crate::config::toml_reader::{Field, Report, Table};
+use crate::config::toml_reader::{Report, Table};
 use crate::config::{case_files, document};
 use crate::output::codes;
-use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::output::diagnostic::{Diagnostics, Sources};
 
-/// Loads all cases of a project: those of the manifest first, then file by file. Returns the valid cases, and the
-/// diagnostics of broken cases and files.
+/// Loads a manifest and all cases of the project: those of the manifest first, then file by file. Returns the valid cases,
+/// and the diagnostics of broken cases and files.
 ///
 /// # Errors
 ///
-/// If the folder cannot be read.
-pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Case>, Vec<Broken>), Diagnostics> {
-    let of_manifest = sources.text(&manifest.path).map(|text| parse_manifest(text, &manifest.path));
-    let (mut cases, mut broken) = manifest::partition(of_manifest.unwrap_or_default());
+/// As [`Manifest::load_with`], or if the folder cannot be read.
+pub(crate) fn load(path: &Path, sources: &mut Sources) -> Result<(Manifest, Vec<Case>, Vec<Broken>), Diagnostics> {
+    let (manifest, of_manifest) = Manifest::load_with(path, sources, Case::read_all)?;
+    let (mut cases, mut broken) = manifest::partition(of_manifest);
     for path in case_files::list(&manifest.path)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let read = match document::read(&path, sources) {
@@ -38,20 +38,7 @@ pub(crate) fn load(manifest: &Manifest, sources: &mut Sources) -> Result<(Vec<Ca
         broken.extend(wrong);
     }
     broken.extend(Case::duplicates(&cases));
-    Ok((cases, broken))
-}
-
-/// Parses the cases in the text of a valid manifest.
-pub(crate) fn parse_manifest(text: &str, path: &Path) -> Vec<Result<Case, Broken>> {
-    let mut report = Report { file: path, found: Diagnostics::default() };
-    let Some(document) = document::parse(text, &mut report) else { return Vec::new() };
-    Field::find(&document, "test").map(|field| Case::read_all(&field, &mut report)).unwrap_or_default()
-}
-
-/// What is wrong with the cases of a manifest that was read.
-pub(crate) fn wrong_in_manifest(manifest: &Path, sources: &Sources) -> Vec<Diagnostic> {
-    let cases = sources.text(manifest).map(|text| parse_manifest(text, manifest)).unwrap_or_default();
-    cases.into_iter().filter_map(Result::err).flat_map(|broken| broken.found).collect()
+    Ok((manifest, cases, broken))
 }
 
 /// Whether a TOML file has cases: it has `test`, or a misspelling of it. Other files may belong to other programs, such as

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use anstream::ColorChoice;
 use torvyn_runtime::contract::{Bound, Bounds, Proof};
+use torvyn_runtime::pipeline::graph::Role;
 
 use wat_guests::stage as guest;
 
-use crate::cases::case::files::parse_manifest;
 use crate::cases::run::cancellation::Cancellation;
+use crate::cases::tests::parse_manifest;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::config::manifest::{Manifest, partition};
+use crate::config::manifest::{Manifest, Pipeline, partition};
 use crate::output::codes;
-use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::diagnostic::Diagnostics;
 use crate::output::programs::OutputRequest;
 use crate::output::shell::{Shell, Verbosity};
 use crate::run::components::{Compiled, Components};
@@ -30,12 +31,10 @@ fn exceeding_a_proof_fails_the_case_as_an_internal_error() {
     let drafts: Vec<_> = cases.iter().map(|case| Draft::new(case, &manifest).unwrap()).collect();
     let pipelines: Vec<_> = drafts.iter().map(|draft| &draft.pipeline).collect();
     let mut shell = Shell::new(ColorChoice::Never, Verbosity::Quiet, OutputRequest::default());
-    let (mut sources, compiled) = (Sources::default(), Compiled::default());
-    let args = CargoArgs::default();
-    let components =
-        Components::load(&pipelines, &|_, _| Diagnostics::default(), &args, &compiled, &mut sources, &mut shell)
-            .unwrap();
-    let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut sources).unwrap());
+    let (args, compiled) = (CargoArgs::default(), Compiled::default());
+    let judge = |_: &Pipeline, _: &[Role]| Diagnostics::default();
+    let components = Components::load(&pipelines, &judge, &args, &compiled, &mut shell).unwrap();
+    let plans = drafts.into_iter().map(|draft| draft.plan(&components, false, &mut shell.sources).unwrap());
     let mut plans: Vec<_> = plans.collect();
     let (cancel, cut) = Default::default();
     let cancellation = Cancellation { cancel: &cancel, cut: &cut };

@@ -208,9 +208,9 @@ impl Watch<'_> {
     /// Runs the cases whose fingerprints have changed. `None` if there are none.
     fn run_round(&mut self, shell: &mut Shell) -> anyhow::Result<Option<Exit>> {
         shell.summary(&Summary::default())?;
-        let mut sources = Sources::default();
-        let cases = Cases::load(self.args, &mut sources, shell)?;
-        let selected = cases.select(self.args, &sources, shell)?;
+        shell.sources = Sources::default();
+        let cases = Cases::load(self.args, shell)?;
+        let selected = cases.select(self.args, shell)?;
         let all = || selected.drafts.iter().chain(&selected.others);
         let packages = all().any(|draft| !draft.packages().is_empty());
         let mut named = Vec::new();
@@ -232,17 +232,17 @@ impl Watch<'_> {
         self.set_paths(places(self));
 
         let compiled_before = self.compiled.times();
-        let planned = selected.plan(self.args, &self.compiled, &mut sources, shell)?;
+        let planned = selected.plan(self.args, &self.compiled, shell)?;
         let Planned { plans, mut others, components } = planned;
         self.project = components.project().cloned();
         self.sources = components.sources().iter().map(|source| paths::from_here(source)).collect();
         self.set_paths(places(self));
 
-        let common = Common::new(&cases.manifest, &sources, &self.before, &components);
+        let common = Common::new(&cases.manifest, &shell.sources, &self.before, &components);
         let mut fingerprints: HashMap<_, _> = plans
             .iter()
             .chain(&others)
-            .map(|plan| (plan.case.name.clone(), Fingerprint::new(plan, &common, &sources)))
+            .map(|plan| (plan.case.name.clone(), Fingerprint::new(plan, &common, &shell.sources)))
             .collect();
         Fingerprint::add_others(&mut fingerprints, plans.iter().chain(&others));
         self.last.retain(|name, _| plans.iter().any(|plan| plan.case.name == *name));
@@ -261,7 +261,7 @@ impl Watch<'_> {
         shell.status("Testing", what)?;
 
         let flows = interrupt::begin_cases()?;
-        let (_, outcomes) = run(&plans, &others, self.args, &flows, &sources, shell)?;
+        let (_, outcomes) = run(&plans, &others, self.args, &flows, shell)?;
         drop(flows);
         let mut blessed = Vec::new();
         for (plan, outcome) in outcomes.into_iter().filter(|(_, outcome)| !outcome.interrupted) {

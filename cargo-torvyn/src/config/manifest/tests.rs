@@ -14,7 +14,7 @@ use super::feed::Origin;
 use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
-use crate::cases::case::files::parse_manifest;
+use crate::cases::tests::parse_manifest;
 use crate::config::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 

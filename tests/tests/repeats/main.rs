@@ -12,17 +12,12 @@ use torvyn_runtime::contract::{Bound, Bounds, Budget, Proof};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::pipeline::policy::{Retry, Then};
 use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Schedule, Stage};
+use torvyn_tests::random::Random;
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start_with,
 };
 
-#[path = "repeats/exact.rs"]
 mod exact;
-#[path = "bounds/random.rs"]
-#[expect(dead_code, reason = "graphs are for `bounds.rs`")]
-mod random;
-
-use random::Random;
 
 /// Random pipelines in an ordinary run.
 const PIPELINES: u64 = 60;
@@ -134,7 +129,7 @@ fn no_pipeline_copies_more_than_is_said() {
     let sink = Component::load(engine(), programs::OPS_SINK.as_ref(), &Limits::default()).expect("the sink loads");
     let sink = Program { component: sink, settings: &[], reads: None };
     for seed in 0..pipelines {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let spins = seed % 50 == 49;
         let (elements, count) = elements(random);
         let (mut parts, mut nodes) = (vec![input(elements)], vec![None]);

@@ -20,13 +20,9 @@ use torvyn_runtime::{Component, Error, Limits, Recorder};
 use torvyn_tests::guest::ComponentFile;
 use torvyn_tests::{Collected, Elements, engine, input, output, stage_of, start_recorded};
 
-#[path = "claims/code.rs"]
 mod code;
-#[path = "claims/generate.rs"]
 mod generate;
-#[path = "claims/near.rs"]
 mod near;
-#[path = "claims/parts.rs"]
 mod parts;
 
 /// Components of an ordinary run.

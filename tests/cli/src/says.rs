@@ -6,7 +6,7 @@ use crate::program::said;
 
 /// Asserts the exit code, that stderr has all of `texts`, in their order, and that nothing of ours panicked.
 #[track_caller]
-pub(crate) fn assert_says(output: &Output, code: i32, texts: &[&str]) {
+pub fn assert_says(output: &Output, code: i32, texts: &[&str]) {
     let said = said(output);
     assert_eq!(output.status.code(), Some(code), "{said}");
     let mut rest = &said[..];

@@ -9,31 +9,17 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use cli_tests::{FAULTS, command, faulty, folder, folder_with_input, project, said, torvyn};
 use serde_json::Value;
 
-#[path = "run/aliases.rs"]
 mod aliases;
-#[path = "run/built.rs"]
 mod built;
-#[path = "run/failures.rs"]
 mod failures;
-#[path = "run/outputs.rs"]
 mod outputs;
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/project.rs"]
-mod project;
-#[path = "run/records.rs"]
 mod records;
-#[path = "run/same_file.rs"]
 mod same_file;
-#[path = "run/streams.rs"]
 mod streams;
-#[path = "run/trace.rs"]
 mod trace;
-
-use program::{command, said, torvyn};
-use project::{folder, project};
 
 /// Runs, and asserts the exit code and that stderr has all of `texts`.
 fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
@@ -50,17 +36,6 @@ fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
 const UPPER: &str = r#"
 [pipeline.main]
 stages = ["COMPONENTS/router.wasm", "COMPONENTS/transform.wasm"]
-"#;
-
-const FAULTY: &str = r#"
-[pipeline.main]
-input = "input.txt"
-output = "output.txt"
-[[pipeline.main.stages]]
-name = "faulty"
-component = "COMPONENTS/inspector.wasm"
-config = { how = "HOW", at = "AT" }
-limits = { memory = "8MiB", time = "200ms" }
 "#;
 
 #[test]
@@ -132,15 +107,8 @@ fn what_is_no_component_is_told_by_what_it_is() {
 
 #[test]
 fn a_stage_that_goes_wrong_is_named_and_nothing_is_half_written() {
-    for (how, at, text) in [
-        ("trap", "process", "`unreachable` instruction executed"),
-        ("loop", "process", "exceeded its time limit of 200 ms (`limits.time`)"),
-        ("grow", "process", "exceeded its memory limit of 8 MiB (`limits.memory`)"),
-        ("fail", "init", "invalid-input: told to fail in init"),
-        ("trap", "teardown", "`unreachable` instruction executed"),
-    ] {
-        let folder = folder(&FAULTY.replace("HOW", how).replace("AT", at));
-        fs::write(folder.path().join("input.txt"), "fine\n".repeat(1000) + "poison\n").unwrap();
+    for (how, at, _, text) in FAULTS {
+        let folder = folder_with_input(&faulty(how, at));
         expect(folder.path(), &["run"], 101, &["stage `faulty` failed in", at, text]);
         let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();

@@ -18,19 +18,12 @@ use torvyn_tests::{
     Collected, Elements, Part, assert_recorded, assert_settled, engine, input, output, stage_of, start_with,
 };
 
-#[path = "failures/held.rs"]
 mod held;
-#[path = "failures/injected.rs"]
 mod injected;
-#[path = "failures/kinds.rs"]
 mod kinds;
-#[path = "failures/places.rs"]
 mod places;
-#[path = "failures/poison.rs"]
 mod poison;
-#[path = "failures/restarts.rs"]
 mod restarts;
-#[path = "failures/retries.rs"]
 mod retries;
 
 /// What a dead letter says: of which stage, which element, how often it was tried, and why it failed.

@@ -7,29 +7,17 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use cli_tests::{assert_says, command, said, target, torvyn};
 use serde_json::Value;
 
-#[path = "test/failures.rs"]
 mod failures;
-#[path = "test/outputs.rs"]
 mod outputs;
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/project.rs"]
-mod project;
-#[path = "common/says.rs"]
-mod says;
-#[path = "test/schedules.rs"]
 mod schedules;
-#[path = "test/time.rs"]
 mod time;
-
-use program::{command, said, target, torvyn};
-use says::assert_says;
 
 /// A folder with pipelines of the components of the project, and these cases.
 fn folder(cases: &str) -> tempfile::TempDir {
-    project::folder(&format!("{PIPELINES}{cases}"))
+    cli_tests::folder(&format!("{PIPELINES}{cases}"))
 }
 
 const PIPELINES: &str = r#"

@@ -1,36 +1,11 @@
-//! Numbers that look random and come again with their seed, and graphs drawn with them.
+//! Random graphs.
 
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
-
-/// SplitMix64, after Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From `least` to `most`, both included.
-    pub(crate) fn from(&mut self, least: u64, most: u64) -> u64 {
-        least + self.next() % (most - least + 1)
-    }
-
-    /// True once in so many times.
-    pub(crate) fn once_in(&mut self, times: u64) -> bool {
-        self.next().is_multiple_of(times)
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.from(0, choices.len() as u64 - 1) as usize]
-    }
-}
+use torvyn_tests::random::Random;
 
 /// A graph of nodes of these roles and outputs, sources first and sinks last: each output goes somewhere, often to
 /// several nodes, and something comes to each node.
-pub(crate) fn graph(random: &mut Random, nodes: &[(Role, usize)]) -> Graph {
+pub(crate) fn random(random: &mut Random, nodes: &[(Role, usize)]) -> Graph {
     let sources = nodes.iter().filter(|(role, _)| *role == Role::Source).count() as u64;
     let sinks = nodes.iter().filter(|(role, _)| *role == Role::Sink).count() as u64;
     let count = nodes.len() as u64;

@@ -15,13 +15,9 @@ use torvyn_tests::{
     Collected, Elements, assert_settled, for_each_program, input, output, programs, run, stage, stage_with, start,
 };
 
-#[path = "programs/attributes.rs"]
 mod attributes;
-#[path = "programs/failing.rs"]
 mod failing;
-#[path = "programs/holding.rs"]
 mod holding;
-#[path = "programs/reads.rs"]
 mod reads;
 
 use attributes::*;

@@ -8,15 +8,13 @@ use torvyn_runtime::contract::{Bound, Bounds, Proof};
 use torvyn_runtime::endpoint::Discard;
 use torvyn_runtime::pipeline::graph::{Graph, Role};
 use torvyn_runtime::{Account, Component, Limits};
+use torvyn_tests::random::Random;
 use torvyn_tests::{Elements, Part, assert_settled, engine, input, output, programs, stage_of, start};
 
-#[path = "bounds/model.rs"]
+mod graph;
 mod model;
-#[path = "bounds/random.rs"]
-mod random;
 
 use model::{Conduct, Measured};
-use random::Random;
 
 const PLAIN_PIPELINES: u64 = 10_000;
 const REAL_PIPELINES: u64 = 200;
@@ -77,7 +75,7 @@ fn plain(random: &mut Random) -> (Graph, Vec<Option<Bounds>>) {
             bounds.push(component.then(|| copies(random)));
         }
     }
-    (random::graph(random, &nodes), bounds)
+    (graph::random(random, &nodes), bounds)
 }
 
 /// Compares what the model measured with what was said of the pipeline.
@@ -107,7 +105,7 @@ fn plain_stages() {
         if tally.pipelines == PLAIN_PIPELINES {
             break;
         }
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (graph, nodes) = plain(&mut random);
         let said = compose(&graph, &once(&nodes));
         let [any, worst] =
@@ -205,7 +203,7 @@ fn real(random: &mut Random) -> (Graph, Vec<Option<Program>>) {
         _ if node < processors => (Role::Processor, program.as_ref().map_or(0, |program| program.outputs)),
         _ => (Role::Sink, 0),
     });
-    let graph = random::graph(random, &nodes.collect::<Vec<_>>());
+    let graph = graph::random(random, &nodes.collect::<Vec<_>>());
     // It wants the sequence numbers of a source in their order.
     for (node, program) in programs.iter_mut().enumerate().take(processors).skip(sources) {
         let mut from = graph.edges().iter().filter(|edge| edge.to == node).map(|edge| edge.from);
@@ -274,7 +272,7 @@ fn real_components() {
     let limits = Limits::default();
     let mut tally = Tally::default();
     for seed in 0..REAL_PIPELINES {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (graph, programs) = real(&mut random);
         let parts = programs.iter().zip(graph.nodes()).map(|(program, node)| {
             let part = match program {

@@ -1,0 +1,11 @@
+//! Runs `cargo torvyn` for the tests of the command line, as a user does.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+
+pub use self::program::{command, said, target, torvyn};
+pub use self::project::{FAULTS, faulty, folder, folder_with_input, project};
+pub use self::says::assert_says;
+
+mod program;
+mod project;
+mod says;
