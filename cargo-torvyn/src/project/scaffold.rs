@@ -3,6 +3,7 @@
 //! A template is a folder of `templates/`: `template.toml`, the `files/` of its crate, and in `project/` the additional files
 //! of a separate project. `templates/shared` has what all templates share. Knows nothing of cargo or the terminal.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -59,6 +60,9 @@ pub(crate) struct About {
     world: Option<String>,
     /// The copy budget of the stage.
     budget: Option<Budget>,
+    /// The crates that the stage uses besides the guest library, each with its version.
+    #[serde(default)]
+    dependencies: BTreeMap<String, String>,
     /// Stage templates whose crates become members of this project, each in a folder of its name.
     #[serde(default)]
     members: Vec<String>,
@@ -95,6 +99,7 @@ struct Values<'a> {
     name: &'a str,
     world: Option<&'a str>,
     budget: Option<&'a Budget>,
+    dependencies: &'a BTreeMap<String, String>,
     members: &'a [String],
     standalone: bool,
     /// The version of this program and of its guest library.
@@ -187,6 +192,7 @@ impl Template {
             name,
             world: self.about.world.as_deref(),
             budget: self.about.budget.as_ref(),
+            dependencies: &self.about.dependencies,
             members: &self.about.members,
             standalone: place == Place::Alone,
             version: env!("CARGO_PKG_VERSION"),

@@ -15,9 +15,9 @@ use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Control, Stage};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Call, Count};
-use crate::payload::{ElementSet, Pool};
 use crate::payload::element::{self, Stamps};
 use crate::payload::run::Runs;
+use crate::payload::{ElementSet, Pool};
 use crate::stage::host::BackpressureSignal;
 use crate::stage::instance::{FailedCall, Instance, Start};
 

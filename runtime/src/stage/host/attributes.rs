@@ -7,9 +7,9 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::part::Origin;
 use super::{Batch, Failure, Host};
-use crate::payload::{ElementRef, ElementSet};
 use crate::payload::attributes::{Attribute, AttributeError, check_name};
 use crate::payload::element::{Context, Element};
+use crate::payload::{ElementRef, ElementSet};
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.func_wrap("get", get)?;

@@ -1,11 +1,12 @@
 //! A processor that reads: forwards the elements that contain the configured `needle`. It forwards
 //! them by handle; the world does not let it alter a payload.
 
+use memchr::memmem::Finder;
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 
 /// Forwards the elements that contain the needle.
 pub struct Find {
-    needle: Vec<u8>,
+    needle: Finder<'static>,
 }
 
 impl Stage for Find {
@@ -15,7 +16,7 @@ impl Stage for Find {
                 "config `needle` is empty".to_string(),
             )),
             needle => Ok(Find {
-                needle: needle.as_bytes().to_vec(),
+                needle: Finder::new(needle).into_owned(),
             }),
         }
     }
@@ -28,10 +29,7 @@ impl PayloadProcessor<Inspector> for Find {
         payload: &[u8],
         out: &mut Output<'_, Inspector>,
     ) -> Result<(), Failure> {
-        if payload
-            .windows(self.needle.len())
-            .any(|part| part == self.needle)
-        {
+        if self.needle.find(payload).is_some() {
             out.forward();
         }
         Ok(())
