@@ -13,7 +13,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::case::files::wrong_in_manifest;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, SavedStage, Subject};
+use crate::check::{Baseline, Composed, SavedStage, Subject, lints};
 use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
@@ -228,8 +228,7 @@ impl Checked {
     fn add(&mut self, subject: Subject) {
         let verdict = subject.verdict();
         if let Some(verdict) = &verdict {
-            let mut found = Diagnostics::default();
-            subject.findings(verdict, &mut self.sources, &mut found);
+            let found = lints::check_stage(&subject, verdict, &mut self.sources);
             self.found.extend(found.into_iter().map(|finding| subject.with_location(finding)));
         }
         self.stages.push((subject, verdict));
@@ -301,24 +300,16 @@ impl Checked {
             };
             let Some(mut subject) = known else { return };
             let own = stage.budget.clone();
-            let declares = !own.is_empty();
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };
-            // Findings about a component are reported once. A budget in the pipeline is checked again.
-            if declares {
-                subject.over_budget(&verdict, &mut self.sources, &mut self.found);
-            }
-            if subject.settings.is_none() {
-                let finding = subject.retains_without_budget(&verdict, &mut self.sources);
-                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "this stage")));
-            }
+            self.found.extend(lints::check_place(&subject, &verdict, (pipeline, stage), &mut self.sources));
             verdicts.push(verdict);
         }
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
                 let composed = Composed::new(pipeline, &wiring, &verdicts);
-                self.found.extend(composed.findings(pipeline, &self.levels));
+                self.found.extend(lints::check_pipeline(&composed, pipeline, &self.levels));
                 self.pipelines.push((pipeline.name.clone(), composed));
             }
             Err(wrong) => self.found.extend(wrong),
@@ -337,8 +328,8 @@ impl Checked {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
-            let finding = loss.finding(levels, subject, &mut self.sources);
-            self.found.extend(finding.map(|finding| match subject {
+            let found = lints::check_loss(&loss, levels, subject, &mut self.sources);
+            self.found.extend(found.into_iter().map(|finding| match subject {
                 Some(subject) => subject.with_location(finding),
                 None => finding,
             }));
