@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::Args;
 use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::base::plural::counted;
@@ -14,7 +15,7 @@ use torvyn_runtime::pipeline::graph::Role;
 use crate::cases::case::files::wrong_in_manifest;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
 use crate::check::{Baseline, Composed, SavedStage, Subject, lints};
-use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
+use crate::cli::{CargoArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
 use crate::config::manifest::{ComponentRef, Manifest, Pipeline};
@@ -49,6 +50,55 @@ struct Checked {
     engine: Compiled,
     /// How long the analysis took, without the time of cargo.
     took: Duration,
+}
+
+/// Prove what stages and pipelines can copy, and compare it with their budgets
+///
+/// For each stage, shows whether payload bytes can cross its boundary, and how often. The proof comes from the WIT of the
+/// world that the stage declares and, with --built, also from its component. Combines the bounds of the stages along the
+/// pipelines of Torvyn.toml and compares them with the copy budgets in Cargo.toml and Torvyn.toml.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn check                              check the declared worlds, without a build
+  cargo torvyn check --built                      also build and check the components
+  cargo torvyn check -p router --built --locked   check one stage, with Cargo.lock as it is
+  cargo torvyn check target/some.wasm             check a component of any language
+  cargo torvyn check --deny wide-world            change the level of a lint
+  cargo torvyn check --built --save-baseline copies.json
+  cargo torvyn check --built --baseline copies.json
+  cargo torvyn explain over-budget-component      explain a finding
+
+Exit codes:
+  0    no problems found
+  2    invalid arguments
+  4    nothing selected
+  96   something must be installed first
+  100  findings at level deny
+  101  the check could not be done")]
+pub(crate) struct CheckArgs {
+    /// Component files to check, instead of the stages of a project
+    #[arg(value_name = "COMPONENT", conflicts_with_all = ["built", "package", "workspace", "exclude", "all"])]
+    pub(crate) components: Vec<PathBuf>,
+    /// Build the components and check them too
+    #[arg(long)]
+    pub(crate) built: bool,
+    /// Fail if anything that this baseline proves is no longer proven
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Save what is proven now as a baseline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lints: LintArgs,
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// Output format: `human` on stderr; `json` on stdout, one object per line, as cargo and rustc print it; `sarif` on
+    /// stdout, one document, for code hosts
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: FindingsFormat,
 }
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
