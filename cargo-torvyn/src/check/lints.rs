@@ -26,7 +26,7 @@ enum Check {
     /// A stage and its budget, which a pipeline can replace.
     Budget(fn(&Subject, &StageVerdict, &mut Sources) -> Vec<Diagnostic>),
     /// A stage in its place in a pipeline.
-    Place(fn(&Subject, &StageVerdict, &mut Sources, (&Pipeline, &Stage)) -> Option<Diagnostic>),
+    Place(fn(&Subject, &StageVerdict, (&Pipeline, &Stage), &mut Sources) -> Option<Diagnostic>),
     /// A pipeline and what its stages copy together.
     Pipeline(fn(&Composed, &Pipeline, &Levels) -> Option<Diagnostic>),
     /// A loss of what a baseline proves.
@@ -78,7 +78,7 @@ pub(crate) fn check_place(
     let mut found = if declares { check_budget(subject, verdict, sources) } else { Vec::new() };
     for check in checks() {
         if let Check::Place(find) = check {
-            found.extend(find(subject, verdict, sources, place));
+            found.extend(find(subject, verdict, place, sources));
         }
     }
     found

@@ -24,8 +24,8 @@ fn find(subject: &Subject, verdict: &StageVerdict, sources: &mut Sources) -> Vec
 fn find_in_pipeline(
     subject: &Subject,
     verdict: &StageVerdict,
-    sources: &mut Sources,
     (pipeline, stage): (&Pipeline, &Stage),
+    sources: &mut Sources,
 ) -> Option<Diagnostic> {
     if subject.settings.is_some() {
         return None;
