@@ -5,6 +5,7 @@ pub(crate) mod budget;
 pub(crate) mod case_files;
 pub(crate) mod document;
 pub(crate) mod file_uses;
+pub(crate) mod lint;
 pub(crate) mod lint_levels;
 pub(crate) mod manifest;
 pub(crate) mod ranges;

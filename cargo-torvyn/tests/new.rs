@@ -88,7 +88,8 @@ fn runs(template: &str, project: &Path) {
         "aggregator" => ("an ERROR\n\nfine\n", 0, 0),
         "transform" => ("AN ERROR\n\nFINE\n", 12, 12),
         "sink" => ("", 0, 0),
-        other => panic!("what does `{other}` do?"),
+        // The cases of any other say what it does.
+        _ => return,
     };
     if template != "source" {
         command.arg("--input").arg(&input);
@@ -212,12 +213,14 @@ torvyn_guest::export!(InVain: Processor<Inspector>);
     }
 }
 
-/// Every template is in a test above.
+/// Those that have no test of their own above.
 #[test]
-fn templates_are_listed() {
+fn every_other_template_stands_alone() {
     let list = String::from_utf8(run(&mut torvyn(Path::new("."), &["new", "--list"])).stdout).unwrap();
     let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
+    let tested = ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"];
+    assert!(tested.iter().all(|name| names.contains(name)), "{list}");
+    names.into_iter().filter(|name| !tested.contains(name)).for_each(stands_alone);
 }
 
 #[test]

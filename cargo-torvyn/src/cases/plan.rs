@@ -22,7 +22,7 @@ use crate::cases::compare::expectation::Expectation;
 use crate::cases::plan::blessed_files::BlessedFiles;
 use crate::cases::plan::schedules::Schedules;
 use crate::cases::plan::subpipeline::find_stage;
-use crate::check::{self, Composed};
+use crate::check::{Composed, lints};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::Levels;
 use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
@@ -192,9 +192,10 @@ impl<'a> Draft<'a> {
         let mut over_budget = Diagnostics::default();
         let verdicts: Vec<_> = ready.iter().filter_map(|ready| ready.subject.verdict()).collect();
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
-            subject.over_budget(verdict, sources, &mut over_budget);
+            over_budget.extend(lints::check_budget(subject, verdict, sources));
         }
-        over_budget.extend(Composed::new(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
+        let composed = Composed::new(&pipeline, &wiring, &verdicts);
+        over_budget.extend(lints::check_pipeline(&composed, &pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
         let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();
@@ -375,8 +376,8 @@ impl Plan<'_> {
     }
 
     /// Reports a measured amplification over the budget of the pipeline.
-    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
-        check::measured_over_budget(&self.pipeline, &self.levels, account)
+    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Vec<Diagnostic> {
+        lints::check_run_budget(account, &self.pipeline, &self.levels)
     }
 }
 

@@ -16,7 +16,7 @@ use torvyn_runtime::flow::account::CutOffUse;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
-use crate::check::{self, Composed, Subject};
+use crate::check::{Composed, Subject, lints};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
@@ -221,11 +221,11 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     dropped.add_to(&mut account);
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
-        found.extend(check::measured_over_budget(&pipeline, &components.levels, &account));
+        found.extend(lints::check_run_budget(&account, &pipeline, &components.levels));
     }
-    found.extend(check::measured_pool(&pipeline, &pool, &components.levels, &account.pool));
+    found.extend(lints::check_pool(&account.pool, &pool, &pipeline, &components.levels));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
-    found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
+    found.extend(lints::check_run_stages(&account, &pipeline, &wiring, &levels));
     let interrupted = interrupt::exit();
     Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found })
 }
@@ -354,9 +354,9 @@ fn within_budget(
 ) -> anyhow::Result<()> {
     let mut found = Diagnostics::default();
     for (subject, verdict) in subjects.iter().zip(verdicts) {
-        subject.over_budget(verdict, &mut shell.sources, &mut found);
+        found.extend(lints::check_budget(subject, verdict, &mut shell.sources));
     }
-    found.extend(Composed::new(pipeline, wiring, verdicts).findings(pipeline, levels));
+    found.extend(lints::check_pipeline(&Composed::new(pipeline, wiring, verdicts), pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use torvyn_runtime::base::plural::{counted, noun};
 
-use super::{Cases, Planned, run};
+use super::{Cases, Planned, TestArgs, run};
 use crate::cases::{Common, Fingerprint, Summary, Tally};
-use crate::cli::{MessageFormat, TestArgs};
+use crate::cli::MessageFormat;
 use crate::config::manifest::ComponentRef;
 use crate::exit::Exit;
 use crate::fs::paths;
