@@ -17,7 +17,7 @@ use crate::cases::compare::element::Entry;
 use crate::cases::compare::schema::Schema;
 use crate::cases::run::failure::Failure;
 use crate::cases::run::speed::Speed;
-use crate::config::manifest::{Manifest, partition};
+use crate::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::output::failure::FailureRecord;

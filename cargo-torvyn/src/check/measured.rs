@@ -7,8 +7,8 @@ use torvyn_runtime::flow::account::StageAccount;
 use torvyn_runtime::payload::PoolUse;
 
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
 use crate::config::units::format_size;
+use crate::manifest::{Pipeline, Pool, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::Diagnostic;
 use crate::output::lint::Lint;
 use crate::output::run_report::{bytes, grouped};
@@ -129,7 +129,7 @@ mod tests {
     use torvyn_runtime::pipeline::graph::Role;
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     /// A stage that was lent 16 elements of 10 bytes, and read and forwarded them.
     fn forwarded() -> StageAccount {

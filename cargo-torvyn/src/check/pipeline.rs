@@ -8,7 +8,7 @@ use torvyn_runtime::contract::{Bound, Bounds, Kind};
 
 use super::baseline::SavedPipeline;
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::{Diagnostic, quoted};
 use crate::output::lint::Lint;
 

@@ -85,7 +85,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     #[test]
     fn lints_match_their_pages() {

@@ -10,8 +10,8 @@ use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
 use crate::cases::case::arrivals::{self, Arrivals};
 use crate::cases::compare::element::{self, Entry};
-use crate::config::manifest::Input;
 use crate::config::toml_reader::{Field, Report};
+use crate::manifest::Input;
 use crate::output::diagnostic::Diagnostics;
 
 /// The `input` of a case.

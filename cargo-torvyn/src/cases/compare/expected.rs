@@ -17,8 +17,8 @@ use crate::cases::compare::literal::Literal;
 use crate::cases::compare::pattern::Pattern;
 use crate::cases::compare::schema::Schema;
 use crate::config::document;
-use crate::config::manifest::read_output_framing;
 use crate::config::toml_reader::{Field, Report, Table};
+use crate::manifest::read_output_framing;
 use crate::output::diagnostic::Diagnostics;
 
 /// What is expected of elements.

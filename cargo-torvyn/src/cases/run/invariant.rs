@@ -11,7 +11,7 @@ use crate::cases::case::files::parse_manifest;
 use crate::cases::run::cancellation::Cancellation;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::config::manifest::{Manifest, partition};
+use crate::manifest::{Manifest, partition};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
 use crate::output::programs::OutputRequest;

@@ -15,7 +15,7 @@ use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
 use crate::cases::case::files::parse_manifest;
-use crate::config::manifest::Unfit;
+use crate::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 
 /// Parses roles: `s` is a source, `p` a processor, `k` a sink.
