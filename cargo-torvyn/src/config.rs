@@ -1,4 +1,5 @@
-//! The Torvyn tables of a `Cargo.toml`, and the readers that they share with `manifest` and `cases`.
+//! The Torvyn tables of a `Cargo.toml`, and the readers that they share with `endpoints`, `manifest` and
+//! `cases`.
 
 pub(crate) mod base64;
 pub(crate) mod budget;

@@ -33,6 +33,7 @@ mod check;
 mod cli;
 mod commands;
 mod config;
+mod endpoints;
 mod exit;
 mod fs;
 mod manifest;

@@ -36,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const BEGINS: u64 = 946_684_800_000_000_000;
 
 /// A case.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// Its name, unique in a project.
     pub(crate) name: String,
