@@ -57,7 +57,7 @@ mod tests {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/manifest.md");
         let page = fs::read_to_string(page).unwrap();
         let section = |title: &str| page.split("\n## ").find(|section| section.starts_with(title)).unwrap();
-        let all = [("Inputs\n", input::all_keys().to_vec()), ("Outputs\n", output::all_keys().to_vec())];
+        let all = [("Inputs\n", input::all_keys()), ("Outputs\n", output::all_keys())];
         for (title, keys) in all {
             let rows = section(title).lines().filter_map(|line| line.strip_prefix("| `{ ")?.split(' ').next());
             let rows: BTreeSet<_> = rows.collect();

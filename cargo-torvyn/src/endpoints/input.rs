@@ -19,7 +19,7 @@ mod generate;
 mod stdin;
 
 /// All kinds, in the order in which messages list them.
-static KINDS: [&Kind; 4] = [&file::KIND, &dir::KIND, &stdin::KIND, &generate::KIND];
+static KINDS: &[&Kind] = &[&file::KIND, &dir::KIND, &stdin::KIND, &generate::KIND];
 
 /// A kind of input.
 pub(crate) struct Kind {
@@ -121,6 +121,6 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<Arc<dyn Input>>
 }
 
 /// The keys of each kind.
-pub(super) fn all_keys() -> [&'static Keys; KINDS.len()] {
-    KINDS.map(|kind| &kind.keys)
+pub(super) fn all_keys() -> Vec<&'static Keys> {
+    KINDS.iter().map(|kind| &kind.keys).collect()
 }

@@ -18,7 +18,7 @@ pub(crate) mod framing;
 mod stdout;
 
 /// All kinds, in the order in which messages list them.
-static KINDS: [&Kind; 3] = [&file::KIND, &stdout::KIND, &discard::KIND];
+static KINDS: &[&Kind] = &[&file::KIND, &stdout::KIND, &discard::KIND];
 
 /// A kind of output.
 struct Kind {
@@ -119,6 +119,6 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<Arc<dyn Output>
 }
 
 /// The keys of each kind.
-pub(super) fn all_keys() -> [&'static Keys; KINDS.len()] {
-    KINDS.map(|kind| &kind.keys)
+pub(super) fn all_keys() -> Vec<&'static Keys> {
+    KINDS.iter().map(|kind| &kind.keys).collect()
 }
