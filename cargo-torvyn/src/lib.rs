@@ -4,8 +4,8 @@
 //! # How a command runs
 //!
 //! 1. `commands` parses the arguments; usage errors end here.
-//! 2. A file of `commands` calls the rooms below. `config` parses `Torvyn.toml` and the tables in `Cargo.toml`, with spans;
-//!    errors are collected as diagnostics.
+//! 2. A file of `commands` calls the rooms below. `manifest` parses `Torvyn.toml`, and `config` the tables in `Cargo.toml`,
+//!    with spans; errors are collected as diagnostics.
 //! 3. `project` finds the stages among the packages of the workspace and has cargo build them; `run` loads the components.
 //! 4. `check` has `torvyn_runtime::analysis` make a verdict of each stage, from WIT and from its component, and reports as
 //!    diagnostics what exceeds the declared budgets. `run`, `test` and `demo` do the same before a flow starts.
@@ -33,8 +33,10 @@ mod check;
 mod cli;
 mod commands;
 mod config;
+mod endpoints;
 mod exit;
 mod fs;
+mod manifest;
 mod output;
 mod process;
 mod project;

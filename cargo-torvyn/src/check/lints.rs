@@ -12,7 +12,7 @@ use super::measured::MeasuredStage;
 use super::pipeline::Composed;
 use super::subject::Subject;
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Pool, Stage, Wiring};
+use crate::manifest::{Pipeline, Pool, Stage, Wiring};
 use crate::output::diagnostic::{Diagnostic, Sources};
 
 // The modules, and `ALL: &[(Lint, &[Check])]`.

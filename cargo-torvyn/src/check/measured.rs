@@ -6,7 +6,7 @@ use torvyn_runtime::pipeline::graph::Node;
 
 use crate::config::lint::Lint;
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::Diagnostic;
 use crate::output::run_report::bytes;
 
@@ -58,7 +58,7 @@ pub(super) mod tests {
     use torvyn_runtime::pipeline::graph::Role;
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     /// A stage that was lent 16 elements of 10 bytes, and read and forwarded them.
     pub(crate) fn forwarded() -> StageAccount {

@@ -7,7 +7,7 @@ use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::contract::{Bound, Bounds, Kind};
 
 use super::baseline::SavedPipeline;
-use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::Diagnostic;
 
 /// The most that a pipeline copies; `torvyn_runtime::analysis::PipelineBounds` has the formulas.

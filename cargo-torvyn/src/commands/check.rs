@@ -18,10 +18,10 @@ use crate::check::{Baseline, Composed, SavedStage, Subject, lints};
 use crate::cli::{CargoArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
-use crate::config::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::output::bad_component::BadComponent;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::output::failure;
@@ -306,7 +306,7 @@ impl Checked {
                 continue;
             }
             self.found.extend(pipeline.missing_paths());
-            let selected = |stage: &crate::config::manifest::Stage| match &stage.component {
+            let selected = |stage: &crate::manifest::Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
             };

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(all.len(), ALL.len());
         assert!(crate::output::explanation::lints().iter().all(|lint| !all.contains(lint)));
         assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
-        let mut produced = crate::config::manifest::tests::codes();
+        let mut produced = crate::manifest::tests::codes();
         produced.extend(crate::config::settings::tests::codes());
         produced.extend(crate::check::subject_codes());
         produced.extend(crate::cases::tests::codes());

@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::config::lint::Level;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     #[test]
     fn sections_of_lints_are_complete() {

@@ -20,9 +20,9 @@ use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
 use torvyn_runtime::{Cut, Error, StageError};
 
-use crate::config::manifest::Pipeline;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::manifest::Pipeline;
 use crate::output::failure;
 
 /// How often to check whether somebody reads a FIFO.
@@ -322,7 +322,7 @@ mod tests {
     use torvyn_runtime::payload::element::{Context, Element};
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     #[test]
     fn several_stages_can_share_a_file() {

@@ -10,7 +10,7 @@ use super::Check;
 use crate::check::pipeline::Composed;
 use crate::config::lint::{Level, Lint};
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::Pipeline;
+use crate::manifest::Pipeline;
 use crate::output::diagnostic::{Diagnostic, quoted};
 
 pub(super) const LINT: Lint = Lint { code: "over-budget-pipeline", level: Level::Deny };
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::check::subject::tests::declared;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     /// What is found in a pipeline of one stage, which declares this, with this budget.
     fn found(stage: &str, of_pipeline: &str) -> Vec<Diagnostic> {

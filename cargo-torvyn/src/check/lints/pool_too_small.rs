@@ -5,7 +5,7 @@ use torvyn_runtime::payload::PoolUse;
 use super::Check;
 use crate::config::lint::{Level, Lint};
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Pool};
+use crate::manifest::{Pipeline, Pool};
 use crate::config::units::format_size;
 use crate::output::diagnostic::Diagnostic;
 use crate::output::run_report::grouped;
@@ -37,7 +37,7 @@ mod tests {
     use torvyn_runtime::payload::ClassUse;
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     #[test]
     fn suggests_room_for_all_blocks_held_at_once() {

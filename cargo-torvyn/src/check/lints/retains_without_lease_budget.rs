@@ -9,7 +9,7 @@ use crate::check::budget_kind::HOLDS;
 use crate::check::labels::label_imports;
 use crate::check::subject::Subject;
 use crate::config::lint::{Level, Lint};
-use crate::config::manifest::{Pipeline, Stage};
+use crate::manifest::{Pipeline, Stage};
 use crate::output::diagnostic::{Diagnostic, Sources};
 
 pub(super) const LINT: Lint = Lint { code: "retains-without-lease-budget", level: Level::Warn };

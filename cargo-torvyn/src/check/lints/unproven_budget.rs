@@ -8,7 +8,7 @@ use crate::check::pipeline::Composed;
 use crate::check::subject::Subject;
 use crate::config::lint::{Level, Lint};
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::Pipeline;
+use crate::manifest::Pipeline;
 use crate::config::spanned::Declared;
 use crate::output::diagnostic::{Diagnostic, Sources};
 

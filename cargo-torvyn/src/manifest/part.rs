@@ -7,10 +7,11 @@ use torvyn_runtime::contract::Stamp;
 
 use super::feed::{self, Feed, Origin};
 use super::name;
-use super::output::{NamedOutput, Output};
+use super::output::NamedOutput;
 use super::pipeline::Pipeline;
 use super::stage::Stage;
 use crate::config::budget::PipelineBudget;
+use crate::endpoints::output;
 
 /// The bounds of a part, as indices of stages.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +171,7 @@ fn ends(stages: &[Stage], last: Option<usize>) -> Vec<NamedOutput> {
             let is_plain = Some(index) == last && stages[index].places.outputs.is_empty();
             ends.push(NamedOutput {
                 name: if is_plain { name::OUTPUT.to_string() } else { format!("{}.{name}", stages[index].name) },
-                output: Output::Discard,
+                output: output::discard(),
                 from: feed::implied(origin),
                 merge: Default::default(),
                 span: None,

@@ -3,21 +3,21 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use torvyn_runtime::endpoint::OutputFraming;
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, GraphError, Node, Role};
 
 use super::feed::{self, Feed, Origin};
-use super::input::Input;
 use super::name;
-use super::output::{NamedOutput, Output};
+use super::output::NamedOutput;
 use super::pipeline::Pipeline;
 use super::stage::Stage;
+use crate::endpoints::{self, Input, Output};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics};
 
 /// A graph that can run, with the meaning of its nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Wiring {
     /// The graph.
     pub(crate) graph: Graph,
@@ -25,15 +25,26 @@ pub(crate) struct Wiring {
     pub(crate) nodes: Vec<WiredNode>,
 }
 
+impl Wiring {
+    /// The outputs of the host, with the names of their nodes.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (&str, &dyn Output)> {
+        let nodes = self.graph.nodes().iter().zip(&self.nodes);
+        nodes.filter_map(|(node, wired)| match wired {
+            WiredNode::Output(output) => Some((node.name.as_str(), &**output)),
+            WiredNode::Input(_) | WiredNode::Stage(_) => None,
+        })
+    }
+}
+
 /// The meaning of a node of the graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum WiredNode {
     /// An input of the host.
-    Input(Input),
+    Input(Arc<dyn Input>),
     /// The stage of this index in the pipeline.
     Stage(usize),
     /// An output of the host.
-    Output(Output),
+    Output(Arc<dyn Output>),
 }
 
 impl Pipeline {
@@ -57,7 +68,7 @@ impl Pipeline {
         found.extend(draft.stamps_on_non_sources());
         found.extend(draft.skips_on_sources());
         found.extend(draft.unused_input());
-        found.extend(self.same_files(draft.input.as_ref(), &draft.outputs));
+        found.extend(self.same_files(draft.input.as_deref(), &draft.outputs));
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
     }
 }
@@ -66,7 +77,7 @@ impl Pipeline {
 struct Draft<'a> {
     pipeline: &'a Pipeline,
     roles: &'a [Role],
-    input: Option<Input>,
+    input: Option<Arc<dyn Input>>,
     outputs: Vec<NamedOutput>,
     edges: Vec<Edge>,
     /// The place of each edge in the manifest; none if the edge is implied.
@@ -89,7 +100,7 @@ impl<'a> Draft<'a> {
         }
 
         let from_input = feeds.iter().any(|(_, feed, _)| feed.origin == Origin::Input);
-        let stdin = || Input::Stdin { framing: Default::default() };
+        let stdin = || endpoints::input::stdin(Default::default());
         let input = from_input.then(|| pipeline.input.clone().unwrap_or_else(stdin));
         let first_stage = usize::from(from_input);
         let edge = |(to, feed, capacity): &(usize, Feed, Capacity)| {
@@ -311,7 +322,7 @@ fn outputs(pipeline: &Pipeline, roles: &[Role], feeds: &[(usize, Feed, Capacity)
     if !pipeline.outputs.is_empty() || taken || roles.last() == Some(&Role::Sink) {
         return pipeline.outputs.clone();
     }
-    let output = Output::Stdout { framing: OutputFraming::default() };
+    let output = endpoints::output::stdout(Default::default());
     let (name, from) = (name::OUTPUT.to_string(), feed::implied(last));
     vec![NamedOutput { name, output, from, merge: Default::default(), span: None }]
 }

@@ -2,22 +2,23 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::DeValue;
 use torvyn_runtime::contract::Stamp;
 
 use super::feed::{self, Origin};
-use super::input::Input;
 use super::on_failure::OnFailure;
-use super::output::{self, NamedOutput, Output};
+use super::output::{self, NamedOutput};
 use super::stage::{self, ComponentRef, Stage};
-use super::{from, name};
+use super::{from, input, name};
 use crate::config::budget::PipelineBudget;
 use crate::config::document;
 use crate::config::file_uses::{Conflict, FileUses};
-use crate::config::manifest::Unfit;
 use crate::config::ranges::MAX_NODES;
 use crate::config::toml_reader::{Field, Report};
+use crate::endpoints::{self, Input, Output};
+use crate::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
@@ -26,12 +27,12 @@ use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, sugge
 pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
 
 /// A pipeline.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
     /// Unique in the manifest.
     pub(crate) name: String,
     /// Where elements come from, if the manifest says.
-    pub(crate) input: Option<Input>,
+    pub(crate) input: Option<Arc<dyn Input>>,
     /// The deadline and trace of its elements; they also apply to an input that replaces this one.
     pub(crate) stamp: Stamp,
     /// The stages, at least one, in file order.
@@ -54,7 +55,7 @@ impl Pipeline {
         name::check(field.key, &field.key_span, &[], report);
         let table = field.table("a pipeline", KEYS, report)?;
         let input_field = table.get("input");
-        let input = input_field.as_ref().and_then(|field| Input::read(field, report));
+        let input = input_field.as_ref().and_then(|field| input::read(field, report));
         let (input, stamp) = input.map_or_else(Default::default, |(input, stamp)| (Some(input), stamp));
         let outputs = table.get("output").filter(|field| !has_too_many(field, "outputs", report));
         let outputs = outputs.map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
@@ -138,27 +139,19 @@ impl Pipeline {
     /// uses.
     pub(crate) fn check_paths(&self) -> Diagnostics {
         let mut found = self.check_components();
-        let wrong = self.input.as_ref().and_then(Input::check_path);
+        let wrong = self.input.as_ref().and_then(|input| input.check());
         found.extend(wrong.map(|wrong| match &self.input_span {
             Some(place) => wrong.label(&self.file, place.clone(), ""),
             None => wrong,
         }));
         found.extend(self.check_dead_letters());
-        found.extend(self.same_files(self.input.as_ref(), &self.outputs));
+        found.extend(self.same_files(self.input.as_deref(), &self.outputs));
         found
     }
 
     /// The files that the pipeline reads and writes, with this input and these outputs.
-    fn file_uses(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> FileUses {
-        let mut uses = FileUses::default();
-        match input {
-            // `check_path` reports that this is not a file.
-            Some(Input::File { path, .. }) if path.is_dir() => {}
-            Some(Input::File { path, .. } | Input::Dir { path }) => _ = uses.read("the input", path),
-            Some(Input::Stdin { .. }) => _ = uses.read_stdin("standard input"),
-            Some(Input::Generate { .. }) | None => {}
-        }
-        uses.at(self.input_span.as_ref());
+    fn file_uses(&self, input: Option<&dyn Input>, outputs: &[NamedOutput]) -> FileUses {
+        let mut uses = input.map(Input::file_uses).unwrap_or_default().all_at(self.input_span.as_ref());
         uses.read("the manifest", &self.file);
         for stage in &self.stages {
             if let ComponentRef::Path(path) = &stage.component {
@@ -166,12 +159,7 @@ impl Pipeline {
             }
         }
         for NamedOutput { output, span, .. } in outputs {
-            match output {
-                Output::File { path, .. } => uses.write("an output", path),
-                Output::Stdout { .. } => uses.write_stdout("standard output"),
-                Output::Discard => continue,
-            }
-            .at(span.as_ref());
+            uses.extend(output.file_uses().all_at(span.as_ref()));
         }
         for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
             if let Some(path) = dead_letters {
@@ -183,11 +171,11 @@ impl Pipeline {
 
     /// The files that the pipeline reads and writes, as far as they do not depend on its components.
     pub(crate) fn declared_file_uses(&self) -> FileUses {
-        self.file_uses(self.input.as_ref(), &self.outputs)
+        self.file_uses(self.input.as_deref(), &self.outputs)
     }
 
     /// Reports files that are written and have another use too.
-    pub(super) fn same_files(&self, input: Option<&Input>, outputs: &[NamedOutput]) -> Vec<Diagnostic> {
+    pub(super) fn same_files(&self, input: Option<&dyn Input>, outputs: &[NamedOutput]) -> Vec<Diagnostic> {
         let mut uses = self.file_uses(input, outputs);
         uses.write_messages();
         let diagnostic = |conflict: Conflict<'_>| {
@@ -203,11 +191,11 @@ impl Pipeline {
     /// Warns about an input that does not exist, and about output files whose folder does not exist. Both need to exist only
     /// when the pipeline runs.
     pub(crate) fn missing_paths(&self) -> Vec<Diagnostic> {
-        let input = self.input.as_ref().and_then(Input::check_path).zip(self.input_span.clone());
+        let input = self.input.as_ref().and_then(|input| input.check()).zip(self.input_span.clone());
         let input = input.map(|(wrong, place)| wrong.label(&self.file, place, ""));
         let outputs = self.outputs.iter().filter_map(|output| {
-            let (Output::File { path, .. }, Some(place)) = (&output.output, &output.span) else { return None };
-            Some(check_written(path)?.label(&self.file, place.clone(), ""))
+            let place = output.span.clone()?;
+            Some(output.output.check()?.label(&self.file, place, ""))
         });
         let found = input.into_iter().chain(outputs).chain(self.check_dead_letters());
         found
@@ -220,7 +208,7 @@ impl Pipeline {
         let mut found = Diagnostics::default();
         for OnFailure { dead_letters, place, .. } in self.stages.iter().map(|stage| &stage.on_failure) {
             let (Some(path), Some(place)) = (dead_letters, place) else { continue };
-            found.extend(check_written(path).map(|wrong| wrong.label(&self.file, place.clone(), "")));
+            found.extend(document::check_written(path).map(|wrong| wrong.label(&self.file, place.clone(), "")));
         }
         found
     }
@@ -254,7 +242,7 @@ impl Pipeline {
                 true => name::OUTPUT.to_string(),
                 false => format!("{}.{output}", stage.name),
             },
-            output: Output::Discard,
+            output: endpoints::output::discard(),
             from: feed::implied(Origin::Stage { stage: 0, output: index }),
             merge: Default::default(),
             span: None,
@@ -276,7 +264,7 @@ impl Pipeline {
 
     /// Replaces the input of the manifest.
     #[must_use]
-    pub(crate) fn with_input(mut self, input: Input) -> Self {
+    pub(crate) fn with_input(mut self, input: Arc<dyn Input>) -> Self {
         self.input = Some(input);
         self.input_span = None;
         self
@@ -287,7 +275,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// If the pipeline has several outputs.
-    pub(crate) fn with_output(mut self, output: Output) -> Result<Self, Diagnostic> {
+    pub(crate) fn with_output(mut self, output: Arc<dyn Output>) -> Result<Self, Diagnostic> {
         match &mut self.outputs[..] {
             [] => {
                 let from = feed::implied(Origin::before(self.stages.len()));
@@ -318,15 +306,6 @@ fn has_too_many(field: &Field, what: &str, report: &mut Report) -> bool {
         report.found.push(diagnostic.label(report.file, item.span(), "first one over the limit"));
     }
     too_many.is_some()
-}
-
-/// Checks that a file can be created at a path. The diagnostic has no place.
-fn check_written(path: &Path) -> Option<Diagnostic> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match path.is_dir() {
-        true => Some(document::is_a_directory(path)),
-        false => document::check_path(folder.unwrap_or(Path::new(".")), true),
-    }
 }
 
 /// Reads the items of `stages`, at least one.

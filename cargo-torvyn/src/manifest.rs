@@ -14,8 +14,7 @@ use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted, suggestion};
 
 pub(crate) use config::read as read_config;
-pub(crate) use input::Input;
-pub(crate) use output::{NamedOutput, Output, read_framing as read_output_framing};
+pub(crate) use output::NamedOutput;
 pub(crate) use part::{NoPart, Part};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use pool::Pool;
@@ -50,7 +49,7 @@ pub(crate) struct Unfit {
 }
 
 /// The pipelines of a `Torvyn.toml`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manifest {
     /// The file.
     pub(crate) path: PathBuf,

@@ -1,6 +1,7 @@
 //! Tests of manifests: valid ones and their meaning, invalid ones and the codes and places of their errors.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, slice};
@@ -15,7 +16,8 @@ use super::on_failure::OnFailure;
 use super::stage::Limits;
 use super::*;
 use crate::cases::tests::parse_manifest;
-use crate::config::manifest::Unfit;
+use crate::endpoints::{input, output};
+use crate::manifest::Unfit;
 use crate::output::bad_component::BadComponent;
 
 /// Parses roles: `s` is a source, `p` a processor, `k` a sink.
@@ -43,6 +45,11 @@ fn errors_with_cases(text: &str) -> Diagnostics {
 
 fn pipeline(text: &str) -> Pipeline {
     parse(text).unwrap_or_else(|found| panic!("{}", shown(text, &found))).select(None).unwrap().clone()
+}
+
+/// Compares types, values and order. Inputs and outputs are trait objects, which have no `==`.
+fn assert_same(one: &(impl Debug + ?Sized), other: &(impl Debug + ?Sized)) {
+    assert_eq!(format!("{one:?}"), format!("{other:?}"));
 }
 
 fn shown(text: &str, found: &Diagnostics) -> String {
@@ -441,7 +448,7 @@ fn codes_of_uses() -> Vec<&'static str> {
     let bad = manifest.pipelines[0].bad_component(0, &BadComponent { causes, help: None });
     assert_eq!((bad.message.as_str(), bad.labels[0].span.clone()), ("cannot load x.wasm: it is empty", 23..29));
 
-    let outputs = manifest.pipelines[1].clone().with_output(Output::Discard).unwrap_err();
+    let outputs = manifest.pipelines[1].clone().with_output(output::discard()).unwrap_err();
     assert_eq!(outputs.message, "`a` has several outputs: `output`, `output-2`");
     let too_many: Vec<_> = (0..33).map(|index| format!("'o{index}'")).collect();
     let text = format!("pipeline.a = {{ stages = [{{ name = 'x', outputs = [{}] }}] }}", too_many.join(","));
@@ -690,11 +697,11 @@ fn reads_large_files_in_linear_time() {
 fn reads_the_short_form() {
     let main =
         pipeline("[pipeline.main]\ninput = \"a.log\"\nstages = [\"router\", \"bin/upper.wasm\"]\noutput = \"-\"\n");
-    assert_eq!(main.input, Some(Input::File { path: "a.log".into(), framing: Framing::default() }));
+    assert_same(&main.input, &Some(input::file("a.log".into(), Framing::default())));
     assert_eq!(main.stages[0].component, ComponentRef::Package("router".to_string()));
     assert_eq!(main.stages[1].component, ComponentRef::Path("bin/upper.wasm".into()));
     assert_eq!(main.stages[1].name, "upper");
-    assert_eq!(main.outputs[0].output, Output::Stdout { framing: OutputFraming::Lines });
+    assert_same(&main.outputs[0].output, &output::stdout(OutputFraming::Lines));
     assert_eq!(main.outputs[0].name, "output");
 }
 
@@ -723,10 +730,7 @@ fn reads_the_long_form() {
     "#;
     let manifest = Manifest::parse(text, Path::new("/project/Torvyn.toml")).unwrap();
     let split = manifest.select(None).unwrap();
-    assert_eq!(
-        split.input,
-        Some(Input::File { path: "/project/in/access.log".into(), framing: Framing::Chunks(65_536) })
-    );
+    assert_same(&split.input, &Some(input::file("/project/in/access.log".into(), Framing::Chunks(65_536))));
     let stage = &split.stages[0];
     let config: Vec<_> = stage.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let expected = [
@@ -758,8 +762,9 @@ fn reads_the_long_form() {
     );
     let [errors, rest] = &split.outputs[..] else { panic!() };
     let path = PathBuf::from("/project/errors.log");
-    assert_eq!(errors.output, Output::File { path, framing: OutputFraming::LengthPrefixed });
-    assert_eq!((errors.name.as_str(), rest.name.as_str(), &rest.output), ("errors", "output-2", &Output::Discard));
+    assert_same(&errors.output, &output::file(path, OutputFraming::LengthPrefixed));
+    assert_eq!((errors.name.as_str(), rest.name.as_str()), ("errors", "output-2"));
+    assert_same(&rest.output, &output::discard());
     assert_eq!(rest.from[0].origin, Origin::Stage { stage: 1, output: 0 });
 
     let Wiring { graph, nodes } = split.wire(&roles("pp")).unwrap();
@@ -770,7 +775,7 @@ fn reads_the_long_form() {
         graph.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>(),
         ["input", "split", "join", "errors", "output-2"]
     );
-    assert_eq!(nodes[1..3], [WiredNode::Stage(0), WiredNode::Stage(1)]);
+    assert_same(&nodes[1..3], &[WiredNode::Stage(0), WiredNode::Stage(1)]);
 }
 
 #[test]
@@ -798,8 +803,9 @@ fn reads_deadlines_and_traces() {
             stages = [{{ name = 'x', trace = '{parent}' }}, {{ name = 'y', from = ['input', 'x'] }}] }}"
     );
     let main = pipeline(&text);
-    assert_eq!(main.input, Some(Input::Stdin { framing: Framing::Lines { keep_newline: true } }));
-    let main = main.with_input(Input::Dir { path: "d".into() });
+    assert_same(&main.input, &Some(input::stdin(Framing::Lines { keep_newline: true })));
+    let dir = pipeline("pipeline.a = { input = { dir = 'd' }, stages = ['x'] }").input.unwrap();
+    let main = main.with_input(dir);
     let graph = main.wire(&roles("sp")).unwrap().graph;
     let stamps: Vec<_> = graph.nodes().iter().map(|node| node.stamp).collect();
     let none = Stamp::default();
@@ -858,27 +864,27 @@ fn reads_merge() {
 fn implies_stdin_and_stdout() {
     let text = "pipeline.a.stages = ['x', 'y']";
     let ends = |letters: &str| pipeline(text).wire(&roles(letters)).unwrap().nodes;
-    let stdin = WiredNode::Input(Input::Stdin { framing: Framing::default() });
-    let stdout = WiredNode::Output(Output::Stdout { framing: OutputFraming::Lines });
+    let stdin = WiredNode::Input(input::stdin(Framing::default()));
+    let stdout = WiredNode::Output(output::stdout(OutputFraming::Lines));
     let stages = [WiredNode::Stage(0), WiredNode::Stage(1)];
-    assert_eq!(ends("pp"), [slice::from_ref(&stdin), &stages, slice::from_ref(&stdout)].concat());
-    assert_eq!(ends("sp"), [&stages[..], &[stdout]].concat());
-    assert_eq!(ends("pk"), [&[stdin], &stages[..]].concat());
-    assert_eq!(ends("sk"), stages);
+    assert_same(&ends("pp"), &[slice::from_ref(&stdin), &stages, slice::from_ref(&stdout)].concat());
+    assert_same(&ends("sp"), &[&stages[..], &[stdout]].concat());
+    assert_same(&ends("pk"), &[&[stdin], &stages[..]].concat());
+    assert_same(&ends("sk"), &stages);
 }
 
 #[test]
 fn replaces_ends_from_the_command_line() {
     let framing = Framing::Whole;
     let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'a', as = 'whole' } }");
-    let input = Input::from_argument(Path::new("-"), main.input.as_ref());
-    let main = main.with_input(input.clone()).with_output(Output::from_argument(Path::new("b"), None)).unwrap();
-    let output = Output::File { path: "b".into(), framing: OutputFraming::Lines };
-    assert_eq!(input, Input::Stdin { framing });
+    let input = input::from_argument(Path::new("-"), main.input.as_deref());
+    let main = main.with_input(input.clone()).with_output(output::from_argument(Path::new("b"), None)).unwrap();
+    let output = output::file("b".into(), OutputFraming::Lines);
+    assert_same(&input, &input::stdin(framing));
     let wiring = main.wire(&roles("p")).unwrap();
-    assert_eq!(wiring.nodes, [WiredNode::Input(input), WiredNode::Stage(0), WiredNode::Output(output)]);
+    assert_same(&wiring.nodes, &[WiredNode::Input(input), WiredNode::Stage(0), WiredNode::Output(output)]);
 
-    let same = main.with_input(Input::File { path: "b".into(), framing });
+    let same = main.with_input(input::file("b".into(), framing));
     assert_eq!(same.wire(&roles("p")).unwrap_err().iter().next().unwrap().code, codes::SAME_FILE);
     assert_eq!(same.wire(&roles("s")).unwrap_err().iter().next().unwrap().code, codes::UNUSED_INPUT);
 }
