@@ -41,7 +41,7 @@ fn cargo(dir: &Path, args: &[&str]) -> Output {
 
 /// Everything that a new project owes to whoever made it; `components` are the files it builds.
 fn owes(project: &Path, components: &[&str]) {
-    for file in ["Cargo.toml", "Torvyn.toml", "README.md", ".gitignore", "wit/worlds.wit", "wit/guest/Cargo.toml"] {
+    for file in ["Cargo.toml", "Torvyn.toml", "README.md", ".gitignore", "wit/worlds.wit", "wit/Cargo.toml"] {
         assert!(project.join(file).is_file(), "{file}");
     }
     cargo(project, &["build", "--release", "--target", TARGET]);
@@ -71,6 +71,44 @@ fn stands_alone(template: &str) {
     run(&mut torvyn(&project, &["check"]));
     owes(&project, &[&format!("my_{template}.wasm")]);
     runs(template, &project);
+}
+
+/// Packs `torvyn-guest` as `cargo publish` does, and unpacks it to `folder`.
+fn unpack_published_library(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let packed = tempfile::tempdir().unwrap();
+    let mut package = Command::new(env!("CARGO"));
+    package.current_dir(root).args(["package", "--package", "torvyn-guest", "--target-dir"]).arg(packed.path());
+    let output = package.args(["--no-verify", "--allow-dirty", "--locked", "--offline"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = format!("torvyn-guest-{}.crate", env!("CARGO_PKG_VERSION"));
+    fs::create_dir(folder).unwrap();
+    let mut unpack = Command::new("tar");
+    unpack.args(["--extract", "--gzip", "--strip-components", "1", "--directory"]).arg(folder);
+    assert!(unpack.arg("--file").arg(packed.path().join("package").join(file)).status().unwrap().success());
+}
+
+#[test]
+fn a_project_can_depend_on_the_published_library() {
+    let temp = tempfile::tempdir().unwrap();
+    let (project, library) = (temp.path().join("published"), temp.path().join("torvyn-guest"));
+    unpack_published_library(&library);
+    run(&mut torvyn(temp.path(), &["new", "published", "--template", "transform"]));
+    fs::remove_dir_all(project.join("wit/src")).unwrap();
+    fs::remove_file(project.join("wit/Cargo.toml")).unwrap();
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    let path = format!("path = {:?}", library.to_str().unwrap());
+    fs::write(project.join("Cargo.toml"), manifest.replace("path = \"wit\"", &path)).unwrap();
+
+    run(&mut torvyn(&project, &["check", "--built"]));
+    runs("transform", &project);
+
+    let wit = project.join("wit/payload-read.wit");
+    let contract = fs::read_to_string(&wit).unwrap();
+    fs::write(&wit, contract.replace("index: u32", "index: u64")).unwrap();
+    let refused = torvyn(&project, &["check"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(100));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("error[changed-contract]"));
 }
 
 /// Its pipeline gives what the template says, and copies what it must.

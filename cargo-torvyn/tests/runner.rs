@@ -420,9 +420,9 @@ fn watching_runs_what_a_change_affects() {
     // The library that stages are written with, and a file that nothing is made of.
     write("README.md", "other\n");
     watching.round(&["Changed `README.md`", "no case is affected"], &["Compiling", "Testing"]);
-    let guest = read("wit/guest/src/lib.rs");
-    write("wit/guest/src/lib.rs", &format!("{guest}\n// other\n"));
-    watching.round(&["Changed `wit/guest/src/lib.rs`", "Testing 2 of 2 cases"], &[]);
+    let guest = read("wit/src/lib.rs");
+    write("wit/src/lib.rs", &format!("{guest}\n// other\n"));
+    watching.round(&["Changed `wit/src/lib.rs`", "Testing 2 of 2 cases"], &[]);
     watching.end();
 }
 

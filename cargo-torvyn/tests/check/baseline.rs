@@ -34,7 +34,7 @@ error[worse-than-baseline]: `router` is worse than in the baseline: it was `hand
    |                     ---- calls `payload-read.read`
    |
    = note: new import since the baseline: `payload-read.read`
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: undo the change, or save a new baseline with `--save-baseline`
 
  stage   kind       world      verdict    proof    reads          writes
@@ -97,7 +97,7 @@ fn what_cannot_be_compared_is_refused() {
     assert!(told.contains("(the baseline) and `Torvyn.toml` (the manifest) are the same file"), "{told}");
     assert_eq!(std::fs::read(project.root.join("Torvyn.toml")).unwrap(), before);
     // Nor over anything else that is no baseline.
-    for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/guest/Cargo.toml", "wit/types.wit", "README.md"] {
+    for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/Cargo.toml", "wit/types.wit", "README.md"] {
         let before = fs::read(project.root.join(file)).unwrap();
         let told = project.told(&format!("check --save-baseline {file}"), 2);
         assert!(told.contains(&format!("`{file}` exists and is not a baseline")), "{told}");

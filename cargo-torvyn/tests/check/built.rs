@@ -84,7 +84,7 @@ error[over-budget-component]: `router` can read an element once, but its budget 
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: do not read payloads, or allow it: `reads = 1`
 
  stage   kind       world      verdict    proof    reads          writes
@@ -120,7 +120,7 @@ error[not-of-world]: the component of `router` imports `payload-read`, but world
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: declare the world that fits the component: `world = "inspector"`; or write the stage for the declared world
 
  stage   kind       world   verdict    proof    reads          writes
@@ -145,7 +145,7 @@ fn a_payload_that_the_library_reads_for_the_stage_is_told_by_the_ends_of_its_cha
             "::: inspector/src/lib.rs:",
             "torvyn_guest::export!(Find: PayloadProcessor<Inspector>);",
             "calls `payload-read.read-all`",
-            "more, then `process_with_payloads` (wit/guest/src/export.rs:",
+            "more, then `process_with_payloads` (wit/src/export.rs:",
         ],
     );
     let longest = told.lines().map(str::len).max().unwrap();

@@ -58,7 +58,7 @@ fn packages_are_selected_as_with_cargo() {
     assert_has(&project.told("check -p ./router", 2), &["`./router` does not name a package", "a folder is `file:///"]);
     assert_has(&project.told("check -p ruoter", 101), &["no package `ruoter`", "the packages are `source`, `router`"]);
     assert_has(&project.told("check --bulit", 2), &["--built"]);
-    let nothing = torvyn(&project.root.join("wit/guest"), &["check"]);
+    let nothing = torvyn(&project.root.join("wit"), &["check"]);
     assert_eq!(nothing.status.code(), Some(4), "{}", said(&nothing));
     let nothing = tempfile::tempdir().unwrap();
     let check = torvyn(nothing.path(), &["check"]);

@@ -65,7 +65,7 @@ fn packages_with_one_file_name_are_told_apart() {
     let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     fs::create_dir_all(root.join("other/src")).unwrap();
     let other = workspace.replace("name = \"same-name\"", "name = \"same_name\"");
-    let other = other.replace("path = \"wit/guest\"", "path = \"../wit/guest\"");
+    let other = other.replace("path = \"wit\"", "path = \"../wit\"");
     let other: String = other.split("\n[workspace").next().unwrap().to_string();
     let other = other.split("\n[profile").next().unwrap();
     fs::write(root.join("other/Cargo.toml"), other).unwrap();
@@ -100,10 +100,10 @@ fn a_program_beside_the_library_is_not_the_component() {
     fs::write(root.join("tests/cases.toml"), "").unwrap();
     for (file, what) in [
         ("src/lib.rs", "a source file"),
-        ("wit/guest/src/output.rs", "a source file"),
+        ("wit/src/output.rs", "a source file"),
         ("Cargo.toml", "a package"),
         ("./Cargo.lock", "the workspace"),
-        ("wit/guest/Cargo.toml", "the workspace"),
+        ("wit/Cargo.toml", "the workspace"),
         ("wit/types.wit", "a source file"),
         ("src/main.rs", "the workspace"),
         ("tests/cases.toml", "a file of cases"),
