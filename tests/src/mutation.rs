@@ -1,15 +1,15 @@
 //! Components with a few bytes changed.
 
-/// Deterministic, and good enough to pick places by.
+/// Deterministic, and good enough to choose places with.
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed but 0.
+    /// A different sequence for each seed except 0.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    /// A number from 0 to one below the limit.
+    /// A number below the limit.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -18,10 +18,10 @@ impl Random {
     }
 }
 
-/// The bytes with a few changes, of a kind that the number tells.
+/// The bytes with a few changes, of a kind that the number selects.
 pub fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {
     let mut bytes = original.to_vec();
-    // Half of the changes hit the end, where a component has what is not code and names.
+    // Half of the changes hit the end, where a component has its names and other sections without code.
     let place = |random: &mut Random, len: usize| {
         let window = if random.below(2) == 0 { len } else { len.min(8 << 10) };
         len - 1 - random.below(window)

@@ -1,5 +1,5 @@
-//! `torvyn-testing`, black box: the guest programs through its stages and pipelines, packages that cargo builds for it, and
-//! what it says where something is wrong.
+//! `torvyn-testing` as a black box: the guest programs in its stages and pipelines, packages that cargo builds for it,
+//! and its errors.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -18,7 +18,7 @@ fn program(path: &str) -> Stage {
     load(path).expect("the program loads")
 }
 
-/// What the pipeline is refused with.
+/// The error of a pipeline that is refused.
 #[track_caller]
 fn refused(ran: Result<torvyn_testing::Run, Error>) -> String {
     match ran {
@@ -172,7 +172,7 @@ fn files_that_are_not_components() {
     assert!(format!("{error:#}").contains("expected a WebAssembly component"), "{error:?}");
 }
 
-/// A package that builds for the target, and is no stage.
+/// A package that builds for the target and is not a stage.
 fn package(folder: &Path, name: &str, library: &str, source: &str) {
     fs::create_dir_all(folder.join("src")).expect("a folder can be made");
     let text = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n[lib]\n{library}\n[workspace]\n");

@@ -159,7 +159,7 @@ fn what_is_shipped_says_in_which_export_it_copies() {
     let told = project.told("check dist/inspector.wasm", 0);
     assert_has(&told, &["dist/inspector.wasm  processor  inspector  read-only  bounded  ≤ 1 (bounded)  0 (component)"]);
 
-    // The same without a project around it, as where it is deployed.
+    // The same without a project around it, as after deployment.
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(project.root.join("dist/inspector.wasm"), elsewhere.path().join("find.wasm")).unwrap();
     let manifest = "[pipeline.main]\nstages = [{ component = './find.wasm', budget = { reads = 0 } }]\n";

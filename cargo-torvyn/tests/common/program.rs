@@ -1,9 +1,9 @@
-//! The program under test, as cargo starts it, away from the settings of whoever runs the tests.
+//! The program under test, as cargo starts it, isolated from the settings of whoever runs the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Of each file of tests its own: components of one name from different projects would be put in one place.
+/// Each test file has its own: components of one name from different projects would replace each other.
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(concat!(env!("CARGO_CRATE_NAME"), "-target"))
 }

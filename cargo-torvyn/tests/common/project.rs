@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::program::{said, target, torvyn};
 
-/// Made of the template `pipeline`. A stage that goes wrong on demand is in place of its inspector.
+/// Created from the template `pipeline`. Its inspector is replaced by a stage that fails on demand.
 pub(crate) fn project() -> &'static Path {
     static PROJECT: OnceLock<PathBuf> = OnceLock::new();
     PROJECT.get_or_init(|| {

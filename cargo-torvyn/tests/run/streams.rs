@@ -1,4 +1,4 @@
-//! What stages print, who reads it or does not, and files that are pipes.
+//! What stages print, with and without a reader, and inputs and outputs that are pipes.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::program::{command, said, target, torvyn};
 use crate::project::folder;
 use crate::{FAULTY, UPPER, expect, wait};
 
-/// A folder whose stage prints for each line of its input, with these settings of the stage besides.
+/// A folder with a stage that prints for each line of its input, with these further settings.
 fn printing(lines: usize, how: &str, more: &str) -> tempfile::TempDir {
     let text = FAULTY
         .replace("how = \"HOW\"", &format!("how = '{how}'"))

@@ -1,4 +1,4 @@
-//! What components import from the host, as WebAssembly text: what the builders here have in common.
+//! Imports from the host, as WebAssembly text, for both builders here.
 
 /// The import of `payload-read`, as `$payload-read`.
 pub const PAYLOAD_READ: &str = r#"

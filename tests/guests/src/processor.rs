@@ -1,10 +1,10 @@
-//! Processors in WebAssembly text, that read and write in ways that no compiler would choose.
+//! Processors in WebAssembly text that read and write in ways that no compiler would choose.
 
 use crate::imports::{
     COLUMNS, PAYLOAD_BUFFER, PAYLOAD_LEASE, PAYLOAD_READ, PAYLOAD_VIEW, PAYLOAD_WRITE, payload_read_held,
 };
 
-/// The parts of a processor that a test puts its own into.
+/// The parts of a processor that a test replaces.
 #[derive(Clone, Copy, Default)]
 pub struct Guest<'a> {
     /// The body of `process`, of `$batch $count`. It ends with nothing on the stack.
@@ -27,8 +27,8 @@ pub struct Guest<'a> {
     pub arguments: &'a str,
     /// The body of `teardown`.
     pub teardown: &'a str,
-    /// It also imports `payload-view`, `payload-buffer`, `payload-lease` and what reads what is held, as functions `$slice_all`, `$allocate_buffer`
-    /// and so on.
+    /// Whether it also imports `payload-view`, `payload-buffer`, `payload-lease` and `read-held`, as functions
+    /// `$slice_all`, `$allocate_buffer` and so on.
     pub holds: bool,
 }
 
@@ -127,7 +127,7 @@ const TYPES: &str = r#"
   (alias export $types "columns" (type $columns))
 "#;
 
-/// What is beside it where elements are held.
+/// Further imports for processors that hold elements.
 const LEASE: &str = r#"(export "columns" (type (eq $columns-is))) (export "lease" (type (sub resource)))))
   (alias export $types "lease" (type $lease))"#;
 

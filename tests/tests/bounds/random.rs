@@ -1,4 +1,4 @@
-//! Numbers that look random and come again with their seed, and graphs drawn with them.
+//! Reproducible random numbers, and random graphs.
 
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 
@@ -18,7 +18,7 @@ impl Random {
         least + self.next() % (most - least + 1)
     }
 
-    /// True once in so many times.
+    /// True once in `times` times.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.next().is_multiple_of(times)
     }
@@ -28,8 +28,8 @@ impl Random {
     }
 }
 
-/// A graph of nodes of these roles and outputs, sources first and sinks last: each output goes somewhere, often to
-/// several nodes, and something comes to each node.
+/// A graph of nodes with these roles and outputs, sources first and sinks last. Each output leads somewhere, often to
+/// several nodes, and each node has an input.
 pub(crate) fn graph(random: &mut Random, nodes: &[(Role, usize)]) -> Graph {
     let sources = nodes.iter().filter(|(role, _)| *role == Role::Source).count() as u64;
     let sinks = nodes.iter().filter(|(role, _)| *role == Role::Sink).count() as u64;
