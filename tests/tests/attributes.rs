@@ -91,8 +91,8 @@ fn forwards(work: &str) -> (Collected, Account) {
 fn assert_fails(guest: Guest<'_>, work: &str, cause: &str) {
     let (_, ran) = with_attributes(guest, work, 3, Limits { memory: 8 << 20, ..Limits::default() });
     let error = ran.expect_err("it fails");
-    let Error::Stage { fault, .. } = &error else { panic!("{error:?}") };
-    assert!(fault.to_string().contains(cause), "expected `{cause}`: {error:?}");
+    let Error::Stage { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains(cause), "expected `{cause}`: {error:?}");
 }
 
 #[test]

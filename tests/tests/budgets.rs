@@ -50,11 +50,11 @@ fn through(stage: Part) -> Result<Account, Error> {
 #[track_caller]
 fn overrun(result: Result<Account, Error>, call: &str) -> (Overrun, String) {
     match result {
-        Err(Error::Stage { stage, call: failed, fault: fault @ StageError::Budget(overrun), .. })
+        Err(Error::Stage { stage, call: failed, source: source @ StageError::Budget(overrun), .. })
             if stage == "stage" =>
         {
             assert_eq!(failed, call);
-            (overrun, fault.to_string())
+            (overrun, source.to_string())
         }
         other => panic!("expected a budget to be exceeded: {other:?}"),
     }
@@ -305,7 +305,7 @@ fn a_call_that_traps_disproves_nothing() {
     let traps = "(call $read_all (local.get $batch) (i32.const 64)) unreachable";
     let never = Bound::never(Proof::CallGraph);
     let stage = guest(Guest { work: traps, ..PROCESSOR }).bounds(bounds(never, never));
-    let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
+    let Err(Error::Stage { source: StageError::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
 }
 
 /// An exact bound holds if the host refuses nothing.

@@ -207,7 +207,7 @@ fn what_sleeps_for_ever_is_stopped() {
         let nap = stage_with("nap", programs::NAP, &[("ms", ms), ("times", &times.to_string())], limits);
         let began = Instant::now();
         match run(vec![input(letters(1)), nap, output("out", Collected::default())]) {
-            Err(Error::Stage { call: "process", fault: StageError::Deadline { .. }, .. }) => {}
+            Err(Error::Stage { call: "process", source: StageError::Deadline { .. }, .. }) => {}
             other => panic!("{ms} ms {times} times: {other:?}"),
         }
         assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());

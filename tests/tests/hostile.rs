@@ -87,15 +87,15 @@ fn failure(guest: Guest<'_>) -> Error {
 /// Asserts the place of the failure (`start` or the export) and its cause.
 #[track_caller]
 fn assert_says(error: &Error, place: &str, cause: &str) {
-    let fault = match error {
-        Error::Start { stage, fault } if stage == "hostile" && place == "start" => fault,
-        Error::Stage { stage, call, elements, fault } if stage == "hostile" && *call == place => {
+    let source = match error {
+        Error::Start { stage, source } if stage == "hostile" && place == "start" => source,
+        Error::Stage { stage, call, elements, source } if stage == "hostile" && *call == place => {
             assert_eq!(elements.is_some(), matches!(*call, "process" | "push"), "{error:?}");
-            fault
+            source
         }
         _ => panic!("expected a failure in `{place}`: {error:?}"),
     };
-    assert!(fault.to_string().contains(cause), "expected `{cause}` in `{place}`: {error:?}");
+    assert!(source.to_string().contains(cause), "expected `{cause}` in `{place}`: {error:?}");
 }
 
 #[track_caller]
@@ -163,8 +163,8 @@ fn traps() {
         everywhere(harm, |guest, at, place| {
             let error = failure(Guest { both: BOTH, ..guest });
             assert_says(&error, place, cause);
-            let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = error else { unreachable!() };
-            assert!(matches!(fault, StageError::Trap { .. }), "`{harm}` in {at}: {fault:?}");
+            let (Error::Start { source, .. } | Error::Stage { source, .. }) = error else { unreachable!() };
+            assert!(matches!(source, StageError::Trap { .. }), "`{harm}` in {at}: {source:?}");
         });
     }
     let trap = "unreachable (call $ok)";
@@ -177,7 +177,7 @@ fn traps() {
 fn a_trap_in_a_start_function_without_a_name() {
     let error = failure(Guest { fields: "(func unreachable) (start 3)", payloads: false, ..PROCESSOR });
     assert_says(&error, "start", "unreachable");
-    assert!(matches!(&error, Error::Start { fault: StageError::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Start { source: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
 /// With subtypes, a call through a table needs help of the engine that is not built in.
@@ -251,7 +251,7 @@ fn memory() {
     let sober = Guest { init: "(drop (memory.grow (i32.const 4096))) (call $ok)", ..PROCESSOR };
     run_with(sober, 3, limits()).unwrap();
     let error = failure(Guest { work: "unreachable", ..sober });
-    assert!(matches!(&error, Error::Stage { fault: StageError::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Stage { source: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
 #[test]
@@ -925,8 +925,8 @@ fn failures_that_say_much() {
         (i32.store (i32.const 24) (i32.const 1024)) (i32.store (i32.const 28) (i32.const 6000000)) (i32.const 16)";
     let error = failure(Guest { work, memory: "110", ..SOURCE });
     assert_says(&error, "pull", "the stage returned internal: ");
-    let Error::Stage { fault, .. } = error else { unreachable!() };
-    assert!(fault.to_string().len() < 10_000, "a text of {} bytes", fault.to_string().len());
+    let Error::Stage { source, .. } = error else { unreachable!() };
+    assert!(source.to_string().len() < 10_000, "a text of {} bytes", source.to_string().len());
 }
 
 #[test]
@@ -1031,8 +1031,8 @@ fn names_of_functions() {
         let fields = format!("(func $\"{name}\" unreachable)");
         let work = format!("(call $\"{name}\") (call $ok)");
         let error = failure(Guest { fields: &fields, work: &work, ..SOURCE });
-        let Error::Stage { fault, .. } = error else { panic!("{error:?}") };
-        let text = fault.to_string();
+        let Error::Stage { source, .. } = error else { panic!("{error:?}") };
+        let text = source.to_string();
         assert!(text.contains(shown) && text.len() < 2000, "{}", &text[..text.len().min(2000)]);
         assert!(
             !text.contains(['\u{202e}', '\u{1b}']) && text.lines().all(|line| !line.starts_with("error")),

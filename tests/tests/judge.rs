@@ -143,7 +143,7 @@ fn refused_to_run(binary: &Binary) -> Option<String> {
     }
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     match start(parts, &edges) {
-        Err(Error::Start { fault: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
+        Err(Error::Start { source: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
         _ => None,
     }
 }

@@ -81,17 +81,17 @@ fn expect(failure: u32) -> String {
 }
 
 #[track_caller]
-fn fault(result: Result<Account, Error>, call: &str) -> StageError {
+fn stage_error(result: Result<Account, Error>, call: &str) -> StageError {
     match result {
-        Err(Error::Stage { stage, call: failed, fault, .. }) if stage == "stage" && failed == call => fault,
+        Err(Error::Stage { stage, call: failed, source, .. }) if stage == "stage" && failed == call => source,
         other => panic!("expected a failure in `{call}`: {other:?}"),
     }
 }
 
 #[track_caller]
 fn assert_fails(result: Result<Account, Error>, call: &str, cause: &str) {
-    let fault = fault(result, call).to_string();
-    assert!(fault.contains(cause), "expected `{cause}`: {fault}");
+    let error = stage_error(result, call).to_string();
+    assert!(error.contains(cause), "expected `{cause}`: {error}");
 }
 
 /// Holds everything, drops it from the batch, and makes one element of it at the end.
@@ -552,7 +552,7 @@ fn held_beyond_the_budget() {
         [(budget(Some(6), None), Limited::Leases, 7, 6), (budget(None, Some(20)), Limited::LeaseBytes, 21, 20)]
     {
         let (result, _) = through(holder(all).budget(allowed), 7);
-        let StageError::Budget(overrun) = fault(result, "process") else { panic!("a budget is exceeded") };
+        let StageError::Budget(overrun) = stage_error(result, "process") else { panic!("a budget is exceeded") };
         assert_eq!(overrun, Overrun { what, element: None, count, limit });
     }
     // Whatever the stage does with the refusal.
@@ -672,8 +672,8 @@ fn handles_that_are_not_there() {
         ("an output", "(drop (call $output (local.get $lease))) (return (i32.const 16))"),
     ] {
         let (result, _) = two(&(take_first(false) + then), 1);
-        let fault = fault(result, "process");
-        assert!(matches!(fault, StageError::Trap { .. }), "{what}: {fault:?}");
+        let error = stage_error(result, "process");
+        assert!(matches!(error, StageError::Trap { .. }), "{what}: {error:?}");
     }
     // Handles that are kept from call to call, until there are too many.
     let keeps =
@@ -824,7 +824,7 @@ fn leases_are_taken_only_of_a_batch() {
     let work = "(global.set $batch (local.get $batch)) (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
     let last = "(call $hold_one (global.get $batch) (i32.const 0) (i32.const 0)) (call $ok)";
     let (result, _) = through(holder(Guest { work, last, fields, ..HOLDER }), 3);
-    assert!(matches!(fault(result, "flush"), StageError::Trap { .. }));
+    assert!(matches!(stage_error(result, "flush"), StageError::Trap { .. }));
     // Elements can be made only where they can be returned.
     let fields = "(global $lease (mut i32) (i32.const 0))";
     let work = with_two(&(take_first(false) + "(global.set $lease (local.get $lease))"), 0);

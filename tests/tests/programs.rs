@@ -383,15 +383,15 @@ fn faulty() {
         ] {
             let expected =
                 if (how, at) == ("fail", "teardown") { "`unreachable` instruction executed" } else { expected };
-            let Err(Error::Stage { stage, call, elements, fault }) = poisoned(how, at) else {
+            let Err(Error::Stage { stage, call, elements, source }) = poisoned(how, at) else {
                 panic!("`{how}` in `{at}` is a failure of the stage");
             };
             assert_eq!((stage.as_str(), call), ("faulty", at));
             assert_eq!(elements.is_some(), at == "process", "{elements:?}");
             assert!(elements.is_none_or(|(first, last)| (first..=last).contains(&2)), "{elements:?}");
-            assert!(fault.to_string().contains(expected), "`{how}` in `{at}`: {fault}");
+            assert!(source.to_string().contains(expected), "`{how}` in `{at}`: {source}");
             if how == "trap" {
-                let StageError::Trap { backtrace, .. } = fault else { panic!("a trap") };
+                let StageError::Trap { backtrace, .. } = source else { panic!("a trap") };
                 assert!(backtrace.iter().any(|frame| frame.contains("faulty.rs:")), "{backtrace:#?}");
             }
         }

@@ -160,9 +160,9 @@ fn an_element_can_be_larger_than_memory_and_is_not_read_whole() {
     let Err(error) = run(vec![whole(), stage("upper", programs::UPPER, &[]), output("out", Discard)]) else {
         panic!("it does not fit anywhere");
     };
-    let Error::Stage { stage, fault, .. } = &error else { panic!("{error:?}") };
+    let Error::Stage { stage, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{fault}");
+    assert!(source.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{source}");
 }
 
 /// Changes a file before the first element moves on.

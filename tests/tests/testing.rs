@@ -94,7 +94,10 @@ fn a_failure_has_its_causes_and_the_log() {
     let faulty = program(programs::FAULTY).with("how", "trap").with("at", "process");
     let error = faulty.run(["fine", "poison"]).unwrap_err();
     assert!(error.to_string().starts_with("stage `faulty` failed in `process`"), "{error:?}");
-    assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Trap { .. }, .. })), "{error:?}");
+    assert!(
+        matches!(error.failure(), Some(runtime::Error::Stage { source: StageError::Trap { .. }, .. })),
+        "{error:?}"
+    );
     assert!(error.log("faulty").iter().any(|line| line.contains("told to trap in process")), "{error:?}");
     let report = format!("{error:?}");
     for part in ["caused by: wasm trap", "output of the stages:\n  faulty:", "told to trap in process"] {
@@ -115,7 +118,7 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
     let brief = Limits { time: Duration::from_millis(50), ..Limits::default() };
     let error = looping.limits(brief).run([""]).unwrap_err();
     assert!(
-        matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Deadline { .. }, .. })),
+        matches!(error.failure(), Some(runtime::Error::Stage { source: StageError::Deadline { .. }, .. })),
         "{error:?}"
     );
 

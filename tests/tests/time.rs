@@ -80,8 +80,8 @@ fn stopped_after(guest: Guest<'_>, limit: Duration) -> Duration {
     let began = Instant::now();
     let error = started(parts, |control| control).and_then(Flow::run).expect_err("it is stopped");
     let time = began.elapsed();
-    let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = &error else { panic!("{error:?}") };
-    assert!(matches!(fault, StageError::Deadline { .. }), "{error:?}");
+    let (Error::Start { source, .. } | Error::Stage { source, .. }) = &error else { panic!("{error:?}") };
+    assert!(matches!(source, StageError::Deadline { .. }), "{error:?}");
     time
 }
 

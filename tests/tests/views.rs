@@ -103,8 +103,8 @@ fn texts(out: &[(u64, String)]) -> Vec<(u64, &str)> {
 #[track_caller]
 fn assert_fails(result: Result<Account, Error>, call: &str, cause: &str) {
     match result {
-        Err(Error::Stage { stage, call: failed, fault, .. }) if stage == "stage" && failed == call => {
-            assert!(fault.to_string().contains(cause), "expected `{cause}`: {fault}");
+        Err(Error::Stage { stage, call: failed, source, .. }) if stage == "stage" && failed == call => {
+            assert!(source.to_string().contains(cause), "expected `{cause}`: {source}");
         }
         other => panic!("expected a failure in `{call}`: {other:?}"),
     }
@@ -228,7 +228,7 @@ fn outputs_that_are_not_there() {
         ("twice", format!("{cut} {MADE} {cut} {OTHER} {APPEND} {APPEND}")),
         ("a batch", format!("{cut} {MADE} (call $output_append (local.get $made) (local.get $batch))")),
     ] {
-        let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
+        let Err(Error::Stage { source: StageError::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
     }
     // Of another call, on either side.
     let fields = "(global $kept (mut i32) (i32.const 0))";
@@ -411,7 +411,7 @@ fn writes(writes: u32) -> Budget {
 #[test]
 fn pieces_beyond_the_budget() {
     let overrun = |result: Result<Account, Error>| match result {
-        Err(Error::Stage { fault: StageError::Budget(overrun), .. }) => overrun,
+        Err(Error::Stage { source: StageError::Budget(overrun), .. }) => overrun,
         other => panic!("expected a budget to be exceeded: {other:?}"),
     };
     let pieces = PIECES.to_string() + &freeze(1);
@@ -463,7 +463,7 @@ fn a_source_writes_piece_by_piece() {
     let account = result.unwrap();
     assert_eq!((out, account.elements.entered), (vec![b"abcd".to_vec(); 3], 3));
     assert_eq!((account.copies.payload_write, account.amplification), (Count { ops: 6, bytes: 12 }, Some(1.0)));
-    let Err(Error::Stage { call: "pull", fault: StageError::Budget(overrun), .. }) = source(writes(1)).0 else {
+    let Err(Error::Stage { call: "pull", source: StageError::Budget(overrun), .. }) = source(writes(1)).0 else {
         panic!("a budget is exceeded")
     };
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });

@@ -236,7 +236,7 @@ impl Loss {
         if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
             let new: Vec<_> = TrackedImport::ALL
                 .into_iter()
-                .filter(|door| self.new_imports.is_empty() || self.new_imports.contains(&door.to_string()))
+                .filter(|import| self.new_imports.is_empty() || self.new_imports.contains(&import.to_string()))
                 .collect();
             let folder = subject.and_then(Subject::folder);
             finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);

@@ -62,7 +62,7 @@ fn each_kind_is_covered_by_policies() {
 #[test]
 fn a_trap_has_a_backtrace() {
     let part = stage(&upper()).faults(vec![Injection::new(0, 1, InjectedFault::Trap)]);
-    let Err(Error::Stage { fault: torvyn_runtime::StageError::Trap { backtrace, .. }, .. }) =
+    let Err(Error::Stage { source: torvyn_runtime::StageError::Trap { backtrace, .. }, .. }) =
         through(part, poisoned(1, &[])).result
     else {
         panic!("it traps")

@@ -139,7 +139,7 @@ pub(crate) fn pieces() {
     assert_eq!((pieces.rewritten, pieces.given_up), (Count { ops: 6, bytes: 2 }, Count::default()));
     let parts =
         vec![input(lines("one\ntwo")), stage("pieces", programs::PIECES, &[("capacity", "5")]), output("out", Discard)];
-    let Err(Error::Stage { fault: StageError::Failure(text), .. }) = run(parts) else {
+    let Err(Error::Stage { source: StageError::Failure(text), .. }) = run(parts) else {
         panic!("it has too much to write")
     };
     assert!(text.starts_with("limit-exceeded"), "{text}");
