@@ -467,7 +467,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
         (Some(given), None) => {
             let diagnostic = Diagnostic::error(codes::UNUSED_INPUT, "nothing takes from the input");
             let label = "a source component makes the elements";
-            Some(diagnostic.label(case.file(), given.span.clone(), label).help("leave `input` out"))
+            Some(diagnostic.label(case.file(), given.span.clone(), label).help("remove `input`"))
         }
         (None, Some(input)) if !input.kind().is_repeatable => {
             let message = match case.from.is_empty() {

@@ -178,10 +178,8 @@ pub(crate) mod tests {
     /// The whole contract in one text.
     fn contract() -> String {
         let header = "package torvyn:streaming@0.2.0;";
-        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract")).unwrap();
-        let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        let parts = files.map(|path| fs::read_to_string(path).unwrap().replace(header, ""));
-        format!("{header}\n{}", parts.collect::<String>())
+        let parts = torvyn_runtime::contract::WIT.map(|(_, text)| text.replace(header, ""));
+        format!("{header}\n{}", parts.concat())
     }
 
     /// The problems with a stage whose WIT is `wit` and that declares `world`.

@@ -293,8 +293,8 @@ fn check(path: &Path) -> io::Result<()> {
 
 /// The kind of a failure. For a failure that the stage returned, it is the name in the contract.
 pub(crate) fn kind(error: &Error) -> String {
-    let Error::Stage { fault, .. } = error else { return "other".to_string() };
-    match fault {
+    let Error::Stage { source, .. } = error else { return "other".to_string() };
+    match source {
         StageError::Trap { .. } => "trap",
         StageError::Deadline { .. } => "deadline",
         StageError::Memory { .. } => "memory",
@@ -346,7 +346,7 @@ mod tests {
                 stage: stage.to_string(),
                 call: "push",
                 elements: Some((3, 3)),
-                fault: StageError::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
+                source: StageError::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
             };
             sink(DeadLetter { stage, element: &element, error: &error, attempt: 1 }).unwrap();
         }

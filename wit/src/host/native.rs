@@ -102,8 +102,11 @@ impl<'a> Lent<'a> {
         let (count, bytes) = others.fold((1, name.len() + value.len()), |(count, bytes), (name, value)| {
             (count + 1, bytes + name.len() + value.len())
         });
-        if count > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTE_BYTES {
-            return Err(attributes_too_large());
+        if count > MAX_ATTRIBUTES {
+            return Err(Failure::LimitExceeded(format!("an element can have at most {MAX_ATTRIBUTES} attributes")));
+        }
+        if bytes > MAX_ATTRIBUTE_BYTES {
+            return Err(attributes_too_long());
         }
         attributes.insert(name.to_string(), value.to_string());
         Ok(())
@@ -192,17 +195,25 @@ pub(crate) fn into_emitted(output: HostOutput) -> Vec<Emitted> {
     output.into_iter().map(emit).collect()
 }
 
+/// Fails with the texts of the host.
 fn check_attribute(name: &str, value: &str) -> Result<(), Failure> {
-    if name.is_empty() || [name, value].iter().any(|text| text.contains(char::is_control)) {
-        let why = "an attribute name must not be empty, and names and values must not contain control characters";
-        return Err(Failure::InvalidInput(why.to_string()));
+    let invalid = |why: &str| Err(Failure::InvalidInput(why.to_string()));
+    if name.is_empty() {
+        invalid("an attribute name must not be empty")
+    } else if name.contains(char::is_control) {
+        invalid("an attribute name must not contain control characters")
+    } else if name.len() + value.len() > MAX_ATTRIBUTE_BYTES {
+        Err(attributes_too_long())
+    } else if value.contains(char::is_control) {
+        invalid("an attribute value must not contain control characters")
+    } else {
+        Ok(())
     }
-    if name.len() + value.len() > MAX_ATTRIBUTE_BYTES { Err(attributes_too_large()) } else { Ok(()) }
 }
 
-fn attributes_too_large() -> Failure {
-    let most = format!("{MAX_ATTRIBUTES} attributes with {MAX_ATTRIBUTE_BYTES} bytes in total");
-    Failure::LimitExceeded(format!("an element can have at most {most}"))
+fn attributes_too_long() -> Failure {
+    let text = format!("the attributes of an element can have at most {MAX_ATTRIBUTE_BYTES} bytes in total");
+    Failure::LimitExceeded(text)
 }
 
 pub(crate) fn append(to: &mut HostOutput, other: HostOutput) {

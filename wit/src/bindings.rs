@@ -7,7 +7,7 @@
 
 pub mod lifecycle {
     wit_bindgen::generate!({
-        path: "..",
+        path: ".",
         inline: "package torvyn:guest-lifecycle; world stage-lifecycle { export torvyn:streaming/lifecycle@0.2.0; }",
         world: "torvyn:guest-lifecycle/stage-lifecycle",
         pub_export_macro: true,
@@ -20,7 +20,7 @@ pub mod lifecycle {
 
 pub mod processor {
     wit_bindgen::generate!({
-        path: "..",
+        path: ".",
         inline: "package torvyn:guest-processor;
             world stage-processor {
                 import torvyn:streaming/attributes@0.2.0;
@@ -43,7 +43,7 @@ pub mod processor {
 
 pub mod source {
     wit_bindgen::generate!({
-        path: "..",
+        path: ".",
         inline: "package torvyn:guest-source; world stage-source { export torvyn:streaming/source@0.2.0; }",
         world: "torvyn:guest-source/stage-source",
         with: { "torvyn:streaming/types@0.2.0": crate::bindings::lifecycle::types },
@@ -56,7 +56,7 @@ pub mod source {
 
 pub mod sink {
     wit_bindgen::generate!({
-        path: "..",
+        path: ".",
         inline: "package torvyn:guest-sink; world stage-sink { export torvyn:streaming/sink@0.2.0; }",
         world: "torvyn:guest-sink/stage-sink",
         with: { "torvyn:streaming/types@0.2.0": crate::bindings::lifecycle::types },
