@@ -8,7 +8,7 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// The programs that are also built as cargo does when nobody tells it how, and the profile that makes it.
+/// The programs that are also built with the default settings of cargo, and the profile for that.
 const AS_CARGO_DOES: [&str; 10] = [
     "above",
     "digest",
@@ -49,7 +49,7 @@ fn main() {
     fs::write(out.join("programs.rs"), list(&programs, &out.join("target"))).expect("OUT_DIR can be written");
 }
 
-/// A toolchain may be there without the target.
+/// The target may be missing although the toolchain is installed.
 fn add_target() {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().expect("rustc runs");
@@ -60,7 +60,7 @@ fn add_target() {
     }
 }
 
-/// With the environment of a shell: what this cargo set for its own build is not for that one.
+/// With the environment of a shell: variables that this cargo set for its own build are removed.
 fn build(programs: &Path, target: &Path, what: &[&str]) {
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
     for (name, _) in env::vars_os() {

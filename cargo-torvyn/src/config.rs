@@ -1,12 +1,13 @@
-//! The files that people write: `Torvyn.toml` and the Torvyn tables of a `Cargo.toml`, with the readers that both share.
+//! The Torvyn tables of a `Cargo.toml`, and the readers that they share with `endpoints`, `manifest` and
+//! `cases`.
 
 pub(crate) mod base64;
 pub(crate) mod budget;
 pub(crate) mod case_files;
 pub(crate) mod document;
 pub(crate) mod file_uses;
+pub(crate) mod lint;
 pub(crate) mod lint_levels;
-pub(crate) mod manifest;
 pub(crate) mod ranges;
 pub(crate) mod settings;
 pub(crate) mod spanned;

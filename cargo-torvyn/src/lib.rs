@@ -3,9 +3,9 @@
 //!
 //! # How a command runs
 //!
-//! 1. `cli` parses the arguments; usage errors end here.
-//! 2. A file of `commands` calls the rooms below. `config` parses `Torvyn.toml` and the tables in `Cargo.toml`, with spans;
-//!    errors are collected as diagnostics.
+//! 1. `commands` parses the arguments; usage errors end here.
+//! 2. A file of `commands` calls the rooms below. `manifest` parses `Torvyn.toml`, and `config` the tables in `Cargo.toml`,
+//!    with spans; errors are collected as diagnostics.
 //! 3. `project` finds the stages among the packages of the workspace and has cargo build them; `run` loads the components.
 //! 4. `check` has `torvyn_runtime::analysis` make a verdict of each stage, from WIT and from its component, and reports as
 //!    diagnostics what exceeds the declared budgets. `run`, `test` and `demo` do the same before a flow starts.
@@ -33,8 +33,10 @@ mod check;
 mod cli;
 mod commands;
 mod config;
+mod endpoints;
 mod exit;
 mod fs;
+mod manifest;
 mod output;
 mod process;
 mod project;
@@ -49,14 +51,14 @@ pub fn main() -> ExitCode {
     output::panicked::install_hook();
     fs::standard_streams::mark_closed();
     let args: Vec<_> = env::args_os().collect();
-    let exit = match cli::parse(&args) {
+    let exit = match commands::parse(&args) {
         Ok(cli) => run(cli),
         Err(parsed) => print_usage_error(&parsed, &args),
     };
     exit.into()
 }
 
-fn run(cli: cli::Cli) -> Exit {
+fn run(cli: commands::Cli) -> Exit {
     let mut shell = Shell::new(cli.output.color(), cli.output.verbosity(), cli.command.output_request());
     let last_words = shell.last_words();
     process::interrupt::set_last_words(move |exit, error, until| last_words.write(exit, error, until));
@@ -107,7 +109,7 @@ fn print_usage_error(parsed: &clap::Error, args: &[OsString]) -> Exit {
     if is_help {
         return exit_after_help(printed);
     }
-    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, cli::output_request_of_invalid(args));
+    let mut shell = Shell::new(ColorChoice::Never, Verbosity::Normal, commands::output_request_of_invalid(args));
     let text = parsed.to_string();
     let first = text.lines().next().unwrap_or_default();
     shell.record(FailureRecord::new(output::failure::USAGE, first.trim_start_matches("error: ")));

@@ -9,7 +9,6 @@ pub(crate) mod explanation;
 pub(crate) mod failure;
 pub(crate) mod findings;
 pub(crate) mod junit;
-pub(crate) mod lint;
 pub(crate) mod panicked;
 pub(crate) mod printable;
 pub(crate) mod programs;

@@ -1,8 +1,8 @@
-//! One signal ends the program within its time, whatever stages, ends and readers do: it is sent at moments by chance to
-//! pipelines that each hold on to something else.
+//! One signal ends the program in time, whatever stages, endpoints and readers do. It is sent at random moments to
+//! pipelines that each block in a different way.
 //!
-//! `TORVYN_DRAINS=100 TORVYN_DRAIN_SEED=7 cargo test -p cargo-torvyn --test drain -- --nocapture` sends so many to each. A
-//! failure names the seed.
+//! `TORVYN_DRAINS=100 TORVYN_DRAIN_SEED=7 cargo test --workspace --test drain -- --nocapture` sends this many signals
+//! to each. A failure names the seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 #![allow(clippy::print_stdout, reason = "how long each takes to end")]
@@ -20,19 +20,19 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use wat_guests::stage::{Guest, PROCESSOR, SINK, SOURCE};
 
-/// What each run may take to end.
+/// How long each run may take to end.
 const DRAIN: Duration = Duration::from_secs(2);
-/// A machine that does other things as well starts and ends programs late.
+/// Extra time for a busy machine, which starts and ends programs late.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// A pipeline that does not end by itself.
 struct Hostile {
     name: &'static str,
-    /// The keys of its stage, but for the component.
+    /// The keys of its stage except the component.
     stage: &'static str,
     guest: Guest<'static>,
     args: &'static [&'static str],
-    /// What is said of it, where it is known.
+    /// What the run must report, where it is known.
     says: &'static [&'static str],
 }
 
@@ -148,7 +148,7 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |number| number.parse().expect("a number"))
 }
 
-/// SplitMix64, as the runtime has it.
+/// SplitMix64, as in the runtime.
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -164,7 +164,8 @@ fn send(run: &Child, signal: Signal) {
     kill_process(Pid::from_child(run), signal).unwrap();
 }
 
-/// Waits until it watches for signals, of which SIGHUP is the last. Before that it ends as any other program.
+/// Waits until the program handles signals; SIGHUP is installed last. Before that, a signal ends it as it ends any
+/// program.
 fn wait_until_it_watches(run: &Child) {
     let began = Instant::now();
     loop {
@@ -178,7 +179,7 @@ fn wait_until_it_watches(run: &Child) {
     }
 }
 
-/// Waits until it has ended: how, and when.
+/// Waits until the program has ended. Returns its status and when it ended.
 fn wait(run: &mut Child, at_most: Duration, what: &str) -> (Option<i32>, Duration) {
     let began = Instant::now();
     loop {
@@ -203,7 +204,7 @@ fn one_signal_ends_whatever_runs() {
         for _ in 0..drains {
             let (signal, code) =
                 [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)][random(&mut state) as usize % 3];
-            // In the short form late enough that the flow runs; otherwise at any moment.
+            // In the short form, late enough that the flow runs; otherwise at any moment.
             let earliest = if drains == 1 { 1500 } else { 0 };
             let pause = Duration::from_millis(earliest + random(&mut state) % 1000);
             let what = format!("{}, {signal:?} after {pause:?}, seed {seed}", hostile.name);
@@ -220,7 +221,7 @@ fn one_signal_ends_whatever_runs() {
     println!("drains={} longest={longest:?} drain={DRAIN:?}", drains as usize * pipelines().len());
 }
 
-/// Runs it, sends a signal, and asserts that it ends in time. How long it took, and what it said.
+/// Runs the pipeline, sends a signal, and asserts that it ends in time. Returns how long it took and what it printed.
 fn drain(hostile: &Hostile, signal: Signal, code: i32, pause: Duration, what: &str) -> (Duration, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -285,12 +286,12 @@ fn a_signal_ends_the_wait_for_a_lock() {
     run.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
     assert_eq!(ended, Some(143), "{said}");
     assert!(said.contains("`hostile` was in a call") && said.contains("64 elements"), "{said}");
-    // In order, and not by the end of its time.
+    // It ended in an orderly way, not because its time was over.
     assert!(summary.contains("\"cut_off\":{\"interrupted\":[\"hostile\"],\"undelivered\":64}"), "{summary}");
     assert!(time < DRAIN, "{time:?}");
 }
 
-/// While cargo builds, a signal ends cargo and all that it has started.
+/// While cargo builds, a signal ends cargo and its child processes.
 #[test]
 fn a_signal_ends_a_build_and_what_it_has_started() {
     let folder = tempfile::tempdir().unwrap();
@@ -321,14 +322,14 @@ fn a_signal_ends_a_build_and_what_it_has_started() {
     }
 }
 
-/// Processes that have this in their arguments.
+/// The processes whose arguments contain this text.
 fn running_with(argument: &str) -> usize {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let arguments = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     arguments.filter(|arguments| String::from_utf8_lossy(arguments).contains(argument)).count()
 }
 
-/// A signal ends a session of cases at once: what they would show is of no use.
+/// A signal ends a run of cases at once: their results are of no use.
 #[test]
 fn a_signal_ends_cases_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -349,7 +350,7 @@ fn a_signal_ends_cases_at_once() {
     assert!(said.contains("Stopped") && folder.path().join("report.xml").is_file(), "{said}");
 }
 
-/// A case that is over its time ends within the call that it is in.
+/// A case that times out ends within the call that is running.
 #[test]
 fn a_case_ends_when_its_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
@@ -370,7 +371,7 @@ fn a_case_ends_when_its_time_is_over() {
     }
 }
 
-/// A process that is stopped, from a terminal say, and goes on has not used up the limit of a call.
+/// Time for which a process is stopped, for example from a terminal, does not count towards the limit of a call.
 #[test]
 fn a_stop_does_not_count() {
     let folder = tempfile::tempdir().unwrap();

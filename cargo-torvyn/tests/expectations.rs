@@ -1,5 +1,5 @@
-//! What cases of `cargo torvyn test` give and expect, as a user writes it: elements with metadata, JSON, schemas, regular
-//! expressions, parts of pipelines, and much of it.
+//! The inputs and expectations of cases of `cargo torvyn test`: elements with metadata, JSON, schemas, regular
+//! expressions, parts of pipelines, and large amounts.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -287,7 +287,7 @@ fn generated_elements_are_the_same_for_a_seed() {
     expect(other.path(), &[], 100, &["`output` is not as expected", "more lines"]);
 }
 
-/// A hundred thousand elements that are not as expected, long ones and some that would steer a terminal.
+/// A hundred thousand unexpected elements, some of them long, and some with control characters.
 #[test]
 fn much_that_differs_is_told_in_few_lines() {
     let cases = "[[test]]\nname = 'many'\nstage = 'COMPONENTS/router.wasm'\ninput.generate = { count = 100000, size = 8 }\n\
@@ -319,7 +319,7 @@ fn much_that_differs_is_told_in_few_lines() {
     assert!(!said.contains(['\u{1b}', '\u{202e}']));
 }
 
-/// A file that is larger than what the process may take of the memory.
+/// A file larger than the memory that the process may use.
 #[test]
 fn an_input_larger_than_memory_is_streamed() {
     let cases = "[[test]]\nname = 'read'\nstage = 'COMPONENTS/router.wasm'\n\
@@ -370,7 +370,7 @@ fn what_is_wrong_with_a_case_says_what_to_do() {
     expect(folder.path(), &[], 101, &["error[not-utf8]: `tests/a.toml` is not UTF-8", "tests/a.toml:2:9"]);
 }
 
-/// They go where the element goes, also where it is written anew, and all of them count where one is expected.
+/// They follow the element, also if it is written again, and an expected element must have all of them.
 #[test]
 fn elements_carry_attributes() {
     let folder = folder(

@@ -227,7 +227,7 @@ const FOLDERS: [&str; 9] = [
     "cargo-torvyn/src/check",
     "cargo-torvyn/src/config",
     "cargo-torvyn/src/output",
-    "wit/guest/src",
+    "wit/src",
 ];
 
 #[test]

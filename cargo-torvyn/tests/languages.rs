@@ -1,6 +1,6 @@
-//! Stages that were not written with `torvyn-guest`, of `tests/languages`: a router, a transform and a sink in each language.
-//! They are built where the tools of the language are, pass the cases of the templates and others about failures, and
-//! `check` says the truth about them. Where the tools are not, the test says so and passes.
+//! Stages that are written without `torvyn-guest`, from `tests/languages`: a router, a transform and a sink in each
+//! language. They are built if the tools of the language are installed. They pass the cases of the templates and cases
+//! about failures, and the verdicts of `check` are correct. If the tools are missing, the test says so and passes.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -13,14 +13,14 @@ use std::process::Command;
 use cli_tests::{command, said, target, torvyn};
 use serde_json::Value;
 
-/// The stages of a language, each with the world it is built for and the template whose cases it passes.
+/// The stages of a language, each with the world it is built for and the template whose cases it must pass.
 const STAGES: [(&str, &str, &str); 3] = [
     ("router", "router", include_str!("../templates/router/project/Torvyn.toml.hbs")),
     ("transform", "transform", include_str!("../templates/transform/project/Torvyn.toml.hbs")),
     ("sink", "metadata-sink", include_str!("../templates/sink/project/Torvyn.toml.hbs")),
 ];
 
-/// What a transform does with what it refuses, and with what the host refuses it.
+/// How a transform handles elements that it rejects, and refusals of the host.
 const FAILURES: &str = r#"
 [pipeline.skip]
 input = "-"
@@ -49,12 +49,12 @@ fails = { stage = "transform", text = "is refused payload memory" }
 expect.output.lines = ["ONE"]
 "#;
 
-/// Each has a folder of its own, so that they are built at the same time.
+/// Each has its own folder, so that they can be built at the same time.
 struct Language {
     name: &'static str,
-    /// Further keys of each stage.
+    /// Further keys of the table of each stage.
     limits: &'static str,
-    /// How often an element of the transform is read, as far as its component proves.
+    /// The bound on the reads of an element of the transform that its component proves.
     reads: Option<u64>,
 }
 
@@ -66,12 +66,12 @@ fn wit() -> PathBuf {
     root().join("wit")
 }
 
-/// Says why nothing is tested, past the test runner, which keeps what tests print to itself.
+/// Prints why nothing is tested, bypassing the capture of the test runner.
 fn skip(language: &str, why: &str) {
     writeln!(io::stderr(), "skipped: the stages in {language} are not built here: {why}").ok();
 }
 
-/// The path of a program, where there is one.
+/// The path of a program, if it is installed.
 fn find(program: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
@@ -95,7 +95,7 @@ impl Language {
         root().join("tests/languages").join(self.name)
     }
 
-    /// A new folder for what is built.
+    /// A new folder for the components.
     fn folder(&self) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages").join(self.name);
         fs::remove_dir_all(&folder).ok();
@@ -103,7 +103,7 @@ impl Language {
         folder
     }
 
-    /// The components are there, as `router.wasm` and so on.
+    /// Whether the components are built, as `router.wasm` and so on.
     fn owes(&self, folder: &Path) {
         self.check(folder);
         let limits = if self.limits.is_empty() { String::new() } else { format!(", {}", self.limits) };
@@ -137,7 +137,7 @@ impl Language {
                 assert_eq!(told["verdict"], "rewrite", "{}: {told}", self.name);
                 assert_eq!(told["reads"]["max"].as_u64(), self.reads, "{}: {told}", self.name);
             } else {
-                // An interpreter keeps every import of its world: these worlds have none that copies.
+                // An interpreter keeps every import of its world; these worlds have none that copies.
                 assert_eq!((&told["verdict"], &told["proof"]), (&"handle-pass".into(), &"component".into()), "{told}");
                 assert_eq!((&told["reads"]["max"], &told["writes"]["max"]), (&0.into(), &0.into()), "{told}");
             }
@@ -158,7 +158,7 @@ fn rust_by_the_bindings_alone() {
     rust.owes(&folder);
 }
 
-/// Where a distribution puts the headers and libraries of wasi-libc.
+/// Where the distribution has the headers and libraries of wasi-libc.
 const WASI_LIBC: [&str; 2] = ["/usr/include/wasm32-wasi", "/usr/lib/wasm32-wasi"];
 
 #[test]
@@ -191,7 +191,8 @@ fn c_by_clang() {
             let warnings = ["-O2", "-Wall", "-Wextra", "-Werror", "-I.", "-I", WASI_LIBC[0]];
             run(clang().args(warnings).arg("-c").arg(source).args(["-o", object]));
         }
-        // Not optimised: clang would have `wasm-opt` do that, where there is one, which knows no components.
+        // Without optimisation: otherwise clang runs `wasm-opt`, if it is installed, and that does not support
+        // components.
         let link = ["-mexec-model=reactor", "-L", WASI_LIBC[1], "stage.o", "bindings.o"];
         let types = format!("{name}_component_type.o");
         let mut linked = clang();
@@ -201,20 +202,20 @@ fn c_by_clang() {
     c.owes(&folder);
 }
 
-/// Writes what `wit-bindgen c --world WORLD wit` does.
+/// Writes the same files as `wit-bindgen c --world WORLD wit`.
 fn bindings(world: &str, folder: &Path) {
     let manifest = root().join("tests/languages/bindings/Cargo.toml");
     let mut cargo = cargo("run", &manifest);
     run(cargo.arg("--target-dir").arg(target()).arg("--").arg(wit()).arg(world).arg(folder));
 }
 
-/// Whether the functions are there that clang has calls made of.
+/// Whether the runtime functions that clang calls are installed.
 fn has_builtins(clang: &Path) -> bool {
     let printed = Command::new(clang).args(["--target=wasm32-wasi", "--print-libgcc-file-name"]).output().unwrap();
     Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_file()
 }
 
-/// The linker that makes components, which comes with the target of Rust.
+/// The linker for components, which comes with the Rust target.
 fn component_linker() -> Option<PathBuf> {
     let rustc = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
     let libraries = PathBuf::from(String::from_utf8(rustc.stdout).ok()?.trim());
@@ -227,7 +228,7 @@ fn python_by_componentize_py() {
     let Some(componentize) = find("componentize-py") else {
         return skip("Python", "there is no `componentize-py`, which pip installs");
     };
-    // In the folder: beside what it imports, Python puts what it made of that.
+    // Built in this folder: Python leaves its caches beside the modules that it imports.
     let folder = python.folder();
     for file in ["router.py", "transform.py", "sink.py", "failing.py"] {
         fs::copy(python.source().join(file), folder.join(file)).unwrap();

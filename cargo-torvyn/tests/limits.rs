@@ -1,5 +1,5 @@
-//! What components and manifests can make `cargo torvyn` do: compile for ever, fill the memory, or panic on a number. Each has
-//! an end, an exit code and a message that names the limit.
+//! What hostile components and manifests could make `cargo torvyn` do: compile forever, exhaust memory, or panic on a
+//! number. Each of these ends with an exit code and a message that names the limit.
 
 #![allow(clippy::print_stdout, reason = "how long each took is the result")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use cli_tests::{command, said, torvyn};
 
-/// A sink that takes everything, with further fields of its core module.
+/// A sink that accepts everything, with additional fields in its core module.
 fn sink(fields: &str) -> Vec<u8> {
     wat::parse_str(include_str!("limits/sink.wat").replace(";; FIELDS", fields)).unwrap()
 }
 
-/// A function with so many locals, which are set and read in so many branches.
+/// A function with this many locals, which are set and read in many branches.
 fn branches(locals: usize, branches: usize) -> String {
     let mut text = format!("(func $f (param $p i32) (local {})", "i64 ".repeat(locals));
     for branch in 0..branches {
@@ -34,7 +34,7 @@ fn branches(locals: usize, branches: usize) -> String {
     text + ")"
 }
 
-/// So many functions that do next to nothing.
+/// Many functions that do almost nothing.
 fn functions(count: usize) -> String {
     let mut text = String::new();
     for index in 0..count {
@@ -43,13 +43,13 @@ fn functions(count: usize) -> String {
     text
 }
 
-/// A sink that takes everything, with further definitions of the component.
+/// A sink that accepts everything, with additional definitions of the component.
 fn sink_of(definitions: &str) -> Vec<u8> {
     let begin = format!("(component {definitions}");
     wat::parse_str(include_str!("limits/sink.wat").replacen("(component", &begin, 1)).unwrap()
 }
 
-/// So many components, each of which instantiates the one before it twice.
+/// This many components, each of which instantiates the previous one twice.
 fn doubling(levels: usize) -> String {
     let mut text = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_string();
     for level in 1..levels {
@@ -63,7 +63,7 @@ fn doubling(levels: usize) -> String {
     format!("{text} (instance (instantiate $c{}))", levels - 1)
 }
 
-/// So many types of functions, all different.
+/// This many different function types.
 fn types(count: usize) -> String {
     let mut text = String::new();
     for index in 0..count {
@@ -73,7 +73,7 @@ fn types(count: usize) -> String {
     text
 }
 
-/// Many functions that read at many indices, in a table, and one that calls any of them many times.
+/// Many functions in a table that read at many indices, and one that calls any of them many times.
 fn indices(functions: usize, calls: usize) -> String {
     let mut text = format!("(table {functions} funcref) (type $t (func (param i32 i32)))");
     let mut names = String::new();
@@ -94,12 +94,12 @@ fn indices(functions: usize, calls: usize) -> String {
     format!("{text} (elem (i32.const 0) {names}) (func $calls (param i32 i32) {})", call.repeat(calls))
 }
 
-/// Runs this command in a folder with the component, and a pipeline of it with these keys of its stage. With more than this
-/// many MiB of memory of its own the process ends.
+/// Runs this command in a folder with the component, and a pipeline of it with these keys of its stage. The process
+/// ends if it uses more than this many MiB of memory.
 fn torvyn_within(format_bytes: u32, component: &[u8], keys: &str, command: &str) -> (Output, Duration) {
     let folder = folder(component, keys);
     let started = Instant::now();
-    // Only the first of the two limits: the process that compiles sets its own.
+    // Only the soft limit: the compiler process sets its own.
     let script = format!("ulimit -S -d {} && exec \"$0\" torvyn {command}", format_bytes << 10);
     let mut shell = std::process::Command::new("sh");
     let output = shell.args(["-c", &script, env!("CARGO_BIN_EXE_cargo-torvyn")]).current_dir(folder.path()).output();
@@ -193,8 +193,9 @@ fn a_signal_ends_compiling() {
     }
 }
 
-/// What looks small and is not: definitions that are instantiated again and again, types and elements without any code, and a
-/// table whose every call could reach what a thousand functions read. Checked or run, the process stays below so much memory.
+/// Components that look small but are not: definitions that are instantiated again and again, types and elements
+/// without code, and a table whose calls could reach what a thousand functions read. With `check` as with `run`, the
+/// process stays below this much memory.
 #[test]
 fn components_that_multiply_stay_small() {
     let keys = "limits = { compile-memory = '128MiB', compile-time = '20s' }";
@@ -231,7 +232,7 @@ const READ: &str = r#"(import "torvyn:streaming/payload-read@0.2.0" (instance $p
 const LOWERED: &str =
     r#"(core func $read (canon lower (func $payload-read "read") (memory $memory) (realloc $realloc)))"#;
 
-/// The process that compiles takes no other question than that of its parent.
+/// The compiler process takes requests only from its parent.
 #[test]
 fn the_process_that_compiles_answers_nobody_else() {
     let output = torvyn_directly(&["compile-component-from-stdin"]);
@@ -246,7 +247,7 @@ fn torvyn_directly(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Numbers that once ended the process in a panic, or for lack of memory.
+/// Numbers that once caused a panic, or exhausted memory.
 #[test]
 fn numbers_of_a_manifest_have_ranges() {
     let sink = sink("");
@@ -273,7 +274,7 @@ fn numbers_of_a_manifest_have_ranges() {
     }
 }
 
-/// What is listed is not compared with all of the rest before it is found to be too much.
+/// Long lists are refused before their items are compared with each other.
 #[test]
 fn long_lists_are_refused_at_once() {
     let outputs = (0..100_000).map(|output| format!("'o{output}',")).collect::<String>();

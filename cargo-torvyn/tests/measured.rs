@@ -1,4 +1,5 @@
-//! What only a run can show, told after its account: stages that write what they were lent, or read for nothing.
+//! Findings that only a run can show, printed after the run report: stages that write their input unchanged or read
+//! without need.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -21,7 +22,7 @@ output = "out.txt"
 stages = [{ name = "find", component = "inspector", config = { needle = "0" } }]
 "#;
 
-/// A project whose transform writes what it is given, and whose inspector finds a needle.
+/// A project whose transform writes its input unchanged, and whose inspector looks for a needle.
 struct Project {
     folder: tempfile::TempDir,
 }
@@ -45,7 +46,7 @@ impl Project {
         fs::write(self.path().join(file), text).unwrap();
     }
 
-    /// Runs a pipeline on these lines. Asserts the exit code, and that the lines come out as they are.
+    /// Runs a pipeline on these lines. Asserts the exit code, and that the output equals the input.
     #[track_caller]
     fn run(&self, pipeline: &str, lines: &str, code: i32) -> Output {
         self.write("in.txt", lines);
@@ -68,7 +69,7 @@ fn lines(numbers: std::ops::Range<u32>) -> String {
     numbers.map(|number| format!("{}\n", 10 * number)).collect()
 }
 
-/// One project, one after another: the components are in one place.
+/// One project, used by one test after another, because all components are in one place.
 #[test]
 fn what_was_measured_is_told_at_the_level_of_its_lint() {
     let project = Project::new();
@@ -93,7 +94,7 @@ warning[write-unchanged]: in this run, `transform` wrote 1,024 payloads unchange
     let summary: Value = serde_json::from_slice(&warned.stdout).unwrap();
     assert_eq!(summary["stages"][0]["writes_unchanged"], 1024);
 
-    // Too few to say anything, and empty ones among them.
+    // Too few to conclude anything, some of them empty.
     let few = project.run("echo", &(lines(0..15) + "\n\n\n"), 0);
     assert!(!said(&few).contains("write-unchanged"), "{}", said(&few));
     let enough = project.run("echo", &(lines(0..16) + "\n\n\n"), 0);
@@ -124,12 +125,12 @@ fn pool_too_small(project: &Project) {
     ] {
         assert!(freed.contains(text), "{text}:\n{freed}");
     }
-    // What it says to type does what it says.
+    // Typing what the message suggests has the promised effect.
     let help = freed.split("help: write `").nth(1).unwrap().split('`').next().unwrap();
     project.write("Torvyn.toml", &format!("{PIPELINES}{pool}[runtime.pool.classes]\n{help}\n"));
     let enough = said(&project.run("echo", &lines(0..100_000), 0));
     assert!(!enough.contains("pool-too-small"), "{enough}");
-    // Few blocks are no reason to keep more.
+    // A few blocks are no reason to keep more.
     project.write("Torvyn.toml", &format!("{PIPELINES}{pool}"));
     let few = said(&project.run("echo", &lines(0..100), 0));
     assert!(!few.contains("pool-too-small"), "{few}");
@@ -148,7 +149,7 @@ fn reads_only_to_forward(project: &Project) {
     let few = said(&project.run("find", &lines(0..15), 0));
     assert!(!few.contains("read-only-to-forward"), "{few}");
 
-    // What it read decided something.
+    // The bytes that it read decided something.
     project.write("in.txt", &(lines(0..100) + "x\n"));
     let dropped = torvyn(&project.path(), &["run", "find"]);
     assert_eq!(dropped.status.code(), Some(0), "{}", said(&dropped));

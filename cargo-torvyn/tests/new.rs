@@ -1,5 +1,5 @@
-//! What `new` makes, it makes of itself alone: each template, outside this tree, is built, tested, linted and formatted
-//! by plain cargo, and passes its own cases.
+//! What `new` creates is self-contained: plain cargo builds, tests, lints and formats each template outside this
+//! repository, and its cases pass.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -11,7 +11,7 @@ const TARGET: &str = "wasm32-wasip2";
 /// The magic number of WebAssembly, the version of the component format, and its layer.
 const COMPONENT: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
-/// One for all templates: what they depend on is built once.
+/// One for all templates, so that their dependencies are built once.
 fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects")
 }
@@ -39,9 +39,9 @@ fn cargo(dir: &Path, args: &[&str]) -> Output {
     run(Command::new(env!("CARGO")).current_dir(dir).args(args))
 }
 
-/// Everything that a new project owes to whoever made it; `components` are the files it builds.
+/// Everything that holds for a new project; `components` are the files that it builds.
 fn owes(project: &Path, components: &[&str]) {
-    for file in ["Cargo.toml", "Torvyn.toml", "README.md", ".gitignore", "wit/worlds.wit", "wit/guest/Cargo.toml"] {
+    for file in ["Cargo.toml", "Torvyn.toml", "README.md", ".gitignore", "wit/worlds.wit", "wit/Cargo.toml"] {
         assert!(project.join(file).is_file(), "{file}");
     }
     cargo(project, &["build", "--release", "--target", TARGET]);
@@ -73,7 +73,45 @@ fn stands_alone(template: &str) {
     runs(template, &project);
 }
 
-/// Its pipeline gives what the template says, and copies what it must.
+/// Packs `torvyn-guest` as `cargo publish` does, and unpacks it to `folder`.
+fn unpack_published_library(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let packed = tempfile::tempdir().unwrap();
+    let mut package = Command::new(env!("CARGO"));
+    package.current_dir(root).args(["package", "--package", "torvyn-guest", "--target-dir"]).arg(packed.path());
+    let output = package.args(["--no-verify", "--allow-dirty", "--locked", "--offline"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = format!("torvyn-guest-{}.crate", env!("CARGO_PKG_VERSION"));
+    fs::create_dir(folder).unwrap();
+    let mut unpack = Command::new("tar");
+    unpack.args(["--extract", "--gzip", "--strip-components", "1", "--directory"]).arg(folder);
+    assert!(unpack.arg("--file").arg(packed.path().join("package").join(file)).status().unwrap().success());
+}
+
+#[test]
+fn a_project_can_depend_on_the_published_library() {
+    let temp = tempfile::tempdir().unwrap();
+    let (project, library) = (temp.path().join("published"), temp.path().join("torvyn-guest"));
+    unpack_published_library(&library);
+    run(&mut torvyn(temp.path(), &["new", "published", "--template", "transform"]));
+    fs::remove_dir_all(project.join("wit/src")).unwrap();
+    fs::remove_file(project.join("wit/Cargo.toml")).unwrap();
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    let path = format!("path = {:?}", library.to_str().unwrap());
+    fs::write(project.join("Cargo.toml"), manifest.replace("path = \"wit\"", &path)).unwrap();
+
+    run(&mut torvyn(&project, &["check", "--built"]));
+    runs("transform", &project);
+
+    let wit = project.join("wit/payload-read.wit");
+    let contract = fs::read_to_string(&wit).unwrap();
+    fs::write(&wit, contract.replace("index: u32", "index: u64")).unwrap();
+    let refused = torvyn(&project, &["check"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(100));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("error[changed-contract]"));
+}
+
+/// Its pipeline writes what the template promises, with the expected copies.
 fn runs(template: &str, project: &Path) {
     let input = project.join("input.txt");
     fs::write(&input, "an ERROR\n\nfine\n").unwrap();
@@ -88,7 +126,8 @@ fn runs(template: &str, project: &Path) {
         "aggregator" => ("an ERROR\n\nfine\n", 0, 0),
         "transform" => ("AN ERROR\n\nFINE\n", 12, 12),
         "sink" => ("", 0, 0),
-        other => panic!("what does `{other}` do?"),
+        // The cases of any other say what it does.
+        _ => return,
     };
     if template != "source" {
         command.arg("--input").arg(&input);
@@ -130,7 +169,7 @@ fn sink() {
     stands_alone("sink");
 }
 
-/// And a stage that is made inside it joins it.
+/// A stage that is created inside a pipeline project becomes a member.
 #[test]
 fn pipeline() {
     let temp = tempfile::tempdir().unwrap();
@@ -139,13 +178,13 @@ fn pipeline() {
     let stages = ["source.wasm", "router.wasm", "inspector.wasm", "transform.wasm", "sink.wasm"];
     owes(&project, &stages);
 
-    // As cargo: all of it, or the member one stands in, or what is named.
+    // As with cargo: all packages, the one of the current folder, or those that are named.
     assert_eq!(built(&project, &["build"]), ["inspector", "router", "sink", "source", "transform"]);
     assert_eq!(built(&project.join("router"), &["build"]), ["router"]);
     assert_eq!(built(&project, &["build", "-p", "sink", "-p", "router"]), ["router", "sink"]);
     assert_eq!(built(&project, &["build", "--exclude", "source", "--locked"]).len(), 4);
 
-    // What cannot be followed to its end is not accused.
+    // Code that cannot be analysed completely causes no finding.
     let lints = ["-D", "whole-read", "-D", "read-only-to-forward"];
     run(&mut torvyn(&project, &[["check", "--built"].as_slice(), &lints].concat()));
 
@@ -163,7 +202,7 @@ fn built(dir: &Path, args: &[&str]) -> Vec<String> {
     said.lines().filter_map(package).collect()
 }
 
-/// Three reads that could be smaller, and two that could be none, where the template has one that could not.
+/// Three reads that could be smaller, and two that are unnecessary.
 #[test]
 fn check_finds_reads_in_vain() {
     let temp = tempfile::tempdir().unwrap();
@@ -212,12 +251,14 @@ torvyn_guest::export!(InVain: Processor<Inspector>);
     }
 }
 
-/// Every template is in a test above.
+/// Every template has a test above.
 #[test]
-fn templates_are_listed() {
+fn every_other_template_stands_alone() {
     let list = String::from_utf8(run(&mut torvyn(Path::new("."), &["new", "--list"])).stdout).unwrap();
     let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
+    let tested = ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"];
+    assert!(tested.iter().all(|name| names.contains(name)), "{list}");
+    names.into_iter().filter(|name| !tested.contains(name)).for_each(stands_alone);
 }
 
 #[test]
@@ -242,7 +283,7 @@ fn build_says_what_it_built() {
     assert_eq!((&built["reason"], &built["package"]), (&"component-built".into(), &"my-filter".into()));
     let path = built["path"].as_str().unwrap();
     assert_eq!(built["size"].as_u64().unwrap(), fs::metadata(path).unwrap().len());
-    // The other tests build other projects in the same folder, which may have replaced what it depends on.
+    // The other tests build other projects in the same folder, which may have replaced its dependencies.
     assert!(built["fresh"].is_boolean());
     assert_eq!((&built["kind"], &built["world"]), (&"processor".into(), &"router".into()));
     assert_eq!(built["verdict"], "handle-pass");
@@ -252,7 +293,7 @@ fn parsed(line: &[u8]) -> serde_json::Value {
     serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(line)))
 }
 
-/// What cannot be done ends with its own exit code and a line that says why; nothing is written and nothing panics.
+/// A failure has its own exit code and a line that says why; nothing is written and nothing panics.
 #[test]
 fn what_cannot_be_done_is_said() {
     let temp = tempfile::tempdir().unwrap();
@@ -284,14 +325,14 @@ fn what_cannot_be_done_is_said() {
     assert_eq!(fs::read_to_string(temp.path().join("mine/notes")).unwrap(), "mine");
 }
 
-/// All files below a folder but those of git, and what is in them.
+/// All files below a folder, without those of git, and their contents.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() && path.file_name() != Some(".git".as_ref()) {
-                // An empty folder is something that was left too.
+                // An empty folder counts as left behind too.
                 files.push((path.clone(), Vec::new()));
                 folders.push(path);
             } else if path.is_file() {
@@ -303,7 +344,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// A project that every later command would fail at is refused before a file is written.
+/// A project in which every later command would fail is refused before any file is written.
 #[test]
 fn what_would_collide_is_refused() {
     let temp = tempfile::tempdir().unwrap();
@@ -311,7 +352,7 @@ fn what_would_collide_is_refused() {
     let project = temp.path().join("logs");
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
     fs::write(project.join("Cargo.toml"), manifest.replace("\"sink\"]", "\"sink\", \"plain\", \"apps/*\"]")).unwrap();
-    // A package whose file is called otherwise than it, and one of a program; and one elsewhere that it depends on.
+    // A package whose library file has another name, a package of a program, and a dependency in another folder.
     fs::create_dir_all(project.join("plain/src")).unwrap();
     let plain = "[package]\nname = \"plain\"\n[lib]\nname = \"odd_one\"\ncrate-type = [\"cdylib\"]\n\
                  [[bin]]\nname = \"tool\"\npath = \"src/lib.rs\"\n\
@@ -321,7 +362,7 @@ fn what_would_collide_is_refused() {
     fs::create_dir_all(temp.path().join("common/src")).unwrap();
     fs::write(temp.path().join("common/Cargo.toml"), "[package]\nname = \"common\"\n").unwrap();
     fs::write(temp.path().join("common/src/lib.rs"), "").unwrap();
-    // The first package that a pattern is of.
+    // The first package that matches the pattern.
     run(&mut torvyn(&project, &["new", "apps/first", "-t", "router"]));
     fs::write(project.join(".gitignore"), "/target\nout/\n").unwrap();
 
@@ -366,7 +407,7 @@ fn what_would_collide_is_refused() {
         assert!(said.contains("\nhelp: "), "{said}");
         assert_eq!(contents(temp.path()), before, "{path} {more:?}");
     }
-    // A workspace that the one around it has among its members.
+    // A workspace that is a member of an enclosing workspace.
     let said = refused(&project, &["new", "apps/inner", "-t", "pipeline"]);
     let message =
         format!("`apps/inner` would be a member of two workspaces: `{}` and the new project", whole.display());
@@ -374,14 +415,14 @@ fn what_would_collide_is_refused() {
     assert!(said.contains("add `apps/inner` to `exclude` in `Cargo.toml`"), "{said}");
     assert_eq!(contents(temp.path()), before);
 
-    // What is asked for in so many words is made, and so is what only looks alike.
+    // What is requested explicitly is created, and so is what only looks similar.
     run(&mut torvyn(&project, &["new", "out/x", "-t", "router", "--vcs", "none"]));
     run(&mut torvyn(&project, &["new", "router2", "-t", "router"]));
     run(&mut torvyn(&project, &["new", "beside/inner", "-t", "pipeline"]));
     run(&mut torvyn(&project, &["check"]));
 }
 
-/// A workspace that cargo cannot load takes no member.
+/// A workspace that cargo cannot load gets no member.
 #[test]
 fn several_that_join_a_workspace_at_once_are_all_members() {
     let temp = tempfile::tempdir().unwrap();
@@ -412,7 +453,7 @@ fn a_broken_workspace_is_not_joined() {
     assert_eq!(contents(temp.path()), before);
 }
 
-/// What a command says that fails.
+/// The output of a command that fails.
 fn refused(dir: &Path, args: &[&str]) -> String {
     let output = torvyn(dir, args).env_remove("CARGO_TARGET_DIR").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -420,7 +461,7 @@ fn refused(dir: &Path, args: &[&str]) -> String {
     said
 }
 
-/// Where the target is missing, nothing is downloaded by who may not use the network, however that was said.
+/// If the target is missing, nothing is downloaded where the network must not be used, whichever setting forbids it.
 #[test]
 fn what_is_offline_downloads_no_target() {
     let temp = tempfile::tempdir().unwrap();
@@ -435,7 +476,7 @@ fn what_is_offline_downloads_no_target() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    // A compiler without the target, and a rustup that would add it and leaves a mark.
+    // A compiler without the target, and a rustup that leaves a mark when it is asked to add the target.
     let rustc = program("rustc", &format!("echo {}", temp.path().display()));
     let mark = temp.path().join("mark");
     program("rustup", &format!("[ \"$1\" = target ] && touch {}; exit 0", mark.display()));
@@ -464,7 +505,7 @@ fn what_is_offline_downloads_no_target() {
     assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
     assert!(!mark.exists());
     assert_eq!(build(&[], Some("1")), forbids("`CARGO_NET_OFFLINE`"));
-    // Files that it includes count too, the last one first.
+    // Included files count too; the last one has precedence.
     let config = |name: &str, text: &str| fs::write(temp.path().join(".cargo").join(name), text).unwrap();
     config("config.toml", "include = [\"on.toml\", { path = \"deep.toml\" }]\n");
     config("on.toml", "[net]\noffline = false\n");
@@ -472,7 +513,7 @@ fn what_is_offline_downloads_no_target() {
     config("off.toml", "[net]\noffline = true\n");
     assert_eq!(build(&[], None), forbids("`net.offline` in cargo's configuration"));
     assert!(!mark.exists());
-    // What is nearer, or said in the environment, overrules it.
+    // A nearer file and the environment override it.
     assert!(build(&[], Some("false")).contains("could not be installed"));
     assert!(mark.exists());
 }

@@ -1,6 +1,6 @@
-//! What programs read, however a command ends: every command in every format of its own, and every way in which it can
-//! fail that can be brought about from outside. Each line of JSON has the keys that the guide names for its `reason`, the
-//! last is the summary, and its failures have the code that is expected, which `explain` knows.
+//! The output for programs, however a command ends: every command, in each of its formats, with every failure that can
+//! be caused from outside. Each line of JSON has the keys that the guide lists for its `reason`, the last line is the
+//! summary, and its failures have the expected code, which `explain` knows.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -19,11 +19,11 @@ use serde_json::{Value, json};
 const UPPER: &str =
     "[pipeline.main]\ninput = 'input.txt'\noutput = 'output.txt'\nstages = ['COMPONENTS/transform.wasm']\n";
 
-/// A case that passes, and one that does not.
+/// A case that passes, and one that fails.
 const CASES: &str = "\n[[test]]\nname = 'passes'\npipeline = 'main'\ninput.lines = ['a']\nexpect.output.lines = ['A']\n\
                      [[test]]\nname = 'differs'\npipeline = 'main'\ninput.lines = ['a']\nexpect.output.lines = ['B']\n";
 
-/// The reasons and keys of the lines of JSON, as the guide has them in its table.
+/// The reasons and keys of the lines of JSON, from the table of the guide.
 fn documented(reason: &str) -> BTreeSet<String> {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/json.md");
     let guide = fs::read_to_string(guide).unwrap();
@@ -32,20 +32,20 @@ fn documented(reason: &str) -> BTreeSet<String> {
     row.split('|').nth(3).unwrap().split('`').skip(1).step_by(2).map(str::to_string).collect()
 }
 
-/// Keys that stand in a section of the guide of their own, or are cargo's.
+/// Keys that another section of the guide documents, or that are cargo's.
 fn has_a_section(reason: &str) -> bool {
     ["stage-verdict", "pipeline-verdict"].contains(&reason)
         || ["compiler-message", "compiler-artifact", "build-script-executed", "build-finished"].contains(&reason)
 }
 
-/// Of an object in a summary.
+/// The keys of an object in a summary.
 #[track_caller]
 fn assert_keys(what: &str, object: &Value) {
     let keys: BTreeSet<_> = object.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, documented(what), "{what}: {object}");
 }
 
-/// The summary of lines of JSON, each of which is asserted to be as the guide says.
+/// The summary among lines of JSON. Asserts that each line is as the guide says.
 #[track_caller]
 fn summary(output: &Output, expected: &str) -> Value {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
@@ -80,7 +80,7 @@ fn summary(output: &Output, expected: &str) -> Value {
     assert_eq!(last["outcome"], outcome);
     let failures = last["failures"].as_array().unwrap();
     if ["hung-up", "interrupted", "terminated"].contains(&outcome) {
-        // What was done in order until the signal came did not fail.
+        // What was finished before the signal came did not fail.
         assert!(failures.iter().all(|failure| failure["code"] == "interrupted"), "{last}");
         assert!(failures.is_empty() || !last["elements"].is_object(), "{last}");
     } else {
@@ -89,7 +89,7 @@ fn summary(output: &Output, expected: &str) -> Value {
     for failure in failures {
         assert_keys("failure", failure);
     }
-    // Of arguments that are not valid nothing else is known.
+    // If the arguments are invalid, nothing else is known.
     let keys: BTreeSet<_> = last.as_object().unwrap().keys().filter(|key| *key != "reason").cloned().collect();
     let own = match (outcome, last["elements"].is_object()) {
         ("usage-error", _) if keys.len() == 3 => ["outcome", "exit_code", "failures"].map(str::to_string).into(),
@@ -105,7 +105,7 @@ fn codes(summary: &Value) -> Vec<&str> {
     failures.iter().map(|failure| failure["code"].as_str().unwrap()).collect()
 }
 
-/// Asserts that the log of SARIF is one, and gives its run.
+/// Asserts that the text is a SARIF log, and returns its run.
 #[track_caller]
 fn sarif(output: &Output) -> Value {
     let log: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)));
@@ -120,7 +120,8 @@ fn sarif(output: &Output) -> Value {
     run
 }
 
-/// The JUnit report, asserted to be well-formed as far as it can be without a parser: its tags and totals.
+/// The JUnit report. Asserts that its tags and totals are consistent, which is as much as can be checked without a
+/// parser.
 #[track_caller]
 fn junit(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -144,7 +145,7 @@ fn junit(path: &Path) -> String {
     {
         let elements = text.split('<').filter(|rest| rest.starts_with(element)).count();
         let counted = count(attribute, "testsuites ");
-        // A case that has several differences is one failure.
+        // A case with several differences is one failure.
         let is_counted = if attribute == "failures" { counted <= elements } else { counted == elements };
         assert!(is_counted, "{attribute}\n{text}");
         assert!(text.split('<').any(|rest| rest.starts_with("testsuite ") && rest.contains(" timestamp=\"20")));
@@ -165,7 +166,7 @@ fn a_stage_that_fails_is_told_with_its_place_its_elements_and_its_causes() {
         assert_eq!(failure["message"], "pipeline `main` failed");
         assert!(failure["causes"].as_array().unwrap().len() >= 2, "{failure}");
         assert_eq!(failure["elements"].is_object(), at == "process", "{failure}");
-        // People are shown the same code, and it can be looked up.
+        // People see the same code, and can look it up.
         assert!(said(&output).contains(&format!("error[{code}]: pipeline `main` failed")), "{}", said(&output));
         assert!(torvyn(folder.path(), &["explain", code]).status.success());
     }
@@ -254,7 +255,7 @@ fn elements_beside_json_are_refused() {
     }
     assert_eq!(run("--output /dev/null > /dev/null").0, Some(0));
     assert_eq!(run("--output /dev/null").0, Some(0));
-    // What is written beside a log, a report or findings is refused as well.
+    // Nothing else may be written to where a log, a report or findings go.
     fs::write(folder.path().join("Torvyn.toml"), "").unwrap();
     for args in [["test", "--junit"], ["check", "--save-baseline"]] {
         let output = torvyn(folder.path(), &[args[0], "--message-format", "json", args[1], "/dev/stdout"]);
@@ -345,7 +346,7 @@ fn broken(args: &[&str]) -> Output {
     broken_seen_from("", args)
 }
 
-/// The same, from a folder below it.
+/// The same, from a subfolder.
 fn broken_seen_from(below: &str, args: &[&str]) -> Output {
     let temp = tempfile::tempdir().unwrap();
     let copied = Command::new("cp").args(["-r", project().to_str().unwrap()]).arg(temp.path().join("logs")).status();
@@ -375,7 +376,7 @@ fn errors_of_the_compiler_are_failures_with_their_places() {
         let error = &summary["failures"][0];
         assert!(error["message"].as_str().unwrap().starts_with("E0599: no method named `sise`"), "{error}");
         assert_eq!((&error["place"]["file"], error["place"]["line"].is_u64()), (&json!("router/src/lib.rs"), true));
-        // People are told in either case: by us, where cargo's messages are not passed on.
+        // People are told in both cases: by us if cargo's messages are not passed on.
         let is_passed_on = String::from_utf8_lossy(&output.stdout).contains("compiler-message");
         assert_eq!(said(&output).contains("no method named `sise`"), !is_passed_on, "{}", said(&output));
     }
@@ -387,7 +388,7 @@ fn errors_of_the_compiler_are_failures_with_their_places() {
     let place = &notification["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "logs/router/src/lib.rs");
     assert!(said(&output).contains("no method named `sise`"), "{}", said(&output));
-    // Wherever the command is typed: the compiler sees files from the folder of the workspace.
+    // In whichever folder the command runs, the compiler names files relative to the workspace.
     for (args, file) in [
         (&["build", "--message-format", "json"][..], "src/lib.rs"),
         (&["run", "--output", "out.txt", "--message-format", "json"], "src/lib.rs"),
@@ -529,8 +530,8 @@ fn a_command_that_is_interrupted_before_it_is_done_says_so() {
     }
 }
 
-/// A command that does not end by itself, because another program keeps the target folder locked, is ended in its time or by a
-/// second signal; what programs read is whole even so.
+/// A command that waits because another program keeps the target folder locked ends within its time or at a second
+/// signal, and the output for programs is complete even then.
 #[test]
 fn a_command_that_does_not_end_in_time_is_ended_with_its_summary() {
     project();
@@ -609,7 +610,7 @@ fn a_reader_that_has_read_enough_changes_nothing() {
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
         assert!(said(&output).contains("could not write to stdout"), "{}", said(&output));
     }
-    // A standard output that is closed is none that was written.
+    // A closed standard output counts as one that was not written.
     for args in ["run --message-format json", "check --message-format sarif --nope", "explain stage-trap", "new --list"]
     {
         let script = format!("\"$0\" {args} >&-");
@@ -620,7 +621,7 @@ fn a_reader_that_has_read_enough_changes_nothing() {
         assert_eq!(output.status.code(), Some(code), "{args}: {}", said(&output));
         assert!(said(&output).contains("could not write to stdout"), "{args}: {}", said(&output));
     }
-    // Nor does one of standard error.
+    // So does a closed standard error.
     let mut run = command(folder.path(), &["run", "--message-format", "json"]);
     let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(run.stderr.take());

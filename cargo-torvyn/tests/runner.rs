@@ -1,5 +1,4 @@
-//! The runner of `cargo torvyn test`: what it tries again, what it compares, what it says to programs, what `--watch` runs,
-//! and how long it takes.
+//! The runner of `cargo torvyn test`: retries, speed, output for programs, `--watch`, and how long it takes.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 #![allow(clippy::print_stdout, reason = "a test that measures prints its figures")]
@@ -18,7 +17,7 @@ use std::time::{Duration, Instant};
 use cli_tests::{assert_says, command, folder, project, said, torvyn};
 use serde_json::Value;
 
-/// A pipeline of each component, and these cases.
+/// A pipeline for each component, and these cases.
 fn with_pipelines(cases: &str) -> String {
     let mut text = String::new();
     for (name, component) in
@@ -29,7 +28,7 @@ fn with_pipelines(cases: &str) -> String {
     text + cases
 }
 
-/// Asserts that a line of JSON has the keys that the guide names for its `reason`.
+/// Asserts that a line of JSON has the keys that the guide lists for its `reason`.
 #[track_caller]
 fn assert_documented(line: &Value) {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/reference/json.md");
@@ -45,7 +44,7 @@ fn lines(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What it reads is read up by the first try, so that the second finds nothing.
+/// The first try consumes the input, so that the second finds nothing.
 const FLAKY: &str = r#"
 [[test]]
 name = "flaky"
@@ -93,7 +92,7 @@ fn a_case_that_passes_when_it_is_tried_again_is_flaky() {
     ];
     let all = test(&["--retries", "2", "--no-fail-fast", "--junit", junit.to_str().unwrap()]);
     assert_says(&all, 100, &text);
-    // What is the same each time is shown once.
+    // What is the same in each try is shown once.
     assert_eq!(said(&all).matches("error[unexpected-output]").count(), 2, "{}", said(&all));
     let junit = fs::read_to_string(junit).unwrap();
     let flaky = junit.split("<testcase ").find(|case| case.contains("name=\"flaky\"")).unwrap();
@@ -117,7 +116,7 @@ fn a_case_that_passes_when_it_is_tried_again_is_flaky() {
         &["Flaky 2/3", "Pass", "2 cases: 2 passed (1 flaky), in"],
     );
     assert_says(&test(&["--retries", "0", "flaky"]), 100, &["        Fail ", "1 case: 0 passed, 1 failed"]);
-    // None begins after one has failed each time.
+    // After a case has failed in all tries, no other begins.
     let text = ["Flaky 2/2", "Fail 2/2", "1 passed (1 flaky), 1 failed, 1 not run"];
     assert_says(&test(&["--retries", "1"]), 100, &text);
 
@@ -173,7 +172,7 @@ input.generate = { count = 200, size = "64KiB" }
 fn speed_is_compared_with_that_of_another_case() {
     let folder = folder(&with_pipelines(SPEEDS));
     let all = torvyn(folder.path(), &["test", "--no-fail-fast"]);
-    // Those that are compared come last.
+    // Cases that are compared run last.
     let text = [
         "Pass",
         "nothing to do",
@@ -203,7 +202,7 @@ fn speed_is_compared_with_that_of_another_case() {
         "6 cases: 3 passed, 3 failed, in",
     ];
     assert_says(&all, 100, &text);
-    // The other case need not be selected, and is not told of then.
+    // The other case does not have to be selected, and is then not reported.
     let json = torvyn(folder.path(), &["test", "fast", "--message-format", "json"]);
     let [fast, summary] = &lines(&json)[..] else { panic!("{json:?}") };
     let speed = &fast["speed"];
@@ -214,7 +213,7 @@ fn speed_is_compared_with_that_of_another_case() {
         "{speed}"
     );
     assert_eq!(summary["selected"], 1);
-    // One that failed at something else is not compared.
+    // A case that failed for another reason is not compared.
     let failed =
         SPEEDS.replace("speed = { case = \"too slow\"", "expect.output.count = 1\nspeed = { case = \"too slow\"");
     let other = cli_tests::folder(&with_pipelines(&failed));
@@ -259,7 +258,7 @@ fn what_is_selected_is_told_to_programs() {
     assert_says(&exact, 4, &["none of the 7 cases is selected"]);
 }
 
-/// Five components of one project, each in forty cases.
+/// Five components of one project, with forty cases each.
 #[test]
 fn many_cases_take_little_time() {
     let stages = ["router", "transform", "source", "sink", "inspector"];
@@ -297,7 +296,7 @@ fn many_cases_take_little_time() {
     assert!(all < 5.0, "{all} s");
 }
 
-/// `test --watch`, and what it has said since the round before.
+/// `test --watch`, and what it has printed since the previous round.
 struct Watching {
     program: Child,
     said: Receiver<String>,
@@ -313,7 +312,7 @@ impl Watching {
         Watching { program, said }
     }
 
-    /// Waits until it waits. What it said: all of `texts` in their order, and none of `not`.
+    /// Waits until it waits for changes. Asserts that it printed all of `texts` in their order, and none of `not`.
     #[track_caller]
     fn round(&self, texts: &[&str], not: &[&str]) {
         let mut said = String::new();
@@ -330,9 +329,9 @@ impl Watching {
         assert!(not.iter().all(|text| !said.contains(text)), "{not:?}:\n{said}");
     }
 
-    /// Ends it, which takes no time. What it printed on stdout.
+    /// Ends it, which must be quick. Returns what it printed on stdout.
     fn end(mut self) -> Output {
-        // Longer than it takes to see a change and to settle.
+        // Longer than it takes to notice a change and to wait until it is complete.
         thread::sleep(Duration::from_secs(1));
         assert!(self.said.try_recv().is_err(), "it does nothing of itself");
         assert!(Command::new("kill").args(["-s", "INT", &self.program.id().to_string()]).status().unwrap().success());
@@ -347,7 +346,7 @@ impl Watching {
     }
 }
 
-/// Each round says what changed, and runs what that makes a difference to and nothing else.
+/// Each round says what changed, and runs only the affected cases.
 #[test]
 fn watching_runs_what_a_change_affects() {
     let temp = tempfile::tempdir().unwrap();
@@ -382,7 +381,7 @@ fn watching_runs_what_a_change_affects() {
     watching
         .round(&["Changed `tests/more.toml`", "Testing 1 of 2 cases", "Pass", "file", "none failing"], &["  lines"]);
 
-    // The other case is where it was not before, and is the same.
+    // The other case has moved and is otherwise the same.
     write("Torvyn.toml", &format!("{manifest}{}{lines}", case("new", "input.lines = []")));
     watching.round(&["Changed `Torvyn.toml`", "Testing 1 of 3 cases", "new", "3 cases, none failing"], &["  lines"]);
 
@@ -406,12 +405,12 @@ fn watching_runs_what_a_change_affects() {
     fs::remove_file(root.join("tests/more.toml")).unwrap();
     watching.round(&["Changed `tests/more.toml`", "no case is affected", "2 cases, none failing"], &["Testing"]);
 
-    // The library that stages are written with, and a file that nothing is made of.
+    // The library for stages, and a file that nothing is built from.
     write("README.md", "other\n");
     watching.round(&["Changed `README.md`", "no case is affected"], &["Compiling", "Testing"]);
-    let guest = read("wit/guest/src/lib.rs");
-    write("wit/guest/src/lib.rs", &format!("{guest}\n// other\n"));
-    watching.round(&["Changed `wit/guest/src/lib.rs`", "Testing 2 of 2 cases"], &[]);
+    let guest = read("wit/src/lib.rs");
+    write("wit/src/lib.rs", &format!("{guest}\n// other\n"));
+    watching.round(&["Changed `wit/src/lib.rs`", "Testing 2 of 2 cases"], &[]);
     watching.end();
 }
 
@@ -445,8 +444,8 @@ fn watching_tells_programs_of_rounds_and_does_not_see_what_it_writes() {
     );
 }
 
-/// What goes to a file in the project, by the shell or by another program, is no change of it; nor is what an editor makes
-/// beside a file.
+/// Output that the shell or another program writes to a file in the project is no change of it, and neither are the
+/// files that an editor creates beside a file.
 #[test]
 fn watching_does_not_see_its_own_output() {
     let case = "[[test]]\nname = 'a'\npipeline = 'upper'\ninput.lines = ['a']\nexpect.output.count = 1\n";
@@ -489,7 +488,7 @@ fn watching_does_not_see_its_own_output() {
         let group = format!("-{}", running.id());
         assert!(Command::new("kill").args(["-s", "KILL", "--", &group]).status().unwrap().success());
         running.wait().unwrap();
-        // What was changed on the way is known as its own at the second round that comes to nothing.
+        // A file that changes during a round is recognised as its own output after the second round without a change.
         let most = if redirection.contains("sed") { 2 } else { 1 };
         let rounds = text.matches("Changed").count() + text.matches("watch-round").count();
         assert!(rounds <= most, "{redirection}:\n{text}");

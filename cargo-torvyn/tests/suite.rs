@@ -1,4 +1,4 @@
-//! The documented cases of other stream processors, in `tests/suite`: each is run, as a user runs them.
+//! The documented cases of other stream processors, in `tests/suite`, run as a user runs them.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -46,7 +46,7 @@ fn the_readme_has_a_row_for_each_case() {
     assert_eq!(rows, names);
 }
 
-/// As a test of somebody who has installed `cargo-torvyn`: it is on the path.
+/// Like a test of a user who has installed `cargo-torvyn`: the program is on the path.
 #[test]
 fn cases_are_run_from_code() {
     let program = Path::new(env!("CARGO_BIN_EXE_cargo-torvyn")).parent().unwrap();

@@ -1,10 +1,10 @@
-//! One pipeline, source → stage → sink on one machine, by contenders that all move the same payloads and prove it.
+//! One pipeline, source → stage → sink on one machine, run by contenders that all move the same payloads and prove it.
 //!
-//! The cases: payloads of 64 B and of 4 KiB; **pass** (the stage hands the element on) and **upper** (the stage reads
-//! the payload and writes it anew in ASCII upper case). In each, the source keeps a payload in its own memory, stamps
-//! it with the sequence number and copies it out once an element; the sink copies it into its own memory and adds it
-//! up. A round's tally (elements, bytes, a sum that knows the order) has to be the one computed for the case, or the
-//! benchmark stops.
+//! The cases: payloads of 64 B and of 4 KiB; **pass** (the stage forwards the element) and **upper** (the stage reads
+//! the payload and writes it in ASCII upper case). In each, the source keeps a payload in its own memory, stamps it
+//! with the sequence number and copies it out once per element; the sink copies it into its own memory and adds it up.
+//! The benchmark stops if the tally of a round (elements, bytes, a sum that depends on the order) is not the one
+//! computed for the case.
 //!
 //! | contender | between source and sink |
 //! |---|---|
@@ -18,19 +18,19 @@
 //! | torvyn, totals once; totals 1 + 32 | as with host ends; in the second, all totals are kept 32 times more |
 //! | torvyn, all columns | pass between host ends by a router that asks for all metadata and looks at it |
 //!
-//! All contenders of a case take turns in one process, round by round, each round starting with another one. A ratio
-//! is the median of the ratios within a round, so that a machine that slows down for a while slows both sides:
-//! `÷ direct` is how many times the time of native direct calls a contender takes, `0.1.0 ÷` how many times its time
-//! the 0.1.0 shape takes. The times themselves hold for this machine and minute only.
+//! All contenders of a case take turns in one process, round by round, and each round starts with another one. A ratio
+//! is the median of the ratios within a round, so that a temporary slowdown of the machine affects both sides: `÷
+//! direct` is the time of the contender divided by that of native direct calls, `0.1.0 ÷` is the time of the 0.1.0
+//! shape divided by that of the contender. The times themselves are valid only for this machine and moment.
 //!
-//! What totals cost cannot be seen by leaving them out: they are always kept, and a build without them is another one,
-//! laid out differently, which alone makes a difference of that size. So they are kept more often, in memory that the
-//! compiler cannot see through, and the time that it takes longer is divided by how often. These are the totals of the
-//! ledger, and what each call was lent; not what a node adds for each element that it sends, which moves with the element.
+//! The cost of totals cannot be measured by leaving them out: they are always kept, and a build without them has
+//! another layout, which alone makes a difference of that size. So they are kept several times, in memory that the
+//! compiler cannot optimise away, and the additional time is divided by that number. These are the totals of the ledger
+//! and of the elements of each call, not what a node adds for each element that it sends, which moves with the element.
 //!
 //! `cargo bench --bench pipeline -- [--rounds N] [--elements N] [FILTER]`: without `--elements`, a round takes about 20
-//! milliseconds; a filter is part of the name of a case or a contender. Run by `cargo test --benches` instead, it
-//! moves a few elements once, to see that every contender is right.
+//! milliseconds; a filter is part of the name of a case or a contender. With `cargo test --benches`, it moves a few
+//! elements once, to see that every contender is right.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ use self::contenders::native::{self, Channels, Direct};
 use self::contenders::ours::{self, Ours};
 use self::contenders::shape::{self, Shape};
 
-/// What every contender has to do.
+/// The task of every contender.
 #[derive(Clone, Copy)]
 struct Case {
     task: Task,
@@ -80,7 +80,7 @@ impl Case {
 trait Contender {
     fn name(&self) -> &'static str;
 
-    /// Moves that many elements from a fresh source to a fresh sink, and says what the sink saw.
+    /// Moves this many elements from a fresh source to a fresh sink, and returns what the sink saw.
     fn run(&mut self, elements: u64) -> Tally;
 }
 
@@ -128,7 +128,7 @@ fn main() -> wasmtime::Result<()> {
 
 struct Options {
     rounds: usize,
-    /// In a round; if none, as many as fill [`ROUND`].
+    /// Elements in a round; if `None`, as many as fill [`ROUND`].
     elements: Option<u64>,
     filter: String,
 }
@@ -144,7 +144,7 @@ impl Options {
             match arg.as_str() {
                 "--rounds" => rounds = Some(usize::try_from(number()?)?),
                 "--elements" => elements = Some(number()?),
-                // What `cargo bench` says, and `cargo test` does not.
+                // `cargo bench` passes this argument, and `cargo test` does not.
                 "--bench" => measure = true,
                 option if option.starts_with('-') => {
                     wasmtime::bail!("unknown option `{option}`: there are `--rounds`, `--elements` and a filter")
@@ -157,8 +157,8 @@ impl Options {
     }
 }
 
-/// How long a round of one contender takes where nothing else is asked for: long against a clock reading and a start,
-/// short against what a machine's mood lasts.
+/// How long a round of one contender takes by default: long compared with a clock reading and a start, short compared
+/// with the fluctuations of a machine.
 const ROUND: Duration = Duration::from_millis(20);
 
 /// A contender and its results.
@@ -166,12 +166,12 @@ struct Lane {
     contender: Box<dyn Contender>,
     elements: u64,
     expected: Tally,
-    /// Nanoseconds an element, one for each round.
+    /// Nanoseconds per element, one for each round.
     times: Vec<f64>,
 }
 
 impl Lane {
-    /// Runs a contender until it has found its pace, and fixes the size of its rounds.
+    /// Runs a contender until its speed is stable, and sets the size of its rounds.
     fn warmed_up(case: Case, contender: Box<dyn Contender>, options: &Options) -> Self {
         let expected = |elements| Tally::expected(case.task, case.len, elements);
         let mut lane = Self { contender, elements: 100, expected: expected(100), times: Vec::new() };
@@ -190,7 +190,7 @@ impl Lane {
         lane
     }
 
-    /// Runs one round and checks what came of it.
+    /// Runs one round and checks the result.
     fn round(&mut self) -> Duration {
         let start = Instant::now();
         let tally = self.contender.run(self.elements);
@@ -201,7 +201,7 @@ impl Lane {
     }
 }
 
-/// A row a contender: the times, and the two ratios that matter where their other side has run.
+/// A row for each contender: the times, and the two ratios, where their other side has run.
 fn print(out: &mut impl Write, case: Case, lanes: &[Lane]) -> io::Result<()> {
     let times_of = |name| lanes.iter().find(|lane| lane.contender.name() == name).map(|lane| lane.times.as_slice());
     let (direct, shape) = (times_of(native::DIRECT), times_of(shape::PROCESSOR));

@@ -26,6 +26,7 @@ pub use proof::Proof;
 pub use stamp::{Stamp, TraceOrigin};
 pub use trace::Trace;
 pub use verdict::Verdict;
+pub use wit::WIT;
 pub use world::{Payloads, World};
 
 mod bound;
@@ -39,4 +40,5 @@ mod proof;
 mod stamp;
 pub mod trace;
 mod verdict;
+mod wit;
 mod world;

@@ -50,8 +50,7 @@ pub enum Error {
         /// The stage.
         stage: String,
         /// What happened.
-        #[source]
-        fault: StageError,
+        source: StageError,
     },
     /// A stage failed.
     #[error("stage `{stage}` failed in `{call}`{}", place(elements))]
@@ -64,8 +63,7 @@ pub enum Error {
         /// element that the stage named, or else its whole batch.
         elements: Option<(u64, u64)>,
         /// What happened.
-        #[source]
-        fault: StageError,
+        source: StageError,
     },
     /// An input of the host failed to deliver elements.
     #[error("input `{input}` failed after {}", counted(*elements, "element"))]
@@ -126,7 +124,7 @@ impl Error {
     /// Whether something was interrupted because the flow had to end, and did not fail: see [`crate::Cut`].
     pub fn is_cut_off(&self) -> bool {
         match self {
-            Error::Start { fault, .. } | Error::Stage { fault, .. } => matches!(fault, StageError::CutOff),
+            Error::Start { source, .. } | Error::Stage { source, .. } => matches!(source, StageError::CutOff),
             Error::Input { source, .. }
             | Error::Output { source, .. }
             | Error::DeadLetter { source, .. }

@@ -1,11 +1,11 @@
-//! What the analysis of a component claims, held against components that are made to mislead it.
+//! The claims of the analysis, checked on components that are made to mislead it.
 
 use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::contract::{Bound, Proof, TrackedImport};
 
 use wat_guests::processor::Guest;
 
-/// Reads element `$i`, of a loop that declares it.
+/// Reads element `$i` of a loop that declares `$i`.
 const READ: &str = "(call $look (local.get $batch) (local.get $i))";
 const STEP: &str = "(local.set $i (i32.add (local.get $i) (i32.const 1)))";
 const MORE: &str = "(br_if $next (i32.lt_u (local.get $i) (local.get $count)))";
@@ -22,7 +22,7 @@ fn process(body: &str) -> Bound {
     reads(Guest { process: body, ..Guest::default() })
 }
 
-/// A loop of `$i` from 0, with this body, which goes on while `more`.
+/// A loop of `$i` from 0, with this body, which continues while `more` holds.
 fn rounds(body: &str, more: &str) -> Bound {
     process(&format!("(local $i i32) (local $other i32) (loop $next {body} {more})"))
 }
@@ -327,7 +327,7 @@ fn references_and_tail_calls_reach_what_reads() {
     );
 }
 
-/// What the engine has not is refused before it is followed.
+/// A feature that the engine does not have is refused before it is analysed.
 #[test]
 fn what_the_engine_has_not() {
     let refused = |fields: &str, process: &str, before: &str| {
@@ -349,7 +349,7 @@ fn what_the_engine_has_not() {
     assert!(refused("", "", asynchronous).contains("`task.cancel` requires the component model async feature"));
 }
 
-/// A module whose function `read` calls what a fix-up module puts into its table, which is the lowered `read`.
+/// A module whose function `read` calls an entry of its table, where a fix-up module puts the lowered `read`.
 fn through_shim(signature: &str, before_call: &str, process: &str) -> Bound {
     let before = format!(
         r#"(core module $shim
@@ -409,7 +409,7 @@ fn a_shim_passes_on_exactly_its_own_parameters() {
     assert_eq!(through_shim(own, &once_more, &at_i), at_most(2));
 }
 
-/// The last place of all: there is no next one.
+/// The last index of all: there is no next one.
 #[test]
 fn a_segment_at_the_end_of_all_places() {
     let fields = "(table $mine 4 funcref) (elem (table $mine) (i32.const -1) func $look $look)";
@@ -532,7 +532,7 @@ fn damaged_components_are_refused_or_analysed() {
     }
 }
 
-/// Each would take hours or all memory, if what it is made of were multiplied.
+/// Each would take hours or all memory if the work for nested parts were multiplied.
 #[test]
 fn components_made_to_cost_much_are_given_up() {
     let locals = format!("(local $i i32) (local {})", "i32 ".repeat(40_000));

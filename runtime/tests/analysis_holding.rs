@@ -1,4 +1,4 @@
-//! What the analysis of a component claims of leases, views and buffers, held against components that hide what they do.
+//! The claims of the analysis about leases, views and buffers, checked on components that hide what they do.
 
 use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::contract::{Bound, Bounds, Proof, TrackedImport};
@@ -53,7 +53,7 @@ fn what_makes_without_a_write_is_told_and_copies_nothing() {
     assert_eq!(process("(call $emit)").views, never(), "what is written is no view");
 }
 
-/// There is no batch to take from or to cut outside `process`, and nothing to make elements of without a lease.
+/// Outside of `process` there is no batch to hold or slice, and without a lease there is nothing to make elements from.
 #[test]
 fn a_handle_that_cannot_be_there_does_nothing() {
     for (process, flush) in [
@@ -91,7 +91,7 @@ fn what_is_held_is_read_in_any_call() {
     assert_eq!(both.reads, Bound::unknown(), "once by the batch is not all");
 }
 
-/// The lease stays good after the call: one read in each call has no bound over all calls.
+/// The lease is valid after the call: one read in each call has no bound over all calls.
 #[test]
 fn a_lease_that_is_kept_across_calls_has_no_bound_of_reads() {
     let body = "(if (i32.load (i32.const 8)) (then (call $look_held)) (else (call $take) (i32.store (i32.const 8)
@@ -117,7 +117,7 @@ fn what_is_hidden_is_found() {
     assert_eq!(indirect("$begin_buffer", "(call $append)").pieces, Bound::unknown());
     assert_eq!(indirect("$append", "(call $begin_buffer)").pieces, Bound::unknown());
 
-    // The function of the host itself in the table, in the place of a `read` of the batch.
+    // The function of the host itself in the table, in place of a `read` of the batch.
     let fields = "(type $copy (func (param i32 i32 i64 i64 i32))) (table $mine 4 funcref)
         (elem (table $mine) (i32.const 2) func $read_held)";
     let process = "(call $take) (call_indirect $mine (type $copy) (local.get $batch) (local.get $count) (i64.const 0)
@@ -129,7 +129,7 @@ fn what_is_hidden_is_found() {
     let bound = analysis(Guest { fields: &read_alone, process: &process, ..Guest::default() }).reads;
     assert_eq!((bound.max, bound.proof), (Some(1), Some(Proof::Bounded)));
 
-    // In a destructor of a resource of its own, which dropping a handle runs.
+    // In a destructor of its own resource, which runs when a handle is dropped.
     let before = r#"(core module $own
         (import "host" "read" (func $read (param i32 i32 i64 i64 i32)))
         (func (export "drop") (param i32)
@@ -175,7 +175,7 @@ fn a_buffer_is_written_in_any_call() {
         assert_eq!(writes(Guest { process: begin, teardown: piece, ..Guest::default() }), both, "{piece}");
         assert_eq!(writes(Guest { flush: begin, init: piece, ..Guest::default() }), both, "{piece}");
     }
-    // What is empty is a payload as well.
+    // An empty payload is a payload too.
     let empty = format!("{begin} (call $freeze)");
     assert_eq!(writes(Guest { process: &empty, ..Guest::default() }), (Bound::unknown(), never()));
     assert_eq!(analysis(Guest { process: "(call $emit)", ..Guest::default() }).pieces, never());
@@ -184,7 +184,7 @@ fn a_buffer_is_written_in_any_call() {
     assert_eq!(told, ["payload-buffer.buffer.allocate", "payload-buffer.buffer.append"]);
 }
 
-/// What cannot be followed may do all that it imports.
+/// Code that cannot be followed may use every import.
 #[test]
 fn without_a_call_graph_the_imports_tell() {
     let twice = |of: u32| {

@@ -1,4 +1,4 @@
-//! What the tests share: the guest programs, guests written by hand, endpoints in memory, and one way to run a pipeline.
+//! What the tests share: the guest programs, handwritten guests, endpoints in memory, and one way to run a pipeline.
 
 use std::cell::RefCell;
 use std::io;
@@ -29,7 +29,7 @@ pub mod programs {
     include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 }
 
-/// Asserts that the test file has a test of the name of each program: a program without a test does not compile.
+/// Asserts that the test file has a test with the name of each program: a program without a test does not compile.
 #[macro_export]
 macro_rules! assert_tested {
     ($($name:ident)*) => { $(#[expect(unused_imports, reason = "only that it exists matters")] use self::$name as _;)* };
@@ -62,7 +62,7 @@ impl Input for Elements {
     }
 }
 
-/// Keeps the elements it gets, for the test to look at.
+/// Keeps the elements that it gets, for assertions.
 #[derive(Clone, Default)]
 pub struct Collected(Rc<RefCell<Vec<Kept>>>);
 
@@ -84,7 +84,7 @@ impl Collected {
         self.0.borrow().iter().map(|element| element.sequence).collect()
     }
 
-    /// What they were stamped with, in order.
+    /// Their stamps, in order.
     pub fn contexts(&self) -> Vec<Option<Context>> {
         self.0.borrow().iter().map(|element| element.context.clone()).collect()
     }
@@ -101,7 +101,7 @@ impl Collected {
         self.0.borrow().iter().map(|element| element.timestamp).collect()
     }
 
-    /// Keeps copies of the bytes and lets go of the flow's memory: at the end of a flow nothing of it may be held.
+    /// Keeps copies of the bytes and releases the memory of the flow: nothing may be held at the end of a flow.
     fn keep(&self, batch: &Batch) {
         let pool = Pool::default();
         let copy = |element: ElementRef<'_>| Kept {
@@ -129,7 +129,7 @@ impl Output for Collected {
     }
 }
 
-/// A node to be: its body, and how it is connected.
+/// A node to run: its body, and its connections.
 pub struct Part {
     name: String,
     role: Role,
@@ -168,7 +168,7 @@ pub fn stage(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)]) -> Par
     stage_with(name, path, config, Limits::default())
 }
 
-/// A stage with limits of its own.
+/// A stage with its own limits.
 pub fn stage_with(name: &str, path: impl AsRef<Path>, config: &[(&str, &str)], limits: Limits) -> Part {
     let component = Component::load(engine(), path.as_ref(), &limits).expect("the component loads");
     stage_of(name, &component, config, limits)
@@ -191,7 +191,7 @@ impl Part {
         Part { outputs, ..self }
     }
 
-    /// With this choice among several edges into it.
+    /// With this order for several incoming edges.
     pub fn merge(self, merge: Merge) -> Part {
         Part { merge, ..self }
     }
@@ -224,7 +224,7 @@ impl Part {
         self.role == Role::Sink
     }
 
-    /// With a policy for what it fails at.
+    /// With a policy for failures.
     pub fn policy(mut self, policy: Policy) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.policy = policy;
@@ -232,7 +232,7 @@ impl Part {
         self
     }
 
-    /// With at most so many elements in a call.
+    /// With at most this many elements per call.
     pub fn batch(mut self, batch: usize) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.batch = batch;
@@ -240,7 +240,7 @@ impl Part {
         self
     }
 
-    /// With faults that it suffers.
+    /// With injected faults.
     pub fn faults(mut self, faults: Vec<Injection>) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.injections = faults;
@@ -248,7 +248,7 @@ impl Part {
         self
     }
 
-    /// With what is taken to be proven of it.
+    /// With these bounds, taken as proven.
     pub fn bounds(mut self, bounds: Bounds) -> Part {
         if let Body::Stage(stage) = &mut self.body {
             stage.bounds = bounds;
@@ -260,7 +260,7 @@ impl Part {
 /// What stages printed, as `stage: line`.
 pub type Printed = Arc<Mutex<Vec<String>>>;
 
-/// A control that nobody holds on to but for what is printed.
+/// A control that nobody else has, with the lines that stages print.
 pub fn control() -> (Control, Printed) {
     let printed = Printed::default();
     let lines = printed.clone();
@@ -276,7 +276,7 @@ pub fn start(parts: Vec<Part>, edges: &[(usize, usize, usize, Capacity)]) -> Res
     start_with(parts, edges, |control| control)
 }
 
-/// Starts a flow with a control of its own making.
+/// Starts a flow with its own control.
 pub fn start_with(
     parts: Vec<Part>,
     edges: &[(usize, usize, usize, Capacity)],
@@ -293,7 +293,7 @@ pub fn start_with(
     Ok((Flow::start(&graph, bodies, control_of(control))?, printed))
 }
 
-/// Starts a flow that leaves records.
+/// Starts a flow with records.
 pub fn start_recorded(
     parts: Vec<Part>,
     edges: &[(usize, usize, usize, Capacity)],
@@ -302,7 +302,8 @@ pub fn start_recorded(
     start_with(parts, edges, |control| Control { recorder, ..control })
 }
 
-/// Runs parts in a row, each into the next. The account balances and the records add up to it, or this panics.
+/// Runs parts in a row, each into the next. Panics if the totals of the run report do not add up, or do not match the
+/// records.
 pub fn run(parts: Vec<Part>) -> Result<Account, Error> {
     let recorder = Recorder::new(1, DEFAULT_CAPACITY);
     let names: Vec<_> = parts.iter().map(|part| part.name.clone()).collect();
@@ -313,8 +314,8 @@ pub fn run(parts: Vec<Part>) -> Result<Account, Error> {
     Ok(account)
 }
 
-/// What holds of the records of every flow: with those that were lost, they are the account. `names` are those of the
-/// nodes, in the order of the graph.
+/// Asserts what holds for the records of every flow: together with the lost ones, they add up to the run report.
+/// `names` are those of the nodes, in the order of the graph.
 pub fn assert_recorded(account: &Account, recorder: &Recorder, names: &[String]) {
     let ring = recorder.ring().expect("it records");
     let mut nodes = vec![(Copies::default(), 0); names.len()];
@@ -345,7 +346,7 @@ pub fn assert_recorded(account: &Account, recorder: &Recorder, names: &[String])
     }
 }
 
-/// What holds after every flow: nothing is live, and the parts add up to the whole.
+/// Asserts what holds after every flow: nothing is live, and the parts add up to the total.
 pub fn assert_settled(account: &Account) {
     assert_eq!(account.pool.live_at_end, 0, "nothing is live");
     let stages = account.stages.iter().map(|stage| stage.copies);

@@ -1,4 +1,4 @@
-//! How often a component really copies, by the ledger of the flows it runs in.
+//! How often a component really copies, according to the ledger of its flows.
 
 use std::fmt;
 use std::iter;
@@ -13,28 +13,28 @@ use torvyn_runtime::{Account, Component, Error, Limits};
 use crate::guest::ComponentFile;
 use crate::{Collected, Elements, engine, input, output, run, stage_of};
 
-/// A component that is run to see what it does.
+/// A component to measure.
 pub struct Specimen {
     component: Component,
     limits: Limits,
     config: Vec<(String, String)>,
 }
 
-/// What was measured, over all flows that came to their end.
+/// The measurements over all flows that ended normally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
-    /// How often one element was read, at most.
+    /// The most reads of one element.
     pub reads: u64,
-    /// Whether each element was read that often.
+    /// Whether each element was read equally often.
     pub even: bool,
-    /// How many payloads were written for an element, at most, on average over a flow.
+    /// The most payloads written for an element, on average over a flow.
     pub writes: u64,
-    /// Whether that many were written in each flow.
+    /// Whether each flow wrote equally many.
     pub writes_even: bool,
 }
 
 impl Measured {
-    /// What of these claims is not true.
+    /// The claims that do not hold.
     pub fn beyond(&self, reads: Bound, writes: Bound) -> Vec<String> {
         let claims = [("reads", reads, self.reads, self.even), ("writes", writes, self.writes, self.writes_even)];
         let mut beyond = Vec::new();
@@ -58,11 +58,11 @@ impl fmt::Display for Measured {
 }
 
 impl Specimen {
-    /// The component with these settings, and so long for each call.
+    /// The component with these settings, and this time limit for each call.
     ///
     /// # Errors
     ///
-    /// Why it does not load.
+    /// If it does not load.
     pub fn load(bytes: &[u8], config: &[(&str, &str)], time: Duration) -> Result<Specimen, Error> {
         let file = ComponentFile::new(bytes);
         let limits = Limits { memory: 16 << 20, time, ..Limits::default() };
@@ -71,8 +71,8 @@ impl Specimen {
         Ok(Specimen { component, limits, config })
     }
 
-    /// What flows of so many elements cost. The elements arrive in batches of one, one, two, four and so on: 16 end with
-    /// a batch of 8, 128 with one of 64. `None` where no flow came to its end.
+    /// The cost of flows with this many elements. They arrive in batches of one, one, two, four and so on: 16 end with
+    /// a batch of 8, 128 with one of 64. `None` if no flow ended normally.
     ///
     /// A source makes its own elements, in one flow.
     pub fn measure(&self, elements: &[usize]) -> Option<Measured> {
@@ -87,11 +87,12 @@ impl Specimen {
             if of_source {
                 continue;
             }
-            // The first one, and the last batch.
+            // The first element, and the last batch.
             for element in iter::once(0).chain((count / 2).max(1)..count) {
                 let mut payloads = vec![Bytes::new(); count];
                 payloads[element] = full();
-                // A read of an empty payload is one of no bytes, or is refused: the bytes are the reads of the other.
+                // A read of an empty payload has no bytes, or is refused, so the bytes are the reads of the other
+                // element.
                 let Some(account) = self.flow(payloads) else { continue };
                 let stage = &account.stages[0];
                 assert!(u64::from(stage.reads_max) >= stage.copies.payload_read.bytes, "the host counts what is read");
@@ -107,7 +108,7 @@ impl Specimen {
         })
     }
 
-    /// The account of a flow of these payloads, where it comes to its end. A source makes its own.
+    /// The run report of a flow of these payloads, if it ends normally. A source makes its own elements.
     pub fn flow(&self, payloads: Vec<Bytes>) -> Option<Account> {
         let role = Role::from(self.component.profile().kind);
         let config: Vec<(&str, &str)> = self.config.iter().map(|(name, value)| (&**name, &**value)).collect();

@@ -2,10 +2,10 @@
 
 use crate::random::Random;
 
-/// The bytes with a few changes, of a kind that the number tells.
+/// The bytes with a few changes, of a kind that the number selects.
 pub fn mutated(original: &[u8], number: usize, random: &mut Random) -> Vec<u8> {
     let mut bytes = original.to_vec();
-    // Half of the changes hit the end, where a component has what is not code and names.
+    // Half of the changes hit the end, where a component has its names and other sections without code.
     let place = |random: &mut Random, len: usize| {
         let window = if random.below(2) == 0 { len } else { len.min(8 << 10) };
         len - 1 - random.below(window)

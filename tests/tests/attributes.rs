@@ -1,5 +1,5 @@
-//! Stages that mean harm with attributes: they name elements that were not lent, give names that mislead, and set more
-//! than there is room for. What the host refuses changes nothing, and what it keeps is bounded.
+//! Malicious stages and attributes: they name elements that are not in the batch, use misleading names, and set more
+//! than there is room for. A refused call changes nothing, and what the host keeps is bounded.
 
 use bytes::Bytes;
 use torvyn_runtime::ledger::Count;
@@ -26,7 +26,7 @@ const DEFINITIONS: &str = r#"
 
 const IMPORTS: &str = r#"(export "get" (func $get)) (export "all" (func $all)) (export "set" (func $set))"#;
 
-/// The functions, with what they are called with most: a name at 3072, which the data there begins, and a value at 3136.
+/// The functions, with their most common arguments: a name at 3072, where the data there begins, and a value at 3136.
 const FIELDS: &str = r#"
   (import "host" "get" (func $get (param i32 i32 i32 i32 i32)))
   (import "host" "all" (func $all (param i32 i32 i32)))
@@ -62,7 +62,7 @@ const INVALID: u32 = 0;
 const OUT_OF_BOUNDS: u32 = 5;
 const LIMIT: u32 = 7;
 
-/// Runs a guest that imports `attributes` on so many elements, with `work` in it.
+/// Runs a guest that imports `attributes` on this many elements, with `work` in it.
 fn with_attributes(
     guest: Guest<'_>,
     work: &str,
@@ -80,7 +80,7 @@ fn with_attributes(
     (out, run(parts))
 }
 
-/// Runs a router that does this in its one call, for one element, and then forwards it.
+/// Runs a router that executes these instructions in its one call, for one element, and then forwards it.
 fn forwards(work: &str) -> (Collected, Account) {
     let work = format!("{work} {DROP_AND_FORWARD}");
     let (out, ran) = with_attributes(ROUTER, &work, 1, Limits::default());
@@ -91,8 +91,8 @@ fn forwards(work: &str) -> (Collected, Account) {
 fn assert_fails(guest: Guest<'_>, work: &str, cause: &str) {
     let (_, ran) = with_attributes(guest, work, 3, Limits { memory: 8 << 20, ..Limits::default() });
     let error = ran.expect_err("it fails");
-    let Error::Stage { fault, .. } = &error else { panic!("{error:?}") };
-    assert!(fault.to_string().contains(cause), "expected `{cause}`: {error:?}");
+    let Error::Stage { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains(cause), "expected `{cause}`: {error:?}");
 }
 
 #[test]
@@ -109,13 +109,13 @@ fn a_guest_that_behaves() {
         (if (i32.ne (i32.load (i32.const 72)) (i32.const 1)) (then unreachable))";
     let (out, account) = forwards(work);
     assert_eq!(out.attributes(), ["name=value"]);
-    // The size and the route; and what the set, the two gets and `all` brought and took.
+    // The size and the route; and the bytes of `set`, of both `get` and of `all`, in both directions.
     let copies = account.stages[0].copies;
     assert_eq!(copies.metadata_marshal, Count { ops: 2 + 5, bytes: 8 + 4 + (9 + (4 + 5) + 3 + 9) });
     assert_eq!(copies.payload_bytes(), 0);
 }
 
-/// An element is named by an index that the host checks, in each of 10^5 calls.
+/// The host checks the index of an element, in each of 10^5 calls.
 #[test]
 fn elements_that_were_not_lent() {
     let work = format!(
@@ -151,18 +151,18 @@ fn handles_that_are_no_batch_of_this_call() {
     assert_fails(ROUTER, &dropped, "unknown handle index");
     assert_fails(ROUTER, &get("(i32.const 0)"), "unknown handle index");
     assert_fails(ROUTER, &get("(i32.const -1)"), "unknown handle index");
-    // An output in the place of the batch, and a lease.
+    // An output in place of the batch, and a lease.
     assert_fails(PROCESSOR, &get("(call $empty)"), "used with the wrong type");
     let lease = get("(call $hold_first (local.get $batch) (i32.const 1) (i32.const 0))");
     assert_fails(HOLDER, &lease, "used with the wrong type");
-    // The handle that another call was lent is gone with it, whether it was dropped or not.
+    // The handle of an earlier call is no longer valid, whether it was dropped or not.
     let keeps = "(call $set_name (local.get $batch) (i32.const 0) (i32.const 4) (i32.const 5))
         (call $all_to (local.get $count) (i32.const 1))";
     assert_fails(ROUTER, keeps, "borrow handles still remain at the end of the call");
 }
 
-/// What is held exclusively left the batch: its attributes can no longer be seen or set there, and it goes on with those
-/// it had. The other elements of the batch are dropped.
+/// An exclusively held element has left the batch: its attributes can no longer be read or set through the batch, and
+/// it keeps those that it had. The other elements of the batch are dropped.
 #[test]
 fn what_left_the_batch() {
     let work = format!(
@@ -206,7 +206,7 @@ fn names_that_mislead() {
         ("(i32.store8 (i32.const 3074) (i32.const 27))", 4),
         ("(i32.store8 (i32.const 3074) (i32.const 0))", 4),
         ("(i32.store8 (i32.const 3075) (i32.const 10))", 4),
-        // U+009B, which some terminals take for an escape.
+        // U+009B, which some terminals treat as an escape.
         ("(i32.store16 (i32.const 3072) (i32.const 0x9bc2))", 2),
     ] {
         let (out, _) = forwards(&refused(store, len, INVALID));
@@ -216,11 +216,11 @@ fn names_that_mislead() {
         (call $set_name (local.get $batch) (i32.const 0) (i32.const 4) (i32.const 5))";
     let (out, _) = forwards(&format!("{value} (call $expect_failure (i32.const {INVALID}))"));
     assert_eq!(out.attributes(), [""]);
-    // A name of a mebibyte, of blanks.
+    // A name of 1 MiB of spaces.
     let huge = "(drop (memory.grow (i32.const 20))) (memory.fill (i32.const 3072) (i32.const 32) (i32.const 1048576))";
     let (out, account) = forwards(&refused(huge, 1 << 20, LIMIT));
     assert_eq!((out.attributes(), account.stages[0].copies.metadata_marshal.ops), (vec![String::new()], 2));
-    // What is not UTF-8, and what is not in memory, is no name at all.
+    // Bytes that are not UTF-8, or are outside of memory, are not a name.
     let broken = "(i32.store8 (i32.const 3072) (i32.const 0xff))
         (call $get_name (local.get $batch) (i32.const 0) (i32.const 4)) unreachable";
     assert_fails(ROUTER, broken, "utf-8");
@@ -234,7 +234,7 @@ fn names_that_mislead() {
     assert_fails(ROUTER, &returned, "the stage returned invalid-input: an attribute name must not be empty");
 }
 
-/// A million attributes of one element: 64 are kept, or one that is set again and again.
+/// A million attributes on one element: 64 are kept, or one that is set again and again.
 #[test]
 fn a_million_attributes() {
     let times = |set: &str| {
@@ -272,10 +272,10 @@ fn a_million_attributes() {
     assert_eq!(out.attributes(), ["value=000f423f"]);
 }
 
-/// The bytes of an element's attributes are bounded together, and so are those of all that is held.
+/// The attributes of an element are bounded together, and so are those of all held elements.
 #[test]
 fn bytes_of_attributes() {
-    // Nine names of eight bytes, each with a value of 900, and a tenth that does not fit.
+    // Nine names of eight bytes, each with a value of 900 bytes, and a tenth that does not fit.
     let fill = format!(
         "(local $number i32) (local $index i32)
         (memory.fill (i32.const 3136) (i32.const 118) (i32.const 900))
@@ -307,13 +307,13 @@ fn bytes_of_attributes() {
     let (_, ran) = with_attributes(HOLDER, &hold, 64, narrow);
     let error = format!("{:?}", ran.expect_err("it holds too much"));
     assert!(error.contains("a stage can hold at most 20000 bytes of attributes at once"), "{error}");
-    // The same without attributes is well within the limit.
+    // The same without attributes is well below the limit.
     let plain = hold.replace(&fill, "");
     let narrow = Limits { held_bytes: 20_000, ..Limits::default() };
     with_attributes(HOLDER, &plain, 64, narrow).1.expect("it holds what it may");
 }
 
-/// A sink has them too; nothing comes of what it sets.
+/// A sink has attributes too; setting them has no effect.
 #[test]
 fn a_sink() {
     let work = "(call $set_name (local.get $batch) (i32.const 0) (i32.const 4) (i32.const 5)) (call $expect_done)

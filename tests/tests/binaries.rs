@@ -1,4 +1,4 @@
-//! What can be proven about real programs, as they are built: the bounds must survive the compiler.
+//! What can be proven about real compiled programs: the bounds must survive the compiler.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ fn analysis(path: impl AsRef<Path>) -> Analysis {
     Analysis::parse(&std::fs::read(path).expect("the program is built")).expect("it is a stage")
 }
 
-/// The same program, built in the release profile that cargo has of itself.
+/// The same program, built in the default release profile of cargo.
 fn as_cargo_does(program: &str) -> Analysis {
     analysis(Path::new(env!("PROGRAMS_AS_CARGO_DOES")).join(program).with_extension("wasm"))
 }
 
-/// What becomes of what a program reads, call by call.
+/// How a program uses what it reads, call by call.
 fn uses(analysis: &Analysis) -> Vec<Use> {
     let reads = analysis.sites.iter().filter(|site| site.callee != TrackedImport::EmitAll);
     reads.map(|site| site.used).collect()
@@ -90,7 +90,7 @@ fn a_site_is_told_down_to_the_line_of_its_author() {
     assert_eq!(frame.function.as_deref(), Some("process"));
 }
 
-/// The programs that look at a part of what they read, or at nothing.
+/// The programs that use only a part of what they read, or nothing of it.
 const USES: [(&str, Use); 3] = [("first_byte", Use::Within(1)), ("ignores", Use::Nothing), ("magic", Use::Within(2))];
 
 #[test]
@@ -109,7 +109,7 @@ fn no_other_program_is_accused() {
     for entry in built.read_dir().expect("the programs are there") {
         let path = entry.expect("it can be read").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("it has a name");
-        // cargo leaves each of them under a second name, with a hash.
+        // cargo keeps a second copy of each under a name with a hash.
         let is_other = !name.contains('-') && USES.iter().all(|(known, _)| *known != name);
         if is_other && path.extension().is_some_and(|extension| extension == "wasm") {
             let uses = uses(&analysis(&path));

@@ -1,5 +1,5 @@
-//! Budgets are counted element by element: what goes beyond is not copied, and fails the stage whatever it does then.
-//! And what is taken to be proven of a stage is held, in every call and at the end.
+//! Budgets are counted per element: a copy beyond one is not made, and the stage fails whatever it does then. What is
+//! taken as proven of a stage is enforced in every call and at the end.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn guest(guest: Guest<'_>) -> Part {
     stage("stage", guest.file().path, &[])
 }
 
-/// A payload that tells whether it is still somewhere.
+/// A payload that shows whether anything still has it.
 struct Held(&'static str, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
@@ -36,7 +36,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Runs the processor on four elements, of 3, 0, 5 and 2 bytes; they come to it one, then two, then one at a time. Then
+/// Runs the processor on four elements of 3, 0, 5 and 2 bytes, which arrive in batches of one, two and one. Afterwards
 /// none of them is left.
 fn through(stage: Part) -> Result<Account, Error> {
     let held = Arc::new(());
@@ -46,15 +46,15 @@ fn through(stage: Part) -> Result<Account, Error> {
     result
 }
 
-/// The first thing too many that a stage did in `call`.
+/// The first overrun of a stage, in `call`.
 #[track_caller]
 fn overrun(result: Result<Account, Error>, call: &str) -> (Overrun, String) {
     match result {
-        Err(Error::Stage { stage, call: failed, fault: fault @ StageError::Budget(overrun), .. })
+        Err(Error::Stage { stage, call: failed, source: source @ StageError::Budget(overrun), .. })
             if stage == "stage" =>
         {
             assert_eq!(failed, call);
-            (overrun, fault.to_string())
+            (overrun, source.to_string())
         }
         other => panic!("expected a budget to be exceeded: {other:?}"),
     }
@@ -87,7 +87,7 @@ fn reads_beyond_the_budget() {
             );
         }
     }
-    // Not the first element, and the number it has at its source.
+    // Not the first element; its number is the one it has at its source.
     let small = stage("small", programs::UPPER_ON_DEMAND, &[("longest", "0")]);
     let parts = vec![
         input(Elements::new(["", "abc", "", "defgh"])),
@@ -125,7 +125,7 @@ fn bytes_read_beyond_the_budget() {
     );
 }
 
-/// What was refused was not copied: what the host gave before is all there is in the guest.
+/// A refused copy was not made: the guest has only what the host gave it before.
 #[test]
 fn what_is_refused_is_not_copied() {
     let twice = "(call $read_all (local.get $batch) (i32.const 64))
@@ -138,13 +138,13 @@ fn what_is_refused_is_not_copied() {
         (call $drop_batch (local.get $batch)) (call $ok)";
     let sink = || vec![input(Elements::new(["abc"])), guest(Guest { work: twice, ..SINK }).budget(reads(1))];
     assert_beyond(run(sink()), "push", "2 reads of element 0, at most 1 allowed");
-    // A guest that traps, or loops, on the refusal has failed for it.
+    // A guest that traps or loops after the refusal has failed because of the refusal.
     let traps = twice.replace("(call $expect_failure (i32.const 6))", "(if (call $done) (then) (else unreachable))");
     let parts = vec![input(Elements::new(["abc"])), guest(Guest { work: &traps, ..SINK }).budget(reads(1))];
     assert_beyond(run(parts), "push", "2 reads of element 0, at most 1 allowed");
 }
 
-/// Reads of an element and of the batch it is in are reads alike, in whatever order.
+/// Reads of an element and reads of its batch count alike, in any order.
 #[test]
 fn reads_of_both_kinds_add_up() {
     let one = "(call $read_to (local.get $batch) (i32.const 0) (i64.const 1) (i64.const 2))";
@@ -163,7 +163,7 @@ fn reads_of_both_kinds_add_up() {
         let text = format!("{bytes} bytes read of element 0, at most {} allowed", bytes - 1);
         assert_beyond(reading(read_bytes(bytes - 1)), "push", &text);
     }
-    // What was counted in one call is not counted in the next.
+    // Counts of one call do not carry over to the next.
     let twice = guest(Guest { work: &format!("{one} {all} {done}"), ..SINK }).budget(reads(2));
     let account = run(vec![input(Elements::new(["abcd"; 300])), twice]).unwrap();
     assert_eq!((account.elements.left, account.stages[0].reads_max), (300, 2));
@@ -188,14 +188,14 @@ fn writes_beyond_the_budget() {
         "1 payload written from element 0, at most 0 allowed",
     );
     through(stage("stage", programs::UPPER, &[]).budget(writes(1))).unwrap();
-    // What it passes on by handle it does not write.
+    // Forwarding by handle is not a write.
     let forwards =
         stage("stage", programs::UPPER_ON_DEMAND, &[("longest", "0")]).budget(Budget { reads: Some(1), ..writes(1) });
     let account = through(forwards).unwrap();
     assert_eq!(account.stages[0].copies.payload_write.ops, 1);
 }
 
-/// A guest that writes `elements` payloads without bytes, `lineage` of them from element 0, and then does `then`.
+/// A guest that writes `elements` empty payloads, `lineage` of them from element 0, and then executes `then`.
 fn writing(elements: u32, lineage: u32, then: &str) -> String {
     format!(
         "(call $drop_batch (local.get $batch))
@@ -210,7 +210,7 @@ fn writing(elements: u32, lineage: u32, then: &str) -> String {
 fn writes_that_the_guest_goes_on_after() {
     let returns = "(call $output (i32.load (i32.const 68)))";
     let forwards = "(call $all_to (local.get $count) (i32.const 1))";
-    // Without lineage a payload is from no element in particular.
+    // A payload without lineage belongs to no particular element.
     let two = |then| guest(Guest { work: &writing(2, 0, then), ..PROCESSOR });
     let account = through(two(returns).budget(writes(2))).unwrap();
     assert_eq!(account.stages[0].writes_max, 0);
@@ -248,7 +248,7 @@ fn bounds(reads: Bound, writes: Bound) -> Bounds {
     Bounds::copying(reads, writes)
 }
 
-/// The fault that is told of torvyn itself.
+/// The text of an internal error.
 #[track_caller]
 fn assert_refuted(result: Result<Account, Error>, expected: &str) {
     match result {
@@ -290,7 +290,7 @@ fn a_wrong_proof_is_found_out() {
         run(vec![source, output("out", Collected::default())]),
         "stage `stage`: 1 payload written in total in `pull`, but the proof allows at most 0",
     );
-    // A stage that fails in a call that returns has not disproven less for it.
+    // A stage that fails in a call that returns is still held to its proof.
     let fails = "(call $read_all (local.get $batch) (i32.const 64)) (call $drop_batch (local.get $batch))
         (call $fail (i32.const 3))";
     assert_refuted(
@@ -299,16 +299,16 @@ fn a_wrong_proof_is_found_out() {
     );
 }
 
-/// What is proven of a call that returns says nothing of one that traps.
+/// A proof about calls that return says nothing about calls that trap.
 #[test]
 fn a_call_that_traps_disproves_nothing() {
     let traps = "(call $read_all (local.get $batch) (i32.const 64)) unreachable";
     let never = Bound::never(Proof::CallGraph);
     let stage = guest(Guest { work: traps, ..PROCESSOR }).bounds(bounds(never, never));
-    let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
+    let Err(Error::Stage { source: StageError::Trap { .. }, .. }) = through(stage) else { panic!("it traps") };
 }
 
-/// An exact bound is for what the host does not refuse.
+/// An exact bound holds if the host refuses nothing.
 #[test]
 fn a_refusal_makes_a_bound_an_upper_one() {
     let once = Bound::exactly(1, Proof::Bounded);

@@ -1,4 +1,4 @@
-//! What a stage gets of WASI, by components that import it and call it: nothing but the time, random numbers and a log.
+//! What a stage gets of WASI, with components that import it and call it: only time, random numbers and a log.
 
 use torvyn_runtime::contract::{Grant, grant};
 use torvyn_runtime::{Component, Error, Limits};
@@ -6,7 +6,7 @@ use torvyn_tests::{Collected, Elements, engine, input, output, run, stage};
 
 use torvyn_tests::guest::{Guest, PROCESSOR, ROUTER};
 
-/// Resources of one interface that others speak of.
+/// Resources of one interface that other interfaces use.
 const POLL: &str = r#"
     (import "wasi:io/poll@0.2.6" (instance $poll
       (export "pollable" (type $pollable (sub resource)))
@@ -68,12 +68,12 @@ const UDP: &str = r#"
       (export "[method]udp-socket.address-family" (func (param "self" (borrow $socket)) (result $kind)))))
     (alias export $udp "udp-socket" (type $udp-socket))"#;
 
-/// An import of an instance, called `$here`, with this in its type.
+/// An import of an instance, called `$here`, whose type contains this.
 fn import(interface: &str, exports: &str) -> String {
     format!(r#"(import "{interface}" (instance $here {exports}))"#)
 }
 
-/// Whether a component starts, and passes on what it is given.
+/// Whether a component starts, and forwards its elements.
 fn starts(definitions: &str) -> bool {
     let file = Guest { definitions, ..ROUTER }.file();
     match Component::load(engine(), &file.path, &Limits::default()) {
@@ -242,7 +242,7 @@ const DIRECTORIES: &str = r#"(export "get-directories" (func (result (list (tupl
 const RESOLVED: &str = r#"(export "resolve-address-stream" (type $stream (sub resource)))
     (export "[method]resolve-address-stream.subscribe" (func (param "self" (borrow $stream)) (result (own $own))))"#;
 
-/// A stage whose `init` calls what it imports and traps unless it finds what it expects.
+/// A stage whose `init` calls what it imports, and traps unless it gets the expected result.
 #[track_caller]
 fn finds(definitions: &str, lowered: &[(&str, &str, &str)], init: &str) {
     let mut definitions = definitions.to_string();
@@ -260,7 +260,7 @@ fn finds(definitions: &str, lowered: &[(&str, &str, &str)], init: &str) {
     assert_eq!(ran.expect("it finds what it expects").stages[0].elements_in, 1);
 }
 
-/// Traps unless the list that `name` puts at 64 is empty.
+/// Traps unless the list that `name` writes to 64 is empty.
 fn expect_no_entries(name: &str) -> String {
     format!(
         "(i32.store (i32.const 68) (i32.const 7)) (call ${name} (i32.const 64)) (if (i32.load (i32.const 68)) (then unreachable))"
@@ -327,7 +327,7 @@ fn there_is_no_input_and_no_terminal() {
 const ACCESS_DENIED: u32 = 1;
 const RESOLVER_FAILURE: u32 = 20;
 
-/// No socket is made and no name is looked up.
+/// No socket is created and no name is looked up.
 #[test]
 fn there_is_no_network() {
     let definitions = format!(

@@ -1,4 +1,5 @@
-//! A time of a flow's own: it goes on where the flow or a stage waits, exactly to what is waited for, and nobody waits.
+//! The simulated clock of a flow: when the flow or a stage waits, it advances exactly to the next event, and nobody
+//! waits in real time.
 
 #![expect(clippy::print_stdout, reason = "how long a virtual hour takes")]
 
@@ -35,7 +36,7 @@ fn start_by(clock: &Clock, parts: Vec<Part>) -> Flow {
     start_with(parts, &edges, |control| Control { clock: clock.clone(), ..control }).expect("the flow starts").0
 }
 
-/// Runs parts in a row by a time that begins at `START`. Tells the account, and what time it is in the end.
+/// Runs parts in a row, with a clock that starts at `START`. Returns the run report and the time at the end.
 fn run(parts: Vec<Part>) -> Result<(Account, Duration), Error> {
     let clock = Clock::virtual_from(START);
     let began = clock.now();
@@ -44,7 +45,7 @@ fn run(parts: Vec<Part>) -> Result<(Account, Duration), Error> {
     Ok((account, clock.now() - began))
 }
 
-/// How long a flow waits, each time, until it has ended. `before` each wait something is done to its clock.
+/// How long a flow waits each time, until it has ended. `before` is applied to its clock before each wait.
 fn waits(flow: &mut Flow, mut before: impl FnMut(&Clock)) -> Vec<Duration> {
     let clock = flow.control().clock.clone();
     let mut waits = Vec::new();
@@ -61,7 +62,7 @@ fn waits(flow: &mut Flow, mut before: impl FnMut(&Clock)) -> Vec<Duration> {
     }
 }
 
-/// When the elements came, as the time since `START`.
+/// When the elements arrived, as the time since `START`.
 fn came(collected: &Collected) -> Vec<Duration> {
     collected.timestamps().into_iter().map(|timestamp| Duration::from_nanos(timestamp - START)).collect()
 }
@@ -94,7 +95,7 @@ fn a_flow_ends_with_the_last_element_whatever_times_are_left() {
     }
 }
 
-/// Has nothing every other time.
+/// Has nothing to give every other time.
 struct Idle<I>(I, bool);
 
 impl<I: Input> Input for Idle<I> {
@@ -104,7 +105,7 @@ impl<I: Input> Input for Idle<I> {
     }
 }
 
-/// As if the system's went by, but at once.
+/// As in real time, but without the wait.
 #[test]
 fn who_is_left_alone_is_called_again_after_the_usual_pauses() {
     let collected = Collected::default();
@@ -114,11 +115,11 @@ fn who_is_left_alone_is_called_again_after_the_usual_pauses() {
         input(Elements::new((0..200).map(|number: u8| vec![number]))),
         stage("stall", programs::STALL, &[("batches", "8")]),
     ];
-    // A call is for twice as many elements as the one before it: this is how many there are in the eight, too.
+    // A call is for twice as many elements as the previous one, so eight elements take this many calls too.
     let mut flow = start_by(&Clock::virtual_from(START), parts);
     let paused: Duration = [1, 2, 4, 8, 16, 32, 64, 64].into_iter().map(Duration::from_millis).sum();
     assert_eq!(waits(&mut flow, |_| {}).into_iter().sum::<Duration>(), paused);
-    // Idle in between, the input is asked for what comes at its time all the same.
+    // Although an input is idle in between, it is asked again when its next element is due.
     let idle = input(Timed::new(Box::new(Idle(letters(3), false)), seconds([5, 6, 7])));
     let collected = Collected::default();
     run(vec![idle, output("out", collected.clone())]).unwrap();
@@ -143,20 +144,20 @@ fn windows_of_an_hour_go_by_at_once() {
         assert_eq!(texts(&collected), (0..360).step_by(6).map(window).collect::<Vec<_>>());
         began.elapsed()
     });
-    // The machine may be busy: one that is not takes this long.
+    // The limit for an idle machine; a busy one may take longer.
     let took = took.min().unwrap();
     println!("virtual=1h real={took:?}");
     assert!(took < Duration::from_millis(100), "{took:?}");
 }
 
-/// The time between what happens: leases of half a minute end, and elements come at 10, 70, 75 and 200 seconds.
+/// Time advances between events: leases of half a minute end, and elements arrive at 10, 70, 75 and 200 seconds.
 const LEASES_END: [u64; 8] = [10, 20, 10, 30, 5, 25, 5, 95];
 
 fn given_up_after_30_seconds() -> (Collected, Vec<Part>) {
     let collected = Collected::default();
     let parts = vec![
         input(Timed::new(Box::new(letters(5)), seconds([0, 10, 70, 75, 200]))),
-        // All the time there is is one window.
+        // One window that never ends.
         stage("tumble", programs::TUMBLE, &[("every", "18446744073709"), ("keep", "30000")]),
         output("out", collected.clone()),
     ];
@@ -198,7 +199,7 @@ fn a_stage_sees_the_time_and_sleeps_without_waiting() {
     assert_eq!(came(&collected), seconds([0; 3]));
 }
 
-/// The limit of a call is of the system's time.
+/// The time limit of a call is in real time.
 #[test]
 fn what_sleeps_for_ever_is_stopped() {
     for (ms, times) in [("1", u64::MAX), ("0", u64::MAX), ("18446744073709551615", 1)] {
@@ -206,7 +207,7 @@ fn what_sleeps_for_ever_is_stopped() {
         let nap = stage_with("nap", programs::NAP, &[("ms", ms), ("times", &times.to_string())], limits);
         let began = Instant::now();
         match run(vec![input(letters(1)), nap, output("out", Collected::default())]) {
-            Err(Error::Stage { call: "process", fault: StageError::Deadline { .. }, .. }) => {}
+            Err(Error::Stage { call: "process", source: StageError::Deadline { .. }, .. }) => {}
             other => panic!("{ms} ms {times} times: {other:?}"),
         }
         assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
@@ -215,7 +216,7 @@ fn what_sleeps_for_ever_is_stopped() {
 
 #[test]
 fn what_is_late_is_counted_to_the_nanosecond() {
-    // The calls of a stage are for one element, two, four, and the three that are left. Each takes it a second.
+    // The calls of a stage are for one element, two, four, and the remaining three. Each takes a second.
     let late = |deadline: Duration| {
         let stamped = input(letters(10)).stamp(Stamp { deadline: Some(deadline), trace: None });
         let nap = stage("nap", programs::NAP, &[("ms", "1000")]);
@@ -228,7 +229,7 @@ fn what_is_late_is_counted_to_the_nanosecond() {
     assert_eq!([late(7 * SECOND - just), late(SECOND), late(SECOND - just)], [7, 9, 10]);
 }
 
-/// Never has anything.
+/// Never has anything to give.
 struct Nothing;
 
 impl Input for Nothing {

@@ -64,7 +64,7 @@ fn lines_across_blocks_are_whole_and_their_copies_counted() {
     let (lines, account) = read_bytes(&bytes, Framing::default()).unwrap();
     let expected: Vec<_> = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n').collect();
     assert_eq!(lines, expected);
-    // Only the beginning of a line at the end of a block is copied, and there are 23 blocks.
+    // Only the incomplete line at the end of a block is copied, and there are 23 blocks.
     let joined = account.copies.host_serialize;
     assert!(joined.ops <= 24 && joined.bytes < 24 * 2_000, "{joined:?}");
     assert_eq!(account.copies.payload_bytes(), 0);
@@ -87,7 +87,7 @@ fn an_element_beyond_the_limit_is_an_error() {
         panic!("there is no line in it")
     };
     assert!(source.to_string().contains("the element at byte 0 is longer than 64 MiB"), "{source}");
-    // What is never looked at has no such limit.
+    // A payload that is never read has no such limit.
     for framing in [Framing::Whole, Framing::Chunks((64 << 20) + 1)] {
         let account = run(vec![input(open_file(path.path(), framing).unwrap()), output("out", Discard)]).unwrap();
         assert_eq!((account.elements.left, account.pool.allocated), (1, 0));
@@ -230,6 +230,6 @@ fn of_a_seed_the_same_elements_come_every_time() {
     assert_ne!(generated(3..=20, 2, 64), payloads);
     let same = generated(9..=9, 0, 64);
     assert!(same.iter().all(|payload| payload.len() == 9) && same[0] != same[1]);
-    // SplitMix64 of the seed 0 begins so; its first number decided the size.
+    // SplitMix64 with seed 0 starts like this; its first number decided the size.
     assert_eq!(same[0][..8], 0x6e78_9e6a_a1b9_65f4_u64.to_le_bytes());
 }

@@ -1,4 +1,4 @@
-//! Graphs that are no row: fan-out by reference, merging, and what waits where.
+//! Graphs that are not a row: fan-out by reference, merging, and which elements wait where.
 
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,5 @@
-//! Stages that mean harm, or might as well: whatever they do is a failure of that stage, told as such, nothing of
-//! their flow is left behind, and other flows do not notice.
+//! Malicious or broken stages: whatever they do is reported as a failure of that stage, nothing of their flow is left
+//! behind, and other flows do not notice.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn limits() -> Limits {
     Limits { memory: 8 << 20, time: LIMIT, ..Limits::default() }
 }
 
-/// A payload that is counted as long as it is somewhere.
+/// A payload that is counted as long as it exists.
 struct Counted(&'static str, Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Counted {
@@ -38,7 +38,7 @@ impl Drop for Counted {
     }
 }
 
-/// Runs the guest as the stage `hostile`, with `limits`, on elements of three bytes; then none of them is left.
+/// Runs the guest as the stage `hostile`, with `limits`, on elements of three bytes. Afterwards none of them is left.
 fn run_with(guest: Guest<'_>, elements: usize, limits: Limits) -> Result<Account, Error> {
     let live = Arc::new(AtomicUsize::new(elements));
     let payloads = (0..elements).map(|_| Bytes::from_owner(Counted("abc", live.clone())));
@@ -66,7 +66,7 @@ fn clean_parts(collected: &Collected) -> Vec<Part> {
     ]
 }
 
-/// The failure of the guest; a flow that was on its way goes on.
+/// The failure of the guest. Another flow that was running continues.
 fn failure_with(guest: Guest<'_>, elements: usize, limits: Limits) -> Error {
     let collected = Collected::default();
     let capacity = Capacity::default();
@@ -85,18 +85,18 @@ fn failure(guest: Guest<'_>) -> Error {
     failure_with(guest, 3, limits())
 }
 
-/// Asserts what the failure says of its place, `start` or the export, and of its cause.
+/// Asserts the place of the failure (`start` or the export) and its cause.
 #[track_caller]
 fn assert_says(error: &Error, place: &str, cause: &str) {
-    let fault = match error {
-        Error::Start { stage, fault } if stage == "hostile" && place == "start" => fault,
-        Error::Stage { stage, call, elements, fault } if stage == "hostile" && *call == place => {
+    let source = match error {
+        Error::Start { stage, source } if stage == "hostile" && place == "start" => source,
+        Error::Stage { stage, call, elements, source } if stage == "hostile" && *call == place => {
             assert_eq!(elements.is_some(), matches!(*call, "process" | "push"), "{error:?}");
-            fault
+            source
         }
         _ => panic!("expected a failure in `{place}`: {error:?}"),
     };
-    assert!(fault.to_string().contains(cause), "expected `{cause}` in `{place}`: {error:?}");
+    assert!(source.to_string().contains(cause), "expected `{cause}` in `{place}`: {error:?}");
 }
 
 #[track_caller]
@@ -123,7 +123,7 @@ fn guests_that_behave() {
     assert_eq!((account.elements.left, account.copies.payload_bytes()), (3, 0));
 }
 
-/// Every place of a processor at which its code runs, with `harm` in it, and what the runtime calls the place.
+/// Every place of a processor at which its code runs, with `harm` in it, and the name of the place in the runtime.
 fn everywhere(harm: &str, mut each: impl FnMut(Guest<'_>, &str, &'static str)) {
     let returning = format!("{harm} (call $ok)");
     let allocating = format!("(if (local.get $size) (then {harm})) {BUMP}");
@@ -164,8 +164,8 @@ fn traps() {
         everywhere(harm, |guest, at, place| {
             let error = failure(Guest { both: BOTH, ..guest });
             assert_says(&error, place, cause);
-            let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = error else { unreachable!() };
-            assert!(matches!(fault, StageError::Trap { .. }), "`{harm}` in {at}: {fault:?}");
+            let (Error::Start { source, .. } | Error::Stage { source, .. }) = error else { unreachable!() };
+            assert!(matches!(source, StageError::Trap { .. }), "`{harm}` in {at}: {source:?}");
         });
     }
     let trap = "unreachable (call $ok)";
@@ -178,10 +178,10 @@ fn traps() {
 fn a_trap_in_a_start_function_without_a_name() {
     let error = failure(Guest { fields: "(func unreachable) (start 3)", payloads: false, ..PROCESSOR });
     assert_says(&error, "start", "unreachable");
-    assert!(matches!(&error, Error::Start { fault: StageError::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Start { source: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
-/// With subtypes, a call through a table has to ask the engine for help that is not built in.
+/// With subtypes, a call through a table needs help of the engine that is not built in.
 #[test]
 fn function_types_with_subtypes() {
     let fields = "(type $super (sub (func (param f32)))) (type $sub (sub $super (func (param f32))))
@@ -189,13 +189,13 @@ fn function_types_with_subtypes() {
     let work = "(call_indirect $table (type $super) (f32.const 0) (i32.const 0)) (call $ok)";
     let file = Guest { fields, work, ..PROCESSOR }.file();
     let error = Component::load(engine(), &file.path, &limits()).err().expect("it is refused");
-    // By the analysis, which validates with what the engine has.
+    // Refused by the analysis, which validates with the features of the engine.
     let Error::Load { reason, .. } = error else { panic!("{error:?}") };
     assert!(reason.to_string().contains("gc proposal must be enabled"), "{reason}");
 }
 
-/// Asserts that the guest is stopped at the time limit of a call. The machine has other things to do: one try of a few
-/// has to be on time, and none may be early.
+/// Asserts that the guest is stopped at the time limit of a call. On a busy machine, one of a few tries must be on
+/// time, and none may be early.
 #[track_caller]
 fn assert_stopped(guest: Guest<'_>, place: &str, what: &str) {
     let times = (0..5).map(|_| {
@@ -244,15 +244,15 @@ fn memory() {
     assert_fails(Guest { work, ..PROCESSOR }, "process", beyond);
     assert_fails(Guest { work, ..SINK }, "push", beyond);
     assert_fails(Guest { work: "(drop (memory.grow (i32.const -1))) unreachable", ..SOURCE }, "pull", beyond);
-    // Memories count together.
+    // Several memories count together.
     assert_fails(Guest { fields: "(memory 127)", ..PROCESSOR }, "start", beyond);
     let eighty = "(memory 1)".repeat(80);
     assert_fails(Guest { fields: &eighty, ..PROCESSOR }, "start", "resource limit exceeded: memory count too high");
-    // What was refused and done without is no reason for a later trap.
+    // A refusal that the guest survived is not reported as the reason of a later trap.
     let sober = Guest { init: "(drop (memory.grow (i32.const 4096))) (call $ok)", ..PROCESSOR };
     run_with(sober, 3, limits()).unwrap();
     let error = failure(Guest { work: "unreachable", ..sober });
-    assert!(matches!(&error, Error::Stage { fault: StageError::Trap { .. }, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Stage { source: StageError::Trap { .. }, .. }), "{error:?}");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn tables_and_instances() {
     assert_fails(Guest { definitions: &definitions, ..PROCESSOR }, "start", "instance count too high");
 }
 
-/// Makes outputs of `bytes` bytes and one element each, and does `with` each; returns the host's refusal.
+/// Makes outputs of one element of `bytes` bytes, and executes `with` for each; returns the refusal of the host.
 fn bomb(bytes: usize, with: &str) -> String {
     format!(
         "(i64.store (i32.const 2048) (i64.const {bytes}))
@@ -312,13 +312,13 @@ fn handles_and_outputs() {
           (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
         (call $all_to (local.get $count) (i32.const 1))";
     assert_says(&failure_with(Guest { work: leaks, ..PROCESSOR }, 100, limits()), "process", "handle");
-    // Outputs that were dropped are no longer there in the next call, and its budget is its own.
+    // Dropped outputs do not count in the next call, which has its own budget.
     let thrifty = leaks.replace("(drop (call $empty))", "(call $drop_output (call $empty))");
     let account = run_with(Guest { work: &thrifty, ..PROCESSOR }, 1000, limits()).unwrap();
     assert_eq!(account.elements.left, 1000);
 }
 
-/// An output costs the host memory for each of its elements, without any payload.
+/// An output costs host memory for each of its elements, even without payload bytes.
 #[test]
 fn elements_without_payload() {
     let beyond = "the stage returned limit-exceeded: a stage can make at most 1048576 elements in one call";
@@ -341,7 +341,7 @@ fn elements_without_payload() {
         emit(8192)
     );
     assert_fails(Guest { last: &again, realloc: "(i32.const 4096)", ..PROCESSOR }, "flush", beyond);
-    // As many as that are taken.
+    // As many as are accepted.
     let all = format!("(drop {}) (call $output (i32.load (i32.const 68)))", emit(1 << 20));
     let processor = Guest { last: &all, memory: "130", ..PROCESSOR };
     let account = run_with(processor, 0, Limits::default()).unwrap();
@@ -365,7 +365,7 @@ fn run_on(component: &Component, payload: Vec<u8>) -> Result<Account, Error> {
 
 #[test]
 fn forged_handles() {
-    // The payload says what to do with which handle: not the real ones, of the batch and of an output.
+    // The payload says what to do with which handle: never with those of the batch and of an output.
     let work = "(local $how i32) (local $handle i32) (local $output i32)
         (call $read_to (local.get $batch) (i32.const 0) (i64.const 0) (i64.const 8))
         (local.set $how (i32.load (i32.load (i32.const 68))))
@@ -431,7 +431,7 @@ fn handles_after_their_end() {
         (all.to_string(), "borrow handles still remain at the end of the call"),
         (format!("{drop_batch} {drop_batch} {all}"), unknown),
         (format!("{drop_batch} (call $read_all (local.get $batch) (i32.const 64)) {all}"), unknown),
-        // Returned when it is gone, or gone when it was returned.
+        // Returned after it was dropped, or dropped after it was returned.
         (format!("{drop_batch} {keep} {twice} {twice} {all}"), unknown),
         (format!("{drop_batch} {keep} {twice} {returns}"), unknown),
         (format!("{drop_batch} (if (global.get $kept) (then {twice} unreachable)) {keep} {returns}"), unknown),
@@ -449,7 +449,7 @@ fn handles_after_their_end() {
     assert_fails(Guest { work: &batch, last, fields: KEPT, ..PROCESSOR }, "flush", unknown);
     let pull = format!("(if (global.get $kept) (then (return {returns}))) {keep} (call $output (call $empty))");
     assert_fails(Guest { work: &pull, fields: KEPT, ..SOURCE }, "pull", later);
-    // Dropping what an earlier call made takes nothing from this one.
+    // Dropping what an earlier call made does not affect this call.
     let drops = format!(
         "{drop_batch} (if (global.get $kept) (then {twice})) {keep}
         (i64.store (i32.const 2048) (i64.const -1)) (i32.store (i32.const 2056) (i32.const 0))
@@ -480,7 +480,7 @@ fn imports_called_where_they_may_not_be() {
     let account = run_with(Guest { start: &refused, teardown: &refused, ..PROCESSOR }, 3, limits()).unwrap();
     assert_eq!((account.elements.left, account.copies.payload_write.ops), (3, 0));
 
-    // Nothing is lent elsewhere, so no handle is good for a read there.
+    // No other export gets a batch, so no handle can be read there.
     for handle in [0, 1, 2, 3, u32::MAX] {
         for read in [
             format!("(call $read_to (i32.const {handle}) (i32.const 0) (i64.const 0) (i64.const 0))"),
@@ -521,7 +521,7 @@ fn payloads_that_are_not_returned() {
     assert_fails(Guest { work: &two, fields: &fields, ..PROCESSOR }, "process", cause);
 }
 
-/// By handle an element goes to each output once: a stage that would multiply payloads has to write them.
+/// By handle, an element goes to each output once: a stage that wants more must write them.
 #[test]
 fn elements_that_multiply() {
     const HANDLE: u64 = u64::MAX;
@@ -541,7 +541,7 @@ fn elements_that_multiply() {
     assert_eq!((account.elements.left, account.copies.payload_write.ops), (3, 2));
 }
 
-/// Reads at these places; where the host must refuse, it traps unless it does.
+/// Reads at these places. Traps if the host does not refuse where it must.
 #[test]
 fn reads_out_of_bounds() {
     let read = |(index, offset, len): (u32, u64, u64)| {
@@ -587,10 +587,10 @@ fn reads_out_of_bounds() {
     assert_eq!((copies.payload_read.ops, copies.payload_read.bytes), (4, 4), "what was refused is not counted");
 }
 
-/// What returns the output that was made last.
+/// Returns the output that was made last.
 const RETURNS: &str = "(call $output (i32.load (i32.const 68)))";
 
-/// A guest that makes an output of these columns from its first batch, and returns it or the host's refusal.
+/// A guest that makes an output with these columns from its first batch, and returns it or the refusal of the host.
 fn makes(bytes: usize, sizes: &[u64], lineage: &[u32], outputs: &[u32]) -> (String, String) {
     let data = |at: usize, bytes: Vec<u8>| {
         let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
@@ -667,7 +667,7 @@ fn columns_that_lie() {
         let (fields, work) = makes(bytes, sizes, lineage, outputs);
         let process = format!("(call $drop_batch (local.get $batch)) {work}");
         assert_fails(Guest { work: &process, fields: &fields, ..PROCESSOR }, "process", cause);
-        // Where there is no batch, nothing comes from one.
+        // Without a batch, nothing can be made from one.
         let cause = cause.replace("the batch has 1 element", "the batch has 0 elements");
         assert_fails(Guest { work: &work, fields: &fields, ..SOURCE }, "pull", &cause);
         assert_fails(Guest { last: &work, fields: &fields, ..PROCESSOR }, "flush", &cause);
@@ -713,7 +713,7 @@ fn routes_that_lie() {
     }
 }
 
-/// A guest that lies about where it failed, in its second call, which is lent elements 1 and 2.
+/// A guest that reports a wrong place of its failure, in its second call, which has elements 1 and 2.
 fn lying<'a>(guest: Guest<'a>, work: &'a mut String, lie: &str) -> Guest<'a> {
     let done = if guest.role == Role::Sink { "(call $ok)" } else { "(call $all_to (i32.const 1) (i32.const 1))" };
     *work = format!(
@@ -744,7 +744,7 @@ fn failures_that_lie() {
         assert_fails(lying(PROCESSOR, &mut work, &format!("{drop_batch} {routes}")), "process", cause);
     }
     let failing = "(call $fail_made (i32.const 1) (i32.const 1) (i32.load (i32.const 68)))";
-    // The elements that it makes something of are before the one that it failed at.
+    // The results are for elements before the one that it failed on.
     for (sizes, lineage, named) in [
         (&[HANDLE][..], &[1][..], "1"),
         (&[HANDLE, 0], &[0, 1], "1"),
@@ -772,7 +772,7 @@ fn failures_that_lie() {
         let cause = "it failed at element 1 of the batch, but its output uses element 1";
         assert_fails(lying(HOLDER, &mut work, &lie), "process", cause);
     }
-    // An output is of this call, and there.
+    // An output must exist and belong to this call.
     let kept = format!(
         "(if (i32.eq (local.get $count) (i32.const 1)) (then {drop_batch} (global.set $kept (call $empty))
         (return (call $all_to (i32.const 1) (i32.const 1))))) {drop_batch}"
@@ -785,7 +785,7 @@ fn failures_that_lie() {
     assert_fails(Guest { work: &work, fields, ..PROCESSOR }, "process", "unknown handle index");
 }
 
-/// One that says what is so is told as the failure it is, at its element. What it wrote and gives up breaks nothing.
+/// A true report of a failure is passed on, with its element. Writes that are then discarded break nothing.
 #[test]
 fn failures_at_an_element() {
     let drop_batch = "(call $drop_batch (local.get $batch))";
@@ -805,7 +805,7 @@ fn failures_at_an_element() {
         assert_says(&error, place, "the stage returned unavailable: ");
         assert!(matches!(error, Error::Stage { elements: Some((2, 2)), .. }), "{error:?}");
     }
-    // One that does not know may have failed at any.
+    // A stage that does not know the element may have failed on any of them.
     let lie = format!("{drop_batch} (call $fail (i32.const 1))");
     let error = failure(lying(PROCESSOR, &mut work, &lie));
     assert!(matches!(error, Error::Stage { elements: Some((1, 2)), .. }), "{error:?}");
@@ -853,12 +853,12 @@ fn lists_that_are_nowhere() {
         assert_fails(Guest { work: &emit, ..SOURCE }, "pull", cause);
         let read = format!("(call $read_all (local.get $batch) (i32.const {at})) unreachable");
         assert_fails(Guest { work: &read, ..SINK }, "push", cause);
-        // The result of the stage itself.
+        // The result area of the stage itself.
         let work = format!("(i32.const {at})");
         assert_fails(Guest { work: &work, ..SOURCE }, "pull", cause);
         assert_fails(Guest { init: &work, ..PROCESSOR }, "init", cause);
     }
-    // The host's bytes go nowhere else than to memory of the stage.
+    // Bytes of the host go only to memory of the stage.
     let read = "(call $read_to (local.get $batch) (i32.const 0) (i64.const 0) (i64.const 3)) unreachable";
     let realloc = format!("(if (i32.eq (local.get $align) (i32.const 1)) (then (return (i32.const -2)))) {BUMP}");
     assert_fails(
@@ -907,21 +907,21 @@ fn values_that_are_none() {
     let process = format!("(call $drop_batch (local.get $batch)) {reached}");
     assert_fails(Guest { work: &process, ..PROCESSOR }, "process", "discriminant");
     assert_fails(Guest { work: &process, ..SINK }, "push", "discriminant");
-    // Columns that there are not mean nothing.
+    // Unknown columns have no effect.
     let columns = with("(i32.store (i32.const 20) (i32.const 0xff))");
     let account = run_with(Guest { init: &columns, ..PROCESSOR }, 3, limits()).unwrap();
     assert_eq!(account.elements.left, 3);
 }
 
-/// Whatever a failure says, it is told as the failure it is.
+/// A failure with any text is reported as that failure.
 #[test]
 fn failures_that_say_much() {
     let work = "(memory.fill (i32.const 0) (i32.const 0x1b) (i32.const 7000000)) (drop (call $fail (i32.const 2)))
         (i32.store (i32.const 24) (i32.const 1024)) (i32.store (i32.const 28) (i32.const 6000000)) (i32.const 16)";
     let error = failure(Guest { work, memory: "110", ..SOURCE });
     assert_says(&error, "pull", "the stage returned internal: ");
-    let Error::Stage { fault, .. } = error else { unreachable!() };
-    assert!(fault.to_string().len() < 10_000, "a text of {} bytes", fault.to_string().len());
+    let Error::Stage { source, .. } = error else { unreachable!() };
+    assert!(source.to_string().len() < 10_000, "a text of {} bytes", source.to_string().len());
 }
 
 #[test]
@@ -932,7 +932,7 @@ fn sources() {
         "pull",
         "it made 3 elements, but the call asked for at most 1",
     );
-    // One that would never end is ended from outside.
+    // A flow that would never end is ended from outside.
     let (fields, work) = makes(3, &[3], &[], &[]);
     let endless = Guest { work: &work, fields: &fields, ..SOURCE };
     let idle = Guest { work: "(call $output (call $empty))", ..SOURCE };
@@ -951,7 +951,7 @@ fn sources() {
     }
 }
 
-/// Elements that are made and sent nowhere are accounted for.
+/// Elements that are made and sent nowhere are counted.
 #[test]
 fn elements_that_go_nowhere() {
     for (bytes, size) in [(0, u64::MAX), (3, 3)] {
@@ -967,7 +967,7 @@ fn elements_that_go_nowhere() {
     assert_eq!((account.elements.entered, account.elements.left, account.elements.dropped), (1, 0, 1));
 }
 
-/// `teardown` is called once, also when that of another stage fails.
+/// `teardown` is called once, even if that of another stage fails.
 #[test]
 fn teardown_once() {
     let fields = "(global $called (mut i32) (i32.const 0))";
@@ -984,7 +984,7 @@ fn teardown_once() {
     assert!(began.elapsed() < Duration::from_secs(3), "nothing loops for its limit");
 }
 
-/// Waiting for a clock is no way around the limit.
+/// Waiting for a clock does not evade the limit.
 #[test]
 fn sleep() {
     let work = "(call $block (call $subscribe (i64.const 3600000000000))) (call $ok)";
@@ -1005,7 +1005,7 @@ fn random_bytes() {
     }
 }
 
-/// A component names its functions as it likes, and none of it steers a terminal or fills it.
+/// A component can name its functions freely; no name controls a terminal or floods it.
 #[test]
 fn names_of_functions() {
     let long = "x".repeat(3 << 20);
@@ -1013,8 +1013,8 @@ fn names_of_functions() {
         let fields = format!("(func $\"{name}\" unreachable)");
         let work = format!("(call $\"{name}\") (call $ok)");
         let error = failure(Guest { fields: &fields, work: &work, ..SOURCE });
-        let Error::Stage { fault, .. } = error else { panic!("{error:?}") };
-        let text = fault.to_string();
+        let Error::Stage { source, .. } = error else { panic!("{error:?}") };
+        let text = source.to_string();
         assert!(text.contains(shown) && text.len() < 2000, "{}", &text[..text.len().min(2000)]);
         assert!(
             !text.contains(['\u{202e}', '\u{1b}']) && text.lines().all(|line| !line.starts_with("error")),

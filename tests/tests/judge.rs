@@ -1,7 +1,7 @@
-//! One judge: what is refused before a run, without compiling it, is what is refused when it is loaded to run.
+//! What is refused before a run, without compiling, equals what is refused when it is loaded to run.
 //!
-//! Components with random changes to what they import and export, and to what they are made of. For more of them:
-//! `JUDGED=100000`; to look into one: `JUDGED_SEED=7`.
+//! Components with random changes to their imports and exports, and to their content. `JUDGED=100000` runs more of
+//! them; `JUDGED_SEED=7` runs one.
 
 #![expect(clippy::print_stdout, reason = "figures of what was compared")]
 
@@ -18,8 +18,8 @@ use torvyn_tests::{Collected, Elements, engine, input, output, programs, stage_o
 /// Components of an ordinary run.
 const COMPONENTS: u64 = 1_000;
 
-/// What stands in the text of a component, and what stands there afterwards. Most leave the core types as they are, so that
-/// only what is linked to the host no longer fits.
+/// Replacements in the text of a component: old and new. Most leave the core types unchanged, so that only the types
+/// that are linked to the host no longer fit.
 const CHANGES: [(&str, &str); 26] = [
     ("u32", "s32"),
     ("u32", "char"),
@@ -52,7 +52,8 @@ const CHANGES: [(&str, &str); 26] = [
     ("(option u32)", "(option s32)"),
 ];
 
-/// Further definitions: of what the engine has or has not, and of interfaces that the host has or has not.
+/// Further definitions: of features that the engine has or does not have, and of interfaces that the host has or does
+/// not have.
 const MORE: [&str; 34] = [
     "",
     "",
@@ -105,7 +106,7 @@ fn change(text: &str, random: &mut Random) -> String {
     format!("{}{to}{}", &text[..place], &text[place + from.len()..])
 }
 
-/// The bytes of a component of this seed. `None` where its text is none.
+/// The bytes of the component of this seed. `None` if its text is not valid.
 fn component(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let guest = GUESTS[random.below(GUESTS.len())];
@@ -143,12 +144,12 @@ fn refused_to_run(binary: &Binary) -> Option<String> {
     }
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     match start(parts, &edges) {
-        Err(Error::Start { fault: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
+        Err(Error::Start { source: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
         _ => None,
     }
 }
 
-/// Asserts that both judge alike, and tells what they do.
+/// Asserts that both refuse or accept it, and returns which.
 #[track_caller]
 fn judge(bytes: &[u8], what: &str) -> Option<String> {
     let file = ComponentFile::new(bytes);
@@ -171,7 +172,7 @@ fn what_check_passes_is_what_run_loads() {
         None => 1..1 + number("JUDGED").unwrap_or(COMPONENTS),
     };
     let (mut judged, mut passed) = (0, 0);
-    // By what is the same in errors of one kind.
+    // Compares by the part that is the same in errors of one kind.
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for seed in seeds.clone() {
         let Some(bytes) = component(seed) else { continue };
@@ -192,7 +193,7 @@ fn what_check_passes_is_what_run_loads() {
     }
 }
 
-/// Every definition alone, so that none is missed.
+/// Every definition on its own, so that none is missed.
 #[test]
 fn features_one_by_one() {
     for definitions in MORE {

@@ -1,5 +1,5 @@
-//! What stages hold beyond the calls that lent it: refused where it may not be, given back whatever becomes of the stage,
-//! and accounted for.
+//! Elements that stages hold beyond the call: refused where this is not allowed, taken back whatever happens to the
+//! stage, and counted.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ fn limits() -> Limits {
     Limits { memory: 8 << 20, time: TIME, ..Limits::default() }
 }
 
-/// A payload that tells whether it is still somewhere.
+/// A payload that shows whether anything still has it.
 struct Held(Vec<u8>, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
@@ -33,8 +33,8 @@ fn holder(guest: Guest<'_>) -> Part {
     stage_with("stage", guest.file().path, &[], limits())
 }
 
-/// Runs the stage on three-byte payloads, `000` and so on: one, then two, then four, and so on, in a call. Then none of
-/// them is left, whatever became of it. Tells what came out.
+/// Runs the stage on three-byte payloads, `000` and so on: one, then two, then four, and so on, per call. Afterwards
+/// none of them is left, whatever happened. Returns what came out.
 fn through(stage: Part, elements: usize) -> (Result<Account, Error>, Vec<String>) {
     let held = Arc::new(());
     let payloads = (0..elements).map(|index| Bytes::from_owner(Held(format!("{index:03}").into(), held.clone())));
@@ -45,7 +45,7 @@ fn through(stage: Part, elements: usize) -> (Result<Account, Error>, Vec<String>
     (result, texts.collect())
 }
 
-/// What runs in the call that is lent two elements, 1 and 2 of three, and then sends each to the outputs in `mask`.
+/// Instructions for the call that has two elements, 1 and 2 of three, which then sends each to the outputs in `mask`.
 fn with_two(then: &str, mask: u32) -> String {
     format!(
         "(local $lease i32) (local $other i32) (local $made i32)
@@ -55,17 +55,17 @@ fn with_two(then: &str, mask: u32) -> String {
     )
 }
 
-/// Traps unless this call gives that number.
+/// Traps unless this call returns that number.
 fn is(call: &str, number: u32) -> String {
     format!("(if (i32.ne {call} (i32.const {number})) (then unreachable))")
 }
 
-/// Runs that, with three elements.
+/// Runs these instructions, with three elements.
 fn two(then: &str, mask: u32) -> (Result<Account, Error>, Vec<String>) {
     through(holder(Guest { work: &with_two(then, mask), ..HOLDER }), 3)
 }
 
-/// Takes the first of the two, `shared` or not, into `$lease`.
+/// Holds the first of the two in `$lease`, shared or not.
 fn take_first(exclusive: bool) -> String {
     format!("(local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const {})))", exclusive as u32)
 }
@@ -81,17 +81,17 @@ fn expect(failure: u32) -> String {
 }
 
 #[track_caller]
-fn fault(result: Result<Account, Error>, call: &str) -> StageError {
+fn stage_error(result: Result<Account, Error>, call: &str) -> StageError {
     match result {
-        Err(Error::Stage { stage, call: failed, fault, .. }) if stage == "stage" && failed == call => fault,
+        Err(Error::Stage { stage, call: failed, source, .. }) if stage == "stage" && failed == call => source,
         other => panic!("expected a failure in `{call}`: {other:?}"),
     }
 }
 
 #[track_caller]
 fn assert_fails(result: Result<Account, Error>, call: &str, cause: &str) {
-    let fault = fault(result, call).to_string();
-    assert!(fault.contains(cause), "expected `{cause}`: {fault}");
+    let error = stage_error(result, call).to_string();
+    assert!(error.contains(cause), "expected `{cause}`: {error}");
 }
 
 /// Holds everything, drops it from the batch, and makes one element of it at the end.
@@ -121,7 +121,7 @@ fn what_is_held_is_joined_without_a_copy() {
     assert_eq!((leases.expired, leases.at_end), (0, 3));
 }
 
-/// The payload is copied once, by who reads it.
+/// The payload is copied once, by the stage that reads it.
 #[test]
 fn a_window_of_thousands() {
     let payloads = (0..10_000).map(|index| format!("{index:03}"));
@@ -169,12 +169,12 @@ fn what_take_refuses() {
         assert_eq!(account.elements.dropped, 3, "{what}");
         assert_eq!(account.stages[0].leases.taken, u64::from(what.contains("held")), "{what}");
     }
-    // What nothing was made of, because it was dropped or released, can be held by one alone.
+    // An element of which nothing was made, because it was dropped or released, can be held exclusively.
     let released = taken(false) + "(call $drop_lease (local.get $lease))" + &taken(true);
     two(&released, 0).0.unwrap();
 }
 
-/// An element that something was made of is not for one alone.
+/// An element of which something was made cannot be held exclusively.
 #[test]
 fn what_was_made_something_of_cannot_be_exclusive() {
     let sliced = "(i32.store (i32.const 2048) (i32.const 0)) (i64.store (i32.const 2056) (i64.const 0))
@@ -207,7 +207,7 @@ fn what_is_exclusive_left_the_batch() {
         let (result, out) = two(&(take_first(true) + refused + &expect(OUT_OF_BOUNDS)), 0);
         assert_eq!((result.unwrap().copies.payload_read.ops, out.len()), (0, 0));
     }
-    // What is read of the whole batch is the rest.
+    // A read of the whole batch reads the rest.
     let rest = "(call $read_all (local.get $batch) (i32.const 64))
         (if (i32.ne (i32.load (i32.const 72)) (i32.const 3)) (then unreachable))
         (call $read_held (local.get $lease) (i32.const 0))
@@ -230,7 +230,7 @@ fn what_is_exclusive_left_the_batch() {
     assert_fails(two(&emitted, 0).0, "process", "element 0 of the batch is held by an exclusive lease");
 }
 
-/// Payloads that are parts of one buffer, as those of a file are.
+/// Payloads that are parts of one buffer, like those of a file.
 struct Lines(Option<Bytes>);
 
 impl Input for Lines {
@@ -245,7 +245,7 @@ impl Input for Lines {
     }
 }
 
-/// Where others have parts of the same buffer, what is held exclusively gets one of its own.
+/// If other elements share its buffer, an exclusively held one gets its own.
 #[test]
 fn an_exclusive_payload_is_alone_in_its_buffer() {
     for (exclusive, copied) in [(false, 0), (true, 3)] {
@@ -261,12 +261,12 @@ fn an_exclusive_payload_is_alone_in_its_buffer() {
     }
 }
 
-/// One short payload of each large block; the block is full.
+/// One short payload per large block; the rest of the block is used by others.
 struct Short {
     left: usize,
 }
 
-/// Bytes of the block of each, which are a class.
+/// The block size of each, which is a size class.
 const LARGE: usize = 64 << 10;
 
 impl Input for Short {
@@ -280,7 +280,7 @@ impl Input for Short {
     }
 }
 
-/// What is held keeps no more memory than it may: beyond that it is moved, which is a copy of the host.
+/// Held elements keep at most a limited amount of memory alive. Beyond it they are moved, which is a copy in the host.
 #[test]
 fn what_is_held_is_moved_where_it_keeps_too_much() {
     const BLOCKS: usize = 200;
@@ -295,23 +295,23 @@ fn what_is_held_is_moved_where_it_keeps_too_much() {
         assert_eq!((account.copies.payload_bytes(), account.stages[0].leases.elements_max), (0, BLOCKS as u64));
         (account.stages[0].leases.pinned_max, account.copies.host_serialize, class.unwrap().most_live)
     };
-    // Nothing is moved where all may be kept.
+    // If all may be kept, nothing is moved.
     assert_eq!(holding(BLOCKS as u64 * PINNED), (BLOCKS as u64 * PINNED, Count::default(), BLOCKS as u64));
     // The seventeenth is one too many: then all of them are moved, and those that were moved before stay.
     let (pinned, moved, live) = holding(16 * PINNED);
     assert_eq!((pinned, moved), (17 * PINNED, Count { ops: 11, bytes: 11 * 17 * 3 }));
     assert!(live <= 18, "{live} blocks at once");
-    // Where nothing may be kept, each is moved at once.
+    // If nothing may be kept, each is moved at once.
     let (pinned, moved, live) = holding(0);
     assert_eq!((pinned, moved), (PINNED, Count { ops: BLOCKS as u64, bytes: 3 * BLOCKS as u64 }));
     assert!(live <= 2, "{live} blocks at once");
 }
 
-/// Takes both of the two for the stage alone, into the global `$lease`.
+/// Holds both elements exclusively, in the global `$lease`.
 const TAKE_BOTH: &str = "(global.set $lease (call $hold_first (local.get $batch) (i32.const 2) (i32.const 1)))";
 const LEASE: &str = "(global $lease (mut i32) (i32.const 0))";
 
-/// What is joined of it is for others too, while it is held and after.
+/// An element that was joined from exclusively held ones can be shared, while they are held and afterwards.
 #[test]
 fn an_exclusive_payload_that_is_joined_is_read_by_another_stage() {
     let joins = format!(
@@ -342,7 +342,7 @@ fn an_exclusive_payload_that_is_joined_is_read_by_another_stage() {
         let [first, second] = &account.stages[..] else { panic!("two stages") };
         assert_eq!((first.leases.taken, first.leases.at_end, first.elements_dropped), (1, at_end, 0));
         assert_eq!((first.copies.payload_read.ops, first.copies.host_serialize), (reads, Count::default()));
-        // It is in two pieces, which are put together for who reads them.
+        // It consists of two pieces, which are joined for a reader.
         assert_eq!(second.copies.payload_read, Count { ops: 2, bytes: 9 });
         assert_eq!(second.copies.host_serialize, Count { ops: 1, bytes: 6 });
     }
@@ -350,7 +350,7 @@ fn an_exclusive_payload_that_is_joined_is_read_by_another_stage() {
 
 #[test]
 fn an_exclusive_payload_goes_on_from_stage_to_stage() {
-    // Each stage has it for itself, one after the other, and none of them copies it.
+    // Each stage holds it exclusively, one after the other, and none of them copies it.
     let on = format!(
         "{TAKE_BOTH} (local.set $made (call $forward_first (global.get $lease) (i32.const 2)))
         (call $drop_batch (local.get $batch)) (return (call $output (local.get $made)))"
@@ -409,7 +409,7 @@ fn elements_of_a_lease_go_on() {
         let (result, out) = two(&(take_first(exclusive) + &again(failure)), 1);
         assert_eq!((result.unwrap().elements.dropped, out), (1, vec!["000".to_string(), "001".to_string()]));
     }
-    // Twice in one call is refused as a whole: then it goes on once.
+    // Twice in one call is refused completely; then it is forwarded once.
     for (exclusive, failure) in [(false, INVALID_INPUT), (true, OUT_OF_BOUNDS)] {
         let twice = format!(
             "(i64.store (i32.const 2048) (i64.const 0))
@@ -445,7 +445,7 @@ fn elements_of_a_lease_go_on() {
     );
 }
 
-/// As many as were lent and taken, whatever became of them.
+/// As many as were received and taken, whatever happened to them.
 #[test]
 fn a_batch_and_a_lease_know_how_many_they_are() {
     let (batch, lease) = ("(call $batch_len (local.get $batch))", "(call $lease_len (local.get $lease))");
@@ -458,7 +458,7 @@ fn a_batch_and_a_lease_know_how_many_they_are() {
         result.unwrap();
         assert_eq!(out, expected);
     }
-    // The handle of a batch is good in its call alone, and that of a lease until it is dropped.
+    // The handle of a batch is valid in its call only, and that of a lease until it is dropped.
     let dropped = "(call $drop_batch (local.get $batch)) (drop (call $batch_len (local.get $batch)))";
     assert_fails(two(dropped, 1).0, "process", "unknown handle index");
     let dropped =
@@ -534,20 +534,20 @@ fn held_beyond_the_budget() {
         [(budget(Some(6), None), Limited::Leases, 7, 6), (budget(None, Some(20)), Limited::LeaseBytes, 21, 20)]
     {
         let (result, _) = through(holder(all).budget(allowed), 7);
-        let StageError::Budget(overrun) = fault(result, "process") else { panic!("a budget is exceeded") };
+        let StageError::Budget(overrun) = stage_error(result, "process") else { panic!("a budget is exceeded") };
         assert_eq!(overrun, Overrun { what, element: None, count, limit });
     }
-    // Whatever the stage makes of the refusal.
+    // Whatever the stage does with the refusal.
     let goes_on = "(call $hold_one (local.get $batch) (i32.const 0) (i32.const 0))";
     let stage = holder(Guest { work: &with_two(goes_on, 1), ..HOLDER }).budget(budget(Some(0), None));
     assert_fails(through(stage, 3).0, "process", "budget-exceeded: 1 element held at once, at most 0 allowed");
-    // An element that is held twice counts twice; what was released does not count.
+    // An element that is held twice counts twice; a released element does not count.
     let twice = take_first(false) + &take_first(false);
     let once = take_first(false) + "(call $drop_lease (local.get $lease))" + &take_first(false);
     let guest = |then: &str| holder(Guest { work: &with_two(then, 1), ..HOLDER }).budget(budget(Some(1), None));
     assert_fails(through(guest(&twice), 3).0, "process", "2 elements held at once, at most 1 allowed");
     assert_eq!(through(guest(&once), 3).0.unwrap().stages[0].leases.elements_max, 1);
-    // The limits of the host hold without a budget, and are no failure of the stage.
+    // The limits of the host apply without a budget, and reaching them is not a failure of the stage.
     let over = format!("{} {}", take_first(false), "(call $hold_one (local.get $batch) (i32.const 1) (i32.const 0))");
     for (limits, then) in
         [(Limits { held_elements: 1, ..limits() }, &over), (Limits { held_bytes: 5, ..limits() }, &over)]
@@ -559,7 +559,7 @@ fn held_beyond_the_budget() {
     }
 }
 
-/// Reads of an element count together, in the call and after it, and through whichever lease.
+/// Reads of an element count together, in the call and afterwards, through any lease.
 #[test]
 fn reads_of_what_is_held_count_for_the_element() {
     let two_leases = format!(
@@ -582,7 +582,7 @@ fn reads_of_what_is_held_count_for_the_element() {
     let fields = "(global $calls (mut i32) (i32.const 0)) (global $lease (mut i32) (i32.const 0))
         (global $other (mut i32) (i32.const 0))";
     let ends = two_leases.replace("(return (call $fail (i32.const 2)))", "(global.set $calls (i32.const 1))");
-    // Only the first two calls: the second is lent two elements, and there is no third.
+    // Only the first two calls: the second has two elements, and there is no third.
     let work = format!(
         "(local $lease i32) (local $other i32) {ends}
         (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 0))"
@@ -599,7 +599,7 @@ fn reads_of_what_is_held_count_for_the_element() {
     assert_fails(reading(2), "process", "3 reads of element 0, at most 2 allowed");
 }
 
-/// What comes of an element may be known long after the call.
+/// What happens to an element may be known only long after the call.
 #[test]
 fn an_element_is_dropped_when_nothing_came_of_it() {
     let release = "(call $drop_lease (local.get $lease))";
@@ -611,7 +611,7 @@ fn an_element_is_dropped_when_nothing_came_of_it() {
         (call $forward_all (local.get $lease) (i32.const 2048) (i32.const 1) (i32.const 2048) (i32.const 1) (i32.const 64))
         (call $drop_batch (local.get $batch)) (return (call $output (i32.load (i32.const 68))))";
     for exclusive in [false, true] {
-        // Of three elements the first is dropped by the call before.
+        // Of three elements, the first is dropped by the call before.
         for (what, then, dropped) in [
             ("held to the end", String::new(), 3),
             ("released", release.to_string(), 3),
@@ -634,7 +634,7 @@ fn an_element_is_dropped_when_nothing_came_of_it() {
             assert_eq!((account.elements.dropped, out.len() as u64), (dropped, 3 - dropped), "{what}");
         }
     }
-    // What was routed is not dropped, whatever becomes of the lease.
+    // A routed element is not dropped, whatever happens to its lease.
     for then in ["", release] {
         let account = two(&(take_first(false) + then), 1).0.unwrap();
         assert_eq!((account.elements.dropped, account.elements.left), (0, 3));
@@ -654,8 +654,8 @@ fn handles_that_are_not_there() {
         ("an output", "(drop (call $output (local.get $lease))) (return (i32.const 16))"),
     ] {
         let (result, _) = two(&(take_first(false) + then), 1);
-        let fault = fault(result, "process");
-        assert!(matches!(fault, StageError::Trap { .. }), "{what}: {fault:?}");
+        let error = stage_error(result, "process");
+        assert!(matches!(error, StageError::Trap { .. }), "{what}: {error:?}");
     }
     // Handles that are kept from call to call, until there are too many.
     let keeps =
@@ -665,7 +665,7 @@ fn handles_that_are_not_there() {
     assert_fails(through(stage, 2000).0, "process", "handle");
 }
 
-/// Whatever becomes of a stage that holds something: `through` asserts that nothing of it is left.
+/// Whatever happens to a stage that holds elements: `through` asserts that none is left.
 #[test]
 fn a_stage_that_fails_holds_nothing() {
     for exclusive in [false, true] {
@@ -697,7 +697,7 @@ fn a_stage_that_fails_holds_nothing() {
             assert_fails(two(then, 0).0, "process", "exceeded its time limit");
         }
     }
-    // What it fails to clean up is cleaned up, and what it reads while it is torn down is still there.
+    // Leases that it does not release are released for it, and what it reads during `teardown` is still there.
     let reads = "(call $read_held (global.get $lease) (i32.const 0)) (if (i32.eqz (call $done)) (then unreachable))";
     let fields = "(global $lease (mut i32) (i32.const 0))";
     let work = with_two(&(take_first(false) + "(global.set $lease (local.get $lease))"), 0);
@@ -705,7 +705,7 @@ fn a_stage_that_fails_holds_nothing() {
     assert_eq!((account.copies.payload_read.ops, account.stages[0].leases.at_end), (1, 1));
 }
 
-/// One element, then nothing for a while, then another. Tells how long the first was there.
+/// One element, then a pause, then another. Returns how long the first one existed.
 struct Pausing {
     payload: Arc<()>,
     given: Option<Instant>,
@@ -731,13 +731,13 @@ impl Input for Pausing {
     }
 }
 
-/// Asks for timestamps: `$metadata` has the sizes, and then them.
+/// Asks for timestamps: `$metadata` has the sizes, followed by the timestamps.
 const TIMESTAMPS: &str = "(drop (call $ok)) (i32.store (i32.const 20) (i32.const 2)) (i32.const 16)";
 
 #[test]
 fn a_deadline_ends_leases_while_nothing_else_happens() {
-    // The first call holds the element three times: for 20 ms, for 40 ms and for 60 ms, and lets go of the last. The second
-    // finds the others over.
+    // The first call holds the element three times: for 20 ms, for 40 ms and for 60 ms, and drops the last lease. In
+    // the second call the others have expired.
     let lease = |name: &str, milliseconds: u32| {
         format!(
             "(call $take (local.get $batch) (i32.const 2048) (i32.const 1) (i32.const 0) (i32.const 1)
@@ -781,7 +781,7 @@ fn a_deadline_ends_leases_while_nothing_else_happens() {
     assert_eq!((account.elements.dropped, account.copies.payload_read.ops), (2, 1));
 }
 
-/// A flow in which only a lease has an end has no other end, and one that ends before the lease does not wait for it.
+/// A flow that waits only for leases ends when they do, and one that ends earlier does not wait for them.
 #[test]
 fn a_flow_does_not_wait_for_a_deadline() {
     let far = "(call $take (local.get $batch) (i32.const 2048) (i32.const 1) (i32.const 0) (i32.const 1)
@@ -791,7 +791,7 @@ fn a_flow_does_not_wait_for_a_deadline() {
     assert_eq!((account.stages[0].leases.at_end, account.stages[0].leases.expired), (1, 0));
 }
 
-/// A sink has no use for what it holds, and a source has none to hold.
+/// A sink may hold elements without an effect, and a source has none to hold.
 #[test]
 fn sinks_that_hold() {
     let guest = Guest { work: "(call $drop_batch (local.get $batch)) (call $ok)", ..SINK };
@@ -801,13 +801,13 @@ fn sinks_that_hold() {
 
 #[test]
 fn leases_are_taken_only_of_a_batch() {
-    // In `flush` there is none: the handle of a batch of before is not there any more.
+    // In `flush` there is none: the handle of an earlier batch is no longer valid.
     let fields = "(global $batch (mut i32) (i32.const 0))";
     let work = "(global.set $batch (local.get $batch)) (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
     let last = "(call $hold_one (global.get $batch) (i32.const 0) (i32.const 0)) (call $ok)";
     let (result, _) = through(holder(Guest { work, last, fields, ..HOLDER }), 3);
-    assert!(matches!(fault(result, "flush"), StageError::Trap { .. }));
-    // Elements are made only where they can be returned.
+    assert!(matches!(stage_error(result, "flush"), StageError::Trap { .. }));
+    // Elements can be made only where they can be returned.
     let fields = "(global $lease (mut i32) (i32.const 0))";
     let work = with_two(&(take_first(false) + "(global.set $lease (local.get $lease))"), 0);
     for does in [

@@ -1,5 +1,5 @@
-//! Files that are no components, or none that this runtime runs: each is refused for what it is, and none is worse
-//! than refused.
+//! Files that are not components, or not ones that this runtime runs: each is refused with the right reason, and
+//! nothing worse happens.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn load(path: &Path) -> Result<Component, Error> {
     Component::load(engine(), path, &Limits::default())
 }
 
-/// The error and what it is due to, as it is told.
+/// The text of the error and its causes.
 fn told(error: &Error) -> String {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -113,7 +113,7 @@ fn cut_short() {
     let mut unnoticed = 0;
     for len in 0..bytes.len() {
         match Profile::parse(&bytes[..len]) {
-            // Without the names that it ends with, it is the same component.
+            // Without the name section at its end, it is the same component.
             Ok(profile) => {
                 unnoticed += 1;
                 assert_eq!(Profile { size: whole.size, ..profile }, whole);
@@ -127,7 +127,7 @@ fn cut_short() {
     assert_bytes_refused(&bytes[..bytes.len() / 2], "not a valid component: ");
 }
 
-/// Loads what is left of a component after changes; what can still be started, runs into nothing worse than an error.
+/// Loads modified components. Those that still start end with an error at worst.
 fn load_mutated(bytes: &[u8]) {
     let file = ComponentFile::new(bytes);
     match load(&file.path) {
@@ -163,7 +163,7 @@ fn mutations_of_a_program() {
     assert!(refused > 500, "{refused} of 2000 mutations are refused");
 }
 
-/// A small component, in which most changes hit something that matters.
+/// A small component, in which most changes hit something important.
 #[test]
 fn mutations_of_a_small_component() {
     let original = bytes_of(&TRANSFORM.text());
@@ -173,7 +173,7 @@ fn mutations_of_a_small_component() {
     }
 }
 
-/// A component that exports empty instances of these names.
+/// A component that exports empty instances with these names.
 fn exporting(names: &[&str]) -> String {
     let exports: String = names.iter().map(|name| format!("(export \"{name}\" (instance $empty))")).collect();
     format!("(component (component $nothing) (instance $empty (instantiate $nothing)) {exports})")
@@ -262,7 +262,7 @@ fn another_world_or_version() {
     }
 }
 
-/// There are components that no tool builds from WIT.
+/// Some components cannot be built from WIT by any tool.
 #[test]
 fn valid_and_beyond_wit() {
     let expected = |found: &str| format!("expected a component for torvyn:streaming@0.2.0, found one that {found}");
@@ -279,12 +279,12 @@ fn valid_and_beyond_wit() {
     ] {
         assert_text_refused(&format!("(component {text})"), &expected(found));
     }
-    // What the nested component exports is not what the component exports.
+    // The exports of the nested component are not those of the component.
     let nested = format!("(component {} (core module $m))", ROUTER.text());
     assert_text_refused(&nested, "found one that exports nothing");
 }
 
-/// Nothing has to be provided for them.
+/// The host has to provide nothing for them.
 #[test]
 fn imports_of_types() {
     let definitions = r#"
@@ -303,7 +303,7 @@ fn imports_of_types() {
     assert_eq!(run(parts).unwrap().stages[0].elements_in, 1);
 }
 
-/// The names are those of the contract, and the functions are not.
+/// The names are those of the contract; the functions are not.
 #[test]
 fn exports_of_other_types() {
     let told_of = |text: &str| {
@@ -340,11 +340,11 @@ fn what_is_nested_or_long() {
         }
         assert!(matches!(load(&ComponentFile::new(&nested).path), Err(Error::Load { .. })), "{depth} in each other");
     }
-    // A section that says it is longer than all memory.
+    // A section that claims to be longer than all memory.
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     bytes.extend([1, 0xff, 0xff, 0xff, 0xff, 0x0f]);
     assert_bytes_refused(&bytes, "not a valid component: ");
-    // A list that says it has as many types as there are numbers.
+    // A list that claims the largest possible number of types.
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     bytes.extend([7, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
     assert_bytes_refused(&bytes, "not a valid component: ");
@@ -364,7 +364,7 @@ fn profiles() {
         let component = load(&guest.file().path).unwrap();
         let profile = component.profile();
         assert_eq!((profile.kind, profile.world, profile.tracked_imports.as_slice()), (kind, world, doors));
-        // These guests call nothing of what they import.
+        // These guests call none of their imports.
         assert_eq!(component.analysis().bounds().verdict(), Verdict::HandlePass);
         assert!(profile.other_imports.is_empty());
     }

@@ -1,5 +1,5 @@
-//! Nodes with several edges into them, and which they take from. By sequence the order of a source is restored where
-//! its elements went different ways, and no flow is stuck for it.
+//! Nodes with several incoming edges, and the order in which they take elements. Merging by sequence restores the order
+//! of a source after different paths, and no flow deadlocks because of it.
 
 use std::io;
 use std::ops::Range;
@@ -23,7 +23,7 @@ fn sizes(sizes: impl IntoIterator<Item = usize>) -> Elements {
     Elements::new(sizes.into_iter().map(|size| Bytes::from(vec![b'x'; size])))
 }
 
-/// An element for each, from one source through `left` and through `right`, which are put together by sequence.
+/// An element for each, from one source through `left` and through `right`, merged by sequence.
 fn diamond(source: Part, left: Part, right: Part, waiting: usize) -> (Collected, Vec<Part>, [Edge; 5]) {
     let collected = Collected::default();
     let out = output("out", collected.clone()).merge(Merge::Sequence);
@@ -59,7 +59,7 @@ fn two_ways_come_together_in_order() {
 
 #[test]
 fn elements_of_several_edges_come_in_one_batch() {
-    // Asks for the numbers, and fails where they are not consecutive within a batch.
+    // Asks for sequence numbers, and fails if they are not consecutive within a batch.
     let init = "(drop (call $ok)) (i32.store8 (i32.const 20) (i32.const 1)) (i32.const 16)";
     let work = "(local $entry i32) (local $at i32)
         (call $drop_batch (local.get $batch))
@@ -81,7 +81,7 @@ fn elements_of_several_edges_come_in_one_batch() {
     assert_settled(&account);
     let sink = &account.stages[1];
     let calls = sink.copies.metadata_marshal.ops;
-    // Even and odd numbers come on different edges, so what is consecutive is of both.
+    // Even and odd numbers arrive on different edges, so consecutive numbers come from both.
     assert!(sink.elements_in == 64 && calls < 32, "{calls} calls for {} elements", sink.elements_in);
 }
 
@@ -100,7 +100,7 @@ fn a_way_that_drops_everything_is_not_waited_for() {
 #[test]
 fn a_way_that_holds_back_is_not_waited_for() {
     let left = stage("left", ROUTER.file().path, &[]);
-    // Writes nothing but the number of elements, at the end.
+    // Writes only the number of elements, at the end.
     let right = stage("right", programs::REPEAT, &[("times", "0")]);
     let (collected, parts, edges) = diamond(input(sizes([3; 1000])), left, right, 4);
     let account = start(parts, &edges).unwrap().0.run().unwrap();
@@ -109,7 +109,7 @@ fn a_way_that_holds_back_is_not_waited_for() {
     assert_eq!(collected.payloads().last().unwrap(), b"1000");
 }
 
-/// Gives so many elements at a time, and has nothing in between.
+/// Gives this many elements at a time, and has nothing in between.
 struct Bursts(Vec<usize>, bool);
 
 impl Input for Bursts {
@@ -183,7 +183,7 @@ fn by_priority_a_full_edge_waits_for_one_listed_before() {
         output("out", collected.clone()),
     ];
     let edges = [(1, 0, 2, capacity(16)), (0, 0, 2, capacity(16)), (2, 0, 3, capacity(16)), (1, 0, 4, capacity(16))];
-    // Listed the other way around: `bulk` goes first.
+    // Listed in the opposite order: `bulk` goes first.
     let (mut flow, _) = start(parts, &edges).unwrap();
     let mut last = flow.snapshot().waiting;
     while flow.step().unwrap() != Step::Ended {
@@ -193,7 +193,7 @@ fn by_priority_a_full_edge_waits_for_one_listed_before() {
     }
 }
 
-/// Numbers that look like chance, the same every time.
+/// Reproducible numbers that look random.
 struct Random(u64);
 
 impl Random {
@@ -203,8 +203,8 @@ impl Random {
     }
 }
 
-/// From one source over two routers to three ways of zero to two stages, which drop, copy or pass on, and meet in two
-/// merges that have a way in common.
+/// From one source over two routers on three paths of zero to two stages, which drop, copy or forward, to two merges
+/// that share a path.
 #[test]
 fn whatever_way_elements_go_they_come_together_in_order() {
     let load = |path: &Path| Component::load(engine(), path, &Limits::default()).unwrap();
@@ -246,7 +246,7 @@ fn whatever_way_elements_go_they_come_together_in_order() {
         let account = start(parts, &edges).unwrap().0.run().unwrap();
         assert_settled(&account);
         for end in [first, second] {
-            // What is written when all has ended, a number, is not waited for.
+            // The number that is written at the end is not waited for.
             let in_time = |payload: &[u8]| !payload.first().is_some_and(u8::is_ascii_digit);
             let all = end.payloads().into_iter().zip(end.sequences());
             let numbers: Vec<_> = all.filter(|(payload, _)| in_time(payload)).map(|(_, number)| number).collect();

@@ -1,4 +1,4 @@
-//! The pool of a flow: what it keeps for reuse, and when it says that this is too little.
+//! The pool of a flow: what it keeps for reuse, and when it reports that this is too little.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 

@@ -1,5 +1,4 @@
-//! What the analysis proves of the guest programs, against what the ledger says of them; and of components that are
-//! damaged.
+//! What the analysis proves of the guest programs, compared with the ledger; and of damaged components.
 
 #![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
 
@@ -17,7 +16,7 @@ use torvyn_tests::mutation::mutated;
 use torvyn_tests::programs;
 use torvyn_tests::random::Random;
 
-/// The settings that a program needs, or that make it copy most.
+/// The settings that a program needs, or with which it copies most.
 fn settings(program: &str) -> &'static [(&'static str, &'static str)] {
     match program {
         "blocks" | "numbers" => &[("count", "250")],
@@ -38,7 +37,7 @@ fn analyse(bytes: &[u8]) -> Analysis {
     Analysis::parse(bytes).expect("a program can be analysed")
 }
 
-/// Payloads of different sizes, some of which mean something to some program.
+/// Payloads of different sizes, some of them with a meaning for some programs.
 fn payloads() -> Vec<Bytes> {
     let mixed = ["", "a", "b2", "error", "a longer one", "xxxxxxxx"];
     (0..100).map(|number| Bytes::from(mixed[number * 7 % mixed.len()])).collect()
@@ -78,7 +77,7 @@ fn no_program_copies_more_than_is_proven() {
     assert!(wrong.is_empty(), "claimed, and not true:\n{}", wrong.join("\n"));
 }
 
-/// A panic hook can read, though no call in which it does returns.
+/// A panic hook can read, although no call with a panic returns.
 #[test]
 fn what_only_a_panic_hook_reads_is_not_unread() {
     for program in [programs::READS_IN_HOOK, programs::READS_BY_DYN, programs::READS_BY_POINTER] {
@@ -88,7 +87,7 @@ fn what_only_a_panic_hook_reads_is_not_unread() {
 
 const SEVERAL: [&str; 5] = ["inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
 
-/// The bounds do not depend on the settings that the templates give a project.
+/// The bounds do not depend on the profile that the templates give a project.
 #[test]
 fn bounds_survive_the_default_release_profile() {
     let of = |folder: &Path| -> HashMap<&str, (Option<u32>, Option<u32>)> {
@@ -130,7 +129,7 @@ fn mutations_of_a_program() {
     }
 }
 
-/// What a file says of its own length costs nothing, neither time nor memory.
+/// False lengths in a file cost neither time nor memory.
 #[test]
 fn sections_that_are_longer_than_the_file() {
     let component = b"\0asm\x0d\0\x01\0";
@@ -145,7 +144,7 @@ fn sections_that_are_longer_than_the_file() {
     }
 }
 
-/// In a small component most changes hit something that matters. What is claimed of those that still run holds.
+/// In a small component, most changes hit something important. The bounds of those that still run must hold.
 #[test]
 fn mutations_of_small_components() {
     let mut random = Random::new(0x1405_7b7e_f767_814f);

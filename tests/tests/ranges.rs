@@ -1,5 +1,5 @@
-//! Payloads that are ranges of files: they go from file to output without the memory of the host, are read where somebody
-//! reads them, and a file that changes meanwhile is an error that says so.
+//! Payloads that are ranges of files: they go from file to output without passing through host memory, are read only if
+//! a stage reads them, and a file that changes meanwhile is an error.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -28,7 +28,7 @@ struct Files {
     bytes: Vec<u8>,
 }
 
-/// A file of 4 chunks and a bit.
+/// A file of 4 chunks and a part of one.
 fn files() -> Files {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.bin");
@@ -47,7 +47,7 @@ impl Files {
     }
 }
 
-/// What the last endpoint had the system do.
+/// The system calls of the last endpoint.
 fn written(account: &Account) -> (Count, Count) {
     let kernel = account.endpoints.last().unwrap().kernel;
     (kernel.writes, kernel.ranges)
@@ -159,12 +159,12 @@ fn an_element_can_be_larger_than_memory_and_is_not_read_whole() {
     let Err(error) = run(vec![whole(), stage("upper", programs::UPPER, &[]), output("out", Discard)]) else {
         panic!("it does not fit anywhere");
     };
-    let Error::Stage { stage, fault, .. } = &error else { panic!("{error:?}") };
+    let Error::Stage { stage, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{fault}");
+    assert!(source.to_string().contains("limit-exceeded: one read can have at most 64 MiB"), "{source}");
 }
 
-/// Changes a file before the first element goes on.
+/// Changes a file before the first element moves on.
 struct Changed<I> {
     input: I,
     change: Option<Box<dyn FnOnce()>>,
@@ -239,7 +239,7 @@ fn a_file_that_changes_is_not_written() {
             "{source}"
         );
         assert!(!path.exists());
-        // What nobody reads is told at the end of the input.
+        // A change that no read notices is reported at the end of the input.
         let files = self::files();
         let Err(Error::Input { source, .. }) = run(vec![changed(&files, cut), output("out", Discard)]) else {
             panic!("it changed");
@@ -248,7 +248,7 @@ fn a_file_that_changes_is_not_written() {
     }
 }
 
-/// Holds on to every payload until the end, and compares it then.
+/// Holds every payload until the end, and compares it then.
 struct Slow<'a>(&'a AtomicBool, Collected);
 
 impl Output for Slow<'static> {

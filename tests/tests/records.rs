@@ -1,5 +1,5 @@
-//! What a flow in diagnostic mode leaves behind: each copy, call and hand-off, and no more than there was. That records
-//! add up to the account is asserted of every flow of the tests, by `torvyn_tests::run`.
+//! The records of a flow: each copy, call and hand-off, and nothing else. `torvyn_tests::run` asserts for every flow of
+//! the tests that the records add up to the run report.
 
 use torvyn_runtime::ledger::{Call, CallRecord, HandOffRecord, Place, Reason, Record, Ring, TransferRecord};
 use torvyn_runtime::pipeline::graph::Capacity;
@@ -51,7 +51,7 @@ fn every_element_of_a_transform_leaves_its_copies() {
     for sequence in 0..100 {
         let bytes = (sequence + 1).to_string().len() as u64;
         let of_element = copies(&ring).into_iter().filter(|copy| copy.sequence() == Some(sequence));
-        // Alone in its batch, it needs no join.
+        // Alone in its batch, it needs no joining.
         let way: Vec<_> = of_element
             .filter(|copy| copy.reason != Reason::HostSerialize)
             .inspect(|copy| assert_eq!((copy.bytes, copy.flow), (bytes, 7)))
@@ -89,7 +89,7 @@ fn a_copy_has_the_time_of_its_call() {
 
 #[test]
 fn every_element_is_handed_on_once_an_edge() {
-    // A narrow edge has elements wait for room, and several edges carry the same ones.
+    // On a narrow edge elements wait for room, and several edges carry the same elements.
     let [wide, narrow] = [256, 3].map(|elements| Capacity { elements, bytes: 1 << 20 });
     let edges = [(0, 0, 1, wide), (1, 0, 2, narrow), (1, 0, 3, wide), (3, 0, 4, wide)];
     let parts = vec![

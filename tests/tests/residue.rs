@@ -1,4 +1,4 @@
-//! What memory held before can be read by no stage: not an element, not a range, not what is held, cut or joined.
+//! No stage can read what memory contained before: not through an element, a range, or anything held, sliced or joined.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -14,14 +14,14 @@ use torvyn_tests::guest::{Guest, HOLDER};
 use torvyn_tests::{Collected, assert_settled, input, output, stage, start};
 
 const SECRET: u8 = 0xA5;
-/// All that a stage may see: it is in every byte that is no secret.
+/// The only byte that stages may see: every byte that is not secret has this value.
 const PLAIN: u8 = 0x11;
 /// Small classes, and one in the middle.
 const CLASSES: [usize; 3] = [4 << 10, 8 << 10, 64 << 10];
 const ROUNDS: usize = 1500;
 
-/// Four secrets, which fill their blocks; then, when these are gone, two payloads, each twice, which find the blocks
-/// there. And so on.
+/// Repeatedly: four secrets, which fill their blocks; then, when these have been released, two payloads, each twice,
+/// which reuse the blocks.
 #[derive(Default)]
 struct Alternating {
     turn: usize,
@@ -44,7 +44,7 @@ impl Alternating {
                 self.next.extend([payload.clone(), payload]);
             }
         } else {
-            // All at once, so that each has a block of its own.
+            // All at once, so that each has its own block.
             self.next.extend([class, 2 * class, class, 2 * class].map(|len| made(len, SECRET)));
         }
         self.turn += 1;
@@ -65,7 +65,7 @@ impl Input for Alternating {
     }
 }
 
-/// Counts what it gets, and how much of it nobody wrote.
+/// Counts the bytes that it gets, and those that nobody wrote.
 #[derive(Clone, Default)]
 struct Counted(Rc<Cell<(u64, u64)>>);
 
@@ -90,11 +90,11 @@ impl Output for Counted {
     }
 }
 
-/// Every list that the host lowers is looked at before the next: they can all be in the same place.
+/// Each list that the host lowers is examined before the next one: they can all be in the same place.
 const ONE_PLACE: &str = "(i32.const 65536)";
 
-/// Reads all of a batch in one piece, which copies it, and writes that to a buffer that it gives up. Drops the secrets,
-/// which it knows by their sequence numbers, and sends the others on.
+/// Reads the whole batch in one piece, which copies it, and writes that to a buffer that it discards. Drops the
+/// secrets, which it recognises by their sequence numbers, and forwards the others.
 const LEAVES: Guest<'static> = Guest {
     memory: "64",
     realloc: ONE_PLACE,
@@ -120,10 +120,10 @@ const LEAVES: Guest<'static> = Guest {
     ..HOLDER
 };
 
-/// Reads whatever there is to read, and beyond: the whole batch, each element, its last byte, and each again through a
-/// lease, which is exclusive in every other call. Sends all of it on joined, the second half of each, and a short
-/// payload in a buffer with more room. At the end it sends to output 1 how many reads and bytes there were, and how many of
-/// these bytes nobody wrote.
+/// Reads everything that can be read, and beyond: the whole batch, each element, its last byte, and each element again
+/// through a lease, which is exclusive in every other call. Forwards all elements joined, the second half of each, and
+/// a short payload in a larger buffer. At the end it sends to output 1 how many reads and bytes there were, and how
+/// many of these bytes nobody wrote.
 const READS: Guest<'static> = Guest {
     memory: "64",
     realloc: ONE_PLACE,
@@ -225,7 +225,7 @@ const READS: Guest<'static> = Guest {
     ..HOLDER
 };
 
-/// What the stage that reads tells of itself: reads, bytes, and bytes of before.
+/// What the reading stage reports about itself: reads, bytes, and bytes of earlier payloads.
 fn told(out: &Collected) -> [u64; 3] {
     let told = out.payloads().concat();
     assert_eq!(told.len(), 24);
@@ -237,7 +237,7 @@ fn told(out: &Collected) -> [u64; 3] {
 fn no_stage_reads_what_memory_held_before() {
     let (out, first, second) = (Counted::default(), Collected::default(), Collected::default());
     let (leaves, reads) = (LEAVES.file(), READS.file());
-    // The second reads what the first made of it.
+    // The second stage reads what the first one made.
     let parts = vec![
         input(Alternating::default()),
         stage("leaves", &leaves.path, &[]),
@@ -261,7 +261,7 @@ fn no_stage_reads_what_memory_held_before() {
     assert_eq!(residue, 0);
     assert!(reuses >= 10_000, "{:?}", account.pool);
     assert_eq!(account.stages[0].elements_dropped, 4 * ROUNDS as u64, "the secrets went no further");
-    // The blocks were full of secrets: those of the input, and those that the batches were gathered in and written to.
+    // The blocks were full of secrets: those of the input, and those into which batches were joined and written.
     for class in CLASSES {
         let used = account.pool.classes.iter().find(|used| used.bytes == Some(class as u64)).unwrap();
         assert!(used.reused >= ROUNDS as u64, "{used:?}");

@@ -1,5 +1,4 @@
-//! A stage that begins anew, again and again, costs nothing that stays. The only test of
-//! its process, which it measures.
+//! A stage that restarts again and again leaks nothing. This file has one test because it measures its process.
 
 #![expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 
@@ -12,8 +11,8 @@ use torvyn_runtime::{Component, Limits, Policy};
 use torvyn_tests::guest::{Guest, HOLDER};
 use torvyn_tests::{Collected, Elements, assert_settled, engine, input, output, stage_of, start_with};
 
-/// Holds its batch, and traps where an element has seven bytes. What is held is let go of in the next call, by which the
-/// stage has sent it on.
+/// Holds its batch, and traps on elements of seven bytes. In the next call it releases what it holds, which it has
+/// forwarded by then.
 const HOLDS: &str = "(local $index i32)
     (local.set $index (call $hold_first (local.get $batch) (local.get $count) (i32.const 0)))
     (if (i64.eq (i64.load (local.get $metadata)) (i64.const 7)) (then unreachable))
@@ -21,15 +20,15 @@ const HOLDS: &str = "(local $index i32)
     (call $drop_batch (local.get $batch))
     (call $all_to (local.get $count) (i32.const 1))";
 
-/// Descriptors that this process has open, and its pages in memory.
+/// The open descriptors of this process, and its resident pages.
 fn process() -> (usize, u64) {
     let descriptors = fs::read_dir("/proc/self/fd").expect("the system has /proc").count();
     let pages = fs::read_to_string("/proc/self/statm").expect("the system has /proc");
     (descriptors, pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number of pages"))
 }
 
-/// Runs so many elements that are poisoned, each followed by one that is not, through a stage that skips. Tells how often it
-/// began anew.
+/// Runs this many poisoned elements, each followed by a good one, through a stage that skips failures. Returns how
+/// often it restarted.
 fn run(component: &Component, cycles: u64) -> u64 {
     let payloads = (0..2 * cycles).map(|index| Bytes::from_static(if index % 2 == 0 { b"poison!" } else { b"odd" }));
     let (out, one) = (Collected::default(), Capacity { elements: 1, bytes: 1 << 20 });
@@ -58,6 +57,6 @@ fn ten_thousand_traps_and_restarts() {
     let (descriptors, more) = (after.0, after.0 as i64 - before.0 as i64);
     println!("restart cycles={restarts} live=0 descriptors={descriptors} more={more} rss_drift={:.2} %", 100.0 * drift);
     assert_eq!((restarts, more), (CYCLES, 0));
-    // An instance has pages of its own: one that stayed would be a drift of hundreds of percent.
+    // An instance has its own pages: a leaked one would be a drift of hundreds of percent.
     assert!(drift <= 0.05, "{before:?} {after:?}");
 }

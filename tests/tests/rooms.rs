@@ -21,8 +21,21 @@ const RUNTIME: [&str; 11] = [
     "stage",
     "flow",
 ];
-const PLUGIN: [&str; 11] =
-    ["exit", "process", "fs", "output", "config", "cli", "project", "check", "run", "cases", "commands"];
+const PLUGIN: [&str; 13] = [
+    "exit",
+    "process",
+    "fs",
+    "output",
+    "config",
+    "endpoints",
+    "manifest",
+    "cli",
+    "project",
+    "check",
+    "run",
+    "cases",
+    "commands",
+];
 const CASES: [&str; 5] = ["compare", "case", "plan", "run", "report"];
 
 /// A module: a file, the folder of its name, or both.

@@ -1,5 +1,5 @@
-//! Which node goes on is chosen by a seed: the same every time, in all orders that a flow allows, and whichever it is,
-//! what holds of every flow holds.
+//! A seed chooses which node runs next: always the same for one seed, and over all seeds in all orders that a flow
+//! allows. In each order, everything holds that holds for every flow.
 
 #![expect(clippy::print_stdout, reason = "how many seeds were tried")]
 
@@ -66,7 +66,7 @@ fn sizes(sizes: impl IntoIterator<Item = usize>) -> Elements {
     Elements::new(sizes.into_iter().map(|size| Bytes::from(vec![b'x'; size])))
 }
 
-/// What another input has, and often nothing in between.
+/// The elements of another input, often with nothing in between.
 struct Idle<I>(I, u32);
 
 impl<I: Input> Input for Idle<I> {
@@ -76,8 +76,8 @@ impl<I: Input> Input for Idle<I> {
     }
 }
 
-/// Two sources, one that is idle often, go through a merge and then two ways, of which one is written anew, to two ends that
-/// are put together by sequence, and one that pauses.
+/// Two sources, one of them often idle, go through a merge and then on two paths, one of which writes again, to two
+/// outputs that merge by sequence, and one that pauses.
 fn busy(components: &Components, collected: &Collected) -> (Vec<Part>, Vec<Edge>) {
     let part = |name: &str, component| components.stage(name, component, &[]);
     let parts = vec![
@@ -93,7 +93,7 @@ fn busy(components: &Components, collected: &Collected) -> (Vec<Part>, Vec<Edge>
     (parts, edges.map(|(from, output, to)| (from, output, to, capacity(16))).to_vec())
 }
 
-/// All that was recorded, without times.
+/// All records, without times.
 fn recorded(recorder: &Recorder) -> Vec<Record> {
     let ring = recorder.ring().expect("it records");
     assert_eq!(ring.lost(), 0);
@@ -109,7 +109,7 @@ fn recorded(recorder: &Recorder) -> Vec<Record> {
     ring.iter().copied().map(timeless).collect()
 }
 
-/// Of what was copied, what does not depend on how many elements were in a call.
+/// The part of the copies that does not depend on how many elements were in a call.
 fn copied(account: &Account) -> Vec<(String, [u64; 6])> {
     let stages = account.stages.iter().map(|stage| (stage.name.clone(), stage.copies, stage.elements_out));
     let ends = account.endpoints.iter().map(|end| (end.name.clone(), end.copies, end.elements));
@@ -171,7 +171,8 @@ fn the_same_seed_draws_the_same_numbers() {
     assert_eq!(all.len(), 8, "each stage, element and seed has its own");
 }
 
-/// What a schedule can do that the usual one does not: call whoever can be called, for any part of what waits.
+/// What a random schedule does and the default one does not: it calls any node that can be called, for any part of what
+/// waits.
 #[test]
 fn all_that_can_happen_does() {
     let components = Components::load();
@@ -197,7 +198,7 @@ fn all_that_can_happen_does() {
     assert_eq!((waited, lent[1..].to_vec()), ([true; 9], vec![true; 8]));
 }
 
-/// Time does not go by while anything can be done, whichever it is.
+/// Time does not pass while anything can run, in any schedule.
 #[test]
 fn what_is_declared_to_come_later_comes_later() {
     let components = Components::load();
@@ -219,7 +220,7 @@ fn what_is_declared_to_come_later_comes_later() {
     }
 }
 
-/// Numbers that look like chance, the same every time.
+/// Reproducible numbers that look random.
 struct Random(u64);
 
 impl Random {
@@ -229,28 +230,28 @@ impl Random {
     }
 }
 
-/// What a stage on a way does with each element.
+/// What a stage on a path does with each element.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Pass,
     Upper,
     Drop,
     Twice,
-    /// Keeps each until others have come.
+    /// Keeps each element until others have arrived.
     Hold,
 }
 
-/// An end of a flow, and what is to come to it.
+/// An output of a flow, and what must arrive there.
 struct End {
     collected: Collected,
     merge: Merge,
-    /// For each way into it the numbers of the elements, in order.
+    /// For each path into it, the numbers of the elements, in order.
     ways: Vec<Vec<u64>>,
-    /// Everything that comes to it comes in its time, and from one source.
+    /// Everything arrives in order, and from one source.
     in_time: bool,
 }
 
-/// A flow made at random, and what is to come of it.
+/// A random flow, and what must come out.
 struct Made {
     parts: Vec<Part>,
     edges: Vec<Edge>,
@@ -258,8 +259,8 @@ struct Made {
     entered: u64,
 }
 
-/// One source or two, which are idle often or not, over up to three ways of up to three stages to two ends and, often, a
-/// sink that pauses.
+/// One source or two, often idle or not, over up to three paths of up to three stages to two outputs and, often, a sink
+/// that pauses.
 fn made(components: &Components, seed: u64) -> Made {
     let mut random = Random(seed);
     let count = 5 + random.below(20);
@@ -362,7 +363,7 @@ fn violation(components: &Components, seed: u64) -> Result<(), String> {
         return Err(format!("{} of {entered} elements entered", account.elements.entered));
     }
     for (number, end) in ends.iter().enumerate() {
-        // How many it had is what a stage writes in the end.
+        // At the end, a stage writes how many it had.
         let is_element = |payload: &[u8]| !payload.first().is_some_and(u8::is_ascii_digit);
         let all = end.collected.payloads().into_iter().zip(end.collected.sequences());
         let came: Vec<_> = all.filter(|(payload, _)| is_element(payload)).map(|(_, number)| number).collect();

@@ -51,7 +51,7 @@ fn a_transform_copies_every_byte_twice() {
 #[test]
 fn an_element_that_does_not_fit_into_the_stage_is_its_failure() {
     let parts = vec![input(Generate::new(1, 64 << 20)), stage("upper", programs::UPPER, &[]), output("out", Discard)];
-    let Err(Error::Stage { stage, fault, .. }) = run(parts) else { panic!("64 MiB of memory hold less than that") };
+    let Err(Error::Stage { stage, source, .. }) = run(parts) else { panic!("64 MiB of memory hold less than that") };
     assert_eq!(stage, "upper");
-    assert!(fault.to_string().contains("exceeded its memory limit of 64 MiB"), "{fault}");
+    assert!(source.to_string().contains("exceeded its memory limit of 64 MiB"), "{source}");
 }

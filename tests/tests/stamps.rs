@@ -1,4 +1,4 @@
-//! Deadlines and traces: what elements carry through a flow, and what is said of it in the end.
+//! Deadlines and traces: what elements carry through a flow, and what the run report says at the end.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -21,7 +21,7 @@ fn within(time: Duration) -> Stamp {
     Stamp { deadline: Some(time), trace: None }
 }
 
-/// Takes its time for each batch.
+/// Takes this long for each batch.
 struct Slow(Duration);
 
 impl Output for Slow {
@@ -78,7 +78,7 @@ fn what_is_made_of_an_element_carries_what_it_carried() {
         output("out", collected.clone()),
     ];
     let account = run(parts).unwrap();
-    // Six, and the number that is written when the input has ended, which is the last element's.
+    // Six, and the number that is written after the input has ended, which has the metadata of the last element.
     assert_eq!(collected.payloads(), [b"a", b"a", b"b", b"b", b"c", b"c", b"3"].map(|payload| payload.to_vec()));
     let contexts = collected.contexts();
     assert!(contexts.iter().all(|context| *context == contexts[0]), "{contexts:?}");
@@ -121,7 +121,7 @@ fn the_sources_of_a_flow_share_its_trace_and_every_pull_is_a_span() {
     assert!(!expected.contains(&again.traces[0]), "a flow has a trace of its own");
 }
 
-/// Three elements, of which it says something of the last two.
+/// Three elements, of which the last two have metadata of their own.
 struct Told;
 
 impl Input for Told {

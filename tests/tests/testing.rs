@@ -1,5 +1,5 @@
-//! `torvyn-testing`, black box: the guest programs through its stages and pipelines, packages that cargo builds for it, and
-//! what it says where something is wrong.
+//! `torvyn-testing` as a black box: the guest programs in its stages and pipelines, packages that cargo builds for it,
+//! and its errors.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -18,7 +18,7 @@ fn program(path: &str) -> Stage {
     load(path).expect("the program loads")
 }
 
-/// What the pipeline is refused with.
+/// The error of a pipeline that is refused.
 #[track_caller]
 fn refused(ran: Result<torvyn_testing::Run, Error>) -> String {
     match ran {
@@ -94,7 +94,10 @@ fn a_failure_has_its_causes_and_the_log() {
     let faulty = program(programs::FAULTY).with("how", "trap").with("at", "process");
     let error = faulty.run(["fine", "poison"]).unwrap_err();
     assert!(error.to_string().starts_with("stage `faulty` failed in `process`"), "{error:?}");
-    assert!(matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Trap { .. }, .. })), "{error:?}");
+    assert!(
+        matches!(error.failure(), Some(runtime::Error::Stage { source: StageError::Trap { .. }, .. })),
+        "{error:?}"
+    );
     assert!(error.log("faulty").iter().any(|line| line.contains("told to trap in process")), "{error:?}");
     let report = format!("{error:?}");
     for part in ["caused by: wasm trap", "output of the stages:\n  faulty:", "told to trap in process"] {
@@ -115,7 +118,7 @@ fn limits_hold_and_what_does_not_end_is_given_up() {
     let brief = Limits { time: Duration::from_millis(50), ..Limits::default() };
     let error = looping.limits(brief).run([""]).unwrap_err();
     assert!(
-        matches!(error.failure(), Some(runtime::Error::Stage { fault: StageError::Deadline { .. }, .. })),
+        matches!(error.failure(), Some(runtime::Error::Stage { source: StageError::Deadline { .. }, .. })),
         "{error:?}"
     );
 
@@ -172,7 +175,7 @@ fn files_that_are_not_components() {
     assert!(format!("{error:#}").contains("expected a WebAssembly component"), "{error:?}");
 }
 
-/// A package that builds for the target, and is no stage.
+/// A package that builds for the target and is not a stage.
 fn package(folder: &Path, name: &str, library: &str, source: &str) {
     fs::create_dir_all(folder.join("src")).expect("a folder can be made");
     let text = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n[lib]\n{library}\n[workspace]\n");

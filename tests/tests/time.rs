@@ -1,5 +1,5 @@
-//! Time: the limit of a call holds whatever the stage does meanwhile, and a flow that is cut off ends whatever its stages and
-//! outputs do.
+//! The time limit of a call holds whatever the stage does meanwhile, and a flow that is cut off ends whatever its
+//! stages and outputs do.
 //!
 //! `TORVYN_LIMIT_CALLS=500 cargo test --test time limits -- --nocapture` measures more calls.
 
@@ -24,7 +24,7 @@ use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, sta
 const FOREVER: &str = "(loop $forever (br $forever))";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A guest that can ask what time it is and wait.
+/// A guest that can read the time and wait.
 fn with_clock(guest: Guest<'static>) -> Guest<'static> {
     Guest {
         definitions: r#"
@@ -80,8 +80,8 @@ fn stopped_after(guest: Guest<'_>, limit: Duration) -> Duration {
     let began = Instant::now();
     let error = started(parts, |control| control).and_then(Flow::run).expect_err("it is stopped");
     let time = began.elapsed();
-    let (Error::Start { fault, .. } | Error::Stage { fault, .. }) = &error else { panic!("{error:?}") };
-    assert!(matches!(fault, StageError::Deadline { .. }), "{error:?}");
+    let (Error::Start { source, .. } | Error::Stage { source, .. }) = &error else { panic!("{error:?}") };
+    assert!(matches!(source, StageError::Deadline { .. }), "{error:?}");
     time
 }
 
@@ -107,8 +107,8 @@ fn guests() -> Vec<(&'static str, Guest<'static>)> {
     ]
 }
 
-/// No call is stopped early, and on a quiet machine 99 of 100 are within 20 ms of their limit. Tests run beside others, so
-/// what is asserted here is the median, and the figures are printed.
+/// No call is stopped early, and on a quiet machine 99 of 100 are stopped within 20 ms of their limit. Tests run in
+/// parallel, so this asserts only the median, and prints the figures.
 #[test]
 fn limits_hold() {
     let calls = std::env::var("TORVYN_LIMIT_CALLS").map_or(5, |calls| calls.parse().expect("a number"));
@@ -128,7 +128,7 @@ fn limits_hold() {
     }
 }
 
-/// What a call is late by does not grow with its limit.
+/// The delay of a call does not grow with its limit.
 #[test]
 fn a_long_limit_does_not_drift() {
     let limit = Duration::from_secs(3);
@@ -138,9 +138,9 @@ fn a_long_limit_does_not_drift() {
     assert!(late.is_some_and(|late| late < Duration::from_millis(40)), "{late:?}");
 }
 
-/// Cuts a flow off after a while. What came of it, and how long it took from then on.
+/// Cuts a flow off after a while. Returns its result, and how long it took from then on.
 fn cut(guest: Guest<'_>, policy: Policy, limit: Duration) -> (Result<Account, Error>, Duration) {
-    // Compiled before the time begins.
+    // Compiled before the time starts.
     let parts = parts(guest, limits(limit), policy);
     let cut = Cut::new(Arc::new(AtomicBool::new(false)));
     let cutter = {
@@ -156,7 +156,8 @@ fn cut(guest: Guest<'_>, policy: Policy, limit: Duration) -> (Result<Account, Er
     (came, ended.saturating_duration_since(cutter.join().expect("it cuts off")))
 }
 
-/// Whatever the call, its limit and its policy, a flow that is cut off ends at once, holds nothing, and tells what is lost.
+/// Whatever the call, its limit and its policy, a flow that is cut off ends at once, holds nothing, and reports what is
+/// lost.
 #[test]
 fn a_flow_that_is_cut_off_ends_at_once() {
     let again = Policy { retry: Some(Retry { count: 1000, backoff: HOUR }), then: Then::Stop };
@@ -188,7 +189,7 @@ fn a_flow_that_is_cut_off_ends_at_once() {
     }
 }
 
-/// A case that is over its time ends within the call that it is in.
+/// A case that times out ends within the call that is running.
 #[test]
 fn a_deadline_of_a_flow_ends_its_calls() {
     for (name, guest) in guests() {
@@ -204,7 +205,7 @@ fn a_deadline_of_a_flow_ends_its_calls() {
     }
 }
 
-/// A pipe that nobody reads holds a flow up until it is cut off.
+/// A pipe that nobody reads blocks a flow until it is cut off.
 #[test]
 fn an_output_that_nobody_reads_is_cut_off() {
     for again in [false, true] {
@@ -222,7 +223,7 @@ fn an_output_that_nobody_reads_is_cut_off() {
     }
 }
 
-/// A flow that is cancelled before it has begun does not begin.
+/// A flow that is cancelled before it starts does not start.
 #[test]
 fn a_flow_that_is_cancelled_before_it_begins() {
     let cancel = Arc::new(AtomicBool::new(true));
@@ -231,7 +232,7 @@ fn a_flow_that_is_cancelled_before_it_begins() {
     assert!(matches!(error, Some(Error::Cancelled)), "{error:?}");
 }
 
-/// What is not cut off has lost nothing.
+/// A flow that is not cut off has lost nothing.
 #[test]
 fn a_flow_that_is_not_cut_off_says_so() {
     let parts = parts(PROCESSOR, limits(HOUR), Policy::default());
@@ -259,8 +260,8 @@ impl Output for Cancels {
     }
 }
 
-/// What was read and cannot be read again is not lost where a flow ends early: elements that are whole arrive, and the rest is
-/// told. A file is still there.
+/// Data that cannot be read again is not lost when a flow ends early: complete elements arrive, and the rest is
+/// reported. A file is still there.
 #[test]
 fn what_was_read_from_a_pipe_is_delivered() {
     let folder = tempfile::tempdir().unwrap();
@@ -273,7 +274,7 @@ fn what_was_read_from_a_pipe_is_delivered() {
     ] {
         std::fs::write(&path, &bytes).unwrap();
         for through_pipe in [true, false] {
-            // Less than a pipe holds, so that it is read at once; its writer stays.
+            // Less than a pipe holds, so that it is read at once; its writer stays open.
             let (reader, mut writer) = io::pipe().unwrap();
             writer.write_all(&bytes).unwrap();
             let file = if through_pipe { File::from(OwnedFd::from(reader)) } else { File::open(&path).unwrap() };

@@ -1,5 +1,4 @@
-//! Elements that are made of others without a copy, outputs that are put together, and payloads that are written piece by
-//! piece.
+//! Elements that are made from others without a copy, combined outputs, and payloads that are written piece by piece.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use torvyn_runtime::{Account, Error, Limits, StageError};
 use torvyn_tests::guest::{Guest, HOLDER, SOURCE};
 use torvyn_tests::{Collected, Elements, Part, input, output, run, stage, stage_with};
 
-/// A payload that tells whether it is still somewhere.
+/// A payload that shows whether anything still has it.
 struct Held(&'static str, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
@@ -23,7 +22,7 @@ fn holder(guest: Guest<'_>) -> Part {
     stage("stage", guest.file().path, &[])
 }
 
-/// Runs the stage on `abc`, and then on `defg` and `hi` in one call. Then none of them is left.
+/// Runs the stage on `abc`, and then on `defg` and `hi` in one call. Afterwards none of them is left.
 fn through(stage: Part) -> (Result<Account, Error>, Vec<(u64, String)>) {
     let held = Arc::new(());
     let payloads = ["abc", "defg", "hi"].map(|payload| Bytes::from_owner(Held(payload, held.clone())));
@@ -34,7 +33,7 @@ fn through(stage: Part) -> (Result<Account, Error>, Vec<(u64, String)>) {
     (result, out.sequences().into_iter().zip(texts).collect())
 }
 
-/// The first element is dropped. What is done with the other two leaves an output in `$made`.
+/// The first element is dropped. The instructions for the other two leave an output in `$made`.
 fn with_two(then: &str) -> String {
     format!(
         "(local $made i32) (local $other i32) (local $buffer i32)
@@ -50,7 +49,7 @@ fn two(then: &str) -> (Result<Account, Error>, Vec<(u64, String)>) {
     through(holder(Guest { work: &with_two(then), ..HOLDER }))
 }
 
-/// What the host refuses of that; the elements go on.
+/// The refusal of the host; the elements are forwarded.
 fn refused(then: &str, failure: u32) -> Account {
     let work = with_two(&format!(
         "{then} (call $expect_failure (i32.const {failure})) (call $drop_batch (local.get $batch))
@@ -66,7 +65,7 @@ const INVALID_INPUT: u32 = 0;
 const OUT_OF_BOUNDS: u32 = 5;
 const LIMIT_EXCEEDED: u32 = 7;
 
-/// Makes parts of elements: index, offset, length and outputs of each.
+/// Slices elements: index, offset, length and outputs of each slice.
 fn slices(parts: &[(u32, u64, u64, u32)]) -> String {
     let mut text = String::new();
     for (entry, (index, offset, len, outputs)) in parts.iter().enumerate() {
@@ -85,7 +84,7 @@ fn slices(parts: &[(u32, u64, u64, u32)]) -> String {
     text + &slice_all(parts.len(), parts.len(), parts.len(), parts.len())
 }
 
-/// With columns of so many entries.
+/// With columns of these lengths.
 fn slice_all(indices: usize, offsets: usize, lens: usize, outputs: usize) -> String {
     format!(
         "(call $slice_all (local.get $batch) (i32.const 1024) (i32.const {indices}) (i32.const 1536) (i32.const {offsets})
@@ -104,8 +103,8 @@ fn texts(out: &[(u64, String)]) -> Vec<(u64, &str)> {
 #[track_caller]
 fn assert_fails(result: Result<Account, Error>, call: &str, cause: &str) {
     match result {
-        Err(Error::Stage { stage, call: failed, fault, .. }) if stage == "stage" && failed == call => {
-            assert!(fault.to_string().contains(cause), "expected `{cause}`: {fault}");
+        Err(Error::Stage { stage, call: failed, source, .. }) if stage == "stage" && failed == call => {
+            assert!(source.to_string().contains(cause), "expected `{cause}`: {source}");
         }
         other => panic!("expected a failure in `{call}`: {other:?}"),
     }
@@ -120,12 +119,12 @@ fn parts_of_payloads() {
     assert_eq!((account.copies.payload_bytes(), account.copies.host_serialize.bytes), (0, 0));
     let stage = &account.stages[0];
     assert_eq!((stage.elements_in, stage.elements_out, stage.elements_dropped), (3, 4, 1));
-    // Without outputs all go to the first. What nothing is made of is dropped.
+    // Without outputs, all go to the first. An element of which nothing is made is dropped.
     let (result, out) = two(&(slices(&[(1, 1, 1, 7)])
         .replace("(i32.const 2560) (i32.const 1)", "(i32.const 2560) (i32.const 0)")
         + MADE));
     assert_eq!((result.unwrap().elements.dropped, texts(&out)), (2, vec![(2, "i")]));
-    // Of nothing.
+    // Of no element.
     let (result, out) = two(&(slices(&[]) + MADE));
     assert_eq!((result.unwrap().elements.dropped, out.len()), (3, 0));
 }
@@ -149,7 +148,7 @@ fn parts_that_are_refused() {
     assert_fails(beyond, "process", "output index 1 is out of range: 1 output is declared");
 }
 
-/// A payload of many pieces, cut often: pieces are counted over the call.
+/// A payload of many pieces, sliced often: pieces are counted over the call.
 #[test]
 fn parts_of_many_pieces() {
     let join = "(local $lease i32) (local $at i32)
@@ -162,7 +161,7 @@ fn parts_of_many_pieces() {
         (call $join (i32.const 65536) (i32.const 1000) (i32.const 1) (i32.const 64))
         (call $drop_batch (local.get $batch)) (call $drop_lease (local.get $lease))
         (call $output (i32.load (i32.const 68)))";
-    // All of it, so often that there are a million pieces, and once more.
+    // The whole payload, until there are a million pieces, and once more.
     let cut = |times: u32| {
         format!(
             "(local $at i32)
@@ -207,16 +206,16 @@ fn outputs_are_put_together() {
     assert_eq!(texts(&out), [(1, "g"), (1, "XY"), (2, "hi"), (1, "g")]);
     let account = result.unwrap();
     assert_eq!((account.copies.payload_write.ops, account.elements.dropped), (1, 1));
-    // One that was put together before.
+    // An output that was combined before.
     let (result, out) = two(&format!(
         "{EMIT} {OTHER} {cut} {MADE} {APPEND} (local.set $other (local.get $made)) {cut} {MADE} {APPEND}"
     ));
     assert_eq!(texts(&out), [(1, "g"), (1, "g"), (1, "XY"), (2, "hi")]);
     result.unwrap();
-    // By handle an element goes to each output once, over all that is put together.
+    // By handle, an element goes to each output once, over all combined outputs.
     let twice = two(&format!("{EMIT} {MADE} {EMIT} {OTHER} {APPEND}")).0;
     assert_fails(twice, "process", "an element is sent to output 0 twice");
-    // What was written and is in no output that was returned.
+    // Written, and not in any returned output.
     let lost = two(&format!("{EMIT} {OTHER} {cut} {MADE} (call $drop_output (local.get $other))")).0;
     assert_fails(lost, "process", "its output lacks 1 payload that it wrote");
 }
@@ -229,7 +228,7 @@ fn outputs_that_are_not_there() {
         ("twice", format!("{cut} {MADE} {cut} {OTHER} {APPEND} {APPEND}")),
         ("a batch", format!("{cut} {MADE} (call $output_append (local.get $made) (local.get $batch))")),
     ] {
-        let Err(Error::Stage { fault: StageError::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
+        let Err(Error::Stage { source: StageError::Trap { .. }, .. }) = two(&then).0 else { panic!("{what}") };
     }
     // Of another call, on either side.
     let fields = "(global $kept (mut i32) (i32.const 0))";
@@ -252,7 +251,7 @@ fn outputs_that_are_not_there() {
     }
 }
 
-/// What is put together has as many elements as outputs can be made in a call.
+/// A combined output has at most as many elements as a call can make.
 #[test]
 fn outputs_put_together_are_bounded() {
     let many = format!(
@@ -292,12 +291,12 @@ fn payloads_are_written_piece_by_piece() {
     assert_eq!(account.copies.payload_write, Count { ops: 4, bytes: 9 });
     assert_eq!((stage.rewritten, stage.given_up), (Count { ops: 3, bytes: 3 }, Count::default()));
     assert_eq!((stage.writes_max, stage.elements_dropped), (4, 2));
-    // Without bytes it is written once all the same.
+    // An empty payload counts as written once.
     let (result, out) = two(&("(local.set $buffer (call $room (i64.const 0)))".to_string() + &freeze(-1)));
     let account = result.unwrap();
     assert_eq!(texts(&out), [(2, "")]);
     assert_eq!((account.copies.payload_write, account.stages[0].writes_max), (Count { ops: 1, bytes: 0 }, 0));
-    // Together with what is written at once.
+    // Together with payloads that are written at once.
     let (result, out) = two(&format!("{PIECES} {} {EMIT} {OTHER} {APPEND}", freeze(0)));
     assert_eq!(texts(&out), [(1, "abcdef"), (1, "XY"), (2, "hi")]);
     assert_eq!(result.unwrap().stages[0].writes_max, 3);
@@ -320,7 +319,7 @@ fn writes_that_do_not_fit() {
             "(call $write_at (local.get $buffer) (i64.const 7) (i32.const 0) (i32.const 0) (i32.const 64))",
             OUT_OF_BOUNDS,
         ),
-        // 64 MiB in all: six of them are taken.
+        // 64 MiB in total: six of them are accepted.
         ("(call $allocate (i64.const 67108859) (i32.const 64))", LIMIT_EXCEEDED),
         ("(call $allocate (i64.const -1) (i32.const 64))", LIMIT_EXCEEDED),
     ] {
@@ -328,7 +327,7 @@ fn writes_that_do_not_fit() {
         assert_eq!(account.stages[0].given_up, Count { ops: 2, bytes: 6 });
         assert_eq!(account.copies.payload_write, Count { ops: 2, bytes: 6 });
     }
-    // What was given up makes room.
+    // A discarded buffer makes room.
     refused(
         &format!(
             "{PIECES} {given_up} (call $drop_buffer (call $room (i64.const 67108864)))
@@ -336,7 +335,7 @@ fn writes_that_do_not_fit() {
         ),
         LIMIT_EXCEEDED,
     );
-    // What is frozen in one call is bounded as what is written in one.
+    // Payloads frozen in one call have the same limits as payloads written in one.
     let large = "(local.set $made (call $empty))
         (loop $more
           (local.set $buffer (call $room (i64.const 1000000)))
@@ -371,7 +370,7 @@ fn a_frozen_payload_cannot_be_written() {
     assert_fails(lost, "process", "its output lacks 1 payload that it wrote");
 }
 
-/// One payload of all that is read, begun in the first call and made in the last.
+/// One payload of everything that is read, started in the first call and frozen in the last.
 const BULK: Guest<'static> = Guest {
     fields: "(global $buffer (mut i32) (i32.const 0))",
     work: "(if (i32.eqz (global.get $buffer)) (then (global.set $buffer (call $room (i64.const 100)))))
@@ -393,12 +392,12 @@ fn a_payload_is_made_over_several_calls() {
     let account = result.unwrap();
     assert_eq!(account.copies.payload_write, Count { ops: 2, bytes: 9 });
     assert_eq!(account.stages[0].rewritten, Count { ops: 1, bytes: 0 });
-    // It is begun, and given up: at the end, by a failure, by a trap.
+    // It is started and discarded: at the end, by a failure, or by a trap.
     let account = through(holder(Guest { last: "(call $ok)", ..BULK })).0.unwrap();
     assert_eq!(account.stages[0].given_up, Count { ops: 2, bytes: 9 });
     assert_fails(through(holder(Guest { last: "(call $fail (i32.const 2))", ..BULK })).0, "flush", "internal");
     assert_fails(through(holder(Guest { last: "unreachable", ..BULK })).0, "flush", "unreachable");
-    // Where no elements are made it is given up.
+    // Where no elements can be made, it is discarded.
     let late = "(drop (call $frozen (global.get $buffer) (i32.const -1) (i32.const 1)))
         (call $expect_failure (i32.const 0))";
     let account = through(holder(Guest { last: "(call $ok)", teardown: late, ..BULK })).0.unwrap();
@@ -412,7 +411,7 @@ fn writes(writes: u32) -> Budget {
 #[test]
 fn pieces_beyond_the_budget() {
     let overrun = |result: Result<Account, Error>| match result {
-        Err(Error::Stage { fault: StageError::Budget(overrun), .. }) => overrun,
+        Err(Error::Stage { source: StageError::Budget(overrun), .. }) => overrun,
         other => panic!("expected a budget to be exceeded: {other:?}"),
     };
     let pieces = PIECES.to_string() + &freeze(1);
@@ -422,16 +421,16 @@ fn pieces_beyond_the_budget() {
     // Two writes to one payload, where each may have one.
     let (result, _) = through(guest(&pieces).budget(writes(1)));
     assert_eq!(overrun(result), beyond(Limited::Writes, None, 2, 1));
-    // Together with what was written of the element before; the refusal is not made up for by what it does then.
+    // Together with the write for the previous element. Nothing that the stage does then makes up for the refusal.
     let then = format!("{EMIT} {MADE} {PIECES} (drop (call $frozen (local.get $buffer) (i32.const 0) (i32.const 1)))");
     let (result, _) = through(guest(&then).budget(writes(2)));
     assert_eq!(overrun(result), beyond(Limited::Writes, Some(1), 3, 2));
-    // No buffer is begun that could not be written to.
+    // No buffer is allocated that could not be written to.
     let begun = "(call $allocate (i64.const 1) (i32.const 64)) (call $expect_failure (i32.const 6))
         (local.set $made (call $empty))";
     let (result, _) = through(guest(begun).budget(writes(0)));
     assert_eq!(overrun(result), beyond(Limited::Writes, None, 1, 0));
-    // Over all calls not more than for the elements that were lent.
+    // Over all calls, not more than for the elements received.
     let many = "(local.set $buffer (call $room (i64.const 1)))
         (drop (call $write (local.get $buffer) (i32.const 0) (i32.const 0)))";
     let often =
@@ -441,7 +440,7 @@ fn pieces_beyond_the_budget() {
     assert_eq!(overrun(result), beyond(Limited::Writes, None, 13, 12));
 }
 
-/// A source is held to the writes of each payload.
+/// The budget of a source is per payload.
 #[test]
 fn a_source_writes_piece_by_piece() {
     let fields = "(global $made (mut i32) (i32.const 0))";
@@ -464,7 +463,7 @@ fn a_source_writes_piece_by_piece() {
     let account = result.unwrap();
     assert_eq!((out, account.elements.entered), (vec![b"abcd".to_vec(); 3], 3));
     assert_eq!((account.copies.payload_write, account.amplification), (Count { ops: 6, bytes: 12 }, Some(1.0)));
-    let Err(Error::Stage { call: "pull", fault: StageError::Budget(overrun), .. }) = source(writes(1)).0 else {
+    let Err(Error::Stage { call: "pull", source: StageError::Budget(overrun), .. }) = source(writes(1)).0 else {
         panic!("a budget is exceeded")
     };
     assert_eq!(overrun, Overrun { what: Limited::Writes, element: None, count: 2, limit: 1 });

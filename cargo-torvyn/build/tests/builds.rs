@@ -1,4 +1,4 @@
-//! Real builds in a target folder that is shared, by real cargo: whose code is in the file.
+//! Real builds by real cargo in a shared target folder: whose code is in the file.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use torvyn_build::{Builds, Component, Judged, Report, TARGET};
 
-/// A workspace with two libraries, of which both depend on a third, in a target folder that is not its own.
+/// A workspace with two libraries that both depend on a third, with a target folder outside of it.
 struct Workspace {
     root: PathBuf,
     target: PathBuf,
-    /// Where cargo builds what it does not show.
+    /// Where cargo puts its intermediate files.
     build: PathBuf,
 }
 
@@ -37,7 +37,7 @@ impl Workspace {
         self.write(&format!("{name}/Cargo.toml"), &text);
     }
 
-    /// Code that has this text in it, and that of the package beneath.
+    /// Writes code that contains this text, and that of the package below.
     fn code(&self, package: &str, text: &str) {
         let code = format!(
             "#[unsafe(no_mangle)] pub extern \"C\" fn text(i: usize) -> u8 {{ b\"<{text}>\"[i] }}\n\
@@ -57,7 +57,7 @@ impl Workspace {
         path
     }
 
-    /// As plain cargo builds, which nobody watches.
+    /// Builds with plain cargo, without this library.
     fn cargo(&self, package: &str) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--offline", "--target", TARGET, "--lib", "--package", package]);
@@ -67,7 +67,7 @@ impl Workspace {
         cargo
     }
 
-    /// How often cargo was run, and the component.
+    /// How often cargo ran, and the component.
     fn build(&self, package: &str) -> (usize, Component) {
         let mut builds = Builds::lock(&self.target, || ()).unwrap();
         for runs in 1.. {
@@ -83,7 +83,7 @@ impl Workspace {
         unreachable!("it gives up before");
     }
 
-    /// How often cargo was run, and what the component has in it.
+    /// How often cargo ran, and the text in the component.
     fn texts(&self, package: &str) -> (usize, Vec<String>) {
         let (runs, component) = self.build(package);
         let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_ ".contains(byte);
@@ -117,7 +117,7 @@ fn two_workspaces_share_a_target_folder() {
     assert!(runs == 1 && again.fresh, "what was built is not built again");
     two.expect("my-stage", ["two beneath", "two my-stage"]);
     one.expect("my-stage", ["one beneath", "one my-stage"]);
-    // Plain cargo builds there too, and the last that it did was of the other.
+    // Plain cargo builds there too, and its last build was that of the other workspace.
     two.code("my-stage", "new my-stage");
     assert!(two.cargo("my-stage").stdout(Stdio::null()).status().unwrap().success());
     one.expect("my-stage", ["one beneath", "one my-stage"]);
@@ -232,7 +232,7 @@ fn what_another_layout_of_the_target_folder_has_left_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let [one, _] = two(folder.path());
     one.expect("my-stage", ["one beneath", "one my-stage"]);
-    // As a newer cargo does, which keeps each unit in a folder of its own and leaves what is in `deps`.
+    // Like a newer cargo, which keeps each unit in its own folder and does not touch `deps`.
     let (_, built) = one.build("my-stage");
     let unit = one.target.join(TARGET).join("debug/build/my-stage/0123/out");
     fs::create_dir_all(&unit).unwrap();

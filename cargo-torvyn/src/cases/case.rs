@@ -14,10 +14,10 @@ use crate::cases::case::fault::CaseFault;
 use crate::cases::case::speed::ExpectedSpeed;
 use crate::cases::compare::dead_letters::ExpectedDeadLetters;
 use crate::cases::compare::expected::Expected;
-use crate::config::manifest::{Broken, Stage, read_config};
 use crate::config::ranges;
 use crate::config::spanned::Named;
 use crate::config::toml_reader::{Field, Report, Table};
+use crate::manifest::{Broken, Stage, read_config};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
 
@@ -36,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const BEGINS: u64 = 946_684_800_000_000_000;
 
 /// A case.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// Its name, unique in a project.
     pub(crate) name: String,

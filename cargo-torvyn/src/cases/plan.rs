@@ -22,15 +22,15 @@ use crate::cases::compare::expectation::Expectation;
 use crate::cases::plan::blessed_files::BlessedFiles;
 use crate::cases::plan::schedules::Schedules;
 use crate::cases::plan::subpipeline::find_stage;
-use crate::check::{self, Composed};
+use crate::check::{Composed, lints};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{ComponentRef, Input, Manifest, Pipeline, WiredNode, Wiring};
 use crate::config::spanned::Named;
+use crate::endpoints::Input;
+use crate::manifest::{ComponentRef, Manifest, Pipeline, WiredNode, Wiring};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, suggestion};
 use crate::run::components::{Components, Ready, limits};
-use crate::run::run_pipeline::{input_name, open_input};
 
 pub(crate) mod blessed_files;
 pub(crate) mod fingerprint;
@@ -192,9 +192,10 @@ impl<'a> Draft<'a> {
         let mut over_budget = Diagnostics::default();
         let verdicts: Vec<_> = ready.iter().filter_map(|ready| ready.subject.verdict()).collect();
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
-            subject.over_budget(verdict, sources, &mut over_budget);
+            over_budget.extend(lints::check_budget(subject, verdict, sources));
         }
-        over_budget.extend(Composed::new(&pipeline, &wiring, &verdicts).findings(&pipeline, &components.levels));
+        let composed = Composed::new(&pipeline, &wiring, &verdicts);
+        over_budget.extend(lints::check_pipeline(&composed, &pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
         let limited = |(ready, verdict): (Ready, &StageVerdict)| {
             let budget = ready.subject.budget.limits();
@@ -244,7 +245,7 @@ impl Draft<'_> {
     /// The files that the case reads and that `--bless` must not write.
     pub(crate) fn file_uses(&self) -> FileUses {
         let mut uses = FileUses::default();
-        let own = self.pipeline.input.as_ref().filter(|_| self.case.input.is_none()).and_then(Input::path);
+        let own = self.pipeline.input.as_deref().filter(|_| self.case.input.is_none()).and_then(Input::path);
         for path in self.case.read_paths().into_iter().chain(own) {
             uses.read(format!("a file that case `{}` reads", self.case.name), path);
         }
@@ -259,7 +260,7 @@ impl Draft<'_> {
 
 /// The files that a case reads or compares with.
 fn paths<'a>(case: &'a Case, pipeline: &'a Pipeline) -> Vec<&'a Path> {
-    let own = pipeline.input.as_ref().filter(|_| case.input.is_none()).and_then(Input::path);
+    let own = pipeline.input.as_deref().filter(|_| case.input.is_none()).and_then(Input::path);
     case.paths().into_iter().chain(own).collect()
 }
 
@@ -328,8 +329,8 @@ impl Plan<'_> {
                 WiredNode::Input(input) => {
                     let opened = match &self.source {
                         Some(Source::Written(elements)) => Box::new(ElementInput::new(elements.clone())),
-                        Some(Source::Input(given)) => open(given)?,
-                        None => open(input)?,
+                        Some(Source::Input(given)) => open(&**given)?,
+                        None => open(&**input)?,
                     };
                     Body::Input(match &self.case.input {
                         Some(given) => given.arrivals.delay(opened),
@@ -375,8 +376,8 @@ impl Plan<'_> {
     }
 
     /// Reports a measured amplification over the budget of the pipeline.
-    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Option<Diagnostic> {
-        check::measured_over_budget(&self.pipeline, &self.levels, account)
+    pub(crate) fn measured_over_budget(&self, account: &torvyn_runtime::Account) -> Vec<Diagnostic> {
+        lints::check_run_budget(account, &self.pipeline, &self.levels)
     }
 }
 
@@ -385,9 +386,9 @@ pub(crate) fn output_name(node: &str) -> &str {
     node.rsplit_once('.').map_or(node, |(_, output)| output)
 }
 
-fn open(input: &Input) -> anyhow::Result<Box<dyn torvyn_runtime::endpoint::Input>> {
+fn open(input: &dyn Input) -> anyhow::Result<Box<dyn torvyn_runtime::endpoint::Input>> {
     use anyhow::Context as _;
-    open_input(input).with_context(|| format!("cannot read {}", input_name(input)))
+    input.open().with_context(|| format!("cannot read {}", input.name()))
 }
 
 fn select<'a>(case: &Case, manifest: &'a Manifest, name: &Named) -> Result<&'a Pipeline, Diagnostics> {
@@ -466,18 +467,18 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
         (Some(given), None) => {
             let diagnostic = Diagnostic::error(codes::UNUSED_INPUT, "nothing takes from the input");
             let label = "a source component makes the elements";
-            Some(diagnostic.label(case.file(), given.span.clone(), label).help("leave `input` out"))
+            Some(diagnostic.label(case.file(), given.span.clone(), label).help("remove `input`"))
         }
-        (None, Some(Input::Stdin { .. })) => {
+        (None, Some(input)) if !input.kind().is_repeatable => {
             let message = match case.from.is_empty() {
-                true => "the case needs the key `input`: its pipeline reads standard input",
-                false => "the case needs the key `input`: it starts at a stage",
+                true => format!("the case needs the key `input`: its pipeline reads {}", input.name()),
+                false => "the case needs the key `input`: it starts at a stage".to_string(),
             };
             let help = "for example: input = { lines = [\"one\", \"two\"] }";
             Some(case.wrong(codes::MISSING_KEY, message).help(help))
         }
         (None, Some(input)) => {
-            input.check_path().map(|wrong| wrong.label(case.file(), case.span.clone(), "the input of its pipeline"))
+            input.check().map(|wrong| wrong.label(case.file(), case.span.clone(), "the input of its pipeline"))
         }
         (Some(_), Some(_)) | (None, None) => None,
     }

@@ -203,7 +203,7 @@ impl Plan<'_> {
                 outcome.found.extend(case.account.judge(case.file(), &account));
                 self.judge_faults(captured, Some(&account), outcome);
                 let over = self.measured_over_budget(&account);
-                outcome.found.extend(over.filter(|over| over.severity == Severity::Error));
+                outcome.found.extend(over.into_iter().filter(|over| over.severity == Severity::Error));
                 outcome.account = Some(*account);
             }
         }

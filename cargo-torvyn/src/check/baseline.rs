@@ -8,16 +8,12 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use torvyn_runtime::analysis::StageVerdict;
 use torvyn_runtime::base::regular_file;
-use torvyn_runtime::contract::TrackedImport;
 
-use super::blame::blame;
 use super::subject::Subject;
-use crate::config::lint_levels::Levels;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
-use crate::output::diagnostic::{Diagnostic, Sources, quoted};
+use crate::output::diagnostic::quoted;
 use crate::output::failure;
-use crate::output::lint::Lint;
 
 /// The version of the file format.
 const VERSION: u32 = 2;
@@ -213,36 +209,6 @@ impl SavedStage {
 /// A baseline that cannot be used.
 fn bad_baseline(message: impl Into<String>) -> Stop {
     Stop::new(Exit::Failed, message).code(failure::BAD_BASELINE)
-}
-
-impl Loss {
-    /// The loss as a finding, with labels at the lines that call the new imports.
-    pub(crate) fn finding(
-        &self,
-        levels: &Levels,
-        subject: Option<&Subject>,
-        sources: &mut Sources,
-    ) -> Option<Diagnostic> {
-        let message = format!("`{}` is worse than in the baseline: {}", self.name, self.what);
-        let mut finding = levels.finding(Lint::WorseThanBaseline, message)?;
-        if let Some(settings) = subject.and_then(|subject| subject.settings.as_ref()) {
-            let world = settings.world.as_ref().map(|world| (&world.file, &world.span));
-            let (file, span) = world.unwrap_or((&settings.file, &settings.span));
-            finding = finding.label(file, span.clone(), "this stage");
-        }
-        for import in &self.new_imports {
-            finding = finding.note(format!("new import since the baseline: `{import}`"));
-        }
-        if let Some(analysis) = subject.and_then(|subject| subject.analysis.as_ref()) {
-            let new: Vec<_> = TrackedImport::ALL
-                .into_iter()
-                .filter(|door| self.new_imports.is_empty() || self.new_imports.contains(&door.to_string()))
-                .collect();
-            let folder = subject.and_then(Subject::folder);
-            finding = blame(finding, &analysis.sites, &new, folder.as_deref(), sources);
-        }
-        Some(finding.help("undo the change, or save a new baseline with `--save-baseline`"))
-    }
 }
 
 fn find_stage_loss(then: &SavedStage, now: &SavedStage) -> Option<Loss> {

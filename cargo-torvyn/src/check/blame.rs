@@ -19,7 +19,7 @@ const MAX_CHAIN: usize = 6;
 const STD_SOURCES: &str = "/rustc/";
 /// Where the sources of libraries lie, including the standard library and torvyn-guest. Used where the author's package is
 /// not known.
-const LIBRARY_SOURCES: &[&str] = &[STD_SOURCES, "/.cargo/registry/", "/wit/guest/src/"];
+const LIBRARY_SOURCES: &[&str] = &[STD_SOURCES, "/.cargo/registry/", "/wit/src/"];
 
 /// Labels the lines of `package`, a folder, that call one of `imports`. Notes name the functions inlined between such a
 /// line and the call.
@@ -163,12 +163,12 @@ mod tests {
             file.to_str().unwrap().to_string()
         };
         file("Cargo.toml");
-        file("wit/guest/Cargo.toml");
+        file("wit/Cargo.toml");
         let frames = [
             frame("read", "/rustc/library/core/src/ops.rs", 9),
-            frame("read", &file("wit/guest/src/batch.rs"), 132),
+            frame("read", &file("wit/src/batch.rs"), 132),
             frame("process", &file("src/lib.rs"), 20),
-            frame("process_each", &file("wit/guest/src/export.rs"), 300),
+            frame("process_each", &file("wit/src/export.rs"), 300),
         ];
         for package in [Some(package), None] {
             assert_eq!(author_frame(&frames, package), 2);

@@ -1,4 +1,4 @@
-//! Composes the verdicts of stages along the edges of a pipeline, and compares the result with the budget of the pipeline.
+//! Composes the verdicts of stages along the edges of a pipeline. `lints` compares the result with the budget of the pipeline.
 
 use serde::Serialize;
 use torvyn_runtime::Policy;
@@ -7,10 +7,8 @@ use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::contract::{Bound, Bounds, Kind};
 
 use super::baseline::SavedPipeline;
-use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Pipeline, Stage, WiredNode, Wiring};
-use crate::output::diagnostic::{Diagnostic, quoted};
-use crate::output::lint::Lint;
+use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
+use crate::output::diagnostic::Diagnostic;
 
 /// The most that a pipeline copies; `torvyn_runtime::analysis::PipelineBounds` has the formulas.
 #[derive(Debug, Clone, Serialize)]
@@ -30,10 +28,10 @@ pub(crate) struct Composed {
     pub(crate) repeated: Vec<Repeated>,
     /// For each stage on the worst path: its index in the pipeline and its bounds.
     #[serde(skip)]
-    stages: Vec<(usize, NodeBounds)>,
+    pub(super) stages: Vec<(usize, NodeBounds)>,
     /// Why the amplification is unbounded, where it is.
     #[serde(skip)]
-    why_unbounded: &'static str,
+    pub(super) why_unbounded: &'static str,
 }
 
 /// What a stage copies under its policy for failures.
@@ -124,53 +122,8 @@ impl Composed {
         }
     }
 
-    /// Reports what exceeds the budget of the pipeline, or is not proven to be within it.
-    pub(crate) fn findings(&self, pipeline: &Pipeline, levels: &Levels) -> Vec<Diagnostic> {
-        [self.copies_over_budget(pipeline, levels), self.amplification_over_budget(pipeline, levels)]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    fn copies_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
-        let budget = pipeline.budget.copies.as_ref()?;
-        if self.copies.is_some_and(|copies| copies <= u64::from(budget.value)) {
-            return None;
-        }
-        let how_often = match self.copies {
-            Some(copies) => format!("can be copied {} on its path", counted(copies, "time")),
-            None => "can be copied any number of times on its path".to_string(),
-        };
-        let name = &pipeline.name;
-        let message = format!("an element of pipeline `{name}` {how_often}, but its budget allows {}", budget.value);
-        let mut finding = levels.finding(Lint::OverBudgetPipeline, message)?;
-        finding = finding.label(&budget.file, budget.entry.clone(), "the budget");
-        finding = self.label_stages(finding, pipeline).note(format!("the path is {}", self.path.join(" → ")));
-        finding = self.note_retries(finding, pipeline);
-        Some(match self.copies {
-            Some(copies) => {
-                finding.help(format!("{}, or allow it: `copies = {copies}`", self.suggest_fewer_copies(pipeline)))
-            }
-            None => finding.help(self.suggest_bounds(pipeline)),
-        })
-    }
-
-    /// Suggests how to copy less.
-    fn suggest_fewer_copies(&self, pipeline: &Pipeline) -> String {
-        let in_batches = self.stages.iter().filter(|(stage, node)| {
-            let policy = pipeline.stages[*stage].on_failure.policy;
-            let copies = node.bounds.reads.max != Some(0) || node.bounds.writes.max != Some(0);
-            copies && node.calls.is_some_and(|calls| calls > policy.calls(1))
-        });
-        let names: Vec<_> = in_batches.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
-        if names.is_empty() {
-            return "copy less on the path".to_string();
-        }
-        format!("copy less on the path, lend {} one element per call (`batch = 1`)", quoted(&names))
-    }
-
     /// Notes how often stages on the worst path are lent an element, where that is more than once.
-    fn note_retries(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
+    pub(super) fn note_retries(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
         for (stage, node) in &self.stages {
             let stage = &pipeline.stages[*stage];
             let policy = stage.on_failure.policy;
@@ -190,7 +143,7 @@ impl Composed {
     }
 
     /// Labels the stages on the worst path with the copies that they add.
-    fn label_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
+    pub(super) fn label_stages(&self, mut finding: Diagnostic, pipeline: &Pipeline) -> Diagnostic {
         for (stage, node) in &self.stages {
             let calls =
                 if pipeline.stages[*stage].on_failure.policy == Policy::default() { Some(1) } else { node.calls };
@@ -199,74 +152,6 @@ impl Composed {
             }
         }
         finding
-    }
-
-    /// Suggests how to bound the unbounded stages on the path. A written payload is another element, on its own path: so
-    /// only writing piece by piece is unbounded.
-    fn suggest_bounds(&self, pipeline: &Pipeline) -> String {
-        let without = |of: fn(&Bounds) -> Bound| -> Vec<&str> {
-            let unbounded = self.stages.iter().filter(|(_, node)| of(&node.bounds).max.is_none());
-            unbounded.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect()
-        };
-        let reads = ("reads", without(|bounds| bounds.reads));
-        let writes = ("writes", without(|bounds| bounds.pieces));
-        let keys = [reads, writes].into_iter().filter(|(_, names)| !names.is_empty());
-        let keys =
-            keys.map(|(key, names)| format!("{} a bound that the host can enforce: `{key} = 1`", quoted(&names)));
-        let keys = keys.collect::<Vec<_>>().join(", and ");
-        if keys.is_empty() {
-            return self.suggest_no_restarts(pipeline);
-        }
-        format!("give {keys}")
-    }
-
-    /// Suggests how to bound stages that hold elements and are lent them again.
-    fn suggest_no_restarts(&self, pipeline: &Pipeline) -> String {
-        let holding = self.stages.iter().filter(|(_, node)| node.calls.is_none());
-        let names: Vec<_> = holding.map(|(stage, _)| pipeline.stages[*stage].name.as_str()).collect();
-        let names = quoted(&names);
-        format!("remove `on-failure` from {names}: after every restart, a stage is lent again what it holds")
-    }
-
-    fn amplification_over_budget(&self, pipeline: &Pipeline, levels: &Levels) -> Option<Diagnostic> {
-        let budget = pipeline.budget.amplification.as_ref()?;
-        let name = &pipeline.name;
-        let Interval { min, max } = self.amplification;
-        let over = min > budget.value || max.is_some_and(|max| max > budget.value);
-        let (lint, message) = match max {
-            _ if over => {
-                let amplification = self.describe_amplification();
-                let message = format!(
-                    "the amplification of `{name}` {amplification}, but its budget allows {:.2}×",
-                    budget.value
-                );
-                (Lint::OverBudgetPipeline, message)
-            }
-            None => (Lint::UnprovenBudget, format!("nothing proves that `{name}` keeps its amplification budget")),
-            Some(_) => return None,
-        };
-        let finding = levels.finding(lint, message)?.label(&budget.file, budget.entry.clone(), "the budget");
-        let finding = self.note_retries(self.label_stages(finding, pipeline), pipeline);
-        Some(match lint {
-            Lint::UnprovenBudget => finding.note(format!("{}; `run` checks the budget at its end", self.why_unbounded)),
-            _ => match max {
-                Some(max) => {
-                    let less = self.suggest_fewer_copies(pipeline).replace(" on the path", "");
-                    finding.help(format!("{less}, or allow it: `amplification = {max:?}`"))
-                }
-                None => finding,
-            },
-        })
-    }
-
-    /// The amplification as a phrase for a message.
-    fn describe_amplification(&self) -> String {
-        match (self.amplification.min, self.amplification.max) {
-            (min, Some(max)) if min == max => format!("is {max:.2}×"),
-            (0.0, Some(max)) => format!("can be up to {max:.2}×"),
-            (min, Some(max)) => format!("can be from {min:.2}× to {max:.2}×"),
-            (min, None) => format!("is at least {min:.2}×"),
-        }
     }
 
     /// The amplification as a range for the table.

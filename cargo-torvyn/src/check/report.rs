@@ -6,8 +6,8 @@ use torvyn_runtime::analysis::StageVerdict;
 use torvyn_runtime::base::text;
 use torvyn_runtime::contract::Bound;
 
+use super::labels::short;
 use super::pipeline::{Composed, Repeated};
-use super::stage::short;
 
 /// A line of `--message-format json` for a stage.
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use torvyn_runtime::analysis::contract::{Reason, What};
+use torvyn_runtime::analysis::contract::Reason;
 use torvyn_runtime::analysis::{Analysis, Contract, ContractError, StageVerdict};
 
 use crate::config::budget::Budget;
@@ -168,16 +168,6 @@ fn contract_error(error: ContractError, settings: &Settings, sources: &mut Sourc
     diagnostic
 }
 
-/// The lines of WIT that bring an import into the world, for the labels of a diagnostic.
-pub(super) fn import_places(contract: &Contract, import: &str) -> Vec<(PathBuf, std::ops::Range<usize>, &'static str)> {
-    let text = |what: &What| match what {
-        What::Include(_) => "included here",
-        What::Uses(_) => "brought in here",
-        What::World | What::Import(_) | What::Fault => "imported here",
-    };
-    contract.places_of(import).map(|place| (place.file.clone(), place.span.clone(), text(&place.what))).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::collections::BTreeSet;
@@ -188,10 +178,8 @@ pub(crate) mod tests {
     /// The whole contract in one text.
     fn contract() -> String {
         let header = "package torvyn:streaming@0.2.0;";
-        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract")).unwrap();
-        let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        let parts = files.map(|path| fs::read_to_string(path).unwrap().replace(header, ""));
-        format!("{header}\n{}", parts.collect::<String>())
+        let parts = torvyn_runtime::contract::WIT.map(|(_, text)| text.replace(header, ""));
+        format!("{header}\n{}", parts.concat())
     }
 
     /// The problems with a stage whose WIT is `wit` and that declares `world`.
@@ -209,6 +197,41 @@ pub(crate) mod tests {
         let settings = Settings::load(&manifest, &workspace, &mut sources, &mut found);
         found.extend(read_contract(&settings, &workspace, &mut sources).err());
         found
+    }
+
+    /// A stage whose package declares this, with its `contract` and without a component.
+    pub(crate) fn declared(settings: &str) -> Subject {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("wit")).unwrap();
+        fs::write(folder.path().join("wit/world.wit"), contract()).unwrap();
+        let manifest = folder.path().join("Cargo.toml");
+        fs::write(&manifest, format!("[package.metadata.torvyn]\n{settings}\n")).unwrap();
+        let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+        let workspace = WorkspaceSettings::load(&manifest, &mut sources, &mut found);
+        let settings = Settings::load(&manifest, &workspace, &mut sources, &mut found);
+        assert!(found.is_empty(), "{found:?}");
+        Subject {
+            name: "stage".to_string(),
+            package: None,
+            contract: Some(read_contract(&settings, &workspace, &mut sources).unwrap()),
+            analysis: None,
+            budget: settings.budget.clone(),
+            levels: settings.levels.clone(),
+            settings: Some(settings),
+        }
+    }
+
+    /// As [`declared`], with its built component.
+    pub(crate) fn built(settings: &str, component: &[u8]) -> Subject {
+        Subject { analysis: Some(Analysis::parse(component).unwrap()), ..declared(settings) }
+    }
+
+    /// What a lint finds.
+    pub(crate) fn found(
+        subject: &Subject,
+        find: fn(&Subject, &StageVerdict, &mut Sources) -> Vec<Diagnostic>,
+    ) -> Vec<Diagnostic> {
+        find(subject, &subject.verdict().unwrap(), &mut Sources::default())
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::Args;
 use serde::Serialize;
 use torvyn_runtime::Limits;
 use torvyn_runtime::component::profile::Profile;
@@ -11,7 +12,7 @@ use torvyn_runtime::component::strip::strip;
 use torvyn_runtime::contract::Verdict;
 use torvyn_runtime::endpoint::FileId;
 
-use crate::cli::{BuildArgs, CargoArgs, MessageFormat};
+use crate::cli::{CargoArgs, MessageFormat};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
 use crate::output::bad_component::BadComponent;
@@ -52,6 +53,32 @@ struct Shipped {
 struct Summary {
     /// The number of components that were built or up to date.
     components: usize,
+}
+
+/// Build the components of a project, in the release profile
+///
+/// Runs cargo to build the packages that are stages: those with a `cdylib` target and `[package.metadata.torvyn]`. Adds
+/// the target wasm32-wasip2 to the toolchain if it is missing. The default profile is release, because components are
+/// analysed and run as they are released.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn build                          build all stages of the project
+  cargo torvyn build -p router --locked       build one stage, with Cargo.lock as it is
+  cargo torvyn build --dev                    build faster, run slower
+  cargo torvyn build --artifact-dir dist      copy the components to ship into `dist`
+  cargo torvyn build --message-format json    print messages for programs")]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    /// Also copy the components into this folder, without names and line tables
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifact_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// Output format: `human` on stderr; `json` on stdout, cargo's messages and one line per component
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
 }
 
 pub(crate) fn exec(args: BuildArgs, shell: &mut Shell) -> anyhow::Result<Exit> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::Args;
 use torvyn_runtime::Limits;
 use torvyn_runtime::analysis::{Analysis, StageVerdict};
 use torvyn_runtime::base::plural::counted;
@@ -13,14 +14,14 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::Case;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, SavedStage, Subject};
-use crate::cli::{CargoArgs, CheckArgs, FindingsFormat, MessageFormat};
+use crate::check::{Baseline, Composed, SavedStage, Subject, lints};
+use crate::cli::{CargoArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
-use crate::config::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::manifest::{ComponentRef, Manifest, Pipeline};
 use crate::output::bad_component::BadComponent;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::output::failure;
@@ -48,6 +49,55 @@ struct Checked {
     engine: Compiled,
     /// How long the analysis took, without the time of cargo.
     took: Duration,
+}
+
+/// Prove what stages and pipelines can copy, and compare it with their budgets
+///
+/// For each stage, shows whether payload bytes can cross its boundary, and how often. The proof comes from the WIT of the
+/// world that the stage declares and, with --built, also from its component. Combines the bounds of the stages along the
+/// pipelines of Torvyn.toml and compares them with the copy budgets in Cargo.toml and Torvyn.toml.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn check                              check the declared worlds, without a build
+  cargo torvyn check --built                      also build and check the components
+  cargo torvyn check -p router --built --locked   check one stage, with Cargo.lock as it is
+  cargo torvyn check target/some.wasm             check a component of any language
+  cargo torvyn check --deny wide-world            change the level of a lint
+  cargo torvyn check --built --save-baseline copies.json
+  cargo torvyn check --built --baseline copies.json
+  cargo torvyn explain over-budget-component      explain a finding
+
+Exit codes:
+  0    no problems found
+  2    invalid arguments
+  4    nothing selected
+  96   something must be installed first
+  100  findings at level deny
+  101  the check could not be done")]
+pub(crate) struct CheckArgs {
+    /// Component files to check, instead of the stages of a project
+    #[arg(value_name = "COMPONENT", conflicts_with_all = ["built", "package", "workspace", "exclude", "all"])]
+    pub(crate) components: Vec<PathBuf>,
+    /// Build the components and check them too
+    #[arg(long)]
+    pub(crate) built: bool,
+    /// Fail if anything that this baseline proves is no longer proven
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Save what is proven now as a baseline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lints: LintArgs,
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// Output format: `human` on stderr; `json` on stdout, one object per line, as cargo and rustc print it; `sarif` on
+    /// stdout, one document, for code hosts
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: FindingsFormat,
 }
 
 pub(crate) fn exec(args: CheckArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -227,8 +277,7 @@ impl Checked {
     fn add(&mut self, subject: Subject, sources: &mut Sources) {
         let verdict = subject.verdict();
         if let Some(verdict) = &verdict {
-            let mut found = Diagnostics::default();
-            subject.findings(verdict, sources, &mut found);
+            let found = lints::check_stage(&subject, verdict, sources);
             self.found.extend(found.into_iter().map(|finding| subject.with_location(finding)));
         }
         self.stages.push((subject, verdict));
@@ -257,7 +306,7 @@ impl Checked {
                 continue;
             }
             self.found.extend(pipeline.missing_paths());
-            let selected = |stage: &crate::config::manifest::Stage| match &stage.component {
+            let selected = |stage: &crate::manifest::Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
             };
@@ -300,24 +349,16 @@ impl Checked {
             };
             let Some(mut subject) = known else { return };
             let own = stage.budget.clone();
-            let declares = !own.is_empty();
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };
-            // Findings about a component are reported once. A budget in the pipeline is checked again.
-            if declares {
-                subject.over_budget(&verdict, sources, &mut self.found);
-            }
-            if subject.settings.is_none() {
-                let finding = subject.retains_without_budget(&verdict, sources);
-                self.found.extend(finding.map(|finding| finding.label(&pipeline.file, stage.place(), "this stage")));
-            }
+            self.found.extend(lints::check_place(&subject, &verdict, (pipeline, stage), sources));
             verdicts.push(verdict);
         }
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
                 let composed = Composed::new(pipeline, &wiring, &verdicts);
-                self.found.extend(composed.findings(pipeline, &self.levels));
+                self.found.extend(lints::check_pipeline(&composed, pipeline, &self.levels));
                 self.pipelines.push((pipeline.name.clone(), composed));
             }
             Err(wrong) => self.found.extend(wrong),
@@ -336,8 +377,8 @@ impl Checked {
         for loss in then.losses(now)? {
             let subject = self.stages.iter().map(|(subject, _)| subject).find(|subject| subject.name == loss.name);
             let levels = subject.map_or(&self.levels, |subject| &subject.levels);
-            let finding = loss.finding(levels, subject, sources);
-            self.found.extend(finding.map(|finding| match subject {
+            let found = lints::check_loss(&loss, levels, subject, sources);
+            self.found.extend(found.into_iter().map(|finding| match subject {
                 Some(subject) => subject.with_location(finding),
                 None => finding,
             }));

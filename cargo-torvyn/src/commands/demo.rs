@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use clap::Args;
 use torvyn_runtime::base::plural::noun;
 
-use super::{check, test};
-use crate::cli::{CargoArgs, DemoArgs, MessageFormat, RecordArgs, TestArgs};
+use super::check;
+use super::test::{self, TestArgs};
+use crate::cli::{CargoArgs, MessageFormat, RecordArgs};
 use crate::exit::{Exit, Stop};
 use crate::output::run_report;
 use crate::output::shell::Shell;
@@ -25,6 +27,21 @@ const TEMPLATE: &str = "pipeline";
 /// The messages of cargo while it builds the components, a JSON object per line: the input of the pipeline.
 const MESSAGES: &str = "cargo-messages.ndjson";
 const OUTPUT: &str = "upper.ndjson";
+
+/// Show a demo: create, build, check, test and run a pipeline on real input
+///
+/// Creates a project from the template `pipeline`, builds its components, proves what they can copy, runs their tests and
+/// the project's cases, and then runs the pipeline on the output of cargo's own build. Ends with the run report.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn demo                  use a temporary folder
+  cargo torvyn demo --keep ./demo    keep the project")]
+pub(crate) struct DemoArgs {
+    /// Create the project in this folder and keep it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
 
 pub(crate) fn exec(args: DemoArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match &args.keep {

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
+use clap::Args;
 use torvyn_runtime::stage::engine::WASMTIME_VERSION;
 
-use crate::cli::DoctorArgs;
 use crate::exit::Exit;
 use crate::output::shell::Shell;
 use crate::project::toolchain::{self, RUSTUP, TARGET};
@@ -18,6 +18,14 @@ struct Finding {
     /// How to fix it if it is missing; `None` if it is optional.
     fix: Option<String>,
 }
+
+/// Check what is missing on this machine and how to fix it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn doctor
+  cargo torvyn doctor && cargo torvyn build")]
+pub(crate) struct DoctorArgs {}
 
 pub(crate) fn exec(_: DoctorArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let rustup = version("rustup", "rustup");

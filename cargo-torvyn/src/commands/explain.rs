@@ -1,10 +1,24 @@
 //! `cargo torvyn explain`: explains an error or warning code.
 
-use crate::cli::ExplainArgs;
+use clap::Args;
+
 use crate::exit::{Exit, Stop};
 use crate::output::diagnostic::nearest;
 use crate::output::explanation;
 use crate::output::shell::Shell;
+
+/// Explain an error or warning code
+///
+/// Prints the code's page of the guide: what the code means, an example, and how to fix it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn explain              list all codes
+  cargo torvyn explain wide-world   explain one code")]
+pub(crate) struct ExplainArgs {
+    /// The code, as shown in brackets after `error` or `warning`
+    pub(crate) code: Option<String>,
+}
 
 pub(crate) fn exec(args: ExplainArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match &args.code {

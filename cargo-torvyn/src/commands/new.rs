@@ -6,13 +6,43 @@ use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 
-use crate::cli::{NewArgs, Vcs};
+use crate::cli::Vcs;
 use crate::exit::{Exit, Stop};
 use crate::output::shell::Shell;
 use crate::process::child;
 use crate::project::add_member::{self, EnclosingWorkspace, NewProject};
 use crate::project::scaffold::{self, Place, Template, name};
+
+/// Create a project from a template
+///
+/// The project builds and tests with plain cargo. A stage that is created inside a project of the template `pipeline`
+/// becomes a member of that project.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn new --list                       list the templates
+  cargo torvyn new logs --template pipeline     create a workspace with a stage of each kind
+  cargo torvyn new filter --template router     create a single stage
+  cargo torvyn new stages/f1 --name first-filter -t inspector")]
+pub(crate) struct NewArgs {
+    /// The folder to create; the project takes its name
+    #[arg(value_name = "NAME")]
+    pub(crate) path: Option<PathBuf>,
+    /// The template to use
+    #[arg(short, long)]
+    pub(crate) template: Option<String>,
+    /// The name of the project [default: the name of the folder]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Version control to initialize [default: git, unless the folder is in a repository or git is not installed]
+    #[arg(long)]
+    pub(crate) vcs: Option<Vcs>,
+    /// List the templates and exit
+    #[arg(long, conflicts_with_all = ["path", "template", "name", "vcs"])]
+    pub(crate) list: bool,
+}
 
 pub(crate) fn exec(args: NewArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if args.list {

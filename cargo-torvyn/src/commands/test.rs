@@ -2,22 +2,24 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{ptr, thread};
 
 use anyhow::Context as _;
+use clap::Args;
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::case::files;
 use crate::cases::report::{failures, junit, ns};
 use crate::cases::{BlessedFiles, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
-use crate::cli::{CargoArgs, MessageFormat, TestArgs};
+use crate::cli::{CargoArgs, MessageFormat};
 use crate::config::file_uses::FileUses;
-use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::manifest::{self, Broken, Manifest, Pipeline};
 use crate::output::diagnostic::Diagnostics;
 use crate::output::programs::refuse_stdout;
 use crate::output::run_report;
@@ -28,6 +30,83 @@ use crate::run::components::{Compiled, Components, report_and_stop};
 use crate::run::run_pipeline;
 
 mod watch;
+
+/// Run the test cases of a project: inputs, expected outputs and copy counts
+///
+/// Builds stale components (in the release profile by default) and runs the cases in Torvyn.toml and in the TOML files of
+/// the folder `tests` beside it. A case runs a pipeline or a single stage on its own input, in its own flow. A mismatch is
+/// shown at its place in the case.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  cargo torvyn test                       run all cases
+  cargo torvyn test empty long            run the cases with `empty` or `long` in their names
+  cargo torvyn test -p router --list      list the cases that run a stage of this package
+  cargo torvyn test --no-fail-fast        do not stop at the first failure
+  cargo torvyn test --watch               rerun affected cases after each change
+  cargo torvyn test --retries 2           retry a failed case up to twice
+  cargo torvyn test --bless               update the expected files
+  cargo torvyn test --schedules 100       run each case under 100 schedules
+  cargo torvyn test --seed 17             run all cases under the schedule of this seed
+  cargo torvyn test --junit report.xml    also write a JUnit report
+
+Exit codes:
+  0    all cases passed
+  2    invalid arguments
+  4    no case selected
+  96   something must be installed first
+  100  a case failed
+  101  the cases could not be run
+  129  interrupted by SIGHUP
+  130  interrupted by SIGINT
+  143  interrupted by SIGTERM")]
+pub(crate) struct TestArgs {
+    /// Only cases whose names contain one of these strings
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// Match FILTER against whole case names
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Only cases that run a stage of this package (a name, glob pattern or package ID, as with cargo)
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Vec<String>,
+    /// Exclude cases that run a stage of this package
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) exclude: Vec<String>,
+    /// Run the cases of all packages; this is the default
+    #[arg(long, alias = "all", conflicts_with = "package")]
+    pub(crate) workspace: bool,
+    /// List the names of the cases and exit
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run all cases even if one fails
+    #[arg(long)]
+    pub(crate) no_fail_fast: bool,
+    /// Retry a failed case up to N times; a case that then passes is flaky
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) retries: u32,
+    /// Keep running, and rerun the affected cases after each change
+    #[arg(long, conflicts_with_all = ["list", "junit"])]
+    pub(crate) watch: bool,
+    /// Update the expected files with the actual output
+    #[arg(long)]
+    pub(crate) bless: bool,
+    /// Run under the schedule and with the random numbers of this seed; with --schedules, of this seed and the ones after
+    /// it
+    #[arg(long, value_name = "SEED", conflicts_with = "bless", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Run each case under N schedules: of consecutive seeds from --seed, or from a random seed
+    #[arg(long, value_name = "N", conflicts_with = "bless", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) schedules: Option<u32>,
+    /// Also write the results to FILE, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    /// Output format: `human` on stderr; `json` on stdout, one line per case and a summary
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+}
 
 pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     if let Some(path) = args.junit.as_deref().filter(|_| shell.is_for_programs()) {

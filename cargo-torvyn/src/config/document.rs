@@ -88,6 +88,15 @@ pub(crate) fn check_path(path: &Path, wants_folder: bool) -> Option<Diagnostic> 
     }
 }
 
+/// Checks that a file can be created at a path. The diagnostic has no place.
+pub(crate) fn check_written(path: &Path) -> Option<Diagnostic> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match path.is_dir() {
+        true => Some(is_a_directory(path)),
+        false => check_path(folder.unwrap_or(Path::new(".")), true),
+    }
+}
+
 /// A directory where a file is needed. The diagnostic has no place.
 pub(crate) fn is_a_directory(path: &Path) -> Diagnostic {
     Diagnostic::error(codes::IS_A_DIRECTORY, format!("`{}` is a directory", path.display()))

@@ -102,6 +102,13 @@ impl FileUses {
         self
     }
 
+    /// Sets the place of all uses in the manifest.
+    #[must_use]
+    pub(crate) fn all_at(mut self, place: Option<&Range<usize>>) -> Self {
+        self.0.iter_mut().for_each(|file| file.place = place.cloned());
+        self
+    }
+
     /// Adds the uses of another command part.
     pub(crate) fn extend(&mut self, others: FileUses) {
         self.0.extend(others.0);

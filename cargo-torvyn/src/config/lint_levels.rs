@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error};
 
+use crate::config::lint::{Level, Lint};
 use crate::config::spanned::{Declared, Declarer};
 use crate::config::toml_reader::{Field, Report};
-use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Severity, suggestion};
-use crate::output::lint::{Level, Lint};
+use crate::output::{codes, explanation};
 
 /// The name that stands for all lints at level warn.
 const WARNINGS: &str = "warnings";
@@ -17,7 +17,8 @@ const WARNINGS: &str = "warnings";
 /// The configured levels, with the places that set them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Levels {
-    declared: BTreeMap<Lint, Declared<Level>>,
+    /// By code.
+    declared: BTreeMap<&'static str, Declared<Level>>,
     args: LintArgs,
 }
 
@@ -26,9 +27,9 @@ impl Levels {
     pub(crate) fn read(fields: &[Field], by: Declarer, report: &mut Report) -> Levels {
         let mut levels = Levels::default();
         for field in fields {
-            let Some(lint) = Lint::find(field.key) else {
+            let Some(lint) = explanation::find_lint(field.key) else {
                 let message = format!("unknown lint `{}`", field.key);
-                let help = suggestion(field.key, "lints", Lint::CODES);
+                let help = suggestion(field.key, "lints", &explanation::lints());
                 let diagnostic = Diagnostic::error(codes::UNKNOWN_LINT, message);
                 report.found.push(diagnostic.label(report.file, field.key_span.clone(), "").help(help));
                 continue;
@@ -43,7 +44,7 @@ impl Levels {
     /// Adds the levels of others for lints that have none here.
     pub(crate) fn or(mut self, others: &Levels) -> Levels {
         for (lint, declared) in &others.declared {
-            self.declared.entry(*lint).or_insert_with(|| declared.clone());
+            self.declared.entry(lint).or_insert_with(|| declared.clone());
         }
         self
     }
@@ -68,7 +69,7 @@ impl Levels {
             Level::Warn => Severity::Warning,
             Level::Deny => Severity::Error,
         };
-        let mut diagnostic = Diagnostic::new(severity, lint.code(), message);
+        let mut diagnostic = Diagnostic::new(severity, lint.code, message);
         diagnostic.notes.extend(reason);
         Some(diagnostic)
     }
@@ -78,14 +79,14 @@ impl Levels {
         let typed = |level: Level, what: &str| Some(format!("`--{level} {what}` is set on the command line"));
         let declared = |declared: &Declared<Level>| {
             let (level, file) = (declared.value, declared.file.display());
-            (level, Some(format!("`{}` is set to `{level}` in {file}", lint.code())))
+            (level, Some(format!("`{}` is set to `{level}` in {file}", lint.code)))
         };
-        let (level, reason) = match (self.args.last(Some(lint)), self.declared.get(&lint)) {
-            (Some(level), _) => (level, typed(level, lint.code())),
+        let (level, reason) = match (self.args.last(lint.code), self.declared.get(lint.code)) {
+            (Some(level), _) => (level, typed(level, lint.code)),
             (None, Some(setting)) => declared(setting),
-            (None, None) => (lint.default_level(), None),
+            (None, None) => (lint.level, None),
         };
-        match self.args.last(None) {
+        match self.args.last(WARNINGS) {
             Some(all) if level == Level::Warn && all != Level::Warn => (all, typed(all, WARNINGS)),
             _ => (level, reason),
         }
@@ -95,36 +96,29 @@ impl Levels {
 /// `--deny`, `--warn` and `--allow`, in the order on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LintArgs {
-    /// Each lint with its level; none stands for `warnings`.
-    set: Vec<(Option<Lint>, Level)>,
+    /// Each code, which may be `warnings`, with its level.
+    set: Vec<(&'static str, Level)>,
 }
 
 impl LintArgs {
-    fn last(&self, lint: Option<Lint>) -> Option<Level> {
-        self.set.iter().rev().find(|(set, _)| *set == lint).map(|(_, level)| *level)
+    fn last(&self, code: &str) -> Option<Level> {
+        self.set.iter().rev().find(|(set, _)| *set == code).map(|(_, level)| *level)
     }
 
     fn arg(level: Level, short: char, help: &'static str) -> Arg {
-        let named = |code: &str| match Lint::find(code) {
-            None if code != WARNINGS => Err(suggestion(code, "lints", Lint::CODES)),
-            lint => Ok(lint.map_or(Named::Warnings, Named::Lint)),
+        let parse = |code: &str| match code {
+            WARNINGS => Ok(WARNINGS),
+            _ => explanation::find_lint(code).ok_or_else(|| suggestion(code, "lints", &explanation::lints())),
         };
         Arg::new(level.name())
             .short(short)
             .long(level.name())
             .value_name("CODE")
             .action(ArgAction::Append)
-            .value_parser(named)
+            .value_parser(parse)
             .help(help)
             .help_heading("Lints")
     }
-}
-
-/// The target of a level.
-#[derive(Debug, Clone, Copy)]
-enum Named {
-    Lint(Lint),
-    Warnings,
 }
 
 impl clap::Args for LintArgs {
@@ -149,15 +143,11 @@ impl clap::FromArgMatches for LintArgs {
         let mut typed = Vec::new();
         for level in [Level::Deny, Level::Warn, Level::Allow] {
             let indices = matches.indices_of(level.name()).into_iter().flatten();
-            let names = matches.get_many::<Named>(level.name()).into_iter().flatten();
-            typed.extend(indices.zip(names).map(|(index, named)| (index, *named, level)));
+            let codes = matches.get_many::<&'static str>(level.name()).into_iter().flatten();
+            typed.extend(indices.zip(codes).map(|(index, code)| (index, *code, level)));
         }
         typed.sort_by_key(|(index, ..)| *index);
-        let set = typed.into_iter().map(|(_, named, level)| match named {
-            Named::Lint(lint) => (Some(lint), level),
-            Named::Warnings => (None, level),
-        });
-        Ok(LintArgs { set: set.collect() })
+        Ok(LintArgs { set: typed.into_iter().map(|(_, code, level)| (code, level)).collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), error::Error> {
@@ -171,6 +161,12 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    const WIDE_WORLD: Lint = Lint { code: "wide-world", level: Level::Warn };
+    const WHOLE_READ: Lint = Lint { code: "whole-read", level: Level::Warn };
+    const MISSING_BUDGET: Lint = Lint { code: "missing-budget", level: Level::Allow };
+    const UNPROVEN_BUDGET: Lint = Lint { code: "unproven-budget", level: Level::Allow };
+    const OVER_BUDGET: Lint = Lint { code: "over-budget-contract", level: Level::Deny };
 
     #[derive(Parser)]
     struct Check {
@@ -188,21 +184,21 @@ mod tests {
 
     #[test]
     fn last_level_on_the_command_line_wins() {
-        assert_eq!(levels("check").level(Lint::WideWorld), Level::Warn);
-        assert_eq!(levels("check -D wide-world -A wide-world").level(Lint::WideWorld), Level::Allow);
-        assert_eq!(levels("check --allow wide-world -Dwide-world").level(Lint::WideWorld), Level::Deny);
-        assert_eq!(levels("check -W missing-budget").level(Lint::MissingBudget), Level::Warn);
+        assert_eq!(levels("check").level(WIDE_WORLD), Level::Warn);
+        assert_eq!(levels("check -D wide-world -A wide-world").level(WIDE_WORLD), Level::Allow);
+        assert_eq!(levels("check --allow wide-world -Dwide-world").level(WIDE_WORLD), Level::Deny);
+        assert_eq!(levels("check -W missing-budget").level(MISSING_BUDGET), Level::Warn);
     }
 
     #[test]
     fn warnings_applies_to_lints_at_level_warn() {
         let denied = levels("check -D warnings -A whole-read -W missing-budget");
-        assert_eq!(denied.level(Lint::WideWorld), Level::Deny);
-        assert_eq!(denied.level(Lint::WholeRead), Level::Allow);
+        assert_eq!(denied.level(WIDE_WORLD), Level::Deny);
+        assert_eq!(denied.level(WHOLE_READ), Level::Allow);
         // As with rustc, also to a lint that another option has set to warn.
-        assert_eq!(denied.level(Lint::MissingBudget), Level::Deny);
-        assert_eq!(denied.level(Lint::UnprovenBudget), Level::Allow);
-        assert_eq!(levels("check -A warnings").level(Lint::OverBudgetContract), Level::Deny);
+        assert_eq!(denied.level(MISSING_BUDGET), Level::Deny);
+        assert_eq!(denied.level(UNPROVEN_BUDGET), Level::Allow);
+        assert_eq!(levels("check -A warnings").level(OVER_BUDGET), Level::Deny);
     }
 
     #[test]
@@ -213,7 +209,7 @@ mod tests {
 
     #[test]
     fn finding_notes_what_set_its_level() {
-        let finding = |line: &str| levels(line).finding(Lint::WideWorld, "wide");
+        let finding = |line: &str| levels(line).finding(WIDE_WORLD, "wide");
         let shown = finding("check -D warnings").unwrap();
         assert_eq!(
             (shown.severity, shown.notes),

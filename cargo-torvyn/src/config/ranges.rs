@@ -1,10 +1,9 @@
-//! The range of every number in a manifest, a case, the metadata of a package and on the command line. A number outside its
-//! range is rejected when it is read, so later code need not expect one.
+//! The range of every number in a manifest, a case, the metadata of a package and on the command line; those of an input or an
+//! output are in its file in `endpoints`. A number outside its range is rejected when it is read, so later code need not
+//! expect one.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
-
-use torvyn_runtime::payload::MAX_ELEMENT_BYTES;
 
 /// A range of whole numbers, or of bytes.
 pub(crate) type Range = RangeInclusive<u64>;
@@ -33,12 +32,6 @@ pub(crate) const RATIO: RangeInclusive<f64> = 0.0..=1e9;
 pub(crate) const CAPACITY_ELEMENTS: Range = 1..=1_000_000;
 /// `capacity.bytes`
 pub(crate) const CAPACITY_BYTES: Range = 1..=TIB;
-/// `generate.count`: up to 2^53, which every JSON reader represents exactly.
-pub(crate) const GENERATED: Range = 0..=1 << 53;
-/// `generate.size`
-pub(crate) const GENERATED_BYTES: Range = 0..=MAX_ELEMENT_BYTES as u64;
-/// `size` of chunks
-pub(crate) const CHUNK_BYTES: Range = 1..=MAX_ELEMENT_BYTES as u64;
 /// `pool.keep` and the values of `pool.classes`
 pub(crate) const POOL_BYTES: Range = 0..=TIB;
 

@@ -1,5 +1,5 @@
 //! The stable codes of errors in `Torvyn.toml`, in case files, in the Torvyn tables of a `Cargo.toml` and in WIT, and of test
-//! cases that fail. The codes of lints are in `lint`, the codes of failed commands and flows in `failure`.
+//! cases that fail. The codes of lints are in `check::lints`, the codes of failed commands and flows in `failure`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -163,8 +163,9 @@ mod tests {
     fn every_code_is_unique_and_tested() {
         let all: BTreeSet<_> = ALL.iter().copied().collect();
         assert_eq!(all.len(), ALL.len());
+        assert!(crate::output::explanation::lints().iter().all(|lint| !all.contains(lint)));
         assert!(all.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
-        let mut produced = crate::config::manifest::tests::codes();
+        let mut produced = crate::manifest::tests::codes();
         produced.extend(crate::config::settings::tests::codes());
         produced.extend(crate::check::subject_codes());
         produced.extend(crate::cases::tests::codes());

@@ -1,35 +1,41 @@
-//! The embedded pages of the guide about codes, for `explain` and SARIF: a page for each lint, a page with a section for each
-//! code of `codes`, and a page with a section for each code of `failure`.
+//! The embedded pages of the guide about codes, for `explain` and SARIF: a section for each lint, for each code of `codes`,
+//! and for each code of `failure`. The sections of the lints are also the list of lints for the rooms below `check`.
 
 use std::borrow::Cow;
 
 use include_dir::{Dir, include_dir};
 
-use crate::output::lint::Lint;
 use crate::output::{codes, failure};
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/codes");
-/// The pages with sections.
+const LINTS: &str = "lints.md";
 const MANIFEST: &str = "manifest.md";
 const FAILURES: &str = "failures.md";
 
 /// A code, its level and a one-line description.
 pub(crate) type Entry = (&'static str, &'static str, Cow<'static, str>);
 
-/// The page or section of a code, as Markdown with its heading and a final line end.
+/// The section of a code, as Markdown with its heading and a final line end.
 pub(crate) fn find(code: &str) -> Option<&'static str> {
-    match Lint::find(code) {
-        Some(lint) => page(&format!("{}.md", lint.code())),
-        None => section(page(MANIFEST)?, code).or_else(|| section(page(FAILURES)?, code)),
-    }
+    [LINTS, MANIFEST, FAILURES].into_iter().find_map(|name| section(page(name)?, code))
+}
+
+/// The codes of the lints.
+pub(crate) fn lints() -> Vec<&'static str> {
+    headings(LINTS).collect()
+}
+
+/// The code of a lint, if there is such a lint.
+pub(crate) fn find_lint(code: &str) -> Option<&'static str> {
+    headings(LINTS).find(|lint| *lint == code)
 }
 
 /// The file name of the page that describes a code.
-pub(crate) fn page_name(code: &str) -> String {
-    match Lint::find(code) {
-        Some(lint) => format!("{}.md", lint.code()),
-        None if failure::ALL.contains(&code) => FAILURES.to_string(),
-        None => MANIFEST.to_string(),
+pub(crate) fn page_name(code: &str) -> &'static str {
+    match code {
+        _ if find_lint(code).is_some() => LINTS,
+        _ if failure::ALL.contains(&code) => FAILURES,
+        _ => MANIFEST,
     }
 }
 
@@ -40,21 +46,26 @@ pub(crate) fn all() -> Vec<Entry> {
 
 /// The codes of findings in users' files.
 pub(crate) fn findings() -> Vec<Entry> {
-    let lints = Lint::ALL.iter().map(|lint| (lint.code(), lint.default_level().name(), Cow::Borrowed(lint.about())));
-    lints.chain(codes::ALL.iter().map(|code| error(code))).collect()
+    let lints = headings(LINTS).map(|code| entry(code, find(code).and_then(default_level).unwrap_or_default()));
+    lints.chain(codes::ALL.iter().map(|code| entry(code, "error"))).collect()
 }
 
 /// The codes of failed commands and flows.
 pub(crate) fn failures() -> Vec<Entry> {
-    failure::ALL.iter().map(|code| error(code)).collect()
+    failure::ALL.iter().map(|code| entry(code, "error")).collect()
 }
 
-fn error(code: &'static str) -> Entry {
-    (code, "error", find(code).map(first_sentence).unwrap_or_default().into())
+fn entry(code: &'static str, level: &'static str) -> Entry {
+    (code, level, find(code).map(first_sentence).unwrap_or_default().into())
 }
 
 fn page(name: &str) -> Option<&'static str> {
     PAGES.get_file(name)?.contents_utf8()
+}
+
+/// The headings of the sections of a page: codes.
+fn headings(name: &str) -> impl Iterator<Item = &'static str> {
+    page(name).unwrap_or_default().lines().filter_map(|line| line.strip_prefix("## "))
 }
 
 /// A section, without the empty line before the next one.
@@ -63,6 +74,11 @@ fn section(page: &'static str, heading: &str) -> Option<&'static str> {
     let start = page.find(&heading)? + 1;
     let end = page[start..].find("\n\n## ").map_or(page.len(), |end| start + end + 1);
     Some(&page[start..end])
+}
+
+/// The default level of a lint, as its section states it.
+fn default_level(section: &'static str) -> Option<&'static str> {
+    section.split_once("It is `")?.1.split_once("` unless").map(|(level, _)| level)
 }
 
 /// The first sentence below a heading, in lower case and without its full stop.
@@ -80,59 +96,63 @@ fn first_sentence(section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::config::lint::Level;
+    use crate::manifest::Manifest;
 
     #[test]
-    fn lints_match_their_pages() {
-        let pages: BTreeSet<_> = PAGES.files().map(|file| file.path().to_str().unwrap().to_string()).collect();
-        let lints = Lint::CODES.iter().map(|code| format!("{code}.md"));
-        assert_eq!(pages, lints.chain([FAILURES, MANIFEST].map(str::to_string)).collect());
-        for lint in Lint::ALL {
-            let (code, page) = (lint.code(), find(lint.code()).unwrap());
-            assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
-            for part in ["\n## Example\n", "\n## What to do\n", "\n## Its level\n", &format!("\n{code} = \"")] {
-                assert!(page.contains(part), "{code}: {part}");
+    fn sections_of_lints_are_complete() {
+        for (code, level, _) in &findings()[..lints().len()] {
+            let section = find(code).unwrap();
+            for part in ["\n### Example\n", "\n### What to do\n", "\n### Its level\n", &format!("\n{code} = \"")] {
+                assert!(section.contains(part), "{code}: {part}");
             }
-            assert!(page.contains(&format!("It is `{}` unless", lint.default_level())), "{code}");
+            assert!(Level::parse(level).is_some(), "{code}: {level}");
+        }
+        // `workspace` is a key of the table `lints`.
+        assert_eq!(find_lint("workspace"), None);
+    }
+
+    #[test]
+    fn the_page_of_lints_lists_them_by_level() {
+        for name in Level::NAMES {
+            let with_level = findings().into_iter().filter(|(_, level, _)| level == name);
+            let links: Vec<_> = with_level.map(|(code, ..)| format!("[`{code}`](#{code})")).collect();
+            let row = format!("| {name} | {} |", links.join(", "));
+            assert!(page(LINTS).unwrap().lines().any(|line| line == row), "{row}");
         }
     }
 
     #[test]
     fn other_codes_match_their_sections_in_order() {
         for (name, all) in [(MANIFEST, codes::ALL), (FAILURES, failure::ALL)] {
-            let headings: Vec<_> = page(name).unwrap().lines().filter_map(|line| line.strip_prefix("## ")).collect();
-            assert_eq!(headings, all);
-        }
-        for code in codes::ALL.iter().chain(failure::ALL) {
-            let section = find(code).unwrap();
-            assert!(section.starts_with(&format!("## {code}\n\n")), "{section}");
-            assert!(section.ends_with('\n') && !section.ends_with("\n\n"), "{section}");
-            assert_eq!(section.matches("## ").count(), 1, "{section}");
+            assert_eq!(headings(name).collect::<Vec<_>>(), all);
         }
     }
 
     #[test]
-    fn the_book_lists_every_code() {
-        let book = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src");
-        let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
-        let listed: Vec<_> = summary.lines().filter(|line| line.contains("(codes/")).collect();
-        let lints = Lint::CODES.iter().map(|code| format!("  - [{code}](codes/{code}.md)"));
-        let pages = [("The manifest", MANIFEST), ("Failures", FAILURES)];
-        let pages = pages.map(|(title, page)| format!("  - [{title}](codes/{page})"));
-        assert_eq!(listed, lints.chain(pages).collect::<Vec<_>>());
+    fn a_section_has_one_code() {
+        for (code, ..) in all() {
+            let section = find(code).unwrap();
+            assert!(section.starts_with(&format!("## {code}\n\n")), "{section}");
+            assert!(section.ends_with('\n') && !section.ends_with("\n\n"), "{section}");
+            assert_eq!(section.matches("\n## ").count(), 0, "{section}");
+        }
+    }
 
-        let chapter = fs::read_to_string(book.join("codes.md")).unwrap();
-        let rows: Vec<_> = chapter.lines().filter(|line| line.starts_with("| [`")).collect();
-        let row = |lint: &Lint| {
-            let (code, level, about) = (lint.code(), lint.default_level(), lint.about());
-            format!("| [`{code}`](codes/{code}.md) | {level} | {about} |")
-        };
-        assert_eq!(rows, Lint::ALL.iter().map(row).collect::<Vec<_>>());
+    #[test]
+    fn the_book_has_every_page() {
+        let summary = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guide/src/SUMMARY.md");
+        let summary = fs::read_to_string(summary).unwrap();
+        let mut listed: Vec<_> = summary.split("(codes/").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        listed.sort_unstable();
+        let mut pages: Vec<_> = PAGES.files().map(|file| file.path().to_str().unwrap()).collect();
+        pages.sort_unstable();
+        assert_eq!(listed, pages);
+        assert_eq!(pages, [FAILURES, LINTS, MANIFEST]);
     }
 
     #[test]
@@ -150,14 +170,14 @@ mod tests {
     /// The TOML examples of the pages are parsed like user files.
     #[test]
     fn examples_in_the_pages_are_valid() {
-        for lint in Lint::ALL {
-            for block in find(lint.code()).unwrap().split("```toml\n").skip(1) {
+        for code in lints() {
+            for block in find(code).unwrap().split("```toml\n").skip(1) {
                 let text = block.split("\n```").next().unwrap();
                 let wrong = match text.trim_start_matches('[').starts_with("pipeline") {
                     true => Manifest::parse(text, Path::new("Torvyn.toml")).err().unwrap_or_default(),
                     false => crate::config::settings::tests::wrong(text),
                 };
-                assert!(wrong.is_empty(), "{}\n{text}\n{wrong:?}", lint.code());
+                assert!(wrong.is_empty(), "{code}\n{text}\n{wrong:?}");
             }
         }
     }

@@ -229,7 +229,7 @@ fn code_of(error: &Error) -> &'static str {
     match error {
         _ if error.is_cut_off() => INTERRUPTED,
         Error::Load { .. } | Error::NotCompiled { .. } | Error::Compile { .. } => codes::BAD_COMPONENT,
-        Error::Start { fault, .. } | Error::Stage { fault, .. } => code_of_stage_error(fault),
+        Error::Start { source, .. } | Error::Stage { source, .. } => code_of_stage_error(source),
         Error::Input { .. } => INPUT_FAILED,
         Error::Output { .. } => OUTPUT_FAILED,
         Error::DeadLetter { .. } => DEAD_LETTER_FAILED,
@@ -240,8 +240,8 @@ fn code_of(error: &Error) -> &'static str {
     }
 }
 
-fn code_of_stage_error(fault: &StageError) -> &'static str {
-    match fault {
+fn code_of_stage_error(error: &StageError) -> &'static str {
+    match error {
         StageError::Trap { .. } => STAGE_TRAP,
         StageError::Deadline { .. } => STAGE_TIMED_OUT,
         StageError::CutOff => INTERRUPTED,
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     /// One stage error of each kind.
-    fn faults() -> Vec<(StageError, &'static str)> {
+    fn stage_errors() -> Vec<(StageError, &'static str)> {
         let overrun = Overrun { what: Limited::Reads, element: Some(3), count: 2, limit: 1 };
         let text = || "why".to_string();
         vec![
@@ -288,9 +288,9 @@ mod tests {
     fn errors() -> Vec<(Error, &'static str)> {
         let source = || io::Error::other("why");
         let name = || "s".to_string();
-        let stage = |fault| Error::Stage { stage: name(), call: "process", elements: Some((3, 4)), fault };
-        let mut errors: Vec<_> = faults().into_iter().map(|(fault, code)| (stage(fault), code)).collect();
-        errors.extend(faults().into_iter().map(|(fault, code)| (Error::Start { stage: name(), fault }, code)));
+        let stage = |source| Error::Stage { stage: name(), call: "process", elements: Some((3, 4)), source };
+        let mut errors: Vec<_> = stage_errors().into_iter().map(|(source, code)| (stage(source), code)).collect();
+        errors.extend(stage_errors().into_iter().map(|(source, code)| (Error::Start { stage: name(), source }, code)));
         errors.extend([
             (Error::Input { input: name(), elements: 1, source: source() }, INPUT_FAILED),
             (Error::Output { output: name(), bytes: 1, source: source() }, OUTPUT_FAILED),

@@ -268,10 +268,7 @@ mod tests {
             fs::create_dir_all(temp.path().join(folder)).unwrap();
             fs::write(temp.path().join(folder).join("Cargo.toml"), text).unwrap();
         };
-        manifest(
-            "",
-            "[workspace]\nexclude = [\"out\"]\n[workspace.dependencies]\ntorvyn-guest = { path = \"wit/guest\" }\n",
-        );
+        manifest("", "[workspace]\nexclude = [\"out\"]\n[workspace.dependencies]\ntorvyn-guest = { path = \"wit\" }\n");
         manifest("a", "[package]\nname = \"a\"\n");
         let found = find_enclosing(&temp.path().join("a/new")).unwrap().unwrap();
         assert_eq!((found.root.as_path(), found.has_guest), (temp.path(), true));

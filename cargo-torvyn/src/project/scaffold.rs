@@ -14,14 +14,15 @@ use anyhow::{Context as _, bail};
 use handlebars::Handlebars;
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
+use torvyn_runtime::contract::WIT;
 
 use crate::exit::{Exit, Stop};
 
 pub(crate) mod name;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
-/// The `wit/` of a project, without the manifest of the guest library, which is in the shared templates.
-static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/contract");
+/// The sources of the guest library. Its manifest is in the shared templates.
+static GUEST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/guest");
 /// The folder of `templates/` that is not a template.
 const SHARED: &str = "shared";
 /// The prefix of the temporary folder that a project is written to.
@@ -91,6 +92,17 @@ pub(crate) enum Place {
 pub(crate) struct File {
     path: PathBuf,
     contents: Vec<u8>,
+}
+
+impl File {
+    fn new(path: impl Into<PathBuf>, contents: impl Into<Vec<u8>>) -> File {
+        File { path: path.into(), contents: contents.into() }
+    }
+
+    /// The same file in `folder`.
+    fn below(self, folder: &str) -> File {
+        File { path: Path::new(folder).join(self.path), ..self }
+    }
 }
 
 /// The values that template files are rendered with.
@@ -163,12 +175,13 @@ impl Template {
         let mut files = self.crate_files(name, place)?;
         for member in &self.about.members {
             let member_files = Template::find(member)?.crate_files(member, Place::Member)?;
-            files.extend(member_files.into_iter().map(|file| File { path: Path::new(member).join(file.path), ..file }));
+            files.extend(member_files.into_iter().map(|file| file.below(member)));
         }
         if place == Place::Alone {
             let values = self.values(name, place);
             files.extend(render_folder(shared("project")?, &values)?);
-            files.extend(render_folder(&CONTRACT, &values)?.into_iter().map(in_wit));
+            files.extend(WIT.map(|(name, text)| File::new(Path::new("wit").join(name), text)));
+            files.extend(render_folder(&GUEST, &values)?.into_iter().map(|file| file.below("wit/src")));
             if let Some(folder) = self.part("project") {
                 files.extend(render_folder(folder, &values)?);
             }
@@ -204,10 +217,6 @@ fn shared(part: &str) -> anyhow::Result<&'static Dir<'static>> {
     TEMPLATES.get_dir(Path::new(SHARED).join(part)).context("the shared templates are embedded")
 }
 
-fn in_wit(file: File) -> File {
-    File { path: Path::new("wit").join(file.path), ..file }
-}
-
 /// Renders the files of a folder and its subfolders, with paths relative to the folder.
 fn render_folder(folder: &'static Dir<'static>, values: &Values<'_>) -> anyhow::Result<Vec<File>> {
     let mut handlebars = Handlebars::new();
@@ -224,11 +233,11 @@ fn render_folder(folder: &'static Dir<'static>, values: &Values<'_>) -> anyhow::
             let path =
                 handlebars.render_template(path, values).with_context(|| format!("in the name of {template}"))?;
             files.push(match path.strip_suffix(RENDERED) {
-                None => File { path: path.into(), contents: file.contents().to_vec() },
+                None => File::new(path, file.contents()),
                 Some(path) => {
                     let text = file.contents_utf8().with_context(|| format!("{template} is not UTF-8"))?;
                     let text = handlebars.render_template(text, values).with_context(|| format!("in {template}"))?;
-                    File { path: path.into(), contents: text.into_bytes() }
+                    File::new(path, text)
                 }
             });
         }
@@ -374,11 +383,15 @@ mod tests {
 
     #[test]
     fn renders_every_template_in_every_place() {
-        let names: Vec<_> = Template::all().iter().map(|template| template.name).collect();
-        assert_eq!(names, ["aggregator", "inspector", "pipeline", "router", "sink", "source", "transform"]);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let mut written = entries(&folder);
+        written.retain(|path| path.join("template.toml").is_file());
+        written.sort_unstable();
+        let names: Vec<_> = Template::all().iter().map(|template| folder.join(template.name)).collect();
+        assert_eq!(names, written);
         for template in Template::all() {
             let files = template.render("logs", Place::Alone).unwrap();
-            for file in ["README.md", "Torvyn.toml", ".gitignore", "wit/types.wit", "wit/guest/src/lib.rs"] {
+            for file in ["README.md", "Torvyn.toml", ".gitignore", "wit/types.wit", "wit/src/lib.rs"] {
                 assert!(!text(&files, file).contains("{{"), "{file}");
             }
             if template.is_stage() {
@@ -404,22 +417,22 @@ mod tests {
 
     #[test]
     fn embeds_the_whole_contract() {
-        let links = |of: &Dir<'_>| of.files().map(|file| file.path().to_owned()).collect::<Vec<_>>();
-        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-        let mut written: Vec<_> = entries(&wit).into_iter().filter(|path| path.is_file()).collect();
+        let ours = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit"));
+        let is_wit = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wit");
+        let mut written: Vec<_> =
+            ours.iter().filter(|path| is_wit(path)).map(|path| path.file_name().unwrap()).collect();
         written.sort_unstable();
-        let written: Vec<_> = written.iter().map(|path| PathBuf::from(path.file_name().unwrap())).collect();
-        assert_eq!(links(&CONTRACT), written);
+        assert_eq!(WIT.map(|(name, _)| name).as_slice(), written);
     }
 
     /// The guest library of a project has a rendered manifest, not the one that it is developed with.
     #[test]
     fn the_rendered_manifest_of_the_guest_library_has_its_dependencies() {
         let files = router_files();
-        let rendered: toml::Table = toml::from_str(text(&files, "wit/guest/Cargo.toml")).unwrap();
+        let rendered: toml::Table = toml::from_str(text(&files, "wit/Cargo.toml")).unwrap();
         let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
         let ours: toml::Table = toml::from_str(&fs::read_to_string(ours).unwrap()).unwrap();
-        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/guest/Cargo.toml");
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/Cargo.toml");
         let guest: toml::Table = toml::from_str(&fs::read_to_string(guest).unwrap()).unwrap();
 
         let dependencies = rendered["dependencies"].as_table().unwrap();
@@ -434,7 +447,7 @@ mod tests {
     #[test]
     fn suggests_the_nearest_template() {
         let help = |name| Template::find(name).unwrap_err().help.unwrap();
-        assert!(help("transfrom").starts_with("did you mean `transform`? the templates are `aggregator`, "));
+        assert!(help("transfrom").starts_with("did you mean `transform`? the templates are `"));
         assert!(help("kubernetes").starts_with("the templates are "));
     }
 

@@ -8,9 +8,9 @@ use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, PackageId, T
 use spec::Spec;
 
 use crate::cli::CargoArgs;
-use crate::config::manifest::Unfit;
 use crate::exit::{Exit, Stop};
 use crate::fs::paths::from_here;
+use crate::manifest::Unfit;
 use crate::output::diagnostic::suggestion;
 use crate::output::shell::Shell;
 use crate::output::{codes, failure};

@@ -20,9 +20,9 @@ use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
 use torvyn_runtime::{Cut, Error, StageError};
 
-use crate::config::manifest::Pipeline;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
+use crate::manifest::Pipeline;
 use crate::output::failure;
 
 /// How often to check whether somebody reads a FIFO.
@@ -293,8 +293,8 @@ fn check(path: &Path) -> io::Result<()> {
 
 /// The kind of a failure. For a failure that the stage returned, it is the name in the contract.
 pub(crate) fn kind(error: &Error) -> String {
-    let Error::Stage { fault, .. } = error else { return "other".to_string() };
-    match fault {
+    let Error::Stage { source, .. } = error else { return "other".to_string() };
+    match source {
         StageError::Trap { .. } => "trap",
         StageError::Deadline { .. } => "deadline",
         StageError::Memory { .. } => "memory",
@@ -322,7 +322,7 @@ mod tests {
     use torvyn_runtime::payload::element::{Context, Element};
 
     use super::*;
-    use crate::config::manifest::Manifest;
+    use crate::manifest::Manifest;
 
     #[test]
     fn several_stages_can_share_a_file() {
@@ -346,7 +346,7 @@ mod tests {
                 stage: stage.to_string(),
                 call: "push",
                 elements: Some((3, 3)),
-                fault: StageError::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
+                source: StageError::Trap { trap: "unreachable".to_string(), backtrace: Vec::new() },
             };
             sink(DeadLetter { stage, element: &element, error: &error, attempt: 1 }).unwrap();
         }

@@ -1,7 +1,6 @@
 //! Runs a pipeline of a manifest and returns its account: shared by `run` and `demo`.
 
 use std::env;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,21 +8,20 @@ use anyhow::Context as _;
 use torvyn_runtime::analysis::StageVerdict;
 use torvyn_runtime::base::plural::noun;
 use torvyn_runtime::contract::{self, Bounds};
-use torvyn_runtime::endpoint::{
-    self, Directory, Discard, FileOutput, Generate, NoReader, open_file, open_stdin, open_stdout,
-};
+use torvyn_runtime::endpoint::{self, NoReader};
 use torvyn_runtime::flow::account::CutOffUse;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
-use crate::check::{self, Composed, Subject};
+use crate::check::{Composed, Subject, lints};
 use crate::cli::{CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
 use crate::config::lint_levels::Levels;
-use crate::config::manifest::{Input, Manifest, NamedOutput, Output, Pipeline, Runtime, WiredNode, Wiring};
+use crate::endpoints::{Output, input, output};
 use crate::exit::{Exit, Stop};
-use crate::fs::{atomic_file, paths, standard_streams};
+use crate::fs::paths;
+use crate::manifest::{Manifest, NamedOutput, Pipeline, Runtime, WiredNode, Wiring};
 use crate::output::diagnostic::{Diagnostics, Label, Sources};
 use crate::output::failure::{self, FailureRecord};
 use crate::output::findings::Finding;
@@ -152,7 +150,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, shell))?;
     if shell.is_for_programs() {
         // Outputs that the manifest does not name are known only now.
-        let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(Output::Stdout { .. }));
+        let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(output) if output.is_stdout());
         if wiring.nodes.iter().any(is_stdout) {
             return Err(refused_stdout(OTHER_OUTPUT).into());
         }
@@ -170,8 +168,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     }
 
     uses.extend(components.file_uses());
-    if pipeline.outputs.is_empty() && wiring.nodes.iter().any(|node| matches!(node, WiredNode::Output(_))) {
-        uses.write_stdout("standard output");
+    if pipeline.outputs.is_empty() {
+        wiring.outputs().for_each(|(_, output)| uses.extend(output.file_uses()));
     }
     uses.write_messages().refuse()?;
     let flows = interrupt::begin_flows(drain)?;
@@ -221,11 +219,11 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     dropped.add_to(&mut account);
     let mut found = Diagnostics::default();
     if !request.ignore_budget {
-        found.extend(check::measured_over_budget(&pipeline, &components.levels, &account));
+        found.extend(lints::check_run_budget(&account, &pipeline, &components.levels));
     }
-    found.extend(check::measured_pool(&pipeline, &pool, &components.levels, &account.pool));
+    found.extend(lints::check_pool(&account.pool, &pool, &pipeline, &components.levels));
     let levels: Vec<_> = subjects.into_iter().map(|subject| subject.levels).collect();
-    found.extend(check::measured_findings(&pipeline, &wiring, &levels, &account));
+    found.extend(lints::check_run_stages(&account, &pipeline, &wiring, &levels));
     let interrupted = interrupt::exit();
     Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found })
 }
@@ -249,18 +247,8 @@ fn warn_cut_off(cut_off: &CutOffUse, drain: Duration, shell: &mut Shell) -> std:
 /// there is no other output and no sink.
 fn has_closed_stdout(error: &torvyn_runtime::Error, wiring: &Wiring, roles: &[Role]) -> bool {
     let torvyn_runtime::Error::Output { output: name, source, .. } = error else { return false };
-    let is_stdout = |output: &Output| match output {
-        Output::Stdout { .. } => true,
-        Output::File { path, .. } => endpoint::is_descriptor(path),
-        Output::Discard => false,
-    };
-    let nodes = || wiring.graph.nodes().iter().zip(&wiring.nodes);
-    let outputs = || {
-        nodes().filter_map(|(node, wired)| match wired {
-            WiredNode::Output(output) if *output != Output::Discard => Some((&node.name, output)),
-            _ => None,
-        })
-    };
+    let is_stdout = |output: &dyn Output| output.is_stdout() || output.path().is_some_and(endpoint::is_descriptor);
+    let outputs = || wiring.outputs().filter(|(_, output)| !output.drops_elements());
     source.kind() == std::io::ErrorKind::BrokenPipe
         && outputs().count() == 1
         && outputs().all(|(node, output)| node == name && is_stdout(output))
@@ -290,10 +278,11 @@ fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> 
             [_] => OTHER_OUTPUT.to_string(),
             _ => format!("name a file for output `{}` in `{}`", output.name, pipeline.file.display()),
         };
-        match &output.output {
-            Output::Stdout { .. } => return Err(refused_stdout(&help)),
-            Output::File { path, .. } => programs::refuse_stdout(path, "the output", &help)?,
-            Output::Discard => {}
+        if output.output.is_stdout() {
+            return Err(refused_stdout(&help));
+        }
+        if let Some(path) = output.output.path() {
+            programs::refuse_stdout(path, "the output", &help)?;
         }
     }
     let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
@@ -322,12 +311,12 @@ fn pipeline(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Result<(
 fn select(request: &Request<'_>, manifest: &Manifest) -> Result<Pipeline, Diagnostics> {
     let mut pipeline = manifest.select(request.pipeline)?.clone();
     if let Some(path) = request.input {
-        let input = Input::from_argument(path, pipeline.input.as_ref());
+        let input = input::from_argument(path, pipeline.input.as_deref());
         pipeline = pipeline.with_input(input);
     }
     if let Some(path) = request.output {
-        let replaced = pipeline.outputs.first().map(|output| &output.output);
-        let output = Output::from_argument(path, replaced);
+        let replaced = pipeline.outputs.first().map(|output| &*output.output);
+        let output = output::from_argument(path, replaced);
         pipeline = pipeline.with_output(output)?;
     }
     Ok(pipeline)
@@ -354,9 +343,9 @@ fn within_budget(
 ) -> anyhow::Result<()> {
     let mut found = Diagnostics::default();
     for (subject, verdict) in subjects.iter().zip(verdicts) {
-        subject.over_budget(verdict, &mut shell.sources, &mut found);
+        found.extend(lints::check_budget(subject, verdict, &mut shell.sources));
     }
-    found.extend(Composed::new(pipeline, wiring, verdicts).findings(pipeline, levels));
+    found.extend(lints::check_pipeline(&Composed::new(pipeline, wiring, verdicts), pipeline, levels));
     if found.errors() == 0 {
         return Ok(());
     }
@@ -367,19 +356,15 @@ fn within_budget(
 
 /// Refuses outputs that cannot be written.
 fn check_outputs(pipeline: &Pipeline) -> anyhow::Result<()> {
-    pipeline.outputs.iter().try_for_each(|NamedOutput { output, .. }| {
-        let checked = match output {
-            Output::File { path, .. } => atomic_file::check(path),
-            Output::Stdout { .. } => standard_streams::check_stdout(),
-            Output::Discard => Ok(()),
-        };
-        checked.with_context(|| cannot_write(output))
-    })
+    pipeline
+        .outputs
+        .iter()
+        .try_for_each(|NamedOutput { output, .. }| output.check_writable().with_context(|| cannot_write(&**output)))
 }
 
 /// The error for an output that cannot be written.
-fn cannot_write(output: &Output) -> Stop {
-    Stop::new(Exit::Failed, format!("cannot write {}", output_name(output))).code(failure::OUTPUT_FAILED)
+fn cannot_write(output: &dyn Output) -> Stop {
+    Stop::new(Exit::Failed, format!("cannot write {}", output.name())).code(failure::OUTPUT_FAILED)
 }
 
 /// Opens the endpoints and pairs every stage with its component and settings.
@@ -394,15 +379,13 @@ fn bodies(
     let body = |node: &WiredNode| {
         Ok(match node {
             WiredNode::Input(input) => {
-                if let Input::File { path, .. } = input
-                    && is_fifo(path)
-                {
-                    shell.status("Waiting", format_args!("for data in the FIFO `{}`", path.display()))?;
+                if let Some(awaited) = input.waits_for() {
+                    shell.status("Waiting", format_args!("for {awaited}"))?;
                 }
-                let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input_name(input)));
-                Body::Input(open_input(input).with_context(|| refused().code(failure::INPUT_FAILED))?)
+                let refused = || Stop::new(Exit::Failed, format!("cannot read {}", input.name()));
+                Body::Input(input.open().with_context(|| refused().code(failure::INPUT_FAILED))?)
             }
-            WiredNode::Output(output) => Body::Output(wait_for_output(output, shell)?),
+            WiredNode::Output(output) => Body::Output(wait_for_output(&**output, shell)?),
             WiredNode::Stage(index) => {
                 let component = components[*index].take().context("a stage is in the graph once")?;
                 let stage = &pipeline.stages[*index];
@@ -416,27 +399,14 @@ fn bodies(
     wiring.nodes.iter().map(body).collect()
 }
 
-pub(crate) fn open_input(input: &Input) -> std::io::Result<Box<dyn endpoint::Input>> {
-    Ok(match input {
-        Input::File { path, framing } => Box::new(open_file(path, *framing)?),
-        Input::Dir { path } => Box::new(Directory::open(path)?),
-        Input::Stdin { framing } => {
-            standard_streams::check_stdin()?;
-            Box::new(open_stdin(*framing)?)
-        }
-        Input::Generate { count, sizes, seed: Some(seed) } => Box::new(Generate::seeded(*count, sizes.clone(), *seed)),
-        Input::Generate { count, sizes, seed: None } => Box::new(Generate::new(*count, *sizes.start())),
-    })
-}
-
 /// Opens an output. Waits for a reader if it is a FIFO.
-fn wait_for_output(output: &Output, shell: &mut Shell) -> anyhow::Result<Box<dyn endpoint::Output>> {
+fn wait_for_output(output: &dyn Output, shell: &mut Shell) -> anyhow::Result<Box<dyn endpoint::Output>> {
     let mut is_reported = false;
     loop {
-        match open_output(output) {
+        match output.open() {
             Err(error) if NoReader::is(&error) => {
                 if !std::mem::replace(&mut is_reported, true) {
-                    shell.status("Waiting", format_args!("for a reader of the FIFO {}", output_name(output)))?;
+                    shell.status("Waiting", format_args!("for a reader of the FIFO {}", output.name()))?;
                 }
                 interrupt::sleep(LOOK)?;
             }
@@ -445,48 +415,10 @@ fn wait_for_output(output: &Output, shell: &mut Shell) -> anyhow::Result<Box<dyn
     }
 }
 
-/// Whether a file is known to be a FIFO.
-fn is_fifo(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
-}
-
-fn open_output(output: &Output) -> std::io::Result<Box<dyn endpoint::Output>> {
-    Ok(match output {
-        Output::File { path, framing } => Box::new(FileOutput::create(path, *framing)?),
-        Output::Stdout { framing } => {
-            standard_streams::check_stdout()?;
-            Box::new(open_stdout(*framing)?)
-        }
-        Output::Discard => Box::new(Discard),
-    })
-}
-
-pub(crate) fn input_name(input: &Input) -> String {
-    match input {
-        Input::File { path, .. } | Input::Dir { path } => format!("`{}`", path.display()),
-        Input::Stdin { .. } => "standard input".to_string(),
-        Input::Generate { .. } => "generated elements".to_string(),
-    }
-}
-
-fn output_name(output: &Output) -> String {
-    match output {
-        Output::File { path, .. } => format!("`{}`", path.display()),
-        Output::Stdout { .. } => "standard output".to_string(),
-        Output::Discard => "nowhere".to_string(),
-    }
-}
-
 /// The number of bytes of all inputs, if it can be known.
 fn input_bytes(wiring: &Wiring) -> Option<u64> {
     let bytes = |node: &WiredNode| match node {
-        WiredNode::Input(Input::File { path, .. }) => {
-            std::fs::metadata(path).ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
-        }
-        WiredNode::Input(Input::Generate { count, sizes, .. }) if sizes.start() == sizes.end() => {
-            count.checked_mul(*sizes.start() as u64)
-        }
-        WiredNode::Input(_) => None,
+        WiredNode::Input(input) => input.size(),
         WiredNode::Stage(_) | WiredNode::Output(_) => Some(0),
     };
     wiring.nodes.iter().map(bytes).sum::<Option<u64>>().filter(|bytes| *bytes > 0)
@@ -503,8 +435,8 @@ pub(crate) fn add_endpoint_context(
         torvyn_runtime::Error::Input { input: name, .. } | torvyn_runtime::Error::Output { output: name, .. } => {
             let node = wiring.graph.nodes().iter().position(|node| node.name == *name);
             node.and_then(|node| match &wiring.nodes[node] {
-                WiredNode::Input(input) => Some(input_name(input)),
-                WiredNode::Output(output) => Some(output_name(output)),
+                WiredNode::Input(input) => Some(input.name()),
+                WiredNode::Output(output) => Some(output.name()),
                 WiredNode::Stage(_) => None,
             })
         }

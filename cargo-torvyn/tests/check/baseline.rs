@@ -1,4 +1,4 @@
-//! Saved answers, and what later ones are held against.
+//! Saved baselines, and later results compared with them.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ error[worse-than-baseline]: `router` is worse than in the baseline: it was `hand
    |                     ---- calls `payload-read.read`
    |
    = note: new import since the baseline: `payload-read.read`
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: undo the change, or save a new baseline with `--save-baseline`
 
  stage   kind       world      verdict    proof    reads          writes
@@ -45,7 +45,7 @@ error[worse-than-baseline]: `router` is worse than in the baseline: it was `hand
 "#]]
     );
 
-    // Saving in one go with the comparison does not hide it.
+    // Saving and comparing in one command does not hide the difference.
     project.run("check --built -p router --baseline copies.json --save-baseline copies.json", 100);
     project.run("check --built -p router --baseline copies.json", 0);
 }
@@ -74,7 +74,7 @@ fn what_cannot_be_compared_is_refused() {
     let project = Project::copy();
     project.run("check -p router --save-baseline copies.json", 0);
     let refused = |args: &str, texts: &[&str]| assert_has(&project.told(args, 101), texts);
-    // Before anything is built: nothing is there that could be.
+    // Before anything is built, because there is nothing to build.
     project.write("router/src/lib.rs", "this does not compile");
     refused("check --built --baseline copies.json", &["was made without `--built`", "help: remove `--built`"]);
     refused("check -p sink --baseline copies.json", &["none of the checked stages", "it contains `router`"]);
@@ -96,8 +96,8 @@ fn what_cannot_be_compared_is_refused() {
     let told = project.told("check --save-baseline ./Torvyn.toml", 2);
     assert!(told.contains("(the baseline) and `Torvyn.toml` (the manifest) are the same file"), "{told}");
     assert_eq!(std::fs::read(project.root.join("Torvyn.toml")).unwrap(), before);
-    // Nor over anything else that is no baseline.
-    for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/guest/Cargo.toml", "wit/types.wit", "README.md"] {
+    // Nor is any other file that is not a baseline.
+    for file in ["router/src/lib.rs", "router/Cargo.toml", "wit/Cargo.toml", "wit/types.wit", "README.md"] {
         let before = fs::read(project.root.join(file)).unwrap();
         let told = project.told(&format!("check --save-baseline {file}"), 2);
         assert!(told.contains(&format!("`{file}` exists and is not a baseline")), "{told}");

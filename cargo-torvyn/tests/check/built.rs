@@ -84,7 +84,7 @@ error[over-budget-component]: `router` can read an element once, but its budget 
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: do not read payloads, or allow it: `reads = 1`
 
  stage   kind       world      verdict    proof    reads          writes
@@ -120,7 +120,7 @@ error[not-of-world]: the component of `router` imports `payload-read`, but world
 21 |         if !element.read()?.contains(&b'#') {
    |                     ---- calls `payload-read.read`
    |
-   = note: `payload-read.read` is called through `read` (wit/guest/src/batch.rs:[..]), then `read_range` (wit/guest/src/batch.rs:[..]), then `read` (wit/guest/src/host/component.rs:[..]), then `read` (wit/guest/src/bindings.rs:[..])
+   = note: `payload-read.read` is called through `read` (wit/src/batch.rs:[..]), then `read_range` (wit/src/batch.rs:[..]), then `read` (wit/src/host/component.rs:[..]), then `read` (wit/src/bindings.rs:[..])
    = help: declare the world that fits the component: `world = "inspector"`; or write the stage for the declared world
 
  stage   kind       world   verdict    proof    reads          writes
@@ -145,7 +145,7 @@ fn a_payload_that_the_library_reads_for_the_stage_is_told_by_the_ends_of_its_cha
             "::: inspector/src/lib.rs:",
             "torvyn_guest::export!(Find: PayloadProcessor<Inspector>);",
             "calls `payload-read.read-all`",
-            "more, then `process_with_payloads` (wit/guest/src/export.rs:",
+            "more, then `process_with_payloads` (wit/src/export.rs:",
         ],
     );
     let longest = told.lines().map(str::len).max().unwrap();
@@ -159,7 +159,7 @@ fn what_is_shipped_says_in_which_export_it_copies() {
     let told = project.told("check dist/inspector.wasm", 0);
     assert_has(&told, &["dist/inspector.wasm  processor  inspector  read-only  bounded  ≤ 1 (bounded)  0 (component)"]);
 
-    // The same without a project around it, as where it is deployed.
+    // The same without a project around it, as after deployment.
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(project.root.join("dist/inspector.wasm"), elsewhere.path().join("find.wasm")).unwrap();
     let manifest = "[pipeline.main]\nstages = [{ component = './find.wasm', budget = { reads = 0 } }]\n";

@@ -171,7 +171,7 @@ fn the_world_that_is_named_keeps_the_whole_budget() {
     project.run("check -p router", 0);
 }
 
-/// By the world `windowed` a stage that can hold can also read, write and multiply.
+/// In the world `windowed`, a stage that can hold can also read, write and multiply.
 #[test]
 fn a_world_that_can_hold_is_held_against_a_budget_of_leases() {
     let project = Project::copy();
@@ -220,7 +220,7 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     assert_eq!(told.matches("declare the world `holder`, or check the component").count(), 2, "{told}");
     project.edit("router/Cargo.toml", "leases = 9", "leases = 0");
 
-    // What comes after it may be handed any number of elements for each.
+    // The stages after it may receive any number of elements for each of its own.
     project.edit("router/Cargo.toml", "reads = 0\nwrites = 0\nleases = 0", "reads = 1\nwrites = 1\nleases = 1000");
     project.edit("Torvyn.toml", "copies = 2", "copies = 4");
     let lines = project.json("check", 0);
@@ -229,7 +229,7 @@ warning[retains-without-lease-budget]: `router` can hold payloads beyond the cal
     assert_eq!(main["edges"][1]["elements"], Value::Null);
 }
 
-/// By the world `holder` it neither reads nor writes, and multiplies.
+/// In the world `holder`, it neither reads nor writes, but multiplies.
 #[test]
 fn a_world_that_only_holds_proves_a_handle_pass() {
     let project = Project::copy();

@@ -1,4 +1,4 @@
-//! Component files that are named on the command line, and files that are none.
+//! Component files named on the command line, and files that are not components.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 
 use super::{Project, assert_has, target, torvyn};
 
-/// A command of WASI, which is a component of another world.
+/// A WASI command, which is a component of another world.
 const COMMAND: &str = r#"(component
     (core module $m (func (export "run") (result i32) i32.const 0))
     (core instance $i (instantiate $m))
@@ -82,7 +82,7 @@ fn files_and_packages_are_not_checked_together() {
     }
 }
 
-/// What `run` would not load is not checked either, whatever its imports say.
+/// A component that `run` would not load is not checked either, whatever it imports.
 #[test]
 fn what_cannot_run_is_refused() {
     const STAGE: &str = r#"(component $nothing) (instance $empty (instantiate $nothing))
@@ -126,8 +126,8 @@ fn what_cannot_run_is_refused() {
     }
 }
 
-/// An interface that the host does not have has a lint of its own. No level of it lets a component pass that `run` does not load,
-/// nor hides what else is wrong with one.
+/// An interface that the host does not provide has its own lint. No level of it lets a component pass that `run` does
+/// not load, and none hides other problems of a component.
 #[test]
 fn what_cannot_run_is_refused_at_every_level() {
     let sink = include_str!("../limits/sink.wat");

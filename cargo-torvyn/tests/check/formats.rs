@@ -1,4 +1,4 @@
-//! Findings for programs: as messages of rustc, and as SARIF.
+//! Findings for programs: as messages of rustc and as SARIF.
 
 use cargo_metadata::{Message, diagnostic::DiagnosticLevel};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Components that hold, slice, join and write piece by piece, told from their code.
+//! Verdicts from the code of components that hold, slice, join and write piece by piece.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, str};
 use super::{Project, assert_has};
 use wat_guests::processor::Guest;
 
-/// The project with components in files, each by the body of its `process`.
+/// The project with component files, each built from the body of its `process`.
 fn project(components: &[(&str, &str)]) -> Project {
     let project = Project::copy();
     for (file, process) in components {
@@ -96,7 +96,7 @@ fn a_baseline_tells_that_a_stage_holds_or_multiplies_now() {
         let guest = Guest { process, holds: true, ..Guest::default() };
         fs::write(project.root.join("stage.wasm"), guest.build()).unwrap();
         assert_has(&project.told("check stage.wasm --baseline copies.json", 100), &[what, "--> stage.wasm"]);
-        // Programs are told of the component, and of no manifest: there is none.
+        // Programs get the component and no manifest: there is none.
         let lines = project.json("check stage.wasm --baseline copies.json", 100);
         let component = project.root.join("stage.wasm");
         let found = lines.iter().filter(|line| line["reason"] == "compiler-message").collect::<Vec<_>>();

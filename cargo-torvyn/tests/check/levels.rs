@@ -1,4 +1,4 @@
-//! Levels of lints, and what is wrong with the tables that set them.
+//! Levels of lints, and errors in the tables that set them.
 
 use super::{Project, assert_has};
 
@@ -32,7 +32,7 @@ fn the_nearest_level_holds_and_is_named() {
     assert_has(&project(INHERITS, &workspace("allow")).told("check", 0), &["no problems found"]);
     let warned = project(INHERITS, &workspace("warn")).told("check", 0);
     assert_has(&warned, &[WARNING, "`over-budget-contract` is set to `warn` in Cargo.toml"]);
-    // Nothing is inherited that is not asked for.
+    // Nothing is inherited unless it is asked for.
     assert_has(&project("", &workspace("allow")).told("check", 100), &[ERROR]);
     assert_has(&project(PACKAGE, &workspace("allow")).told("check", 0), &[WARNING]);
     assert_has(&project("", "").told("check -W over-budget-contract", 0), &[WARNING]);

@@ -1,7 +1,7 @@
-//! `cargo torvyn check`, as a user meets it: projects of the templates, edited until something is wrong with them.
+//! `cargo torvyn check`, as a user runs it: projects of the templates, edited until something is wrong with them.
 //!
-//! What needs no build works on copies of one project, side by side. What does works on the project itself, one test
-//! after the other, so that cargo builds again only what a test has edited.
+//! Tests that need no build work on copies of one project, in parallel. The others work on the project itself, one
+//! after another, so that cargo rebuilds only what a test has edited.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use cli_tests::{command, said, target, torvyn};
 use serde_json::Value;
 
-/// A project of the template `pipeline`, as it was made.
+/// A project of the template `pipeline`, as it was created.
 fn scaffolded() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -37,15 +37,15 @@ fn scaffolded() -> &'static Path {
     })
 }
 
-/// A project that a test may do with as it likes.
+/// A project that a test may change.
 struct Project {
     root: PathBuf,
-    /// What lives as long as it.
+    /// What must live as long as the project.
     _held: (Option<tempfile::TempDir>, Option<MutexGuard<'static, ()>>),
 }
 
 impl Project {
-    /// A copy, to be checked without a build.
+    /// A copy, for checks without a build.
     fn copy() -> Project {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
@@ -53,7 +53,7 @@ impl Project {
         Project { root, _held: (Some(folder), None) }
     }
 
-    /// The one that is built, as it was made, for this test alone.
+    /// The project that is built, in its original state, for this test alone.
     fn built() -> Project {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +64,7 @@ impl Project {
         Project { root, _held: (None, Some(alone)) }
     }
 
-    /// Replaces a text that is in a file.
+    /// Replaces a text that must be in a file.
     #[track_caller]
     fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.root.join(file);
@@ -91,13 +91,13 @@ impl Project {
         output
     }
 
-    /// What is told, by us and not by cargo, with that exit code.
+    /// The output of this program, without that of cargo, for this exit code.
     #[track_caller]
     fn told(&self, args: &str, code: i32) -> String {
         told(&self.run(args, code))
     }
 
-    /// The lines of JSON, each asserted to be one.
+    /// The lines of JSON. Asserts that each is JSON.
     #[track_caller]
     fn json(&self, args: &str, code: i32) -> Vec<Value> {
         let output = self.run(&format!("{args} --message-format json"), code);
@@ -112,19 +112,19 @@ impl Project {
         lines.iter().find(of_stage).unwrap_or_else(|| panic!("no verdict of {package}: {lines:?}")).clone()
     }
 
-    /// Has the router built for a wider world than it uses.
+    /// Builds the router for a wider world than it uses.
     fn router_in_wide_world(&self, world: &str, parameter: &str) {
         self.edit("router/src/lib.rs", "Router", parameter);
         self.edit("router/Cargo.toml", "world = \"router\"", &format!("world = \"{world}\""));
     }
 
-    /// Has the router read every payload.
+    /// Makes the router read every payload.
     fn router_reads(&self) {
         self.edit("router/src/lib.rs", "element.size() > 0", "!element.read()?.contains(&b'#')");
     }
 }
 
-/// Makes `to` what `from` is, and touches nothing that is so already: cargo goes by when a file was written.
+/// Makes `to` equal to `from`, and leaves equal files alone: cargo compares the times of files.
 fn restore(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(to).unwrap().map(Result::unwrap) {
@@ -145,7 +145,7 @@ fn restore(from: &Path, to: &Path) {
     }
 }
 
-/// What is said on stderr without the status of cargo.
+/// The text on stderr without the status lines of cargo.
 fn told(output: &Output) -> String {
     const CARGO: &[&str] =
         &["Updating", "Locking", "Blocking", "Downloading", "Downloaded", "Adding", "Compiling", "Finished"];

@@ -1,4 +1,4 @@
-//! Pipelines, held against their budgets by `check` and by `run`.
+//! `check` and `run` compare pipelines with their budgets.
 
 use std::fs;
 
@@ -239,7 +239,7 @@ fn what_is_wrong_with_a_budget_is_told_at_its_key() {
     );
 }
 
-/// A pipeline of one stage that reads each element once, with this besides, and a budget of one copy.
+/// A pipeline of one stage that reads each element once, with these further keys, and a budget of one copy.
 fn under(stage: &str) -> String {
     format!(
         "[pipeline.main]\nstages = [{{ component = \"inspector\"{stage} }}]\n\n\
@@ -280,7 +280,7 @@ fn a_policy_for_failures_is_in_the_bounds() {
     let help = "= help: copy less on the path, or allow it: `copies = 2`\n";
     assert_has(&told, &["can be copied 2 times", "can copy an element in 2 calls: 1 alone and 1 retry\n", help]);
 
-    // One element a call, left out at the first failure, is read as often as without a policy.
+    // With one element per call, which is skipped at the first failure, reads are the same as without a policy.
     project.write("Torvyn.toml", &under(", batch = 1, on-failure = \"skip\""));
     assert_has(&project.told("check -p inspector", 0), &["main      inspector  skip        1      ≤ 1 (enforced)"]);
     project.write("Torvyn.toml", &under(", batch = 1"));

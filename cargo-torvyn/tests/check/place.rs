@@ -1,4 +1,4 @@
-//! Where it is called from, what it selects, and how it ends.
+//! The folder that `check` is called from, what it selects, and how it ends.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -39,7 +39,7 @@ fn packages_are_selected_as_with_cargo() {
         &project.told("check --exclude router", 0),
         &["pipeline `main` is not checked", "4 stages and 2 pipelines"],
     );
-    // With all that cargo takes: patterns, versions, package IDs.
+    // With everything that cargo accepts: patterns, versions, package IDs.
     let router = format!("path+file://{}/router#0.1.0", project.root.canonicalize().unwrap().display());
     for spec in ["rout*", "router@0.1.0", "router@0", &router, "*outer", "router:0.1"] {
         assert_has(&project.told(&format!("check -p {spec} -p trans?orm"), 0), &["2 stages and 1 pipeline:"]);
@@ -58,7 +58,7 @@ fn packages_are_selected_as_with_cargo() {
     assert_has(&project.told("check -p ./router", 2), &["`./router` does not name a package", "a folder is `file:///"]);
     assert_has(&project.told("check -p ruoter", 101), &["no package `ruoter`", "the packages are `source`, `router`"]);
     assert_has(&project.told("check --bulit", 2), &["--built"]);
-    let nothing = torvyn(&project.root.join("wit/guest"), &["check"]);
+    let nothing = torvyn(&project.root.join("wit"), &["check"]);
     assert_eq!(nothing.status.code(), Some(4), "{}", said(&nothing));
     let nothing = tempfile::tempdir().unwrap();
     let check = torvyn(nothing.path(), &["check"]);

@@ -1,4 +1,4 @@
-//! WIT that is missing or wrong, and worlds that are not in it.
+//! WIT that is missing or wrong, and worlds that do not exist.
 
 use std::fs;
 
@@ -143,7 +143,8 @@ error[wit-missing]: found no WIT that declares what the stage may do
     );
 }
 
-/// Without its functions `payload-read` would be no import of the world, and `transform` a handle-pass by contract.
+/// Without its functions, `payload-read` would not be an import of the world, and `transform` would be a handle-pass by
+/// contract.
 #[test]
 fn a_contract_that_was_changed_proves_nothing() {
     let project = project();
@@ -177,7 +178,7 @@ error[changed-contract]: the WIT differs from the contract `torvyn:streaming@0.2
     );
     fs::write(&file, whole).unwrap();
 
-    // Worlds of one's own, and packages beside the contract, are nobody's business.
+    // A project can have its own worlds, and packages beside the contract.
     project.write("wit/ours.wit", "package torvyn:streaming@0.2.0;\nworld ours { include router; import types; }\n");
     fs::create_dir(project.root.join("wit/deps")).unwrap();
     project.write("wit/deps/acme.wit", "package acme:shapes@1.0.0;\ninterface kinds { enum kind { round } }\n");

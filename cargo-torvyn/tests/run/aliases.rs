@@ -1,7 +1,8 @@
-//! A random attack by names: file systems with links, hard links and `..`, in which the input, the outputs and the files of
-//! the project are given by names that may lead to one file. Nothing may be lost, and nothing that is well be refused.
+//! A random attack by names: file systems with links, hard links and `..`, in which the input, the outputs and the
+//! files of the project are given by names that may lead to the same file. Nothing may be lost, and nothing harmless
+//! may be refused.
 //!
-//! `TORVYN_RANDOM_ALIASES=10000` tries so many, `TORVYN_RANDOM_SEED` begins elsewhere.
+//! `TORVYN_RANDOM_ALIASES=10000` tries this many layouts; `TORVYN_RANDOM_SEED` sets the first seed.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -40,7 +41,7 @@ impl Random {
     }
 }
 
-/// What is under a name, without following it.
+/// What exists under a name, without following links.
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
     Folder,
@@ -48,7 +49,7 @@ enum Entry {
     File { inode: u64, bytes: Vec<u8> },
 }
 
-/// What a role does with its file.
+/// How a role uses its file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum How {
     Read,
@@ -108,7 +109,7 @@ impl Layout {
         self.root.path().join(path)
     }
 
-    /// A name of something that is there, or of something new, in one of its spellings.
+    /// A spelling of a name of something that exists, or of something new.
     fn name(&mut self) -> PathBuf {
         let known: Vec<PathBuf> = self.entries().into_keys().collect();
         let base = match self.random.chance(3) {
@@ -146,10 +147,10 @@ impl Layout {
         entries
     }
 
-    /// Where a path really leads, by the word of another program.
+    /// Where a path really leads, according to another program.
     fn real(&self, path: &Path) -> PathBuf {
         let mut command = Command::new("realpath");
-        // Its own folder is what `/proc/self/cwd` is.
+        // `/proc/self/cwd` is the folder of that program itself.
         let output = command.arg("-m").arg("--").arg(path).current_dir(self.root.path()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let root = self.root.path().canonicalize().unwrap();
@@ -180,7 +181,7 @@ impl Layout {
     }
 }
 
-/// Whether all files can be what they are to be.
+/// Whether all files can be used as they are meant to be.
 fn is_well(layout: &Layout, roles: &[Role], before: &BTreeMap<PathBuf, Entry>) -> bool {
     let real: Vec<PathBuf> = roles.iter().map(|role| layout.real(&role.path)).collect();
     let can_be = roles.iter().zip(&real).all(|(role, real)| match fs::metadata(layout.at(real)) {
@@ -200,7 +201,7 @@ fn is_well(layout: &Layout, roles: &[Role], before: &BTreeMap<PathBuf, Entry>) -
     can_be && apart
 }
 
-/// What is in the files after a run that succeeded.
+/// The contents of the files after a run that succeeded.
 fn check(layout: &Layout, roles: &[Role], before: &BTreeMap<PathBuf, Entry>) {
     let mut after = layout.entries();
     let input = roles.iter().find(|role| role.name == "--input").unwrap();
@@ -237,7 +238,7 @@ fn check(layout: &Layout, roles: &[Role], before: &BTreeMap<PathBuf, Entry>) {
                 let letters = bytes.strip_prefix(&old[..]).expect("what was in it is still in it");
                 assert_eq!(json(letters).len(), fails);
                 assert!(letters.is_empty() || old.is_empty() || old.ends_with(b"\n") || letters[0] == b'\n');
-                // All names of it have the letters.
+                // All of its names have the dead letters.
                 after.retain(|_, entry| !matches!(entry, Entry::File { inode: other, .. } if *other == inode));
             }
         }
@@ -249,7 +250,7 @@ fn check(layout: &Layout, roles: &[Role], before: &BTreeMap<PathBuf, Entry>) {
     assert_eq!(gone.count(), 0);
 }
 
-/// What is there, a line each.
+/// Everything that exists, one line each.
 fn listed(entries: &BTreeMap<PathBuf, Entry>) -> String {
     let line = |(path, entry): (&PathBuf, &Entry)| match entry {
         Entry::Folder => format!("  {}/\n", path.display()),
@@ -272,7 +273,7 @@ fn files_by_any_name() {
         let dead = roles.iter().find(|role| role.name == "dead");
         let failed = dead.map_or("'skip'".to_string(), |role| format!("{{ dead-letter = '{}' }}", role.path.display()));
         let manifest = layout.at(Path::new("Torvyn.toml"));
-        // Written over and not replaced: it may have other names.
+        // Overwritten, not replaced: it may have other names.
         fs::write(&manifest, MANIFEST.replace("FAILED", &failed)).unwrap();
         let mut args = vec!["run".to_string()];
         for role in roles.iter().filter(|role| role.name.starts_with("--")) {

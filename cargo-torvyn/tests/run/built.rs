@@ -1,4 +1,5 @@
-//! Whose code runs: that of this package of this workspace, as it is now, whoever else builds in the same folder.
+//! The code that runs is that of this package of this workspace in its present state, whoever else builds in the same
+//! folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use cli_tests::{project, said, target, torvyn};
 
 use crate::expect;
 
-/// A project of a stage alone, in which the folder of the others is built too.
+/// A project of a single stage, built in the same folder as the others.
 fn stage(folder: &Path, name: &str, lower: bool) -> PathBuf {
     project();
     fs::create_dir_all(folder).unwrap();
@@ -47,7 +48,7 @@ fn workspaces_that_share_a_target_folder_run_their_own_code() {
     }
     let checked = expect(&upper, &["build", "--artifact-dir", "dist"], 0, &["Shipped"]);
     assert!(!said(&checked).contains("warning"), "{}", said(&checked));
-    // What is shipped is of this workspace too: it runs without a build.
+    // What is shipped belongs to this workspace too: it runs without a build.
     runs(&lower, "text\n");
     fs::write(upper.join("Torvyn.toml"), "[pipeline.main]\nstages = ['./dist/twice_named.wasm']\n").unwrap();
     runs(&upper, "TEXT\n");
@@ -65,7 +66,7 @@ fn packages_with_one_file_name_are_told_apart() {
     let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     fs::create_dir_all(root.join("other/src")).unwrap();
     let other = workspace.replace("name = \"same-name\"", "name = \"same_name\"");
-    let other = other.replace("path = \"wit/guest\"", "path = \"../wit/guest\"");
+    let other = other.replace("path = \"wit\"", "path = \"../wit\"");
     let other: String = other.split("\n[workspace").next().unwrap().to_string();
     let other = other.split("\n[profile").next().unwrap();
     fs::write(root.join("other/Cargo.toml"), other).unwrap();
@@ -94,16 +95,16 @@ fn a_program_beside_the_library_is_not_the_component() {
     let root = stage(folder.path(), "with-program", false);
     fs::write(root.join("src/main.rs"), "fn main() {}\n").unwrap();
     runs(&root, "TEXT\n");
-    // What it is built from is not written over.
+    // Files that the component is built from are not overwritten.
     let code = fs::read(root.join("src/lib.rs")).unwrap();
     fs::create_dir(root.join("tests")).unwrap();
     fs::write(root.join("tests/cases.toml"), "").unwrap();
     for (file, what) in [
         ("src/lib.rs", "a source file"),
-        ("wit/guest/src/output.rs", "a source file"),
+        ("wit/src/output.rs", "a source file"),
         ("Cargo.toml", "a package"),
         ("./Cargo.lock", "the workspace"),
-        ("wit/guest/Cargo.toml", "the workspace"),
+        ("wit/Cargo.toml", "the workspace"),
         ("wit/types.wit", "a source file"),
         ("src/main.rs", "the workspace"),
         ("tests/cases.toml", "a file of cases"),

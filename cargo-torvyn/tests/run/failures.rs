@@ -1,4 +1,4 @@
-//! What becomes of elements that a stage fails at, as `on-failure` in Torvyn.toml says.
+//! What happens to elements that a stage fails on, according to `on-failure` in Torvyn.toml.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::expect;
 
-/// A folder whose stage fails at `poison`, with this `on-failure`, and an input that has it in the middle.
+/// A folder with a stage that fails on `poison`, this `on-failure`, and an input with `poison` in the middle.
 fn poisoned(how: &str, on_failure: &str) -> tempfile::TempDir {
     let text = faulty(how, "process");
     let folder = folder(&format!("{text}on-failure = {on_failure}\n"));
@@ -86,14 +86,14 @@ fn a_dead_letter_that_cannot_be_kept_fails_the_flow() {
     assert!(!folder.path().join("output.txt").exists());
 }
 
-/// A budget that is checked before the run is kept by it, whatever fails.
+/// A budget that was checked before the run is kept, whatever fails.
 #[test]
 fn what_may_run_keeps_its_budget() {
-    // Each third line is read and failed at, by a call that returns, traps or takes too long.
+    // Each third line is read and failed on, in a call that returns, traps or times out.
     let lines: String = (0..30).map(|number| if number % 3 == 1 { "poison\n" } else { "fine\n" }).collect();
     for how in ["fail", "trap"] {
         for (batch, retry, calls) in [("", "", 2), ("batch = 1\n", "", 1), ("", "retry = 2, backoff = '0ms', ", 4)] {
-            // In each call a read; the stage never writes.
+            // One read in each call; the stage never writes.
             let with_budget = |copies: u32| {
                 let stage = format!("{batch}budget = {{ reads = 1, writes = 1 }}\n");
                 let whole = format!("[pipeline.main.budget]\ncopies = {copies}\namplification = {calls}\n");

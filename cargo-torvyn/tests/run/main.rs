@@ -1,4 +1,4 @@
-//! `cargo torvyn run`, as a user runs it: a project of a template, real input, and everything that can be wrong.
+//! `cargo torvyn run`, as a user runs it: a project of a template, real input, and everything that can go wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -155,7 +155,7 @@ fn an_interrupt_drains_and_a_second_ends() {
     }
 }
 
-/// What was read from a pipe is in the output, but for the beginning of an element, which is told.
+/// Everything that was read from a pipe is in the output, except an incomplete element, which is reported.
 #[test]
 fn the_beginning_of_an_element_is_told_when_a_run_is_interrupted() {
     let folder = folder(UPPER);
@@ -176,7 +176,7 @@ fn the_beginning_of_an_element_is_told_when_a_run_is_interrupted() {
     );
 }
 
-/// Waits until nothing of what was written to its standard input is left in the pipe.
+/// Waits until the pipe of its standard input is empty.
 fn wait_until_read(run: &Child) {
     let stdin = run.stdin.as_ref().unwrap();
     let began = Instant::now();
@@ -202,7 +202,7 @@ fn wait(run: &mut Child) -> (Option<i32>, Option<i32>) {
     }
 }
 
-/// A project of the template that was never built, with a folder of its own to build in.
+/// A project of the template that was never built, with its own target folder.
 fn unbuilt() -> (tempfile::TempDir, std::path::PathBuf) {
     let temp = tempfile::tempdir().unwrap();
     let new = torvyn(temp.path(), &["new", "logs", "--template", "pipeline", "--vcs", "none"]);
@@ -217,7 +217,7 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).unwrap();
 }
 
-/// A package that is there and is no stage is told what it lacks, wherever it is named.
+/// The error for a package that is not a stage says what it lacks, wherever the package is named.
 #[test]
 fn a_package_that_is_no_stage_is_told_what_it_lacks() {
     let (_temp, project) = unbuilt();
@@ -245,19 +245,19 @@ fn a_package_that_is_no_stage_is_told_what_it_lacks() {
     expect(&project, &["build", "-p", "transform"], 101, &transform);
     expect(&project, &["check", "-p", "router"], 101, &router);
     expect(&project, &["run", "count"], 101, &[&sink[..], &["package `source` is not a stage"]].concat());
-    // All that can be checked is.
+    // Everything that can be checked is checked.
     expect(&project, &["check"], 100, &[&transform[..], &router, &sink, &["inspector", "find "]].concat());
-    // Also where no pipeline names it: who declares what it may copy means it to be a stage.
+    // Also if no pipeline names it: a package that declares a budget is meant to be a stage.
     fs::rename(project.join("Torvyn.toml"), project.join("other.toml")).unwrap();
     let warned = ["warning: package `transform` is not a stage", "Checked 1 stage and 0 pipelines"];
     expect(&project, &["check"], 0, &warned);
     assert!(!said(&torvyn(&project, &["check", "--exclude", "transform"])).contains("transform"));
-    // From its folder it is the one package that is meant.
+    // In its own folder, it is the selected package.
     let told = ["no stage is selected", transform[0]];
     expect(&project.join("transform"), &["build"], 4, &told);
 }
 
-/// What is wrong with one pipeline, case or package keeps nobody from another.
+/// An error in one pipeline, case or package does not prevent the use of another.
 #[test]
 fn what_was_not_asked_for_is_not_judged() {
     let text = format!(
@@ -281,7 +281,7 @@ fn what_was_not_asked_for_is_not_judged() {
     expect(folder.path(), &["test", "of broken"], 101, &["error[wrong-type]"]);
 }
 
-/// What a component is can be told from its world, and from its file, before anything takes long.
+/// The kind of a component is known from its world, or from its file, before anything slow happens.
 #[test]
 fn what_cannot_run_is_refused_before_it_is_built() {
     let (_temp, project) = unbuilt();

@@ -1,4 +1,4 @@
-//! Where outputs go: through links, into descriptors, onto full disks, and what is left when it is killed.
+//! Where outputs go: through links, to descriptors, to full disks; and what is left of them when the program is killed.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -16,7 +16,7 @@ fn upper() -> tempfile::TempDir {
     folder
 }
 
-/// Runs a line of a shell, in which `$TORVYN` is the program and `$RUN` the command with its input.
+/// Runs a line of shell in which `$TORVYN` is the program and `$RUN` the command with its input.
 fn shell(folder: &Path, line: &str) -> Output {
     let program = format!("{} torvyn", env!("CARGO_BIN_EXE_cargo-torvyn"));
     let mut shell = Command::new("sh");
@@ -51,10 +51,10 @@ fn a_descriptor_is_written_where_it_stands() {
         assert!(output.status.success() && text.starts_with("before\n"), "{line}: {text} {}", said(&output));
         assert!(text.contains("ONE\nTWO\n"), "{line}: {text}");
     }
-    // What comes after goes behind it, as it does behind any program.
+    // Later output is appended, as after any program.
     let output = shell(folder.path(), "exec 7> all.log; echo first >&7; $RUN --output /dev/fd/7; echo last >&7");
     assert_eq!(fs::read_to_string(&log).unwrap(), "first\nONE\nTWO\nlast\n", "{}", said(&output));
-    // Under these numbers the program itself has files open, among them those of the records.
+    // The program itself has files open under these numbers, among them the records.
     for number in 3..10 {
         for line in [
             format!("$RUN --output /dev/fd/{number} --records records"),
@@ -95,7 +95,7 @@ fn a_closed_stream_is_an_error() {
         assert!(said.contains(text), "{line}: {said}");
     }
     assert!(!folder.path().join("out.txt").exists());
-    // What is not used may be closed.
+    // An unused descriptor may be closed.
     assert!(shell(folder.path(), "$RUN --output out.txt <&- >&-").status.success());
     assert_eq!(fs::read_to_string(folder.path().join("out.txt")).unwrap(), "ONE\nTWO\n");
 }
@@ -105,7 +105,7 @@ fn whoever_has_read_enough_ends_it_quietly() {
     let folder = folder(&format!("{UPPER}output = [{{ stdout = true }}, {{ file = 'also.txt', from = 'router' }}]\n"));
     fs::write(folder.path().join("in.txt"), "line\n".repeat(200_000)).unwrap();
     let line = "{ $RUN; echo $? > code; } | head -n 1";
-    // Another output does not get what it was promised.
+    // Another output would not get its elements.
     let output = shell(folder.path(), line);
     assert_eq!(fs::read_to_string(folder.path().join("code")).unwrap(), "101\n");
     assert!(said(&output).contains("failed at standard output"), "{}", said(&output));
@@ -121,7 +121,7 @@ fn whoever_has_read_enough_ends_it_quietly() {
         assert_eq!(output.stdout, b"LINE\n");
         assert!(!said(&output).contains("error") && !said(&output).contains("Caused by"), "{}", said(&output));
     }
-    // A pipe that was named is an output that was declared.
+    // A named pipe is a declared output.
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
@@ -177,7 +177,7 @@ fn every_output_is_looked_at_before_the_work_begins() {
     }
 }
 
-/// Of a file system that is full after so many bytes; none, aloud, where it cannot be mounted.
+/// Mounts a file system that is full after this many bytes. `None`, with a message, if it cannot be mounted.
 struct Full(tempfile::TempDir);
 
 impl Full {
@@ -236,7 +236,7 @@ fn a_full_disk_has_whole_dead_letters_and_no_output() {
     assert_eq!(names(full.0.path()), ["bad.jsonl"]);
     assert_eq!(fs::read(&letters).unwrap(), before);
 
-    // One that cannot be replaced is not torn either: there is no room for what is to be written over it.
+    // A file that cannot be replaced is not damaged either: there is no room for its new content.
     fs::write(&letters, "").unwrap();
     fs::write(&out, "before\n").unwrap();
     let name = full.0.path().join("mounted");

@@ -1,4 +1,4 @@
-//! What `run` records besides the account, and what becomes of the files.
+//! What `run` records besides the run report, and what happens to the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use super::{UPPER, expect, faulty, folder, said};
 
 const LINES: usize = 1000;
 
-/// A folder with an input of so many lines and a pipeline that writes them in upper case.
+/// A folder with an input of this many lines and a pipeline that converts them to upper case.
 fn project() -> tempfile::TempDir {
     let folder = folder(UPPER);
     fs::write(folder.path().join("in.txt"), "some line\n".repeat(LINES)).unwrap();
@@ -62,7 +62,7 @@ fn the_lines_add_up_to_the_account() {
             assert_eq!(count, &json!({"ops": ops, "bytes": bytes}), "{copy} of {}", stage["name"]);
         }
     }
-    // What is left is of the input, which copies the part of a line at the end of a block.
+    // The remaining ones belong to the input, which copies the incomplete line at the end of a block.
     assert!(copies.keys().all(|of| *of == ("input", "host_serialize")), "{copies:?}");
 
     let elements = |to: &str| {

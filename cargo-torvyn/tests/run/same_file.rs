@@ -1,4 +1,4 @@
-//! A file that is written, and read or written for something else, by whatever names: it is refused, and nothing is done.
+//! A file that is written and also used otherwise, under any names: the command is refused and does nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -98,7 +98,7 @@ fn nothing_is_written_into_a_folder_that_is_read() {
     fs::write(folder.path().join("sub/a"), "a").unwrap();
     let text = "`sub/./out.txt` (an output) is in `sub` (the input), whose files are read";
     refused(folder.path(), &["--output", "sub/./out.txt"], 101, &["error[same-file]", text]);
-    // What a link in it leads to is read too, and so is what the folder has under another name.
+    // The target of a link in it is read too, and so is the content of the folder under another name.
     fs::write(folder.path().join("old.txt"), "old\n").unwrap();
     fs::create_dir(folder.path().join("linked")).unwrap();
     symlink("../old.txt", folder.path().join("linked/link")).unwrap();

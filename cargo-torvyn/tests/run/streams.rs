@@ -1,4 +1,4 @@
-//! What stages print, who reads it or does not, and files that are pipes.
+//! What stages print, with and without a reader, and inputs and outputs that are pipes.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{UPPER, expect, wait};
 
-/// A folder whose stage prints for each line of its input, with these settings of the stage besides.
+/// A folder with a stage that prints for each line of its input, with these further settings.
 fn printing(lines: usize, how: &str, more: &str) -> tempfile::TempDir {
     let text = faulty(how, "process").replace("at = \"process\"", &format!("at = 'process'{more}"));
     let folder = folder(&text);

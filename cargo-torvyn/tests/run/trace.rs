@@ -1,6 +1,6 @@
-//! A trace is what the Trace Event Format says, by rules that know nothing of how it was made.
+//! A trace conforms to the Trace Event Format, by rules that are independent of how it was written.
 //!
-//! The rules are those of the format's document, and what the importer of Perfetto needs beyond it.
+//! The rules are those of the document of the format, and what the importer of Perfetto also requires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,11 +32,11 @@ fn broken(trace: &Value) -> Vec<String> {
     broken
 }
 
-/// Whether an event has the fields of its phase.
+/// Checks that an event has the fields of its phase.
 fn wrong(event: &Value) -> Option<&'static str> {
     let text = |field: &str| event[field].is_string();
     let id = |field: &str| event[field].as_u64().is_some_and(|id| id > 0 && id < 1 << 32);
-    // Less than a nanosecond is told by no clock.
+    // No clock is finer than a nanosecond.
     let whole = |nanoseconds: f64| (nanoseconds - nanoseconds.round()).abs() < 0.01;
     let time = |field: &str| event[field].as_f64().is_some_and(|time| time >= 0.0 && whole(time * 1e3));
     if !text("name") || !id("pid") || !id("tid") {
@@ -80,7 +80,7 @@ fn of_phase<'a>(events: &'a [Value], phase: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["ph"] == phase).collect()
 }
 
-/// From when to when the slices of each thread are.
+/// The start and end of the slices of each thread.
 fn spans(events: &[Value]) -> BTreeMap<Thread, Vec<(u64, u64)>> {
     let mut spans = BTreeMap::<_, Vec<_>>::new();
     for event in of_phase(events, "X") {
@@ -90,7 +90,7 @@ fn spans(events: &[Value]) -> BTreeMap<Thread, Vec<(u64, u64)>> {
     spans
 }
 
-/// Slices of a thread lie within each other or apart.
+/// Slices of a thread are nested or disjoint.
 fn slices(events: &[Value], broken: &mut Vec<String>) {
     for (thread, mut spans) in spans(events) {
         spans.sort_by_key(|&(from, to)| (from, std::cmp::Reverse(to)));
@@ -107,7 +107,7 @@ fn slices(events: &[Value], broken: &mut Vec<String>) {
     }
 }
 
-/// An arrow has one beginning and one end, in this order, each in a slice. Which it is, is told by category, name and id.
+/// An arrow has one start and one end, in this order, each in a slice. Category, name and id identify it.
 fn arrows(events: &[Value], broken: &mut Vec<String>) {
     let mut arrows = BTreeMap::<_, [Vec<&Value>; 2]>::new();
     for (end, phase) in ["s", "f"].into_iter().enumerate() {
@@ -136,7 +136,7 @@ fn arrows(events: &[Value], broken: &mut Vec<String>) {
     }
 }
 
-/// Every process and thread that something happens in has a name.
+/// Every process and thread with events has a name.
 fn names(events: &[Value], broken: &mut Vec<String>) {
     let named = |name: &str| {
         let named = events.iter().filter(move |event| event["ph"] == "M" && event["name"] == name);
@@ -151,7 +151,7 @@ fn names(events: &[Value], broken: &mut Vec<String>) {
     }
 }
 
-/// A trace of a run of so many lines.
+/// A trace of a run with this many lines.
 fn trace(lines: usize) -> Value {
     let folder = folder(UPPER);
     fs::write(folder.path().join("in.txt"), "some line\n".repeat(lines)).unwrap();
@@ -190,7 +190,7 @@ fn the_rules_find_what_is_broken() {
     let whole = trace(100);
     let of_phase = |phase: &str| {
         let events = whole["traceEvents"].as_array().unwrap();
-        // Not the first: that is `init`.
+        // Not the first call, which is `init`.
         events.iter().rposition(|event| event["ph"] == phase).unwrap()
     };
     let [slice, counter, start, end, name] = ["X", "C", "s", "f", "M"].map(of_phase);
@@ -233,7 +233,7 @@ fn the_rules_find_what_is_broken() {
 fn a_trace_of_a_flow_that_failed_or_lost_records_is_whole() {
     let folder = folder(&faulty("trap", "process"));
     fs::write(folder.path().join("input.txt"), "fine\n".repeat(1000) + "poison\n").unwrap();
-    // The last record of all is that what was lent is released.
+    // The last record of all is the release of the last element.
     for capacity in ["2", "7", "20", "50", "65536"] {
         expect(
             folder.path(),

@@ -1,10 +1,10 @@
-//! Cases of stages that fail: by themselves, and by faults that the case has them suffer.
+//! Cases of stages that fail: by themselves, or by faults that the case injects.
 
 use std::fs;
 
 use crate::{expect, folder};
 
-/// Pipelines whose stages go on after a failure, each in its way.
+/// Pipelines whose stages continue after a failure, each with another policy.
 const PIPELINES: &str = r#"
 [pipeline.skips]
 stages = ["COMPONENTS/router.wasm", { component = "COMPONENTS/transform.wasm", on-failure = "skip" }]
@@ -123,7 +123,8 @@ fn stages_suffer_what_a_case_says() {
     assert!(began.elapsed().as_secs() < 20, "pauses and backoff are virtual");
 }
 
-/// A stage that writes returns that it may not; one that needs memory of its own traps; one that needs neither goes on.
+/// A stage that writes returns the refusal as its failure; one that needs more memory of its own traps; one that needs
+/// neither continues.
 #[test]
 fn refused_memory_is_seen_where_it_is_needed() {
     let refused = "faults = [{ stage = 'STAGE', element = 1, fault = 'allocation' }]\n";

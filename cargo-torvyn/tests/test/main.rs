@@ -1,4 +1,4 @@
-//! `cargo torvyn test`, as a user runs it: cases of real components that pass, that fail, and that mean nothing.
+//! `cargo torvyn test`, as a user runs it: cases of real components that pass, that fail, and that are invalid.
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
@@ -230,7 +230,7 @@ fn failures_are_expected_or_told() {
     expect(folder(&cases.concat()).path(), &["--no-fail-fast"], 100, &said);
 }
 
-/// A source that will not come to its end, and a case that gives it little time.
+/// A source that does not end, and a case with a short timeout.
 const ENDLESS: &str = r#"
 [[test]]
 name = "endless"
@@ -367,7 +367,7 @@ input = { lines = ["one"] }
     }
 }
 
-/// Twice as many cases as a flow has elements in a batch, over all components.
+/// More than twice as many cases as a batch has elements, over all components.
 #[test]
 fn many_cases_run_at_once() {
     let case = |index: usize| {
@@ -415,7 +415,7 @@ fn files_that_have_no_cases_are_left_alone() {
     }
     write("more.toml", b"[[test]]\nname = 'gr\xfc\xdf'\n");
     expect(folder.path(), &[], 101, &["error[not-utf8]"]);
-    // And what is wrong there is no matter of another case.
+    // An error there does not affect another case.
     expect(folder.path(), &["--exact", "a"], 0, &["warning: 1 case or file of cases is not valid", "1 passed"]);
 }
 
@@ -441,7 +441,7 @@ fn two_cases_of_one_file_have_to_agree_on_it() {
         assert!(!said(&output).contains("Blessed"));
         assert_eq!(fs::read_to_string(path.join("out.txt")).ok().as_deref(), before, "nothing is written");
     }
-    // One of them alone is asked for.
+    // Only one of them is selected.
     expect(path, &["--bless", "--exact", "b"], 0, &["Blessed `./out.txt`"]);
 }
 
@@ -463,7 +463,8 @@ impl Processor<Transform> for Dice {
 }
 "#;
 
-/// A case draws the same numbers every time, and others than another case. What exports nothing is told why.
+/// A case draws the same random numbers every time, and other numbers than another case. The error for a component
+/// without exports says why.
 #[test]
 fn what_stages_draw_is_the_same_in_each_run() {
     let temp = tempfile::tempdir().unwrap();
@@ -495,7 +496,7 @@ fn what_stages_draw_is_the_same_in_each_run() {
     for _ in 0..3 {
         expect(&project, &[], 0, &["2 cases: 2 passed"]);
     }
-    // Another seed, other numbers; and a failure says of which they were.
+    // Another seed gives other numbers, and a failure names the seed.
     expect(&project, &["--seed", "5", "--exact", "a"], 100, &["is not as expected"]);
     fs::write(project.join("a.txt"), "other\n").unwrap();
     let failed =

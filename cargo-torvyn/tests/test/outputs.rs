@@ -43,7 +43,7 @@ fn what_cases_read_is_not_blessed() {
         ["Fail", "`./in.txt` (expected elements) and `in.txt` (a file that case `upper` reads) are the same file"];
     expect(folder.path(), &["--bless"], 100, &texts);
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
-    // Where there is nothing to write, there is nothing to refuse.
+    // If nothing is written, nothing is refused.
     fs::write(&path, "ONE\n").unwrap();
     expect(folder.path(), &["--bless"], 0, &["1 passed"]);
 }

@@ -1,4 +1,4 @@
-//! Cases under schedules of seeds.
+//! Cases under schedules that are chosen by seeds.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{expect, folder, said, torvyn};
 
-/// Which of two ways comes first at the end is a matter of the schedule; each keeps its order.
+/// The schedule decides which of two paths is first at the output; each path keeps its order.
 const FORK: &str = r#"
 [pipeline.fork]
 stages = [
@@ -46,7 +46,7 @@ fn a_case_under_many_schedules_counts_once() {
     let seed = rest.split_whitespace().next().unwrap();
     assert!((7..57).contains(&seed.parse().unwrap()), "{seed}");
 
-    // What is said to fail fails, in the same way each time, and says so to programs.
+    // An expected failure happens in the same way each time, and the output for programs has it.
     let again = ["test", "--exact", "it's in order", "--seed", seed, "--message-format", "json", "--junit", "r.xml"];
     let runs: Vec<Value> = (0..3)
         .map(|_| {

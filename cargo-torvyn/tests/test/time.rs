@@ -1,4 +1,4 @@
-//! The time of cases, which goes on where a flow waits.
+//! The simulated time of cases, which advances when a flow waits.
 
 use std::time::{Duration, Instant};
 

@@ -1,15 +1,15 @@
-//! Builds the guest programs that a contender is made of, once a run, with the release profile of their workspace.
+//! Builds the guest programs of a contender, once per run, with the release profile of their workspace.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Builds every example of the workspace at `manifest`, a path from the root of the repository, to a component; gives
-/// where each one lies, by name.
+/// Builds every example of the workspace at `manifest`, a path from the root of the repository, as a component. Returns
+/// the path of each, by name.
 pub(crate) fn build_guests(manifest: &str) -> BTreeMap<String, PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(manifest);
     let name = manifest.parent().and_then(Path::file_name).expect("a manifest lies in a folder");
-    // A folder of its own: in the outer one, the nested cargo would wait for the lock of the outer cargo.
+    // A separate folder: in the outer one, the nested cargo would wait for the lock of the outer cargo.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--examples", "--target", "wasm32-wasip2", "--message-format", "json"])
@@ -17,7 +17,7 @@ pub(crate) fn build_guests(manifest: &str) -> BTreeMap<String, PathBuf> {
         .arg(&manifest)
         .arg("--target-dir")
         .arg(target)
-        // Flags for the host's processor do not suit the guests.
+        // Flags for the processor of the host do not fit the guests.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .stderr(Stdio::inherit())

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use crate::payload::{self, Tally, Task};
 use crate::{Case, Contender};
 
-/// The contender that ratios are against.
+/// The base of the ratios.
 pub(crate) const DIRECT: &str = "native, direct calls";
 
-/// What a channel holds, as many as a batch of the runtime.
+/// The capacity of a channel: as many as a batch of the runtime.
 const CAPACITY: usize = 64;
 
 struct Element {
@@ -31,7 +31,7 @@ impl Source {
         Self { payload: payload::blank(len), next: 0, end: elements }
     }
 
-    // None of the three is inlined: a stage that the compiler could see through would not be a stage.
+    // None of the three is inlined: otherwise the compiler could merge the stages.
     #[inline(never)]
     fn pull(&mut self) -> Option<Element> {
         if self.next == self.end {
@@ -76,7 +76,7 @@ impl Sink {
     }
 }
 
-/// One thread, one call after the other.
+/// One thread, one call after another.
 pub(crate) struct Direct(Case);
 
 impl Direct {
@@ -100,7 +100,7 @@ impl Contender for Direct {
     }
 }
 
-/// A task a stage, on two workers.
+/// One task per stage, on two workers.
 pub(crate) struct Channels {
     case: Case,
     runtime: Runtime,
@@ -122,7 +122,7 @@ impl Contender for Channels {
         let Case { task, len } = self.case;
         let (to_stage, mut from_source) = mpsc::channel(CAPACITY);
         let (to_sink, mut from_stage) = mpsc::channel(CAPACITY);
-        // A send fails where the receiving task has panicked: then this one ends, and the sink's join tells.
+        // A send fails if the receiving task has panicked: then this task ends, and joining the sink reports it.
         self.runtime.spawn(async move {
             let mut source = Source::new(len, elements);
             while let Some(element) = source.pull() {

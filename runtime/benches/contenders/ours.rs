@@ -1,7 +1,7 @@
-//! The same pipeline on this runtime: all three stages components, or the component between endpoints of the host.
+//! The same pipeline on this runtime: three components, or one component between endpoints of the host.
 //!
-//! Components are compiled before; a run starts the flow anew, with the limits and edges that a pipeline has when it
-//! says nothing else. That is some hundred microseconds a run, which shows where a run is asked to be short.
+//! Components are compiled beforehand. Each run starts a flow, with the default limits and edges. That takes some
+//! hundred microseconds per run, which is noticeable if runs are short.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use super::guests::build_guests;
 use crate::payload::{self, Tally, Task};
 use crate::{Case, Contender};
 
-/// What the costs of totals and records are ratios to.
+/// The base of the ratios for totals and records.
 pub(crate) const HOST_ENDS: &str = "torvyn, host ends";
 pub(crate) const RECORDS: &str = "torvyn, records";
-/// Totals once, as always, but by the same way as those below.
+/// Totals once, as always, but in the same way as the contenders below.
 pub(crate) const TOTALS: &str = "torvyn, totals once";
-/// Totals so many times more.
+/// Totals this many times more.
 pub(crate) const MORE_TOTALS: &str = "torvyn, totals 1 + 32";
 pub(crate) const MORE: u32 = 32;
 
@@ -51,18 +51,18 @@ impl Ours {
         self.pipeline(HOST_ENDS, case, guest(case.task), Ends::Host)
     }
 
-    /// Elements passed on, between an input and an output of the host, by a stage that wants all of their metadata.
+    /// Elements forwarded between an input and an output of the host, by a stage that asks for all metadata.
     pub(crate) fn with_all_columns(&self, case: Case) -> Pipeline {
         self.pipeline("torvyn, all columns", case, "pass_in_order", Ends::Host)
     }
 
-    /// The same as [`Ours::with_host_ends`], leaving records. Their memory is taken once.
+    /// The same as [`Ours::with_host_ends`], with records. Their memory is allocated once.
     pub(crate) fn with_records(&self, case: Case) -> Pipeline {
         let recorder = Recorder::new(1, DEFAULT_CAPACITY);
         Pipeline { recorder, ..self.pipeline(RECORDS, case, guest(case.task), Ends::Host) }
     }
 
-    /// The same as [`Ours::with_host_ends`], keeping all totals so many times more.
+    /// The same as [`Ours::with_host_ends`], with all totals this many times more.
     pub(crate) fn with_totals(&self, case: Case, name: &'static str, times: u32) -> Pipeline {
         let recorder = Recorder::recounting(times);
         Pipeline { recorder, ..self.pipeline(name, case, guest(case.task), Ends::Host) }
@@ -85,13 +85,13 @@ fn guest(task: Task) -> &'static str {
     }
 }
 
-/// What stands before and after the stage.
+/// What is before and after the stage.
 enum Ends {
     Components { source: Component, sink: Component },
     Host,
 }
 
-/// A flow to start.
+/// A flow that can be started.
 pub(crate) struct Pipeline {
     name: &'static str,
     case: Case,
@@ -128,7 +128,7 @@ impl Contender for Pipeline {
 }
 
 impl Pipeline {
-    /// Runs the flow, and gives what its stages printed.
+    /// Runs the flow, and returns what its stages printed.
     fn flow(&self, bodies: Vec<Body>) -> String {
         let printed = Arc::new(Mutex::new(String::new()));
         let to = Arc::clone(&printed);
@@ -147,14 +147,14 @@ fn stage<const N: usize>(component: &Component, config: [(&str, String); N]) -> 
     Body::Stage(Stage { config, ..Stage::new(component.clone()) })
 }
 
-/// What the sink component printed.
+/// The line that the sink component printed.
 fn parse(printed: &str) -> Tally {
     let mut numbers = printed.split(' ').map(|number| number.parse().expect("the sink prints numbers"));
     let mut next = || numbers.next().expect("the sink prints three numbers");
     Tally { elements: next(), bytes: next(), sum: next() }
 }
 
-/// Stamps payloads into blocks of the pool, as many a block as there is room for.
+/// Stamps payloads into blocks of the pool, as many per block as fit.
 struct Stamping {
     payload: Vec<u8>,
     next: u64,

@@ -1,10 +1,10 @@
-//! The same pipeline as components in the shape of `torvyn:streaming@0.1.0`: metadata with a string, two borrows and
-//! one owned buffer an element, one call an element and a stage.
+//! The same pipeline as components of the shape of `torvyn:streaming@0.1.0`: metadata with a string, two borrows and
+//! one owned buffer per element, one call per element and stage.
 //!
-//! The host is what an implementer of that contract would write with `bindgen!`: synchronous calls, concurrency
-//! support off, one store a component, resources in a `ResourceTable`. In doubt it does what is faster: it moves
-//! buffers and strings from store to store by value, adopts the list that a first `append` brings, shares the bytes of
-//! `clone-into-mutable` until somebody writes, takes the time from the source instead of a clock, and keeps no account.
+//! The host is what an implementer of that contract would write with `bindgen!`: synchronous calls, no support for
+//! concurrency, one store per component, resources in a `ResourceTable`. In doubt it does what is faster: it moves
+//! buffers and strings from store to store by value, adopts the list of the first `append`, shares the bytes of
+//! `clone-into-mutable` until they are written, takes the time from the source instead of a clock, and keeps no totals.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ mod bindings;
 #[expect(unreachable_pub, reason = "what the macro makes names them in public places")]
 mod host;
 
-/// The contender that ratios are against.
+/// The base of the ratios.
 pub(crate) const PROCESSOR: &str = "0.1.0 shape";
 
 /// The compiled guests, and what they are instantiated with.
@@ -43,7 +43,7 @@ impl Shape {
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         DataSource::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
-        // The standard library of the guests names parts of WASI, for panics; nothing calls them.
+        // The standard library of the guests imports parts of WASI for panics; nothing calls them.
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         let components = build_guests("tests/shape/Cargo.toml")
             .into_iter()
@@ -52,7 +52,7 @@ impl Shape {
         Ok(Self { linker, components })
     }
 
-    /// The contender that does the case with processors, the only stages of `torvyn:streaming@0.1.0` itself.
+    /// The contender for cases with processors, the only stages of `torvyn:streaming@0.1.0` itself.
     pub(crate) fn with_processor(&self, case: Case) -> wasmtime::Result<Components> {
         let guest = match case.task {
             Task::Pass => "copy",
@@ -64,7 +64,7 @@ impl Shape {
         self.with(case, PROCESSOR, middle)
     }
 
-    /// The contender that passes elements on with a filter, from the contract's extension.
+    /// The contender that forwards elements with a filter, from the extension of the contract.
     pub(crate) fn with_filter(&self, case: Case) -> wasmtime::Result<Components> {
         let middle = Middle::Filter(
             self.stage("pass", |store, component, linker| ContentFilter::instantiate(store, component, linker))?,
@@ -97,7 +97,7 @@ struct Element {
     payload: Buffer,
 }
 
-/// A component in its store, with the flow context that is lent to it with every element.
+/// A component in its store, with the flow context that it borrows with every element.
 struct Stage<World> {
     store: Store<Host>,
     world: World,
@@ -105,7 +105,7 @@ struct Stage<World> {
 }
 
 impl<World> Stage<World> {
-    /// Calls the stage with an element that is lent to it for that call, and gives the element back with the result.
+    /// Calls the stage with an element that it borrows for that call, and returns the element with the result.
     fn lend<Output>(
         &mut self,
         element: Element,
@@ -122,14 +122,14 @@ impl<World> Stage<World> {
         Ok((output, Element { meta: lent.meta, payload }))
     }
 
-    /// Takes what the stage gave away.
+    /// Takes what the stage returned as its own.
     fn take(&mut self, element: OutputElement) -> wasmtime::Result<Element> {
         let payload = self.store.data_mut().table.delete(element.payload)?;
         Ok(Element { meta: element.meta, payload })
     }
 }
 
-/// The two kinds of stage that can stand between source and sink.
+/// The two kinds of stage that can be between source and sink.
 enum Middle {
     Processor(Stage<Transform>),
     Filter(Stage<ContentFilter>),
@@ -178,7 +178,7 @@ impl Components {
         let push = |world: &DataSink, store: &mut Store<Host>, element: &StreamElement| {
             world.baseline_streaming_sink().call_push(store, element)
         };
-        // The contract has the host number the elements.
+        // In that contract, the host numbers the elements.
         let mut sequence = 0;
         while let Some(element) = source.world.baseline_streaming_source().call_pull(&mut source.store)?? {
             let mut element = source.take(element)?;

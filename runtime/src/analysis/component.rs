@@ -136,8 +136,8 @@ impl Analysis {
         let roots = Roots::find(&wiring, &calls, self.profile.kind)?;
         let sites = Blame::new(&wiring, &calls).sites(&roots.exports)?;
         self.sites = sites.iter().map(|(_, site)| site.clone()).collect();
-        if !wiring.unfollowed.is_empty() {
-            return Err(Stop::Beyond(wiring.unfollowed.join(", and ")));
+        if !wiring.unsupported.is_empty() {
+            return Err(Stop::Beyond(wiring.unsupported.join(", and ")));
         }
         if let [element] = roots.element[..] {
             let mut uses = Uses::new(&calls, element);

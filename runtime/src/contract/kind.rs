@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The kind of a stage.
+/// The kind of a stage: what its component exports. Inputs and outputs of the host are not components and have no kind; the
+/// place of any node in a graph is its [`Role`](crate::pipeline::graph::Role).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

@@ -116,9 +116,9 @@ impl Recovery {
 
     /// Whether the policy lets the flow continue after this error of the stage.
     pub(crate) fn covers(&self, error: &Error) -> bool {
-        let Error::Stage { fault, .. } = error else { return false };
+        let Error::Stage { source, .. } = error else { return false };
         self.policy != Policy::default()
-            && match fault {
+            && match source {
                 StageError::Failure(_)
                 | StageError::Trap { .. }
                 | StageError::Deadline { .. }
@@ -202,7 +202,7 @@ impl Recovery {
 
     /// When to retry a failed call that lends no elements; `None` if the policy does not retry it.
     pub(crate) fn retry_delay(&mut self, error: &Error) -> Option<Duration> {
-        let returned = matches!(error, Error::Stage { fault: StageError::Failure(_), .. });
+        let returned = matches!(error, Error::Stage { source: StageError::Failure(_), .. });
         let retry = self.policy.retry.filter(|retry| returned && self.attempts < retry.count)?;
         self.attempts += 1;
         self.used.retries += 1;

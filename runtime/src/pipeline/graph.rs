@@ -10,7 +10,8 @@ pub const DEFAULT_EDGE_BYTES: usize = 1 << 20;
 /// The most outputs that a node can have: `routes` of the contract has one bit for each.
 pub const MAX_OUTPUTS: usize = 32;
 
-/// The role of a node in the graph.
+/// The role of a node in the graph: on which sides it has edges. An input of the host is a source here and an output a sink,
+/// so that the rules of graphs need not know them; the role of a stage follows from its [`Kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Elements come from the node: a source component or an input of the host.

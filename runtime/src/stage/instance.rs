@@ -310,17 +310,17 @@ impl Instance {
             Ok(outcome) => return self.processed(outcome, count, Returns::Done).map_err(FailedCall::of_batch),
             Err(failed) => failed,
         };
-        let fault = error_from_failure(&failure);
+        let source = error_from_failure(&failure);
         match reached {
             Some(Reached { index, outcome }) if index < count => {
                 let made = self.processed(outcome, index, Returns::Failed).map_err(FailedCall::of_batch)?;
-                let error = self.error_at("process", index, fault);
+                let error = self.error_at("process", index, source);
                 Err(Box::new(FailedCall { error, at: Some(index), made: Some(made) }))
             }
             reached => {
                 self.end_failed_call();
-                let fault = reached.map_or(fault, |reached| beyond_batch(reached.index, count));
-                Err(FailedCall::of_batch(self.error("process", fault)))
+                let source = reached.map_or(source, |reached| beyond_batch(reached.index, count));
+                Err(FailedCall::of_batch(self.error("process", source)))
             }
         }
     }
@@ -387,15 +387,15 @@ impl Instance {
             Ok(signal) => return Ok(signal),
             Err(failed) => failed,
         };
-        let fault = error_from_failure(&failure);
+        let source = error_from_failure(&failure);
         match index {
             Some(index) if index < count => {
-                let error = self.error_at("push", index, fault);
+                let error = self.error_at("push", index, source);
                 Err(Box::new(FailedCall { error, at: Some(index), made: None }))
             }
             index => {
-                let fault = index.map_or(fault, |index| beyond_batch(index, count));
-                Err(FailedCall::of_batch(self.error("push", fault)))
+                let source = index.map_or(source, |index| beyond_batch(index, count));
+                Err(FailedCall::of_batch(self.error("push", source)))
             }
         }
     }
@@ -603,25 +603,25 @@ impl Instance {
     /// The error of this stage for an injected failure.
     pub(crate) fn injected_error(&mut self, call: &'static str, kind: FailureKind) -> Error {
         let text = "injected by a test".to_string();
-        let fault = error_from_failure(&match kind {
+        let source = error_from_failure(&match kind {
             FailureKind::InvalidInput => Failure::InvalidInput(text),
             FailureKind::Unavailable => Failure::Unavailable(text),
             FailureKind::Internal => Failure::Internal(text),
             FailureKind::DeadlineExceeded => Failure::DeadlineExceeded,
             FailureKind::Fatal => Failure::Fatal(text),
         });
-        self.error(call, fault)
+        self.error(call, source)
     }
 
     /// The error of this stage at one element of the current batch.
-    fn error_at(&mut self, call: &'static str, index: u32, fault: StageError) -> Error {
+    fn error_at(&mut self, call: &'static str, index: u32, source: StageError) -> Error {
         let element = self.batch().get(index as usize).map(|element| (element.sequence(), element.sequence()));
-        Error::Stage { stage: self.name.to_string(), call, elements: element, fault }
+        Error::Stage { stage: self.name.to_string(), call, elements: element, source }
     }
 
     /// The error of this stage in the current batch.
-    pub(crate) fn error(&mut self, call: &'static str, fault: StageError) -> Error {
-        Error::Stage { stage: self.name.to_string(), call, elements: self.batch_range(call), fault }
+    pub(crate) fn error(&mut self, call: &'static str, source: StageError) -> Error {
+        Error::Stage { stage: self.name.to_string(), call, elements: self.batch_range(call), source }
     }
 
     /// The sequence numbers of the first and last element of a call, if it had any.
@@ -644,9 +644,9 @@ fn open_store(name: &str, component: &Component, limits: &Limits, host: Host) ->
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
-        fault: match classify_error(&error, &store, limits) {
+        source: match classify_error(&error, &store, limits) {
             StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => StageError::Link(format!("{error:#}")),
-            fault => fault,
+            source => source,
         },
     })?;
     Ok((store, exports))

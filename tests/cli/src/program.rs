@@ -1,4 +1,4 @@
-//! The program under test, as cargo starts it, away from the settings of whoever runs the tests.
+//! The program under test, as cargo starts it, isolated from the settings of whoever runs the tests.
 
 use std::env;
 use std::path::{Path, PathBuf};

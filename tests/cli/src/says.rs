@@ -1,10 +1,10 @@
-//! What the program says, held against what it is to say.
+//! Compares the output of the program with what is expected.
 
 use std::process::Output;
 
 use crate::program::said;
 
-/// Asserts the exit code, that stderr has all of `texts`, in their order, and that nothing of ours panicked.
+/// Asserts the exit code, that stderr contains all of `texts` in their order, and that the program did not panic.
 #[track_caller]
 pub fn assert_says(output: &Output, code: i32, texts: &[&str]) {
     let said = said(output);

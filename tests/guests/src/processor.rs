@@ -1,8 +1,8 @@
-//! Processors in WebAssembly text, that read and write in ways that no compiler would choose.
+//! Processors in WebAssembly text that read and write in ways that no compiler would choose.
 
 use crate::imports::*;
 
-/// The parts of a processor that a test puts its own into.
+/// The parts of a processor that a test replaces.
 #[derive(Clone, Copy, Default)]
 pub struct Guest<'a> {
     /// The body of `process`, of `$batch $count`. It ends with nothing on the stack.
@@ -25,8 +25,8 @@ pub struct Guest<'a> {
     pub arguments: &'a str,
     /// The body of `teardown`.
     pub teardown: &'a str,
-    /// It also imports `payload-view`, `payload-buffer`, `payload-lease` and what reads what is held, as functions `$slice_all`, `$allocate_buffer`
-    /// and so on.
+    /// Whether it also imports `payload-view`, `payload-buffer`, `payload-lease` and `read-held`, as functions
+    /// `$slice_all`, `$allocate_buffer` and so on.
     pub holds: bool,
 }
 

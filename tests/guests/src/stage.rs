@@ -1,7 +1,6 @@
-//! Stages written by hand, in WebAssembly text: they can do what no compiler of a language would.
+//! Stages written by hand, in WebAssembly text: they can do what no compiler would generate.
 //!
-//! A [`Guest`] is a stage that behaves. A test replaces parts of it by others, which are the instructions of a core
-//! function each.
+//! A [`Guest`] is a well-behaved stage. A test replaces parts of it; each part is the instructions of a core function.
 
 use std::path::PathBuf;
 
@@ -10,20 +9,21 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::imports::*;
 
-/// Where a lowered import of the host puts its result, and the functions of a guest theirs: `result<_, failure>` has its
-/// discriminant there, and what it holds four bytes on. Both lie alike, so a guest that returns `HOST_RESULT` passes the
-/// host's failure on as its own.
+/// Where a lowered import of the host writes its result, and where the functions of a guest write theirs. `result<_,
+/// failure>` has its discriminant there, and its content four bytes later. Both have the same layout, so a guest that
+/// returns `HOST_RESULT` returns the failure of the host as its own.
 pub const HOST_RESULT: &str = "(i32.const 64)";
 
 /// A stage: the parts of its component.
 #[derive(Clone, Copy)]
 pub struct Guest<'a> {
-    /// What it exports.
+    /// Its exports.
     pub role: Role,
-    /// Whether it imports what its role may of `payload-read`, but for what is held, and `payload-write`.
+    /// Whether it imports the functions of `payload-read` that its role may have, except those for held elements, and
+    /// `payload-write`.
     pub payloads: bool,
-    /// Whether it imports what its role may of `payload-view`, `payload-buffer` and `payload-lease`, and reads what it holds
-    /// where it reads.
+    /// Whether it imports what its role may have of `payload-view`, `payload-buffer` and `payload-lease`, and of
+    /// `payload-read` for held elements.
     pub holds: bool,
     /// The size of its memory, in pages.
     pub memory: &'a str,
@@ -37,10 +37,10 @@ pub struct Guest<'a> {
     pub start: &'a str,
     /// `init`, of `$config $entries`.
     pub init: &'a str,
-    /// What is called for elements: `pull` of `$max_elements $max_bytes`, `process` or `push` of
-    /// `$batch $count $metadata $values`.
+    /// Called for elements: `pull` of `$max_elements $max_bytes`, `process` or `push` of `$batch $count $metadata
+    /// $values`.
     pub work: &'a str,
-    /// What follows it, with the place of the result in `$result`.
+    /// Runs after it, with the address of the result in `$result`.
     pub post_return: &'a str,
     /// `flush` or `complete`; a source has neither.
     pub last: &'a str,
@@ -70,14 +70,14 @@ const QUIET: Guest<'static> = Guest {
     imports: "",
 };
 
-/// A processor that sends every element to output 0. It imports all that a transform does.
+/// A processor that sends every element to output 0. It has the imports of a transform.
 pub const PROCESSOR: Guest<'static> =
     Guest { work: "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))", ..QUIET };
 
-/// The same with all imports that there are.
+/// The same with all imports of the contract.
 pub const HOLDER: Guest<'static> = Guest { holds: true, ..PROCESSOR };
 
-/// The same with no imports but the types.
+/// The same without imports except the types.
 pub const ROUTER: Guest<'static> = Guest { payloads: false, ..PROCESSOR };
 
 /// A processor that adds one to every byte.
@@ -408,7 +408,7 @@ impl Guest<'_> {
     }
 }
 
-/// A component in a file that is there as long as this is.
+/// A component in a file that exists as long as this value.
 pub struct ComponentFile {
     /// Where it is.
     pub path: PathBuf,
@@ -424,7 +424,7 @@ impl ComponentFile {
         ComponentFile { path, _folder: folder }
     }
 
-    /// Of this text, which must be in order.
+    /// From this text, which must be valid.
     pub fn of_text(text: &str) -> ComponentFile {
         match wat::parse_str(text) {
             Ok(bytes) => ComponentFile::new(&bytes),
@@ -486,7 +486,7 @@ const HOLD_ARGUMENTS: &str = r#"
       (export "output-append" (func $output-append))
 "#;
 
-/// A router that sends an element to the outputs that the bits of its size stand for.
+/// A router that uses the size of an element as the bits of its outputs.
 pub fn by_size() -> ComponentFile {
     let work = "(local $entry i32)
         (call $drop_batch (local.get $batch))

@@ -1,4 +1,4 @@
-//! An inspector of payloads that are numbers of eight bytes, and fails on others: forwards, by handle, those above 1000.
+//! An inspector for numbers of eight bytes, which fails on other payloads: it forwards those above 1000, by handle.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,5 +1,5 @@
-//! A bulk source: makes `count` payloads of `pieces` pieces, one piece a call; the piece has the low byte of its number
-//! throughout, and `size` of it. A short one, written at once, comes before each.
+//! A bulk source: makes `count` payloads of `pieces` pieces, one piece per call. A piece is `size` times the low byte
+//! of its number. Before each payload it writes a short one at once.
 
 use torvyn_guest::{Buffer, BulkSource, Config, Failure, Next, Source, Stage, Writer};
 

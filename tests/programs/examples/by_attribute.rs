@@ -19,7 +19,7 @@ impl Processor<Router> for ByAttribute {
     fn process(&mut self, element: Element<'_, Router>, out: &mut Output<'_, Router>) -> Result<(), Failure> {
         let found = element.attribute(&self.name)?;
         let port = u32::from(found.as_deref() != Some(&*self.is));
-        // After it is passed on: it counts what the element has when the call returns.
+        // After it is forwarded: the attributes that the element has when the call returns count.
         out.forward_to(port);
         element.set_attribute("routed", if port == 0 { "yes" } else { "no" })
     }

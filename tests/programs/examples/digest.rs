@@ -1,5 +1,5 @@
-//! A sink that takes payloads, and prints at the end how many elements and bytes there were and the exclusive or of all
-//! bytes.
+//! A sink that gets payloads. At the end it prints the number of elements and bytes, and the exclusive or of all
+//! their bytes.
 
 use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, PayloadSink, Stage};
 

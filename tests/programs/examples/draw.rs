@@ -1,10 +1,10 @@
-//! A transform that writes for each element what it draws by chance.
+//! A transform that writes a random number for each element.
 
 use std::hash::{BuildHasher, RandomState};
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Replacer, Stage};
 
-/// By what a hash map has that is made then.
+/// From the random state of a new hash map.
 struct Draw;
 
 impl Stage for Draw {

@@ -1,4 +1,4 @@
-//! A transform that changes nothing: it writes what it is given, and passes on what is empty.
+//! A transform that changes nothing: it writes what it reads, and forwards empty elements.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 

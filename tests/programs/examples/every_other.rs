@@ -1,5 +1,5 @@
-//! A router that asks for all metadata: it forwards elements of even sequence number, and fails where the metadata is
-//! not what it should be.
+//! A router that asks for all metadata: it forwards elements with an even sequence number, and fails if the metadata is
+//! inconsistent.
 
 use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Router, Stage};
 

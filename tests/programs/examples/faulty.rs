@@ -1,5 +1,5 @@
-//! A transform that goes wrong as it is told: `how` is `trap`, `loop`, `grow`, `fail`, `print` or `print without end`, and
-//! `at` is the call, `init`, `process`, `flush` or `teardown`. Where it prints, it prints `text` as well, `times` times.
+//! A transform that fails as configured: `how` is `trap`, `loop`, `grow`, `fail`, `print` or `print without end`, and
+//! `at` is the call, `init`, `process`, `flush` or `teardown`. It also prints `text`, `times` times.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform, Writer};
 

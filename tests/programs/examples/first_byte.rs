@@ -1,4 +1,4 @@
-//! An inspector that reads payloads whole to look at their first byte: forwards, by handle, what begins with a brace.
+//! An inspector that reads payloads whole for their first byte: it forwards those that begin with a brace, by handle.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,5 +1,5 @@
-//! A stage that holds: keeps each element until `after` others have come, and forwards it then; `mode` is `shared` or
-//! `exclusive`. What is longer than `longest` is forwarded at once.
+//! A stage that holds each element until `after` others have arrived, and then forwards it; `mode` is `shared` or
+//! `exclusive`. An element that is longer than `longest` is forwarded at once.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! A collector, which reads what it holds: once the input has ended, it forwards what contains `needle`.
+//! A collector that reads held elements: after the input has ended, it forwards those that contain `needle`.
 
 use torvyn_guest::{
     Batch, BatchFailure, BatchProcessor, Collector, Config, Failure, Lease, Mode, Output, Scope, Stage, Writer, export,

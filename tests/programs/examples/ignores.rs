@@ -1,4 +1,4 @@
-//! An inspector that reads payloads and never looks at a byte of them: forwards all, by handle.
+//! An inspector that reads payloads and never looks at a byte of them: it forwards all, by handle.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

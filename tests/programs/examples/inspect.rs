@@ -1,4 +1,4 @@
-//! An inspector: forwards, by handle, what contains the configured `needle`.
+//! An inspector: forwards, by handle, the elements that contain the configured `needle`.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 

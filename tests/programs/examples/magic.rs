@@ -1,4 +1,4 @@
-//! An inspector that reads payloads whole to look at their first two bytes: forwards, by handle, what gzip wrote.
+//! An inspector that reads payloads whole to look at their first two bytes: it forwards gzip data, by handle.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,5 +1,5 @@
-//! A transform that sleeps `ms` milliseconds before each element, `times` times, and writes what time it is then: in
-//! nanoseconds since the Unix epoch, and for how many it slept by the other clock.
+//! A transform that sleeps `ms` milliseconds before each element, `times` times, and then writes the time in
+//! nanoseconds since the Unix epoch, and how long it slept according to the monotonic clock.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! A source: the numbers from 1 to the configured `count`, a decimal each, idle before every `idle`th.
+//! A source: the numbers from 1 to the configured `count` in decimal, idle before every `idle`th.
 
 use torvyn_guest::{Config, Failure, Next, Source, Stage, Writer};
 

@@ -1,4 +1,4 @@
-//! A transform that takes batches, and fails as elements say: see `programs::ops`.
+//! A transform that handles batches, and fails as its elements say: see `programs::ops`.
 
 use programs::ops::{Op, Ops, failure};
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Output, Stage, Transform, export};

@@ -1,4 +1,4 @@
-//! A transform that takes one element at a time, and fails as elements say: see `programs::ops`.
+//! A transform that handles one element at a time, and fails as its elements say: see `programs::ops`.
 
 use programs::ops::{Op, Ops, failure};
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform, export};

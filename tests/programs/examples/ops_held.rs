@@ -1,4 +1,4 @@
-//! A stage that holds the last elements, reads them again when it lets go of them, and fails as elements say: see
+//! A stage that holds the last elements, reads them again when it releases them, and fails as its elements say: see
 //! `programs::ops`.
 
 use std::collections::VecDeque;

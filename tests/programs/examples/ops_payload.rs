@@ -1,4 +1,4 @@
-//! A transform that takes payloads, and fails as elements say: see `programs::ops`.
+//! A transform that gets payloads, and fails as its elements say: see `programs::ops`.
 
 use programs::ops::{Op, Ops, failure};
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform, export};

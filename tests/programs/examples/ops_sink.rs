@@ -1,4 +1,4 @@
-//! A sink that takes payloads, and fails as elements say: see `programs::ops`.
+//! A sink that gets payloads, and fails as its elements say: see `programs::ops`.
 
 use programs::ops::{Op, Ops, failure};
 use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, PayloadSink, Stage, export};

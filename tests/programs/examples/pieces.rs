@@ -1,5 +1,5 @@
-//! A windowed stage that writes piece by piece: the payloads of `each` elements make one, over any number of calls. It
-//! begins with a byte that is written last, the number of them.
+//! A windowed stage that writes piece by piece: it makes one payload of those of `each` elements, over any number of
+//! calls. The payload begins with a byte that is written last: the number of elements.
 
 use torvyn_guest::{Buffer, Config, Element, Failure, Output, Processor, Stage, Windowed, Writer};
 

@@ -1,4 +1,4 @@
-//! An inspector that reads an element again until a count that it keeps says that it is enough.
+//! An inspector that reads an element again until its own counter says that it is enough.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

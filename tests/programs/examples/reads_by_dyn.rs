@@ -1,4 +1,4 @@
-//! An inspector that reads behind a trait object: twice where the configured `how` is `twice`, and else not at all.
+//! An inspector that reads through a trait object: twice if the configured `how` is `twice`, otherwise not at all.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,4 +1,4 @@
-//! An inspector that reads through a function pointer, which one of a table the configured `which` says.
+//! An inspector that reads through a function pointer of a table; the configured `which` selects it.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

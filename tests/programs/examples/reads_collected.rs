@@ -1,4 +1,4 @@
-//! An inspector that puts the elements of a batch into a list, in an order of its own, and reads what is there.
+//! An inspector that sorts the elements of a batch into a list, and reads those in the list.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

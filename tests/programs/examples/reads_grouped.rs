@@ -1,4 +1,4 @@
-//! An inspector that reads the elements in groups of four, and the first of each group for each of them.
+//! An inspector that reads the elements in groups of four, and the first of each group again for each of them.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

@@ -1,4 +1,4 @@
-//! An inspector that reads when it has read, as its guard is dropped.
+//! An inspector that reads again when the guard of its first read is dropped.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,4 +1,4 @@
-//! An inspector that keeps an element beyond its call, and reads it when it is dropped itself.
+//! An inspector that keeps an element beyond its call, and reads it when the stage itself is dropped.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 
@@ -20,7 +20,7 @@ impl Drop for ReadsInLastDrop {
 
 impl Processor<Inspector> for ReadsInLastDrop {
     fn process(&mut self, element: Element<'_, Inspector>, out: &mut Output<'_, Inspector>) -> Result<(), Failure> {
-        // Not sound: the handle is no longer good when it is used, which is what is tried here.
+        // Not sound: the handle is no longer valid when it is used, which is what this tests.
         self.last =
             Some(unsafe { std::mem::transmute::<Element<'_, Inspector>, Element<'static, Inspector>>(element) });
         out.forward();

@@ -1,4 +1,4 @@
-//! An inspector that goes over its batch twice.
+//! An inspector that iterates over its batch twice.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

@@ -1,4 +1,4 @@
-//! An inspector that reads the elements of a batch by numbers that it computes: each third of them three times.
+//! An inspector that reads the elements of a batch by computed indices: each third of them three times.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

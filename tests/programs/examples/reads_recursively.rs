@@ -1,4 +1,4 @@
-//! An inspector that reads an element once for each of its bytes, and calls itself for it.
+//! An inspector that reads an element once for each of its bytes, by recursion.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

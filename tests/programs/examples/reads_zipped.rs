@@ -1,4 +1,4 @@
-//! An inspector that compares each element with the one after it: it reads most of them twice.
+//! An inspector that compares each element with the next one: it reads most of them twice.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

@@ -1,5 +1,5 @@
-//! A transform that takes the batch and makes more of it: every element is written `times` times, and the number of
-//! elements seen is written once the input has ended.
+//! A transform that handles the batch and multiplies it: it writes every element `times` times, and after the input has
+//! ended, the number of elements.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Output, Stage, Transform, Writer};
 

@@ -1,5 +1,5 @@
-//! An inspector that reads each element `times` times and forwards it: `by` is `element`, `byte` for the first alone, or
-//! `batch`. `then` says what it does when the host refuses: `fail`, `ignore` or `trap`.
+//! An inspector that reads each element `times` times and forwards it: `by` is `element`, `byte` for the first byte
+//! alone, or `batch`. `then` says what it does when the host refuses: `fail`, `ignore` or `trap`.
 
 use torvyn_guest::{Batch, BatchFailure, BatchProcessor, Config, Failure, Inspector, Output, Stage};
 

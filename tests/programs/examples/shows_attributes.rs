@@ -1,6 +1,6 @@
-//! A windowed stage that makes elements in every way there is, and sets `made` at the end: it cuts off the first byte of
-//! each, passes on a lease of it, joins it to itself, and writes its attributes. The last element is written without
-//! lineage.
+//! A windowed stage that makes elements in every possible way, and sets `made` at the end: it slices off the first byte
+//! of each, forwards a lease of it, joins it with itself, and writes its attributes. The last element is written
+//! without lineage.
 
 use torvyn_guest::{Config, Element, Failure, Mode, Output, Processor, Scope, Stage, Windowed, Writer};
 

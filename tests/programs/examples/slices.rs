@@ -1,5 +1,5 @@
-//! A chunker: cuts each payload into parts of at most `size` bytes; part `n` goes to output `n` modulo `outputs`. What is
-//! small enough is forwarded.
+//! A chunker: slices each payload into parts of at most `size` bytes; part `n` goes to output `n` modulo `outputs`. A
+//! payload that is small enough is forwarded.
 
 use torvyn_guest::{Chunker, Config, Element, Failure, Output, Processor, Stage};
 

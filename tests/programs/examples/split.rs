@@ -1,5 +1,5 @@
-//! An inspector with two outputs: by the first byte of the payload, which is all it reads, `a` goes to output 0, `b` to
-//! output 1, `c` to both, and the rest nowhere.
+//! An inspector with two outputs that reads only the first byte of a payload: `a` goes to output 0, `b` to output 1,
+//! `c` to both, and the rest is dropped.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, Processor, Stage};
 

@@ -1,4 +1,4 @@
-//! A transform that writes what each element carries: how long after its timestamp its deadline is, and its trace.
+//! A transform that writes the metadata of each element: its deadline, relative to its timestamp, and its trace.
 
 use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Replacer, Stage};
 

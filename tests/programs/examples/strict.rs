@@ -1,5 +1,5 @@
-//! A transform that fails at each element that begins with `!`, when it has made something of it already. Of the others it
-//! forwards those that begin with `=`, and of the rest it makes two.
+//! A transform that fails on each element that begins with `!`, after it has made something of it. It forwards those
+//! that begin with `=`, and makes two of each other one.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 

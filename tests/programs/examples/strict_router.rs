@@ -1,4 +1,4 @@
-//! A router that fails at each empty element, when it has forwarded it already.
+//! A router that fails on each empty element after it has forwarded it.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage};
 

@@ -1,4 +1,4 @@
-//! A sink that prints each element, but for those that begin with `!`: it fails at them.
+//! A sink that prints each element, and fails on those that begin with `!`.
 
 use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, PayloadSink, Stage};
 

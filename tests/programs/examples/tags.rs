@@ -1,4 +1,4 @@
-//! An inspector that gives elements attributes: each word `name=value` of the payload is one, and `-name` takes one away.
+//! An inspector that sets attributes: each word `name=value` of the payload sets one, and `-name` removes one.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 

@@ -1,6 +1,6 @@
-//! A windowed stage that does with each element what its payload says, a letter for each thing, in order: `f` forwards it,
-//! `w` writes one, `s` cuts one out, `b` writes one piece by piece, `h` holds it, `j` joins what is held, `l` forwards all
-//! that is held and lets go of it, and `!` fails.
+//! A windowed stage whose payloads are commands, one letter each, executed in order: `f` forwards the element, `w`
+//! writes one, `s` slices it, `b` writes one piece by piece, `h` holds it, `j` joins what is held, `l` forwards and
+//! releases everything that is held, and `!` fails.
 
 use torvyn_guest::{
     Buffer, Config, Element, Failure, Lease, Mode, Output, Processor, Scope, Stage, Windowed, Writer, export,
@@ -44,7 +44,7 @@ impl Processor<Windowed> for Told {
         let held = self.held.len();
         let done = self.follow(element, out);
         if done.is_err() {
-            // The host takes back what it held of an element that it fails at.
+            // The host takes back what it held of an element that the stage fails on.
             self.held.truncate(held);
         }
         done

@@ -1,6 +1,6 @@
-//! A stage that holds: joins the elements that came in the same `every` milliseconds, as soon as one of a later time comes,
-//! and at the end those that are left. It holds each for at most `keep` milliseconds, and gives up those of a time of which
-//! it does not hold all.
+//! A stage with tumbling windows: it joins the elements that arrived in the same `every` milliseconds when one of a
+//! later window arrives, and the rest at the end. It holds each element for at most `keep` milliseconds, and drops a
+//! window if it no longer holds all of its elements.
 
 use torvyn_guest::{
     Columns, Config, Element, Failure, Holder, Lease, Mode, Output, Processor, Scope, Stage, Writer, export,
@@ -25,7 +25,7 @@ impl Stage for Tumble {
     }
 }
 
-/// What is not all held any more is left out.
+/// A window that is no longer complete is dropped.
 fn unless_given_up(joined: Result<(), Failure>) -> Result<(), Failure> {
     if matches!(joined, Err(Failure::DeadlineExceeded)) { Ok(()) } else { joined }
 }

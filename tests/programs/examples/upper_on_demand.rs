@@ -1,5 +1,5 @@
-//! A transform that reads each element when it comes to it, unless it is longer than the configured `longest`; those it
-//! forwards as they are. So its outputs mix elements written and elements passed on.
+//! A transform that reads one element after the other, and forwards those that are longer than the configured `longest`
+//! without reading them. So its outputs mix written and forwarded elements.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
 

@@ -1,5 +1,5 @@
-//! A stage that holds: joins every `window` elements into one, and at the end those that are left. Its world lets it neither
-//! read nor write.
+//! A stage that holds elements and joins every `window` of them into one, and the rest at the end. Its world lets it
+//! neither read nor write.
 
 use torvyn_guest::{
     Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer, export,

@@ -1,5 +1,5 @@
-//! Passes elements on as a processor must: what it was lent it cannot give away, so the host makes it a buffer with the
-//! same bytes. No payload byte enters the component, which is the cheapest way that the contract has.
+//! Forwards elements as a processor must: it cannot return what it borrowed, so the host makes a buffer with the same
+//! bytes. No payload byte enters the component, which is the cheapest way in that contract.
 
 use baseline::streaming::buffer_allocator::clone_into_mutable;
 use baseline::streaming::types::{OutputElement, ProcessError, ProcessResult, StreamElement};

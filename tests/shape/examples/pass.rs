@@ -1,4 +1,4 @@
-//! Passes elements on as a filter can: it says yes.
+//! Forwards elements as a filter does: it returns true.
 
 use baseline::streaming::types::{ProcessError, StreamElement};
 use exports::baseline::streaming::filter;

@@ -1,5 +1,5 @@
-//! Makes elements: a buffer from the host, the payload appended to it, frozen and given away. Its configuration is the
-//! length of a payload and the number of elements.
+//! Makes elements: allocates a buffer of the host, appends the payload, freezes it and returns it. Its configuration is
+//! the length of a payload and the number of elements.
 
 use std::cell::RefCell;
 

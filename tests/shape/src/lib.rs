@@ -1,7 +1,7 @@
 //! The payloads of the pipeline benchmark: how a source makes them and what a sink adds up, for guests and native
-//! contenders alike. Who moved other bytes, fewer, or in another order has another tally.
+//! contenders alike. A contender that moves other bytes, fewer bytes, or another order has another tally.
 
-/// What sources repeat to fill a payload. Mixed case, so that upper case differs from it.
+/// The text that sources repeat to fill a payload. In mixed case, so that upper case differs from it.
 const TEXT: &[u8] = b"The quick brown fox jumps over the lazy dog. ";
 
 /// A payload of `len` bytes, to be stamped before each use.
@@ -27,9 +27,9 @@ pub fn stamp(payload: &mut [u8], sequence: u64) {
 /// What a pipeline does with a payload between source and sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Nothing: the element is passed on.
+    /// Nothing: the element is forwarded.
     Pass,
-    /// ASCII upper case: every byte is read, and written anew.
+    /// ASCII upper case: every byte is read and written.
     Upper,
 }
 
@@ -45,7 +45,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a payload that was passed on (its first eight bytes enter the sum) or changed (all of it does).
+    /// Counts a payload that was forwarded (its first eight bytes enter the sum) or changed (all of it does).
     #[inline]
     pub fn add(&mut self, task: Task, payload: &[u8]) {
         let (words, _) = payload.as_chunks::<8>();

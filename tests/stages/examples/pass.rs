@@ -1,4 +1,4 @@
-//! Passes elements on, by handle.
+//! Forwards elements by handle.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Router, Stage};
 

@@ -1,4 +1,4 @@
-//! Passes elements on, by handle, as long as all of their metadata rises: what asking for it costs.
+//! Forwards elements by handle as long as all of their metadata increases: this measures the cost of metadata.
 
 use torvyn_guest::{Columns, Config, Element, Failure, Output, Processor, Router, Stage};
 

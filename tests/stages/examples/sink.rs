@@ -1,4 +1,4 @@
-//! Adds up every payload as its setting `task` says, and prints what it has seen.
+//! Adds up every payload as its setting `task` says, and prints the result.
 
 use shape::{Tally, Task};
 use torvyn_guest::{BackpressureSignal, Config, DataSink, Element, Failure, PayloadSink, Stage};

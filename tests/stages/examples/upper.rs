@@ -1,4 +1,4 @@
-//! ASCII upper case, from payloads that it is given.
+//! ASCII upper case, from payloads that it gets as an argument.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 

@@ -1,8 +1,8 @@
-//! Stages that make the host allocate: whatever they do, with the default limits, the process stays small. Judged by the
-//! memory that the system says is resident and by nothing that the host counts. Each runs in a process of its own, against
-//! one that runs a stage which behaves.
+//! Stages that make the host allocate: with the default limits, the process stays small whatever they do. The test
+//! measures the resident memory that the system reports, not what the host counts. Each stage runs in its own process,
+//! and is compared with one that runs a well-behaved stage.
 //!
-//! `TORVYN_BOMBS=8 cargo test -p torvyn-tests --test bombs -- --nocapture` runs them eight times as long.
+//! `TORVYN_BOMBS=8 cargo test --workspace --test bombs -- --nocapture` runs them eight times as long.
 
 #![expect(clippy::print_stdout, reason = "how much memory each took is the result")]
 
@@ -12,21 +12,21 @@ use std::process::Command;
 
 mod stages;
 
-/// MiB of resident memory that a stage with the default limits may make the process grow by. What it may use besides its
-/// linear memory is 64 MiB (`limits.host-memory`), and 16 MiB of buffers on an edge; the rest is what allocators keep.
+/// How many MiB of resident memory a stage with the default limits may add. Besides its linear memory it may use 64 MiB
+/// (`limits.host-memory`), and 16 MiB of buffers on an edge; the rest is overhead of allocators.
 const MOST_GROWTH: f64 = 96.0;
 
-/// In the environment of a child: which stage it runs.
+/// An environment variable of the child: the stage that it runs.
 const BOMB: &str = "TORVYN_BOMB";
 const LONG: &str = "TORVYN_BOMBS";
 
-/// What a child says.
+/// What a child prints.
 struct Told {
     outcome: String,
     peak: f64,
 }
 
-/// Runs this test again in a process of its own.
+/// Runs this test again in its own process.
 fn run_alone(name: &str) -> Told {
     let program = env::current_exe().expect("this test is a program");
     let child = Command::new(program).args(["--exact", "child", "--nocapture", "--ignored"]).env(BOMB, name).output();
@@ -39,7 +39,7 @@ fn run_alone(name: &str) -> Told {
     Told { outcome: value("outcome=").to_string(), peak: value("peak_mib=").parse().expect("a number") }
 }
 
-/// The most memory that this process had resident, in MiB.
+/// The peak resident memory of this process, in MiB.
 fn peak() -> f64 {
     let status = fs::read_to_string("/proc/self/status").expect("the system has /proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it tells the peak");

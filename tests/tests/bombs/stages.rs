@@ -1,4 +1,4 @@
-//! The stages, and the flows that they run in.
+//! The stages, and their flows.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use torvyn_runtime::{Account, Control, Error, Limits, Policy};
 use torvyn_tests::guest::{Guest, HOLDER, PROCESSOR, ROUTER, SINK, SOURCE, TRANSFORM, join_with_itself};
 use torvyn_tests::{Elements, Part, input, output, stage_with, start_with};
 
-/// A name, and what runs so many times as long as it must. Tells how it ended.
+/// The name of a stage, and a function that runs it this many times as long. It returns how the flow ended.
 type Bomb = (&'static str, fn(usize) -> String);
 
 pub(crate) const ALL: &[Bomb] = &[
@@ -54,12 +54,12 @@ fn of(name: &str, guest: Guest<'_>) -> Part {
     stage_with(name, guest.file().path, &[], limits())
 }
 
-/// So many elements of `abc`.
+/// This many elements of `abc`.
 fn elements(count: usize) -> Part {
     input(Elements::new((0..count).map(|_| Bytes::from_static(b"abc"))))
 }
 
-/// A sink that asks for a pause after every call: what is sent to it waits on the edge.
+/// A sink that asks for a pause after every call, so that elements wait on its edge.
 fn pausing() -> Part {
     let work = "(call $drop_batch (local.get $batch)) (drop (call $ok)) (i32.store8 (i32.const 20) (i32.const 1))
         (i32.const 16)";
@@ -70,7 +70,7 @@ fn discard() -> Part {
     output("out", Discard)
 }
 
-/// Runs parts in a row. A flow that lasts is cut off: it has waited long enough.
+/// Runs parts in a row. A flow that does not end is cut off: it has waited long enough.
 fn row(parts: Vec<Part>) -> String {
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     told(run_along(parts, &edges, |control| control))
@@ -99,12 +99,12 @@ fn behaves(times: usize) -> String {
     row(vec![elements(10_000 * times), of("stage", PROCESSOR), of("transform", TRANSFORM), discard()])
 }
 
-/// Joins the first element of its batch so often with itself.
+/// Joins the first element of its batch with itself, this many times.
 fn joining(name: &str, pieces: u32) -> Part {
     of(name, Guest { work: &join_with_itself(pieces), memory: "3", ..HOLDER })
 }
 
-/// Holds what it is lent, for ever, and passes nothing on. What the host refuses it passes on as its own failure.
+/// Holds its elements forever and forwards nothing. Returns refusals of the host as its own failures.
 const HOLDS: &str = "
     (call $count_up (i32.const 3072) (local.get $count))
     (if (i32.eqz (call $hold (local.get $batch) (i32.const 3072) (local.get $count) (i32.const 0)))
@@ -112,7 +112,7 @@ const HOLDS: &str = "
     (call $drop_batch (local.get $batch))
     (call $all_to (local.get $count) (i32.const 0))";
 
-/// Ropes of 64,000 pieces, from one element each.
+/// Joined payloads of 64,000 pieces, from one element each.
 fn ropes(count: usize) -> Vec<Part> {
     // A call joins the first element of its batch, of at most 256.
     vec![elements(64 * 64 * count), joining("thousand", 1000), joining("all", 64)]
@@ -124,7 +124,7 @@ fn held_joins(times: usize) -> String {
     row(parts)
 }
 
-/// The same, of a stage that traps at every seventh call and begins again.
+/// The same for a stage that traps at every seventh call and restarts.
 fn held_joins_restarting(times: usize) -> String {
     let work = format!(
         "(if (i32.eqz (i32.rem_u (global.get $calls) (i32.const 7))) (then unreachable))
@@ -152,7 +152,7 @@ fn waiting_joins_at_eight_edges(times: usize) -> String {
     told(run_along(parts, &edges, |control| control))
 }
 
-/// Cuts a payload of a thousand pieces into a thousand that share all of them but one.
+/// Slices a payload of a thousand pieces into a thousand elements that share all pieces but one.
 fn cut_joins(times: usize) -> String {
     let work = "(local $entry i32)
         (loop $next
@@ -168,7 +168,7 @@ fn cut_joins(times: usize) -> String {
     row(vec![elements(64 * 20 * times), joining("thousand", 1000), cutter, pausing()])
 }
 
-/// So many empty parts of the first element.
+/// This many empty slices of the first element.
 fn cutting(parts: u32) -> String {
     format!(
         "(call $slice_all (local.get $batch) (i32.const 65536) (i32.const {parts}) (i32.const 65536) (i32.const {parts})
@@ -184,7 +184,7 @@ fn empty_parts(times: usize) -> String {
     row(vec![elements(3 * times), of("cutter", Guest { work: &work, memory: "140", ..HOLDER }), discard()])
 }
 
-/// As many as are not refused, and somewhere to wait.
+/// As many as are accepted, with room to wait.
 fn most_empty_parts(times: usize) -> String {
     let work = cutting(480_000);
     row(vec![elements(3 * times), of("cutter", Guest { work: &work, memory: "140", ..HOLDER }), discard()])
@@ -195,7 +195,7 @@ fn many_parts_at_every_call(times: usize) -> String {
     row(vec![elements(2000 * times), of("cutter", Guest { work: &work, memory: "4", ..HOLDER }), discard()])
 }
 
-/// Makes so many elements without a byte.
+/// Makes this many elements without a byte.
 fn emitting(elements: u32, lineage: u32) -> String {
     format!(
         "(drop (call $emit (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const {elements})
@@ -210,7 +210,7 @@ fn written_elements(times: usize) -> String {
     row(vec![elements(2 * times), of("writer", Guest { work: &work, memory: "140", ..PROCESSOR }), discard()])
 }
 
-/// Columns that are longer than what they are of.
+/// Columns that are longer than the list of elements.
 fn written_columns(times: usize) -> String {
     let work = format!("(call $drop_batch (local.get $batch)) {}", emitting(1, 7_000_000));
     row(vec![elements(2 * times), of("writer", Guest { work: &work, memory: "500", ..PROCESSOR }), discard()])
@@ -225,7 +225,8 @@ const ATTRIBUTES: &str = r#"
   (core func $set (canon lower (func $attributes "set") (memory $memory) (realloc $realloc)))
 "#;
 
-/// Gives each element 64 attributes, whose names have two letters and whose values have so many, and then does that.
+/// Gives each element 64 attributes, with names of two letters and values of this many, and then runs these
+/// instructions.
 fn attributed(value: u32, then: &str, guest: Guest<'_>) -> Part {
     let work = format!(
         "(local $index i32) (local $number i32)
@@ -267,7 +268,7 @@ fn held_elements(times: usize) -> String {
     row(vec![elements(70_000 * times), of("holder", Guest { work: HOLDS, ..HOLDER }), discard()])
 }
 
-/// Holds the first element, and passes it on to each of 2000 calls a thousand times, by outputs that are dropped.
+/// Holds the first element, and in each of 2000 calls forwards it a thousand times, in outputs that are dropped.
 fn forwarded_again_and_again(times: usize) -> String {
     let work = "(local $lease i32) (local $left i32)
         (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
@@ -284,7 +285,7 @@ fn forwarded_again_and_again(times: usize) -> String {
     row(vec![elements(2000 * times), of("holder", Guest { work, memory: "3", ..HOLDER }), discard()])
 }
 
-/// A source of elements of one byte, each in a block of four MiB whose rest goes nowhere.
+/// A source of elements of one byte, each in a block of 4 MiB of which the rest is not used.
 fn small_parts_of_large_blocks(times: usize) -> String {
     let (rest, pulls) = ((4 << 20) - 1, 60 * times);
     let work = format!(
@@ -307,7 +308,7 @@ fn small_parts_of_large_blocks(times: usize) -> String {
     row(vec![of("source", Guest { work: &work, fields, memory: "70", ..SOURCE }), pausing()])
 }
 
-/// Cuts one byte out of each element of a MiB.
+/// Slices one byte out of each element of 1 MiB.
 fn small_parts_of_large_elements(times: usize) -> String {
     let work = "(i64.store (i32.const 2048) (i64.const 0)) (i64.store (i32.const 2056) (i64.const 1))
         (i32.store (i32.const 2064) (i32.const 0))
@@ -320,7 +321,7 @@ fn small_parts_of_large_elements(times: usize) -> String {
     row(vec![input(large), of("cutter", Guest { work, ..HOLDER }), pausing()])
 }
 
-/// Writes a byte in each call, which has a block of its own.
+/// Writes one byte in each call, which gets its own block.
 fn small_elements_of_their_own_blocks(times: usize) -> String {
     let work = "(i64.store (i32.const 2048) (i64.const 1))
         (call $drop_batch (local.get $batch))
@@ -343,7 +344,7 @@ fn buffers(times: usize) -> String {
     row(vec![elements(3 * times), of("buffers", Guest { work, ..HOLDER }), discard()])
 }
 
-/// All outputs of a call, with elements in each.
+/// As many outputs as a call may make, each with elements.
 fn outputs(times: usize) -> String {
     let work = "(local $left i32)
         (call $drop_batch (local.get $batch))
@@ -357,7 +358,7 @@ fn outputs(times: usize) -> String {
     row(vec![elements(20 * times), of("outputs", Guest { work, memory: "3", ..PROCESSOR }), discard()])
 }
 
-/// Fails at every element with a text of thirty MiB.
+/// Fails on every element with a text of 30 MiB.
 const TALKS: &str = "
     (call $drop_batch (local.get $batch))
     (drop (call $fail (i32.const 2)))
@@ -381,13 +382,13 @@ fn texts_of_dead_letters(times: usize) -> String {
     told(run_along(parts, &edges, |control| Control { dead_letters, ..control }))
 }
 
-/// Routes for elements that were not lent.
+/// Routes for elements that are not in the batch.
 fn routes(times: usize) -> String {
     let work = "(call $drop_batch (local.get $batch)) (call $routes (i32.const 65536) (i32.const 7000000))";
     row(vec![elements(2 * times), of("router", Guest { work, memory: "430", ..ROUTER }), discard()])
 }
 
-/// A million times one lease.
+/// One lease, a million times.
 fn leases_in_one_call(times: usize) -> String {
     let work = "(local $lease i32) (local $at i32)
         (local.set $lease (call $hold_first (local.get $batch) (i32.const 1) (i32.const 0)))
@@ -402,7 +403,7 @@ fn leases_in_one_call(times: usize) -> String {
     row(vec![elements(2 * times), of("holder", Guest { work, memory: "80", ..HOLDER }), discard()])
 }
 
-/// Traps within functions whose names have 256 KiB each.
+/// Traps in functions whose names have 256 KiB each.
 fn long_names_in_traps(times: usize) -> String {
     let name = "n".repeat(256 << 10);
     let mut fields = format!("(func ${name}0 unreachable)");

@@ -1,5 +1,5 @@
-//! What is said of a pipeline holds of its flows: random pipelines, of stages that are nothing but what they copy, and of
-//! real components. A bound is never exceeded, and where it is exact it is met.
+//! The bounds of a pipeline hold for its flows: random pipelines of model stages that only copy, and of real
+//! components. A bound is never exceeded, and an exact bound is met.
 
 use std::collections::HashMap;
 
@@ -19,21 +19,21 @@ use model::{Conduct, Measured};
 const PLAIN_PIPELINES: u64 = 10_000;
 const REAL_PIPELINES: u64 = 200;
 
-/// How many comparisons there were, and how many went wrong.
+/// The number of comparisons and of failed ones.
 #[derive(Debug, Default)]
 struct Tally {
     pipelines: u64,
     elements: u64,
     bounded: u64,
     exact: u64,
-    /// Measured beyond a bound.
+    /// Measured above a bound.
     over: u64,
-    /// Measured below a bound that is exact.
+    /// Measured below an exact bound.
     unequal: u64,
 }
 
 impl Tally {
-    /// Compares what was measured of so many elements with a bound for each.
+    /// Compares what was measured for this many elements with a bound per element.
     fn compare(&mut self, measured: u64, bound: Option<u64>, elements: u64, exact: bool) {
         let Some(most) = bound.and_then(|bound| bound.checked_mul(elements)) else { return };
         self.bounded += 1;
@@ -58,7 +58,7 @@ fn bound(random: &mut Random, most: u64) -> Bound {
     }
 }
 
-/// Nodes of random roles and outputs, and what they copy.
+/// Nodes with random roles and outputs, and what they copy.
 fn plain(random: &mut Random) -> (Graph, Vec<Option<Bounds>>) {
     let mut nodes = Vec::new();
     let mut bounds = Vec::new();
@@ -78,7 +78,7 @@ fn plain(random: &mut Random) -> (Graph, Vec<Option<Bounds>>) {
     (graph::random(random, &nodes), bounds)
 }
 
-/// Compares what the model measured with what was said of the pipeline.
+/// Compares the measurements of the model with the bounds of the pipeline.
 fn compare(tally: &mut Tally, said: &PipelineBounds, measured: &Measured, tight: bool) {
     tally.compare(measured.copies, said.total, measured.entered, said.exact || tight);
     tally.compare(measured.path, said.copies, 1, tight);
@@ -112,7 +112,7 @@ fn plain_stages() {
             [Conduct::Any, Conduct::Worst].map(|conduct| model::run(&mut random, &graph, &nodes, conduct));
         let (Some(any), Some(worst)) = (any, worst) else { continue };
         compare(&mut tally, &said, &any, false);
-        // One source at its worst meets every bound: none says more than can happen.
+        // One source with the worst behaviour meets every bound: none is larger than necessary.
         let sources = graph.nodes().iter().filter(|node| node.role == Role::Source).count();
         compare(&mut tally, &said, &worst, sources == 1);
         tight_pipelines += u64::from(sources == 1);
@@ -128,7 +128,7 @@ fn plain_stages() {
     );
 }
 
-/// A stage to be: a program, its settings and what it copies, as one who knows its source can tell.
+/// A stage to run: a program, its settings, and what it copies according to its source code.
 struct Program {
     path: &'static str,
     config: Vec<(&'static str, String)>,
@@ -226,12 +226,12 @@ fn lines(random: &mut Random) -> Elements {
     Elements::new((0..random.from(0, 100)).map(|_| line(random)).collect::<Vec<_>>())
 }
 
-/// Each element is lent once.
+/// Each element is in one batch only.
 fn once(stages: &[Option<Bounds>]) -> Vec<Option<NodeBounds>> {
     stages.iter().map(|bounds| bounds.map(NodeBounds::from)).collect()
 }
 
-/// Compares the account of a flow with what was said of its stages and of the pipeline.
+/// Compares the run report of a flow with the bounds of its stages and of the pipeline.
 fn hold(tally: &mut Tally, graph: &Graph, stages: &[Option<Bounds>], account: &Account) -> PipelineBounds {
     let said = compose(graph, &once(stages));
     let place = |name: &str| name.parse::<usize>().expect("nodes are named by their number");

@@ -1,12 +1,12 @@
-//! A model of a flow in which stages are nothing but what they copy: an independent account to hold bounds against.
+//! A model of a flow in which stages only copy: an independent count to compare bounds with.
 
 use torvyn_runtime::contract::{Bound, Bounds};
 use torvyn_runtime::pipeline::graph::{Graph, Role};
 use torvyn_tests::random::Random;
 
-/// Elements on their way beyond which a flow is given up.
+/// A flow with more elements than this is given up.
 const TOO_MANY: usize = 20_000;
-/// How often something is done at most where there is no bound.
+/// How often something happens at most if there is no bound.
 const UNBOUNDED: u64 = 4;
 
 /// How stages behave.
@@ -14,20 +14,20 @@ const UNBOUNDED: u64 = 4;
 pub(crate) enum Conduct {
     /// Anything within their bounds.
     Any,
-    /// All that their bounds allow, and everything goes everywhere.
+    /// As much as their bounds allow, and everything goes to all outputs.
     Worst,
 }
 
-/// What came of a flow.
+/// The result of a flow.
 #[derive(Default)]
 pub(crate) struct Measured {
     pub(crate) entered: u64,
     pub(crate) entered_bytes: u64,
     pub(crate) copies: u64,
     pub(crate) copied_bytes: u64,
-    /// The most copies on the way of an element.
+    /// The most copies of an element on its path.
     pub(crate) path: u64,
-    /// For each edge the elements, and those that a stage wrote.
+    /// For each edge, the number of elements, and of those that a stage wrote.
     pub(crate) edges: Vec<(u64, u64)>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Measured {
 struct Element {
     bytes: u64,
     written: bool,
-    /// Copies on its way so far.
+    /// Copies on its path so far.
     path: u64,
 }
 
@@ -44,11 +44,11 @@ struct Model<'a> {
     random: &'a mut Random,
     conduct: Conduct,
     measured: Measured,
-    /// What waits for each node.
+    /// The elements that wait for each node.
     waiting: Vec<Vec<Element>>,
 }
 
-/// Runs the flow; `None` where it has too many elements.
+/// Runs the flow. `None` if it has too many elements.
 pub(crate) fn run(random: &mut Random, graph: &Graph, nodes: &[Option<Bounds>], conduct: Conduct) -> Option<Measured> {
     let measured = Measured { edges: vec![(0, 0); graph.edges().len()], ..Measured::default() };
     let waiting = vec![Vec::new(); nodes.len()];
@@ -67,7 +67,7 @@ pub(crate) fn run(random: &mut Random, graph: &Graph, nodes: &[Option<Bounds>], 
 }
 
 impl Model<'_> {
-    /// From 0 to what the bound says, or just that.
+    /// A number from 0 to the bound, or exactly the bound.
     fn times(&mut self, bound: Bound) -> u64 {
         let most = bound.max.map_or(UNBOUNDED, u64::from);
         if bound.exact || self.conduct == Conduct::Worst { most } else { self.random.from(0, most) }
@@ -96,7 +96,7 @@ impl Model<'_> {
     fn take(&mut self, node: usize, bounds: Option<Bounds>) {
         let elements = std::mem::take(&mut self.waiting[node]);
         let processes = self.graph.nodes()[node].role == Role::Processor;
-        // What may still be written, for elements that came before.
+        // What may still be written for elements that arrived before.
         let mut left = 0;
         let mut last = None;
         for mut element in elements {

@@ -1,14 +1,13 @@
-//! A guest that tries to read or write more often than a proof about it says, and the pieces that all of them are
-//! made of.
+//! A guest that tries to read or write more often than its proof allows, and the pieces that such guests are made of.
 
 use torvyn_tests::guest::{Guest, PROCESSOR, SINK};
 
-/// What becomes of a guest when it is run.
+/// What happens when a guest runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It returns, and copies payloads.
     Copies,
-    /// It returns and has copied nothing, though it could.
+    /// It returns and has copied nothing, although it could.
     Spares,
     /// It has a way to copy payloads, and traps before it returns.
     Traps,
@@ -24,9 +23,9 @@ pub(crate) struct Cheat {
     pub(crate) fate: Fate,
     /// The copies can be made in a call that handles elements, or in one that belongs to it.
     pub(crate) reachable: bool,
-    /// How often it reads an element, where the test was told.
+    /// How often it reads an element, if the test says so.
     pub(crate) reads: Option<u64>,
-    /// It takes seconds: it is run once, on one element.
+    /// It takes seconds: it runs once, on one element.
     pub(crate) slow: bool,
 }
 
@@ -40,12 +39,12 @@ impl Cheat {
         Cheat { fate, ..self }
     }
 
-    /// It copies only where nothing is lent.
+    /// It copies only where it has no batch.
     pub(crate) fn unreachable(self) -> Cheat {
         Cheat { reachable: false, ..self }
     }
 
-    /// It reads an element this often at most.
+    /// It reads an element at most this often.
     pub(crate) fn reads(self, reads: u64) -> Cheat {
         Cheat { reads: Some(reads), ..self }
     }
@@ -55,11 +54,11 @@ impl Cheat {
     }
 }
 
-/// The end of `process`: the batch is given back, and all elements go to output 0.
+/// The end of `process`: the batch is dropped, and all elements go to output 0.
 pub(crate) const END: &str = "(call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))";
 
-/// Reads a byte of the element of this index. An empty payload has none, and such a read is refused: so a batch in
-/// which one payload is not empty tells how often that one is read.
+/// Reads a byte of the element with this index. An empty payload has none, so such a read is refused: in a batch with
+/// one payload that is not empty, the reads are those of this payload.
 pub(crate) fn read(index: &str) -> String {
     format!("(call $read (local.get $batch) {index} (i64.const 0) (i64.const 1) (i32.const 64))")
 }
@@ -79,12 +78,12 @@ pub(crate) fn sink(fields: &str, work: &str) -> String {
     Guest { fields, work: &work, ..SINK }.text()
 }
 
-/// What is done for each element, `$i`, in order. It declares locals, and so begins a function.
+/// Executed for each element, `$i`, in order. It declares locals, so it starts a function.
 pub(crate) fn each(body: &str) -> String {
     format!("(local $i i32) {}", again(body))
 }
 
-/// The loop alone, of a local that is there.
+/// Only the loop, over an existing local.
 pub(crate) fn again(body: &str) -> String {
     format!(
         "(local.set $i (i32.const 0))

@@ -1,9 +1,10 @@
-//! Guests that read at an index that is not what was stepped, and those whose rounds are fewer or more than they look.
+//! Guests that read at another index than the one that steps, and guests whose loops have fewer or more rounds than it
+//! seems.
 
 use crate::cheat::{Cheat, READER, again, each, processor, read};
 use crate::loops::{I, read_low, step_by};
 
-/// The argument is not what was stepped.
+/// The argument is not the index that steps.
 fn arguments() -> Vec<Cheat> {
     let of = |name: &str, index: &str| {
         Cheat::new(name, processor("(global $at (mut i32) (i32.const 0))", &each(&read(index))))
@@ -155,7 +156,7 @@ fn arguments() -> Vec<Cheat> {
     ]
 }
 
-/// Different rounds come to the same element, by different ways.
+/// Different rounds reach the same element, in different ways.
 fn crossed() -> Vec<Cheat> {
     let next = "(i32.add (local.get $i) (i32.const 1))";
     let odd = "(i32.and (local.get $i) (i32.const 1))";
@@ -261,7 +262,7 @@ fn crossed() -> Vec<Cheat> {
     ]
 }
 
-/// Fewer rounds than elements, or more than there are numbers.
+/// Fewer rounds than elements, or so many that the index overflows.
 fn rounds() -> Vec<Cheat> {
     let until = |test: &str, step: &str, locals: &str| {
         format!(

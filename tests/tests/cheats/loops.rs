@@ -1,10 +1,10 @@
-//! Guests that read in a loop over the batch, and come to the same element more often than the loop looks.
+//! Guests that read in a loop over the batch, and reach the same element more often than it seems.
 
 use crate::cheat::{Cheat, READER, again, each, processor, read, sink};
 
 pub(crate) const I: &str = "(local.get $i)";
 
-/// A loop that is left after `times` rounds, whatever the index does, which is moved by `step`.
+/// A loop that ends after `times` rounds, whatever the index does, which `step` moves.
 fn rounds(times: u32, body: &str, step: &str) -> String {
     format!(
         "(local $i i32) (local $round i32)
@@ -18,12 +18,12 @@ pub(crate) fn step_by(step: &str) -> String {
     format!("(local.set $i (i32.add (local.get $i) (i32.const {step})))")
 }
 
-/// Only what may be in the batch is asked for: so a round without it costs next to nothing.
+/// Reads only indices that can be in the batch, so a round with another index costs almost nothing.
 pub(crate) fn read_low(index: &str) -> String {
     format!("(if (i32.lt_u {index} (i32.const 64)) (then {}))", read(index))
 }
 
-/// Loops that do what they look like. A proof of these can be exact.
+/// Honest loops. Their proof can be exact.
 pub(crate) fn plain() -> Vec<Cheat> {
     let next = "(i32.add (local.get $i) (i32.const 1))";
     let if_even = format!("(if (i32.and (local.get $i) (i32.const 1)) (then {}))", read(I));
@@ -238,7 +238,7 @@ fn steps() -> Vec<Cheat> {
     ]
 }
 
-/// Loops in loops, and functions that are called from loops.
+/// Nested loops, and functions that are called from loops.
 fn nested() -> Vec<Cheat> {
     let inner = |from: &str, to: &str, index: &str| {
         format!(

@@ -1,5 +1,5 @@
-//! Guests that try to read or write more often than the analysis proves. Each is run on batches of one to sixty-four
-//! elements, and what the ledger says of it is held against the proof.
+//! Guests that try to read or write more often than the analysis proves. Each runs on batches of one to sixty-four
+//! elements, and the counts of the ledger are compared with the proof.
 
 #![expect(clippy::print_stdout, reason = "a table of what is proven and what was measured")]
 
@@ -22,7 +22,7 @@ mod writes;
 use cheat::{Cheat, Fate, processor};
 use random::Maker;
 
-/// Runs the guest, and asserts that it is what it is meant to be.
+/// Runs the guest, and asserts that it does what it is meant to do.
 fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
     let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 16, 128][..], 1) };
     let measured = match Specimen::load(bytes, &[], Duration::from_secs(time)) {
@@ -43,7 +43,7 @@ fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
     measured
 }
 
-/// Analyses and runs each guest, and asserts that no more is claimed than is true.
+/// Analyses and runs each guest, and asserts that the bounds hold.
 fn hold(cheats: Vec<Cheat>) {
     let mut wrong = Vec::new();
     for cheat in cheats {
@@ -98,7 +98,7 @@ fn reads_in_loops() {
     hold(loops::cheats());
 }
 
-/// No proof is so careful that it says nothing of an ordinary loop.
+/// The analysis still finds a bound for an ordinary loop.
 #[test]
 fn plain_loops_have_the_bound_they_look_like() {
     for cheat in loops::plain() {
@@ -118,7 +118,7 @@ fn writes_that_add_up() {
     hold(writes::cheats());
 }
 
-/// What is claimed of code that was made at random holds too, and is not always nothing.
+/// The bounds of random code hold too, and not all random code is without a bound.
 #[test]
 fn random_guests() {
     let count = std::env::var("TORVYN_RANDOM_GUESTS").map_or(1000, |count| count.parse().expect("a number"));

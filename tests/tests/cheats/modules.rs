@@ -1,5 +1,5 @@
-//! Guests whose component is put together so that the read is not where it is looked for: in another core module,
-//! another component, under another name.
+//! Guests with a component structure that hides the read: in another core module, in another component, or under
+//! another name.
 
 use torvyn_tests::guest::{Guest, PROCESSOR};
 use wat_guests::imports::{LOWERED_READ, PAYLOAD_READ, PAYLOAD_WRITE, STORE, TYPES};
@@ -140,7 +140,7 @@ fn core_modules() -> Vec<Cheat> {
     ]
 }
 
-/// Exports that are not what they are called.
+/// Exports with misleading names.
 fn names() -> Vec<Cheat> {
     let reading = format!(
         r#"(func (export "innocent") (param $batch i32) (param $count i32) (param i32 i32) (result i32) {} {END})"#,
@@ -156,7 +156,7 @@ fn names() -> Vec<Cheat> {
     );
     let dressed = wrapped.replace(PROCESS, r#"(canon lift (core func $dressed "process")"#);
     assert_ne!(wrapped, dressed);
-    // The name section says that the import is a helper, and a helper the import.
+    // The name section calls the import a helper, and a helper the import.
     let misnamed = Guest {
         imports: r#"(export "drop" (func $read)) (export "tell" (func $read-all))"#,
         fields: r#"(import "host" "drop" (func $innocent (@name "drop") (param i32 i32 i64 i64 i32)))
@@ -179,7 +179,7 @@ const ARGUMENTS: &str = r#"
     (with "torvyn:streaming/types@0.2.0" (instance $types))
     (with "torvyn:streaming/payload-read@0.2.0" (instance $payload-read))"#;
 
-/// Components in components.
+/// Nested components.
 fn components() -> Vec<Cheat> {
     let text = processor("", &each(&read("(local.get $i)").repeat(2)));
     let guest = text.replacen("(component", "(component $inner", 1);
@@ -196,7 +196,7 @@ fn components() -> Vec<Cheat> {
           (instance $inner (instantiate $inner {ARGUMENTS} {write})) {exports})",
         nested.replacen("(component", "(component $inner", 1)
     );
-    // Stands between a guest that reads once and the host, and reads three times for it.
+    // Sits between a guest that reads once and the host, and reads three times for it.
     let amplifier = amplifier(3);
     let once = processor("", &each(&read("(local.get $i)"))).replacen("(component", "(component $inner", 1);
     let composed = format!(
@@ -208,7 +208,7 @@ fn components() -> Vec<Cheat> {
             {write}))
           {exports})"#
     );
-    // The same, with the guest not nested: its own lowered import is another component's export.
+    // The same, with the guest not nested: its lowered import is an export of another component.
     let definitions = format!("{amplifier} (instance $amplifier (instantiate $amplifier {ARGUMENTS}))
         (core func $more (canon lower (func $amplifier \"torvyn:streaming/payload-read@0.2.0\" \"read\") (memory $memory) (realloc $realloc)))");
     let beside = importing(
@@ -227,7 +227,7 @@ fn components() -> Vec<Cheat> {
     ]
 }
 
-/// A component that exports `payload-read`, and reads `times` times for each read it is asked for.
+/// A component that exports `payload-read`, and reads `times` times for each requested read.
 fn amplifier(times: usize) -> String {
     let reads = "(call $read (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 64))".repeat(times);
     format!(

@@ -1,5 +1,5 @@
-//! Guests that nobody thought of: straight code, branches, loops and calls at random, on few locals, one of which is
-//! read at now and then.
+//! Random guests: straight code, branches, loops and calls, on a few locals, one of which is sometimes the index of a
+//! read.
 
 use torvyn_tests::random::Random;
 
@@ -8,19 +8,19 @@ use crate::cheat::read;
 /// How deep blocks are nested.
 const DEPTH: usize = 4;
 const LOCALS: [&str; 4] = ["$a", "$b", "$c", "$count"];
-/// What an index is moved by: mostly to the next.
+/// The step of an index: mostly 1.
 const STEPS: [&str; 12] = ["1", "1", "1", "1", "1", "-1", "-1", "2", "3", "0", "0x80000000", "0x55555556"];
 const TESTS: [&str; 10] = ["lt_u", "lt_u", "ge_u", "ne", "eq", "gt_u", "le_u", "lt_s", "ge_s", "gt_s"];
 
-/// Makes the text of guests.
+/// Writes the text of guests.
 pub(crate) struct Maker {
     random: Random,
     label: usize,
-    /// Whether this one is of a kind that can be followed: loops side by side, and steps that are constant.
+    /// Whether this guest can be analysed: loops are side by side, and steps are constant.
     tame: bool,
-    /// What the loop steps that is being made.
+    /// The index of the loop that is being written.
     index: Option<&'static str>,
-    /// Functions that can be called, by their number: those that were made before.
+    /// The number of functions that can be called: those that were written before.
     functions: usize,
 }
 
@@ -29,7 +29,7 @@ impl Maker {
         Maker { random: Random::new(seed), label: 0, tame: false, index: None, functions: 0 }
     }
 
-    /// The fields of a module, and the body of its `process` as far as it reads.
+    /// The fields of a module, and the reading part of its `process`.
     pub(crate) fn guest(&mut self) -> (String, String) {
         self.functions = 0;
         self.tame = !self.tame;
@@ -57,7 +57,7 @@ impl Maker {
 
     fn body(&mut self) -> String {
         let all = self.statements(0);
-        // Most stages go through their batch.
+        // Most stages loop over their batch.
         if self.random.below(3) > 0 {
             let each = self.loops(1);
             format!("(block $end {all} {each})")
@@ -75,7 +75,7 @@ impl Maker {
         LOCALS[written]
     }
 
-    /// A value: a local, mostly, or one that is not far from it.
+    /// A value: usually a local, or a number close to one.
     fn value(&mut self) -> String {
         let any = self.one_of(&LOCALS);
         let local = self.index.filter(|_| self.tame).unwrap_or(any);
@@ -126,7 +126,7 @@ impl Maker {
     fn statement(&mut self, depth: usize) -> String {
         let deeper = depth < DEPTH;
         let (kind, again) = (self.random.below(20), self.random.below(20));
-        // Writing to the locals is what makes most loops impossible to follow.
+        // Writing to the locals is what makes most loops impossible to analyse.
         let kind = if self.tame && matches!(kind, 5 | 6 | 16) { again } else { kind };
         match kind {
             0..=4 => read(&self.value()),

@@ -1,5 +1,5 @@
-//! Guests whose reads are hard to find: behind references, recursion, exceptions, and in functions that are no
-//! export.
+//! Guests whose reads are hard to find: behind references, recursion, exceptions, and in functions that are not
+//! exported.
 
 use torvyn_tests::guest::{BUMP, Guest, PROCESSOR, SINK};
 
@@ -102,7 +102,7 @@ fn recursion() -> Vec<Cheat> {
         let call = format!("(call $level{} (local.get $batch) (local.get $index))", level - 1);
         chain += &format!("(func $level{level} (param $batch i32) (param $index i32) {call} {call})");
     }
-    // 2^36 reads of each element, had the level in memory not been told to stop: what overflows must not become small.
+    // 2^36 reads of each element, if the level in memory did not stop them: an overflow must not give a small bound.
     let mut steep = format!(
         "(global $left (mut i32) (i32.const 0))
         (func $step0 (param $batch i32) (param $index i32)
@@ -163,7 +163,7 @@ fn exceptions() -> Vec<Cheat> {
     vec![Cheat::new("try_table", processor("(tag $oops)", &twice)).fate(Fate::Refused)]
 }
 
-/// Functions that the host calls, or the engine, besides the exports.
+/// Functions other than the exports that the host or the engine calls.
 fn roots() -> Vec<Cheat> {
     let stash = "(i32.store (i32.const 2048) (local.get $batch))";
     let stashed = read("(i32.const 0)").replace("(local.get $batch)", "(i32.load (i32.const 2048))");
@@ -177,7 +177,7 @@ fn roots() -> Vec<Cheat> {
     let init = Guest { init: &format!("{stashed} (call $ok)"), ..PROCESSOR };
     let start = Guest { start: &stashed, ..PROCESSOR };
     let teardown = Guest { work: &format!("{stash} {END}"), teardown: &stashed, ..PROCESSOR };
-    // A module of its own allocates, because memory must be there before the import is lowered.
+    // A separate module allocates, because memory must exist before the import is lowered.
     let allocator = format!(
         r#"
         (core module $allocator

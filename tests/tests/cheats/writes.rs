@@ -1,14 +1,14 @@
-//! Guests that write more often than it looks. What a call writes it has to return, in one output: so it is the sizes in
-//! memory that say how often, and the code only how often it asks.
+//! Guests that write more often than it seems. A call must return what it writes, in one output: so the sizes in memory
+//! decide how often it writes, and the code only how often it calls.
 
 use torvyn_tests::guest::{Guest, PROCESSOR};
 
 use crate::cheat::{Cheat, END, Fate, each, processor};
 
-/// The end of a call that returns the output made last.
+/// The end of a call that returns the last output.
 const RETURN: &str = "(call $drop_batch (local.get $batch)) (call $output (i32.load (i32.const 68)))";
 
-/// Makes an output of so many empty payloads.
+/// Makes an output of this many empty payloads.
 fn emit(payloads: &str) -> String {
     format!(
         "(memory.fill (i32.const 8192) (i32.const 0) (i32.mul {payloads} (i32.const 8)))

@@ -1,4 +1,4 @@
-//! The bodies of functions: random statements, in which calls are made and what they are called with is moved on.
+//! The bodies of functions: random statements that make calls and change the arguments of later calls.
 
 use torvyn_tests::random::Random;
 
@@ -10,7 +10,7 @@ pub(crate) struct Variable {
     pub(crate) role: Role,
 }
 
-/// A function that can be called, and the instructions that call it once its arguments are on the stack.
+/// A callable function, and the instructions that call it once its arguments are on the stack.
 pub(crate) struct Callee {
     pub(crate) params: Vec<Role>,
     pub(crate) results: Vec<Role>,
@@ -22,9 +22,9 @@ pub(crate) struct Writer<'r> {
     random: &'r mut Random,
     variables: Vec<Variable>,
     callees: Vec<Callee>,
-    /// The labels around, innermost last.
+    /// The enclosing labels, innermost last.
     labels: Vec<String>,
-    /// The locals that the loops around move on, innermost last.
+    /// The locals that the enclosing loops change, innermost last.
     moved: Vec<String>,
     made: usize,
     text: String,
@@ -39,7 +39,7 @@ impl<'r> Writer<'r> {
         Writer { random, variables, callees, labels: Vec::new(), moved: Vec::new(), made: 0, text: String::new() }
     }
 
-    /// A body of at most so many statements in a row, at most so deep, with values for these results.
+    /// A body with at most this many statements in sequence and this depth, with values for these results.
     pub(crate) fn function(&mut self, results: &[Role], most: usize, depth: usize) -> String {
         self.open("block", "exit");
         for _ in 0..1 + self.random.below(most) {
@@ -53,7 +53,7 @@ impl<'r> Writer<'r> {
         std::mem::take(&mut self.text)
     }
 
-    /// A body that is a loop over the batch as anyone would write it, with calls in it.
+    /// A body with an ordinary loop over the batch and calls in it.
     pub(crate) fn plain_loop(&mut self, index: &str) -> String {
         self.open("block", "exit");
         self.add(&format!("i32.const 0 local.set {index}"));
@@ -108,7 +108,7 @@ impl<'r> Writer<'r> {
         &self.callees[callee].params
     }
 
-    /// What was written.
+    /// The text of the body.
     pub(super) fn take(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
@@ -146,7 +146,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// Calls something.
+    /// Calls some function.
     fn call(&mut self) {
         let number = self.random.below(self.callees.len());
         for at in 0..self.callees[number].params.len() {
@@ -157,7 +157,7 @@ impl<'r> Writer<'r> {
         self.finish_call(number);
     }
 
-    /// Calls a function whose arguments are on the stack. What it returns is dropped, or kept in a local.
+    /// Calls a function whose arguments are on the stack. Its result is dropped, or stored in a local.
     pub(super) fn finish_call(&mut self, number: usize) {
         let call = self.callees[number].call.clone();
         self.add(&call);
@@ -170,7 +170,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// A local of a type that may be set: its name. Most often not that of the count of elements.
+    /// The name of a local of a type that may be set. Rarely that of the element count.
     fn changing(&mut self, ty: &str) -> Option<String> {
         let spares = !self.one_in(12);
         let may = |variable: &&Variable| {
@@ -181,7 +181,7 @@ impl<'r> Writer<'r> {
         if names.is_empty() { None } else { Some(names[self.random.below(names.len())].clone()) }
     }
 
-    /// A local of `i32`: in half of the cases the one that the innermost loop around moves on.
+    /// A local of type `i32`: in half of the cases the one that the innermost loop changes.
     fn counting(&mut self) -> Option<String> {
         match self.moved.last().cloned() {
             Some(name) if self.one_in(2) => Some(name),
@@ -195,7 +195,7 @@ impl<'r> Writer<'r> {
         if names.is_empty() { None } else { Some(names[self.random.below(names.len())].clone()) }
     }
 
-    /// How many elements there are, where that is known.
+    /// The number of elements, if it is known.
     fn count(&mut self) -> String {
         if self.variables.iter().any(|variable| variable.name == "$count") && !self.one_in(6) {
             return "local.get $count".to_string();

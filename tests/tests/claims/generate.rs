@@ -1,7 +1,8 @@
-//! Processors made at random: functions that call the host, functions around these in modules of their own, called directly,
-//! through tables that others fill, or through references, and a `process` of random control flow that calls any of them.
+//! Random processors: functions that call the host, wrappers around them in other modules, called directly, through
+//! tables that other modules fill, or through references, and a `process` with random control flow that calls any of
+//! them.
 //!
-//! Every value has a role, so that most calls have arguments that the host accepts; one in a few has another value there.
+//! Every value has a role, so that most calls have arguments that the host accepts; a few have another value there.
 
 use torvyn_tests::random::Random;
 
@@ -31,10 +32,10 @@ impl Role {
     }
 }
 
-/// What the body of `process` is.
+/// The shape of the body of `process`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// A loop over the batch as anyone would write it.
+    /// An ordinary loop over the batch.
     Plain,
     /// A loop that only looks like one.
     Near,
@@ -66,15 +67,15 @@ fn form(params: &[Role], results: &[Role]) -> String {
     format!("(param{}) (result{})", list(params), list(results))
 }
 
-/// Places of every table.
+/// The number of slots of every table.
 const PLACES: usize = 4;
 
-/// A component in the making.
+/// A component under construction.
 struct Maker {
     random: Random,
     functions: Vec<Function>,
     text: String,
-    /// Segments that are put into tables last: the instance whose table it is, the place, and the function.
+    /// Segments that are written to tables last: the instance with the table, the slot, and the function.
     late: Vec<(String, usize, Function)>,
 }
 
@@ -119,17 +120,17 @@ impl Maker {
     }
 
     fn any_function(&mut self) -> Function {
-        // What was made last is what is most likely to be around something.
+        // The function that was made last is the most likely one to be wrapped.
         let count = self.functions.len();
         let latest = (0..3).map(|_| self.random.below(count)).max().unwrap_or(0);
         self.functions[latest].clone()
     }
 
-    /// Adds a module with a function that calls others, and sometimes passes for one that does nothing but that.
+    /// Adds a module with a function that calls others, and sometimes looks like a mere wrapper.
     fn wrapper(&mut self, number: usize) {
         let mut module = Module::new(format!("w{number}"));
         let (params, results, body) = if self.one_in(2) {
-            // What stands before an import of the host is what tools make.
+            // Tools put an import of the host behind a shim of this form.
             let callee = if self.one_in(2) { self.functions[0].clone() } else { self.any_function() };
             self.forwarding(&callee, &mut module)
         } else {
@@ -145,7 +146,7 @@ impl Maker {
         self.functions.push(function);
     }
 
-    /// All parameters in order, then one call: as it should be, with others before them, or with fewer of them.
+    /// All parameters in order, then one call: correctly, with others before them, or with fewer of them.
     fn forwarding(&mut self, callee: &Function, module: &mut Module) -> (Vec<Role>, Vec<Role>, String) {
         let called = self.callee(callee, module);
         let mut params = callee.params.clone();
@@ -168,12 +169,12 @@ impl Maker {
         (params, results, format!("{locals} {gets} {}", called.call))
     }
 
-    /// A parameter that the callee has not: most often one that looks like its index.
+    /// A parameter that the callee does not have: most often one that looks like its index.
     fn spare(&mut self) -> Role {
         [Role::Index, Role::Index, Role::Index, Role::Number, Role::Batch, Role::Wide][self.random.below(6)]
     }
 
-    /// Parameters in any order, and a body that does anything with them.
+    /// Parameters in any order, and a body that uses them in any way.
     fn general(&mut self, callee: &Function, module: &mut Module) -> (Vec<Role>, Vec<Role>, String) {
         let mut params: Vec<_> =
             callee.params.iter().copied().filter(|role| *role == Role::Batch || !self.one_in(6)).collect();
@@ -200,12 +201,12 @@ impl Maker {
         (params, results, format!("{locals} {body}"))
     }
 
-    /// Makes a function known to a module, and tells how it is called there.
+    /// Makes a function available to a module. Returns how it is called there.
     fn callee(&mut self, function: &Function, module: &mut Module) -> Callee {
         let id = module.import(function);
         let place = self.random.below(PLACES);
         let ty = format!("$t{id}");
-        // What is around another function is called directly in most cases, and what it calls through a table.
+        // A wrapper is usually called directly, and calls through a table.
         let is_around = function.name.starts_with("$f") && self.one_in(2);
         let way = if is_around { 0 } else { self.random.below(16) };
         let call = match way {
@@ -242,8 +243,8 @@ impl Maker {
         Callee { params: function.params.clone(), results: function.results.clone(), call }
     }
 
-    /// Puts a function into the table of a module, when it is instantiated or later; another one before or after it, or
-    /// beside it.
+    /// Puts a function into the table of a module, at instantiation or later; another function before, after or beside
+    /// it.
     fn fill(&mut self, module: &mut Module, place: usize, function: &Function, id: usize) {
         module.has_table = true;
         let same = |other: &&Function| other.form() == function.form();
@@ -269,7 +270,7 @@ impl Maker {
         }
     }
 
-    /// Defines a module, and its instance with what it imports.
+    /// Defines a module, and its instance with its imports.
     fn instantiate(&mut self, module: Module) {
         let Module { name, imports, fields, given, has_table, .. } = module;
         let table = if has_table { format!("(table $t (export \"t\") {PLACES} funcref)") } else { String::new() };
@@ -286,7 +287,7 @@ impl Maker {
     fn main(&mut self) {
         let mut module = Module::new("main".to_string());
         let shape = [Shape::Plain, Shape::Near, Shape::Any][self.random.below(3)];
-        // Of many functions one has no bound, and then nothing is claimed of any.
+        // If one of many functions has no bound, there is no bound at all.
         let count = if shape == Shape::Near { 1 } else { 1 + self.random.below(3) };
         let mut callees = Vec::new();
         for _ in 0..count {
@@ -339,10 +340,10 @@ impl Maker {
         }
     }
 
-    /// Fills the tables that wait for it, a module for each segment.
+    /// Fills the tables that wait for it, with one module per segment.
     fn fill_late(&mut self) {
         for (number, (instance, place, mut function)) in std::mem::take(&mut self.late).into_iter().enumerate() {
-            // With any function of that type one may come to call itself.
+            // With an arbitrary function of that type, a function could call itself.
             if self.one_in(24) {
                 let same: Vec<_> = self.functions.iter().filter(|other| other.form() == function.form()).collect();
                 function = same[self.random.below(same.len())].clone();
@@ -360,7 +361,7 @@ impl Maker {
     }
 }
 
-/// The role of the same type that means nothing.
+/// The role of the same type without a special use.
 fn plain(role: Role) -> Role {
     if role.ty() == "i32" { Role::Number } else { Role::Wide }
 }
@@ -370,12 +371,12 @@ fn locals(of: &[(&str, Role)]) -> (String, Vec<Variable>) {
     (declared, of.iter().map(|(name, role)| Variable { name: (*name).to_string(), role: *role }).collect())
 }
 
-/// A core module in the making.
+/// A core module under construction.
 struct Module {
     name: String,
     imports: String,
     fields: String,
-    /// What it is given for the functions that it imports.
+    /// The arguments for the functions that it imports.
     given: String,
     functions: usize,
     has_table: bool,

@@ -1,8 +1,8 @@
-//! Random components: none copies more than is claimed of it.
+//! Random components: none copies more than its proven bounds.
 //!
-//! Each is made from a seed, analysed, and run on the host, which counts. What is claimed of one element or of one call is
-//! held against what every element and every call had. For more of them: `CLAIMS=100000`, from another seed on with
-//! `CLAIMS_SEED=200000` beside it. To look into one component: `CLAIMS_SEED=7` alone.
+//! Each component is made from a seed, analysed, and run on the host, which counts. The bounds for one element and for
+//! one call are compared with the counts of every element and every call. `CLAIMS=100000` runs more of them;
+//! `CLAIMS_SEED=200000` beside it starts at that seed. `CLAIMS_SEED=7` alone runs one component.
 
 #![expect(clippy::print_stdout, reason = "figures of what was compared")]
 
@@ -33,39 +33,39 @@ const ELEMENTS: usize = 8;
 /// What a flow really copied.
 #[derive(Debug)]
 struct Counted {
-    /// For each element how often it was read.
+    /// For each element, how often it was read.
     reads: Vec<u64>,
-    /// For each call of `process` and `flush` how many payloads it wrote.
+    /// For each call of `process` and `flush`, how many payloads it wrote.
     writes: Vec<u64>,
 }
 
-/// How many components there were, and what became of them.
+/// How many components there were, by result.
 #[derive(Debug, Default)]
 struct Tally {
     components: u64,
-    /// Nothing is claimed of them, so they are not run.
+    /// Components without any bound, which are not run.
     unclaimed: u64,
-    /// Came to the end of their flow, so that there is something to compare.
+    /// Components whose flow ended normally, so that there is something to compare.
     measured: u64,
-    /// Read something.
+    /// Components that read.
     reading: u64,
-    /// Of these, those whose reads are bounded.
+    /// Those of them whose reads are bounded.
     bounded: u64,
     exact: u64,
     /// Bounds that an element reaches.
     tight: u64,
-    /// Wrote something, and those of them whose writes in a call are bounded.
+    /// Components that wrote, and those of them whose writes in a call are bounded.
     writing: u64,
     bounded_writes: u64,
 }
 
-/// Runs a component. `None` where a call fails.
+/// Runs a component. `None` if a call fails.
 fn count(component: &Component) -> Option<Counted> {
     let limits = Limits { time: Duration::from_secs(5), ..Limits::default() };
     let payloads = (0..ELEMENTS).map(|_| Bytes::from_static(b"x"));
     let parts = vec![
         input(Elements::new(payloads)),
-        // With what is claimed the host would stop the flow, and could not be asked what it counted.
+        // Without the bounds: with them, the host would stop the flow before it could count too much.
         stage_of("random", component, &[], limits).bounds(Bounds::unknown()),
         output("output", Collected::default()),
     ];
@@ -100,7 +100,7 @@ fn count(component: &Component) -> Option<Counted> {
     Some(counted)
 }
 
-/// What is claimed and is not true.
+/// Bounds that do not hold.
 fn beyond(analysis: &Analysis, counted: &Counted) -> Vec<String> {
     let mut beyond = Vec::new();
     let (least, most) = (counted.reads.iter().min(), counted.reads.iter().max());
@@ -117,7 +117,7 @@ fn beyond(analysis: &Analysis, counted: &Counted) -> Vec<String> {
     beyond
 }
 
-/// Makes the component of a seed, and compares.
+/// Makes the component of a seed, and compares it with its bounds.
 fn check(seed: u64, tally: &mut Tally) -> Result<(), String> {
     let text = generate::component(seed);
     let bytes = wat::parse_str(&text).map_err(|error| format!("the text is wrong: {error}"))?;

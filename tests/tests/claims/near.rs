@@ -1,14 +1,14 @@
-//! Loops that look as if they had a bound, and differ from one that has in one or two ways: in what an analysis would have to
-//! overlook to take them for that. Random code alone comes by such loops too seldom.
+//! Loops that look bounded, and differ from a bounded loop in one or two ways: the analysis would have to overlook them
+//! to claim a bound. Random code alone rarely contains such loops.
 
 use super::code::Writer;
 use super::generate::Role;
 
-/// How far an index is moved: steps that meet every element once, and others.
+/// How far an index moves: steps that reach every element once, and others.
 const STEPS: [&str; 9] = ["1", "1", "1", "-1", "3", "0", "2", "0x80000000", "0x55555555"];
-/// The difference between two ways of moving it, which comes to the same where both are alike.
+/// The difference between two ways of moving it; 0 makes them equal.
 const DIFFERENT: [&str; 6] = ["1", "1", "0", "0", "-1", "3"];
-/// Conditions that are not the same in every round, of a round that `$k` counts.
+/// Conditions that differ between rounds, for the round that `$k` counts.
 const CONDITIONS: [&str; 6] = [
     "local.get $k i32.const 1 i32.and",
     "local.get $k i32.eqz",
@@ -19,7 +19,7 @@ const CONDITIONS: [&str; 6] = [
 ];
 
 impl Writer<'_> {
-    /// A body that is such a loop. It calls functions that take a batch and an index.
+    /// A body with such a loop. It calls functions that take a batch and an index.
     pub(crate) fn near_loop(&mut self) -> String {
         self.open("block", "exit");
         self.add("i32.const 0 local.set $i i32.const 0 local.set $k");
@@ -45,7 +45,7 @@ impl Writer<'_> {
         self.take()
     }
 
-    /// Copies at the index: once, at one beside it as well, in one of two arms, or in a loop within.
+    /// Copies at the index: once, also at a neighbour, in one of two arms, or in a nested loop.
     fn copy_here(&mut self) {
         match self.below(10) {
             0..=4 => self.copy_at("local.get $i"),
@@ -63,7 +63,7 @@ impl Writer<'_> {
                 self.add("end");
             }
             7 | 8 => {
-                // The index of the loop around, or one of its own that begins anew.
+                // The index of the outer loop, or its own, which restarts.
                 let index = self.of(&["local.get $i", "local.get $i", "local.get $j"]);
                 let rounds = self.of(&["1", "2", "3"]);
                 self.add("i32.const 0 local.set $j loop $within call $burn br_if $exit");
@@ -79,7 +79,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Moves the index: always alike, or in two ways that meet.
+    /// Moves the index: always alike, or on two paths that meet.
     fn move_on(&mut self) {
         let condition = self.of(&CONDITIONS);
         let (a, b) = (self.of(&DIFFERENT), self.of(&DIFFERENT));
@@ -106,7 +106,8 @@ impl Writer<'_> {
         self.add(&text);
     }
 
-    /// Two loops that compilers make of one whose rounds end in two ways. Between them the index is moved once more in some.
+    /// Two loops, as compilers make them of one whose rounds end in two ways. Some move the index once more between
+    /// them.
     fn two_as_one(&mut self) {
         let condition = self.of(&CONDITIONS);
         let step = self.of(&["1", "1", "1", "3", "2", "0"]);
@@ -126,7 +127,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Calls one of the functions that take an index with this one, and with what the host accepts besides.
+    /// Calls one of the functions that take an index with this index, and with other valid arguments.
     fn copy_at(&mut self, index: &str) {
         let takes_index = |number: &usize| {
             let params = self.params(*number);

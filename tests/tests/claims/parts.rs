@@ -1,5 +1,5 @@
-//! What every random component has: its types, the module with its memory and what it remembers of a call, and a component
-//! within the component that reads.
+//! The parts of every random component: its types, the module with its memory and its state during a call, and a nested
+//! component that reads.
 
 use wat_guests::imports::{PAYLOAD_LEASE, PAYLOAD_WRITE, payload_read, types};
 
@@ -8,10 +8,10 @@ pub(crate) fn imports() -> String {
     [&types(true), &payload_read(true), PAYLOAD_WRITE, PAYLOAD_LEASE].concat()
 }
 
-/// Memory, what is lowered from the host, and the module that is behind every call of the host but the reads of a batch.
+/// Memory, the lowered functions of the host, and the module behind every call of the host except the reads of a batch.
 ///
-/// `begin` is called first and `end` last in a call. `burn` tells when it is time to stop: a loop of these components goes
-/// round some hundred times in a call at most, and not 2^32 times.
+/// A call executes `begin` first and `end` last. `burn` says when to stop: a loop of these components has some hundred
+/// rounds in a call at most, and not 2^32.
 pub(crate) const COMMON: &str = r#"
   (core module $store
     (memory (export "memory") 2)
@@ -81,7 +81,7 @@ pub(crate) const COMMON: &str = r#"
   (alias core export $keep "look-held" (core func $look-held))
 "#;
 
-/// A component within the component whose `look`, of a batch and an index, reads by `$read` as `body` says.
+/// A nested component whose `look`, of a batch and an index, reads through `$read` as `body` says.
 pub(crate) fn nested(body: &str) -> String {
     format!(
         r#"
@@ -113,7 +113,7 @@ pub(crate) fn nested(body: &str) -> String {
     )
 }
 
-/// What is lifted, and exported. `$process` and `$flush` are core functions.
+/// The lifted functions and the exports. `$process` and `$flush` are core functions.
 pub(crate) const EXPORTS: &str = r#"
   (core module $rest
     (import "keep" "ended" (func $ended (param i32) (result i32)))

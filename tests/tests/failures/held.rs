@@ -1,11 +1,11 @@
-//! What a stage holds when it fails.
+//! What happens to the elements that a stage holds when it fails.
 
 use torvyn_runtime::contract::{Bound, Bounds, Proof};
 use torvyn_tests::guest::HOLDER;
 
 use super::*;
 
-/// Holds everything in `mode`, and does `then` at what has seven bytes. At its end it joins what it holds.
+/// Holds everything in `mode`, and executes `then` for elements of seven bytes. At its end it joins what it holds.
 fn window(mode: u32, then: &str) -> Component {
     let work = format!(
         "(local $index i32)
@@ -27,8 +27,8 @@ fn window(mode: u32, then: &str) -> Component {
     })
 }
 
-/// A call that did not return took what it held with it; that is lent again, before the rest, so nothing is missing in what
-/// is joined.
+/// A call that did not return loses what it held; these elements are lent again, before the rest, so none is missing in
+/// the joined one.
 #[test]
 fn what_was_held_is_lent_again_after_a_trap() {
     for mode in [0, 1] {
@@ -44,8 +44,8 @@ fn what_was_held_is_lent_again_after_a_trap() {
     }
 }
 
-/// A stage that returned a failure keeps what it held before. What the call lent it is in no lease of that call any more,
-/// whether the stage let go of the lease or not: lent again, it can be held by that lease's successor alone.
+/// A stage that returned a failure keeps what it held before. Elements of the failed call are in no lease of that call
+/// any more, whether the stage dropped the lease or not: when they are lent again, only a new lease can hold them.
 #[test]
 fn a_returned_failure_ends_the_leases_of_the_call() {
     let forgets = "(global.set $leases (i32.sub (global.get $leases) (i32.const 1)))";
@@ -67,10 +67,10 @@ fn a_returned_failure_ends_the_leases_of_the_call() {
     }
 }
 
-/// What was released, or passed on, in a call that did not return is lent again too.
+/// Elements that were released or forwarded in a call that did not return are lent again too.
 #[test]
 fn what_the_trapped_call_let_go_of_is_lent_again() {
-    // Joins what it holds, lets go of it, and traps: all in the call that the poison comes in.
+    // Joins what it holds, drops the lease, and traps: all in the call that gets the poison.
     for (mode, lets_go) in [
         (0, "(call $drop_lease (i32.load (i32.const 2048)))"),
         (1, "(call $drop_lease (i32.load (i32.const 2048)))"),
@@ -86,10 +86,10 @@ fn what_the_trapped_call_let_go_of_is_lent_again() {
     }
 }
 
-/// What something came of already is not lent again.
+/// Elements that were already used are not lent again.
 #[test]
 fn what_something_came_of_is_not_lent_again() {
-    // Each batch goes on and is held.
+    // Each batch is forwarded and held.
     let work = format!(
         "(local $index i32)
         (drop (call $hold_first (local.get $batch) (local.get $count) (i32.const 0)))
@@ -104,8 +104,8 @@ fn what_something_came_of_is_not_lent_again() {
     assert_eq!(came.account().stages[0].elements_dropped, 0);
 }
 
-/// Where the stage says at which element it failed, a lease of that call keeps what is before, and what it reads of that later
-/// is within what is proven.
+/// If the stage says which element it failed on, a lease of that call keeps the elements before it, and later reads of
+/// them are within the proof.
 #[test]
 fn a_lease_of_a_failed_call_keeps_what_is_before() {
     let (last, reads) = (
@@ -127,7 +127,7 @@ fn a_lease_of_a_failed_call_keeps_what_is_before() {
             {}
             (call $drop_batch (local.get $batch))
             (call $all_to (local.get $count) (i32.const 0))",
-            // Nothing goes on of those before it.
+            // None of those before it is forwarded.
             at_poison(
                 "(call $drop_batch (local.get $batch)) (memory.fill (i32.const 3456) (i32.const 0) (i32.const 256))
                 (return (call $fail_routed (i32.const 0) (local.get $index) (i32.const 3456) (local.get $index)))"

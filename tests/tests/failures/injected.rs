@@ -1,4 +1,4 @@
-//! Faults that are injected: each kind of them, where it is said, as often as is said.
+//! Injected faults: each kind, at the given element, the given number of times.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const KINDS: [(InjectedFault, &str); 8] = [
     (InjectedFault::Allocation, "the stage returned limit-exceeded: "),
 ];
 
-/// `upper` reads all and writes all, by a real library: what the host refuses it returns as its failure.
+/// `upper` reads and writes everything, through the guest library: it returns a refusal of the host as its failure.
 fn upper() -> Component {
     Component::load(engine(), programs::UPPER.as_ref(), &limits()).expect("the component loads")
 }
@@ -51,18 +51,18 @@ fn each_kind_is_covered_by_policies() {
             let restarts = if matches!(what, InjectedFault::Trap | InjectedFault::Deadline) { 3 } else { 0 };
             let used = came.failures();
             assert_eq!((used.calls, used.retries, used.dead_letters, used.restarts), (3, 2, 1, restarts), "{what:?}");
-            // Once more, and it gets through.
+            // In the next try it succeeds.
             let came = through(part(retry(3, Then::Stop)), poisoned(100, &[]));
             assert_eq!((came.sequences, fault.count()), ((0..100).collect(), 6));
         }
     }
 }
 
-/// The trap is a real one: the engine says where the stage was.
+/// The trap is a real one: the engine reports where the stage was.
 #[test]
 fn a_trap_has_a_backtrace() {
     let part = stage(&upper()).faults(vec![Injection::new(0, 1, InjectedFault::Trap)]);
-    let Err(Error::Stage { fault: torvyn_runtime::StageError::Trap { backtrace, .. }, .. }) =
+    let Err(Error::Stage { source: torvyn_runtime::StageError::Trap { backtrace, .. }, .. }) =
         through(part, poisoned(1, &[])).result
     else {
         panic!("it traps")
@@ -70,13 +70,13 @@ fn a_trap_has_a_backtrace() {
     assert!(!backtrace.is_empty());
 }
 
-/// A stage that needs no memory in the call does not notice that it would be refused some.
+/// A stage that needs no memory in the call does not notice that memory would be refused.
 #[test]
 fn refused_memory_is_survived_by_who_needs_none() {
     let fault = Injection::new(3, 1, InjectedFault::Allocation);
     let came = through(stage(&guest(ROUTER)).faults(vec![fault.clone()]), poisoned(9, &[]));
     assert_eq!((came.sequences.len(), fault.count()), (9, 1));
-    // More than it has: its memory does not grow in this call. Before and afterwards it does.
+    // More than it has: its memory cannot grow in this call. Before and afterwards it can.
     let grows = Guest {
         work: &format!(
             "(if (i32.lt_s (memory.grow (i32.const 1)) (i32.const 0)) (then unreachable)) {}",
@@ -106,7 +106,7 @@ fn a_pause_puts_a_call_off() {
     println!("pause virtual_ns={} real={:?}", clock.unix_ns(), before.elapsed());
 }
 
-/// In sinks and sources as well.
+/// In sinks and sources too.
 #[test]
 fn sinks_and_sources_suffer_too() {
     let fault = Injection::new(40, 2, InjectedFault::Trap);
@@ -130,7 +130,7 @@ fn sinks_and_sources_suffer_too() {
     assert_eq!(fault.count(), 1);
 }
 
-/// What is never reached is told by its count.
+/// The count shows that a fault was never reached.
 #[test]
 fn a_fault_that_never_comes() {
     let fault = Injection::new(100, 1, InjectedFault::Trap);

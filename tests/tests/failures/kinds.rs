@@ -1,4 +1,4 @@
-//! What policies cover, and what they do not.
+//! Which failures policies cover.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use torvyn_tests::guest::PROCESSOR;
 
 use super::*;
 
-/// A processor that does `then` at what has seven bytes.
+/// A processor that executes `then` for elements of seven bytes.
 fn component(then: &str) -> Component {
     let work = format!("(local $index i32) {} {}", at_poison(then), PROCESSOR.work);
     guest(Guest { work: &work, ..PROCESSOR })
@@ -35,7 +35,7 @@ fn returned_failures_traps_time_and_memory_are_covered() {
     }
 }
 
-/// A stage that asks for more than its budget has failed, whatever it makes of the refusal: here nothing.
+/// A stage that asks for more than its budget has failed, even if it ignores the refusal.
 #[test]
 fn a_budget_is_covered() {
     let reads = "(call $read_to (local.get $batch) (local.get $index) (i64.const 0) (i64.const 1))
@@ -64,7 +64,7 @@ fn fatal_failures_and_broken_contracts_are_not() {
     }
 }
 
-/// A stage that traps in `init` cannot begin anew.
+/// A stage that traps in `init` cannot restart.
 #[test]
 fn a_stage_that_cannot_begin_anew_ends_the_flow() {
     let came = through(stage(&guest(Guest { init: "unreachable", ..PROCESSOR })).policy(SKIP), poisoned(9, &[]));
@@ -87,7 +87,7 @@ fn a_dead_letter_that_cannot_be_kept_ends_the_flow() {
     assert_eq!(error.to_string(), "cannot save element 4 as a dead letter of stage `stage`");
 }
 
-/// Keeps what it is given, which no output may.
+/// An output that keeps its elements, which no output may do.
 #[derive(Clone, Default)]
 struct Keeps(Arc<Mutex<Vec<Element>>>);
 
@@ -106,7 +106,7 @@ impl Output for Keeps {
     }
 }
 
-/// In a flow that fails, too, and in a program that is built for use.
+/// Also in a flow that fails, and in a release build.
 #[test]
 fn what_is_live_after_a_failure_is_told() {
     let keeps = Keeps::default();

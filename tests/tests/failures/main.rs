@@ -1,5 +1,5 @@
-//! What becomes of the elements that stages fail at, by the policies of the stages: each is taken once, or left out and
-//! counted, and nothing is live afterwards.
+//! What happens to the elements that stages fail on, under the policies of the stages: each arrives once, or is skipped
+//! and counted, and nothing is live afterwards.
 
 #![expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 
@@ -26,7 +26,7 @@ mod poison;
 mod restarts;
 mod retries;
 
-/// What a dead letter says: of which stage, which element, how often it was tried, and why it failed.
+/// The content of a dead letter: the stage, the element, how often it was tried, and why it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Letter {
     stage: String,
@@ -36,10 +36,10 @@ struct Letter {
     reason: String,
 }
 
-/// What came of a flow.
+/// The result of a flow.
 struct Came {
     result: Result<Account, Error>,
-    /// The sequence numbers of what came out, and the payloads.
+    /// The sequence numbers of the output elements, and their payloads.
     sequences: Vec<u64>,
     payloads: Vec<String>,
     letters: Vec<Letter>,
@@ -74,7 +74,7 @@ fn retry(count: u32, then: Then) -> Policy {
     Policy { retry: Some(Retry { count, backoff: std::time::Duration::ZERO }), then }
 }
 
-/// A stage of this guest, called `stage`.
+/// A stage with this guest, called `stage`.
 fn guest(guest: Guest<'_>) -> Component {
     Component::load(engine(), &guest.file().path, &limits()).expect("the component loads")
 }
@@ -87,7 +87,7 @@ fn stage(component: &Component) -> Part {
     stage_of("stage", component, &[], limits())
 }
 
-/// A payload that tells whether it is still somewhere.
+/// A payload that shows whether anything still has it.
 struct Held(Vec<u8>, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
@@ -96,8 +96,8 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Runs these payloads through a stage. None of them is left then, whatever became of it; the account balances, no element
-/// is missing in it, and the records add up to it.
+/// Runs these payloads through a stage. Afterwards none of them is left, whatever happened; the totals of the run
+/// report add up, no element is missing in it, and the records add up to it.
 #[track_caller]
 fn through(part: Part, payloads: Vec<String>) -> Came {
     through_with(part, payloads, |control| control)
@@ -150,13 +150,13 @@ fn through_with(part: Part, payloads: Vec<String>, control: impl FnOnce(Control)
     Came { result, sequences: out.sequences(), payloads, letters }
 }
 
-/// So many payloads of three bytes, but for those at these places, which have seven.
+/// This many payloads of three bytes, except at these places, which have seven.
 fn poisoned(count: usize, at: &[usize]) -> Vec<String> {
     let payload = |index| if at.contains(&index) { "poison!".to_string() } else { format!("{:03}", index % 1000) };
     (0..count).map(payload).collect()
 }
 
-/// Instructions for each element of the batch that has seven bytes, its place in `$index`, which is a local.
+/// Instructions for each element of the batch that has seven bytes; its index is in the local `$index`.
 fn at_poison(then: &str) -> String {
     format!(
         "(local.set $index (i32.const 0))
@@ -169,6 +169,6 @@ fn at_poison(then: &str) -> String {
     )
 }
 
-/// It returns a failure, without an element; traps, with its batch in hand.
+/// It returns a failure without an element, or traps while it has its batch.
 const FAILS: &str = "(call $drop_batch (local.get $batch)) (return (call $fail (i32.const 0)))";
 const TRAPS: &str = "unreachable";

@@ -1,11 +1,12 @@
-//! Stages that say at which element they failed: what came of those before it is kept, and those after it are lent again.
+//! Stages that say which element they failed on: the results for those before it are kept, and those after it are lent
+//! again.
 
 use torvyn_tests::guest::{PROCESSOR, SINK};
 use torvyn_tests::programs;
 
 use super::*;
 
-/// A library's stage, element by element. No element is lent in vain but the one that fails.
+/// A stage of the guest library that handles one element at a time. Only the failing element is lent without a result.
 #[test]
 fn what_is_before_comes_out_once_and_what_is_after_too() {
     let component = Component::load(engine(), programs::FAULTY.as_ref(), &limits()).unwrap();
@@ -21,7 +22,7 @@ fn what_is_before_comes_out_once_and_what_is_after_too() {
     }
 }
 
-/// Also where the flow stops with it, it is named.
+/// The error names the element, also if the flow stops there.
 #[test]
 fn the_element_is_named() {
     let component = Component::load(engine(), programs::FAULTY.as_ref(), &limits()).unwrap();
@@ -33,7 +34,7 @@ fn the_element_is_named() {
     assert_eq!(error, expected);
 }
 
-/// A sink that takes what is before the poison, by reading it, and says where that is.
+/// A sink that reads the elements before the poison and reports the place of the poison.
 #[test]
 fn a_sink_takes_what_is_before() {
     let one = "(call $read_to (local.get $batch) (local.get $index) (i64.const 0) (i64.const 3))";
@@ -56,10 +57,11 @@ fn a_sink_takes_what_is_before() {
     assert_eq!(came.account().elements.left, 91);
 }
 
-/// What a failed call wrote of elements from the failing one on is given up, and the ledger has it all the same.
+/// Writes of a failed call for the failing element and those after it are discarded, and the ledger still counts them.
 #[test]
 fn what_is_written_in_vain_is_given_up() {
-    // Writes one byte for each element up to the poison, and one more that is in nothing; returns what is before.
+    // Writes one byte for each element up to the poison, and one more that is in no output; returns the results before
+    // it.
     let work = format!(
         "(local $index i32) (local $made i32) {}
         (call $drop_batch (local.get $batch)) (call $all_to (local.get $count) (i32.const 1))",
@@ -80,7 +82,7 @@ fn what_is_written_in_vain_is_given_up() {
     let came = through(stage(&component).policy(SKIP), poisoned(9, &[5]));
     let stage = &came.account().stages[0];
     assert_eq!((stage.copies.payload_write.ops, stage.given_up.ops, stage.given_up.bytes), (2, 1, 1));
-    // One element was made of those that were lent before the poison in its call; the others of that call were dropped.
+    // One element was made of those before the poison in its call; the others of that call were dropped.
     assert_eq!(stage.elements_out + stage.elements_dropped, 9 - 1);
     assert_eq!(stage.failures, FailureUse { calls: 1, skipped: 1, ..FailureUse::default() });
 }

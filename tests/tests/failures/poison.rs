@@ -1,4 +1,4 @@
-//! One element, wherever it stands, that a stage fails at.
+//! One element on which a stage fails, at every place.
 
 use torvyn_runtime::Stage;
 use torvyn_tests::guest::{PROCESSOR, SINK};
@@ -6,7 +6,7 @@ use torvyn_tests::programs;
 
 use super::*;
 
-/// A sink that fails at what has seven bytes, and reads the others. So its reads are the elements that it took.
+/// A sink that fails on elements of seven bytes, and reads the others, so its reads are the elements that it accepted.
 fn sink(how: &str) -> Component {
     let work = format!(
         "(local $index i32) {}
@@ -44,7 +44,7 @@ fn a_sink_that_fails_at_any_element() {
                 let (skipped, dead) = if policy == DEAD_LETTER { (0, 1) } else { (1, 0) };
                 assert_eq!((account.elements.skipped, account.elements.dead_letters), (skipped, dead));
                 let used = sink.failures;
-                // A batch that it is in fails first, unless it is alone from the beginning.
+                // A batch with it fails first, unless it is alone from the beginning.
                 assert!(used.calls == failures || used.calls == failures + 1, "{used:?}");
                 assert_eq!((used.retries, used.skipped, used.dead_letters), (failures - 1, skipped, dead));
                 assert_eq!(used.restarts, if traps { used.calls } else { 0 });
@@ -78,7 +78,7 @@ fn a_processor_that_fails_at_any_element() {
     }
 }
 
-/// Several in a batch, next to each other and not.
+/// Several in a batch, adjacent and not.
 #[test]
 fn each_of_several_is_found() {
     let at = [0, 1, 2, 40, 62, 63, 64, 65, 99];
@@ -92,7 +92,7 @@ fn each_of_several_is_found() {
     }
 }
 
-/// Whoever goes on, and with how many elements: what becomes of each is the same.
+/// Whichever stage continues, and with however many elements, the result for each element is the same.
 #[test]
 fn under_any_schedule() {
     const SEEDS: u64 = 200;
@@ -102,7 +102,7 @@ fn under_any_schedule() {
     };
     let components = [FAILS, TRAPS].map(component);
     for seed in 0..SEEDS {
-        // Some of 150 elements, other ones with each seed.
+        // Some of 150 elements, different ones for each seed.
         let at: Vec<usize> =
             (0..150).filter(|index| (index * 7 + seed as usize * 13) % 31 < seed as usize % 5).collect();
         for component in &components {
@@ -121,8 +121,8 @@ fn under_any_schedule() {
     println!("schedules seeds={SEEDS} flows={} lost=0 twice=0", 2 * SEEDS);
 }
 
-/// A real program, with what is proven of it: it reads each element once, so what is lent again is read again, and that
-/// much is proven.
+/// A real program with its proof: it reads each element once per call, so what is lent again is read again, within the
+/// proof.
 #[test]
 fn one_poisoned_element_in_ten_thousand() {
     const ELEMENTS: usize = 10_000;
@@ -145,7 +145,7 @@ fn one_poisoned_element_in_ten_thousand() {
             assert_eq!((used.skipped, used.dead_letters), (1 - dead, dead));
             let letters: Vec<_> = came.letters.iter().map(|letter| (letter.sequence, letter.attempt)).collect();
             let attempts = policy.retry.map_or(1, |retry| retry.count + 1);
-            // One that says where it failed reads the poison each time; the others have it in a batch before that.
+            // A stage that says where it failed reads the poison each time; the others read it in a batch first.
             assert_eq!(account.stages[0].reads_max, attempts + u32::from(how != "fail"), "{how}, {policy:?}");
             assert!(account.stages[0].reads_max <= policy.calls(Stage::MAX_BATCH));
             assert_eq!(letters, if dead == 1 { vec![(POISONED as u64, attempts)] } else { vec![] });

@@ -1,10 +1,10 @@
-//! Stages that begin anew.
+//! Stages that restart.
 
 use torvyn_runtime::pipeline::injection::{InjectedFault, Injection};
 
 use super::*;
 
-/// What was counted before goes on, and so does the log.
+/// Counters continue, and so does the log.
 #[test]
 fn totals_are_of_the_stage() {
     let upper = Component::load(engine(), torvyn_tests::programs::UPPER.as_ref(), &limits()).unwrap();

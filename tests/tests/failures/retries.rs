@@ -1,4 +1,4 @@
-//! What is given to a stage again, and when.
+//! What a stage is given again, and when.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use torvyn_tests::guest::{PROCESSOR, SINK, SOURCE};
 
 use super::*;
 
-/// What fails the first so many times that it is reached, and then does not.
+/// Fails a given number of times on an element, and then succeeds.
 fn first_times(times: u32) -> String {
     format!(
         "(if (i32.lt_u (global.get $tries) (i32.const {times}))
@@ -50,7 +50,7 @@ fn it_does_not_within_the_tries_that_it_has() {
     assert_eq!(came.letters[0].attempt, 2);
 }
 
-/// While a stage is left alone others go on, and it is not called.
+/// While a stage backs off, others continue, and it is not called.
 #[test]
 fn others_go_on_while_a_stage_is_left_alone() {
     let work = format!("(local $index i32) {} {}", at_poison(&fails_twice(FAILS)), PROCESSOR.work);
@@ -84,7 +84,7 @@ fn others_go_on_while_a_stage_is_left_alone() {
     assert_eq!(out.sequences(), (0..20).collect::<Vec<_>>());
 }
 
-/// The calls that lend nothing are made again too, and only that helps them.
+/// Calls without elements are repeated too, and only a repetition helps them.
 #[test]
 fn the_end_of_the_input_is_tried_again() {
     let last = fails_twice("(return (call $fail (i32.const 1)))") + "(call $ok)";
@@ -97,7 +97,7 @@ fn the_end_of_the_input_is_tried_again() {
             let came = through(stage(&component).policy(policy), poisoned(70, &[]));
             assert!(came.error().contains("the stage returned unavailable: "), "{}", came.error());
         }
-        // A trap is not tried again there.
+        // A trap is not retried there.
         let component = guest(Guest { last: "unreachable", ..guest_of });
         let came = through(stage(&component).policy(retry(9, Then::Skip)), poisoned(7, &[]));
         assert!(came.error().contains("wasm trap"), "{}", came.error());

@@ -1,5 +1,5 @@
-//! The programs that see and set attributes: where the attributes of an element go, who sees a change of them, and what
-//! the ledger says of what crossed.
+//! The programs that read and set attributes: where the attributes of an element go, who sees a change of them, and
+//! what the ledger counts.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn tagging() -> Part {
     stage("tags", programs::TAGS, &[])
 }
 
-/// What comes out of these programs, in a row, for these lines.
+/// The output of these programs, in a row, for these lines.
 fn through(stages: Vec<Part>, text: &str) -> (Collected, Account) {
     let collected = Collected::default();
     let parts = [vec![input(lines(text))], stages, vec![output("out", collected.clone())]];
@@ -35,13 +35,13 @@ fn marshalled(account: &Account, stage: usize) -> Count {
 pub(crate) fn tags() {
     let (out, _) = through(vec![tagging()], "tenant=a zone=\nplain\nzone=2 zone=1 größe=3\nx=1 y=2 -x -none");
     assert_eq!(out.attributes(), ["tenant=a zone=", "", "größe=3 zone=1", "y=2"]);
-    // They are what the element carries on, and the next stage changes them there.
+    // The element keeps the changes, and the next stage changes them further.
     let again = stage("again", programs::TAGS, &[]);
     let (out, _) = through(vec![tagging(), again], "x=1 -x y=2\nx=1");
     assert_eq!(out.attributes(), ["y=2", "x=1"]);
 }
 
-/// What is asked with is lifted, what is told is lowered: each once a call, and each on record. The payloads do not move.
+/// Names are lifted and values are lowered: each once per call, and each is recorded. The payloads do not move.
 #[test]
 pub(crate) fn by_attribute() {
     let profile = |program| Profile::parse(&std::fs::read(program).unwrap()).unwrap();
@@ -67,15 +67,16 @@ pub(crate) fn by_attribute() {
     assert_eq!(no.attributes(), ["routed=no tenant=b", "routed=no"]);
     let route = &account.stages[1];
     assert_eq!((route.verdict, route.copies.payload_bytes()), (Verdict::HandlePass, 0));
-    // Three names of six bytes asked for; two values told, of a byte; three attributes set, of six and two or three bytes.
+    // Three requests with names of six bytes; two answers of one byte; three attributes set, of six bytes and two or
+    // three bytes.
     let attributes = Count { ops: 3 + 2 + 3, bytes: 3 * 6 + 2 + (9 + 8 + 8) };
-    // A size and a route of each.
+    // A size and a route for each element.
     let calls = marshalled(&account, 1).ops - attributes.ops;
     assert_eq!(marshalled(&account, 1).bytes, attributes.bytes + 3 * (8 + 4));
     assert!((2..=6).contains(&calls), "{calls} lists of columns and routes");
 }
 
-/// Two stages that take the same elements: what one changes, the other does not see.
+/// Two stages that get the same elements: what one changes, the other does not see.
 #[test]
 fn a_change_is_of_one_copy() {
     let [changed, same] = [(); 2].map(|()| Collected::default());
@@ -88,7 +89,7 @@ fn a_change_is_of_one_copy() {
         output("changed", changed.clone()),
     ];
     let capacity = Capacity::default();
-    // Output 0 of `tags` has two edges, so each element is shared by both.
+    // Output 0 of `tags` has two edges, so both share each element.
     let edges =
         [(0, 0, 1, capacity), (1, 0, 2, capacity), (1, 0, 3, capacity), (2, 0, 4, capacity), (2, 1, 4, capacity)];
     let account = start(parts, &edges).unwrap().0.run().unwrap();
@@ -97,8 +98,8 @@ fn a_change_is_of_one_copy() {
     assert_eq!(changed.attributes(), ["routed=yes tenant=a", "routed=no tenant=b"]);
 }
 
-/// However an element is made, it has the attributes that the one it comes of has when the call returns: also those that
-/// were set after it was made. What has no lineage has none.
+/// However an element is made, it has the attributes that its original has when the call returns, also those that were
+/// set after it was made. An element without lineage has none.
 #[test]
 pub(crate) fn shows_attributes() {
     let (out, _) = through(vec![tagging(), stage("show", programs::SHOWS_ATTRIBUTES, &[])], "tenant=a\nplain");
@@ -109,7 +110,7 @@ pub(crate) fn shows_attributes() {
     assert_eq!(out.attributes(), [first, first, first, first, second, second, second, second, ""]);
 }
 
-/// What is held keeps its attributes, and what is joined has those of the first.
+/// A held element keeps its attributes, and a joined element has those of the first.
 #[test]
 fn what_is_held_keeps_its_attributes() {
     for mode in ["shared", "exclusive"] {
@@ -130,12 +131,12 @@ pub(crate) fn labels() {
     let account = flow.run().unwrap();
     assert_eq!(*printed.lock().unwrap(), [r#"labels: [("tenant", "a"), ("zone", "b")]"#, "labels: []"]);
     assert_eq!(account.stages[1].copies.payload_bytes(), 0);
-    // The sizes, and of `all` what is told where there is something.
+    // The sizes, and for `all` the attributes of elements that have any.
     assert_eq!(marshalled(&account, 1).bytes, 2 * 8 + ("tenantazoneb".len() as u64));
 }
 
-/// What a call set of the element that it failed at is gone, whatever becomes of that one; the elements before it keep what
-/// was set.
+/// Attributes that a call set on the element that it failed on are discarded, whatever happens to that element; the
+/// elements before it keep theirs.
 #[test]
 fn a_call_that_fails_at_an_element_has_set_nothing_of_it() {
     let text = "a=1\nb=1 =fails\nc=1\nd=1\ne=1 =fails\nf=1";

@@ -1,5 +1,5 @@
-//! The programs that fail at an element. Wherever it stands in a batch, what came of those before it comes out, once, and
-//! so does what comes of those after it: all is as if it had not been there.
+//! The programs that fail on an element. Wherever it is in a batch, the results for all other elements come out exactly
+//! once, as if it had not been there.
 
 use torvyn_runtime::flow::account::FailureUse;
 use torvyn_runtime::pipeline::graph::Capacity;
@@ -7,7 +7,7 @@ use torvyn_runtime::pipeline::policy::Then;
 use torvyn_runtime::{Account, Component, Error, Limits, Policy};
 use torvyn_tests::{Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start};
 
-/// A stage is lent one element, then twice as many each time: this many before its first full batch.
+/// The elements of the calls before the first full batch: a stage gets one element, then twice as many each time.
 const BEFORE: usize = 63;
 /// The elements of a full batch.
 const BATCH: usize = 64;
@@ -22,7 +22,7 @@ fn skipping(component: &Component) -> Part {
     stage_of("strict", component, &[], Limits::default()).policy(skip)
 }
 
-/// What comes out of a stage that skips what it fails at, with the sequence numbers, and the account.
+/// The output of a stage that skips what it fails on, with the sequence numbers, and the run report.
 fn through(component: &Component, payloads: &[String]) -> (Vec<(u64, String)>, Account) {
     let out = Collected::default();
     let account = run(vec![input(Elements::new(payloads.to_vec())), skipping(component), output("out", out.clone())])
@@ -31,8 +31,8 @@ fn through(component: &Component, payloads: &[String]) -> (Vec<(u64, String)>, A
     (out.sequences().into_iter().zip(payloads).collect(), account)
 }
 
-/// Elements enough for a full batch, made by `payload` of their number, with `failing` at each place of that batch. All but
-/// that one come out as they do without it. `look` gets the account with it, and that without.
+/// Enough elements for a full batch, made by `payload` from their number, with `failing` at each place of that batch.
+/// All others must come out as they do without it. `look` gets the run report with it, and the one without.
 fn fails_anywhere(program: &str, payload: impl Fn(usize) -> String, failing: &str, look: impl Fn(&Account, &Account)) {
     let component = load(program);
     let clean: Vec<String> = (0..BEFORE + BATCH).map(payload).collect();
@@ -47,7 +47,7 @@ fn fails_anywhere(program: &str, payload: impl Fn(usize) -> String, failing: &st
         without.remove(place);
         let (expected, undisturbed) = through(&component, &without);
         assert_eq!(undisturbed.stages[0].failures, FailureUse::default());
-        // Those behind it have its number less one there.
+        // Those after it have a number that is one lower there.
         let renumbered = |sequence: u64| sequence + u64::from(sequence >= place as u64);
         let expected: Vec<_> = expected.into_iter().map(|(sequence, came)| (renumbered(sequence), came)).collect();
         assert_eq!(came, expected, "element {place}");
@@ -59,11 +59,11 @@ fn fails_anywhere(program: &str, payload: impl Fn(usize) -> String, failing: &st
 pub(crate) fn strict() {
     let payload = |number: usize| if number.is_multiple_of(3) { format!("={number}") } else { number.to_string() };
     fails_anywhere(programs::STRICT, payload, "!", |account, undisturbed| {
-        // What is made of the element that it fails at is not even written.
+        // The results for the element that it fails on are not even written.
         assert_eq!(account.copies.payload_write, undisturbed.copies.payload_write);
         assert_eq!(account.stages[0].given_up.ops, 0);
     });
-    // The first time that anything is written is at the element that it fails at.
+    // The first write of all is for the element that it fails on.
     let forwards = |number: usize| format!("={number}");
     fails_anywhere(programs::STRICT, forwards, "!", |account, _| assert_eq!(account.copies.payload_write.ops, 0));
 }
@@ -83,7 +83,7 @@ pub(crate) fn told() {
     }
 }
 
-/// What the programs copy that fail as their elements say is in `repeats.rs`; here each does so once.
+/// What the programs copy that fail as their elements say is in `repeats.rs`; here each fails once.
 fn told_by_size(program: &str) {
     let sizes = [8, 0, 1, 3, 7, 6, 9];
     let parts = vec![input(Elements::new(sizes.map(|size| vec![b'x'; size]))), skipping(&load(program))];
@@ -137,7 +137,7 @@ pub(crate) fn strict_sink() {
     }
 }
 
-/// Where the flow ends with the failure, it says at which element.
+/// If the failure ends the flow, the error names the element.
 #[test]
 fn the_failure_names_its_element() {
     for program in [programs::STRICT, programs::STRICT_SINK] {

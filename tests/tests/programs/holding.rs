@@ -1,5 +1,5 @@
-//! The programs that hold, cut, join and write piece by piece: what each imports of the contract is what it calls, and
-//! what each makes of real elements.
+//! The programs that hold, slice, join and write piece by piece: each imports exactly what it calls, and makes the
+//! right elements.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use wasmparser::{Parser, Payload};
 
 use super::lines;
 
-/// The functions of the contract that its core modules import, but for those that drop a handle: `payload-lease.join`.
+/// The functions of the contract that its core modules import, such as `payload-lease.join`, without those that drop a
+/// handle.
 fn imports(program: &str) -> BTreeSet<String> {
     let bytes = std::fs::read(program).expect("the program is built");
     let mut functions = BTreeSet::new();
@@ -37,7 +38,7 @@ fn assert_imports(program: &str, functions: &[&str]) {
     assert_eq!(imports(program), functions.iter().map(|function| function.to_string()).collect(), "{program}");
 }
 
-/// What comes out of the program for these lines, and the account.
+/// The output of the program for these lines, and the run report.
 fn through(program: &str, config: &[(&str, &str)], text: &str) -> (Vec<String>, Account) {
     let collected = Collected::default();
     let account = run(vec![input(lines(text)), stage("stage", program, config), output("out", collected.clone())])
@@ -46,12 +47,12 @@ fn through(program: &str, config: &[(&str, &str)], text: &str) -> (Vec<String>, 
     (payloads.map(|payload| String::from_utf8(payload).expect("text stays text")).collect(), account)
 }
 
-/// So many lines: their numbers.
+/// Lines with the numbers from 0.
 fn numbered(count: usize) -> String {
     (0..count).map(|number| format!("{number}\n")).collect()
 }
 
-/// What a program makes of these payloads, with nothing read or written, and how many elements it held at once.
+/// The output of a program for these payloads, without any read or write, and how many elements it held at once.
 fn held(program: &str, config: &[(&str, &str)], payloads: &[&str]) -> (Vec<String>, u64) {
     let out = Collected::default();
     let payloads = Elements::new(payloads.iter().map(|payload| payload.to_string()));
@@ -74,7 +75,7 @@ pub(crate) fn window() {
     assert_eq!((window.elements_in, window.elements_out, window.elements_dropped), (2500, 3, 0));
     assert_eq!((account.copies.payload_bytes(), account.copies.host_serialize), (0, Count::default()));
     assert_eq!((window.leases.elements_max, window.leases.at_end), (1000, 0));
-    // What is joined is read by whoever wants it: one element, one copy.
+    // A joined element is read by whoever needs it: one element, one copy.
     let parts = vec![
         input(lines(&numbered(2500))),
         stage("window", programs::WINDOW, &[("window", "1000")]),
@@ -93,7 +94,7 @@ pub(crate) fn window() {
     assert_eq!(joined, (["123", "456", "7"].map(String::from).to_vec(), 3));
 }
 
-/// What is passed on among what is held goes on from a lease of its own, at its place.
+/// Forwarding a held element sends it from its own lease, in its place among the others.
 #[test]
 pub(crate) fn hold_forward() {
     for mode in ["shared", "exclusive"] {
@@ -109,10 +110,11 @@ pub(crate) fn hold_forward() {
     let functions = ["payload-lease.forward-all", "payload-lease.take", "types.output.append"];
     assert_imports(programs::HOLD_FORWARD, &functions);
     let payloads = ["a", "b", "longer", "c", "longest", "longer still", "d"];
-    // What goes on from an exclusive lease is not held any more; a shared one has it until it is dropped.
+    // An element that was forwarded from an exclusive lease is no longer held; a shared lease has it until it is
+    // dropped.
     for (mode, most) in [("shared", 4), ("exclusive", 3)] {
         let (made, held) = held(programs::HOLD_FORWARD, &[("mode", mode), ("longest", "2")], &payloads);
-        // `a` is in a call of its own, `b` and `longer` in the next.
+        // `a` is alone in its call; `b` and `longer` are in the next.
         assert_eq!(made, ["a", "longer", "b", "longest", "longer still", "c", "d"], "{mode}");
         assert_eq!(held, most, "{mode}: two that are passed on, `d`, and `c`");
     }
@@ -132,12 +134,12 @@ pub(crate) fn pieces() {
     let (made, account) = through(programs::PIECES, &[("each", "3")], "one\ntwo\nthree\nfour");
     assert_eq!(made, ["3onetwothree", "1four"]);
     let pieces = &account.stages[0];
-    // Each begins with a byte that another takes the place of; then as many pieces as elements.
+    // Each begins with a byte that another one replaces; then there are as many pieces as elements.
     assert_eq!(pieces.copies.payload_write, Count { ops: 8, bytes: 2 + 15 + 2 });
     assert_eq!((pieces.rewritten, pieces.given_up), (Count { ops: 6, bytes: 2 }, Count::default()));
     let parts =
         vec![input(lines("one\ntwo")), stage("pieces", programs::PIECES, &[("capacity", "5")]), output("out", Discard)];
-    let Err(Error::Stage { fault: StageError::Failure(text), .. }) = run(parts) else {
+    let Err(Error::Stage { source: StageError::Failure(text), .. }) = run(parts) else {
         panic!("it has too much to write")
     };
     assert!(text.starts_with("limit-exceeded"), "{text}");
@@ -182,8 +184,8 @@ pub(crate) fn hold_read() {
     assert_imports(programs::HOLD_READ, &functions);
 }
 
-/// A stage of the other worlds has none of what these call. What is read for it makes it ask what its pipeline does after
-/// failures.
+/// Stages of the other worlds do not have the functions that these call. A stage that gets payloads as an argument asks
+/// what its pipeline does after failures.
 #[test]
 fn the_other_worlds_import_what_they_did() {
     assert_imports(programs::DROP_EMPTY, &[]);
@@ -195,11 +197,11 @@ fn the_other_worlds_import_what_they_did() {
     assert_imports(programs::DIGEST, &reads);
 }
 
-/// What it makes of elements that come one after the other is in `clock.rs`.
+/// `clock.rs` tests what it makes of elements that arrive one after another.
 #[test]
 pub(crate) fn tumble() {
     assert_imports(programs::TUMBLE, &["payload-lease.join", "payload-lease.take", "types.output.append"]);
-    // All the time there is is one window, whatever comes in it.
+    // One window that never ends, whatever arrives in it.
     let all = [("every", "18446744073709")];
     assert_eq!(held(programs::TUMBLE, &all, &["one", "", "two"]).0, ["onetwo"]);
 }

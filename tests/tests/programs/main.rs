@@ -1,4 +1,4 @@
-//! Every guest program, through a real flow.
+//! Every guest program, in a real flow.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -97,7 +97,7 @@ fn inspect() {
     assert_eq!(stage.amplification, Some(1.0));
 }
 
-/// Runs a program that forwards some of these payloads; which ones, having read all of them whole.
+/// Runs a program that forwards some of these payloads. Returns which ones. The program reads all of them whole.
 fn forwarded_having_read(program: &'static str, payloads: &[&'static [u8]]) -> Vec<Vec<u8>> {
     let collected = Collected::default();
     let account = run(vec![
@@ -252,7 +252,7 @@ fn stamped() {
     assert_eq!(collected.contexts(), [None, None]);
 }
 
-/// What it draws in a flow with a seed is in `schedules.rs`.
+/// `schedules.rs` tests what it draws in a flow with a seed.
 #[test]
 fn draw() {
     let drawn = || {
@@ -265,7 +265,7 @@ fn draw() {
     assert!(once.len() == 2 && once[0] != once[1] && once != again, "{once:?} {again:?}");
 }
 
-/// What it sees of a time of the flow's own is in `clock.rs`.
+/// `clock.rs` tests it with a simulated clock.
 #[test]
 fn nap() {
     let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
@@ -328,7 +328,7 @@ fn digest() {
     assert_eq!(account.elements, account::Elements { entered: 257, left: 257, dropped: 0, ..Default::default() });
 }
 
-/// What was made is somewhere: taken, on an edge up to its capacity, or in hand.
+/// Everything that was made is somewhere: it arrived, waits on an edge up to the capacity, or is in hand.
 #[test]
 fn stall() {
     let capacity = Capacity { elements: 5, bytes: 1 << 20 };
@@ -343,8 +343,9 @@ fn stall() {
         match flow.step().unwrap() {
             Step::Moved => {
                 let snapshot = flow.snapshot();
-                // What `repeat` took and has not made three of yet is nothing: it makes all of a batch at once.
-                // Once the input has ended, it makes one more.
+                // `repeat` makes three elements of each at once, for the whole batch, so it is never between two of
+                // them.
+                // It makes one more element after the input has ended.
                 let made = snapshot.left + snapshot.waiting[1] + snapshot.held;
                 assert!(made % 3 == 0 || made == 301, "{snapshot:?}");
                 assert_eq!(snapshot.entered, made / 3 + snapshot.waiting[0], "{snapshot:?}");
@@ -378,15 +379,15 @@ fn faulty() {
         ] {
             let expected =
                 if (how, at) == ("fail", "teardown") { "`unreachable` instruction executed" } else { expected };
-            let Err(Error::Stage { stage, call, elements, fault }) = poisoned(how, at) else {
+            let Err(Error::Stage { stage, call, elements, source }) = poisoned(how, at) else {
                 panic!("`{how}` in `{at}` is a failure of the stage");
             };
             assert_eq!((stage.as_str(), call), ("faulty", at));
             assert_eq!(elements.is_some(), at == "process", "{elements:?}");
             assert!(elements.is_none_or(|(first, last)| (first..=last).contains(&2)), "{elements:?}");
-            assert!(fault.to_string().contains(expected), "`{how}` in `{at}`: {fault}");
+            assert!(source.to_string().contains(expected), "`{how}` in `{at}`: {source}");
             if how == "trap" {
-                let StageError::Trap { backtrace, .. } = fault else { panic!("a trap") };
+                let StageError::Trap { backtrace, .. } = source else { panic!("a trap") };
                 assert!(backtrace.iter().any(|frame| frame.contains("faulty.rs:")), "{backtrace:#?}");
             }
         }

@@ -1,4 +1,4 @@
-//! The programs that read in ways that are hard to follow: how often each really reads an element.
+//! The programs whose reads are hard to analyse: how often each really reads an element.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ fn specimen(program: &str, config: &[(&str, &str)]) -> Specimen {
     Specimen::load(&bytes, config, Duration::from_secs(10)).expect("the program loads")
 }
 
-/// The most reads of one element, and whether all are read as often.
+/// The most reads of one element, and whether all are read equally often.
 fn reads(program: &str, config: &[(&str, &str)]) -> (u64, bool) {
     let measured = specimen(program, config).measure(&[1, 16, 128]).expect("the flows end");
     assert_eq!(measured.writes, 0);
     (measured.reads, measured.even)
 }
 
-/// Reads of the only element of a flow.
+/// The reads of the only element of a flow.
 fn reads_of(program: &str, payload: &'static str) -> u64 {
     specimen(program, &[]).flow(vec![Bytes::from(payload)]).expect("the flow ends").copies.payload_read.ops
 }
@@ -52,7 +52,7 @@ pub(crate) fn reads_in_hook() {
     let error = flow.run().expect_err("it panics");
     assert!(matches!(&error, Error::Stage { call: "process", .. }), "{error:?}");
     assert_eq!(*printed.lock().unwrap(), ["hook: poison"], "the hook has read it");
-    // Where the flow goes on, the call is held to what is proven of those that return.
+    // If the flow continues, the call must keep what is proven of calls that return.
     let component = Component::load(engine(), programs::READS_IN_HOOK.as_ref(), &Limits::default()).unwrap();
     let policy = Policy { retry: None, then: Then::Skip };
     let part = stage_of("hook", &component, &[], Limits::default()).policy(policy);

@@ -7,7 +7,7 @@ use super::*;
 
 const LINES: u64 = 20_000;
 
-/// Of ten lines nine begin with `!`, which the program fails at; the others begin with `=` and are forwarded.
+/// Of ten lines, nine begin with `!`, on which the program fails; the others begin with `=` and are forwarded.
 fn lines() -> Elements {
     let line = |number: u64| if number.is_multiple_of(10) { format!("={number}") } else { format!("!{number}") };
     Elements::new((0..LINES).map(line))
@@ -18,7 +18,7 @@ fn strict(path: &str, policy: Policy) -> Part {
     stage_of("strict", &component, &[], Limits::default()).policy(policy)
 }
 
-/// Each is read once, with its neighbours: the call goes on after a failure.
+/// Each element is read once, with its neighbours: the call continues after a failure.
 #[test]
 fn bad_lines_that_are_left_out_are_read_once() {
     for then in [Then::Skip, Then::DeadLetter] {
@@ -30,13 +30,13 @@ fn bad_lines_that_are_left_out_are_read_once() {
         assert_eq!((stage.copies.payload_write.ops, stage.failed_copies.payload_read.ops), (0, 0));
         let left_out = if then == Then::Skip { stage.failures.skipped } else { stage.failures.dead_letters };
         assert_eq!((left_out, stage.failures.retries), (LINES / 10 * 9, 0));
-        // Batches are of 1, 2, 4 … elements first, and then of 64.
+        // Batches have 1, 2, 4 … elements first, and then 64.
         assert!(stage.failures.calls <= LINES / 64 + 7, "{:?}", stage.failures);
         assert_eq!(out.sequences(), (0..LINES).step_by(10).collect::<Vec<_>>());
     }
 }
 
-/// Under retries each is read when its turn comes: a good line once, a bad one each time that it is tried.
+/// With retries, each element is read when its turn comes: a good line once, a bad one in each try.
 #[test]
 fn bad_lines_that_are_retried_are_read_as_often_as_they_are_tried() {
     let out = Collected::default();
@@ -48,7 +48,7 @@ fn bad_lines_that_are_retried_are_read_as_often_as_they_are_tried() {
     assert_eq!(out.sequences(), (0..LINES).step_by(10).collect::<Vec<_>>());
 }
 
-/// A sink goes on as well.
+/// A sink continues too.
 #[test]
 fn a_sink_that_leaves_out_reads_once() {
     let part = strict(programs::STRICT_SINK, policy(0, Then::Skip));
@@ -58,7 +58,8 @@ fn a_sink_that_leaves_out_reads_once() {
     assert_eq!((account.elements.left, stage.failures.skipped), (LINES / 10, LINES / 10 * 9));
 }
 
-/// Three elements, of which the first is tried three times: five reads, and those of the first two calls are in failed ones.
+/// Three elements, of which the first is tried three times: five reads, of which those of the first two calls are in
+/// failed calls.
 #[test]
 fn three_elements_and_two_retries() {
     let elements = ["!", "E a", "E b"].map(str::to_string);
@@ -70,12 +71,13 @@ fn three_elements_and_two_retries() {
     assert_eq!(stage.failed_copies.payload_read, Count { ops: 3, bytes: 3 });
 }
 
-/// A stage that traps in a batch has read all of it, and is lent each of it once more: no element is read more than twice.
+/// A stage that traps in a batch has read all of it, and gets each element once more: no element is read more than
+/// twice.
 #[test]
 fn neighbours_of_a_trap_are_read_twice() {
     let component = Component::load(engine(), programs::OPS_PAYLOAD.as_ref(), &Limits::default()).expect("it loads");
     for (every, batch, most) in [(5, 64, 2), (13, 64, 2), (64, 64, 2), (5, 1, 1)] {
-        // Six bytes are a trap, eight are passed on.
+        // Six bytes cause a trap; eight are forwarded.
         let size = |number: usize| if number % every == 1 { 6 } else { 8 };
         let elements = Elements::new((0..130).map(|number| vec![b'x'; size(number)]));
         let part = stage_of("s", &component, &[], Limits::default()).policy(policy(0, Then::Skip)).batch(batch);
@@ -84,12 +86,12 @@ fn neighbours_of_a_trap_are_read_twice() {
         assert_eq!((stage.failures.skipped, stage.reads_max), (traps, most));
         let reads = stage.copies.payload_read.ops;
         assert!(reads <= u64::from(most) * 130, "every {every}th: {reads}");
-        // What is read in vain is read in the calls that trapped.
+        // The extra reads are those of the calls that trapped.
         assert_eq!(reads - stage.failed_copies.payload_read.ops, 130 - traps);
     }
 }
 
-/// With one element in a call nothing is read because of another.
+/// With one element per call, no element is read because of another.
 #[test]
 fn one_element_a_call() {
     let part = strict(programs::STRICT, policy(0, Then::Skip)).batch(1);
@@ -97,13 +99,13 @@ fn one_element_a_call() {
     assert_eq!((account.stages[0].copies.payload_read.ops, account.stages[0].reads_max), (LINES, 1));
 }
 
-/// What a failed call writes for elements counts against the budget, so it cannot be done again and again.
+/// What a failed call writes for elements counts against the budget, so a stage cannot do it again and again.
 #[test]
 fn writes_of_failed_calls_are_counted() {
     let component = Component::load(engine(), programs::OPS_EACH.as_ref(), &Limits::default()).expect("it loads");
     let budget = Budget { writes: Some(1), ..Budget::default() };
     let bounds = Bounds { writes: Bound::at_most(1, Proof::Enforced), ..component.analysis().bounds() };
-    // Each third element traps, after the two before it are written for; nothing of that is returned.
+    // Each third element causes a trap, after the stage has written for the two before it; nothing of that is returned.
     let elements = Elements::new((0..60).map(|number| vec![b'x'; if number % 3 == 2 { 6 } else { 1 }]));
     let part = stage_of("s", &component, &[], Limits::default()).policy(policy(1, Then::Skip));
     let parts = vec![input(elements), part.budget(budget).bounds(bounds), output("out", Discard)];

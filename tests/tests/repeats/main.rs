@@ -1,7 +1,7 @@
-//! What stages copy that are given elements again after failures is within what is said of them before they run: two
-//! pipelines with exact figures, and programs that fail as their elements say, under random policies and batches.
+//! What stages copy whose elements are retried is within the bounds that `check` gives: two pipelines with exact
+//! figures, and programs that fail as their elements say, under random policies and batch sizes.
 //!
-//! `TORVYN_REPEATS=10000` runs so many random pipelines.
+//! `TORVYN_REPEATS=10000` runs this many random pipelines.
 
 #![expect(clippy::print_stdout, reason = "how much was compared is part of the result")]
 
@@ -27,12 +27,12 @@ fn policy(retries: u32, then: Then) -> Policy {
     Policy { retry, then }
 }
 
-/// A program of `ops`, loaded, with what holds of one call of it.
+/// A loaded program of `ops`, with the bounds of one call.
 struct Program {
     component: Component,
-    /// Its settings besides `reads`, which `budget` follows.
+    /// Its settings besides `reads`, which decides the budget.
     settings: &'static [(&'static str, &'static str)],
-    /// How often it can be told to read an element; nothing where that is not up to its settings.
+    /// How often its settings can make it read an element; `None` if no setting decides that.
     reads: Option<u64>,
 }
 
@@ -52,14 +52,14 @@ fn all() -> Vec<Program> {
     ]
 }
 
-/// A stage to be, with what is said of it.
+/// A stage to run, with its bounds.
 struct Drawn {
     part: Part,
     node: NodeBounds,
 }
 
 impl Program {
-    /// Under any policy, with any batch, within a budget that it keeps in calls that return.
+    /// Under any policy, with any batch size, within a budget that it keeps in calls that return.
     fn draw(&self, random: &mut Random, name: &str, spins: bool) -> Drawn {
         let proven = self.component.analysis().bounds();
         let (mut budget, mut bounds) = (Budget::default(), proven);
@@ -75,9 +75,9 @@ impl Program {
             _ => bound,
         };
         if random.once_in(8) {
-            // Nobody says anything of it.
+            // There is no bound.
         } else {
-            // One that holds reads once more when it lets go.
+            // A program that holds elements reads once more when it releases them.
             let reads = reads.map(|reads| reads as u32 + u32::from(self.component.analysis().retains));
             budget = Budget { reads, writes: Some(1), ..Budget::default() };
             bounds = Bounds { reads: limited(proven.reads, reads), writes: limited(proven.writes, Some(1)), ..proven };
@@ -92,11 +92,11 @@ impl Program {
     }
 }
 
-/// Elements whose sizes say what is done with them: mostly nothing that fails, or mostly something that does.
+/// Elements whose sizes decide what is done with them: mostly success, or mostly failure.
 fn elements(random: &mut Random) -> (Elements, u64) {
     let (count, bad) = (random.from(0, 200), *random.of(&[0, 1, 5, 50, 95]));
     let size = |random: &mut Random| match random.from(0, 99) < bad {
-        // A trap takes longer than all else, and so there are few.
+        // Traps are rare because they are slow.
         true if random.once_in(20) => 6,
         true => *random.of(&[3, 4, 5, 7]) + 16 * random.from(0, 2),
         false => *random.of(&[0, 1, 2, 8, 9, 10, 11, 12, 13, 14, 15]) + 16 * random.from(0, 2),
@@ -104,7 +104,7 @@ fn elements(random: &mut Random) -> (Elements, u64) {
     (Elements::new((0..count).map(|_| vec![b'x'; size(random) as usize]).collect::<Vec<_>>()), count)
 }
 
-/// How many comparisons there were, and how many went wrong.
+/// The number of comparisons and of failed ones.
 #[derive(Debug, Default)]
 struct Tally {
     bounded: u64,
@@ -152,7 +152,7 @@ fn no_pipeline_copies_more_than_is_said() {
             nodes.push(Some(drawn.node));
         }
         let schedule = if random.once_in(2) { Schedule::Seeded(seed) } else { Schedule::Downstream };
-        // Deadlines are those of the system.
+        // Deadlines are in real time.
         let clock = if spins { Clock::system() } else { Clock::virtual_from(0) };
         let flow = start_with(parts, &edges, |control| Control { schedule, clock, ..control });
         match flow.and_then(|(flow, _)| flow.run()) {
@@ -169,7 +169,7 @@ fn no_pipeline_copies_more_than_is_said() {
     assert!(tally.bounded > pipelines && tally.failed_calls > pipelines && tally.stopped < pipelines / 2, "{tally:?}");
 }
 
-/// Compares the account of a flow with what was said of its stages and of the pipeline.
+/// Compares the run report of a flow with the bounds of its stages and of the pipeline.
 fn hold(tally: &mut Tally, edges: &[(usize, usize, usize, Capacity)], nodes: &[Option<NodeBounds>], account: &Account) {
     assert_settled(account);
     let role = |node: usize| match edges {
@@ -188,7 +188,7 @@ fn hold(tally: &mut Tally, edges: &[(usize, usize, usize, Capacity)], nodes: &[O
         tally.compare(stage.copies.payload_read.ops, count(of_all.reads), stage.elements_in);
         tally.compare(stage.reads_max.into(), count(of_all.reads), 1);
         tally.compare(stage.copies.payload_write.ops, count(of_all.writes), stage.elements_in);
-        // Each call is within what is proven of one, whether it returned or not.
+        // Each call is within its proven bounds, whether it returned or not.
         tally.compare(stage.failed_copies.payload_read.ops, Some(stage.copies.payload_read.ops), 1);
         tally.failed_calls += stage.failures.calls;
         tally.restarts += stage.failures.restarts;

@@ -1,4 +1,5 @@
-//! A processor that writes in upper case what has at most `longest` bytes. What is longer it passes on, and does not read.
+//! A processor that converts elements of at most `longest` bytes to upper case. It forwards longer ones without reading
+//! them.
 
 use torvyn_guest::{Config, Element, Failure, Output, Processor, Stage, Transform};
 

@@ -10,12 +10,12 @@ use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
 use crate::cases::case::arrivals::{self, Arrivals};
 use crate::cases::compare::element::{self, Entry};
-use crate::config::manifest::Input;
 use crate::config::toml_reader::{Field, Report};
+use crate::endpoints::{Input, input};
 use crate::output::diagnostic::Diagnostics;
 
 /// The `input` of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct CaseInput {
     what: InputSpec,
     /// When its elements arrive.
@@ -24,17 +24,17 @@ pub(crate) struct CaseInput {
     pub(crate) span: Range<usize>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum InputSpec {
     Written(Vec<element::ElementSpec>),
-    Input(Input),
+    Input(Arc<dyn Input>),
 }
 
 /// The input of a case, ready to be opened any number of times.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Written(Arc<[Entry]>),
-    Input(Input),
+    Input(Arc<dyn Input>),
 }
 
 impl CaseInput {
@@ -44,21 +44,22 @@ impl CaseInput {
         let (what, arrivals) = match field.value {
             DeValue::String(_) => {
                 let path = report.folder().join(field.text(report)?);
-                (InputSpec::Input(Input::File { path, framing: Framing::default() }), Arrivals::AtOnce)
+                (InputSpec::Input(input::file(path, Framing::default())), Arrivals::AtOnce)
             }
             DeValue::Table(_) => {
-                let keys = ["lines", "elements", "file", "dir", "generate", "as", "size", "keep-newline", "every"];
-                let table = field.table("the input of a case", &keys, report)?;
-                let what = table.need_one(&keys[..5], report)?;
+                let kinds = [&["lines", "elements"], &input::repeatable_kinds()[..]].concat();
+                let options = input::options();
+                let table = field.table("the input of a case", &[&kinds[..], &options, &["every"]].concat(), report)?;
+                let what = table.need_one(&kinds, report)?;
                 if matches!(what.key, "lines" | "elements") {
-                    keys[5..8].iter().for_each(|key| table.exclude(key, &what, report));
+                    options.iter().for_each(|key| table.exclude(key, &what, report));
                 }
                 let elements = (what.key == "elements").then_some(&what);
                 let arrivals = Arrivals::read(&table, elements, report);
                 let what = match what.key {
                     "lines" => InputSpec::Written(element::ElementSpec::read_lines(&what, report)?),
                     "elements" => InputSpec::Written(element::ElementSpec::read_all(&what, &[arrivals::KEY], report)?),
-                    _ => InputSpec::Input(Input::read_table(&table, report)?),
+                    _ => InputSpec::Input(input::read(&table, report)?),
                 };
                 (what, arrivals?)
             }
@@ -90,7 +91,7 @@ impl CaseInput {
                 let elements: Result<Vec<_>, _> = written.iter().map(|element| element.entry(file)).collect();
                 Ok(Source::Written(elements?.into()))
             }
-            InputSpec::Input(input) => match input.check_path() {
+            InputSpec::Input(input) => match input.check() {
                 Some(wrong) => Err(wrong.label(file, self.span.clone(), "").into()),
                 None => Ok(Source::Input(input.clone())),
             },

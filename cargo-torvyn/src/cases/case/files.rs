@@ -6,9 +6,9 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::cases::case::Case;
-use crate::config::manifest::{self, Broken, Manifest};
 use crate::config::toml_reader::{Report, Table};
 use crate::config::{case_files, document};
+use crate::manifest::{self, Broken, Manifest};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostics, Sources};
 

@@ -17,8 +17,8 @@ use crate::cases::compare::literal::Literal;
 use crate::cases::compare::pattern::Pattern;
 use crate::cases::compare::schema::Schema;
 use crate::config::document;
-use crate::config::manifest::read_output_framing;
 use crate::config::toml_reader::{Field, Report, Table};
+use crate::endpoints::output::framing;
 use crate::output::diagnostic::Diagnostics;
 
 /// What is expected of elements.
@@ -104,7 +104,7 @@ impl Expected {
         };
         let framing = match (table.get("as"), &elements) {
             (None, _) => OutputFraming::default(),
-            (Some(field), Some(elements)) if elements.key == "file" => read_output_framing(&field, report)?,
+            (Some(field), Some(elements)) if elements.key == "file" => framing::read_value(&field, report)?,
             (Some(_), Some(elements)) => {
                 table.exclude("as", elements, report);
                 return None;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::cases::plan::Plan;
-use crate::config::manifest::Manifest;
 use crate::fs::watcher::{Snapshot, State};
+use crate::manifest::Manifest;
 use crate::output::diagnostic::Sources;
 use crate::run::components::Components;
 

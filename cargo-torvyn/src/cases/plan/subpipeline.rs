@@ -1,8 +1,8 @@
 //! Extracts the part of a pipeline that a case runs.
 
 use crate::cases::case::Case;
-use crate::config::manifest::{NoPart, Part, Pipeline};
 use crate::config::spanned::Named;
+use crate::manifest::{NoPart, Part, Pipeline};
 use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, suggestion};
 

@@ -12,7 +12,7 @@ use crate::cases::run::cancellation::Cancellation;
 use crate::cases::tests::parse_manifest;
 use crate::cases::{Draft, Outcome};
 use crate::cli::CargoArgs;
-use crate::config::manifest::{Manifest, Pipeline, partition};
+use crate::manifest::{Manifest, Pipeline, partition};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostics;
 use crate::output::programs::OutputRequest;

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use torvyn_runtime::base::plural::{counted, noun};
 
-use super::{Cases, Planned, run};
+use super::{Cases, Planned, TestArgs, run};
 use crate::cases::{Common, Fingerprint, Summary, Tally};
-use crate::cli::{MessageFormat, TestArgs};
-use crate::config::manifest::ComponentRef;
+use crate::cli::MessageFormat;
 use crate::exit::Exit;
 use crate::fs::paths;
 use crate::fs::watcher::{Snapshot, WatchPaths, ends_with_line};
+use crate::manifest::ComponentRef;
 use crate::output::diagnostic::Sources;
 use crate::output::programs::lossy_all;
 use crate::output::shell::{Shell, StdoutClosed};

@@ -7,13 +7,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::bindings::data_source::baseline::streaming::types::BufferError;
 use super::bindings::data_source::baseline::streaming::{buffer_allocator, types};
 
-/// What the contract calls a buffer: bytes that no longer change.
+/// A buffer of that contract: bytes that no longer change.
 pub struct Buffer {
     bytes: Bytes,
     content_type: String,
 }
 
-/// What the contract calls a mutable buffer, until it is frozen.
+/// A mutable buffer of that contract, until it is frozen.
 pub struct MutableBuffer {
     bytes: Writing,
     capacity: u64,
@@ -21,7 +21,7 @@ pub struct MutableBuffer {
 }
 
 enum Writing {
-    /// The bytes of another buffer, to be copied before they change.
+    /// The bytes of another buffer, which are copied before they change.
     Shared(Bytes),
     Own(Vec<u8>),
 }
@@ -45,7 +45,7 @@ impl Writing {
     }
 }
 
-/// What all elements of a flow have in common.
+/// What all elements of a flow share.
 #[derive(Default)]
 pub struct FlowContext {
     trace_id: String,
@@ -53,7 +53,7 @@ pub struct FlowContext {
     flow_id: String,
 }
 
-/// What one component's store holds.
+/// The content of the store of one component.
 pub struct Host {
     pub(super) table: ResourceTable,
     wasi: WasiCtx,
@@ -184,7 +184,7 @@ impl types::HostFlowContext for Host {
     }
 }
 
-/// What a mutable buffer can grow to.
+/// The maximum size of a mutable buffer.
 const CAPACITY: u64 = 16 << 20;
 
 impl buffer_allocator::Host for Host {

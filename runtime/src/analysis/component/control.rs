@@ -76,8 +76,8 @@ pub(super) struct Graph {
     pub(super) exceptions: bool,
 }
 
-/// The current node in unreachable code.
-const NOWHERE: u32 = u32::MAX;
+/// No node: the current node in unreachable code, and the end of an edge before the graph reaches it.
+const NO_NODE: u32 = u32::MAX;
 
 enum Kind {
     Function,
@@ -104,14 +104,14 @@ struct Builder<'m, 'a> {
     /// The current node.
     current: u32,
     /// Blocks that were opened in unreachable code.
-    lost: u32,
+    unreachable_blocks: u32,
     loops: usize,
     values: Option<Followed<'m, 'a>>,
 }
 
 impl Graph {
     /// The graph of a body, without values.
-    pub(super) fn of_calls(body: &FunctionBody<'_>) -> Result<Graph, Stop> {
+    pub(super) fn without_values(body: &FunctionBody<'_>) -> Result<Graph, Stop> {
         Ok(Builder::build(body, None)?.0)
     }
 
@@ -128,21 +128,21 @@ impl Graph {
     }
 
     /// For each node, whether a path from it can return.
-    pub(super) fn live(&self) -> Vec<bool> {
+    pub(super) fn can_return(&self) -> Vec<bool> {
         let all: Vec<bool> = self.nodes.iter().map(|node| node.returns).collect();
-        self.back_from(all, |_| true)
+        self.add_predecessors(all, |_| true)
     }
 
     /// Adds to `marked` the nodes from which a marked node can be reached through `allowed` nodes.
-    pub(super) fn back_from(&self, mut marked: Vec<bool>, allowed: impl Fn(u32) -> bool) -> Vec<bool> {
+    pub(super) fn add_predecessors(&self, mut marked: Vec<bool>, allowed: impl Fn(u32) -> bool) -> Vec<bool> {
         let mut first = vec![0usize; self.nodes.len() + 1];
-        self.edges.iter().filter(|edge| edge.to != NOWHERE).for_each(|edge| first[edge.to as usize + 1] += 1);
+        self.edges.iter().filter(|edge| edge.to != NO_NODE).for_each(|edge| first[edge.to as usize + 1] += 1);
         for node in 0..self.nodes.len() {
             first[node + 1] += first[node];
         }
         let mut place = first.clone();
         let mut from = vec![0u32; self.edges.len()];
-        for edge in self.edges.iter().filter(|edge| edge.to != NOWHERE) {
+        for edge in self.edges.iter().filter(|edge| edge.to != NO_NODE) {
             from[place[edge.to as usize]] = edge.from;
             place[edge.to as usize] += 1;
         }
@@ -166,9 +166,15 @@ impl<'m, 'a> Builder<'m, 'a> {
     ) -> Result<(Graph, Option<Followed<'m, 'a>>), Stop> {
         let results = values.as_ref().map_or(0, |(_, values)| values.results);
         let function = Frame { kind: Kind::Function, params: 0, results, edges: Vec::new(), state: None };
-        let mut builder =
-            Builder { graph: Graph::default(), frames: vec![function], current: NOWHERE, lost: 0, loops: 0, values };
-        builder.enter();
+        let mut builder = Builder {
+            graph: Graph::default(),
+            frames: vec![function],
+            current: NO_NODE,
+            unreachable_blocks: 0,
+            loops: 0,
+            values,
+        };
+        builder.start_node();
         let mut operators = body.get_operators_reader()?;
         let mut constant = None;
         while !operators.eof() {
@@ -189,14 +195,14 @@ impl<'m, 'a> Builder<'m, 'a> {
             | Operator::TableCopy { dst_table: table, .. } => self.graph.changed_tables.push(table),
             _ => {}
         }
-        if self.current == NOWHERE {
-            return self.step_lost(operator);
+        if self.current == NO_NODE {
+            return self.step_unreachable(operator);
         }
         match operator {
-            Operator::Block { blockty } => self.open(Kind::Block, *blockty)?,
+            Operator::Block { blockty } => self.open_block(Kind::Block, *blockty)?,
             Operator::TryTable { try_table } => {
                 self.graph.exceptions = true;
-                self.open(Kind::Block, try_table.ty)?;
+                self.open_block(Kind::Block, try_table.ty)?;
                 for catch in &try_table.catches {
                     let (wasmparser::Catch::One { label, .. }
                     | wasmparser::Catch::OneRef { label, .. }
@@ -210,25 +216,25 @@ impl<'m, 'a> Builder<'m, 'a> {
             Operator::If { blockty } => {
                 let condition = self.pop()?;
                 self.node().condition = condition;
-                let otherwise = self.edge(NOWHERE, When::Fails);
-                let then = self.edge(NOWHERE, When::Holds);
+                let otherwise = self.add_edge(NO_NODE, When::Fails);
+                let held = self.add_edge(NO_NODE, When::Holds);
                 let (params, _) = self.arity(*blockty)?;
                 let state = self.values.as_mut().map(|(_, values)| values.state(params));
-                self.open(Kind::If { otherwise, state }, *blockty)?;
-                self.enter();
-                self.graph.edges[then].to = self.current;
+                self.open_block(Kind::If { otherwise, state }, *blockty)?;
+                self.start_node();
+                self.graph.edges[held].to = self.current;
             }
-            Operator::Else => self.alternative(true)?,
-            Operator::End => self.close(true)?,
+            Operator::Else => self.start_else(true)?,
+            Operator::End => self.end_block(true)?,
             Operator::Br { relative_depth } => {
                 self.branch(*relative_depth, When::Any)?;
-                self.current = NOWHERE;
+                self.current = NO_NODE;
             }
             Operator::BrIf { relative_depth } => {
                 let condition = self.pop()?;
                 self.node().condition = condition;
                 self.branch(*relative_depth, When::Holds)?;
-                self.fall(When::Fails);
+                self.fall_through(When::Fails);
             }
             Operator::BrTable { targets } => {
                 self.pop()?;
@@ -239,7 +245,7 @@ impl<'m, 'a> Builder<'m, 'a> {
                 for label in labels {
                     self.branch(label, When::Any)?;
                 }
-                self.current = NOWHERE;
+                self.current = NO_NODE;
             }
             Operator::BrOnNull { relative_depth }
             | Operator::BrOnNonNull { relative_depth }
@@ -251,16 +257,16 @@ impl<'m, 'a> Builder<'m, 'a> {
                     return Err(Stop::beyond("the code branches on a reference"));
                 }
                 self.branch(*relative_depth, When::Any)?;
-                self.fall(When::Any);
+                self.fall_through(When::Any);
             }
             Operator::Return => {
                 self.node().returns = true;
-                self.current = NOWHERE;
+                self.current = NO_NODE;
             }
-            Operator::Unreachable => self.current = NOWHERE,
+            Operator::Unreachable => self.current = NO_NODE,
             Operator::Throw { .. } | Operator::ThrowRef => {
                 self.graph.exceptions = true;
-                self.current = NOWHERE;
+                self.current = NO_NODE;
             }
             Operator::Call { function_index } => self.call(Callee::Direct(*function_index), at, false)?,
             Operator::CallIndirect { type_index, table_index } => {
@@ -284,16 +290,16 @@ impl<'m, 'a> Builder<'m, 'a> {
     }
 
     /// In unreachable code, only the ends of blocks matter.
-    fn step_lost(&mut self, operator: &Operator<'_>) -> Result<(), Stop> {
+    fn step_unreachable(&mut self, operator: &Operator<'_>) -> Result<(), Stop> {
         match operator {
             Operator::Loop { .. } => {
                 self.loops += 1;
-                self.lost += 1;
+                self.unreachable_blocks += 1;
             }
-            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => self.lost += 1,
-            Operator::End if self.lost > 0 => self.lost -= 1,
-            Operator::End => self.close(false)?,
-            Operator::Else if self.lost == 0 => self.alternative(false)?,
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => self.unreachable_blocks += 1,
+            Operator::End if self.unreachable_blocks > 0 => self.unreachable_blocks -= 1,
+            Operator::End => self.end_block(false)?,
+            Operator::Else if self.unreachable_blocks == 0 => self.start_else(false)?,
             _ => {}
         }
         Ok(())
@@ -304,21 +310,21 @@ impl<'m, 'a> Builder<'m, 'a> {
     }
 
     /// Starts a node.
-    fn enter(&mut self) {
+    fn start_node(&mut self) {
         let calls = self.graph.calls.len();
         self.current = self.graph.nodes.len() as u32;
         self.graph.nodes.push(Node { calls: calls..calls, ..Node::default() });
     }
 
-    fn edge(&mut self, to: u32, when: When) -> usize {
+    fn add_edge(&mut self, to: u32, when: When) -> usize {
         self.graph.edges.push(Edge { from: self.current, to, when });
         self.graph.edges.len() - 1
     }
 
     /// Falls through to a new node.
-    fn fall(&mut self, when: When) {
-        let edge = self.edge(NOWHERE, when);
-        self.enter();
+    fn fall_through(&mut self, when: When) {
+        let edge = self.add_edge(NO_NODE, when);
+        self.start_node();
         self.graph.edges[edge].to = self.current;
     }
 
@@ -335,7 +341,7 @@ impl<'m, 'a> Builder<'m, 'a> {
         self.values.as_mut().map(|(_, values)| values.pop()).transpose()
     }
 
-    fn open(&mut self, kind: Kind, ty: BlockType) -> Result<(), Stop> {
+    fn open_block(&mut self, kind: Kind, ty: BlockType) -> Result<(), Stop> {
         let (params, results) = self.arity(ty)?;
         if let Some((_, values)) = &mut self.values {
             values.open(params)?;
@@ -345,20 +351,20 @@ impl<'m, 'a> Builder<'m, 'a> {
     }
 
     fn open_loop(&mut self, ty: BlockType) -> Result<(), Stop> {
-        self.fall(When::Any);
+        self.fall_through(When::Any);
         let (params, _) = self.arity(ty)?;
         if let Some((_, values)) = &mut self.values {
             values.enter_loop(self.loops, self.current, params)?;
         }
-        self.open(Kind::Loop { head: self.current, number: self.loops }, ty)?;
+        self.open_block(Kind::Loop { head: self.current, number: self.loops }, ty)?;
         self.loops += 1;
         Ok(())
     }
 
     /// Adds an edge from the current node to a label.
     fn branch(&mut self, depth: u32, when: When) -> Result<(), Stop> {
-        let place = self.frames.len().checked_sub(1 + depth as usize).ok_or_else(Stop::inconsistent)?;
-        let head = match self.frames[place].kind {
+        let frame = self.frames.len().checked_sub(1 + depth as usize).ok_or_else(Stop::inconsistent)?;
+        let head = match self.frames[frame].kind {
             Kind::Loop { head, number } => {
                 if let Some((_, values)) = &mut self.values {
                     values.repeat_loop(number)?;
@@ -369,18 +375,18 @@ impl<'m, 'a> Builder<'m, 'a> {
                 self.node().returns = true;
                 return Ok(());
             }
-            _ => NOWHERE,
+            _ => NO_NODE,
         };
-        let edge = self.edge(head, when);
-        if head == NOWHERE {
-            self.arrive(place, edge)?;
+        let edge = self.add_edge(head, when);
+        if head == NO_NODE {
+            self.add_edge_to_end(frame, edge)?;
         }
         Ok(())
     }
 
     /// Records that an edge leads to the end of a block.
-    fn arrive(&mut self, place: usize, edge: usize) -> Result<(), Stop> {
-        let frame = &mut self.frames[place];
+    fn add_edge_to_end(&mut self, frame: usize, edge: usize) -> Result<(), Stop> {
+        let frame = &mut self.frames[frame];
         frame.edges.push(edge);
         if let Some((_, values)) = &mut self.values {
             values.merge(&mut frame.state, frame.results)?;
@@ -388,18 +394,18 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    fn alternative(&mut self, reached: bool) -> Result<(), Stop> {
-        let place = self.frames.len() - 1;
+    fn start_else(&mut self, reached: bool) -> Result<(), Stop> {
+        let frame = self.frames.len() - 1;
         if reached {
-            let edge = self.edge(NOWHERE, When::Any);
-            self.arrive(place, edge)?;
+            let edge = self.add_edge(NO_NODE, When::Any);
+            self.add_edge_to_end(frame, edge)?;
         }
-        let frame = &mut self.frames[place];
+        let frame = &mut self.frames[frame];
         let Kind::If { otherwise, state } = std::mem::replace(&mut frame.kind, Kind::Block) else {
             return Err(Stop::inconsistent());
         };
         let params = frame.params;
-        self.enter();
+        self.start_node();
         self.graph.edges[otherwise].to = self.current;
         if let Some((_, values)) = &mut self.values {
             values.restore(state, params)?;
@@ -407,16 +413,16 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    fn close(&mut self, reached: bool) -> Result<(), Stop> {
-        let place = self.frames.len() - 1;
-        if let Kind::If { otherwise, .. } = self.frames[place].kind {
+    fn end_block(&mut self, reached: bool) -> Result<(), Stop> {
+        let frame = self.frames.len() - 1;
+        if let Kind::If { otherwise, .. } = self.frames[frame].kind {
             // Without an `else`, the false branch leads here, with the values from the start of the `if`.
-            let here = self.current;
+            let end_of_then = self.current;
             if reached {
-                let edge = self.edge(NOWHERE, When::Any);
-                self.arrive(place, edge)?;
+                let edge = self.add_edge(NO_NODE, When::Any);
+                self.add_edge_to_end(frame, edge)?;
             }
-            let frame = &mut self.frames[place];
+            let frame = &mut self.frames[frame];
             frame.edges.push(otherwise);
             if let Kind::If { state, .. } = std::mem::replace(&mut frame.kind, Kind::Block)
                 && let Some((_, values)) = &mut self.values
@@ -424,25 +430,25 @@ impl<'m, 'a> Builder<'m, 'a> {
                 values.restore(state, frame.params)?;
                 values.merge(&mut frame.state, frame.results)?;
             }
-            self.current = here;
+            self.current = end_of_then;
             return self.finish_block(false);
         }
-        if matches!(self.frames[place].kind, Kind::Function) {
+        if matches!(self.frames[frame].kind, Kind::Function) {
             if reached {
                 self.node().returns = true;
             }
             self.frames.pop();
-            self.current = NOWHERE;
+            self.current = NO_NODE;
             return Ok(());
         }
         self.finish_block(reached)
     }
 
     fn finish_block(&mut self, reached: bool) -> Result<(), Stop> {
-        let place = self.frames.len() - 1;
-        if !self.frames[place].edges.is_empty() && reached {
-            let edge = self.edge(NOWHERE, When::Any);
-            self.arrive(place, edge)?;
+        let frame = self.frames.len() - 1;
+        if !self.frames[frame].edges.is_empty() && reached {
+            let edge = self.add_edge(NO_NODE, When::Any);
+            self.add_edge_to_end(frame, edge)?;
         }
         let frame = self.frames.pop().ok_or_else(Stop::inconsistent)?;
         if frame.edges.is_empty() {
@@ -450,11 +456,11 @@ impl<'m, 'a> Builder<'m, 'a> {
                 values.close(reached.then_some(frame.results))?;
             }
             if !reached {
-                self.current = NOWHERE;
+                self.current = NO_NODE;
             }
             return Ok(());
         }
-        self.enter();
+        self.start_node();
         for edge in frame.edges {
             self.graph.edges[edge].to = self.current;
         }
@@ -465,18 +471,18 @@ impl<'m, 'a> Builder<'m, 'a> {
         Ok(())
     }
 
-    fn call(&mut self, callee: Callee, at: usize, last: bool) -> Result<(), Stop> {
+    fn call(&mut self, callee: Callee, at: usize, is_tail_call: bool) -> Result<(), Stop> {
         let mut arguments = Vec::new();
         if let Some((module, values)) = &mut self.values {
-            arguments = values.call(module, callee, last)?;
+            arguments = values.call(module, callee, is_tail_call)?;
         }
         self.graph.calls.push(Call { at, callee, arguments });
         let end = self.graph.calls.len();
         let node = self.node();
         node.calls.end = end;
-        if last {
+        if is_tail_call {
             node.returns = true;
-            self.current = NOWHERE;
+            self.current = NO_NODE;
         }
         Ok(())
     }

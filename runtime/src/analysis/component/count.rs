@@ -178,7 +178,7 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
             counts.push(callees.iter().map(|node| self.known(*node)).reduce(Count::or).unwrap_or(Count::NOTHING));
         }
         let sites =
-            Sites { graph: &graph, values: &values, live: graph.live(), counts, forward: forward_edges(&graph) };
+            Sites { graph: &graph, values: &values, live: graph.can_return(), counts, forward: forward_edges(&graph) };
         match sites.count() {
             Ok(count) => Ok(count),
             Err(reason) => {

@@ -27,7 +27,7 @@ pub(super) struct Definitions<'a> {
     pub(super) components: Vec<Vec<Definition<'a>>>,
     pub(super) modules: Vec<Module<'a>>,
     /// Features that the analysis does not support, as phrases.
-    pub(super) unfollowed: Vec<String>,
+    pub(super) unsupported: Vec<String>,
 }
 
 impl<'a> Definitions<'a> {
@@ -109,7 +109,7 @@ impl<'a> Definitions<'a> {
                     }
                 }
                 Payload::ComponentStartSection { .. } => {
-                    all.unfollowed.push("the component has a start function".to_string());
+                    all.unsupported.push("the component has a start function".to_string());
                 }
                 _ => {}
             }

@@ -156,7 +156,7 @@ impl<'g> Rounds<'g> {
             };
             at_some_number && self.progression(outermost, moved).is_some_and(|heads| heads[0] == start)
         };
-        ends(compare, a, b) || ends(compare.exchanged(), b, a)
+        ends(compare, a, b) || ends(compare.swapped(), b, a)
     }
 
     /// Whether a value is the same in every iteration of the outermost loop, whose symbols start at `first_symbol`: it

@@ -269,11 +269,11 @@ impl<'a> Module<'a> {
     }
 
     fn scan(&mut self, function: u32, body: &FunctionBody<'a>) -> Result<Code, Stop> {
-        let graph = Graph::of_calls(body)?;
+        let graph = Graph::without_values(body)?;
         self.taken.extend(&graph.taken);
         self.exceptions |= graph.exceptions;
         self.open_tables.extend(&graph.changed_tables);
-        let live = graph.live();
+        let live = graph.can_return();
         let mut calls = Vec::with_capacity(graph.calls.len());
         for (node, returns) in graph.nodes.iter().zip(&live) {
             for call in &graph.calls[node.calls.clone()] {

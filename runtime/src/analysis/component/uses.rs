@@ -46,7 +46,7 @@ impl<'c, 'w, 'a> Uses<'c, 'w, 'a> {
     pub(super) fn find(&mut self, place: Place) -> Use {
         let mut run = Run::new(self, place);
         match run.run() {
-            Ok(()) => run.found(),
+            Ok(()) => run.result(),
             Err(_) => Use::Unknown,
         }
     }

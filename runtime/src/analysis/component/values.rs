@@ -86,7 +86,7 @@ pub(super) struct Values {
     /// The height of the stack below each enclosing block.
     heights: Vec<usize>,
     /// For each loop in the code, the locals that it sets, and its index in `loops`.
-    set: Vec<Vec<u32>>,
+    loop_locals: Vec<Vec<u32>>,
     entered: Vec<usize>,
     /// How many values may still be tracked.
     pub(super) budget: usize,
@@ -116,7 +116,7 @@ impl Compare {
     }
 
     /// The equivalent comparison for swapped operands.
-    pub(super) fn exchanged(self) -> Compare {
+    pub(super) fn swapped(self) -> Compare {
         match self {
             Compare::Eq | Compare::Ne => self,
             Compare::LtU => Compare::GtU,
@@ -145,14 +145,14 @@ impl Values {
             locals: Vec::new(),
             stack: Vec::new(),
             heights: Vec::new(),
-            set: set_in_loops(body)?,
+            loop_locals: locals_set_in_loops(body)?,
             entered: Vec::new(),
             budget: MAX_VALUES,
         };
         values.spend(count)?;
-        values.entered = vec![usize::MAX; values.set.len()];
+        values.entered = vec![usize::MAX; values.loop_locals.len()];
         for parameter in 0..ty.params {
-            let value = values.symbol(Symbol::Parameter(parameter));
+            let value = values.new_symbol(Symbol::Parameter(parameter));
             values.locals.push(value);
         }
         values.locals.resize(count, Value::constant(0));
@@ -169,9 +169,9 @@ impl Values {
 
     /// For a value made of a local of a loop: the value before the first iteration, and in the next iteration.
     pub(super) fn progression(&self, value: Value) -> Option<(Value, Next)> {
-        let of = self.loops.get(self.round(value)?)?;
-        let place = (value.symbol - of.first) as usize;
-        Some((*of.entry.get(place)?, *of.next.get(place)?))
+        let found = self.loops.get(self.round(value)?)?;
+        let index = (value.symbol - found.first) as usize;
+        Some((*found.entry.get(index)?, *found.next.get(index)?))
     }
 
     /// The comparison that holds exactly if a condition is not 0.
@@ -224,34 +224,34 @@ impl Values {
     }
 
     /// Merges the current values into those of a label.
-    pub(super) fn merge(&mut self, at: &mut Option<State>, results: u32) -> Result<(), Stop> {
+    pub(super) fn merge(&mut self, label: &mut Option<State>, results: u32) -> Result<(), Stop> {
         self.spend(self.locals.len() + results as usize + 1)?;
-        let Some(at) = at else {
-            *at = Some(self.state(results));
+        let Some(known) = label else {
+            *label = Some(self.state(results));
             return Ok(());
         };
         let arriving = self.state(results);
-        let old = at.locals.iter_mut().chain(&mut at.stack);
+        let old = known.locals.iter_mut().chain(&mut known.stack);
         for (old, new) in old.zip(arriving.locals.iter().chain(&arriving.stack)) {
             if old != new {
-                *old = self.symbol(Symbol::Unknown);
+                *old = self.new_symbol(Symbol::Unknown);
             }
         }
         Ok(())
     }
 
     pub(super) fn enter_loop(&mut self, number: usize, head: u32, params: u32) -> Result<(), Stop> {
-        let locals = std::mem::take(self.set.get_mut(number).ok_or_else(Stop::inconsistent)?);
+        let locals = std::mem::take(self.loop_locals.get_mut(number).ok_or_else(Stop::inconsistent)?);
         self.spend(locals.len() + params as usize)?;
         self.entered[number] = self.loops.len();
         let first = self.symbols.len() as u32;
         let mut entry = Vec::with_capacity(locals.len());
         for &local in &locals {
-            let value = self.symbol(Symbol::Round(self.loops.len() as u32));
+            let value = self.new_symbol(Symbol::Round(self.loops.len() as u32));
             entry.push(std::mem::replace(self.local(local)?, value));
         }
-        for place in self.stack.len().saturating_sub(params as usize)..self.stack.len() {
-            self.stack[place] = self.symbol(Symbol::Unknown);
+        for index in self.stack.len().saturating_sub(params as usize)..self.stack.len() {
+            self.stack[index] = self.new_symbol(Symbol::Unknown);
         }
         let next = vec![Next::None; locals.len()];
         self.loops.push(Loop { head, first, locals, entry, next });
@@ -261,9 +261,9 @@ impl Values {
     /// Branches from the current place back to the head of a loop.
     pub(super) fn repeat_loop(&mut self, number: usize) -> Result<(), Stop> {
         let entered = *self.entered.get(number).ok_or_else(Stop::inconsistent)?;
-        let of = self.loops.get_mut(entered).ok_or_else(Stop::inconsistent)?;
-        self.budget = self.budget.saturating_sub(of.locals.len());
-        for (local, next) in of.locals.iter().zip(&mut of.next) {
+        let found = self.loops.get_mut(entered).ok_or_else(Stop::inconsistent)?;
+        self.budget = self.budget.saturating_sub(found.locals.len());
+        for (local, next) in found.locals.iter().zip(&mut found.next) {
             let value = Next::Is(*find(&self.locals, *local)?);
             *next = if *next == Next::None || *next == value { value } else { Next::Other };
         }
@@ -271,7 +271,7 @@ impl Values {
     }
 
     /// Pops the arguments of a call, and pushes its results.
-    pub(super) fn call(&mut self, module: &Module<'_>, callee: Callee, last: bool) -> Result<Vec<Value>, Stop> {
+    pub(super) fn call(&mut self, module: &Module<'_>, callee: Callee, is_tail_call: bool) -> Result<Vec<Value>, Stop> {
         let ty = match callee {
             Callee::Direct(function) => module.function_type(function)?,
             Callee::Table { ty, .. } | Callee::Reference(ty) => module.type_at(ty)?,
@@ -282,8 +282,8 @@ impl Values {
         self.spend(ty.params as usize + ty.results as usize)?;
         let arguments = self.top(ty.params).to_vec();
         self.stack.truncate(self.stack.len() - arguments.len());
-        if !last {
-            self.unknown(ty.results);
+        if !is_tail_call {
+            self.push_unknown(ty.results);
         }
         Ok(arguments)
     }
@@ -307,7 +307,7 @@ impl Values {
                 let (b, a) = (self.pop()?, self.pop()?);
                 match (a.symbol, b.symbol) {
                     (symbol, 0) | (0, symbol) => Value { symbol, plus: a.plus.wrapping_add(b.plus) },
-                    _ => self.symbol(Symbol::Unknown),
+                    _ => self.new_symbol(Symbol::Unknown),
                 }
             }
             Operator::I32Sub => {
@@ -316,13 +316,13 @@ impl Values {
                 match (a.symbol, b.symbol) {
                     (symbol, 0) => Value { symbol, plus },
                     (a, b) if a == b => Value::constant(plus),
-                    _ => self.symbol(Symbol::Unknown),
+                    _ => self.new_symbol(Symbol::Unknown),
                 }
             }
             Operator::I32Eqz => {
                 let value = self.pop()?;
                 let (compare, a, b) = self.comparison(value);
-                self.symbol(Symbol::Compare(compare.negated(), a, b))
+                self.new_symbol(Symbol::Compare(compare.negated(), a, b))
             }
             Operator::I32Eq => self.compare(Compare::Eq)?,
             Operator::I32Ne => self.compare(Compare::Ne)?,
@@ -340,7 +340,7 @@ impl Values {
                     .ok_or_else(|| Stop::beyond("the code uses instructions that are not analysed"))?;
                 let rest = self.stack.len().checked_sub(pops as usize).ok_or_else(Stop::inconsistent)?;
                 self.stack.truncate(rest);
-                self.unknown(pushes);
+                self.push_unknown(pushes);
                 return Ok(());
             }
         };
@@ -350,17 +350,17 @@ impl Values {
 
     fn compare(&mut self, compare: Compare) -> Result<Value, Stop> {
         let (b, a) = (self.pop()?, self.pop()?);
-        Ok(self.symbol(Symbol::Compare(compare, a, b)))
+        Ok(self.new_symbol(Symbol::Compare(compare, a, b)))
     }
 
-    fn symbol(&mut self, symbol: Symbol) -> Value {
+    fn new_symbol(&mut self, symbol: Symbol) -> Value {
         self.symbols.push(symbol);
         Value { symbol: self.symbols.len() as u32 - 1, plus: 0 }
     }
 
-    fn unknown(&mut self, count: u32) {
+    fn push_unknown(&mut self, count: u32) {
         for _ in 0..count {
-            let value = self.symbol(Symbol::Unknown);
+            let value = self.new_symbol(Symbol::Unknown);
             self.stack.push(value);
         }
     }
@@ -380,7 +380,7 @@ impl Values {
 }
 
 /// The locals that each loop of a body sets, in the order of the loops.
-fn set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
+fn locals_set_in_loops(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>, Stop> {
     let mut all: Vec<Vec<u32>> = Vec::new();
     let mut open_blocks = vec![false];
     let mut open_loops: Vec<usize> = Vec::new();

@@ -58,11 +58,11 @@ pub(super) struct Wiring<'a> {
     /// The functions of the exported interfaces.
     pub(super) exports: HashMap<(String, String), Target>,
     /// Features that the analysis does not support, as phrases.
-    pub(super) unfollowed: Vec<String>,
+    pub(super) unsupported: Vec<String>,
 }
 
 #[derive(Clone)]
-enum Thing {
+enum Entity {
     Function(Target),
     Instance(Rc<Exports>),
     Component(Closure),
@@ -80,23 +80,23 @@ struct Closure {
 enum Exports {
     /// A function of the host.
     Imported(String),
-    Made(Made),
+    Defined(Defined),
 }
 
 /// Exports by name, and how deeply instances are nested in them.
 #[derive(Default)]
-struct Made {
-    things: HashMap<String, Thing>,
+struct Defined {
+    entities: HashMap<String, Entity>,
     depth: usize,
 }
 
 enum CoreExports {
     Instance(u32),
-    Made(HashMap<String, CoreThing>),
+    Listed(HashMap<String, CoreEntity>),
 }
 
 #[derive(Clone, Copy)]
-enum CoreThing {
+enum CoreEntity {
     Function(Target),
     Table(u32),
 }
@@ -112,7 +112,7 @@ struct Scope {
     instances: Vec<Rc<Exports>>,
     components: Vec<Closure>,
     modules: Vec<usize>,
-    exports: Made,
+    exports: Defined,
 }
 
 struct Evaluation<'a> {
@@ -124,23 +124,23 @@ struct Evaluation<'a> {
 
 impl<'a> Wiring<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Wiring<'a>, Stop> {
-        let Definitions { components, modules, unfollowed } = Definitions::parse(bytes)?;
-        let wiring = Wiring { modules, unfollowed, ..Wiring::default() };
+        let Definitions { components, modules, unsupported } = Definitions::parse(bytes)?;
+        let wiring = Wiring { modules, unsupported, ..Wiring::default() };
         let mut evaluation = Evaluation { wiring, components, scopes: Vec::new(), functions: 0 };
         let root = evaluation.instantiate(Closure { component: 0, scope: None }, None, 0)?;
         let exports = std::mem::take(&mut evaluation.scopes[root].exports);
         let mut wiring = evaluation.wiring;
-        for (interface, thing) in exports.things {
-            let Thing::Instance(instance) = thing else { continue };
-            let Exports::Made(functions) = &*instance else { continue };
-            for (name, thing) in &functions.things {
-                if let Thing::Function(target) = thing {
+        for (interface, entity) in exports.entities {
+            let Entity::Instance(instance) = entity else { continue };
+            let Exports::Defined(functions) = &*instance else { continue };
+            for (name, entity) in &functions.entities {
+                if let Entity::Function(target) = entity {
                     wiring.exports.insert((interface.clone(), name.clone()), *target);
                 }
             }
         }
-        wiring.unfollowed.sort_unstable();
-        wiring.unfollowed.dedup();
+        wiring.unsupported.sort_unstable();
+        wiring.unsupported.dedup();
         Ok(wiring)
     }
 
@@ -162,7 +162,7 @@ impl<'a> Evaluation<'a> {
     fn instantiate(
         &mut self,
         closure: Closure,
-        arguments: Option<&HashMap<&str, Thing>>,
+        arguments: Option<&HashMap<&str, Entity>>,
         depth: usize,
     ) -> Result<usize, Stop> {
         if self.scopes.len() >= MAX_INSTANCES || depth >= MAX_DEPTH {
@@ -182,62 +182,62 @@ impl<'a> Evaluation<'a> {
         &mut self,
         scope: usize,
         definition: &Definition<'a>,
-        arguments: Option<&HashMap<&str, Thing>>,
+        arguments: Option<&HashMap<&str, Entity>>,
         depth: usize,
     ) -> Result<(), Stop> {
-        let here = &mut self.scopes[scope];
+        let current = &mut self.scopes[scope];
         match definition {
-            Definition::Module(module) => here.modules.push(*module),
+            Definition::Module(module) => current.modules.push(*module),
             Definition::Component(component) => {
-                here.components.push(Closure { component: *component, scope: Some(scope) });
+                current.components.push(Closure { component: *component, scope: Some(scope) });
             }
             Definition::CoreInstance(item) => {
                 let exports = self.core_instance(scope, item)?;
                 self.scopes[scope].core_instances.push(exports);
             }
             Definition::Instance(ComponentInstance::FromExports(items)) => {
-                let mut exports = Made::default();
+                let mut exports = Defined::default();
                 for item in items {
-                    exports.insert(item.name.name, here.get(item.kind, item.index)?)?;
+                    exports.insert(item.name.name, current.get(item.kind, item.index)?)?;
                 }
-                here.instances.push(Rc::new(Exports::Made(exports)));
+                current.instances.push(Rc::new(Exports::Defined(exports)));
             }
             Definition::Instance(ComponentInstance::Instantiate { component_index, args }) => {
-                let closure = *find(&here.components, *component_index)?;
+                let closure = *find(&current.components, *component_index)?;
                 let mut given = HashMap::new();
                 for argument in args {
-                    given.insert(argument.name, here.get(argument.kind, argument.index)?);
+                    given.insert(argument.name, current.get(argument.kind, argument.index)?);
                 }
                 let nested = self.instantiate(closure, Some(&given), depth + 1)?;
                 let exports = std::mem::take(&mut self.scopes[nested].exports);
-                self.scopes[scope].instances.push(Rc::new(Exports::Made(exports)));
+                self.scopes[scope].instances.push(Rc::new(Exports::Defined(exports)));
             }
             Definition::Alias(alias) => self.alias(scope, alias)?,
             Definition::Canonical(canonical) => self.canonical(scope, canonical)?,
             Definition::Import(name, ty) => {
-                let thing = match arguments {
+                let entity = match arguments {
                     Some(arguments) => arguments.get(name).cloned(),
                     None => match ty {
                         ComponentTypeRef::Instance(_) => {
-                            Some(Thing::Instance(Rc::new(Exports::Imported((*name).to_string()))))
+                            Some(Entity::Instance(Rc::new(Exports::Imported((*name).to_string()))))
                         }
-                        ComponentTypeRef::Func(_) => Some(Thing::Function(Target::Host)),
+                        ComponentTypeRef::Func(_) => Some(Entity::Function(Target::Host)),
                         ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) => {
                             return Err(Stop::beyond(format!("it imports a module or a component, `{name}`")));
                         }
-                        ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_) => Some(Thing::Other),
+                        ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_) => Some(Entity::Other),
                     },
                 };
                 let is_type = matches!(ty, ComponentTypeRef::Type(_) | ComponentTypeRef::Value(_));
-                here.put(thing.or(is_type.then_some(Thing::Other)).ok_or_else(Stop::inconsistent)?);
+                current.add(entity.or(is_type.then_some(Entity::Other)).ok_or_else(Stop::inconsistent)?);
             }
             Definition::Export(name, kind, index) => {
-                let thing = here.get(*kind, *index)?;
-                here.put(thing.clone());
-                here.exports.insert(name, thing)?;
+                let entity = current.get(*kind, *index)?;
+                current.add(entity.clone());
+                current.exports.insert(name, entity)?;
             }
             Definition::Destructor(function) => {
-                let target = *find(&here.core_functions, *function)?;
+                let target = *find(&current.core_functions, *function)?;
                 self.wiring.destructors.push(target);
             }
         }
@@ -247,22 +247,22 @@ impl<'a> Evaluation<'a> {
     fn alias(&mut self, scope: usize, alias: &ComponentAlias<'a>) -> Result<(), Stop> {
         match alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
-                let here = &mut self.scopes[scope];
-                let thing = match &**find(&here.instances, *instance_index)? {
-                    Exports::Made(exports) => exports.things.get(*name).cloned(),
+                let current = &mut self.scopes[scope];
+                let entity = match &**find(&current.instances, *instance_index)? {
+                    Exports::Defined(exports) => exports.entities.get(*name).cloned(),
                     Exports::Imported(interface) => match kind {
-                        ComponentExternalKind::Func => Some(Thing::Function(imported(interface, name))),
+                        ComponentExternalKind::Func => Some(Entity::Function(imported(interface, name))),
                         ComponentExternalKind::Instance => {
-                            Some(Thing::Instance(Rc::new(Exports::Imported(format!("{interface}/{name}")))))
+                            Some(Entity::Instance(Rc::new(Exports::Imported(format!("{interface}/{name}")))))
                         }
-                        ComponentExternalKind::Type | ComponentExternalKind::Value => Some(Thing::Other),
+                        ComponentExternalKind::Type | ComponentExternalKind::Value => Some(Entity::Other),
                         ComponentExternalKind::Module | ComponentExternalKind::Component => {
                             return Err(Stop::beyond(format!("it imports a module or a component, `{interface}`")));
                         }
                     },
                 };
                 let is_type = matches!(kind, ComponentExternalKind::Type | ComponentExternalKind::Value);
-                here.put(thing.or(is_type.then_some(Thing::Other)).ok_or_else(Stop::inconsistent)?);
+                current.add(entity.or(is_type.then_some(Entity::Other)).ok_or_else(Stop::inconsistent)?);
             }
             ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
                 if !matches!(kind, ExternalKind::Func | ExternalKind::FuncExact | ExternalKind::Table) {
@@ -270,8 +270,8 @@ impl<'a> Evaluation<'a> {
                 }
                 let exports = find(&self.scopes[scope].core_instances, *instance_index)?;
                 match self.core_export(exports, name)? {
-                    CoreThing::Function(target) => self.scopes[scope].core_functions.push(target),
-                    CoreThing::Table(table) => self.scopes[scope].core_tables.push(table),
+                    CoreEntity::Function(target) => self.scopes[scope].core_functions.push(target),
+                    CoreEntity::Table(table) => self.scopes[scope].core_tables.push(table),
                 }
             }
             ComponentAlias::Outer { kind, count, index } => {
@@ -296,25 +296,25 @@ impl<'a> Evaluation<'a> {
     }
 
     fn canonical(&mut self, scope: usize, canonical: &CanonicalFunction) -> Result<(), Stop> {
-        let here = &mut self.scopes[scope];
+        let current = &mut self.scopes[scope];
         let target = match canonical {
             CanonicalFunction::Lift { core_func_index, options, .. } => {
-                let core = *find(&here.core_functions, *core_func_index)?;
+                let core = *find(&current.core_functions, *core_func_index)?;
                 let post_return = self.options(scope, options)?;
-                let here = &mut self.scopes[scope];
-                here.functions.push(Target::Lifted(self.wiring.lifts.len() as u32));
+                let current = &mut self.scopes[scope];
+                current.functions.push(Target::Lifted(self.wiring.lifts.len() as u32));
                 self.wiring.lifts.push(Lift { core, post_return });
                 return Ok(());
             }
             CanonicalFunction::Lower { func_index, options } => {
-                let function = *find(&here.functions, *func_index)?;
+                let function = *find(&current.functions, *func_index)?;
                 self.options(scope, options)?;
                 function
             }
             CanonicalFunction::ResourceDrop { .. } => Target::Drop,
             CanonicalFunction::ResourceNew { .. } | CanonicalFunction::ResourceRep { .. } => Target::Host,
             _ => {
-                self.wiring.unfollowed.push("it uses asynchronous calls or threads".to_string());
+                self.wiring.unsupported.push("it uses asynchronous calls or threads".to_string());
                 Target::Host
             }
         };
@@ -331,7 +331,7 @@ impl<'a> Evaluation<'a> {
                 CanonicalOption::Realloc(function) => self.wiring.reallocs.push(*find(functions, *function)?),
                 CanonicalOption::PostReturn(function) => post_return = Some(*find(functions, *function)?),
                 CanonicalOption::Async | CanonicalOption::Callback(_) => {
-                    self.wiring.unfollowed.push("it uses asynchronous calls or threads".to_string());
+                    self.wiring.unsupported.push("it uses asynchronous calls or threads".to_string());
                 }
                 _ => {}
             }
@@ -340,23 +340,23 @@ impl<'a> Evaluation<'a> {
     }
 
     fn core_instance(&mut self, scope: usize, item: &CoreInstanceItem<'a>) -> Result<CoreExports, Stop> {
-        let here = &self.scopes[scope];
+        let current = &self.scopes[scope];
         let (module_index, arguments) = match item {
             CoreInstanceItem::FromExports(items) => {
                 let mut exports = HashMap::new();
                 for item in items {
-                    let thing = match item.kind {
+                    let entity = match item.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
-                            CoreThing::Function(*find(&here.core_functions, item.index)?)
+                            CoreEntity::Function(*find(&current.core_functions, item.index)?)
                         }
-                        ExternalKind::Table => CoreThing::Table(*find(&here.core_tables, item.index)?),
+                        ExternalKind::Table => CoreEntity::Table(*find(&current.core_tables, item.index)?),
                         _ => continue,
                     };
-                    exports.insert(item.name.to_string(), thing);
+                    exports.insert(item.name.to_string(), entity);
                 }
-                return Ok(CoreExports::Made(exports));
+                return Ok(CoreExports::Listed(exports));
             }
-            CoreInstanceItem::Instantiate { module_index, args } => (*find(&here.modules, *module_index)?, args),
+            CoreInstanceItem::Instantiate { module_index, args } => (*find(&current.modules, *module_index)?, args),
         };
         if self.wiring.instances.len() >= MAX_INSTANCES {
             return Err(Stop::beyond("it instantiates too many core modules"));
@@ -364,14 +364,14 @@ impl<'a> Evaluation<'a> {
         let arguments: HashMap<&str, u32> = arguments.iter().map(|argument| (argument.name, argument.index)).collect();
         let module = self.wiring.modules.get(module_index).ok_or_else(Stop::inconsistent)?;
         if module.exceptions {
-            self.wiring.unfollowed.push("it uses exceptions".to_string());
+            self.wiring.unsupported.push("it uses exceptions".to_string());
         }
         let mut instance = Instance { module: module_index, imports: Vec::new(), tables: Vec::new() };
         for import in &module.imports {
             let argument = *arguments.get(import.module).ok_or_else(Stop::inconsistent)?;
-            match self.core_export(find(&here.core_instances, argument)?, import.name)? {
-                CoreThing::Function(target) => instance.imports.push(target),
-                CoreThing::Table(table) => instance.tables.push(table),
+            match self.core_export(find(&current.core_instances, argument)?, import.name)? {
+                CoreEntity::Function(target) => instance.imports.push(target),
+                CoreEntity::Table(table) => instance.tables.push(table),
             }
         }
         while instance.tables.len() < module.tables as usize {
@@ -389,14 +389,14 @@ impl<'a> Evaluation<'a> {
         Ok(CoreExports::Instance(self.wiring.instances.len() as u32 - 1))
     }
 
-    fn core_export(&self, exports: &CoreExports, name: &str) -> Result<CoreThing, Stop> {
+    fn core_export(&self, exports: &CoreExports, name: &str) -> Result<CoreEntity, Stop> {
         match exports {
-            CoreExports::Made(exports) => exports.get(name).copied().ok_or_else(Stop::inconsistent),
+            CoreExports::Listed(exports) => exports.get(name).copied().ok_or_else(Stop::inconsistent),
             CoreExports::Instance(instance) => match self.wiring.module_of(*instance)?.exports.get(name) {
-                Some(Item::Function(function)) => self.wiring.function(*instance, *function).map(CoreThing::Function),
+                Some(Item::Function(function)) => self.wiring.function(*instance, *function).map(CoreEntity::Function),
                 Some(Item::Table(table)) => {
                     let tables = &find(&self.wiring.instances, *instance)?.tables;
-                    find(tables, *table).map(|table| CoreThing::Table(*table))
+                    find(tables, *table).map(|table| CoreEntity::Table(*table))
                 }
                 None => Err(Stop::inconsistent()),
             },
@@ -404,40 +404,40 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-impl Made {
-    fn insert(&mut self, name: &str, thing: Thing) -> Result<(), Stop> {
-        if let Thing::Instance(instance) = &thing
-            && let Exports::Made(within) = &**instance
+impl Defined {
+    fn insert(&mut self, name: &str, entity: Entity) -> Result<(), Stop> {
+        if let Entity::Instance(instance) = &entity
+            && let Exports::Defined(within) = &**instance
         {
             self.depth = self.depth.max(within.depth + 1);
         }
         if self.depth > MAX_DEPTH {
             return Err(Stop::beyond("instances are nested too deeply"));
         }
-        self.things.insert(name.to_string(), thing);
+        self.entities.insert(name.to_string(), entity);
         Ok(())
     }
 }
 
 impl Scope {
-    fn get(&self, kind: ComponentExternalKind, index: u32) -> Result<Thing, Stop> {
+    fn get(&self, kind: ComponentExternalKind, index: u32) -> Result<Entity, Stop> {
         Ok(match kind {
-            ComponentExternalKind::Func => Thing::Function(*find(&self.functions, index)?),
-            ComponentExternalKind::Instance => Thing::Instance(find(&self.instances, index)?.clone()),
-            ComponentExternalKind::Component => Thing::Component(*find(&self.components, index)?),
-            ComponentExternalKind::Module => Thing::Module(*find(&self.modules, index)?),
-            ComponentExternalKind::Type | ComponentExternalKind::Value => Thing::Other,
+            ComponentExternalKind::Func => Entity::Function(*find(&self.functions, index)?),
+            ComponentExternalKind::Instance => Entity::Instance(find(&self.instances, index)?.clone()),
+            ComponentExternalKind::Component => Entity::Component(*find(&self.components, index)?),
+            ComponentExternalKind::Module => Entity::Module(*find(&self.modules, index)?),
+            ComponentExternalKind::Type | ComponentExternalKind::Value => Entity::Other,
         })
     }
 
-    /// Gives a thing the next index of its kind.
-    fn put(&mut self, thing: Thing) {
-        match thing {
-            Thing::Function(function) => self.functions.push(function),
-            Thing::Instance(instance) => self.instances.push(instance),
-            Thing::Component(component) => self.components.push(component),
-            Thing::Module(module) => self.modules.push(module),
-            Thing::Other => {}
+    /// Gives an entity the next index of its kind.
+    fn add(&mut self, entity: Entity) {
+        match entity {
+            Entity::Function(function) => self.functions.push(function),
+            Entity::Instance(instance) => self.instances.push(instance),
+            Entity::Component(component) => self.components.push(component),
+            Entity::Module(module) => self.modules.push(module),
+            Entity::Other => {}
         }
     }
 }

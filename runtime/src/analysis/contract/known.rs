@@ -14,25 +14,13 @@ use wit_parser::{
 
 use super::error::{ContractError, Reason};
 use super::packages::Packages;
-use crate::contract::CONTRACT;
-
-macro_rules! files {
-    ($($name:literal)*) => {
-        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/wit/", $name)))),*]
-    };
-}
-
-/// The files of the contract.
-pub(super) const FILES: [(&str, &str); 12] = files![
-    "attributes.wit" "lifecycle.wit" "payload-buffer.wit" "payload-lease.wit" "payload-read.wit" "payload-view.wit"
-    "payload-write.wit" "processor.wit" "sink.wit" "source.wit" "types.wit" "worlds.wit"
-];
+use crate::contract::{CONTRACT, WIT};
 
 fn known() -> &'static (Resolve, PackageId) {
     static KNOWN: OnceLock<(Resolve, PackageId)> = OnceLock::new();
     KNOWN.get_or_init(|| {
         let mut sources = SourceMap::new();
-        FILES.iter().for_each(|(name, text)| sources.push(name.as_ref(), *text));
+        WIT.iter().for_each(|(name, text)| sources.push(name.as_ref(), *text));
         let group = sources.parse().map_err(|(_, error)| error).expect("the contract is WIT");
         let mut resolve = Resolve { all_features: true, ..Resolve::default() };
         let package = resolve.push_groups(group, Vec::new()).expect("the contract is whole");

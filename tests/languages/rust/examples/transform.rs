@@ -1,4 +1,4 @@
-//! A processor that reads and writes: each element again, in ASCII upper case. It refuses NUL bytes.
+//! A processor that reads and writes each element, converted to ASCII upper case. It refuses NUL bytes.
 
 use exports::torvyn::streaming::{lifecycle, processor};
 use torvyn::streaming::payload_read::read_all;
@@ -26,7 +26,7 @@ impl processor::Guest for Transform {
             let payload;
             (payload, rest) = rest.split_at_mut(*size as usize);
             if payload.contains(&0) {
-                // What was made of the elements before this one goes on.
+                // The results for the elements before this one count.
                 let done = sizes[..index as usize].iter().sum::<u64>();
                 let outcome = made_of(&bytes[..done as usize], &sizes[..index as usize])?;
                 let failure = Failure::InvalidInput("it has a NUL byte".to_string());
@@ -42,13 +42,13 @@ impl processor::Guest for Transform {
     }
 }
 
-/// Each payload takes over the metadata of the element with its index. No outputs: all go to output 0.
+/// Each payload inherits the metadata of the element with its index. No outputs: all go to output 0.
 fn made_of(bytes: &[u8], sizes: &[u64]) -> Result<Outcome, Failure> {
     let lineage: Vec<u32> = (0..sizes.len() as u32).collect();
     emit_all(bytes, sizes, &lineage, &[]).map(Outcome::Output)
 }
 
-/// What the host refuses is the failure of the whole batch.
+/// A refusal of the host fails the whole batch.
 impl From<Failure> for ProcessFailure {
     fn from(failure: Failure) -> Self {
         ProcessFailure { failure, reached: None }

@@ -1,4 +1,4 @@
-//! Writes each element between `prefix` and `suffix`, in upper case where `case` is `upper`.
+//! Writes each element between `prefix` and `suffix`, in upper case if `case` is `upper`.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 

@@ -1,4 +1,4 @@
-//! Joins every `count` elements into one, and at the end those that are left. No payload byte moves.
+//! Joins every `count` elements into one, and the rest at the end. No payload byte moves.
 
 use torvyn_guest::{
     Batch, BatchFailure, BatchProcessor, Config, Failure, Holder, Lease, Mode, Output, Scope, Stage, Writer,

@@ -1,4 +1,4 @@
-//! Makes an element of each line of an element, with what ends it. It reads to find the ends, and copies nothing else.
+//! Makes an element of each line of an element, with its end. It reads to find the ends, and copies nothing else.
 
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Slicer, Stage};
 

@@ -1,4 +1,4 @@
-//! Passes on the first of equal elements. An element that is empty is dropped, and forgets them.
+//! Forwards the first of equal elements. An empty element is dropped, and starts again without known elements.
 
 use std::collections::HashSet;
 

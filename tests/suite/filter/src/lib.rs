@@ -1,5 +1,5 @@
-//! Drops the elements that contain the text `contains`, or those that are JSON and have `equals` at `pointer`: as the value
-//! there, or in the list there. The others are passed on by handle.
+//! Drops the elements that contain the text `contains`, or those that are JSON and have `equals` at `pointer`: as the
+//! value there, or as an item of the list there. The others are forwarded by handle.
 
 use serde_json::Value;
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};

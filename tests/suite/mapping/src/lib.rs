@@ -1,9 +1,9 @@
-//! Makes another document of each: `what` says which. What is not the document that it expects fails.
+//! Makes another document of each; `what` selects how. Fails on a document of another form.
 
 use serde_json::{Map, Value, json};
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform};
 
-/// The documents that come of one; an object with its keys in order.
+/// The documents that are made of one; an object has its keys in order.
 type Mapping = fn(&[u8]) -> Result<Vec<String>, Failure>;
 
 struct Mapped(Mapping);
@@ -74,7 +74,7 @@ fn sums(payload: &[u8]) -> Result<Vec<String>, Failure> {
     Ok(vec![json!(sums?).to_string()])
 }
 
-/// What two numbers come to, and whether they are the same, also where one is written as a text.
+/// The sum of two numbers, and whether they are equal, also if one is written as a text.
 fn total(payload: &[u8]) -> Result<Vec<String>, Failure> {
     let document = document(payload)?;
     let number = |name: &str| match &document[name] {
@@ -85,7 +85,7 @@ fn total(payload: &[u8]) -> Result<Vec<String>, Failure> {
     Ok(vec![format!("total: {}, matches: {}", a + b, a == b)])
 }
 
-/// The text, or all texts of the document, without what HTML escapes.
+/// The text, or all texts of the document, without HTML escapes.
 fn unescaped(payload: &[u8]) -> Result<Vec<String>, Failure> {
     fn walk(value: Value) -> Value {
         match value {

@@ -1,5 +1,6 @@
-//! Makes one document of all that have the same value at `id`: the first of them, with the sum of their `sum` and, where
-//! it is named, the greatest of them as `max`. It is made when one has the field `ends`, and at the end of the input.
+//! Makes one document of all that have the same value at `id`: the first of them, with the sum of their `sum` and, if
+//! it is configured, the maximum of their `max`. It is written when one has the field `ends`, and at the end of the
+//! input.
 
 use serde_json::Value;
 use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform, Writer};
@@ -9,7 +10,7 @@ struct Reduce {
     sum: String,
     max: Option<String>,
     ends: Option<String>,
-    /// In the order of their first.
+    /// In the order of their first documents.
     open: Vec<Value>,
 }
 
@@ -22,12 +23,12 @@ impl Stage for Reduce {
 }
 
 impl Reduce {
-    /// Adds a document. That of its group, where it was the last.
+    /// Adds a document. Returns that of its group, if it was the last of it.
     fn add(&mut self, mut document: Value) -> Result<Option<Value>, Failure> {
         let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or_default();
         let count = number(document.pointer(&self.sum));
         let is_last = self.ends.as_ref().is_some_and(|ends| document.get(ends).is_some());
-        // Without an `id` all are of one group.
+        // Without an `id`, all belong to one group.
         let id = |document: &Value| (!self.id.is_empty()).then(|| document.pointer(&self.id).cloned()).flatten();
         let known = self.open.iter().position(|first| id(first) == id(&document));
         let index = known.unwrap_or(self.open.len());
@@ -50,7 +51,7 @@ impl Reduce {
     }
 }
 
-/// Sets the number at a pointer, whose parent is there.
+/// Sets the number at a pointer whose parent exists.
 fn set(document: &mut Value, pointer: &str, number: i64) -> Result<(), Failure> {
     let parent = pointer.rsplit_once('/').and_then(|(parent, name)| Some((document.pointer_mut(parent)?, name)));
     let (parent, name) = parent.ok_or_else(|| Failure::InvalidInput(format!("`{pointer}` is not there")))?;

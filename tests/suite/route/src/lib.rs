@@ -1,4 +1,4 @@
-//! Passes on what equals `first` to output 0, what equals `second` to output 1, and everything to output 2.
+//! Forwards elements that equal `first` to output 0, those that equal `second` to output 1, and all to output 2.
 
 use torvyn_guest::{Config, Element, Failure, Inspector, Output, PayloadProcessor, Stage};
 

@@ -1,7 +1,7 @@
 //! Interprets a call: the read that is examined, functions that are known by name, and functions that are entered.
 
 use super::known::{Known, State};
-use super::run::{Activation, Next, Run, lost, pop};
+use super::run::{Activation, Next, Run, pop, untracked};
 use crate::analysis::component::calls::{Meaning, Node, node_of};
 use crate::analysis::component::control::Callee;
 use crate::analysis::component::limits::Stop;
@@ -32,7 +32,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
             }
         };
         let (params, results) = (ty.params as usize, ty.results as usize);
-        let rest = state.stack.len().checked_sub(params).ok_or_else(lost)?;
+        let rest = state.stack.len().checked_sub(params).ok_or_else(untracked)?;
         let arguments = state.stack.split_off(rest);
         let callees = self.uses.calls.callees(active.instance, callee)?;
         let read = match callees[..] {
@@ -42,7 +42,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         if let Some(read) = read {
             if (active.node, at) == self.place {
                 self.read(active, read, &arguments, pc, state)?;
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
             match arguments.last() {
                 Some(Known::Stack(Some(result))) => state.memory.clear(*result, RESULT),
@@ -71,12 +71,12 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let sees = relevant || given_list || (given_stack && state.memory.has_list());
         match function {
             Some((node, ..)) if sees => return self.call_into(active, node, arguments, pc, state),
-            None if relevant || given_list => return Err(lost()),
-            None if given_stack && state.memory.has_list() && !self.is_host(&callees) => return Err(lost()),
+            None if relevant || given_list => return Err(untracked()),
+            None if given_stack && state.memory.has_list() && !self.is_host(&callees) => return Err(untracked()),
             _ => {}
         }
         if state.memory.escaped && state.memory.has_list() && !self.is_host(&callees) {
-            return Err(lost());
+            return Err(untracked());
         }
         for argument in &arguments {
             if let Known::Stack(from) = argument {
@@ -104,19 +104,19 @@ impl<'a> Run<'_, '_, '_, 'a> {
         pc: usize,
         state: &mut State,
     ) -> Result<(), Stop> {
-        let Some(Known::Stack(Some(result))) = arguments.last() else { return Err(lost()) };
-        self.met = true;
-        self.whole &= match (read, arguments) {
+        let Some(Known::Stack(Some(result))) = arguments.last() else { return Err(untracked()) };
+        self.reached = true;
+        self.reads_whole &= match (read, arguments) {
             (TrackedImport::Read, [_, _, offset, length, _]) => *offset == Known::Constant(0) && *length == Known::Size,
             _ => false,
         };
-        state.age();
+        state.age_lists();
         state.memory.clear(*result, RESULT);
-        state.fresh = false;
+        state.has_new_list = false;
         active.arrive(pc + 1, state.clone());
-        state.fresh = true;
+        state.has_new_list = true;
         state.memory.store(*result, 1, Known::Constant(0));
-        state.memory.store(result.wrapping_add(4), 4, Known::List { at: Some(0), older: false });
+        state.memory.store(result.wrapping_add(4), 4, Known::List { at: Some(0), old: false });
         state.memory.store(result.wrapping_add(8), 4, Known::Length);
         active.arrive(pc + 1, state.clone());
         Ok(())
@@ -135,26 +135,26 @@ impl<'a> Run<'_, '_, '_, 'a> {
             locals: arguments,
             stack: Vec::new(),
             memory,
-            fresh: state.fresh,
+            has_new_list: state.has_new_list,
             longest: state.longest,
-            again: false,
+            called_again: false,
         };
         for returned in self.enter(node, inner)?.into_iter().flatten() {
             let mut after = state.clone();
-            if returned.again {
-                after.age();
-            } else if after.fresh && !returned.fresh {
+            if returned.called_again {
+                after.age_lists();
+            } else if after.has_new_list && !returned.has_new_list {
                 after.drop_list();
             }
             after.stack.extend(returned.stack);
             after.memory = returned.memory;
             after.memory.top = state.memory.top;
-            after.memory.cut();
-            after.fresh = returned.fresh;
+            after.memory.forget_below_top();
+            after.has_new_list = returned.has_new_list;
             after.longest = returned.longest;
             active.arrive(pc + 1, after);
         }
-        Ok(Next::Left)
+        Ok(Next::Elsewhere)
     }
 
     /// Interprets a call of a function whose name says what it does with its memory arguments. Returns whether it is
@@ -166,7 +166,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
         results: usize,
         state: &mut State,
     ) -> Result<bool, Stop> {
-        let pointer = |older: bool| Known::List { at: Some(0), older };
+        let pointer = |old: bool| Known::List { at: Some(0), old };
         if frees(name) {
             let holds = |known: &Known| match known {
                 Known::Stack(Some(at)) => state.memory.holds(*at, OF_VEC, pointer(false)),
@@ -175,7 +175,7 @@ impl<'a> Run<'_, '_, '_, 'a> {
             if arguments.iter().any(holds) {
                 state.drop_list();
             } else if arguments.iter().any(|known| known.is_list() && *known != pointer(true)) {
-                return Err(lost());
+                return Err(untracked());
             }
             state.stack.resize(state.stack.len() + results, Known::Other);
             return Ok(true);
@@ -183,11 +183,11 @@ impl<'a> Run<'_, '_, '_, 'a> {
         let &[a, b, len] = arguments else { return Ok(false) };
         match name {
             "memcmp" | "bcmp" => {
-                let Known::Constant(len) = len else { return Err(lost()) };
+                let Known::Constant(len) = len else { return Err(untracked()) };
                 for known in [a, b] {
                     match known {
-                        Known::List { at, .. } => self.look(state, at, 0, len)?,
-                        known if known.is_list() => return Err(lost()),
+                        Known::List { at, .. } => self.use_bytes(state, at, 0, len)?,
+                        known if known.is_list() => return Err(untracked()),
                         _ => {}
                     }
                 }

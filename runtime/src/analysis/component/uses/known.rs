@@ -28,11 +28,11 @@ pub(super) enum Known {
     List {
         at: Option<u32>,
         /// The list may be from an earlier call than the last.
-        older: bool,
+        old: bool,
     },
     /// The pointer to the list together with its length, in the upper half.
     ListAndLength {
-        older: bool,
+        old: bool,
     },
 }
 
@@ -55,34 +55,34 @@ pub(super) struct State {
     pub(super) memory: Memory,
     /// Whether the call has returned a list that is not empty and has not been freed. States with and without such a
     /// list are not merged.
-    pub(super) fresh: bool,
+    pub(super) has_new_list: bool,
     /// The greatest length of the payload, if it is known.
     pub(super) longest: Option<u32>,
     /// Whether the call may have been made again since the function was entered.
-    pub(super) again: bool,
+    pub(super) called_again: bool,
 }
 
 impl Known {
-    pub(super) const SOMEWHERE: Known = Known::List { at: None, older: true };
+    pub(super) const ANY_LIST: Known = Known::List { at: None, old: true };
 
     pub(super) fn is_list(self) -> bool {
         matches!(self, Known::List { .. } | Known::ListAndLength { .. })
     }
 
-    fn is_older(self) -> bool {
-        matches!(self, Known::List { older: true, .. } | Known::ListAndLength { older: true })
+    fn is_old(self) -> bool {
+        matches!(self, Known::List { old: true, .. } | Known::ListAndLength { old: true })
     }
 
     /// What holds for both values.
     pub(super) fn join(self, other: Known) -> Known {
         match (self, other) {
             (a, b) if a == b => a,
-            (Known::List { at: a, older: x }, Known::List { at: b, older: y }) => {
-                Known::List { at: a.filter(|_| a == b), older: x || y }
+            (Known::List { at: a, old: x }, Known::List { at: b, old: y }) => {
+                Known::List { at: a.filter(|_| a == b), old: x || y }
             }
-            (a, b) if a.is_list() && b.is_list() => Known::SOMEWHERE,
-            (Known::List { at, older }, _) | (_, Known::List { at, older }) => Known::List { at, older },
-            (a, b) if a.is_list() || b.is_list() => Known::SOMEWHERE,
+            (a, b) if a.is_list() && b.is_list() => Known::ANY_LIST,
+            (Known::List { at, old }, _) | (_, Known::List { at, old }) => Known::List { at, old },
+            (a, b) if a.is_list() || b.is_list() => Known::ANY_LIST,
             (Known::Stack(_), _) | (_, Known::Stack(_)) => Known::Stack(None),
             (Known::Test { held, .. }, Known::Constant(0)) | (Known::Constant(0), Known::Test { held, .. }) => {
                 Known::Test { held, failed: None }
@@ -131,15 +131,15 @@ impl Memory {
     pub(super) fn load(&self, at: u32, width: u32) -> Known {
         match self.cells.get(&at) {
             Some((same, known)) if *same == width => return *known,
-            Some((4, Known::List { at: Some(0), older })) if width == 8 && self.is_length(at.wrapping_add(4)) => {
-                return Known::ListAndLength { older: *older };
+            Some((4, Known::List { at: Some(0), old })) if width == 8 && self.is_length(at.wrapping_add(4)) => {
+                return Known::ListAndLength { old: *old };
             }
             // Together with its length.
             Some((4, Known::Metadata)) if width == 8 => return Known::Metadata,
             _ => {}
         }
         if self.overlapping(at, width).any(|cell| self.cells[&cell].1.is_list()) {
-            return Known::SOMEWHERE;
+            return Known::ANY_LIST;
         }
         match self.overlapping(at, width).any(|cell| matches!(self.cells[&cell].1, Known::Stack(_))) {
             true => Known::Stack(None),
@@ -151,8 +151,8 @@ impl Memory {
         self.clear(at, width);
         match known {
             Known::Other => {}
-            Known::ListAndLength { older } => {
-                self.cells.insert(at, (4, Known::List { at: Some(0), older }));
+            Known::ListAndLength { old } => {
+                self.cells.insert(at, (4, Known::List { at: Some(0), old }));
                 self.cells.insert(at.wrapping_add(4), (4, Known::Length));
             }
             Known::Metadata => {
@@ -173,7 +173,7 @@ impl Memory {
             if whole {
                 self.cells.insert(to.wrapping_add(cell.wrapping_sub(from)), (size, known));
             } else if known.is_list() {
-                self.cells.insert(to, (width, Known::SOMEWHERE));
+                self.cells.insert(to, (width, Known::ANY_LIST));
             }
         }
     }
@@ -194,7 +194,7 @@ impl Memory {
     }
 
     /// Forgets everything below the stack pointer.
-    pub(super) fn cut(&mut self) {
+    pub(super) fn forget_below_top(&mut self) {
         if let Known::Stack(Some(top)) = self.top {
             self.cells.retain(|at, _| *at as i32 >= top as i32);
         }
@@ -218,7 +218,7 @@ impl Memory {
                 (Some((a, x)), Some((b, y))) if a == b => Some((*a, x.join(*y))),
                 (Some((a, x)), Some((b, y))) => {
                     let either = x.join(*y);
-                    (either.is_list()).then_some((*a.max(b), Known::SOMEWHERE))
+                    (either.is_list()).then_some((*a.max(b), Known::ANY_LIST))
                 }
                 (Some((size, one)), None) | (None, Some((size, one))) => Some((*size, one.join(Known::Other))),
                 (None, None) => None,
@@ -242,19 +242,19 @@ impl State {
             *known = known.join(*other);
         }
         self.memory.join(&other.memory);
-        self.again |= other.again;
+        self.called_again |= other.called_again;
         self.longest = self.longest.zip(other.longest).map(|(a, b)| a.max(b));
         *self != before
     }
 
     /// The state if a condition holds, or fails.
-    pub(super) fn given(&self, condition: Known, holds: bool) -> State {
-        let mut given = self.clone();
+    pub(super) fn assuming(&self, condition: Known, holds: bool) -> State {
+        let mut state = self.clone();
         if let Known::Test { held, failed } = condition {
             let most = if holds { held } else { failed };
-            given.longest = most.map(|most| self.longest.map_or(most, |known| known.min(most))).or(self.longest);
+            state.longest = most.map(|most| self.longest.map_or(most, |known| known.min(most))).or(self.longest);
         }
-        given
+        state
     }
 
     /// The size of the state.
@@ -264,20 +264,20 @@ impl State {
 
     /// The last list has been freed: no program reads it any more.
     pub(super) fn drop_list(&mut self) {
-        self.fresh = false;
+        self.has_new_list = false;
         for known in self.all() {
-            if known.is_list() && !known.is_older() {
+            if known.is_list() && !known.is_old() {
                 *known = Known::Other;
             }
         }
     }
 
-    /// The call has returned a new list: all known lists are older now.
-    pub(super) fn age(&mut self) {
-        self.again = true;
+    /// The call has returned a new list: all known lists are old now.
+    pub(super) fn age_lists(&mut self) {
+        self.called_again = true;
         for known in self.all() {
             match known {
-                Known::List { older, .. } | Known::ListAndLength { older } => *older = true,
+                Known::List { old, .. } | Known::ListAndLength { old } => *old = true,
                 _ => {}
             }
         }

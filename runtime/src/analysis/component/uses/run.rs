@@ -23,18 +23,18 @@ pub(super) struct Run<'u, 'c, 'w, 'a> {
     instance: Option<u32>,
     /// The functions that are entered.
     entered: Vec<Node>,
-    pub(super) met: bool,
-    pub(super) whole: bool,
+    pub(super) reached: bool,
+    pub(super) reads_whole: bool,
     /// The end of the bytes that are used.
-    reach: u32,
+    used: u32,
 }
 
 /// Where to continue.
 pub(super) enum Next {
     /// At the next instruction.
     Step,
-    /// Nowhere: other paths have been added, or none.
-    Left,
+    /// Where other paths continue, if any.
+    Elsewhere,
 }
 
 /// A function that is entered.
@@ -43,68 +43,68 @@ pub(super) struct Activation {
     pub(super) instance: u32,
     /// The values on the stack below each block.
     heights: Vec<usize>,
-    /// The states where paths merge, by place and `fresh`.
-    met: HashMap<(usize, bool), State>,
+    /// The states where paths merge, by place and `has_new_list`.
+    states: HashMap<(usize, bool), State>,
     waiting: BTreeSet<(usize, bool)>,
     returned: [Option<State>; 2],
 }
 
-pub(super) fn lost() -> Stop {
+pub(super) fn untracked() -> Stop {
     Stop::beyond("the use of the bytes that are read cannot be tracked")
 }
 
 impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
     pub(super) fn new(uses: &'u mut Uses<'c, 'w, 'a>, place: Place) -> Self {
-        Run { uses, place, instance: None, entered: Vec::new(), met: false, whole: true, reach: 0 }
+        Run { uses, place, instance: None, entered: Vec::new(), reached: false, reads_whole: true, used: 0 }
     }
 
     /// Interprets all code that the export reaches on its paths to the call, and after the call.
     pub(super) fn run(&mut self) -> Result<(), Stop> {
         let root = self.uses.root;
         let Meaning::Function { instance, function } = self.uses.calls.meanings[root as usize] else {
-            return Err(lost());
+            return Err(untracked());
         };
         self.instance = Some(instance);
         let params = self.uses.calls.wiring.module_of(instance)?.function_type(function)?.params;
         let mut arguments = vec![Known::Other; params as usize];
-        *arguments.get_mut(METADATA).ok_or_else(lost)? = Known::Metadata;
+        *arguments.get_mut(METADATA).ok_or_else(untracked)? = Known::Metadata;
         let state = State {
             locals: arguments,
             stack: Vec::new(),
             memory: Memory::new(),
-            fresh: false,
+            has_new_list: false,
             longest: None,
-            again: false,
+            called_again: false,
         };
         self.enter(root, state)?;
-        if self.met { Ok(()) } else { Err(lost()) }
+        if self.reached { Ok(()) } else { Err(untracked()) }
     }
 
-    pub(super) fn found(&self) -> Use {
-        match self.reach {
+    pub(super) fn result(&self) -> Use {
+        match self.used {
             0 => Use::Nothing,
-            reach if self.whole => Use::Within(reach),
+            end if self.reads_whole => Use::Within(end),
             _ => Use::Unknown,
         }
     }
 
     /// Records that bytes of the list are used. If the payload is known to be short, these may be all its bytes.
-    pub(super) fn look(&mut self, state: &State, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
-        let end = u64::from(at.ok_or_else(lost)?).saturating_add(offset).saturating_add(width);
+    pub(super) fn use_bytes(&mut self, state: &State, at: Option<u32>, offset: u64, width: u64) -> Result<(), Stop> {
+        let end = u64::from(at.ok_or_else(untracked)?).saturating_add(offset).saturating_add(width);
         // An address below the list is an offset that has wrapped around.
-        let end = u32::try_from(end).ok().filter(|end| *end <= i32::MAX as u32).ok_or_else(lost)?;
-        self.reach = self.reach.max(end);
-        self.whole &= state.longest.is_none();
+        let end = u32::try_from(end).ok().filter(|end| *end <= i32::MAX as u32).ok_or_else(untracked)?;
+        self.used = self.used.max(end);
+        self.reads_whole &= state.longest.is_none();
         Ok(())
     }
 
     /// Interprets a function whose arguments are the locals of `state`. Returns the state where it returns.
     pub(super) fn enter(&mut self, node: Node, mut state: State) -> Result<[Option<State>; 2], Stop> {
         let Meaning::Function { instance, function } = self.uses.calls.meanings[node as usize] else {
-            return Err(lost());
+            return Err(untracked());
         };
         if self.instance != Some(instance) || self.entered.contains(&node) || self.entered.len() == MAX_DEPTH {
-            return Err(lost());
+            return Err(untracked());
         }
         let module = self.uses.calls.wiring.module_of(instance)?;
         // The code is taken out while it is interpreted: a function does not enter itself.
@@ -114,16 +114,16 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         };
         self.entered.push(node);
         if code.locals > self.uses.budget {
-            return Err(lost());
+            return Err(untracked());
         }
         state.locals.resize(code.locals, Known::Constant(0));
-        state.again = false;
+        state.called_again = false;
         let heights = vec![0; code.blocks.len()];
         let mut active = Activation {
             node,
             instance,
             heights,
-            met: HashMap::new(),
+            states: HashMap::new(),
             waiting: BTreeSet::new(),
             returned: [None, None],
         };
@@ -136,15 +136,15 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
     }
 
     fn follow(&mut self, active: &mut Activation, module: &Module<'a>, code: &super::Code<'a>) -> Result<(), Stop> {
-        while let Some((start, fresh)) = active.waiting.pop_first() {
-            let mut state = active.met.get(&(start, fresh)).cloned().ok_or_else(lost)?;
+        while let Some((start, has_new_list)) = active.waiting.pop_first() {
+            let mut state = active.states.get(&(start, has_new_list)).cloned().ok_or_else(untracked)?;
             self.spend(state.size())?;
             let mut pc = start;
             loop {
                 self.spend(1)?;
                 match self.control(active, module, code, pc, &mut state)? {
                     Next::Step => pc += 1,
-                    Next::Left => break,
+                    Next::Elsewhere => break,
                 }
             }
         }
@@ -152,7 +152,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
     }
 
     fn spend(&mut self, operators: usize) -> Result<(), Stop> {
-        self.uses.budget = self.uses.budget.checked_sub(operators).ok_or_else(lost)?;
+        self.uses.budget = self.uses.budget.checked_sub(operators).ok_or_else(untracked)?;
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
         pc: usize,
         state: &mut State,
     ) -> Result<Next, Stop> {
-        let (operator, at) = code.operators.get(pc).ok_or_else(lost)?;
+        let (operator, at) = code.operators.get(pc).ok_or_else(untracked)?;
         let block = code.block(pc)?;
         let mut height = |state: &State| {
             active.heights[block] = state.stack.len().saturating_sub(code.blocks[block].params);
@@ -174,7 +174,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
             Operator::Loop { .. } => {
                 height(state);
                 active.arrive(pc + 1, state.clone());
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
             Operator::If { .. } => {
                 let known = pop(state)?;
@@ -182,38 +182,38 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                 self.spend(state.size())?;
                 height(state);
                 if condition != Some(true) {
-                    let of = &code.blocks[block];
-                    active.arrive(of.otherwise.unwrap_or(of.end) + 1, state.given(known, false));
+                    let target = &code.blocks[block];
+                    active.arrive(target.otherwise.unwrap_or(target.end) + 1, state.assuming(known, false));
                 }
-                *state = state.given(known, true);
-                return Ok(if condition == Some(false) { Next::Left } else { Next::Step });
+                *state = state.assuming(known, true);
+                return Ok(if condition == Some(false) { Next::Elsewhere } else { Next::Step });
             }
             Operator::Else | Operator::End if block != 0 => {
                 active.arrive(code.blocks[block].end + 1, state.clone());
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
             Operator::End | Operator::Return => {
                 active.leave(code, 0, state.clone());
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
-            Operator::Unreachable => return Ok(Next::Left),
+            Operator::Unreachable => return Ok(Next::Elsewhere),
             Operator::Br { relative_depth } => {
                 active.leave(code, code.label(pc, *relative_depth)?, state.clone());
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
             Operator::BrIf { relative_depth } => {
                 let known = pop(state)?;
                 let condition = known.truth();
                 self.spend(state.size())?;
                 if condition != Some(false) {
-                    active.leave(code, code.label(pc, *relative_depth)?, state.given(known, true));
+                    active.leave(code, code.label(pc, *relative_depth)?, state.assuming(known, true));
                 }
-                *state = state.given(known, false);
-                return Ok(if condition == Some(true) { Next::Left } else { Next::Step });
+                *state = state.assuming(known, false);
+                return Ok(if condition == Some(true) { Next::Elsewhere } else { Next::Step });
             }
             Operator::BrTable { targets } => {
                 let chosen = pop(state)?;
-                self.whole &= !matches!(chosen, Known::Length | Known::Size);
+                self.reads_whole &= !matches!(chosen, Known::Length | Known::Size);
                 let mut labels = targets.targets().collect::<Result<Vec<u32>, _>>()?;
                 labels.push(targets.default());
                 if let Known::Constant(value) = chosen {
@@ -225,7 +225,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
                 for depth in labels {
                     active.leave(code, code.label(pc, depth)?, state.clone());
                 }
-                return Ok(Next::Left);
+                return Ok(Next::Elsewhere);
             }
             Operator::Call { function_index } => {
                 return self.call(active, module, Callee::Direct(*function_index), pc, *at, state);
@@ -251,7 +251,7 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
             | Operator::BrOnCast { .. }
             | Operator::BrOnCastFail { .. }
             | Operator::BrOnCastDescEq { .. }
-            | Operator::BrOnCastDescEqFail { .. } => return Err(lost()),
+            | Operator::BrOnCastDescEqFail { .. } => return Err(untracked()),
             other => self.step(module, other, state)?,
         }
         Ok(Next::Step)
@@ -261,11 +261,11 @@ impl<'u, 'c, 'w, 'a> Run<'u, 'c, 'w, 'a> {
 impl Activation {
     /// Continues at an instruction, unless it was already reached in a state in which no more was known.
     pub(super) fn arrive(&mut self, pc: usize, state: State) {
-        let key = (pc, state.fresh);
-        let new = match self.met.get_mut(&key) {
+        let key = (pc, state.has_new_list);
+        let new = match self.states.get_mut(&key) {
             Some(known) => known.join(&state),
             None => {
-                self.met.insert(key, state);
+                self.states.insert(key, state);
                 true
             }
         };
@@ -276,16 +276,16 @@ impl Activation {
 
     /// Branches to a label.
     fn leave(&mut self, code: &super::Code<'_>, block: usize, mut state: State) {
-        let of = &code.blocks[block];
-        let kept = if of.is_loop { of.params } else { of.results };
+        let target = &code.blocks[block];
+        let kept = if target.is_loop { target.params } else { target.results };
         let kept = state.stack.split_off(state.stack.len().saturating_sub(kept));
         state.stack.truncate(self.heights[block]);
         state.stack.extend(kept);
         if block != 0 {
-            return self.arrive(if of.is_loop { of.begin + 1 } else { of.end + 1 }, state);
+            return self.arrive(if target.is_loop { target.begin + 1 } else { target.end + 1 }, state);
         }
         state.locals.clear();
-        match &mut self.returned[usize::from(state.fresh)] {
+        match &mut self.returned[usize::from(state.has_new_list)] {
             Some(known) => {
                 known.join(&state);
             }
@@ -295,5 +295,5 @@ impl Activation {
 }
 
 pub(super) fn pop(state: &mut State) -> Result<Known, Stop> {
-    state.stack.pop().ok_or_else(lost)
+    state.stack.pop().ok_or_else(untracked)
 }

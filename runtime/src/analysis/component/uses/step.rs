@@ -3,7 +3,7 @@
 use wasmparser::{MemArg, Operator};
 
 use super::known::{Known, State};
-use super::run::{Run, lost, pop};
+use super::run::{Run, pop, untracked};
 use crate::analysis::component::limits::Stop;
 use crate::analysis::component::module::Module;
 use crate::analysis::component::values::Arity;
@@ -46,7 +46,7 @@ impl Run<'_, '_, '_, '_> {
             Operator::GlobalGet { global_index: 0 } => state.memory.top,
             Operator::GlobalSet { global_index: 0 } => {
                 state.memory.top = pop(state)?;
-                return if state.memory.top.is_list() { Err(lost()) } else { Ok(()) };
+                return if state.memory.top.is_list() { Err(untracked()) } else { Ok(()) };
             }
             Operator::I32Const { value } => Known::Constant(u64::from(*value as u32)),
             Operator::I64Const { value } => Known::Constant(*value as u64),
@@ -64,7 +64,7 @@ impl Run<'_, '_, '_, '_> {
             Operator::MemoryFill { .. } => {
                 let (len, _, to) = (pop(state)?, pop(state)?, pop(state)?);
                 match (to, len) {
-                    (Known::List { .. }, _) => return Err(lost()),
+                    (Known::List { .. }, _) => return Err(untracked()),
                     (Known::Stack(Some(to)), Known::Constant(len)) => state.memory.clear(to, len as u32),
                     (Known::Stack(to), _) => state.memory.forget(to),
                     _ => {}
@@ -72,15 +72,15 @@ impl Run<'_, '_, '_, '_> {
                 return Ok(());
             }
             Operator::I32WrapI64 => match pop(state)? {
-                Known::ListAndLength { older } => Known::List { at: Some(0), older },
+                Known::ListAndLength { old } => Known::List { at: Some(0), old },
                 Known::Constant(value) => Known::Constant(u64::from(value as u32)),
                 Known::Metadata => Known::Metadata,
-                known if known.is_list() => Known::SOMEWHERE,
+                known if known.is_list() => Known::ANY_LIST,
                 _ => Known::Other,
             },
             Operator::I64ExtendI32U | Operator::I64ExtendI32S => {
                 if pop(state)?.is_list() {
-                    Known::SOMEWHERE
+                    Known::ANY_LIST
                 } else {
                     Known::Other
                 }
@@ -93,7 +93,7 @@ impl Run<'_, '_, '_, '_> {
                 Some((2, 1)) => {
                     let (b, a) = (pop(state)?, pop(state)?);
                     let known = if is_comparison(other) { compare(other, a, b) } else { None };
-                    self.whole &= known.is_some() || !tells_length(other, a, b);
+                    self.reads_whole &= known.is_some() || !depends_on_length(other, a, b);
                     match known {
                         Some(known) => known,
                         None => binary(other, a, b)?,
@@ -104,13 +104,13 @@ impl Run<'_, '_, '_, '_> {
                         let known = pop(state)?;
                         // Some of these load and store in ways that are not tracked.
                         if known.is_list() || matches!(known, Known::Stack(_)) {
-                            return Err(lost());
+                            return Err(untracked());
                         }
                     }
                     state.stack.resize(state.stack.len() + pushes as usize, Known::Other);
                     return Ok(());
                 }
-                None => return Err(lost()),
+                None => return Err(untracked()),
             },
         };
         state.stack.push(known);
@@ -124,27 +124,27 @@ impl Run<'_, '_, '_, '_> {
         let Some(value) = value else {
             let known = match address {
                 Known::List { at, .. } => {
-                    self.look(state, at, access.offset, u64::from(access.width))?;
+                    self.use_bytes(state, at, access.offset, u64::from(access.width))?;
                     Known::Other
                 }
-                Known::ListAndLength { .. } => return Err(lost()),
+                Known::ListAndLength { .. } => return Err(untracked()),
                 Known::Stack(Some(at)) => match state.memory.load(at.wrapping_add(offset), access.width) {
                     known if access.full || (!access.signed && matches!(known, Known::Constant(_))) => known,
-                    known if known.is_list() => Known::SOMEWHERE,
+                    known if known.is_list() => Known::ANY_LIST,
                     _ => Known::Other,
                 },
                 Known::Metadata if matches!(operator, Operator::I64Load { .. }) => Known::Size,
                 // It can be any value that was stored there.
-                Known::Stack(None) if state.memory.has_list() => Known::SOMEWHERE,
+                Known::Stack(None) if state.memory.has_list() => Known::ANY_LIST,
                 Known::Stack(None) => Known::Stack(None),
-                _ if state.memory.escaped && state.memory.has_list() => Known::SOMEWHERE,
+                _ if state.memory.escaped && state.memory.has_list() => Known::ANY_LIST,
                 _ => Known::Other,
             };
             state.stack.push(known);
             return Ok(());
         };
         match address {
-            Known::List { .. } | Known::ListAndLength { .. } => return Err(lost()),
+            Known::List { .. } | Known::ListAndLength { .. } => return Err(untracked()),
             Known::Stack(Some(at)) => {
                 let at = at.wrapping_add(offset);
                 let fits = match value {
@@ -153,7 +153,7 @@ impl Run<'_, '_, '_, '_> {
                     _ => true,
                 };
                 if !fits {
-                    return Err(lost());
+                    return Err(untracked());
                 }
                 let known = match value {
                     Known::Constant(value) if access.width < 8 => {
@@ -164,10 +164,10 @@ impl Run<'_, '_, '_, '_> {
                 };
                 state.memory.store(at, access.width, known);
                 if state.memory.len() > MAX_CELLS {
-                    return Err(lost());
+                    return Err(untracked());
                 }
             }
-            _ if value.is_list() => return Err(lost()),
+            _ if value.is_list() => return Err(untracked()),
             Known::Stack(None) => {
                 state.memory.forget(None);
                 state.memory.escaped |= matches!(value, Known::Stack(_));
@@ -188,21 +188,21 @@ impl Run<'_, '_, '_, '_> {
             _ => None,
         };
         if to.is_list() {
-            return Err(lost());
+            return Err(untracked());
         }
         match from {
-            Known::List { at, .. } => self.look(state, at, 0, u64::from(len.ok_or_else(lost)?))?,
-            Known::ListAndLength { .. } => return Err(lost()),
+            Known::List { at, .. } => self.use_bytes(state, at, 0, u64::from(len.ok_or_else(untracked)?))?,
+            Known::ListAndLength { .. } => return Err(untracked()),
             Known::Stack(Some(from)) => {
                 if let (Known::Stack(Some(to)), Some(len)) = (to, len) {
                     state.memory.copy(to, from, len);
                     return Ok(());
                 }
                 if state.memory.has_list() {
-                    return Err(lost());
+                    return Err(untracked());
                 }
             }
-            Known::Stack(None) if state.memory.has_list() => return Err(lost()),
+            Known::Stack(None) if state.memory.has_list() => return Err(untracked()),
             _ => {}
         }
         match (to, len) {
@@ -216,7 +216,7 @@ impl Run<'_, '_, '_, '_> {
 }
 
 fn local(state: &mut State, index: u32) -> Result<&mut Known, Stop> {
-    state.locals.get_mut(index as usize).ok_or_else(lost)
+    state.locals.get_mut(index as usize).ok_or_else(untracked)
 }
 
 /// The result of a binary instruction.
@@ -227,29 +227,27 @@ fn binary(operator: &Operator<'_>, a: Known, b: Known) -> Result<Known, Stop> {
         (Operator::I32Add, Constant(a), Constant(b)) => Constant(u64::from((a as u32).wrapping_add(b as u32))),
         (Operator::I32Sub, Constant(a), Constant(b)) => Constant(u64::from((a as u32).wrapping_sub(b as u32))),
         (Operator::I32And, Constant(a), Constant(b)) => Constant(a & b),
-        (Operator::I32Add, List { at, older }, Constant(by)) | (Operator::I32Add, Constant(by), List { at, older }) => {
-            List { at: at.map(|at| at.wrapping_add(by as u32)), older }
+        (Operator::I32Add, List { at, old }, Constant(by)) | (Operator::I32Add, Constant(by), List { at, old }) => {
+            List { at: at.map(|at| at.wrapping_add(by as u32)), old }
         }
-        (Operator::I32Sub, List { at, older }, Constant(by)) => {
-            List { at: at.map(|at| at.wrapping_sub(by as u32)), older }
-        }
+        (Operator::I32Sub, List { at, old }, Constant(by)) => List { at: at.map(|at| at.wrapping_sub(by as u32)), old },
         (Operator::I32Add, Stack(at), Constant(by)) | (Operator::I32Add, Constant(by), Stack(at)) => {
             Stack(at.map(|at| at.wrapping_add(by as u32)))
         }
         (Operator::I32Sub, Stack(at), Constant(by)) => Stack(at.map(|at| at.wrapping_sub(by as u32))),
         (Operator::I64ShrU, ListAndLength { .. }, Constant(32)) => Length,
         _ if is_comparison(operator) => Other,
-        _ if any(Known::is_list) && is_arithmetic(operator) => Known::SOMEWHERE,
-        _ if any(Known::is_list) => return Err(lost()),
+        _ if any(Known::is_list) && is_arithmetic(operator) => Known::ANY_LIST,
+        _ if any(Known::is_list) => return Err(untracked()),
         _ if any(|known| matches!(known, Stack(_))) && is_arithmetic(operator) => Stack(None),
-        _ if any(|known| matches!(known, Stack(_))) => return Err(lost()),
+        _ if any(|known| matches!(known, Stack(_))) => return Err(untracked()),
         (Operator::I32Add | Operator::I32Sub, Metadata, _) | (Operator::I32Add, _, Metadata) => Metadata,
         _ => Other,
     })
 }
 
 /// Whether a result may depend on the length of the payload in a way that is not tracked.
-fn tells_length(operator: &Operator<'_>, a: Known, b: Known) -> bool {
+fn depends_on_length(operator: &Operator<'_>, a: Known, b: Known) -> bool {
     let measured = |known| matches!(known, Known::Length | Known::Size);
     let constant = |known| matches!(known, Known::Constant(_));
     let tested = |known| matches!(known, Known::Test { .. });
@@ -262,7 +260,7 @@ fn compare(operator: &Operator<'_>, a: Known, b: Known) -> Option<Known> {
     use Operator::*;
     let truth = |holds: bool| Some(Known::Constant(u64::from(holds)));
     let at_most = |bytes: u64| u32::try_from(bytes).ok();
-    let (a, b, exchanged) = if matches!(a, Known::Constant(_)) { (b, a, true) } else { (a, b, false) };
+    let (a, b, swapped) = if matches!(a, Known::Constant(_)) { (b, a, true) } else { (a, b, false) };
     let Known::Constant(c) = b else { return None };
     let below = Known::Test { held: at_most(c.saturating_sub(1)), failed: None };
     let up_to = Known::Test { held: at_most(c), failed: None };
@@ -273,13 +271,13 @@ fn compare(operator: &Operator<'_>, a: Known, b: Known) -> Option<Known> {
         (I32Ne | I64Ne, Known::Constant(a)) => truth(a != c),
         (I32Eq, Known::Length) if c == 0 => truth(false),
         (I32Ne, Known::Length) if c == 0 => truth(true),
-        (I32LtU, Known::Length) if c == 1 && !exchanged => truth(false),
+        (I32LtU, Known::Length) if c == 1 && !swapped => truth(false),
         (I32Eq | I64Eq, Known::Length | Known::Size) => Some(up_to),
         (I32Ne | I64Ne, Known::Length | Known::Size) => Some(above),
-        (I32LtU | I32LtS | I64LtU | I64LtS, Known::Length | Known::Size) => Some(if exchanged { above } else { below }),
-        (I32LeU | I32LeS | I64LeU | I64LeS, Known::Length | Known::Size) => Some(if exchanged { from } else { up_to }),
-        (I32GtU | I32GtS | I64GtU | I64GtS, Known::Length | Known::Size) => Some(if exchanged { below } else { above }),
-        (I32GeU | I32GeS | I64GeU | I64GeS, Known::Length | Known::Size) => Some(if exchanged { up_to } else { from }),
+        (I32LtU | I32LtS | I64LtU | I64LtS, Known::Length | Known::Size) => Some(if swapped { above } else { below }),
+        (I32LeU | I32LeS | I64LeU | I64LeS, Known::Length | Known::Size) => Some(if swapped { from } else { up_to }),
+        (I32GtU | I32GtS | I64GtU | I64GtS, Known::Length | Known::Size) => Some(if swapped { below } else { above }),
+        (I32GeU | I32GeS | I64GeU | I64GeS, Known::Length | Known::Size) => Some(if swapped { up_to } else { from }),
         _ => None,
     }
 }
