@@ -16,7 +16,10 @@ use crate::stage::host::bindings::processor::ProcessorStagePre;
 use crate::stage::host::bindings::sink::SinkStagePre;
 use crate::stage::host::bindings::source::SourceStagePre;
 
+use self::start::Refused;
+
 mod exports;
+mod start;
 
 /// A component that can be started as a stage any number of times. Cheap to clone.
 #[derive(Clone)]
@@ -93,8 +96,9 @@ impl Binary {
         self.link(engine, analysis, &component)
     }
 
-    /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links its
-    /// outline. It refuses what [`Binary::compile`] refuses, except code that is too large or too complex to compile.
+    /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links and
+    /// instantiates its outline. It refuses what [`Binary::compile`] or the start of a stage refuses, except code that is too
+    /// large or too complex to compile, and what depends on `limits.memory`: see [`Analysis::check_limits`].
     ///
     /// # Errors
     ///
@@ -102,8 +106,7 @@ impl Binary {
     pub fn analyse(&self, engine: &Engine) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = self.outline()?.build(engine)?;
-        self.exports(engine, analysis.profile.kind, &outline)?;
-        Ok(analysis)
+        self.judge(engine, analysis, &outline)
     }
 
     /// As [`Binary::analyse`], but uses `compiler` if the outline itself takes long to compile: if it instantiates components
@@ -115,8 +118,7 @@ impl Binary {
     pub fn analyse_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = self.outline()?.build_with(engine, compiler, limits)?;
-        self.exports(engine, analysis.profile.kind, &outline)?;
-        Ok(analysis)
+        self.judge(engine, analysis, &outline)
     }
 
     /// Analyses the component, whether or not the engine accepts it.
@@ -131,6 +133,21 @@ impl Binary {
     fn outline(&self) -> Result<Binary, Error> {
         let bytes = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
         Ok(Binary { path: self.path.clone(), bytes })
+    }
+
+    /// Links and instantiates the outline, as a stage is started.
+    fn judge(
+        &self,
+        engine: &Engine,
+        analysis: Analysis,
+        outline: &wasmtime::component::Component,
+    ) -> Result<Analysis, Error> {
+        self.exports(engine, analysis.profile.kind, outline)?;
+        let memory = start::measure_memory(engine, outline).map_err(|refused| match refused {
+            Refused::Limit(limit) => Error::load(&self.path, limit.into()),
+            Refused::Engine(error) => self.refused(error),
+        })?;
+        Ok(Analysis { memory: Some(memory), ..analysis })
     }
 
     /// Compiles the component in this process, if it is simple enough.
