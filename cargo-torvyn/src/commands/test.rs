@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{ptr, thread};
@@ -79,6 +80,8 @@ struct Selected<'a> {
     others: Vec<Draft<'a>>,
     /// The files that all cases read, which `--bless` must not write; empty without `--bless`.
     reads: FileUses,
+    /// The files of expected elements of cases that are not selected, with the names of these cases.
+    unselected: Vec<(&'a str, &'a Path)>,
 }
 
 /// Cases that can run.
@@ -145,10 +148,14 @@ impl Cases {
             let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
             return Err(stop.help("list them with `cargo torvyn test --list`").into());
         }
+        let is_selected = |case: &&Case| drafts.iter().any(|draft| ptr::eq(draft.case, *case));
+        let unselected = self.cases.iter().filter(|case| !is_selected(case));
+        let named = unselected.flat_map(|case| case.expected_files().map(|path| (case.name.as_str(), path)));
+        let unselected = named.collect();
         let is_other =
             |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.compared_with() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
-        Ok(Selected { drafts, others, reads })
+        Ok(Selected { drafts, others, reads, unselected })
     }
 
     /// The files of the project and of these cases.
@@ -231,7 +238,7 @@ impl<'a> Selected<'a> {
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
         let plans: Vec<_> = plans.map(|plan| plan.with_schedules(schedules).with_protected(&reads)).collect();
-        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files)));
+        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files), self.unselected));
         let plans = plans.into_iter().map(|plan| plan.with_blessed_files(blessed_files.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
