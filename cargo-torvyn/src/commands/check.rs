@@ -26,6 +26,7 @@ use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::output::failure;
 use crate::output::findings::{About, Results, message};
 use crate::output::programs::refuse_stdout;
+use crate::output::result_file::ResultFile;
 use crate::output::shell::Shell;
 use crate::output::viewpoint::{Viewpoint, repository, without_dots};
 use crate::project::cargo::{self, Artifact};
@@ -108,8 +109,8 @@ fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
     uses.write("the baseline", saved);
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_for("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
-    Baseline::check_replaceable(saved)?;
-    atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
+    ResultFile::Baseline.check_replaceable(saved)?;
+    atomic_file::check_and_hold(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 
 /// Checks the component files that are named on the command line.

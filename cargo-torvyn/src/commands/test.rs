@@ -20,7 +20,9 @@ use crate::config::manifest::{self, Broken, Manifest, Pipeline};
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
 use crate::output::diagnostic::{Diagnostics, Sources};
+use crate::output::failure;
 use crate::output::programs::refuse_stdout;
+use crate::output::result_file::ResultFile;
 use crate::output::run_report;
 use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
@@ -51,7 +53,8 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         shell.summary(&Summary::new(tally, Duration::ZERO))?;
         return Ok(Exit::Ok);
     }
-    check_report(&args, &cases, &selected)?;
+    // A report of this error cannot be written either.
+    check_report(&args, &cases, &selected).inspect_err(|_| shell.skip_junit())?;
     let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), &mut sources, shell)?;
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
@@ -261,7 +264,8 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
     uses.write(REPORT, report).write_messages().refuse()?;
-    atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
+    ResultFile::Junit.check_replaceable(report)?;
+    atomic_file::check_and_hold(report).with_context(|| failure::not_written(report, "the report "))
 }
 
 /// The schedules that the arguments select. Without `--seed`, a random first seed that is short enough to type.
