@@ -1,10 +1,12 @@
 //! A component that is compiled and checked against the contract.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
 use crate::component::compile::{Compiler, Complexity};
+use crate::component::debug_info::without_excessive;
 use crate::component::outline::outline;
 use crate::component::profile::{self, Profile};
 use crate::contract::Kind;
@@ -172,7 +174,7 @@ impl Binary {
         if let Some(why) = complexity.why_refused() {
             return Err(self.not_compiled(CompileError::Complex(why)));
         }
-        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
+        let code = compiler.compile(&self.compiled_bytes()?, limits).map_err(|reason| match reason {
             CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
             reason => self.not_compiled(reason),
         })?;
@@ -193,7 +195,13 @@ impl Binary {
     }
 
     fn compile_here(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
-        wasmtime::component::Component::from_binary(&engine.engine, &self.bytes).map_err(|error| self.refused(error))
+        let bytes = self.compiled_bytes()?;
+        wasmtime::component::Component::from_binary(&engine.engine, &bytes).map_err(|error| self.refused(error))
+    }
+
+    /// The bytes that the engine compiles.
+    fn compiled_bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
+        without_excessive(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
 
     fn link(
