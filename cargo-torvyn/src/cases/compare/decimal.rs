@@ -53,7 +53,7 @@ impl Decimal {
         }
         let append = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
         let rest = self.digits.bytes().fold(0, append);
-        Some(rest * power_of_ten(shift.unsigned_abs(), modulus) % modulus == 0)
+        Some((rest * power_of_ten(shift.unsigned_abs(), modulus)).is_multiple_of(modulus))
     }
 }
 
