@@ -14,6 +14,7 @@ pub(crate) mod printable;
 pub(crate) mod programs;
 pub(crate) mod progress;
 mod region;
+pub(crate) mod result_file;
 pub(crate) mod run_report;
 pub(crate) mod shell;
 pub(crate) mod timestamp;

@@ -224,6 +224,54 @@ fn components_that_multiply_stay_small() {
     }
 }
 
+/// What a stage cannot start with is refused by `check`, with the same text as by `run`: none of it depends on code.
+#[test]
+fn a_start_beyond_the_limits_is_refused_before_the_run() {
+    // The sink itself has two instances and two pages of memory.
+    let modules = |module: &str, times: usize| {
+        sink_of(&format!("(core module $more {module}) {}", "(core instance (instantiate $more))".repeat(times)))
+    };
+    let memory = "limits = { memory = '1MiB' }";
+    let starts = "(table 2 (ref func) (ref.func $f)) (func $f (loop (br 0))) (start $f)";
+    for (what, component, keys, wrong) in [
+        ("62 instances", modules("", 62), "", ""),
+        ("63 instances", modules("", 63), "", "instance count too high at 65, a stage may have 64"),
+        ("63 memories", modules("(memory 0)", 62), "", ""),
+        ("65 memories", modules("(memory 0) (memory 0)", 32), "", "memory count too high at 65, a stage may have 64"),
+        ("65 tables", modules(&"(table 0 funcref)".repeat(65), 1), "", "table count too high at 65"),
+        ("16 pages", modules("(memory 7)", 2), memory, ""),
+        (
+            "17 pages",
+            modules("(memory 15)", 1),
+            memory,
+            "with 1088 KiB of memory, its memory limit is 1 MiB (`limits.memory`)",
+        ),
+        ("memory by default", modules("(memory 1023)", 1), "", "its memory limit is 64 MiB (`limits.memory`)"),
+        ("more memory than there is", modules("(memory i64 0x1000000000000)", 2), "", "`limits.memory`"),
+        ("100,000 elements", modules("(table 50000 funcref)", 2), "", ""),
+        ("100,001 elements", modules("(table 50000 funcref) (table 1 funcref)", 2), "", "100001 table elements"),
+        ("a large table", modules("(table 0xffffffff funcref)", 1), "", "4294967295 table elements"),
+        ("a start that has no end", modules(starts, 1), "limits = { time = '10ms' }", "a start"),
+    ] {
+        let folder = folder(&component, keys);
+        let [checked, ran] = ["check", "run"].map(|command| torvyn(folder.path(), &[command]));
+        let codes = (checked.status.code(), ran.status.code());
+        let (checked, ran) = (said(&checked), said(&ran));
+        match wrong {
+            "" => assert_eq!(codes, (Some(0), Some(0)), "{what}: {checked}{ran}"),
+            // Code runs in the run only.
+            "a start" => assert_eq!(codes, (Some(0), Some(101)), "{what}: {checked}{ran}"),
+            wrong => {
+                assert_eq!(codes, (Some(100), Some(101)), "{what}: {checked}{ran}");
+                assert!(checked.contains("error[bad-component]") && checked.contains(wrong), "{what}: {checked}");
+                assert!(ran.contains(wrong), "{what}: {ran}");
+            }
+        }
+    }
+    let folder = folder(&modules("(memory 31)", 1), memory);
+    assert!(said(&torvyn(folder.path(), &["check"])).contains("`limits = { memory = \"3MiB\" }`"));
+}
+
 const READ: &str = r#"(import "torvyn:streaming/payload-read@0.2.0" (instance $payload-read
     (export "batch" (type $lent (eq $batch)))
     (export "failure" (type $failed (eq $failure)))

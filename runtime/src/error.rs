@@ -181,6 +181,9 @@ pub enum LoadError {
         /// What this runtime runs.
         expected: String,
     },
+    /// The component needs more to start than a stage may have.
+    #[error(transparent)]
+    Start(#[from] StartLimit),
     /// The component has other imports or exports than a stage.
     #[error("expected {expected}, found {found}")]
     World {
@@ -198,6 +201,39 @@ impl LoadError {
             found: text::visible(found, LONGEST_FOUND, false).into_owned(),
         }
     }
+}
+
+/// The limit that a component exceeds as soon as it starts, whatever its code does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartLimit {
+    /// Its linear memories are too large from the start.
+    #[error(
+        "the component starts with {} of memory, its memory limit is {} (`limits.memory`)",
+        format_bytes(*needed),
+        format_bytes(*limit)
+    )]
+    Memory {
+        /// Bytes of its memories so far, including the one that was refused.
+        needed: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Its tables are too large from the start.
+    #[error("the component starts with {}, a stage may have {limit}", counted(*needed, "table element"))]
+    TableElements {
+        /// Elements of its tables so far, including the one that was refused.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It has too many core instances, memories or tables: what the engine says.
+    #[error("the component starts with too many parts: {found}, a stage may have {limit}")]
+    Parts {
+        /// What the engine counted.
+        found: String,
+        /// The limit of each kind of part.
+        limit: usize,
+    },
 }
 
 /// Why a component was not compiled.
@@ -254,6 +290,9 @@ pub enum StageError {
         /// The engine's description of the trap.
         trap: String,
     },
+    /// The component needs more to start than the stage may have.
+    #[error(transparent)]
+    Start(StartLimit),
     /// The stage returned a failure.
     #[error("the stage returned {0}")]
     Failure(String),

@@ -30,7 +30,7 @@
 
 pub use base::clock::Clock;
 pub use base::cut::Cut;
-pub use error::{CompileError, Error, LoadError, StageError};
+pub use error::{CompileError, Error, LoadError, StageError, StartLimit};
 pub use flow::account::Account;
 pub use flow::{Body, Control, Flow, Schedule, Stage};
 pub use ledger::Recorder;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use torvyn_runtime::analysis::Analysis;
 use torvyn_runtime::pipeline::graph::{Capacity, Role};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Error, Limits, StageError};
@@ -54,7 +55,7 @@ const CHANGES: [(&str, &str); 26] = [
 
 /// Further definitions: of features that the engine has or does not have, and of interfaces that the host has or does
 /// not have.
-const MORE: [&str; 34] = [
+const MORE: [&str; 40] = [
     "",
     "",
     r#"(core module (type (struct (field i32))))"#,
@@ -76,6 +77,12 @@ const MORE: [&str; 34] = [
     r#"(core module (func (result i64 i64) (i64.mul_wide_s (i64.const 1) (i64.const 1))))"#,
     r#"(core module (@custom "webidl-bindings" "x"))"#,
     r#"(core module $named (@custom ".debug_info" "x") (@custom "other" "x"))"#,
+    r#"(core module $m (memory 1100)) (core instance (instantiate $m))"#,
+    r#"(core module $m (memory i64 0x1000000000000)) (core instance (instantiate $m))"#,
+    r#"(core module $m (table 60000 funcref)) (core instance (instantiate $m)) (core instance (instantiate $m))"#,
+    r#"(core module $m (table 0x10000000 externref)) (core instance (instantiate $m))"#,
+    r#"(core module $m (table 2 (ref func) (ref.func $f)) (func $f) (start $f)) (core instance (instantiate $m))"#,
+    r#"(core module $m (global (mut i64) (i64.const 1)) (func $f) (start $f)) (core instance (instantiate $m))"#,
     r#"(core func (canon task.cancel))"#,
     r#"(core func (canon backpressure.inc))"#,
     r#"(core func (canon waitable-set.new))"#,
@@ -128,7 +135,7 @@ fn told(error: Error) -> String {
     told
 }
 
-/// Why it cannot run, if it cannot: it does not load, or has other types than the contract.
+/// Why it cannot run, if it cannot: it does not load, has other types than the contract, or needs too much to start.
 fn refused_to_run(binary: &Binary) -> Option<String> {
     let component = match binary.compile(engine()) {
         Ok(component) => component,
@@ -144,7 +151,9 @@ fn refused_to_run(binary: &Binary) -> Option<String> {
     }
     let edges: Vec<_> = (1..parts.len()).map(|to| (to - 1, 0, to, Capacity::default())).collect();
     match start(parts, &edges) {
-        Err(Error::Start { source: StageError::Link(why), .. }) => Some(format!("when it starts: {why}")),
+        Err(Error::Start { source: source @ (StageError::Link(_) | StageError::Start(_)), .. }) => {
+            Some(format!("when it starts: {source}"))
+        }
         _ => None,
     }
 }
@@ -154,7 +163,10 @@ fn refused_to_run(binary: &Binary) -> Option<String> {
 fn judge(bytes: &[u8], what: &str) -> Option<String> {
     let file = ComponentFile::new(bytes);
     let binary = Binary::read(&file.path, &Limits::default()).expect("it can be read");
-    let before = binary.analyse(engine()).err().map(told);
+    let within = |analysis: Analysis| {
+        analysis.check_limits(&Limits::default()).map_err(|reason| Error::Load { path: file.path.clone(), reason })
+    };
+    let before = binary.analyse(engine()).and_then(within).err().map(told);
     let at_run = refused_to_run(&binary);
     assert_eq!(before.is_some(), at_run.is_some(), "{what}: before the run {before:?}, in the run {at_run:?}");
     before

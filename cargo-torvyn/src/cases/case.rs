@@ -221,16 +221,23 @@ impl Case {
 
     /// The files that the case reads or compares with.
     pub(crate) fn paths(&self) -> Vec<&Path> {
-        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).flat_map(Expected::paths);
-        self.input.iter().flat_map(CaseInput::paths).chain(expected).collect()
+        self.input.iter().flat_map(CaseInput::paths).chain(self.expected().flat_map(Expected::paths)).collect()
     }
 
     /// The files that `--bless` never writes: all but the files of expected elements.
     pub(crate) fn read_paths(&self) -> Vec<&Path> {
-        let expected = self.outputs.iter().map(|(_, expected)| expected).chain(&self.log);
+        self.input.iter().flat_map(CaseInput::paths).chain(self.expected().flat_map(Expected::read_paths)).collect()
+    }
+
+    /// The files of expected elements, which `--bless` updates.
+    pub(crate) fn expected_files(&self) -> impl Iterator<Item = &Path> {
+        self.expected().filter_map(Expected::file)
+    }
+
+    /// What is expected of the outputs, the log and the dead letters.
+    fn expected(&self) -> impl Iterator<Item = &Expected> {
         let letters = self.letters.iter().map(|letters| &letters.elements);
-        let expected = expected.chain(letters).flat_map(Expected::read_paths);
-        self.input.iter().flat_map(CaseInput::paths).chain(expected).collect()
+        self.outputs.iter().map(|(_, expected)| expected).chain(&self.log).chain(letters)
     }
 
     /// The file that the case is in.

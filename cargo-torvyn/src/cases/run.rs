@@ -229,6 +229,10 @@ impl Plan<'_> {
     /// Updates the file of expected elements, if asked for. `nth` is the number of the expectation.
     fn bless(&self, wanted: &Expectation, collected: &Capture, nth: usize, outcome: &mut Outcome) {
         let Some((path, bytes, is_new)) = wanted.blessed(collected) else { return };
+        let not_updated = |message: String, help: &str| {
+            let diagnostic = self.case.wrong(codes::UNEXPECTED_OUTPUT, message);
+            diagnostic.note("the file is not updated").help(help)
+        };
         let failed = match self.blessed_files.propose(path, &self.case.name, nth, &bytes) {
             Decision::Write if is_new => match self.write_expected(path, &bytes) {
                 Ok(()) => {
@@ -238,11 +242,15 @@ impl Plan<'_> {
                 Err(message) => self.case.wrong(codes::UNEXPECTED_FAILURE, message),
             },
             Decision::Write | Decision::Wait => return,
-            Decision::Differs(other) => {
-                let message = format!("case `{other}` expects `{}` too, and produced other elements", path.display());
-                let diagnostic = self.case.wrong(codes::UNEXPECTED_OUTPUT, message);
-                diagnostic.note("the file is not updated").help("give one of the two cases a file of its own")
-            }
+            Decision::NotRun(_) if !is_new => return,
+            Decision::NotRun(other) => not_updated(
+                format!("case `{other}` expects `{}` too, and does not run", path.display()),
+                "select both cases, or give one of the two a file of its own",
+            ),
+            Decision::Differs(other) => not_updated(
+                format!("case `{other}` expects `{}` too, and produced other elements", path.display()),
+                "give one of the two cases a file of its own",
+            ),
         };
         outcome.found.push(failed);
     }

@@ -1,7 +1,6 @@
 //! A saved result of `check` to compare later results with: what was proven then must still be proven.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -17,8 +16,6 @@ use crate::output::failure;
 
 /// The version of the file format.
 const VERSION: u32 = 2;
-/// How many bytes are read to recognise a file that is not a baseline.
-const HEAD: u64 = 1024;
 
 /// The result of `check` in its saved form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,26 +102,6 @@ impl Baseline {
             return Err(not_one(format!("expected version {VERSION}, found {}", baseline.version)));
         }
         Ok(baseline)
-    }
-
-    /// Refuses to overwrite a file that cannot be a baseline, because people mistype names.
-    ///
-    /// # Errors
-    ///
-    /// A [`Stop`] if the file is not a baseline.
-    pub(crate) fn check_replaceable(path: &Path) -> Result<(), Stop> {
-        // A pipe or another special file is not replaced but written to.
-        if !path.is_file() {
-            return Ok(());
-        }
-        let mut head = Vec::new();
-        // A file that cannot be read or written is reported when it is opened.
-        File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).ok();
-        if head.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
-            return Ok(());
-        }
-        let stop = Stop::new(Exit::Usage, format!("`{}` exists and is not a baseline", path.display()));
-        Err(stop.help("name another file, or remove this one"))
     }
 
     /// Writes the file, as a whole or not at all.

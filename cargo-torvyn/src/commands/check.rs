@@ -21,12 +21,13 @@ use crate::config::lint_levels::{Levels, LintArgs};
 use crate::config::settings::WorkspaceSettings;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
-use crate::manifest::{ComponentRef, Manifest, Pipeline};
+use crate::manifest::{ComponentRef, Manifest, Pipeline, Stage};
 use crate::output::bad_component::BadComponent;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Sources, quoted};
 use crate::output::failure;
 use crate::output::findings::{About, Results, message};
 use crate::output::programs::refuse_stdout;
+use crate::output::result_file::ResultFile;
 use crate::output::shell::Shell;
 use crate::output::viewpoint::{Viewpoint, repository, without_dots};
 use crate::project::cargo::{self, Artifact};
@@ -157,8 +158,8 @@ fn check_save_path(args: &CheckArgs) -> anyhow::Result<()> {
     uses.write("the baseline", saved);
     let of_baseline = uses.conflicts().find(|conflict| conflict.is_for("the baseline"));
     of_baseline.map_or(Ok(()), |conflict| Err(Stop::new(Exit::Usage, conflict.message())))?;
-    Baseline::check_replaceable(saved)?;
-    atomic_file::check(saved).with_context(|| failure::not_written(saved, "the baseline "))
+    ResultFile::Baseline.check_replaceable(saved)?;
+    atomic_file::check_and_hold(saved).with_context(|| failure::not_written(saved, "the baseline "))
 }
 
 /// Checks the component files that are named on the command line.
@@ -224,6 +225,8 @@ fn check_stages(
     let began = Instant::now();
     let built: HashMap<_, _> = built.into_iter().map(|artifact| (artifact.package.clone(), artifact)).collect();
     let mut checked = Checked { root: Some(workspace.root().to_path_buf()), ..Checked::default() };
+    let manifest = run_pipeline::manifest_path(args);
+    let declared = Manifest::load(&manifest, &mut Sources::default()).ok();
     let inherited = WorkspaceSettings::load(&workspace.manifest(), &mut shell.sources, &mut checked.found);
     checked.levels = inherited.pipeline_levels().override_with(lints);
     for stage in stages {
@@ -236,18 +239,25 @@ fn check_stages(
             }
         }
         if let Some(Artifact { path, bytes, .. }) = built.get(&stage.package) {
-            match checked.analysis(File { path, bytes: Some(bytes) }, &Limits::default()) {
+            let limits = declared.as_ref().and_then(|manifest| widest_limits(manifest, &stage.package));
+            match checked.analysis(File { path, bytes: Some(bytes) }, &limits.unwrap_or_default()) {
                 Ok(analysis) => subject.analysis = Some(analysis),
                 Err(wrong) => _ = checked.found.push(bad_component(path, &wrong)),
             }
         }
         checked.add(subject, &mut shell.sources);
     }
-    let manifest = run_pipeline::manifest_path(args);
     if manifest.is_file() {
         checked.add_manifest(&manifest, Some(workspace), shell)?;
     }
     Ok(Checked { took: began.elapsed(), ..checked })
+}
+
+/// The limits of the stage that allows the largest component, of the stages that run this package.
+fn widest_limits(manifest: &Manifest, package: &str) -> Option<Limits> {
+    let runs = |stage: &&Stage| matches!(&stage.component, ComponentRef::Package(name) if name == package);
+    let stages = manifest.pipelines.iter().flat_map(|pipeline| &pipeline.stages).filter(runs);
+    stages.map(limits).max_by_key(|limits| limits.component_size)
 }
 
 fn bad_component(path: &Path, wrong: &BadComponent) -> Diagnostic {
@@ -306,7 +316,7 @@ impl Checked {
                 continue;
             }
             self.found.extend(pipeline.missing_paths());
-            let selected = |stage: &crate::manifest::Stage| match &stage.component {
+            let selected = |stage: &Stage| match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).is_some(),
                 ComponentRef::Path(_) => true,
             };
@@ -348,6 +358,12 @@ impl Checked {
                 },
             };
             let Some(mut subject) = known else { return };
+            let within = subject.analysis.as_ref().map_or(Ok(()), |analysis| analysis.check_limits(&limits(stage)));
+            if let Err(limit) = within {
+                let wrong = BadComponent::from_limit(&subject.name, &limit);
+                self.found.push(pipeline.bad_component(index, &wrong));
+                return;
+            }
             let own = stage.budget.clone();
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };

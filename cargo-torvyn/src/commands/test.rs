@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{ptr, thread};
@@ -21,7 +21,9 @@ use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
 use crate::manifest::{self, Broken, Manifest, Pipeline};
 use crate::output::diagnostic::Diagnostics;
+use crate::output::failure;
 use crate::output::programs::refuse_stdout;
+use crate::output::result_file::ResultFile;
 use crate::output::run_report;
 use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
@@ -128,7 +130,8 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         shell.summary(&Summary::new(tally, Duration::ZERO))?;
         return Ok(Exit::Ok);
     }
-    check_report(&args, &cases, &selected)?;
+    // A report of this error cannot be written either.
+    check_report(&args, &cases, &selected).inspect_err(|_| shell.skip_junit())?;
     let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), shell)?;
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
@@ -157,6 +160,8 @@ struct Selected<'a> {
     others: Vec<Draft<'a>>,
     /// The files that all cases read, which `--bless` must not write; empty without `--bless`.
     reads: FileUses,
+    /// The files of expected elements of cases that are not selected, with the names of these cases.
+    unselected: Vec<(&'a str, &'a Path)>,
 }
 
 /// Cases that can run.
@@ -222,10 +227,14 @@ impl Cases {
             let stop = none(format!("none of the {} is selected", counted(rest.len() as u64, "case")));
             return Err(stop.help("list them with `cargo torvyn test --list`").into());
         }
+        let is_selected = |case: &&Case| drafts.iter().any(|draft| ptr::eq(draft.case, *case));
+        let unselected = self.cases.iter().filter(|case| !is_selected(case));
+        let named = unselected.flat_map(|case| case.expected_files().map(|path| (case.name.as_str(), path)));
+        let unselected = named.collect();
         let is_other =
             |rest: &Draft<'_>| drafts.iter().any(|draft| draft.case.compared_with() == Some(&rest.case.name));
         let others = rest.into_iter().filter(is_other).collect();
-        Ok(Selected { drafts, others, reads })
+        Ok(Selected { drafts, others, reads, unselected })
     }
 
     /// The files of the project and of these cases.
@@ -302,7 +311,7 @@ impl<'a> Selected<'a> {
         let reads = Arc::new(reads);
         let plans = self.drafts.into_iter().filter_map(|draft| plan(draft, args.bless));
         let plans: Vec<_> = plans.map(|plan| plan.with_schedules(schedules).with_protected(&reads)).collect();
-        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files)));
+        let blessed_files = Arc::new(BlessedFiles::new(plans.iter().flat_map(Plan::expected_files), self.unselected));
         let plans = plans.into_iter().map(|plan| plan.with_blessed_files(blessed_files.clone())).collect();
         let others = self.others.into_iter().filter_map(|draft| plan(draft, false)).collect();
         if !found.is_empty() {
@@ -325,7 +334,8 @@ fn check_report(args: &TestArgs, cases: &Cases, selected: &Selected<'_>) -> anyh
         draft.paths().into_iter().for_each(|path| _ = uses.read("a file of a case", path));
     }
     uses.write(REPORT, report).write_messages().refuse()?;
-    atomic_file::check(report).with_context(|| format!("cannot write the report `{}`", report.display()))
+    ResultFile::Junit.check_replaceable(report)?;
+    atomic_file::check_and_hold(report).with_context(|| failure::not_written(report, "the report "))
 }
 
 /// The schedules that the arguments select. Without `--seed`, a random first seed that is short enough to type.

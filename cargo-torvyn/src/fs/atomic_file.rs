@@ -1,9 +1,11 @@
 //! Files that are replaced atomically: the new content appears as a whole or not at all.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use torvyn_runtime::endpoint::{AtomicFile as RuntimeFile, InterruptibleFile};
+use torvyn_runtime::endpoint::{AtomicFile as RuntimeFile, InterruptibleFile, open_to_write};
 
 /// A file that will be replaced by [`AtomicFile::finish`]. If it is dropped before, nothing changes.
 #[derive(Debug)]
@@ -59,9 +61,22 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     RuntimeFile::check(path)
 }
 
+/// As [`check`], also for a FIFO without a reader. A FIFO stays open until the program ends:
+/// otherwise its reader would see the end of the file before anything is written.
+///
+/// # Errors
+///
+/// Why it cannot.
+pub(crate) fn check_and_hold(path: &Path) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()) {
+        std::mem::forget(open_to_write(path, false)?);
+        return Ok(());
+    }
+    check(path)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

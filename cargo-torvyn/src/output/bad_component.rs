@@ -1,5 +1,6 @@
 //! The reason why a file cannot be used as the component of a stage.
 
+use torvyn_runtime::StartLimit;
 use torvyn_runtime::error::{Error, LoadError};
 
 use crate::output::codes;
@@ -14,6 +15,7 @@ pub(crate) struct BadComponent {
     pub(crate) help: Option<String>,
 }
 
+const MIB: u64 = 1 << 20;
 const EXPORT: &str = "is `torvyn_guest::export!` missing? A Rust stage exports its type with its world: \
                       `torvyn_guest::export!(MyStage: Processor<Router>);`";
 
@@ -23,6 +25,16 @@ impl BadComponent {
         let exports_nothing = matches!(&error, Error::Load { reason: LoadError::NoExports { .. }, .. });
         let causes = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
         BadComponent { causes, help: exports_nothing.then(|| EXPORT.to_string()) }
+    }
+
+    /// The component of this stage exceeds a limit of the stage.
+    pub(crate) fn from_limit(stage: &str, reason: &LoadError) -> BadComponent {
+        let key = match reason {
+            LoadError::Start(StartLimit::Memory { needed, .. }) => Some(("memory", needed.div_ceil(MIB))),
+            _ => None,
+        };
+        let raise = |(key, mib)| format!("give the stage more: `limits = {{ {key} = \"{mib}MiB\" }}`");
+        BadComponent { causes: vec![format!("`{stage}` cannot start"), reason.to_string()], help: key.map(raise) }
     }
 
     /// A diagnostic without a place.

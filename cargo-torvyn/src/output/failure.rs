@@ -245,7 +245,7 @@ fn code_of_stage_error(error: &StageError) -> &'static str {
         StageError::Trap { .. } => STAGE_TRAP,
         StageError::Deadline { .. } => STAGE_TIMED_OUT,
         StageError::CutOff => INTERRUPTED,
-        StageError::Memory { .. } => STAGE_OUT_OF_MEMORY,
+        StageError::Memory { .. } | StageError::Start(_) => STAGE_OUT_OF_MEMORY,
         StageError::Failure(_) => STAGE_FAILED,
         StageError::Fatal(_) => STAGE_FATAL,
         StageError::Link(_) => STAGE_NOT_LINKED,
@@ -256,7 +256,7 @@ fn code_of_stage_error(error: &StageError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use torvyn_runtime::CompileError;
+    use torvyn_runtime::{CompileError, StartLimit};
 
     use std::collections::BTreeSet;
     use std::io;
@@ -277,6 +277,7 @@ mod tests {
             (StageError::Deadline { limit: Duration::from_secs(1) }, STAGE_TIMED_OUT),
             (StageError::CutOff, INTERRUPTED),
             (StageError::Memory { limit: 1, trap: text() }, STAGE_OUT_OF_MEMORY),
+            (StageError::Start(StartLimit::Memory { needed: 2, limit: 1 }), STAGE_OUT_OF_MEMORY),
             (StageError::Failure(text()), STAGE_FAILED),
             (StageError::Fatal(text()), STAGE_FATAL),
             (StageError::Link(text()), STAGE_NOT_LINKED),

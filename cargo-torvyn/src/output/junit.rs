@@ -3,24 +3,21 @@
 //! Written here, because `quick-junit` has one failure per case, writes line ends in attributes as they are, which XML turns
 //! into spaces, and writes U+FFFE and U+FFFF, which no XML may have.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::AddAssign;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 
 use crate::exit::Exit;
 use crate::fs::atomic_file;
 use crate::output::codes;
 use crate::output::failure::{self, FailureRecord};
+use crate::output::result_file::ResultFile;
 use crate::output::timestamp::rfc3339;
 
 /// The name in the report.
 const NAME: &str = "cargo-torvyn";
-/// The number of bytes at the start of a file in which a report is recognized.
-const HEAD: u64 = 1024;
 
 /// The totals of a suite, or of all suites.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,31 +45,13 @@ pub(crate) fn write_failures(
     if failures.iter().any(|failure| failure.code == codes::SAME_FILE) {
         return Ok(());
     }
-    check_replaceable(path)?;
+    ResultFile::Junit.check_replaceable(path)?;
     let unknown = [FailureRecord::new(failure::COMMAND_FAILED, exit.outcome())];
     let failures = if failures.is_empty() && exit != Exit::Ok { &unknown } else { failures };
     let count = failures.len();
     let totals = Totals { tests: count, errors: count, time: began.elapsed().unwrap_or_default(), ..Totals::default() };
     let cases: String = failures.iter().map(error_case).collect();
     save(path, totals, began, &suite(NAME, totals, began, &cases))
-}
-
-/// Rejects an existing file that is not a report: the command may have failed because its name is wrong.
-fn check_replaceable(path: &Path) -> anyhow::Result<()> {
-    // Only regular files are replaced; others, such as pipes, are written to.
-    if !path.is_file() {
-        return Ok(());
-    }
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-    let is_report = head.is_empty() || String::from_utf8_lossy(&head).contains("<testsuites");
-    match read {
-        Ok(_) if !is_report => {
-            Err(anyhow!("the existing file is not a JUnit report").context(failure::not_written(path, "")))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error).with_context(|| failure::not_written(path, "")),
-    }
 }
 
 fn error_case(failure: &FailureRecord) -> String {

@@ -297,7 +297,7 @@ pub(crate) fn kind(error: &Error) -> String {
     match source {
         StageError::Trap { .. } => "trap",
         StageError::Deadline { .. } => "deadline",
-        StageError::Memory { .. } => "memory",
+        StageError::Memory { .. } | StageError::Start(_) => "memory",
         StageError::Failure(text) | StageError::Fatal(text) => text.split(':').next().unwrap_or(text),
         StageError::Budget(_) => "budget-exceeded",
         StageError::CutOff => "interrupted",

@@ -16,6 +16,7 @@ use crate::config::file_uses::FileUses;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file::AtomicFile;
 use crate::output::failure;
+use crate::output::result_file::ResultFile;
 use crate::output::run_report::grouped;
 use crate::output::shell::Shell;
 
@@ -33,6 +34,15 @@ const FLOW: u32 = 1;
 enum Format {
     Lines,
     Trace,
+}
+
+impl Format {
+    fn kind(self) -> ResultFile {
+        match self {
+            Format::Lines => ResultFile::Records,
+            Format::Trace => ResultFile::Trace,
+        }
+    }
 }
 
 /// The files of the records, and the recorder.
@@ -61,6 +71,7 @@ impl Files {
             wanted.into_iter().filter_map(|(format, what, path)| Some((format, what, path.as_ref()?)))
         {
             let refused = || Stop::new(Exit::Failed, format!("cannot write {what} to `{}`", path.display()));
+            format.kind().check_replaceable(path)?;
             let file = AtomicFile::create(path).with_context(|| refused().code(failure::RESULT_NOT_WRITTEN))?;
             files.push((format, path.clone(), file));
         }

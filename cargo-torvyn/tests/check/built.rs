@@ -205,3 +205,15 @@ fn what_the_host_gives_nothing_in_is_told_from_the_component() {
     );
     project.told("check --built -p inspector -D ungranted-import", 100);
 }
+
+#[test]
+fn a_package_has_to_start_within_the_limits_of_each_pipeline() {
+    let project = Project::built();
+    let stage = "{ component = \"router\", limits = { memory = \"1MiB\" } }";
+    project.edit("Torvyn.toml", "[\"router\", \"transform\"]", &format!("[{stage}, \"transform\"]"));
+    let texts =
+        ["error[bad-component]: `router` cannot start: ", "`limits.memory`", "`limits = { memory = \"2MiB\" }`"];
+    assert_has(&project.told("check --built", 100), &texts);
+    project.edit("Torvyn.toml", "1MiB", "2MiB");
+    project.run("check --built", 0);
+}

@@ -22,6 +22,16 @@ fn case(name: &str, pipeline: &str, rest: &str) -> String {
 
 const LINES: &str = "input.lines = ['a', 'poison', 'c']\n";
 
+/// As with expected elements of outputs.
+#[test]
+fn a_report_does_not_replace_expected_dead_letters() {
+    let kept = case("kept", "keeps", &format!("{LINES}dead-letters.faulty = {{ file = 'letters.txt' }}"));
+    let folder = folder(&format!("{PIPELINES}{kept}"));
+    fs::write(folder.path().join("letters.txt"), "").unwrap();
+    let text = "`./letters.txt` (the report) and `letters.txt` (a file of a case) are the same file";
+    expect(folder.path(), &["--junit", "./letters.txt"], 2, &[text]);
+}
+
 #[test]
 fn dead_letters_are_expected_and_go_to_no_file() {
     let kept = "expect.output.lines = ['a', 'c']\n\

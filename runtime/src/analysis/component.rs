@@ -32,7 +32,8 @@ use super::{Site, TrackedImport};
 use crate::component::compile::FEATURES;
 use crate::component::profile::Profile;
 use crate::contract::{Bound, Bounds, Kind, Payloads, Proof, full_name};
-use crate::error::LoadError;
+use crate::error::{LoadError, StartLimit};
+use crate::pipeline::limits::Limits;
 
 pub use site::Use;
 
@@ -73,6 +74,8 @@ pub struct Analysis {
     pub sites: Vec<Site>,
     /// Why there is no stronger proof, as phrases.
     pub weaker: Vec<String>,
+    /// Bytes of memory that it starts with; `None` unless the engine has measured them.
+    pub memory: Option<u64>,
 }
 
 /// The exports of the contract, starting with those that are lent elements.
@@ -90,6 +93,21 @@ impl Analysis {
     /// How much the code copies and makes at most.
     pub fn bounds(&self) -> Bounds {
         Bounds { reads: self.reads, writes: self.writes, pieces: self.pieces, views: self.views }
+    }
+
+    /// Checks that a stage with these limits can load the component and has enough memory to start.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it exceeds.
+    pub fn check_limits(&self, limits: &Limits) -> Result<(), LoadError> {
+        if self.profile.size > limits.component_size {
+            return Err(LoadError::TooLarge { limit: limits.component_size });
+        }
+        match self.memory {
+            Some(needed) if needed > limits.memory => Err(StartLimit::Memory { needed, limit: limits.memory }.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Analyses the component in `bytes`.
@@ -113,6 +131,7 @@ impl Analysis {
             emits: Some(0),
             sites: Vec::new(),
             weaker: Vec::new(),
+            memory: None,
             profile,
         };
         if analysis.profile.tracked_imports.is_empty() {

@@ -1,5 +1,6 @@
 //! The outline of a component: the same declarations, imports and exports with the same types, but functions that only
-//! trap. The engine links an outline if and only if it links the component, and there is next to nothing to compile.
+//! trap. The engine links an outline if and only if it links the component, and there is next to nothing to compile. An
+//! outline can be instantiated without running code of the component.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,8 +32,8 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
             Payload::ModuleSection { unchecked_range, .. } => {
                 let module = get_section(bytes, unchecked_range)?;
                 let outlined = Outline::read(module).map_err(malformed)?.and_then(Outline::encode);
-                let data = outlined.as_deref().unwrap_or(module);
-                RawSection { id: ComponentSectionId::CoreModule as u8, data }.append_to(&mut output);
+                let data = outlined.map_or_else(|| without_start(module), Ok)?;
+                RawSection { id: ComponentSectionId::CoreModule as u8, data: &data }.append_to(&mut output);
                 in_module = true;
             }
             Payload::ComponentSection { .. } => {
@@ -53,6 +54,20 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         }
     }
     Ok(output)
+}
+
+/// A module that no outline can be made of, without the function that runs when it is instantiated.
+fn without_start(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let mut kept = Module::HEADER.to_vec();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(malformed)?;
+        if !matches!(payload, Payload::StartSection { .. })
+            && let Some((id, range)) = payload.as_section()
+        {
+            RawSection { id, data: get_section(module, &range)? }.append_to(&mut kept);
+        }
+    }
+    Ok(kept)
 }
 
 fn malformed(error: BinaryReaderError) -> LoadError {

@@ -14,6 +14,15 @@ const CUSTOM: u8 = 0;
 ///
 /// If `bytes` cannot be parsed to the end.
 pub fn strip(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    strip_named(bytes, |_| true)
+}
+
+/// The component without the custom sections whose names are `unwanted`.
+///
+/// # Errors
+///
+/// As [`strip`].
+pub(crate) fn strip_named(bytes: &[u8], unwanted: impl Fn(&str) -> bool) -> Result<Vec<u8>, LoadError> {
     let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
     // The enclosing modules and components, outermost first.
     let mut around: Vec<Vec<u8>> = Vec::new();
@@ -42,7 +51,8 @@ pub fn strip(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
             }
             _ => {}
         }
-        if let Some((id, range)) = payload.as_section().filter(|(id, _)| *id != CUSTOM) {
+        let is_unwanted = |id| id == CUSTOM && matches!(&payload, Payload::CustomSection(one) if unwanted(one.name()));
+        if let Some((id, range)) = payload.as_section().filter(|(id, _)| !is_unwanted(*id)) {
             let data =
                 bytes.get(range).ok_or_else(|| LoadError::Malformed("a section extends beyond the end".to_string()))?;
             RawSection { id, data }.append_to(&mut output);

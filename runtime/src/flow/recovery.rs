@@ -124,7 +124,11 @@ impl Recovery {
                 | StageError::Deadline { .. }
                 | StageError::Memory { .. }
                 | StageError::Budget(_) => true,
-                StageError::CutOff | StageError::Fatal(_) | StageError::Link(_) | StageError::Contract(_) => false,
+                StageError::CutOff
+                | StageError::Fatal(_)
+                | StageError::Start(_)
+                | StageError::Link(_)
+                | StageError::Contract(_) => false,
             }
     }
 

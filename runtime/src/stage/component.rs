@@ -1,10 +1,12 @@
 //! A component that is compiled and checked against the contract.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
 use crate::component::compile::{Compiler, Complexity};
+use crate::component::debug_info::without_excessive;
 use crate::component::outline::outline;
 use crate::component::profile::{self, Profile};
 use crate::contract::Kind;
@@ -16,7 +18,10 @@ use crate::stage::host::bindings::processor::ProcessorStagePre;
 use crate::stage::host::bindings::sink::SinkStagePre;
 use crate::stage::host::bindings::source::SourceStagePre;
 
+use self::start::Refused;
+
 mod exports;
+mod start;
 
 /// A component that can be started as a stage any number of times. Cheap to clone.
 #[derive(Clone)]
@@ -93,8 +98,9 @@ impl Binary {
         self.link(engine, analysis, &component)
     }
 
-    /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links its
-    /// outline. It refuses what [`Binary::compile`] refuses, except code that is too large or too complex to compile.
+    /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links and
+    /// instantiates its outline. It refuses what [`Binary::compile`] or the start of a stage refuses, except code that is too
+    /// large or too complex to compile, and what depends on `limits.memory`: see [`Analysis::check_limits`].
     ///
     /// # Errors
     ///
@@ -102,8 +108,7 @@ impl Binary {
     pub fn analyse(&self, engine: &Engine) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = self.outline()?.build(engine)?;
-        self.exports(engine, analysis.profile.kind, &outline)?;
-        Ok(analysis)
+        self.judge(engine, analysis, &outline)
     }
 
     /// As [`Binary::analyse`], but uses `compiler` if the outline itself takes long to compile: if it instantiates components
@@ -115,8 +120,7 @@ impl Binary {
     pub fn analyse_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = self.outline()?.build_with(engine, compiler, limits)?;
-        self.exports(engine, analysis.profile.kind, &outline)?;
-        Ok(analysis)
+        self.judge(engine, analysis, &outline)
     }
 
     /// Analyses the component, whether or not the engine accepts it.
@@ -131,6 +135,21 @@ impl Binary {
     fn outline(&self) -> Result<Binary, Error> {
         let bytes = outline(&self.bytes).map_err(|reason| Error::load(&self.path, reason))?;
         Ok(Binary { path: self.path.clone(), bytes })
+    }
+
+    /// Links and instantiates the outline, as a stage is started.
+    fn judge(
+        &self,
+        engine: &Engine,
+        analysis: Analysis,
+        outline: &wasmtime::component::Component,
+    ) -> Result<Analysis, Error> {
+        self.exports(engine, analysis.profile.kind, outline)?;
+        let memory = start::measure_memory(engine, outline).map_err(|refused| match refused {
+            Refused::Limit(limit) => Error::load(&self.path, limit.into()),
+            Refused::Engine(error) => self.refused(error),
+        })?;
+        Ok(Analysis { memory: Some(memory), ..analysis })
     }
 
     /// Compiles the component in this process, if it is simple enough.
@@ -155,7 +174,7 @@ impl Binary {
         if let Some(why) = complexity.why_refused() {
             return Err(self.not_compiled(CompileError::Complex(why)));
         }
-        let code = compiler.compile(&self.bytes, limits).map_err(|reason| match reason {
+        let code = compiler.compile(&self.compiled_bytes()?, limits).map_err(|reason| match reason {
             CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
             reason => self.not_compiled(reason),
         })?;
@@ -176,7 +195,13 @@ impl Binary {
     }
 
     fn compile_here(&self, engine: &Engine) -> Result<wasmtime::component::Component, Error> {
-        wasmtime::component::Component::from_binary(&engine.engine, &self.bytes).map_err(|error| self.refused(error))
+        let bytes = self.compiled_bytes()?;
+        wasmtime::component::Component::from_binary(&engine.engine, &bytes).map_err(|error| self.refused(error))
+    }
+
+    /// The bytes that the engine compiles.
+    fn compiled_bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
+        without_excessive(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
 
     fn link(

@@ -644,9 +644,14 @@ fn open_store(name: &str, component: &Component, limits: &Limits, host: Host) ->
     let exports = instantiate(&mut store, component);
     let exports = exports.map_err(|error| Error::Start {
         stage: name.to_string(),
-        source: match classify_error(&error, &store, limits) {
-            StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => StageError::Link(format!("{error:#}")),
-            source => source,
+        source: match store.data().memory.exceeded_at_start(&error) {
+            Some(exceeded) => StageError::Start(exceeded),
+            None => match classify_error(&error, &store, limits) {
+                StageError::Trap { .. } if error.downcast_ref::<Trap>().is_none() => {
+                    StageError::Link(format!("{error:#}"))
+                }
+                source => source,
+            },
         },
     })?;
     Ok((store, exports))

@@ -40,6 +40,13 @@ pub(crate) const ALL: &[Bomb] = &[
     ("routes", routes),
     ("leases-in-one-call", leases_in_one_call),
     ("long-names-in-traps", long_names_in_traps),
+    ("debug-rows", debug_rows),
+    ("debug-rows-within-bounds", debug_rows_within_bounds),
+    ("debug-files-within-bounds", debug_files_within_bounds),
+    ("debug-files-of-a-long-directory", debug_files_of_a_long_directory),
+    ("debug-functions-within-functions", debug_functions_within_functions),
+    ("debug-long-names-of-many-functions", debug_long_names_of_many_functions),
+    ("debug-units-of-one-table", debug_units_of_one_table),
 ];
 
 fn limits() -> Limits {
@@ -413,4 +420,119 @@ fn long_names_in_traps(times: usize) -> String {
     let work = format!("(call ${name}15) unreachable");
     let part = of("trapper", Guest { work: &work, fields: &fields, ..ROUTER }).policy(skipping());
     row(vec![elements(200 * times), part, discard()])
+}
+
+/// The debug information of a module: units that cover all addresses and share one line table.
+struct Debug {
+    /// The entries of each unit, of the declarations in [`Debug::fields`].
+    entries: Vec<u8>,
+    units: usize,
+    /// Bytes of the name of inlined functions.
+    name: usize,
+    /// Bytes of the folder of all files, and how many files there are.
+    directory: usize,
+    files: usize,
+    /// The program of the line table.
+    program: Vec<u8>,
+}
+
+impl Debug {
+    fn small() -> Debug {
+        Debug { entries: inlined(0), units: 1, name: 1, directory: 1, files: 1, program: vec![0x20] }
+    }
+
+    /// The sections, as fields of a module in the text format.
+    fn fields(&self) -> String {
+        let u32s = |bytes: &mut Vec<u8>, value: usize| bytes.extend((value as u32).to_le_bytes());
+        // 1 is a unit: addresses, line table. 2 is a function, and 3 an inlined one, with addresses, and with the name of the
+        // entry that it refers to. 4 is an entry with a name. All but that have children.
+        let mut abbrev = vec![1, 0x11, 1, 0x11, 1, 0x12, 6, 0x10, 0x17, 0, 0];
+        abbrev.extend([2, 0x2e, 1, 0x11, 1, 0x12, 6, 0, 0]);
+        abbrev.extend([3, 0x1d, 1, 0x31, 0x13, 0x11, 1, 0x12, 6, 0, 0]);
+        abbrev.extend([4, 0x2e, 0, 0x03, 0x0e, 0, 0, 0]);
+        let mut info = Vec::new();
+        for _ in 0..self.units {
+            let mut unit = vec![4, 0, 0, 0, 0, 0, 4];
+            unit.push(1);
+            u32s(&mut unit, 0);
+            u32s(&mut unit, 0xffff_fff0);
+            u32s(&mut unit, 0);
+            // At 24 in a unit.
+            unit.push(4);
+            u32s(&mut unit, 1);
+            unit.extend(&self.entries);
+            unit.push(0);
+            u32s(&mut info, unit.len());
+            info.extend(unit);
+        }
+        let mut header = vec![1, 1, 1, 0xfb, 14, 13, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1];
+        header.extend(std::iter::repeat_n(b'd', self.directory));
+        header.extend([0, 0]);
+        header.extend([b'f', 0, 1, 0, 0].repeat(self.files));
+        header.push(0);
+        let mut line = vec![4, 0];
+        u32s(&mut line, header.len());
+        line.extend(header);
+        line.extend([0, 5, 2, 0, 0, 0, 0]);
+        line.extend(&self.program);
+        // The end of the sequence, far from its start.
+        line.extend([2, 0xf0, 0xff, 0xff, 0xff, 0x0e, 0, 1, 1]);
+        let mut lines = Vec::new();
+        u32s(&mut lines, line.len());
+        lines.extend(line);
+        let names = [&b"\0"[..], &b"n".repeat(self.name), b"\0"].concat();
+        [(".debug_abbrev", abbrev), (".debug_info", info), (".debug_line", lines), (".debug_str", names)]
+            .iter()
+            .map(|(name, bytes)| {
+                let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+                format!("(@custom \"{name}\" \"{text}\")")
+            })
+            .collect()
+    }
+}
+
+/// Traps in a function with these debug sections, and reads, so that the analysis looks for the line as well.
+fn debugged(debug: &Debug, times: usize) -> String {
+    let work = "(call $read (local.get $batch) (i32.const 0) (i64.const 0) (i64.const 1) (i32.const 64)) unreachable";
+    let file = Guest { work, fields: &debug.fields(), ..PROCESSOR }.file();
+    // What was resident so far was the text of the component.
+    std::fs::write("/proc/self/clear_refs", "5").expect("the peak can be reset");
+    let part = stage_with("debugged", file.path, &[], limits()).policy(skipping());
+    row(vec![elements(2 * times), part, discard()])
+}
+
+/// An inlined function: it refers to the entry at 24, and covers all addresses.
+const INLINED: [u8; 13] = [3, 24, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0xff, 0xff, 0xff];
+
+fn inlined(depth: usize) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 0xf0, 0xff, 0xff, 0xff][..], &INLINED.repeat(depth), &vec![0; depth + 1]].concat()
+}
+
+fn debug_rows(times: usize) -> String {
+    debugged(&Debug { program: vec![0x20; 8 << 20], ..Debug::small() }, times)
+}
+
+/// As large as a line table that is still looked at.
+fn debug_rows_within_bounds(times: usize) -> String {
+    debugged(&Debug { program: vec![0x20; 2_000_000], ..Debug::small() }, times)
+}
+
+fn debug_files_within_bounds(times: usize) -> String {
+    debugged(&Debug { directory: 500, files: 55_000, ..Debug::small() }, times)
+}
+
+fn debug_files_of_a_long_directory(times: usize) -> String {
+    debugged(&Debug { directory: 64 << 10, files: 20_000, ..Debug::small() }, times)
+}
+
+fn debug_functions_within_functions(times: usize) -> String {
+    debugged(&Debug { entries: inlined(500_000), ..Debug::small() }, times)
+}
+
+fn debug_long_names_of_many_functions(times: usize) -> String {
+    debugged(&Debug { entries: inlined(1000), name: 1 << 20, ..Debug::small() }, times)
+}
+
+fn debug_units_of_one_table(times: usize) -> String {
+    debugged(&Debug { units: 10_000, program: vec![0x20; 64 << 10], ..Debug::small() }, times)
 }

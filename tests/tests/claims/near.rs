@@ -25,6 +25,12 @@ impl Writer<'_> {
         self.add("i32.const 0 local.set $i i32.const 0 local.set $k");
         self.open("loop", "next");
         self.add("call $burn br_if $exit");
+        if self.one_in(6) {
+            self.two_back_edges();
+            self.close();
+            self.close();
+            return self.take();
+        }
         if self.one_in(5) {
             self.two_as_one();
         } else {
@@ -106,8 +112,26 @@ impl Writer<'_> {
         self.add(&text);
     }
 
-    /// Two loops, as compilers make them of one whose rounds end in two ways. Some move the index once more between
-    /// them.
+    /// One test at the head, which every round passes, and two ways back to the head, each of which moves the index and the
+    /// count of rounds in its own way.
+    fn two_back_edges(&mut self) {
+        let end = self.of(&["local.get $count", "local.get $count", "i32.const 4", "i32.const 3"]);
+        let tested = self.of(&["local.get $k", "local.get $k", "local.get $k", "local.get $i"]);
+        self.add(&format!("{tested} {end} i32.ge_u br_if $exit"));
+        self.copy_at("local.get $i");
+        let back = |this: &mut Self| {
+            let (index, round) = (this.of(&DIFFERENT), this.of(&["1", "1", "1", "0", "2"]));
+            let moved = |local: &str, by: &str| format!("local.get {local} i32.const {by} i32.add local.set {local}");
+            this.add(&format!("{} {} br $next", moved("$i", index), moved("$k", round)));
+        };
+        let condition = self.of(&CONDITIONS);
+        self.add(&format!("{condition} if"));
+        back(self);
+        self.add("end");
+        back(self);
+    }
+
+    /// Two loops that compilers make of one whose rounds end in two ways. Between them the index is moved once more in some.
     fn two_as_one(&mut self) {
         let condition = self.of(&CONDITIONS);
         let step = self.of(&["1", "1", "1", "3", "2", "0"]);

@@ -11,7 +11,7 @@ use torvyn_runtime::analysis::{NodeBounds, compose};
 use torvyn_runtime::contract::{Bound, Bounds, Budget, Proof};
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
 use torvyn_runtime::pipeline::policy::{Retry, Then};
-use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Schedule, Stage};
+use torvyn_runtime::{Account, Clock, Component, Control, Error, Limits, Policy, Schedule, Stage, StageError};
 use torvyn_tests::random::Random;
 use torvyn_tests::{
     Collected, Elements, Part, assert_settled, engine, input, output, programs, run, stage_of, start_with,
@@ -161,6 +161,8 @@ fn no_pipeline_copies_more_than_is_said() {
                 hold(&mut tally, &edges, &nodes, &account);
             }
             Err(Error::Stage { .. }) => tally.stopped += 1,
+            // With a short limit of the system's time, a busy machine can be late for `init` too.
+            Err(Error::Start { source: StageError::Deadline { .. }, .. }) if spins => tally.stopped += 1,
             Err(error) => panic!("seed {seed}: {error}"),
         }
         assert_eq!(tally.over, 0, "seed {seed}: {tally:?}");

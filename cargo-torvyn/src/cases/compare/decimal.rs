@@ -42,6 +42,32 @@ impl Decimal {
     pub(super) fn is_integer(&self) -> bool {
         self.exponent >= 0
     }
+
+    /// Whether it is a multiple of another number. `None` if that number is 0, or has too many digits.
+    pub(super) fn is_multiple_of(&self, divisor: &Decimal) -> Option<bool> {
+        let modulus: u128 = divisor.digits.parse::<u64>().ok()?.into();
+        let shift = self.exponent - divisor.exponent;
+        if self.digits.is_empty() || shift < 0 {
+            // The last digit of a number other than 0 is not 0, so no power of ten divides it.
+            return Some(self.digits.is_empty());
+        }
+        let append = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
+        let rest = self.digits.bytes().fold(0, append);
+        Some((rest * power_of_ten(shift.unsigned_abs(), modulus)).is_multiple_of(modulus))
+    }
+}
+
+/// A power of ten, modulo a number of 64 bits.
+fn power_of_ten(mut exponent: u128, modulus: u128) -> u128 {
+    let (mut power, mut square) = (1 % modulus, 10 % modulus);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            power = power * square % modulus;
+        }
+        square = square * square % modulus;
+        exponent >>= 1;
+    }
+    power
 }
 
 fn parse_exponent(text: &str) -> Option<i128> {
@@ -85,6 +111,36 @@ mod tests {
         }
         assert!(Decimal::parse("1e1000000000000000000000000000000000000000000").is_none());
         assert!(Decimal::parse("1e0000000000000000000000000000000000000000001").is_some());
+    }
+
+    #[test]
+    fn divides_without_rounding() {
+        let is_multiple =
+            |number: &str, of: &str| Decimal::parse(number).unwrap().is_multiple_of(&Decimal::parse(of).unwrap());
+        for (number, of) in [
+            ("19.99", "0.01"),
+            ("-7.5", "2.5"),
+            ("0", "7"),
+            ("0.0", "0.3"),
+            ("1e400", "1e-400"),
+            ("9007199254740994", "2"),
+            ("1e1000000", "64"),
+            ("700", "35"),
+            ("18446744073709551615", "18446744073709551615"),
+        ] {
+            assert_eq!(is_multiple(number, of), Some(true), "{number} {of}");
+        }
+        for (number, of) in [
+            ("19.995", "0.01"),
+            ("1e300", "0.3"),
+            ("9007199254740993", "2"),
+            ("1", "10"),
+            ("0.1", "1"),
+            ("1e-400", "1"),
+        ] {
+            assert_eq!(is_multiple(number, of), Some(false), "{number} {of}");
+        }
+        assert_eq!((is_multiple("1", "0"), is_multiple("1", "18446744073709551617")), (None, None));
     }
 
     #[test]

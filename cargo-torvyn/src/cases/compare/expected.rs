@@ -48,11 +48,15 @@ enum ElementsSpec {
 impl Expected {
     /// The files of expected elements, and the files that they refer to.
     pub(crate) fn paths(&self) -> Vec<&Path> {
-        let whole = match self.elements.as_ref().map(|elements| &elements.what) {
-            Some(ElementsSpec::File { path, .. }) => Some(path.as_path()),
+        self.file().into_iter().chain(self.read_paths()).collect()
+    }
+
+    /// The file of expected elements.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self.elements.as_ref().map(|elements| &elements.what) {
+            Some(ElementsSpec::File { path, .. }) => Some(path),
             _ => None,
-        };
-        whole.into_iter().chain(self.read_paths()).collect()
+        }
     }
 
     /// The files that `--bless` never writes: all but the file of expected elements.

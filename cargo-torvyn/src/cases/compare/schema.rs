@@ -67,10 +67,16 @@ impl Schema {
     pub(crate) fn refuses(&self, bytes: &[u8]) -> Vec<String> {
         match parse(bytes) {
             Err(error) => vec![format!("not valid JSON: {error}")],
-            Ok(value) => match self.schemas.validate(&value, self.index) {
-                Err(error) => reasons(&error),
-                Ok(()) => json::parse(bytes).map_or_else(|_| Vec::new(), |exact| self.numbers.refuses(&value, &exact)),
-            },
+            Ok(value) => {
+                // First, because with such numbers the result of the schema can be wrong either way.
+                let unchecked = json::parse(bytes).map(|exact| self.numbers.refuses(&value, &exact));
+                match unchecked {
+                    Ok(unchecked) if !unchecked.is_empty() => unchecked,
+                    _ => {
+                        self.schemas.validate(&value, self.index).map_or_else(|error| reasons(&error), |()| Vec::new())
+                    }
+                }
+            }
         }
     }
 }

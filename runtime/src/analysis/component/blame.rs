@@ -1,9 +1,8 @@
 //! Finds the source of calls of tracked imports: from line tables, or else from function names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::convert::Infallible;
 
-use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use addr2line::gimli::{EndianSlice, LittleEndian};
 
 use super::calls::{Calls, Meaning, Node};
 use super::limits::Stop;
@@ -12,6 +11,7 @@ use super::names::read_names;
 use super::site::{Place, Use};
 use super::wiring::Wiring;
 use crate::analysis::{Frame, Site};
+use crate::component::debug_info;
 use crate::contract::TrackedImport;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -153,14 +153,12 @@ impl<'c, 'w, 'a> Blame<'c, 'w, 'a> {
 
 impl<'a> Source<'a> {
     fn of(module: &Module<'a>) -> Source<'a> {
-        let section = |name: &str| module.custom.iter().find(|(known, _)| *known == name).map(|(_, data)| *data);
-        let load = |id: SectionId| -> Result<Slice<'a>, Infallible> {
-            Ok(EndianSlice::new(section(id.name()).unwrap_or_default(), LittleEndian))
-        };
-        let lines = section(SectionId::DebugInfo.name())
-            .and_then(|_| Dwarf::load(load).ok())
-            .and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok());
-        Source { lines, names: section("name").map(read_names).unwrap_or_default() }
+        let lines = debug_info::load(&module.custom);
+        let names = module.custom.iter().find(|(name, _)| *name == "name").map(|(_, data)| read_names(data));
+        Source {
+            lines: lines.and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok()),
+            names: names.unwrap_or_default(),
+        }
     }
 }
 

@@ -17,7 +17,8 @@ const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveM
 pub(super) struct Numbers {
     /// The numbers, by the bits of their floating-point values.
     known: HashMap<u64, Vec<Known>>,
-    has_multiple_of: bool,
+    /// The values of `multipleOf`.
+    divisors: Vec<Divisor>,
     has_integer: bool,
     has_unique_items: bool,
 }
@@ -30,6 +31,20 @@ struct Known {
     is_exact: bool,
 }
 
+/// A value of `multipleOf`, as it is checked and as it is written.
+#[derive(Debug)]
+struct Divisor {
+    float: f64,
+    exact: Decimal,
+}
+
+impl Divisor {
+    /// Whether checking a number in floating point gives the wrong result, or may give it.
+    fn misjudges(&self, float: f64, exact: &Decimal) -> bool {
+        exact.is_multiple_of(&self.exact) != Some((float / self.float).fract() == 0.0)
+    }
+}
+
 impl Numbers {
     /// Adds the numbers of a schema, given as parsed and as written.
     pub(super) fn add(&mut self, schema: &serde_json::Value, exact: &Value) {
@@ -39,7 +54,10 @@ impl Numbers {
     fn add_below(&mut self, key: &str, schema: &serde_json::Value, exact: &Value) {
         match (schema, exact) {
             (serde_json::Value::Number(number), Value::Number(exact)) => {
-                self.has_multiple_of |= key == "multipleOf";
+                if key == "multipleOf" {
+                    let float = number.as_f64().unwrap_or_default();
+                    self.divisors.push(Divisor { float, exact: exact.clone() });
+                }
                 let known = Known { exact: exact.clone(), is_exact: is_integer(number) && !BOUNDS.contains(&key) };
                 let same = self.known.entry(bits(number)).or_default();
                 if !same.contains(&known) {
@@ -78,9 +96,9 @@ impl Numbers {
         if self.has_integer && !exact.is_integer() && float.fract() == 0.0 {
             return Some("cannot be distinguished from an integer".to_string());
         }
-        let rounded = Decimal::parse(&float.to_string());
-        (self.has_multiple_of && rounded.as_ref() != Some(exact))
-            .then(|| "has too many digits to check `multipleOf`".to_string())
+        let misjudges = |divisor: &&Divisor| divisor.misjudges(float, exact);
+        let divisor = self.divisors.iter().find(misjudges)?;
+        Some(format!("cannot be compared with `multipleOf` {}", divisor.exact))
     }
 }
 
@@ -182,7 +200,12 @@ mod tests {
                 "0.10000000000000000001",
                 "$: 0.10000000000000000001 cannot be distinguished from 0.1",
             ),
-            (r#"{"multipleOf": 2}"#, "9007199254740993", "has too many digits to check `multipleOf`"),
+            (r#"{"multipleOf": 2}"#, "9007199254740993", "cannot be compared with `multipleOf` 2:"),
+            // The quotients of both are rounded: up to an integer, and down from one.
+            (r#"{"multipleOf": 0.01}"#, "19.99", "$: 19.99 cannot be compared with `multipleOf` 0.01:"),
+            (r#"{"multipleOf": 0.3}"#, "1e300", "$: 1e300 cannot be compared with `multipleOf` 0.3:"),
+            (r#"{"multipleOf": 0.1}"#, "0.20000000000000000001", "cannot be compared with `multipleOf` 0.1:"),
+            (r#"{"multipleOf": 12345678901234567890.5}"#, "1", "cannot be compared with `multipleOf`"),
             (r#"{"type": ["integer"]}"#, "9007199254740993.5", "cannot be distinguished from an integer"),
             (
                 r#"{"uniqueItems": true}"#,
@@ -202,7 +225,8 @@ mod tests {
             (r#"{"minimum": 9007199254740993}"#, "9007199254740993.0"),
             (r#"{"enum": [9007199254740992, 9007199254740993]}"#, "9007199254740993"),
             (r#"{"const": 0.1, "maximum": 1e300}"#, "[0.10000000000000002, 1e-1, -0, 0.0]"),
-            (r#"{"multipleOf": 0.01, "minimum": 0}"#, "[19.99, -0.0, 1e22, 123456789012345]"),
+            (r#"{"multipleOf": 0.01, "minimum": 0}"#, "[1.5, -0.0, 1e22, 123456789012345, 0.005]"),
+            (r#"{"multipleOf": 1}"#, "[9007199254740993, -3, 0.5]"),
             (r#"{"type": "integer", "uniqueItems": true}"#, "[1.0, 1, 9007199254740993, 9007199254740992, 0.5]"),
             ("true", "9007199254740993"),
         ] {
