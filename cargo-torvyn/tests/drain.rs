@@ -58,7 +58,7 @@ fn pipelines() -> Vec<Hostile> {
             LONG,
             Guest { work: FOREVER, ..PROCESSOR },
             LINES,
-            &["cut off", "`hostile` was in a call", "64 elements"],
+            &["cut off", "`hostile` was in a call", "100 elements"],
         ),
         hostile("a loop in pull", LONG, Guest { work: FOREVER, ..SOURCE }, of_source, &["`hostile` was in a call"]),
         hostile(
@@ -285,9 +285,9 @@ fn a_signal_ends_the_wait_for_a_lock() {
     run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     run.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
     assert_eq!(ended, Some(143), "{said}");
-    assert!(said.contains("`hostile` was in a call") && said.contains("64 elements"), "{said}");
+    assert!(said.contains("`hostile` was in a call") && said.contains("100 elements"), "{said}");
     // It ended in an orderly way, not because its time was over.
-    assert!(summary.contains("\"cut_off\":{\"interrupted\":[\"hostile\"],\"undelivered\":64}"), "{summary}");
+    assert!(summary.contains("\"cut_off\":{\"interrupted\":[\"hostile\"],\"undelivered\":100}"), "{summary}");
     assert!(time < DRAIN, "{time:?}");
 }
 

@@ -262,7 +262,7 @@ fn a_policy_for_failures_is_in_the_bounds() {
             "the amplification of `main` can be up to 4.00×, but its budget allows 1.00×",
             "= help: copy less, lend `inspector` one element per call (`batch = 1`), or allow it: `amplification = 4.0`\n",
             "pipeline  stage      on failure            batch  reads",
-            "main      inspector  2 retries, then skip  64     ≤ 4 (enforced, with 2 retries)  0 (contract)\n",
+            "main      inspector  2 retries, then skip  256    ≤ 4 (enforced, with 2 retries)  0 (contract)\n",
         ],
     );
     let lines = project.json("check -p inspector", 100);

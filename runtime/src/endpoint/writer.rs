@@ -116,7 +116,8 @@ impl<W: Write + AsFd> Writer<W> {
 
     /// Writes the slices if another element might not fit.
     fn make_room<'a>(&mut self, slices: &mut Slices<'a>) -> io::Result<()> {
-        if slices.filled + 3 > SLICES_A_WRITE { self.write_slices(slices) } else { Ok(()) }
+        // Up to three slices are added, and the one that is still open takes a place as well.
+        if slices.filled + 4 > SLICES_A_WRITE { self.write_slices(slices) } else { Ok(()) }
     }
 
     fn write_slices(&mut self, slices: &mut Slices<'_>) -> io::Result<()> {
@@ -212,5 +213,98 @@ impl<W: Write + AsFd> Output for Writer<W> {
 
     fn kernel(&self) -> Kernel {
         self.kernel
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Seek as _};
+
+    use super::*;
+    use crate::payload::element::Element;
+    use crate::payload::run::{Header, Runs};
+    use crate::payload::{Payload, Pool};
+
+    /// What an output of this framing has after pushes of these batches, and the number of writes.
+    fn written(framing: OutputFraming, batches: &[Batch]) -> (Vec<u8>, u64) {
+        let mut file: File = tempfile::tempfile().unwrap();
+        let mut writer = Writer::new(file.try_clone().unwrap(), framing);
+        batches.iter().for_each(|batch| writer.push(batch).unwrap());
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(writer.written(), bytes.len() as u64);
+        (bytes, writer.kernel().writes.ops)
+    }
+
+    /// A batch of parts of one payload.
+    fn parts(pool: &Pool, text: &'static str, parts: &[(usize, usize)]) -> Batch {
+        let payload = pool.adopt(text.into());
+        let mut runs = Runs::default();
+        for (sequence, (start, len)) in (0..).zip(parts) {
+            runs.add_part(&payload, *start, *len, Header { sequence, timestamp: 0, context: None });
+        }
+        let mut batch = Batch::default();
+        runs.drain().for_each(|run| batch.push(run));
+        batch
+    }
+
+    #[test]
+    fn separates_elements_whatever_stands_between_them_in_memory() {
+        let pool = Pool::default();
+        let text = "one\ntwo\n\n\nsix\nx";
+        for chosen in [
+            &[(0, 3), (4, 3), (8, 0), (9, 0), (10, 3)][..],
+            &[(0, 3), (10, 3)],
+            &[(10, 3), (0, 3)],
+            &[(0, 3), (3, 4), (3, 1)],
+            &[(0, 1), (1, 1), (2, 1)],
+            &[(14, 1), (8, 0)],
+        ] {
+            let elements = || chosen.iter().map(|(start, len)| &text[*start..start + len]);
+            let batch = || [parts(&pool, text, chosen)];
+            let lines: String = elements().map(|element| element.to_owned() + "\n").collect();
+            assert_eq!(written(OutputFraming::Lines, &batch()).0, lines.as_bytes(), "{chosen:?}");
+            assert_eq!(
+                written(OutputFraming::Raw, &batch()).0,
+                elements().collect::<String>().as_bytes(),
+                "{chosen:?}"
+            );
+            let prefixed = elements().flat_map(|element| {
+                let length = u32::try_from(element.len()).unwrap().to_be_bytes();
+                length.into_iter().chain(element.bytes()).collect::<Vec<_>>()
+            });
+            assert_eq!(written(OutputFraming::LengthPrefixed, &batch()).0, prefixed.collect::<Vec<_>>(), "{chosen:?}");
+        }
+    }
+
+    #[test]
+    fn writes_neighbours_at_once() {
+        let pool = Pool::default();
+        let lines: Vec<_> = (0..4).map(|line| (4 * line, 3)).collect();
+        assert_eq!(written(OutputFraming::Lines, &[parts(&pool, "one\ntwo\nsix\nten\n", &lines)]).1, 1);
+    }
+
+    /// More slices than one call takes, of elements by themselves and of joined ones.
+    #[test]
+    fn writes_any_number_of_slices() {
+        let pool = Pool::default();
+        let element = |index: usize| {
+            let (one, two) = (pool.adopt(format!("{index} ").into()), pool.adopt("and more".into()));
+            let payload = if index.is_multiple_of(3) { Payload::join([&one, &two, &one]) } else { one };
+            Element { payload, sequence: 0, timestamp: 0, context: None }
+        };
+        for count in (0..8).chain([60, 61, 62, 63, 64, 95, 96, 97, 190, 191, 192, 193, 256]) {
+            let batch = || [(0..count).map(element).collect::<Batch>()];
+            let elements: Vec<Vec<u8>> =
+                (0..count).map(|index| element(index).payload.to_vec(&pool).unwrap()).collect();
+            assert_eq!(written(OutputFraming::Raw, &batch()).0, elements.concat(), "{count}");
+            let lines = elements.iter().flat_map(|element| [&element[..], b"\n"].concat()).collect::<Vec<_>>();
+            assert_eq!(written(OutputFraming::Lines, &batch()).0, lines, "{count}");
+            let prefixed =
+                elements.iter().flat_map(|element| [&(element.len() as u32).to_be_bytes()[..], element].concat());
+            assert_eq!(written(OutputFraming::LengthPrefixed, &batch()).0, prefixed.collect::<Vec<_>>(), "{count}");
+        }
     }
 }

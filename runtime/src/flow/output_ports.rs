@@ -63,18 +63,16 @@ impl OutputPorts {
 
     /// Sends each element of the run to the outputs in its mask; no element goes nowhere.
     ///
-    /// If there is room for all of them, wherever they go, those with the same mask are sent together. Otherwise they are sent
-    /// in order, so that no element is held while a later one is on an edge: a merge by sequence relies on that.
+    /// If there is room for all of them, wherever they go, those that go to the same output are sent together. Otherwise they
+    /// are sent in order, so that no element is held while a later one is on an edge: a merge by sequence relies on that.
     pub(crate) fn send_each(&mut self, edges: &mut [Edge], run: &Run, masks: &[u32]) {
         let has_room =
             self.held.is_empty() && self.outputs.iter().flatten().all(|&edge| edges[edge].room_for(run) == run.len());
         let mut next = 0;
         if has_room {
-            for (index, &mask) in masks.iter().enumerate().filter(|(_, mask)| **mask != 0) {
-                if !masks[..index].contains(&mask)
-                    && let Some(run) = run.select(|index| masks[index] == mask)
-                {
-                    self.send(edges, run, mask);
+            for output in (0..self.outputs.len()).map(|output| 1 << output) {
+                if let Some(run) = run.select(|index| masks[index] & output != 0) {
+                    self.send(edges, run, output);
                 }
             }
             return;
@@ -107,12 +105,15 @@ impl OutputPorts {
     /// them at once. Returns whether there was room for all; otherwise the rest is in `run`.
     fn push(&self, edges: &mut [Edge], run: &mut Run, mask: u32) -> bool {
         let room = self.targets(mask).map(|edge| edges[edge].room_for(run)).min().unwrap_or(run.len());
-        let is_whole = room == run.len();
+        if room == run.len() {
+            self.targets(mask).for_each(|edge| edges[edge].push(run.clone()));
+            return true;
+        }
         if room > 0 {
-            let sent = if is_whole { run.clone() } else { run.split_to(room) };
+            let sent = run.split_to(room);
             self.targets(mask).for_each(|edge| edges[edge].push(sent.clone()));
         }
-        is_whole
+        false
     }
 
     /// Sends held elements while there is room. Returns whether any was sent.
@@ -130,5 +131,57 @@ impl OutputPorts {
     /// Closes all edges.
     pub(crate) fn close(&self, edges: &mut [Edge]) {
         self.outputs.iter().flatten().for_each(|&edge| edges[edge].close());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Pool;
+    use crate::payload::run::{Header, Runs};
+    use crate::pipeline::graph::Capacity;
+
+    /// A run of elements of one byte, numbered from 0.
+    fn run(pool: &Pool, count: usize) -> Run {
+        let payload = pool.adopt(vec![b'a'; count].into());
+        let mut runs = Runs::default();
+        (0..count).for_each(|index| {
+            runs.add_part(&payload, index, 1, Header { sequence: index as u64, timestamp: 0, context: None });
+        });
+        runs.drain().next().unwrap()
+    }
+
+    fn edges(capacities: &[usize]) -> Vec<Edge> {
+        let edge = |elements: &usize| Edge::new(Capacity { elements: *elements, ..Capacity::default() });
+        capacities.iter().map(edge).collect()
+    }
+
+    /// The numbers of the elements on an edge, which is empty afterwards.
+    fn taken(edge: &mut Edge) -> Vec<u64> {
+        let mut batch = crate::payload::Batch::default();
+        edge.take(&mut batch, usize::MAX, usize::MAX);
+        batch.iter().map(|element| element.sequence()).collect()
+    }
+
+    #[test]
+    fn sends_what_there_is_room_for_and_holds_the_rest() {
+        let pool = Pool::default();
+        let mut ports = OutputPorts::new(vec![vec![0, 1]]);
+        let mut edges = edges(&[3, 2]);
+        ports.send(&mut edges, run(&pool, 5), 1);
+        assert_eq!((ports.held(), ports.sent, edges[0].len(), edges[1].len()), (3, 5, 2, 2));
+        assert_eq!((taken(&mut edges[1]), ports.send_held(&mut edges)), (vec![0, 1], true));
+        assert_eq!((ports.held(), taken(&mut edges[0]), taken(&mut edges[1])), (2, vec![0, 1, 2], vec![2]));
+        assert!(ports.send_held(&mut edges) && !ports.has_held() && !ports.send_held(&mut edges));
+        assert_eq!(taken(&mut edges[0]), [3, 4]);
+    }
+
+    #[test]
+    fn sends_together_what_goes_to_the_same_output() {
+        let pool = Pool::default();
+        let mut ports = OutputPorts::new(vec![vec![0], vec![1]]);
+        let mut edges = edges(&[8, 8]);
+        ports.send_each(&mut edges, &run(&pool, 6), &[1, 2, 0, 3, 1, 2]);
+        assert_eq!((taken(&mut edges[0]), taken(&mut edges[1])), (vec![0, 3, 4], vec![1, 3, 5]));
     }
 }

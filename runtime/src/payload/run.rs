@@ -170,17 +170,11 @@ impl Run {
 
     /// The elements, each by itself.
     pub(crate) fn into_elements(self) -> impl Iterator<Item = Element> {
-        let Run { whole, parts } = self;
-        let (alone, rest) = match parts {
-            None => (Some(whole), None),
-            Some(parts) => (None, Some((whole, parts))),
+        let of_parts: Vec<Element> = match &self.parts {
+            None => Vec::new(),
+            Some(_) => self.iter().map(|element| element.to_element()).collect(),
         };
-        let elements = rest.into_iter().flat_map(|(whole, parts)| {
-            let run = Run { whole, parts: None };
-            let elements: Vec<Element> = parts.spans().iter().map(|span| run.part(*span).to_element()).collect();
-            elements
-        });
-        alone.into_iter().chain(elements)
+        self.parts.is_none().then_some(self.whole).into_iter().chain(of_parts)
     }
 
     /// The payload, and its parts with the bytes of the elements, in order. Elements that follow one another in it are in one
