@@ -269,7 +269,7 @@ fn a_policy_for_failures_is_in_the_bounds() {
     let line = lines.iter().find(|line| line["reason"] == "pipeline-verdict").unwrap();
     assert_eq!((&line["copies"], &line["total"], &line["amplification"]["max"]), (&4.into(), &4.into(), &4.0.into()));
     let expected = json!([{
-        "stage": "inspector", "retries": 2, "then": "skip", "batch": 64, "calls": 4,
+        "stage": "inspector", "retries": 2, "then": "skip", "batch": 256, "calls": 4,
         "reads": { "max": 4, "exact": false, "proof": "enforced" },
         "writes": { "max": 0, "exact": true, "proof": "contract" },
     }]);
