@@ -71,8 +71,8 @@ impl Specimen {
         Ok(Specimen { component, limits, config })
     }
 
-    /// The cost of flows with this many elements. They arrive in batches of one, one, two, four and so on: 16 end with
-    /// a batch of 8, 128 with one of 64. `None` if no flow ended normally.
+    /// The cost of flows with this many elements. They arrive in batches of one, two, four and so on: 15 end with a batch of 8,
+    /// 127 with one of 64. `None` if no flow ended normally.
     ///
     /// A source makes its own elements, in one flow.
     pub fn measure(&self, elements: &[usize]) -> Option<Measured> {

@@ -240,14 +240,15 @@ fn loops() {
 fn memory() {
     let work = "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) unreachable";
     let beyond = "the stage exceeded its memory limit of 8 MiB";
-    assert_fails(Guest { memory: "2048", ..PROCESSOR }, "start", beyond);
+    let at_start = "of memory, its memory limit is 8 MiB (`limits.memory`)";
+    assert_fails(Guest { memory: "2048", ..PROCESSOR }, "start", at_start);
     assert_fails(Guest { work, ..PROCESSOR }, "process", beyond);
     assert_fails(Guest { work, ..SINK }, "push", beyond);
     assert_fails(Guest { work: "(drop (memory.grow (i32.const -1))) unreachable", ..SOURCE }, "pull", beyond);
     // Several memories count together.
-    assert_fails(Guest { fields: "(memory 127)", ..PROCESSOR }, "start", beyond);
+    assert_fails(Guest { fields: "(memory 127)", ..PROCESSOR }, "start", at_start);
     let eighty = "(memory 1)".repeat(80);
-    assert_fails(Guest { fields: &eighty, ..PROCESSOR }, "start", "resource limit exceeded: memory count too high");
+    assert_fails(Guest { fields: &eighty, ..PROCESSOR }, "start", "the component starts with too many parts");
     // A refusal that the guest survived is not reported as the reason of a later trap.
     let sober = Guest { init: "(drop (memory.grow (i32.const 4096))) (call $ok)", ..PROCESSOR };
     run_with(sober, 3, limits()).unwrap();
@@ -332,7 +333,7 @@ fn elements_without_payload() {
     assert_fails(
         Guest { work: &once, memory: "140", ..SOURCE },
         "start",
-        "the stage exceeded its memory limit of 8 MiB",
+        "the component starts with 8.8 MiB of memory, its memory limit is 8 MiB",
     );
     let error = failure_with(Guest { work: &once, memory: "140", ..SOURCE }, 0, Limits::default());
     assert_says(&error, "pull", beyond);

@@ -51,7 +51,7 @@ fn no_program_copies_more_than_is_proven() {
         let analysis = analyse(&bytes);
         let specimen = Specimen::load(&bytes, settings(name), Duration::from_secs(1)).expect("a program loads");
         let (reads, writes) = (analysis.reads, analysis.writes);
-        let measured = specimen.measure(&[1, 16, 128]);
+        let measured = specimen.measure(&[1, 15, 127]);
         let told = measured.map_or("nothing".to_string(), |measured| measured.to_string());
         println!(
             "program={name} proven=reads {reads:?} writes {writes:?} measured={told} weaker={:?}",
@@ -155,7 +155,7 @@ fn mutations_of_small_components() {
             let bytes = mutated(&original, number, &mut random);
             let Some(analysis) = parse_in_time(&bytes, number) else { continue };
             let Ok(specimen) = Specimen::load(&bytes, &[], Duration::from_millis(20)) else { continue };
-            let Some(measured) = specimen.measure(&[1, 4]) else { continue };
+            let Some(measured) = specimen.measure(&[1, 3]) else { continue };
             ran += 1;
             let beyond = measured.beyond(analysis.reads, analysis.writes);
             assert!(beyond.is_empty(), "mutation {number}: claimed {beyond:?}, measured {measured}");

@@ -24,7 +24,7 @@ use random::Maker;
 
 /// Runs the guest, and asserts that it does what it is meant to do.
 fn truth(cheat: &Cheat, bytes: &[u8]) -> Option<Measured> {
-    let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 16, 128][..], 1) };
+    let (elements, time) = if cheat.slow { (&[1][..], 60) } else { (&[1, 15, 127][..], 1) };
     let measured = match Specimen::load(bytes, &[], Duration::from_secs(time)) {
         Ok(specimen) => specimen.measure(elements),
         Err(Error::Compile { .. } | Error::Load { .. }) if cheat.fate == Fate::Refused => return None,
@@ -131,7 +131,7 @@ fn random_guests() {
         let bytes = wat::parse_str(processor(&fields, &work)).unwrap_or_else(|error| panic!("{error}: {work}"));
         let analysis = Analysis::parse(&bytes).expect("it can be analysed");
         let specimen = Specimen::load(&bytes, &[], Duration::from_secs(1)).expect("it loads");
-        let Some(measured) = specimen.measure(&[1, 16]) else { continue };
+        let Some(measured) = specimen.measure(&[1, 15]) else { continue };
         let beyond = measured.beyond(analysis.reads, analysis.writes);
         assert!(beyond.is_empty(), "{number}: claimed {beyond:?}, measured {measured}:\n{fields}\n{work}");
         bounded += usize::from(analysis.reads.max.is_some_and(|max| max > 0));

@@ -16,7 +16,7 @@ fn specimen(program: &str, config: &[(&str, &str)]) -> Specimen {
 
 /// The most reads of one element, and whether all are read equally often.
 fn reads(program: &str, config: &[(&str, &str)]) -> (u64, bool) {
-    let measured = specimen(program, config).measure(&[1, 16, 128]).expect("the flows end");
+    let measured = specimen(program, config).measure(&[1, 15, 127]).expect("the flows end");
     assert_eq!(measured.writes, 0);
     (measured.reads, measured.even)
 }
