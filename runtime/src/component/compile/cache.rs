@@ -1,9 +1,9 @@
 //! The compile cache: machine code of components in a private folder, so that another start compiles nothing.
 //!
 //! Machine code is trusted blindly when it is loaded. So each entry ends with an authentication code that only the key of
-//! the folder can produce (`mac`), and an entry is read whole, verified in memory, and only then loaded, from that memory. `folder`
-//! keeps the key and the entries away from other users. An entry that does not verify is compiled again and replaced. A
-//! cache never makes compiling fail.
+//! the folder can produce (`mac`), and an entry is read whole, verified in memory, and only then loaded, from that
+//! memory. `folder` keeps the key and the entries away from other users. An entry that does not verify is compiled again
+//! and replaced. A cache never makes compiling fail.
 
 use std::hash::{Hash as _, Hasher};
 use std::io;
