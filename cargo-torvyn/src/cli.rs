@@ -92,6 +92,14 @@ fn record_capacity(text: &str) -> Result<usize, String> {
     capacity.ok_or_else(|| format!("must be a number from 1 to {MAX_RECORDS}"))
 }
 
+/// The use of the compile cache.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CacheArgs {
+    /// Compile all components: neither read nor write the compile cache
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
 /// The output format of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MessageFormat {

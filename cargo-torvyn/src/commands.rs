@@ -12,6 +12,7 @@ use crate::output::programs::{Audience, Format, OutputRequest};
 use crate::output::shell::Shell;
 
 mod build;
+mod cache;
 mod check;
 mod demo;
 mod doctor;
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
+    Cache(cache::CacheCommandArgs),
 }
 
 /// Runs a command.
@@ -73,6 +75,7 @@ pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> 
         Command::Demo(args) => demo::exec(args, shell),
         Command::Explain(args) => explain::exec(args, shell),
         Command::Doctor(args) => doctor::exec(args, shell),
+        Command::Cache(args) => cache::exec(&args, shell),
     }
 }
 

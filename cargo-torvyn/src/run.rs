@@ -1,5 +1,6 @@
-//! Runs a pipeline: loads its components and writes the files of its records and dead letters.
+//! Runs a pipeline: loads its components, with the compile cache, and writes the files of its records and dead letters.
 
+pub(crate) mod compile_cache;
 pub(crate) mod components;
 pub(crate) mod dead_letters;
 pub(crate) mod records;

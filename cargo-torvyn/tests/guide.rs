@@ -114,6 +114,7 @@ impl Session {
         sh.env("PATH", std::env::join_paths(path).unwrap());
         sh.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide"));
         sh.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never").env("NO_COLOR", "1");
+        sh.env("CARGO_TORVYN_CACHE_DIR", self.temp.path().join("cache"));
         for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "RUST_BACKTRACE"] {
             sh.env_remove(name);
         }

@@ -11,7 +11,7 @@ use torvyn_runtime::base::plural::noun;
 
 use super::check;
 use super::test::{self, TestArgs};
-use crate::cli::{CargoArgs, MessageFormat, RecordArgs};
+use crate::cli::{CacheArgs, CargoArgs, MessageFormat, RecordArgs};
 use crate::exit::{Exit, Stop};
 use crate::output::run_report;
 use crate::output::shell::Shell;
@@ -72,6 +72,7 @@ fn run_in(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
     let output = folder.join(OUTPUT);
     let request = Request {
         cargo: &cargo_args,
+        cache: &CacheArgs::default(),
         pipeline: None,
         input: Some(&messages),
         output: Some(&output),

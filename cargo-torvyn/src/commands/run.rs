@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{CargoArgs, MessageFormat, RecordArgs};
+use crate::cli::{CacheArgs, CargoArgs, MessageFormat, RecordArgs};
 use crate::config::{ranges, units};
 use crate::exit::Exit;
 use crate::output::run_report::Summary;
@@ -56,6 +56,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) records: RecordArgs,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     /// Format of the run report: `human` a table on stderr; `json` an object on the last line of stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -65,6 +67,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let request = Request {
         cargo: &args.cargo,
+        cache: &args.cache,
         pipeline: args.pipeline.as_deref(),
         input: args.input.as_deref(),
         output: args.output.as_deref(),

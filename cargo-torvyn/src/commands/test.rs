@@ -15,7 +15,7 @@ use torvyn_runtime::pipeline::graph::Role;
 use crate::cases::case::files;
 use crate::cases::report::{failures, junit, ns};
 use crate::cases::{BlessedFiles, Case, CaseLine, Draft, ListLine, Outcome, Plan, Runner, Schedules, Summary, Tally};
-use crate::cli::{CargoArgs, MessageFormat};
+use crate::cli::{CacheArgs, CargoArgs, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::exit::{Exit, Stop};
 use crate::fs::atomic_file;
@@ -29,7 +29,7 @@ use crate::output::shell::Shell;
 use crate::process::interrupt::{self, Flows};
 use crate::project::workspace::Workspace;
 use crate::run::components::{Compiled, Components, report_and_stop};
-use crate::run::run_pipeline;
+use crate::run::{compile_cache, run_pipeline};
 
 mod watch;
 
@@ -104,6 +104,8 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     /// Output format: `human` on stderr; `json` on stdout, one line per case and a summary
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -132,7 +134,8 @@ pub(crate) fn exec(args: TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     }
     // A report of this error cannot be written either.
     check_report(&args, &cases, &selected).inspect_err(|_| shell.skip_junit())?;
-    let Planned { plans, others, components } = selected.plan(&args, &Compiled::default(), shell)?;
+    let compiled = Compiled::with_cache(compile_cache::open(&args.cache, shell)?);
+    let Planned { plans, others, components } = selected.plan(&args, &compiled, shell)?;
     if let Some(report) = &args.junit {
         components.file_uses().write(REPORT, report).refuse()?;
     }

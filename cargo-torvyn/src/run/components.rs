@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{io, thread};
 
+use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Limits};
@@ -65,7 +66,7 @@ pub(crate) struct Ready {
     pub(crate) component: Component,
     /// The component as `check` sees it.
     pub(crate) subject: Subject,
-    /// The number of its compilation: another version of the same file has another number.
+    /// Its number: another version of the same file has another number.
     pub(crate) version: usize,
 }
 
@@ -104,6 +105,7 @@ impl Components {
         }
         interrupt::check()?;
         let loaded = built.compile(pipelines, compiled, shell)?.or_else(|found| report_and_stop(&found, shell))?;
+        print_cache_use(&loaded, compiled, shell)?;
         built.with_declarations(loaded, &mut shell.sources).or_else(|found| report_and_stop(&found, shell))
     }
 
@@ -139,7 +141,8 @@ impl Components {
 
     /// How many components were compiled since [`Compiled::times`] was `before`.
     pub(crate) fn compiled_since(&self, before: usize) -> usize {
-        self.ready.values().filter(|ready| ready.version >= before).count()
+        let is_compiled = |ready: &&Ready| ready.version >= before && !ready.component.is_from_cache();
+        self.ready.values().filter(is_compiled).count()
     }
 
     /// The components of the stages of a pipeline, in its order, each with the budget that the pipeline gives it.
@@ -380,6 +383,21 @@ impl Built {
 
 fn print_compiling(name: &str, shell: &mut Shell) -> io::Result<()> {
     shell.status("Compiling", format_args!("component {name}"))
+}
+
+/// Says what came from the compile cache, and warns if it could not be written.
+fn print_cache_use(
+    loaded: &HashMap<ComponentRef, Versioned>,
+    compiled: &Compiled,
+    shell: &mut Shell,
+) -> io::Result<()> {
+    let cached = loaded.values().filter(|loaded| loaded.component.is_from_cache()).count();
+    let components = counted(loaded.len() as u64, "component");
+    shell.verbose("Loaded", format_args!("{components}, {cached} from the compile cache"))?;
+    if let Some(error) = compiled.take_cache_problem() {
+        shell.warn(format_args!("could not write to the compile cache: {error}"))?;
+    }
+    Ok(())
 }
 
 /// The role of a component file. `None` if it cannot run, which is reported when it is loaded.

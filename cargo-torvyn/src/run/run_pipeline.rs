@@ -14,7 +14,7 @@ use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
 use crate::check::{Composed, Subject, lints};
-use crate::cli::{CargoArgs, RecordArgs};
+use crate::cli::{CacheArgs, CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
 use crate::config::lint_levels::Levels;
@@ -31,6 +31,7 @@ use crate::output::run_report::{self, Summary};
 use crate::output::shell::{Shell, StdoutClosed};
 use crate::output::viewpoint::{Viewpoint, place};
 use crate::process::interrupt;
+use crate::run::compile_cache;
 use crate::run::components::{Compiled, Components, limits, report_and_stop};
 use crate::run::dead_letters::DeadLetterFiles;
 use crate::run::records::Files;
@@ -43,6 +44,7 @@ const MANIFEST: &str = "Torvyn.toml";
 /// What to run, with overrides of the manifest.
 pub(crate) struct Request<'a> {
     pub(crate) cargo: &'a CargoArgs,
+    pub(crate) cache: &'a CacheArgs,
     pub(crate) pipeline: Option<&'a str>,
     pub(crate) input: Option<&'a Path>,
     pub(crate) output: Option<&'a Path>,
@@ -142,7 +144,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let letters = DeadLetterFiles::new(&pipeline)?;
     let records = Files::open(request.records)?;
     let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
-    let compiled = Compiled::default();
+    let compiled = Compiled::with_cache(compile_cache::open(request.cache, shell)?);
     let components = Components::load(&[&pipeline], &judge, request.cargo, &compiled, shell)?;
     interrupt::check()?;
     let ready = components.stages(&pipeline);

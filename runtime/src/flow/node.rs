@@ -78,9 +78,9 @@ enum Phase {
 
 /// A node of a running flow.
 pub(crate) enum Node {
-    Input(InputNode),
+    Input(Box<InputNode>),
     Stage(Box<StageNode>),
-    Output(OutputNode),
+    Output(Box<OutputNode>),
 }
 
 /// What every node has.
@@ -153,8 +153,8 @@ impl Node {
             stamps.map_err(|error| Error::Internal(format!("cannot get random numbers from the system: {error}")))?;
         let links = Links::new(graph, index);
         Ok(match body {
-            Body::Input(input) => Node::Input(InputNode::new(links, input, stamps, control, index)),
-            Body::Output(output) => Node::Output(OutputNode::new(links, output, control)),
+            Body::Input(input) => Node::Input(Box::new(InputNode::new(links, input, stamps, control, index))),
+            Body::Output(output) => Node::Output(Box::new(OutputNode::new(links, output, control))),
             Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, stamps, pool, control, index)?)),
         })
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::Analysis;
-use crate::component::compile::{Compiler, Complexity};
+use crate::component::compile::{Compiler, Complexity, MachineCode};
 use crate::component::debug_info::without_excessive;
 use crate::component::outline::outline;
 use crate::component::profile::{self, Profile};
@@ -28,6 +28,7 @@ mod start;
 pub struct Component {
     path: PathBuf,
     analysis: Arc<Analysis>,
+    is_from_cache: bool,
     pub(crate) exports: Arc<ExportsPre>,
 }
 
@@ -36,6 +37,12 @@ pub struct Component {
 pub struct Binary {
     path: PathBuf,
     bytes: Vec<u8>,
+}
+
+/// Machine code that is loaded.
+struct Built {
+    component: wasmtime::component::Component,
+    is_from_cache: bool,
 }
 
 /// A linked component with its exports found.
@@ -84,18 +91,19 @@ impl Binary {
     pub fn compile(&self, engine: &Engine) -> Result<Component, Error> {
         let analysis = self.parse()?;
         let component = self.build(engine)?;
-        self.link(engine, analysis, &component)
+        self.link(engine, analysis, &Built { component, is_from_cache: false })
     }
 
-    /// Checks, analyses and compiles the component: in this process if that is quick, and otherwise with `compiler`.
+    /// Checks, analyses and compiles the component: in this process if that is quick, and otherwise with `compiler`. If
+    /// `compiler` has a cache, the machine code may come from there.
     ///
     /// # Errors
     ///
     /// As [`Component::load`].
     pub fn compile_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Component, Error> {
         let analysis = self.parse()?;
-        let component = self.build_with(engine, compiler, limits)?;
-        self.link(engine, analysis, &component)
+        let built = self.build_with(engine, compiler, limits)?;
+        self.link(engine, analysis, &built)
     }
 
     /// Checks and analyses the component as [`Binary::compile`] does, but compiles none of its code: the engine links and
@@ -120,7 +128,7 @@ impl Binary {
     pub fn analyse_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Analysis, Error> {
         let analysis = self.parse()?;
         let outline = self.outline()?.build_with(engine, compiler, limits)?;
-        self.judge(engine, analysis, &outline)
+        self.judge(engine, analysis, &outline.component)
     }
 
     /// Analyses the component, whether or not the engine accepts it.
@@ -160,25 +168,29 @@ impl Binary {
         }
     }
 
-    /// Compiles the component in this process if that is quick, and otherwise with `compiler`.
-    fn build_with(
-        &self,
-        engine: &Engine,
-        compiler: &Compiler,
-        limits: &Limits,
-    ) -> Result<wasmtime::component::Component, Error> {
+    /// Takes the component from the cache, or compiles it: in this process if that is quick, and otherwise with `compiler`.
+    fn build_with(&self, engine: &Engine, compiler: &Compiler, limits: &Limits) -> Result<Built, Error> {
         let complexity = self.complexity()?;
-        if complexity.is_small() {
-            return self.compile_here(engine);
-        }
         if let Some(why) = complexity.why_refused() {
             return Err(self.not_compiled(CompileError::Complex(why)));
         }
-        let code = compiler.compile(&self.compiled_bytes()?, limits).map_err(|reason| match reason {
-            CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
-            reason => self.not_compiled(reason),
-        })?;
-        code.load(&engine.engine).map_err(|error| self.refused(error))
+        let bytes = self.compiled_bytes()?;
+        let entry = compiler.cache().map(|cache| cache.entry(&engine.engine, &bytes, limits));
+        if let Some(component) = entry.as_ref().and_then(|entry| entry.load(&engine.engine)) {
+            return Ok(Built { component, is_from_cache: true });
+        }
+        let code = match complexity.is_small() {
+            true => MachineCode::compile(&engine.engine, &bytes).map_err(|error| self.refused(error))?,
+            false => compiler.compile(&bytes, limits).map_err(|reason| match reason {
+                CompileError::Refused(why) => Error::Compile { path: self.path.clone(), source: why.into() },
+                reason => self.not_compiled(reason),
+            })?,
+        };
+        if let Some(entry) = entry {
+            entry.store(&code);
+        }
+        let component = code.load(&engine.engine).map_err(|error| self.refused(error))?;
+        Ok(Built { component, is_from_cache: false })
     }
 
     fn complexity(&self) -> Result<Complexity, Error> {
@@ -204,14 +216,10 @@ impl Binary {
         without_excessive(&self.bytes).map_err(|reason| Error::load(&self.path, reason))
     }
 
-    fn link(
-        &self,
-        engine: &Engine,
-        analysis: Analysis,
-        component: &wasmtime::component::Component,
-    ) -> Result<Component, Error> {
-        let exports = Arc::new(self.exports(engine, analysis.profile.kind, component)?);
-        Ok(Component { path: self.path.clone(), analysis: Arc::new(analysis), exports })
+    fn link(&self, engine: &Engine, analysis: Analysis, built: &Built) -> Result<Component, Error> {
+        let exports = Arc::new(self.exports(engine, analysis.profile.kind, &built.component)?);
+        let (path, is_from_cache) = (self.path.clone(), built.is_from_cache);
+        Ok(Component { path, analysis: Arc::new(analysis), is_from_cache, exports })
     }
 
     /// Links the component to the host, and finds the exports of its role.
@@ -255,6 +263,11 @@ impl Component {
     /// The file that it was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether its machine code came from a compile cache, so that nothing was compiled.
+    pub fn is_from_cache(&self) -> bool {
+        self.is_from_cache
     }
 
     /// The profile of the component.

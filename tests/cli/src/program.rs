@@ -26,6 +26,8 @@ pub fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.arg("torvyn").args(args).current_dir(folder).stdin(Stdio::null());
     command.env("CARGO_TARGET_DIR", target()).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    // No compile cache, unless a test has one of its own.
+    command.env("CARGO_TORVYN_CACHE_DIR", "");
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
     command
 }

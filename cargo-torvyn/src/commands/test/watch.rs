@@ -22,7 +22,7 @@ use crate::output::shell::{Shell, StdoutClosed};
 use crate::process::interrupt;
 use crate::project::workspace::{self, Workspace};
 use crate::run::components::{Compiled, Project};
-use crate::run::run_pipeline;
+use crate::run::{compile_cache, run_pipeline};
 
 /// The most changed files that are named.
 const NAMED: usize = 3;
@@ -88,7 +88,7 @@ pub(super) fn exec(args: &TestArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     });
     let mut watch = Watch {
         args,
-        compiled: Compiled::default(),
+        compiled: Compiled::with_cache(compile_cache::open(&args.cache, shell)?),
         places,
         before,
         project: None,

@@ -1,15 +1,15 @@
-//! A cache of compiled components, in memory, valid while their files have the same bytes. Nothing is cached on disk, because
-//! machine code that is read from disk would run whatever somebody has put there.
+//! A cache of compiled components, in memory, valid while their files have the same bytes. What is not there may be in the
+//! compile cache on disk.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{io, thread};
 
 use torvyn_runtime::analysis::Analysis;
-use torvyn_runtime::component::compile::Compiler;
+use torvyn_runtime::component::compile::{Cache, Compiler};
 use torvyn_runtime::contract::{Grant, grant};
 use torvyn_runtime::stage::component::Binary;
 use torvyn_runtime::{Component, Engine, Error, Limits};
@@ -17,13 +17,15 @@ use torvyn_runtime::{Component, Engine, Error, Limits};
 /// The argument that makes this program compile one component. Not for people.
 pub(crate) const COMPILE: &str = "compile-component-from-stdin";
 
-/// The engine and the components that it has compiled.
+/// The engine and the components that it has loaded.
 #[derive(Default)]
 pub(crate) struct Compiled {
     engine: Mutex<Option<Engine>>,
     kept: Mutex<HashMap<PathBuf, Kept>>,
-    /// The number of compilations.
+    /// The number of components that were loaded.
     times: AtomicUsize,
+    /// The compile cache on disk.
+    cache: Option<Arc<Cache>>,
 }
 
 #[derive(Clone)]
@@ -33,7 +35,7 @@ struct Kept {
     version: usize,
 }
 
-/// A component and the number of its compilation: another version of the same file has another number.
+/// A component and its number: another version of the same file has another number.
 #[derive(Clone)]
 pub(crate) struct Versioned {
     pub(crate) component: Component,
@@ -58,6 +60,16 @@ impl File<'_> {
 }
 
 impl Compiled {
+    /// With this compile cache on disk.
+    pub(crate) fn with_cache(cache: Option<Cache>) -> Compiled {
+        Compiled { cache: cache.map(Arc::new), ..Compiled::default() }
+    }
+
+    /// Why the compile cache could not be written, if that happened since the last call.
+    pub(crate) fn take_cache_problem(&self) -> Option<io::Error> {
+        self.cache.as_ref()?.take_problem()
+    }
+
     /// The engine, started on first use.
     ///
     /// # Errors
@@ -91,7 +103,7 @@ impl Compiled {
         binary.parse().ok().filter(imports_missing).ok_or(refused)
     }
 
-    /// The number of compilations so far.
+    /// How many components were loaded so far.
     pub(crate) fn times(&self) -> usize {
         self.times.load(Ordering::Relaxed)
     }
@@ -126,7 +138,8 @@ impl Compiled {
         if let Some(Kept { component, version, .. }) = kept {
             return Ok(Versioned { component, version });
         }
-        let component = binary.compile_with(&self.engine()?, &compiler(), limits)?;
+        let compiler = compiler().with_cache(self.cache.clone());
+        let component = binary.compile_with(&self.engine()?, &compiler, limits)?;
         let version = self.times.fetch_add(1, Ordering::Relaxed);
         let kept = Kept { binary, component: component.clone(), version };
         locked(&self.kept).insert(path.to_path_buf(), kept);

@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use super::{MachineCode, new_engine};
+use super::{Cache, MachineCode, new_engine};
 use crate::base::text::format_bytes;
 use crate::error::CompileError;
 use crate::pipeline::limits::Limits;
@@ -36,12 +36,23 @@ const LONGEST_REFUSAL: usize = 4 << 10;
 #[derive(Debug, Clone)]
 pub struct Compiler {
     arguments: Vec<OsString>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Compiler {
     /// With these arguments, the running program must call [`serve`] and nothing else.
     pub fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Compiler {
-        Compiler { arguments: arguments.into_iter().map(Into::into).collect() }
+        Compiler { arguments: arguments.into_iter().map(Into::into).collect(), cache: None }
+    }
+
+    /// Takes components from this cache, and adds those that are compiled: also the small ones, which compile in this process.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Arc<Cache>>) -> Compiler {
+        Compiler { cache, ..self }
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_deref()
     }
 
     /// Compiles a component in a compiler process.

@@ -5,7 +5,8 @@ use wasmtime::component::Component;
 
 /// A component, compiled by an engine of this program.
 ///
-/// Only two functions construct it, and neither takes bytes from a file, the network or a user.
+/// Only three functions construct it. None takes bytes from the network or a user, and only one takes bytes from a file,
+/// after they are verified.
 pub(crate) struct MachineCode(Vec<u8>);
 
 impl MachineCode {
@@ -20,7 +21,13 @@ impl MachineCode {
         MachineCode(bytes)
     }
 
-    /// The bytes, to be written to the pipe.
+    /// Takes the bytes of an entry of the compile cache, in memory, after its authentication code was verified with the key of the cache.
+    /// Must not be called with any other bytes.
+    pub(super) fn from_verified_entry(bytes: Vec<u8>) -> MachineCode {
+        MachineCode(bytes)
+    }
+
+    /// The bytes, to be written to the pipe or to the compile cache.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -32,12 +39,21 @@ impl MachineCode {
     /// If an engine with other settings or of another version compiled it.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: `deserialize` trusts its input to be machine code that Wasmtime compiled. `self` is the result of
-        // `precompile_component`, either in this process, or in a child in which `serve` wrote it and writes nothing
-        // else. Nobody else can have written it: `compiler.rs` starts the executable file of this process
+        // `precompile_component`: in this process, in a child, or in an earlier process of this program.
+        //
+        // In a child, `serve` wrote it and writes nothing else. Nobody else can have written it: `compiler.rs` starts the executable file of this process
         // (`/proc/self/exe`, which is that file even if another has its name by now), reads from an anonymous pipe
         // whose other end only that child has, and accepts only a response that repeats the random number of the
         // request and has the announced length. The component, which may be hostile, is input of the compiler there as
-        // it would be here. Wasmtime also checks that its version and settings are those of this engine.
+        // it would be here.
+        //
+        // An earlier process wrote it to the compile cache, where `cache.rs` writes nothing but a `MachineCode`, and
+        // with it an HMAC-SHA-256 over the component, the engine and all bytes. Only who knows the key of the cache can
+        // make that: 256 random bits in a file that, like its folder, only this user can read, which is checked before
+        // each use. Components have no access to files. Who acts as this user can replace this program as well. The
+        // bytes were verified in the memory from which they are loaded, so that changing the file later has no effect.
+        //
+        // Wasmtime also checks that its version and settings are those of this engine.
         #[expect(unsafe_code, reason = "see the comment above; `tests` show what is refused")]
         unsafe {
             Component::deserialize(engine, &self.0)
