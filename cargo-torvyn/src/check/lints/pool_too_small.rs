@@ -5,8 +5,8 @@ use torvyn_runtime::payload::PoolUse;
 use super::Check;
 use crate::config::lint::{Level, Lint};
 use crate::config::lint_levels::Levels;
-use crate::manifest::{Pipeline, Pool};
 use crate::config::units::format_size;
+use crate::manifest::{Pipeline, Pool};
 use crate::output::diagnostic::Diagnostic;
 use crate::output::run_report::grouped;
 

@@ -8,8 +8,8 @@ use crate::check::pipeline::Composed;
 use crate::check::subject::Subject;
 use crate::config::lint::{Level, Lint};
 use crate::config::lint_levels::Levels;
-use crate::manifest::Pipeline;
 use crate::config::spanned::Declared;
+use crate::manifest::Pipeline;
 use crate::output::diagnostic::{Diagnostic, Sources};
 
 pub(super) const LINT: Lint = Lint { code: "unproven-budget", level: Level::Allow };
