@@ -330,11 +330,7 @@ fn elements_without_payload() {
         )
     };
     let once = format!("(drop {}) {HOST_RESULT}", emit((1 << 20) + 1));
-    assert_fails(
-        Guest { work: &once, memory: "140", ..SOURCE },
-        "start",
-        "the component starts with 8.8 MiB of memory, its memory limit is 8 MiB",
-    );
+    assert_fails(Guest { work: &once, memory: "140", ..SOURCE }, "start", "of memory, its memory limit is 8 MiB");
     let error = failure_with(Guest { work: &once, memory: "140", ..SOURCE }, 0, Limits::default());
     assert_says(&error, "pull", beyond);
     let again = format!(
