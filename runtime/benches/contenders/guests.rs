@@ -17,6 +17,8 @@ pub(crate) fn build_guests(manifest: &str) -> BTreeMap<String, PathBuf> {
         .arg(&manifest)
         .arg("--target-dir")
         .arg(target)
+        // As in the projects of `cargo torvyn new`; the native contenders have the SIMD of their target.
+        .args(["--config", "target.wasm32-wasip2.rustflags = ['-Ctarget-feature=+simd128']"])
         // Flags for the processor of the host do not fit the guests.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

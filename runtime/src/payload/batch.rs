@@ -129,8 +129,10 @@ impl Batch {
 
     /// The element at `index`, to change it.
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Element> {
-        self.separate();
-        self.runs.get_mut(index)?.alone_mut()
+        if self.runs.len() < self.len {
+            self.separate();
+        }
+        self.runs.get_mut(index).map(Run::make_alone)
     }
 
     /// Makes each element a run by itself, so that it can be changed, held or taken without the others.

@@ -191,6 +191,15 @@ impl Run {
         parts.map(|part| (&self.whole.payload, part))
     }
 
+    /// The element of a run of one, by itself from now on.
+    pub(crate) fn make_alone(&mut self) -> &mut Element {
+        debug_assert_eq!(self.len(), 1, "the run has one element");
+        if self.parts.is_some() {
+            *self = self.get(0).to_element().into();
+        }
+        &mut self.whole
+    }
+
     /// The element, for a run of one.
     pub(crate) fn alone_mut(&mut self) -> Option<&mut Element> {
         self.parts.is_none().then_some(&mut self.whole)
