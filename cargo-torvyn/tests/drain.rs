@@ -164,14 +164,20 @@ fn send(run: &Child, signal: Signal) {
     kill_process(Pid::from_child(run), signal).unwrap();
 }
 
-/// Waits until the program handles signals; SIGHUP is installed last. Before that, a signal ends it as it ends any
-/// program.
+/// Waits until the program handles signals; SIGHUP is installed last, unless whoever runs the tests ignores it, as `nohup`
+/// does. Before that, a signal ends it as it ends any program.
 fn wait_until_it_watches(run: &Child) {
     let began = Instant::now();
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        if u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0 {
+        let mask = |name: &str| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap()
+        };
+        let (caught, ignored) = (mask("SigCgt:"), mask("SigIgn:"));
+        let bit = |signal: Signal| 1 << (signal.as_raw() - 1);
+        let both = bit(Signal::INT) | bit(Signal::TERM);
+        if (caught | ignored) & bit(Signal::HUP) != 0 && caught & both == both {
             return;
         }
         assert!(began.elapsed() < Duration::from_secs(30), "it does not watch for signals");

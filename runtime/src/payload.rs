@@ -23,7 +23,7 @@ pub use file::{Reads, SourceFile, Unreadable, UnreadableReason};
 pub use pinned::Pinned;
 pub use pool::Pool;
 pub use run::ElementRef;
-pub(crate) use run::Run;
+pub(crate) use run::{Run, SPAN_BYTES};
 pub(crate) use view::PIECE_BYTES;
 pub use view::{FileRange, Piece};
 
@@ -128,11 +128,12 @@ impl Payload {
         }
     }
 
-    /// Whether both are the same part of the same buffer.
+    /// Whether both are the same part of the same buffer, or empty.
     #[inline]
     pub(crate) fn is_same(&self, other: &Payload) -> bool {
         match (&self.0, &other.0) {
             (Repr::View(one), Repr::View(other)) => one.is_same(other),
+            (Repr::Views(one), Repr::Views(other)) => one.is_none() && other.is_none(),
             _ => false,
         }
     }

@@ -24,6 +24,9 @@ pub(crate) struct Span {
     number: u32,
 }
 
+/// Bytes of memory for an element of a run.
+pub(crate) const SPAN_BYTES: usize = size_of::<Span>();
+
 /// One element, or consecutive elements whose payloads are parts of one payload. They have the same timestamp and context.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
@@ -532,6 +535,16 @@ mod tests {
         let run = runs.drain().next().unwrap();
         assert_eq!(run.stretches().map(|(_, part)| part).collect::<Vec<_>>(), [0..3, 5..7, 4..5]);
         assert_eq!(run.get(3).bytes_from_start(), Some(b"fgh".as_slice()));
+    }
+
+    #[test]
+    fn empty_elements_are_one_run() {
+        let pool = Pool::default();
+        let mut runs = Runs::default();
+        (0..3).for_each(|sequence| runs.add_part(&Payload::default(), 0, 0, Header { sequence, ..HEADER }));
+        let runs: Vec<_> = runs.drain().collect();
+        assert_eq!((runs.len(), runs[0].len(), runs[0].bytes()), (1, 3, 0));
+        assert!(runs[0].iter().all(|element| element.payload().is_empty() && element.gather(0, 0, &pool).is_ok()));
     }
 
     #[test]

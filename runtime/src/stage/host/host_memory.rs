@@ -6,10 +6,12 @@
 use super::part::View;
 use super::{Failure, Host};
 use crate::base::text::format_bytes;
-use crate::payload::{ElementRef, PIECE_BYTES, Payload, Run};
+use crate::payload::{ElementRef, PIECE_BYTES, Payload, Run, SPAN_BYTES};
 
 /// An element that waits for room on an edge by itself, and the mask of its outputs.
 const WAITING_BYTES: u64 = (size_of::<Run>() + size_of::<u64>()) as u64;
+/// An element of a run: while the run is made, its place exists in a list, which may have twice the room, and in the run.
+const ONE_OF_RUN_BYTES: u64 = 3 * SPAN_BYTES as u64;
 /// An element in a list of views, and the same element waiting for room: both exist while it is sent.
 const VIEW_BYTES: u64 = size_of::<View>() as u64 + WAITING_BYTES;
 /// An element that is joined: its place, and a reference to it.
@@ -19,9 +21,11 @@ const HELD_BYTES: u64 = 256;
 /// A piece of a held payload: its view, and the entry of its buffer.
 const HELD_PIECE_BYTES: u64 = 96;
 
-/// The charge for this many written elements, whose columns have this many bytes.
-pub(super) fn written(elements: usize, columns: usize) -> u64 {
-    (elements as u64).saturating_mul(WAITING_BYTES).saturating_add(columns as u64)
+/// The charge for this many written elements, whose columns have this many bytes. If they have the metadata of no other elements
+/// and go to one output, they are one run.
+pub(super) fn written(elements: usize, columns: usize, are_one_run: bool) -> u64 {
+    let each = if are_one_run { ONE_OF_RUN_BYTES } else { WAITING_BYTES };
+    (elements as u64).saturating_mul(each).saturating_add(columns as u64)
 }
 
 /// The charge for this many elements made of others, whose payloads have this many pieces in their own lists.

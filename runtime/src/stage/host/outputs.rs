@@ -210,7 +210,10 @@ impl Part {
     /// Bytes of host memory charged for it, besides payloads.
     fn structure_bytes(&self) -> u64 {
         match self {
-            Part::Written(part) => host_memory::written(part.sizes.len(), part.column_bytes()),
+            Part::Written(part) => {
+                let are_one_run = part.lineage.is_empty() && part.outputs.is_empty();
+                host_memory::written(part.sizes.len(), part.column_bytes(), are_one_run)
+            }
             Part::Views(views) => {
                 let pieces = views.iter().map(|view| host_memory::listed_pieces(&view.element.payload));
                 let joined = views.iter().map(|view| view.origin.bytes()).sum::<u64>();

@@ -146,7 +146,7 @@ impl Host {
 
     fn freeze(&mut self, mut buffer: Growing, lineage: u32, outputs: u32) -> Result<Resource<Output>, Failure> {
         let len = buffer.len();
-        let may = self.outputs.room(len as usize, 1).and_then(|()| self.may_use(host_memory::written(1, 16)));
+        let may = self.outputs.room(len as usize, 1).and_then(|()| self.may_use(host_memory::written(1, 16, false)));
         let made = may.and_then(|()| {
             let empty = buffer.writes == 0;
             if (empty && !self.meter.write_piece(0))

@@ -36,7 +36,8 @@ fn make(
     let elements = sizes.as_le_slice(store.as_context()).len();
     store.data().outputs.room(len, elements)?;
     let columns = [elements * 8, lineage.len() * 4, outputs.len() * 4];
-    store.data().may_use(host_memory::written(elements, columns.into_iter().sum()))?;
+    let are_one_run = lineage.len() == 0 && outputs.len() == 0;
+    store.data().may_use(host_memory::written(elements, columns.into_iter().sum(), are_one_run))?;
     store.data().may_allocate()?;
     let sizes = sizes.as_le_slice(store.as_context()).to_vec();
     let lineage = lineage.as_le_slice(store.as_context()).to_vec();
