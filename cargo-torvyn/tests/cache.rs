@@ -1,7 +1,7 @@
 //! The compile cache, as a user has it: a second start compiles nothing, and a cache that cannot be used stops nothing.
 //! What is never loaded is tested in the tests of the runtime.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -179,5 +179,5 @@ fn the_cache_has_a_place_and_can_be_cleaned() {
     assert_eq!(place(&[("CARGO_TORVYN_CACHE_DIR", "/mine")]), "/mine\n");
     let none = command(folder, &["cache", "clean"]).env("CARGO_TORVYN_CACHE_DIR", "").output().unwrap();
     assert_eq!(none.status.code(), Some(101));
-    assert!(said(&none).contains("there is no compile cache"));
+    assert!(said(&none).contains("the compile cache is off"));
 }

@@ -4,7 +4,7 @@
 //! `TORVYN_DRAINS=100 TORVYN_DRAIN_SEED=7 cargo test --workspace --test drain -- --nocapture` sends this many signals
 //! to each. A failure names the seed.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 #![allow(clippy::print_stdout, reason = "how long each takes to end")]
 
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 //! The inputs and expectations of cases of `cargo torvyn test`: elements with metadata, JSON, schemas, regular
 //! expressions, parts of pipelines, and large amounts.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::path::Path;

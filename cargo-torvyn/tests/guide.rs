@@ -10,7 +10,7 @@
 //!
 //! All other blocks are only for reading. mdBook includes listings of files of this repository; a test checks that they exist.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,7 +2,7 @@
 //! language. They are built if the tools of the language are installed. They pass the cases of the templates and cases
 //! about failures, and the verdicts of `check` are correct. If the tools are missing, the test says so and passes.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::env;
 use std::fs;

@@ -2,7 +2,7 @@
 //! number. Each of these ends with an exit code and a message that names the limit.
 
 #![allow(clippy::print_stdout, reason = "how long each took is the result")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,7 +1,7 @@
 //! Findings that only a run can show, printed after the run report: stages that write their input unchanged or read
 //! without need.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::path::PathBuf;

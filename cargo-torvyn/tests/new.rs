@@ -1,7 +1,7 @@
 //! What `new` creates is self-contained: plain cargo builds, tests, lints and formats each template outside this
 //! repository, and its cases pass.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

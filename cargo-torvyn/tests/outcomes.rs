@@ -2,7 +2,7 @@
 //! be caused from outside. Each line of JSON has the keys that the guide lists for its `reason`, the last line is the
 //! summary, and its failures have the expected code, which `explain` knows.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -376,7 +376,7 @@ fn errors_of_the_compiler_are_failures_with_their_places() {
         let error = &summary["failures"][0];
         assert!(error["message"].as_str().unwrap().starts_with("E0599: no method named `sise`"), "{error}");
         assert_eq!((&error["place"]["file"], error["place"]["line"].is_u64()), (&json!("router/src/lib.rs"), true));
-        // People are told in both cases: by us if cargo's messages are not passed on.
+        // The program prints the error unless it passes cargo's messages on.
         let is_passed_on = String::from_utf8_lossy(&output.stdout).contains("compiler-message");
         assert_eq!(said(&output).contains("no method named `sise`"), !is_passed_on, "{}", said(&output));
     }

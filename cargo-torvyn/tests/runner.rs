@@ -1,6 +1,6 @@
 //! The runner of `cargo torvyn test`: retries, speed, output for programs, `--watch`, and how long it takes.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 #![allow(clippy::print_stdout, reason = "a test that measures prints its figures")]
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! The documented cases of other stream processors, in `tests/suite`, run as a user runs them.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::env;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The compile cache: what it loads, and above all what it does not load.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs::{self, Permissions};
 use std::io;

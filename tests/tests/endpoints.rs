@@ -1,6 +1,6 @@
 //! The endpoints of the host, on real files.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,6 +1,6 @@
 //! The pool of a flow: what it keeps for reuse, and when it reports that this is too little.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use torvyn_runtime::endpoint::{Discard, Generate};
 use torvyn_runtime::payload::PoolSettings;

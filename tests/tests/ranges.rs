@@ -1,7 +1,7 @@
 //! Payloads that are ranges of files: they go from file to output without passing through host memory, are read only if
 //! a stage reads them, and a file that changes meanwhile is an error.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};

@@ -1,6 +1,6 @@
 //! No stage can read what memory contained before: not through an element, a range, or anything held, sliced or joined.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::cell::Cell;
 use std::collections::VecDeque;

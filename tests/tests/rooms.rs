@@ -1,7 +1,7 @@
 //! The folders of the sources are rooms: each may use those that stand before it, and no file of a room uses one that uses
 //! it, unless a file of such a cycle says why, in a line of its documentation that begins with `Cycle:`.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,6 +1,6 @@
 //! Deadlines and traces: what elements carry through a flow, and what the run report says at the end.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::io;
 use std::thread;

@@ -1,7 +1,7 @@
 //! `torvyn-testing` as a black box: the guest programs in its stages and pipelines, packages that cargo builds for it,
 //! and its errors.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::path::Path;

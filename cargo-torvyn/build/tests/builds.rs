@@ -1,6 +1,6 @@
 //! Real builds by real cargo in a shared target folder: whose code is in the file.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

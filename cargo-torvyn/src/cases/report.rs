@@ -1,4 +1,4 @@
-//! Counts the outcomes of cases, and prints them as lines of JSON.
+//! Counts the results of cases, and prints each as a line of JSON.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
     pub(crate) interrupted: bool,
     /// The measured speed, if it was compared.
     pub(crate) speed: Option<Speed>,
-    /// Outcomes of earlier attempts that failed and were retried.
+    /// Results of the attempts before, which failed and were retried.
     pub(crate) failed: Vec<Outcome>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum CacheCommand {
 
 pub(crate) fn exec(args: &CacheCommandArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     let no_folder =
-        || Stop::new(Exit::Failed, "there is no compile cache: `CARGO_TORVYN_CACHE_DIR` is empty, or you have no home");
+        || Stop::new(Exit::Failed, "the compile cache is off: `CARGO_TORVYN_CACHE_DIR` is empty, or `HOME` is not set");
     let folder = compile_cache::folder().ok_or_else(no_folder)?;
     match args.command {
         CacheCommand::Dir => shell.result(folder.display())?,

@@ -9,12 +9,12 @@ use torvyn_runtime::component::compile::Cache;
 use crate::cli::CacheArgs;
 use crate::output::shell::Shell;
 
-/// The folder, instead of the default. If it is empty, there is no cache.
+/// The variable that names another folder. If it is empty, the cache is off.
 const FOLDER: &str = "CARGO_TORVYN_CACHE_DIR";
 /// The folder in the folder of caches.
 const NAME: &str = "cargo-torvyn";
 
-/// The folder of the cache. `None` if there is none: it is turned off, or this user has no home.
+/// The folder of the cache. `None` if the cache is off, or if this user has no home folder.
 pub(crate) fn folder() -> Option<PathBuf> {
     match env::var_os(FOLDER) {
         Some(folder) => Some(PathBuf::from(folder)).filter(|folder| !folder.as_os_str().is_empty()),

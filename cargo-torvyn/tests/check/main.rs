@@ -3,7 +3,7 @@
 //! Tests that need no build work on copies of one project, in parallel. The others work on the project itself, one
 //! after another, so that cargo rebuilds only what a test has edited.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 mod baseline;
 mod built;

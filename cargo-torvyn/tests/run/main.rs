@@ -1,6 +1,6 @@
 //! `cargo torvyn run`, as a user runs it: a project of a template, real input, and everything that can go wrong.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::io::Write as _;

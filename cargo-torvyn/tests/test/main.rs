@@ -1,6 +1,6 @@
 //! `cargo torvyn test`, as a user runs it: cases of real components that pass, that fail, and that are invalid.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Runs `cargo torvyn` for the tests of the command line, as a user does.
 
-#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 pub use self::program::{command, said, target, torvyn};
 pub use self::project::{FAULTS, faulty, folder, folder_with_input, project};

@@ -1,4 +1,4 @@
-//! Writes the outcomes of cases as JUnit XML: a suite per case file, with the copies as properties.
+//! Writes the results of cases as JUnit XML: one suite for each case file, with the copies as properties.
 
 use std::fmt::Write as _;
 use std::path::Path;
