@@ -156,7 +156,7 @@ impl Payload {
     /// As [`Payload::gather`].
     pub fn copied(&self, pool: &Pool) -> io::Result<(Payload, u64)> {
         let mut block = pool.take(self.len());
-        let copied = self.views().iter().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        let copied = self.append_views_to(&mut block)?;
         Ok((block.freeze(), copied))
     }
 
@@ -182,8 +182,12 @@ impl Payload {
             block.append(&bytes[part.clone()]).map_err(io::Error::other)?;
             return Ok(part.len() as u64);
         }
-        let part = self.slice(part.start, part.len()).expect("the payload has the part");
-        part.views().iter().map(|view| view.append_to(block)).sum()
+        self.slice(part.start, part.len()).expect("the payload has the part").append_views_to(block)
+    }
+
+    /// As [`Payload::append_to`], for all of it, piece by piece.
+    fn append_views_to(&self, block: &mut Block) -> io::Result<u64> {
+        self.views().iter().map(|view| view.append_to(block)).sum()
     }
 
     /// The buffer that holds all its bytes, if there is one.
@@ -256,31 +260,16 @@ impl Payload {
 
     fn gather_pieces(&self, offset: usize, len: usize, pool: &Pool) -> io::Result<Gathered> {
         let part = self.slice(offset, len).expect("the payload has the bytes that are asked for");
-        Payload::gather_all(std::iter::once(&part), pool)
-    }
-
-    /// Returns the bytes of all of `payloads`, end to end, in one piece. They are copied unless they already are in one piece, as
-    /// in [`Payload::gather`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Payload::gather`].
-    pub fn gather_all<'a>(payloads: impl Iterator<Item = &'a Payload> + Clone, pool: &Pool) -> io::Result<Gathered> {
-        let mut views = payloads.flat_map(Payload::views);
-        let all = views.clone();
-        let Some(first) = views.next() else { return Ok(Gathered { bytes: Bytes::new(), copied: 0 }) };
-        let mut last = first;
-        let mut len = first.len;
-        let in_one_piece = views.all(|view| {
-            len += view.len;
-            std::mem::replace(&mut last, view).precedes(view)
-        });
-        if in_one_piece && let Some(bytes) = first.shared(0, len) {
+        let shared = match part.views() {
+            [] => Some(Bytes::new()),
+            [view] => view.shared(0, len),
+            _ => None,
+        };
+        if let Some(bytes) = shared {
             return Ok(Gathered { bytes, copied: 0 });
         }
-        let len = all.clone().map(|view| view.len).sum();
         let mut block = pool.take(len);
-        let copied = all.clone().map(|view| view.append_to(&mut block)).sum::<io::Result<u64>>()?;
+        let copied = part.append_views_to(&mut block)?;
         Ok(Gathered { bytes: block.into_bytes(), copied })
     }
 

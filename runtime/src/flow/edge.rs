@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::payload::{Batch, ElementRef, Run};
+use crate::payload::{Batch, ElementRef, Run, run};
 use crate::pipeline::graph::Capacity;
 
 /// How many bytes of buffers the elements on an edge may keep alive: at least `KEPT_BYTES`, and at least `KEPT_SHARE` times
@@ -113,14 +113,7 @@ impl Edge {
 
     /// The sequence number of the waiting element at index `at`; the next one to be taken has index 0.
     pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
-        let mut at = at;
-        self.queue.iter().find_map(|run| match at.checked_sub(run.len()) {
-            Some(rest) => {
-                at = rest;
-                None
-            }
-            None => Some(run.get(at).sequence()),
-        })
+        run::find(self.queue.iter(), at).map(|element| element.sequence())
     }
 
     /// Whether the edge is closed and empty.

@@ -93,13 +93,15 @@ struct Links {
     resume: Option<Instant>,
     /// The length of the last pause, while pauses follow each other.
     pause_length: Duration,
+    /// The stamps of a source that stamps its elements.
+    stamps: Option<Stamps>,
     /// Whether a source of its elements gives them deadlines.
     has_deadlines: bool,
     counters: Counters,
 }
 
 impl Links {
-    fn new(graph: &Graph, index: usize) -> Links {
+    fn new(graph: &Graph, index: usize, stamps: Option<Stamps>) -> Links {
         let node = &graph.nodes()[index];
         let edges = || graph.edges().iter().enumerate();
         let outputs = (0..node.outputs).map(|output| {
@@ -115,8 +117,17 @@ impl Links {
             outputs: OutputPorts::new(outputs.collect()),
             resume: None,
             pause_length: Duration::ZERO,
+            stamps,
             has_deadlines,
             counters: Counters::default(),
+        }
+    }
+
+    /// Whether elements can be taken now. A merge that need not wait any more does not.
+    fn ready(&self, context: &Context<'_>) -> Ready {
+        match self.inputs.ready(context.edges) {
+            Ready::Waits(_) if context.merge_limit.is_some() => Ready::Batch,
+            ready => ready,
         }
     }
 
@@ -151,11 +162,11 @@ impl Node {
         let stamps = Stamps::new(graph.nodes()[index].stamp, trace, draw);
         let stamps =
             stamps.map_err(|error| Error::Internal(format!("cannot get random numbers from the system: {error}")))?;
-        let links = Links::new(graph, index);
+        let links = Links::new(graph, index, stamps);
         Ok(match body {
-            Body::Input(input) => Node::Input(Box::new(InputNode::new(links, input, stamps, control, index))),
+            Body::Input(input) => Node::Input(Box::new(InputNode::new(links, input, control, index))),
             Body::Output(output) => Node::Output(Box::new(OutputNode::new(links, output, control))),
-            Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, stamps, pool, control, index)?)),
+            Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, pool, control, index)?)),
         })
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::element::Element;
-use super::run::{ElementRef, Run};
+use super::run::{self, ElementRef, Run};
 use super::{Gathered, Payload, Pool};
 
 /// The elements of one call, in order.
@@ -49,14 +49,7 @@ impl Batch {
         if self.runs.len() == self.len {
             return Some(self.runs[index].get(0));
         }
-        let mut index = index;
-        self.runs.iter().find_map(|run| match index.checked_sub(run.len()) {
-            Some(rest) => {
-                index = rest;
-                None
-            }
-            None => Some(run.get(index)),
-        })
+        run::find(self.runs.iter(), index)
     }
 
     /// The last element.
@@ -129,15 +122,19 @@ impl Batch {
 
     /// The element at `index`, to change it.
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Element> {
-        if self.runs.len() < self.len {
-            self.separate();
-        }
+        self.divide();
         self.runs.get_mut(index).map(Run::make_alone)
     }
 
     /// Makes each element a run by itself, so that it can be changed, held or taken without the others.
     pub(crate) fn separate(&mut self) {
-        if self.runs.len() < self.len || self.runs.iter_mut().any(|run| run.alone_mut().is_none()) {
+        self.divide();
+        self.runs.iter_mut().for_each(|run| _ = run.make_alone());
+    }
+
+    /// Makes each element a run of one, which may still share its payload with others.
+    fn divide(&mut self) {
+        if self.runs.len() < self.len {
             let runs = std::mem::take(&mut self.runs);
             self.runs = runs.into_iter().flat_map(Run::into_elements).map(Run::from).collect();
         }

@@ -202,11 +202,17 @@ impl Run {
         }
         &mut self.whole
     }
+}
 
-    /// The element, for a run of one.
-    pub(crate) fn alone_mut(&mut self) -> Option<&mut Element> {
-        self.parts.is_none().then_some(&mut self.whole)
-    }
+/// The element at `index` of these runs.
+pub(crate) fn find<'a>(mut runs: impl Iterator<Item = &'a Run>, mut index: usize) -> Option<ElementRef<'a>> {
+    runs.find_map(|run| match index.checked_sub(run.len()) {
+        Some(rest) => {
+            index = rest;
+            None
+        }
+        None => Some(run.get(index)),
+    })
 }
 
 impl From<&[Span]> for Parts {
@@ -243,6 +249,12 @@ impl<'a> ElementRef<'a> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether it has all of the payload of its run.
+    #[inline]
+    fn is_whole(&self) -> bool {
+        self.len == self.whole.payload.len()
     }
 
     /// Its number at the source it came from, from 0.
@@ -284,7 +296,7 @@ impl<'a> ElementRef<'a> {
     /// Its payload, which shares the bytes.
     #[inline]
     pub fn payload(&self) -> Payload {
-        if self.len == self.whole.payload.len() {
+        if self.is_whole() {
             return self.whole.payload.clone();
         }
         self.whole.payload.slice(self.start, self.len).expect("the element is within its run")
@@ -298,7 +310,7 @@ impl<'a> ElementRef<'a> {
 
     /// The parts of its payload, in order, wherever they are.
     pub fn parts(&self) -> impl Iterator<Item = Piece<'a>> {
-        let is_whole = self.len == self.whole.payload.len();
+        let is_whole = self.is_whole();
         let part = self.as_slice().filter(|_| !is_whole).map(Piece::Memory);
         part.into_iter().chain(self.whole.payload.parts().filter(move |_| is_whole))
     }
@@ -333,7 +345,7 @@ impl<'a> ElementRef<'a> {
 
     /// The number of pieces of its payload; 0 if it is empty.
     pub fn piece_count(&self) -> usize {
-        if self.len < self.whole.payload.len() { usize::from(self.len > 0) } else { self.whole.payload.piece_count() }
+        if self.is_whole() { self.whole.payload.piece_count() } else { usize::from(self.len > 0) }
     }
 
     /// The buffer that holds all its bytes, if there is one.
@@ -368,7 +380,7 @@ impl Runs {
     /// Adds an element of a run.
     #[inline]
     pub(crate) fn add_ref(&mut self, element: ElementRef<'_>) {
-        if element.len == element.whole.payload.len() {
+        if element.is_whole() {
             self.add(element.to_element());
         } else {
             self.add_part(&element.whole.payload, element.start, element.len, element.into());

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
 use crate::flow::audit::Audit;
 use crate::ledger::{Copies, amplification};
+use crate::payload::element::Stamps;
 
 impl Node {
     /// Tears the stage down after the flow has ended.
@@ -53,7 +54,8 @@ impl Node {
     pub(crate) fn account(self, account: &mut Account) {
         account.elements.entered += self.entered();
         account.elements.left += self.left();
-        let counters = &self.links().counters;
+        let Links { counters, stamps, .. } = self.links();
+        account.traces.extend(stamps.as_ref().and_then(Stamps::trace_id).map(|id| format!("{id:032x}")));
         account.elements.dropped += counters.dropped;
         account.elements.due += counters.due;
         account.elements.late += counters.late;
@@ -82,7 +84,6 @@ impl Links {
 
 impl InputNode {
     fn account(self, account: &mut Account) {
-        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
         account.copies += self.copies;
         account.endpoints.push(EndpointAccount {
             copies: self.copies,
@@ -156,7 +157,6 @@ impl StageNode {
         let (failures, failed_copies) = (self.failures(), self.failed_copies());
         account.elements.skipped += failures.skipped;
         account.elements.dead_letters += failures.dead_letters;
-        account.traces.extend(self.stamps.and_then(|stamps| stamps.trace_id()).map(|id| format!("{id:032x}")));
         let (instance, counters) = (self.instance, self.links.counters);
         let copies = instance.copies();
         account.copies += copies;

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::flow::Control;
 use crate::flow::edge::Room;
 use crate::ledger::{Boundary, Call, Copies};
-use crate::payload::element::{Metadata, Stamps};
+use crate::payload::element::Metadata;
 use crate::payload::run::Runs;
 
 pub(crate) struct InputNode {
@@ -14,8 +14,6 @@ pub(crate) struct InputNode {
     pub(super) input: Box<dyn Input>,
     pub(super) copies: Copies,
     boundary: Boundary,
-    /// The stamps of an input that stamps its elements.
-    pub(super) stamps: Option<Stamps>,
     /// The number of the next element.
     sequence: u64,
     /// Reused from call to call.
@@ -23,16 +21,10 @@ pub(crate) struct InputNode {
 }
 
 impl InputNode {
-    pub(super) fn new(
-        links: Links,
-        mut input: Box<dyn Input>,
-        stamps: Option<Stamps>,
-        control: &Control,
-        index: usize,
-    ) -> InputNode {
+    pub(super) fn new(links: Links, mut input: Box<dyn Input>, control: &Control, index: usize) -> InputNode {
         input.give_up_at(&control.cut);
         let boundary = control.recorder.at(index);
-        InputNode { links, input, copies: Copies::default(), boundary, stamps, sequence: 0, runs: Runs::default() }
+        InputNode { links, input, copies: Copies::default(), boundary, sequence: 0, runs: Runs::default() }
     }
 
     /// Pulls elements. A cancelled flow only takes those that the input has already read.
@@ -71,17 +63,15 @@ impl InputNode {
     /// Sends what was pulled. `metadata` has the index of the run that it is for.
     fn send(&mut self, metadata: Vec<(usize, Metadata)>, elements: u64, context: &mut Context<'_>) {
         let timestamp = context.clock.unix_ns();
-        let stamp = self.stamps.as_mut().filter(|_| elements > 0).map(|stamps| stamps.next(timestamp));
+        let stamp = self.links.stamps.as_mut().filter(|_| elements > 0).map(|stamps| stamps.next(timestamp));
         let mut bytes = 0;
         let mut metadata = metadata.into_iter().peekable();
         for (index, mut run) in self.runs.drain().enumerate() {
             bytes += run.bytes() as u64;
             run.stamp(self.sequence, timestamp, stamp.clone());
             // Few inputs bring metadata, and only for elements by themselves.
-            if let Some((_, metadata)) = metadata.next_if(|(of, _)| *of == index)
-                && let Some(element) = run.alone_mut()
-            {
-                metadata.apply_to(element);
+            if let Some((_, metadata)) = metadata.next_if(|(of, _)| *of == index) {
+                metadata.apply_to(run.make_alone());
             }
             self.sequence = run.last_sequence().saturating_add(1);
             self.links.outputs.send(context.edges, run, 1);

@@ -25,9 +25,8 @@ impl OutputNode {
     /// Pushes the elements that wait.
     pub(super) fn push(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
         let links = &mut self.links;
-        match links.inputs.ready(context.edges) {
+        match links.ready(context) {
             Ready::Batch => {}
-            Ready::Waits(_) if context.merge_limit.is_some() => {}
             Ready::Waits(_) | Ready::Nothing => return Ok(false),
             Ready::Finished => {
                 links.phase = Phase::Last;

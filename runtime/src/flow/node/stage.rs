@@ -15,7 +15,7 @@ use crate::flow::recovery::{FailureUse, Recovery};
 use crate::flow::{Control, Stage};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Call, Count};
-use crate::payload::element::{self, Stamps};
+use crate::payload::element;
 use crate::payload::run::Runs;
 use crate::payload::{ElementSet, Pool};
 use crate::stage::host::BackpressureSignal;
@@ -38,8 +38,6 @@ pub(crate) struct StageNode {
     batch_max: usize,
     /// The most calls that lend one element and copy it, if the stage holds no elements.
     pub(super) calls: u32,
-    /// The stamps of a source that stamps its elements.
-    pub(super) stamps: Option<Stamps>,
     /// For a source, the number of its next element; otherwise that of the last element lent.
     pub(super) sequence: u64,
     /// The time and the context of what is made without lineage.
@@ -56,7 +54,6 @@ impl StageNode {
     pub(super) fn start(
         links: Links,
         stage: Stage,
-        stamps: Option<Stamps>,
         pool: &Pool,
         control: &Control,
         index: usize,
@@ -90,7 +87,6 @@ impl StageNode {
             batch_limit: 1,
             batch_max,
             calls: stage.policy.calls(batch_max),
-            stamps,
             sequence: 0,
             timestamp: 0,
             context: None,
@@ -147,7 +143,7 @@ impl StageNode {
         }
         self.timestamp = context.clock.unix_ns();
         let moved = elements > 0;
-        self.context = self.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
+        self.context = self.links.stamps.as_mut().filter(|_| moved).map(|stamps| stamps.next(self.timestamp));
         context.progress.add(elements as u64, made.written_bytes());
         self.send_made("pull", made, context.edges)?;
         if moved {
@@ -161,9 +157,8 @@ impl StageNode {
     /// Takes a batch from the edges, for a processor or a sink.
     fn take_batch(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.retry_count() == 0 {
-            match self.links.inputs.ready(context.edges) {
+            match self.links.ready(context) {
                 Ready::Batch => {}
-                Ready::Waits(_) if context.merge_limit.is_some() => {}
                 Ready::Waits(_) | Ready::Nothing => return Ok(false),
                 Ready::Finished => return self.finish(context).map(|()| true),
             }
