@@ -4,11 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use cli_tests::{assert_says, command, said, torvyn};
+use cli_tests::{command, expect_test as expect, said};
 
 /// A folder with a pipeline of the components of the project, and these cases.
 fn folder(cases: &str) -> tempfile::TempDir {
@@ -31,14 +30,6 @@ stages = [
 ]
 output = [{ name = "all", from = "last", discard = true }]
 "#;
-
-/// Runs `test`, and asserts the exit code and that stderr has all of `texts`, in their order.
-#[track_caller]
-fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
-    let output = torvyn(folder, &[&["test"], args].concat());
-    assert_says(&output, code, texts);
-    output
-}
 
 #[test]
 fn elements_carry_the_metadata_that_is_given() {

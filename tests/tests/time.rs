@@ -8,8 +8,8 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,31 +24,17 @@ use torvyn_tests::{Collected, Elements, Part, assert_settled, input, output, sta
 const FOREVER: &str = "(loop $forever (br $forever))";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A guest that can read the time and wait.
+/// A guest that can sleep, and spin, for some nanoseconds.
 fn with_clock(guest: Guest<'static>) -> Guest<'static> {
-    Guest {
-        definitions: r#"
-          (import "wasi:io/poll@0.2.6" (instance $poll
-            (export "pollable" (type $pollable (sub resource)))
-            (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
-          (alias export $poll "pollable" (type $pollable))
-          (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
-            (export "pollable" (type $at (eq $pollable)))
-            (export "now" (func (result u64)))
-            (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
-          (core func $now (canon lower (func $clock "now")))
-          (core func $block (canon lower (func $poll "[method]pollable.block")))
-          (core func $subscribe (canon lower (func $clock "subscribe-duration")))"#,
-        imports: r#"(export "now" (func $now)) (export "block" (func $block)) (export "subscribe" (func $subscribe))"#,
-        fields: r#"(import "host" "now" (func $now (result i64)))
-          (import "host" "block" (func $block (param i32)))
-          (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+    static FIELDS: LazyLock<String> = LazyLock::new(|| {
+        let sleep_and_spin = "
           (func $sleep (param $ns i64) (call $block (call $subscribe (local.get $ns))))
           (func $spin (param $ns i64) (local $end i64)
             (local.set $end (i64.add (call $now) (local.get $ns)))
-            (loop $on (br_if $on (i64.lt_u (call $now) (local.get $end)))))"#,
-        ..guest
-    }
+            (loop $on (br_if $on (i64.lt_u (call $now) (local.get $end)))))";
+        SOURCE.with_clock().fields.to_owned() + sleep_and_spin
+    });
+    Guest { fields: &FIELDS, ..guest.with_clock() }
 }
 
 fn limits(time: Duration) -> Limits {

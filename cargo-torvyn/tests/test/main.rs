@@ -3,11 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cli_tests::{assert_says, command, said, target, torvyn};
+use cli_tests::{assert_says, command, expect_test as expect, said, target, torvyn};
 use serde_json::Value;
 
 mod failures;
@@ -30,14 +29,6 @@ stages = [{ component = "COMPONENTS/source.wasm", config = { count = 3 } }, "COM
 [pipeline.faulty]
 stages = [{ name = "faulty", component = "COMPONENTS/inspector.wasm", config = { how = "trap", at = "process" }, limits = { memory = "8MiB", time = "200ms" } }]
 "#;
-
-/// Runs `test`, and asserts the exit code and that stderr has all of `texts`, in their order.
-#[track_caller]
-fn expect(folder: &Path, args: &[&str], code: i32, texts: &[&str]) -> Output {
-    let output = torvyn(folder, &[&["test"], args].concat());
-    assert_says(&output, code, texts);
-    output
-}
 
 #[test]
 fn cases_pass_in_the_order_of_their_files() {

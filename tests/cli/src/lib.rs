@@ -4,7 +4,7 @@
 
 pub use self::program::{command, said, target, torvyn};
 pub use self::project::{FAULTS, faulty, folder, folder_with_input, project};
-pub use self::says::assert_says;
+pub use self::says::{assert_says, expect_test};
 
 mod program;
 mod project;

@@ -506,10 +506,12 @@ pub fn drop_all() -> ComponentFile {
 }
 
 impl<'a> Guest<'a> {
-    /// The same, which can wait: `(call $block (call $subscribe (i64.const NANOSECONDS)))`.
+    /// The same, which can read the time, `(call $now)`, and wait: `(call $block (call $subscribe (i64.const NANOSECONDS)))`.
     pub fn with_clock(self) -> Guest<'a> {
-        let imports = r#"(export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
-        let fields = r#"(import "host" "block" (func $block (param i32)))
+        let imports =
+            r#"(export "now" (func $now)) (export "block" (func $block)) (export "subscribe" (func $subscribe))"#;
+        let fields = r#"(import "host" "now" (func $now (result i64)))
+            (import "host" "block" (func $block (param i32)))
             (import "host" "subscribe" (func $subscribe (param i64) (result i32)))"#;
         Guest { definitions: CLOCK, imports, fields, ..self }
     }
@@ -522,7 +524,9 @@ const CLOCK: &str = r#"
   (alias export $poll "pollable" (type $pollable))
   (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
     (export "pollable" (type $at (eq $pollable)))
+    (export "now" (func (result u64)))
     (export "subscribe-duration" (func (param "when" u64) (result (own $at))))))
+  (core func $now (canon lower (func $clock "now")))
   (core func $block (canon lower (func $poll "[method]pollable.block")))
   (core func $subscribe (canon lower (func $clock "subscribe-duration")))
 "#;
