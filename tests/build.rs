@@ -21,14 +21,10 @@ const AS_CARGO_DOES: [&str; 10] = [
     "upper",
     "upper_on_demand",
 ];
-const CARGO_DEFAULTS: [&str; 6] = [
-    "--config",
-    "profile.release.opt-level=3",
-    "--config",
-    "profile.release.panic='unwind'",
-    "--config",
-    "profile.release.debug=false",
-];
+const CARGO_DEFAULTS: [&str; 4] =
+    ["--config", "profile.release.panic='unwind'", "--config", "profile.release.debug=false"];
+/// The programs that are also built for size.
+const FOR_SIZE: [&str; 5] = ["inspect", "reads_in_two_passes", "reads_twice", "upper", "upper_on_demand"];
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -39,13 +35,16 @@ fn main() {
     }
     add_target();
     build(&programs, &out.join("target"), &["--examples"]);
-    let as_cargo_does = out.join("as-cargo-does");
-    let examples = AS_CARGO_DOES.iter().flat_map(|name| ["--example", name]);
-    build(&programs, &as_cargo_does, &CARGO_DEFAULTS.iter().copied().chain(examples).collect::<Vec<_>>());
-    println!(
-        "cargo::rustc-env=PROGRAMS_AS_CARGO_DOES={}",
-        as_cargo_does.join(TARGET).join("release/examples").display()
-    );
+    let others = [
+        ("PROGRAMS_AS_CARGO_DOES", "as-cargo-does", &CARGO_DEFAULTS[..], &AS_CARGO_DOES[..]),
+        ("PROGRAMS_FOR_SIZE", "for-size", &["--config", "profile.release.opt-level='s'"], &FOR_SIZE),
+    ];
+    for (variable, folder, profile, names) in others {
+        let folder = out.join(folder);
+        let examples = names.iter().flat_map(|name| ["--example", name]);
+        build(&programs, &folder, &profile.iter().copied().chain(examples).collect::<Vec<_>>());
+        println!("cargo::rustc-env={variable}={}", folder.join(TARGET).join("release/examples").display());
+    }
     fs::write(out.join("programs.rs"), list(&programs, &out.join("target"))).expect("OUT_DIR can be written");
 }
 

@@ -89,7 +89,7 @@ const SEVERAL: [&str; 5] = ["inspect", "reads_in_two_passes", "reads_twice", "up
 
 /// The bounds do not depend on the profile that the templates give a project.
 #[test]
-fn bounds_survive_the_default_release_profile() {
+fn bounds_survive_other_profiles() {
     let of = |folder: &Path| -> HashMap<&str, (Option<u32>, Option<u32>)> {
         let bounds = |name: &&'static str| {
             let analysis = analyse(&read(folder.join(format!("{name}.wasm"))));
@@ -108,6 +108,7 @@ fn bounds_survive_the_default_release_profile() {
     let ours = Path::new(programs::INSPECT).parent().expect("it is in a folder");
     assert_eq!(of(ours), known, "with the profile of the templates");
     assert_eq!(of(Path::new(env!("PROGRAMS_AS_CARGO_DOES"))), known, "with cargo's own");
+    assert_eq!(of(Path::new(env!("PROGRAMS_FOR_SIZE"))), known, "for size");
 }
 
 fn parse_in_time(bytes: &[u8], number: usize) -> Option<Analysis> {

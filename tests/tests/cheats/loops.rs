@@ -87,6 +87,72 @@ pub(crate) fn plain() -> Vec<Cheat> {
     ]
 }
 
+/// Loops whose first iterations are moved before them, as compilers do.
+pub(crate) fn peeled() -> Vec<Cheat> {
+    let before = |before: &[u32], guard: &str, from: u32, test: &str| {
+        let reads: String = before.iter().map(|index| read(&format!("(i32.const {index})"))).collect();
+        processor(
+            "",
+            &format!(
+                "(local $i i32)
+                (block $done {reads} {guard} (local.set $i (i32.const {from}))
+                  (loop $next {} {} (br_if $next {test})))",
+                read(I),
+                step_by("1")
+            ),
+        )
+    };
+    let [not_count, below_count] =
+        ["ne", "lt_u"].map(|compare| format!("(i32.{compare} (local.get $i) (local.get $count))"));
+    let unless = |one: &str| format!("(br_if $done (i32.eq (local.get $count) (i32.const {one})))");
+    let skipped = "(block $go (br_if $go (i32.ne (i32.const 1) (local.get $count))) (br $done))";
+    let if_more = format!("{} {}", unless("1"), unless("2"));
+    let by_difference = "(br_if $done (i32.eqz (i32.sub (local.get $count) (i32.const 1))))";
+    let a_path_around = format!("(block $go (br_if $go (i32.load (i32.const 2048))) {})", unless("1"));
+    vec![
+        Cheat::new("peeled", before(&[0], &unless("1"), 1, &not_count)).reads(1),
+        Cheat::new("peeled-guarded-by-a-branch-over", before(&[0], skipped, 1, &not_count)).reads(1),
+        Cheat::new("peeled-guarded-by-a-difference", before(&[0], by_difference, 1, &not_count)).reads(1),
+        Cheat::new("peeled-with-a-test-by-order", before(&[0], "", 1, &below_count)).reads(1),
+        Cheat::new("peeled-twice", before(&[0, 1], &if_more, 2, &not_count)).reads(1),
+        Cheat::new("peeled-and-read-twice-before", before(&[0, 0], &unless("1"), 1, &not_count)).reads(2),
+        // Without the guard, the loop goes all the way around in a batch of one element.
+        Cheat::new("peeled-without-a-guard", before(&[0], "", 1, "(i32.ne (local.get $i) (i32.const 127))")).reads(1),
+        Cheat::new("peeled-and-repeated", before(&[1], &unless("1"), 1, &not_count)),
+        Cheat::new("peeled-and-read-ahead", before(&[2], &unless("1"), 1, &not_count)),
+        Cheat::new("peeled-guarded-for-another-count", before(&[0], &unless("2"), 1, &below_count)).reads(1),
+        Cheat::new("peeled-guarded-on-one-path", before(&[0], &a_path_around, 1, &below_count)).reads(1),
+    ]
+}
+
+/// The reads before the loop are of elements that it may reach too, as far as can be proven.
+pub(crate) fn peeled_in_vain() -> Vec<(&'static str, String)> {
+    let before = |guard: &str, index: u32, test: &str| {
+        processor(
+            "",
+            &format!(
+                "(local $i i32)
+                (block $done {} {guard} (local.set $i (i32.const 1))
+                  (loop $next {} {} (br_if $next {test})))",
+                read(&format!("(i32.const {index})")),
+                read(I),
+                step_by("1")
+            ),
+        )
+    };
+    let not_count = "(i32.ne (local.get $i) (local.get $count))";
+    let unless = |one: &str| format!("(br_if $done (i32.eq (local.get $count) (i32.const {one})))");
+    vec![
+        ("no guard", before("", 0, not_count)),
+        ("for another count", before(&unless("2"), 0, not_count)),
+        ("on one path", before(&format!("(if (i32.load (i32.const 2048)) (then {}))", unless("1")), 0, not_count)),
+        ("the other way", before("(br_if $done (i32.ne (local.get $count) (i32.const 1)))", 0, not_count)),
+        ("the first", before(&unless("1"), 1, not_count)),
+        ("the second", before(&unless("1"), 2, not_count)),
+        ("too far before", before(&unless("1"), 0xffff_fff0, not_count)),
+    ]
+}
+
 /// The index does not move as it seems to.
 fn steps() -> Vec<Cheat> {
     let sometimes = "(i32.store (i32.const 2048) (i32.xor (i32.load (i32.const 2048)) (i32.const 1)))";
@@ -320,5 +386,5 @@ fn nested() -> Vec<Cheat> {
 }
 
 pub(crate) fn cheats() -> Vec<Cheat> {
-    [plain(), steps(), nested()].into_iter().flatten().collect()
+    [plain(), peeled(), steps(), nested()].into_iter().flatten().collect()
 }

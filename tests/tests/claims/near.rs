@@ -22,6 +22,11 @@ impl Writer<'_> {
     /// A body with such a loop. It calls functions that take a batch and an index.
     pub(crate) fn near_loop(&mut self) -> String {
         self.open("block", "exit");
+        if self.one_in(4) {
+            self.loop_with_first_rounds_before();
+            self.close();
+            return self.take();
+        }
         self.add("i32.const 0 local.set $i i32.const 0 local.set $k");
         self.open("loop", "next");
         self.add("call $burn br_if $exit");
@@ -49,6 +54,39 @@ impl Writer<'_> {
         self.close();
         self.close();
         self.take()
+    }
+
+    /// A loop whose first rounds compilers have moved before it, or what looks like one.
+    fn loop_with_first_rounds_before(&mut self) {
+        let starts =
+            ["i32.const 0", "i32.const 1", "i32.const 1", "i32.const 2", "local.get $count i32.const -1 i32.add"];
+        let start = self.of(&starts);
+        let apart = ["-1", "-1", "-1", "-2", "1", "0", "2", "-3", "0xaaaaaaab"];
+        for _ in 0..1 + self.below(2) {
+            let apart = self.of(&apart);
+            self.copy_at(&format!("{start} i32.const {apart} i32.add"));
+        }
+        let guard = self.of(&[
+            "local.get $count i32.const 1 i32.eq br_if $exit",
+            "local.get $count i32.const 1 i32.eq br_if $exit",
+            "block $go local.get $count i32.const 1 i32.ne br_if $go br $exit end",
+            "local.get $count i32.const -2 i32.add i32.eqz br_if $exit",
+            "local.get $count i32.eqz br_if $exit",
+            "",
+        ]);
+        self.add(&format!("{guard} {start} local.set $i i32.const 0 local.set $k loop $next call $burn br_if $exit"));
+        self.copy_here();
+        let step = self.of(&STEPS);
+        self.add(&format!("local.get $i i32.const {step} i32.add local.set $i"));
+        let test = self.of(&[
+            "local.get $i local.get $count i32.ne",
+            "local.get $i local.get $count i32.ne",
+            "local.get $i local.get $count i32.lt_u",
+            "local.get $i i32.const 4 i32.ne",
+            "local.get $i i32.const -1 i32.ne",
+            "local.get $k i32.const 1 i32.add local.tee $k local.get $count i32.lt_u",
+        ]);
+        self.add(&format!("{test} br_if $next end"));
     }
 
     /// Copies at the index: once, also at a neighbour, in one of two arms, or in a nested loop.

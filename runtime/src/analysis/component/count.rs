@@ -4,7 +4,7 @@
 //! `read` is counted if its index is a value that differs in each iteration (`index`); everything else in a loop has no
 //! bound. Callees are counted first, so that each function is examined once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::calls::{Calls, Meaning, Node};
 use super::control::{Call, Graph};
@@ -195,6 +195,8 @@ impl<'c, 'w, 'a> Counter<'c, 'w, 'a> {
 const CALLEE: &str = "a function that it calls has no proven bound";
 /// The most different indices in one function.
 const MAX_INDICES: usize = 32;
+/// The most combinations of indices that are tried.
+const MAX_CHOICES: usize = 64;
 
 /// The calls of one function that copy.
 struct Sites<'g> {
@@ -218,6 +220,8 @@ struct Tally {
     in_loops: BTreeMap<(u32, Value), Times>,
     /// Outside loops, by index, if the index is known.
     outside: BTreeMap<Value, Times>,
+    /// At most, outside loops, by index, for the calls that read at one index only.
+    alone: BTreeMap<Value, Times>,
     /// Whether the index is known for all calls outside loops.
     only_parameters: bool,
 }
@@ -243,15 +247,9 @@ impl Sites<'_> {
     fn count(&self) -> Result<Count, &'static str> {
         let rounds = Rounds::of(self.graph, self.values, &self.live)?;
         let nodes = self.graph.nodes.len();
-        let Tally { mut most, least, in_loops, outside, only_parameters } = self.tally(&rounds)?;
-        // Each index equals that of an element in at most one iteration of the loop. The counts of different indices
-        // add up.
-        for ((start, _), of) in &in_loops {
-            let times = self.longest(&of.weights(nodes), Some((*start, &rounds)));
-            let head = rounds.head(*start).ok_or(CALLEE)?;
-            most[head as usize] = most[head as usize].saturating_add(times);
-        }
-        let max = self.longest(&most, None);
+        let tally = self.tally(&rounds)?;
+        let max = self.most(&tally, &rounds)?;
+        let Tally { least, in_loops, outside, only_parameters, .. } = tally;
         if max > MAX_COUNT {
             return Err("it copies too often for a useful bound");
         }
@@ -263,6 +261,46 @@ impl Sites<'_> {
             Index::Any
         };
         Ok(Count { max: Some(max), min: self.shortest(&least), index })
+    }
+
+    /// How often one element is read at most.
+    ///
+    /// Each index equals that of an element in at most one iteration of a loop. The counts of different indices add up,
+    /// unless they never have the same value: then an element is read at one of them.
+    fn most(&self, tally: &Tally, rounds: &Rounds<'_>) -> Result<u32, &'static str> {
+        let nodes = self.graph.nodes.len();
+        let differs = |(start, index): (u32, Value)| {
+            let others = tally.alone.keys().filter(move |other| rounds.differs(start, index, **other));
+            [None].into_iter().chain(others.map(|other| Some(*other))).collect::<Vec<_>>()
+        };
+        // For each index in a loop: itself, and those of which each differs from it and from one another.
+        let exclusive: Vec<Vec<Option<Value>>> = tally.in_loops.keys().map(|key| differs(*key)).collect();
+        let choices = exclusive.iter().try_fold(1usize, |all, one| all.checked_mul(one.len()));
+        let choices = choices.filter(|choices| *choices <= MAX_CHOICES);
+        let mut greatest = 0;
+        for mut choice in 0..choices.unwrap_or(1) {
+            let mut most = tally.most.clone();
+            let mut left_out = BTreeSet::new();
+            for (((start, _), of), one_of) in tally.in_loops.iter().zip(&exclusive) {
+                let one_of = if choices.is_some() { &one_of[..] } else { &[None] };
+                let chosen = one_of[choice % one_of.len()];
+                choice /= one_of.len();
+                left_out.extend(one_of.iter().flatten().filter(|other| chosen != Some(**other)));
+                if chosen.is_none() {
+                    let times = self.longest(&of.weights(nodes), Some((*start, rounds)));
+                    let head = rounds.head(*start).ok_or(CALLEE)?;
+                    most[head as usize] = most[head as usize].saturating_add(times);
+                }
+            }
+            let left_out = left_out.iter().filter_map(|index| tally.alone.get(index));
+            for (node, times) in left_out.flat_map(|times| &times.0) {
+                let here = &mut most[*node as usize];
+                // A sum that was too large stays so.
+                *here = if *here == u32::MAX { *here } else { here.saturating_sub(*times) };
+            }
+            greatest = greatest.max(self.longest(&most, None));
+        }
+        Ok(greatest)
     }
 
     /// Collects the counts of all nodes.
@@ -289,6 +327,9 @@ impl Sites<'_> {
                     let most = &mut tally.most[number as usize];
                     *most = most.saturating_add(max);
                     tally.only_parameters &= indices.is_some();
+                    if let Some([(index, _)]) = indices.as_deref() {
+                        tally.alone.entry(*index).or_default().add(number, max);
+                    }
                     for (index, times) in indices.into_iter().flatten() {
                         tally.outside.entry(index).or_default().add(number, times);
                     }

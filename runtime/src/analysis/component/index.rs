@@ -6,11 +6,15 @@
 //! is a number at which the test exits whatever it compares with: the value reaches that number within 2^32 iterations.
 //! A loop without such a test could continue after the end of the batch, wrap around and read the whole batch again.
 //!
+//! Compilers also move the first iterations of a loop before it. Such an iteration reads at the index that the loop would
+//! reach last of all, after 2^32 iterations without a few. It differs from the indices in the loop if the number at which
+//! the test exits is reached before: if that number is known to be none of the few that are tested last.
+//!
 //! Compilers turn a loop whose iterations end in two ways into two nested loops. They count as one loop if the local
 //! enters the inner loop unchanged, and every iteration of either ends with the inner loop's value changed by the step:
 //! an iteration is then the code between two visits of the innermost head.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::control::{Edge, Graph, When};
@@ -32,6 +36,25 @@ pub(super) struct Rounds<'g> {
     members: BTreeMap<u32, Vec<u32>>,
     /// Whether the number of iterations is limited (see above), by the innermost head.
     limited: RefCell<HashMap<u32, bool>>,
+    /// How many nodes may still be visited to show that indices differ.
+    visits: Cell<usize>,
+}
+
+/// A value that changes by the same odd step in every iteration.
+struct Progression {
+    /// The heads of the loops, from the innermost to the outermost.
+    heads: Vec<u32>,
+    /// The value in the first iteration.
+    first: Value,
+    step: u32,
+}
+
+/// A test that exits the outermost loop when a value that changes by an odd step has reached some number.
+struct Test {
+    /// The comparison that exits, of `moved` with `other`.
+    exits: Compare,
+    moved: Value,
+    other: Value,
 }
 
 impl<'g> Rounds<'g> {
@@ -75,7 +98,8 @@ impl<'g> Rounds<'g> {
             head.iter().for_each(|head| members.entry(*head).or_default().push(node));
         }
         let out = Adjacent::of(graph, |edge| edge.from);
-        Ok(Rounds { graph, values, out, heads, innermost, parents, members, limited: RefCell::default() })
+        let (limited, visits) = (RefCell::default(), Cell::new(nodes.saturating_mul(MAX_VISITS)));
+        Ok(Rounds { graph, values, out, heads, innermost, parents, members, limited, visits })
     }
 
     /// The head of the outermost loop that contains a node.
@@ -87,21 +111,99 @@ impl<'g> Rounds<'g> {
     /// made with that index at most once.
     pub(super) fn start(&self, node: u32, index: Value) -> Result<u32, &'static str> {
         let outermost = self.head(node).ok_or("a read is not in a loop")?;
-        let loops =
+        let Progression { heads: loops, .. } =
             self.progression(outermost, index).ok_or("a read in a loop may use the same index in two iterations")?;
         if !self.innermost[node as usize].is_some_and(|innermost| loops.contains(&innermost)) {
             return Err("a read is in a nested loop");
         }
         let start = loops[0];
         let known = self.limited.borrow().get(&start).copied();
-        let limited = known.unwrap_or_else(|| self.is_limited(outermost, start));
+        let limited = known.unwrap_or_else(|| self.tests(outermost, start).next().is_some());
         self.limited.borrow_mut().insert(start, limited);
         if limited { Ok(start) } else { Err("a loop that reads cannot be proven to end") }
     }
 
-    /// The heads of the loops, from the innermost to the outermost, in which a value changes by the same odd step in
-    /// every iteration. `None` if it does not, or if the last loop is not `outermost`.
-    fn progression(&self, outermost: u32, value: Value) -> Option<Vec<u32>> {
+    /// Whether `index`, with which the iterations from `start` read, never has the value `other`, with which a call
+    /// outside loops reads.
+    pub(super) fn differs(&self, start: u32, index: Value, other: Value) -> bool {
+        let Some(outermost) = self.head(start) else { return false };
+        let Some(Progression { first, step, .. }) = self.progression(outermost, index) else { return false };
+        let before = |steps: u32| Value { plus: first.plus.wrapping_sub(step.wrapping_mul(steps)), ..first };
+        let Some(steps) = (1..=MAX_BEFORE).find(|steps| before(*steps) == other) else { return false };
+        let nodes = self.members.get(&outermost).map_or(0, Vec::len);
+        self.visit(nodes.saturating_mul(MAX_TESTS))
+            && self.tests(outermost, start).any(|test| self.ends_before(outermost, &test, steps))
+    }
+
+    fn visit(&self, nodes: usize) -> bool {
+        let rest = self.visits.get().checked_sub(nodes);
+        self.visits.set(rest.unwrap_or(0));
+        rest.is_some()
+    }
+
+    /// Whether a loop that makes this test in every iteration makes fewer than 2^32 - `steps` iterations.
+    fn ends_before(&self, outermost: u32, test: &Test, steps: u32) -> bool {
+        let Some(Progression { first, step, .. }) = self.progression(outermost, test.moved) else { return false };
+        let last = match test.exits {
+            // In the first iteration or in the second.
+            Compare::Ne => return true,
+            Compare::Eq => self.before_loop(outermost, test.other),
+            Compare::GeU => Some(Value::constant(u32::MAX)),
+            Compare::LeU => Some(Value::constant(0)),
+            Compare::GeS => Some(Value::constant(i32::MAX as u32)),
+            Compare::LeS => Some(Value::constant(i32::MIN as u32)),
+            Compare::LtU | Compare::LtS | Compare::GtU | Compare::GtS => None,
+        };
+        last.is_some_and(|last| {
+            (1..=steps).all(|steps| {
+                let tested = Value { plus: first.plus.wrapping_sub(step.wrapping_mul(steps)), ..first };
+                self.are_unequal(last, tested, outermost)
+            })
+        })
+    }
+
+    /// Whether two values from before the loop are unequal whenever its head is reached.
+    fn are_unequal(&self, a: Value, b: Value, head: u32) -> bool {
+        if a.symbol == b.symbol {
+            return a.plus != b.plus;
+        }
+        if !self.visit(head as usize) {
+            return false;
+        }
+        // Unequal values stay unequal when the same number is added to both.
+        let is_pair = |x: Value, y: Value| {
+            let same_symbols = (x.symbol, y.symbol) == (a.symbol, b.symbol);
+            same_symbols && x.plus.wrapping_sub(a.plus) == y.plus.wrapping_sub(b.plus)
+        };
+        let outside = (0..head).filter(|node| self.head(*node).is_none());
+        let conditions = outside.filter_map(|node| self.graph.nodes[node as usize].condition.map(|of| (node, of)));
+        let mut compared = conditions.filter_map(|(node, condition)| {
+            let (compare, x, y) = self.values.comparison(condition);
+            match compare {
+                _ if !is_pair(x, y) && !is_pair(y, x) => None,
+                Compare::Ne => Some((node, When::Holds)),
+                Compare::Eq => Some((node, When::Fails)),
+                _ => None,
+            }
+        });
+        compared.any(|(node, when)| self.visit(head as usize) && self.only_by(node, when, head))
+    }
+
+    /// Whether every path from the entry to `head` leaves `node` by an edge that is taken `when`.
+    fn only_by(&self, node: u32, when: When, head: u32) -> bool {
+        let mut reached: HashSet<u32> = HashSet::from([0]);
+        for at in 0..head {
+            if reached.contains(&at) {
+                let edges = self.out.of_node(self.graph, at).filter(|edge| edge.from != node || edge.when != when);
+                reached.extend(edges.map(|edge| edge.to));
+            }
+        }
+        !reached.contains(&head)
+    }
+
+    /// How a value changes by the same odd step in every iteration. `None` if it does not, or if the last of the loops is
+    /// not `outermost`.
+    fn progression(&self, outermost: u32, value: Value) -> Option<Progression> {
         let innermost = Value { plus: 0, ..value };
         let (mut entry, next) = self.values.progression(innermost)?;
         let Next::Is(moved) = next else { return None };
@@ -121,20 +223,21 @@ impl<'g> Rounds<'g> {
             heads.push(head(outer).filter(|head| *head == parent)?);
             entry = before;
         }
-        Some(heads)
+        let first = Value { plus: entry.plus.wrapping_add(value.plus), ..entry };
+        Some(Progression { heads, first, step: moved.plus })
     }
 
-    /// Whether every iteration from `start` passes a node with a test as described above.
-    fn is_limited(&self, outermost: u32, start: u32) -> bool {
-        let loops = &self.values.loops;
-        let Ok(number) = loops.binary_search_by_key(&outermost, |of| of.head) else { return false };
-        let Some(members) = self.members.get(&outermost) else { return false };
-        let tests = members.iter().filter(|node| self.ends_the_loop(outermost, start, loops[number].first, **node));
-        tests.take(MAX_TESTS).any(|test| self.every_round_passes(start, members, *test))
+    /// The tests as described above that every iteration from `start` makes.
+    fn tests(&self, outermost: u32, start: u32) -> impl Iterator<Item = Test> {
+        let members = self.members.get(&outermost).map_or(&[][..], Vec::as_slice);
+        let tests = members.iter().filter_map(move |node| Some((*node, self.test(outermost, start, *node)?)));
+        let made = tests.take(MAX_TESTS).filter(move |(node, _)| self.every_round_passes(start, members, *node));
+        made.map(|(_, test)| test)
     }
 
-    fn ends_the_loop(&self, outermost: u32, start: u32, first_symbol: u32, node: u32) -> bool {
-        let Some(condition) = self.graph.nodes[node as usize].condition else { return false };
+    /// The test at the end of a node, if it ends the loop as described above.
+    fn test(&self, outermost: u32, start: u32, node: u32) -> Option<Test> {
+        let condition = self.graph.nodes[node as usize].condition?;
         let stays = |when: When| {
             self.out.of_node(self.graph, node).any(|edge| edge.when == when && self.head(edge.to) == Some(outermost))
         };
@@ -142,38 +245,42 @@ impl<'g> Rounds<'g> {
         let compare = match (stays(When::Holds), stays(When::Fails)) {
             (false, true) => compare,
             (true, false) => compare.negated(),
-            _ => return false,
+            _ => return None,
         };
-        let ends = |compare: Compare, moved: Value, other: Value| {
-            let same = self.is_same(first_symbol, other);
-            let at_some_number = match compare {
+        let ends = |exits: Compare, moved: Value, other: Value| {
+            let at_some_number = match exits {
                 // True at the greatest or the least number, whatever it is compared with.
                 Compare::GeU | Compare::LeU | Compare::GeS | Compare::LeS => true,
                 // True at the number it is compared with, or at all others: that number must be the same in each
                 // iteration.
-                Compare::Eq | Compare::Ne => same,
+                Compare::Eq | Compare::Ne => self.before_loop(outermost, other).is_some(),
                 Compare::LtU | Compare::LtS | Compare::GtU | Compare::GtS => false,
             };
-            at_some_number && self.progression(outermost, moved).is_some_and(|heads| heads[0] == start)
+            let moves = at_some_number && self.progression(outermost, moved).is_some_and(|of| of.heads[0] == start);
+            moves.then_some(Test { exits, moved, other })
         };
-        ends(compare, a, b) || ends(compare.swapped(), b, a)
+        ends(compare, a, b).or_else(|| ends(compare.swapped(), b, a))
     }
 
-    /// Whether a value is the same in every iteration of the outermost loop, whose symbols start at `first_symbol`: it
-    /// is from before the loop, or of a local that is set only on exits from the loop (whose code may lie within the
-    /// loop).
-    fn is_same(&self, first_symbol: u32, value: Value) -> bool {
-        let mut value = Value { plus: 0, ..value };
+    /// The value before the loop of a value that is the same in every iteration of the outermost loop: it is from before the
+    /// loop, or of a local that is set only on exits from the loop (whose code may lie within the loop).
+    fn before_loop(&self, outermost: u32, value: Value) -> Option<Value> {
+        let loops = &self.values.loops;
+        let first_symbol = loops[loops.binary_search_by_key(&outermost, |of| of.head).ok()?].first;
+        let mut known = value;
         for _ in 0..MAX_LOOPS {
-            if value.symbol < first_symbol {
-                return true;
+            if known.symbol < first_symbol {
+                return Some(known);
             }
-            match self.values.progression(value) {
-                Some((entry, Next::Is(next))) if next == value => value = Value { plus: 0, ..entry },
-                _ => return false,
+            let at_head = Value { plus: 0, ..known };
+            match self.values.progression(at_head) {
+                Some((entry, Next::Is(next))) if next == at_head => {
+                    known = Value { plus: entry.plus.wrapping_add(known.plus), ..entry };
+                }
+                _ => return None,
             }
         }
-        false
+        None
     }
 
     /// Whether every path from `start` back to `start` passes `test`.
@@ -197,6 +304,10 @@ impl<'g> Rounds<'g> {
 
 /// The most nested loops that may count as one.
 const MAX_LOOPS: usize = 8;
+/// The most iterations that may have been moved before a loop.
+const MAX_BEFORE: u32 = 8;
+/// How often each node may be visited to show that indices differ.
+const MAX_VISITS: usize = 128;
 /// The most tests of one loop that are examined.
 const MAX_TESTS: usize = 16;
 

@@ -93,7 +93,7 @@ pub(super) struct Values {
 }
 
 impl Value {
-    fn constant(value: u32) -> Value {
+    pub(super) fn constant(value: u32) -> Value {
         Value { symbol: 0, plus: value }
     }
 }
