@@ -130,19 +130,32 @@ impl Edge {
     /// payload bytes unless the first element alone has more. Returns the payload bytes moved.
     pub(crate) fn take(&mut self, batch: &mut Batch, max_elements: usize, max_bytes: usize) -> usize {
         let mut bytes = 0;
-        while let Some(run) = self.queue.front() {
+        loop {
             let least = usize::from(batch.is_empty());
             let most = max_elements - batch.len();
-            let count = run.count_within(max_bytes - bytes.min(max_bytes), most).max(least).min(most);
-            let Some(run) = self.take_run(count) else { break };
+            let Some(run) = self.take_run_within(max_bytes - bytes.min(max_bytes), least, most) else { break };
             bytes += run.bytes();
             batch.push(run);
         }
         bytes
     }
 
+    /// How many of the elements that were sent together first have numbers up to `last`.
+    pub(crate) fn count_up_to(&self, last: u64) -> usize {
+        let first = self.queue.front();
+        first.map_or(0, |run| run.iter().take_while(|element| element.sequence() <= last).count())
+    }
+
+    /// Takes elements from the run that has waited longest, if it has any: as many as have at most `max_bytes` payload bytes,
+    /// at least `least`, and at most `most`.
+    #[inline]
+    pub(crate) fn take_run_within(&mut self, max_bytes: usize, least: usize, most: usize) -> Option<Run> {
+        let count = self.queue.front()?.count_within(max_bytes, most).max(least).min(most);
+        self.take_run(count)
+    }
+
     /// Takes the first `count` elements of the run that has waited longest, if there are any.
-    pub(crate) fn take_run(&mut self, count: usize) -> Option<Run> {
+    fn take_run(&mut self, count: usize) -> Option<Run> {
         let first = self.queue.front_mut().filter(|_| count > 0)?;
         let is_whole = count == first.len();
         let run = if is_whole { self.queue.pop_front()? } else { first.split_to(count) };

@@ -109,18 +109,16 @@ impl InputPorts {
         debug_assert!(batch.is_empty(), "the batch must be empty");
         let mut bytes = 0;
         while batch.len() < max_elements
-            && let Some((edge, sequence)) = self.first(edges)
+            && let Some((port, sequence)) = self.first(edges)
             && sequence <= last
         {
-            let edge = &mut edges[edge];
-            let size = edge.first().map_or(0, |element| element.len());
-            if bytes + size > max_bytes && !batch.is_empty() {
-                break;
-            }
-            bytes += size;
-            if let Some(run) = edge.take_run(1) {
-                batch.push(run);
-            }
+            let last = self.last_before_others(edges, port).min(last);
+            let edge = &mut edges[self.edges[port]];
+            let least = usize::from(batch.is_empty());
+            let most = edge.count_up_to(last).min(max_elements - batch.len());
+            let Some(run) = edge.take_run_within(max_bytes - bytes.min(max_bytes), least, most) else { break };
+            bytes += run.bytes();
+            batch.push(run);
             if edge.is_empty() && !edge.is_finished() {
                 break;
             }
@@ -128,10 +126,18 @@ impl InputPorts {
         bytes
     }
 
-    /// The edge whose first element has the smallest number, and that number. For equal numbers, the edge listed first.
+    /// The port whose first element has the smallest number, and that number. For equal numbers, the port listed first.
     fn first(&self, edges: &[Edge]) -> Option<(usize, u64)> {
-        let heads = self.edges.iter().filter_map(|&edge| Some((edge, edges[edge].first()?.sequence())));
+        let heads = (0..).zip(&self.edges).filter_map(|(port, &edge)| Some((port, edges[edge].first()?.sequence())));
         heads.min_by_key(|&(_, sequence)| sequence)
+    }
+
+    /// The greatest number that `port`, which has the smallest, can give before any other port.
+    fn last_before_others(&self, edges: &[Edge], port: usize) -> u64 {
+        let others = self.edges.iter().enumerate().filter(|(other, _)| *other != port);
+        let firsts = others.filter_map(|(other, &edge)| Some((other, edges[edge].first()?.sequence())));
+        // For equal numbers, the port listed first gives its element first.
+        firsts.map(|(other, first)| first - u64::from(other < port)).min().unwrap_or(u64::MAX)
     }
 }
 
