@@ -102,9 +102,24 @@ fn what_is_looked_at_is_told_in_both_profiles() {
     }
 }
 
+/// The programs that look at most at the lengths of what they read. Whether that is found depends on the compiler.
+const ONLY_LENGTHS: [&str; 11] = [
+    "ops",
+    "ops_each",
+    "ops_held",
+    "reads_again",
+    "reads_backwards",
+    "reads_collected",
+    "reads_in_drop",
+    "reads_in_two_passes",
+    "reads_nth",
+    "reads_stepped",
+    "reread",
+];
+
 #[test]
 fn no_other_program_is_accused() {
-    let mut reads = 0;
+    let (mut reads, mut accused) = (0, Vec::new());
     let built = Path::new(programs::MAGIC).parent().expect("it is in a folder");
     for entry in built.read_dir().expect("the programs are there") {
         let path = entry.expect("it can be read").path();
@@ -113,10 +128,18 @@ fn no_other_program_is_accused() {
         let is_other = !name.contains('-') && USES.iter().all(|(known, _)| *known != name);
         if is_other && path.extension().is_some_and(|extension| extension == "wasm") {
             let uses = uses(&analysis(&path));
-            assert!(uses.iter().all(|used| *used == Use::Unknown), "{name}: {uses:?}");
+            let is_known = |used: &Use| match used {
+                Use::Unknown => true,
+                Use::Nothing => ONLY_LENGTHS.contains(&name),
+                Use::Within(_) => false,
+            };
+            if !uses.iter().all(is_known) {
+                accused.push(format!("{name}: {uses:?}"));
+            }
             reads += uses.len();
         }
     }
+    assert!(accused.is_empty(), "{accused:?}");
     assert!(reads >= 8, "{reads}");
     for program in ["above", "digest", "inspect", "upper", "upper_on_demand"] {
         assert!(uses(&as_cargo_does(program)).iter().all(|used| *used == Use::Unknown), "{program}");
