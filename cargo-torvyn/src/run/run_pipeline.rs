@@ -32,7 +32,7 @@ use crate::output::shell::{Shell, StdoutClosed};
 use crate::output::viewpoint::{Viewpoint, place};
 use crate::process::interrupt;
 use crate::run::compile_cache;
-use crate::run::components::{Compiled, Components, limits, report_and_stop};
+use crate::run::components::{Compiled, Components, Ready, limits, report_and_stop};
 use crate::run::dead_letters::DeadLetterFiles;
 use crate::run::records::Files;
 
@@ -147,9 +147,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let compiled = Compiled::with_cache(compile_cache::open(request.cache, shell)?);
     let components = Components::load(&[&pipeline], &judge, request.cargo, &compiled, shell)?;
     interrupt::check()?;
-    let ready = components.stages(&pipeline);
-    let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
-    let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, shell))?;
+    let wired = Wired::new(&components, &pipeline, shell)?;
+    let wiring = &wired.wiring;
     if shell.is_for_programs() {
         // Outputs that the manifest does not name are known only now.
         let is_stdout = |node: &WiredNode| matches!(node, WiredNode::Output(output) if output.is_stdout());
@@ -158,16 +157,8 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         }
     }
 
-    let (loaded, mut subjects): (Vec<_>, Vec<_>) =
-        ready.into_iter().map(|ready| (ready.component, ready.subject)).unzip();
-    if request.ignore_budget {
-        subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
-    }
-    let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
-    let verdicts = verdicts.context("a loaded component has been analysed")?;
-    if !request.ignore_budget {
-        within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, shell)?;
-    }
+    let Judged { wiring, roles, components: loaded, subjects, copies } =
+        wired.judge(&pipeline, !request.ignore_budget, &components.levels, shell)?;
 
     uses.extend(components.file_uses());
     if pipeline.outputs.is_empty() {
@@ -177,9 +168,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let flows = interrupt::begin_flows(drain)?;
     letters.give_up_at(&flows.cut());
     shell.hurry();
-    let copies = subjects.iter().zip(&verdicts).map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds()));
-    let copies: Vec<_> = copies.collect();
-    let bodies = bodies(&wiring, &pipeline, loaded, &copies, shell)?;
+    let bodies = bodies(&wiring, &pipeline, &loaded, &copies, shell)?;
     let bar = Bar::new(shell, input_bytes(&wiring));
     let control = Control {
         log: bar.log(),
@@ -228,6 +217,66 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     found.extend(lints::check_run_stages(&account, &pipeline, &wiring, &levels));
     let interrupted = interrupt::exit();
     Ok(Finished { pipeline: pipeline.name, account, letters, interrupted, drain, found })
+}
+
+/// The components of a pipeline, connected.
+pub(crate) struct Wired {
+    pub(crate) wiring: Wiring,
+    roles: Vec<Role>,
+    ready: Vec<Ready>,
+}
+
+/// The components of a pipeline whose copies are within its budgets.
+pub(crate) struct Judged {
+    pub(crate) wiring: Wiring,
+    pub(crate) roles: Vec<Role>,
+    /// In the order of the stages.
+    pub(crate) components: Vec<Component>,
+    pub(crate) subjects: Vec<Subject>,
+    /// What each stage is held to.
+    pub(crate) copies: Vec<(contract::Budget, Bounds)>,
+}
+
+impl Wired {
+    /// Connects the components of a pipeline.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] if they cannot be connected; the reason has been printed.
+    pub(crate) fn new(components: &Components, pipeline: &Pipeline, shell: &mut Shell) -> anyhow::Result<Wired> {
+        let ready = components.stages(pipeline);
+        let roles: Vec<_> = ready.iter().map(|ready| Role::from(ready.component.profile().kind)).collect();
+        let wiring = pipeline.wire(&roles).or_else(|found| report_and_stop(&found, shell))?;
+        Ok(Wired { wiring, roles, ready })
+    }
+
+    /// Compares what the stages can copy with the budgets, if these are to be enforced.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] if a budget allows less; the reason has been printed.
+    pub(crate) fn judge(
+        self,
+        pipeline: &Pipeline,
+        has_budgets: bool,
+        levels: &Levels,
+        shell: &mut Shell,
+    ) -> anyhow::Result<Judged> {
+        let Wired { wiring, roles, ready } = self;
+        let (components, mut subjects): (Vec<_>, Vec<_>) =
+            ready.into_iter().map(|ready| (ready.component, ready.subject)).unzip();
+        if !has_budgets {
+            subjects.iter_mut().for_each(|subject| subject.budget = Budget::default());
+        }
+        let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
+        let verdicts = verdicts.context("a loaded component has been analysed")?;
+        if has_budgets {
+            within_budget(&subjects, &verdicts, levels, pipeline, &wiring, shell)?;
+        }
+        let copies = subjects.iter().zip(&verdicts);
+        let copies = copies.map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds())).collect();
+        Ok(Judged { wiring, roles, components, subjects, copies })
+    }
 }
 
 /// Warns about what an interrupted flow could not finish.
@@ -370,14 +419,13 @@ fn cannot_write(output: &dyn Output) -> Stop {
 }
 
 /// Opens the endpoints and pairs every stage with its component and settings.
-fn bodies(
+pub(crate) fn bodies(
     wiring: &Wiring,
     pipeline: &Pipeline,
-    components: Vec<Component>,
+    components: &[Component],
     copies: &[(contract::Budget, Bounds)],
     shell: &mut Shell,
 ) -> anyhow::Result<Vec<Body>> {
-    let mut components: Vec<_> = components.into_iter().map(Some).collect();
     let body = |node: &WiredNode| {
         Ok(match node {
             WiredNode::Input(input) => {
@@ -389,8 +437,7 @@ fn bodies(
             }
             WiredNode::Output(output) => Body::Output(wait_for_output(&**output, shell)?),
             WiredNode::Stage(index) => {
-                let component = components[*index].take().context("a stage is in the graph once")?;
-                let stage = &pipeline.stages[*index];
+                let (component, stage) = (components[*index].clone(), &pipeline.stages[*index]);
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
                 let (policy, batch) = (stage.on_failure.policy, stage.batch);

@@ -25,6 +25,8 @@ pub(crate) struct Sheet {
     /// When the current call began.
     now: u64,
     flow: u32,
+    /// Whether only calls and hand-offs are recorded.
+    only_calls: bool,
     recount: Option<Recount>,
 }
 
@@ -37,7 +39,15 @@ struct Recount {
 impl Recorder {
     /// Records the flow with this number, and keeps the last `capacity` records.
     pub fn new(flow: u32, capacity: usize) -> Recorder {
-        let sheet = Sheet { ring: Ring::new(capacity), origin: Instant::now(), now: 0, flow, recount: None };
+        Recorder::from_sheet(Sheet::new(flow, capacity))
+    }
+
+    /// Like [`Recorder::new`], but records only calls and hand-offs: two records for each batch, and none for each element.
+    pub fn of_calls(flow: u32, capacity: usize) -> Recorder {
+        Recorder::from_sheet(Sheet { only_calls: true, ..Sheet::new(flow, capacity) })
+    }
+
+    fn from_sheet(sheet: Sheet) -> Recorder {
         Recorder(Some(Arc::new(Mutex::new(sheet))))
     }
 
@@ -51,8 +61,7 @@ impl Recorder {
     #[doc(hidden)]
     pub fn recounting(times: u32) -> Recorder {
         let recount = Some(Recount { times, copies: Copies::default() });
-        let sheet = Sheet { ring: Ring::new(1), origin: Instant::now(), now: 0, flow: 0, recount };
-        Recorder(Some(Arc::new(Mutex::new(sheet))))
+        Recorder::from_sheet(Sheet { recount, ..Sheet::new(0, 1) })
     }
 
     /// Whether anything is recorded.
@@ -73,7 +82,9 @@ impl Recorder {
     /// Records a transition of a buffer.
     #[inline]
     pub(crate) fn transition(&self, transition: Transition) {
-        if let Some(mut sheet) = self.sheet() {
+        if let Some(mut sheet) = self.sheet()
+            && !sheet.only_calls
+        {
             let (timestamp, flow) = (sheet.now, sheet.flow);
             sheet.push(Record::Transition(TransitionRecord { timestamp, flow, ..TransitionRecord::new(transition) }));
         }
@@ -98,6 +109,11 @@ pub(crate) fn index(of: usize) -> NodeIndex {
 }
 
 impl Sheet {
+    fn new(flow: u32, capacity: usize) -> Sheet {
+        let (ring, origin) = (Ring::new(capacity), Instant::now());
+        Sheet { ring, origin, now: 0, flow, only_calls: false, recount: None }
+    }
+
     /// Begins a call. Everything recorded until the next call has its time.
     pub(crate) fn begin(&mut self, at: Instant) -> u64 {
         self.now = self.time(at);
@@ -133,7 +149,7 @@ impl Sheet {
 
     #[inline]
     fn transfer(&mut self, copy: TransferRecord) {
-        if self.recount(copy.reason, 1, copy.bytes) {
+        if self.only_calls || self.recount(copy.reason, 1, copy.bytes) {
             return;
         }
         let (timestamp, flow) = (self.now, self.flow);
@@ -168,7 +184,7 @@ impl Boundary {
     /// Records that whole payloads were read. The items are sequence number, buffer and bytes of each element.
     #[inline]
     pub(crate) fn read_all(&self, elements: impl Iterator<Item = (u64, Option<BufferId>, u64)>) {
-        let Some(mut sheet) = self.recorder.sheet() else { return };
+        let Some(mut sheet) = self.recorder.sheet().filter(|sheet| !sheet.only_calls) else { return };
         if sheet.recount.is_some() {
             // The totals count a whole batch at once.
             let (ops, bytes) = elements.fold((0, 0), |(ops, sum), (_, _, bytes)| (ops + 1, sum + bytes));
@@ -216,7 +232,7 @@ impl Boundary {
     /// sequence number of the element it comes from, if any. The bytes are in `buffer`.
     #[inline]
     pub(crate) fn wrote(&self, elements: impl Iterator<Item = (usize, u64, Option<u64>)>, buffer: Option<BufferId>) {
-        let Some(mut sheet) = self.recorder.sheet() else { return };
+        let Some(mut sheet) = self.recorder.sheet().filter(|sheet| !sheet.only_calls) else { return };
         if sheet.recount.is_some() {
             let (ops, bytes) = elements.fold((0, 0), |(ops, sum), (_, bytes, _)| (ops + 1, sum + bytes));
             sheet.recount(Reason::PayloadWrite, ops, bytes);
