@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::output::programs::{Audience, Format, OutputRequest};
 use crate::output::shell::Shell;
 
+mod bench;
 mod build;
 mod cache;
 mod check;
@@ -35,6 +36,7 @@ Examples:
   cargo torvyn build                          build its components
   cargo torvyn run --input app.log            run its pipeline and report the copies
   cargo torvyn test                           run its test cases
+  cargo torvyn bench                          measure its pipeline
   cargo torvyn demo                           do all of the above in a temporary folder
   cargo torvyn explain wide-world             explain an error or warning code
   cargo torvyn doctor                         find out what is missing on this machine"
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Build(build::BuildArgs),
     Run(run::RunArgs),
     Test(test::TestArgs),
+    Bench(bench::BenchArgs),
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
@@ -72,6 +75,7 @@ pub(crate) fn exec(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> 
         Command::Build(args) => build::exec(args, shell),
         Command::Run(args) => run::exec(args, shell),
         Command::Test(args) => test::exec(args, shell),
+        Command::Bench(args) => bench::exec(args, shell),
         Command::Demo(args) => demo::exec(args, shell),
         Command::Explain(args) => explain::exec(args, shell),
         Command::Doctor(args) => doctor::exec(args, shell),
@@ -86,6 +90,7 @@ impl Command {
             Command::Check(args) => output_request("check", args.message_format.format(), None),
             Command::Build(args) => output_request("build", args.message_format.format(), None),
             Command::Run(args) => output_request("run", args.message_format.format(), None),
+            Command::Bench(args) => output_request("bench", args.message_format.format(), None),
             Command::Test(args) => output_request("test", args.message_format.format(), args.junit.clone()),
             _ => OutputRequest::default(),
         }
@@ -98,6 +103,7 @@ fn output_request(command: &str, format: Option<Format>, junit: Option<PathBuf>)
         "check" => ("check-summary", is_json, is_json),
         "build" => ("build-summary", true, false),
         "run" => ("run-summary", false, false),
+        "bench" => ("bench-summary", false, false),
         _ => ("test-summary", false, false),
     };
     OutputRequest { audience: format.map(|format| Audience { format, summary, reads_cargo, sees_workspace }), junit }

@@ -28,6 +28,7 @@ use crate::output::failure::FailureRecord;
 use crate::output::programs::OutputRequest;
 use crate::output::shell::{Shell, StdoutClosed, Verbosity};
 
+mod bench;
 mod cases;
 mod check;
 mod cli;
@@ -49,6 +50,9 @@ pub fn main() -> ExitCode {
         return if torvyn_runtime::component::compile::serve().is_ok() { Exit::Ok } else { Exit::Failed }.into();
     }
     output::panicked::install_hook();
+    if env::args_os().nth(1).is_some_and(|argument| argument == bench::stage_process::RUN_STAGE) {
+        return bench::stage_process::main(env::args_os().nth(2).as_deref()).into();
+    }
     fs::standard_streams::mark_closed();
     let args: Vec<_> = env::args_os().collect();
     let exit = match commands::parse(&args) {

@@ -9,6 +9,7 @@ pub(crate) mod explanation;
 pub(crate) mod failure;
 pub(crate) mod findings;
 pub(crate) mod junit;
+pub(crate) mod page;
 pub(crate) mod panicked;
 pub(crate) mod printable;
 pub(crate) mod programs;

@@ -1,4 +1,5 @@
-//! Signals and child processes.
+//! Signals, child processes, and the memory of this process.
 
 pub(crate) mod child;
 pub(crate) mod interrupt;
+pub(crate) mod memory;

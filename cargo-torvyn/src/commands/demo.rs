@@ -77,6 +77,7 @@ fn run_in(folder: &Path, shell: &mut Shell) -> anyhow::Result<Exit> {
         input: Some(&messages),
         output: Some(&output),
         ignore_budget: false,
+        report: None,
         records: &RecordArgs::default(),
         drain: None,
     };

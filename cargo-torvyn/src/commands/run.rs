@@ -10,6 +10,7 @@ use crate::config::{ranges, units};
 use crate::exit::Exit;
 use crate::output::run_report::Summary;
 use crate::output::shell::Shell;
+use crate::output::{page, result_file};
 use crate::run::run_pipeline::{self, Request};
 
 /// Run a pipeline and report what was copied
@@ -24,6 +25,7 @@ Examples:
   tail -f app.log | cargo torvyn run find --input -   run another pipeline on stdin
   cargo torvyn run --output out.log --message-format json    print the run report as JSON
   cargo torvyn run --trace run.json                   also write a trace for a trace viewer
+  cargo torvyn run --report run.html                  also write the run report as a page with plots
 
 Exit codes:
   0    ran to the end
@@ -53,6 +55,9 @@ pub(crate) struct RunArgs {
     /// Torvyn.toml, or 10s]
     #[arg(long, value_name = "TIME", value_parser = drain)]
     pub(crate) drain: Option<Duration>,
+    /// Write the run report with plots to FILE, as HTML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) records: RecordArgs,
     #[command(flatten)]
@@ -72,6 +77,7 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
         input: args.input.as_deref(),
         output: args.output.as_deref(),
         ignore_budget: args.ignore_budget,
+        report: args.report.as_deref(),
         records: &args.records,
         drain: args.drain,
     };
@@ -80,6 +86,11 @@ pub(crate) fn exec(args: RunArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     match args.message_format {
         MessageFormat::Human => shell.report(&finished.pipeline, &finished.account)?,
         MessageFormat::Json => shell.summary(&finished.summary(&shell.sources))?,
+    }
+    if let Some(path) = &args.report {
+        let text = page::account::page(&finished.pipeline, &finished.account);
+        result_file::write_page(path, &text)?;
+        shell.status("Reported", format_args!("to `{}`", path.display()))?;
     }
     finished.report(shell)
 }

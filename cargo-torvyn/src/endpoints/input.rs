@@ -15,7 +15,7 @@ use crate::output::diagnostic::Diagnostic;
 mod dir;
 mod file;
 mod framing;
-mod generate;
+pub(crate) mod generate;
 mod stdin;
 
 /// All kinds, in the order in which messages list them.
@@ -70,6 +70,11 @@ pub(crate) trait Input: Debug + Send + Sync {
         None
     }
 
+    /// For generated elements that are all the same: how many there are, and the bytes of each.
+    fn generated(&self) -> Option<(u64, usize)> {
+        None
+    }
+
     /// What reading will wait for, if a person has to know: "data in the FIFO `x`".
     fn waits_for(&self) -> Option<String> {
         None
@@ -96,6 +101,11 @@ pub(crate) fn file(path: PathBuf, framing: Framing) -> Arc<dyn Input> {
 /// Standard input.
 pub(crate) fn stdin(framing: Framing) -> Arc<dyn Input> {
     Arc::new(stdin::Stdin { framing })
+}
+
+/// Generated elements, `count` of `size` bytes each.
+pub(crate) fn generated(count: u64, size: usize) -> Arc<dyn Input> {
+    Arc::new(generate::Generate { count, sizes: size..=size, seed: None })
 }
 
 /// The keys of an input: those that choose a kind, and those that may stand beside them.

@@ -50,6 +50,8 @@ codes! {
     BUILD_FAILED = "build-failed";
     /// The baseline cannot be used.
     BAD_BASELINE = "bad-baseline";
+    /// A pipeline is slower than in a baseline, or copies more.
+    SLOWER_THAN_BASELINE = "slower-than-baseline";
     /// A file with results could not be written.
     RESULT_NOT_WRITTEN = "result-not-written";
     /// Standard output could not be written.

@@ -5,11 +5,40 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::exit::{Exit, Stop};
-use crate::output::failure;
+use crate::fs::atomic_file;
+use crate::output::{failure, page};
 
 /// How many bytes are read to recognize a file.
 const HEAD: u64 = 1024;
+
+/// What a page is for, in messages.
+pub(crate) const PAGE: &str = "the report";
+
+/// Checks in advance, as far as possible, that a page can be written to `path`.
+///
+/// # Errors
+///
+/// Why it cannot.
+pub(crate) fn check_page(path: &Path) -> anyhow::Result<()> {
+    ResultFile::Page.check_replaceable(path)?;
+    atomic_file::check_and_hold(path).with_context(|| not_written(path))
+}
+
+/// Writes a page, as a whole or not at all.
+///
+/// # Errors
+///
+/// The error of the system.
+pub(crate) fn write_page(path: &Path, text: &str) -> anyhow::Result<()> {
+    atomic_file::write(path, text.as_bytes()).with_context(|| not_written(path))
+}
+
+fn not_written(path: &Path) -> Stop {
+    failure::not_written(path, &format!("{PAGE} "))
+}
 
 /// The kind of a file of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +47,8 @@ pub(crate) enum ResultFile {
     Baseline,
     Records,
     Trace,
+    BenchBaseline,
+    Page,
 }
 
 impl ResultFile {
@@ -52,6 +83,8 @@ impl ResultFile {
             }
             ResultFile::Records => start.starts_with("{\"reason\":"),
             ResultFile::Trace => start.starts_with("{\"traceEvents\":"),
+            ResultFile::BenchBaseline => start.starts_with('{') && start.contains("\"torvyn-bench\""),
+            ResultFile::Page => start.starts_with(page::START),
         }
     }
 
@@ -61,6 +94,8 @@ impl ResultFile {
             ResultFile::Baseline => "a baseline",
             ResultFile::Records => "a file of records",
             ResultFile::Trace => "a trace",
+            ResultFile::BenchBaseline => "a baseline of `bench`",
+            ResultFile::Page => "a page of cargo-torvyn",
         }
     }
 }
@@ -75,7 +110,14 @@ mod tests {
     fn only_files_of_the_same_kind_can_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
-        let kinds = [ResultFile::Junit, ResultFile::Baseline, ResultFile::Records, ResultFile::Trace];
+        let kinds = [
+            ResultFile::Junit,
+            ResultFile::Baseline,
+            ResultFile::Records,
+            ResultFile::Trace,
+            ResultFile::BenchBaseline,
+            ResultFile::Page,
+        ];
         for (content, replaced_by) in [
             ("", &kinds[..]),
             ("\u{feff} \n", &kinds),
@@ -84,6 +126,8 @@ mod tests {
             ("{\n  \"version\": 2,\n  \"built\": false,", &[ResultFile::Baseline]),
             ("{\"reason\":\"transfer\",\"timestamp_ns\":1", &[ResultFile::Records]),
             ("{\"traceEvents\":[", &[ResultFile::Trace]),
+            ("{\n  \"format\": \"torvyn-bench\",\n  \"version\": 1,", &[ResultFile::BenchBaseline]),
+            (page::START, &[ResultFile::Page]),
             ("# A page\n\nabout `<testsuites>`", &[]),
             ("<html>", &[]),
             ("{\n  \"name\": \"package\",\n  \"version\": \"1.0.0\"", &[]),

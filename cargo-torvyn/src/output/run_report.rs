@@ -153,7 +153,7 @@ fn freed(pool: &PoolUse) -> String {
 }
 
 /// The payload bytes that entered: the divisor of the amplification.
-fn entered_bytes(account: &Account) -> u64 {
+pub(crate) fn entered_bytes(account: &Account) -> u64 {
     let inputs = account.endpoints.iter().filter(|point| point.kind == "input").map(|point| point.payload_bytes);
     let sources = account.stages.iter().filter(|stage| stage.kind == torvyn_runtime::contract::Kind::Source);
     inputs.sum::<u64>() + sources.map(|source| source.copies.payload_write.bytes).sum::<u64>()

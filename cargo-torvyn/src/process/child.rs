@@ -1,8 +1,8 @@
-//! Child processes: cargo, rustup, git. A signal that ends this process also ends the children and their descendants. The
+//! Child processes: cargo, rustup, git, stages of `bench`. A signal that ends this process also ends the children and their descendants. The
 //! children stay in the terminal's process group, so that they can still ask for a passphrase.
 
 use std::io::{self, ErrorKind, Read};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
@@ -79,6 +79,16 @@ impl Running {
     /// Takes its stdout, if that is a pipe.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
+    }
+
+    /// Takes its stdin, if that is a pipe.
+    pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Takes its stderr, if that is a pipe.
+    pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
     }
 
     /// Kills the child, because nobody reads its output any more. It may have exited already.

@@ -27,6 +27,7 @@ use crate::output::failure::{self, FailureRecord};
 use crate::output::findings::Finding;
 use crate::output::programs;
 use crate::output::progress::Bar;
+use crate::output::result_file;
 use crate::output::run_report::{self, Summary};
 use crate::output::shell::{Shell, StdoutClosed};
 use crate::output::viewpoint::{Viewpoint, place};
@@ -50,6 +51,8 @@ pub(crate) struct Request<'a> {
     pub(crate) output: Option<&'a Path>,
     /// Run a pipeline that is over its copy budget, and refuse no copy.
     pub(crate) ignore_budget: bool,
+    /// The page that the caller writes when the run has ended.
+    pub(crate) report: Option<&'a Path>,
     /// What to record.
     pub(crate) records: &'a RecordArgs,
     /// How long the run may take to end after a signal; overrides the manifest.
@@ -129,7 +132,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let drain = request.drain.or(drain).unwrap_or(interrupt::DRAIN);
     shell.summary(&Summary { pipeline: Some(&pipeline.name), ..Summary::default() })?;
     if shell.is_for_programs() {
-        refuse_stdout(&pipeline, request.records)?;
+        refuse_stdout(&pipeline, request)?;
     }
     let found = pipeline.check_paths();
     if !found.is_empty() {
@@ -139,8 +142,10 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     let mut uses = pipeline.declared_file_uses();
     case_files::beside(&pipeline.file).iter().for_each(|path| _ = uses.read("a file of cases", path));
     uses.extend(Files::uses(request.records));
+    request.report.iter().for_each(|path| _ = uses.write(result_file::PAGE, path));
     uses.clone().write_messages().refuse()?;
     check_outputs(&pipeline)?;
+    request.report.map_or(Ok(()), result_file::check_page)?;
     let letters = DeadLetterFiles::new(&pipeline)?;
     let records = Files::open(request.records)?;
     let judge = |pipeline: &Pipeline, roles: &[Role]| pipeline.wire(roles).err().unwrap_or_default();
@@ -323,7 +328,7 @@ fn refused_stdout(help: &str) -> Stop {
 
 /// Refuses to write anything else to standard output if a program reads the account there: the two could not be told
 /// apart.
-fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> {
+fn refuse_stdout(pipeline: &Pipeline, request: &Request<'_>) -> Result<(), Stop> {
     for output in &pipeline.outputs {
         let help = match &pipeline.outputs[..] {
             [_] => OTHER_OUTPUT.to_string(),
@@ -337,7 +342,9 @@ fn refuse_stdout(pipeline: &Pipeline, records: &RecordArgs) -> Result<(), Stop> 
         }
     }
     let letters = pipeline.stages.iter().filter_map(|stage| stage.on_failure.dead_letters.as_ref());
-    for (path, what) in letters.map(|path| (path, "the dead-letter file")).chain(records.files()) {
+    let report = request.report.map(|path| (path, result_file::PAGE));
+    let records = request.records.files().map(|(path, what)| (path.as_path(), what));
+    for (path, what) in letters.map(|path| (path.as_path(), "the dead-letter file")).chain(records).chain(report) {
         programs::refuse_stdout(path, what, "name another file")?;
     }
     Ok(())

@@ -17,19 +17,19 @@ use crate::output::codes;
 pub(super) static KIND: Kind = Kind { keys: Keys { kind: "generate", options: &[] }, is_repeatable: true, read };
 
 /// `count`: up to 2^53, which every JSON reader represents exactly.
-const COUNT: ranges::Range = 0..=1 << 53;
+pub(crate) const COUNT: ranges::Range = 0..=1 << 53;
 /// `size`
-const SIZE: ranges::Range = 0..=MAX_ELEMENT_BYTES as u64;
+pub(crate) const SIZE: ranges::Range = 0..=MAX_ELEMENT_BYTES as u64;
 
 /// Generated elements.
 #[derive(Debug)]
-struct Generate {
+pub(super) struct Generate {
     /// Number of elements.
-    count: u64,
+    pub(super) count: u64,
     /// Payload bytes of each element, from the smallest to the largest.
-    sizes: RangeInclusive<usize>,
+    pub(super) sizes: RangeInclusive<usize>,
     /// The seed of their bytes and sizes; none if all elements are identical.
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
 }
 
 fn read(field: &Field, _: &Table, report: &mut Report) -> Option<Arc<dyn Input>> {
@@ -80,6 +80,10 @@ impl Input for Generate {
     fn size(&self) -> Option<u64> {
         let (min, max) = (*self.sizes.start(), *self.sizes.end());
         if min == max { self.count.checked_mul(min as u64) } else { None }
+    }
+
+    fn generated(&self) -> Option<(u64, usize)> {
+        self.seed.is_none().then_some((self.count, *self.sizes.start()))
     }
 }
 

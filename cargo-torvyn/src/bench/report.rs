@@ -1,0 +1,152 @@
+//! What was measured, for people: tables of the rates, of the latencies and of the system calls.
+
+use comfy_table::{CellAlignment, Table, presets};
+use torvyn_runtime::base::plural::{counted, noun};
+
+use super::latency::Distribution;
+use super::results::{Figures, OutputFacts, Results, Rival};
+use super::statistics::Spread;
+use crate::output::run_report::{bytes, grouped, time};
+
+/// What stands in place of a figure that there is none of.
+const NONE: &str = "–";
+
+/// The first line: what was measured.
+pub(crate) fn summary(results: &Results) -> String {
+    let (elements, rounds) = (results.input.elements, results.rounds.len() as u64);
+    format!(
+        "`{}` in {} after {}: {} {} of {}, {}",
+        results.pipeline,
+        counted(rounds, "round"),
+        counted(results.warm_up.into(), "warm-up round"),
+        grouped(elements),
+        noun(elements, "element"),
+        results.input.name,
+        bytes(results.input.bytes)
+    )
+}
+
+/// The tables, without the run report.
+pub(crate) fn tables(results: &Results) -> Vec<String> {
+    vec![rates(results), latencies(results), system_calls(results)]
+}
+
+/// What a reader has to know about the figures, a sentence each.
+pub(crate) fn notes(results: &Results) -> Vec<String> {
+    let rivals = [("the native pass", &results.native), ("one process per stage", &results.processes)];
+    let missing = rivals
+        .into_iter()
+        .filter_map(|(name, rival)| Some(format!("{name} was not measured: {}", rival.not_measured.as_ref()?)));
+    let output = |output: &OutputFacts| match output.is_file {
+        true => format!("{} is not touched: a temporary file in its folder was written in its place", output.name),
+        false => format!("{} is not touched: the elements were dropped", output.name),
+    };
+    let outputs = results.outputs.iter().filter(|output| output.is_replaced).map(output);
+    let profile = (results.program.profile == "debug")
+        .then(|| "this is a build of cargo-torvyn with debug assertions: a release build is faster".to_string());
+    let lost = (results.latency.lost_records > 0).then(|| {
+        let lost = grouped(results.latency.lost_records);
+        format!("{lost} records of calls were lost: the latencies of stages are those of the last calls of each round")
+    });
+    let end_to_end = results
+        .latency
+        .end_to_end_ns
+        .is_none()
+        .then(|| "there is no latency end to end: no element reached an output of the host".to_string());
+    missing.chain(outputs).chain(profile).chain(lost).chain(end_to_end).collect()
+}
+
+/// A table whose columns, but for the first, are aligned to the right.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(header);
+    table
+}
+
+fn finish(mut table: Table) -> String {
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table.to_string()
+}
+
+fn rates(results: &Results) -> String {
+    let mut table =
+        table(["median of rounds", "elements/s", "min – max", "bytes/s", "an element", "peak memory", "ours ÷ it"]);
+    let mut row = |name: &str, figures: &Figures, ratio: Option<Spread>| {
+        let rate = figures.elements_per_second;
+        table.add_row([
+            name.to_string(),
+            grouped(rate.median as u64),
+            format!("{} – {}", grouped(rate.min as u64), grouped(rate.max as u64)),
+            format!("{}/s", bytes(figures.bytes_per_second.median as u64)),
+            nanoseconds(figures.ns_per_element.median),
+            figures.peak_bytes.map_or(NONE.to_string(), |peak| bytes(peak.median as u64)),
+            ratio.map_or(String::new(), |ratio| {
+                format!("{} ({} – {})", times(ratio.median), times(ratio.min), times(ratio.max))
+            }),
+        ]);
+    };
+    row("ours", &results.ours, None);
+    for (name, rival) in [("native pass", &results.native), ("a process per stage", &results.processes)] {
+        let Rival { figures: Some(figures), ours_to_it, .. } = rival else { continue };
+        row(name, figures, *ours_to_it);
+    }
+    finish(table)
+}
+
+fn latencies(results: &Results) -> String {
+    let mut table = table(["latency of an element", "p50", "p90", "p99", "p99.9", "max", "in a call", "calls"]);
+    let mut row = |name: &str, latency: Option<&Distribution>, batch: Option<&Distribution>| {
+        let each = |of: fn(&Distribution) -> u64| latency.map_or(NONE.to_string(), |latency| time(of(latency)));
+        let batches = batch.map_or(String::new(), |batch| match batch.min == batch.max {
+            true => grouped(batch.max),
+            false => format!("{} (to {})", grouped(batch.p50), grouped(batch.max)),
+        });
+        let calls = batch.map_or(String::new(), |batch| grouped(batch.count));
+        table.add_row([
+            name.to_string(),
+            each(|latency| latency.p50),
+            each(|latency| latency.p90),
+            each(|latency| latency.p99),
+            each(|latency| latency.p99_9),
+            each(|latency| latency.max),
+            batches,
+            calls,
+        ]);
+    };
+    row("end to end", results.latency.end_to_end_ns.as_ref(), None);
+    for node in &results.latency.nodes {
+        row(&node.name, node.latency_ns.as_ref(), node.batch.as_ref());
+    }
+    finish(table)
+}
+
+fn system_calls(results: &Results) -> String {
+    let mut table = table(["system calls", "calls", "bytes", "bytes per call"]);
+    for endpoint in &results.endpoints {
+        let per_call = endpoint.bytes_per_call.map_or(NONE.to_string(), |size| bytes(size as u64));
+        table.add_row([endpoint.name.clone(), grouped(endpoint.calls.ops), bytes(endpoint.calls.bytes), per_call]);
+    }
+    finish(table)
+}
+
+/// A ratio, with two digits after the point, or three significant ones if it is small.
+pub(super) fn times(ratio: f64) -> String {
+    if ratio >= 0.1 { format!("{ratio:.2}×") } else { format!("{ratio:.4}×") }
+}
+
+/// A time for an element, which may be less than a nanosecond.
+pub(super) fn nanoseconds(ns: f64) -> String {
+    if ns < 100.0 { format!("{ns:.1} ns") } else { time(ns as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_small_and_large_figures() {
+        assert_eq!([0.00123, 0.5, 12.345].map(times), ["0.0012×", "0.50×", "12.35×"]);
+        assert_eq!([0.04, 12.34, 1500.0].map(nanoseconds), ["0.0 ns", "12.3 ns", "1.5 µs"]);
+    }
+}
