@@ -9,7 +9,8 @@
 //! 3. `project` finds the stages among the packages of the workspace and has cargo build them; `run` loads the components.
 //! 4. `check` has `torvyn_runtime::analysis` make a verdict of each stage, from WIT and from its component, and reports as
 //!    diagnostics what exceeds the declared budgets. `run`, `test` and `demo` do the same before a flow starts.
-//! 5. `run` runs a pipeline; `cases` runs each case in a flow of its own and compares the results.
+//! 5. `run` runs a pipeline; `cases` runs each case in a flow of its own and compares the results; `bench` runs a pipeline in
+//!    rounds and measures it.
 //! 6. `output` prints: status and problems on standard error for people, results on standard output. A program always gets a
 //!    summary at the end, however the command ended: with an error, a `failure` with a stable code, or a panic.
 //! 7. `exit` makes the exit code, and is the only place that knows the numbers.

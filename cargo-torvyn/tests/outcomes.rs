@@ -224,6 +224,62 @@ fn every_way_a_run_fails_ends_with_its_summary() {
 }
 
 #[test]
+fn every_way_a_bench_fails_ends_with_its_summary() {
+    let stdin = UPPER.replace("'input.txt'", "'-'");
+    let undeclared = UPPER.replace("input = 'input.txt'\n", "");
+    let absent = UPPER.replace("'input.txt'", "'absent.txt'");
+    let fails = faulty("trap", "process");
+    let budget = faulty("", "") + "budget = { reads = 0 }\n";
+    let table: &[(&str, &[&str], i32, &[&str])] = &[
+        (UPPER, &["--rounds", "1", "--warm-up", "0"], 0, &[]),
+        (UPPER, &["--rounds", "0"], 2, &["usage"]),
+        (UPPER, &["--rounds", "-1"], 2, &["usage"]),
+        (UPPER, &["--warm-up", "1001"], 2, &["usage"]),
+        (UPPER, &["--generate", "0x64"], 2, &["usage"]),
+        (UPPER, &["--generate", "1x99GiB"], 2, &["usage"]),
+        (UPPER, &["--generate", "1x1", "--input", "input.txt"], 2, &["usage"]),
+        (UPPER, &["--tolerance", "1"], 2, &["usage"]),
+        (UPPER, &["--rounds", "4", "--save-baseline", "b.json"], 2, &["usage"]),
+        (UPPER, &["--input", "-"], 2, &["usage"]),
+        (UPPER, &["--input", "/dev/null"], 2, &["usage"]),
+        (&stdin, &[], 2, &["usage"]),
+        (&undeclared, &[], 2, &["usage"]),
+        (UPPER, &["--report", "/dev/stdout"], 2, &["usage"]),
+        (UPPER, &["--report", "Torvyn.toml"], 2, &["same-file"]),
+        (UPPER, &["--report", "input.txt"], 2, &["same-file"]),
+        (UPPER, &["--report", "output.txt"], 2, &["same-file"]),
+        (UPPER, &["--save-baseline", "input.txt"], 2, &["same-file"]),
+        (UPPER, &["--report", "r.html", "--save-baseline", "r.html"], 2, &["same-file"]),
+        (UPPER, &["--report", "other.txt"], 2, &["result-not-written"]),
+        (UPPER, &["--report", "missing/r.html"], 101, &["result-not-written"]),
+        (UPPER, &["--baseline", "missing.json"], 101, &["bad-baseline"]),
+        (UPPER, &["--baseline", "other.txt"], 101, &["bad-baseline"]),
+        (UPPER, &["other"], 101, &["unknown-pipeline"]),
+        (UPPER, &["--input", "empty.txt"], 101, &["command-failed"]),
+        (&absent, &[], 101, &["not-found"]),
+        (&fails, &["--warm-up", "0"], 101, &["stage-trap"]),
+        (&budget, &[], 100, &["over-budget-component", "over-budget"]),
+        ("[pipeline.main\n", &[], 101, &["syntax"]),
+    ];
+    for (manifest, args, code, expected) in table {
+        let folder = folder_with_input(manifest);
+        for (name, content) in [("output.txt", "before"), ("other.txt", "{\"a\": 1}"), ("empty.txt", "")] {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let args = [&["bench", "--message-format", "json"][..], args].concat();
+        let output = torvyn(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(*code), "{args:?}\n{manifest}\n{}", said(&output));
+        let summary = summary(&output, "bench-summary");
+        assert_eq!(codes(&summary), *expected, "{args:?}\n{manifest}\n{summary}");
+        assert_eq!(summary["measured"].is_object(), *code == 0, "{summary}");
+        // Nothing of the user has changed, and nothing is left.
+        assert_eq!(fs::read_to_string(folder.path().join("output.txt")).unwrap(), "before");
+        assert_eq!(fs::read_to_string(folder.path().join("other.txt")).unwrap(), "{\"a\": 1}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5, "{args:?}");
+    }
+}
+
+#[test]
 fn elements_beside_json_are_refused() {
     let folder = folder_with_input(&UPPER.replace("output = 'output.txt'\n", ""));
     let run = |args: &str| {

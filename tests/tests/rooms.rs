@@ -21,7 +21,7 @@ const RUNTIME: [&str; 11] = [
     "stage",
     "flow",
 ];
-const PLUGIN: [&str; 13] = [
+const PLUGIN: [&str; 14] = [
     "exit",
     "process",
     "fs",
@@ -34,6 +34,7 @@ const PLUGIN: [&str; 13] = [
     "check",
     "run",
     "cases",
+    "bench",
     "commands",
 ];
 const CASES: [&str; 5] = ["compare", "case", "plan", "run", "report"];

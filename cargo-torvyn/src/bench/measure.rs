@@ -267,7 +267,7 @@ impl<'a> Turns<'a> {
         let outputs = plan.outputs.iter().zip(wiring.outputs().map(|(_, output)| output)).map(fact).collect();
         Ok(Results {
             pipeline: self.workload.pipeline.name.clone(),
-            input: InputFacts { name: input.unwrap_or_else(|| "a component".to_string()), elements, bytes },
+            input: InputFacts { name: input.unwrap_or_else(|| "a source component".to_string()), elements, bytes },
             outputs,
             program: ProgramFacts {
                 version: env!("CARGO_PKG_VERSION"),

@@ -15,13 +15,13 @@ const NONE: &str = "–";
 pub(crate) fn summary(results: &Results) -> String {
     let (elements, rounds) = (results.input.elements, results.rounds.len() as u64);
     format!(
-        "`{}` in {} after {}: {} {} of {}, {}",
+        "`{}` in {} after {}, on {}: {} {}, {}",
         results.pipeline,
         counted(rounds, "round"),
         counted(results.warm_up.into(), "warm-up round"),
+        results.input.name,
         grouped(elements),
         noun(elements, "element"),
-        results.input.name,
         bytes(results.input.bytes)
     )
 }

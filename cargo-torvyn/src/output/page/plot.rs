@@ -60,7 +60,12 @@ fn round_up(value: f64) -> f64 {
 fn short(value: f64) -> String {
     let scaled = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")].into_iter().find(|(scale, _)| value >= *scale);
     let (value, unit) = scaled.map_or((value, ""), |(scale, unit)| (value / scale, unit));
-    let digits = usize::from(value < 10.0 && value.fract() > 0.05) + usize::from(value < 0.1 && value > 0.0);
+    let digits = match value {
+        0.0 => 0,
+        ..0.1 => 2,
+        ..10.0 if value.fract() > 0.05 => 1,
+        _ => 0,
+    };
     format!("{value:.digits$} {unit}").trim_end().to_string()
 }
 
@@ -123,7 +128,7 @@ pub(crate) fn histogram(label: &str, bars: &[(u64, u64)], least: u64, is_small: 
     let (width, height) = if is_small { (320.0, 150.0) } else { (860.0, 240.0) };
     let total: u64 = bars.iter().map(|(_, count)| count).sum();
     let most = bars.iter().map(|(_, count)| *count).max().unwrap_or_default();
-    let top = round_up(100.0 * most as f64 / total.max(1) as f64).min(100.0);
+    let top = round_up((100.0 * most as f64 / total.max(1) as f64).max(1.0)).min(100.0);
     let (from, to) = ((least.max(1) as f64).log10(), bars.last().map_or(1, |(bound, _)| *bound).max(1) as f64);
     let (from, to) = (from.floor(), to.log10().max(from.floor() + 0.1).ceil());
     let x = |value: f64| LEFT + (value.max(1.0).log10() - from).max(0.0) / (to - from) * (width - LEFT - RIGHT);
