@@ -253,6 +253,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// The page as Chromium understands it, and a picture of it. `None` without Chromium.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn rendered(path: &Path) -> Option<(String, Vec<u8>)> {
     let chromium = ["chromium", "chromium-browser", "google-chrome"];
     let chromium = chromium.into_iter().find(|name| {
@@ -260,7 +261,7 @@ fn rendered(path: &Path) -> Option<(String, Vec<u8>)> {
         version.is_ok_and(|status| status.success())
     });
     let Some(chromium) = chromium else {
-        eprintln!("skipped: without Chromium, nothing shows whether a browser can show the page");
+        println!("skipped: without Chromium, nothing shows whether a browser can show the page");
         return None;
     };
     let (profile, picture) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -330,6 +331,25 @@ fn pages_have_the_figures_and_stand_alone() {
         let output = torvyn(folder.path(), &["run", "--output", "out2.txt", "--report", report]);
         assert_eq!(output.status.code(), Some(code), "{report}: {}", said(&output));
     }
+}
+
+/// Adds lines while rounds run: their times cannot be compared with those before.
+#[test]
+fn an_input_that_changes_between_rounds_is_an_error() {
+    let folder = folder(CHAIN);
+    let mut command = command(folder.path(), &["bench", "--alone", "--rounds", "1000"]);
+    let mut running = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
+    lines.find(|line| line.as_ref().unwrap().contains("Round 1 of")).unwrap().unwrap();
+    let input = folder.path().join("input.txt");
+    fs::write(folder.path().join("longer.txt"), fs::read_to_string(&input).unwrap() + "more\n").unwrap();
+    fs::rename(folder.path().join("longer.txt"), input).unwrap();
+    let said: String = lines.map(|line| line.unwrap() + "\n").collect();
+    assert_eq!(running.wait().unwrap().code(), Some(101), "{said}");
+    let expected = "error: the input changed between two rounds: expected 5,000 elements of 43,890 bytes, \
+                    found 5,001 elements of 43,894 bytes";
+    assert!(said.contains(expected), "{said}");
+    assert_untouched(folder.path(), 4);
 }
 
 #[test]

@@ -280,6 +280,26 @@ fn every_way_a_bench_fails_ends_with_its_summary() {
 }
 
 #[test]
+fn a_pipeline_that_became_slower_is_a_failure_of_a_bench() {
+    let folder = folder_with_input(UPPER);
+    let bench = |args: &[&str]| {
+        let output = torvyn(folder.path(), &[&["bench", "--alone", "--message-format", "json"], args].concat());
+        summary(&output, "bench-summary")
+    };
+    assert_eq!(codes(&bench(&["--save-baseline", "b.json"])), [""; 0]);
+    let path = folder.path().join("b.json");
+    let mut baseline: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for time in baseline["ns_per_element"].as_array_mut().unwrap() {
+        *time = json!(time.as_f64().unwrap() / 1000.0);
+    }
+    fs::write(&path, baseline.to_string()).unwrap();
+    let slower = bench(&["--baseline", "b.json"]);
+    assert_eq!((codes(&slower), &slower["exit_code"]), (vec!["slower-than-baseline"], &json!(100)));
+    assert_eq!(slower["comparison"]["verdict"], "slower");
+    assert!(slower["measured"].is_object());
+}
+
+#[test]
 fn elements_beside_json_are_refused() {
     let folder = folder_with_input(&UPPER.replace("output = 'output.txt'\n", ""));
     let run = |args: &str| {

@@ -56,6 +56,8 @@ struct Turns<'a> {
     /// What entered and left the pipeline in its last turn.
     elements: (u64, u64),
     bytes: u64,
+    /// Whether it had a turn.
+    has_run: bool,
     /// The account of each round, with the time until all stages had started.
     accounts: Vec<(Account, u64)>,
 }
@@ -98,7 +100,16 @@ impl<'a> Turns<'a> {
         let native = chain.clone().and_then(|()| native(workload));
         let processes = chain.map(|()| specs(workload, plan));
         let flows = interrupt::begin_cases()?;
-        Ok(Turns { workload, flows, native, processes, elements: (0, 0), bytes: 0, accounts: Vec::new() })
+        Ok(Turns {
+            workload,
+            flows,
+            native,
+            processes,
+            elements: (0, 0),
+            bytes: 0,
+            has_run: false,
+            accounts: Vec::new(),
+        })
     }
 
     /// Lets each take its turn. Which is first depends on the number of the round.
@@ -141,8 +152,16 @@ impl<'a> Turns<'a> {
         let peak_bytes = memory::peak_bytes().filter(|_| is_reset);
         let account = account.map_err(|error| self.workload.explain(error, shell))?;
         interrupt::check()?;
+        let (before, bytes_before) = (self.elements.0, self.bytes);
         self.elements = (account.elements.entered, account.elements.left);
         self.bytes = run_report::entered_bytes(&account);
+        if self.has_run && (self.elements.0, self.bytes) != (before, bytes_before) {
+            let size = |elements, bytes| format!("{} elements of {} bytes", grouped(elements), grouped(bytes));
+            let (expected, found) = (size(before, bytes_before), size(self.elements.0, self.bytes));
+            let message = format!("the input changed between two rounds: expected {expected}, found {found}");
+            return Err(Stop::new(Exit::Failed, message).help("measure on an input that stays as it is").into());
+        }
+        self.has_run = true;
         if self.elements.0 == 0 {
             let stop = Stop::new(Exit::Failed, "the input has no elements: there is nothing to measure");
             return Err(stop

@@ -27,8 +27,10 @@ pub(crate) fn text(results: &Results, comparison: Option<&Comparison>) -> String
         Section::new("Rates", rates(results)),
         Section::new("Elements per second over rounds", rounds(results)),
         Section::new("Latency of an element", latency(results)),
-        Section::new("System calls", system_calls(results)),
     ];
+    if !results.endpoints.is_empty() {
+        sections.push(Section::new("System calls", system_calls(results)));
+    }
     sections.extend(page::account::sections(&results.account));
     Page { title: format!("Bench of `{}`", results.pipeline), lead, sections }.text()
 }

@@ -28,7 +28,8 @@ pub(crate) fn summary(results: &Results) -> String {
 
 /// The tables, without the run report.
 pub(crate) fn tables(results: &Results) -> Vec<String> {
-    vec![rates(results), latencies(results), system_calls(results)]
+    let calls = (!results.endpoints.is_empty()).then(|| system_calls(results));
+    [rates(results), latencies(results)].into_iter().chain(calls).collect()
 }
 
 /// What a reader has to know about the figures, a sentence each.

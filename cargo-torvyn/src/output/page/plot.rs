@@ -122,7 +122,7 @@ pub(crate) fn rounds(series: &[Series]) -> String {
 /// A histogram of times in nanoseconds on a logarithmic axis: how many values are up to each bound. Bars are as high as their share.
 pub(crate) fn histogram(label: &str, bars: &[(u64, u64)], least: u64, is_small: bool) -> String {
     const LEFT: f64 = 44.0;
-    const RIGHT: f64 = 14.0;
+    const RIGHT: f64 = 26.0;
     const TOP: f64 = 8.0;
     const BOTTOM: f64 = 24.0;
     let (width, height) = if is_small { (320.0, 150.0) } else { (860.0, 240.0) };
@@ -145,12 +145,16 @@ pub(crate) fn histogram(label: &str, bars: &[(u64, u64)], least: u64, is_small: 
             short(percent)
         );
     }
-    for decade in from as i32..=to as i32 {
+    // A small plot has room for few names.
+    let every = if is_small { ((to - from) / 3.0).ceil() as usize } else { 1 };
+    for (index, decade) in (from as i32..=to as i32).enumerate() {
         let ns = 10_u64.saturating_pow(decade.unsigned_abs());
-        let anchor = if f64::from(decade) < to { "middle" } else { "end" };
         let (at, low) = (x(ns as f64), height - BOTTOM);
         svg += &format!("<line class=\"axis\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{low}\" y2=\"{}\"/>", low + 4.0);
-        svg += &format!("<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>\n", height - 6.0, power(ns));
+        if index.is_multiple_of(every) {
+            let (low, name) = (height - 6.0, power(ns));
+            svg += &format!("<text x=\"{at:.1}\" y=\"{low}\" text-anchor=\"middle\">{name}</text>\n");
+        }
     }
     let mut before = least.max(1);
     for (bound, count) in bars {
