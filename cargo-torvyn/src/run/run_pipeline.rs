@@ -13,7 +13,7 @@ use torvyn_runtime::flow::account::CutOffUse;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
-use crate::check::{Composed, Subject, lints};
+use crate::check::{Composed, Subject, check_replicas, lints};
 use crate::cli::{CacheArgs, CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
@@ -165,6 +165,10 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
     }
     let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
     let verdicts = verdicts.context("a loaded component has been analysed")?;
+    let stateful: Diagnostics = check_replicas(&pipeline, subjects.iter().zip(&verdicts)).into_iter().collect();
+    if !stateful.is_empty() {
+        return report_and_stop(&stateful, shell);
+    }
     if !request.ignore_budget {
         within_budget(&subjects, &verdicts, &components.levels, &pipeline, &wiring, shell)?;
     }
@@ -393,8 +397,8 @@ fn bodies(
                 let stage = &pipeline.stages[*index];
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
-                let (policy, batch) = (stage.on_failure.policy, stage.batch);
-                Body::Stage(Stage { config, limits, budget, bounds, policy, batch, ..Stage::new(component) })
+                let (policy, batch, replicas) = (stage.on_failure.policy, stage.batch, stage.replicas.count());
+                Body::Stage(Stage { config, limits, budget, bounds, policy, batch, replicas, ..Stage::new(component) })
             }
         })
     };
