@@ -461,9 +461,11 @@ impl Flow {
 impl Flow {
     /// Counts the elements in a flow that is cut off, and ends its stages without a call.
     fn abort_stages(&mut self, mut interrupted: Vec<String>) -> CutOffUse {
-        let called = self.nodes.iter().filter(|node| node.is_called());
-        interrupted.extend(called.map(|node| node.name().to_string()));
-        interrupted.dedup();
+        for node in self.nodes.iter().filter(|node| node.is_called()) {
+            if !interrupted.iter().any(|name| name == node.name()) {
+                interrupted.push(node.name().to_string());
+            }
+        }
         let snapshot = self.snapshot();
         let waiting = snapshot.waiting.iter().sum::<u64>() + snapshot.held;
         let lent: u64 = self.nodes.iter_mut().map(Node::abort).sum();

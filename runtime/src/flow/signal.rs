@@ -6,22 +6,33 @@ use std::time::Duration;
 /// A flag that one thread waits for and others set. It stays set until somebody has waited for it, so nothing is missed.
 #[derive(Default)]
 pub(crate) struct Signal {
-    is_set: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_set: bool,
+    /// Whether a thread waits. If none does, nobody need be woken, which is a call of the system.
+    is_awaited: bool,
 }
 
 impl Signal {
     /// Sets the flag, and wakes the thread that waits for it.
     pub(crate) fn set(&self) {
-        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_one();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_set = true;
+        if state.is_awaited {
+            self.changed.notify_one();
+        }
     }
 
     /// Waits until the flag is set, for at most this time, and clears it.
     pub(crate) fn wait(&self, time: Duration) {
-        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(is_set, time, |is_set| !*is_set);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_awaited = true;
+        let waited = self.changed.wait_timeout_while(state, time, |state| !state.is_set);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = State::default();
     }
 }
 
