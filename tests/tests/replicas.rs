@@ -407,8 +407,8 @@ fn a_stage_with_a_state_is_refused() {
     );
     assert_eq!(
         refused(two(programs::WINDOW), between),
-        "stage `stage` cannot start: the stage cannot have replicas: it can hold elements beyond the call that lent them \
-         (it imports `payload-lease`)"
+        "stage `stage` cannot start: the stage cannot have replicas: it can hold elements beyond the call that lent \
+         them"
     );
     assert_eq!(
         refused(two(programs::REPEAT), between),

@@ -115,29 +115,12 @@ impl Ended {
 }
 
 impl Replicas {
-    /// `resting` are all instances but the one at hand. `stop` must end their calls; `done` is set whenever a call has ended,
-    /// and absent if calls are made on the thread of the driver.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Start`] if the system has no more threads.
-    pub(crate) fn new(
-        stage: &str,
-        resting: VecDeque<Box<Instance>>,
-        stop: Arc<AtomicBool>,
-        done: Option<&Arc<Signal>>,
-    ) -> Result<Replicas, Error> {
+    /// `resting` are all instances but the one at hand. `stop` must end their calls. There is a worker for each instance, or
+    /// none if the calls are made on the thread of the driver.
+    pub(crate) fn new(resting: VecDeque<Box<Instance>>, workers: Vec<Worker>, stop: Arc<AtomicBool>) -> Replicas {
         let count = resting.len() + 1;
-        let mut workers = Vec::new();
-        for _ in 0..done.map_or(0, |_| count) {
-            let Some(done) = done else { break };
-            workers.push(Worker::start(done.clone()).map_err(|error| {
-                let source = StageError::Replicas(format!("the system has no thread for each of {count}: {error}"));
-                Error::Start { stage: stage.to_string(), source }
-            })?);
-        }
         let under_way = VecDeque::with_capacity(count);
-        Ok(Replicas { count, resting, under_way, workers, next: 0, stop, flushed: 0 })
+        Replicas { count, resting, under_way, workers, next: 0, stop, flushed: 0 }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -245,8 +228,8 @@ pub(super) fn check_stage(name: &str, stage: &Stage) -> Result<(), Error> {
         Some(format!("at most {} are possible, found {}", Stage::MAX_REPLICAS, stage.replicas))
     } else if profile.kind != Kind::Processor {
         Some(format!("only a processor can, and it is a {}", profile.kind))
-    } else if profile.payloads.lease {
-        Some("it can hold elements beyond the call that lent them (it imports `payload-lease`)".to_string())
+    } else if stage.component.analysis().retains {
+        Some("it can hold elements beyond the call that lent them".to_string())
     } else {
         None
     };
@@ -257,7 +240,7 @@ pub(super) fn check_stage(name: &str, stage: &Stage) -> Result<(), Error> {
 }
 
 /// A thread that calls instances, one at a time.
-struct Worker {
+pub(crate) struct Worker {
     /// Receives instances to call; `None` once the thread is to end.
     calls: Option<Sender<Box<Instance>>>,
     ended: Receiver<Ended>,
@@ -274,6 +257,19 @@ impl Drop for SetWhenDropped<'_> {
 }
 
 impl Worker {
+    /// Starts `count` threads for a stage. `done` is set whenever a call has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] if the system has no more threads.
+    pub(super) fn start_all(stage: &str, count: usize, done: &Arc<Signal>) -> Result<Vec<Worker>, Error> {
+        let no_thread = |error| {
+            let source = StageError::Replicas(format!("the system has no thread for each of {count}: {error}"));
+            Error::Start { stage: stage.to_string(), source }
+        };
+        (0..count).map(|_| Worker::start(done.clone()).map_err(no_thread)).collect()
+    }
+
     fn start(done: Arc<Signal>) -> std::io::Result<Worker> {
         let (calls, to_call) = mpsc::channel::<Box<Instance>>();
         let (answer, ended) = mpsc::channel();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::replicas::{AtHand, Replicas, check_stage};
+use super::replicas::{AtHand, Replicas, Worker, check_stage};
 use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase, Shared};
 use crate::base::plural::counted;
 use crate::base::rng::Rng;
@@ -66,6 +66,7 @@ impl StageNode {
         let recovery = Recovery::new(stage.policy, stage.injections, control);
         let replicas = stage.replicas.max(1);
         let has_threads = replicas > 1 && !control.runs_on_one_thread();
+        let workers = Worker::start_all(&links.name, if has_threads { replicas } else { 0 }, done)?;
         let log = StageLog::new(&links.name, control.log.clone(), stage.limits.log_bytes);
         let stop = Arc::<AtomicBool>::default();
         let cut = if replicas > 1 { control.cut.clone().or(stop.clone()) } else { control.cut.clone() };
@@ -103,10 +104,10 @@ impl StageNode {
                 }
             }
         }
-        let replicas = (replicas > 1).then(|| Replicas::new(&links.name, others, stop, has_threads.then_some(*done)));
+        let replicas = (replicas > 1).then(|| Box::new(Replicas::new(others, workers, stop)));
         Ok(StageNode {
             instance: AtHand::new(instance),
-            replicas: replicas.transpose()?.map(Box::new),
+            replicas,
             links,
             kind: stage.component.profile().kind,
             bounds: stage.bounds,
