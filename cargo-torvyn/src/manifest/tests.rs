@@ -237,7 +237,7 @@ const CASES: &[Case] = &[
     (
         "pipeline.a = { stages = [{ name = 'x', replicas = 'atuo' }, { name = 'y', replicas = true, stateless = false }] }",
         "",
-        &[(codes::UNKNOWN_VALUE, "'atuo'"), (codes::UNKNOWN_VALUE, "false"), (codes::WRONG_TYPE, "true")],
+        &[(codes::UNKNOWN_VALUE, "'atuo'"), (codes::WRONG_TYPE, "true"), (codes::UNKNOWN_VALUE, "false")],
     ),
     ("pipeline.a = { stages = [{ name = 'x', replicas = 2 }] }", "s", &[(codes::REPLICAS_WITH_STATE, "2")]),
     (
