@@ -32,6 +32,7 @@ mod output;
 mod part;
 mod pipeline;
 mod pool;
+mod replicas;
 mod runtime;
 mod stage;
 mod stamp;

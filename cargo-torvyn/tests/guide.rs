@@ -318,7 +318,8 @@ fn documents_the_fields_of_check() {
     let _lock = lock_target_folder();
     let (code, printed) = Session::new().execute(
         "cargo torvyn new some --template pipeline --quiet && cd some && \
-         printf '\n[pipeline.skip]\nstages = [{ component = \"inspector\", on-failure = \"skip\" }]\n' >> Torvyn.toml && \
+         printf '\n[pipeline.skip]\nstages = [{ component = \"inspector\", on-failure = \"skip\", \
+         replicas = 2, stateless = true }]\n' >> Torvyn.toml && \
          cargo torvyn check --quiet --message-format json",
     );
     assert_eq!(code, 0, "{printed}");

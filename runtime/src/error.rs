@@ -305,6 +305,9 @@ pub enum StageError {
     /// The stage tried to copy or hold more than its budget allows.
     #[error("budget-exceeded: {0}, at most {limit} allowed", limit = .0.limit)]
     Budget(Overrun),
+    /// The stage cannot have several instances: it keeps something from one call to the next, or the system lacks threads.
+    #[error("the stage cannot have replicas: {0}")]
+    Replicas(String),
     /// The stage did something that the contract forbids.
     #[error("the stage broke the contract: {0}")]
     Contract(String),

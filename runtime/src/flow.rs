@@ -19,3 +19,4 @@ mod node;
 mod output_ports;
 mod pending_injections;
 mod recovery;
+mod signal;

@@ -240,6 +240,14 @@ impl Part {
         self
     }
 
+    /// With this many instances of its component.
+    pub fn replicas(mut self, replicas: usize) -> Part {
+        if let Body::Stage(stage) = &mut self.body {
+            stage.replicas = replicas;
+        }
+        self
+    }
+
     /// With injected faults.
     pub fn faults(mut self, faults: Vec<Injection>) -> Part {
         if let Body::Stage(stage) = &mut self.body {

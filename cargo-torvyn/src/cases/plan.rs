@@ -22,7 +22,7 @@ use crate::cases::compare::expectation::Expectation;
 use crate::cases::plan::blessed_files::BlessedFiles;
 use crate::cases::plan::schedules::Schedules;
 use crate::cases::plan::subpipeline::find_stage;
-use crate::check::{Composed, lints};
+use crate::check::{Composed, check_replicas, lints};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::Levels;
 use crate::config::spanned::Named;
@@ -194,6 +194,11 @@ impl<'a> Draft<'a> {
         for (Ready { subject, .. }, verdict) in ready.iter().zip(&verdicts) {
             over_budget.extend(lints::check_budget(subject, verdict, sources));
         }
+        let subjects = ready.iter().map(|ready| &ready.subject);
+        let stateful: Diagnostics = check_replicas(&pipeline, subjects.zip(&verdicts)).into_iter().collect();
+        if !stateful.is_empty() {
+            return Err(stateful);
+        }
         let composed = Composed::new(&pipeline, &wiring, &verdicts);
         over_budget.extend(lints::check_pipeline(&composed, &pipeline, &components.levels));
         let over_budget = over_budget.only_errors();
@@ -354,6 +359,7 @@ impl Plan<'_> {
                         bounds: *bounds,
                         policy: stage.on_failure.policy,
                         batch: stage.batch,
+                        replicas: stage.replicas.count(),
                         injections: suffered.map(|(_, fault)| fault.clone()).collect(),
                         ..Stage::new(ready.component.clone())
                     })

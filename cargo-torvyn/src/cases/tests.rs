@@ -281,6 +281,7 @@ fn account() -> Account {
     let stage = StageAccount {
         name: "x".to_string(),
         kind: Kind::Processor,
+        replicas: 1,
         verdict: Verdict::ReadOnly,
         proof: None,
         bounds: Bounds::default(),

@@ -66,6 +66,7 @@ pub(super) mod tests {
         StageAccount {
             name: "it".to_string(),
             kind: Kind::Processor,
+            replicas: 1,
             verdict: Bounds::default().verdict(),
             proof: None,
             bounds: Bounds::default(),

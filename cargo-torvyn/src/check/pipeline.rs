@@ -1,10 +1,10 @@
 //! Composes the verdicts of stages along the edges of a pipeline. `lints` compares the result with the budget of the pipeline.
 
 use serde::Serialize;
-use torvyn_runtime::Policy;
 use torvyn_runtime::analysis::{Interval, NodeBounds, StageVerdict, compose};
 use torvyn_runtime::base::plural::counted;
 use torvyn_runtime::contract::{Bound, Bounds, Kind};
+use torvyn_runtime::{Limits, Policy};
 
 use super::baseline::SavedPipeline;
 use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
@@ -26,12 +26,33 @@ pub(crate) struct Composed {
     pub(crate) edges: Vec<Edge>,
     /// The stages with a policy for failures, which can be lent elements again; in the order of the pipeline.
     pub(crate) repeated: Vec<Repeated>,
+    /// The stages with replicas, in the order of the pipeline. Their bounds are for each element, as those of one instance.
+    pub(crate) replicated: Vec<Replicated>,
     /// For each stage on the worst path: its index in the pipeline and its bounds.
     #[serde(skip)]
     pub(super) stages: Vec<(usize, NodeBounds)>,
     /// Why the amplification is unbounded, where it is.
     #[serde(skip)]
     pub(super) why_unbounded: &'static str,
+}
+
+/// The instances of a stage that has several.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Replicated {
+    pub(crate) stage: String,
+    /// How many there are on this machine.
+    pub(crate) replicas: usize,
+    /// The most bytes of linear memory that they have together.
+    pub(crate) memory: u64,
+}
+
+impl Replicated {
+    fn new(stage: &Stage) -> Option<Replicated> {
+        stage.replicas.several()?;
+        let replicas = stage.replicas.count();
+        let memory = stage.limits.memory.unwrap_or(Limits::default().memory).saturating_mul(replicas as u64);
+        Some(Replicated { stage: stage.name.clone(), replicas, memory })
+    }
 }
 
 /// What a stage copies under its policy for failures.
@@ -117,6 +138,7 @@ impl Composed {
             amplification: composed.amplification,
             edges: edges.collect(),
             repeated: repeated.collect(),
+            replicated: pipeline.stages.iter().filter_map(Replicated::new).collect(),
             stages: composed.path.iter().filter_map(stage).collect(),
             why_unbounded: why_unbounded(pipeline, verdicts),
         }

@@ -7,7 +7,7 @@ use torvyn_runtime::base::text;
 use torvyn_runtime::contract::Bound;
 
 use super::labels::short;
-use super::pipeline::{Composed, Repeated};
+use super::pipeline::{Composed, Repeated, Replicated};
 
 /// A line of `--message-format json` for a stage.
 #[derive(Serialize)]
@@ -93,6 +93,20 @@ pub(crate) fn repeated<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed
                 bound_with(stage.reads, stage),
                 bound_with(stage.writes, stage),
             ]);
+        }
+    }
+    (!table.is_empty()).then(|| table.trim_fmt())
+}
+
+/// The table of stages with replicas; `None` if there are none.
+pub(crate) fn replicated<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> Option<String> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["pipeline", "stage", "replicas", "memory"]);
+    for (name, composed) in composed {
+        for Replicated { stage, replicas, memory } in &composed.replicated {
+            let memory = format!("≤ {}", text::format_bytes(*memory));
+            table.add_row([name.to_string(), stage.clone(), replicas.to_string(), memory]);
         }
     }
     (!table.is_empty()).then(|| table.trim_fmt())

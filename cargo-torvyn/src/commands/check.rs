@@ -14,7 +14,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::Case;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, SavedStage, Subject, lints};
+use crate::check::{Baseline, Composed, SavedStage, Subject, check_replicas, lints};
 use crate::cli::{CargoArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
@@ -345,7 +345,7 @@ impl Checked {
     }
 
     fn add_pipeline(&mut self, pipeline: &Pipeline, sources: &mut Sources) {
-        let mut verdicts = Vec::new();
+        let (mut subjects, mut verdicts) = (Vec::new(), Vec::new());
         for (index, stage) in pipeline.stages.iter().enumerate() {
             let known = match &stage.component {
                 ComponentRef::Package(package) => self.stage(package).cloned(),
@@ -368,8 +368,10 @@ impl Checked {
             subject.budget = own.or(&subject.budget);
             let Some(verdict) = subject.verdict() else { return };
             self.found.extend(lints::check_place(&subject, &verdict, (pipeline, stage), sources));
+            subjects.push(subject);
             verdicts.push(verdict);
         }
+        self.found.extend(check_replicas(pipeline, subjects.iter().zip(&verdicts)));
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
@@ -451,6 +453,7 @@ impl Checked {
             let pipelines = || self.pipelines.iter().map(|(name, composed)| (&**name, composed));
             tables.push(report::pipelines(pipelines()));
             tables.extend(report::repeated(pipelines()));
+            tables.extend(report::replicated(pipelines()));
         }
         shell.tables(&tables)?;
         for (subject, _) in &self.stages {

@@ -37,6 +37,8 @@ pub(crate) const POOL_BYTES: Range = 0..=TIB;
 
 /// `batch` of a stage
 pub(crate) const BATCH: Range = 1..=torvyn_runtime::Stage::MAX_BATCH as u64;
+/// `replicas` of a stage
+pub(crate) const REPLICAS: Range = 1..=torvyn_runtime::Stage::MAX_REPLICAS as u64;
 
 /// `limits.memory`
 pub(crate) const MEMORY: Range = 1..=64 * GIB;

@@ -1,5 +1,5 @@
-//! The settings of a stage in its `Cargo.toml`: `[package.metadata.torvyn]` with its world, budget, lint levels and WIT folder,
-//! and what it inherits from `[workspace.metadata.torvyn]`.
+//! The settings of a stage in its `Cargo.toml`: `[package.metadata.torvyn]` with its world, budget, lint levels, WIT folder and
+//! whether it is stateless, and what it inherits from `[workspace.metadata.torvyn]`.
 
 use std::fs;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use crate::output::diagnostic::{Diagnostics, Sources};
 pub(crate) mod tests;
 
 /// The keys of `[package.metadata.torvyn]`.
-const KEYS: &[&str] = &["world", "budget", "lints", "wit"];
+const KEYS: &[&str] = &["world", "budget", "lints", "wit", "stateless"];
 /// The key that inherits a table from the workspace.
 const WORKSPACE: &str = "workspace";
 /// The default WIT folder.
@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) levels: Levels,
     /// The WIT folder, if `wit` is set.
     pub(crate) wit: Option<Declared<PathBuf>>,
+    /// Whether it keeps nothing from one element to the next, so that several instances can take turns.
+    pub(crate) stateless: bool,
 }
 
 /// The settings that the stages of a workspace can inherit.
@@ -126,6 +128,7 @@ impl Settings {
             budget: table.as_ref().map(|table| read_budget(table, workspace, &mut report)).unwrap_or_default(),
             levels: table.as_ref().map(|table| read_levels(table, workspace, &mut report)).unwrap_or_default(),
             wit: table.as_ref().and_then(|table| read_wit(table, &mut report)),
+            stateless: table.as_ref().is_some_and(|table| read_stateless(table, &mut report)),
         };
         found.extend(into_sorted(report));
         settings
@@ -142,6 +145,10 @@ impl Settings {
 fn read_world(table: &Table, report: &mut Report) -> Option<Declared<String>> {
     let field = table.get("world")?;
     Some(field.declared(field.text(report)?.to_string(), Declarer::Package, report))
+}
+
+fn read_stateless(table: &Table, report: &mut Report) -> bool {
+    table.get("stateless").and_then(|field| field.only_true(report)).is_some()
 }
 
 fn read_wit(table: &Table, report: &mut Report) -> Option<Declared<PathBuf>> {

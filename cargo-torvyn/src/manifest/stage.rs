@@ -11,6 +11,7 @@ use torvyn_runtime::pipeline::graph::{Capacity, MAX_OUTPUTS, Merge};
 
 use super::feed::{self, Feed};
 use super::on_failure::OnFailure;
+use super::replicas::Replicas;
 use super::{config, name, stamp};
 use crate::config::budget::Budget;
 use crate::config::ranges;
@@ -48,6 +49,8 @@ pub(crate) struct Stage {
     pub(crate) on_failure: OnFailure,
     /// The maximum number of elements in one call.
     pub(crate) batch: usize,
+    /// How many instances of the component take turns.
+    pub(crate) replicas: Replicas,
     pub(super) places: Places,
 }
 
@@ -124,6 +127,8 @@ impl<'a> Written<'a> {
                     "budget",
                     "on-failure",
                     "batch",
+                    "replicas",
+                    "stateless",
                 ];
                 let table = field.table("a stage", &known, report)?;
                 Written::read_table(&table, report)
@@ -149,12 +154,13 @@ impl<'a> Written<'a> {
         let on_failure = table.get("on-failure").and_then(|field| OnFailure::read(&field, report));
         let on_failure = on_failure.unwrap_or_default();
         let batch = table.get("batch").and_then(|field| field.count(&ranges::BATCH, report)).unwrap_or(MAX_BATCH);
+        let replicas = Replicas::read(table, report);
         let from = table.get("from");
         let merge = feed::read_merge(table, report).unwrap_or_default();
 
         let stamp = stamp::read(table, report);
 
-        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, on_failure, batch, ..named? };
+        let mut stage = Stage { merge, stamp, config, limits, capacity, budget, on_failure, batch, replicas, ..named? };
         stage.places.stamp = stamp::place(table);
         stage.places.from = from.as_ref().map(|field| field.span.clone());
         if !outputs.is_empty() {
@@ -219,6 +225,7 @@ impl Stage {
             budget: Budget::default(),
             on_failure: OnFailure::default(),
             batch: MAX_BATCH,
+            replicas: Replicas::ONE,
             places: Places {
                 name: name_span,
                 component: component_field.span.clone(),

@@ -228,6 +228,23 @@ const CASES: &[Case] = &[
     ),
     ("pipeline.a = { stages = [{ name = \"x\", deadline = \"1s\" }] }", "p", &[(codes::NOT_A_SOURCE, "deadline")]),
     ("pipeline.a = { stages = [\"y\", { name = \"x\", trace = true }] }", "sk", &[(codes::NOT_A_SOURCE, "trace")]),
+    // Replicas
+    (
+        "pipeline.a = { stages = [{ name = 'x', replicas = 0 }, { name = 'y', replicas = 65 }] }",
+        "",
+        &[(codes::ZERO, "0"), (codes::BAD_NUMBER, "65")],
+    ),
+    (
+        "pipeline.a = { stages = [{ name = 'x', replicas = 'atuo' }, { name = 'y', replicas = true, stateless = false }] }",
+        "",
+        &[(codes::UNKNOWN_VALUE, "'atuo'"), (codes::WRONG_TYPE, "true"), (codes::UNKNOWN_VALUE, "false")],
+    ),
+    ("pipeline.a = { stages = [{ name = 'x', replicas = 2 }] }", "s", &[(codes::REPLICAS_WITH_STATE, "2")]),
+    (
+        "pipeline.a = { stages = ['y', { name = 'x', replicas = 'auto' }] }",
+        "sk",
+        &[(codes::REPLICAS_WITH_STATE, "'auto'")],
+    ),
     // Budgets
     ("pipeline.a = { stages = ['x'], budget = { copy = 1 } }", "", &[(codes::UNKNOWN_KEY, "copy")]),
     (
@@ -814,6 +831,20 @@ fn reads_deadlines_and_traces() {
     assert_eq!(stamps, [input, source, none, none]);
     let main = pipeline("pipeline.a = { stages = ['x'], input = { file = 'f', trace = true } }");
     assert_eq!(main.stamp, Stamp { trace: Some(TraceOrigin::Flow), ..none });
+}
+
+#[test]
+fn reads_replicas() {
+    let replicas = |text: &str| {
+        let stage = pipeline(&format!("pipeline.a = {{ stages = [{{ name = 'x'{text} }}] }}")).stages[0].clone();
+        (stage.replicas.count(), stage.replicas.several().is_some(), stage.replicas.stateless)
+    };
+    assert_eq!(replicas(""), (1, false, false));
+    assert_eq!(replicas(", replicas = 1"), (1, false, false));
+    assert_eq!(replicas(", replicas = 64, stateless = true"), (64, true, true));
+    let (count, several, _) = replicas(", replicas = 'auto'");
+    assert!((1..=64).contains(&count) && several, "{count}");
+    assert!(pipeline("pipeline.a = { stages = [{ name = 'x', replicas = 1 }] }").wire(&roles("s")).is_ok());
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Pipeline {
         found.extend(draft.outputs_on_sinks());
         found.extend(draft.stamps_on_non_sources());
         found.extend(draft.skips_on_sources());
+        found.extend(draft.replicas_of_ends());
         found.extend(draft.unused_input());
         found.extend(self.same_files(draft.input.as_deref(), &draft.outputs));
         if found.is_empty() { Ok(Wiring { graph, nodes: draft.nodes() }) } else { Err(found) }
@@ -292,6 +293,22 @@ impl<'a> Draft<'a> {
             Diagnostic::error(codes::NOTHING_TO_LEAVE_OUT, message)
                 .label(self.file(), place.clone(), "")
                 .help("a source can be retried: on-failure = { retry = 3 }")
+        };
+        written.map(tell).collect()
+    }
+
+    /// Reports replicas of stages that are not processors.
+    fn replicas_of_ends(&self) -> Vec<Diagnostic> {
+        let written = self.pipeline.stages.iter().zip(self.roles).filter_map(|(stage, role)| match role {
+            Role::Processor => None,
+            Role::Source => Some((stage, "source", stage.replicas.several()?)),
+            Role::Sink => Some((stage, "sink", stage.replicas.several()?)),
+        });
+        let tell = |(stage, kind, place): (&Stage, &str, Range<usize>)| {
+            let message = format!("`{}` is a {kind} component: only a processor can have replicas", stage.name);
+            Diagnostic::error(codes::REPLICAS_WITH_STATE, message)
+                .label(self.file(), place, "")
+                .help("remove `replicas`")
         };
         written.map(tell).collect()
     }

@@ -99,6 +99,8 @@ codes! {
     OUTPUTS_ON_SINK = "outputs-on-sink";
     /// `deadline` or `trace` on a stage that is not a source.
     NOT_A_SOURCE = "not-a-source";
+    /// `replicas` of a stage that is no processor, can hold elements, or is not declared stateless.
+    REPLICAS_WITH_STATE = "replicas-with-state";
     /// `on-failure` of a source component skips or keeps elements.
     NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.

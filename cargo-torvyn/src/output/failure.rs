@@ -26,6 +26,8 @@ codes! {
     STAGE_NOT_LINKED = "stage-not-linked";
     /// A stage tried to copy more than its budget allows.
     STAGE_OVER_BUDGET = "stage-over-budget";
+    /// A stage that keeps something between its calls has replicas.
+    STAGE_HAS_STATE = "stage-has-state";
     /// A stage violated the contract.
     STAGE_BROKE_CONTRACT = "stage-broke-contract";
     /// An input could not be read.
@@ -79,6 +81,7 @@ const OF_FLOWS: &[&str] = &[
     STAGE_FATAL,
     STAGE_NOT_LINKED,
     STAGE_OVER_BUDGET,
+    STAGE_HAS_STATE,
     STAGE_BROKE_CONTRACT,
     INPUT_FAILED,
     OUTPUT_FAILED,
@@ -252,6 +255,7 @@ fn code_of_stage_error(error: &StageError) -> &'static str {
         StageError::Fatal(_) => STAGE_FATAL,
         StageError::Link(_) => STAGE_NOT_LINKED,
         StageError::Budget(_) => STAGE_OVER_BUDGET,
+        StageError::Replicas(_) => STAGE_HAS_STATE,
         StageError::Contract(_) => STAGE_BROKE_CONTRACT,
     }
 }
@@ -284,6 +288,7 @@ mod tests {
             (StageError::Fatal(text()), STAGE_FATAL),
             (StageError::Link(text()), STAGE_NOT_LINKED),
             (StageError::Budget(overrun), STAGE_OVER_BUDGET),
+            (StageError::Replicas(text()), STAGE_HAS_STATE),
             (StageError::Contract(text()), STAGE_BROKE_CONTRACT),
         ]
     }

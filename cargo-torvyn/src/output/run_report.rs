@@ -47,7 +47,10 @@ pub(crate) fn text(account: &Account) -> String {
     for stage in &account.stages {
         table.add_row([
             stage.name.clone(),
-            stage.kind.to_string(),
+            match stage.replicas {
+                1 => stage.kind.to_string(),
+                replicas => format!("{} ×{replicas}", stage.kind),
+            },
             stage.verdict.to_string(),
             stage.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
             grouped(stage.elements_in),

@@ -301,7 +301,7 @@ pub(crate) fn kind(error: &Error) -> String {
         StageError::Failure(text) | StageError::Fatal(text) => text.split(':').next().unwrap_or(text),
         StageError::Budget(_) => "budget-exceeded",
         StageError::CutOff => "interrupted",
-        StageError::Link(_) | StageError::Contract(_) => "contract",
+        StageError::Link(_) | StageError::Replicas(_) | StageError::Contract(_) => "contract",
     }
     .to_string()
 }

@@ -13,7 +13,7 @@ use torvyn_runtime::flow::account::CutOffUse;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
-use crate::check::{Composed, Subject, lints};
+use crate::check::{Composed, Subject, check_replicas, lints};
 use crate::cli::{CacheArgs, CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
@@ -259,7 +259,7 @@ impl Wired {
     ///
     /// # Errors
     ///
-    /// A [`Stop`] if a budget allows less; the reason has been printed.
+    /// A [`Stop`] if a budget allows less, or a stage with replicas can have a state; the reason has been printed.
     pub(crate) fn judge(
         self,
         pipeline: &Pipeline,
@@ -275,6 +275,10 @@ impl Wired {
         }
         let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
         let verdicts = verdicts.context("a loaded component has been analysed")?;
+        let stateful: Diagnostics = check_replicas(pipeline, subjects.iter().zip(&verdicts)).into_iter().collect();
+        if !stateful.is_empty() {
+            return report_and_stop(&stateful, shell);
+        }
         if has_budgets {
             within_budget(&subjects, &verdicts, levels, pipeline, &wiring, shell)?;
         }
@@ -447,8 +451,8 @@ pub(crate) fn bodies(
                 let (component, stage) = (components[*index].clone(), &pipeline.stages[*index]);
                 let (config, limits) = (stage.config.clone(), limits(stage));
                 let (budget, bounds) = copies[*index];
-                let (policy, batch) = (stage.on_failure.policy, stage.batch);
-                Body::Stage(Stage { config, limits, budget, bounds, policy, batch, ..Stage::new(component) })
+                let (policy, batch, replicas) = (stage.on_failure.policy, stage.batch, stage.replicas.count());
+                Body::Stage(Stage { config, limits, budget, bounds, policy, batch, replicas, ..Stage::new(component) })
             }
         })
     };

@@ -110,3 +110,33 @@ fn a_baseline_tells_that_a_stage_holds_or_multiplies_now() {
     becomes("(call $take)", "`stage.wasm` is worse than in the baseline: it can now hold payloads beyond the call");
     becomes("(call $slice)", "elements made from one without a write: at most 0 before, now unbounded");
 }
+
+/// Only a stage that keeps nothing can have replicas, and a component file cannot say so itself.
+#[test]
+fn replicas_take_a_stage_without_state() {
+    let project = project(&[("holds.wasm", "(call $take)"), ("slices.wasm", "(call $slice)")]);
+    project.write("in.txt", "one\n");
+    let pipeline = |stage: &str| {
+        project.write("Torvyn.toml", &format!("[pipeline.main]\nstages = [{{ component = {stage} }}]\n"));
+    };
+    pipeline("'./holds.wasm', replicas = 2, stateless = true");
+    let expected = [
+        "error[replicas-with-state]: `holds` can hold elements beyond a call, so it cannot have replicas",
+        "2 | stages = [{ component = './holds.wasm', replicas = 2, stateless = true }]",
+        "help: remove `replicas`",
+    ];
+    assert_has(&project.told("check", 100), &expected);
+    assert_has(&project.told("run --input in.txt --output out.txt", 101), &expected);
+
+    pipeline("'./slices.wasm', replicas = 'auto'");
+    let expected = [
+        "error[replicas-with-state]: `slices` has replicas, but is not declared stateless",
+        "help: write `stateless = true` beside `replicas`, if it keeps nothing from one element to the next; or remove \
+         `replicas`",
+    ];
+    assert_has(&project.told("check", 100), &expected);
+
+    pipeline("'./slices.wasm', replicas = 3, stateless = true, limits.memory = '1MiB'");
+    let told = project.told("check", 0);
+    assert_has(&told, &["replicas  memory", "slices  3         ≤ 3 MiB"]);
+}

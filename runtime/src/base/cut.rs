@@ -12,19 +12,26 @@ pub(crate) const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
     now: Arc<AtomicBool>,
+    /// Another flag that makes it due.
+    or: Option<Arc<AtomicBool>>,
     at: Option<Instant>,
 }
 
 impl Cut {
     /// A cut that is due once `now` is set.
     pub fn new(now: Arc<AtomicBool>) -> Cut {
-        Cut { now, at: None }
+        Cut { now, or: None, at: None }
     }
 
     /// Also due at this time of the system clock, unless it is due earlier.
     #[must_use]
     pub fn at(self, at: Instant) -> Cut {
         Cut { at: Some(self.at.map_or(at, |earlier| earlier.min(at))), ..self }
+    }
+
+    /// Also due once `or` is set.
+    pub(crate) fn or(self, or: Arc<AtomicBool>) -> Cut {
+        Cut { or: Some(or), ..self }
     }
 
     /// Makes it due, for all clones.
@@ -34,12 +41,16 @@ impl Cut {
 
     /// Whether it is time to give up. Reads the clock only if there is a time to compare with.
     pub fn is_due(&self) -> bool {
-        self.now.load(Ordering::Relaxed) || self.at.is_some_and(|at| at <= Instant::now())
+        self.is_set() || self.at.is_some_and(|at| at <= Instant::now())
     }
 
     /// As [`Cut::is_due`], with a clock value that was read just before.
     pub(crate) fn was_due(&self, now: Instant) -> bool {
-        self.now.load(Ordering::Relaxed) || self.at.is_some_and(|at| at <= now)
+        self.is_set() || self.at.is_some_and(|at| at <= now)
+    }
+
+    fn is_set(&self) -> bool {
+        self.now.load(Ordering::Relaxed) || self.or.as_ref().is_some_and(|or| or.load(Ordering::Relaxed))
     }
 }
 
@@ -81,6 +92,10 @@ mod tests {
         let clone = cut.clone().at(late);
         cut.now();
         assert!(clone.is_due() && clone.was_due(past));
+        let or = Arc::new(AtomicBool::new(false));
+        let (cut, other) = (Cut::default(), Cut::default().or(or.clone()));
+        or.store(true, Ordering::Relaxed);
+        assert!(other.is_due() && other.was_due(past) && !cut.is_due());
         assert!(CutOff::is(&CutOff.into()) && !CutOff::is(&io::ErrorKind::TimedOut.into()));
     }
 }

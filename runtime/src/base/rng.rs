@@ -20,6 +20,13 @@ impl Rng {
         Rng(Rng::new(seed ^ u64::from(stage).rotate_left(32)).next())
     }
 
+    /// The generator of a replica of a stage in a flow with this seed. That of the first replica is that of the stage.
+    pub(crate) fn for_replica(seed: u64, stage: u32, replica: u32) -> Rng {
+        let mut rng = Rng::for_stage(seed, stage);
+        (0..replica).for_each(|_| rng = Rng::new(!rng.next()));
+        rng
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -66,6 +73,15 @@ mod tests {
         let mut rng = Rng::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!([(); 3].map(|()| rng.next()), expected);
+    }
+
+    #[test]
+    fn replicas_draw_different_numbers() {
+        let mut drawn: Vec<_> = (0..8).map(|replica| Rng::for_replica(7, 3, replica).next()).collect();
+        assert_eq!(drawn[0], Rng::for_stage(7, 3).next());
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 8);
     }
 
     #[test]

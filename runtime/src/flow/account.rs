@@ -38,6 +38,8 @@ pub struct StageAccount {
     pub name: String,
     /// Whether it is a source, a processor or a sink.
     pub kind: Kind,
+    /// How many instances of the component took turns at the batches. The counts below are those of all of them.
+    pub replicas: usize,
     /// What the stage can do with payloads.
     pub verdict: Verdict,
     /// How the verdict is proven; [`Bounds::proof`] says when this is `None`.
@@ -50,7 +52,8 @@ pub struct StageAccount {
     pub elements_out: u64,
     /// Elements that the stage took and sent nothing for; 0 for a sink.
     pub elements_dropped: u64,
-    /// Time spent in the calls of the stage, in nanoseconds, sending the results included.
+    /// Time spent in the calls of the stage, in nanoseconds, sending the results included. With replicas, calls at the same
+    /// time each count in full.
     pub busy_ns: u64,
     /// What was copied at the boundary of the stage, failed calls included.
     pub copies: Copies,

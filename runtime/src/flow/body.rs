@@ -18,6 +18,16 @@ pub enum Body {
     Output(Box<dyn Output>),
 }
 
+impl Body {
+    /// The instances of its component besides the first.
+    pub(crate) fn other_replicas(&self) -> usize {
+        match self {
+            Body::Stage(stage) => stage.replicas.clamp(1, Stage::MAX_REPLICAS) - 1,
+            Body::Input(_) | Body::Output(_) => 0,
+        }
+    }
+}
+
 /// A component with its settings.
 pub struct Stage {
     /// The component.
@@ -37,11 +47,18 @@ pub struct Stage {
     pub batch: usize,
     /// The faults that a test injects.
     pub injections: Vec<Injection>,
+    /// How many instances of the component take turns at the batches: 1 to [`Stage::MAX_REPLICAS`]. Several are possible only
+    /// for a processor that keeps nothing from one call to the next; the results are sent in the order of the batches, so
+    /// they are those of one instance. Each has a thread of its own, unless [`Control::runs_on_one_thread`](super::Control).
+    pub replicas: usize,
 }
 
 impl Stage {
     /// The most elements in one call.
     pub const MAX_BATCH: usize = crate::payload::MAX_BATCH;
+
+    /// The most instances of a component in one stage.
+    pub const MAX_REPLICAS: usize = 64;
 
     /// A component without configuration, within the default limits, with nothing proven and no budget.
     pub fn new(component: Component) -> Stage {
@@ -54,6 +71,7 @@ impl Stage {
             policy: Policy::default(),
             batch: Stage::MAX_BATCH,
             injections: Vec::new(),
+            replicas: 1,
         }
     }
 }

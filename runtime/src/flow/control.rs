@@ -42,6 +42,12 @@ impl Control {
     pub(crate) fn seed(&self) -> Option<u64> {
         self.random_seed.or(self.schedule.seed())
     }
+
+    /// Whether everything is called on the thread of the driver, so that a run can be repeated and each record is in its call:
+    /// if the schedule has a seed, the clock is virtual, or the flow is recorded.
+    pub fn runs_on_one_thread(&self) -> bool {
+        self.schedule.seed().is_some() || self.clock.is_virtual() || self.recorder.is_on()
+    }
 }
 
 impl Default for Control {

@@ -2,8 +2,10 @@
 //!
 //! The driver runs on one thread, batch by batch. Unless the schedule says otherwise, it prefers the node nearest to the
 //! end of the pipeline, so elements in the flow are finished before new ones are drawn. A node is called only when its
-//! outputs have room: that is all of backpressure.
+//! outputs have room: that is all of backpressure. Only the calls of replicas are made on other threads; the driver takes
+//! them back in order, and sends what they made.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,8 @@ use crate::error::Error;
 use crate::flow::account::{Account, CutOffUse};
 use crate::flow::edge::Edge;
 use crate::flow::journal::Journal;
-use crate::flow::node::{Context, LONGEST_PAUSE, Node};
+use crate::flow::node::{Context, LONGEST_PAUSE, Node, Shared};
+use crate::flow::signal::Signal;
 use crate::flow::{Body, Control};
 use crate::ledger::{Call, Count};
 use crate::payload::Pool;
@@ -49,6 +52,8 @@ pub struct Flow {
     measured: Instant,
     /// When the last step ended, by the system's clock. The next step begins then, so the clock is read once per batch.
     last: Instant,
+    /// Set whenever a call on another thread has ended.
+    done: Arc<Signal>,
     /// The nodes that were interrupted; set once the flow is cut off.
     interrupted: Option<Vec<String>>,
 }
@@ -62,7 +67,7 @@ pub struct FlowSnapshot {
     pub left: u64,
     /// Elements that wait on each edge, in the order of the graph.
     pub waiting: Vec<u64>,
-    /// Elements that a node made and could not send yet, or that are to be retried.
+    /// Elements that a node made and could not send yet, that are to be retried, or that are in a call of a replica.
     pub held: u64,
 }
 
@@ -81,9 +86,14 @@ impl Flow {
     pub fn start(graph: &Graph, bodies: Vec<Body>, control: Control) -> Result<Flow, Error> {
         assert_eq!(graph.nodes().len(), bodies.len(), "one body for each node");
         let (measured, began) = (Instant::now(), control.clock.now());
-        let pool = Pool::new(control.pool.clone(), graph.nodes().len(), control.recorder.clone());
+        let nodes = graph.nodes().len();
+        let others = bodies.iter().map(Body::other_replicas).sum::<usize>();
+        let pool = Pool::new(control.pool.clone(), nodes + others, control.recorder.clone());
         let mut journal = Journal::new(&control.recorder, graph);
-        let (mut nodes, mut trace) = (Vec::new(), None);
+        let done = Arc::default();
+        let next_stage = nodes as u32..(nodes + others) as u32;
+        let mut shared = Shared { pool: &pool, control: &control, trace: None, done: &done, next_stage };
+        let mut nodes = Vec::new();
         for (index, body) in bodies.into_iter().enumerate() {
             let is_stage = matches!(body, Body::Stage(_));
             if let Some(journal) = &mut journal {
@@ -91,7 +101,7 @@ impl Flow {
             }
             let started = match control.cancel.load(Ordering::Relaxed) {
                 true => Err(Error::Cancelled),
-                false => Node::start(graph, index, body, &pool, &control, &mut trace),
+                false => Node::start(graph, index, body, &mut shared),
             };
             if let Some(journal) = journal.as_mut().filter(|_| is_stage) {
                 journal.end(Instant::now(), index, Some(Call::Init), Count::default(), started.is_err(), &[]);
@@ -112,7 +122,7 @@ impl Flow {
         let rng = control.schedule.seed().map(Rng::new);
         let (expires, last) = (None, Instant::now());
         let interrupted = None;
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, rng, expires, measured, last, interrupted })
+        Ok(Flow { nodes, edges, order, control, pool, journal, began, rng, expires, measured, last, done, interrupted })
     }
 
     /// Runs until everything has ended, and returns the run report.
@@ -198,6 +208,7 @@ impl Flow {
     }
 
     /// Calls one node that has work and has room for the results; the schedule chooses which. If there is none, the driver
+    /// waits for the calls on other threads whose results could be sent. If there are none either, it
     /// unblocks a merge by sequence, unless a paused node may still supply its edge: of the waiting merges, the one with the
     /// smallest sequence number takes what it has, up to the smallest number of the others.
     ///
@@ -214,6 +225,13 @@ impl Flow {
             return Ok(Step::Ended);
         }
         let now = self.control.clock.now();
+        if self.nodes.iter().any(|node| node.awaits_call(&self.edges)) {
+            let resume = self.nodes.iter().filter_map(Node::resumes_at).min();
+            let pause = resume.map_or(LONGEST_PAUSE, |at| at.saturating_duration_since(now));
+            self.done.wait(pause.min(LONGEST_PAUSE));
+            self.last = Instant::now();
+            return Ok(Step::Wait(Duration::ZERO));
+        }
         if let Some((index, last)) = self.unblock_merge()
             && self.step_node(index, self.is_cancelled(), Some(last))?
         {
@@ -442,7 +460,12 @@ impl Flow {
 
 impl Flow {
     /// Counts the elements in a flow that is cut off, and ends its stages without a call.
-    fn abort_stages(&mut self, interrupted: Vec<String>) -> CutOffUse {
+    fn abort_stages(&mut self, mut interrupted: Vec<String>) -> CutOffUse {
+        for node in self.nodes.iter().filter(|node| node.is_called()) {
+            if !interrupted.iter().any(|name| name == node.name()) {
+                interrupted.push(node.name().to_string());
+            }
+        }
         let snapshot = self.snapshot();
         let waiting = snapshot.waiting.iter().sum::<u64>() + snapshot.held;
         let lent: u64 = self.nodes.iter_mut().map(Node::abort).sum();

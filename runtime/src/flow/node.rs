@@ -1,6 +1,8 @@
 //! A node of a running flow: an input, a stage or an output, and what they have in common: their edges, and when they may be
 //! called next.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
@@ -9,6 +11,7 @@ use crate::error::Error;
 use crate::flow::edge::Edge;
 use crate::flow::input_ports::{InputPorts, Ready};
 use crate::flow::output_ports::OutputPorts;
+use crate::flow::signal::Signal;
 use crate::flow::{Body, Control, Progress, Stage};
 use crate::ledger::{Call, Count};
 use crate::payload::element::Stamps;
@@ -24,6 +27,8 @@ mod ending;
 mod input;
 mod output;
 mod recovering;
+mod replicas;
+mod replicated;
 mod sending;
 mod stage;
 
@@ -35,6 +40,18 @@ const MAX_BATCH_BYTES: usize = 128 << 10;
 /// How long a node pauses that has or wants no elements. The pause doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// What the nodes of a flow share when they start.
+pub(crate) struct Shared<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) control: &'a Control,
+    /// The trace of the flow, once a source needs it.
+    pub(crate) trace: Option<u128>,
+    /// Set whenever a call on another thread has ended.
+    pub(crate) done: &'a Arc<Signal>,
+    /// Numbers in the table of buffers for the replicas of stages, after those of the nodes.
+    pub(crate) next_stage: Range<u32>,
+}
 
 /// What a step uses besides the node.
 pub(crate) struct Context<'a> {
@@ -148,25 +165,19 @@ impl Links {
 }
 
 impl Node {
-    pub(crate) fn start(
-        graph: &Graph,
-        index: usize,
-        body: Body,
-        pool: &Pool,
-        control: &Control,
-        trace: &mut Option<u128>,
-    ) -> Result<Node, Error> {
+    pub(crate) fn start(graph: &Graph, index: usize, body: Body, shared: &mut Shared<'_>) -> Result<Node, Error> {
+        let control = shared.control;
         // Must differ from the numbers that the stage of this node draws.
         let mut rng = control.seed().map(|seed| Rng::for_stage(!seed, index as u32));
         let draw = || rng.as_mut().map_or_else(getrandom::u64, |rng| Ok(rng.next()));
-        let stamps = Stamps::new(graph.nodes()[index].stamp, trace, draw);
+        let stamps = Stamps::new(graph.nodes()[index].stamp, &mut shared.trace, draw);
         let stamps =
             stamps.map_err(|error| Error::Internal(format!("cannot get random numbers from the system: {error}")))?;
         let links = Links::new(graph, index, stamps);
         Ok(match body {
             Body::Input(input) => Node::Input(Box::new(InputNode::new(links, input, control, index))),
             Body::Output(output) => Node::Output(Box::new(OutputNode::new(links, output, control))),
-            Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, pool, control, index)?)),
+            Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, shared, index)?)),
         })
     }
 
@@ -250,7 +261,7 @@ impl Node {
     /// The first deadline of the stage's leases.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match self {
-            Node::Stage(node) => node.instance.leases().deadline(),
+            Node::Stage(node) => node.instance.get()?.leases().deadline(),
             Node::Input(_) | Node::Output(_) => None,
         }
     }
@@ -258,7 +269,10 @@ impl Node {
     /// Notes how long the last step took.
     pub(crate) fn end_step(&mut self, time: Duration, is_deterministic: bool) {
         self.links_mut().counters.busy += time;
-        if let Node::Stage(node) = self {
+        // A call of a replica is not a step: its time is known when it is taken back.
+        if let Node::Stage(node) = self
+            && node.replicas.is_none()
+        {
             node.adapt_batch_limit(time, is_deterministic);
         }
     }
@@ -331,8 +345,23 @@ impl Node {
         links.counters.taken.ops - failed.skipped - failed.dead_letters - self.retry_count() as u64
     }
 
+    /// Elements that it made and could not send yet, that are to be retried, or that are in a call of a replica.
     pub(crate) fn held(&self) -> usize {
-        self.links().outputs.held() + self.retry_count()
+        let called = match self {
+            Node::Stage(node) => node.elements_called() as usize,
+            Node::Input(_) | Node::Output(_) => 0,
+        };
+        self.links().outputs.held() + self.retry_count() + called
+    }
+
+    /// Whether calls of replicas are under way.
+    pub(crate) fn is_called(&self) -> bool {
+        matches!(self, Node::Stage(node) if node.are_replicas_called())
+    }
+
+    /// Whether the node could continue as soon as a call that is under way ends.
+    pub(crate) fn awaits_call(&self, edges: &[Edge]) -> bool {
+        self.links().resume.is_none() && matches!(self, Node::Stage(node) if node.awaits_call(edges))
     }
 
     /// Elements that are to be retried.

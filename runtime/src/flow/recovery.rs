@@ -52,6 +52,15 @@ pub(crate) struct Recovery {
     pub(crate) failed_copies: Copies,
 }
 
+/// A call of new elements that has not been completed yet.
+#[derive(Clone, Copy)]
+pub(crate) struct AsideCall {
+    /// The number of its first element.
+    first: u64,
+    /// What its instance had copied before.
+    before: Copies,
+}
+
 struct PendingRetry {
     element: Element,
     mark: Mark,
@@ -128,6 +137,7 @@ impl Recovery {
                 | StageError::Fatal(_)
                 | StageError::Start(_)
                 | StageError::Link(_)
+                | StageError::Replicas(_)
                 | StageError::Contract(_) => false,
             }
     }
@@ -177,6 +187,17 @@ impl Recovery {
     /// How often each element of the next call was read before; empty if they are new.
     pub(crate) fn reads_before(&self) -> impl Iterator<Item = u32> {
         self.marks.iter().map(|mark| mark.reads)
+    }
+
+    /// What belongs to the current call, which lends new elements, while another call is made.
+    pub(crate) fn set_aside(&self) -> AsideCall {
+        AsideCall { first: self.first, before: self.before }
+    }
+
+    /// Continues with a call that was set aside.
+    pub(crate) fn resume(&mut self, call: AsideCall) {
+        self.lend_new(call.first);
+        self.before = call.before;
     }
 
     /// Begins a call. The stage has copied `copies` so far.

@@ -25,7 +25,7 @@ use crate::stage::host::{
     BackpressureSignal, Batch, Columns, Environment, EpochFault, Failure, FailurePolicy, Host, Leases, Meter, Origin,
     Outcome, Output, OutputElements, ProcessFailure, PushFailure, Reached, Skipped,
 };
-use crate::stage::log::{LogSink, LogUse, StageLog};
+use crate::stage::log::{LogUse, StageLog};
 
 /// The path prefix of the standard library in line tables.
 const STANDARD_LIBRARY: &str = "/rustc/";
@@ -49,7 +49,7 @@ pub(crate) struct Start<'a> {
     pub(crate) bounds: Bounds,
     pub(crate) pool: &'a Pool,
     pub(crate) boundary: Boundary,
-    pub(crate) log: &'a LogSink,
+    pub(crate) log: StageLog,
     pub(crate) clock: &'a Clock,
     pub(crate) cut: &'a Cut,
     pub(crate) rng: Option<Rng>,
@@ -135,7 +135,7 @@ impl FailedCall {
 impl Instance {
     /// Instantiates the component and calls its `init`.
     pub(crate) fn start(start: Start<'_>) -> Result<Instance, Error> {
-        let log = StageLog::new(start.name, start.log.clone(), start.limits.log_bytes);
+        let log = start.log;
         let source = matches!(*start.component.exports, ExportsPre::Source(_));
         let mut meter = Meter::new(start.budget, start.bounds, source);
         if start.policy != FailurePolicy::Stop {

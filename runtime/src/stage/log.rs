@@ -51,78 +51,96 @@ pub(crate) struct StageLog {
     sink: LogSink,
     /// Bytes of lines per minute.
     quota: u64,
-    state: Arc<Mutex<State>>,
+    /// The unfinished line of one instance.
+    partial: Arc<Mutex<Partial>>,
+    /// What all instances of the stage have printed.
+    printed: Arc<Mutex<Printed>>,
 }
 
 #[derive(Default)]
-struct State {
-    /// The kept bytes of the unfinished line.
-    partial: Vec<u8>,
-    /// The dropped bytes of the unfinished line.
+struct Partial {
+    /// The kept bytes of the line.
+    bytes: Vec<u8>,
+    /// The dropped bytes of the line.
     left_out: u64,
+}
+
+#[derive(Default)]
+struct Printed {
     used: LogUse,
     /// When the current minute began.
     window: Option<Instant>,
-    printed: u64,
+    /// Bytes of the lines of this minute.
+    bytes: u64,
 }
 
 impl StageLog {
     pub(crate) fn new(stage: &str, sink: LogSink, quota: u64) -> Self {
-        StageLog { stage: stage.into(), sink, quota, state: Arc::default() }
+        StageLog { stage: stage.into(), sink, quota, partial: Arc::default(), printed: Arc::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The log of another instance of the same stage: its lines are its own, the quota is shared.
+    pub(crate) fn of_replica(&self) -> StageLog {
+        StageLog { partial: Arc::default(), ..self.clone() }
+    }
+
+    fn partial(&self) -> MutexGuard<'_, Partial> {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn printed(&self) -> MutexGuard<'_, Printed> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, mut bytes: &[u8]) {
-        let mut state = self.state();
+        let mut partial = self.partial();
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            state.add(&bytes[..end]);
-            self.give(&mut state);
+            partial.add(&bytes[..end]);
+            self.give(&mut partial);
             bytes = &bytes[end + 1..];
         }
-        state.add(bytes);
+        partial.add(bytes);
     }
 
     /// Emits the line, if the quota allows it.
-    fn give(&self, state: &mut State) {
+    fn give(&self, line: &mut Partial) {
+        let mut printed = self.printed();
         // Including the line end: empty lines count too.
-        let len = state.partial.len() as u64 + 1;
-        state.used.lines += 1;
-        state.used.bytes += state.partial.len() as u64 + state.left_out;
+        let len = line.bytes.len() as u64 + 1;
+        printed.used.lines += 1;
+        printed.used.bytes += line.bytes.len() as u64 + line.left_out;
         let now = Instant::now();
-        if state.window.is_none_or(|began| now.duration_since(began) >= WINDOW) {
-            (state.window, state.printed) = (Some(now), 0);
+        if printed.window.is_none_or(|began| now.duration_since(began) >= WINDOW) {
+            (printed.window, printed.bytes) = (Some(now), 0);
         }
-        if state.printed.saturating_add(len) > self.quota {
-            state.used.dropped += 1;
+        if printed.bytes.saturating_add(len) > self.quota {
+            printed.used.dropped += 1;
         } else {
-            state.printed += len;
-            (self.sink)(LogLine { stage: &self.stage, text: &state.partial, left_out: state.left_out });
+            printed.bytes += len;
+            (self.sink)(LogLine { stage: &self.stage, text: &line.bytes, left_out: line.left_out });
         }
-        state.partial.clear();
-        state.left_out = 0;
+        line.bytes.clear();
+        line.left_out = 0;
     }
 
     /// Emits an unfinished last line.
     pub(crate) fn finish(&self) {
-        let mut state = self.state();
-        if !state.partial.is_empty() {
-            self.give(&mut state);
+        let mut partial = self.partial();
+        if !partial.bytes.is_empty() {
+            self.give(&mut partial);
         }
     }
 
     /// What was printed so far.
     pub(crate) fn used(&self) -> LogUse {
-        self.state().used
+        self.printed().used
     }
 }
 
-impl State {
+impl Partial {
     fn add(&mut self, bytes: &[u8]) {
-        let kept = bytes.len().min(LONGEST_LINE - self.partial.len());
-        self.partial.extend_from_slice(&bytes[..kept]);
+        let kept = bytes.len().min(LONGEST_LINE - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..kept]);
         self.left_out += (bytes.len() - kept) as u64;
     }
 }
@@ -209,6 +227,20 @@ mod tests {
         let (lines, used) = given(u64::MAX, &[&piece[..], &piece[..], b"\nnext\n"]);
         assert_eq!(lines, [(piece, LONGEST_LINE as u64), (b"next".to_vec(), 0)]);
         assert_eq!(used.bytes, 2 * LONGEST_LINE as u64 + 4);
+    }
+
+    #[test]
+    fn replicas_share_the_quota_and_not_their_lines() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let into = lines.clone();
+        let sink = Arc::new(move |line: LogLine<'_>| into.lock().unwrap().push(line.text.to_vec()));
+        let one = StageLog::new("stage", sink, 10);
+        let other = one.of_replica();
+        for (log, bytes) in [(&one, "on"), (&other, "other"), (&one, "e\n"), (&other, "\n"), (&one, "no\n")] {
+            log.take(bytes.as_bytes());
+        }
+        assert_eq!(*lines.lock().unwrap(), [b"one".to_vec(), b"other".to_vec()]);
+        assert_eq!((one.used(), one.used()), (other.used(), LogUse { lines: 3, bytes: 10, dropped: 1 }));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub struct Stage {
     budget: Budget,
     policy: Policy,
     batch: usize,
+    replicas: usize,
     /// The faults to inject: at which element, how often, and what.
     faults: Vec<(u64, u32, InjectedFault)>,
 }
@@ -95,6 +96,7 @@ impl Stage {
             budget: Budget::default(),
             policy: Policy::default(),
             batch: torvyn_runtime::Stage::MAX_BATCH,
+            replicas: 1,
             faults: Vec::new(),
         }
     }
@@ -143,6 +145,12 @@ impl Stage {
     /// Sets the most elements per call: 1 to [`torvyn_runtime::Stage::MAX_BATCH`].
     pub fn batch(&self, batch: usize) -> Stage {
         Stage { batch, ..self.clone() }
+    }
+
+    /// Sets how many instances of the component take turns: 1 to [`torvyn_runtime::Stage::MAX_REPLICAS`]. In a test, they are
+    /// called one after the other.
+    pub fn replicas(&self, replicas: usize) -> Stage {
+        Stage { replicas, ..self.clone() }
     }
 
     /// Sets the policy for elements that it fails on. By default the run fails.
@@ -209,6 +217,7 @@ impl Stage {
             bounds: self.component.analysis().bounds(),
             policy: self.policy,
             batch: self.batch,
+            replicas: self.replicas,
             injections: faults,
             ..flow::Stage::new(self.component.clone())
         }

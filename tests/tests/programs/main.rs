@@ -284,6 +284,17 @@ fn nap() {
     assert!(times.is_sorted() && times[2] - times[1] >= 4_000_000, "{times:?}");
 }
 
+/// `replicas.rs` has it work on several threads.
+#[test]
+fn works() {
+    let collected = Collected::default();
+    let works = stage("works", programs::WORKS, &[("rounds", "1")]);
+    run(vec![input(lines("\na\nfoobar")), works, output("out", collected.clone())]).unwrap();
+    // The digests that the authors of FNV-1a publish for these texts.
+    let expected = [0xcbf2_9ce4_8422_2325_u64, 0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8].map(u64::to_le_bytes);
+    assert_eq!(collected.payloads(), expected);
+}
+
 #[test]
 fn numbers() {
     let collected = Collected::default();

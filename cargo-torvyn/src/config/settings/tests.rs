@@ -26,6 +26,8 @@ type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]
 
 const CASES: &[Case] = &[
     ("", "[package.metadata.torvyn]\nwrold = 'router'", &[(codes::UNKNOWN_KEY, "wrold")]),
+    ("", "[package.metadata.torvyn]\nstateless = false", &[(codes::UNKNOWN_VALUE, "false")]),
+    ("", "[package.metadata.torvyn]\nstateless = 'yes'", &[(codes::WRONG_TYPE, "'yes'")]),
     ("", "[package.metadata.torvyn]\nworld = 1", &[(codes::WRONG_TYPE, "1")]),
     ("", "[package.metadata.torvyn]\nworld = ''", &[(codes::EMPTY, "''")]),
     ("", "[package.metadata]\ntorvyn = 'router'", &[(codes::WRONG_TYPE, "'router'")]),

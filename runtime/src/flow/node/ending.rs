@@ -8,14 +8,15 @@ use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::account::{Account, EndpointAccount, StageAccount};
 use crate::flow::audit::Audit;
-use crate::ledger::{Copies, amplification};
+use crate::ledger::{Copies, Count, amplification};
 use crate::payload::element::Stamps;
+use crate::stage::instance::Instance;
 
 impl Node {
     /// Tears the stage down after the flow has ended.
     pub(crate) fn teardown(&mut self) -> Result<(), Error> {
         if let Node::Stage(node) = self {
-            node.links.counters.dropped += node.instance.teardown()?;
+            return node.teardown();
         }
         Ok(())
     }
@@ -109,11 +110,66 @@ impl OutputNode {
     }
 }
 
+/// What the instances of a stage have counted, together.
+#[derive(Default)]
+struct InstanceCounts {
+    copies: Copies,
+    rewritten: Count,
+    given_up: Count,
+    reads_max: u32,
+    writes_max: u32,
+    /// Whether the host refused a copy.
+    refused: bool,
+}
+
 impl StageNode {
+    /// Tears all instances down. Returns the first failure.
+    fn teardown(&mut self) -> Result<(), Error> {
+        self.recall();
+        let mut ended = Ok(0);
+        for instance in self.instances_mut() {
+            match (instance.teardown(), &mut ended) {
+                (Ok(dropped), Ok(all)) => *all += dropped,
+                (Ok(_), Err(_)) => {}
+                (Err(error), Ok(_)) => ended = Err(error),
+                (Err(_), Err(_)) => {}
+            }
+        }
+        self.links.counters.dropped += ended?;
+        Ok(())
+    }
+
+    /// All instances of the stage; none may be in a call.
+    fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instance.get().into_iter().chain(self.replicas.iter().flat_map(|replicas| replicas.resting()))
+    }
+
+    fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        let resting = self.replicas.iter_mut().flat_map(|replicas| replicas.resting_mut());
+        self.instance.get_mut().into_iter().chain(resting)
+    }
+
+    /// What all instances have counted.
+    fn counts(&self) -> InstanceCounts {
+        let mut counts = InstanceCounts::default();
+        for instance in self.instances() {
+            let meter = instance.meter();
+            counts.copies += instance.copies();
+            counts.rewritten += instance.rewritten();
+            counts.given_up += instance.given_up();
+            counts.reads_max = counts.reads_max.max(meter.reads_max);
+            counts.writes_max = counts.writes_max.max(meter.writes_max);
+            counts.refused |= meter.refused;
+        }
+        counts
+    }
+
     fn abort(&mut self) -> u64 {
-        let batch = self.instance.batch();
-        let (lent, bytes) = (batch.len() as u64, batch.bytes());
-        self.links.counters.dropped += self.instance.abort();
+        // Elements in calls of replicas are those of the node, and counted there.
+        let lent = self.instance.get_mut().map(|instance| (instance.batch().len() as u64, instance.batch().bytes()));
+        let (lent, bytes) = lent.unwrap_or_default();
+        self.recall();
+        self.links.counters.dropped += self.instances_mut().map(Instance::abort).sum::<u64>();
         if self.kind == Kind::Sink {
             self.links.counters.take_back(lent, bytes);
         }
@@ -127,20 +183,20 @@ impl StageNode {
             lent += recovery.repeated;
         }
         let is_source = self.kind == Kind::Source;
-        let instance = &self.instance;
+        let counts = self.counts();
         // Held elements are lent again at every restart, so nothing bounds the calls.
-        let calls = (instance.leases().used.taken == 0).then_some(self.calls);
+        let calls = (self.instance.leases().used.taken == 0).then_some(self.calls);
         let audit = Audit {
             stage: name,
             bounds: self.bounds,
-            copies: instance.copies(),
+            copies: counts.copies,
             failed_copies: self.failed_copies(),
-            reads_max: instance.meter().reads_max,
-            fewer: instance.meter().refused || self.failures().calls > 0,
+            reads_max: counts.reads_max,
+            fewer: counts.refused || self.failures().calls > 0,
             lent,
             written: self.written,
-            rewritten: instance.rewritten(),
-            given_up: instance.given_up(),
+            rewritten: counts.rewritten,
+            given_up: counts.given_up,
             made: is_source.then_some(counters.made.ops),
             taken: counters.taken.ops,
             calls,
@@ -157,12 +213,13 @@ impl StageNode {
         let (failures, failed_copies) = (self.failures(), self.failed_copies());
         account.elements.skipped += failures.skipped;
         account.elements.dead_letters += failures.dead_letters;
-        let (instance, counters) = (self.instance, self.links.counters);
-        let copies = instance.copies();
+        let InstanceCounts { copies, rewritten, given_up, reads_max, writes_max, .. } = self.counts();
+        let (replicas, instance, counters) = (self.replica_count(), &self.instance, self.links.counters);
         account.copies += copies;
         account.stages.push(StageAccount {
             name: self.links.name,
             kind: self.kind,
+            replicas,
             verdict: self.bounds.verdict(),
             proof: self.bounds.proof(),
             bounds: self.bounds,
@@ -172,11 +229,11 @@ impl StageNode {
             busy_ns: counters.busy.as_nanos() as u64,
             copies,
             failed_copies,
-            reads_max: instance.meter().reads_max,
-            writes_max: instance.meter().writes_max,
+            reads_max,
+            writes_max,
             writes_unchanged: self.identity_writes.count(),
-            rewritten: instance.rewritten(),
-            given_up: instance.given_up(),
+            rewritten,
+            given_up,
             leases: instance.leases().used,
             failures,
             log: instance.log_use(),

@@ -1,32 +1,38 @@
 //! A node that calls a stage: what it lends, when, and how large the batch is.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase};
+use super::replicas::{AtHand, Replicas, Worker, check_stage};
+use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase, Shared};
 use crate::base::plural::counted;
 use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
 use crate::error::{Error, StageError};
+use crate::flow::Stage;
 use crate::flow::edge::Room;
 use crate::flow::identity_writes::IdentityWrites;
 use crate::flow::input_ports::Ready;
 use crate::flow::recovery::{FailureUse, Recovery};
-use crate::flow::{Control, Stage};
 use crate::ledger::ownership::StageId;
 use crate::ledger::{Call, Count};
+use crate::payload::ElementSet;
 use crate::payload::element;
 use crate::payload::run::Runs;
-use crate::payload::{ElementSet, Pool};
 use crate::stage::host::BackpressureSignal;
-use crate::stage::instance::{FailedCall, Instance, Start};
+use crate::stage::instance::{FailedCall, Instance, Processed, Start};
+use crate::stage::log::StageLog;
 
 /// The batch limit shrinks when the last call took more than this fraction of its time limit.
 const CALL_SHARE: u32 = 8;
 
 pub(crate) struct StageNode {
     pub(super) links: Links,
-    pub(super) instance: Instance,
+    pub(super) instance: AtHand,
+    /// The other replicas of the stage, if it has several.
+    pub(super) replicas: Option<Box<Replicas>>,
     pub(super) kind: Kind,
     pub(super) bounds: Bounds,
     time_limit: Duration,
@@ -51,34 +57,57 @@ pub(crate) struct StageNode {
 }
 
 impl StageNode {
-    pub(super) fn start(
-        links: Links,
-        stage: Stage,
-        pool: &Pool,
-        control: &Control,
-        index: usize,
-    ) -> Result<StageNode, Error> {
+    pub(super) fn start(links: Links, stage: Stage, shared: &mut Shared<'_>, index: usize) -> Result<StageNode, Error> {
+        let Shared { pool, control, done, next_stage, .. } = shared;
         let batch_max = stage.batch.clamp(1, MAX_BATCH);
+        if stage.replicas > 1 {
+            check_stage(&links.name, &stage)?;
+        }
         let recovery = Recovery::new(stage.policy, stage.injections, control);
-        let start = Start {
-            name: &links.name,
-            stage: StageId(index as u32),
-            component: &stage.component,
-            config: &stage.config,
-            limits: &stage.limits,
-            budget: stage.budget,
-            bounds: stage.bounds,
-            pool,
-            boundary: control.recorder.at(index),
-            log: &control.log,
-            clock: &control.clock,
-            cut: &control.cut,
-            rng: control.seed().map(|seed| Rng::for_stage(seed, index as u32)),
-            policy: stage.policy.into(),
-            restarts: recovery.is_some(),
+        let replicas = stage.replicas.max(1);
+        let has_threads = replicas > 1 && !control.runs_on_one_thread();
+        let workers = Worker::start_all(&links.name, if has_threads { replicas } else { 0 }, done)?;
+        let log = StageLog::new(&links.name, control.log.clone(), stage.limits.log_bytes);
+        let stop = Arc::<AtomicBool>::default();
+        let cut = if replicas > 1 { control.cut.clone().or(stop.clone()) } else { control.cut.clone() };
+        let mut start = |replica: usize| {
+            // Calls at the same time are those of different stages for the table of buffers.
+            let is_another = has_threads && replica > 0;
+            let stage_id = if is_another { next_stage.next().unwrap_or(u32::MAX) } else { index as u32 };
+            Instance::start(Start {
+                name: &links.name,
+                stage: StageId(stage_id),
+                component: &stage.component,
+                config: &stage.config,
+                limits: &stage.limits,
+                budget: stage.budget,
+                bounds: stage.bounds,
+                pool,
+                boundary: control.recorder.at(index),
+                log: if replica == 0 { log.clone() } else { log.of_replica() },
+                clock: &control.clock,
+                cut: &cut,
+                rng: control.seed().map(|seed| Rng::for_replica(seed, index as u32, replica as u32)),
+                policy: stage.policy.into(),
+                restarts: recovery.is_some(),
+            })
         };
+        let instance = Box::new(start(0)?);
+        let mut others = VecDeque::new();
+        for replica in 1..replicas {
+            match start(replica) {
+                Ok(instance) => others.push_back(Box::new(instance)),
+                Err(error) => {
+                    // The start is what failed, whatever the teardown of the others says.
+                    [instance].into_iter().chain(others).for_each(|mut started| _ = started.teardown());
+                    return Err(error);
+                }
+            }
+        }
+        let replicas = (replicas > 1).then(|| Box::new(Replicas::new(others, workers, stop)));
         Ok(StageNode {
-            instance: Instance::start(start)?,
+            instance: AtHand::new(instance),
+            replicas,
             links,
             kind: stage.component.profile().kind,
             bounds: stage.bounds,
@@ -98,6 +127,9 @@ impl StageNode {
 
     /// Makes the next call, if there is one to make.
     pub(super) fn step(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+        if self.replicas.is_some() {
+            return self.step_replicas(room, context);
+        }
         self.instance.begin_step(context.now);
         match self.kind {
             Kind::Source if context.cancelled => {
@@ -155,7 +187,7 @@ impl StageNode {
     }
 
     /// Takes a batch from the edges, for a processor or a sink.
-    fn take_batch(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
+    pub(super) fn take_batch(&mut self, room: Room, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.retry_count() == 0 {
             match self.links.ready(context) {
                 Ready::Batch => {}
@@ -164,12 +196,7 @@ impl StageNode {
             }
         }
         let last = context.merge_limit.unwrap_or(u64::MAX);
-        let mut max = self.batch_limit.min(room.elements);
-        if context.rng.is_some() {
-            let again = self.retry_count();
-            max =
-                context.limit_batch(max.min(if again > 0 { again } else { self.links.inputs.waiting(context.edges) }));
-        }
+        let max = self.next_batch(room, context);
         if self.wait_if_injected(context) {
             return Ok(false);
         }
@@ -180,6 +207,16 @@ impl StageNode {
         Ok(true)
     }
 
+    /// The most elements in the next call.
+    pub(super) fn next_batch(&self, room: Room, context: &mut Context<'_>) -> usize {
+        let max = self.batch_limit.min(room.elements);
+        if context.rng.is_none() {
+            return max;
+        }
+        let again = self.retry_count();
+        context.limit_batch(max.min(if again > 0 { again } else { self.links.inputs.waiting(context.edges) }))
+    }
+
     /// Lends the batch to the stage, and sends the results.
     fn lend_batch(&mut self, context: &mut Context<'_>) -> Result<(), Box<FailedCall>> {
         if self.kind == Kind::Sink {
@@ -188,6 +225,15 @@ impl StageNode {
         context.call = Some(Call::Process);
         self.begin_call("process").map_err(FailedCall::of_batch)?;
         let processed = self.instance.process()?;
+        self.send_processed(processed, context)
+    }
+
+    /// Sends the results of a call that succeeded.
+    pub(super) fn send_processed(
+        &mut self,
+        processed: Processed,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<FailedCall>> {
         if self.instance.has_skipped() {
             return self.send_with_skips(processed, context).map_err(FailedCall::of_batch);
         }
@@ -218,19 +264,25 @@ impl StageNode {
     }
 
     /// Ends the input of the node: every incoming element was taken.
-    fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+    pub(super) fn finish(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         if let Some(recovery) = &mut self.recovery {
             recovery.begin_call(self.instance.copies());
         }
         let is_sink = self.kind == Kind::Sink;
         context.call = Some(if is_sink { Call::Complete } else { Call::Flush });
         let ended = if is_sink { self.instance.complete().map(|()| None) } else { self.instance.flush() };
-        match ended {
-            Ok(Some(made)) => self.send_made("flush", made, context.edges)?,
-            Ok(None) => self.settle(ElementSet::EMPTY),
+        let made = match ended {
+            Ok(made) => made,
             Err(error) => return self.retry_call(error, context),
+        };
+        let count = made.as_ref().map_or(0, |made| made.len());
+        match made {
+            Some(made) => self.send_made("flush", made, context.edges)?,
+            None => self.settle(ElementSet::EMPTY),
         }
-        self.links.phase = Phase::Last;
+        if self.flushed(count)? {
+            self.links.phase = Phase::Last;
+        }
         Ok(())
     }
 
@@ -241,8 +293,10 @@ impl StageNode {
 
     /// Ends the leases whose deadline has passed.
     pub(super) fn expire(&mut self, now: Instant) {
-        if self.instance.leases().deadline().is_some_and(|deadline| deadline <= now) {
-            self.links.counters.dropped += self.instance.expire(now);
+        // Replicas hold nothing.
+        let Some(instance) = self.instance.get_mut() else { return };
+        if instance.leases().deadline().is_some_and(|deadline| deadline <= now) {
+            self.links.counters.dropped += instance.expire(now);
         }
     }
 
