@@ -72,13 +72,14 @@ impl Ours {
         self.pipeline("by hand", case, &[guest], Ends::Host)
     }
 
-    /// Three stages that forward elements of `len` bytes. The edges have room for as many elements of any size.
-    pub(crate) fn with_routers(&self, len: usize) -> impl FnMut(u64) -> Tally + 'static {
+    /// Three stages that forward elements of `len` bytes, at most `batch` in a call. The edges have room for as many elements
+    /// of any size.
+    pub(crate) fn with_routers(&self, len: usize, batch: usize) -> impl FnMut(u64) -> Tally + 'static {
         let capacity = Capacity { bytes: Capacity::default().elements * ROUTED, ..Capacity::default() };
         let (graph, stage) = (graph(3, capacity), self.0["pass"].clone());
         move |elements| {
             let seen = Rc::default();
-            let input = Body::Input(Box::new(Generate::new(elements, len)));
+            let input = Body::Input(Box::new(Limited { elements: Generate::new(elements, len), batch }));
             let output = Body::Output(Box::new(Glance { tally: Tally::default(), seen: Rc::clone(&seen) }));
             let stages = (0..3).map(|_| self::stage(&stage, []));
             let bodies = [input].into_iter().chain(stages).chain([output]).collect();
@@ -254,6 +255,19 @@ impl Output for Sum {
 
     fn written(&self) -> u64 {
         0
+    }
+}
+
+/// Generated elements, at most `batch` in a pull.
+struct Limited {
+    elements: Generate,
+    batch: usize,
+}
+
+impl Input for Limited {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        pull.max_elements = pull.max_elements.min(self.batch);
+        self.elements.pull(pull)
     }
 }
 
