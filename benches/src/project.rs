@@ -1,5 +1,5 @@
-//! A project of the template `pipeline`, made and built by the program that is measured. Its stages are used as component
-//! files, so that a run is without cargo, and are in the compile cache after the first run.
+//! A project of the template `pipeline`, made and built by the program that is measured. Its stages are used as the component
+//! files that `build --artifact-dir` ships, so that a run is without cargo, and are in the compile cache after the first run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -37,10 +37,12 @@ impl Project {
         let mut project = Self { program, folder, components: BTreeMap::new() };
         let new = ["new", "logs", "--template", "pipeline", "--vcs", "none", "--quiet"];
         succeed(project.torvyn(&new).current_dir(project.folder.path()))?;
-        let built = project.torvyn(&["build", "--quiet", "--message-format", "json"]).output()?;
+        let shipped = project.file("shipped").display().to_string();
+        let build = ["build", "--quiet", "--message-format", "json", "--artifact-dir", &shipped];
+        let built = project.torvyn(&build).output()?;
         ensure!(built.status.success(), "the project does not build: {}", String::from_utf8_lossy(&built.stderr));
         for line in json_lines(&built.stdout) {
-            if let (Some(package), Some(path)) = (line["package"].as_str(), line["path"].as_str()) {
+            if let (Some(package), Some(path)) = (line["package"].as_str(), line["shipped"]["path"].as_str()) {
                 project.components.insert(package.to_owned(), path.into());
             }
         }
