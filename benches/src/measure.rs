@@ -116,11 +116,17 @@ impl Lane {
                 self.elements = elements;
                 (self.run)(elements)?;
             }
-            None => {
-                while (self.run)(self.elements)? * (self.elements as f64) < ROUND.as_nanos() as f64 / 2.0 {
-                    self.elements *= 2;
+            None => loop {
+                // The fastest of three: one alone may have been interrupted.
+                let mut fastest = f64::INFINITY;
+                for _ in 0..3 {
+                    fastest = fastest.min((self.run)(self.elements)?);
                 }
-            }
+                if fastest * self.elements as f64 >= ROUND.as_nanos() as f64 / 2.0 {
+                    break;
+                }
+                self.elements *= 2;
+            },
         }
         Ok(())
     }
