@@ -157,6 +157,7 @@ pub(crate) mod tests {
         let stage = StageAccount {
             name: HOSTILE.to_string(),
             kind: Kind::Processor,
+            replicas: 1,
             verdict: Verdict::Rewrite,
             proof: Some(Proof::Contract),
             bounds: Bounds::unknown(),

@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::payload::{self, Tally, Task};
-use crate::{Case, Contender};
+use crate::pipeline::{Case, Contender};
 
 /// The base of the ratios.
 pub(crate) const DIRECT: &str = "native, direct calls";

@@ -1,4 +1,4 @@
-//! The same pipeline on this runtime: three components, or one component between endpoints of the host.
+//! The same pipeline on this runtime: components, or components between endpoints of the host.
 //!
 //! Components are compiled beforehand. Each run starts a flow, with the default limits and edges. That takes some
 //! hundred microseconds per run, which is noticeable if runs are short.
@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use torvyn_runtime::endpoint::{Input, Output, Pull, Pulled};
+use torvyn_runtime::endpoint::{Generate, Input, Output, Pull, Pulled};
 use torvyn_runtime::ledger::DEFAULT_CAPACITY;
 use torvyn_runtime::payload::Batch;
 use torvyn_runtime::pipeline::graph::{Capacity, Edge, Graph, Node, Role};
@@ -18,8 +18,9 @@ use torvyn_runtime::{Body, Component, Control, Engine, Error, Flow, Limits, Reco
 
 use super::guests::build_guests;
 use crate::payload::{self, Tally, Task};
-use crate::{Case, Contender};
+use crate::pipeline::{Case, Contender};
 
+pub(crate) const COMPONENTS: &str = "torvyn, components";
 /// The base of the ratios for totals and records.
 pub(crate) const HOST_ENDS: &str = "torvyn, host ends";
 pub(crate) const RECORDS: &str = "torvyn, records";
@@ -43,39 +44,86 @@ impl Ours {
     /// A component source, a component stage and a component sink.
     pub(crate) fn with_components(&self, case: Case) -> Pipeline {
         let [source, sink] = ["source", "sink"].map(|name| self.0[name].clone());
-        self.pipeline("torvyn, components", case, guest(case.task), Ends::Components { source, sink })
+        self.pipeline(COMPONENTS, case, &[guest(case.task)], Ends::Components { source, sink })
+    }
+
+    /// A component source and a component sink, with nothing between.
+    pub(crate) fn with_two_components(&self, case: Case) -> Pipeline {
+        let [source, sink] = ["source", "sink"].map(|name| self.0[name].clone());
+        self.pipeline(COMPONENTS, case, &[], Ends::Components { source, sink })
     }
 
     /// The component stage between an input and an output of the host.
     pub(crate) fn with_host_ends(&self, case: Case) -> Pipeline {
-        self.pipeline(HOST_ENDS, case, guest(case.task), Ends::Host)
+        self.pipeline(HOST_ENDS, case, &[guest(case.task)], Ends::Host)
     }
 
     /// Elements forwarded between an input and an output of the host, by a stage that asks for all metadata.
     pub(crate) fn with_all_columns(&self, case: Case) -> Pipeline {
-        self.pipeline("torvyn, all columns", case, "pass_in_order", Ends::Host)
+        self.pipeline("torvyn, all columns", case, &["pass_in_order"], Ends::Host)
+    }
+
+    /// The same as [`Ours::with_host_ends`], with a stage that is written by hand for batches.
+    pub(crate) fn with_stage_by_hand(&self, case: Case) -> Pipeline {
+        let guest = match case.task {
+            Task::Pass => "pass_by_hand",
+            Task::Upper => "upper_by_hand",
+        };
+        self.pipeline("by hand", case, &[guest], Ends::Host)
+    }
+
+    /// Three stages that forward elements of `len` bytes, at most `batch` in a call. The edges have room for as many elements
+    /// of any size.
+    pub(crate) fn with_routers(&self, len: usize, batch: usize) -> impl FnMut(u64) -> Tally + 'static {
+        let capacity = Capacity { bytes: Capacity::default().elements * ROUTED, ..Capacity::default() };
+        let (graph, stage) = (graph(3, capacity), self.0["pass"].clone());
+        move |elements| {
+            let seen = Rc::default();
+            let input = Body::Input(Box::new(Limited { elements: Generate::new(elements, len), batch }));
+            let output = Body::Output(Box::new(Glance { tally: Tally::default(), seen: Rc::clone(&seen) }));
+            let stages = (0..3).map(|_| self::stage(&stage, []));
+            let bodies = [input].into_iter().chain(stages).chain([output]).collect();
+            let flow = Flow::start(&graph, bodies, Control::default());
+            flow.and_then(Flow::run).expect("the pipeline of the benchmark does not fail");
+            seen.get()
+        }
     }
 
     /// The same as [`Ours::with_host_ends`], with records. Their memory is allocated once.
     pub(crate) fn with_records(&self, case: Case) -> Pipeline {
         let recorder = Recorder::new(1, DEFAULT_CAPACITY);
-        Pipeline { recorder, ..self.pipeline(RECORDS, case, guest(case.task), Ends::Host) }
+        Pipeline { recorder, ..self.pipeline(RECORDS, case, &[guest(case.task)], Ends::Host) }
     }
 
     /// The same as [`Ours::with_host_ends`], with all totals this many times more.
     pub(crate) fn with_totals(&self, case: Case, name: &'static str, times: u32) -> Pipeline {
         let recorder = Recorder::recounting(times);
-        Pipeline { recorder, ..self.pipeline(name, case, guest(case.task), Ends::Host) }
+        Pipeline { recorder, ..self.pipeline(name, case, &[guest(case.task)], Ends::Host) }
     }
 
-    fn pipeline(&self, name: &'static str, case: Case, guest: &str, ends: Ends) -> Pipeline {
-        let node = |name: &str, role, outputs| Node::new(name, role, outputs);
-        let nodes =
-            vec![node("source", Role::Source, 1), node("stage", Role::Processor, 1), node("sink", Role::Sink, 0)];
-        let edges = (0..2).map(|from| Edge { from, output: 0, to: from + 1, capacity: Capacity::default() });
-        let graph = Graph::new(nodes, edges.collect()).expect("three nodes in a row are in order");
-        Pipeline { name, case, graph, ends, stage: self.0[guest].clone(), recorder: Recorder::off() }
+    fn pipeline(&self, name: &'static str, case: Case, guests: &[&str], ends: Ends) -> Pipeline {
+        let stages = guests.iter().map(|guest| self.0[*guest].clone()).collect();
+        Pipeline {
+            name,
+            case,
+            graph: graph(guests.len(), Capacity::default()),
+            ends,
+            stages,
+            recorder: Recorder::off(),
+        }
     }
+}
+
+/// The most bytes of an element of [`Ours::with_routers`].
+const ROUTED: usize = 64 << 10;
+
+/// This many stages in a row, between a source and a sink.
+fn graph(stages: usize, capacity: Capacity) -> Graph {
+    let middle = (0..stages).map(|nth| Node::new(format!("stage-{nth}"), Role::Processor, 1));
+    let source = Node::new("source", Role::Source, 1);
+    let nodes = [source].into_iter().chain(middle).chain([Node::new("sink", Role::Sink, 0)]).collect();
+    let edges = (0..=stages).map(|from| Edge { from, output: 0, to: from + 1, capacity });
+    Graph::new(nodes, edges.collect()).expect("nodes in a row are in order")
 }
 
 fn guest(task: Task) -> &'static str {
@@ -85,7 +133,7 @@ fn guest(task: Task) -> &'static str {
     }
 }
 
-/// What is before and after the stage.
+/// What is before and after the stages.
 enum Ends {
     Components { source: Component, sink: Component },
     Host,
@@ -97,7 +145,7 @@ pub(crate) struct Pipeline {
     case: Case,
     graph: Graph,
     ends: Ends,
-    stage: Component,
+    stages: Vec<Component>,
     recorder: Recorder,
 }
 
@@ -108,19 +156,21 @@ impl Contender for Pipeline {
 
     fn run(&mut self, elements: u64) -> Tally {
         let Case { task, len } = self.case;
-        let stage = stage(&self.stage, []);
+        let bodies = |source, sink| {
+            let stages = self.stages.iter().map(|component| stage(component, []));
+            [source].into_iter().chain(stages).chain([sink]).collect()
+        };
         match &self.ends {
             Ends::Components { source, sink } => {
                 let settings = [("len", len.to_string()), ("elements", elements.to_string())];
-                let bodies =
-                    vec![self::stage(source, settings), stage, self::stage(sink, [("task", guest(task).into())])];
-                parse(&self.flow(bodies))
+                let (source, sink) = (stage(source, settings), stage(sink, [("task", guest(task).into())]));
+                parse(&self.flow(bodies(source, sink)))
             }
             Ends::Host => {
                 let seen = Rc::default();
                 let source = Stamping { payload: payload::blank(len), next: 0, end: elements };
                 let sink = Sum { task, memory: Vec::new(), tally: Tally::default(), seen: Rc::clone(&seen) };
-                self.flow(vec![Body::Input(Box::new(source)), stage, Body::Output(Box::new(sink))]);
+                self.flow(bodies(Body::Input(Box::new(source)), Body::Output(Box::new(sink))));
                 seen.get()
             }
         }
@@ -194,6 +244,43 @@ impl Output for Sum {
             let piece = element.as_slice().expect("every payload is in one piece");
             self.memory.extend_from_slice(piece);
             self.tally.add(self.task, &self.memory);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        self.seen.set(self.tally);
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}
+
+/// Generated elements, at most `batch` in a pull.
+struct Limited {
+    elements: Generate,
+    batch: usize,
+}
+
+impl Input for Limited {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        pull.max_elements = pull.max_elements.min(self.batch);
+        self.elements.pull(pull)
+    }
+}
+
+/// Adds up the first eight bytes of every payload, without a copy.
+struct Glance {
+    tally: Tally,
+    seen: Rc<Cell<Tally>>,
+}
+
+impl Output for Glance {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        for element in batch.iter() {
+            self.tally.add(Task::Pass, element.as_slice().expect("every payload is in one piece"));
         }
         Ok(())
     }

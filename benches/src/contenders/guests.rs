@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// A folder beside this program, in the target folder.
+pub(crate) fn beside_program(name: &str) -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows where it is");
+    program.parent().expect("a program is in a folder").join("benches").join(name)
+}
+
 /// Builds every example of the workspace at `manifest`, a path from the root of the repository, as a component. Returns
 /// the path of each, by name.
 pub(crate) fn build_guests(manifest: &str) -> BTreeMap<String, PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(manifest);
     let name = manifest.parent().and_then(Path::file_name).expect("a manifest lies in a folder");
-    // A separate folder: in the outer one, the nested cargo would wait for the lock of the outer cargo.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let target = beside_program("guests").join(name);
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--examples", "--target", "wasm32-wasip2", "--message-format", "json"])
+        .args(["build", "--locked", "--release", "--examples", "--target", "wasm32-wasip2", "--message-format", "json"])
         .arg("--manifest-path")
         .arg(&manifest)
         .arg("--target-dir")

@@ -21,7 +21,7 @@ use self::bindings::transform::Transform;
 use self::host::{Buffer, FlowContext, Host};
 use super::guests::build_guests;
 use crate::payload::{Tally, Task};
-use crate::{Case, Contender};
+use crate::pipeline::{Case, Contender};
 
 mod bindings;
 #[expect(unreachable_pub, reason = "what the macro makes names them in public places")]
