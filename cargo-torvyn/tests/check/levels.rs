@@ -43,7 +43,7 @@ fn a_budget_is_inherited_and_labelled_where_it_stands() {
     let project = project("", "\n[workspace.metadata.torvyn.budget]\nreads = 0\n");
     project.edit("router/Cargo.toml", "reads = 0", "workspace = true");
     let told = project.told("check -p router", 100);
-    assert_has(&told, &[ERROR, "--> Cargo.toml:19:1", "19 | reads = 0", "::: router/Cargo.toml:7:9"]);
+    assert_has(&told, &[ERROR, "--> Cargo.toml:18:1", "18 | reads = 0", "::: router/Cargo.toml:7:9"]);
 }
 
 #[test]
