@@ -200,6 +200,12 @@ pub trait Output {
     /// Bytes written so far, framing included.
     fn written(&self) -> u64;
 
+    /// What it writes after each element. Stages whose elements it gets leave these bytes between the payloads that they write,
+    /// so that neighbours in memory are neighbours in the output.
+    fn end_of_element(&self) -> &'static [u8] {
+        &[]
+    }
+
     /// What the operating system did for the output so far.
     fn kernel(&self) -> Kernel {
         Kernel::default()

@@ -92,7 +92,9 @@ impl Flow {
         let mut journal = Journal::new(&control.recorder, graph);
         let done = Arc::default();
         let next_stage = nodes as u32..(nodes + others) as u32;
-        let mut shared = Shared { pool: &pool, control: &control, trace: None, done: &done, next_stage };
+        let mut ends = bodies.iter().filter_map(Body::end_of_element);
+        let end_of_element = ends.next().filter(|end| ends.all(|other| other == *end)).unwrap_or_default();
+        let mut shared = Shared { pool: &pool, control: &control, trace: None, done: &done, end_of_element, next_stage };
         let mut nodes = Vec::new();
         for (index, body) in bodies.into_iter().enumerate() {
             let is_stage = matches!(body, Body::Stage(_));
