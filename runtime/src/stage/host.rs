@@ -72,7 +72,7 @@ pub(crate) struct Environment {
     pub(crate) rng: Option<Rng>,
     /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
-    /// What follows each payload that it writes, for the outputs of the flow.
+    /// What follows each small payload that it writes, for its outputs.
     pub(crate) end_of_element: &'static [u8],
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Start<'a> {
     pub(crate) policy: FailurePolicy,
     /// Whether the stage can restart after a call that did not return.
     pub(crate) restarts: bool,
-    /// What follows each payload that it writes, for the outputs of the flow.
+    /// What follows each small payload that it writes, for its outputs.
     pub(crate) end_of_element: &'static [u8],
 }
 
