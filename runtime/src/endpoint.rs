@@ -200,6 +200,12 @@ pub trait Output {
     /// Bytes written so far, framing included.
     fn written(&self) -> u64;
 
+    /// What it writes after each element. A stage whose elements all go to outputs that say the same leaves these bytes between
+    /// the payloads that it writes, so that neighbours in memory are neighbours in the output.
+    fn end_of_element(&self) -> &'static [u8] {
+        &[]
+    }
+
     /// What the operating system did for the output so far.
     fn kernel(&self) -> Kernel {
         Kernel::default()

@@ -233,3 +233,29 @@ fn of_a_seed_the_same_elements_come_every_time() {
     // SplitMix64 with seed 0 starts like this; its first number decided the size.
     assert_eq!(same[0][..8], 0x6e78_9e6a_a1b9_65f4_u64.to_le_bytes());
 }
+
+/// A write takes 192 pieces. With its line end apart, each element would be two of them.
+#[test]
+fn payloads_that_a_stage_writes_are_one_piece_with_their_line_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..20_000).map(|number| "x".repeat(number % 40)).collect();
+    let path = folder.path().join("in");
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let through = |framing| {
+        let path = folder.path().join("out");
+        let account = run(vec![
+            input(open_file(&folder.path().join("in"), Framing::default()).unwrap()),
+            stage("upper", programs::UPPER, &[]),
+            output("out", FileOutput::create(&path, framing).unwrap()),
+        ]);
+        let account = account.unwrap();
+        let bytes: usize = lines.iter().map(String::len).sum();
+        assert_eq!(account.copies.payload_write.bytes, bytes as u64, "line ends are part of no payload");
+        (fs::read_to_string(path).unwrap(), account.endpoints[1].kernel.writes.ops)
+    };
+    let upper = |end: &str| lines.iter().map(|line| line.to_uppercase() + end).collect::<String>();
+    let (text, writes) = through(OutputFraming::Lines);
+    assert!(text == upper("\n"));
+    assert!(writes <= 20_000_u64.div_ceil(192), "{writes} writes");
+    assert!(through(OutputFraming::Raw).0 == upper(""));
+}

@@ -191,6 +191,10 @@ impl Output for Watched {
         self.output.written()
     }
 
+    fn end_of_element(&self) -> &'static [u8] {
+        self.output.end_of_element()
+    }
+
     fn kernel(&self) -> Kernel {
         self.output.kernel()
     }

@@ -150,6 +150,10 @@ impl Output for FileOutput {
         self.writer.written()
     }
 
+    fn end_of_element(&self) -> &'static [u8] {
+        self.writer.end_of_element()
+    }
+
     fn kernel(&self) -> Kernel {
         self.writer.kernel()
     }

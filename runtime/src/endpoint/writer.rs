@@ -180,10 +180,10 @@ impl<W: Write + AsFd> Output for Writer<W> {
         let lengths = self.lengths(batch)?;
         let mut lengths = lengths.iter();
         let mut slices = Slices::default();
+        let end = self.end_of_element();
         for element in batch.iter() {
             self.make_room(&mut slices)?;
             slices.add(lengths.next().map_or(&[], |length| length));
-            let end: &[u8] = if self.framing == OutputFraming::Lines { b"\n" } else { b"" };
             if let Some(bytes) = element.bytes_from_start() {
                 slices.add_followed(bytes, element.len(), end);
                 continue;
@@ -209,6 +209,10 @@ impl<W: Write + AsFd> Output for Writer<W> {
 
     fn written(&self) -> u64 {
         self.written
+    }
+
+    fn end_of_element(&self) -> &'static [u8] {
+        if self.framing == OutputFraming::Lines { b"\n" } else { b"" }
     }
 
     fn kernel(&self) -> Kernel {

@@ -19,6 +19,14 @@ pub enum Body {
 }
 
 impl Body {
+    /// What it writes after each element; `None` if it is no output.
+    pub(crate) fn end_of_element(&self) -> Option<&'static [u8]> {
+        match self {
+            Body::Output(output) => Some(output.end_of_element()),
+            Body::Input(_) | Body::Stage(_) => None,
+        }
+    }
+
     /// The instances of its component besides the first.
     pub(crate) fn other_replicas(&self) -> usize {
         match self {

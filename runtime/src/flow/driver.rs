@@ -92,7 +92,8 @@ impl Flow {
         let mut journal = Journal::new(&control.recorder, graph);
         let done = Arc::default();
         let next_stage = nodes as u32..(nodes + others) as u32;
-        let mut shared = Shared { pool: &pool, control: &control, trace: None, done: &done, next_stage };
+        let ends = (0..nodes).map(|node| end_of_element(graph, &bodies, node)).collect();
+        let mut shared = Shared { pool: &pool, control: &control, trace: None, done: &done, ends, next_stage };
         let mut nodes = Vec::new();
         for (index, body) in bodies.into_iter().enumerate() {
             let is_stage = matches!(body, Body::Stage(_));
@@ -491,4 +492,10 @@ fn with_leak(failure: Error, leak: Option<String>) -> Error {
         cause = error.source();
     }
     Error::Internal(text)
+}
+/// What follows each element of a node in its outputs. Nothing if a stage takes them: what it reads at once should be one piece.
+fn end_of_element(graph: &Graph, bodies: &[Body], node: usize) -> &'static [u8] {
+    let taken_by = graph.edges().iter().filter(|edge| edge.from == node).map(|edge| &bodies[edge.to]);
+    let mut ends = taken_by.map(|body| body.end_of_element().unwrap_or_default());
+    ends.next().filter(|end| ends.all(|other| other == *end)).unwrap_or_default()
 }

@@ -28,6 +28,7 @@ impl IdentityWrites {
         for (&size, &lineage) in made.sizes.iter().zip(&made.lineage).filter(|(size, _)| **size != BY_HANDLE) {
             let written;
             (written, rest) = rest.split_at(size as usize);
+            rest = &rest[made.end..];
             if let Some(element) = batch.get(lineage as usize) {
                 self.compare(written, element);
             }

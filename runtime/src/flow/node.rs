@@ -49,6 +49,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) trace: Option<u128>,
     /// Set whenever a call on another thread has ended.
     pub(crate) done: &'a Arc<Signal>,
+    /// For each node, what follows each of its elements in its outputs.
+    pub(crate) ends: Vec<&'static [u8]>,
     /// Numbers in the table of buffers for the replicas of stages, after those of the nodes.
     pub(crate) next_stage: Range<u32>,
 }

@@ -72,6 +72,8 @@ pub(crate) struct Environment {
     pub(crate) rng: Option<Rng>,
     /// What happens to an element that the stage fails on.
     pub(crate) policy: FailurePolicy,
+    /// What follows each small payload that it writes, for its outputs.
+    pub(crate) end_of_element: &'static [u8],
 }
 
 /// The length of a call whose limit is beyond what the clock can represent.
@@ -111,6 +113,8 @@ pub(crate) struct Host {
     pub(crate) meter: Meter,
     pool: Pool,
     stage: StageId,
+    /// What follows each payload that the stage writes.
+    end_of_element: &'static [u8],
     /// Whether the current call borrows the buffers of its batch.
     is_borrowing: bool,
     /// How much host memory the held elements may keep besides their own bytes.
@@ -141,7 +145,7 @@ impl Host {
         pool: Pool,
         stage: StageId,
         boundary: Boundary,
-        Environment { log, clock, cut, rng, policy }: Environment,
+        Environment { log, clock, cut, rng, policy, end_of_element }: Environment,
     ) -> Host {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone()).stderr(log).max_random_size(MAX_RANDOM_BYTES);
@@ -170,6 +174,7 @@ impl Host {
             meter,
             pool,
             stage,
+            end_of_element,
             is_borrowing: false,
             pinned_bytes: limits.pinned_bytes,
             memory: MemoryLimit::new(limits.memory),
@@ -196,6 +201,7 @@ impl Host {
             cut: self.cut.clone(),
             rng: self.restart_rng.clone(),
             policy: self.policy,
+            end_of_element: self.end_of_element,
         };
         let mut host = Host::new(limits, meter, pool, self.stage, boundary, around);
         host.leases.keep_released();

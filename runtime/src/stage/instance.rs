@@ -57,6 +57,8 @@ pub(crate) struct Start<'a> {
     pub(crate) policy: FailurePolicy,
     /// Whether the stage can restart after a call that did not return.
     pub(crate) restarts: bool,
+    /// What follows each small payload that it writes, for its outputs.
+    pub(crate) end_of_element: &'static [u8],
 }
 
 /// One running stage.
@@ -143,7 +145,8 @@ impl Instance {
         }
         let (pool, restarts) = (start.pool.clone(), start.restarts);
         let (clock, cut, rng, policy) = (start.clock.clone(), start.cut.clone(), start.rng, start.policy);
-        let around = Environment { log: log.clone(), clock, cut, rng, policy };
+        let end_of_element = start.end_of_element;
+        let around = Environment { log: log.clone(), clock, cut, rng, policy, end_of_element };
         let mut host = Host::new(start.limits, meter, pool, start.stage, start.boundary, around);
         if restarts {
             host.leases.keep_released();

@@ -191,7 +191,7 @@ fn the_other_worlds_import_what_they_did() {
     assert_imports(programs::DROP_EMPTY, &[]);
     assert_imports(programs::SPLIT, &["payload-read.read"]);
     let reads = ["payload-read.read", "payload-read.read-all", "types.on-failure"];
-    assert_imports(programs::UPPER, &[&reads[..], &["payload-write.emit-all", "types.skip"]].concat());
+    assert_imports(programs::UPPER, &[&reads[..], &["payload-write.emit-all"]].concat());
     assert_imports(programs::REPEAT, &["payload-read.read-all", "payload-write.emit-all"]);
     assert_imports(programs::NUMBERS, &["payload-write.emit-all"]);
     assert_imports(programs::DIGEST, &reads);

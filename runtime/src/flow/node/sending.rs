@@ -151,7 +151,7 @@ impl StageNode {
                 }
                 _ => {
                     runs.add_part(&made.bytes, at, size as usize, like);
-                    at += size as usize;
+                    at += size as usize + made.end;
                     self.written.record(1, size);
                     size
                 }

@@ -58,7 +58,7 @@ pub(crate) struct StageNode {
 
 impl StageNode {
     pub(super) fn start(links: Links, stage: Stage, shared: &mut Shared<'_>, index: usize) -> Result<StageNode, Error> {
-        let Shared { pool, control, done, next_stage, .. } = shared;
+        let Shared { pool, control, done, next_stage, ends, .. } = shared;
         let batch_max = stage.batch.clamp(1, MAX_BATCH);
         if stage.replicas > 1 {
             check_stage(&links.name, &stage)?;
@@ -90,6 +90,7 @@ impl StageNode {
                 rng: control.seed().map(|seed| Rng::for_replica(seed, index as u32, replica as u32)),
                 policy: stage.policy.into(),
                 restarts: recovery.is_some(),
+                end_of_element: ends[index],
             })
         };
         let instance = Box::new(start(0)?);

@@ -190,7 +190,7 @@ mod tests {
         let meter = Meter::new(Budget::default(), Bounds::unknown(), false);
         let log = StageLog::new("stage", Arc::new(|_| {}), u64::MAX);
         let (clock, cut, policy) = (Clock::system(), Cut::default(), crate::stage::host::FailurePolicy::Stop);
-        let around = Environment { log, clock, cut, rng: None, policy };
+        let around = Environment { log, clock, cut, rng: None, policy, end_of_element: &[] };
         let mut host = Host::new(&Limits::default(), meter, pool.clone(), StageId(0), Boundary::default(), around);
         let element = |sequence| Element { payload: pool.adopt("abc".into()), sequence, timestamp: 0, context: None };
         host.batch = (0..3).map(element).collect();

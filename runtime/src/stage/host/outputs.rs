@@ -116,7 +116,7 @@ impl Outputs {
         self.structures += part.structure_bytes();
         match &part {
             Part::Written(part) => {
-                self.bytes += part.bytes.len() as u64;
+                self.bytes += part.payload_bytes();
                 self.written += part.written;
             }
             Part::Views(views) => self.pieces += views.iter().map(View::pieces).sum::<usize>(),
@@ -195,7 +195,7 @@ impl OutputElements {
 
     /// Bytes of its written payloads.
     pub(crate) fn written_bytes(&self) -> u64 {
-        self.parts().map(|part| if let Part::Written(part) = part { part.bytes.len() as u64 } else { 0 }).sum()
+        self.parts().map(|part| if let Part::Written(part) = part { part.payload_bytes() } else { 0 }).sum()
     }
 }
 
@@ -246,6 +246,10 @@ impl Part {
 }
 
 impl Written {
+    fn payload_bytes(&self) -> u64 {
+        self.bytes.len() as u64 - self.written * self.end as u64
+    }
+
     /// Bytes of the columns that describe the elements.
     pub(super) fn column_bytes(&self) -> usize {
         size_of_val(&self.sizes[..]) + size_of_val(&self.lineage[..]) + size_of_val(&self.outputs[..])

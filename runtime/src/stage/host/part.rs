@@ -11,7 +11,10 @@ pub(crate) enum Part {
 
 /// Elements that were written, or passed on in between, as the stage described them.
 pub(crate) struct Written {
+    /// The new payloads, each followed by `end`.
     pub(crate) bytes: Payload,
+    /// Bytes after each payload that are part of none.
+    pub(crate) end: usize,
     pub(crate) sizes: Vec<u64>,
     pub(crate) lineage: Vec<u32>,
     pub(crate) outputs: Vec<u32>,

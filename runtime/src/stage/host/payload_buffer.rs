@@ -168,6 +168,7 @@ impl Host {
         self.buffers.rewritten.record(buffer.writes - 1, buffer.overwritten);
         let made = Written {
             bytes: buffer.block.freeze(),
+            end: 0,
             sizes: vec![len],
             lineage: vec![lineage],
             outputs: vec![outputs],

@@ -6,10 +6,13 @@ use wasmtime::{AsContext, StoreContextMut};
 use super::part::{Part, Written};
 use super::{Failure, Host, Output, host_memory};
 use crate::base::plural::counted;
-use crate::payload;
+use crate::payload::{self, Block, Refused};
 
 /// A value in `sizes`: the element is passed on by handle.
 pub(crate) const BY_HANDLE: u64 = u64::MAX;
+/// Payloads of fewer bytes, on the average, are followed by what the outputs write after each element. Larger ones need it less,
+/// and would be moved to a larger class of buffers by it.
+const SMALL: usize = 1 << 10;
 /// A value in `lineage`: the element comes from none of the batch.
 pub(crate) const NO_LINEAGE: u32 = u32::MAX;
 
@@ -47,8 +50,10 @@ fn make(
     if !host.meter.write(&host.batch, &sizes, &lineage, written) {
         return Err(Failure::BudgetExceeded);
     }
-    let mut block = host.block(len);
-    block.append(bytes.as_le_slice(store.as_context())).expect("the block has room for the bytes");
+    let is_small = len < written as usize * SMALL;
+    let end = if is_small { host.end_of_element } else { &[] };
+    let mut block = host.block(len + written as usize * end.len());
+    append(&mut block, bytes.as_le_slice(store.as_context()), &sizes, end).expect("the block has room for the bytes");
     let host = store.data_mut();
     host.copies.payload_write.record(written, len as u64);
     let metadata = size_of_val(&sizes[..]) + size_of_val(&lineage[..]) + size_of_val(&outputs[..]);
@@ -59,8 +64,22 @@ fn make(
     let records = new.map(|(entry, size)| (before + entry, *size, origin(&host.batch, &lineage, entry)));
     host.boundary.wrote(records, buffer);
     host.boundary.lifted(metadata as u64);
-    let made = Written { bytes, sizes, lineage, outputs, written };
+    let made = Written { bytes, end: end.len(), sizes, lineage, outputs, written };
     Ok(host.outputs.push(Part::Written(made)))
+}
+
+/// Appends the payloads of these sizes, and `end` after each.
+fn append(block: &mut Block, mut bytes: &[u8], sizes: &[u64], end: &[u8]) -> Result<(), Refused> {
+    if end.is_empty() {
+        return block.append(bytes);
+    }
+    for &size in sizes.iter().filter(|size| **size != BY_HANDLE) {
+        let payload;
+        (payload, bytes) = bytes.split_at(size as usize);
+        block.append(payload)?;
+        block.append(end)?;
+    }
+    Ok(())
 }
 
 /// The sequence number of the element that this entry comes from. Without lineage, that is the last element of the batch.
