@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use torvyn_runtime::Account;
 use torvyn_runtime::base::plural::noun;
-use torvyn_runtime::flow::account::{Elements, FailureUse};
+use torvyn_runtime::flow::account::{Elements, FailureUse, StageAccount};
 use torvyn_runtime::ledger::{Copies, Count};
 use torvyn_runtime::payload::PoolUse;
 
@@ -29,10 +29,7 @@ pub(crate) struct Summary<'a> {
 pub(crate) fn text(account: &Account) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header([
-        "stage", "kind", "verdict", "proof", "in", "out", "dropped", "time", "read", "written", "metadata", "joined",
-        "copied",
-    ]);
+    table.set_header(STAGE_COLUMNS);
     let endpoints = |kind: &'static str| account.endpoints.iter().filter(move |point| point.kind == kind);
     for point in endpoints("input") {
         table.add_row(endpoint_row(
@@ -45,24 +42,7 @@ pub(crate) fn text(account: &Account) -> String {
         ));
     }
     for stage in &account.stages {
-        table.add_row([
-            stage.name.clone(),
-            match stage.replicas {
-                1 => stage.kind.to_string(),
-                replicas => format!("{} ×{replicas}", stage.kind),
-            },
-            stage.verdict.to_string(),
-            stage.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
-            grouped(stage.elements_in),
-            grouped(stage.elements_out),
-            grouped(stage.elements_dropped),
-            time(stage.busy_ns),
-            copies(stage.copies.payload_read),
-            copies(stage.copies.payload_write),
-            copies(stage.copies.metadata_marshal),
-            copies(stage.copies.host_serialize),
-            stage.amplification.map_or_else(|| "–".to_string(), |times| format!("{times:.2}×")),
-        ]);
+        table.add_row(stage_row(stage));
     }
     for point in endpoints("output") {
         table.add_row(endpoint_row(
@@ -78,6 +58,33 @@ pub(crate) fn text(account: &Account) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     format!("{table}\n\n{}", totals(account))
+}
+
+/// What a row about a stage has.
+pub(super) const STAGE_COLUMNS: [&str; 13] = [
+    "stage", "kind", "verdict", "proof", "in", "out", "dropped", "time", "read", "written", "metadata", "joined",
+    "copied",
+];
+
+pub(super) fn stage_row(stage: &StageAccount) -> [String; STAGE_COLUMNS.len()] {
+    [
+        stage.name.clone(),
+        match stage.replicas {
+            1 => stage.kind.to_string(),
+            replicas => format!("{} ×{replicas}", stage.kind),
+        },
+        stage.verdict.to_string(),
+        stage.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
+        grouped(stage.elements_in),
+        grouped(stage.elements_out),
+        grouped(stage.elements_dropped),
+        time(stage.busy_ns),
+        copies(stage.copies.payload_read),
+        copies(stage.copies.payload_write),
+        copies(stage.copies.metadata_marshal),
+        copies(stage.copies.host_serialize),
+        stage.amplification.map_or_else(|| "–".to_string(), |times| format!("{times:.2}×")),
+    ]
 }
 
 fn endpoint_row(name: &str, kind: &str, taken: &str, sent: &str, busy_ns: u64, copied: &Copies) -> Vec<String> {
@@ -163,7 +170,8 @@ pub(crate) fn entered_bytes(account: &Account) -> u64 {
 }
 
 /// The number of copies and their bytes.
-fn copies(count: Count) -> String {
+/// Formats how often something was copied, and how many bytes.
+pub(super) fn copies(count: Count) -> String {
     if count.ops == 0 { "0".to_string() } else { format!("{} × {}", grouped(count.ops), bytes(count.bytes)) }
 }
 

@@ -3,10 +3,9 @@
 use torvyn_runtime::Account;
 use torvyn_runtime::base::plural::noun;
 use torvyn_runtime::flow::account::Elements;
-use torvyn_runtime::ledger::Count;
 
 use super::{Page, Section, paragraph, plot, sankey, table};
-use crate::output::run_report::{bytes, entered_bytes, grouped, time};
+use crate::output::run_report::{self, bytes, copies, entered_bytes, grouped, time};
 
 /// The page of one run.
 pub(crate) fn page(pipeline: &str, account: &Account) -> String {
@@ -51,33 +50,9 @@ fn copied(account: &Account) -> String {
     diagram + &paragraph(&amplification)
 }
 
-fn copies(count: Count) -> String {
-    if count.ops == 0 { "0".to_string() } else { format!("{} × {}", grouped(count.ops), bytes(count.bytes)) }
-}
-
 fn stages(account: &Account) -> String {
-    let header = [
-        "stage", "kind", "verdict", "proof", "in", "out", "dropped", "time", "read", "written", "metadata", "joined",
-        "copied",
-    ];
-    let row = |stage: &torvyn_runtime::flow::account::StageAccount| {
-        vec![
-            stage.name.clone(),
-            stage.kind.to_string(),
-            stage.verdict.to_string(),
-            stage.proof.map_or_else(|| "none".to_string(), |proof| proof.to_string()),
-            grouped(stage.elements_in),
-            grouped(stage.elements_out),
-            grouped(stage.elements_dropped),
-            time(stage.busy_ns),
-            copies(stage.copies.payload_read),
-            copies(stage.copies.payload_write),
-            copies(stage.copies.metadata_marshal),
-            copies(stage.copies.host_serialize),
-            stage.amplification.map_or_else(|| "–".to_string(), |times| format!("{times:.2}×")),
-        ]
-    };
-    table(&header, &account.stages.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = account.stages.iter().map(|stage| run_report::stage_row(stage).to_vec()).collect();
+    table(&run_report::STAGE_COLUMNS, &rows)
 }
 
 fn endpoints(account: &Account) -> String {
@@ -127,7 +102,7 @@ fn pool(account: &Account) -> String {
 pub(crate) mod tests {
     use torvyn_runtime::contract::{Bounds, Kind, Proof, Verdict};
     use torvyn_runtime::flow::account::{EndpointAccount, FailureUse, StageAccount};
-    use torvyn_runtime::ledger::{Copies, Kernel};
+    use torvyn_runtime::ledger::{Copies, Count, Kernel};
     use torvyn_runtime::payload::Pool;
 
     use super::*;
@@ -157,7 +132,7 @@ pub(crate) mod tests {
         let stage = StageAccount {
             name: HOSTILE.to_string(),
             kind: Kind::Processor,
-            replicas: 1,
+            replicas: 2,
             verdict: Verdict::Rewrite,
             proof: Some(Proof::Contract),
             bounds: Bounds::unknown(),
@@ -202,6 +177,7 @@ pub(crate) mod tests {
             "Flow amplification 2.00: 87,505 payload bytes copied at component boundaries ÷ 43,752 that entered.",
             "123.7 µs",
             "63 × 42.7 KiB",
+            "processor ×2",
             "read by the stage: 43,752 bytes",
             "written by the stage: 43,753 bytes",
             "metadata: 1,231 bytes",
