@@ -153,7 +153,7 @@ enum Value {
     More(String, String),
     /// The difference of the first two, divided by the number and by the result of the third, in percent.
     Share(String, String, f64, String),
-    /// The reason why there is no value.
+    /// Why nothing was measured.
     Missing(String),
 }
 

@@ -66,7 +66,7 @@ struct Turns<'a> {
 ///
 /// # Errors
 ///
-/// Why the pipeline failed, or that it has no elements to measure. A rival that fails is no error: the results say why it was not
+/// If the pipeline fails, or its input has no elements. If a rival fails, this returns `Ok`, and the results say why it was not
 /// measured.
 pub(crate) fn measure(workload: &Workload, plan: &Plan, shell: &mut Shell) -> anyhow::Result<Results> {
     let mut turns = Turns::new(workload, plan)?;

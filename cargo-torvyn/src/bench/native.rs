@@ -153,7 +153,7 @@ impl Pass<'_> {
 
     fn file(&mut self, path: &Path, framing: Framing) -> io::Result<()> {
         let mut file = File::open(path)?;
-        // The end of the last block that is no complete element.
+        // The incomplete element at the end of the last block.
         let mut rest = Bytes::new();
         let mut wanted = BLOCK;
         loop {

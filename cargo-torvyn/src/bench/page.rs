@@ -2,9 +2,8 @@
 
 use super::baseline::Comparison;
 use super::latency::Distribution;
-use super::report::{self, nanoseconds, times};
-use super::results::{Figures, Results, Round, Turn};
-use super::statistics::Spread;
+use super::report::{self, NONE};
+use super::results::{Results, Round, Turn};
 use crate::output::page::plot::{self, Series};
 use crate::output::page::{self, Page, Section, escape, paragraph, table};
 use crate::output::run_report::{bytes, grouped, time};
@@ -41,27 +40,9 @@ fn capitalize(text: &str) -> String {
 }
 
 fn rates(results: &Results) -> String {
-    let row = |name: &str, figures: &Figures, ratio: Option<Spread>| {
-        let rate = figures.elements_per_second;
-        vec![
-            name.to_string(),
-            grouped(rate.median as u64),
-            format!("{} – {}", grouped(rate.min as u64), grouped(rate.max as u64)),
-            format!("{}/s", bytes(figures.bytes_per_second.median as u64)),
-            nanoseconds(figures.ns_per_element.median),
-            figures.peak_bytes.map_or("–".to_string(), |peak| bytes(peak.median as u64)),
-            ratio.map_or("–".to_string(), |ratio| {
-                format!("{} ({} – {})", times(ratio.median), times(ratio.min), times(ratio.max))
-            }),
-        ]
-    };
-    let mut rows = vec![row("ours", &results.ours, None)];
-    for (name, rival) in [("native pass", &results.native), ("a process per stage", &results.processes)] {
-        rows.extend(rival.figures.as_ref().map(|figures| row(name, figures, rival.ours_to_it)));
-    }
     let header =
         ["median of rounds", "elements/s", "min – max", "bytes/s", "an element", "peak memory", "time of ours ÷ it"];
-    table(&header, &rows)
+    table(&header, &report::rate_rows(results, NONE))
 }
 
 fn rounds(results: &Results) -> String {
@@ -84,19 +65,9 @@ fn rounds(results: &Results) -> String {
 fn latency(results: &Results) -> String {
     let of = &results.latency;
     let row = |name: &str, latency: Option<&Distribution>, batch: Option<&Distribution>| {
-        let each = |of: fn(&Distribution) -> u64| latency.map_or("–".to_string(), |latency| time(of(latency)));
-        let size = |of: fn(&Distribution) -> u64| batch.map_or("–".to_string(), |batch| grouped(of(batch)));
-        vec![
-            name.to_string(),
-            each(|latency| latency.p50),
-            each(|latency| latency.p90),
-            each(|latency| latency.p99),
-            each(|latency| latency.p99_9),
-            each(|latency| latency.max),
-            size(|batch| batch.p50),
-            size(|batch| batch.max),
-            size(|batch| batch.count),
-        ]
+        let sizes = batch.map(|batch| [batch.p50, batch.max, batch.count].map(grouped));
+        let sizes = sizes.unwrap_or_else(|| [(); 3].map(|()| NONE.to_string()));
+        [vec![name.to_string()], report::percentiles(latency).to_vec(), sizes.to_vec()].concat()
     };
     let mut rows = vec![row("end to end", of.end_to_end_ns.as_ref(), None)];
     rows.extend(of.nodes.iter().map(|node| row(&node.name, node.latency_ns.as_ref(), node.batch.as_ref())));
@@ -121,7 +92,7 @@ fn latency(results: &Results) -> String {
 
 fn system_calls(results: &Results) -> String {
     let row = |endpoint: &super::results::SystemCalls| {
-        let per_call = endpoint.bytes_per_call.map_or("–".to_string(), |size| bytes(size as u64));
+        let per_call = endpoint.bytes_per_call.map_or(NONE.to_string(), |size| bytes(size as u64));
         vec![
             endpoint.name.clone(),
             endpoint.kind.to_string(),

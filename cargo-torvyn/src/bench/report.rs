@@ -4,12 +4,12 @@ use comfy_table::{CellAlignment, Table, presets};
 use torvyn_runtime::base::plural::{counted, noun};
 
 use super::latency::Distribution;
-use super::results::{Figures, OutputFacts, Results, Rival};
+use super::results::{Figures, OutputFacts, Results};
 use super::statistics::Spread;
 use crate::output::run_report::{bytes, grouped, time};
 
-/// What stands in place of a figure that there is none of.
-const NONE: &str = "–";
+/// Shown for a figure that was not measured.
+pub(super) const NONE: &str = "–";
 
 /// The first line: what was measured.
 pub(crate) fn summary(results: &Results) -> String {
@@ -49,11 +49,10 @@ pub(crate) fn notes(results: &Results) -> Vec<String> {
         let lost = grouped(results.latency.lost_records);
         format!("{lost} records of calls were lost: the latencies of stages are those of the last calls of each round")
     });
-    let end_to_end = results
-        .latency
-        .end_to_end_ns
-        .is_none()
-        .then(|| "there is no latency end to end: no element reached an output of the host".to_string());
+    let end_to_end =
+        results.latency.end_to_end_ns.is_none().then(|| {
+            "the latency from end to end was not measured: no element reached an output of the host".to_string()
+        });
     missing.chain(outputs).chain(profile).chain(lost).chain(end_to_end).collect()
 }
 
@@ -73,47 +72,48 @@ fn finish(mut table: Table) -> String {
 fn rates(results: &Results) -> String {
     let mut table =
         table(["median of rounds", "elements/s", "min – max", "bytes/s", "an element", "peak memory", "ours ÷ it"]);
-    let mut row = |name: &str, figures: &Figures, ratio: Option<Spread>| {
+    table.add_rows(rate_rows(results, ""));
+    finish(table)
+}
+
+/// A row for the pipeline and for each rival that was measured. `no_ratio` stands in the row of the pipeline, which is not
+/// compared with itself.
+pub(super) fn rate_rows(results: &Results, no_ratio: &str) -> Vec<Vec<String>> {
+    let row = |name: &str, figures: &Figures, ratio: Option<Spread>| {
         let rate = figures.elements_per_second;
-        table.add_row([
+        vec![
             name.to_string(),
             grouped(rate.median as u64),
             format!("{} – {}", grouped(rate.min as u64), grouped(rate.max as u64)),
             format!("{}/s", bytes(figures.bytes_per_second.median as u64)),
             nanoseconds(figures.ns_per_element.median),
             figures.peak_bytes.map_or(NONE.to_string(), |peak| bytes(peak.median as u64)),
-            ratio.map_or(String::new(), |ratio| {
+            ratio.map_or(no_ratio.to_string(), |ratio| {
                 format!("{} ({} – {})", times(ratio.median), times(ratio.min), times(ratio.max))
             }),
-        ]);
+        ]
     };
-    row("ours", &results.ours, None);
-    for (name, rival) in [("native pass", &results.native), ("a process per stage", &results.processes)] {
-        let Rival { figures: Some(figures), ours_to_it, .. } = rival else { continue };
-        row(name, figures, *ours_to_it);
-    }
-    finish(table)
+    let rivals = [("native pass", &results.native), ("a process per stage", &results.processes)];
+    let measured =
+        rivals.into_iter().filter_map(|(name, rival)| Some(row(name, rival.figures.as_ref()?, rival.ours_to_it)));
+    [row("ours", &results.ours, None)].into_iter().chain(measured).collect()
+}
+
+/// The percentiles of a latency, and its greatest value.
+pub(super) fn percentiles(latency: Option<&Distribution>) -> [String; 5] {
+    let Some(of) = latency else { return [(); 5].map(|()| NONE.to_string()) };
+    [of.p50, of.p90, of.p99, of.p99_9, of.max].map(time)
 }
 
 fn latencies(results: &Results) -> String {
     let mut table = table(["latency of an element", "p50", "p90", "p99", "p99.9", "max", "in a call", "calls"]);
     let mut row = |name: &str, latency: Option<&Distribution>, batch: Option<&Distribution>| {
-        let each = |of: fn(&Distribution) -> u64| latency.map_or(NONE.to_string(), |latency| time(of(latency)));
         let batches = batch.map_or(String::new(), |batch| match batch.min == batch.max {
             true => grouped(batch.max),
             false => format!("{} (to {})", grouped(batch.p50), grouped(batch.max)),
         });
         let calls = batch.map_or(String::new(), |batch| grouped(batch.count));
-        table.add_row([
-            name.to_string(),
-            each(|latency| latency.p50),
-            each(|latency| latency.p90),
-            each(|latency| latency.p99),
-            each(|latency| latency.p99_9),
-            each(|latency| latency.max),
-            batches,
-            calls,
-        ]);
+        table.add_row([vec![name.to_string()], percentiles(latency).to_vec(), vec![batches, calls]].concat());
     };
     row("end to end", results.latency.end_to_end_ns.as_ref(), None);
     for node in &results.latency.nodes {

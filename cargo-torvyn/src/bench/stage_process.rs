@@ -1,6 +1,6 @@
 //! A process of this program that runs one stage of a pipeline: the second rival has one for each stage. Not for people.
 //!
-//! It is told what to run by its only argument, as JSON. It writes `ready` to standard error once the stage has started, and then
+//! Its only argument says what to run, as JSON. It writes `ready` to standard error once the stage has started, and then
 //! a line of JSON once the flow has ended; anything else there is an error. The first process waits for a byte on standard input
 //! before it reads its input. Between two processes, each element has its length before it.
 

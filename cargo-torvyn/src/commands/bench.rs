@@ -43,8 +43,8 @@ const TOLERANCE: RangeInclusive<f64> = 0.0..=1000.0;
 /// Builds stale components (in the release profile by default) and runs a pipeline of Torvyn.toml many times on its input: a file,
 /// or generated elements. In each round the pipeline takes turns with two rivals: native code that passes the same bytes, without
 /// a sandbox and without the work of the stages; and one process per stage, connected by pipes. Latencies are measured in rounds of
-/// their own. The outputs of the pipeline are not touched: a temporary file in the same folder stands in for a file, and other
-/// outputs are dropped, as are dead letters and what stages print.
+/// their own. Nothing is written to the outputs of the pipeline: if an output is a file, a temporary file in its folder is written
+/// instead. What goes to other outputs is dropped, as are dead letters and what stages print.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

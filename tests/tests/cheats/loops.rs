@@ -87,21 +87,23 @@ pub(crate) fn plain() -> Vec<Cheat> {
     ]
 }
 
+/// Reads at the indices `before`, and then in a loop that begins at `from`, unless `guard` branches to `$done`.
+fn before_loop(before: &[u32], guard: &str, from: u32, test: &str) -> String {
+    let reads: String = before.iter().map(|index| read(&format!("(i32.const {index})"))).collect();
+    processor(
+        "",
+        &format!(
+            "(local $i i32)
+            (block $done {reads} {guard} (local.set $i (i32.const {from}))
+              (loop $next {} {} (br_if $next {test})))",
+            read(I),
+            step_by("1")
+        ),
+    )
+}
+
 /// Loops whose first iterations are moved before them, as compilers do.
 pub(crate) fn peeled() -> Vec<Cheat> {
-    let before = |before: &[u32], guard: &str, from: u32, test: &str| {
-        let reads: String = before.iter().map(|index| read(&format!("(i32.const {index})"))).collect();
-        processor(
-            "",
-            &format!(
-                "(local $i i32)
-                (block $done {reads} {guard} (local.set $i (i32.const {from}))
-                  (loop $next {} {} (br_if $next {test})))",
-                read(I),
-                step_by("1")
-            ),
-        )
-    };
     let [not_count, below_count] =
         ["ne", "lt_u"].map(|compare| format!("(i32.{compare} (local.get $i) (local.get $count))"));
     let unless = |one: &str| format!("(br_if $done (i32.eq (local.get $count) (i32.const {one})))");
@@ -110,36 +112,25 @@ pub(crate) fn peeled() -> Vec<Cheat> {
     let by_difference = "(br_if $done (i32.eqz (i32.sub (local.get $count) (i32.const 1))))";
     let a_path_around = format!("(block $go (br_if $go (i32.load (i32.const 2048))) {})", unless("1"));
     vec![
-        Cheat::new("peeled", before(&[0], &unless("1"), 1, &not_count)).reads(1),
-        Cheat::new("peeled-guarded-by-a-branch-over", before(&[0], skipped, 1, &not_count)).reads(1),
-        Cheat::new("peeled-guarded-by-a-difference", before(&[0], by_difference, 1, &not_count)).reads(1),
-        Cheat::new("peeled-with-a-test-by-order", before(&[0], "", 1, &below_count)).reads(1),
-        Cheat::new("peeled-twice", before(&[0, 1], &if_more, 2, &not_count)).reads(1),
-        Cheat::new("peeled-and-read-twice-before", before(&[0, 0], &unless("1"), 1, &not_count)).reads(2),
+        Cheat::new("peeled", before_loop(&[0], &unless("1"), 1, &not_count)).reads(1),
+        Cheat::new("peeled-guarded-by-a-branch-over", before_loop(&[0], skipped, 1, &not_count)).reads(1),
+        Cheat::new("peeled-guarded-by-a-difference", before_loop(&[0], by_difference, 1, &not_count)).reads(1),
+        Cheat::new("peeled-with-a-test-by-order", before_loop(&[0], "", 1, &below_count)).reads(1),
+        Cheat::new("peeled-twice", before_loop(&[0, 1], &if_more, 2, &not_count)).reads(1),
+        Cheat::new("peeled-and-read-twice-before", before_loop(&[0, 0], &unless("1"), 1, &not_count)).reads(2),
         // Without the guard, the loop goes all the way around in a batch of one element.
-        Cheat::new("peeled-without-a-guard", before(&[0], "", 1, "(i32.ne (local.get $i) (i32.const 127))")).reads(1),
-        Cheat::new("peeled-and-repeated", before(&[1], &unless("1"), 1, &not_count)),
-        Cheat::new("peeled-and-read-ahead", before(&[2], &unless("1"), 1, &not_count)),
-        Cheat::new("peeled-guarded-for-another-count", before(&[0], &unless("2"), 1, &below_count)).reads(1),
-        Cheat::new("peeled-guarded-on-one-path", before(&[0], &a_path_around, 1, &below_count)).reads(1),
+        Cheat::new("peeled-without-a-guard", before_loop(&[0], "", 1, "(i32.ne (local.get $i) (i32.const 127))"))
+            .reads(1),
+        Cheat::new("peeled-and-repeated", before_loop(&[1], &unless("1"), 1, &not_count)),
+        Cheat::new("peeled-and-read-ahead", before_loop(&[2], &unless("1"), 1, &not_count)),
+        Cheat::new("peeled-guarded-for-another-count", before_loop(&[0], &unless("2"), 1, &below_count)).reads(1),
+        Cheat::new("peeled-guarded-on-one-path", before_loop(&[0], &a_path_around, 1, &below_count)).reads(1),
     ]
 }
 
 /// The reads before the loop are of elements that it may reach too, as far as can be proven.
 pub(crate) fn peeled_in_vain() -> Vec<(&'static str, String)> {
-    let before = |guard: &str, index: u32, test: &str| {
-        processor(
-            "",
-            &format!(
-                "(local $i i32)
-                (block $done {} {guard} (local.set $i (i32.const 1))
-                  (loop $next {} {} (br_if $next {test})))",
-                read(&format!("(i32.const {index})")),
-                read(I),
-                step_by("1")
-            ),
-        )
-    };
+    let before = |guard: &str, index: u32, test: &str| before_loop(&[index], guard, 1, test);
     let not_count = "(i32.ne (local.get $i) (local.get $count))";
     let unless = |one: &str| format!("(br_if $done (i32.eq (local.get $count) (i32.const {one})))");
     vec![
