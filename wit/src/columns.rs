@@ -31,6 +31,21 @@ impl Columns {
         fill(&mut self.bytes[start..]);
     }
 
+    /// Appends the bytes of `payload`, each as `map` makes it.
+    #[inline(always)]
+    pub(crate) fn append_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
+        self.bytes.reserve(payload.len());
+        // One vector instruction for many bytes. The last ones, which do not fill a vector, are made together with some that
+        // were made before: one by one would take longer than all the others.
+        if let Some(last) = payload.last_chunk::<16>() {
+            append_chunks(&mut self.bytes, payload, last, map);
+        } else if let Some(last) = payload.last_chunk::<4>() {
+            append_chunks(&mut self.bytes, payload, last, map);
+        } else {
+            self.bytes.extend(payload.iter().map(|byte| map(*byte)));
+        }
+    }
+
     #[inline]
     pub(crate) fn entry(&mut self, size: u64, lineage: u32, outputs: u32) {
         push_unless_default(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
@@ -111,6 +126,19 @@ impl Columns {
     }
 }
 
+/// Appends the bytes of `payload`, each as `map` makes it; `last` are its last ones.
+#[inline(always)]
+fn append_chunks<const N: usize>(bytes: &mut Vec<u8>, payload: &[u8], last: &[u8; N], map: impl Fn(u8) -> u8) {
+    let (chunks, rest) = payload.as_chunks::<N>();
+    for chunk in chunks {
+        bytes.extend_from_slice(&chunk.map(&map));
+    }
+    if !rest.is_empty() {
+        bytes.truncate(bytes.len() - (N - rest.len()));
+        bytes.extend_from_slice(&last.map(&map));
+    }
+}
+
 /// Pushes the entry at index `len` of a column. The column stays empty while all entries have the default value.
 #[inline]
 fn push_unless_default(column: &mut Vec<u32>, len: usize, entry: u32, default: u32) {
@@ -124,4 +152,21 @@ fn push_unless_default(column: &mut Vec<u32>, len: usize, entry: u32, default: u
 #[inline]
 pub(crate) fn bit(port: u32) -> u32 {
     1u32.checked_shl(port).expect("outputs are numbered from 0 to 31")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_payloads_of_every_length() {
+        let payload: Vec<u8> = (b'a'..=b'z').cycle().take(100).collect();
+        for len in 0..=payload.len() {
+            let mut columns = Columns::default();
+            columns.bytes.extend_from_slice(b"before");
+            columns.append_mapped(&payload[..len], |byte| byte.wrapping_mul(3));
+            let mapped = payload[..len].iter().map(|byte| byte.wrapping_mul(3));
+            assert_eq!(columns.bytes, b"before".iter().copied().chain(mapped).collect::<Vec<_>>(), "{len}");
+        }
+    }
 }

@@ -218,6 +218,35 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
         self.builder.columns.entry(payload.len() as u64, self.current, bit(port));
     }
 
+    /// Writes an element to output 0 whose bytes are those of `payload`, each as `map` makes it. This is the quickest way to make
+    /// one byte of another. `map` may be called for a byte more than once.
+    ///
+    /// ```
+    /// # use torvyn_guest::{Config, Element, Failure, Output, PayloadProcessor, Stage, Transform, testing};
+    /// # struct Upper;
+    /// # impl Stage for Upper {
+    /// #     fn new(_: &Config) -> Result<Self, Failure> {
+    /// #         Ok(Upper)
+    /// #     }
+    /// # }
+    /// # type Out<'a> = Output<'a, Transform>;
+    /// # impl PayloadProcessor<Transform> for Upper {
+    /// #     fn process(&mut self, _: Element<'_, Transform>, payload: &[u8], out: &mut Out<'_>) -> Result<(), Failure> {
+    /// out.write_mapped(payload, |byte| byte.to_ascii_uppercase());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let made = testing::process_with_payloads(&mut Upper, &[b"one"])?;
+    /// # assert_eq!(made[0].payload, b"ONE");
+    /// # Ok::<(), Failure>(())
+    /// ```
+    #[inline(always)]
+    pub fn write_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
+        self.begin_written();
+        self.builder.columns.append_mapped(payload, map);
+        self.builder.columns.entry(payload.len() as u64, self.current, OUTPUT_0);
+    }
+
     /// Writes an element of `len` bytes to output 0, in place: `fill` gets a zeroed slice of that length.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.begin_written();

@@ -17,10 +17,7 @@ impl PayloadProcessor<Transform> for Upper {
         payload: &[u8],
         out: &mut Output<'_, Transform>,
     ) -> Result<(), Failure> {
-        out.write_with(payload.len(), |to| {
-            to.copy_from_slice(payload);
-            to.make_ascii_uppercase();
-        });
+        out.write_mapped(payload, |byte| byte.to_ascii_uppercase());
         Ok(())
     }
 }

@@ -18,10 +18,7 @@ impl PayloadProcessor<Transform> for Upper {
         payload: &[u8],
         out: &mut Output<'_, Transform>,
     ) -> Result<(), Failure> {
-        out.write_with(payload.len(), |written| {
-            written.copy_from_slice(payload);
-            written.make_ascii_uppercase();
-        });
+        out.write_mapped(payload, |byte| byte.to_ascii_uppercase());
         Ok(())
     }
 }
