@@ -7,7 +7,7 @@ use crate::base::clock::Clock;
 use crate::base::cut::Cut;
 use crate::ledger::{Boundary, Count, Kernel};
 use crate::payload::element::{Element, Metadata};
-use crate::payload::run::{Header, Runs};
+use crate::payload::run::{Header, PartsOf, Runs};
 use crate::payload::{Batch, Payload, Pool};
 
 pub use atomic_file::{AtomicFile, open_to_append};
@@ -84,22 +84,18 @@ impl Pull<'_> {
         self.has_room()
     }
 
-    /// Returns `len` bytes of `payload`, from `start` on, as one element. Many parts of one payload, one after the other, move
-    /// together through the flow, which is far quicker than a payload for each. Returns whether there is room for another.
+    /// Returns parts of one payload as elements. They move together through the flow, which is far quicker than a payload for
+    /// each.
     ///
     /// # Panics
     ///
-    /// If the payload does not have these bytes.
-    #[inline]
-    pub fn give_part(&mut self, payload: &Payload, start: usize, len: usize) -> bool {
-        assert!(start <= payload.len() && len <= payload.len() - start, "the payload has the part");
-        let sequence = self.given as u64;
-        self.count(len);
-        self.runs.add_part(payload, start, len, Header { sequence, timestamp: 0, context: None });
-        self.has_room()
+    /// If the payload is not in memory in one piece, or has 4 GiB or more.
+    pub fn parts(&mut self, payload: &Payload) -> PullParts<'_> {
+        let like = Header { sequence: self.given as u64, timestamp: 0, context: None };
+        let parts = self.runs.parts_of(payload, like);
+        PullParts { parts, given: &mut self.given, max_elements: self.max_elements, max_bytes: &mut self.max_bytes }
     }
 
-    #[inline]
     fn count(&mut self, bytes: usize) {
         self.max_bytes = self.max_bytes.saturating_sub(bytes);
         self.given += 1;
@@ -122,6 +118,35 @@ impl Pull<'_> {
     #[inline]
     pub fn has_room(&self) -> bool {
         self.given < self.max_elements && self.max_bytes > 0
+    }
+}
+
+/// Returns parts of one payload to a pull; see [`Pull::parts`].
+pub struct PullParts<'a> {
+    parts: PartsOf<'a>,
+    given: &'a mut usize,
+    max_elements: usize,
+    max_bytes: &'a mut usize,
+}
+
+impl PullParts<'_> {
+    /// Returns `len` bytes from `start` on as one element. Returns whether there is room for another.
+    ///
+    /// # Panics
+    ///
+    /// If the payload does not have these bytes.
+    #[inline]
+    pub fn give(&mut self, start: usize, len: usize) -> bool {
+        self.parts.add(start, len);
+        *self.max_bytes = self.max_bytes.saturating_sub(len);
+        *self.given += 1;
+        self.has_room()
+    }
+
+    /// Whether there is room for another element.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        *self.given < self.max_elements && *self.max_bytes > 0
     }
 }
 
@@ -204,6 +229,12 @@ pub trait Output {
     /// the payloads that it writes, so that neighbours in memory are neighbours in the output.
     fn end_of_element(&self) -> &'static [u8] {
         &[]
+    }
+
+    /// Whether nobody sees what is pushed before the output is complete. Then elements may wait until there are enough for a
+    /// large push.
+    fn appears_whole(&self) -> bool {
+        false
     }
 
     /// What the operating system did for the output so far.

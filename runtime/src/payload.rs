@@ -5,7 +5,6 @@
 //! accessed, so nobody can read what a block held before. A payload can also be a range of a [`SourceFile`], which takes no
 //! memory until it is read.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -176,16 +175,7 @@ impl Payload {
         }
     }
 
-    /// Appends a part of it to `block`, which must have room for it. Returns how many of the bytes were in memory.
-    fn append_to(&self, part: Range<usize>, block: &mut Block) -> io::Result<u64> {
-        if let Some(bytes) = self.as_slice() {
-            block.append(&bytes[part.clone()]).map_err(io::Error::other)?;
-            return Ok(part.len() as u64);
-        }
-        self.slice(part.start, part.len()).expect("the payload has the part").append_views_to(block)
-    }
-
-    /// As [`Payload::append_to`], for all of it, piece by piece.
+    /// Appends it to `block`, which must have room for it, piece by piece. Returns how many of the bytes were in memory.
     fn append_views_to(&self, block: &mut Block) -> io::Result<u64> {
         self.views().iter().map(|view| view.append_to(block)).sum()
     }

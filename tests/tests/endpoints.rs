@@ -2,17 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed `unwrap` fails the test")]
 
-use std::fs;
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::rc::Rc;
 use std::thread;
 
-use torvyn_runtime::endpoint::{Directory, Discard, FileOutput, Framing, Generate, OutputFraming, open_file};
+use torvyn_runtime::endpoint::{
+    Directory, Discard, FileOutput, Framing, Generate, Input, Output, OutputFraming, Pull, Pulled, Writer, open_file,
+};
+use torvyn_runtime::payload::Batch;
 use torvyn_runtime::pipeline::graph::Capacity;
 use torvyn_runtime::{Account, Error};
 use torvyn_tests::random::Random;
-use torvyn_tests::{Collected, input, output, programs, run, stage, start};
+use torvyn_tests::{Collected, Part, input, output, programs, run, stage, start};
 
 fn read(path: &Path, framing: Framing) -> Result<(Vec<Vec<u8>>, Account), Error> {
     let collected = Collected::default();
@@ -258,4 +263,73 @@ fn payloads_that_a_stage_writes_are_one_piece_with_their_line_ends() {
     assert!(text == upper("\n"));
     assert!(writes <= 20_000_u64.div_ceil(192), "{writes} writes");
     assert!(through(OutputFraming::Raw).0 == upper(""));
+}
+
+#[test]
+fn a_file_that_appears_whole_is_written_in_large_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["in.txt", "out.txt"].map(|name| folder.path().join(name));
+    fs::write(&from, "some words of a line\n".repeat(100_000)).unwrap();
+    let writes = |output: Part| {
+        let parts = vec![input(open_file(&from, Framing::default()).unwrap()), output];
+        let account = start(parts, &[(0, 0, 1, Capacity::OUTPUT)]).unwrap().0.run().unwrap();
+        assert!(fs::read(&to).unwrap() == fs::read(&from).unwrap());
+        account.endpoints[1].kernel.writes
+    };
+    let whole = writes(output("out", FileOutput::create(&to, OutputFraming::Lines).unwrap()));
+    assert!(whole.bytes / whole.ops > 80_000, "{whole:?}");
+    // Somebody may read this one while it is written.
+    let direct = writes(output("out", Writer::new(File::create(&to).unwrap(), OutputFraming::Lines)));
+    assert!(direct.ops >= 100_000 / 256, "{direct:?}");
+}
+
+/// Gives an element, and then has nothing for a while, again and again.
+struct Hesitates {
+    left: u32,
+    pushed: Rc<RefCell<usize>>,
+    given: usize,
+}
+
+impl Input for Hesitates {
+    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
+        // The first pull after an element has nothing. At the second, the flow has been idle.
+        if self.left.is_multiple_of(3) {
+            pull.give(pull.pool.adopt("x".into()));
+            self.given += 1;
+        } else if self.left % 3 == 1 {
+            assert_eq!(*self.pushed.borrow(), self.given, "an idle flow leaves nothing on the edge");
+        }
+        self.left -= 1;
+        Ok(if self.left == 0 { Pulled::End } else { Pulled::Idle })
+    }
+}
+
+struct Whole(Rc<RefCell<usize>>);
+
+impl Output for Whole {
+    fn push(&mut self, batch: &Batch) -> io::Result<()> {
+        *self.0.borrow_mut() += batch.len();
+        Ok(())
+    }
+
+    fn appears_whole(&self) -> bool {
+        true
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn an_output_that_may_wait_gets_everything_when_nothing_else_moves() {
+    let pushed = Rc::new(RefCell::new(0));
+    let hesitates = Hesitates { left: 12, pushed: pushed.clone(), given: 0 };
+    let parts = vec![input(hesitates), output("out", Whole(pushed.clone()))];
+    let account = start(parts, &[(0, 0, 1, Capacity::OUTPUT)]).unwrap().0.run().unwrap();
+    assert_eq!((account.elements.left, *pushed.borrow()), (4, 4));
 }

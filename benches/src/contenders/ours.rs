@@ -222,8 +222,9 @@ impl Input for Stamping {
             block.append(&self.payload).expect("the block was taken for so many");
         }
         let block = block.freeze();
+        let mut parts = pull.parts(&block);
         for index in 0..elements {
-            pull.give_part(&block, index * len, len);
+            parts.give(index * len, len);
         }
         Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
     }

@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         let outputs = outputs(pipeline, roles, &feeds);
         for (index, output) in outputs.iter().enumerate() {
             let node = pipeline.stages.len() + index;
-            feeds.extend(output.from.iter().map(|feed| (node, feed.clone(), Capacity::default())));
+            feeds.extend(output.from.iter().map(|feed| (node, feed.clone(), Capacity::OUTPUT)));
         }
 
         let from_input = feeds.iter().any(|(_, feed, _)| feed.origin == Origin::Input);

@@ -107,6 +107,11 @@ impl AtomicFile {
         &self.file
     }
 
+    /// Whether nobody sees what is written before it is finished. What is written to directly can be seen at once.
+    pub fn appears_whole(&self) -> bool {
+        !matches!(self.place, Place::Direct)
+    }
+
     /// Moves the written content to its path.
     ///
     /// # Errors

@@ -154,6 +154,10 @@ impl Output for FileOutput {
         self.writer.end_of_element()
     }
 
+    fn appears_whole(&self) -> bool {
+        self.file.as_ref().is_some_and(AtomicFile::appears_whole)
+    }
+
     fn kernel(&self) -> Kernel {
         self.writer.kernel()
     }

@@ -45,9 +45,10 @@ impl Input for Generate {
                     block.append(&letters).expect("the block has room for the bytes");
                     block.freeze()
                 });
+                let mut parts = pull.parts(payload);
                 while self.left > 0 {
                     self.left -= 1;
-                    if !pull.give_part(payload, 0, size) {
+                    if !parts.give(0, size) {
                         return Ok(Pulled::More);
                     }
                 }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::FileType;
 
-use super::{Input, Pull, Pulled};
+use super::{Input, Pull, PullParts, Pulled};
 use crate::base::plural::counted;
 use crate::base::text::format_bytes;
 use crate::ledger::Kernel;
@@ -129,9 +129,13 @@ impl<R> Reader<R> {
 
     /// Returns the complete elements at hand. Returns whether there was room for all.
     fn give(&mut self, pull: &mut Pull<'_>) -> bool {
+        if self.block.is_empty() {
+            return pull.has_room();
+        }
+        let parts = pull.parts(&self.block);
         let had_room = match self.framing {
-            Framing::Lines { keep_newline } => self.give_lines(pull, keep_newline),
-            _ => self.give_others(pull),
+            Framing::Lines { keep_newline } => self.give_lines(parts, keep_newline),
+            _ => self.give_others(parts),
         };
         if self.given == self.block.len() {
             // Only the elements keep the block now.
@@ -143,26 +147,26 @@ impl<R> Reader<R> {
     }
 
     /// The line ends of a block are found in one pass: beginning anew for each line costs more than a short line.
-    fn give_lines(&mut self, pull: &mut Pull<'_>, keep_newline: bool) -> bool {
+    fn give_lines(&mut self, mut parts: PullParts<'_>, keep_newline: bool) -> bool {
         let bytes = self.block.as_slice().expect("a block is one piece of memory");
         let searched = self.given + self.seen;
-        let mut has_room = pull.has_room();
+        let mut has_room = parts.has_room();
         for end in memchr::memchr_iter(b'\n', &bytes[searched..]) {
             if !has_room {
                 return false;
             }
             let end = searched + end;
-            has_room = pull.give_part(&self.block, self.given, end + usize::from(keep_newline) - self.given);
+            has_room = parts.give(self.given, end + usize::from(keep_newline) - self.given);
             (self.given, self.seen) = (end + 1, 0);
         }
         has_room
     }
 
-    fn give_others(&mut self, pull: &mut Pull<'_>) -> bool {
-        while pull.has_room() {
+    fn give_others(&mut self, mut parts: PullParts<'_>) -> bool {
+        while parts.has_room() {
             match self.framing.cut(self.rest(), self.seen) {
                 Cut::Element { start, end, next } => {
-                    pull.give_part(&self.block, self.given + start, end - start);
+                    parts.give(self.given + start, end - start);
                     (self.given, self.seen) = (self.given + next, 0);
                 }
                 Cut::Partial { .. } => return true,

@@ -67,17 +67,7 @@ impl<'a> Slices<'a> {
         }
     }
 
-    /// Adds the first `len` of `bytes`, and then `end`. If `end` follows in `bytes`, it is written from there.
-    #[inline]
-    fn add_followed(&mut self, bytes: &'a [u8], len: usize, end: &'static [u8]) {
-        if bytes[len..].starts_with(end) {
-            self.add_first(bytes, len + end.len());
-        } else {
-            self.add_first(bytes, len);
-            self.add(end);
-        }
-    }
-
+    /// Adds the first `len` of `bytes`.
     #[inline]
     fn add_first(&mut self, bytes: &'a [u8], len: usize) {
         let behind = &self.open[self.len..];
@@ -181,24 +171,32 @@ impl<W: Write + AsFd> Output for Writer<W> {
         let mut lengths = lengths.iter();
         let mut slices = Slices::default();
         let end = self.end_of_element();
-        for element in batch.iter() {
-            self.make_room(&mut slices)?;
-            slices.add(lengths.next().map_or(&[], |length| length));
-            if let Some(bytes) = element.bytes_from_start() {
-                slices.add_followed(bytes, element.len(), end);
+        for run in batch.runs() {
+            if self.framing != OutputFraming::LengthPrefixed
+                && let Some((bytes, stretches)) = run.stretches_with(end)
+            {
+                for (part, lacks_end) in stretches {
+                    self.make_room(&mut slices)?;
+                    slices.add_first(&bytes[part.start..], part.len());
+                    slices.add(if lacks_end { end } else { &[] });
+                }
                 continue;
             }
-            for part in element.parts() {
+            for element in run.iter() {
                 self.make_room(&mut slices)?;
-                match part {
-                    Piece::Memory(bytes) => slices.add(bytes),
-                    Piece::File(range) => {
-                        self.write_slices(&mut slices)?;
-                        self.copy(range)?;
+                slices.add(lengths.next().map_or(&[], |length| length));
+                for part in element.parts() {
+                    self.make_room(&mut slices)?;
+                    match part {
+                        Piece::Memory(bytes) => slices.add(bytes),
+                        Piece::File(range) => {
+                            self.write_slices(&mut slices)?;
+                            self.copy(range)?;
+                        }
                     }
                 }
+                slices.add(end);
             }
-            slices.add(end);
         }
         self.write_slices(&mut slices)
     }

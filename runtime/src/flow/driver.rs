@@ -248,12 +248,16 @@ impl Flow {
         })
     }
 
-    /// Calls the node nearest to the end that has work. Returns whether there was one.
+    /// Calls the node nearest to the end that has work: first those that do not wait for more. Returns whether there was one.
     fn step_nearest(&mut self) -> Result<bool, Error> {
+        Ok(self.step_nearest_of(|node, edges| !node.may_wait(edges))? || self.step_nearest_of(Node::may_wait)?)
+    }
+
+    fn step_nearest_of(&mut self, is_meant: impl Fn(&Node, &[Edge]) -> bool) -> Result<bool, Error> {
         let cancelled = self.is_cancelled();
         for place in 0..self.order.len() {
             let index = self.order[place];
-            if self.step_node(index, cancelled, None)? {
+            if is_meant(&self.nodes[index], &self.edges) && self.step_node(index, cancelled, None)? {
                 // Sources are last in the order, and take turns.
                 if self.nodes[index].is_source() {
                     self.order[place..].rotate_left(1);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::payload::{Batch, ElementRef, Run, run};
+use crate::payload::{Batch, ElementRef, MAX_BATCH, Run, run};
 use crate::pipeline::graph::Capacity;
 
 /// How many bytes of buffers the elements on an edge may keep alive: at least `KEPT_BYTES`, and at least `KEPT_SHARE` times
@@ -81,6 +81,12 @@ impl Edge {
         let bytes = self.capacity.bytes.saturating_sub(self.bytes + self.structures);
         let is_full = (bytes == 0 || self.is_too_much(self.kept)) && self.len > 0;
         if is_full { Room { elements: 0, bytes } } else { Room { elements, bytes } }
+    }
+
+    /// Whether a large push waits here, or there might be no room for a further batch.
+    pub(crate) fn has_much(&self, bytes: usize) -> bool {
+        let room = self.room();
+        self.closed || self.bytes >= bytes || room.elements < MAX_BATCH || room.bytes < bytes
     }
 
     /// Adds a run.

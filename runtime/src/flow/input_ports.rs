@@ -52,6 +52,11 @@ impl InputPorts {
         self.edges.iter().map(|&edge| edges[edge].len()).sum()
     }
 
+    /// Whether one of the edges has much for a push of this many bytes, or is nearly full.
+    pub(crate) fn have_much(&self, edges: &[Edge], bytes: usize) -> bool {
+        self.edges.iter().any(|&edge| edges[edge].has_much(bytes))
+    }
+
     pub(crate) fn ready(&self, edges: &[Edge]) -> Ready {
         let mut ports = self.edges.iter().map(|&edge| &edges[edge]);
         if let [only] = self.edges[..] {

@@ -279,6 +279,12 @@ impl Node {
         }
     }
 
+    /// Whether it is an output that waits for more elements, as long as others can move.
+    #[inline]
+    pub(crate) fn may_wait(&self, edges: &[Edge]) -> bool {
+        matches!(self, Node::Output(node) if node.may_wait(edges))
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.links().phase == Phase::Ended
     }

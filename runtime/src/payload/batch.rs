@@ -70,12 +70,12 @@ impl Batch {
     ///
     /// As [`Payload::gather`].
     pub(crate) fn gather_all(&self, pool: &Pool) -> io::Result<Gathered> {
-        let stretches = || self.runs.iter().flat_map(Run::stretches);
-        if let Some(bytes) = in_one_piece(stretches()) {
+        let stretches = self.runs.iter().flat_map(|run| run.stretches().map(|part| (run.payload(), part)));
+        if let Some(bytes) = in_one_piece(stretches) {
             return Ok(Gathered { bytes, copied: 0 });
         }
-        let mut block = pool.take(stretches().map(|(_, part)| part.len()).sum());
-        let copied = stretches().map(|(payload, part)| payload.append_to(part, &mut block)).sum::<io::Result<u64>>()?;
+        let mut block = pool.take(self.runs.iter().map(Run::bytes).sum());
+        let copied = self.runs.iter().map(|run| run.append_to(&mut block)).sum::<io::Result<u64>>()?;
         Ok(Gathered { bytes: block.into_bytes(), copied })
     }
 

@@ -82,6 +82,27 @@ impl Block {
         Ok(())
     }
 
+    /// Appends all `parts`, and `end` after each.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for one of them; the ones before are copied then.
+    pub(crate) fn append_all<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, end: &[u8]) -> Result<(), Refused> {
+        for part in parts {
+            let len = part.len() + end.len();
+            if len > self.room() {
+                return Err(Refused { offset: self.memory.len(), len, end: self.capacity() });
+            }
+            self.memory.extend_from_slice(part);
+            match end {
+                [] => {}
+                [byte] => self.memory.push(*byte),
+                _ => self.memory.extend_from_slice(end),
+            }
+        }
+        Ok(())
+    }
+
     /// Overwrites written bytes from `offset` on.
     ///
     /// # Errors

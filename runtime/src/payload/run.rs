@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::attributes::Attributes;
 use super::element::{Context, Element};
 use super::view::Piece;
-use super::{Gathered, Payload, Pool};
+use super::{Block, Gathered, Payload, Pool};
 use crate::contract::Trace;
 use crate::ledger::ownership::BufferId;
 
@@ -180,9 +180,9 @@ impl Run {
         self.parts.is_none().then_some(self.whole).into_iter().chain(of_parts)
     }
 
-    /// The payload, and its parts with the bytes of the elements, in order. Elements that follow one another in it are in one
-    /// part; none is empty.
-    pub(super) fn stretches(&self) -> impl Iterator<Item = (&Payload, Range<usize>)> {
+    /// The parts of the payload with the bytes of the elements, in order. Elements that follow one another in it are in one part;
+    /// none is empty.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
         let spans = self.parts.as_ref().map_or(&[][..], Parts::spans);
         let alone = self.parts.is_none().then(|| 0..self.whole.payload.len());
         let follows = |one: &Span, next: &Span| one.start + one.len == next.start;
@@ -190,8 +190,22 @@ impl Run {
             let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
             first.start as usize..(last.start + last.len) as usize
         });
-        let parts = alone.into_iter().chain(stretches).filter(|part| !part.is_empty());
-        parts.map(|part| (&self.whole.payload, part))
+        alone.into_iter().chain(stretches).filter(|part| !part.is_empty())
+    }
+
+    /// Appends the payload bytes of all elements to `block`, which must have room for them. Returns how many were in memory.
+    pub(super) fn append_to(&self, block: &mut Block) -> io::Result<u64> {
+        let Some((bytes, stretches)) = self.stretches_with(b"") else {
+            return self.whole.payload.append_views_to(block);
+        };
+        block.append_all(stretches.map(|(part, _)| &bytes[part]), &[]).map_err(io::Error::other)?;
+        Ok(self.bytes() as u64)
+    }
+
+    /// The payload, and its parts with the bytes of the elements, each followed by `end`; `None` for an element by itself.
+    pub(crate) fn stretches_with(&self, end: &'static [u8]) -> Option<(&[u8], Stretches<'_>)> {
+        let (parts, bytes) = (self.parts.as_ref()?, self.whole.payload.as_slice()?);
+        Some((bytes, Stretches { bytes, spans: parts.spans(), end }))
     }
 
     /// The element of a run of one, by itself from now on.
@@ -201,6 +215,45 @@ impl Run {
             *self = self.get(0).to_element().into();
         }
         &mut self.whole
+    }
+}
+
+/// The parts of a payload that have the bytes of elements with the end of each, in order. Elements that follow one another there,
+/// with the end between them, are in one part.
+pub(crate) struct Stretches<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Span],
+    end: &'static [u8],
+}
+
+impl Iterator for Stretches<'_> {
+    /// The part, and whether the end of its last element is missing: it does not follow in the payload.
+    type Item = (Range<usize>, bool);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let [first, rest @ ..] = self.spans else { return None };
+        self.spans = rest;
+        let start = first.start as usize;
+        let mut at = start + first.len as usize;
+        loop {
+            let ends = match self.end {
+                [] => true,
+                [byte] => self.bytes.get(at) == Some(byte),
+                end => self.bytes[at..].starts_with(end),
+            };
+            if !ends {
+                return Some((start..at, true));
+            }
+            at += self.end.len();
+            match self.spans {
+                [next, rest @ ..] if next.start as usize == at => {
+                    self.spans = rest;
+                    at += next.len as usize;
+                }
+                _ => return Some((start..at, false)),
+            }
+        }
     }
 }
 
@@ -315,13 +368,6 @@ impl<'a> ElementRef<'a> {
         part.into_iter().chain(self.whole.payload.parts().filter(move |_| is_whole))
     }
 
-    /// The bytes of its run from where its payload begins, if they are in memory in one piece: its payload, and what follows in
-    /// the same buffer.
-    #[inline]
-    pub(crate) fn bytes_from_start(&self) -> Option<&'a [u8]> {
-        Some(&self.whole.payload.as_slice()?[self.start..])
-    }
-
     /// As [`Payload::slice`], for a part of its payload.
     #[inline]
     pub fn slice(&self, offset: usize, len: usize) -> Option<Payload> {
@@ -408,22 +454,67 @@ impl Runs {
         u32::try_from(like.sequence.checked_sub(open.sequence)?).ok().filter(|_| same)
     }
 
+    /// Begins a run of parts of `payload`, of which the first is `like` this; or continues the open run, if it can.
+    ///
+    /// # Panics
+    ///
+    /// If the payload [has no parts](has_parts).
+    pub(crate) fn parts_of(&mut self, payload: &Payload, like: Header<'_>) -> PartsOf<'_> {
+        let next = self.next_number(payload, like).unwrap_or_else(|| {
+            assert!(has_parts(payload), "the payload is in memory in one piece, and below 4 GiB");
+            self.close();
+            self.open = Some(like.element(payload.clone()));
+            0
+        });
+        PartsOf { len: payload.len(), first: like.sequence - u64::from(next), spans: &mut self.spans, next }
+    }
+
+    /// Adds a part of `payload` for each element of `like`, with its number, time and context, until there are no more `sizes`: the
+    /// first from `start` on, and each `gap` bytes after the one before. Returns where the next one would begin.
+    ///
+    /// # Panics
+    ///
+    /// If there is no size, or the payload does not have these bytes, or [has no parts](has_parts).
+    pub(crate) fn add_parts_like(
+        &mut self,
+        like: &Run,
+        payload: &Payload,
+        mut start: usize,
+        sizes: &[u64],
+        gap: usize,
+    ) -> usize {
+        let mut parts = self.parts_of(payload, like.get(0).into());
+        let Some(of_like) = &like.parts else {
+            let len = sizes[0] as usize;
+            parts.add(start, len);
+            return start + len + gap;
+        };
+        for (span, &size) in of_like.spans().iter().zip(sizes) {
+            let (element, len) = (like.part(*span), size as usize);
+            if !parts.add_numbered(start, len, element.sequence) {
+                parts = self.parts_of(payload, element.into());
+                parts.add(start, len);
+            }
+            start += len + gap;
+        }
+        start
+    }
+
     fn open(&mut self, payload: &Payload, start: usize, len: usize, like: Header<'_>) {
         self.close();
-        let Header { sequence, timestamp, context } = like;
-        let element = |payload| Element { payload, sequence, timestamp, context: context.cloned() };
-        if payload.as_slice().is_some() && u32::try_from(payload.len()).is_ok() {
-            self.open = Some(element(payload.clone()));
+        if has_parts(payload) {
+            self.open = Some(like.element(payload.clone()));
             self.spans.push(Span { start: start as u32, len: len as u32, number: 0 });
         } else {
             let part = payload.slice(start, len).expect("the payload has the part");
-            self.done.push(element(part).into());
+            self.done.push(like.element(part).into());
         }
     }
 
     fn close(&mut self) {
         let Some(mut whole) = self.open.take() else { return };
         let run = match self.spans[..] {
+            [] => return,
             [Span { start, len, .. }] => {
                 whole.payload = whole.payload.slice(start as usize, len as usize).expect("the payload has the part");
                 whole.into()
@@ -447,12 +538,60 @@ impl Runs {
     }
 }
 
+/// Whether parts of the payload can be a run: it is in memory in one piece, and places in it fit into a span.
+pub(crate) fn has_parts(payload: &Payload) -> bool {
+    payload.as_slice().is_some() && u32::try_from(payload.len()).is_ok()
+}
+
+/// Adds consecutive elements that are parts of one payload.
+pub(crate) struct PartsOf<'a> {
+    /// Bytes of the payload.
+    len: usize,
+    /// The number that those of the run count from.
+    first: u64,
+    spans: &'a mut Vec<Span>,
+    /// The number of the next element, less `first`.
+    next: u32,
+}
+
+impl PartsOf<'_> {
+    /// Adds `len` bytes from `start` on as the element with the next number.
+    ///
+    /// # Panics
+    ///
+    /// If the payload does not have these bytes.
+    #[inline]
+    pub(crate) fn add(&mut self, start: usize, len: usize) {
+        self.push(start, len, self.next);
+        self.next += 1;
+    }
+
+    /// As [`PartsOf::add`], with this number. Returns whether the run can have it; if not, nothing is added.
+    #[inline]
+    fn add_numbered(&mut self, start: usize, len: usize, sequence: u64) -> bool {
+        let number = u32::try_from(sequence.wrapping_sub(self.first));
+        number.map(|number| self.push(start, len, number)).is_ok()
+    }
+
+    #[inline]
+    fn push(&mut self, start: usize, len: usize, number: u32) {
+        assert!(start <= self.len && len <= self.len - start, "the payload has the part");
+        self.spans.push(Span { start: start as u32, len: len as u32, number });
+    }
+}
+
 /// What an element has besides its payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Header<'a> {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u64,
     pub(crate) context: Option<&'a Arc<Context>>,
+}
+
+impl Header<'_> {
+    fn element(self, payload: Payload) -> Element {
+        Element { payload, sequence: self.sequence, timestamp: self.timestamp, context: self.context.cloned() }
+    }
 }
 
 impl<'a> From<ElementRef<'a>> for Header<'a> {
@@ -523,6 +662,53 @@ mod tests {
     }
 
     #[test]
+    fn adds_a_part_for_each_element_of_a_run() {
+        let pool = Pool::default();
+        let (from, written) = (pool.adopt("abcdef".into()), pool.adopt("one.two..three.four.".into()));
+        // Numbers may go back within a run, but not below its first.
+        let mut numbered = Runs::default();
+        for (start, sequence) in [5, 9, 7, 8].into_iter().enumerate() {
+            numbered.add_part(&from, start, 1, Header { sequence, ..HEADER });
+        }
+        numbered.add_part(&from, 4, 1, Header { sequence: 2, ..HEADER });
+        let mut numbered: Vec<_> = numbered.drain().collect();
+        assert_eq!(numbered.iter().map(Run::len).collect::<Vec<_>>(), [4, 1]);
+        let mut runs = Runs::default();
+        let start = runs.add_parts_like(&numbered[0], &written, 0, &[3, 3, 0, 5], 1);
+        assert_eq!(start, 15);
+        assert_eq!(runs.add_parts_like(&numbered[1], &written, start, &[4], 1), 20);
+        let runs: Vec<_> = runs.drain().map(|run| shown(&run)).collect();
+        assert_eq!(runs, [expected(&[(5, "one"), (9, "two"), (7, ""), (8, "three")]), expected(&[(2, "four")])]);
+
+        numbered[0].split_to(1);
+        let mut runs = Runs::default();
+        runs.add_parts_like(&numbered[0], &written, 0, &[3, 3], 1);
+        let runs: Vec<_> = runs.drain().map(|run| shown(&run)).collect();
+        assert_eq!(runs, [expected(&[(9, "one")]), expected(&[(7, "two")])], "7 is below 9, the first");
+    }
+
+    #[test]
+    #[should_panic(expected = "the payload has the part")]
+    fn a_part_is_within_its_payload() {
+        let payload = Pool::default().adopt("abc".into());
+        Runs::default().parts_of(&payload, HEADER).add(2, 2);
+    }
+
+    #[test]
+    fn a_run_without_elements_is_none() {
+        let pool = Pool::default();
+        let (one, two) = (pool.adopt("abc".into()), pool.adopt("def".into()));
+        let mut runs = Runs::default();
+        runs.parts_of(&one, HEADER);
+        let mut parts = runs.parts_of(&two, Header { sequence: 3, ..HEADER });
+        parts.add(0, 1);
+        parts.add(1, 2);
+        runs.parts_of(&one, Header { sequence: 5, ..HEADER });
+        let runs: Vec<_> = runs.drain().map(|run| shown(&run)).collect();
+        assert_eq!(runs, [expected(&[(3, "d"), (4, "ef")])]);
+    }
+
+    #[test]
     fn splits_and_selects() {
         let pool = Pool::default();
         let mut rest = lines(&pool, "a\nbb\nccc\ndddd");
@@ -545,8 +731,11 @@ mod tests {
             runs.add_part(&payload, start, len, Header { sequence, ..HEADER });
         }
         let run = runs.drain().next().unwrap();
-        assert_eq!(run.stretches().map(|(_, part)| part).collect::<Vec<_>>(), [0..3, 5..7, 4..5]);
-        assert_eq!(run.get(3).bytes_from_start(), Some(b"fgh".as_slice()));
+        assert_eq!(run.stretches().collect::<Vec<_>>(), [0..3, 5..7, 4..5]);
+        let with = |end: &'static str| run.stretches_with(end.as_bytes()).unwrap().1.collect::<Vec<_>>();
+        assert_eq!(with(""), [(0..3, false), (5..7, false), (4..5, false)]);
+        assert_eq!(with("d"), [(0..2, true), (2..4, false), (3..4, false), (5..7, true), (4..5, true)]);
+        assert_eq!(with("de"), [(0..2, true), (2..5, false), (3..7, true), (4..5, true)]);
     }
 
     #[test]

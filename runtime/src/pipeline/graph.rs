@@ -95,6 +95,11 @@ pub struct Capacity {
     pub bytes: usize,
 }
 
+impl Capacity {
+    /// The capacity of an edge to an output of the host, which takes many small elements at once.
+    pub const OUTPUT: Capacity = Capacity { elements: 16 * DEFAULT_EDGE_ELEMENTS, bytes: DEFAULT_EDGE_BYTES };
+}
+
 impl Default for Capacity {
     fn default() -> Self {
         Capacity { elements: DEFAULT_EDGE_ELEMENTS, bytes: DEFAULT_EDGE_BYTES }

@@ -5,6 +5,7 @@ use crate::base::cut::CutOff;
 use crate::endpoint::Output;
 use crate::error::Error;
 use crate::flow::Control;
+use crate::flow::edge::Edge;
 use crate::flow::input_ports::Ready;
 use crate::ledger::Call;
 use crate::payload::{Batch, Unreadable};
@@ -12,6 +13,8 @@ use crate::payload::{Batch, Unreadable};
 pub(crate) struct OutputNode {
     pub(super) links: Links,
     pub(super) output: Box<dyn Output>,
+    /// Whether elements wait until there are enough for a large push, or nothing else can be done.
+    is_lazy: bool,
     /// The elements of the current push.
     pub(super) batch: Batch,
 }
@@ -19,7 +22,16 @@ pub(crate) struct OutputNode {
 impl OutputNode {
     pub(super) fn new(links: Links, mut output: Box<dyn Output>, control: &Control) -> OutputNode {
         output.give_up_at(&control.cut);
-        OutputNode { links, output, batch: Batch::default() }
+        // What is recorded or repeated does not depend on that.
+        let is_lazy = output.appears_whole() && !control.runs_on_one_thread();
+        OutputNode { links, output, is_lazy, batch: Batch::default() }
+    }
+
+    /// Whether others come first.
+    #[inline]
+    pub(super) fn may_wait(&self, edges: &[Edge]) -> bool {
+        // An element with a deadline is delivered when it was pushed.
+        self.is_lazy && !self.links.has_deadlines && !self.links.inputs.have_much(edges, MAX_BATCH_BYTES)
     }
 
     /// Pushes the elements that wait.
@@ -34,9 +46,10 @@ impl OutputNode {
             }
         }
         let last = context.merge_limit.unwrap_or(u64::MAX);
-        let mut max = MAX_BATCH;
+        // No call limits how many there may be, as that of a stage does.
+        let mut max = usize::MAX;
         if context.rng.is_some() {
-            max = context.limit_batch(max.min(links.inputs.waiting(context.edges)));
+            max = context.limit_batch(MAX_BATCH.min(links.inputs.waiting(context.edges)));
         }
         context.call = Some(Call::Push);
         let bytes = links.inputs.take(context.edges, &mut self.batch, max, MAX_BATCH_BYTES, last);

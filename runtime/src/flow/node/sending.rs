@@ -50,7 +50,8 @@ impl StageNode {
         for run in instance.batch().drain() {
             let (masks, rest) = left.split_at(run.len());
             left = rest;
-            if masks.iter().all(|mask| *mask == masks[0] && *mask != 0) {
+            // Compared as memory: many at once.
+            if masks[0] != 0 && masks[1..] == masks[..masks.len() - 1] {
                 self.links.outputs.send(edges, run, masks[0]);
             } else {
                 self.links.outputs.send_each(edges, &run, masks);
@@ -96,9 +97,14 @@ impl StageNode {
         sent: &mut Sent,
         edges: &mut [Edge],
     ) -> Result<(), Error> {
+        let is_source = self.kind == Kind::Source;
         let instance = &mut self.instance;
         let gone = instance.leases().exclusive();
         let batch = instance.batch();
+        if gone.is_empty() && made.is_in_order(batch.len(), is_source) {
+            self.send_in_order(made, sent, edges);
+            return Ok(());
+        }
         let named = made.lineage.iter().filter(|index| **index != NO_LINEAGE);
         if let Some(index) = named.clone().find(|index| **index as usize >= batch.len()) {
             let broken =
@@ -156,7 +162,7 @@ impl StageNode {
                     size
                 }
             };
-            if self.kind == Kind::Source {
+            if is_source {
                 self.sequence += 1;
                 self.links.counters.dropped += u64::from(outputs == 0);
             }
@@ -165,6 +171,35 @@ impl StageNode {
         runs.drain().for_each(|run| self.links.outputs.send(edges, run, goes_to));
         self.runs = runs;
         Ok(())
+    }
+
+    /// Sends new payloads that all go to the first output: of a source, or for one element of the batch after the other. Nearly
+    /// everything that stages write is like that.
+    fn send_in_order(&mut self, made: &Written, sent: &mut Sent, edges: &mut [Edge]) {
+        let batch = self.instance.batch();
+        self.identity_writes.observe(made, batch);
+        let (count, bytes) = (made.sizes.len(), made.payload_bytes());
+        let mut start = 0;
+        if self.kind == Kind::Source {
+            let like = Header { sequence: self.sequence, timestamp: self.timestamp, context: self.context.as_ref() };
+            let mut parts = self.runs.parts_of(&made.bytes, like);
+            for &size in &made.sizes {
+                parts.add(start, size as usize);
+                start += size as usize + made.end;
+            }
+            self.sequence += count as u64;
+        } else {
+            let mut sizes = &made.sizes[..];
+            for run in batch.runs().iter().take_while(|_| !sizes.is_empty()) {
+                let of_run;
+                (of_run, sizes) = sizes.split_at(run.len().min(sizes.len()));
+                start = self.runs.add_parts_like(run, &made.bytes, start, of_run, made.end);
+            }
+            sent.named |= ElementSet::first(count);
+        }
+        self.written.record(count as u64, bytes);
+        self.links.counters.made.record(count as u64, bytes);
+        self.runs.drain().for_each(|run| self.links.outputs.send(edges, run, 1));
     }
 
     /// Sends the elements that a stage made of others without a copy.

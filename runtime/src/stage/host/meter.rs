@@ -298,7 +298,8 @@ impl Meter {
         let all = self.written.saturating_add(written);
         let (most, attributed) = self.count_lineage(batch, sizes, lineage, u32::saturating_add);
         let beyond = |limit: Option<u32>| {
-            limit.and_then(|limit| of_element(batch, most, limit)).or_else(|| self.beyond_writes(limit, all))
+            let of_element = || of_element(batch, self.most_written(most), limit?);
+            of_element().or_else(|| self.beyond_writes(limit, all))
         };
         let (over_budget, over_bound) = (beyond(self.budget.writes), beyond(self.bounds.writes.max));
         let allowed = match (over_budget, over_bound) {
@@ -312,7 +313,7 @@ impl Meter {
         }
         self.written = all;
         self.unattributed += written.saturating_sub(attributed);
-        self.writes_max = self.writes_max.max(most.0);
+        self.writes_max = self.writes_max.max(most);
         true
     }
 
@@ -366,16 +367,21 @@ impl Meter {
         true
     }
 
-    /// Counts the writes per element of the batch. Returns the greatest count with the index of its element, and the number of
-    /// writes that belong to an element.
+    /// The element of the batch with this many writes, the most.
+    fn most_written(&self, most: u32) -> (u32, usize) {
+        (most, self.writes.iter().position(|writes| *writes == most).unwrap_or_default())
+    }
+
+    /// Counts the writes per element of the batch. Returns the greatest count of those that were counted, and the number of writes
+    /// that belong to an element.
     fn count_lineage(
         &mut self,
         batch: &Batch,
         sizes: &[u64],
         lineage: &[u32],
         count: impl Fn(u32, u32) -> u32,
-    ) -> ((u32, usize), u64) {
-        let (mut most, mut attributed) = ((0, 0), 0);
+    ) -> (u32, u64) {
+        let (mut most, mut attributed) = (0, 0);
         if lineage.is_empty() {
             return (most, attributed);
         }
@@ -385,9 +391,7 @@ impl Meter {
             if let Some(writes) = self.writes.get_mut(index as usize) {
                 *writes = count(*writes, 1);
                 attributed += 1;
-                if *writes > most.0 {
-                    most = (*writes, index as usize);
-                }
+                most = most.max(*writes);
             }
         }
         (most, attributed)

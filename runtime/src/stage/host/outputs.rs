@@ -4,7 +4,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
 use super::host_memory::{self, limit};
-use super::part::{Origin, Part, View, Written};
+use super::part::{Origin, Part, View};
 use super::{Failure, Host, Output};
 use crate::base::plural::counted;
 use crate::base::text::format_bytes;
@@ -242,17 +242,6 @@ impl Part {
                 lent.collect()
             }
         }
-    }
-}
-
-impl Written {
-    fn payload_bytes(&self) -> u64 {
-        self.bytes.len() as u64 - self.written * self.end as u64
-    }
-
-    /// Bytes of the columns that describe the elements.
-    pub(super) fn column_bytes(&self) -> usize {
-        size_of_val(&self.sizes[..]) + size_of_val(&self.lineage[..]) + size_of_val(&self.outputs[..])
     }
 }
 

@@ -73,13 +73,12 @@ fn append(block: &mut Block, mut bytes: &[u8], sizes: &[u64], end: &[u8]) -> Res
     if end.is_empty() {
         return block.append(bytes);
     }
-    for &size in sizes.iter().filter(|size| **size != BY_HANDLE) {
+    let payloads = sizes.iter().filter(|size| **size != BY_HANDLE).map(|size| {
         let payload;
-        (payload, bytes) = bytes.split_at(size as usize);
-        block.append(payload)?;
-        block.append(end)?;
-    }
-    Ok(())
+        (payload, bytes) = bytes.split_at(*size as usize);
+        payload
+    });
+    block.append_all(payloads, end)
 }
 
 /// The sequence number of the element that this entry comes from. Without lineage, that is the last element of the batch.
