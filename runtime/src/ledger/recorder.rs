@@ -152,6 +152,12 @@ impl Sheet {
         if self.only_calls || self.recount(copy.reason, 1, copy.bytes) {
             return;
         }
+        self.record(copy);
+    }
+
+    /// Records a copy, whatever else is asked for.
+    #[inline]
+    fn record(&mut self, copy: TransferRecord) {
         let (timestamp, flow) = (self.now, self.flow);
         self.ring.push(Record::Transfer(TransferRecord { timestamp, flow, ..copy }));
     }
@@ -192,7 +198,7 @@ impl Boundary {
             return;
         }
         for (sequence, buffer, bytes) in elements {
-            sheet.transfer(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
+            sheet.record(self.copy(Direction::Lowered, Reason::PayloadRead, bytes, Some(sequence), buffer));
         }
     }
 
@@ -240,7 +246,7 @@ impl Boundary {
         }
         for (place, bytes, origin) in elements {
             let sequence = origin.or(self.next.map(|next| next + place as u64));
-            sheet.transfer(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
+            sheet.record(self.copy(Direction::Lifted, Reason::PayloadWrite, bytes, sequence, buffer));
         }
     }
 

@@ -1,7 +1,7 @@
 //! A ring of records. Its memory is allocated before the flow begins. When it is full, the oldest records are overwritten and
 //! counted.
 
-use super::{Copies, Record};
+use super::{Copies, Count, Record};
 
 /// The last records of a flow.
 #[derive(Debug, Clone)]
@@ -12,28 +12,30 @@ pub struct Ring {
     oldest: usize,
     /// The number of overwritten records.
     lost: u64,
-    lost_copies: Copies,
+    /// The copies of all records, also of overwritten ones: a record is overwritten without being read, which would bring it
+    /// into the cache.
+    all_copies: Copies,
 }
 
 impl Ring {
     /// A ring for `capacity` records, and at least one.
     pub(super) fn new(capacity: usize) -> Ring {
         let capacity = capacity.max(1);
-        Ring { records: Vec::with_capacity(capacity), capacity, oldest: 0, lost: 0, lost_copies: Copies::default() }
+        Ring { records: Vec::with_capacity(capacity), capacity, oldest: 0, lost: 0, all_copies: Copies::default() }
     }
 
     #[inline]
     pub(super) fn push(&mut self, record: Record) {
+        if let Record::Transfer(copy) = &record {
+            self.all_copies.get_mut(copy.reason).record(1, copy.bytes);
+        }
         if self.records.len() < self.capacity {
             self.records.push(record);
             return;
         }
-        let overwritten = std::mem::replace(&mut self.records[self.oldest], record);
+        self.records[self.oldest] = record;
         self.oldest = if self.oldest + 1 == self.capacity { 0 } else { self.oldest + 1 };
         self.lost += 1;
-        if let Record::Transfer(copy) = overwritten {
-            self.lost_copies.get_mut(copy.reason).record(1, copy.bytes);
-        }
     }
 
     /// The records, oldest first.
@@ -59,14 +61,21 @@ impl Ring {
 
     /// The copies whose records were overwritten. Together with the copies of the remaining records, they are the totals.
     pub fn lost_copies(&self) -> Copies {
-        self.lost_copies
+        let mut lost = self.all_copies;
+        for record in &self.records {
+            if let Record::Transfer(copy) = record {
+                let lost = lost.get_mut(copy.reason);
+                *lost = lost.since(Count { ops: 1, bytes: copy.bytes });
+            }
+        }
+        lost
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Count, Direction, Reason, TransferRecord};
+    use crate::ledger::{Direction, Reason, TransferRecord};
 
     fn copy(bytes: u64) -> Record {
         Record::Transfer(TransferRecord::new(0, Direction::Lowered, Reason::PayloadRead, bytes, Some(bytes), None))
