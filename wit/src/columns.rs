@@ -32,7 +32,10 @@ impl Columns {
     }
 
     /// Appends the bytes of `payload`, each as `map` makes it.
-    #[inline(always)]
+    ///
+    /// Not inlined: a stage that does only this is then small enough to be inlined where it is called, so the compiler sees
+    /// that it cannot fail, and its component does not import `skip`.
+    #[inline(never)]
     pub(crate) fn append_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
         self.bytes.reserve(payload.len());
         // One vector instruction for many bytes. The last ones, which do not fill a vector, are made together with some that

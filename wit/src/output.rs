@@ -240,7 +240,6 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
     /// # assert_eq!(made[0].payload, b"ONE");
     /// # Ok::<(), Failure>(())
     /// ```
-    #[inline(always)]
     pub fn write_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
         self.begin_written();
         self.builder.columns.append_mapped(payload, map);

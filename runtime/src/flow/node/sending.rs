@@ -190,7 +190,11 @@ impl StageNode {
             self.sequence += count as u64;
         } else {
             let mut sizes = &made.sizes[..];
-            for run in batch.runs().iter().take_while(|_| !sizes.is_empty()) {
+            for run in batch.runs() {
+                // A call that failed made something only of the first elements.
+                if sizes.is_empty() {
+                    break;
+                }
                 let of_run;
                 (of_run, sizes) = sizes.split_at(run.len().min(sizes.len()));
                 start = self.runs.add_parts_like(run, &made.bytes, start, of_run, made.end);
