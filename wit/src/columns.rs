@@ -16,8 +16,10 @@ pub(crate) struct Columns {
     pub(crate) sizes: Vec<u64>,
     /// Of parts only.
     pub(crate) offsets: Vec<u64>,
-    /// Empty, or as long as `sizes`.
+    /// Empty, or as long as `sizes`, once [`list_lineage`](Columns::list_lineage) was called.
     pub(crate) lineage: Vec<u32>,
+    /// The first entries that are made of the element with their own index, and are not in `lineage` yet.
+    in_order: usize,
     /// Empty, or as long as `sizes`.
     pub(crate) outputs: Vec<u32>,
     /// The last entry is a part that stands for a forwarded element: its whole payload.
@@ -32,15 +34,17 @@ impl Columns {
     }
 
     /// Appends the bytes of `payload`, each as `map` makes it.
-    ///
-    /// Not inlined: a stage that does only this is then small enough to be inlined where it is called, so the compiler sees
-    /// that it cannot fail, and its component does not import `skip`.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn append_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
         self.bytes.reserve(payload.len());
         // One vector instruction for many bytes. The last ones, which do not fill a vector, are made together with some that
         // were made before: one by one would take longer than all the others.
-        if let Some(last) = payload.last_chunk::<16>() {
+        let has_vectors = cfg!(any(target_feature = "simd128", not(target_family = "wasm")));
+        if has_vectors && let Some(last) = payload.last_chunk::<64>() {
+            append_chunks(&mut self.bytes, payload, last, map);
+        } else if has_vectors && let Some(last) = payload.last_chunk::<32>() {
+            append_chunks(&mut self.bytes, payload, last, map);
+        } else if let Some(last) = payload.last_chunk::<16>() {
             append_chunks(&mut self.bytes, payload, last, map);
         } else if let Some(last) = payload.last_chunk::<4>() {
             append_chunks(&mut self.bytes, payload, last, map);
@@ -54,6 +58,29 @@ impl Columns {
         push_unless_default(&mut self.lineage, self.sizes.len(), lineage, NO_LINEAGE);
         push_unless_default(&mut self.outputs, self.sizes.len(), outputs, OUTPUT_0);
         self.sizes.push(size);
+    }
+
+    /// As [`entry`](Columns::entry), for an element made of element `index` of the batch. While every entry is made of the
+    /// element with its own index and goes to output 0, only its size is noted.
+    #[inline(always)]
+    pub(crate) fn entry_of(&mut self, size: u64, index: u32, outputs: u32) {
+        if self.in_order == self.sizes.len() && index as usize == self.in_order && outputs == OUTPUT_0 {
+            self.in_order += 1;
+            self.sizes.push(size);
+        } else {
+            self.entry_out_of_order(size, index, outputs);
+        }
+    }
+
+    #[inline(never)]
+    fn entry_out_of_order(&mut self, size: u64, index: u32, outputs: u32) {
+        self.list_lineage();
+        self.entry(size, index, outputs);
+    }
+
+    /// Lists the lineage of all entries. To be called before they are handed to the host.
+    pub(crate) fn list_lineage(&mut self) {
+        self.lineage.extend(0..std::mem::take(&mut self.in_order) as u32);
     }
 
     #[inline]
@@ -77,6 +104,7 @@ impl Columns {
 
     /// Forwards element `index` to `outputs` as well. Extends the last entry if that forwards the element already.
     pub(crate) fn forward(&mut self, index: u32, outputs: u32) {
+        self.list_lineage();
         self.outputs.resize(self.sizes.len(), OUTPUT_0);
         match (self.sizes.last(), self.lineage.last(), self.outputs.last_mut()) {
             (Some(&BY_HANDLE), Some(&from), Some(known)) if from == index => *known |= outputs,
@@ -86,6 +114,7 @@ impl Columns {
 
     /// Keeps the first `entries`, and returns the rest.
     pub(crate) fn split_off(&mut self, entries: usize) -> Columns {
+        self.list_lineage();
         let bytes = self.bytes_of(entries);
         // A column may be empty.
         fn rest<T>(column: &mut Vec<T>, from: usize) -> Vec<T> {
@@ -97,12 +126,14 @@ impl Columns {
             offsets: rest(&mut self.offsets, entries),
             lineage: rest(&mut self.lineage, entries),
             outputs: rest(&mut self.outputs, entries),
+            in_order: 0,
             is_last_whole: std::mem::take(&mut self.is_last_whole),
         }
     }
 
     /// Keeps the first `entries` only.
     pub(crate) fn truncate(&mut self, entries: usize) {
+        self.list_lineage();
         self.bytes.truncate(self.bytes_of(entries));
         self.sizes.truncate(entries);
         self.offsets.truncate(entries);
@@ -125,7 +156,7 @@ impl Columns {
         self.offsets.clear();
         self.lineage.clear();
         self.outputs.clear();
-        self.is_last_whole = false;
+        (self.in_order, self.is_last_whole) = (0, false);
     }
 }
 
@@ -160,6 +191,29 @@ pub(crate) fn bit(port: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_where_entries_come_from_only_when_asked() {
+        let listed = |entries: &[(u32, u32)]| {
+            let mut columns = Columns::default();
+            entries.iter().for_each(|(index, outputs)| columns.entry_of(1, *index, *outputs));
+            columns.list_lineage();
+            (columns.sizes.len(), columns.lineage, columns.outputs)
+        };
+        assert_eq!(listed(&[(0, 1), (1, 1), (2, 1)]), (3, vec![0, 1, 2], vec![]));
+        assert_eq!(listed(&[(0, 1), (2, 1), (3, 1)]), (3, vec![0, 2, 3], vec![]));
+        assert_eq!(listed(&[(1, 1), (1, 1)]), (2, vec![1, 1], vec![]));
+        assert_eq!(listed(&[(0, 1), (0, 1), (1, 1)]), (3, vec![0, 0, 1], vec![]));
+        assert_eq!(listed(&[(0, 1), (1, 2), (2, 1)]), (3, vec![0, 1, 2], vec![1, 2, 1]));
+
+        let mut columns = Columns::default();
+        (0..3).for_each(|index| columns.entry_of(1, index, OUTPUT_0));
+        columns.forward(3, OUTPUT_0);
+        assert_eq!((&columns.lineage[..], columns.sizes[3]), (&[0, 1, 2, 3][..], BY_HANDLE));
+        columns.truncate(2);
+        columns.entry_of(1, 7, OUTPUT_0);
+        assert_eq!(columns.lineage, [0, 1, 7]);
+    }
 
     #[test]
     fn maps_payloads_of_every_length() {

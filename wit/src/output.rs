@@ -215,7 +215,7 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
     pub fn write_to(&mut self, port: u32, payload: &[u8]) {
         self.begin_written();
         self.builder.columns.bytes.extend_from_slice(payload);
-        self.builder.columns.entry(payload.len() as u64, self.current, bit(port));
+        self.list_written(payload.len(), bit(port));
     }
 
     /// Writes an element to output 0 whose bytes are those of `payload`, each as `map` makes it. This is the quickest way to make
@@ -240,17 +240,20 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
     /// # assert_eq!(made[0].payload, b"ONE");
     /// # Ok::<(), Failure>(())
     /// ```
+    // Not inlined: a stage that does only this is then small enough to be inlined where it is called, so the compiler sees that
+    // it cannot fail, and its component does not import `skip`.
+    #[inline(never)]
     pub fn write_mapped(&mut self, payload: &[u8], map: impl Fn(u8) -> u8) {
         self.begin_written();
         self.builder.columns.append_mapped(payload, map);
-        self.builder.columns.entry(payload.len() as u64, self.current, OUTPUT_0);
+        self.list_written(payload.len(), OUTPUT_0);
     }
 
     /// Writes an element of `len` bytes to output 0, in place: `fill` gets a zeroed slice of that length.
     pub fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         self.begin_written();
         self.builder.columns.fill(len, fill);
-        self.builder.columns.entry(len as u64, self.current, OUTPUT_0);
+        self.list_written(len, OUTPUT_0);
     }
 
     #[inline]
@@ -259,9 +262,19 @@ impl<W: ProcessorWorld + CanWrite> Output<'_, W> {
         self.list_forwarded();
     }
 
+    #[inline(always)]
+    fn list_written(&mut self, len: usize, outputs: u32) {
+        if W::MAKES == Makes::Written {
+            self.builder.columns.entry_of(len as u64, self.current, outputs);
+        } else {
+            self.builder.columns.entry(len as u64, self.current, outputs);
+        }
+    }
+
     /// In a world that makes elements by writing only.
     pub(crate) fn emit(self) -> Result<Outcome, Failure> {
         if self.listed {
+            self.builder.columns.list_lineage();
             host::emit_all(&self.builder.columns, Some(self.lent)).map(Outcome::Output)
         } else {
             Ok(Outcome::Routes(self.routes))
