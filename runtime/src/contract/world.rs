@@ -1,10 +1,10 @@
-//! [`World`]: the worlds of the contract. [`Payloads`]: the payload interfaces that each world imports.
+//! [`World`]: the worlds of the contract, and the payload interfaces that each imports.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::kind::Kind;
+use super::{Kind, Payloads};
 
 /// The narrowest world of the contract that a component fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,91 +58,6 @@ impl fmt::Display for World {
         })
     }
 }
-
-/// A set of the payload interfaces of the contract, for example those that a stage imports or uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Payloads {
-    /// `payload-read`
-    pub read: bool,
-    /// `payload-write`
-    pub write: bool,
-    /// `payload-view`
-    pub view: bool,
-    /// `payload-buffer`
-    pub buffer: bool,
-    /// `payload-lease`
-    pub lease: bool,
-}
-
-impl Payloads {
-    /// The names of all payload interfaces, in the order of the contract, with whether each is in the set.
-    pub fn interfaces(self) -> [(&'static str, bool); 5] {
-        [
-            ("payload-read", self.read),
-            ("payload-write", self.write),
-            ("payload-view", self.view),
-            ("payload-buffer", self.buffer),
-            ("payload-lease", self.lease),
-        ]
-    }
-
-    /// The union with `other`.
-    #[must_use]
-    pub fn union(self, other: Payloads) -> Payloads {
-        Payloads {
-            read: self.read || other.read,
-            write: self.write || other.write,
-            view: self.view || other.view,
-            buffer: self.buffer || other.buffer,
-            lease: self.lease || other.lease,
-        }
-    }
-
-    /// The interfaces that are not in `other`.
-    #[must_use]
-    pub fn without(self, other: Payloads) -> Payloads {
-        Payloads {
-            read: self.read && !other.read,
-            write: self.write && !other.write,
-            view: self.view && !other.view,
-            buffer: self.buffer && !other.buffer,
-            lease: self.lease && !other.lease,
-        }
-    }
-
-    /// The set with only the interface of this short name; `None` if it is not a payload interface.
-    pub(crate) fn from_name(interface: &str) -> Option<Payloads> {
-        let mut one = Payloads::default();
-        let place = match interface {
-            "payload-read" => &mut one.read,
-            "payload-write" => &mut one.write,
-            "payload-view" => &mut one.view,
-            "payload-buffer" => &mut one.buffer,
-            "payload-lease" => &mut one.lease,
-            _ => return None,
-        };
-        *place = true;
-        Some(one)
-    }
-
-    /// The first interface in the set that a stage of this kind has no use for, and why. No world of the contract
-    /// imports it.
-    pub(crate) fn foreign_to(self, kind: Kind) -> Option<(&'static str, &'static str)> {
-        let foreign = FOREIGN.iter().filter(|(role, ..)| *role == kind);
-        let mut foreign = foreign.map(|(_, interface, why)| (*interface, *why));
-        foreign.find(|foreign| self.interfaces().contains(&(foreign.0, true)))
-    }
-}
-
-const FOREIGN: [(Kind, &str, &str); 7] = [
-    (Kind::Source, "payload-read", "a source is lent no elements, so it has none to read"),
-    (Kind::Source, "payload-view", "a source is lent no elements, so it has none to cut"),
-    (Kind::Source, "payload-lease", "a source is lent no elements, so it has none to hold"),
-    (Kind::Sink, "payload-write", "a sink has no output that could take what it writes"),
-    (Kind::Sink, "payload-view", "a sink has no output that could take what it makes"),
-    (Kind::Sink, "payload-buffer", "a sink has no output that could take what it writes"),
-    (Kind::Sink, "payload-lease", "a sink has no output that could take what it holds"),
-];
 
 impl World {
     /// The narrowest world for a stage of this kind with these payload interfaces.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use attributes::Changed;
 use outputs::Outputs;
 use payload_buffer::Buffers;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime::{Trap, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::base::clock::Clock;
 use crate::base::cut::{Cut, CutOff, LOOK};
 use crate::base::rng::Rng;
+use crate::contract::full_name;
 use crate::ledger::ownership::{Owner, StageId};
 use crate::ledger::{Boundary, Copies, Count};
 use crate::payload::element::Element;
@@ -411,17 +412,24 @@ impl WasiView for Host {
     }
 }
 
+type Link = fn(&mut LinkerInstance<'_, Host>) -> wasmtime::Result<()>;
+
+/// The interfaces of the contract that stages import, and what links the functions of each.
+const INTERFACES: [(&str, Link); 7] = [
+    ("types", types::link),
+    ("attributes", attributes::link),
+    ("payload-read", payload_read::link),
+    ("payload-write", payload_write::link),
+    ("payload-view", payload_view::link),
+    ("payload-buffer", payload_buffer::link),
+    ("payload-lease", payload_lease::link),
+];
+
 /// Links every interface of the contract that stages import, and `wasi:io/poll`. The rest of WASI is linked before.
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    let mut types = linker.instance("torvyn:streaming/types@0.2.0")?;
-    types::link(&mut types)?;
-    failing::link(&mut types)?;
-    attributes::link(&mut linker.instance("torvyn:streaming/attributes@0.2.0")?)?;
-    payload_read::link(&mut linker.instance("torvyn:streaming/payload-read@0.2.0")?)?;
-    payload_write::link(&mut linker.instance("torvyn:streaming/payload-write@0.2.0")?)?;
-    payload_view::link(&mut linker.instance("torvyn:streaming/payload-view@0.2.0")?)?;
-    payload_buffer::link(&mut linker.instance("torvyn:streaming/payload-buffer@0.2.0")?)?;
-    payload_lease::link(&mut linker.instance("torvyn:streaming/payload-lease@0.2.0")?)?;
+    for (interface, link) in INTERFACES {
+        link(&mut linker.instance(&full_name(interface))?)?;
+    }
     clocks::link(linker)?;
     poll::link(linker)
 }

@@ -3,7 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
-use super::{Batch, Host, Lease, outputs};
+use super::{Batch, Host, Lease, failing, outputs};
 
 pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
     interface.resource("batch", ResourceType::host::<Batch>(), |_, _| Ok(()))?;
@@ -13,7 +13,8 @@ pub(super) fn link(interface: &mut LinkerInstance<'_, Host>) -> wasmtime::Result
         Ok(())
     })?;
     interface.func_wrap("[method]lease.len", lease_len)?;
-    outputs::link(interface)
+    outputs::link(interface)?;
+    failing::link(interface)
 }
 
 fn batch_len(store: StoreContextMut<'_, Host>, (batch,): (Resource<Batch>,)) -> wasmtime::Result<(u32,)> {
