@@ -120,6 +120,8 @@ impl<'a, W: ProcessorWorld> Output<'a, W> {
     /// Starts listing, before the first element is made: lists the elements that were forwarded so far.
     fn list_forwarded(&mut self) {
         if !std::mem::replace(&mut self.listed, true) {
+            // Not at the end of the call: it would then divide the memory that a large payload has left.
+            self.builder.columns.lineage.reserve(self.routes.len());
             for index in 0..self.routes.len() as u32 {
                 match self.routes[index as usize] {
                     0 => {}
