@@ -76,8 +76,7 @@ fn rates(results: &Results) -> String {
     finish(table)
 }
 
-/// A row for the pipeline and for each rival that was measured. `no_ratio` stands in the row of the pipeline, which is not
-/// compared with itself.
+/// One row for the pipeline and one for each measured rival. The pipeline is not compared with itself: its row shows `no_ratio`.
 pub(super) fn rate_rows(results: &Results, no_ratio: &str) -> Vec<Vec<String>> {
     let row = |name: &str, figures: &Figures, ratio: Option<Spread>| {
         let rate = figures.elements_per_second;

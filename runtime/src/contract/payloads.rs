@@ -62,7 +62,8 @@ payload_interfaces! {
 impl Payloads {
     /// The first interface in the set that a stage of this kind has no use for, and why.
     pub(crate) fn foreign_to(self, kind: Kind) -> Option<(&'static str, &'static str)> {
-        let foreign = FOREIGN.iter().filter(|(of, ..)| *of == kind).map(|(_, interface, why)| (*interface, *why));
-        foreign.into_iter().find(|foreign| self.interfaces().contains(&(foreign.0, true)))
+        let imports = |interface| self.interfaces().contains(&(interface, true));
+        let foreign = FOREIGN.iter().find(|(of, interface, _)| *of == kind && imports(*interface));
+        foreign.map(|(_, interface, why)| (*interface, *why))
     }
 }

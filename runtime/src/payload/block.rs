@@ -86,7 +86,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// If there is no room for one of them; the ones before are copied then.
+    /// If one of them does not fit. Those before it were appended.
     pub(crate) fn append_all<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, end: &[u8]) -> Result<(), Refused> {
         for part in parts {
             let len = part.len() + end.len();

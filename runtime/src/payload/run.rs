@@ -183,14 +183,9 @@ impl Run {
     /// The parts of the payload with the bytes of the elements, in order. Elements that follow one another in it are in one part;
     /// none is empty.
     pub(super) fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
-        let spans = self.parts.as_ref().map_or(&[][..], Parts::spans);
         let alone = self.parts.is_none().then(|| 0..self.whole.payload.len());
-        let follows = |one: &Span, next: &Span| one.start + one.len == next.start;
-        let stretches = spans.chunk_by(follows).map(|stretch| {
-            let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
-            first.start as usize..(last.start + last.len) as usize
-        });
-        alone.into_iter().chain(stretches).filter(|part| !part.is_empty())
+        let of_parts = self.stretches_with(b"").into_iter().flat_map(|(_, stretches)| stretches.map(|(part, _)| part));
+        alone.into_iter().chain(of_parts).filter(|part| !part.is_empty())
     }
 
     /// Appends the payload bytes of all elements to `block`, which must have room for them. Returns how many were in memory.
@@ -474,7 +469,7 @@ impl Runs {
     ///
     /// # Panics
     ///
-    /// If there is no size, or the payload does not have these bytes, or [has no parts](has_parts).
+    /// If `sizes` is empty, if a part is out of bounds, or if the payload [has no parts](has_parts).
     pub(crate) fn add_parts_like(
         &mut self,
         like: &Run,
@@ -501,11 +496,10 @@ impl Runs {
     }
 
     fn open(&mut self, payload: &Payload, start: usize, len: usize, like: Header<'_>) {
-        self.close();
         if has_parts(payload) {
-            self.open = Some(like.element(payload.clone()));
-            self.spans.push(Span { start: start as u32, len: len as u32, number: 0 });
+            self.parts_of(payload, like).add(start, len);
         } else {
+            self.close();
             let part = payload.slice(start, len).expect("the payload has the part");
             self.done.push(like.element(part).into());
         }
