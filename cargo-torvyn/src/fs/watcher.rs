@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
 /// A change is reported after this time without further changes: an editor writes several files, and a file in parts.
 const QUIET: Duration = Duration::from_millis(80);
-/// A change is reported after this time even if others follow.
+/// A change is reported after this time even if others follow, or if a changed file is still empty.
 const LONGEST_UNREST: Duration = Duration::from_secs(1);
 /// The marker file of cache folders: <https://bford.info/cachedir/>. Cargo puts one into its target folder.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
@@ -142,17 +142,24 @@ impl Snapshot {
                     return Vec::new();
                 }
                 let next = Snapshot::take(places);
+                let is_quiet = next == now && !self.is_being_written(&next);
+                now = next;
                 // A file that is written continually, such as a log, must not delay the report.
-                if next == now || changed.elapsed() >= LONGEST_UNREST {
+                if is_quiet || changed.elapsed() >= LONGEST_UNREST {
                     break;
                 }
-                now = next;
             }
             let changed = self.changed(&now);
             if !changed.is_empty() {
                 return changed;
             }
         }
+    }
+
+    /// Whether a file has become empty. Most programs empty a file before they write it, and the system may take long in
+    /// between.
+    fn is_being_written(&self, now: &Snapshot) -> bool {
+        now.0.iter().any(|(path, state)| state.size == 0 && self.0.get(path).is_some_and(|before| before.size > 0))
     }
 
     /// The files that differ from another snapshot.
@@ -205,6 +212,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::process::Command;
 
     use super::*;
@@ -244,6 +252,30 @@ mod tests {
             assert_eq!((changed, cancelled), (vec![log.clone()], Vec::new()));
             assert!(took < 5 * LONGEST_UNREST && took_both < 6 * LONGEST_UNREST, "{took:?}, {took_both:?}");
         });
+    }
+
+    /// A file that is emptied and written only later is one change.
+    #[test]
+    fn waits_for_what_follows_in_an_emptied_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [slow, emptied] = ["slow", "emptied"].map(|name| folder.path().join(name));
+        let places = WatchPaths { paths: vec![folder.path().to_path_buf()], except: Vec::new() };
+        [&slow, &emptied].into_iter().for_each(|file| fs::write(file, "before").unwrap());
+        let before = Snapshot::take(&places);
+        let changed = thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut file = fs::File::create(&slow).unwrap();
+                thread::sleep(PAUSE + 3 * QUIET);
+                file.write_all(b"after").unwrap();
+            });
+            before.wait(&places, &AtomicBool::new(false))
+        });
+        assert_eq!(changed, [slow.clone()]);
+        assert_eq!(fs::read(&slow).unwrap(), b"after", "it is reported when it is written");
+
+        let before = Snapshot::take(&places);
+        fs::write(&emptied, "").unwrap();
+        assert_eq!(before.wait(&places, &AtomicBool::new(false)), [emptied], "one that stays empty is reported too");
     }
 
     #[test]
