@@ -270,8 +270,8 @@ mod tests {
             });
             before.wait(&places, &AtomicBool::new(false))
         });
-        assert_eq!(changed, [slow.clone()]);
         assert_eq!(fs::read(&slow).unwrap(), b"after", "it is reported when it is written");
+        assert_eq!(changed, [slow]);
 
         let before = Snapshot::take(&places);
         fs::write(&emptied, "").unwrap();
