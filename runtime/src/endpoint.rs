@@ -20,10 +20,12 @@ pub use interruptible_file::{InterruptibleFile, NoReader, open_to_write, share_t
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
 pub use stdio::{Stdin, open_stdin, open_stdout};
+pub use tail::{Tail, TailOptions};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
 mod atomic_file;
+mod checkpoint;
 mod directory;
 mod discard;
 mod file;
@@ -34,6 +36,7 @@ mod kernel_copy;
 mod range;
 mod reader;
 mod stdio;
+mod tail;
 mod timed;
 mod writer;
 
@@ -187,6 +190,21 @@ pub trait Input {
         0
     }
 
+    /// Whether the input wants to know when its elements are delivered; see [`Input::acknowledge`].
+    fn wants_acknowledgement(&self) -> bool {
+        false
+    }
+
+    /// Called whenever more of the elements that the input gave are delivered: the first `elements` of them. Everything that was
+    /// made of these has been [settled](Output::settle) by the outputs, or was dropped or kept as the stages say.
+    ///
+    /// # Errors
+    ///
+    /// An error that prevents the input from continuing; the flow fails with it.
+    fn acknowledge(&mut self, _elements: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Called once, before anything else. Whatever waits in the input must fail with [`CutOff`](crate::base::cut::CutOff) once the
     /// cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
@@ -214,6 +232,30 @@ pub trait Output {
     ///
     /// An error that prevents it from writing all of them; the flow fails with it.
     fn push(&mut self, batch: &Batch) -> io::Result<()>;
+
+    /// Makes everything that was pushed as durable as the output promises, unless that comes later of itself. Returns whether
+    /// everything is. Called when an input [wants to know](Input::wants_acknowledgement), again and again until it is.
+    ///
+    /// # Errors
+    ///
+    /// An error that prevents it; the flow fails with it.
+    fn settle(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// How long what was pushed may wait for [`Output::flush`], by the clock of the flow; asked once. `None` if nothing waits.
+    fn flush_delay(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Called once [`Output::flush_delay`] has passed after a push.
+    ///
+    /// # Errors
+    ///
+    /// An error that prevents it from writing everything; the flow fails with it.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Called once, as the last call, when the whole flow has succeeded. Before that, an output need not be visible outside.
     ///

@@ -15,6 +15,7 @@ mod edge;
 mod identity_writes;
 mod input_ports;
 mod journal;
+mod marks;
 mod node;
 mod output_ports;
 mod pending_injections;

@@ -475,7 +475,7 @@ fn check_input(case: &Case, wiring: &Wiring) -> Option<Diagnostic> {
             let label = "a source component makes the elements";
             Some(diagnostic.label(case.file(), given.span.clone(), label).help("remove `input`"))
         }
-        (None, Some(input)) if !input.kind().is_repeatable => {
+        (None, Some(input)) if !input.is_repeatable() => {
             let message = match case.from.is_empty() {
                 true => format!("the case needs the key `input`: its pipeline reads {}", input.name()),
                 false => "the case needs the key `input`: it starts at a stage".to_string(),

@@ -7,6 +7,7 @@ use torvyn_runtime::contract::{Bound, Bounds, Kind};
 use torvyn_runtime::{Limits, Policy};
 
 use super::baseline::SavedPipeline;
+use super::delivery::Delivery;
 use crate::manifest::{Pipeline, Stage, WiredNode, Wiring};
 use crate::output::diagnostic::Diagnostic;
 
@@ -28,6 +29,9 @@ pub(crate) struct Composed {
     pub(crate) repeated: Vec<Repeated>,
     /// The stages with replicas, in the order of the pipeline. Their bounds are for each element, as those of one instance.
     pub(crate) replicated: Vec<Replicated>,
+    /// What the pipeline delivers, if its input is read on from what was delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delivery: Option<Delivery>,
     /// For each stage on the worst path: its index in the pipeline and its bounds.
     #[serde(skip)]
     pub(super) stages: Vec<(usize, NodeBounds)>,
@@ -139,6 +143,7 @@ impl Composed {
             edges: edges.collect(),
             repeated: repeated.collect(),
             replicated: pipeline.stages.iter().filter_map(Replicated::new).collect(),
+            delivery: None,
             stages: composed.path.iter().filter_map(stage).collect(),
             why_unbounded: why_unbounded(pipeline, verdicts),
         }

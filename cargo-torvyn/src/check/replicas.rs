@@ -3,9 +3,14 @@
 use torvyn_runtime::analysis::StageVerdict;
 
 use super::subject::Subject;
-use crate::manifest::Pipeline;
+use crate::manifest::{Pipeline, Stage};
 use crate::output::codes;
 use crate::output::diagnostic::Diagnostic;
+
+/// Whether the pipeline or the author of a stage declares that it keeps nothing from one element to the next.
+pub(super) fn is_declared_stateless(stage: &Stage, subject: &Subject) -> bool {
+    stage.replicas.stateless || subject.settings.as_ref().is_some_and(|settings| settings.stateless)
+}
 
 /// Reports the stages that have several replicas and may keep something from one call to the next. `stages` are those of the
 /// pipeline, in its order.
@@ -17,7 +22,7 @@ pub(crate) fn check_replicas<'a>(
     for (stage, (subject, verdict)) in pipeline.stages.iter().zip(stages) {
         let Some(place) = stage.replicas.several() else { continue };
         let (name, settings) = (&stage.name, subject.settings.as_ref());
-        let declared = stage.replicas.stateless || settings.is_some_and(|settings| settings.stateless);
+        let declared = is_declared_stateless(stage, subject);
         let (message, help) = if verdict.retains {
             let message = format!("`{name}` can hold elements beyond a call, so it cannot have replicas");
             (message, "remove `replicas`".to_string())

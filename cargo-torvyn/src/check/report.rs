@@ -112,6 +112,17 @@ pub(crate) fn replicated<'a>(composed: impl Iterator<Item = (&'a str, &'a Compos
     (!table.is_empty()).then(|| table.trim_fmt())
 }
 
+/// The table of what pipelines deliver whose inputs are read on from what was delivered; `None` if there are none.
+pub(crate) fn delivered<'a>(composed: impl Iterator<Item = (&'a str, &'a Composed)>) -> Option<String> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["pipeline", "delivery"]);
+    for (name, delivery) in composed.filter_map(|(name, composed)| Some((name, composed.delivery.as_ref()?))) {
+        table.add_row([name.to_string(), delivery.to_string()]);
+    }
+    (!table.is_empty()).then(|| table.trim_fmt())
+}
+
 fn on_failure(stage: &Repeated) -> String {
     match retries(stage) {
         Some(retries) => format!("{retries}, then {}", stage.then),

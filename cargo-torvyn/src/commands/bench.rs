@@ -237,7 +237,7 @@ fn from(args: &BenchArgs) -> InputChoice {
 /// Refuses an input that cannot be read in every round.
 fn check_input(input: &dyn Input) -> Result<(), Stop> {
     let is_stream = |path: &Path| fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
-    if input.kind().is_repeatable && !input.path().is_some_and(is_stream) {
+    if input.is_repeatable() && !input.path().is_some_and(is_stream) {
         return Ok(());
     }
     let message = format!("{} can be read only once, but each round reads the input", input.name());

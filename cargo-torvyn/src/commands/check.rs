@@ -14,7 +14,7 @@ use torvyn_runtime::pipeline::graph::Role;
 
 use crate::cases::Case;
 use crate::check::report::{self, PipelineLine, StageLine, Summary};
-use crate::check::{Baseline, Composed, SavedStage, Subject, check_replicas, lints};
+use crate::check::{Baseline, Composed, Delivery, SavedStage, Subject, check_replicas, lints};
 use crate::cli::{CargoArgs, FindingsFormat, MessageFormat};
 use crate::config::file_uses::FileUses;
 use crate::config::lint_levels::{Levels, LintArgs};
@@ -375,7 +375,11 @@ impl Checked {
         let roles: Vec<_> = verdicts.iter().map(|verdict| Role::from(verdict.kind)).collect();
         match pipeline.wire(&roles) {
             Ok(wiring) => {
-                let composed = Composed::new(pipeline, &wiring, &verdicts);
+                let mut composed = Composed::new(pipeline, &wiring, &verdicts);
+                let delivery = Delivery::new(pipeline, subjects.iter().zip(&verdicts));
+                self.found.extend(delivery.check(pipeline));
+                // Others guarantee nothing beyond a run, and need not say so.
+                composed.delivery = Some(delivery).filter(|delivery| delivery.resumes);
                 self.found.extend(lints::check_pipeline(&composed, pipeline, &self.levels));
                 self.pipelines.push((pipeline.name.clone(), composed));
             }
@@ -454,6 +458,7 @@ impl Checked {
             tables.push(report::pipelines(pipelines()));
             tables.extend(report::repeated(pipelines()));
             tables.extend(report::replicated(pipelines()));
+            tables.extend(report::delivered(pipelines()));
         }
         shell.tables(&tables)?;
         for (subject, _) in &self.stages {

@@ -12,6 +12,8 @@ use crate::config::file_uses::FileUses;
 use crate::config::toml_reader::{Field, Report, Table};
 use crate::output::diagnostic::Diagnostic;
 
+pub(crate) use file::TAIL_KEYS;
+
 mod dir;
 mod file;
 mod framing;
@@ -24,7 +26,8 @@ static KINDS: &[&Kind] = &[&file::KIND, &dir::KIND, &stdin::KIND, &generate::KIN
 /// A kind of input.
 pub(crate) struct Kind {
     keys: Keys,
-    /// Whether an input of this kind gives the same elements every time it is opened, as a case needs.
+    /// Whether inputs of this kind give the same elements every time they are opened, as a case needs, unless an option says
+    /// otherwise.
     pub(crate) is_repeatable: bool,
     /// Reads an input from the field that chooses the kind and the table that the field is in.
     read: fn(&Field, &Table, &mut Report) -> Option<Arc<dyn Input>>,
@@ -44,6 +47,16 @@ pub(crate) trait Input: Debug + Send + Sync {
     ///
     /// If it cannot be read.
     fn open(&self) -> io::Result<Box<dyn endpoint::Input>>;
+
+    /// Whether the input gives the same elements every time it is opened.
+    fn is_repeatable(&self) -> bool {
+        self.kind().is_repeatable
+    }
+
+    /// Whether a run goes on where the one before stopped: after what was delivered.
+    fn resumes(&self) -> bool {
+        false
+    }
 
     /// How bytes are split into elements, if they are. An input that replaces this one on the command line does the same.
     fn framing(&self) -> Option<Framing> {
@@ -95,7 +108,7 @@ pub(crate) fn from_argument(argument: &Path, replaced: Option<&dyn Input>) -> Ar
 
 /// A file.
 pub(crate) fn file(path: PathBuf, framing: Framing) -> Arc<dyn Input> {
-    Arc::new(file::File { path, framing })
+    Arc::new(file::File { path, framing, tail: None })
 }
 
 /// Standard input.

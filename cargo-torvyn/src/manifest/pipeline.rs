@@ -24,7 +24,7 @@ use crate::output::codes;
 use crate::output::diagnostic::{Diagnostic, Diagnostics, Severity, quoted, suggestion};
 
 /// The keys of a pipeline.
-pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget"];
+pub(super) const KEYS: &[&str] = &["input", "stages", "output", "budget", "delivery"];
 
 /// A pipeline.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub(crate) struct Pipeline {
     pub(crate) outputs: Vec<NamedOutput>,
     /// The copy budget.
     pub(crate) budget: PipelineBudget,
+    /// Where the manifest demands that everything is delivered at least once.
+    pub(crate) at_least_once: Option<Range<usize>>,
     /// The path of its manifest.
     pub(crate) file: PathBuf,
     /// The place of its name in the manifest.
@@ -60,6 +62,19 @@ impl Pipeline {
         let outputs = table.get("output").filter(|field| !has_too_many(field, "outputs", report));
         let outputs = outputs.map(|field| output::Written::read_all(&field, report)).unwrap_or_default();
         let budget = table.get("budget").map(|field| PipelineBudget::read(&field, report)).unwrap_or_default();
+        let delivery = table.get("delivery");
+        let delivery = delivery.filter(|field| field.choice(&["at-least-once"], report).is_some());
+        if let Some(demand) = &delivery
+            && !input.as_ref().is_some_and(|input| input.resumes())
+        {
+            let message = match &input {
+                Some(input) => format!("{} is not read on from what was delivered", input.name()),
+                None => "the pipeline has no input that is read on from what was delivered".to_string(),
+            };
+            let help = "read a file with a checkpoint: input = { file = \"FILE\", checkpoint = \"DIR\" }";
+            demand.wrong(codes::UNPROVEN_DELIVERY, message, "demanded here", report).help = Some(help.to_string());
+        }
+        let at_least_once = delivery.map(|field| field.span);
         let items = table.need("stages", report).filter(|field| !has_too_many(field, "stages", report));
         let items = items.and_then(|field| read_items(&field, report))?;
         let written: Vec<_> = items.iter().map(|item| stage::Written::read(item, report)).collect();
@@ -88,6 +103,7 @@ impl Pipeline {
             stages,
             outputs,
             budget,
+            at_least_once,
             file: report.file.to_path_buf(),
             span: field.key_span.clone(),
             input_span: input_field.map(|field| field.span),
@@ -256,6 +272,7 @@ impl Pipeline {
             stages: vec![stage],
             outputs,
             budget,
+            at_least_once: None,
             file: file.to_path_buf(),
             span,
             input_span: None,
@@ -267,6 +284,8 @@ impl Pipeline {
     pub(crate) fn with_input(mut self, input: Arc<dyn Input>) -> Self {
         self.input = Some(input);
         self.input_span = None;
+        // The manifest demands it for its own input.
+        self.at_least_once = None;
         self
     }
 

@@ -245,6 +245,18 @@ const CASES: &[Case] = &[
         "sk",
         &[(codes::REPLICAS_WITH_STATE, "'auto'")],
     ),
+    // Delivery
+    ("pipeline.a = { stages = ['x'], delivery = 'once' }", "", &[(codes::UNKNOWN_VALUE, "'once'")]),
+    (
+        "pipeline.a = { stages = ['x'], delivery = 'at-least-once' }",
+        "",
+        &[(codes::UNPROVEN_DELIVERY, "'at-least-once'")],
+    ),
+    (
+        "pipeline.a = { input = { file = 'a', start = 'end' }, stages = ['x'], delivery = 'at-least-once' }",
+        "",
+        &[(codes::UNPROVEN_DELIVERY, "'at-least-once'")],
+    ),
     // Budgets
     ("pipeline.a = { stages = ['x'], budget = { copy = 1 } }", "", &[(codes::UNKNOWN_KEY, "copy")]),
     (

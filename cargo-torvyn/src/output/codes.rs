@@ -101,6 +101,8 @@ codes! {
     NOT_A_SOURCE = "not-a-source";
     /// `replicas` of a stage that is no processor, can hold elements, or is not declared stateless.
     REPLICAS_WITH_STATE = "replicas-with-state";
+    /// A pipeline demands that everything is delivered at least once, and that is not proven.
+    UNPROVEN_DELIVERY = "unproven-delivery";
     /// `on-failure` of a source component skips or keeps elements.
     NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
     /// An input that nothing takes from.

@@ -13,7 +13,7 @@ use torvyn_runtime::flow::account::CutOffUse;
 use torvyn_runtime::pipeline::graph::Role;
 use torvyn_runtime::{Account, Body, Component, Control, Flow, Stage};
 
-use crate::check::{Composed, Subject, check_replicas, lints};
+use crate::check::{Composed, Delivery, Subject, check_replicas, lints};
 use crate::cli::{CacheArgs, CargoArgs, RecordArgs};
 use crate::config::budget::Budget;
 use crate::config::case_files;
@@ -162,7 +162,7 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         }
     }
 
-    let Judged { wiring, roles, components: loaded, subjects, copies } =
+    let Judged { wiring, roles, components: loaded, subjects, copies, delivery } =
         wired.judge(&pipeline, !request.ignore_budget, &components.levels, shell)?;
 
     uses.extend(components.file_uses());
@@ -186,6 +186,9 @@ pub(crate) fn run(request: &Request<'_>, shell: &mut Shell) -> anyhow::Result<Fi
         ..Control::default()
     };
     shell.status("Running", format_args!("pipeline `{}`", pipeline.name))?;
+    if delivery.resumes {
+        shell.status("Delivering", delivery)?;
+    }
     let flow = Flow::start(&wiring.graph, bodies, control).and_then(Flow::run);
     let dropped = bar.finish(shell);
     let written = records.write(&pipeline.name, &wiring.graph, shell);
@@ -240,6 +243,7 @@ pub(crate) struct Judged {
     pub(crate) subjects: Vec<Subject>,
     /// What each stage is held to.
     pub(crate) copies: Vec<(contract::Budget, Bounds)>,
+    pub(crate) delivery: Delivery,
 }
 
 impl Wired {
@@ -276,15 +280,17 @@ impl Wired {
         let verdicts = subjects.iter().map(Subject::verdict).collect::<Option<Vec<_>>>();
         let verdicts = verdicts.context("a loaded component has been analysed")?;
         let stateful: Diagnostics = check_replicas(pipeline, subjects.iter().zip(&verdicts)).into_iter().collect();
-        if !stateful.is_empty() {
-            return report_and_stop(&stateful, shell);
+        let delivery = Delivery::new(pipeline, subjects.iter().zip(&verdicts));
+        let unproven: Diagnostics = stateful.into_iter().chain(delivery.check(pipeline)).collect();
+        if !unproven.is_empty() {
+            return report_and_stop(&unproven, shell);
         }
         if has_budgets {
             within_budget(&subjects, &verdicts, levels, pipeline, &wiring, shell)?;
         }
         let copies = subjects.iter().zip(&verdicts);
         let copies = copies.map(|(subject, verdict)| (subject.budget.limits(), verdict.bounds())).collect();
-        Ok(Judged { wiring, roles, components, subjects, copies })
+        Ok(Judged { wiring, roles, components, subjects, copies, delivery })
     }
 }
 

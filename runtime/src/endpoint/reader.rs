@@ -231,8 +231,28 @@ impl<R> Reader<R> {
         Ok(block)
     }
 
+    /// Where the bytes come from.
+    pub(super) fn source(&self) -> &R {
+        &self.from
+    }
+
+    /// Bytes read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// Returns what is left as the last element: nothing more is read.
+    ///
+    /// # Errors
+    ///
+    /// If it is an incomplete element.
+    pub(super) fn end(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
+        self.ended = true;
+        self.give_last(pull)
+    }
+
     /// The position in the stream where the next element begins.
-    fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.read - self.rest().len() as u64
     }
 }

@@ -92,4 +92,12 @@ impl Input for Timed {
     fn gives_deadlines(&self) -> bool {
         self.input.gives_deadlines()
     }
+
+    fn wants_acknowledgement(&self) -> bool {
+        self.input.wants_acknowledgement()
+    }
+
+    fn acknowledge(&mut self, elements: u64) -> io::Result<()> {
+        self.input.acknowledge(elements)
+    }
 }

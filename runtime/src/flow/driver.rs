@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::flow::account::{Account, CutOffUse};
 use crate::flow::edge::Edge;
 use crate::flow::journal::Journal;
+use crate::flow::marks::Marks;
 use crate::flow::node::{Context, LONGEST_PAUSE, Node, Shared};
 use crate::flow::signal::Signal;
 use crate::flow::{Body, Control};
@@ -56,6 +57,8 @@ pub struct Flow {
     done: Arc<Signal>,
     /// The nodes that were interrupted; set once the flow is cut off.
     interrupted: Option<Vec<String>>,
+    /// What tells inputs what was delivered, if one wants to know.
+    marks: Option<Box<Marks>>,
 }
 
 /// Where the elements of a flow are.
@@ -122,8 +125,23 @@ impl Flow {
         let order = graph.order().iter().rev().copied().collect();
         let rng = control.schedule.seed().map(Rng::new);
         let (expires, last) = (None, Instant::now());
-        let interrupted = None;
-        Ok(Flow { nodes, edges, order, control, pool, journal, began, rng, expires, measured, last, done, interrupted })
+        let marks = Marks::new(graph, &nodes).map(Box::new);
+        Ok(Flow {
+            nodes,
+            edges,
+            order,
+            control,
+            pool,
+            journal,
+            began,
+            rng,
+            expires,
+            measured,
+            last,
+            done,
+            interrupted: None,
+            marks,
+        })
     }
 
     /// Runs until everything has ended, and returns the run report.
@@ -219,6 +237,9 @@ impl Flow {
     pub fn step(&mut self) -> Result<Step, Error> {
         self.expire();
         let moved = if self.rng.is_some() { self.step_random()? } else { self.step_nearest()? };
+        if let Some(marks) = &mut self.marks {
+            marks.advance(&mut self.nodes, &self.edges)?;
+        }
         if moved {
             return Ok(Step::Moved);
         }
@@ -433,7 +454,11 @@ impl Flow {
         // A call that did not return has counted its copies, but its elements were not sent.
         let audited = self.nodes.iter().filter(|node| is_whole(node)).try_for_each(Node::audit);
         let mut whole = self.nodes.iter_mut().filter(|node| is_whole(node));
-        if let Err(error) = audited.and_then(|()| whole.try_for_each(Node::complete)) {
+        let mut completed = audited.and_then(|()| whole.try_for_each(Node::complete));
+        if let Some(marks) = self.marks.take().filter(|_| completed.is_ok() && cut_off.is_none()) {
+            completed = marks.complete(&mut self.nodes);
+        }
+        if let Err(error) = completed {
             return Err(self.fail(error));
         }
         let mut account = Account {

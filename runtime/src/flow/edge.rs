@@ -27,6 +27,8 @@ pub(crate) struct Edge {
     /// [`Payload::address`]: crate::payload::Payload::address
     last: usize,
     capacity: Capacity,
+    /// How many elements were taken so far.
+    taken: u64,
     /// No further element will be sent.
     closed: bool,
 }
@@ -40,7 +42,8 @@ pub(crate) struct Room {
 
 impl Edge {
     pub(crate) fn new(capacity: Capacity) -> Self {
-        Edge { queue: VecDeque::new(), len: 0, bytes: 0, structures: 0, kept: 0, last: 0, capacity, closed: false }
+        let queue = VecDeque::new();
+        Edge { queue, len: 0, bytes: 0, structures: 0, kept: 0, last: 0, capacity, taken: 0, closed: false }
     }
 
     /// How many elements of a run, from the first on, there is room for. An empty edge has room for one of any size.
@@ -117,6 +120,16 @@ impl Edge {
         self.len
     }
 
+    /// How many elements were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How many elements were sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.taken + self.len as u64
+    }
+
     /// The sequence number of the waiting element at index `at`; the next one to be taken has index 0.
     pub(crate) fn sequence(&self, at: usize) -> Option<u64> {
         run::find(self.queue.iter(), at).map(|element| element.sequence())
@@ -166,6 +179,7 @@ impl Edge {
         let is_whole = count == first.len();
         let run = if is_whole { self.queue.pop_front()? } else { first.split_to(count) };
         self.len -= run.len();
+        self.taken += run.len() as u64;
         self.bytes -= run.bytes();
         if self.structures > 0 {
             self.structures -= run.structure_bytes();

@@ -289,10 +289,14 @@ impl Node {
         self.links().phase == Phase::Ended
     }
 
-    /// When a paused node is to be called again.
+    /// When a paused node is to be called again, or an output flushed.
     pub(crate) fn resumes_at(&self) -> Option<Instant> {
         let links = self.links();
-        links.resume.filter(|_| links.phase == Phase::Running)
+        let resume = match self {
+            Node::Output(node) => node.flush_at,
+            Node::Input(_) | Node::Stage(_) => links.resume,
+        };
+        resume.filter(|_| links.phase == Phase::Running)
     }
 
     /// Whether elements enter the flow here.
@@ -330,6 +334,46 @@ impl Node {
     pub(crate) fn moved(&self) -> Count {
         let counters = &self.links().counters;
         if self.is_source() { counters.made } else { counters.taken }
+    }
+
+    /// How many elements it took from its edges.
+    pub(crate) fn taken(&self) -> u64 {
+        self.links().counters.taken.ops
+    }
+
+    /// Whether it has made elements that it could not send yet.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.links().outputs.has_held()
+    }
+
+    /// Of the elements that it took, the node is done with the first ones up to this number, once all that it has made is sent.
+    pub(crate) fn finished_up_to(&mut self) -> u64 {
+        let taken = self.taken();
+        match self {
+            Node::Stage(node) => node.finished_up_to(),
+            Node::Input(_) | Node::Output(_) => taken,
+        }
+    }
+
+    /// Whether the node is an input that wants to know what is delivered.
+    pub(crate) fn wants_acknowledgement(&self) -> bool {
+        matches!(self, Node::Input(node) if node.input.wants_acknowledgement())
+    }
+
+    /// Tells an input how many of its elements are delivered.
+    pub(crate) fn acknowledge(&mut self, elements: u64) -> Result<(), Error> {
+        match self {
+            Node::Input(node) => node.acknowledge(elements),
+            Node::Stage(_) | Node::Output(_) => Ok(()),
+        }
+    }
+
+    /// Settles what was pushed to an output. Returns whether everything is settled.
+    pub(crate) fn settle(&mut self) -> Result<bool, Error> {
+        match self {
+            Node::Output(node) => node.settle(),
+            Node::Input(_) | Node::Stage(_) => Ok(true),
+        }
     }
 
     pub(crate) fn is_input(&self) -> bool {

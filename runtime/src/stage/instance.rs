@@ -416,6 +416,11 @@ impl Instance {
         &self.store.data().leases
     }
 
+    /// As [`Instance::leases`], to change them.
+    pub(crate) fn leases_mut(&mut self) -> &mut Leases {
+        &mut self.store.data_mut().leases
+    }
+
     /// What was written beyond the final payloads: see [`crate::flow::account::StageAccount::rewritten`].
     pub(crate) fn rewritten(&self) -> Count {
         self.store.data().rewritten()

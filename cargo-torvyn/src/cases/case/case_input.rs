@@ -10,8 +10,9 @@ use torvyn_runtime::endpoint::{self, Framing, Pull, Pulled};
 
 use crate::cases::case::arrivals::{self, Arrivals};
 use crate::cases::compare::element::{self, Entry};
-use crate::config::toml_reader::{Field, Report};
+use crate::config::toml_reader::{Field, Report, Table};
 use crate::endpoints::{Input, input};
+use crate::output::codes;
 use crate::output::diagnostic::Diagnostics;
 
 /// The `input` of a case.
@@ -59,7 +60,7 @@ impl CaseInput {
                 let what = match what.key {
                     "lines" => InputSpec::Written(element::ElementSpec::read_lines(&what, report)?),
                     "elements" => InputSpec::Written(element::ElementSpec::read_all(&what, &[arrivals::KEY], report)?),
-                    _ => InputSpec::Input(input::read(&table, report)?),
+                    _ => InputSpec::Input(read_repeatable(&table, report)?),
                 };
                 (what, arrivals?)
             }
@@ -97,6 +98,16 @@ impl CaseInput {
             },
         }
     }
+}
+
+/// Reads an input of the kinds that pipelines have. A case reads it from its beginning to its end, every time.
+fn read_repeatable(table: &Table, report: &mut Report) -> Option<Arc<dyn Input>> {
+    let input = input::read(table, report)?;
+    for field in table.fields().iter().filter(|field| !input.is_repeatable() && input::TAIL_KEYS.contains(&field.key)) {
+        let message = format!("the input of a case cannot have `{}`", field.key);
+        field.wrong(codes::UNKNOWN_KEY, message, "", report).help = Some("remove the key".to_string());
+    }
+    Some(input)
 }
 
 /// The input of a flow that delivers the elements that a case lists.

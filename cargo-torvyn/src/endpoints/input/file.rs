@@ -1,4 +1,5 @@
-//! `file`: a file, split into elements.
+//! `file`: a file, split into elements. With `follow`, also what is appended to it; with `checkpoint`, from where the last run
+//! stopped.
 
 use std::fs;
 use std::io;
@@ -6,7 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use torvyn_runtime::endpoint::{self, Framing, open_file};
+use torvyn_runtime::endpoint::{self, Framing, Tail, TailOptions, open_file};
 
 use super::{Input, Kind, framing};
 use crate::config::document;
@@ -15,19 +16,51 @@ use crate::config::toml_reader::{Field, Report, Table};
 use crate::endpoints::Keys;
 use crate::output::diagnostic::Diagnostic;
 
-pub(super) static KIND: Kind = Kind { keys: Keys { kind: "file", options: &framing::KEYS }, is_repeatable: true, read };
+pub(super) static KIND: Kind = Kind { keys: Keys { kind: "file", options: &OPTIONS }, is_repeatable: true, read };
+
+const OPTIONS: [&str; 6] = ["as", "size", "keep-newline", "follow", "start", "checkpoint"];
+/// The options with which a run does not read the file from its beginning to its end.
+pub(crate) const TAIL_KEYS: [&str; 3] = ["follow", "start", "checkpoint"];
 
 /// A file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) framing: Framing,
+    /// How it is read on, if it is.
+    pub(super) tail: Option<TailOptions>,
 }
 
 fn read(field: &Field, table: &Table, report: &mut Report) -> Option<Arc<dyn Input>> {
     let framing = framing::read(table, report);
+    let tail = read_tail(table, report);
     let path = report.folder().join(field.text(report)?);
-    Some(Arc::new(File { path, framing: framing? }))
+    let (framing, tail) = (framing?, tail?);
+    if tail.is_some() && framing == Framing::Whole {
+        // Only a file that has an end is one element.
+        let choice = table.get("as")?;
+        TAIL_KEYS.iter().for_each(|key| table.exclude(key, &choice, report));
+        return None;
+    }
+    Some(Arc::new(File { path, framing, tail }))
+}
+
+/// Reads `follow`, `start` and `checkpoint`. The inner value is `None` if none of them is there.
+fn read_tail(table: &Table, report: &mut Report) -> Option<Option<TailOptions>> {
+    let follow = table.get("follow").map(|field| field.only_true(report));
+    let start = table.get("start").map(|field| field.choice(&["beginning", "end"], report));
+    let checkpoint = table.get("checkpoint").map(|field| field.text(report));
+    if follow.is_none() && start.is_none() && checkpoint.is_none() {
+        return Some(None);
+    }
+    Some(Some(TailOptions {
+        follow: follow.map_or(Some(false), |follow| follow.map(|()| true))?,
+        from_end: start.unwrap_or(Some("beginning"))? == "end",
+        checkpoint: match checkpoint {
+            Some(folder) => Some(report.folder().join(folder?)),
+            None => None,
+        },
+    }))
 }
 
 impl Input for File {
@@ -40,7 +73,18 @@ impl Input for File {
     }
 
     fn open(&self) -> io::Result<Box<dyn endpoint::Input>> {
-        Ok(Box::new(open_file(&self.path, self.framing)?))
+        Ok(match &self.tail {
+            Some(options) => Box::new(Tail::open(&self.path, self.framing, options.clone())?),
+            None => Box::new(open_file(&self.path, self.framing)?),
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.tail.is_none()
+    }
+
+    fn resumes(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.checkpoint.is_some())
     }
 
     fn framing(&self) -> Option<Framing> {
@@ -61,15 +105,20 @@ impl Input for File {
     }
 
     fn check(&self) -> Option<Diagnostic> {
-        document::check_path(&self.path, false)
+        // A file that is followed may still be created.
+        let may_be_missing = self.tail.as_ref().is_some_and(|tail| tail.follow);
+        if may_be_missing && !self.path.exists() { None } else { document::check_path(&self.path, false) }
     }
 
     fn size(&self) -> Option<u64> {
-        let metadata = fs::metadata(&self.path).ok()?;
+        let metadata = fs::metadata(&self.path).ok().filter(|_| self.tail.is_none())?;
         metadata.is_file().then_some(metadata.len())
     }
 
     fn waits_for(&self) -> Option<String> {
+        if self.tail.as_ref().is_some_and(|tail| tail.follow) {
+            return Some(format!("more in {}", self.name()));
+        }
         let is_fifo = fs::metadata(&self.path).is_ok_and(|metadata| metadata.file_type().is_fifo());
         is_fifo.then(|| format!("data in the FIFO {}", self.name()))
     }
@@ -82,7 +131,7 @@ mod tests {
     #[test]
     fn size_is_that_of_a_regular_file() {
         let folder = tempfile::tempdir().unwrap();
-        let file = |path: PathBuf| File { path, framing: Framing::Whole };
+        let file = |path: PathBuf| File { path, framing: Framing::Whole, tail: None };
         let path = folder.path().join("in");
         let missing = file(path.clone());
         assert!(missing.size().is_none() && missing.check().is_some());
@@ -99,7 +148,7 @@ mod tests {
         let path = folder.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        let file = |path: PathBuf| File { path, framing: Framing::Whole };
+        let file = |path: PathBuf| File { path, framing: Framing::Whole, tail: None };
         assert_eq!(file(path.clone()).waits_for(), Some(format!("data in the FIFO `{}`", path.display())));
         assert_eq!(file("/dev/null".into()).waits_for(), None);
     }

@@ -60,6 +60,12 @@ impl InputNode {
         Ok(elements > 0 || pulled == Pulled::End)
     }
 
+    /// Tells the input how many of its elements are delivered.
+    pub(super) fn acknowledge(&mut self, elements: u64) -> Result<(), Error> {
+        let acknowledged = self.input.acknowledge(elements);
+        acknowledged.map_err(|source| Error::Input { input: self.links.name.clone(), elements, source })
+    }
+
     /// Sends what was pulled. `metadata` has the index of the run that it is for.
     fn send(&mut self, metadata: Vec<(usize, Metadata)>, elements: u64, context: &mut Context<'_>) {
         let timestamp = context.clock.unix_ns();

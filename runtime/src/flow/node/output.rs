@@ -1,5 +1,7 @@
 //! A node that pushes elements to an output of the host.
 
+use std::time::{Duration, Instant};
+
 use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase};
 use crate::base::cut::CutOff;
 use crate::endpoint::Output;
@@ -17,6 +19,10 @@ pub(crate) struct OutputNode {
     is_lazy: bool,
     /// The elements of the current push.
     pub(super) batch: Batch,
+    /// How long what was pushed may wait to be flushed; `None` if nothing waits.
+    flush_delay: Option<Duration>,
+    /// When what waits is flushed.
+    pub(super) flush_at: Option<Instant>,
 }
 
 impl OutputNode {
@@ -24,7 +30,8 @@ impl OutputNode {
         output.give_up_at(&control.cut);
         // What is recorded or repeated does not depend on that.
         let is_lazy = output.appears_whole() && !control.runs_on_one_thread();
-        OutputNode { links, output, is_lazy, batch: Batch::default() }
+        let flush_delay = output.flush_delay();
+        OutputNode { links, output, is_lazy, batch: Batch::default(), flush_delay, flush_at: None }
     }
 
     /// Whether others come first.
@@ -36,6 +43,12 @@ impl OutputNode {
 
     /// Pushes the elements that wait.
     pub(super) fn push(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        if self.flush_at.is_some_and(|at| at <= context.clock.now()) {
+            self.flush_at = None;
+            context.call = Some(Call::Push);
+            self.output.flush().map_err(|source| self.error(source))?;
+            return Ok(true);
+        }
         let links = &mut self.links;
         match links.ready(context) {
             Ready::Batch => {}
@@ -58,6 +71,9 @@ impl OutputNode {
         links.count_deadlines(&self.batch, context.clock);
         let Err(source) = pushed else {
             self.batch.clear();
+            if let (Some(delay), None) = (self.flush_delay, self.flush_at) {
+                self.flush_at = Some(context.clock.after(context.clock.now(), delay));
+            }
             return Ok(true);
         };
         let sequences = || self.batch.iter().map(|element| element.sequence());
@@ -70,6 +86,11 @@ impl OutputNode {
             Some(_) => Error::Payload { reader: self.links.name.clone(), elements, source },
             None => self.error(source),
         })
+    }
+
+    /// Settles what was pushed. Returns whether everything is settled.
+    pub(super) fn settle(&mut self) -> Result<bool, Error> {
+        self.output.settle().map_err(|source| self.error(source))
     }
 
     /// Completes the output, which makes its content visible.

@@ -24,7 +24,9 @@ impl StageNode {
 
     /// Fills the batch for the next call: with elements to retry, or else from the edges, up to the number `last`.
     pub(super) fn fill_batch(&mut self, max: usize, last: u64, context: &mut Context<'_>) {
+        let waiting = self.retry_count() as u64;
         let taken = &mut self.links.counters.taken;
+        self.instance.leases_mut().begin_batch(taken.ops - waiting);
         let mut max = max;
         if let Some(recovery) = &mut self.recovery {
             if recovery.waiting() > 0 {

@@ -309,6 +309,15 @@ impl StageNode {
             if long { (self.batch_limit / 2).max(1) } else { (self.batch_limit * 2).min(self.batch_max) };
     }
 
+    /// The stage is done with the first elements that it took, up to this number: none of them is held, is to be retried, or
+    /// is in a call of a replica.
+    pub(super) fn finished_up_to(&mut self) -> u64 {
+        let busy = self.retry_count() as u64 + self.elements_called();
+        let finished = self.links.counters.taken.ops - busy;
+        // Replicas hold nothing.
+        self.instance.get_mut().map_or(finished, |instance| finished.min(instance.leases_mut().released_up_to()))
+    }
+
     /// Elements that are to be retried before anything else.
     pub(super) fn retry_count(&self) -> usize {
         self.recovery.as_ref().map_or(0, |recovery| recovery.waiting())

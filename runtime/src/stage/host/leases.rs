@@ -82,6 +82,10 @@ pub(crate) struct Leases {
     pinned: Pinned,
     /// Whether released payloads stay until the call has ended, so that the call can be undone.
     keeps_released: bool,
+    /// How many elements the stage was lent before this batch.
+    lent_before: u64,
+    /// The held element that was lent first: its place and its `lent_before`, as when they were last looked for.
+    oldest: Option<(u32, u64)>,
     pub(crate) used: LeaseUse,
 }
 
@@ -129,6 +133,8 @@ pub(super) struct Held {
     pub(super) index: u32,
     /// The number of leases that contain it.
     leases: u32,
+    /// How many elements the stage was lent before the batch that it came in.
+    lent_before: u64,
     /// Bytes of its attributes, as counted.
     attributes: u64,
     /// Its charge while it is held; see [`host_memory`].
@@ -162,6 +168,8 @@ impl Leases {
             structures: 0,
             pinned,
             keeps_released: false,
+            lent_before: 0,
+            oldest: None,
             used: LeaseUse::default(),
         }
     }
@@ -169,6 +177,28 @@ impl Leases {
     /// Keeps released payloads until the call has ended from now on, so that a failed call can be undone.
     pub(crate) fn keep_released(&mut self) {
         self.keeps_released = true;
+    }
+
+    /// Notes how many elements the stage was lent before the batch that is lent next.
+    #[inline]
+    pub(crate) fn begin_batch(&mut self, lent_before: u64) {
+        self.lent_before = lent_before;
+    }
+
+    /// Of the elements that the stage was lent, none of the first ones up to this number is held.
+    pub(crate) fn released_up_to(&mut self) -> u64 {
+        if self.elements == 0 {
+            return u64::MAX;
+        }
+        let is_held = |held: &Held| held.leases > 0;
+        if let Some((place, before)) = self.oldest
+            && self.held.get(place).is_some_and(|held| is_held(held) && held.lent_before == before)
+        {
+            return before;
+        }
+        let held = self.held.iter().filter(|(_, held)| is_held(held)).map(|(place, held)| (place, held.lent_before));
+        self.oldest = held.min_by_key(|(_, before)| *before);
+        self.oldest.map_or(u64::MAX, |(_, before)| before)
     }
 
     /// The elements that left the batch.
@@ -305,6 +335,7 @@ impl Leases {
                     before,
                     index: index_here,
                     leases: 0,
+                    lent_before: self.lent_before,
                     attributes: 0,
                     structures: 0,
                     consumed: false,
