@@ -319,7 +319,8 @@ fn documents_the_fields_of_check() {
     let (code, printed) = Session::new().execute(
         "cargo torvyn new some --template pipeline --quiet && cd some && \
          printf '\n[pipeline.skip]\nstages = [{ component = \"inspector\", on-failure = \"skip\", \
-         replicas = 2, stateless = true }]\n' >> Torvyn.toml && \
+         replicas = 2, stateless = true }]\n[pipeline.on]\nstages = [\"transform\"]\n\
+         input = { file = \"Cargo.toml\", checkpoint = \"state\" }\n' >> Torvyn.toml && \
          cargo torvyn check --quiet --message-format json",
     );
     assert_eq!(code, 0, "{printed}");
