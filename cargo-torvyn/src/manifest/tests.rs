@@ -313,12 +313,12 @@ const CASES: &[Case] = &[
     (
         "pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }",
         "s",
-        &[(codes::NOTHING_TO_LEAVE_OUT, "'skip'")],
+        &[(codes::SOURCE_CANNOT_SKIP, "'skip'")],
     ),
     (
         "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, dead-letter = 'f' } }] }",
         "s",
-        &[(codes::NOTHING_TO_LEAVE_OUT, "'f'")],
+        &[(codes::SOURCE_CANNOT_SKIP, "'f'")],
     ),
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(codes::BAD_NAME, "\"a b\"")]),
