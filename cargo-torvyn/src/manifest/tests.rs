@@ -310,11 +310,7 @@ const CASES: &[Case] = &[
         &[(codes::CONFLICTING_KEYS, "then")],
     ),
     ("pipeline.a = { stages = [{ name = 'x', on-failure.dead-letter = '-' }] }", "", &[(codes::UNKNOWN_VALUE, "'-'")]),
-    (
-        "pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }",
-        "s",
-        &[(codes::SOURCE_CANNOT_SKIP, "'skip'")],
-    ),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }", "s", &[(codes::SOURCE_CANNOT_SKIP, "'skip'")]),
     (
         "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, dead-letter = 'f' } }] }",
         "s",
