@@ -341,29 +341,35 @@ impl Tail {
         Ok(())
     }
 
-    /// Begins a truncated file anew, after the rest of its copy, if there is one.
+    /// Begins a truncated file anew, after the rest of its copy, if there is one, and what was copied after that.
     fn move_to_copy(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let Some(current) = &self.current else { return Ok(()) };
-        let position = current.position();
+        let (position, again) = (current.position(), current.file().try_clone()?);
+        let truncated = again.metadata()?;
+        let mut beside = self.files_beside()?;
         let mut copy = None;
-        for beside in self.files_beside()?.into_iter().filter(|beside| !beside.is_compressed()) {
-            let is_whole = beside.metadata.len() >= position.offset && !position.file.is_empty();
-            if is_whole && position.file.has_beginning_of(&beside.file)? {
-                copy = Some(beside.file);
+        for (index, other) in beside.iter().enumerate().filter(|(_, other)| !other.is_compressed()) {
+            let has_rest = other.metadata.len() >= position.offset && !position.file.is_empty();
+            if has_rest && position.file.has_beginning_of(&other.file)? {
+                copy = Some(index);
             }
         }
-        let again = regular_file::open(&self.path).ok();
+        let before = std::mem::take(&mut self.next);
         match copy {
             // It also has what was read and not given.
-            Some(copy) => {
+            Some(index) => {
                 self.current = None;
-                self.next.push_front((copy, position.offset));
+                let mut later = beside.drain(index..);
+                self.next.extend(later.next().map(|copy| (copy.file, position.offset)));
+                let later: Vec<_> = later.filter(|file| file.modified < truncated.modified().ok()).collect();
+                self.read_next(later.into_iter())?;
             }
             None => self.end_file(pull)?,
         }
         // By its number, it is the file that was just read.
         self.done.clear();
-        self.next.extend(again.map(|file| (file, 0)));
+        self.next.push_back((again, 0));
+        self.next.extend(before);
         Ok(())
     }
 
