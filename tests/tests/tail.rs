@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -59,6 +60,8 @@ enum Rotation {
     Rename,
     /// As `Rename`, and no more than two old files are kept: numbers of the file system are used again.
     KeepTwo,
+    /// As `Rename`, and the old file is compressed at once.
+    Compress,
     /// The file is copied, and truncated.
     Copy,
     /// `Rename` or `Copy`, at random.
@@ -67,19 +70,26 @@ enum Rotation {
 
 fn rotate(path: &Path, rotation: Rotation) {
     let name = |number: usize| PathBuf::from(format!("{}.{number}", path.display()));
-    let count = (1..).find(|number| !name(*number).exists()).unwrap();
+    let compressed = |number: usize| PathBuf::from(format!("{}.gz", name(number).display()));
+    let count = (1..).find(|number| !name(*number).exists() && !compressed(*number).exists()).unwrap();
     for number in (1..count).rev() {
-        fs::rename(name(number), name(number + 1)).unwrap();
+        match compressed(number) {
+            old if old.exists() => fs::rename(old, compressed(number + 1)).unwrap(),
+            _ => fs::rename(name(number), name(number + 1)).unwrap(),
+        }
     }
     match rotation {
         Rotation::Copy => {
             fs::copy(path, name(1)).unwrap();
             File::options().write(true).truncate(true).open(path).unwrap();
         }
-        Rotation::Rename | Rotation::KeepTwo | Rotation::Either => {
+        Rotation::Rename | Rotation::KeepTwo | Rotation::Compress | Rotation::Either => {
             fs::rename(path, name(1)).unwrap();
             File::create(path).unwrap();
         }
+    }
+    if rotation == Rotation::Compress {
+        assert!(Command::new("gzip").arg(name(1)).status().unwrap().success());
     }
     if rotation == Rotation::KeepTwo && count > 2 {
         fs::remove_file(name(3)).unwrap();
@@ -88,8 +98,16 @@ fn rotate(path: &Path, rotation: Rotation) {
 
 #[test]
 fn a_log_that_rotates_arrives_whole() {
-    const LINES: u64 = 60_000;
-    let rotations = [Rotation::Rename, Rotation::KeepTwo, Rotation::Copy, Rotation::Either, Rotation::Either];
+    const LINES: u64 = 50_000;
+    let rotations = [
+        Rotation::Rename,
+        Rotation::KeepTwo,
+        Rotation::Compress,
+        Rotation::Copy,
+        Rotation::Copy,
+        Rotation::Either,
+        Rotation::Either,
+    ];
     for (rotation, seed) in rotations.into_iter().zip(1..) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.log");
@@ -102,8 +120,8 @@ fn a_log_that_rotates_arrives_whole() {
                 let end = (next + 1 + random.below(2_000) as u64).min(LINES);
                 append(&log, &lines(next..end));
                 next = end;
-                // What is removed before it was read is lost, whoever follows.
-                if rotation == Rotation::KeepTwo {
+                // What is removed or compressed before it was read is lost, whoever follows.
+                if matches!(rotation, Rotation::KeepTwo | Rotation::Compress) {
                     while arrived.load(Ordering::Relaxed) < next {
                         thread::sleep(Duration::from_millis(1));
                     }

@@ -73,14 +73,13 @@ impl Ours {
         self.pipeline("by hand", case, &[guest], Ends::Host)
     }
 
-    /// Three stages that forward elements of `len` bytes, at most `batch` in a call. The edges have room for as many elements
-    /// of any size.
-    pub(crate) fn with_routers(&self, len: usize, batch: usize) -> impl FnMut(u64) -> Tally + 'static {
+    /// Three stages that forward elements of `len` bytes. The edges have room for as many elements of any size.
+    pub(crate) fn with_routers(&self, len: usize) -> impl FnMut(u64) -> Tally + 'static {
         let capacity = Capacity { bytes: Capacity::default().elements * ROUTED, ..Capacity::default() };
         let (graph, stage) = (graph(3, capacity), self.0["pass"].clone());
         move |elements| {
             let seen = Rc::default();
-            let input = Body::Input(Box::new(Limited { elements: Generate::new(elements, len), batch }));
+            let input = Body::Input(Box::new(Generate::new(elements, len)));
             let output = Body::Output(Box::new(Glance { tally: Tally::default(), seen: Rc::clone(&seen) }));
             let stages = (0..3).map(|_| self::stage(&stage, []));
             let bodies = [input].into_iter().chain(stages).chain([output]).collect();
@@ -205,7 +204,9 @@ impl Pipeline {
 
 fn stage<const N: usize>(component: &Component, config: [(&str, String); N]) -> Body {
     let config = config.map(|(name, value)| (name.to_owned(), value)).into();
-    Body::Stage(Stage { config, ..Stage::new(component.clone()) })
+    // With what is proven of it, as a run has it.
+    let bounds = component.analysis().bounds();
+    Body::Stage(Stage { config, bounds, ..Stage::new(component.clone()) })
 }
 
 /// The line that the sink component printed.
@@ -286,23 +287,6 @@ impl Output for Sum {
 
     fn written(&self) -> u64 {
         0
-    }
-}
-
-/// Generated elements, at most `batch` in a pull.
-struct Limited {
-    elements: Generate,
-    batch: usize,
-}
-
-impl Input for Limited {
-    fn pull(&mut self, pull: &mut Pull<'_>) -> io::Result<Pulled> {
-        pull.max_elements = pull.max_elements.min(self.batch);
-        self.elements.pull(pull)
-    }
-
-    fn touches_bytes(&self) -> bool {
-        self.elements.touches_bytes()
     }
 }
 

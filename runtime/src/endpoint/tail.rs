@@ -76,8 +76,8 @@ struct Current {
     mark: FileMark,
     /// Where reading began.
     begin: u64,
-    /// Its size when it had no more to read.
-    quiet_at: Option<u64>,
+    /// Its size when it had no more to read, and when it was changed before that.
+    quiet_at: Option<(u64, Option<SystemTime>)>,
     /// Since when another file has its name.
     renamed: Option<Instant>,
 }
@@ -115,11 +115,13 @@ impl Current {
         Position { file: self.mark, offset: self.begin + self.reader.position() }
     }
 
-    /// Whether the content that was read is gone, also if as much has been written since.
-    fn was_truncated(&self, metadata: &Metadata) -> io::Result<bool> {
+    /// Whether the content that was read is gone, also if as much has been written since. That cannot be seen of a file that was
+    /// empty.
+    fn may_be_truncated(&self, metadata: &Metadata) -> io::Result<bool> {
         let read = self.begin + self.reader.bytes_read();
-        let may_be_other = self.quiet_at.is_some_and(|size| size != metadata.len());
-        Ok(metadata.len() < read || may_be_other && !self.mark.has_beginning_of(self.file())?)
+        let has_changed = self.quiet_at.is_some_and(|(size, _)| size != metadata.len());
+        let is_other = || Ok(self.mark.is_empty() || !self.mark.has_beginning_of(self.file())?);
+        if metadata.len() < read || !has_changed { Ok(metadata.len() < read) } else { is_other() }
     }
 }
 
@@ -295,10 +297,10 @@ impl Tail {
     fn move_on(&mut self, pull: &mut Pull<'_>) -> io::Result<bool> {
         let Some(current) = &mut self.current else { return Ok(false) };
         let metadata = current.file().metadata()?;
-        if current.was_truncated(&metadata)? {
+        if current.may_be_truncated(&metadata)? {
             return self.move_to_copy(pull).map(|()| true);
         }
-        current.quiet_at = Some(metadata.len());
+        current.quiet_at = Some((metadata.len(), metadata.modified().ok()));
         if !self.next.is_empty() || !self.options.follow {
             return self.end_file(pull).map(|()| true);
         }
@@ -316,7 +318,10 @@ impl Tail {
         let Some((named, beside)) = self.list()? else { return Ok(false) };
         let number = named.metadata()?;
         let mut later = Vec::new();
-        for file in beside.into_iter().filter(|file| file.modified >= since && !mark.has_number_of(&file.metadata)) {
+        // Compressing a file keeps its time: one of the same time is this one.
+        let is_later =
+            |file: &Beside| if file.is_compressed() { file.modified > since } else { file.modified >= since };
+        for file in beside.into_iter().filter(|file| is_later(file) && !mark.has_number_of(&file.metadata)) {
             // The named one may have a second name.
             let is_named = (file.metadata.dev(), file.metadata.ino()) == (number.dev(), number.ino());
             if !is_named && !self.was_read(&file.file)? {
@@ -346,28 +351,40 @@ impl Tail {
         let Some(current) = &self.current else { return Ok(()) };
         let (position, again) = (current.position(), current.file().try_clone()?);
         let truncated = again.metadata()?;
-        let mut beside = self.files_beside()?;
+        let since = current.quiet_at.and_then(|(_, modified)| modified);
+        // A copy that is compressed already had no more than what was read, but for what was written in the last moment.
+        let mut beside: Vec<_> = self.files_beside()?.into_iter().filter(|other| !other.is_compressed()).collect();
         let mut copy = None;
-        for (index, other) in beside.iter().enumerate().filter(|(_, other)| !other.is_compressed()) {
+        for (index, other) in beside.iter().enumerate() {
             let has_rest = other.metadata.len() >= position.offset && !position.file.is_empty();
             if has_rest && position.file.has_beginning_of(&other.file)? {
                 copy = Some(index);
             }
         }
         let before = std::mem::take(&mut self.next);
-        match copy {
+        let later = match copy {
             // It also has what was read and not given.
             Some(index) => {
                 self.current = None;
-                let mut later = beside.drain(index..);
+                let mut later = beside.split_off(index).into_iter();
                 self.next.extend(later.next().map(|copy| (copy.file, position.offset)));
-                let later: Vec<_> = later.filter(|file| file.modified < truncated.modified().ok()).collect();
-                self.read_next(later.into_iter())?;
+                later.collect()
             }
-            None => self.end_file(pull)?,
+            None => {
+                self.end_file(pull)?;
+                // By its number, it is the file that was just read.
+                self.done.pop_back();
+                beside.retain(|file| since.is_some() && file.modified >= since);
+                beside
+            }
+        };
+        // Copies that were made and truncated again meanwhile.
+        for file in later.into_iter().filter(|file| file.modified <= truncated.modified().ok()) {
+            let is_it = (file.metadata.dev(), file.metadata.ino()) == (truncated.dev(), truncated.ino());
+            if !is_it && !self.was_read(&file.file)? {
+                self.next.push_back((file.file, 0));
+            }
         }
-        // By its number, it is the file that was just read.
-        self.done.clear();
         self.next.push_back((again, 0));
         self.next.extend(before);
         Ok(())
@@ -390,7 +407,7 @@ impl Tail {
             let Some(mut current) = self.current.take() else { return Ok(Pulled::Idle) };
             if current.quiet_at.is_some() {
                 let metadata = current.file().metadata()?;
-                if current.was_truncated(&metadata)? {
+                if current.may_be_truncated(&metadata)? {
                     self.current = Some(current);
                     self.move_to_copy(pull)?;
                     continue;
