@@ -10,7 +10,9 @@ use crate::payload::element::{Element, Metadata};
 use crate::payload::run::{Header, PartsOf, Runs};
 use crate::payload::{Batch, Payload, Pool};
 
-pub use atomic_file::{AtomicFile, open_to_append};
+pub use append::{AppendSettings, Flush, append_to};
+pub use appending::Appending;
+pub use atomic_file::{AtomicFile, check_append, open_to_append};
 pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
@@ -24,6 +26,9 @@ pub use tail::{Tail, TailOptions};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
+mod append;
+mod append_stream;
+mod appending;
 mod atomic_file;
 mod checkpoint;
 mod directory;
@@ -33,6 +38,7 @@ mod file_id;
 mod generate;
 mod interruptible_file;
 mod kernel_copy;
+mod log_file;
 mod range;
 mod reader;
 mod stdio;
@@ -226,6 +232,9 @@ pub trait Output {
     /// the cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
+    /// Called once, before anything else: the clock of the flow.
+    fn use_clock(&mut self, _: &Clock) {}
+
     /// Writes the elements of a batch.
     ///
     /// # Errors
@@ -277,6 +286,11 @@ pub trait Output {
     /// large push.
     fn appears_whole(&self) -> bool {
         false
+    }
+
+    /// The copies within the host so far; the copies of one push count as one.
+    fn host_copies(&self) -> Count {
+        Count::default()
     }
 
     /// What the operating system did for the output so far.
