@@ -70,6 +70,7 @@ pub(crate) fn group(case: Case, guests: &Guests, options: &Options) -> Result<Gr
         Box::new(ours.with_components(case)),
         Box::new(ours.with_host_ends(case)),
         Box::new(ours.with_records(case)),
+        Box::new(ours.with_acknowledgement(case)),
         Box::new(ours.with_totals(case, ours::TOTALS, 0)),
         Box::new(ours.with_totals(case, ours::MORE_TOTALS, ours::MORE)),
     ];
@@ -94,6 +95,7 @@ pub(crate) fn group(case: Case, guests: &Guests, options: &Options) -> Result<Gr
             ours::MORE,
         ),
         Row::more(format!("{title}, host ends: records"), "without", ours::RECORDS, ours::HOST_ENDS),
+        Row::more(format!("{title}, host ends: acknowledged"), "without", ours::ACKNOWLEDGED, ours::HOST_ENDS),
     ];
     let lanes = contenders.into_iter().map(|mut contender| {
         Lane::of_elements(contender.name(), case.expected(), move |elements| Ok(contender.run(elements)))

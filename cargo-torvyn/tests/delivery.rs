@@ -182,6 +182,32 @@ fn a_demanded_delivery_is_proven_or_refused() {
     }
 }
 
+/// A log that was rotated before anything of it was delivered is not lost, and what is beside a log is not a part of it.
+#[test]
+fn what_a_run_began_with_is_delivered_by_a_later_one() {
+    for start in ["beginning", "end"] {
+        let folder = folder(&follower(&format!("checkpoint = 'state', start = '{start}'"), ""));
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+        write("app.log", "line 0 of the log\n");
+        write("app.log.txt", "line 7 of the log\n");
+        // Nobody reads what it writes, so nothing is delivered.
+        let mut first = command(folder.path(), &["run"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(first.stdout.take());
+        first.wait().unwrap();
+        let text = fs::read_to_string(folder.path().join("app.log")).unwrap() + "line 1 of the log\n";
+        write("app.log", &text);
+        fs::rename(folder.path().join("app.log"), folder.path().join("app.log-20260314")).unwrap();
+        write("app.log", "line 2 of the log\n");
+        let second = torvyn(folder.path(), &["run"]);
+        let first = u64::from(start == "end");
+        assert_eq!(numbers(&String::from_utf8(second.stdout).unwrap()), (first..3).collect::<Vec<_>>());
+    }
+    let folder = folder(&follower("checkpoint = 'state'", "").replace("output = '-'", "output = 'state/checkpoint'"));
+    fs::create_dir(folder.path().join("state")).unwrap();
+    fs::write(folder.path().join("app.log"), "one\n").unwrap();
+    assert_says(&torvyn(folder.path(), &["run"]), 101, &["same-file", "the checkpoint"]);
+}
+
 #[test]
 fn options_that_cannot_be_are_refused() {
     for (input, words) in [

@@ -196,6 +196,11 @@ pub trait Input {
         0
     }
 
+    /// Whether the input reads or writes the bytes of the payloads that it gives. If it does, a pull has few enough for a cache.
+    fn touches_bytes(&self) -> bool {
+        true
+    }
+
     /// Whether the input wants to know when its elements are delivered; see [`Input::acknowledge`].
     fn wants_acknowledgement(&self) -> bool {
         false
@@ -280,6 +285,11 @@ pub trait Output {
     /// the payloads that it writes, so that neighbours in memory are neighbours in the output.
     fn end_of_element(&self) -> &'static [u8] {
         &[]
+    }
+
+    /// Whether the output reads the bytes of the payloads. If it does, a push has few enough for a cache.
+    fn touches_bytes(&self) -> bool {
+        true
     }
 
     /// Whether nobody sees what is pushed before the output is complete. Then elements may wait until there are enough for a

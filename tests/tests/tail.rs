@@ -61,6 +61,8 @@ enum Rotation {
     KeepTwo,
     /// The file is copied, and truncated.
     Copy,
+    /// `Rename` or `Copy`, at random.
+    Either,
 }
 
 fn rotate(path: &Path, rotation: Rotation) {
@@ -74,7 +76,7 @@ fn rotate(path: &Path, rotation: Rotation) {
             fs::copy(path, name(1)).unwrap();
             File::options().write(true).truncate(true).open(path).unwrap();
         }
-        Rotation::Rename | Rotation::KeepTwo => {
+        Rotation::Rename | Rotation::KeepTwo | Rotation::Either => {
             fs::rename(path, name(1)).unwrap();
             File::create(path).unwrap();
         }
@@ -87,7 +89,8 @@ fn rotate(path: &Path, rotation: Rotation) {
 #[test]
 fn a_log_that_rotates_arrives_whole() {
     const LINES: u64 = 60_000;
-    for (rotation, seed) in [(Rotation::Rename, 1), (Rotation::KeepTwo, 2), (Rotation::Copy, 3)] {
+    let rotations = [Rotation::Rename, Rotation::KeepTwo, Rotation::Copy, Rotation::Either, Rotation::Either];
+    for (rotation, seed) in rotations.into_iter().zip(1..) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.log");
         let (log, arrived) = (path.clone(), Arc::new(AtomicU64::new(0)));
@@ -99,14 +102,20 @@ fn a_log_that_rotates_arrives_whole() {
                 let end = (next + 1 + random.below(2_000) as u64).min(LINES);
                 append(&log, &lines(next..end));
                 next = end;
-                // What is truncated or removed before it was read is lost, whoever follows.
-                if rotation != Rotation::Rename {
+                // What is removed before it was read is lost, whoever follows.
+                if rotation == Rotation::KeepTwo {
                     while arrived.load(Ordering::Relaxed) < next {
                         thread::sleep(Duration::from_millis(1));
                     }
                 }
                 if random.once_in(8) {
-                    rotate(&log, rotation);
+                    // Times of files are a few milliseconds apart at least.
+                    thread::sleep(Duration::from_millis(10));
+                    match rotation {
+                        Rotation::Either => rotate(&log, *random.of(&[Rotation::Rename, Rotation::Copy])),
+                        rotation => rotate(&log, rotation),
+                    }
+                    thread::sleep(Duration::from_millis(10));
                 }
                 thread::sleep(Duration::from_millis(random.below(8) as u64));
             }

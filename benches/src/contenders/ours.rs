@@ -24,6 +24,7 @@ pub(crate) const COMPONENTS: &str = "torvyn, components";
 /// The base of the ratios for totals and records.
 pub(crate) const HOST_ENDS: &str = "torvyn, host ends";
 pub(crate) const RECORDS: &str = "torvyn, records";
+pub(crate) const ACKNOWLEDGED: &str = "torvyn, acknowledged";
 /// Totals once, as always, but in the same way as the contenders below.
 pub(crate) const TOTALS: &str = "torvyn, totals once";
 /// Totals this many times more.
@@ -95,6 +96,11 @@ impl Ours {
         Pipeline { recorder, ..self.pipeline(RECORDS, case, &[guest(case.task)], Ends::Host) }
     }
 
+    /// The same as [`Ours::with_host_ends`], with an input that is told what was delivered.
+    pub(crate) fn with_acknowledgement(&self, case: Case) -> Pipeline {
+        Pipeline { is_acknowledged: true, ..self.pipeline(ACKNOWLEDGED, case, &[guest(case.task)], Ends::Host) }
+    }
+
     /// The same as [`Ours::with_host_ends`], with all totals this many times more.
     pub(crate) fn with_totals(&self, case: Case, name: &'static str, times: u32) -> Pipeline {
         let recorder = Recorder::recounting(times);
@@ -110,6 +116,7 @@ impl Ours {
             ends,
             stages,
             recorder: Recorder::off(),
+            is_acknowledged: false,
         }
     }
 }
@@ -147,6 +154,8 @@ pub(crate) struct Pipeline {
     ends: Ends,
     stages: Vec<Component>,
     recorder: Recorder,
+    /// Whether the input is told what was delivered.
+    is_acknowledged: bool,
 }
 
 impl Contender for Pipeline {
@@ -168,7 +177,9 @@ impl Contender for Pipeline {
             }
             Ends::Host => {
                 let seen = Rc::default();
-                let source = Stamping { payload: payload::blank(len), next: 0, end: elements };
+                let payload = payload::blank(len);
+                let is_acknowledged = self.is_acknowledged;
+                let source = Stamping { payload, next: 0, end: elements, is_acknowledged, acknowledged: 0 };
                 let sink = Sum { task, memory: Vec::new(), tally: Tally::default(), seen: Rc::clone(&seen) };
                 self.flow(bodies(Body::Input(Box::new(source)), Body::Output(Box::new(sink))));
                 seen.get()
@@ -209,6 +220,8 @@ struct Stamping {
     payload: Vec<u8>,
     next: u64,
     end: u64,
+    is_acknowledged: bool,
+    acknowledged: u64,
 }
 
 impl Input for Stamping {
@@ -227,6 +240,23 @@ impl Input for Stamping {
             parts.give(index * len, len);
         }
         Ok(if self.next == self.end { Pulled::End } else { Pulled::More })
+    }
+
+    fn wants_acknowledgement(&self) -> bool {
+        self.is_acknowledged
+    }
+
+    fn acknowledge(&mut self, elements: u64) -> io::Result<()> {
+        assert!((self.acknowledged..=self.next).contains(&elements), "what is delivered was given");
+        self.acknowledged = elements;
+        Ok(())
+    }
+}
+
+impl Drop for Stamping {
+    fn drop(&mut self) {
+        let expected = if self.is_acknowledged { self.end } else { 0 };
+        assert_eq!(self.acknowledged, expected, "all that was given is delivered");
     }
 }
 
@@ -270,6 +300,10 @@ impl Input for Limited {
         pull.max_elements = pull.max_elements.min(self.batch);
         self.elements.pull(pull)
     }
+
+    fn touches_bytes(&self) -> bool {
+        self.elements.touches_bytes()
+    }
 }
 
 /// Adds up the first eight bytes of every payload, without a copy.
@@ -293,5 +327,9 @@ impl Output for Glance {
 
     fn written(&self) -> u64 {
         0
+    }
+
+    fn touches_bytes(&self) -> bool {
+        false
     }
 }

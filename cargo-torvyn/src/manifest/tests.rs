@@ -310,15 +310,11 @@ const CASES: &[Case] = &[
         &[(codes::CONFLICTING_KEYS, "then")],
     ),
     ("pipeline.a = { stages = [{ name = 'x', on-failure.dead-letter = '-' }] }", "", &[(codes::UNKNOWN_VALUE, "'-'")]),
-    (
-        "pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }",
-        "s",
-        &[(codes::NOTHING_TO_LEAVE_OUT, "'skip'")],
-    ),
+    ("pipeline.a = { stages = [{ name = 'x', on-failure = 'skip' }] }", "s", &[(codes::SOURCE_CANNOT_SKIP, "'skip'")]),
     (
         "pipeline.a = { stages = [{ name = 'x', on-failure = { retry = 1, dead-letter = 'f' } }] }",
         "s",
-        &[(codes::NOTHING_TO_LEAVE_OUT, "'f'")],
+        &[(codes::SOURCE_CANNOT_SKIP, "'f'")],
     ),
     // Names
     ("pipeline.\"a b\" = { stages = [\"x\"] }", "", &[(codes::BAD_NAME, "\"a b\"")]),

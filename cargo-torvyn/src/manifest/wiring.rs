@@ -290,7 +290,7 @@ impl<'a> Draft<'a> {
         let tell = |(stage, place): (&Stage, &Range<usize>)| {
             let message =
                 format!("`{}` is a source: when it fails, there is no element to skip or to keep", stage.name);
-            Diagnostic::error(codes::NOTHING_TO_LEAVE_OUT, message)
+            Diagnostic::error(codes::SOURCE_CANNOT_SKIP, message)
                 .label(self.file(), place.clone(), "")
                 .help("a source can be retried: on-failure = { retry = 3 }")
         };

@@ -104,7 +104,7 @@ codes! {
     /// A pipeline demands that everything is delivered at least once, and that is not proven.
     UNPROVEN_DELIVERY = "unproven-delivery";
     /// `on-failure` of a source component skips or keeps elements.
-    NOTHING_TO_LEAVE_OUT = "nothing-to-leave-out";
+    SOURCE_CANNOT_SKIP = "source-cannot-skip";
     /// An input that nothing takes from.
     UNUSED_INPUT = "unused-input";
     /// A file or standard output is written twice, or read and written.
@@ -134,7 +134,7 @@ codes! {
     /// A case was expected to fail, but did not.
     MISSING_FAILURE = "missing-failure";
     /// An injected fault of a case did not occur.
-    FAULT_NEVER_CAME = "fault-never-came";
+    FAULT_NOT_REACHED = "fault-not-reached";
     /// Dead letters are expected of a stage that does not keep any.
     NO_DEAD_LETTERS = "no-dead-letters";
     /// A case timed out.

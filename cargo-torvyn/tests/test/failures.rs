@@ -190,15 +190,15 @@ fn a_fault_that_never_came_fails_the_case() {
     let said = [
         "Fail",
         "beyond",
-        "error[fault-never-came]: `transform` never reached element 3",
+        "error[fault-not-reached]: `transform` never reached element 3",
         "it was given 3 elements (numbered from 0)",
         "Fail",
         "expected",
         "error[missing-failure]",
-        "error[fault-never-came]: `router` never reached element 3",
+        "error[fault-not-reached]: `router` never reached element 3",
         "Fail",
         "other",
-        "error[fault-never-came]",
+        "error[fault-not-reached]",
         "3 cases: 0 passed, 3 failed",
     ];
     expect(folder.path(), &["--no-fail-fast"], 100, &said);

@@ -105,6 +105,9 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The names of its files.
+    pub(super) const FILES: [&str; 4] = [NAME, NAME_BEFORE, NAME_NEW, NAME_LOCK];
+
     /// Opens the checkpoint in a folder, which is created if it does not exist.
     ///
     /// # Errors

@@ -21,4 +21,8 @@ impl Output for Discard {
     fn written(&self) -> u64 {
         0
     }
+
+    fn touches_bytes(&self) -> bool {
+        false
+    }
 }

@@ -88,6 +88,13 @@ impl Input for FileInput {
         }
     }
 
+    fn touches_bytes(&self) -> bool {
+        match self {
+            FileInput::Read(reader) => reader.touches_bytes(),
+            FileInput::Ranges(ranges) => ranges.touches_bytes(),
+        }
+    }
+
     fn left_over(&self) -> u64 {
         match self {
             FileInput::Read(reader) => reader.left_over(),

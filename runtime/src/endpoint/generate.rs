@@ -72,4 +72,8 @@ impl Input for Generate {
         }
         Ok(Pulled::End)
     }
+
+    fn touches_bytes(&self) -> bool {
+        matches!(self.made, Made::Seeded { .. })
+    }
 }

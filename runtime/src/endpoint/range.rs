@@ -53,6 +53,10 @@ impl Input for Ranges {
         Ok(Pulled::End)
     }
 
+    fn touches_bytes(&self) -> bool {
+        false
+    }
+
     fn kernel(&self) -> Kernel {
         Kernel { reads: self.reads.count(), ..Kernel::default() }
     }

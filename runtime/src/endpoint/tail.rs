@@ -1,8 +1,8 @@
 //! A file that is read from where the last run stopped, or followed while it grows, as `tail -F` does.
 //!
 //! Logs are rotated: the file is renamed and a new one gets its name, or it is copied and truncated. Either way the old content
-//! is read to its end first. What follows in time is found among the files beside it whose names begin with its name, such as
-//! `app.log.1`. A file is known by its number in the file system and its first bytes, not by its name.
+//! is read to its end first. What follows in time is found among the files beside it that have its name and a number, such as
+//! `app.log.1` and `app.log-20260314`, or `app.log.old`. A file is known by its number in the file system and its first bytes, not by its name.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -40,6 +40,14 @@ pub struct TailOptions {
     pub from_end: bool,
     /// The folder of the checkpoint.
     pub checkpoint: Option<PathBuf>,
+}
+
+impl TailOptions {
+    /// The files that are written for the checkpoint.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let folder = self.checkpoint.clone();
+        folder.into_iter().flat_map(|folder| Checkpoint::FILES.map(|name| folder.join(name)))
+    }
 }
 
 /// A file that is read on from a checkpoint, or followed.
@@ -205,7 +213,7 @@ impl Tail {
         Ok(())
     }
 
-    /// The files beside this one whose names begin with its name, oldest first.
+    /// The files beside this one that may have had its name, oldest first.
     fn files_beside(&self) -> io::Result<Vec<Beside>> {
         let Some(name) = self.path.file_name() else { return Ok(Vec::new()) };
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -214,7 +222,8 @@ impl Tail {
             let entry = entry?;
             let other = entry.file_name();
             let rest = other.as_bytes().strip_prefix(name.as_bytes()).unwrap_or_default();
-            if !rest.starts_with(b".") && !rest.starts_with(b"-") {
+            // What else is beside a log is not a part of it: it may be our output.
+            if !matches!(rest, [b'.' | b'-', b'0'..=b'9', ..] | b".old") {
                 continue;
             }
             // What cannot be opened is no regular file, or was renamed or removed meanwhile.
@@ -273,7 +282,12 @@ impl Tail {
                 }
             },
         };
-        self.current = Some(Current::open(file, begin, self.framing, &self.reads)?);
+        let current = Current::open(file, begin, self.framing, &self.reads)?;
+        if let Some(checkpoint) = self.checkpoint.as_mut().filter(|checkpoint| checkpoint.saved().is_none()) {
+            // A run that is killed before anything is delivered has begun here, too.
+            checkpoint.save(current.position())?;
+        }
+        self.current = Some(current);
         Ok(true)
     }
 
@@ -327,29 +341,35 @@ impl Tail {
         Ok(())
     }
 
-    /// Begins a truncated file anew, after the rest of its copy, if there is one.
+    /// Begins a truncated file anew, after the rest of its copy, if there is one, and what was copied after that.
     fn move_to_copy(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
         let Some(current) = &self.current else { return Ok(()) };
-        let position = current.position();
+        let (position, again) = (current.position(), current.file().try_clone()?);
+        let truncated = again.metadata()?;
+        let mut beside = self.files_beside()?;
         let mut copy = None;
-        for beside in self.files_beside()?.into_iter().filter(|beside| !beside.is_compressed()) {
-            let is_whole = beside.metadata.len() >= position.offset && !position.file.is_empty();
-            if is_whole && position.file.has_beginning_of(&beside.file)? {
-                copy = Some(beside.file);
+        for (index, other) in beside.iter().enumerate().filter(|(_, other)| !other.is_compressed()) {
+            let has_rest = other.metadata.len() >= position.offset && !position.file.is_empty();
+            if has_rest && position.file.has_beginning_of(&other.file)? {
+                copy = Some(index);
             }
         }
-        let again = regular_file::open(&self.path).ok();
+        let before = std::mem::take(&mut self.next);
         match copy {
             // It also has what was read and not given.
-            Some(copy) => {
+            Some(index) => {
                 self.current = None;
-                self.next.push_front((copy, position.offset));
+                let mut later = beside.drain(index..);
+                self.next.extend(later.next().map(|copy| (copy.file, position.offset)));
+                let later: Vec<_> = later.filter(|file| file.modified < truncated.modified().ok()).collect();
+                self.read_next(later.into_iter())?;
             }
             None => self.end_file(pull)?,
         }
         // By its number, it is the file that was just read.
         self.done.clear();
-        self.next.extend(again.map(|file| (file, 0)));
+        self.next.push_back((again, 0));
+        self.next.extend(before);
         Ok(())
     }
 
@@ -428,7 +448,7 @@ impl Input for Tail {
     }
 }
 
-/// A file whose name begins with that of another.
+/// A file that may have had the name of another.
 struct Beside {
     path: PathBuf,
     file: File,

@@ -93,6 +93,10 @@ impl Input for Timed {
         self.input.gives_deadlines()
     }
 
+    fn touches_bytes(&self) -> bool {
+        self.input.touches_bytes()
+    }
+
     fn wants_acknowledgement(&self) -> bool {
         self.input.wants_acknowledgement()
     }

@@ -34,9 +34,15 @@ mod stage;
 
 /// The most elements in one call. At this size, the cost of a call per element is already close to nothing.
 pub(crate) const MAX_BATCH: usize = Stage::MAX_BATCH;
-/// The most payload bytes in one call, unless a single element has more. Larger batches leave the second-level cache and
-/// are slower again.
+/// The most payload bytes in one call that may touch them, unless a single element has more. Larger batches leave the
+/// second-level cache and are slower again.
 const MAX_BATCH_BYTES: usize = 128 << 10;
+
+/// The most payload bytes in one call of a node that touches them, or that does not.
+fn max_batch_bytes(touches_bytes: bool) -> usize {
+    if touches_bytes { MAX_BATCH_BYTES } else { usize::MAX }
+}
+
 /// How long a node pauses that has or wants no elements. The pause doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);

@@ -79,6 +79,6 @@ impl CaseFault {
             Kind::Source => format!("it made {} (numbered from 0)", counted(stage.elements_out)),
             Kind::Processor | Kind::Sink => format!("it was given {} (numbered from 0)", counted(stage.elements_in)),
         });
-        Diagnostic::error(codes::FAULT_NEVER_CAME, message).label(file, self.span.clone(), text)
+        Diagnostic::error(codes::FAULT_NOT_REACHED, message).label(file, self.span.clone(), text)
     }
 }

@@ -101,6 +101,9 @@ impl Input for File {
         if !self.path.is_dir() {
             uses.read("the input", &self.path);
         }
+        for file in self.tail.iter().flat_map(TailOptions::files) {
+            uses.write("the checkpoint", &file);
+        }
         uses
     }
 

@@ -1,6 +1,6 @@
 //! A node that pulls elements from an input of the host.
 
-use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase};
+use super::{Context, Links, MAX_BATCH, Phase, max_batch_bytes};
 use crate::endpoint::{CopyRecorder, Input, Pull, Pulled};
 use crate::error::Error;
 use crate::flow::Control;
@@ -14,6 +14,8 @@ pub(crate) struct InputNode {
     pub(super) input: Box<dyn Input>,
     pub(super) copies: Copies,
     boundary: Boundary,
+    /// The most payload bytes in a pull.
+    max_bytes: usize,
     /// The number of the next element.
     sequence: u64,
     /// Reused from call to call.
@@ -24,7 +26,8 @@ impl InputNode {
     pub(super) fn new(links: Links, mut input: Box<dyn Input>, control: &Control, index: usize) -> InputNode {
         input.give_up_at(&control.cut);
         let boundary = control.recorder.at(index);
-        InputNode { links, input, copies: Copies::default(), boundary, sequence: 0, runs: Runs::default() }
+        let (copies, max_bytes, runs) = (Copies::default(), max_batch_bytes(input.touches_bytes()), Runs::default());
+        InputNode { links, input, copies, boundary, max_bytes, sequence: 0, runs }
     }
 
     /// Pulls elements. A cancelled flow only takes those that the input has already read.
@@ -34,7 +37,7 @@ impl InputNode {
         let mut pull = Pull {
             pool: context.pool,
             max_elements: context.limit_batch(MAX_BATCH.min(room.elements)),
-            max_bytes: MAX_BATCH_BYTES.min(room.bytes.max(1)),
+            max_bytes: self.max_bytes.min(room.bytes.max(1)),
             given: 0,
             runs: &mut self.runs,
             metadata: &mut metadata,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase};
+use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase, max_batch_bytes};
 use crate::base::cut::CutOff;
 use crate::endpoint::Output;
 use crate::error::Error;
@@ -19,6 +19,8 @@ pub(crate) struct OutputNode {
     is_lazy: bool,
     /// The elements of the current push.
     pub(super) batch: Batch,
+    /// The most payload bytes in a push.
+    max_bytes: usize,
     /// How long what was pushed may wait to be flushed; `None` if nothing waits.
     flush_delay: Option<Duration>,
     /// When what waits is flushed.
@@ -33,8 +35,9 @@ impl OutputNode {
         // What is recorded or repeated does not depend on that.
         let is_lazy = output.appears_whole() && !control.runs_on_one_thread();
         let flush_delay = output.flush_delay();
+        let (batch, max_bytes) = (Batch::default(), max_batch_bytes(output.touches_bytes()));
         let boundary = control.recorder.at(index);
-        OutputNode { links, output, is_lazy, batch: Batch::default(), flush_delay, flush_at: None, boundary }
+        OutputNode { links, output, is_lazy, batch, max_bytes, flush_delay, flush_at: None, boundary }
     }
 
     /// Whether others come first.
@@ -68,7 +71,7 @@ impl OutputNode {
             max = context.limit_batch(MAX_BATCH.min(links.inputs.waiting(context.edges)));
         }
         context.call = Some(Call::Push);
-        let bytes = links.inputs.take(context.edges, &mut self.batch, max, MAX_BATCH_BYTES, last);
+        let bytes = links.inputs.take(context.edges, &mut self.batch, max, self.max_bytes, last);
         let before = self.output.host_copies();
         let pushed = self.output.push(&self.batch);
         let copied = self.output.host_copies().since(before);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Context;
 use super::stage::StageNode;
-use super::{Context, MAX_BATCH_BYTES};
 use crate::contract::Kind;
 use crate::error::Error;
 use crate::flow::recovery::{Disposition, PutBack};
@@ -30,14 +30,14 @@ impl StageNode {
         let mut max = max;
         if let Some(recovery) = &mut self.recovery {
             if recovery.waiting() > 0 {
-                recovery.retry_batch(self.instance.batch(), max, MAX_BATCH_BYTES);
+                recovery.retry_batch(self.instance.batch(), max, self.max_bytes);
                 return self.instance.retry_batch(recovery.reads_before());
             }
             recovery.lend_new(taken.ops);
             max = recovery.injections.limit_batch(taken.ops, max);
         }
         let batch = self.instance.batch();
-        let bytes = self.links.inputs.take(context.edges, batch, max, MAX_BATCH_BYTES, last);
+        let bytes = self.links.inputs.take(context.edges, batch, max, self.max_bytes, last);
         taken.record(batch.len() as u64, bytes as u64);
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::replicas::{AtHand, Replicas, Worker, check_stage};
-use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase, Shared};
+use super::{Context, Links, MAX_BATCH, MAX_BATCH_BYTES, Phase, Shared, max_batch_bytes};
 use crate::base::plural::counted;
 use crate::base::rng::Rng;
 use crate::contract::{Bounds, Kind};
@@ -42,6 +42,8 @@ pub(crate) struct StageNode {
     batch_limit: usize,
     /// The most elements in any call.
     batch_max: usize,
+    /// The most payload bytes in any call that lends them.
+    pub(super) max_bytes: usize,
     /// The most calls that lend one element and copy it, if the stage holds no elements.
     pub(super) calls: u32,
     /// For a source, the number of its next element; otherwise that of the last element lent.
@@ -116,6 +118,7 @@ impl StageNode {
             recovery,
             batch_limit: 1,
             batch_max,
+            max_bytes: max_batch_bytes(!stage.bounds.reads.is_never()),
             calls: stage.policy.calls(batch_max),
             sequence: 0,
             timestamp: 0,
