@@ -10,10 +10,15 @@ use super::atomic_file::open_to_append;
 use super::file::not_synced;
 use super::file_id::{Resolved, resolve};
 use super::log_file::LogFile;
+use super::rotation::Rotation;
 use super::writer::{OutputFraming, Writer};
+use crate::base::clock::Clock;
 use crate::base::cut::Cut;
 use crate::ledger::{Count, Kernel};
 use crate::payload::Batch;
+
+/// Bytes that are written before any further element is gathered.
+const MANY_BYTES: usize = 1 << 20;
 
 /// How elements are appended to a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct AppendSettings {
     pub flush: Flush,
     /// Whether what is written at a flush must survive a crash of the system.
     pub sync: bool,
+    /// When the file is rotated, if it is.
+    pub rotation: Option<Rotation>,
 }
 
 /// When the elements that were pushed are written. At the latest, they are when the flow ends.
@@ -38,22 +45,36 @@ pub enum Flush {
     End,
 }
 
+impl Flush {
+    /// How long elements wait, if a time is set.
+    pub(super) fn delay(self) -> Option<Duration> {
+        match self {
+            Flush::Every(time) => Some(time),
+            Flush::Element | Flush::End => None,
+        }
+    }
+}
+
 /// Opens a file to append elements to it, and creates it if it does not exist. Anything else than a regular file, such as a
 /// device or a pipe, is written to as elements arrive.
 ///
 /// # Errors
 ///
-/// If it cannot be written, or is not a regular file and has to be synced; [`NoReader`](super::NoReader) for a FIFO without a
+/// If it cannot be written, or is not a regular file and has to be synced or rotated; [`NoReader`](super::NoReader) for a FIFO without a
 /// reader.
 pub fn append_to(path: &Path, settings: &AppendSettings) -> io::Result<Box<dyn Output>> {
     if let Resolved::At { path, .. } = resolve(path)?
         && std::fs::metadata(&path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |file| file.is_file())
     {
         let log = LogFile::open(&path, settings.sync)?;
-        return Ok(Box::new(AppendFile { stream: AppendStream::new(log, settings), flush: settings.flush }));
+        let stream = AppendStream::new(log, settings, MANY_BYTES)?;
+        return Ok(Box::new(AppendFile { stream, flush: settings.flush, copied: Count::default() }));
     }
     if settings.sync {
         return Err(not_synced());
+    }
+    if settings.rotation.is_some() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "`rotate` needs a regular file"));
     }
     Ok(Box::new(Writer::new(open_to_append(path)?, settings.framing)))
 }
@@ -63,6 +84,8 @@ pub fn append_to(path: &Path, settings: &AppendSettings) -> io::Result<Box<dyn O
 struct AppendFile {
     stream: AppendStream,
     flush: Flush,
+    /// Payload bytes that were copied to gather elements.
+    copied: Count,
 }
 
 impl Output for AppendFile {
@@ -70,8 +93,13 @@ impl Output for AppendFile {
         self.stream.give_up_at(cut);
     }
 
+    fn use_clock(&mut self, clock: &Clock) {
+        self.stream.use_clock(clock);
+    }
+
     fn push(&mut self, batch: &Batch) -> io::Result<()> {
-        self.stream.add_batch(batch)?;
+        batch.runs().iter().try_for_each(|run| self.stream.add_run(run))?;
+        self.copied.record(1, batch.bytes());
         if self.flush == Flush::Element { self.stream.flush() } else { Ok(()) }
     }
 
@@ -80,10 +108,7 @@ impl Output for AppendFile {
     }
 
     fn flush_delay(&self) -> Option<Duration> {
-        match self.flush {
-            Flush::Every(time) => Some(time),
-            Flush::Element | Flush::End => None,
-        }
+        self.flush.delay()
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -95,7 +120,7 @@ impl Output for AppendFile {
     }
 
     fn written(&self) -> u64 {
-        self.stream.written()
+        self.stream.totals().bytes
     }
 
     fn end_of_element(&self) -> &'static [u8] {
@@ -103,11 +128,11 @@ impl Output for AppendFile {
     }
 
     fn host_copies(&self) -> Count {
-        self.stream.copied()
+        self.copied
     }
 
     fn kernel(&self) -> Kernel {
-        self.stream.kernel()
+        Kernel { writes: self.stream.totals().writes, ..Kernel::default() }
     }
 }
 

@@ -1,16 +1,18 @@
 //! A regular file with a name that other programs may rename, remove or truncate while it is appended to.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Permissions};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::appending::{Appending, lock};
 use super::file_id::folder_of;
+use super::rotation;
 use crate::base::cut::Cut;
 
 /// A regular file to append to. If its name no longer leads to it, because another program has renamed or removed it, as
@@ -42,7 +44,7 @@ impl LogFile {
     /// # Errors
     ///
     /// As [`LogFile::open`].
-    fn open_in(folder: File, name: &OsStr, is_synced: bool) -> io::Result<LogFile> {
+    pub(super) fn open_in(folder: File, name: &OsStr, is_synced: bool) -> io::Result<LogFile> {
         let file = open(&folder, name, is_synced)?;
         let opened = rustix::fs::fstat(&file)?;
         Ok(LogFile { folder, name: name.to_os_string(), file, opened, is_synced })
@@ -52,22 +54,82 @@ impl LogFile {
         &self.file
     }
 
+    /// The length of the file, and when it was last written to, in nanoseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub(super) fn len_and_time(&self) -> io::Result<(u64, u64)> {
+        let metadata = self.file.metadata()?;
+        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok((metadata.len(), u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Locks the file that has the name now, to append to it.
     ///
     /// # Errors
     ///
     /// [`CutOff`](crate::base::cut::CutOff) if the cut is due first; an error of the system.
     pub(super) fn begin(&mut self, cut: &Cut) -> io::Result<Appending<'_>> {
+        self.lock(cut)?;
+        Appending::locked(&self.file)
+    }
+
+    /// Locks the file that has the name now. Returns whether that is another one than before.
+    fn lock(&mut self, cut: &Cut) -> io::Result<bool> {
+        let mut is_other = false;
         loop {
             lock(&self.file, cut)?;
             let has_name = self.has_name();
             if has_name.as_ref().is_ok_and(|has_name| *has_name) {
-                return Appending::locked(&self.file);
+                return Ok(is_other);
             }
             self.file.unlock().ok();
             has_name?;
             self.reopen()?;
+            is_other = true;
         }
+    }
+
+    /// Checks that the file can be rotated.
+    ///
+    /// # Errors
+    ///
+    /// If something else has the name of a rotated file, or the folder cannot be written.
+    pub(super) fn check_rotation(&self, keep: u32) -> io::Result<()> {
+        rotation::check(&self.folder, &self.name, keep)?;
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(&self.folder, ".", access, AtFlags::EACCESS).map_err(|error| {
+            let error = io::Error::from(error);
+            io::Error::new(error.kind(), format!("cannot rotate it in its folder: {error}"))
+        })
+    }
+
+    /// Rotates the file, and creates a new one. Does nothing if it is empty, or if another process rotates files of the folder
+    /// just now or has rotated this one.
+    ///
+    /// The lock of the folder keeps two processes from renaming at the same time; that of the file keeps another process
+    /// from appending to it once it has another name.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be renamed or created; [`CutOff`](crate::base::cut::CutOff) if the cut is due first.
+    pub(super) fn rotate(&mut self, keep: u32, cut: &Cut) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = File::from(rustix::fs::openat(&self.folder, ".", flags, Mode::empty())?);
+        if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) || self.lock(cut)? {
+            return Ok(());
+        }
+        let file = Appending::locked(&self.file)?;
+        if file.is_empty() {
+            return Ok(());
+        }
+        rotation::rotate(&self.folder, &self.name, keep)?;
+        if self.is_synced {
+            self.folder.sync_all()?;
+        }
+        drop(file);
+        self.reopen()
     }
 
     /// Opens or creates the file that has the name now. A file that it creates has the mode and, if possible, the owner of the
