@@ -10,20 +10,29 @@ use crate::payload::element::{Element, Metadata};
 use crate::payload::run::{Header, PartsOf, Runs};
 use crate::payload::{Batch, Payload, Pool};
 
-pub use atomic_file::{AtomicFile, open_to_append};
+pub use append::{AppendSettings, Flush, append_to};
+pub use append_by_attribute::{ByAttribute, append_by_attribute};
+pub use appending::Appending;
+pub use atomic_file::{AtomicFile, check_append, open_to_append};
 pub use directory::Directory;
 pub use discard::Discard;
 pub use file::{FileInput, FileOutput, open_file};
 pub use file_id::{FileId, is_descriptor, is_device};
 pub use generate::Generate;
 pub use interruptible_file::{InterruptibleFile, NoReader, open_to_write, share_to_write};
+pub use path_template::{PathTemplate, TemplateError, check_value};
 pub use range::Ranges;
 pub use reader::{Framing, Reader, Ready};
+pub use rotation::Rotation;
 pub use stdio::{Stdin, open_stdin, open_stdout};
 pub use tail::{Tail, TailOptions};
 pub use timed::Timed;
 pub use writer::{OutputFraming, Writer};
 
+mod append;
+mod append_by_attribute;
+mod append_stream;
+mod appending;
 mod atomic_file;
 mod checkpoint;
 mod directory;
@@ -33,8 +42,11 @@ mod file_id;
 mod generate;
 mod interruptible_file;
 mod kernel_copy;
+mod log_file;
+mod path_template;
 mod range;
 mod reader;
+mod rotation;
 mod stdio;
 mod tail;
 mod timed;
@@ -231,6 +243,9 @@ pub trait Output {
     /// the cut is due.
     fn give_up_at(&mut self, _: &Cut) {}
 
+    /// Called once, before anything else: the clock of the flow.
+    fn use_clock(&mut self, _: &Clock) {}
+
     /// Writes the elements of a batch.
     ///
     /// # Errors
@@ -287,6 +302,11 @@ pub trait Output {
     /// large push.
     fn appears_whole(&self) -> bool {
         false
+    }
+
+    /// The copies within the host so far; the copies of one push count as one.
+    fn host_copies(&self) -> Count {
+        Count::default()
     }
 
     /// What the operating system did for the output so far.

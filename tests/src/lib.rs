@@ -153,13 +153,18 @@ pub fn input(input: impl Input + 'static) -> Part {
 
 /// An output of the host.
 pub fn output(name: &str, output: impl Output + 'static) -> Part {
+    boxed_output(name, Box::new(output))
+}
+
+/// An output of the host of any type.
+pub fn boxed_output(name: &str, output: Box<dyn Output>) -> Part {
     Part {
         name: name.to_string(),
         role: Role::Sink,
         outputs: 0,
         merge: Merge::default(),
         stamp: Stamp::default(),
-        body: Body::Output(Box::new(output)),
+        body: Body::Output(output),
     }
 }
 

@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use torvyn_runtime::Cut;
 use torvyn_runtime::endpoint::Output;
-use torvyn_runtime::ledger::{Call, Kernel, Record, Ring};
+use torvyn_runtime::ledger::{Call, Count, Kernel, Record, Ring};
 use torvyn_runtime::payload::Batch;
+use torvyn_runtime::{Clock, Cut};
 
 /// Significant digits that a histogram keeps of a value.
 const DIGITS: u8 = 3;
@@ -165,6 +165,10 @@ impl Output for Watched {
         self.output.give_up_at(cut);
     }
 
+    fn use_clock(&mut self, clock: &Clock) {
+        self.output.use_clock(clock);
+    }
+
     fn push(&mut self, batch: &Batch) -> io::Result<()> {
         self.output.push(batch)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
@@ -183,8 +187,24 @@ impl Output for Watched {
         Ok(())
     }
 
+    fn settle(&mut self) -> io::Result<bool> {
+        self.output.settle()
+    }
+
+    fn flush_delay(&self) -> Option<Duration> {
+        self.output.flush_delay()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
     fn complete(&mut self) -> io::Result<()> {
         self.output.complete()
+    }
+
+    fn host_copies(&self) -> Count {
+        self.output.host_copies()
     }
 
     fn written(&self) -> u64 {

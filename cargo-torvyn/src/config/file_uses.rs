@@ -1,11 +1,12 @@
 //! The files that a command reads and writes. Rejects a file that is written and has another use too. This is the only place
 //! that compares files; it compares their identity in the file system, not their names.
 
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use torvyn_runtime::endpoint::{FileId, is_descriptor, is_device};
+use torvyn_runtime::endpoint::{FileId, PathTemplate, is_descriptor, is_device};
 
 use crate::exit::{Exit, Stop};
 use crate::fs::standard_streams::opened;
@@ -25,15 +26,26 @@ pub(crate) struct FileUse {
     id: FileId,
     /// The folder that contains it.
     folder: Option<FileId>,
-    /// For a folder whose files are read: the identities of these files. They may be link targets and may have other names
-    /// elsewhere.
+    /// For a folder whose files are read, or some of them written: the identities of these files. They may be link targets and may
+    /// have other names elsewhere.
     files: Vec<FileId>,
+    /// For files that attributes choose.
+    some: Option<SomeFiles>,
     how: How,
     /// Whether another use could lose data. A device, such as a terminal or `/dev/null`, can have several uses, and two
     /// standard streams may be the same socket.
     can_lose: bool,
     /// The place in the manifest.
     pub(crate) place: Option<Range<usize>>,
+}
+
+/// Files of a folder that attributes of elements choose.
+#[derive(Debug, Clone)]
+struct SomeFiles {
+    /// The folder, without links.
+    folder: PathBuf,
+    template: PathTemplate,
+    is_rotated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +57,8 @@ enum How {
     Replace,
     /// Whole lines are appended, possibly by several writers.
     Append,
+    /// The same to some files of a folder.
+    AppendSome,
     /// Output is streamed to a descriptor to which the parent process may write too.
     Stream,
     /// Like `Stream`, for messages to people.
@@ -74,6 +88,33 @@ impl FileUses {
     /// Adds a file to which whole lines are appended.
     pub(crate) fn append(&mut self, what: impl Into<String>, path: &Path) -> &mut Self {
         self.add(what, path, How::Append)
+    }
+
+    /// Adds files that attributes choose, and to which whole elements are appended. `path` is as typed.
+    pub(crate) fn append_some(
+        &mut self,
+        what: impl Into<String>,
+        path: &Path,
+        template: &PathTemplate,
+        is_rotated: bool,
+    ) -> &mut Self {
+        let folder = template.folder().canonicalize().unwrap_or_else(|_| template.folder().to_path_buf());
+        let some = SomeFiles { folder, template: template.clone(), is_rotated };
+        let mut files = Vec::new();
+        some.find(&some.folder, &mut files);
+        let id = FileId::from_path(template.folder());
+        self.0.push(FileUse {
+            what: what.into(),
+            path: Some(path.to_path_buf()),
+            id,
+            folder: None,
+            files,
+            some: Some(some),
+            how: How::AppendSome,
+            can_lose: true,
+            place: None,
+        });
+        self
     }
 
     /// Adds standard input, which is read.
@@ -118,7 +159,7 @@ impl FileUses {
         let (id, folder, can_lose) = (FileId::from_path(path), FileId::from_folder_of(path), !is_device(path));
         let files = if how == How::ReadFolder { files_in(path) } else { Vec::new() };
         let path = Some(path.to_path_buf());
-        self.0.push(FileUse { what: what.into(), path, id, folder, files, how, can_lose, place: None });
+        self.0.push(FileUse { what: what.into(), path, id, folder, files, some: None, how, can_lose, place: None });
         self
     }
 
@@ -131,6 +172,7 @@ impl FileUses {
             id,
             folder: None,
             files: Vec::new(),
+            some: None,
             how,
             can_lose,
             place: None,
@@ -165,11 +207,62 @@ fn files_in(folder: &Path) -> Vec<FileId> {
     entries.filter(|path| !path.is_dir()).map(|path| FileId::from_path(&path)).collect()
 }
 
+impl SomeFiles {
+    /// The path below the folder, however it is written.
+    fn below(&self, path: &Path) -> Option<PathBuf> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = folder.canonicalize().ok()?.join(path.file_name()?);
+        path.strip_prefix(&self.folder).ok().map(Path::to_path_buf)
+    }
+
+    /// Whether an element can choose this path, or the file is rotated to it.
+    fn can_be(&self, path: &Path) -> bool {
+        let Some(below) = self.below(path) else { return false };
+        let is_number = |text: &OsStr| text.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        below.components().count() == self.template.depth()
+            && (self.template.can_be(&below)
+                || self.is_rotated
+                    && below.extension().is_some_and(is_number)
+                    && self.template.can_be(&below.with_extension("")))
+    }
+
+    /// Whether these are files of this folder.
+    fn are_in(&self, folder: &Path) -> bool {
+        let Ok(folder) = folder.canonicalize() else { return false };
+        let below = folder.strip_prefix(&self.folder);
+        below.is_ok_and(|below| below.components().count() + 1 == self.template.depth() && self.template.can_be(below))
+    }
+
+    /// Finds the files of `folder` that exist already, and can be chosen.
+    fn find(&self, folder: &Path, files: &mut Vec<FileId>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let depth =
+                self.below(&path).filter(|below| self.template.can_be(below)).map(|below| below.components().count());
+            match depth {
+                Some(depth) if depth == self.template.depth() => files.push(FileId::from_path(&path)),
+                Some(_) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => self.find(&path, files),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl FileUse {
     fn conflicts_with(&self, other: &FileUse) -> bool {
         let reads = |file: &FileUse| matches!(file.how, How::Read | How::ReadFolder);
         if reads(self) && reads(other) {
             return false;
+        }
+        let appends = |file: &FileUse| matches!(file.how, How::Append | How::AppendSome);
+        let is_some_of = |some: &FileUse, file: &FileUse| match (&some.some, &file.path) {
+            (Some(some), Some(path)) if file.how == How::ReadFolder => some.are_in(path),
+            (Some(files), Some(path)) => files.can_be(path) || some.files.contains(&file.id),
+            (Some(_), None) => some.files.contains(&file.id),
+            (None, _) => false,
+        };
+        if self.some.is_some() || other.some.is_some() {
+            return !(appends(self) && appends(other)) && (is_some_of(self, other) || is_some_of(other, self));
         }
         let is_in = |folder: &FileUse, file: &FileUse| {
             let is_there =
@@ -212,12 +305,15 @@ impl Conflict<'_> {
             }
             (None, None) if first.what == second.what => format!("{} is used for two outputs", second.what),
             (None, None) => format!("{} and {} are the same file", second.what, first.what),
-            _ if first.id == second.id => {
+            _ if first.id == second.id || first.some.is_some() || second.some.is_some() => {
                 let [one, other] = [second, first].map(|file| match &file.path {
                     Some(_) => format!("{} ({})", file.name(), file.what),
                     None => file.what.clone(),
                 });
-                format!("{one} and {other} are the same file")
+                match first.id == second.id {
+                    true => format!("{one} and {other} are the same file"),
+                    false => format!("{one} and {other} can be the same file"),
+                }
             }
             _ => {
                 let (folder, file) = if first.how == How::ReadFolder { (first, second) } else { (second, first) };
@@ -280,6 +376,57 @@ mod tests {
             assert_eq!(uses.conflicts().count(), usize::from(excluded), "{one:?} {other:?}");
             assert_eq!(uses.refuse().is_err(), excluded);
         }
+    }
+
+    #[test]
+    fn finds_uses_of_files_that_attributes_choose() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("out/t")).unwrap();
+        fs::write(at("in"), "").unwrap();
+        fs::hard_link(at("in"), at("out/t/x.log")).unwrap();
+        symlink("out", at("link")).unwrap();
+        let template = PathTemplate::parse("out/{tenant}/{level}.log", folder.path()).unwrap().unwrap();
+        type Add = fn(&mut FileUses, &Path);
+        let read: Add = |uses, path| _ = uses.read("the input", path);
+        let write: Add = |uses, path| _ = uses.write("an output", path);
+        let append: Add = |uses, path| _ = uses.append("the dead letters", path);
+        for (name, is_read, is_written) in [
+            ("in", true, true),
+            ("out/t/a.log", true, true),
+            ("link/t/a.log", true, true),
+            ("out/t/a.log.1", true, true),
+            ("out/t/a.txt", false, false),
+            ("out/a.log", false, false),
+            ("out", false, false),
+            ("out/t", true, false),
+            ("other", false, false),
+        ] {
+            for (use_it, expected) in [(read, is_read), (write, is_written), (append, false)] {
+                for first in [true, false] {
+                    let mut uses = FileUses::default();
+                    if first {
+                        use_it(&mut uses, &at(name));
+                    }
+                    uses.append_some("an output", &at("out/{tenant}/{level}.log"), &template, true);
+                    if !first {
+                        use_it(&mut uses, &at(name));
+                    }
+                    assert_eq!(
+                        uses.conflicts().count(),
+                        usize::from(expected),
+                        "{name} {is_read} {is_written} {first}"
+                    );
+                }
+            }
+        }
+        let mut uses = FileUses::default();
+        read(&mut uses, &at("in"));
+        uses.append_some("an output", Path::new("out/{level}"), &template, false);
+        let messages: Vec<_> = uses.conflicts().map(|conflict| conflict.message()).collect();
+        let expected =
+            format!("`out/{{level}}` (an output) and `{}` (the input) can be the same file", at("in").display());
+        assert_eq!(messages, [expected]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(crate) fn from_argument(argument: &Path, replaced: Option<&dyn Output>) -> A
 
 /// A file, which is replaced.
 pub(crate) fn file(path: PathBuf, framing: OutputFraming) -> Arc<dyn Output> {
-    Arc::new(file::File { path, framing })
+    Arc::new(file::File { path, how: file::How::Replace { framing, sync: false } })
 }
 
 /// Standard output.

@@ -2,26 +2,24 @@
 //! the runtime decides which elements are dead letters. Cases do not write these files: see `cases::compare`.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use torvyn_runtime::base::cut::CutOff;
-use torvyn_runtime::endpoint::{self, FileId, InterruptibleFile, NoReader};
+use torvyn_runtime::endpoint::{self, Appending, FileId, InterruptibleFile, NoReader};
 use torvyn_runtime::flow::{DeadLetter, DeadLetters};
 use torvyn_runtime::payload::{MAX_ELEMENT_BYTES, Pool};
 use torvyn_runtime::{Cut, Error, StageError};
 
 use crate::exit::{Exit, Stop};
-use crate::fs::atomic_file;
 use crate::manifest::Pipeline;
 use crate::output::failure;
 
@@ -98,7 +96,7 @@ impl DeadLetterFiles {
             let index = files.iter().position(|letters| letters.id == id).unwrap_or(files.len());
             if index == files.len() {
                 let refused = || Stop::new(Exit::Failed, format!("cannot write dead letters to `{}`", path.display()));
-                check(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
+                endpoint::check_append(path).with_context(|| refused().code(failure::DEAD_LETTER_FAILED))?;
                 files.push(LetterFile { path: path.clone(), id, file: None, written: 0, cut: Cut::default() });
             }
             stages.push((stage.name.clone(), index));
@@ -218,77 +216,12 @@ impl Target {
     }
 }
 
-/// How long another process may keep the file locked. It should only take as long as writing a line.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Appends a line to a regular file, as a whole or not at all, while it holds a lock against other such processes. If the
 /// last line is incomplete, because its writer was killed, this one starts on a new line.
-fn append_whole(file: &mut File, line: &[u8], cut: &Cut) -> io::Result<()> {
-    lock(file, cut)?;
-    let written = length_and_is_torn(file).and_then(|(len, torn)| {
-        let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
-        write_or_truncate(file, &line, len)
-    });
-    file.unlock().ok();
-    written
-}
-
-/// The length of the file, and whether its last line is incomplete.
-fn length_and_is_torn(file: &File) -> io::Result<(u64, bool)> {
-    let len = file.metadata()?.len();
-    let mut last = [b'\n'];
-    if len > 0 && file.read_exact_at(&mut last, len - 1).is_err() {
-        // The file may be writable but not readable: then nothing is known of its last line.
-        return Ok((len, false));
-    }
-    Ok((len, last != *b"\n"))
-}
-
-fn write_or_truncate(file: &mut File, line: &[u8], len: u64) -> io::Result<()> {
-    let mut written = 0;
-    while written < line.len() {
-        match file.write(&line[written..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                // Unless another process has appended something since.
-                if written > 0 && file.metadata()?.len() == len + written as u64 {
-                    file.set_len(len)?;
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn lock(file: &File, cut: &Cut) -> io::Result<()> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            // Not every file system has locks.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
-            Err(TryLockError::WouldBlock) if cut.is_due() => return Err(CutOff.into()),
-            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(1)),
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another process has kept it locked for {} s", PATIENCE.as_secs());
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-            }
-        }
-    }
-}
-
-/// Checks that a file could be written or created, without doing so.
-fn check(path: &Path) -> io::Result<()> {
-    match std::fs::metadata(path) {
-        // Opening a pipe would wait for a reader.
-        Ok(metadata) if metadata.is_file() => endpoint::open_to_append(path).map(drop),
-        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => atomic_file::check(path),
-        Err(error) => Err(error),
-    }
+fn append_whole(file: &File, line: &[u8], cut: &Cut) -> io::Result<()> {
+    let mut appending = Appending::begin(file, cut)?;
+    appending.end_torn_line()?;
+    appending.write(line)
 }
 
 /// The kind of a failure. For a failure that the stage returned, it is the name in the contract.
@@ -365,18 +298,6 @@ mod tests {
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines, expected);
         assert_eq!((letters.written(), fs_count(folder.path())), (vec![(folder.path().join("l"), 2)], 1));
-    }
-
-    #[test]
-    fn starts_a_new_line_after_an_incomplete_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("letters");
-        for (before, after) in [("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")] {
-            std::fs::write(&path, before).unwrap();
-            let mut file = endpoint::open_to_append(&path).unwrap();
-            append_whole(&mut file, b"new\n", &Cut::default()).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
-        }
     }
 
     fn fs_count(folder: &Path) -> usize {

@@ -13,6 +13,7 @@ use cli_tests::{FAULTS, command, faulty, folder, folder_with_input, project, sai
 use serde_json::Value;
 
 mod aliases;
+mod append;
 mod built;
 mod failures;
 mod outputs;

@@ -33,6 +33,7 @@ const MARK: u32 = 0o1000;
 pub struct AtomicFile {
     file: File,
     place: Place,
+    is_synced: bool,
 }
 
 #[derive(Debug)]
@@ -62,14 +63,14 @@ impl AtomicFile {
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
         let (path, is_alias) = match resolve(path)? {
             Resolved::Descriptor(descriptor) => {
-                return Ok(AtomicFile { file: duplicate(descriptor)?, place: Place::Direct });
+                return Ok(AtomicFile { file: duplicate(descriptor)?, place: Place::Direct, is_synced: false });
             }
             Resolved::At { path, is_alias } => (path, is_alias),
         };
         match fs::metadata(&path) {
             Ok(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(existing) if existing.is_file() => AtomicFile::replace(&path, is_alias),
-            Ok(_) => Ok(AtomicFile { file: open_to_write(&path, false)?, place: Place::Direct }),
+            Ok(_) => Ok(AtomicFile { file: open_to_write(&path, false)?, place: Place::Direct, is_synced: false }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => AtomicFile::new_in(&path, None),
             Err(error) => Err(error),
         }
@@ -112,16 +113,36 @@ impl AtomicFile {
         !matches!(self.place, Place::Direct)
     }
 
+    /// Makes [`AtomicFile::finish`] sync the content before it appears, and the folder afterwards: a crash of the system leaves the
+    /// old or the new content.
+    #[must_use]
+    pub fn synced(mut self) -> AtomicFile {
+        self.is_synced = true;
+        self
+    }
+
     /// Moves the written content to its path.
     ///
     /// # Errors
     ///
     /// The error of the system. The old content is still there then, unless it had to be overwritten and that failed half way; the
     /// error says so.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
+        let folder = match &self.place {
+            Place::Beside { folder, .. } if self.is_synced => {
+                self.file.sync_all()?;
+                Some(folder.try_clone()?)
+            }
+            _ => None,
+        };
+        self.put()?;
+        folder.map_or(Ok(()), |folder| folder.sync_all())
+    }
+
+    fn put(mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.place, Place::Direct) {
             Place::Direct => Ok(()),
-            Place::Over { existing } => write_over(&mut self.file, existing),
+            Place::Over { existing } => write_over(&mut self.file, existing, self.is_synced),
             Place::Beside { folder, name, pending: Some(pending), existing } => {
                 unmark(&self.file, pending.mode);
                 let renamed = rename(&folder, &pending.name, &name);
@@ -161,7 +182,7 @@ impl AtomicFile {
         let cannot = [Errno::BUSY, Errno::XDEV, Errno::PERM, Errno::ACCESS].map(|errno| Some(errno.raw_os_error()));
         match existing {
             Some(existing) if cannot.contains(&error.raw_os_error()) => {
-                write_over(&mut self.file, File::options().write(true).open(existing)?)
+                write_over(&mut self.file, File::options().write(true).open(existing)?, self.is_synced)
             }
             _ => Err(error),
         }
@@ -180,7 +201,7 @@ impl AtomicFile {
             }
         }
         let file = create_spool(path)?;
-        Ok(AtomicFile { file, place: Place::Over { existing } })
+        Ok(AtomicFile { file, place: Place::Over { existing }, is_synced: false })
     }
 
     /// A new file for `path`, in place of an existing one with this metadata, if there is one.
@@ -198,7 +219,8 @@ impl AtomicFile {
             }
         };
         let (existing, metadata) = existing.map_or((None, None), |(path, metadata)| (Some(path), metadata));
-        let mut created = AtomicFile { file, place: Place::Beside { folder, name, pending, existing } };
+        let place = Place::Beside { folder, name, pending, existing };
+        let mut created = AtomicFile { file, place, is_synced: false };
         if let Some(metadata) = metadata {
             created.copy_owner_and_mode(metadata)?;
         }
@@ -357,7 +379,7 @@ fn create_spool(path: &Path) -> io::Result<File> {
 }
 
 /// Overwrites `to` with the content of `from`. If there is not enough space, nothing is changed.
-fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
+fn write_over(from: &mut File, mut to: File, is_synced: bool) -> io::Result<()> {
     let len = from.metadata()?.len();
     // Not every file system supports this check.
     #[cfg(target_os = "linux")]
@@ -370,6 +392,7 @@ fn write_over(from: &mut File, mut to: File) -> io::Result<()> {
     from.rewind()?;
     io::copy(from, &mut to)
         .and_then(|_| to.set_len(len))
+        .and_then(|()| if is_synced { to.sync_all() } else { Ok(()) })
         .map_err(|error| io::Error::new(error.kind(), format!("it was only partly overwritten: {error}")))
 }
 
@@ -391,6 +414,22 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     match open(true) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(false),
         opened => opened,
+    }
+}
+
+/// Checks that [`open_to_append`] would succeed, as far as possible without creating a file, and opening a pipe or a device.
+///
+/// # Errors
+///
+/// The reason if it would not.
+pub fn check_append(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => open_to_append(path).map(drop),
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // Opening a pipe would wait for a reader.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => AtomicFile::check(path),
+        Err(error) => Err(error),
     }
 }
 

@@ -134,9 +134,30 @@ impl FileOutput {
     /// If the path is a directory or cannot be written; [`NoReader`](super::NoReader), of kind [`io::ErrorKind::WouldBlock`], for a
     /// FIFO without a reader.
     pub fn create(path: &Path, framing: OutputFraming) -> io::Result<Self> {
+        FileOutput::new(AtomicFile::create(path)?, framing)
+    }
+
+    /// As [`FileOutput::create`], but what appears survives a crash of the system.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileOutput::create`]; if it is not a regular file.
+    pub fn create_synced(path: &Path, framing: OutputFraming) -> io::Result<Self> {
         let file = AtomicFile::create(path)?;
+        if !file.appears_whole() {
+            return Err(not_synced());
+        }
+        FileOutput::new(file.synced(), framing)
+    }
+
+    fn new(file: AtomicFile, framing: OutputFraming) -> io::Result<Self> {
         Ok(FileOutput { writer: Writer::new(file.file().try_clone()?, framing), file: Some(file) })
     }
+}
+
+/// The error for a pipe, a device or a descriptor that is to be synced.
+pub(super) fn not_synced() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "`sync` needs a regular file")
 }
 
 impl Output for FileOutput {
@@ -146,6 +167,10 @@ impl Output for FileOutput {
 
     fn push(&mut self, batch: &Batch) -> io::Result<()> {
         self.writer.push(batch)
+    }
+
+    fn settle(&mut self) -> io::Result<bool> {
+        Ok(!self.appears_whole())
     }
 
     fn complete(&mut self) -> io::Result<()> {

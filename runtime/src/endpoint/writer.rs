@@ -29,6 +29,22 @@ pub enum OutputFraming {
     Raw,
 }
 
+impl OutputFraming {
+    /// What follows each element.
+    pub(super) fn end_of_element(self) -> &'static [u8] {
+        if self == OutputFraming::Lines { b"\n" } else { b"" }
+    }
+
+    /// What comes before an element of this length, if anything.
+    pub(super) fn length_of(self, len: usize) -> io::Result<Option<[u8; LENGTH_BYTES]>> {
+        if self != OutputFraming::LengthPrefixed {
+            return Ok(None);
+        }
+        let too_long = |_| io::Error::new(io::ErrorKind::InvalidData, "an element is too long for a 32-bit length");
+        Ok(Some(u32::try_from(len).map_err(too_long)?.to_be_bytes()))
+    }
+}
+
 /// Writes elements to a stream of bytes.
 #[derive(Debug)]
 pub struct Writer<W> {
@@ -100,8 +116,7 @@ impl<W: Write + AsFd> Writer<W> {
         if self.framing != OutputFraming::LengthPrefixed {
             return Ok(Vec::new());
         }
-        let too_long = |_| io::Error::new(io::ErrorKind::InvalidData, "an element is too long for a 32-bit length");
-        batch.iter().map(|element| Ok(u32::try_from(element.len()).map_err(too_long)?.to_be_bytes())).collect()
+        batch.iter().filter_map(|element| self.framing.length_of(element.len()).transpose()).collect()
     }
 
     /// Writes the slices if another element might not fit.
@@ -210,7 +225,7 @@ impl<W: Write + AsFd> Output for Writer<W> {
     }
 
     fn end_of_element(&self) -> &'static [u8] {
-        if self.framing == OutputFraming::Lines { b"\n" } else { b"" }
+        self.framing.end_of_element()
     }
 
     fn kernel(&self) -> Kernel {

@@ -184,7 +184,7 @@ impl Node {
         let links = Links::new(graph, index, stamps);
         Ok(match body {
             Body::Input(input) => Node::Input(Box::new(InputNode::new(links, input, control, index))),
-            Body::Output(output) => Node::Output(Box::new(OutputNode::new(links, output, control))),
+            Body::Output(output) => Node::Output(Box::new(OutputNode::new(links, output, control, index))),
             Body::Stage(stage) => Node::Stage(Box::new(StageNode::start(links, stage, shared, index)?)),
         })
     }

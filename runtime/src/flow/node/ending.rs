@@ -105,8 +105,10 @@ impl OutputNode {
     }
 
     fn account(self, account: &mut Account) {
-        let kernel = self.output.kernel();
-        account.endpoints.push(EndpointAccount { kernel, ..self.links.endpoint_account("output") });
+        let (kernel, host_serialize) = (self.output.kernel(), self.output.host_copies());
+        let copies = Copies { host_serialize, ..Copies::default() };
+        account.copies += copies;
+        account.endpoints.push(EndpointAccount { copies, kernel, ..self.links.endpoint_account("output") });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::flow::Control;
 use crate::flow::edge::Edge;
 use crate::flow::input_ports::Ready;
-use crate::ledger::Call;
+use crate::ledger::{Boundary, Call};
 use crate::payload::{Batch, Unreadable};
 
 pub(crate) struct OutputNode {
@@ -25,16 +25,19 @@ pub(crate) struct OutputNode {
     flush_delay: Option<Duration>,
     /// When what waits is flushed.
     pub(super) flush_at: Option<Instant>,
+    boundary: Boundary,
 }
 
 impl OutputNode {
-    pub(super) fn new(links: Links, mut output: Box<dyn Output>, control: &Control) -> OutputNode {
+    pub(super) fn new(links: Links, mut output: Box<dyn Output>, control: &Control, index: usize) -> OutputNode {
         output.give_up_at(&control.cut);
+        output.use_clock(&control.clock);
         // What is recorded or repeated does not depend on that.
         let is_lazy = output.appears_whole() && !control.runs_on_one_thread();
         let flush_delay = output.flush_delay();
         let (batch, max_bytes) = (Batch::default(), max_batch_bytes(output.touches_bytes()));
-        OutputNode { links, output, is_lazy, batch, max_bytes, flush_delay, flush_at: None }
+        let boundary = control.recorder.at(index);
+        OutputNode { links, output, is_lazy, batch, max_bytes, flush_delay, flush_at: None, boundary }
     }
 
     /// Whether others come first.
@@ -69,7 +72,12 @@ impl OutputNode {
         }
         context.call = Some(Call::Push);
         let bytes = links.inputs.take(context.edges, &mut self.batch, max, self.max_bytes, last);
+        let before = self.output.host_copies();
         let pushed = self.output.push(&self.batch);
+        let copied = self.output.host_copies().since(before);
+        if copied.ops > 0 {
+            self.boundary.joined(copied.bytes);
+        }
         links.counters.taken.record(self.batch.len() as u64, bytes as u64);
         links.count_deadlines(&self.batch, context.clock);
         let Err(source) = pushed else {
