@@ -10,8 +10,9 @@ use crate::payload::element::{Element, Metadata};
 use crate::payload::run::{Header, PartsOf, Runs};
 use crate::payload::{Batch, Payload, Pool};
 
-pub use append::{AppendSettings, Flush, append_to};
+pub use append::append_to;
 pub use append_by_attribute::{ByAttribute, append_by_attribute};
+pub use append_settings::{AppendSettings, Flush};
 pub use appending::Appending;
 pub use atomic_file::{AtomicFile, check_append, open_to_append};
 pub use directory::Directory;
@@ -31,6 +32,7 @@ pub use writer::{OutputFraming, Writer};
 
 mod append;
 mod append_by_attribute;
+mod append_settings;
 mod append_stream;
 mod appending;
 mod atomic_file;

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Output;
+use super::append_settings::{AppendSettings, Flush};
 use super::append_stream::AppendStream;
 use super::atomic_file::open_to_append;
 use super::file::not_synced;
 use super::file_id::{Resolved, resolve};
 use super::log_file::LogFile;
-use super::rotation::Rotation;
-use super::writer::{OutputFraming, Writer};
+use super::writer::Writer;
 use crate::base::clock::Clock;
 use crate::base::cut::Cut;
 use crate::ledger::{Count, Kernel};
@@ -19,41 +19,6 @@ use crate::payload::Batch;
 
 /// Bytes that are written before any further element is gathered.
 const MANY_BYTES: usize = 1 << 20;
-
-/// How elements are appended to a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AppendSettings {
-    /// How elements are separated.
-    pub framing: OutputFraming,
-    /// When the elements that were pushed are written.
-    pub flush: Flush,
-    /// Whether what is written at a flush must survive a crash of the system.
-    pub sync: bool,
-    /// When the file is rotated, if it is.
-    pub rotation: Option<Rotation>,
-}
-
-/// When the elements that were pushed are written. At the latest, they are when the flow ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Flush {
-    /// At the end of each push.
-    #[default]
-    Element,
-    /// This long after the first of them was pushed, by the clock of the flow. Before, if they are many.
-    Every(Duration),
-    /// When they are many.
-    End,
-}
-
-impl Flush {
-    /// How long elements wait, if a time is set.
-    pub(super) fn delay(self) -> Option<Duration> {
-        match self {
-            Flush::Every(time) => Some(time),
-            Flush::Element | Flush::End => None,
-        }
-    }
-}
 
 /// Opens a file to append elements to it, and creates it if it does not exist. Anything else than a regular file, such as a
 /// device or a pipe, is written to as elements arrive.

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Output;
-use super::append::{AppendSettings, Flush};
+use super::append_settings::{AppendSettings, Flush};
 use super::append_stream::{AppendStream, Totals};
 use super::log_file::LogFile;
 use super::path_template::{PathTemplate, Unfit};

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::AddAssign;
 
-use super::append::AppendSettings;
+use super::append_settings::AppendSettings;
 use super::appending::Appending;
 use super::log_file::LogFile;
 use super::reader::READ_BYTES;
