@@ -5,10 +5,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use cli_tests::SmallDisk;
 use torvyn_runtime::endpoint::{
     AppendSettings, ByAttribute, Flush, Generate, OutputFraming, PathTemplate, Rotation, Timed, append_by_attribute,
     append_to, open_file,
@@ -195,33 +195,10 @@ fn parts_of_a_file_are_appended_whole() {
     }
 }
 
-/// A file system that is full after this many bytes. `None`, with a message, if it cannot be mounted.
-struct Full(tempfile::TempDir);
-
-impl Full {
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    fn mount(size: &str) -> Option<Full> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
-        if mount.output().is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Full(folder));
-        }
-        eprintln!("skipped: only root can mount a file system that is full");
-        None
-    }
-}
-
-impl Drop for Full {
-    fn drop(&mut self) {
-        Command::new("umount").arg(self.0.path()).status().ok();
-    }
-}
-
 #[test]
 fn a_full_disk_has_whole_elements() {
-    let Some(full) = Full::mount("64k") else { return };
-    let path = full.0.path().join("it");
+    let Some(full) = SmallDisk::mount("64k") else { return };
+    let path = full.path().join("it");
     for flush in [Flush::Element, Flush::End] {
         fs::write(&path, "before\n").unwrap();
         let mut to = append_to(&path, &settings(flush)).unwrap();
@@ -332,8 +309,8 @@ fn a_file_that_cannot_be_rotated_keeps_everything() {
 
 #[test]
 fn a_full_disk_loses_nothing_while_rotating() {
-    let Some(full) = Full::mount("64k") else { return };
-    let path = full.0.path().join("it");
+    let Some(full) = SmallDisk::mount("64k") else { return };
+    let path = full.path().join("it");
     let mut to = append_to(&path, &rotated(Some(8_000), None, 100)).unwrap();
     let mut pushed = 0;
     let error = loop {
@@ -345,7 +322,7 @@ fn a_full_disk_loses_nothing_while_rotating() {
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
     drop(to);
     let mut lines: Vec<u32> = Vec::new();
-    for (name, text) in files(full.0.path()) {
+    for (name, text) in files(full.path()) {
         assert!(text.is_empty() || text.ends_with('\n'), "{name}");
         lines.extend(text.lines().map(|line| line.parse::<u32>().unwrap()));
     }

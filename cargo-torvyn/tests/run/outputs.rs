@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use cli_tests::{command, faulty, folder, target};
+use cli_tests::{SmallDisk, command, faulty, folder, target};
 
 use crate::{UPPER, expect, said, wait_until_read};
 
@@ -177,29 +177,6 @@ fn every_output_is_looked_at_before_the_work_begins() {
     }
 }
 
-/// Mounts a file system that is full after this many bytes. `None`, with a message, if it cannot be mounted.
-struct Full(tempfile::TempDir);
-
-impl Full {
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    fn mount(size: &str) -> Option<Full> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
-        if mount.output().is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Full(folder));
-        }
-        eprintln!("skipped: only root can mount a file system that is full");
-        None
-    }
-}
-
-impl Drop for Full {
-    fn drop(&mut self) {
-        Command::new("umount").arg(self.0.path()).status().ok();
-    }
-}
-
 fn poisoned(folder: &Path, letters: &Path, lines: usize) {
     let text = faulty("fail", "process");
     let release = target().join("wasm32-wasip2/release");
@@ -219,8 +196,8 @@ fn whole_lines(path: &Path) -> usize {
 #[test]
 fn a_full_disk_has_whole_dead_letters_and_no_output() {
     let folder = upper();
-    let Some(full) = Full::mount("64k") else { return };
-    let (letters, out) = (full.0.path().join("bad.jsonl"), full.0.path().join("out.txt"));
+    let Some(full) = SmallDisk::mount("64k") else { return };
+    let (letters, out) = (full.path().join("bad.jsonl"), full.path().join("out.txt"));
     poisoned(folder.path(), &letters, 1000);
     for _ in 0..2 {
         expect(folder.path(), &["run"], 101, &["as a dead letter of stage", "No space left"]);
@@ -233,13 +210,13 @@ fn a_full_disk_has_whole_dead_letters_and_no_output() {
     let release = target().join("wasm32-wasip2/release");
     fs::write(upper.join("Torvyn.toml"), UPPER.replace("COMPONENTS", release.to_str().unwrap())).unwrap();
     expect(&upper, &["run", "--input", "../big.txt", "--output", out.to_str().unwrap()], 101, &["No space left"]);
-    assert_eq!(names(full.0.path()), ["bad.jsonl"]);
+    assert_eq!(names(full.path()), ["bad.jsonl"]);
     assert_eq!(fs::read(&letters).unwrap(), before);
 
     // A file that cannot be replaced is not damaged either: there is no room for its new content.
     fs::write(&letters, "").unwrap();
     fs::write(&out, "before\n").unwrap();
-    let name = full.0.path().join("mounted");
+    let name = full.path().join("mounted");
     fs::write(&name, "").unwrap();
     let bound = Command::new("mount").arg("--bind").args([&out, &name]).status().unwrap();
     assert!(bound.success());

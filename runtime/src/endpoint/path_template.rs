@@ -214,18 +214,10 @@ fn matches(parts: &[Part], name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::attributes::Attribute;
+    use crate::payload::attributes::tests::attributes;
 
     fn parse(path: &str) -> PathTemplate {
         PathTemplate::parse(path, Path::new("in")).unwrap().unwrap()
-    }
-
-    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
-        let mut attributes = Attributes::new();
-        for (name, value) in pairs {
-            attributes.set(Attribute::new(name, value).unwrap()).unwrap();
-        }
-        attributes
     }
 
     #[test]

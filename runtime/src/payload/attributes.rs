@@ -185,10 +185,11 @@ impl Attributes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+    /// Attributes with these names and values.
+    pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Attributes {
         let mut attributes = Attributes::new();
         for (name, value) in pairs {
             attributes.set(Attribute::new(name, value).unwrap()).unwrap();
