@@ -95,7 +95,7 @@ impl Ours {
         Pipeline { recorder, ..self.pipeline(RECORDS, case, &[guest(case.task)], Ends::Host) }
     }
 
-    /// The same as [`Ours::with_host_ends`], with an input that is told what was delivered.
+    /// The same as [`Ours::with_host_ends`], with an input that gets acknowledgements.
     pub(crate) fn with_acknowledgement(&self, case: Case) -> Pipeline {
         Pipeline { is_acknowledged: true, ..self.pipeline(ACKNOWLEDGED, case, &[guest(case.task)], Ends::Host) }
     }
@@ -153,7 +153,7 @@ pub(crate) struct Pipeline {
     ends: Ends,
     stages: Vec<Component>,
     recorder: Recorder,
-    /// Whether the input is told what was delivered.
+    /// Whether the input gets acknowledgements.
     is_acknowledged: bool,
 }
 

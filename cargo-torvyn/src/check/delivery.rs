@@ -1,8 +1,8 @@
 //! What a pipeline guarantees to deliver: whether everything that was taken from its input reaches its outputs at least once,
 //! however a run ends.
 //!
-//! The host knows what became of each element that a stage passes on, drops, or holds by a lease, and tells the input only what
-//! was delivered. It cannot know what a stage keeps in its own memory: a stage that reads payloads and also writes some could keep
+//! The host follows each element that a stage passes on, drops, or holds by a lease, and acknowledges an element to the input
+//! only after its delivery. It cannot know what a stage keeps in its own memory: a stage that reads payloads and also writes some could keep
 //! what it has read and deliver it later. A sink component could, too.
 
 use std::fmt;

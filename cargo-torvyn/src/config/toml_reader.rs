@@ -81,6 +81,11 @@ impl<'a> Table<'a> {
         Field::find(self.entries, key)
     }
 
+    /// Whether a key that can only be `true` is there.
+    pub(crate) fn switch(&self, key: &str, report: &mut Report) -> Option<bool> {
+        self.get(key).map_or(Some(false), |field| field.only_true(report).map(|()| true))
+    }
+
     /// The entry of a required key; reports if it is missing.
     pub(crate) fn need(&self, key: &str, report: &mut Report) -> Option<Field<'a>> {
         let field = self.get(key);

@@ -66,7 +66,7 @@ fn an_element_without_the_attribute_of_its_path_is_an_error() {
     assert_eq!(fs::read_to_string(folder.path().join("out/none.log")).unwrap(), "ONE\nTWO\n");
 }
 
-/// The numbers in the lines of the file and of those that it was rotated to, oldest first.
+/// The numbers in the lines of the rotated files, oldest first, and of the file itself.
 fn numbers(folder: &Path) -> Vec<u64> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let number =

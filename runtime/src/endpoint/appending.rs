@@ -35,7 +35,7 @@ impl<'a> Appending<'a> {
 
     /// A file that was locked just before.
     pub(super) fn locked(file: &'a File) -> io::Result<Appending<'a>> {
-        // Dropped, and unlocked, also if there is no length.
+        // Unlocks the file when it is dropped, also if the length cannot be read.
         let mut appending = Appending { file, start: 0, written: 0 };
         appending.start = file.metadata()?.len();
         Ok(appending)

@@ -1,7 +1,7 @@
 //! Checkpoints: up to where an input was delivered, kept in a folder that survives the process.
 //!
-//! A checkpoint is written beside the one before, synchronized, and then moved to its name, so that one of the two is always
-//! whole. A checksum tells a file that was damaged. While a process has a checkpoint, no other can open it.
+//! The checkpoint before keeps another name until the new one is written, synchronized, and has appeared whole, so that there is
+//! always one. A checksum tells a file that was damaged. While a process has a checkpoint, no other can open it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, TryLockError};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
+use super::atomic_file::AtomicFile;
 use crate::base::regular_file;
 
 /// The first line of a checkpoint.
 const TITLE: &str = "torvyn checkpoint 1";
 const NAME: &str = "checkpoint";
 const NAME_BEFORE: &str = "checkpoint.before";
-const NAME_NEW: &str = "checkpoint.new";
 const NAME_LOCK: &str = "lock";
 /// The least time from one saved checkpoint to the next.
 const PACE: Duration = Duration::from_millis(50);
@@ -106,7 +106,7 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     /// The names of its files.
-    pub(super) const FILES: [&str; 4] = [NAME, NAME_BEFORE, NAME_NEW, NAME_LOCK];
+    pub(super) const FILES: [&str; 3] = [NAME, NAME_BEFORE, NAME_LOCK];
 
     /// Opens the checkpoint in a folder, which is created if it does not exist.
     ///
@@ -178,16 +178,13 @@ fn error_of(folder: &Path, error: &io::Error) -> io::Error {
 }
 
 fn write(folder: &Path, position: &Position) -> io::Result<()> {
-    let new = folder.join(NAME_NEW);
-    let mut file = File::create(&new)?;
-    file.write_all(format(position).as_bytes())?;
-    file.sync_all()?;
     match fs::rename(folder.join(NAME), folder.join(NAME_BEFORE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::rename(&new, folder.join(NAME))?;
-    File::open(folder)?.sync_all()
+    let new = AtomicFile::create(&folder.join(NAME))?.synced();
+    new.file().write_all(format(position).as_bytes())?;
+    new.finish()
 }
 
 fn format(position: &Position) -> String {

@@ -4,17 +4,17 @@
 //! is read to its end first. What follows in time is found among the files beside it that have its name and a number, such as
 //! `app.log.1` and `app.log-20260314`, or `app.log.old`. A file is known by its number in the file system and its first bytes, not by its name.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::checkpoint::{Checkpoint, FileMark, Position};
+use super::file_id::FileId;
 use super::reader::{Framing, Reader, Ready};
 use super::{Input, Pull, Pulled};
 use crate::base::regular_file;
@@ -118,10 +118,11 @@ impl Current {
     /// Whether the content that was read is gone, also if as much has been written since. That cannot be seen of a file that was
     /// empty.
     fn may_be_truncated(&self, metadata: &Metadata) -> io::Result<bool> {
-        let read = self.begin + self.reader.bytes_read();
+        if metadata.len() < self.begin + self.reader.bytes_read() {
+            return Ok(true);
+        }
         let has_changed = self.quiet_at.is_some_and(|(size, _)| size != metadata.len());
-        let is_other = || Ok(self.mark.is_empty() || !self.mark.has_beginning_of(self.file())?);
-        if metadata.len() < read || !has_changed { Ok(metadata.len() < read) } else { is_other() }
+        Ok(has_changed && (self.mark.is_empty() || !self.mark.has_beginning_of(self.file())?))
     }
 }
 
@@ -234,8 +235,8 @@ impl Tail {
             }
         }
         // A file that was renamed while the folder was listed is in the list twice.
-        files.sort_by_key(|file| (file.metadata.dev(), file.metadata.ino()));
-        files.dedup_by_key(|file| (file.metadata.dev(), file.metadata.ino()));
+        let mut ids = HashSet::new();
+        files.retain(|file| ids.insert(FileId::from_metadata(&file.metadata)));
         files.sort_by_key(|file| (file.modified, std::cmp::Reverse(file.number)));
         Ok(files)
     }
@@ -244,10 +245,9 @@ impl Tail {
     fn list(&self) -> io::Result<Option<(File, Vec<Beside>)>> {
         for _ in 0..LISTINGS {
             let named = regular_file::open(&self.path)?;
-            let number = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-            let before = number(&named.metadata()?);
+            let before = FileId::from_metadata(&named.metadata()?);
             let beside = self.files_beside()?;
-            if fs::metadata(&self.path).is_ok_and(|after| number(&after) == before) {
+            if FileId::from_path(&self.path) == before {
                 return Ok(Some((named, beside)));
             }
         }
@@ -302,7 +302,7 @@ impl Tail {
         }
         current.quiet_at = Some((metadata.len(), metadata.modified().ok()));
         if !self.next.is_empty() || !self.options.follow {
-            return self.end_file(pull).map(|()| true);
+            return self.finish_file(pull).map(|()| true);
         }
         // A file without its name, and without a successor, is still the log.
         let has_name = fs::metadata(&self.path).map_or(true, |named| current.mark.has_number_of(&named));
@@ -316,34 +316,39 @@ impl Tail {
         }
         let (mark, since) = (current.mark, metadata.modified().ok());
         let Some((named, beside)) = self.list()? else { return Ok(false) };
-        let number = named.metadata()?;
+        let named_id = FileId::from_metadata(&named.metadata()?);
         let mut later = Vec::new();
         // Compressing a file keeps its time: one of the same time is this one.
         let is_later =
             |file: &Beside| if file.is_compressed() { file.modified > since } else { file.modified >= since };
         for file in beside.into_iter().filter(|file| is_later(file) && !mark.has_number_of(&file.metadata)) {
             // The named one may have a second name.
-            let is_named = (file.metadata.dev(), file.metadata.ino()) == (number.dev(), number.ino());
+            let is_named = FileId::from_metadata(&file.metadata) == named_id;
             if !is_named && !self.was_read(&file.file)? {
                 later.push(file);
             }
         }
         self.read_next(later.into_iter())?;
         self.next.push_back((named, 0));
-        self.end_file(pull).map(|()| true)
+        self.finish_file(pull).map(|()| true)
     }
 
-    /// Gives what is left of a file, and closes it.
-    fn end_file(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
-        if let Some(mut current) = self.current.take() {
-            current.reader.end(pull)?;
-            self.note(pull, &current);
-            self.done.push_back(current.mark);
-            if self.done.len() > REMEMBERED {
-                self.done.pop_front();
-            }
+    /// Gives what is left of a file, closes it, and remembers it.
+    fn finish_file(&mut self, pull: &mut Pull<'_>) -> io::Result<()> {
+        let closed = self.close_file(pull)?;
+        self.done.extend(closed);
+        if self.done.len() > REMEMBERED {
+            self.done.pop_front();
         }
         Ok(())
+    }
+
+    /// Gives what is left of a file, and closes it. Returns what it is recognized by.
+    fn close_file(&mut self, pull: &mut Pull<'_>) -> io::Result<Option<FileMark>> {
+        let Some(mut current) = self.current.take() else { return Ok(None) };
+        current.reader.end(pull)?;
+        self.note(pull, &current);
+        Ok(Some(current.mark))
     }
 
     /// Begins a truncated file anew, after the rest of its copy, if there is one, and what was copied after that.
@@ -371,16 +376,15 @@ impl Tail {
                 later.collect()
             }
             None => {
-                self.end_file(pull)?;
-                // By its number, it is the file that was just read.
-                self.done.pop_back();
+                // Not remembered: by its number, it is the file that comes next.
+                self.close_file(pull)?;
                 beside.retain(|file| since.is_some() && file.modified >= since);
                 beside
             }
         };
         // Copies that were made and truncated again meanwhile.
         for file in later.into_iter().filter(|file| file.modified <= truncated.modified().ok()) {
-            let is_it = (file.metadata.dev(), file.metadata.ino()) == (truncated.dev(), truncated.ino());
+            let is_it = FileId::from_metadata(&file.metadata) == FileId::from_metadata(&truncated);
             if !is_it && !self.was_read(&file.file)? {
                 self.next.push_back((file.file, 0));
             }

@@ -9,11 +9,12 @@
 //! know nothing has none. Elements may overtake a mark, which then says less than it could: that is always true, only late.
 
 use std::collections::VecDeque;
+use std::iter;
 
 use crate::error::Error;
 use crate::flow::edge::Edge;
 use crate::flow::node::Node;
-use crate::pipeline::graph::Graph;
+use crate::pipeline::graph::{self, Graph};
 
 /// The most marks under way. Then none is issued until one has arrived, which then stands for all that was given meanwhile.
 const UNDER_WAY: u64 = 256;
@@ -54,8 +55,7 @@ struct MarkedNode {
     outgoing: Vec<usize>,
     /// The marks that have reached the node, with how many elements it had taken when they did.
     reached: VecDeque<Mark>,
-    /// The last mark that has reached the node, and that it has passed on.
-    last_reached: u64,
+    /// The last mark that the node has passed on.
     passed: u64,
 }
 
@@ -64,7 +64,7 @@ impl Marks {
     pub(crate) fn new(graph: &Graph, nodes: &[Node]) -> Option<Marks> {
         let wanting = nodes.iter().enumerate().filter(|(_, node)| node.wants_acknowledgement());
         let inputs: Vec<_> = wanting.map(|(node, _)| MarkedInput { node, marked: 0, given: VecDeque::new() }).collect();
-        let edges = |is_meant: &dyn Fn(&crate::pipeline::graph::Edge) -> bool| {
+        let edges = |is_meant: &dyn Fn(&graph::Edge) -> bool| {
             let edges = graph.edges().iter().enumerate().filter(|(_, edge)| is_meant(edge));
             edges.map(|(index, _)| index).collect()
         };
@@ -73,7 +73,6 @@ impl Marks {
             incoming: edges(&|edge| edge.to == node),
             outgoing: edges(&|edge| edge.from == node),
             reached: VecDeque::new(),
-            last_reached: 0,
             passed: 0,
         };
         (!inputs.is_empty()).then(|| Marks {
@@ -106,11 +105,7 @@ impl Marks {
         }
         self.arrived = arrived;
         for input in &mut self.inputs {
-            let mut delivered = None;
-            while input.given.front().is_some_and(|mark| mark.number <= arrived) {
-                delivered = input.given.pop_front();
-            }
-            if let Some(mark) = delivered {
+            if let Some(mark) = last_of(&mut input.given, |mark| mark.number <= arrived) {
                 nodes[input.node].acknowledge(mark.elements)?;
             }
         }
@@ -155,8 +150,7 @@ impl MarkedNode {
             let first = marks.front().filter(|mark| mark.elements <= taken);
             newest = newest.min(first.map_or(0, |mark| mark.number));
         }
-        if newest > self.last_reached {
-            self.last_reached = newest;
+        if newest > self.reached.back().map_or(self.passed, |mark| mark.number) {
             self.reached.push_back(Mark { number: newest, elements: node.taken() });
         }
     }
@@ -167,11 +161,7 @@ impl MarkedNode {
             return Ok(());
         }
         let finished = node.finished_up_to();
-        let mut passed = None;
-        while self.reached.front().is_some_and(|mark| mark.elements <= finished) {
-            passed = self.reached.pop_front();
-        }
-        let Some(mark) = passed else { return Ok(()) };
+        let Some(mark) = last_of(&mut self.reached, |mark| mark.elements <= finished) else { return Ok(()) };
         if !node.settle()? {
             self.reached.push_front(mark);
             return Ok(());
@@ -182,4 +172,9 @@ impl MarkedNode {
         }
         Ok(())
     }
+}
+
+/// Removes the first marks that a condition holds for, and returns the last of them.
+fn last_of(marks: &mut VecDeque<Mark>, is_meant: impl Fn(&Mark) -> bool) -> Option<Mark> {
+    iter::from_fn(|| marks.pop_front_if(|mark| is_meant(mark))).last()
 }

@@ -47,14 +47,14 @@ fn read(field: &Field, table: &Table, report: &mut Report) -> Option<Arc<dyn Inp
 
 /// Reads `follow`, `start` and `checkpoint`. The inner value is `None` if none of them is there.
 fn read_tail(table: &Table, report: &mut Report) -> Option<Option<TailOptions>> {
-    let follow = table.get("follow").map(|field| field.only_true(report));
+    let follow = table.switch("follow", report);
     let start = table.get("start").map(|field| field.choice(&["beginning", "end"], report));
     let checkpoint = table.get("checkpoint").map(|field| field.text(report));
-    if follow.is_none() && start.is_none() && checkpoint.is_none() {
+    if TAIL_KEYS.iter().all(|key| table.get(key).is_none()) {
         return Some(None);
     }
     Some(Some(TailOptions {
-        follow: follow.map_or(Some(false), |follow| follow.map(|()| true))?,
+        follow: follow?,
         from_end: start.unwrap_or(Some("beginning"))? == "end",
         checkpoint: match checkpoint {
             Some(folder) => Some(report.folder().join(folder?)),

@@ -66,8 +66,8 @@ pub(super) enum How {
 
 fn read(field: &Field, table: &Table, report: &mut Report) -> Option<Arc<dyn Output>> {
     let framing = framing::read(table, report);
-    let append = read_switch("append", table, report);
-    let sync = read_switch("sync", table, report);
+    let append = table.switch("append", report);
+    let sync = table.switch("sync", report);
     let flush = table.get("flush").map_or(Some(Flush::default()), |field| read_flush(&field, report));
     let rotation = table.get("rotate").map_or(Some(None), |field| read_rotation(&field, report).map(Some));
     let by_attribute = read_by_attribute(table, report);
@@ -153,11 +153,6 @@ fn read_by_attribute(table: &Table, report: &mut Report) -> Option<ByAttribute> 
     let open_files = table.get("open-files").map_or(Some(open_files), |field| field.count(&OPEN_FILES, report));
     let files = table.get("files").map_or(Some(files), |field| field.count(&FILES, report));
     Some(ByAttribute { missing: missing?, unfit: unfit?, open_files: open_files?, files: files? })
-}
-
-/// Reads a key that is absent or `true`.
-fn read_switch(key: &str, table: &Table, report: &mut Report) -> Option<bool> {
-    table.get(key).map_or(Some(false), |field| field.only_true(report).map(|()| true))
 }
 
 fn read_flush(field: &Field, report: &mut Report) -> Option<Flush> {
